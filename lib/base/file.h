@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Whole files.  file_save replaces atomically: a temporary file beside it, write, fsync, rename, fsync of the folder; a crash at
+ * any instruction leaves the old content or the new, never a mixture.  Reading has a ceiling and refuses what is not a
+ * regular file.  All failures name the path.  May block. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Append the content to *out (whose maximum is the ceiling).  ERR_MISSING when there is no such file. */
+int file_load(struct buf *out, const char *path, struct err *err);
+int file_save(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
+int file_remove(const char *path, struct err *err); /* absent is fine; the removal is durable */
+bool file_exists(const char *path);
+int file_make_dir(const char *path, mode_t mode, struct err *err); /* with parents; existing is fine */
+int file_sync_dir(const char *path, struct err *err);
+char *file_join(const char *dir, const char *name); /* the caller owns the path */
+
+/* The running executable's folder, for finding the other executables of this program. */
+char *file_own_dir(void);
