@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* REASON(code, severity, sentence, what to do, rule) */
+REASON(OK, REASON_GOOD, "All checks passed.", "", "")
+
+/* Chains: pki/chain */
+REASON(TRUST_UNKNOWN_ISSUER, REASON_BAD, "No trusted certificate issued this one: the chain does not reach a trusted root.", "Give the root that issued it (--ca, trust_bundle_cert), or send the missing intermediate certificates along.", "RFC 5280 6.1")
+REASON(TRUST_SELF_SIGNED, REASON_BAD, "The certificate signed itself and is not among the trusted roots.", "Add it to the trusted roots if you mean to trust it, or have it issued by a CA that is.", "RFC 5280 6.1")
+REASON(TRUST_BAD_SIGNATURE, REASON_BAD, "The signature does not match the issuer's key.", "Two CAs may share a name: check which key signed the certificate.", "RFC 5280 6.1.3")
+REASON(CERT_EXPIRED, REASON_BAD, "The certificate is past its notAfter date.", "Renew it, and check this machine's clock.", "RFC 5280 4.1.2.5")
+REASON(CERT_NOT_YET_VALID, REASON_BAD, "The certificate's notBefore date is still to come.", "Check the clocks of this machine and of the issuer.", "RFC 5280 4.1.2.5")
+REASON(CERT_REVOKED, REASON_BAD, "The certificate has been revoked by its issuer.", "Have a new one issued.", "RFC 5280 6.3")
+REASON(CERT_CRL_MISSING, REASON_BAD, "Revocation must be checked and no valid revocation list of the issuer is at hand.", "Provide the issuer's current CRL.", "RFC 5280 6.3")
+REASON(CERT_MALFORMED, REASON_BAD, "The certificate cannot be read.", "Check that the file is a PEM certificate.", "RFC 5280 4.1")
+REASON(CERT_NOT_CA, REASON_BAD, "A certificate that is no CA issued another one.", "Issuers need basicConstraints CA:TRUE and keyUsage keyCertSign.", "RFC 5280 4.2.1.9")
+REASON(CERT_PATH_TOO_LONG, REASON_BAD, "There are more CAs below this one than its path length allows.", "Issue the certificate from a higher CA, or raise the pathLenConstraint.", "RFC 5280 4.2.1.9")
+REASON(CERT_KEY_USAGE, REASON_BAD, "The certificate's keyUsage does not allow this use.", "Have it issued with the key usage it needs.", "RFC 5280 4.2.1.3")
+REASON(CERT_NO_SERVER_AUTH, REASON_BAD, "The certificate may not be used by a server: its extendedKeyUsage lacks serverAuth.", "Have it issued as a server certificate.", "RFC 5280 4.2.1.12")
+REASON(CERT_NO_CLIENT_AUTH, REASON_BAD, "The certificate may not be used by a client: its extendedKeyUsage lacks clientAuth.", "Have it issued as a device certificate.", "RFC 5280 4.2.1.12")
+REASON(CERT_WEAK_KEY, REASON_BAD, "The key is of a kind or size that is not accepted.", "Use EC P-256, P-384 or P-521, Ed25519, or RSA of 2048 bits or more.", "")
+REASON(CERT_WEAK_SIGNATURE, REASON_BAD, "The certificate is signed with an algorithm that is no longer safe.", "Have it issued again with SHA-256.", "")
+REASON(CERT_NAME_CONSTRAINT, REASON_BAD, "A CA in the chain may not issue for this name.", "Use a name within the CA's name constraints.", "RFC 5280 4.2.1.10")
+REASON(CERT_CRITICAL_EXTENSION, REASON_BAD, "The certificate has a critical extension that is not understood.", "Have it issued without that extension.", "RFC 5280 4.2")
+REASON(CERT_POLICY, REASON_BAD, "The certificate policies of the chain do not fit together.", "Check the policy extensions of the CAs.", "RFC 5280 6.1.5")
+REASON(CERT_LEAF_IS_CA, REASON_BAD, "A CA certificate was shown where a leaf is needed.", "Use a certificate without CA:TRUE.", "RFC 5280 4.2.1.9")
+REASON(CERT_INVALID, REASON_BAD, "The certificate breaks a rule of its standard.", "See the finding for the rule; have it issued again.", "RFC 5280")
+REASON(CHAIN_TOO_LONG, REASON_BAD, "The chain has more certificates than are accepted.", "Send the leaf and its intermediates only.", "")
+
+/* Names: pki/name */
+REASON(NAME_MISMATCH, REASON_BAD, "The certificate was not issued for the name that was asked for.", "Connect by a name in the certificate, or set `hostname` to the name that clients use.", "RFC 9525 6")
+REASON(NAME_IP_MISMATCH, REASON_BAD, "The certificate was not issued for this IP address.", "Connect by host name, or add the address to the gateway's names.", "RFC 9525 6.4")
+REASON(NAME_WILDCARD, REASON_BAD, "A wildcard name under a CA with name constraints is not accepted.", "Have the certificate issued for the full name.", "")
+REASON(NAME_CN_MISMATCH, REASON_BAD, "The certificate's CN is not the device id.", "Have it issued with CN = device id.", "")
+
+/* Devices: auth/ */
+REASON(DEVICE_UNKNOWN, REASON_BAD, "There is no such device.", "Register the device, or correct its id.", "")
+REASON(DEVICE_DISABLED, REASON_BAD, "The device is disabled.", "Enable it in the hub.", "")
+REASON(DEVICE_OUT_OF_SCOPE, REASON_BAD, "The device is not a child of this gateway.", "Set the device's parent to this gateway in the hub.", "")
+REASON(DEVICE_NO_CREDENTIAL, REASON_BAD, "The device showed neither a certificate nor a token.", "Give the client its certificate and key, or its shared access key.", "")
+REASON(DEVICE_WRONG_AUTH_TYPE, REASON_BAD, "The device is registered for another way of authentication than it used.", "Use the credential the device is registered with, or change its registration.", "")
+REASON(THUMBPRINT_MISMATCH, REASON_BAD, "The certificate's thumbprint is in neither of the device's two slots.", "Register the SHA-256 thumbprint of this certificate, or use the registered certificate.", "")
+REASON(THUMBPRINT_SHA1, REASON_NOTE, "The device is registered by a SHA-1 thumbprint.", "Register the SHA-256 thumbprint instead.", "")
+REASON(SAS_MALFORMED, REASON_BAD, "The shared access signature cannot be read.", "Use the form SharedAccessSignature sr=...&sig=...&se=...", "")
+REASON(SAS_EXPIRED, REASON_BAD, "The shared access signature has expired.", "Make a new token; check the device's clock.", "")
+REASON(SAS_TOO_LONG_LIVED, REASON_BAD, "The shared access signature is valid for longer than policy allows.", "Make a token with a shorter life.", "")
+REASON(SAS_BAD_SIGNATURE, REASON_BAD, "The signature fits neither of the device's keys.", "Check the key in the device's connection string.", "")
+REASON(SAS_WRONG_RESOURCE, REASON_BAD, "The token was made for another resource.", "sr must be HOST/devices/ID of the device that connects.", "")
+REASON(SAS_NO_PERMISSION, REASON_BAD, "The shared access policy does not allow this operation.", "Use a policy with the permission it needs.", "")
+REASON(SAS_UNKNOWN_POLICY, REASON_BAD, "There is no such shared access policy.", "Check skn in the token.", "")
+REASON(CHAIN_OF_GATEWAYS, REASON_BAD, "The gateway may not speak for this device.", "Check the parent of the device and the auth-chain that the gateway sends.", "")
+REASON(MODULE_UNKNOWN, REASON_BAD, "There is no such module on this device.", "Create the module identity.", "")
+
+/* Protocol: heads/ */
+REASON(MQTT_BAD_PROTOCOL_LEVEL, REASON_BAD, "The client speaks another version of MQTT than 3.1.1.", "Use MQTT 3.1.1.", "MQTT 3.1.2-2")
+REASON(MQTT_BAD_USERNAME, REASON_BAD, "The MQTT user name is not of the form HUB/DEVICE/?api-version=...", "See docs/compatibility.md for the user name.", "")
+REASON(MQTT_CLIENT_ID_MISMATCH, REASON_BAD, "The MQTT client id is not the identity in the user name.", "Use the device id (or DEVICE/MODULE) as client id.", "")
+REASON(MQTT_MALFORMED, REASON_BAD, "A packet breaks a rule of MQTT.", "Use a conforming client.", "MQTT 4.8")
+REASON(MQTT_QOS2, REASON_BAD, "QoS 2 is not supported.", "Publish with QoS 0 or 1.", "")
+REASON(MQTT_FOREIGN_TOPIC, REASON_BAD, "The topic belongs to another device.", "A device may only use topics with its own id.", "")
+REASON(MQTT_UNKNOWN_TOPIC, REASON_BAD, "The topic is none that a hub knows.", "Publish to devices/ID/messages/events/.", "")
+REASON(MQTT_TOO_LARGE, REASON_BAD, "The message is larger than 256 KiB.", "Send smaller messages.", "")
+REASON(MQTT_KEEP_ALIVE, REASON_BAD, "Nothing was heard from the client for one and a half keep-alive times.", "Check the network; raise the keep-alive.", "MQTT 3.1.2-24")
+REASON(SESSION_TAKEN_OVER, REASON_NOTE, "The same identity connected again; the newer connection wins.", "If that happens over and over, two clients use one identity.", "")
+REASON(SESSION_WITHDRAWN, REASON_BAD, "The identity was disabled, deleted or changed while connected.", "Check the identity in the hub.", "")
+REASON(NO_CONNECT_IN_TIME, REASON_BAD, "The client did not finish its handshake and CONNECT in time.", "Check the network and the client.", "")
+REASON(TOO_MANY_CONNECTIONS, REASON_BAD, "The listener's limit of connections is reached.", "Raise the limit, or look for a client that leaks connections.", "")
+REASON(UNAVAILABLE, REASON_BAD, "The service can't answer now.", "Try again; look in its log.", "")
+
+/* Local services */
+REASON(CALLER_NOT_ALLOWED, REASON_BAD, "The calling process may not use this.", "Add a [[principal]] for its user, or call as the right user.", "")
+REASON(CALLER_UNKNOWN, REASON_BAD, "The calling process could not be identified.", "It may have ended; call again.", "")
+
+/* Connecting: doctor and clients */
+REASON(CONNECT_FAILED, REASON_BAD, "No connection could be made.", "Check address, port and firewall, and that the server runs.", "")
+REASON(NAME_NOT_RESOLVED, REASON_BAD, "The host name could not be resolved to an address.", "Check the name, DNS or the hosts file.", "")
+REASON(TLS_FAILED, REASON_BAD, "The TLS handshake failed.", "See the finding; check that the port speaks TLS.", "")
+REASON(TLS_NO_CERTIFICATE, REASON_BAD, "The server showed no certificate.", "Check the server's configuration.", "")
+REASON(KEY_MISMATCH, REASON_BAD, "The private key does not belong to the certificate.", "Use the key that the certificate was issued for.", "")
