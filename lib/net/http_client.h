@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One HTTP exchange (libcurl underneath); blocks, so call it on a worker.  Over https the server's chain and name are judged by
+ * pki/chain, the same decision as everywhere, and the verdict is handed out.  Redirects are not followed; time, header and body have ceilings; a
+ * proxy comes from HTTPS_PROXY and NO_PROXY. */
+
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "diag/verdict.h"
+#include "pki/cert.h"
+#include "pki/chain.h"
+
+struct http_call {
+	const char *method, *url;       /* "http://x/path" with unix_path, or "https://host[:port]/path" */
+	const char *unix_path;
+	const char *connect_to;         /* TCP goes there, name checks stay with the URL's host */
+	const char *const *headers;     /* "Name: value", NULL-terminated; may be NULL */
+	const void *body;
+	size_t body_len;
+	struct anchors *anchors;        /* https */
+	const struct certs *chain;      /* own certificate, or NULL */
+	const struct key *key;
+	int64_t timeout_ms;             /* 0: 30 s */
+	size_t max_body;                /* 0: 4 MiB */
+	const char *who;                /* who asks, for the verdict: "edge" */
+};
+
+struct http_answer {
+	int status;
+	struct buf body;
+	char *etag, *content_type, *error_code; /* "iothub-errorcode"; NULL when absent */
+	int64_t retry_after_s;                  /* -1 when absent */
+	struct verdict *verdict;                /* about the server, https only; also filled when the exchange failed because of it */
+};
+void http_answer_clear(struct http_answer *answer);
+
+int http_fetch(struct http_answer *out, const struct http_call *call, struct err *err);
+/* The same with JSON: `body` may be NULL and is borrowed; the answer's body is parsed for 2xx (NULL when empty).  A status of 400 and above is a failure whose
+ * kind follows from it (401/403 DENIED, 404 MISSING, 409/412 CONFLICT, 429 LIMIT, 5xx UNAVAILABLE) and whose sentence has the server's message. */
+int http_fetch_json(json_t **out, struct http_answer *answer, const struct http_call *call, const json_t *body, struct err *err);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* An HTTP/1.1 server on connections of a listener (http-parser underneath): GET with a body, chunked bodies, keep-alive, pipelining one at a
+ * time, upgrade to WebSocket.  Ceilings for line, headers and body; a request that takes longer than 30 s to arrive is answered 408.
+ *
+ * The handler gets the whole request and answers at once or later, from the loop of the connection: http_respond.  With `pool` set the handler runs on
+ * a worker instead and may block; it then answers from there.  A request whose connection died may still be answered: nothing happens. */
+
+#include <jansson.h>
+
+#include "net/conn.h"
+#include "base/pool.h"
+
+struct http_request; /* owned by the server; valid until it is answered */
+
+const char *http_method(const struct http_request *req);  /* "GET" */
+const char *http_path(const struct http_request *req);    /* still percent-encoded, without the query */
+const char *http_query(const struct http_request *req, const char *name); /* decoded value, NULL when absent; the last one wins */
+const char *http_header(const struct http_request *req, const char *name); /* any case; NULL when absent */
+const void *http_body(const struct http_request *req, size_t *len);
+struct conn *http_conn(const struct http_request *req);    /* on the loop's thread only; NULL when it died */
+struct cert *http_peer_leaf(const struct http_request *req); /* captured when the request began, so usable on a worker; borrowed */
+const char *http_peer_name(const struct http_request *req);
+bool http_peer_process(const struct http_request *req, struct peer_process *out);
+/* The i-th segment of the path, percent-decoded; NULL past the end or when the decoding is malformed or yields NUL. */
+const char *http_segment(const struct http_request *req, size_t i);
+size_t http_n_segments(const struct http_request *req);
+
+/* headers: "Name: value" lines, NULL-terminated, may be NULL.  Content-Length is added; body may be NULL. */
+void http_respond(struct http_request *req, int status, const char *const *headers, const void *body, size_t len);
+void http_respond_json(struct http_request *req, int status, const char *const *headers, json_t *body_take);
+
+struct http_server_config {
+	void (*handle)(struct http_request *req, void *arg);
+	void *arg;
+	struct pool *pool;      /* NULL: on the loop */
+	size_t max_body;        /* 0: 1 MiB */
+};
+/* What to give a listener: ops and user. */
+struct http_server;
+struct http_server *http_server_new(const struct http_server_config *config);
+void http_server_free(struct http_server *server);
+const struct conn_ops *http_server_ops(void);
+void http_server_on_accept(struct conn *conn, void *server);

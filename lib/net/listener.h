@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A listener accepts connections and spreads them over loops (SO_REUSEPORT, one socket a loop; unix sockets: the first loop).  It guards
+ * what strangers can use up: connections in all and per peer address or uid, handshakes at a time (handshakes run on the
+ * pool beside the loops: one costs as much as 50 to 120 messages), and time until on_open plus `first_data_ms`.  Running out of descriptors
+ * drops the newest connection and goes on without spinning (a spare descriptor). */
+
+#include "base/pool.h"
+#include "net/conn.h"
+
+struct listener;
+struct listener_config {
+	const char *address;         /* "0.0.0.0", "::", "127.0.0.2" */
+	int port;                    /* 0: a free one, see listener_port */
+	const char *unix_path;       /* instead: created with `unix_mode`, a stale socket is replaced, anything else is left and refused */
+	mode_t unix_mode;
+	int inherited_fd;            /* with unix_path NULL and port -1: an already listening socket (socket activation) */
+	struct tls_holder *tls;      /* NULL: plain */
+	struct pool *handshakes;     /* NULL: on the loop */
+	const struct conn_ops *ops;
+	void *user;                  /* on_accept gets it */
+	void (*on_accept)(struct conn *conn, void *user); /* sets conn_user; before the handshake */
+	size_t max_conns;            /* 0: 100,000 */
+	size_t max_per_peer;         /* per address or uid; 0: no limit */
+	int64_t open_timeout_ms;     /* TCP accept to on_open; 0: 20 s */
+};
+struct listener *listener_open(struct loop *const *loops, size_t n_loops, const struct listener_config *config, struct err *err);
+void listener_close(struct listener *listener); /* no more accepts; its connections live on.  Call before the loops run or on loop 0 */
+int listener_port(const struct listener *listener);
+size_t listener_n_conns(const struct listener *listener);

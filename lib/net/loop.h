@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* An event loop (libevent's, wrapped once: no other folder includes an event header).  A loop belongs to one thread; what is created on
+ * it is used on its thread only.  Other threads reach it by loop_post, or through its struct owner. */
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/own.h"
+#include "base/post.h"
+
+struct loop;
+
+struct loop *loop_new(const char *name);
+void loop_free(struct loop *loop);
+OWN_DEFINE(loop);
+void loop_run(struct loop *loop);  /* until loop_stop */
+void loop_stop(struct loop *loop); /* any thread */
+int loop_start_thread(struct loop *loop, struct err *err); /* loop_run on a thread of its own */
+void loop_join(struct loop *loop);
+
+struct owner *loop_owner(struct loop *loop);
+void loop_post(struct loop *loop, struct post *post); /* any thread */
+bool loop_is_mine(const struct loop *loop);            /* am I on its thread? */
+
+/* A timer, embedded.  One shot; arm it again for a period.  Cancelling or re-arming is cheap. */
+struct timer {
+	void (*fire)(struct timer *timer);
+	void *impl[20]; /* libevent's struct event, so that a timer needs no allocation */
+};
+void timer_init(struct timer *timer, struct loop *loop, void (*fire)(struct timer *timer));
+void timer_arm(struct timer *timer, int64_t after_ms);
+void timer_cancel(struct timer *timer);
+
+/* A descriptor to watch, embedded. */
+enum watch_for { WATCH_READ = 1, WATCH_WRITE = 2 };
+struct watch {
+	void (*ready)(struct watch *watch, unsigned what);
+	void *impl[20];
+};
+void watch_init(struct watch *watch, struct loop *loop, int fd, void (*ready)(struct watch *watch, unsigned what));
+void watch_set(struct watch *watch, unsigned what); /* level-triggered; 0 stops */
+void watch_clear(struct watch *watch);
+
+/* SIGTERM and SIGINT stop the loop, SIGHUP calls reload (NULL: ignored); SIGPIPE is ignored for the process. */
+void loop_handle_signals(struct loop *loop, void (*reload)(void *arg), void *arg);

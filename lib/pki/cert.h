@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A certificate, a list of certificates (chain or bundle), and questions about them.  Certificates are immutable and shared by
+ * reference.  Everything is read from DER once; nothing here decides about trust (chain.h does). */
+
+#include <openssl/x509.h>
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/own.h"
+#include "base/rd.h"
+#include "keys/key.h"
+
+struct cert;
+
+struct cert *cert_from_x509(X509 *x509); /* takes its own reference */
+struct cert *cert_from_der(const uint8_t *der, size_t len, struct err *err);
+struct cert *cert_ref(struct cert *cert);
+void cert_free(struct cert *cert);
+OWN_DEFINE(cert);
+
+X509 *cert_x509(const struct cert *cert); /* borrowed */
+const uint8_t *cert_sha256(const struct cert *cert);
+const uint8_t *cert_sha1(const struct cert *cert);
+int64_t cert_not_before(const struct cert *cert); /* seconds UTC */
+int64_t cert_not_after(const struct cert *cert);
+const char *cert_subject(const struct cert *cert); /* "CN=dev1, O=Contoso", escaped, borrowed */
+const char *cert_issuer(const struct cert *cert);
+/* The one common name of the subject: NULL when there is none, more than one, or one with NUL or not UTF-8 (atk-03). */
+const char *cert_common_name(const struct cert *cert);
+bool cert_is_ca(const struct cert *cert);
+bool cert_is_self_issued(const struct cert *cert);
+bool cert_may_serve(const struct cert *cert);   /* extendedKeyUsage absent, or has serverAuth */
+bool cert_may_client(const struct cert *cert);  /* extendedKeyUsage absent, or has clientAuth */
+char *cert_names(const struct cert *cert);      /* "DNS:a, IP:1.2.3.4": the SAN for people */
+bool cert_matches_key(const struct cert *cert, const struct key *key);
+void cert_put_pem(const struct cert *cert, struct buf *out);
+char *cert_line(const struct cert *cert);       /* one line for people: subject, until when, SHA-256 */
+
+/* Printed form of a fingerprint: upper-case hex with colons, as openssl prints it. */
+#define CERT_FINGERPRINT_LEN (DIGEST_SHA256_LEN * 3)
+const char *cert_fingerprint(const struct cert *cert, char out[static CERT_FINGERPRINT_LEN]);
+
+/* certs: leaf first when it is a chain; no order when it is a bundle of anchors. */
+#define CERTS_MAX 1024
+struct certs {
+	struct cert **item;
+	size_t n;
+};
+void certs_clear(struct certs *certs);
+void certs_add(struct certs *certs, struct cert *cert); /* takes its own reference */
+/* All of them or none: one bad PEM block among good ones is a failure that names its line (atk-08); an empty text is a failure. */
+int certs_parse(struct certs *out, const char *pem, size_t len, size_t max, struct err *err);
+int certs_load(struct certs *out, const char *path, size_t max, struct err *err); /* PEM, or a single DER certificate */
+void certs_put_pem(const struct certs *certs, struct buf *out);

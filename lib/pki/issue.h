@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* CSRs and certificates being made.  A CSR is a wish: what gets into the certificate is decided by the profile.  Serial numbers are 16
+ * random bytes (top bit clear), notBefore is back-dated, a leaf never outlives its issuer (DESIGN 7). */
+
+#include "pki/cert.h"
+
+struct csr;
+struct csr *csr_parse(const char *pem, size_t len, struct err *err); /* PEM; proof of possession is verified here */
+struct csr *csr_from_der(const uint8_t *der, size_t len, struct err *err);
+void csr_free(struct csr *csr);
+OWN_DEFINE(csr);
+const char *csr_common_name(const struct csr *csr);
+EVP_PKEY *csr_public_key(const struct csr *csr); /* borrowed */
+
+#define ISSUE_NAMES_MAX 64
+#define ISSUE_BACKDATE_S 600
+
+enum issue_kind { ISSUE_ROOT, ISSUE_INTERMEDIATE, ISSUE_EDGE_CA, ISSUE_SERVER, ISSUE_DEVICE, ISSUE_MODULE_IDENTITY };
+
+struct profile {
+	enum issue_kind kind;          /* basicConstraints, keyUsage and extendedKeyUsage follow from it */
+	const char *common_name;       /* the subject is CN=this (at most 64 characters); the CSR's subject is not used */
+	const char *names[ISSUE_NAMES_MAX]; /* SAN: DNS names, IP literals, or "URI:..." */
+	size_t n_names;
+	int path_len;                  /* CAs: -1 none; Edge CA default 0 */
+	int64_t not_before, not_after; /* seconds UTC; not_after is capped by the issuer's */
+};
+
+struct issuer {
+	const struct cert *cert; /* NULL: self-signed, key is the subject's own */
+	const struct key *key;
+};
+
+struct cert *issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err);
+/* A CSR made by the holder of `key` (which may be remote): PEM appended to out. */
+int issue_csr(struct buf *out, const struct key *key, const char *common_name, const char *const *names, size_t n_names, struct err *err);

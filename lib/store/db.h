@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* SQLite sessions: WAL, synchronous=FULL, migrations by user_version, statements prepared once.  A database of a newer version than the program
+ * knows, or one that is damaged, is refused with its path and left untouched.  Used by one thread at a time (give it a job on a pool of one). */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/own.h"
+
+struct db;
+struct db_stmt;
+
+/* migrations[i] brings version i to i+1; all run in one transaction. */
+struct db *db_open(const char *path, const char *const *migrations, size_t n, struct err *err);
+void db_close(struct db *db);
+
+/* Run with bound values; types: 't' const char * (NULL ok), 'i' int64_t, 'b' const void *, size_t.  For statements without rows. */
+int db_run(struct db *db, struct err *err, const char *sql, const char *types, ...);
+int64_t db_changes(struct db *db);
+int db_begin(struct db *db, struct err *err);
+int db_commit(struct db *db, struct err *err);
+void db_rollback(struct db *db);
+
+/* Rows: db_query, then db_next until 0. */
+struct db_stmt *db_query(struct db *db, struct err *err, const char *sql, const char *types, ...);
+int db_next(struct db_stmt *stmt, struct err *err); /* 1 row, 0 end, -1 */
+const char *db_text(struct db_stmt *stmt, int column); /* borrowed until the next step; NULL for NULL */
+int64_t db_int(struct db_stmt *stmt, int column);
+const void *db_blob(struct db_stmt *stmt, int column, size_t *len);
+void db_done(struct db_stmt *stmt);
