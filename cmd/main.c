@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rootedge: one command, a noun after it.  Here is only the table of nouns; each is a small file of its own or a service. */
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "cmd.h"
+
+struct noun {
+	const char *name;
+	int (*run)(int argc, char **argv); /* NULL: the service of that name */
+	const char *help;
+};
+
+static const struct noun nouns[] = {
+	{ "demo", cmd_demo, "the whole story on this machine: hub, edge, gateway, device, five questions answered" },
+	{ "hub", cmd_hub, "the hub: device registry, MQTT and HTTPS endpoints; and verbs for it (hub events, ...)" },
+	{ "edge", NULL, "an edge device: keyd, certd, identityd, edged and the gateway, started and watched" },
+	{ "gateway", NULL, "the gateway alone: lets downstream devices in and passes their messages on" },
+	{ "device", cmd_device, "a downstream device (TempSensor), for trying things out" },
+	{ "doctor", cmd_doctor, "why do these two trust each other, or not?" },
+	{ "explain", cmd_explain, "what a reason code means and what to do" },
+	{ "cert", cmd_cert, "make, show and verify certificates" },
+	{ "keyd", NULL, "the keys service alone" },
+	{ "certd", NULL, "the certificates service alone" },
+	{ "identityd", NULL, "the identity service alone" },
+	{ "edged", NULL, "the workload API and Edge CA alone" },
+};
+
+static int
+usage(FILE *out)
+{
+	fputs("rootedge: an IoT hub, edge gateway and devices that trust each other with certificates\n\n"
+	      "usage: rootedge NOUN [VERB] [OPTIONS]\n\n", out);
+	for (size_t i = 0; i < COUNT(nouns); i++)
+		fprintf(out, "  %-10s %s\n", nouns[i].name, nouns[i].help);
+	fputs("\nrootedge NOUN --help tells more.\n", out);
+	return out == stdout ? 0 : 2;
+}
+
+static int
+unknown(const char *word)
+{
+	const char *names[COUNT(nouns)];
+	const char *near;
+
+	for (size_t i = 0; i < COUNT(nouns); i++)
+		names[i] = nouns[i].name;
+	near = text_nearest(word, names, COUNT(nouns));
+	fprintf(stderr, "rootedge: there is no '%s'", word);
+	if (near)
+		fprintf(stderr, "; did you mean '%s'?\n", near);
+	else
+		fputs(".  rootedge --help lists what there is.\n", stderr);
+	return 2;
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc < 2)
+		return usage(stderr);
+	if (text_is(argv[1], "--help") || text_is(argv[1], "-h") || text_is(argv[1], "help"))
+		return usage(stdout);
+	if (text_is(argv[1], "--version")) {
+		puts("rootedge " ROOTEDGE_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < COUNT(nouns); i++) {
+		if (!text_is(argv[1], nouns[i].name))
+			continue;
+		if (!nouns[i].run)
+			return cmd_exec_service(nouns[i].name, argc - 1, argv + 1);
+		return nouns[i].run(argc - 1, argv + 1);
+	}
+	return unknown(argv[1]);
+}
