@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Unmodified Azure IoT SDKs against the hub and the gateway.
+
+Their REST and WebSocket clients know port 443 only, so the whole story runs in a user, network and mount namespace of its own, with the real ports: the hub
+on 127.0.0.2, the gateway on 127.0.0.3, and a hosts file that names them.  Where namespaces are denied, or npm's packages can't be had, it skips and says so."""
+import json, os, shutil, subprocess, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from rootedge_test import *
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HUB, GATEWAY = "contosoiothub.azure-devices.test", "edgegateway.local"
+MODULES = os.path.join(ROOT, "build", "interop")
+
+
+def install_packages():
+    """npm ci into the build folder, once per lock file."""
+    os.makedirs(MODULES, exist_ok=True)
+    stamp = os.path.join(MODULES, "installed")
+    want = open(os.path.join(HERE, "package-lock.json")).read()
+    if os.path.exists(stamp) and open(stamp).read() == want:
+        return
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(HERE, name), MODULES)
+    done = subprocess.run(["npm", "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"], cwd=MODULES, capture_output=True, text=True, timeout=600)
+    if done.returncode != 0:
+        raise Skip("npm could not install the SDKs: " + (done.stderr.strip().splitlines() or ["?"])[-1])
+    with open(stamp, "w") as f:
+        f.write(want)
+
+
+def enter_namespaces():
+    """Re-run this file where ports 443 and 8883 and /etc/hosts are ours alone."""
+    probe = subprocess.run(["unshare", "--user", "--map-root-user", "--net", "--mount", "ip", "link", "set", "lo", "up"], capture_output=True, text=True)
+    if probe.returncode != 0:
+        print("1..1\nok 1 - unmodified SDKs # SKIP namespaces are denied here: " + probe.stderr.strip().replace("\n", " "))
+        sys.exit(0)
+    try:
+        install_packages()
+    except Skip as why:
+        print("1..1\nok 1 - unmodified SDKs # SKIP %s" % why)
+        sys.exit(0)
+    os.execvp("unshare", ["unshare", "--user", "--map-root-user", "--net", "--mount", sys.executable, os.path.abspath(__file__), "inside", *sys.argv[1:]])
+
+
+class Story:
+    """Hub, edge and gateway as an SDK finds them, started once."""
+
+    def __init__(self):
+        self.folder = Folder()
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        hosts = self.folder / "hosts"
+        with open(hosts, "w") as f:
+            f.write("127.0.0.1 localhost\n127.0.0.2 %s\n127.0.0.3 %s\n" % (HUB, GATEWAY))
+        subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
+        self.pki = Pki(self.folder)
+        cert, key = self.pki.make("server", HUB, file="hubcert")
+        self.hub = Service(self.folder, "hub", "--state", self.folder / "hub", "--hostname", HUB, "--address", "127.0.0.2", "--cert", cert, "--key", key)
+        self.connection_string = run("rootedge", "hub", "connection-string", "--state", self.folder / "hub").stdout.strip()
+        self.key = None
+
+    def policy_key(self):
+        return parse_connection_string(self.connection_string)["SharedAccessKey"]
+
+    def rest(self, method, path, body=None):
+        return https(443, method, path + "?api-version=2021-04-12", body, {"Authorization": sas(HUB, self.policy_key(), policy="iothubowner", encode=False)},
+                     ca=self.pki.root, host="127.0.0.2")
+
+    def node(self, script, **env):
+        done = subprocess.run(["node", os.path.join(HERE, script)], capture_output=True, text=True, timeout=120 * SLOW,
+                              env=dict(os.environ, NODE_PATH=os.path.join(MODULES, "node_modules"), NODE_EXTRA_CA_CERTS=self.pki.root, CA=self.pki.root, HUB=HUB,
+                                       GATEWAY=GATEWAY, **env))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def events_of(self, device):
+        out = run("rootedge", "hub", "events", "--state", self.folder / "hub", "--json", "--device", device).stdout
+        return [json.loads(l) for l in out.splitlines()]
+
+    def start_edge(self):
+        cert, key = self.pki.make("device", "EdgeGateway", file="edgegateway")
+        status, _, edge = self.rest("PUT", "/devices/EdgeGateway", {"deviceId": "EdgeGateway", "capabilities": {"iotEdge": True}, "authentication": {
+            "type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": thumbprint(cert), "secondaryThumbprint": thumbprint(cert)}}})
+        assert status == 200, edge
+        self.pki.make("edge-ca", "iotedged workload ca edgegateway", file="edgeca")
+        config = self.folder / "config.toml"
+        with open(config, "w") as f:
+            f.write('hostname = "%s"\ntrust_bundle_cert = "file://%s"\n\n[provisioning]\nsource = "manual"\niothub_hostname = "%s"\ndevice_id = "EdgeGateway"\n\n'
+                    '[provisioning.authentication]\nmethod = "x509"\nidentity_cert = "file://%s"\nidentity_pk = "file://%s"\n\n'
+                    '[edge_ca]\ncert = "file://%s"\npk = "file://%s"\n\n[gateway]\naddress = "127.0.0.3"\n'
+                    % (GATEWAY, self.pki.root, HUB, cert, key, self.folder / "edgeca.pem", self.folder / "edgeca.key"))
+        self.edge = Service(self.folder, "edge", "--config", config, "--state", self.folder / "edge")
+        return edge["deviceScope"]
+
+    def adopt(self, device, scope):
+        status, _, record = self.rest("GET", "/devices/" + device)
+        assert status == 200
+        record["deviceScope"] = scope
+        status, _, body = https(443, "PUT", "/devices/%s?api-version=2021-04-12" % device, record, {"If-Match": "*", "Authorization": sas(HUB, self.policy_key(),
+                                policy="iothubowner", encode=False)}, ca=self.pki.root, host="127.0.0.2")
+        assert status == 200, body
+
+    def arrived(self, device, n):
+        """All messages of the client are at the hub, exactly as it sent them."""
+        events = wait_for(lambda: (lambda e: e if len(e) >= n else None)(self.events_of(device)), "%d events of %s" % (n, device), 30)
+        assert len(events) == n, len(events)
+        for i, event in enumerate(sorted(events, key=lambda e: int(e["properties"]["n"]))):
+            assert event["body"] == {"n": i, "text": 'grüße & "quotes"'}, event
+            assert event["properties"] == {"n": str(i), "weird key&=%": "value/with+all #?&=% ü", "empty": ""}, event
+            system = event["systemProperties"]
+            assert (system["message-id"], system["content-type"], system["content-encoding"]) == ("id-%d" % i, "application/json", "utf-8"), event
+
+
+story = None
+
+
+def test_1_registry():
+    """the Registry client of azure-iothub creates, reads, updates, lists and deletes devices"""
+    global story
+    story = Story()
+    story.cert, story.cert_key = story.pki.make("device", "node-x509")
+    answer = story.node("registry.js", CONNECTION_STRING=story.connection_string,
+                        THUMBPRINTS=json.dumps({"primaryThumbprint": thumbprint(story.cert), "secondaryThumbprint": thumbprint(story.cert)}))
+    story.key = answer["key"]
+
+
+def test_2_device_sas():
+    """azure-iot-device sends 100 messages straight to the hub by SAS, and all arrive as sent"""
+    story.node("device.js", MODE="sas", DEVICE="node-sas", KEY=story.key)
+    story.arrived("node-sas", 100)
+
+
+def test_3_device_x509():
+    """azure-iot-device sends 100 messages straight to the hub by X.509, and all arrive as sent"""
+    story.node("device.js", MODE="x509", DEVICE="node-x509", CERT=story.cert, CERT_KEY=story.cert_key)
+    story.arrived("node-x509", 100)
+
+
+def test_4_device_refused():
+    """azure-iot-device with a wrong key, and with a certificate of somebody else, sees UnauthorizedError"""
+    story.node("device.js", MODE="sas", DEVICE="node-sas", KEY=new_key(), EXPECT="refused")
+    cert, key = story.pki.make("device", "node-x509", file="impostor")
+    story.node("device.js", MODE="x509", DEVICE="node-x509", CERT=cert, CERT_KEY=key, EXPECT="refused")
+
+
+def test_5_gateway_sas():
+    """azure-iot-device sends 100 messages through the gateway by SAS (GatewayHostName), and all arrive as sent"""
+    scope = story.start_edge()
+    story.rest("PUT", "/devices/leaf-sas", {"deviceId": "leaf-sas", "deviceScope": scope})
+    leaf = story.rest("GET", "/devices/leaf-sas")[2]
+    story.node("device.js", MODE="sas-gateway", DEVICE="leaf-sas", KEY=leaf["authentication"]["symmetricKey"]["primaryKey"])
+    story.arrived("leaf-sas", 100)
+
+
+def test_6_gateway_x509():
+    """azure-iot-device sends 100 messages through the gateway by X.509 (gatewayHostName of its provider), and all arrive as sent"""
+    cert, key = story.pki.make("device", "leaf-x509")
+    scope = story.rest("GET", "/devices/EdgeGateway")[2]["deviceScope"]
+    story.rest("PUT", "/devices/leaf-x509", {"deviceId": "leaf-x509", "deviceScope": scope, "authentication": {"type": "selfSigned", "x509Thumbprint": {
+        "primaryThumbprint": thumbprint(cert), "secondaryThumbprint": thumbprint(cert)}}})
+    story.node("device.js", MODE="x509-gateway", DEVICE="leaf-x509", CERT=cert, CERT_KEY=key)
+    story.arrived("leaf-x509", 100)
+
+
+def test_7_mosquitto_pub():
+    """mosquitto_pub with --cert, --key and --cafile publishes through the gateway"""
+    if not shutil.which("mosquitto_pub"):
+        raise Skip("mosquitto_pub is not installed")
+    cert, key = story.folder / "leaf-x509.pem", story.folder / "leaf-x509.key"
+    run("mosquitto_pub", "-h", GATEWAY, "-p", "8883", "--cafile", story.pki.root, "--cert", cert, "--key", key, "-i", "leaf-x509", "-u", username(HUB, "leaf-x509"),
+        "-q", "1", "-t", "devices/leaf-x509/messages/events/from=mosquitto", "-m", "hello", "-V", "mqttv311")
+    wait_for(lambda: [e for e in story.events_of("leaf-x509") if e["properties"].get("from") == "mosquitto"], "the message of mosquitto_pub", 30)
+
+
+def test_8_end():
+    """everything stops in order"""
+    story.edge.stop()
+    story.hub.stop()
+    story.folder.__exit__()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1 and sys.argv[1] == "inside":
+        sys.argv.pop(1)
+        run_all(globals())
+    enter_namespaces()
