@@ -21,5 +21,8 @@ int file_make_dir(const char *path, mode_t mode, struct err *err); /* with paren
 int file_sync_dir(const char *path, struct err *err);
 char *file_join(const char *dir, const char *name); /* the caller owns the path */
 
+/* For tests: the n-th write, fsync or rename from now fails with EIO; 0: none. */
+extern int file_fault_after;
+
 /* The running executable's folder, for finding the other executables of this program. */
 char *file_own_dir(void);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The clocks.  In test builds the wall clock adds an offset read from a file that all processes of a test share; it is looked at again at most
+ * ten times a second. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+static _Atomic int64_t frozen;
+
+static int64_t
+read_ms(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t
+clock_boot_ms(void)
+{
+	return read_ms(CLOCK_BOOTTIME);
+}
+
+#if ROOTEDGE_TEST_CLOCK
+static int64_t
+offset_s(void)
+{
+	static _Atomic int64_t offset, looked = INT64_MIN / 2;
+	const char *path = getenv("ROOTEDGE_CLOCK_FILE");
+	struct buf text = BUF_INIT(64);
+	struct err err = ERR_INIT;
+	int64_t now = clock_boot_ms(), value;
+
+	if (!path || now - looked < 100)
+		return offset;
+	looked = now;
+	if (file_load(&text, path, &err) == 0) {
+		while (text.len > 0 && text.data[text.len - 1] == '\n')
+			text.data[--text.len] = 0;
+		if (text_to_i64(buf_text(&text), INT64_MIN / 4, INT64_MAX / 4, &value))
+			offset = value;
+	}
+	buf_clear(&text);
+	return offset;
+}
+#else
+static int64_t
+offset_s(void)
+{
+	return 0;
+}
+#endif
+
+int64_t
+clock_wall_ms(void)
+{
+	if (frozen)
+		return frozen * 1000;
+	return read_ms(CLOCK_REALTIME) + offset_s() * 1000;
+}
+
+int64_t
+clock_wall(void)
+{
+	int64_t ms = clock_wall_ms();
+
+	return ms >= 0 ? ms / 1000 : -((999 - ms) / 1000);
+}
+
+void
+clock_set_for_test(int64_t wall)
+{
+	frozen = wall;
+}
+
+const char *
+clock_text(int64_t wall, char out[static CLOCK_TEXT_LEN])
+{
+	time_t t = (time_t)wall;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || strftime(out, CLOCK_TEXT_LEN, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		snprintf(out, CLOCK_TEXT_LEN, "@%lld", (long long)wall);
+	return out;
+}
+
+const char *
+clock_text_ms(int64_t wall_ms, char out[static CLOCK_TEXT_LEN])
+{
+	int64_t s = wall_ms >= 0 ? wall_ms / 1000 : -((999 - wall_ms) / 1000);
+	char *z = strchr(clock_text(s, out), 'Z');
+
+	if (z)
+		snprintf(z, CLOCK_TEXT_LEN - (size_t)(z - out), ".%03dZ", (int)(wall_ms - s * 1000));
+	return out;
+}
+
+/* n digits at *at as a number, or -1. */
+static int
+digits(const char **at, int n)
+{
+	int v = 0;
+
+	for (int i = 0; i < n; i++, ++*at) {
+		if (**at < '0' || **at > '9')
+			return -1;
+		v = v * 10 + (**at - '0');
+	}
+	return v;
+}
+
+/* "Z", "+02:00" or "-05:30" and nothing else, in seconds east. */
+static bool
+parse_zone(const char *at, int64_t *east)
+{
+	bool negative = *at == '-';
+	int hours, minutes;
+
+	*east = 0;
+	if ((*at == 'Z' || *at == 'z') && !at[1])
+		return true;
+	if (*at != '+' && *at != '-')
+		return false;
+	at++;
+	hours = digits(&at, 2);
+	if (hours < 0 || hours > 23 || *at++ != ':')
+		return false;
+	minutes = digits(&at, 2);
+	if (minutes < 0 || minutes > 59 || *at)
+		return false;
+	*east = (hours * 60 + minutes) * 60 * (negative ? -1 : 1);
+	return true;
+}
+
+static bool
+parse_time(const char *at, struct tm *tm, int64_t *east)
+{
+	tm->tm_hour = digits(&at, 2);
+	if (tm->tm_hour < 0 || tm->tm_hour > 23 || *at++ != ':')
+		return false;
+	tm->tm_min = digits(&at, 2);
+	if (tm->tm_min < 0 || tm->tm_min > 59 || *at++ != ':')
+		return false;
+	tm->tm_sec = digits(&at, 2);
+	if (tm->tm_sec < 0 || tm->tm_sec > 60)
+		return false;
+	if (*at == '.')
+		for (at++; *at >= '0' && *at <= '9'; at++)
+			;
+	return parse_zone(at, east);
+}
+
+bool
+clock_parse(const char *text, int64_t *wall)
+{
+	struct tm tm = { 0 }, back;
+	int64_t east = 0;
+	time_t t;
+
+	tm.tm_year = digits(&text, 4);
+	if (tm.tm_year < 0 || *text++ != '-')
+		return false;
+	tm.tm_mon = digits(&text, 2);
+	if (tm.tm_mon < 0 || *text++ != '-')
+		return false;
+	tm.tm_mday = digits(&text, 2);
+	if (tm.tm_mday < 1)
+		return false;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	if (*text && ((*text != 'T' && *text != 't' && *text != ' ') || !parse_time(text + 1, &tm, &east)))
+		return false;
+	back = tm;
+	t = timegm(&back);
+	if (back.tm_mon != tm.tm_mon || back.tm_mday != (tm.tm_sec == 60 ? back.tm_mday : tm.tm_mday))
+		return false; /* there is no such day */
+	*wall = (int64_t)t - east;
+	return true;
+}

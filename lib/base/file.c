@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole files, read with a ceiling and replaced atomically. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/random.h"
+
+/* For tests: the n-th of write, fsync and rename from now fails with EIO; 0: none. */
+int file_fault_after;
+
+static bool
+fault(void)
+{
+	if (file_fault_after == 0 || --file_fault_after > 0)
+		return false;
+	errno = EIO;
+	return true;
+}
+
+static int
+read_all(struct buf *out, int fd, const char *path, struct err *err)
+{
+	struct stat st;
+	uint8_t piece[16384];
+	ssize_t got;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(err, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_INVALID, "%s: not a regular file", path);
+	while ((got = read(fd, piece, sizeof(piece))) != 0) {
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_errno(err, "reading %s", path);
+		buf_put(out, piece, (size_t)got);
+		if (out->failed)
+			return err_set(err, ERR_LIMIT, "%s: larger than the %zu bytes that are accepted here", path, out->max);
+	}
+	mem_wipe(piece, sizeof(piece));
+	return 0;
+}
+
+int
+file_load(struct buf *out, const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), status;
+
+	if (fd < 0)
+		return err_errno(err, "%s", path);
+	status = read_all(out, fd, path, err);
+	close(fd);
+	return status;
+}
+
+static int
+write_all(int fd, const void *data, size_t len)
+{
+	const uint8_t *at = data;
+
+	if (fault())
+		return -1;
+	while (len > 0) {
+		ssize_t put = write(fd, at, len);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return -1;
+		at += put;
+		len -= (size_t)put;
+	}
+	return 0;
+}
+
+static char *
+dir_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return mem_text(".");
+	return slash == path ? mem_text("/") : mem_textn(path, (size_t)(slash - path));
+}
+
+int
+file_sync_dir(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status = 0;
+
+	if (fd < 0)
+		return err_errno(err, "%s", path);
+	if (fault() || fsync(fd) < 0)
+		status = err_errno(err, "syncing %s", path);
+	close(fd);
+	return status;
+}
+
+static int
+save_and_rename(const char *path, const char *temp, const void *data, size_t len, mode_t mode, struct err *err)
+{
+	int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return err_errno(err, "%s", path);
+	if (fchmod(fd, mode) < 0 || write_all(fd, data, len) < 0 || fault() || fsync(fd) < 0) {
+		int number = errno;
+
+		close(fd);
+		errno = number;
+		return err_errno(err, "writing %s", path);
+	}
+	close(fd);
+	if (fault() || rename(temp, path) < 0)
+		return err_errno(err, "replacing %s", path);
+	return 0;
+}
+
+int
+file_save(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
+{
+	OWN_TEXT dir = dir_of(path);
+	const char *slash = strrchr(path, '/');
+	OWN_TEXT temp = mem_textf("%s/.%s.%016llx.tmp", dir, slash ? slash + 1 : path, (unsigned long long)random_u64());
+
+	if (save_and_rename(path, temp, data, len, mode, err) < 0) {
+		unlink(temp);
+		return -1;
+	}
+	return file_sync_dir(dir, err);
+}
+
+int
+file_remove(const char *path, struct err *err)
+{
+	OWN_TEXT dir = dir_of(path);
+
+	if (unlink(path) < 0)
+		return errno == ENOENT ? 0 : err_errno(err, "removing %s", path);
+	return file_sync_dir(dir, err);
+}
+
+bool
+file_exists(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0;
+}
+
+static int
+make_one(const char *path, mode_t mode, struct err *err)
+{
+	struct stat st;
+
+	if (mkdir(path, mode) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return err_errno(err, "making the folder %s", path);
+	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+		return err_set(err, ERR_INVALID, "%s: not a folder", path);
+	return 0;
+}
+
+int
+file_make_dir(const char *path, mode_t mode, struct err *err)
+{
+	OWN_TEXT copy = mem_text(path);
+
+	for (char *at = copy + 1; *copy && *at; at++) {
+		if (*at != '/')
+			continue;
+		*at = '\0';
+		if (make_one(copy, 0755, err) < 0)
+			return -1;
+		*at = '/';
+	}
+	return make_one(copy, mode, err);
+}
+
+char *
+file_join(const char *dir, const char *name)
+{
+	return mem_textf("%s%s%s", dir, *dir && dir[strlen(dir) - 1] == '/' ? "" : "/", name);
+}
+
+char *
+file_own_dir(void)
+{
+	char path[4096];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (len < 0)
+		return mem_text(".");
+	path[len] = '\0';
+	return dir_of(path);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker pool: threads that take jobs from one bounded queue, and give each back to its owner. */
+#include <assert.h>
+#include <pthread.h>
+
+#include "base/mem.h"
+#include "base/pool.h"
+
+struct pool {
+	pthread_t *threads;
+	struct job *first, **last;
+	size_t n_threads, n_queued, max_queued;
+	bool ending;
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+};
+
+static void
+give_back(struct post *post)
+{
+	struct job *job = CONTAINER_OF(post, struct job, post);
+
+	job->done(job);
+}
+
+static struct job *
+next_job(struct pool *pool)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&pool->lock);
+	while (!pool->first && !pool->ending)
+		pthread_cond_wait(&pool->work, &pool->lock);
+	job = pool->first;
+	if (job) {
+		pool->first = job->next;
+		if (!pool->first)
+			pool->last = &pool->first;
+		pool->n_queued--;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return job;
+}
+
+static void *
+work(void *arg)
+{
+	struct pool *pool = arg;
+	struct job *job;
+
+	while ((job = next_job(pool))) {
+		job->run(job);
+		job->post.run = give_back;
+		job->owner->post(job->owner, &job->post);
+	}
+	return NULL;
+}
+
+struct pool *
+pool_new(const char *name, size_t n_threads, size_t max_queued)
+{
+	struct pool *pool = NEW(pool);
+
+	pool->threads = mem_array(n_threads, sizeof(*pool->threads));
+	pool->last = &pool->first;
+	pool->max_queued = max_queued;
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->work, NULL);
+	for (; pool->n_threads < n_threads; pool->n_threads++) {
+		int failed = pthread_create(&pool->threads[pool->n_threads], NULL, work, pool);
+
+		assert(!failed);
+		pthread_setname_np(pool->threads[pool->n_threads], name);
+	}
+	return pool;
+}
+
+void
+pool_free(struct pool *pool)
+{
+	if (!pool)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	pool->ending = true;
+	pthread_cond_broadcast(&pool->work);
+	pthread_mutex_unlock(&pool->lock);
+	for (size_t i = 0; i < pool->n_threads; i++)
+		pthread_join(pool->threads[i], NULL);
+	pthread_cond_destroy(&pool->work);
+	pthread_mutex_destroy(&pool->lock);
+	mem_free(pool->threads);
+	mem_free(pool);
+}
+
+bool
+pool_try(struct pool *pool, struct job *job)
+{
+	bool taken;
+
+	pthread_mutex_lock(&pool->lock);
+	taken = !pool->ending && pool->n_queued < pool->max_queued;
+	if (taken) {
+		job->next = NULL;
+		*pool->last = job;
+		pool->last = &job->next;
+		pool->n_queued++;
+		pthread_cond_signal(&pool->work);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return taken;
+}
