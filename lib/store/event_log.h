@@ -40,6 +40,8 @@ int event_log_append(struct event_log *log, struct event_append *append, const v
 uint64_t event_log_first(struct event_log *log); /* the oldest offset still there */
 uint64_t event_log_next(struct event_log *log);  /* the offset the next record gets: durable ones are below */
 uint64_t event_log_bytes(struct event_log *log);
+/* Why the last commit failed; false when it did not. */
+bool event_log_problem(struct event_log *log, struct err *out);
 /* Everything below `offset` may be forgotten (a queue's consumer is done with it): whole segments are removed. */
 void event_log_forget_below(struct event_log *log, uint64_t offset);
 /* Call `notify` on `owner` whenever new records became durable (one at a time, coalesced). */

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SQLite (db.h).  What the file is gets looked at before SQLite does: SQLite turns an empty file into a database, and opening a newer one would
+ * already write to it. */
+#include "store/db.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/rd.h"
+
+#define HEAD_LEN 100 /* sqlite.org/fileformat.html 1.3 */
+#define HEAD_VERSION 60
+
+struct db_stmt {
+	sqlite3_stmt *stmt;
+	char *sql;
+	struct db *db;
+	struct db_stmt *next;
+	bool busy;
+};
+
+struct db {
+	sqlite3 *handle;
+	char *path;
+	struct db_stmt *stmts; /* prepared once */
+};
+
+static enum err_kind
+kind_of(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_CONSTRAINT:
+		return ERR_CONFLICT;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_FULL:
+	case SQLITE_IOERR:
+		return ERR_UNAVAILABLE;
+	case SQLITE_TOOBIG:
+		return ERR_LIMIT;
+	case SQLITE_PERM:
+	case SQLITE_READONLY:
+	case SQLITE_AUTH:
+		return ERR_DENIED;
+	default:
+		return ERR_BROKEN;
+	}
+}
+
+static int
+fail(struct db *db, const char *what, struct err *err)
+{
+	return err_set(err, kind_of(sqlite3_extended_errcode(db->handle)), "%s: %s: %s", db->path, what, sqlite3_errmsg(db->handle));
+}
+
+/* -- Opening ----------------------------------------------------------------------------------------------------------------- */
+
+/* Create it private if it isn't there; look whether it is ours to touch. */
+static int
+check_file(const char *path, size_t n_migrations, struct err *err)
+{
+	static const char magic[] = "SQLite format 3";
+	uint8_t head[HEAD_LEN];
+	struct rd version;
+	uint32_t found;
+	ssize_t len;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_errno(err, "cannot open the database %s", path);
+	len = pread(fd, head, sizeof(head), 0);
+	close(fd);
+	if (len < 0)
+		return err_errno(err, "cannot read the database %s", path);
+	if (len == 0)
+		return 0;
+	if (len < HEAD_LEN || memcmp(head, magic, sizeof(magic)) != 0)
+		return err_set(err, ERR_BROKEN, "%s is not a database; it is left untouched", path);
+	version = rd_over(head + HEAD_VERSION, 4);
+	found = rd_u32(&version);
+	if (found > n_migrations)
+		return err_set(err, ERR_INVALID, "%s is of version %u, this program knows %zu: it is left untouched", path, found, n_migrations);
+	return 0;
+}
+
+static int
+exec(struct db *db, const char *sql, struct err *err)
+{
+	if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return fail(db, sql, err);
+	return 0;
+}
+
+/* The first column of the first row, as text. */
+static int
+ask(struct db *db, const char *sql, char *out, size_t room, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	const char *text;
+	int code = sqlite3_prepare_v2(db->handle, sql, -1, &stmt, NULL);
+
+	out[0] = '\0';
+	if (code == SQLITE_OK)
+		code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW) {
+		text = (const char *)sqlite3_column_text(stmt, 0);
+		snprintf(out, room, "%s", text ? text : "");
+	}
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		(void)err_set(err, kind_of(code), "%s: %s", db->path, sqlite3_errmsg(db->handle));
+	sqlite3_finalize(stmt);
+	return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : -1;
+}
+
+static int
+check_content(struct db *db, struct err *err)
+{
+	char answer[200];
+
+	if (ask(db, "PRAGMA quick_check(1)", answer, sizeof(answer), err) < 0)
+		return -1;
+	if (strcmp(answer, "ok") != 0)
+		return err_set(err, ERR_BROKEN, "%s is damaged: %s; it is left untouched", db->path, answer);
+	return 0;
+}
+
+static int
+migrate(struct db *db, const char *const *migrations, size_t n, struct err *err)
+{
+	char text[32];
+	size_t version = 0;
+	char set[64];
+
+	if (ask(db, "PRAGMA user_version", text, sizeof(text), err) < 0)
+		return -1;
+	for (const char *c = text; *c >= '0' && *c <= '9'; c++)
+		version = version * 10 + (size_t)(*c - '0');
+	if (version > n) /* newer content that still stands in the write-ahead log */
+		return err_set(err, ERR_INVALID, "%s is of version %zu, this program knows %zu: it is left untouched", db->path, version, n);
+	if (version == n)
+		return 0;
+	if (exec(db, "BEGIN IMMEDIATE", err) < 0)
+		return -1;
+	for (size_t i = version; i < n; i++)
+		if (exec(db, migrations[i], err) < 0) {
+			db_rollback(db);
+			return err_wrap(err, "bringing it from version %zu to %zu", i, i + 1);
+		}
+	snprintf(set, sizeof(set), "PRAGMA user_version = %zu", n);
+	if (exec(db, set, err) < 0 || exec(db, "COMMIT", err) < 0) {
+		db_rollback(db);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+set_up(struct db *db, const char *const *migrations, size_t n, struct err *err)
+{
+	char mode[16];
+
+	sqlite3_busy_timeout(db->handle, 5000);
+	/* Until everything was found in order, closing must not write the log's content into the file. */
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if (check_content(db, err) < 0 || ask(db, "PRAGMA journal_mode = WAL", mode, sizeof(mode), err) < 0)
+		return -1;
+	if (strcmp(mode, "wal") != 0)
+		return err_set(err, ERR_BROKEN, "%s: the journal mode is %s instead of wal", db->path, mode);
+	if (exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", err) < 0 || migrate(db, migrations, n, err) < 0)
+		return -1;
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	return 0;
+}
+
+struct db *
+db_open(const char *path, const char *const *migrations, size_t n, struct err *err)
+{
+	struct db *db;
+
+	if (check_file(path, n, err) < 0)
+		return NULL;
+	db = NEW(db);
+	db->path = mem_text(path);
+	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK) {
+		(void)err_set(err, ERR_BROKEN, "cannot open the database %s: %s", path, db->handle ? sqlite3_errmsg(db->handle) : "no memory");
+		db_close(db);
+		return NULL;
+	}
+	if (set_up(db, migrations, n, err) < 0) {
+		db_close(db);
+		return NULL;
+	}
+	return db;
+}
+
+void
+db_close(struct db *db)
+{
+	struct db_stmt *next;
+
+	if (!db)
+		return;
+	for (struct db_stmt *s = db->stmts; s; s = next) {
+		next = s->next;
+		sqlite3_finalize(s->stmt);
+		mem_free(s->sql);
+		mem_free(s);
+	}
+	sqlite3_close(db->handle);
+	mem_free(db->path);
+	mem_free(db);
+}
+
+/* -- Statements ---------------------------------------------------------------------------------------------------------------- */
+
+static struct db_stmt *
+stmt_get(struct db *db, const char *sql, struct err *err)
+{
+	struct db_stmt *s;
+
+	for (s = db->stmts; s; s = s->next)
+		if (!s->busy && strcmp(s->sql, sql) == 0)
+			break;
+	if (s) {
+		s->busy = true;
+		return s;
+	}
+	s = NEW(db_stmt);
+	if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL) != SQLITE_OK) {
+		(void)fail(db, sql, err);
+		mem_free(s);
+		return NULL;
+	}
+	s->sql = mem_text(sql);
+	s->db = db;
+	s->busy = true;
+	s->next = db->stmts;
+	db->stmts = s;
+	return s;
+}
+
+static int
+bind(struct db_stmt *s, const char *types, va_list args)
+{
+	const char *text;
+	const void *blob;
+	int code = SQLITE_OK;
+	size_t len;
+
+	for (int i = 1; *types && code == SQLITE_OK; types++, i++) {
+		switch (*types) {
+		case 't':
+			text = va_arg(args, const char *);
+			code = sqlite3_bind_text(s->stmt, i, text, -1, SQLITE_TRANSIENT);
+			break;
+		case 'i':
+			code = sqlite3_bind_int64(s->stmt, i, va_arg(args, int64_t));
+			break;
+		case 'b':
+			blob = va_arg(args, const void *);
+			len = va_arg(args, size_t);
+			code = sqlite3_bind_blob64(s->stmt, i, blob, len, SQLITE_TRANSIENT);
+			break;
+		default:
+			code = SQLITE_MISUSE;
+		}
+	}
+	return code;
+}
+
+static struct db_stmt *
+query_v(struct db *db, struct err *err, const char *sql, const char *types, va_list args)
+{
+	struct db_stmt *s = stmt_get(db, sql, err);
+
+	if (!s)
+		return NULL;
+	if (bind(s, types, args) != SQLITE_OK) {
+		(void)fail(db, sql, err);
+		db_done(s);
+		return NULL;
+	}
+	return s;
+}
+
+struct db_stmt *
+db_query(struct db *db, struct err *err, const char *sql, const char *types, ...)
+{
+	struct db_stmt *s;
+	va_list args;
+
+	va_start(args, types);
+	s = query_v(db, err, sql, types, args);
+	va_end(args);
+	return s;
+}
+
+int
+db_next(struct db_stmt *stmt, struct err *err)
+{
+	switch (sqlite3_step(stmt->stmt)) {
+	case SQLITE_ROW:
+		return 1;
+	case SQLITE_DONE:
+		return 0;
+	default:
+		return fail(stmt->db, stmt->sql, err);
+	}
+}
+
+void
+db_done(struct db_stmt *stmt)
+{
+	if (!stmt)
+		return;
+	sqlite3_reset(stmt->stmt);
+	sqlite3_clear_bindings(stmt->stmt);
+	stmt->busy = false;
+}
+
+int
+db_run(struct db *db, struct err *err, const char *sql, const char *types, ...)
+{
+	struct db_stmt *s;
+	va_list args;
+	int done;
+
+	va_start(args, types);
+	s = query_v(db, err, sql, types, args);
+	va_end(args);
+	if (!s)
+		return -1;
+	while ((done = db_next(s, err)) == 1)
+		;
+	db_done(s);
+	return done;
+}
+
+const char *
+db_text(struct db_stmt *stmt, int column)
+{
+	return (const char *)sqlite3_column_text(stmt->stmt, column);
+}
+
+int64_t
+db_int(struct db_stmt *stmt, int column)
+{
+	return sqlite3_column_int64(stmt->stmt, column);
+}
+
+const void *
+db_blob(struct db_stmt *stmt, int column, size_t *len)
+{
+	const void *data = sqlite3_column_blob(stmt->stmt, column);
+
+	*len = (size_t)sqlite3_column_bytes(stmt->stmt, column);
+	return data;
+}
+
+/* -- Transactions --------------------------------------------------------------------------------------------------------------- */
+
+int64_t
+db_changes(struct db *db)
+{
+	return sqlite3_changes64(db->handle);
+}
+
+int
+db_begin(struct db *db, struct err *err)
+{
+	return db_run(db, err, "BEGIN IMMEDIATE", "");
+}
+
+int
+db_commit(struct db *db, struct err *err)
+{
+	if (db_run(db, err, "COMMIT", "") == 0)
+		return 0;
+	db_rollback(db);
+	return -1;
+}
+
+void
+db_rollback(struct db *db)
+{
+	if (!sqlite3_get_autocommit(db->handle))
+		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stored form of a message (message.h), version 1, numbers big-endian:
+ *
+ *	u8 version, u8 source, u8 flags (1 retain, 2 dup, 4 will), u8 zero, u64 enqueued_ms, then each with its u32 length:
+ *	device id, module id, generation id, auth method, model id, bag, payload
+ *
+ * The property bag is kept as the device sent it and taken apart only when somebody reads the message: most are only passed on. */
+#include "store/message.h"
+
+#define VERSION 1
+
+enum { FLAG_RETAIN = 1, FLAG_DUP = 2, FLAG_WILL = 4 };
+
+static void
+put_slice(struct buf *out, struct slice s)
+{
+	buf_put_u32(out, (uint32_t)s.len);
+	buf_put(out, s.text, s.len);
+}
+
+void
+message_encode(struct buf *out, const struct message *message)
+{
+	buf_put_u8(out, VERSION);
+	buf_put_u8(out, (uint8_t)message->source);
+	buf_put_u8(out, (uint8_t)((message->retain ? FLAG_RETAIN : 0) | (message->dup ? FLAG_DUP : 0) | (message->is_will ? FLAG_WILL : 0)));
+	buf_put_u8(out, 0);
+	buf_put_u64(out, (uint64_t)message->enqueued_ms);
+	put_slice(out, message->device_id);
+	put_slice(out, message->module_id);
+	put_slice(out, message->generation_id);
+	put_slice(out, message->auth_method);
+	put_slice(out, message->model_id);
+	put_slice(out, message->bag);
+	put_slice(out, message->payload);
+}
+
+static struct slice
+get_slice(struct rd *rd)
+{
+	uint32_t len = rd_u32(rd);
+
+	return rd_slice(rd, len);
+}
+
+int
+message_decode(struct message *out, const uint8_t *data, size_t len, struct err *err)
+{
+	struct rd rd = rd_over(data, len);
+	struct message m = { 0 };
+	uint8_t version = rd_u8(&rd), source = rd_u8(&rd), flags = rd_u8(&rd);
+
+	if (!rd.bad && version > VERSION)
+		return err_set(err, ERR_INVALID, "a stored message of version %u; this program knows %u", version, VERSION);
+	rd_u8(&rd);
+	m.source = (enum message_source)source;
+	m.retain = flags & FLAG_RETAIN;
+	m.dup = flags & FLAG_DUP;
+	m.is_will = flags & FLAG_WILL;
+	m.enqueued_ms = (int64_t)rd_u64(&rd);
+	m.device_id = get_slice(&rd);
+	m.module_id = get_slice(&rd);
+	m.generation_id = get_slice(&rd);
+	m.auth_method = get_slice(&rd);
+	m.model_id = get_slice(&rd);
+	m.bag = get_slice(&rd);
+	m.payload = get_slice(&rd);
+	if (rd.bad || rd_left(&rd) != 0 || version != VERSION || source < MESSAGE_TELEMETRY || source > MESSAGE_CONNECTION || m.device_id.len == 0)
+		return err_set(err, ERR_BROKEN, "a stored message of %zu bytes cannot be read", len);
+	*out = m;
+	return 0;
+}
