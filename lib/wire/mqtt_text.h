@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the files of the MQTT codec share: strings and the fixed header. */
+
+#include "base/buf.h"
+#include "base/rd.h"
+#include "wire/mqtt.h"
+
+/* MQTT 1.5.3: well-formed UTF-8 without U+0000. */
+bool mqtt_text_is_good(struct slice s);
+void mqtt_put_text(struct buf *out, struct slice s);
+void mqtt_put_header(struct buf *out, enum mqtt_type type, uint8_t flags, size_t body);

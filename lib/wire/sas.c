@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared access signatures: parsed once, strictly; compared in constant time. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rd.h"
+#include "base/text.h"
+#include "wire/codec.h"
+#include "wire/sas.h"
+
+#define PREFIX "SharedAccessSignature "
+#define EXPIRY_MAX 253402300799 /* the end of the year 9999 */
+
+enum field { FIELD_SR, FIELD_SIG, FIELD_SE, FIELD_SKN, FIELD_COUNT };
+static const char *const field_names[FIELD_COUNT] = { "sr", "sig", "se", "skn" };
+
+static int
+split_fields(struct slice *fields, struct slice text, struct err *err)
+{
+	struct slice pair, name;
+	bool more = true;
+
+	while (more) {
+		size_t i = 0;
+
+		more = slice_cut(&text, '&', &pair);
+		if (!slice_cut(&pair, '=', &name))
+			return err_set(err, ERR_INVALID, "a part of the token is not NAME=VALUE");
+		while (i < FIELD_COUNT && !slice_is(name, field_names[i]))
+			i++;
+		if (i == FIELD_COUNT)
+			return err_set(err, ERR_INVALID, "the token has a field that is none of sr, sig, se, skn");
+		if (fields[i].text)
+			return err_set(err, ERR_INVALID, "the token has %s twice", field_names[i]);
+		fields[i] = pair; /* what follows the first '=' */
+	}
+	for (size_t i = 0; i < FIELD_SKN; i++)
+		if (!fields[i].text || fields[i].len == 0)
+			return err_set(err, ERR_INVALID, "the token has no %s", field_names[i]);
+	return 0;
+}
+
+static int
+take_signature(struct sas_token *token, struct slice field, struct err *err)
+{
+	struct buf text = BUF_INIT(256), bytes = BUF_INIT(256);
+	bool good = percent_decode(&text, field.text, field.len) && base64_decode(&bytes, buf_text(&text), text.len, BASE64_STRICT) &&
+		bytes.len == DIGEST_SHA256_LEN;
+
+	if (good)
+		memcpy(token->signature, bytes.data, DIGEST_SHA256_LEN);
+	buf_clear(&text);
+	buf_clear(&bytes);
+	return good ? 0 : err_set(err, ERR_INVALID, "sig is not the base64 of 32 bytes");
+}
+
+static int
+take_expiry(struct sas_token *token, struct slice field, struct err *err)
+{
+	OWN_TEXT text = slice_text(field);
+
+	if (strlen(text) != field.len || !text_to_i64(text, 0, EXPIRY_MAX, &token->expiry))
+		return err_set(err, ERR_INVALID, "se is not a plain number of seconds since 1970");
+	return 0;
+}
+
+/* Decoded text without NUL or control bytes, or NULL. */
+static char *
+decoded(struct slice field)
+{
+	struct buf text = BUF_INIT(SAS_TOKEN_MAX);
+
+	if (!percent_decode(&text, field.text, field.len) || text_has_control(buf_text(&text), text.len)) {
+		buf_clear(&text);
+		return NULL;
+	}
+	return buf_take_text(&text);
+}
+
+static int
+take_resource(struct sas_token *token, struct slice field, struct err *err)
+{
+	token->resource_text = slice_text(field);
+	token->resource = decoded(field);
+	if (!token->resource || !*token->resource)
+		return err_set(err, ERR_INVALID, "sr is not a percent-encoded resource");
+	for (char *c = token->resource; *c && *c != '/'; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	return 0;
+}
+
+static bool
+has_prefix(const char *text)
+{
+	OWN_TEXT head = mem_textn(text, strnlen(text, strlen(PREFIX)));
+
+	return text_is_nocase(head, PREFIX);
+}
+
+struct sas_token *
+sas_parse(const char *text, struct err *err)
+{
+	OWN(sas_token) token = NEW(sas_token);
+	struct slice fields[FIELD_COUNT] = { 0 };
+
+	if (strnlen(text, SAS_TOKEN_MAX + 1) > SAS_TOKEN_MAX)
+		return err_null(err, ERR_LIMIT, "the token is longer than %d bytes", SAS_TOKEN_MAX);
+	if (!has_prefix(text))
+		return err_null(err, ERR_INVALID, "the token does not begin with '" PREFIX "'");
+	if (split_fields(fields, slice_of(text + strlen(PREFIX)), err) < 0 || take_resource(token, fields[FIELD_SR], err) < 0 ||
+		take_signature(token, fields[FIELD_SIG], err) < 0 || take_expiry(token, fields[FIELD_SE], err) < 0)
+		return NULL;
+	if (fields[FIELD_SKN].text) {
+		token->policy = decoded(fields[FIELD_SKN]);
+		if (!token->policy)
+			return err_null(err, ERR_INVALID, "skn is not a percent-encoded name");
+	}
+	return GIVE(token);
+}
+
+void
+sas_token_free(struct sas_token *token)
+{
+	if (!token)
+		return;
+	mem_free(token->resource_text);
+	mem_free(token->resource);
+	mem_free(token->policy);
+	mem_wipe(token, sizeof(*token));
+	mem_free(token);
+}
+
+bool
+sas_signature_matches(const struct sas_token *token, const struct secret *key)
+{
+	OWN_TEXT signed_text = mem_textf("%s\n%" PRId64, token->resource_text, token->expiry);
+	uint8_t mac[DIGEST_SHA256_LEN];
+	bool same;
+
+	if (key->len == 0)
+		return false;
+	digest_hmac_sha256(key->bytes, key->len, signed_text, strlen(signed_text), mac);
+	same = mem_equal_ct(mac, token->signature, sizeof(mac));
+	mem_wipe(mac, sizeof(mac));
+	return same;
+}
+
+/* Is `covered` the path `of` or below it? */
+static bool
+is_below(const char *covered, const char *of)
+{
+	size_t len = strlen(of);
+
+	return strncmp(covered, of, len) == 0 && (covered[len] == '\0' || covered[len] == '/');
+}
+
+bool
+sas_resource_covers(const struct sas_token *token, const char *host, const char *other_host, const char *path)
+{
+	OWN_TEXT resource = mem_text(token->resource);
+	char *extra = strstr(resource, "/api-version="), *slash;
+	bool same_host;
+
+	if (extra && !strchr(extra + 1, '/'))
+		*extra = '\0';
+	slash = strchr(resource, '/');
+	if (slash)
+		*slash++ = '\0';
+	same_host = text_is_nocase(resource, host) || (other_host && text_is_nocase(resource, other_host));
+	return same_host && (!slash || !*slash || is_below(path, slash));
+}
+
+int
+sas_format(struct buf *out, const char *resource, int64_t expiry, const char *policy,
+	int (*hmac)(void *arg, const void *data, size_t len, uint8_t out[static DIGEST_SHA256_LEN], struct err *err), void *arg, struct err *err)
+{
+	struct buf sr = BUF_INIT(SAS_TOKEN_MAX), text = BUF_INIT(SAS_TOKEN_MAX), sig = BUF_INIT(64);
+	uint8_t mac[DIGEST_SHA256_LEN];
+	int status;
+
+	percent_encode(&sr, resource, strlen(resource));
+	buf_putf(&text, "%s\n%" PRId64, buf_text(&sr), expiry);
+	status = hmac(arg, buf_text(&text), text.len, mac, err);
+	if (status == 0) {
+		base64_encode(&sig, mac, sizeof(mac));
+		buf_putf(out, PREFIX "sr=%s&sig=", buf_text(&sr));
+		percent_encode(out, buf_text(&sig), sig.len);
+		buf_putf(out, "&se=%" PRId64, expiry);
+		if (policy) {
+			buf_puts(out, "&skn=");
+			percent_encode(out, policy, strlen(policy));
+		}
+	}
+	buf_clear(&sr);
+	buf_clear(&text);
+	buf_clear(&sig);
+	return status;
+}
+
+static int
+hmac_with_secret(void *arg, const void *data, size_t len, uint8_t out[static DIGEST_SHA256_LEN], struct err *err)
+{
+	const struct secret *key = arg;
+
+	(void)err;
+	digest_hmac_sha256(key->bytes, key->len, data, len, out);
+	return 0;
+}
+
+void
+sas_sign(struct buf *out, const char *resource, int64_t expiry, const char *policy, const struct secret *key)
+{
+	struct err err = ERR_INIT;
+	struct secret copy = *key;
+
+	sas_format(out, resource, expiry, policy, hmac_with_secret, &copy, &err);
+	secret_clear(&copy);
+}

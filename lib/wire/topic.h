@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Topics and filters that devices use (hub 1.5 to 1.10): what kind it is and whose.  Ids are taken literally.  What is allowed is the head's business. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rd.h"
+
+enum topic_kind {
+	TOPIC_UNKNOWN,
+	TOPIC_TELEMETRY,       /* devices/D[/modules/M]/messages/events/BAG */
+	TOPIC_TWIN_GET,        /* $iothub/twin/GET/?$rid=R */
+	TOPIC_TWIN_REPORTED,   /* $iothub/twin/PATCH/properties/reported/?$rid=R */
+	TOPIC_METHOD_RESPONSE, /* $iothub/methods/res/STATUS/?$rid=R */
+};
+
+struct topic {
+	enum topic_kind kind;
+	struct slice device_id, module_id; /* empty where the kind has none */
+	struct slice bag;                  /* telemetry */
+	struct slice rid;                  /* the others: the text after "$rid=" */
+	struct slice status;               /* method responses */
+};
+struct topic topic_parse(struct slice text);
+
+enum filter_kind {
+	FILTER_UNKNOWN,
+	FILTER_DEVICEBOUND,   /* devices/D[/modules/M]/messages/devicebound/# */
+	FILTER_INPUTS,        /* devices/D/modules/M/inputs/# */
+	FILTER_MODULE_ALL,    /* devices/D/modules/M/# */
+	FILTER_TWIN_RESPONSE, /* $iothub/twin/res/# */
+	FILTER_TWIN_DESIRED,  /* $iothub/twin/PATCH/properties/desired/# */
+	FILTER_METHODS,       /* $iothub/methods/POST/# */
+};
+
+struct filter {
+	enum filter_kind kind;
+	struct slice device_id, module_id;
+};
+struct filter filter_parse(struct slice text);
+/* The QoS of what is delivered for it: 1 for messages, 0 for the rest. */
+uint8_t filter_qos(enum filter_kind kind);

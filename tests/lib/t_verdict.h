@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Tests about verdicts name the reason and the subject that they expect. */
+
+#include "diag/verdict.h"
+#include "t.h"
+
+#define CHECK_ACCEPTED(v)                                                                  \
+	do {                                                                               \
+		OWN_TEXT t_said = verdict_sentence(v);                                     \
+		if (!verdict_accepted(v))                                                  \
+			fail_msg("refused: %s", t_said);                                   \
+	} while (0)
+/* The cause of the refusal. */
+#define CHECK_CAUSE(v, code)                                                               \
+	do {                                                                               \
+		if (verdict_cause(v) != (code))                                            \
+			fail_msg("%s, not %s", reason_row(verdict_cause(v))->code, reason_row(code)->code); \
+	} while (0)
+/* One of the failed checks has this reason, and its subject this part. */
+#define CHECK_REASON(v, code, part)                                                        \
+	do {                                                                               \
+		bool t_found = false;                                                      \
+		for (size_t t_i = 0; t_i < (v)->n_checks; t_i++)                           \
+			t_found = t_found || (!(v)->checks[t_i].passed && (v)->checks[t_i].reason == (code) && strstr((v)->checks[t_i].subject, part)); \
+		if (!t_found) {                                                            \
+			OWN_TEXT t_said = verdict_sentence(v);                             \
+			fail_msg("no %s at '%s': %s", reason_row(code)->code, part, t_said); \
+		}                                                                          \
+	} while (0)
