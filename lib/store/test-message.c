@@ -76,3 +76,40 @@ TEST("a message stored by version 1 is read")
 	CHECK_MEM(now.data, golden.data, now.len);
 	CHECK(slice_is(got.device_id, "pump-1"));
 }
+
+static void
+check_json(const struct message *message, const char *want)
+{
+	OWN_TEXT json = message_json(message, 7);
+
+	CHECK_STR(json, want);
+}
+
+TEST("as JSON a message shows what the device set, what the hub stamped, and a body that is JSON as JSON")
+{
+	check_json(&sample,
+		"{\"offset\":7,\"systemProperties\":{\"message-id\":\"m1\",\"content-type\":\"application/json\",\"content-encoding\":\"utf-8\"},"
+		"\"properties\":{\"level\":\"high up\",\"empty\":\"\",\"mqtt-retain\":\"true\"},"
+		"\"annotations\":{\"iothub-connection-device-id\":\"pump-1\",\"iothub-connection-module-id\":\"filter\","
+		"\"iothub-connection-auth-generation-id\":\"637\","
+		"\"iothub-connection-auth-method\":\"{\\\"scope\\\":\\\"module\\\",\\\"type\\\":\\\"sas\\\",\\\"issuer\\\":\\\"iothub\\\"}\","
+		"\"dt-dataschema\":\"dtmi:com:example;1\",\"iothub-enqueuedtime\":\"2026-03-01T12:00:00.123Z\","
+		"\"iothub-message-source\":\"Telemetry\"},\"body\":{\"t\":21.5}}");
+}
+
+TEST("a body that is neither JSON nor text is shown as base64")
+{
+	struct message m = { .source = MESSAGE_TELEMETRY, .device_id = { "d", 1 }, .payload = { "\xff\0x", 3 } };
+
+	check_json(&m, "{\"offset\":7,\"systemProperties\":{},\"properties\":{},\"annotations\":{\"iothub-connection-device-id\":\"d\","
+		       "\"iothub-enqueuedtime\":\"1970-01-01T00:00:00.000Z\",\"iothub-message-source\":\"Telemetry\"},"
+		       "\"bodyEncoding\":\"base64\",\"body\":\"/wB4\"}");
+}
+
+TEST("a body that only claims to be JSON is shown as text")
+{
+	struct message m = { .source = MESSAGE_TELEMETRY, .device_id = { "d", 1 }, .bag = { "%24.ct=application%2Fjson", 25 }, .payload = { "{oops", 5 } };
+	OWN_TEXT json = message_json(&m, 0);
+
+	CHECK_CONTAINS(json, "\"body\":\"{oops\"");
+}
