@@ -7,6 +7,9 @@
  * and X.509 code can sign with: for a remote key it belongs to our own OpenSSL provider (key_provider.c), which turns
  * a signature into a request.  Keys are immutable and may be shared by threads (key_ref). */
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <openssl/evp.h>
 
 #include "base/buf.h"

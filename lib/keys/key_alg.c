@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kinds of keys by their names in configuration, and which of them are accepted from others. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rd.h"
+#include "base/text.h"
+#include "keys/key.h"
+
+static const char *const names[] = { "ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519" };
+
+const char *
+key_alg_name(enum key_alg alg)
+{
+	return names[alg];
+}
+
+bool
+key_alg_parse(const char *name, enum key_alg *alg)
+{
+	for (size_t i = 0; i < COUNT(names); i++) {
+		if (!text_is(names[i], name))
+			continue;
+		*alg = (enum key_alg)i;
+		return true;
+	}
+	return false;
+}
+
+enum key_alg
+key_alg_prefer(const char *list)
+{
+	struct slice rest = slice_of(list), word;
+	enum key_alg alg;
+	bool more = true;
+
+	while (more) {
+		OWN_TEXT name = NULL;
+
+		more = slice_cut(&rest, ':', &word);
+		name = slice_text(word);
+		if (key_alg_parse(name, &alg))
+			return alg; /* a file holds all of them, so the first wins; unknown names are overlooked */
+		if (text_is(name, "*"))
+			break;
+	}
+	return KEY_EC_P256;
+}
+
+bool
+key_is_acceptable(const EVP_PKEY *pkey)
+{
+	char curve[64] = "";
+
+	if (EVP_PKEY_is_a(pkey, "RSA"))
+		return EVP_PKEY_get_bits(pkey) >= 2048 && EVP_PKEY_get_bits(pkey) <= 16384;
+	if (EVP_PKEY_is_a(pkey, "ED25519"))
+		return true;
+	if (!EVP_PKEY_is_a(pkey, "EC") || EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) != 1)
+		return false;
+	return text_is(curve, "prime256v1") || text_is(curve, "secp384r1") || text_is(curve, "secp521r1");
+}
