@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lists of certificates from PEM: all of them or none.  A bundle that is read in part is a bundle that trusts less than its owner thinks, or more. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "pki/cert.h"
+#include "wire/pem.h"
+
+#define CERTS_FILE_MAX (4 * 1024 * 1024)
+
+void
+certs_clear(struct certs *certs)
+{
+	for (size_t i = 0; i < certs->n; i++)
+		cert_free(certs->item[i]);
+	mem_free(certs->item);
+	*certs = (struct certs){ 0 };
+}
+
+void
+certs_add(struct certs *certs, struct cert *cert)
+{
+	certs->item = mem_resize(certs->item, (certs->n + 1) * sizeof(*certs->item));
+	certs->item[certs->n++] = cert_ref(cert);
+}
+
+static int
+take_block(struct certs *certs, const struct pem *pem, size_t max, struct err *err)
+{
+	OWN(cert) cert = NULL;
+
+	if (!slice_is(pem->label, "CERTIFICATE") && !slice_is(pem->label, "X509 CERTIFICATE") && !slice_is(pem->label, "TRUSTED CERTIFICATE"))
+		return 0; /* a key or parameters beside the certificates */
+	if (certs->n == max)
+		return err_set(err, ERR_LIMIT, "line %d: more than %zu certificates", pem->line, max);
+	cert = cert_from_der(pem->der.data, pem->der.len, err);
+	if (!cert)
+		return err_wrap(err, "line %d", pem->line);
+	certs_add(certs, cert);
+	return 0;
+}
+
+int
+certs_parse(struct certs *out, const char *text, size_t len, size_t max, struct err *err)
+{
+	struct certs certs = { 0 };
+	struct pem pem;
+	int status;
+
+	pem_init(&pem, text, len);
+	while ((status = pem_next(&pem, err)) > 0)
+		if (take_block(&certs, &pem, max, err) < 0) {
+			status = -1;
+			break;
+		}
+	pem_clear(&pem);
+	if (status == 0 && certs.n == 0)
+		status = err_set(err, ERR_INVALID, "there is no certificate in it");
+	if (status < 0) {
+		certs_clear(&certs);
+		return -1;
+	}
+	*out = certs;
+	return 0;
+}
+
+int
+certs_load(struct certs *out, const char *path, size_t max, struct err *err)
+{
+	struct buf text = BUF_INIT(CERTS_FILE_MAX);
+	int status = file_load(&text, path, err);
+
+	if (status == 0 && text.len > 1 && text.data[0] == 0x30) {
+		struct cert *cert = cert_from_der(text.data, text.len, err);
+
+		status = cert ? 0 : err_wrap(err, "%s", path);
+		if (cert) {
+			*out = (struct certs){ 0 };
+			certs_add(out, cert);
+			cert_free(cert);
+		}
+	} else if (status == 0 && certs_parse(out, buf_text(&text), text.len, max, err) < 0) {
+		status = err_wrap(err, "%s", path);
+	}
+	buf_clear(&text);
+	return status;
+}
+
+void
+certs_put_pem(const struct certs *certs, struct buf *out)
+{
+	for (size_t i = 0; i < certs->n; i++)
+		cert_put_pem(certs->item[i], out);
+}

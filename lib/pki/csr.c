@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A CSR is a wish, not a fact.  This file reads one, proves that the sender holds the key, and answers questions about the wish; whether and how it is granted
+ * is the profile's business (issue.c). */
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "pki/issue.h"
+#include "wire/pem.h"
+#include "wire/uri.h"
+
+#define CSR_MAX 32768
+
+struct csr {
+	X509_REQ *req;
+	char *common_name;
+};
+
+static char *
+first_common_name(const X509_NAME *name)
+{
+	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1), len;
+	uint8_t *utf8 = NULL;
+	char *text = NULL;
+
+	if (at < 0)
+		return NULL;
+	len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	if (len > 0 && !memchr(utf8, 0, (size_t)len))
+		text = mem_textn((char *)utf8, (size_t)len);
+	OPENSSL_free(utf8);
+	return text;
+}
+
+struct csr *
+csr_from_der(const uint8_t *der, size_t len, struct err *err)
+{
+	OWN(csr) csr = NEW(csr);
+	const uint8_t *at = der;
+	EVP_PKEY *key;
+
+	csr->req = len <= CSR_MAX ? d2i_X509_REQ(NULL, &at, (long)len) : NULL;
+	key = csr->req ? X509_REQ_get0_pubkey(csr->req) : NULL;
+	if (!key || at != der + len) {
+		ERR_clear_error();
+		return err_null(err, ERR_INVALID, "not a certificate signing request (PKCS #10)");
+	}
+	if (!key_is_acceptable(key))
+		return err_null(err, ERR_INVALID, "CSR with a key of a kind or size that is not accepted");
+	if (X509_REQ_verify(csr->req, key) != 1) {
+		ERR_clear_error();
+		return err_null(err, ERR_INVALID, "CSR failed to be verified with its public key");
+	}
+	csr->common_name = first_common_name(X509_REQ_get_subject_name(csr->req));
+	return GIVE(csr);
+}
+
+struct csr *
+csr_parse(const char *text, size_t len, struct err *err)
+{
+	struct csr *csr = NULL;
+	struct pem pem;
+	int found;
+
+	pem_init(&pem, text, len);
+	while ((found = pem_next(&pem, err)) > 0)
+		if (slice_is(pem.label, "CERTIFICATE REQUEST") || slice_is(pem.label, "NEW CERTIFICATE REQUEST"))
+			break;
+	if (found > 0)
+		csr = csr_from_der(pem.der.data, pem.der.len, err);
+	else if (found == 0)
+		err_set(err, ERR_INVALID, "there is no PEM certificate request in it");
+	pem_clear(&pem);
+	return csr;
+}
+
+void
+csr_free(struct csr *csr)
+{
+	if (!csr)
+		return;
+	X509_REQ_free(csr->req);
+	mem_free(csr->common_name);
+	mem_free(csr);
+}
+
+const char *
+csr_common_name(const struct csr *csr)
+{
+	return csr->common_name;
+}
+
+EVP_PKEY *
+csr_public_key(const struct csr *csr)
+{
+	return X509_REQ_get0_pubkey(csr->req);
+}
+
+static char *
+name_of(const GENERAL_NAME *name)
+{
+	const ASN1_OCTET_STRING *ip = name->d.iPAddress;
+	const uint8_t *b;
+
+	if (name->type == GEN_DNS && (size_t)name->d.dNSName->length == strnlen((char *)name->d.dNSName->data, (size_t)name->d.dNSName->length))
+		return mem_textn((char *)name->d.dNSName->data, (size_t)name->d.dNSName->length);
+	if (name->type == GEN_URI)
+		return mem_textf("URI:%.*s", name->d.uniformResourceIdentifier->length, (char *)name->d.uniformResourceIdentifier->data);
+	if (name->type != GEN_IPADD || ip->length != 4)
+		return NULL;
+	b = ip->data;
+	return mem_textf("%d.%d.%d.%d", b[0], b[1], b[2], b[3]);
+}
+
+size_t
+csr_names(const struct csr *csr, char **out, size_t max)
+{
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr->req);
+	GENERAL_NAMES *names = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
+	size_t n = 0;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && n < max; i++) {
+		char *text = name_of(sk_GENERAL_NAME_value(names, i));
+
+		if (text)
+			out[n++] = text;
+	}
+	GENERAL_NAMES_free(names);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	return n;
+}

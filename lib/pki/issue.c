@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Certificates and CSRs being made.  What goes into a certificate follows from its kind by a table; nothing is copied from a CSR but the public key. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "pki/issue.h"
+#include "wire/pem.h"
+#include "wire/uri.h"
+
+#define COMMON_NAME_MAX 64 /* RFC 5280 ub-common-name */
+#define SERIAL_LEN 16
+
+struct kind_row {
+	bool is_ca;
+	const char *key_usage, *extended_key_usage;
+};
+
+static const struct kind_row kinds[] = {
+	[ISSUE_ROOT] = { true, "critical,keyCertSign,cRLSign", NULL },
+	[ISSUE_INTERMEDIATE] = { true, "critical,keyCertSign,cRLSign", NULL },
+	[ISSUE_EDGE_CA] = { true, "critical,digitalSignature,keyCertSign", NULL },
+	[ISSUE_SERVER] = { false, "critical,digitalSignature,keyEncipherment", "serverAuth" },
+	[ISSUE_DEVICE] = { false, "critical,digitalSignature", "clientAuth" },
+	[ISSUE_MODULE_IDENTITY] = { false, "critical,digitalSignature", "clientAuth" },
+};
+
+static int
+ssl_failure(struct err *err, const char *what)
+{
+	char why[120] = "";
+
+	ERR_error_string_n(ERR_peek_last_error(), why, sizeof(why));
+	ERR_clear_error();
+	return err_set(err, ERR_BROKEN, "%s failed: %s", what, why);
+}
+
+static X509_NAME *
+subject_of(const char *common_name, struct err *err)
+{
+	X509_NAME *name;
+
+	if (!common_name || !*common_name || strlen(common_name) > COMMON_NAME_MAX || text_has_control(common_name, strlen(common_name)) ||
+		!text_is_utf8(common_name, strlen(common_name)))
+		return err_null(err, ERR_INVALID, "a common name has 1 to %d characters, and '%.80s' is none", COMMON_NAME_MAX, common_name ? common_name : "");
+	name = X509_NAME_new();
+	X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, (const uint8_t *)common_name, -1, -1, 0);
+	return name;
+}
+
+/* What may be issued is narrower than what is accepted: letters, digits, "-", "_" and dots between labels; no wildcards. */
+static bool
+is_dns_name(const char *text)
+{
+	size_t len = strlen(text), label = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+
+		if (c == '.') {
+			if (label == 0)
+				return false;
+			label = 0;
+		} else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_') {
+			label++;
+		} else {
+			return false;
+		}
+		if (label > 63)
+			return false;
+	}
+	return label > 0 && len <= 253;
+}
+
+static GENERAL_NAME *
+general_name(const char *text, struct err *err)
+{
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_IA5STRING *value;
+
+	if (uri_is_ip(text)) {
+		GENERAL_NAME_set0_value(name, GEN_IPADD, a2i_IPADDRESS(text));
+		return name;
+	}
+	if (!text_starts(text, "URI:") && !is_dns_name(text)) {
+		GENERAL_NAME_free(name);
+		return err_null(err, ERR_INVALID, "'%.100s' is neither a DNS name nor an IP address", text);
+	}
+	value = ASN1_IA5STRING_new();
+	ASN1_STRING_set(value, text_starts(text, "URI:") ? text + 4 : text, -1);
+	GENERAL_NAME_set0_value(name, text_starts(text, "URI:") ? GEN_URI : GEN_DNS, value);
+	return name;
+}
+
+static GENERAL_NAMES *
+general_names(const char *const *names, size_t n, struct err *err)
+{
+	GENERAL_NAMES *list = GENERAL_NAMES_new();
+
+	for (size_t i = 0; i < n; i++) {
+		GENERAL_NAME *name = general_name(names[i], err);
+
+		if (!name) {
+			GENERAL_NAMES_free(list);
+			return NULL;
+		}
+		sk_GENERAL_NAME_push(list, name);
+	}
+	return list;
+}
+
+static int
+add_text_extension(X509 *x509, X509 *issuer, int nid, const char *value, struct err *err)
+{
+	X509V3_CTX ctx;
+	X509_EXTENSION *extension;
+	int ok;
+
+	X509V3_set_ctx_nodb(&ctx);
+	X509V3_set_ctx(&ctx, issuer, x509, NULL, NULL, 0);
+	extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+	if (!extension)
+		return ssl_failure(err, OBJ_nid2ln(nid));
+	ok = X509_add_ext(x509, extension, -1);
+	X509_EXTENSION_free(extension);
+	return ok ? 0 : ssl_failure(err, OBJ_nid2ln(nid));
+}
+
+static int
+add_names(X509 *x509, const struct profile *profile, struct err *err)
+{
+	GENERAL_NAMES *names;
+	int ok;
+
+	if (profile->n_names == 0)
+		return 0;
+	names = general_names(profile->names, profile->n_names, err);
+	if (!names)
+		return -1;
+	ok = X509_add1_ext_i2d(x509, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND);
+	GENERAL_NAMES_free(names);
+	return ok == 1 ? 0 : ssl_failure(err, "subjectAltName");
+}
+
+static int
+add_extensions(X509 *x509, const struct profile *profile, X509 *issuer, struct err *err)
+{
+	const struct kind_row *kind = &kinds[profile->kind];
+	char constraints[48] = "critical,CA:FALSE";
+
+	if (kind->is_ca && profile->path_len >= 0)
+		snprintf(constraints, sizeof(constraints), "critical,CA:TRUE,pathlen:%d", profile->path_len);
+	else if (kind->is_ca)
+		snprintf(constraints, sizeof(constraints), "critical,CA:TRUE");
+	if (add_text_extension(x509, issuer, NID_basic_constraints, constraints, err) < 0 || add_text_extension(x509, issuer, NID_key_usage, kind->key_usage, err) < 0)
+		return -1;
+	if (kind->extended_key_usage && add_text_extension(x509, issuer, NID_ext_key_usage, kind->extended_key_usage, err) < 0)
+		return -1;
+	if (add_names(x509, profile, err) < 0 || add_text_extension(x509, issuer, NID_subject_key_identifier, "hash", err) < 0)
+		return -1;
+	return issuer != x509 ? add_text_extension(x509, issuer, NID_authority_key_identifier, "keyid", err) : 0;
+}
+
+static int
+set_serial(X509 *x509)
+{
+	uint8_t bytes[SERIAL_LEN];
+	BIGNUM *number;
+
+	random_bytes(bytes, sizeof(bytes));
+	bytes[0] = (uint8_t)((bytes[0] & 0x7f) | 0x40); /* positive, and always of full length */
+	number = BN_bin2bn(bytes, sizeof(bytes), NULL);
+	BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x509));
+	BN_free(number);
+	return 0;
+}
+
+static int
+fill(X509 *x509, const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err)
+{
+	X509 *issuer_x509 = issuer->cert ? cert_x509(issuer->cert) : x509;
+	int64_t not_after = profile->not_after;
+	X509_NAME *subject = subject_of(profile->common_name, err);
+
+	if (!subject)
+		return -1;
+	if (issuer->cert && not_after > cert_not_after(issuer->cert))
+		not_after = cert_not_after(issuer->cert);
+	X509_set_version(x509, X509_VERSION_3);
+	set_serial(x509);
+	X509_set_subject_name(x509, subject);
+	X509_set_issuer_name(x509, issuer->cert ? X509_get_subject_name(issuer_x509) : subject);
+	X509_NAME_free(subject);
+	if (!ASN1_TIME_set(X509_getm_notBefore(x509), (time_t)profile->not_before) || !ASN1_TIME_set(X509_getm_notAfter(x509), (time_t)not_after))
+		return err_set(err, ERR_INVALID, "a date that a certificate can't hold");
+	if (not_after <= profile->not_before)
+		return err_set(err, ERR_INVALID, "the certificate would end before it begins%s", issuer->cert ? " (its issuer ends too early)" : "");
+	X509_set_pubkey(x509, subject_public);
+	return add_extensions(x509, profile, issuer_x509, err);
+}
+
+static int
+check_issuer(const struct issuer *issuer, struct err *err)
+{
+	if (!issuer->cert)
+		return 0;
+	if (!cert_is_ca(issuer->cert) || !(X509_get_key_usage(cert_x509(issuer->cert)) & KU_KEY_CERT_SIGN))
+		return err_set(err, ERR_INVALID, "%s is no CA: it needs CA:TRUE and keyCertSign to issue", cert_subject(issuer->cert));
+	if (!cert_matches_key(issuer->cert, issuer->key))
+		return err_set(err, ERR_INVALID, "the key does not belong to the CA certificate %s", cert_subject(issuer->cert));
+	return 0;
+}
+
+struct cert *
+issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err)
+{
+	X509 *x509;
+	struct cert *cert = NULL;
+	EVP_PKEY *signer = key_pkey(issuer->key);
+
+	if (check_issuer(issuer, err) < 0)
+		return NULL;
+	x509 = X509_new();
+	if (fill(x509, profile, subject_public, issuer, err) == 0) {
+		if (X509_sign(x509, signer, EVP_PKEY_is_a(signer, "ED25519") ? NULL : EVP_sha256()) > 0)
+			cert = cert_from_x509(x509);
+		else
+			ssl_failure(err, "signing a certificate");
+	}
+	X509_free(x509);
+	return cert;
+}
+
+static int
+add_csr_names(X509_REQ *req, const char *const *names, size_t n_names, struct err *err)
+{
+	GENERAL_NAMES *list = general_names(names, n_names, err);
+	STACK_OF(X509_EXTENSION) *extensions = NULL;
+	int ok;
+
+	if (!list)
+		return -1;
+	ok = X509V3_add1_i2d(&extensions, NID_subject_alt_name, list, 0, X509V3_ADD_APPEND) == 1 && X509_REQ_add_extensions(req, extensions) == 1;
+	GENERAL_NAMES_free(list);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	return ok ? 0 : ssl_failure(err, "subjectAltName");
+}
+
+int
+issue_csr(struct buf *out, const struct key *key, const char *common_name, const char *const *names, size_t n_names, struct err *err)
+{
+	X509_NAME *subject = subject_of(common_name, err);
+	X509_REQ *req;
+	uint8_t *der = NULL;
+	int status, len;
+
+	if (!subject)
+		return -1;
+	req = X509_REQ_new();
+	X509_REQ_set_version(req, X509_REQ_VERSION_1);
+	X509_REQ_set_subject_name(req, subject);
+	X509_NAME_free(subject);
+	X509_REQ_set_pubkey(req, key_pkey(key));
+	status = n_names > 0 ? add_csr_names(req, names, n_names, err) : 0;
+	if (status == 0 && X509_REQ_sign(req, key_pkey(key), EVP_PKEY_is_a(key_pkey(key), "ED25519") ? NULL : EVP_sha256()) <= 0)
+		status = ssl_failure(err, "signing a CSR");
+	len = status == 0 ? i2d_X509_REQ(req, &der) : 0;
+	if (len > 0)
+		pem_put(out, "CERTIFICATE REQUEST", der, (size_t)len);
+	OPENSSL_free(der);
+	X509_REQ_free(req);
+	return status;
+}
