@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS contexts of both sides and what hangs on a connection's SSL object.  The switches and their worth are in tls.h and docs/performance.md. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include <openssl/err.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "net/tls_inside.h"
+#include "wire/uri.h"
+
+#define SESSION_LIFE_S (4 * 3600)
+#define PEER_CHAIN_MAX (64 * 1024) /* bytes of certificates that a peer may send, read before any of it is judged */
+
+static const char groups[] = "X25519:P-256:P-384";
+
+struct tls_server {
+	SSL_CTX *ctx;
+	struct tls_cache *cache; /* borrowed: outlives contexts */
+	struct key *keys[2];
+	atomic_int n_refs;
+};
+
+struct tls_client {
+	SSL_CTX *ctx;
+	struct anchors *anchors;
+	struct key *key;
+	atomic_int n_refs;
+};
+
+struct tls_holder {
+	struct tls_server *server;
+	pthread_mutex_t lock;
+};
+
+/* What hangs on an SSL object: an application slot each. */
+struct tls_peer {
+	struct tls_server *server;
+	struct tls_client *client;
+	char *host;                /* client: the name to check */
+	struct verdict **verdict;  /* client: where the verdict goes */
+	char *identity;            /* server: allowed to resume as */
+	char *resumed;             /* server: the identity of the session that was looked up */
+};
+
+static int peer_slot = -1;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void
+free_peer(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+	struct tls_peer *peer = ptr;
+
+	(void)parent;
+	(void)ad;
+	(void)idx;
+	(void)argl;
+	(void)argp;
+	if (!peer)
+		return;
+	tls_server_free(peer->server);
+	tls_client_free(peer->client);
+	mem_free(peer->host);
+	mem_free(peer->identity);
+	mem_free(peer->resumed);
+	mem_free(peer);
+}
+
+static void
+make_slot(void)
+{
+	peer_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_peer);
+}
+
+static struct tls_peer *
+peer_of(const SSL *ssl)
+{
+	return SSL_get_ex_data(ssl, peer_slot);
+}
+
+static struct tls_peer *
+attach_peer(SSL *ssl)
+{
+	struct tls_peer *peer = NEW(tls_peer);
+
+	SSL_set_ex_data(ssl, peer_slot, peer);
+	return peer;
+}
+
+static int
+ssl_failure(struct err *err, const char *what)
+{
+	char why[160] = "";
+
+	ERR_error_string_n(ERR_peek_last_error(), why, sizeof(why));
+	ERR_clear_error();
+	return err_set(err, ERR_INVALID, "%s: %s", what, why);
+}
+
+/* -- Both sides ------------------------------------------------------------------------------------------------------------------- */
+
+static int
+use_certificate(SSL_CTX *ctx, const struct certs *chain, struct key *key, struct err *err)
+{
+	if (chain->n == 0)
+		return err_set(err, ERR_INVALID, "there is no certificate to use");
+	if (!cert_matches_key(chain->item[0], key))
+		return err_set(err, ERR_INVALID, "the private key does not belong to the certificate %s", cert_subject(chain->item[0]));
+	if (SSL_CTX_use_certificate(ctx, cert_x509(chain->item[0])) != 1)
+		return ssl_failure(err, cert_subject(chain->item[0]));
+	for (size_t i = 1; i < chain->n; i++) {
+		if (X509_NAME_cmp(X509_get_subject_name(cert_x509(chain->item[i])), X509_get_issuer_name(cert_x509(chain->item[i]))) == 0)
+			continue; /* roots are not sent: the peer has it or does not trust it */
+		if (SSL_CTX_add1_chain_cert(ctx, cert_x509(chain->item[i])) != 1)
+			return ssl_failure(err, cert_subject(chain->item[i]));
+	}
+	if (SSL_CTX_use_PrivateKey(ctx, key_pkey(key)) != 1)
+		return ssl_failure(err, "the private key");
+	return 0;
+}
+
+static SSL_CTX *
+common_ctx(const SSL_METHOD *method)
+{
+	SSL_CTX *ctx = SSL_CTX_new(method);
+
+	pthread_once(&once, make_slot);
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set1_groups_list(ctx, groups);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_read_ahead(ctx, 1);
+	SSL_CTX_set_max_cert_list(ctx, PEER_CHAIN_MAX);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	return ctx;
+}
+
+/* -- Server ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Possession was proven by the handshake; whether this certificate may come in is decided when the claimed identity is known. */
+static int
+accept_any(X509_STORE_CTX *ctx, void *arg)
+{
+	(void)arg;
+	X509_STORE_CTX_set_error(ctx, X509_V_OK);
+	return 1;
+}
+
+static int
+on_new_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls_peer *peer = peer_of(ssl);
+
+	if (!peer || !peer->identity || !peer->server->cache)
+		return 0; /* TLS 1.2 asks before the verdict: tls_allow puts it in afterwards */
+	tls_cache_put(peer->server->cache, session, peer->identity);
+	return 1;
+}
+
+static SSL_SESSION *
+on_find_session(SSL *ssl, const unsigned char *id, int len, int *copy)
+{
+	struct tls_peer *peer = peer_of(ssl);
+	char *identity = NULL;
+	SSL_SESSION *session;
+
+	*copy = 0;
+	if (!peer || !peer->server->cache)
+		return NULL;
+	session = tls_cache_find(peer->server->cache, id, (size_t)len, &identity);
+	mem_free(peer->resumed);
+	peer->resumed = identity;
+	return session;
+}
+
+static void
+set_sessions(SSL_CTX *ctx, const struct tls_server_config *config)
+{
+	const char *scope = config->session_scope ? config->session_scope : "rootedge";
+
+	SSL_CTX_set_session_id_context(ctx, (const uint8_t *)scope, (unsigned int)strnlen(scope, SSL_MAX_SID_CTX_LENGTH));
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	if (!config->cache) {
+		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+		return;
+	}
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL | SSL_SESS_CACHE_NO_AUTO_CLEAR);
+	SSL_CTX_set_timeout(ctx, SESSION_LIFE_S);
+	SSL_CTX_sess_set_new_cb(ctx, on_new_session);
+	SSL_CTX_sess_set_get_cb(ctx, on_find_session);
+}
+
+struct tls_server *
+tls_server_new(const struct tls_server_config *config, struct err *err)
+{
+	OWN(tls_server) server = NEW(tls_server);
+
+	server->n_refs = 1;
+	server->cache = config->cache;
+	server->ctx = common_ctx(TLS_server_method());
+	if (use_certificate(server->ctx, config->chain, config->key, err) < 0)
+		return NULL;
+	if (config->rsa_chain && use_certificate(server->ctx, config->rsa_chain, config->rsa_key, err) < 0)
+		return err_wrap_null(err, "the RSA certificate");
+	server->keys[0] = key_ref(config->key);
+	server->keys[1] = key_ref(config->rsa_key);
+	SSL_CTX_set_options(server->ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	if (config->ask_client_cert) {
+		SSL_CTX_set_verify(server->ctx, SSL_VERIFY_PEER, NULL);
+		SSL_CTX_set_cert_verify_callback(server->ctx, accept_any, NULL);
+	}
+	set_sessions(server->ctx, config);
+	return GIVE(server);
+}
+
+struct tls_server *
+tls_server_ref(struct tls_server *server)
+{
+	if (server)
+		server->n_refs++;
+	return server;
+}
+
+void
+tls_server_free(struct tls_server *server)
+{
+	if (!server || --server->n_refs > 0)
+		return;
+	SSL_CTX_free(server->ctx);
+	key_free(server->keys[0]);
+	key_free(server->keys[1]);
+	mem_free(server);
+}
+
+SSL *
+tls_server_ssl(struct tls_server *server)
+{
+	SSL *ssl = SSL_new(server->ctx);
+
+	if (!ssl)
+		return NULL;
+	attach_peer(ssl)->server = tls_server_ref(server);
+	SSL_set_accept_state(ssl);
+	return ssl;
+}
+
+struct tls_holder *
+tls_holder_new(struct tls_server *server_take)
+{
+	struct tls_holder *holder = NEW(tls_holder);
+
+	holder->server = server_take;
+	pthread_mutex_init(&holder->lock, NULL);
+	return holder;
+}
+
+void
+tls_holder_free(struct tls_holder *holder)
+{
+	if (!holder)
+		return;
+	tls_server_free(holder->server);
+	pthread_mutex_destroy(&holder->lock);
+	mem_free(holder);
+}
+
+void
+tls_holder_swap(struct tls_holder *holder, struct tls_server *server_take)
+{
+	struct tls_server *before;
+
+	pthread_mutex_lock(&holder->lock);
+	before = holder->server;
+	holder->server = server_take;
+	pthread_mutex_unlock(&holder->lock);
+	tls_server_free(before);
+}
+
+struct tls_server *
+tls_holder_get(struct tls_holder *holder)
+{
+	struct tls_server *server;
+
+	pthread_mutex_lock(&holder->lock);
+	server = tls_server_ref(holder->server);
+	pthread_mutex_unlock(&holder->lock);
+	return server;
+}
+
+/* -- After the verdict -------------------------------------------------------------------------------------------------------------- */
+
+void
+tls_drop_intermediates(SSL *ssl)
+{
+	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
+
+	while (chain && sk_X509_num(chain) > 0)
+		X509_free(sk_X509_pop(chain));
+}
+
+void
+tls_allow(SSL *ssl, const char *identity)
+{
+	struct tls_peer *peer = peer_of(ssl);
+
+	if (!peer->server->cache)
+		return;
+	mem_free(peer->identity);
+	peer->identity = mem_text(identity);
+	if (SSL_version(ssl) >= TLS1_3_VERSION) {
+		SSL_new_session_ticket(ssl); /* leaves with the next write */
+		return;
+	}
+	if (!SSL_session_reused(ssl)) {
+		SSL_SESSION *session = SSL_get1_session(ssl);
+
+		if (session)
+			tls_cache_put(peer->server->cache, session, identity);
+	}
+}
+
+void
+tls_refuse(SSL *ssl)
+{
+	struct tls_peer *peer = peer_of(ssl);
+	SSL_SESSION *session = SSL_get0_session(ssl);
+
+	if (peer->server->cache && session)
+		tls_cache_remove(peer->server->cache, session);
+}
+
+const char *
+tls_resumed_identity(SSL *ssl)
+{
+	return SSL_session_reused(ssl) ? peer_of(ssl)->resumed : NULL;
+}
+
+struct certs
+tls_peer_chain(SSL *ssl)
+{
+	X509 *leaf = SSL_get0_peer_certificate(ssl);
+	STACK_OF(X509) *sent = SSL_get_peer_cert_chain(ssl);
+	struct certs chain = { 0 };
+
+	if (!leaf)
+		return chain;
+	certs_add(&chain, NULL);
+	chain.item[0] = cert_from_x509(leaf);
+	for (int i = 0; i < sk_X509_num(sent); i++) {
+		OWN(cert) cert = NULL;
+
+		if (sk_X509_value(sent, i) == leaf || X509_cmp(sk_X509_value(sent, i), leaf) == 0)
+			continue;
+		cert = cert_from_x509(sk_X509_value(sent, i));
+		certs_add(&chain, cert);
+	}
+	return chain;
+}
+
+void
+tls_free(SSL *ssl)
+{
+	if (!ssl)
+		return;
+	/* Without this flag libssl takes the session for one that broke and forgets it. */
+	SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(ssl);
+	ERR_clear_error();
+}
+
+/* -- Client ------------------------------------------------------------------------------------------------------------------------- */
+
+static int
+judge_server(X509_STORE_CTX *ctx, void *arg)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_peer *peer = peer_of(ssl);
+	OWN(cert) leaf = cert_from_x509(X509_STORE_CTX_get0_cert(ctx));
+	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
+	struct certs untrusted = { 0 };
+	struct verdict *v = verdict_new("client", "", peer->host);
+	bool accepted;
+
+	(void)arg;
+	for (int i = 0; i < sk_X509_num(sent); i++) {
+		OWN(cert) cert = cert_from_x509(sk_X509_value(sent, i));
+
+		certs_add(&untrusted, cert);
+	}
+	chain_verify(v, peer->client->anchors, &(struct chain_query){ .leaf = leaf, .untrusted = &untrusted, .purpose = CHAIN_SERVER, .host = peer->host, .now = clock_wall() });
+	certs_clear(&untrusted);
+	accepted = verdict_accepted(v);
+	X509_STORE_CTX_set_error(ctx, accepted ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
+	verdict_free(*peer->verdict);
+	*peer->verdict = v;
+	return accepted;
+}
+
+struct tls_client *
+tls_client_new(const struct tls_client_config *config, struct err *err)
+{
+	OWN(tls_client) client = NEW(tls_client);
+
+	client->n_refs = 1;
+	client->ctx = common_ctx(TLS_client_method());
+	client->anchors = anchors_ref(config->anchors);
+	client->key = key_ref(config->key);
+	SSL_CTX_set_session_cache_mode(client->ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_verify(client->ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(client->ctx, judge_server, NULL);
+	if (config->chain && config->chain->n > 0 && use_certificate(client->ctx, config->chain, config->key, err) < 0)
+		return NULL;
+	return GIVE(client);
+}
+
+struct tls_client *
+tls_client_ref(struct tls_client *client)
+{
+	if (client)
+		client->n_refs++;
+	return client;
+}
+
+void
+tls_client_free(struct tls_client *client)
+{
+	if (!client || --client->n_refs > 0)
+		return;
+	SSL_CTX_free(client->ctx);
+	anchors_free(client->anchors);
+	key_free(client->key);
+	mem_free(client);
+}
+
+SSL *
+tls_client_ssl(struct tls_client *client, const char *host, struct verdict **verdict)
+{
+	SSL *ssl = SSL_new(client->ctx);
+	struct tls_peer *peer;
+
+	if (!ssl)
+		return NULL;
+	peer = attach_peer(ssl);
+	peer->client = tls_client_ref(client);
+	peer->host = mem_text(host);
+	peer->verdict = verdict;
+	if (!uri_is_ip(host))
+		SSL_set_tlsext_host_name(ssl, host);
+	SSL_set_connect_state(ssl);
+	return ssl;
+}

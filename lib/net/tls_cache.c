@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS sessions that may be resumed: bounded, the least recently used go first; each bound to the identity that was let in with it, so that all of an identity's can be
+ * dropped when its trust is withdrawn.  Shared by loops and by contexts: a renewed server certificate does not end anybody's session. */
+#include <pthread.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "net/tls_inside.h"
+
+struct entry {
+	SSL_SESSION *session;
+	char *identity;
+	uint8_t id[SSL_MAX_SSL_SESSION_ID_LENGTH];
+	unsigned int id_len;
+	struct entry *newer, *older;   /* by use */
+	struct entry *next_of_identity;
+};
+
+struct tls_cache {
+	struct map *by_id, *by_identity;
+	struct entry *newest, *oldest;
+	size_t max_sessions;
+	pthread_mutex_t lock;
+};
+
+struct tls_cache *
+tls_cache_new(size_t max_sessions)
+{
+	struct tls_cache *cache = NEW(tls_cache);
+
+	cache->by_id = map_new();
+	cache->by_identity = map_new();
+	cache->max_sessions = max_sessions;
+	pthread_mutex_init(&cache->lock, NULL);
+	return cache;
+}
+
+static void
+unlink_use(struct tls_cache *cache, struct entry *e)
+{
+	*(e->newer ? &e->newer->older : &cache->newest) = e->older;
+	*(e->older ? &e->older->newer : &cache->oldest) = e->newer;
+}
+
+static void
+link_newest(struct tls_cache *cache, struct entry *e)
+{
+	e->newer = NULL;
+	e->older = cache->newest;
+	*(cache->newest ? &cache->newest->newer : &cache->oldest) = e;
+	cache->newest = e;
+}
+
+static void
+unlink_identity(struct tls_cache *cache, struct entry *e)
+{
+	struct entry *first = map_find_text(cache->by_identity, e->identity);
+
+	if (first == e) {
+		if (e->next_of_identity)
+			map_put_text(cache->by_identity, e->identity, e->next_of_identity);
+		else
+			map_remove_text(cache->by_identity, e->identity);
+		return;
+	}
+	while (first && first->next_of_identity != e)
+		first = first->next_of_identity;
+	if (first)
+		first->next_of_identity = e->next_of_identity;
+}
+
+static void
+forget(struct tls_cache *cache, struct entry *e)
+{
+	unlink_use(cache, e);
+	unlink_identity(cache, e);
+	map_remove(cache->by_id, e->id, e->id_len);
+	SSL_SESSION_free(e->session);
+	mem_free(e->identity);
+	mem_free(e);
+}
+
+void
+tls_cache_free(struct tls_cache *cache)
+{
+	if (!cache)
+		return;
+	while (cache->newest)
+		forget(cache, cache->newest);
+	map_free(cache->by_id);
+	map_free(cache->by_identity);
+	pthread_mutex_destroy(&cache->lock);
+	mem_free(cache);
+}
+
+void
+tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, const char *identity)
+{
+	struct entry *e = NEW(entry), *before;
+	const uint8_t *id = SSL_SESSION_get_id(session_take, &e->id_len);
+
+	memcpy(e->id, id, e->id_len);
+	e->session = session_take;
+	e->identity = mem_text(identity);
+	pthread_mutex_lock(&cache->lock);
+	before = map_find(cache->by_id, e->id, e->id_len);
+	if (before)
+		forget(cache, before);
+	map_put(cache->by_id, e->id, e->id_len, e);
+	e->next_of_identity = map_put_text(cache->by_identity, identity, e);
+	link_newest(cache, e);
+	if (map_count(cache->by_id) > cache->max_sessions)
+		forget(cache, cache->oldest);
+	pthread_mutex_unlock(&cache->lock);
+}
+
+SSL_SESSION *
+tls_cache_find(struct tls_cache *cache, const uint8_t *id, size_t len, char **identity)
+{
+	SSL_SESSION *session = NULL;
+	struct entry *e;
+
+	pthread_mutex_lock(&cache->lock);
+	e = map_find(cache->by_id, id, len);
+	if (e) {
+		unlink_use(cache, e);
+		link_newest(cache, e);
+		session = e->session;
+		SSL_SESSION_up_ref(session);
+		*identity = mem_text(e->identity);
+	}
+	pthread_mutex_unlock(&cache->lock);
+	return session;
+}
+
+void
+tls_cache_remove(struct tls_cache *cache, SSL_SESSION *session)
+{
+	unsigned int len;
+	const uint8_t *id = SSL_SESSION_get_id(session, &len);
+	struct entry *e;
+
+	pthread_mutex_lock(&cache->lock);
+	e = map_find(cache->by_id, id, len);
+	if (e)
+		forget(cache, e);
+	pthread_mutex_unlock(&cache->lock);
+}
+
+void
+tls_cache_drop_identity(struct tls_cache *cache, const char *identity)
+{
+	struct entry *e;
+
+	pthread_mutex_lock(&cache->lock);
+	while ((e = map_find_text(cache->by_identity, identity)))
+		forget(cache, e);
+	pthread_mutex_unlock(&cache->lock);
+}
