@@ -43,6 +43,3 @@ char *identity_name(const char *device_id, const char *module_id); /* "dev" or "
 /* Device JSON of hub 4.4, all fields; with or without keys.  Parsing takes what a service sends (empty keys stay empty). */
 json_t *identity_to_json(const struct identity *identity, bool connected, bool with_keys);
 struct identity *identity_from_json(const json_t *json, struct err *err);
-
-/* "AB:cd 12…" to upper-case hex without separators; NULL unless it is 40 or 64 digits and not all zero. */
-char *thumbprint_normalise(const char *text);

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The decision about a device.  The order of the checks is the order in which people ask: who is it, may it at all, did it show what it is registered for, and does what it
+ * showed hold.  The first failure ends the walk, so a stranger learns nothing further by trying. */
+#include <string.h>
+
+#include "auth/decide.h"
+#include "auth/on_behalf.h"
+#include "auth/thumbprint.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "wire/sas.h"
+
+struct walk {
+	struct verdict *v;
+	const struct auth_claim *claim;
+	const struct auth_evidence *evidence;
+	const struct auth_records *records;
+	const struct auth_policy *policy;
+	int64_t now;
+	char *name; /* "dev" or "dev/mod" */
+};
+
+static bool
+refuse(struct walk *w, enum reason reason, const char *what, const char *wanted, const char *found)
+{
+	verdict_fail(w->v, reason, what, w->name, wanted, found);
+	return false;
+}
+
+static bool
+check_known(struct walk *w)
+{
+	const struct identity *target = w->records->target;
+
+	if (!target)
+		return refuse(w, w->claim->module_id ? MODULE_UNKNOWN : DEVICE_UNKNOWN, "record", "a registered identity", "none");
+	verdict_pass(w->v, "record", w->name, "a registered identity", target->generation_id ? target->generation_id : "");
+	if (!target->enabled)
+		return refuse(w, DEVICE_DISABLED, "status", "enabled", target->status_reason && *target->status_reason ? target->status_reason : "disabled");
+	verdict_pass(w->v, "status", w->name, "enabled", "enabled");
+	return true;
+}
+
+static bool
+showed_token(const struct walk *w)
+{
+	return w->evidence->token && *w->evidence->token;
+}
+
+static const char *
+wanted_evidence(enum identity_auth auth)
+{
+	static const char *const words[] = {
+		[IDENTITY_AUTH_NONE] = "nothing: it may not connect",
+		[IDENTITY_AUTH_SAS] = "a shared access signature",
+		[IDENTITY_AUTH_THUMBPRINT] = "a certificate with a registered thumbprint",
+		[IDENTITY_AUTH_CA] = "a certificate of a registered CA",
+	};
+
+	return words[auth];
+}
+
+static bool
+check_evidence_kind(struct walk *w)
+{
+	enum identity_auth auth = w->records->target->auth;
+	bool token = showed_token(w), certificate = w->evidence->chain && w->evidence->chain->n > 0;
+
+	if (!token && !certificate)
+		return refuse(w, DEVICE_NO_CREDENTIAL, "credential", wanted_evidence(auth), "neither a certificate nor a token");
+	if (auth == IDENTITY_AUTH_NONE || token != (auth == IDENTITY_AUTH_SAS))
+		return refuse(w, DEVICE_WRONG_AUTH_TYPE, "credential", wanted_evidence(auth), token ? "a shared access signature" : "a certificate");
+	return true;
+}
+
+/* -- Certificates -------------------------------------------------------------------------------------------------------------------- */
+
+static bool
+check_key(struct walk *w, const struct cert *leaf)
+{
+	EVP_PKEY *key = X509_get0_pubkey(cert_x509(leaf));
+
+	if (key && key_is_acceptable(key))
+		return true;
+	verdict_fail(w->v, CERT_WEAK_KEY, "key", cert_subject(leaf), "EC P-256, P-384, P-521, Ed25519, or RSA of 2048 bits or more", "another kind or size");
+	return false;
+}
+
+static bool
+check_thumbprint(struct walk *w, const struct cert *leaf)
+{
+	static const char *const slots[] = { "primary thumbprint", "secondary thumbprint" };
+	const struct identity *target = w->records->target;
+	char found[CERT_FINGERPRINT_LEN];
+	OWN_TEXT wanted = NULL;
+
+	cert_fingerprint(leaf, found);
+	for (size_t i = 0; i < 2; i++) {
+		enum thumbprint_match match = thumbprint_compare(target->thumbprints[i], leaf);
+
+		if (match == THUMBPRINT_DIFFERS)
+			continue;
+		if (match == THUMBPRINT_IS_SHA1 && w->policy->refuse_sha1_thumbprints) {
+			verdict_fail(w->v, THUMBPRINT_SHA1, slots[i], cert_subject(leaf), "a SHA-256 thumbprint", target->thumbprints[i]);
+			return false;
+		}
+		verdict_pass(w->v, slots[i], cert_subject(leaf), target->thumbprints[i], found);
+		if (match == THUMBPRINT_IS_SHA1)
+			verdict_note(w->v, THUMBPRINT_SHA1, slots[i], cert_subject(leaf), "a SHA-256 thumbprint", target->thumbprints[i]);
+		return true;
+	}
+	wanted = mem_textf("%s or %s", target->thumbprints[0] ? target->thumbprints[0] : "(empty)", target->thumbprints[1] ? target->thumbprints[1] : "(empty)");
+	verdict_fail(w->v, THUMBPRINT_MISMATCH, "thumbprint", cert_subject(leaf), wanted, found);
+	return false;
+}
+
+/* Only the digest and the dates count: no chain is built, so the certificate may be self-signed or anybody's. */
+static void
+judge_thumbprint(struct walk *w)
+{
+	const struct cert *leaf = w->evidence->chain->item[0];
+	OWN_TEXT line = cert_line(leaf);
+
+	verdict_add_chain(w->v, line);
+	if (!check_thumbprint(w, leaf) || !check_key(w, leaf))
+		return;
+	validity_check(w->v, leaf, w->now);
+}
+
+static void
+judge_ca_signed(struct walk *w)
+{
+	const struct cert *leaf = w->evidence->chain->item[0];
+	const char *cn = cert_common_name(leaf);
+
+	if (w->claim->module_id) {
+		refuse(w, DEVICE_WRONG_AUTH_TYPE, "credential", "a shared access signature", "a CA-signed certificate, which is for devices");
+		return;
+	}
+	if (!cn || strcmp(cn, w->claim->device_id) != 0) {
+		verdict_fail(w->v, NAME_CN_MISMATCH, "common name", cert_subject(leaf), w->claim->device_id, cn ? cn : "no single CN");
+		return;
+	}
+	verdict_pass(w->v, "common name", cert_subject(leaf), w->claim->device_id, cn);
+	if (!w->records->device_cas) {
+		verdict_fail(w->v, TRUST_UNKNOWN_ISSUER, "chain", cert_subject(leaf), "a registered CA", "there is none");
+		return;
+	}
+	chain_verify(w->v, w->records->device_cas,
+		&(struct chain_query){ .leaf = leaf, .untrusted = w->evidence->chain, .purpose = CHAIN_CLIENT, .now = w->now, .partial = true, .refuse_ca_leaf = true });
+}
+
+/* -- Tokens -------------------------------------------------------------------------------------------------------------------------- */
+
+static bool
+check_token_time(struct walk *w, const struct sas_token *token)
+{
+	char until[CLOCK_TEXT_LEN], at[CLOCK_TEXT_LEN];
+	OWN_TEXT found = mem_textf("until %s, now is %s", clock_text(token->expiry, until), clock_text(w->now, at));
+
+	if (token->expiry <= w->now)
+		return refuse(w, SAS_EXPIRED, "token expiry", "a time to come", found);
+	if (w->policy->max_token_life_s > 0 && token->expiry - w->now > w->policy->max_token_life_s)
+		return refuse(w, SAS_TOO_LONG_LIVED, "token expiry", "a shorter life", found);
+	verdict_pass(w->v, "token expiry", w->name, "a time to come", found);
+	return true;
+}
+
+static void
+judge_token(struct walk *w, const struct identity *signer)
+{
+	static const char *const slots[] = { "primary key", "secondary key" };
+	OWN_TEXT path = signer->module_id ? mem_textf("devices/%s/modules/%s", signer->device_id, signer->module_id) : mem_textf("devices/%s", signer->device_id);
+	struct err err = ERR_INIT;
+	OWN(sas_token) token = sas_parse(w->evidence->token, &err);
+	OWN_TEXT wanted = mem_textf("%s/%s", w->claim->hub_host, path);
+
+	if (!token) {
+		refuse(w, SAS_MALFORMED, "token", "SharedAccessSignature sr=...&sig=...&se=...", err.text);
+		return;
+	}
+	/* A device's token names a device: one for the whole hub, or a policy's, is no device's; and a device's key is no module's. */
+	if (token->policy || !strchr(token->resource, '/') || !sas_resource_covers(token, w->claim->hub_host, w->claim->other_host, path) ||
+		(signer->module_id && !strstr(token->resource, "/modules/"))) {
+		refuse(w, SAS_WRONG_RESOURCE, "token resource", wanted, token->policy ? "a policy's token" : token->resource);
+		return;
+	}
+	verdict_pass(w->v, "token resource", w->name, wanted, token->resource);
+	for (size_t i = 0; i < 2; i++) {
+		if (!sas_signature_matches(token, &signer->keys[i]))
+			continue;
+		verdict_pass(w->v, slots[i], w->name, "the signature of a registered key", "it is");
+		check_token_time(w, token);
+		return;
+	}
+	refuse(w, SAS_BAD_SIGNATURE, "token signature", "the signature of the primary or secondary key", "of neither");
+}
+
+/* -- All of it ----------------------------------------------------------------------------------------------------------------------- */
+
+static void
+judge_on_behalf(struct walk *w)
+{
+	if (!on_behalf_check(w->v, w->claim, w->records))
+		return;
+	if (!showed_token(w)) {
+		refuse(w, DEVICE_NO_CREDENTIAL, "gateway's token", "a shared access signature of the gateway", "none");
+		return;
+	}
+	judge_token(w, w->records->actor);
+}
+
+static void
+judge(struct walk *w)
+{
+	if (!check_known(w))
+		return;
+	if (w->claim->auth_chain) {
+		judge_on_behalf(w);
+		return;
+	}
+	if (!check_evidence_kind(w))
+		return;
+	switch (w->records->target->auth) {
+	case IDENTITY_AUTH_SAS:
+		judge_token(w, w->records->target);
+		break;
+	case IDENTITY_AUTH_THUMBPRINT:
+		judge_thumbprint(w);
+		break;
+	case IDENTITY_AUTH_CA:
+		judge_ca_signed(w);
+		break;
+	case IDENTITY_AUTH_NONE:
+		break;
+	}
+}
+
+struct verdict *
+auth_decide(const char *who, const struct auth_claim *claim, const struct auth_evidence *evidence, const struct auth_records *records,
+	const struct auth_policy *policy, int64_t now)
+{
+	OWN_TEXT name = identity_name(claim->device_id, claim->module_id);
+	OWN_TEXT question = mem_textf("Is this really %s?", name);
+	struct walk w = { .v = verdict_new(who, question, name), .claim = claim, .evidence = evidence, .records = records, .policy = policy, .now = now, .name = name };
+
+	judge(&w);
+	return w.v;
+}
+
+int64_t
+auth_token_expiry(const char *text)
+{
+	struct err err = ERR_INIT;
+	OWN(sas_token) token = text && *text ? sas_parse(text, &err) : NULL;
+
+	return token ? token->expiry : 0;
+}

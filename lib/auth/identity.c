@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The record of a device or module: immutable once shared, by reference. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "auth/identity.h"
+#include "base/mem.h"
+
+/* The count lies before the record, so that readers of the struct do not meet it. */
+struct counted {
+	atomic_int n_refs;
+	struct identity identity;
+};
+
+static struct counted *
+counted(const struct identity *identity)
+{
+	return (struct counted *)(uintptr_t)((const char *)identity - offsetof(struct counted, identity));
+}
+
+struct identity *
+identity_new(const char *device_id, const char *module_id)
+{
+	struct counted *c = NEW(counted);
+
+	c->n_refs = 1;
+	c->identity.device_id = mem_text(device_id);
+	c->identity.module_id = mem_text(module_id);
+	return &c->identity;
+}
+
+struct identity *
+identity_ref(const struct identity *identity)
+{
+	if (!identity)
+		return NULL;
+	counted(identity)->n_refs++;
+	return &counted(identity)->identity;
+}
+
+void
+identity_free(struct identity *identity)
+{
+	if (!identity || --counted(identity)->n_refs > 0)
+		return;
+	mem_free(identity->device_id);
+	mem_free(identity->module_id);
+	mem_free(identity->generation_id);
+	mem_free(identity->etag);
+	mem_free(identity->scope);
+	for (size_t i = 0; i < identity->n_parents; i++)
+		mem_free(identity->parents[i]);
+	mem_free(identity->status_reason);
+	mem_free(identity->managed_by);
+	for (size_t i = 0; i < 2; i++) {
+		secret_clear(&identity->keys[i]);
+		mem_free(identity->thumbprints[i]);
+	}
+	mem_free(counted(identity));
+}
+
+struct identity *
+identity_copy(const struct identity *from)
+{
+	struct identity *copy = identity_new(from->device_id, from->module_id);
+
+	copy->generation_id = mem_text(from->generation_id);
+	copy->etag = mem_text(from->etag);
+	copy->scope = mem_text(from->scope);
+	copy->n_parents = from->n_parents;
+	for (size_t i = 0; i < from->n_parents; i++)
+		copy->parents[i] = mem_text(from->parents[i]);
+	copy->status_reason = mem_text(from->status_reason);
+	copy->managed_by = mem_text(from->managed_by);
+	copy->enabled = from->enabled;
+	copy->is_edge = from->is_edge;
+	copy->auth = from->auth;
+	for (size_t i = 0; i < 2; i++) {
+		copy->keys[i] = from->keys[i];
+		copy->thumbprints[i] = mem_text(from->thumbprints[i]);
+	}
+	copy->created = from->created;
+	copy->status_updated = from->status_updated;
+	return copy;
+}
+
+bool
+identity_id_is_valid(const char *id)
+{
+	size_t len = id ? strnlen(id, IDENTITY_ID_MAX + 1) : 0;
+
+	if (len == 0 || len > IDENTITY_ID_MAX || strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+		return false;
+	for (const char *c = id; *c; c++) {
+		bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
+
+		if (!letter && !strchr("-:.+%_#*?!(),=@;$'", *c))
+			return false;
+	}
+	return true;
+}
+
+char *
+identity_name(const char *device_id, const char *module_id)
+{
+	return module_id ? mem_textf("%s/%s", device_id, module_id) : mem_text(device_id);
+}
