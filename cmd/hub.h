@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The verbs of `rootedge hub`: argv[0] is the verb. */
+
+int hub_events(int argc, char **argv);
+int hub_connection_string(int argc, char **argv);
+int hub_device(int argc, char **argv);
+
+#define HUB_STATE_DEFAULT "/var/lib/rootedge/hub"

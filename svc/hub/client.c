@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading the state folder of a hub (client.h): connection strings for its operator. */
+#include "hub/client.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "hub/policy.h"
+#include "hub/registry_store.h"
+#include "wire/connstr.h"
+
+char *
+hub_client_store_path(const char *state_dir)
+{
+	return file_join(state_dir, "hub.sqlite");
+}
+
+char *
+hub_client_events_path(const char *state_dir)
+{
+	return file_join(state_dir, "events");
+}
+
+/* Opening would make an empty one. */
+static struct registry_store *
+open_existing(const char *state_dir, struct err *err)
+{
+	OWN_TEXT path = hub_client_store_path(state_dir);
+
+	if (!file_exists(path))
+		return err_null(err, ERR_MISSING, "%s is not there: no hub has run with the state folder %s", path, state_dir);
+	return registry_store_open(path, err);
+}
+
+static int
+put_policy(struct buf *out, struct registry_store *store, const char *name, struct err *err)
+{
+	OWN(policies) policies = policies_load(store, err);
+	const struct auth_service_policy *policy;
+	struct connstr text = { 0 };
+
+	if (!policies || registry_store_get_text(store, "hostname", &text.host, err) < 0)
+		return -1;
+	policy = policies_find(policies, name);
+	if (policy) {
+		text.policy = policies->names[policy - policies->row];
+		text.has_key = true;
+		secret_set(&text.key, policy->keys[0]->bytes, policy->keys[0]->len);
+		connstr_format(out, &text);
+		secret_clear(&text.key);
+	}
+	mem_free(text.host);
+	return policy ? 0 : err_set(err, ERR_MISSING, "there is no policy %s", name);
+}
+
+int
+hub_client_policy_string(struct buf *out, const char *state_dir, const char *policy, struct err *err)
+{
+	struct registry_store *store = open_existing(state_dir, err);
+	int done = store ? put_policy(out, store, policy, err) : -1;
+
+	registry_store_close(store);
+	return done;
+}
+
+static int
+put_device(struct buf *out, struct registry_store *store, const char *device_id, const char *module_id, struct err *err)
+{
+	OWN(identity) identity = NULL;
+	OWN_TEXT host = NULL;
+	struct connstr text = { 0 };
+
+	if (registry_store_find(store, device_id, module_id, &identity, err) < 0 || registry_store_get_text(store, "hostname", &host, err) < 0)
+		return -1;
+	if (!identity)
+		return err_set(err, ERR_MISSING, "there is no %s %s", module_id ? "module" : "device", module_id ? module_id : device_id);
+	text.host = host;
+	text.device_id = identity->device_id;
+	text.module_id = identity->module_id;
+	text.has_key = identity->auth == IDENTITY_AUTH_SAS;
+	text.x509 = identity->auth == IDENTITY_AUTH_THUMBPRINT || identity->auth == IDENTITY_AUTH_CA;
+	if (text.has_key)
+		secret_set(&text.key, identity->keys[0].bytes, identity->keys[0].len);
+	connstr_format(out, &text);
+	secret_clear(&text.key);
+	return 0;
+}
+
+int
+hub_client_device_string(struct buf *out, const char *state_dir, const char *device_id, const char *module_id, struct err *err)
+{
+	struct registry_store *store = open_existing(state_dir, err);
+	int done = store ? put_device(out, store, device_id, module_id, err) : -1;
+
+	registry_store_close(store);
+	return done;
+}

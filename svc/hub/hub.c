@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hub put together (hub.h).  Every loop serves both listeners; the registry's worker is one thread, handshakes have a pool of their own.  Closing
+ * goes the other way round: no new work, then what is durable, then the loops, which run the completions that are still on their way, then what
+ * those completions touch. */
+#include "hub/hub.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "heads/mqtt_head.h"
+#include "hub/client.h"
+#include "hub/events.h"
+#include "hub/hub_head.h"
+#include "hub/policy.h"
+#include "hub/registry.h"
+#include "hub/rest.h"
+#include "hub/subscriptions.h"
+#include "net/http_server.h"
+#include "net/listener.h"
+
+#define LOOPS_MAX 64
+#define CHAIN_MAX 16
+#define TLS_SESSIONS_MAX 20000
+#define REGISTRY_QUEUE_MAX 4096
+#define HANDSHAKE_QUEUE_MAX 4096
+
+struct hub {
+	struct hub_config config;
+	struct loop *loops[LOOPS_MAX];
+	size_t n_loops;
+	struct pool *worker, *handshakes;
+	struct events *events;
+	struct registry_store *store;
+	struct policies *policies;
+	struct registry *registry;
+	struct subscriptions *subscriptions;
+	struct directory *directory;
+	struct tls_cache *tls_cache;
+	struct anchors *device_cas;
+	struct hub_head *head;
+	struct mqtt_head *mqtt_head;
+	struct rest rest;
+	struct http_server *http;
+	struct tls_holder *mqtt_tls, *https_tls;
+	struct listener *mqtt, *https;
+};
+
+/* -- Certificates -------------------------------------------------------------------------------------------------------------------- */
+
+struct server_identity {
+	struct certs chain, rsa_chain;
+	struct key *key, *rsa_key;
+};
+
+static void
+server_identity_clear(struct server_identity *id)
+{
+	certs_clear(&id->chain);
+	certs_clear(&id->rsa_chain);
+	key_free(id->key);
+	key_free(id->rsa_key);
+}
+
+static int
+load_pair(struct certs *chain, struct key **key, const char *cert_path, const char *key_path, struct err *err)
+{
+	if (certs_load(chain, cert_path, CHAIN_MAX, err) < 0)
+		return -1;
+	*key = key_load(key_path, err);
+	if (!*key)
+		return -1;
+	if (!cert_matches_key(chain->item[0], *key))
+		return err_set(err, ERR_INVALID, "the key %s is not that of the certificate %s", key_path, cert_path);
+	return 0;
+}
+
+static int
+load_server_identity(struct server_identity *id, const struct hub_config *config, struct err *err)
+{
+	if (load_pair(&id->chain, &id->key, config->cert_path, config->key_path, err) < 0)
+		return -1;
+	if (!config->rsa_cert_path)
+		return 0;
+	return load_pair(&id->rsa_chain, &id->rsa_key, config->rsa_cert_path, config->rsa_key_path, err);
+}
+
+/* Sessions are resumed by devices on MQTT only, and are no good elsewhere. */
+static struct tls_server *
+make_tls(struct hub *hub, const struct server_identity *id, bool mqtt, struct err *err)
+{
+	struct tls_server_config config = {
+		.chain = &id->chain,
+		.key = id->key,
+		.rsa_chain = id->rsa_key ? &id->rsa_chain : NULL,
+		.rsa_key = id->rsa_key,
+		.ask_client_cert = true,
+		.session_scope = mqtt ? "hub-mqtt" : "hub-https",
+		.cache = mqtt ? hub->tls_cache : NULL,
+	};
+
+	return tls_server_new(&config, err);
+}
+
+/* Both contexts or none. */
+static int
+make_both_tls(struct hub *hub, struct tls_server **mqtt, struct tls_server **https, struct err *err)
+{
+	struct server_identity id = { 0 };
+	OWN(tls_server) one = NULL;
+	OWN(tls_server) other = NULL;
+	int done = load_server_identity(&id, &hub->config, err);
+
+	if (done == 0) {
+		one = make_tls(hub, &id, true, err);
+		other = one ? make_tls(hub, &id, false, err) : NULL;
+		done = other ? 0 : -1;
+	}
+	server_identity_clear(&id);
+	if (done < 0)
+		return -1;
+	*mqtt = GIVE(one);
+	*https = GIVE(other);
+	return 0;
+}
+
+static void
+reload(void *arg)
+{
+	struct hub *hub = arg;
+	struct tls_server *mqtt, *https;
+	struct err err = ERR_INIT;
+
+	if (make_both_tls(hub, &mqtt, &https, &err) < 0) {
+		log_error("the certificate that was in use stays: %s", err.text);
+		return;
+	}
+	tls_holder_swap(hub->mqtt_tls, mqtt);
+	tls_holder_swap(hub->https_tls, https);
+	log_info("the certificate was loaded again from %s", hub->config.cert_path);
+}
+
+/* -- Opening ----------------------------------------------------------------------------------------------------------------------------- */
+
+static size_t
+n_cores(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : (size_t)n;
+}
+
+static int
+open_state(struct hub *hub, struct err *err)
+{
+	OWN_TEXT store_path = hub_client_store_path(hub->config.state_dir);
+	OWN_TEXT events_path = hub_client_events_path(hub->config.state_dir);
+	struct events_config events = { .dir = events_path, .max_bytes = hub->config.retention_bytes };
+
+	if (file_make_dir(hub->config.state_dir, 0700, err) < 0)
+		return -1;
+	/* The event log first: its lock keeps a second hub out of the folder. */
+	hub->events = events_open(&events, err);
+	if (!hub->events)
+		return -1;
+	hub->store = registry_store_open(store_path, err);
+	if (!hub->store || registry_store_set_text(hub->store, "hostname", hub->config.hostname, err) < 0)
+		return -1;
+	hub->policies = policies_load(hub->store, err);
+	if (!hub->policies)
+		return -1;
+	hub->worker = pool_new("registry", 1, REGISTRY_QUEUE_MAX);
+	hub->registry = registry_open(hub->store, hub->worker, err);
+	if (!hub->registry)
+		return -1;
+	hub->subscriptions = subscriptions_open(hub->registry, loop_owner(hub->loops[0]), err);
+	return hub->subscriptions ? 0 : -1;
+}
+
+static int
+open_device_cas(struct hub *hub, struct err *err)
+{
+	struct certs roots = { 0 };
+
+	if (!hub->config.device_ca_path)
+		return 0;
+	if (certs_load(&roots, hub->config.device_ca_path, CERTS_MAX, err) < 0)
+		return -1;
+	hub->device_cas = anchors_new(&roots, err);
+	certs_clear(&roots);
+	return hub->device_cas ? 0 : -1;
+}
+
+static int
+open_heads(struct hub *hub, struct err *err)
+{
+	struct hub_head_config head = {
+		.hostname = hub->config.hostname,
+		.registry = hub->registry,
+		.subscriptions = hub->subscriptions,
+		.events = hub->events,
+		.loops = hub->loops,
+		.n_loops = hub->n_loops,
+	};
+	struct mqtt_head_config mqtt = { .who = "hub", .ops = &hub_head_ops };
+	struct http_server_config http = { .handle = rest_handle, .arg = &hub->rest };
+
+	if (open_device_cas(hub, err) < 0)
+		return -1;
+	hub->directory = directory_new(hub->loops, hub->n_loops);
+	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
+	head.directory = hub->directory;
+	head.tls_cache = hub->tls_cache;
+	head.device_cas = hub->device_cas;
+	hub->head = hub_head_new(&head);
+	mqtt.backend = hub->head;
+	mqtt.directory = hub->directory;
+	hub->mqtt_head = mqtt_head_new(&mqtt);
+	hub->rest = (struct rest){
+		.hostname = hub->config.hostname,
+		.registry = hub->registry,
+		.policies = hub->policies,
+		.directory = hub->directory,
+		.device_cas = hub->device_cas,
+	};
+	hub->http = http_server_new(&http);
+	return 0;
+}
+
+static int
+open_listeners(struct hub *hub, struct err *err)
+{
+	struct listener_config common = { .address = hub->config.address, .handshakes = hub->handshakes, .max_conns = hub->config.max_connections };
+	struct listener_config mqtt = common, https = common;
+	struct tls_server *mqtt_tls, *https_tls;
+
+	if (make_both_tls(hub, &mqtt_tls, &https_tls, err) < 0)
+		return -1;
+	hub->mqtt_tls = tls_holder_new(mqtt_tls);
+	hub->https_tls = tls_holder_new(https_tls);
+	mqtt.port = hub->config.mqtt_port;
+	mqtt.tls = hub->mqtt_tls;
+	mqtt.ops = mqtt_head_ops();
+	mqtt.user = hub->mqtt_head;
+	mqtt.on_accept = mqtt_head_on_accept;
+	hub->mqtt = listener_open(hub->loops, hub->n_loops, &mqtt, err);
+	if (!hub->mqtt)
+		return err_wrap(err, "MQTT");
+	https.port = hub->config.https_port;
+	https.tls = hub->https_tls;
+	https.ops = http_server_ops();
+	https.user = hub->http;
+	https.on_accept = http_server_on_accept;
+	hub->https = listener_open(hub->loops, hub->n_loops, &https, err);
+	return hub->https ? 0 : err_wrap(err, "HTTPS");
+}
+
+struct hub *
+hub_open(const struct hub_config *config, struct err *err)
+{
+	struct hub *hub = NEW(hub);
+	char name[32];
+
+	hub->config = *config;
+	hub->n_loops = config->n_loops > 0 ? config->n_loops : n_cores();
+	if (hub->n_loops > LOOPS_MAX)
+		hub->n_loops = LOOPS_MAX;
+	for (size_t i = 0; i < hub->n_loops; i++) {
+		snprintf(name, sizeof(name), "loop-%zu", i);
+		hub->loops[i] = loop_new(name);
+	}
+	hub->handshakes = pool_new("tls", hub->n_loops, HANDSHAKE_QUEUE_MAX);
+	if (open_state(hub, err) < 0 || open_heads(hub, err) < 0 || open_listeners(hub, err) < 0) {
+		hub_close(hub);
+		return NULL;
+	}
+	return hub;
+}
+
+int
+hub_mqtt_port(const struct hub *hub)
+{
+	return listener_port(hub->mqtt);
+}
+
+int
+hub_https_port(const struct hub *hub)
+{
+	return listener_port(hub->https);
+}
+
+int
+hub_run(struct hub *hub, struct err *err)
+{
+	loop_handle_signals(hub->loops[0], reload, hub);
+	for (size_t i = 1; i < hub->n_loops; i++)
+		if (loop_start_thread(hub->loops[i], err) < 0)
+			return -1;
+	loop_run(hub->loops[0]);
+	return 0;
+}
+
+void
+hub_close(struct hub *hub)
+{
+	if (hub->mqtt)
+		listener_close(hub->mqtt);
+	if (hub->https)
+		listener_close(hub->https);
+	for (size_t i = 1; i < hub->n_loops; i++) {
+		loop_stop(hub->loops[i]);
+		loop_join(hub->loops[i]);
+	}
+	pool_free(hub->handshakes);
+	if (hub->registry)
+		registry_stop(hub->registry);
+	pool_free(hub->worker);
+	events_stop(hub->events);
+	for (size_t i = 0; i < hub->n_loops; i++)
+		loop_free(hub->loops[i]);
+	mqtt_head_free(hub->mqtt_head);
+	http_server_free(hub->http);
+	directory_free(hub->directory);
+	hub_head_free(hub->head);
+	subscriptions_close(hub->subscriptions);
+	registry_close(hub->registry);
+	policies_free(hub->policies);
+	registry_store_close(hub->store);
+	events_free(hub->events);
+	tls_holder_free(hub->mqtt_tls);
+	tls_holder_free(hub->https_tls);
+	tls_cache_free(hub->tls_cache);
+	anchors_free(hub->device_cas);
+	mem_free(hub);
+}

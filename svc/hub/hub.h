@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The assembled hub: registry, events, device and service endpoints on their loops. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct hub_config {
+	const char *state_dir, *hostname, *address;
+	int mqtt_port, https_port; /* 0: a free one */
+	const char *cert_path, *key_path;
+	const char *rsa_cert_path, *rsa_key_path; /* NULL: none */
+	const char *device_ca_path;               /* CAs that devices may be authenticated by; NULL: none */
+	size_t n_loops;                           /* 0: one a core */
+	uint64_t retention_bytes;                 /* of events; 0: keep all */
+	size_t max_connections;                   /* 0: the listener's own */
+};
+
+struct hub;
+struct hub *hub_open(const struct hub_config *config, struct err *err); /* listens when it returns */
+int hub_mqtt_port(const struct hub *hub);
+int hub_https_port(const struct hub *hub);
+int hub_run(struct hub *hub, struct err *err); /* on this thread, until SIGTERM or SIGINT; SIGHUP loads the certificate again */
+void hub_close(struct hub *hub);

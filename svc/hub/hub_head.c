@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions of devices at the hub.  A decision needs no waiting: the records are in memory.  Trust is withdrawn in two ways, because a record can change
+ * between the decision and the moment the session stands in the directory: the change closes the session that it finds, and each message
+ * looks whether anything has changed since its session was judged. */
+#include "hub/hub_head.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define CHAIN_MAX 8 /* elements of an auth-chain */
+
+struct hub_head {
+	struct hub_head_config config;
+	struct events_lane **lanes; /* one a loop */
+};
+
+struct session {
+	struct identity *identity;
+	char *name, *model_id;
+	char *actor_id; /* the gateway that speaks for it, or NULL */
+	struct slice auth_method; /* a constant */
+	struct events_lane *lane;
+	uint64_t epoch;
+};
+
+/* -- The records that a decision needs --------------------------------------------------------------------------------------------- */
+
+struct evidence {
+	struct identity *target, *actor, *actor_device;
+	struct identity *path[CHAIN_MAX];
+	size_t n_path;
+	char *actor_id;
+};
+
+static void
+evidence_clear(struct evidence *e)
+{
+	identity_free(e->target);
+	identity_free(e->actor);
+	identity_free(e->actor_device);
+	for (size_t i = 0; i < e->n_path; i++)
+		identity_free(e->path[i]);
+	mem_free(e->actor_id);
+}
+
+/* "target;...;actor": the devices between, and the gateway at the end with its $edgeHub. */
+static void
+find_chain(struct evidence *e, struct registry *registry, const char *chain)
+{
+	struct slice rest = slice_of(chain), one;
+	bool more = slice_cut(&rest, ';', &one);
+
+	while (more) {
+		OWN_TEXT id = NULL;
+
+		more = slice_cut(&rest, ';', &one);
+		id = slice_text(one);
+		if (!more) {
+			e->actor_id = GIVE(id);
+			e->actor_device = registry_find(registry, e->actor_id, NULL);
+			e->actor = registry_find_judged(registry, e->actor_id, "$edgeHub");
+			return;
+		}
+		if (e->n_path == CHAIN_MAX)
+			return; /* without an actor it is refused */
+		e->path[e->n_path] = registry_find(registry, id, NULL);
+		if (!e->path[e->n_path])
+			return;
+		e->n_path++;
+	}
+}
+
+static struct verdict *
+judge(struct hub_head *head, const struct head_hello *hello, const struct evidence *found)
+{
+	struct auth_claim claim = {
+		.hub_host = head->config.hostname,
+		.device_id = hello->device_id,
+		.module_id = hello->module_id,
+		.auth_chain = hello->auth_chain,
+	};
+	struct auth_evidence evidence = { .chain = hello->chain, .token = hello->token, .resumed = hello->resumed };
+	struct auth_records records = {
+		.target = found->target,
+		.actor = found->actor,
+		.actor_device = found->actor_device,
+		.path = (const struct identity *const *)found->path,
+		.n_path = found->n_path,
+		.device_cas = head->config.device_cas,
+	};
+
+	return auth_decide("hub", &claim, &evidence, &records, &head->config.auth, clock_wall());
+}
+
+static void
+log_verdict(const struct verdict *verdict)
+{
+	enum log_level level = verdict_accepted(verdict) ? LOG_INFO : LOG_WARN;
+	OWN_TEXT json = NULL;
+	OWN_TEXT sentence = NULL;
+
+	if (level > log_level())
+		return;
+	json = verdict_json(verdict);
+	sentence = verdict_sentence(verdict);
+	log_event(level, "verdict", json, sentence);
+}
+
+/* -- Let in? -------------------------------------------------------------------------------------------------------------------------- */
+
+/* Hub 1.6. */
+static struct slice
+auth_method(const struct head_hello *hello)
+{
+	bool by_token = hello->token && *hello->token;
+
+	if (hello->module_id)
+		return slice_of(by_token ? "{\"scope\":\"module\",\"type\":\"sas\",\"issuer\":\"iothub\"}" :
+					   "{\"scope\":\"module\",\"type\":\"x509\",\"issuer\":\"iothub\"}");
+	return slice_of(by_token ? "{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\"}" :
+				   "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"iothub\"}");
+}
+
+static struct events_lane *
+lane_of(struct hub_head *head, const struct loop *loop)
+{
+	size_t i = 0;
+
+	while (i + 1 < head->config.n_loops && head->config.loops[i] != loop)
+		i++;
+	return head->lanes[i];
+}
+
+static void
+let_in(struct hub_head *head, const struct head_hello *hello, struct head_admission *admission, struct verdict *verdict_take, struct evidence *found,
+	uint64_t epoch)
+{
+	struct session *session = NEW(session);
+	struct subscription_list kept;
+
+	session->identity = identity_ref(found->target);
+	session->name = identity_name(hello->device_id, hello->module_id);
+	session->model_id = mem_text(hello->model_id);
+	session->actor_id = GIVE(found->actor_id);
+	session->auth_method = auth_method(hello);
+	session->lane = lane_of(head, hello->loop);
+	session->epoch = epoch;
+	if (hello->clean_session) {
+		subscriptions_set(head->config.subscriptions, session->name, NULL, NULL, 0);
+	} else {
+		subscriptions_get(head->config.subscriptions, session->name, &kept);
+		head_admission_restore(admission, kept.filters, kept.qos, kept.n);
+		subscription_list_clear(&kept);
+	}
+	head_admit(admission, verdict_take, GIVE(found->target), session, hello->token ? auth_token_expiry(hello->token) : 0);
+}
+
+static void
+on_admit(void *backend, const struct head_hello *hello, struct head_admission *admission)
+{
+	struct hub_head *head = backend;
+	uint64_t epoch = registry_epoch(head->config.registry); /* before the look: a change meanwhile is noticed */
+	struct evidence found = { .target = registry_find_judged(head->config.registry, hello->device_id, hello->module_id) };
+	struct verdict *verdict;
+
+	if (hello->auth_chain)
+		find_chain(&found, head->config.registry, hello->auth_chain);
+	verdict = judge(head, hello, &found);
+	log_verdict(verdict);
+	if (verdict_accepted(verdict))
+		let_in(head, hello, admission, verdict, &found, epoch);
+	else
+		head_admit(admission, verdict, NULL, NULL, 0);
+	evidence_clear(&found);
+}
+
+/* -- Trust withdrawn -------------------------------------------------------------------------------------------------------------------- */
+
+/* Would a session that was opened under `before` be let in under `after` with the same evidence? */
+static bool
+same_trust(const struct identity *before, const struct identity *after)
+{
+	if (before->enabled != after->enabled || before->auth != after->auth || before->n_parents != after->n_parents ||
+		!text_is(before->generation_id, after->generation_id))
+		return false;
+	for (size_t i = 0; i < before->n_parents; i++)
+		if (!text_is(before->parents[i], after->parents[i]))
+			return false;
+	for (int i = 0; i < 2; i++)
+		if (!text_is(before->thumbprints[i], after->thumbprints[i]) || before->keys[i].len != after->keys[i].len ||
+			!mem_equal_ct(before->keys[i].bytes, after->keys[i].bytes, before->keys[i].len))
+			return false;
+	return true;
+}
+
+static void
+withdraw(struct hub_head *head, const char *device_id, const char *module_id)
+{
+	OWN_TEXT name = identity_name(device_id, module_id);
+
+	tls_cache_drop_identity(head->config.tls_cache, name);
+	directory_close(head->config.directory, name, SESSION_WITHDRAWN);
+}
+
+static void
+withdraw_module(void *arg, const char *device_id, const char *module_id)
+{
+	withdraw(arg, device_id, module_id);
+}
+
+/* On the registry's worker. */
+static void
+on_change(void *arg, const struct identity *before, const struct identity *after)
+{
+	struct hub_head *head = arg;
+	struct err err = ERR_INIT;
+
+	if (after && same_trust(before, after))
+		return;
+	withdraw(head, before->device_id, before->module_id);
+	if (!after) {
+		OWN_TEXT name = identity_name(before->device_id, before->module_id);
+
+		subscriptions_set(head->config.subscriptions, name, NULL, NULL, 0);
+	}
+	/* A disabled device takes its modules with it. */
+	if (after && !after->module_id && !after->enabled &&
+		registry_store_modules(registry_store_of(head->config.registry), after->device_id, withdraw_module, head, &err) < 0)
+		log_error("registry: %s", err.text);
+}
+
+static bool
+is_enabled(struct registry *registry, const char *device_id)
+{
+	OWN(identity) device = registry_find(registry, device_id, NULL);
+
+	return device && device->enabled;
+}
+
+static bool
+is_still_trusted(struct hub_head *head, struct session *session)
+{
+	struct registry *registry = head->config.registry;
+	uint64_t epoch = registry_epoch(registry);
+	OWN(identity) now = NULL;
+
+	if (epoch == session->epoch)
+		return true;
+	now = registry_find(registry, session->identity->device_id, session->identity->module_id);
+	if (!now || !same_trust(session->identity, now) || !is_enabled(registry, now->device_id))
+		return false;
+	if (session->actor_id && (!is_enabled(registry, session->actor_id) || !registry_is_below(registry, now, session->actor_id)))
+		return false;
+	session->epoch = epoch;
+	return true;
+}
+
+/* -- Messages ------------------------------------------------------------------------------------------------------------------------------ */
+
+static void
+on_stored(void *arg, bool ok)
+{
+	if (arg)
+		head_message_done(arg, ok);
+}
+
+static void
+on_message(void *backend, void *domain, struct head_session *head_session, const struct head_message *sent, struct head_ack *ack)
+{
+	struct hub_head *head = backend;
+	struct session *session = domain;
+	const struct identity *identity = session->identity;
+	struct message message = {
+		.source = MESSAGE_TELEMETRY,
+		.device_id = slice_of(identity->device_id),
+		.module_id = slice_of(identity->module_id ? identity->module_id : ""),
+		.generation_id = slice_of(identity->generation_id),
+		.auth_method = session->auth_method,
+		.model_id = slice_of(session->model_id ? session->model_id : ""),
+		.bag = sent->bag,
+		.payload = sent->payload,
+		.retain = sent->retain,
+		.dup = sent->dup,
+		.is_will = sent->is_will,
+	};
+
+	if (!is_still_trusted(head, session)) {
+		if (head_session)
+			head_session_close(head_session, SESSION_WITHDRAWN);
+		on_stored(ack, false);
+		return;
+	}
+	message.enqueued_ms = clock_wall_ms();
+	events_store(session->lane, &message, on_stored, ack);
+}
+
+static void
+on_subscriptions(void *backend, void *domain, const char *const *filters, const uint8_t *qos, size_t n)
+{
+	struct hub_head *head = backend;
+	const struct session *session = domain;
+
+	subscriptions_set(head->config.subscriptions, session->name, filters, qos, n);
+}
+
+static void
+on_end(void *backend, void *domain, struct head_session *head_session, bool clean)
+{
+	struct session *session = domain;
+
+	(void)backend;
+	(void)head_session;
+	(void)clean;
+	identity_free(session->identity);
+	mem_free(session->name);
+	mem_free(session->model_id);
+	mem_free(session->actor_id);
+	mem_free(session);
+}
+
+const struct head_ops hub_head_ops = {
+	.admit = on_admit,
+	.message = on_message,
+	.subscriptions = on_subscriptions,
+	.end = on_end,
+};
+
+struct hub_head *
+hub_head_new(const struct hub_head_config *config)
+{
+	struct hub_head *head = NEW(hub_head);
+
+	head->config = *config;
+	head->lanes = mem_array(config->n_loops, sizeof(*head->lanes));
+	for (size_t i = 0; i < config->n_loops; i++)
+		head->lanes[i] = events_lane_new(config->events, loop_owner(config->loops[i]));
+	registry_watch(config->registry, on_change, head);
+	return head;
+}
+
+void
+hub_head_free(struct hub_head *head)
+{
+	if (!head)
+		return;
+	for (size_t i = 0; i < head->config.n_loops; i++)
+		events_lane_free(head->lanes[i]);
+	mem_free(head->lanes);
+	mem_free(head);
+}

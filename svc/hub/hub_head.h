@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The hub behind the device-facing heads (heads/head.h): who may come in, where messages go, what is kept for a session, and which sessions
+ * end when a record changes. */
+
+#include "auth/decide.h"
+#include "heads/head.h"
+#include "hub/events.h"
+#include "hub/registry.h"
+#include "hub/subscriptions.h"
+#include "net/tls.h"
+
+struct hub_head_config {
+	const char *hostname; /* borrowed, like all of it */
+	struct registry *registry;
+	struct subscriptions *subscriptions;
+	struct directory *directory;
+	struct tls_cache *tls_cache;
+	struct events *events;
+	struct anchors *device_cas; /* NULL: none are registered */
+	struct auth_policy auth;
+	struct loop *const *loops;
+	size_t n_loops;
+};
+struct hub_head;
+/* Watches the registry from now on. */
+struct hub_head *hub_head_new(const struct hub_head_config *config);
+void hub_head_free(struct hub_head *head); /* after the loops */
+extern const struct head_ops hub_head_ops; /* the backend is the hub_head */

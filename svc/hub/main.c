@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rootedge-hub: options, start, the line that says it serves, end. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/option.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "hub/hub.h"
+#include "wire/json.h"
+
+struct options {
+	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca;
+	int64_t mqtt_port, https_port, loops, retention_mib, max_connections, ready_fd;
+	bool die_with_parent;
+};
+
+static const struct option_row rows[] = {
+	{ "state", 's', "DIR", "the folder of the registry and the events (/var/lib/rootedge/hub)", OPTION_TEXT, offsetof(struct options, state), 0, 0 },
+	{ "hostname", 'n', "NAME", "the name that devices and services know this hub by", OPTION_TEXT, offsetof(struct options, hostname), 0, 0 },
+	{ "address", 'a', "ADDRESS", "listen on this address (0.0.0.0)", OPTION_TEXT, offsetof(struct options, address), 0, 0 },
+	{ "mqtt-port", 0, "PORT", "for devices (8883); 0 takes a free one", OPTION_INT, offsetof(struct options, mqtt_port), 0, 65535 },
+	{ "https-port", 0, "PORT", "for services and gateways (443); 0 takes a free one", OPTION_INT, offsetof(struct options, https_port), 0, 65535 },
+	{ "cert", 'c', "FILE", "the server certificate with its intermediates, PEM", OPTION_TEXT, offsetof(struct options, cert), 0, 0 },
+	{ "key", 'k', "FILE", "its private key, PEM", OPTION_TEXT, offsetof(struct options, key), 0, 0 },
+	{ "rsa-cert", 0, "FILE", "an RSA certificate beside it, for old clients", OPTION_TEXT, offsetof(struct options, rsa_cert), 0, 0 },
+	{ "rsa-key", 0, "FILE", "the key of that", OPTION_TEXT, offsetof(struct options, rsa_key), 0, 0 },
+	{ "device-ca", 0, "FILE", "the CAs that issue device certificates, PEM", OPTION_TEXT, offsetof(struct options, device_ca), 0, 0 },
+	{ "loops", 0, "N", "threads for connections; 0 takes one a core", OPTION_INT, offsetof(struct options, loops), 0, 64 },
+	{ "retention", 0, "MIB", "keep this much of events; 0 keeps all", OPTION_INT, offsetof(struct options, retention_mib), 0, 1 << 30 },
+	{ "max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT, offsetof(struct options, max_connections), 0, 10000000 },
+	{ "ready-fd", 0, "FD", "write a line of JSON there when serving", OPTION_INT, offsetof(struct options, ready_fd), 0, 1 << 20 },
+	{ "die-with-parent", 0, NULL, "end when the process that started this one ends", OPTION_FLAG, offsetof(struct options, die_with_parent), 0, 0 },
+	{ 0 },
+};
+
+static const struct option_usage usage = {
+	.command = "rootedge hub",
+	.arguments = "",
+	.summary = "The hub: device registry, MQTT for devices, HTTPS for services and gateways.",
+	.more = "SIGHUP loads the certificate again; SIGTERM ends.  With a verb it is a tool: rootedge hub events | connection-string | device.",
+	.rows = rows,
+};
+
+static int
+check_options(const struct options *o, int n_operands, struct err *err)
+{
+	if (n_operands > 0)
+		return err_set(err, ERR_INVALID, "rootedge hub: there is nothing to give but options; the verbs are events, connection-string and device");
+	if (!o->hostname || !*o->hostname)
+		return err_set(err, ERR_INVALID, "rootedge hub: --hostname is missing, the name that stands in connection strings");
+	if (!o->cert || !o->key)
+		return err_set(err, ERR_INVALID, "rootedge hub: --cert and --key are needed (rootedge cert server makes them)");
+	if (!o->rsa_cert != !o->rsa_key)
+		return err_set(err, ERR_INVALID, "rootedge hub: --rsa-cert and --rsa-key go together");
+	return 0;
+}
+
+static void
+die_with_parent(void)
+{
+	pid_t parent = getppid();
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent) /* it has ended meanwhile */
+		_exit(1);
+}
+
+static void
+say_ready(int64_t fd, const struct hub *hub, const char *hostname)
+{
+	const char *from_env = getenv("ROOTEDGE_READY_FD");
+	json_t *line;
+	OWN_TEXT text = NULL;
+	OWN_TEXT whole = NULL;
+
+	if (fd < 0 && (!from_env || !text_to_i64(from_env, 0, 1 << 20, &fd)))
+		return;
+	line = json_pack("{s:b, s:s, s:i, s:i}", "ready", 1, "hostname", hostname, "mqtt_port", hub_mqtt_port(hub), "https_port", hub_https_port(hub));
+	text = json_line(line);
+	json_decref(line);
+	whole = mem_textf("%s\n", text);
+	if (write((int)fd, whole, strlen(whole)) < 0)
+		log_warn("could not say that it is ready on descriptor %d", (int)fd);
+	close((int)fd);
+}
+
+static int
+serve(const struct options *o, struct err *err)
+{
+	struct hub_config config = {
+		.state_dir = o->state,
+		.hostname = o->hostname,
+		.address = o->address,
+		.mqtt_port = (int)o->mqtt_port,
+		.https_port = (int)o->https_port,
+		.cert_path = o->cert,
+		.key_path = o->key,
+		.rsa_cert_path = o->rsa_cert,
+		.rsa_key_path = o->rsa_key,
+		.device_ca_path = o->device_ca,
+		.n_loops = (size_t)o->loops,
+		.retention_bytes = (uint64_t)o->retention_mib << 20,
+		.max_connections = (size_t)o->max_connections,
+	};
+	struct hub *hub = hub_open(&config, err);
+	int done;
+
+	if (!hub)
+		return -1;
+	log_info("%s serves MQTT on %s:%d and HTTPS on %s:%d", o->hostname, o->address, hub_mqtt_port(hub), o->address, hub_https_port(hub));
+	say_ready(o->ready_fd, hub, o->hostname);
+	done = hub_run(hub, err);
+	hub_close(hub);
+	return done;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = { .state = "/var/lib/rootedge/hub", .address = "0.0.0.0", .mqtt_port = 8883, .https_port = 443, .ready_fd = -1 };
+	struct err err = ERR_INIT;
+	int n;
+
+	log_init("hub");
+	umask(0077);
+	secret_harden_process();
+	n = option_parse(&usage, &options, argc, argv, &err);
+	if (n < 0 || check_options(&options, n, &err) < 0) {
+		fprintf(stderr, "%s\n", err.text);
+		return 2;
+	}
+	if (options.die_with_parent)
+		die_with_parent();
+	if (serve(&options, &err) < 0) {
+		log_error("%s", err.text);
+		return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The hub's REST API: what its files share.  Requests are handled on the loop of their connection; what needs the database becomes a registry
+ * call and is answered when that is done. */
+
+#include "auth/decide.h"
+#include "heads/head.h"
+#include "hub/policy.h"
+#include "hub/registry.h"
+#include "hub/rest_error.h"
+#include "net/http_server.h"
+
+struct rest {
+	const char *hostname;         /* borrowed, like all of it */
+	struct registry *registry;
+	const struct policies *policies;
+	struct directory *directory;
+	struct anchors *device_cas;   /* NULL: none are registered */
+	struct auth_policy auth;
+};
+
+/* What to give an HTTP server: arg is the struct rest. */
+void rest_handle(struct http_request *req, void *arg);
+
+/* One request on its way through the registry. */
+#define REST_IDS_MAX 2
+struct rest_call {
+	struct rest *rest;
+	struct http_request *req;
+	char *ids[REST_IDS_MAX];      /* device and module of the path, decoded */
+	struct registry_call registry;
+	/* Scope requests (rest_scope.c). */
+	struct identity *target;      /* the gateway whose scope is listed */
+	json_t *modules;              /* its modules, on the first page */
+	char *after;                  /* NULL: the first page */
+	int64_t max;
+	bool is_nested;
+	void (*answer)(struct rest_call *call);
+};
+struct rest_call *rest_call_new(struct rest *rest, struct http_request *req, const char *const *ids);
+void rest_call_free(struct rest_call *call);
+/* Run call->registry; then `answer`, which responds and frees the call. */
+void rest_call_submit(struct rest_call *call, void (*answer)(struct rest_call *call));
+
+/* Handlers: the path has been matched and the caller may do this. */
+typedef void rest_handler(struct rest *rest, struct http_request *req, const char *const *ids);
+rest_handler rest_device_list, rest_device_get, rest_device_put, rest_device_delete, rest_statistics_devices, rest_statistics_service;
+rest_handler rest_module_list, rest_module_get, rest_module_put, rest_module_delete;
+rest_handler rest_scope_list, rest_scope_get, rest_scope_list_nested, rest_scope_get_nested;
+
+/* Shared by devices and modules (rest_identity.c). */
+void rest_identity_get(struct rest *rest, struct http_request *req, const char *device_id, const char *module_id);
+void rest_identity_put(struct rest *rest, struct http_request *req, const char *const *ids, bool is_module);
+void rest_identity_delete(struct rest *rest, struct http_request *req, const char *const *ids, bool is_module);
+void rest_identity_fail(struct rest_call *call); /* by call->registry.answer */
+json_t *rest_identity_json(struct rest *rest, const struct identity *identity);
+json_t *rest_identities_json(struct rest *rest, struct identity *const *list, size_t n);
+json_t *rest_body(struct http_request *req); /* NULL: answered with what is wrong */
+
+/* Who is calling (rest_caller.c).  false: answered with 401. */
+enum rest_who {
+	REST_SERVICE,           /* a policy with the right */
+	REST_SERVICE_OR_DEVICE, /* or the device of the path itself */
+	REST_GATEWAY,           /* the module of the path, by its own token */
+};
+bool rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, unsigned right, const char *const *ids);

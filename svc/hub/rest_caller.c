@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is calling, and may they?  A service shows a token signed with a policy's key, a device its own token or the certificate of the TLS
+ * session, a gateway the token of its $edgeHub.  The decision is lib/auth's; here the evidence is collected and the verdict logged. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "hub/rest.h"
+#include "wire/sas.h"
+
+/* What a service asks for often is no news unless it is refused. */
+static void
+log_verdict(const struct verdict *verdict, enum log_level level)
+{
+	OWN_TEXT json = NULL;
+	OWN_TEXT sentence = NULL;
+
+	if (!verdict_accepted(verdict))
+		level = LOG_WARN;
+	if (level > log_level())
+		return;
+	json = verdict_json(verdict);
+	sentence = verdict_sentence(verdict);
+	log_event(level, "verdict", json, sentence);
+}
+
+static bool
+names_policy(const char *token)
+{
+	struct err err = ERR_INIT;
+	OWN(sas_token) parsed = token ? sas_parse(token, &err) : NULL;
+
+	return parsed && parsed->policy;
+}
+
+static struct verdict *
+judge_service(struct rest *rest, const char *token, unsigned right, const char *const *ids)
+{
+	OWN_TEXT resource = ids[0] ? mem_textf("devices/%s", ids[0]) : mem_text("devices");
+
+	return auth_decide_service(rest->hostname, resource, token ? token : "", rest->policies->row, rest->policies->n, right, clock_wall());
+}
+
+static struct verdict *
+judge_identity(struct rest *rest, struct http_request *req, const char *token, const char *device_id, const char *module_id)
+{
+	struct conn *conn = http_conn(req);
+	struct certs chain = { 0 };
+	OWN(identity) record = registry_find_judged(rest->registry, device_id, module_id);
+	struct auth_claim claim = { .hub_host = rest->hostname, .device_id = device_id, .module_id = module_id };
+	struct auth_evidence evidence = { .chain = &chain, .token = token, .resumed = conn && conn_resumed(conn) };
+	struct auth_records records = { .target = record, .device_cas = rest->device_cas };
+	struct verdict *verdict;
+
+	if (conn)
+		chain = conn_peer_chain(conn);
+	verdict = auth_decide("hub", &claim, &evidence, &records, &rest->auth, clock_wall());
+	certs_clear(&chain);
+	return verdict;
+}
+
+bool
+rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, unsigned right, const char *const *ids)
+{
+	const char *token = http_header(req, "Authorization");
+	bool as_service = who == REST_SERVICE || (who == REST_SERVICE_OR_DEVICE && names_policy(token));
+	OWN(verdict) verdict = NULL;
+
+	if (as_service)
+		verdict = judge_service(rest, token, right, ids);
+	else
+		verdict = judge_identity(rest, req, token, ids[0], who == REST_GATEWAY ? ids[1] : NULL);
+	log_verdict(verdict, as_service ? LOG_DEBUG : LOG_INFO);
+	if (verdict_accepted(verdict))
+		return true;
+	/* The reason is the operator's: it stands in the log. */
+	rest_fail(req, REST_UNAUTHORIZED_ACCESS, "Unauthorized");
+	return false;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Devices over REST (hub 4.4). */
+#include "base/text.h"
+#include "hub/rest.h"
+
+#define LIST_MAX 1000
+
+void
+rest_device_get(struct rest *rest, struct http_request *req, const char *const *ids)
+{
+	rest_identity_get(rest, req, ids[0], NULL);
+}
+
+void
+rest_device_put(struct rest *rest, struct http_request *req, const char *const *ids)
+{
+	rest_identity_put(rest, req, ids, false);
+}
+
+void
+rest_device_delete(struct rest *rest, struct http_request *req, const char *const *ids)
+{
+	rest_identity_delete(rest, req, ids, false);
+}
+
+static void
+answer_list(struct rest_call *call)
+{
+	if (call->registry.answer == REGISTRY_OK)
+		http_respond_json(call->req, 200, NULL, rest_identities_json(call->rest, call->registry.found, call->registry.n_found));
+	else
+		rest_identity_fail(call);
+	rest_call_free(call);
+}
+
+void
+rest_device_list(struct rest *rest, struct http_request *req, const char *const *ids)
+{
+	const char *top = http_query(req, "top");
+	int64_t max = LIST_MAX;
+	struct rest_call *call;
+
+	if (top && !text_to_i64(top, 1, LIST_MAX, &max)) {
+		rest_fail(req, REST_DEVICE_INVALID_RESULT_COUNT, "top must be a number from 1 to %d", LIST_MAX);
+		return;
+	}
+	call = rest_call_new(rest, req, ids);
+	call->registry.op = REGISTRY_LIST_DEVICES;
+	call->registry.max = max;
+	rest_call_submit(call, answer_list);
+}
+
+void
+rest_statistics_devices(struct rest *rest, struct http_request *req, const char *const *ids)
+{
+	size_t n, enabled;
+
+	(void)ids;
+	registry_count(rest->registry, &n, &enabled);
+	http_respond_json(req, 200, NULL,
+		json_pack("{s:I, s:I, s:I}", "totalDeviceCount", (json_int_t)n, "enabledDeviceCount", (json_int_t)enabled, "disabledDeviceCount",
+			(json_int_t)(n - enabled)));
+}
+
+void
+rest_statistics_service(struct rest *rest, struct http_request *req, const char *const *ids)
+{
+	(void)ids;
+	http_respond_json(req, 200, NULL, json_pack("{s:I}", "connectedDeviceCount", (json_int_t)directory_count(rest->directory)));
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What devices and modules have in common over REST: reading, putting with a precondition, deleting, and the answers to what can go wrong. */
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "hub/rest.h"
+#include "wire/json.h"
+
+json_t *
+rest_identity_json(struct rest *rest, const struct identity *identity)
+{
+	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+
+	return identity_to_json(identity, directory_is_connected(rest->directory, name), true);
+}
+
+json_t *
+rest_identities_json(struct rest *rest, struct identity *const *list, size_t n)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(array, rest_identity_json(rest, list[i]));
+	return array;
+}
+
+static void
+respond_identity(struct rest *rest, struct http_request *req, const struct identity *identity)
+{
+	OWN_TEXT etag = mem_textf("ETag: \"%s\"", identity->etag);
+	const char *headers[] = { etag, NULL };
+
+	http_respond_json(req, 200, headers, rest_identity_json(rest, identity));
+}
+
+static void
+fail_missing(struct http_request *req, const char *device_id, const char *module_id)
+{
+	if (module_id)
+		rest_fail(req, REST_MODULE_NOT_FOUND, "there is no module %s on device %s", module_id, device_id);
+	else
+		rest_fail(req, REST_DEVICE_NOT_FOUND, "there is no device %s", device_id);
+}
+
+void
+rest_identity_get(struct rest *rest, struct http_request *req, const char *device_id, const char *module_id)
+{
+	OWN(identity) device = registry_find(rest->registry, device_id, NULL);
+	OWN(identity) module = module_id ? registry_find(rest->registry, device_id, module_id) : NULL;
+
+	if (!device)
+		fail_missing(req, device_id, NULL);
+	else if (module_id && !module)
+		fail_missing(req, device_id, module_id);
+	else
+		respond_identity(rest, req, module_id ? module : device);
+}
+
+void
+rest_identity_fail(struct rest_call *call)
+{
+	const char *device_id = call->ids[0], *module_id = call->registry.module_id;
+
+	switch (call->registry.answer) {
+	case REGISTRY_OK:
+		return;
+	case REGISTRY_EXISTS:
+		if (module_id)
+			rest_fail(call->req, REST_MODULE_ALREADY_EXISTS, "module %s is already on device %s", module_id, device_id);
+		else
+			rest_fail(call->req, REST_DEVICE_ALREADY_EXISTS, "a device with ID '%s' is already registered", device_id);
+		return;
+	case REGISTRY_NO_DEVICE:
+	case REGISTRY_NO_MODULE:
+		fail_missing(call->req, device_id, call->registry.answer == REGISTRY_NO_MODULE ? module_id : NULL);
+		return;
+	case REGISTRY_WRONG_ETAG:
+		rest_fail(call->req, REST_PRECONDITION_FAILED, "the etag is not that of what is there");
+		return;
+	case REGISTRY_TOO_MANY_MODULES:
+		rest_fail(call->req, REST_TOO_MANY_MODULES, "a device has at most %d modules", REGISTRY_MODULES_MAX);
+		return;
+	case REGISTRY_SYSTEM_MODULE:
+		rest_fail(call->req, REST_SYSTEM_MODULE_UNAUTHORIZED, "$edgeAgent and $edgeHub go with their device only");
+		return;
+	case REGISTRY_BAD_SCOPE:
+		rest_fail(call->req, REST_INVALID_DEVICE_SCOPE, "the parent scope is not that of a gateway that can be above this device");
+		return;
+	case REGISTRY_INVALID:
+		rest_fail(call->req, REST_ARGUMENT_INVALID, "%s", call->registry.err.text);
+		return;
+	case REGISTRY_FAILED:
+		log_error("registry: %s", call->registry.err.text);
+		rest_fail(call->req, REST_SERVER_ERROR, "the registry could not be written");
+		return;
+	}
+}
+
+/* "\"AAA=\"" and "AAA=" are the same etag, "\"*\"" is "*" (hub 0.11). */
+static char *
+if_match(const struct http_request *req)
+{
+	const char *text = http_header(req, "If-Match");
+	size_t len = text ? strlen(text) : 0;
+
+	if (len >= 2 && text[0] == '"' && text[len - 1] == '"')
+		return mem_textn(text + 1, len - 2);
+	return len > 0 ? mem_text(text) : NULL;
+}
+
+json_t *
+rest_body(struct http_request *req)
+{
+	struct err err = ERR_INIT;
+	size_t len;
+	const void *data = http_body(req, &len);
+	json_t *body = json_parse(data, len, &err);
+
+	if (body && json_is_object(body))
+		return body;
+	rest_fail(req, REST_DESERIALIZATION_ERROR, "%s", body ? "the body is not a JSON object" : err.text);
+	json_decref(body);
+	return NULL;
+}
+
+static void
+answer_put(struct rest_call *call)
+{
+	if (call->registry.answer == REGISTRY_OK)
+		respond_identity(call->rest, call->req, call->registry.found[0]);
+	else
+		rest_identity_fail(call);
+	rest_call_free(call);
+}
+
+/* The ids of the body may be left out; where they are given they are those of the path. */
+static bool
+complete_ids(json_t *body, const char *const *ids, bool is_module)
+{
+	static const char *const names[REST_IDS_MAX] = { "deviceId", "moduleId" };
+
+	for (int i = 0; i < (is_module ? 2 : 1); i++) {
+		const json_t *given = json_object_get(body, names[i]);
+
+		if (given && !json_is_null(given) && !text_is(json_string_value(given), ids[i]))
+			return false;
+		json_object_set_new(body, names[i], json_string(ids[i]));
+	}
+	if (!is_module)
+		json_object_del(body, "moduleId");
+	return true;
+}
+
+void
+rest_identity_put(struct rest *rest, struct http_request *req, const char *const *ids, bool is_module)
+{
+	OWN_LIB(json_t) body = rest_body(req);
+	struct identity *wanted;
+	struct err err = ERR_INIT;
+	struct rest_call *call;
+
+	if (!body)
+		return;
+	if (!complete_ids(body, ids, is_module)) {
+		rest_fail(req, REST_ARGUMENT_INVALID, "the ids in the body are not those of the path");
+		return;
+	}
+	wanted = identity_from_json(body, &err);
+	if (!wanted) {
+		rest_fail(req, REST_ARGUMENT_INVALID, "%s", err.text);
+		return;
+	}
+	call = rest_call_new(rest, req, ids);
+	call->registry.op = REGISTRY_PUT;
+	call->registry.device_id = mem_text(ids[0]);
+	call->registry.module_id = is_module ? mem_text(ids[1]) : NULL;
+	call->registry.wanted = wanted;
+	call->registry.keep_auth = !json_is_object(json_object_get(body, "authentication"));
+	call->registry.if_match = if_match(req);
+	rest_call_submit(call, answer_put);
+}
+
+static void
+answer_delete(struct rest_call *call)
+{
+	if (call->registry.answer == REGISTRY_OK)
+		http_respond(call->req, 204, NULL, NULL, 0);
+	else
+		rest_identity_fail(call);
+	rest_call_free(call);
+}
+
+void
+rest_identity_delete(struct rest *rest, struct http_request *req, const char *const *ids, bool is_module)
+{
+	struct rest_call *call = rest_call_new(rest, req, ids);
+
+	call->registry.op = REGISTRY_REMOVE;
+	call->registry.device_id = mem_text(ids[0]);
+	call->registry.module_id = is_module ? mem_text(ids[1]) : NULL;
+	call->registry.if_match = if_match(req);
+	rest_call_submit(call, answer_delete);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a request to its handler: one table of method, path, who may, and what happens.  Words of paths are compared without case, an ending slash is
+ * overlooked, ids are percent-decoded and checked for their alphabet (hub 4.3). */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "hub/rest.h"
+
+#define SEGMENTS_MAX 6
+
+struct route {
+	const char *method, *path; /* "*" stands for an id */
+	enum rest_who who;
+	unsigned right;
+	rest_handler *handle;
+};
+
+static const struct route routes[] = {
+	{ "GET", "devices", REST_SERVICE, AUTH_REGISTRY_READ, rest_device_list },
+	{ "GET", "devices/*", REST_SERVICE, AUTH_REGISTRY_READ, rest_device_get },
+	{ "PUT", "devices/*", REST_SERVICE, AUTH_REGISTRY_WRITE, rest_device_put },
+	{ "DELETE", "devices/*", REST_SERVICE, AUTH_REGISTRY_WRITE, rest_device_delete },
+	{ "GET", "devices/*/modules", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_READ, rest_module_list },
+	{ "GET", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_READ, rest_module_get },
+	{ "PUT", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_WRITE, rest_module_put },
+	{ "DELETE", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_WRITE, rest_module_delete },
+	{ "GET", "statistics/devices", REST_SERVICE, AUTH_REGISTRY_READ, rest_statistics_devices },
+	{ "GET", "statistics/service", REST_SERVICE, AUTH_REGISTRY_READ, rest_statistics_service },
+	{ "GET", "devices/*/modules/*/devicesAndModulesInDeviceScope", REST_GATEWAY, 0, rest_scope_list },
+	{ "GET", "devices/*/modules/*/deviceAndModuleInDeviceScope", REST_GATEWAY, 0, rest_scope_get },
+	{ "POST", "devices/*/modules/*/devicesAndModulesInTargetDeviceScope", REST_GATEWAY, 0, rest_scope_list_nested },
+	{ "POST", "devices/*/modules/*/getDeviceAndModuleOnBehalfOf", REST_GATEWAY, 0, rest_scope_get_nested },
+};
+
+static size_t
+n_segments(const struct http_request *req)
+{
+	size_t n = http_n_segments(req);
+	const char *last = n > 0 ? http_segment(req, n - 1) : NULL;
+
+	return last && !*last ? n - 1 : n;
+}
+
+/* Does the path fit?  ids gets the segments that stand for one. */
+static bool
+path_fits(const struct http_request *req, const char *pattern, const char *ids[REST_IDS_MAX])
+{
+	struct slice rest = slice_of(pattern), word;
+	size_t n = n_segments(req), i = 0, n_ids = 0;
+	bool more = true;
+
+	for (; more; i++) {
+		const char *segment = i < n ? http_segment(req, i) : NULL;
+
+		more = slice_cut(&rest, '/', &word);
+		if (!segment)
+			return false;
+		if (slice_is(word, "*"))
+			ids[n_ids++] = segment;
+		else if (strlen(segment) != word.len || strncasecmp(segment, word.text, word.len) != 0)
+			return false;
+	}
+	return i == n;
+}
+
+/* "2021-04-12", "2018-08-30-preview": any date of this century (hub 4.3). */
+static bool
+version_is_known(const char *version)
+{
+	static const char form[] = "20dd-dd-dd";
+	size_t i = 0;
+
+	for (; form[i]; i++)
+		if (form[i] == 'd' ? version[i] < '0' || version[i] > '9' : version[i] != form[i])
+			return false;
+	return !version[i] || text_is(version + i, "-preview");
+}
+
+static bool
+check_version(struct http_request *req)
+{
+	const char *version = http_query(req, "api-version");
+
+	if (version && version_is_known(version))
+		return true;
+	rest_fail(req, REST_INVALID_PROTOCOL_VERSION, "%s", version ? "the api-version is not a known one" : "the api-version is missing");
+	return false;
+}
+
+static bool
+check_ids(struct http_request *req, const char *const *ids)
+{
+	for (size_t i = 0; i < REST_IDS_MAX && ids[i]; i++)
+		if (!identity_id_is_valid(ids[i])) {
+			rest_fail(req, REST_ARGUMENT_INVALID, "an id has 1 to %d ASCII letters, digits and -:.+%%_#*?!(),=@;$'", IDENTITY_ID_MAX);
+			return false;
+		}
+	return true;
+}
+
+static void
+not_found(struct http_request *req, bool known_path)
+{
+	if (known_path)
+		rest_fail(req, REST_METHOD_NOT_ALLOWED, "%s is not possible here", http_method(req));
+	else
+		rest_fail(req, REST_GENERIC_NOT_FOUND, "there is nothing at this path");
+}
+
+void
+rest_handle(struct http_request *req, void *arg)
+{
+	const char *ids[REST_IDS_MAX];
+	const struct route *route;
+	bool known_path = false;
+
+	for (route = routes; route < routes + COUNT(routes); route++) {
+		memset(ids, 0, sizeof(ids));
+		if (!path_fits(req, route->path, ids))
+			continue;
+		known_path = true;
+		if (text_is(route->method, http_method(req)))
+			break;
+	}
+	if (route == routes + COUNT(routes)) {
+		not_found(req, known_path);
+		return;
+	}
+	if (!check_ids(req, ids) || !rest_caller_may(arg, req, route->who, route->right, ids) || !check_version(req))
+		return;
+	route->handle(arg, req, ids);
+}
+
+/* -- Requests that wait for the registry -------------------------------------------------------------------------------------------- */
+
+struct rest_call *
+rest_call_new(struct rest *rest, struct http_request *req, const char *const *ids)
+{
+	struct rest_call *call = NEW(rest_call);
+
+	call->rest = rest;
+	call->req = req;
+	for (size_t i = 0; i < REST_IDS_MAX; i++)
+		call->ids[i] = mem_text(ids[i]);
+	return call;
+}
+
+void
+rest_call_free(struct rest_call *call)
+{
+	registry_call_clear(&call->registry);
+	for (size_t i = 0; i < REST_IDS_MAX; i++)
+		mem_free(call->ids[i]);
+	json_decref(call->modules);
+	identity_free(call->target);
+	mem_free(call->after);
+	mem_free(call);
+}
+
+static void
+on_registry_done(struct registry_call *registry)
+{
+	struct rest_call *call = CONTAINER_OF(registry, struct rest_call, registry);
+
+	call->answer(call);
+}
+
+void
+rest_call_submit(struct rest_call *call, void (*answer)(struct rest_call *call))
+{
+	struct conn *conn = http_conn(call->req);
+
+	call->answer = answer;
+	call->registry.done = on_registry_done;
+	if (conn && registry_submit(call->rest->registry, &call->registry, loop_owner(conn_loop(conn))))
+		return;
+	rest_fail(call->req, REST_THROTTLED, "too many changes wait; try again");
+	rest_call_free(call);
+}
