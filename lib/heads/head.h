@@ -27,7 +27,7 @@ struct head_hello {
 	const char *peer;                  /* address, for the log */
 	bool clean_session;
 };
-struct head_admission; /* the head's handle of this question */
+struct head_admission; /* the head's handle of this question, valid until it is answered */
 
 /* Answer: the verdict (taken) and, when accepted, a session context of the back end (`domain`), which is given back by ops->end.  `expires` is when the
  * token ends (0: never).  `n_filters` kept subscriptions of the identity are restored. */
@@ -51,6 +51,9 @@ struct head_ops {
 	void (*message)(void *backend, void *domain, struct head_session *session, const struct head_message *message, struct head_ack *ack);
 	/* Subscriptions changed: the whole list, for an identity that keeps them (clean session 0); durable when it returns is not demanded. */
 	void (*subscriptions)(void *backend, void *domain, const char *const *filters, const uint8_t *qos, size_t n);
+	/* A rule of the protocol was broken, and the connection is being closed for it: to be logged and counted.  `who` is the identity, or the peer's address
+	 * before it is known.  May be NULL. */
+	void (*violation)(void *backend, const char *who, enum reason reason, const char *detail);
 	/* The session ended; `clean`: by DISCONNECT.  `domain` is not used after this. */
 	void (*end)(void *backend, void *domain, struct head_session *session, bool clean);
 };
@@ -64,12 +67,12 @@ void head_admission_restore(struct head_admission *admission, const char *const 
 bool head_session_publish(struct head_session *session, const char *topic, const void *payload, size_t len);
 
 /* -- The sessions of a back end: newest wins ----------------------------------------------------------------------------------
- * One directory for all loops: an identity belongs to a shard, a shard to a loop; claiming posts there and back. */
+ * One directory for all loops, in shards by the hash of the name, each with its own lock: it is taken once a connection, never for a message. */
 struct directory;
-struct directory *directory_new(struct loop *const *loops, size_t n_loops);
+struct directory *directory_new(void);
 void directory_free(struct directory *directory);
-/* Claim `name` for this connection: an older holder is closed with SESSION_TAKEN_OVER; then claimed(arg) runs on `loop`. */
-void directory_claim(struct directory *directory, const char *name, struct loop *loop, uint64_t conn_id, void (*claimed)(void *arg), void *arg);
+/* Claim `name` for this connection: an older holder is closed with SESSION_TAKEN_OVER, on its own loop. */
+void directory_claim(struct directory *directory, const char *name, struct loop *loop, uint64_t conn_id);
 void directory_release(struct directory *directory, const char *name, uint64_t conn_id);
 /* Close whoever holds it (disabled, deleted, credential changed), from any thread. */
 void directory_close(struct directory *directory, const char *name, enum reason reason);

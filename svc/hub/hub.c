@@ -209,7 +209,7 @@ open_heads(struct hub *hub, struct err *err)
 
 	if (open_device_cas(hub, err) < 0)
 		return -1;
-	hub->directory = directory_new(hub->loops, hub->n_loops);
+	hub->directory = directory_new();
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
 	head.directory = hub->directory;
 	head.tls_cache = hub->tls_cache;

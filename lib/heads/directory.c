@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is connected: one holder an identity, the newest.  The holder is a connection on some loop, named by its number, because it may be gone by the time somebody wants it
+ * closed; closing is posted to that loop. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "heads/head_inside.h"
+
+#define N_SHARDS 64
+
+struct holder {
+	struct loop *loop;
+	uint64_t conn_id;
+};
+
+struct shard {
+	struct map *holders;
+	pthread_mutex_t lock;
+};
+
+struct directory {
+	struct shard shards[N_SHARDS];
+	atomic_size_t count;
+};
+
+struct closing {
+	struct post post;
+	struct holder holder;
+	enum reason reason;
+};
+
+struct directory *
+directory_new(void)
+{
+	struct directory *d = NEW(directory);
+
+	for (size_t i = 0; i < N_SHARDS; i++) {
+		d->shards[i].holders = map_new();
+		pthread_mutex_init(&d->shards[i].lock, NULL);
+	}
+	return d;
+}
+
+void
+directory_free(struct directory *d)
+{
+	if (!d)
+		return;
+	for (size_t i = 0; i < N_SHARDS; i++) {
+		size_t at = 0;
+		void *holder;
+
+		while (map_next(d->shards[i].holders, &at, NULL, NULL, &holder))
+			mem_free(holder);
+		map_free(d->shards[i].holders);
+		pthread_mutex_destroy(&d->shards[i].lock);
+	}
+	mem_free(d);
+}
+
+static struct shard *
+shard_of(struct directory *d, const char *name)
+{
+	return &d->shards[map_hash(name, strlen(name)) % N_SHARDS];
+}
+
+static void
+close_there(struct post *post)
+{
+	struct closing *c = CONTAINER_OF(post, struct closing, post);
+	struct conn *conn = conn_find(c->holder.loop, c->holder.conn_id);
+
+	if (conn)
+		head_session_close(conn_user(conn), c->reason);
+	mem_free(c);
+}
+
+static void
+close_holder(const struct holder *holder, enum reason reason)
+{
+	struct closing *c = NEW(closing);
+
+	c->post.run = close_there;
+	c->holder = *holder;
+	c->reason = reason;
+	loop_post(holder->loop, &c->post);
+}
+
+void
+directory_claim(struct directory *d, const char *name, struct loop *loop, uint64_t conn_id)
+{
+	struct shard *shard = shard_of(d, name);
+	struct holder *holder = NEW(holder), *before;
+
+	*holder = (struct holder){ .loop = loop, .conn_id = conn_id };
+	pthread_mutex_lock(&shard->lock);
+	before = map_put_text(shard->holders, name, holder);
+	pthread_mutex_unlock(&shard->lock);
+	if (before)
+		close_holder(before, SESSION_TAKEN_OVER);
+	else
+		d->count++;
+	mem_free(before);
+}
+
+void
+directory_release(struct directory *d, const char *name, uint64_t conn_id)
+{
+	struct shard *shard = shard_of(d, name);
+	struct holder *holder;
+
+	pthread_mutex_lock(&shard->lock);
+	holder = map_find_text(shard->holders, name);
+	if (holder && holder->conn_id == conn_id)
+		map_remove_text(shard->holders, name);
+	else
+		holder = NULL; /* somebody newer has it */
+	pthread_mutex_unlock(&shard->lock);
+	if (holder)
+		d->count--;
+	mem_free(holder);
+}
+
+void
+directory_close(struct directory *d, const char *name, enum reason reason)
+{
+	struct shard *shard = shard_of(d, name);
+	struct holder *holder, copy;
+	bool there;
+
+	pthread_mutex_lock(&shard->lock);
+	holder = map_find_text(shard->holders, name);
+	there = holder != NULL;
+	if (there)
+		copy = *holder;
+	pthread_mutex_unlock(&shard->lock);
+	if (there)
+		close_holder(&copy, reason);
+}
+
+bool
+directory_is_connected(struct directory *d, const char *name)
+{
+	struct shard *shard = shard_of(d, name);
+	bool there;
+
+	pthread_mutex_lock(&shard->lock);
+	there = map_find_text(shard->holders, name) != NULL;
+	pthread_mutex_unlock(&shard->lock);
+	return there;
+}
+
+size_t
+directory_count(struct directory *d)
+{
+	return d->count;
+}
+
+/* -- What a session can do, whatever its protocol ----------------------------------------------------------------------------------- */
+
+struct conn *
+head_session_conn(struct head_session *session)
+{
+	return session->conn;
+}
+
+void
+head_session_close(struct head_session *session, enum reason reason)
+{
+	session->ops->close(session, reason);
+}
+
+bool
+head_session_publish(struct head_session *session, const char *topic, const void *payload, size_t len)
+{
+	return session->ops->publish(session, topic, payload, len);
+}

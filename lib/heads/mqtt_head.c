@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of an MQTT connection: cutting the stream, handing packets to their files, the clock that watches keep-alive and token, and the end, at which everything
+ * that somebody else still holds (a question to the back end, a message on its way to the disk) forgets the session. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "heads/mqtt_session.h"
+
+#define CONNECT_WITHIN_MS 20000
+#define LOOK_AGAIN_MS 60000 /* the wall clock may have been set: look at a token's end at least this often */
+#define UNACKED_MAX 256
+
+static const struct head_session_ops session_ops;
+
+void
+mqtt_session_send(struct mqtt_session *s, struct buf *packet)
+{
+	if (packet->failed)
+		conn_abort(s->base.conn, "a packet that can't be encoded");
+	else
+		conn_write(s->base.conn, packet->data, packet->len);
+	buf_clear(packet);
+}
+
+static const char *
+who(const struct mqtt_session *s)
+{
+	return s->name ? s->name : conn_peer_name(s->base.conn);
+}
+
+void
+mqtt_session_violate(struct mqtt_session *s, enum reason reason, const char *detail)
+{
+	if (s->state == MQTT_STATE_ENDING)
+		return;
+	s->state = MQTT_STATE_ENDING;
+	if (s->head->config.ops->violation)
+		s->head->config.ops->violation(s->head->config.backend, who(s), reason, detail);
+	conn_close(s->base.conn, reason_row(reason)->sentence);
+}
+
+void
+mqtt_session_refuse(struct mqtt_session *s, enum mqtt_connack code)
+{
+	struct buf packet = BUF_INIT(16);
+
+	s->state = MQTT_STATE_ENDING;
+	conn_refuse_resumption(s->base.conn);
+	mqtt_encode_connack(&packet, code, false);
+	mqtt_session_send(s, &packet);
+	conn_close(s->base.conn, "refused");
+}
+
+/* -- Packets ------------------------------------------------------------------------------------------------------------------------ */
+
+static void
+in_ping(struct mqtt_session *s, const struct mqtt_frame *frame)
+{
+	struct buf packet = BUF_INIT(16);
+	struct err err = ERR_INIT;
+
+	if (mqtt_decode_empty(frame, &err) < 0) {
+		mqtt_session_violate(s, MQTT_MALFORMED, err.text);
+		return;
+	}
+	mqtt_encode_empty(&packet, MQTT_PINGRESP);
+	mqtt_session_send(s, &packet);
+}
+
+static void
+in_disconnect(struct mqtt_session *s, const struct mqtt_frame *frame)
+{
+	struct err err = ERR_INIT;
+
+	if (mqtt_decode_empty(frame, &err) < 0) {
+		mqtt_session_violate(s, MQTT_MALFORMED, err.text);
+		return;
+	}
+	s->state = MQTT_STATE_ENDING;
+	s->ended_by_client = true;
+	conn_close(s->base.conn, "");
+}
+
+/* Deliveries are QoS 0 so far, so there is nothing that an acknowledgement could name; a well-formed one is harmless. */
+static void
+in_ack(struct mqtt_session *s, const struct mqtt_frame *frame)
+{
+	struct err err = ERR_INIT;
+	uint16_t id;
+
+	if (mqtt_decode_ack(&id, frame, &err) < 0)
+		mqtt_session_violate(s, MQTT_MALFORMED, err.text);
+}
+
+static void
+take_packet(struct mqtt_session *s, const struct mqtt_frame *frame)
+{
+	OWN_TEXT detail = NULL;
+
+	switch (frame->type) {
+	case MQTT_PUBLISH:
+		mqtt_in_publish(s, frame);
+		return;
+	case MQTT_SUBSCRIBE:
+		mqtt_in_subscribe(s, frame);
+		return;
+	case MQTT_UNSUBSCRIBE:
+		mqtt_in_unsubscribe(s, frame);
+		return;
+	case MQTT_PINGREQ:
+		in_ping(s, frame);
+		return;
+	case MQTT_DISCONNECT:
+		in_disconnect(s, frame);
+		return;
+	case MQTT_PUBACK:
+		in_ack(s, frame);
+		return;
+	case MQTT_CONNECT:
+	case MQTT_CONNACK:
+	case MQTT_SUBACK:
+	case MQTT_UNSUBACK:
+	case MQTT_PINGRESP:
+	case MQTT_PUBREC:
+	case MQTT_PUBREL:
+	case MQTT_PUBCOMP:
+		break;
+	}
+	detail = mem_textf("%s from a client", frame->type == MQTT_CONNECT ? "a second CONNECT" : mqtt_type_name(frame->type));
+	mqtt_session_violate(s, MQTT_MALFORMED, detail);
+}
+
+static bool
+may_take(const struct mqtt_session *s)
+{
+	size_t max = s->head->config.max_unacked ? s->head->config.max_unacked : UNACKED_MAX;
+
+	if (s->state == MQTT_STATE_NEW)
+		return true;
+	return s->state == MQTT_STATE_LIVE && s->n_acks < max;
+}
+
+static size_t
+on_data(struct conn *conn, const uint8_t *data, size_t len)
+{
+	struct mqtt_session *s = conn_user(conn);
+	size_t used = 0, need;
+	struct mqtt_frame frame;
+
+	s->last_heard_ms = clock_boot_ms();
+	while (may_take(s) && used < len) {
+		size_t max = s->state == MQTT_STATE_NEW ? MQTT_CONNECT_MAX : s->head->config.max_packet;
+		struct err err = ERR_INIT;
+		enum mqtt_cut cut;
+
+		if (s->state == MQTT_STATE_NEW && data[used] != MQTT_CONNECT << 4) {
+			mqtt_session_violate(s, MQTT_MALFORMED, "MQTT 3.1.0-1: the first packet is not CONNECT");
+			return len;
+		}
+		cut = mqtt_frame_cut(&frame, data + used, len - used, max, &need, &err);
+		if (cut == MQTT_CUT_MORE)
+			return used;
+		if (cut == MQTT_CUT_BAD) {
+			mqtt_session_violate(s, err.kind == ERR_LIMIT ? MQTT_TOO_LARGE : MQTT_MALFORMED, err.text);
+			return len;
+		}
+		used += frame.len;
+		if (s->state == MQTT_STATE_NEW)
+			mqtt_in_connect(s, &frame);
+		else
+			take_packet(s, &frame);
+	}
+	if (s->state == MQTT_STATE_ENDING)
+		return len;
+	if (!may_take(s))
+		conn_pause(conn, true);
+	return used;
+}
+
+/* -- The clock ----------------------------------------------------------------------------------------------------------------------- */
+
+static int64_t
+patience_ms(const struct mqtt_session *s)
+{
+	int64_t seconds = s->keep_alive_s > 0 && s->keep_alive_s * 3 / 2 < MQTT_KEEP_ALIVE_MAX_S ? s->keep_alive_s * 3 / 2 : MQTT_KEEP_ALIVE_MAX_S;
+
+	return seconds * 1000;
+}
+
+void
+mqtt_session_arm(struct mqtt_session *s)
+{
+	int64_t after = s->last_heard_ms + patience_ms(s) - clock_boot_ms();
+
+	if (s->expires > 0) {
+		int64_t left = s->expires * 1000 - clock_wall_ms();
+
+		after = left < after ? left : after;
+		after = after < LOOK_AGAIN_MS ? after : LOOK_AGAIN_MS;
+	}
+	timer_arm(&s->timer, after > 0 ? after : 1);
+}
+
+static void
+on_timer(struct timer *timer)
+{
+	struct mqtt_session *s = CONTAINER_OF(timer, struct mqtt_session, timer);
+
+	switch (s->state) {
+	case MQTT_STATE_NEW:
+	case MQTT_STATE_ADMITTING:
+		mqtt_session_violate(s, NO_CONNECT_IN_TIME, "no CONNECT in time");
+		return;
+	case MQTT_STATE_LIVE:
+		if (s->expires > 0 && clock_wall() >= s->expires)
+			mqtt_session_violate(s, SAS_EXPIRED, "the token that opened the connection has expired");
+		else if (clock_boot_ms() - s->last_heard_ms >= patience_ms(s))
+			mqtt_session_violate(s, MQTT_KEEP_ALIVE, "silence");
+		else
+			mqtt_session_arm(s);
+		return;
+	case MQTT_STATE_ENDING:
+		conn_abort(s->base.conn, "the peer does not read");
+	}
+}
+
+/* -- Acknowledgements ----------------------------------------------------------------------------------------------------------------- */
+
+static void
+send_done_acks(struct mqtt_session *s)
+{
+	struct buf packets = BUF_INIT(4 * 65536);
+
+	while (s->acks && s->acks->done) {
+		struct head_ack *ack = s->acks;
+
+		s->acks = ack->next;
+		if (!s->acks)
+			s->last_ack = &s->acks;
+		s->n_acks--;
+		mqtt_encode_ack(&packets, MQTT_PUBACK, ack->id);
+		mem_free(ack);
+	}
+	if (packets.len > 0)
+		mqtt_session_send(s, &packets);
+	buf_clear(&packets);
+	if (s->state == MQTT_STATE_LIVE && may_take(s))
+		conn_pause(s->base.conn, false);
+}
+
+void
+head_message_done(struct head_ack *ack, bool ok)
+{
+	struct mqtt_session *s = ack->session;
+
+	if (!s) {
+		mem_free(ack);
+		return;
+	}
+	if (!ok) {
+		/* No PUBACK, and none for what comes after it: the client sends all of it again. */
+		mqtt_session_violate(s, UNAVAILABLE, "the message could not be stored");
+		return;
+	}
+	ack->done = true;
+	if (s->acks == ack)
+		send_done_acks(s);
+}
+
+/* -- Sessions ------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+clear_subscriptions(struct mqtt_session *s)
+{
+	for (size_t i = 0; i < s->n_subscriptions; i++)
+		mem_free(s->subscriptions[i].filter);
+	mem_free(s->subscriptions);
+	s->subscriptions = NULL;
+	s->n_subscriptions = 0;
+}
+
+void
+mqtt_session_put_subscription(struct mqtt_session *s, const char *filter, enum filter_kind kind, uint8_t qos)
+{
+	for (size_t i = 0; i < s->n_subscriptions; i++)
+		if (strcmp(s->subscriptions[i].filter, filter) == 0) {
+			s->subscriptions[i].qos = qos;
+			return;
+		}
+	s->subscriptions = mem_resize(s->subscriptions, (s->n_subscriptions + 1) * sizeof(*s->subscriptions));
+	s->subscriptions[s->n_subscriptions++] = (struct mqtt_subscription){ .filter = mem_text(filter), .kind = kind, .qos = qos };
+}
+
+static void
+send_will(struct mqtt_session *s)
+{
+	const struct head_ops *ops = s->head->config.ops;
+
+	if (s->will && s->domain && !s->ended_by_client)
+		ops->message(s->head->config.backend, s->domain, NULL,
+			&(struct head_message){ .bag = slice_of(s->will->bag), .payload = { .text = (const char *)s->will->payload, .len = s->will->len },
+				.retain = s->will->retain, .is_will = true }, NULL);
+	if (s->will) {
+		mem_free(s->will->bag);
+		mem_free(s->will->payload);
+	}
+	mem_free(s->will);
+}
+
+static void
+on_close(struct conn *conn, const char *why)
+{
+	struct mqtt_session *s = conn_user(conn);
+
+	(void)why;
+	timer_cancel(&s->timer);
+	send_will(s);
+	if (s->admission)
+		s->admission->session = NULL;
+	for (struct head_ack *ack = s->acks, *next; ack; ack = next) {
+		next = ack->next;
+		ack->session = NULL;
+		if (ack->done)
+			mem_free(ack);
+	}
+	if (s->domain) {
+		directory_release(s->head->config.directory, s->name, conn_id(conn));
+		s->head->config.ops->end(s->head->config.backend, s->domain, &s->base, s->ended_by_client);
+	}
+	clear_subscriptions(s);
+	mem_free(s->name);
+	mem_free(s->device_id);
+	mem_free(s->module_id);
+	mem_free(s);
+}
+
+static void
+on_open(struct conn *conn)
+{
+	struct mqtt_session *s = conn_user(conn);
+
+	timer_arm(&s->timer, CONNECT_WITHIN_MS);
+}
+
+static void
+close_session(struct head_session *session, enum reason reason)
+{
+	struct mqtt_session *s = CONTAINER_OF(session, struct mqtt_session, base);
+
+	mqtt_session_violate(s, reason, "");
+}
+
+/* Twin answers, desired properties and methods by the filters that ask for them. */
+static enum filter_kind
+wanted_filter(const char *topic)
+{
+	static const struct {
+		const char *prefix;
+		enum filter_kind kind;
+	} rows[] = {
+		{ "$iothub/twin/res/", FILTER_TWIN_RESPONSE },
+		{ "$iothub/twin/PATCH/properties/desired/", FILTER_TWIN_DESIRED },
+		{ "$iothub/methods/POST/", FILTER_METHODS },
+	};
+	struct slice text = slice_of(topic);
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (slice_starts(text, rows[i].prefix))
+			return rows[i].kind;
+	return FILTER_UNKNOWN;
+}
+
+static bool
+publish(struct head_session *session, const char *topic, const void *payload, size_t len)
+{
+	struct mqtt_session *s = CONTAINER_OF(session, struct mqtt_session, base);
+	enum filter_kind wanted = wanted_filter(topic);
+	struct buf packet = BUF_INIT(MQTT_PACKET_MAX);
+
+	for (size_t i = 0; i < s->n_subscriptions; i++) {
+		if (s->subscriptions[i].kind != wanted || wanted == FILTER_UNKNOWN)
+			continue;
+		mqtt_encode_publish(&packet, &(struct mqtt_publish){ .topic = slice_of(topic), .payload = { .text = payload, .len = len } });
+		mqtt_session_send(s, &packet);
+		return true;
+	}
+	return false;
+}
+
+static const struct head_session_ops session_ops = { .close = close_session, .publish = publish };
+
+static const struct conn_ops ops = { .on_open = on_open, .on_data = on_data, .on_close = on_close, .read_max = MQTT_PACKET_MAX };
+
+const struct conn_ops *
+mqtt_head_ops(void)
+{
+	return &ops;
+}
+
+void
+mqtt_head_on_accept(struct conn *conn, void *head)
+{
+	struct mqtt_session *s = NEW(mqtt_session);
+
+	s->base = (struct head_session){ .ops = &session_ops, .conn = conn };
+	s->head = head;
+	s->last_ack = &s->acks;
+	timer_init(&s->timer, conn_loop(conn), on_timer);
+	conn_set_user(conn, s);
+}
+
+struct mqtt_head *
+mqtt_head_new(const struct mqtt_head_config *config)
+{
+	struct mqtt_head *head = NEW(mqtt_head);
+
+	head->config = *config;
+	head->config.max_packet = config->max_packet ? config->max_packet : MQTT_PACKET_MAX;
+	return head;
+}
+
+void
+mqtt_head_free(struct mqtt_head *head)
+{
+	mem_free(head);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SUBSCRIBE and UNSUBSCRIBE: exactly the filters of hub 1.5, each for the session's own identity; anything else is answered 0x80.  The subscriptions of a clean-session-0
+ * client belong to its identity and outlive the connection: SDKs do not subscribe again after they renewed their token (clients-observed 3). */
+#include <string.h>
+
+#include "base/mem.h"
+#include "heads/mqtt_session.h"
+
+#define REFUSED 0x80
+
+static bool
+is_own(const struct mqtt_session *s, const struct filter *filter)
+{
+	switch (filter->kind) {
+	case FILTER_UNKNOWN:
+		return false;
+	case FILTER_TWIN_RESPONSE:
+	case FILTER_TWIN_DESIRED:
+	case FILTER_METHODS:
+		return true; /* these name nobody: what comes on them is the subscriber's */
+	case FILTER_DEVICEBOUND:
+	case FILTER_INPUTS:
+	case FILTER_MODULE_ALL:
+		break;
+	}
+	return slice_is(filter->device_id, s->device_id) && (s->module_id ? slice_is(filter->module_id, s->module_id) : filter->module_id.len == 0);
+}
+
+static uint8_t
+subscribe(struct mqtt_session *s, struct slice text, uint8_t qos)
+{
+	struct filter filter = filter_parse(text);
+	OWN_TEXT copy = NULL;
+
+	if (!is_own(s, &filter) || s->n_subscriptions == MQTT_SUBSCRIPTIONS_MAX)
+		return REFUSED;
+	copy = slice_text(text);
+	qos = qos > 1 ? 1 : qos;
+	mqtt_session_put_subscription(s, copy, filter.kind, qos);
+	return qos;
+}
+
+static void
+tell_backend(struct mqtt_session *s)
+{
+	const char *filters[MQTT_SUBSCRIPTIONS_MAX];
+	uint8_t qos[MQTT_SUBSCRIPTIONS_MAX];
+
+	if (s->clean_session)
+		return;
+	for (size_t i = 0; i < s->n_subscriptions; i++) {
+		filters[i] = s->subscriptions[i].filter;
+		qos[i] = s->subscriptions[i].qos;
+	}
+	s->head->config.ops->subscriptions(s->head->config.backend, s->domain, filters, qos, s->n_subscriptions);
+}
+
+void
+mqtt_in_subscribe(struct mqtt_session *s, const struct mqtt_frame *frame)
+{
+	struct mqtt_subscribe wish;
+	uint8_t codes[MQTT_FILTERS_MAX];
+	struct buf packet = BUF_INIT(256);
+	struct err err = ERR_INIT;
+
+	if (mqtt_decode_subscribe(&wish, frame, &err) < 0) {
+		mqtt_session_violate(s, MQTT_MALFORMED, err.text);
+		return;
+	}
+	for (size_t i = 0; i < wish.n; i++)
+		codes[i] = subscribe(s, wish.item[i].filter, wish.item[i].qos);
+	tell_backend(s);
+	mqtt_encode_suback(&packet, wish.id, codes, wish.n);
+	mqtt_session_send(s, &packet);
+}
+
+static void
+unsubscribe(struct mqtt_session *s, struct slice text)
+{
+	for (size_t i = 0; i < s->n_subscriptions; i++) {
+		if (!slice_is(text, s->subscriptions[i].filter))
+			continue;
+		mem_free(s->subscriptions[i].filter);
+		s->subscriptions[i] = s->subscriptions[--s->n_subscriptions];
+		return;
+	}
+}
+
+void
+mqtt_in_unsubscribe(struct mqtt_session *s, const struct mqtt_frame *frame)
+{
+	struct mqtt_subscribe wish;
+	struct buf packet = BUF_INIT(16);
+	struct err err = ERR_INIT;
+
+	if (mqtt_decode_unsubscribe(&wish, frame, &err) < 0) {
+		mqtt_session_violate(s, MQTT_MALFORMED, err.text);
+		return;
+	}
+	for (size_t i = 0; i < wish.n; i++)
+		unsubscribe(s, wish.item[i].filter);
+	tell_backend(s);
+	mqtt_encode_ack(&packet, MQTT_UNSUBACK, wish.id);
+	mqtt_session_send(s, &packet);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside the MQTT head: a connection from CONNECT to its end.  mqtt_head.c has its life, mqtt_in_*.c the packets that come in. */
+
+#include "heads/head_inside.h"
+#include "heads/mqtt_head.h"
+#include "wire/mqtt.h"
+#include "wire/topic.h"
+
+#define MQTT_MESSAGE_MAX (256 * 1024)                  /* payload and properties (hub 1.6) */
+#define MQTT_PACKET_MAX (MQTT_MESSAGE_MAX + 65535 + 16) /* with any topic */
+#define MQTT_CONNECT_MAX (96 * 1024)                   /* from somebody who is not known yet */
+#define MQTT_SUBSCRIPTIONS_MAX 16
+#define MQTT_KEEP_ALIVE_MAX_S 1767                     /* hub 1.2 */
+
+struct mqtt_head {
+	struct mqtt_head_config config;
+};
+
+/* The life of a connection; docs/states.md has the picture. */
+enum mqtt_state {
+	MQTT_STATE_NEW,       /* nothing but CONNECT is taken */
+	MQTT_STATE_ADMITTING, /* the back end decides */
+	MQTT_STATE_LIVE,
+	MQTT_STATE_ENDING,    /* being closed: nothing is taken */
+};
+
+struct mqtt_subscription {
+	char *filter;
+	enum filter_kind kind;
+	uint8_t qos;
+};
+
+struct mqtt_will {
+	char *bag;
+	uint8_t *payload;
+	size_t len;
+	bool retain;
+};
+
+/* A message that waits to be durable.  PUBACKs leave in the order of the messages, so done ones wait for those before them. */
+struct head_ack {
+	struct mqtt_session *session; /* NULL: it ended */
+	struct head_ack *next;
+	uint16_t id;
+	bool done;
+};
+
+struct head_admission {
+	struct mqtt_session *session; /* NULL: the connection died meanwhile */
+	const struct mqtt_head *head;
+};
+
+struct mqtt_session {
+	struct head_session base;
+	const struct mqtt_head *head;
+	char *name, *device_id, *module_id;
+	void *domain;
+	struct head_admission *admission;
+	struct mqtt_will *will;
+	struct mqtt_subscription *subscriptions;
+	size_t n_subscriptions;
+	struct head_ack *acks, **last_ack;
+	size_t n_acks;
+	int64_t last_heard_ms, expires;
+	struct timer timer;
+	enum mqtt_state state;
+	uint16_t keep_alive_s;
+	bool clean_session, ended_by_client;
+};
+
+/* The connection is closed for this reason, which the back end hears. */
+void mqtt_session_violate(struct mqtt_session *s, enum reason reason, const char *detail);
+void mqtt_session_refuse(struct mqtt_session *s, enum mqtt_connack code);
+void mqtt_session_send(struct mqtt_session *s, struct buf *packet);
+void mqtt_session_arm(struct mqtt_session *s);
+void mqtt_session_put_subscription(struct mqtt_session *s, const char *filter, enum filter_kind kind, uint8_t qos);
+
+/* Each takes one packet. */
+void mqtt_in_connect(struct mqtt_session *s, const struct mqtt_frame *frame);
+void mqtt_in_publish(struct mqtt_session *s, const struct mqtt_frame *frame);
+void mqtt_in_subscribe(struct mqtt_session *s, const struct mqtt_frame *frame);
+void mqtt_in_unsubscribe(struct mqtt_session *s, const struct mqtt_frame *frame);
+/* Is this the session's own telemetry topic?  Then its bag. */
+bool mqtt_own_telemetry(const struct mqtt_session *s, const struct topic *topic);
