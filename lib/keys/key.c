@@ -3,9 +3,8 @@
  * key_provider.c. */
 #include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
 
-#include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -31,7 +30,7 @@ describe(struct key *key)
 	char curve[32] = "";
 
 	if (EVP_PKEY_is_a(key->pkey, "EC") && EVP_PKEY_get_group_name(key->pkey, curve, sizeof(curve), NULL) == 1)
-		snprintf(key->describe, sizeof(key->describe), "EC %s", strcmp(curve, "prime256v1") == 0 ? "P-256" : strcmp(curve, "secp384r1") == 0 ? "P-384" : curve);
+		snprintf(key->describe, sizeof(key->describe), "EC %s", EC_curve_nid2nist(OBJ_sn2nid(curve)) ? EC_curve_nid2nist(OBJ_sn2nid(curve)) : curve);
 	else if (EVP_PKEY_is_a(key->pkey, "RSA"))
 		snprintf(key->describe, sizeof(key->describe), "RSA %d", EVP_PKEY_get_bits(key->pkey));
 	else

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signatures with a remote key: digest and RSA padding are made here, the private operation elsewhere.  Covers what TLS 1.2 and 1.3, CSRs and certificates
  * ask for: ECDSA, RSA with PKCS #1 v1.5 and PSS (RFC 8017 9.1 and 9.2). */
-#include <assert.h>
 #include <string.h>
 
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/obj_mac.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "keys/remote_key.h"
 
 #define BLOCK_MAX 2048 /* bytes: RSA of 16384 bits */
+#define SALT_MAX 128
 
 struct signing {
 	struct remote_key *key;
@@ -88,7 +90,7 @@ set_padding(struct signing *s, const OSSL_PARAM *p)
 	int padding = 0;
 
 	if (p->data_type == OSSL_PARAM_UTF8_STRING)
-		padding = strcmp(p->data, OSSL_PKEY_RSA_PAD_MODE_PSS) == 0 ? RSA_PKCS1_PSS_PADDING : strcmp(p->data, OSSL_PKEY_RSA_PAD_MODE_PKCSV15) == 0 ? RSA_PKCS1_PADDING : 0;
+		padding = text_is(p->data, OSSL_PKEY_RSA_PAD_MODE_PSS) ? RSA_PKCS1_PSS_PADDING : text_is(p->data, OSSL_PKEY_RSA_PAD_MODE_PKCSV15) ? RSA_PKCS1_PADDING : 0;
 	else if (!OSSL_PARAM_get_int(p, &padding))
 		return 0;
 	if (padding != RSA_PKCS1_PADDING && padding != RSA_PKCS1_PSS_PADDING)
@@ -100,12 +102,23 @@ set_padding(struct signing *s, const OSSL_PARAM *p)
 static int
 set_salt_len(struct signing *s, const OSSL_PARAM *p)
 {
+	int64_t len;
+
 	if (p->data_type != OSSL_PARAM_UTF8_STRING)
 		return OSSL_PARAM_get_int(p, &s->salt_len);
-	if (strcmp(p->data, OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST) != 0)
+	if (text_is(p->data, OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST))
+		len = RSA_PSS_SALTLEN_DIGEST;
+	else if (!text_to_i64(p->data, 0, SALT_MAX, &len))
 		return 0;
-	s->salt_len = RSA_PSS_SALTLEN_DIGEST;
+	s->salt_len = (int)len;
 	return 1;
+}
+
+/* MGF1 with another digest than the message's is legal and used by nobody: refused, because what is not set must not be signed. */
+static int
+check_mgf1(const struct signing *s, const OSSL_PARAM *p)
+{
+	return p->data_type == OSSL_PARAM_UTF8_STRING && s->md && EVP_MD_is_a(s->md, p->data);
 }
 
 static int
@@ -121,6 +134,9 @@ sign_set_params(void *ctx, const OSSL_PARAM params[])
 		return 0;
 	p = OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_PAD_MODE);
 	if (p && !set_padding(s, p))
+		return 0;
+	p = OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_MGF1_DIGEST);
+	if (p && !check_mgf1(s, p))
 		return 0;
 	p = OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_PSS_SALTLEN);
 	return !p || set_salt_len(s, p);
@@ -260,7 +276,7 @@ encode_pss(const struct signing *s, uint8_t *block, size_t len, const uint8_t *h
 	static const uint8_t zeros[8];
 	size_t salt_len = s->salt_len >= 0 ? (size_t)s->salt_len : h, db_len;
 	size_t bits = (size_t)EVP_PKEY_get_bits(s->key->public_half) - 1, em_len = (bits + 7) / 8;
-	uint8_t salt[EVP_MAX_MD_SIZE * 2], *em = block + (len - em_len), *digest;
+	uint8_t salt[SALT_MAX], *em = block + (len - em_len), *digest;
 	EVP_MD_CTX *ctx;
 	int ok;
 
@@ -310,12 +326,23 @@ encode_pkcs1(const struct signing *s, uint8_t *block, size_t len, const uint8_t 
 	return 1;
 }
 
+/* The sentence of the other side goes into OpenSSL's queue, where the caller of libssl or libcrypto looks for it. */
+static int
+ask(const struct signing *s, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig_len)
+{
+	struct err err = ERR_INIT;
+
+	if (s->key->ops->sign(s->key->arg, tbs, len, sig, sig_len, &err) == 0)
+		return 1;
+	ERR_raise_data(ERR_LIB_PROV, ERR_R_OPERATION_FAIL, "%s", err.text);
+	return 0;
+}
+
 static int
 sign_digest(struct signing *s, uint8_t *sig, size_t *sig_len, size_t size, const uint8_t *hash, size_t h)
 {
 	size_t needed = (size_t)EVP_PKEY_get_size(s->key->public_half);
 	uint8_t block[BLOCK_MAX];
-	struct err err = ERR_INIT;
 	int padded;
 
 	if (!sig) {
@@ -326,9 +353,9 @@ sign_digest(struct signing *s, uint8_t *sig, size_t *sig_len, size_t size, const
 		return 0;
 	*sig_len = size;
 	if (!s->key->is_rsa)
-		return s->key->ops->sign(s->key->arg, hash, h, sig, sig_len, &err) == 0;
+		return ask(s, hash, h, sig, sig_len);
 	padded = s->padding == RSA_PKCS1_PSS_PADDING ? encode_pss(s, block, needed, hash, h) : encode_pkcs1(s, block, needed, hash, h);
-	return padded && s->key->ops->sign(s->key->arg, block, needed, sig, sig_len, &err) == 0;
+	return padded && ask(s, block, needed, sig, sig_len);
 }
 
 static int
