@@ -24,7 +24,7 @@
 #define PARAM_KEY "rootedge-key" /* the address of a struct remote_key */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool loaded;
+static OSSL_PROVIDER *usual, *ours; /* loaded for as long as the process lives */
 
 struct remote_key *
 remote_key_ref(struct remote_key *key)
@@ -221,7 +221,9 @@ provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in, const OSSL_
 static void
 load(void)
 {
-	loaded = OSSL_PROVIDER_load(NULL, "default") && OSSL_PROVIDER_add_builtin(NULL, "rootedge", provider_init) && OSSL_PROVIDER_load(NULL, "rootedge");
+	usual = OSSL_PROVIDER_load(NULL, "default"); /* by name, because loading any provider turns off the automatic one */
+	if (usual && OSSL_PROVIDER_add_builtin(NULL, "rootedge", provider_init) == 1)
+		ours = OSSL_PROVIDER_load(NULL, "rootedge");
 }
 
 static EVP_PKEY *
@@ -267,7 +269,7 @@ key_provider_pkey(const EVP_PKEY *public_pkey, const struct key_remote_ops *ops,
 	key->arg = arg;
 	key->is_rsa = type && type[0] == 'R';
 	key->public_half = type ? public_copy(public_pkey, type) : NULL;
-	if (loaded && key->public_half)
+	if (ours && key->public_half)
 		pkey = import(key, type);
 	remote_key_free(key);
 	if (!pkey) {
