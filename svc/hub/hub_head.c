@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "wire/json.h"
 
 #define CHAIN_MAX 8 /* elements of an auth-chain */
 
@@ -307,6 +308,26 @@ on_subscriptions(void *backend, void *domain, const char *const *filters, const 
 	subscriptions_set(head->config.subscriptions, session->name, filters, qos, n);
 }
 
+/* A newer connection of the same identity is everyday; the rest is somebody's mistake. */
+static void
+on_violation(void *backend, const char *who, enum reason reason, const char *detail)
+{
+	const struct reason_row *row = reason_row(reason);
+	enum log_level level = row->severity == REASON_BAD ? LOG_WARN : LOG_INFO;
+	json_t *event;
+	OWN_TEXT json = NULL;
+	OWN_TEXT sentence = NULL;
+
+	(void)backend;
+	if (level > log_level())
+		return;
+	event = json_pack("{s:s, s:s, s:s, s:s}", "who", who, "reason", row->code, "detail", detail, "sentence", row->sentence);
+	json = event ? json_line(event) : mem_textf("{\"reason\":\"%s\"}", row->code); /* what is no UTF-8 is not shown */
+	json_decref(event);
+	sentence = mem_textf("%s: %s: %s%s%s", who, row->code, row->sentence, *detail ? " " : "", detail);
+	log_event(level, "violation", json, sentence);
+}
+
 static void
 on_end(void *backend, void *domain, struct head_session *head_session, bool clean)
 {
@@ -326,6 +347,7 @@ const struct head_ops hub_head_ops = {
 	.admit = on_admit,
 	.message = on_message,
 	.subscriptions = on_subscriptions,
+	.violation = on_violation,
 	.end = on_end,
 };
 
