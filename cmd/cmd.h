@@ -4,7 +4,6 @@
 
 int cmd_cert(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
-int cmd_device(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_hub(int argc, char **argv);

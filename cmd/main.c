@@ -13,14 +13,10 @@ struct noun {
 };
 
 static const struct noun nouns[] = {
-	{ "demo", cmd_demo, "the whole story on this machine: hub, edge, gateway, device, five questions answered" },
 	{ "hub", cmd_hub, "the hub: device registry, MQTT and HTTPS endpoints; and verbs for it (hub events, ...)" },
 	{ "edge", NULL, "an edge device: keyd, certd, identityd, edged and the gateway, started and watched" },
 	{ "gateway", NULL, "the gateway alone: lets downstream devices in and passes their messages on" },
-	{ "device", cmd_device, "a downstream device (TempSensor), for trying things out" },
-	{ "doctor", cmd_doctor, "why do these two trust each other, or not?" },
-	{ "explain", cmd_explain, "what a reason code means and what to do" },
-	{ "cert", cmd_cert, "make, show and verify certificates" },
+	{ "device", NULL, "a downstream device (TempSensor), for trying things out" },
 	{ "keyd", NULL, "the keys service alone" },
 	{ "certd", NULL, "the certificates service alone" },
 	{ "identityd", NULL, "the identity service alone" },

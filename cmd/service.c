@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Roles run in executables of their own, each linked with no more than it needs; `rootedge ROLE` becomes that executable.  In a build folder
- * they lie beside rootedge, installed they lie in libexec/rootedge. */
+/* Roles run in executables of their own, each linked with no more than it needs; `rootedge ROLE` becomes that executable.  In a build
+ * folder they lie under svc/, installed in libexec/rootedge. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +14,10 @@ char *
 cmd_service_path(const char *name)
 {
 	OWN_TEXT dir = file_own_dir();
-	OWN_TEXT beside = mem_textf("%s/rootedge-%s", dir, name);
+	OWN_TEXT built = mem_textf("%s/../svc/%s/rootedge-%s", dir, name, name);
 
-	if (access(beside, X_OK) == 0)
-		return GIVE(beside);
+	if (access(built, X_OK) == 0)
+		return GIVE(built);
 	return mem_textf("%s/../libexec/rootedge/rootedge-%s", dir, name);
 }
 

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The device side of the hub's MQTT protocol (hub 1.2 to 1.6): one connection of one identity, to a hub or a gateway.  It connects once, with a certificate or a token
+ * made by the caller, publishes, and tells what was acknowledged; whether and when to connect again is the caller's business.  Lives on one loop. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/rd.h"
+#include "diag/verdict.h"
+#include "net/loop.h"
+#include "net/tls.h"
+
+struct device_client;
+
+enum device_client_end {
+	DEVICE_CLIENT_CLOSED,      /* by device_client_close */
+	DEVICE_CLIENT_UNREACHABLE, /* no connection, or it was lost */
+	DEVICE_CLIENT_UNTRUSTED,   /* we don't trust the server: see the verdict */
+	DEVICE_CLIENT_REFUSED,     /* the server does not let us in: see the code of CONNACK */
+};
+
+struct device_client_ops {
+	void (*on_connected)(struct device_client *client, void *user);
+	void (*on_acked)(struct device_client *client, void *user, uint64_t cookie);
+	/* The last call; the client is gone after it.  `why` is a sentence; code is CONNACK's, 0 otherwise. */
+	void (*on_end)(struct device_client *client, void *user, enum device_client_end end, uint8_t code, const char *why);
+	/* The verdict about the server, as soon as there is one; borrowed.  May be NULL. */
+	void (*on_verdict)(struct device_client *client, void *user, const struct verdict *verdict);
+};
+
+struct device_client_config {
+	const char *host, *connect_to; /* the name that the server must prove; where TCP goes instead (NULL: host) */
+	int port;
+	const char *hub_host;          /* in the user name */
+	const char *device_id, *module_id;
+	const char *auth_chain;        /* a gateway that speaks for the device, or NULL */
+	const char *token;             /* NULL with a certificate in tls */
+	struct tls_client *tls;
+	uint16_t keep_alive_s;         /* 0: 180 */
+	bool clean_session;
+	size_t max_in_flight;          /* 0: 256 */
+};
+
+struct device_client *device_client_connect(struct loop *loop, const struct device_client_config *config, const struct device_client_ops *ops, void *user, struct err *err);
+bool device_client_may_publish(const struct device_client *client); /* connected, and the window is open */
+size_t device_client_in_flight(const struct device_client *client);
+/* Telemetry at QoS 1; `bag` is an encoded property bag; cookie comes back with the acknowledgement.  Only when device_client_may_publish. */
+void device_client_publish(struct device_client *client, struct slice bag, struct slice payload, bool retain, uint64_t cookie);
+void device_client_close(struct device_client *client); /* on_end follows */

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The common part of the services' main. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "common/service.h"
+#include "wire/json.h"
+
+void
+service_start(const char *role, const struct service_options *options)
+{
+	pid_t parent = getppid();
+
+	log_init(role);
+	umask(0077);
+	secret_harden_process();
+	if (!options->die_with_parent)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1); /* it ended meanwhile */
+}
+
+void
+service_ready(const struct service_options *options, json_t *members_take)
+{
+	OWN_LIB(json_t) line = members_take ? members_take : json_object();
+	const char *from_env = getenv("ROOTEDGE_READY_FD");
+	int64_t fd = options->ready_fd;
+	OWN_TEXT text = NULL;
+	OWN_TEXT whole = NULL;
+
+	if (fd < 0 && (!from_env || !text_to_i64(from_env, 0, 1 << 20, &fd)))
+		return;
+	json_object_set_new(line, "ready", json_true());
+	text = json_line(line);
+	whole = mem_textf("%s\n", text);
+	if (write((int)fd, whole, strlen(whole)) < 0)
+		log_warn("could not say on descriptor %d that it is ready", (int)fd);
+	close((int)fd);
+}
+
+void
+service_log_verdict(const struct verdict *verdict)
+{
+	enum log_level level = verdict_accepted(verdict) ? LOG_INFO : LOG_WARN;
+	OWN_TEXT json = NULL;
+	OWN_TEXT sentence = NULL;
+
+	if (level > log_level())
+		return;
+	json = verdict_json(verdict);
+	sentence = verdict_sentence(verdict);
+	log_event(level, "verdict", json, sentence);
+}
+
+void
+service_log_violation(const char *who, enum reason reason, const char *detail)
+{
+	const struct reason_row *row = reason_row(reason);
+	enum log_level level = row->severity == REASON_BAD ? LOG_WARN : LOG_INFO;
+	OWN_LIB(json_t) json = NULL;
+	OWN_TEXT text = NULL;
+	OWN_TEXT sentence = NULL;
+
+	if (level > log_level())
+		return;
+	json = json_pack("{s:s, s:s, s:s%}", "who", who, "reason", row->code, "detail", detail, strlen(detail));
+	if (!json)
+		json = json_pack("{s:s, s:s}", "who", who, "reason", row->code);
+	text = json_line(json);
+	sentence = mem_textf("%s: %s %s%s%s", who, row->code, row->sentence, *detail ? " " : "", detail);
+	log_event(level, "violation", text, sentence);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What every service's main does: hardening, dying with its parent, saying that it serves. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "diag/verdict.h"
+
+struct service_options {
+	int64_t ready_fd; /* --ready-fd, -1 when not given */
+	bool die_with_parent;
+};
+
+void service_start(const char *role, const struct service_options *options);
+/* One line of JSON on the ready descriptor, which is closed; members is taken and may be NULL. */
+void service_ready(const struct service_options *options, json_t *members_take);
+/* The answer to "let this peer in?" into the log: info when accepted, warn when not. */
+void service_log_verdict(const struct verdict *verdict);
+/* A broken protocol rule, as struct head_ops has it. */
+void service_log_violation(const char *who, enum reason reason, const char *detail);
+
+/* The two rows that every service's option table ends with (member: a struct service_options). */
+#define SERVICE_OPTION_ROWS(type, member)                                                                                                             \
+	{ "ready-fd", 0, "N", "write one line of JSON to this descriptor once it serves", OPTION_INT, offsetof(type, member.ready_fd), 0, 1 << 20 },   \
+	{ "die-with-parent", 0, NULL, "end when the starting process ends", OPTION_FLAG, offsetof(type, member.die_with_parent), 0, 0 }
