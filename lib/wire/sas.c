@@ -157,6 +157,18 @@ is_below(const char *covered, const char *of)
 	return strncmp(covered, of, len) == 0 && (covered[len] == '\0' || covered[len] == '/');
 }
 
+/* "HostName=hub:8883" in a connection string ends up as "hub:8883" here (hub 9).  A bare IPv6 address has several colons. */
+static void
+drop_port(char *host)
+{
+	char *colon = strrchr(host, ':');
+
+	if (!colon || !colon[1] || colon[1 + strspn(colon + 1, "0123456789")])
+		return;
+	if (colon == strchr(host, ':') || (colon > host && colon[-1] == ']'))
+		*colon = '\0';
+}
+
 bool
 sas_resource_covers(const struct sas_token *token, const char *host, const char *other_host, const char *path)
 {
@@ -169,6 +181,7 @@ sas_resource_covers(const struct sas_token *token, const char *host, const char 
 	slash = strchr(resource, '/');
 	if (slash)
 		*slash++ = '\0';
+	drop_port(resource);
 	same_host = text_is_nocase(resource, host) || (other_host && text_is_nocase(resource, other_host));
 	return same_host && (!slash || !*slash || is_below(path, slash));
 }

@@ -97,9 +97,9 @@ def test_04_rights():
 
 
 def test_05_token_spellings():
-    """atk-11: a token's resource may be written in any encoding, and covers what is below it by whole segments"""
+    """atk-11: a token's resource may be written in any encoding and with a port, and covers what is below it by whole segments"""
     for encode in (True, False):
-        for resource in (hub.hostname, hub.hostname.upper(), hub.hostname + "/devices", hub.hostname + "/devices/dev1"):
+        for resource in (hub.hostname, hub.hostname.upper(), hub.hostname + ":8443", hub.hostname + "/devices", hub.hostname + "/devices/dev1"):
             assert raw("GET", "/devices/dev1" + V, sas(resource, hub.policy(), policy="iothubowner", encode=encode))[0] == 200, (resource, encode)
     fails(raw("GET", "/devices/dev1" + V, sas(hub.hostname + "/devices/dev", hub.policy(), policy="iothubowner")), 401, "IotHubUnauthorizedAccess", 401002)
 
