@@ -101,6 +101,18 @@ conn_abort(struct conn *conn, const char *why)
 	conn_die(conn, why);
 }
 
+static void
+abort_at_end(struct conn *conn)
+{
+	conn_die(conn, "the service is stopping");
+}
+
+void
+conn_abort_all(struct loop *loop)
+{
+	loop_each_conn(loop, abort_at_end);
+}
+
 void
 conn_close(struct conn *conn, const char *why)
 {

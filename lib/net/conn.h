@@ -39,6 +39,7 @@ struct conn *conn_find(struct loop *loop, uint64_t id); /* NULL when it is gone 
 void conn_write(struct conn *conn, const void *data, size_t len);
 void conn_close(struct conn *conn, const char *why);       /* after what is queued was sent */
 void conn_abort(struct conn *conn, const char *why);       /* now */
+void conn_abort_all(struct loop *loop);                    /* the service is stopping: once the loop no longer runs, before loop_free */
 void conn_pause(struct conn *conn, bool paused);           /* stop calling on_data: back-pressure */
 size_t conn_queued(const struct conn *conn);
 void conn_switch_ops(struct conn *conn, const struct conn_ops *ops, void *user); /* HTTP upgrade */
