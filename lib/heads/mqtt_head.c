@@ -260,6 +260,7 @@ head_message_done(struct head_ack *ack, bool ok)
 	}
 	if (!ok) {
 		/* No PUBACK, and none for what comes after it: the client sends all of it again. */
+		ack->failed = true;
 		mqtt_session_violate(s, UNAVAILABLE, "the message could not be stored");
 		return;
 	}
@@ -321,7 +322,7 @@ on_close(struct conn *conn, const char *why)
 	for (struct head_ack *ack = s->acks, *next; ack; ack = next) {
 		next = ack->next;
 		ack->session = NULL;
-		if (ack->done)
+		if (ack->done || ack->failed)
 			mem_free(ack);
 	}
 	if (s->domain) {

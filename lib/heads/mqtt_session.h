@@ -43,7 +43,7 @@ struct head_ack {
 	struct mqtt_session *session; /* NULL: it ended */
 	struct head_ack *next;
 	uint16_t id;
-	bool done;
+	bool done, failed; /* failed: answered as well, but nothing is acknowledged for it or after it */
 };
 
 struct head_admission {
