@@ -158,14 +158,10 @@ events_store(struct events_lane *lane, const struct message *message, void (*don
 	e->arg = arg;
 	buf_reset(&lane->record);
 	message_encode(&lane->record, message);
-	if (lane->record.failed) {
-		(void)err_set(&err, ERR_LIMIT, "a message is too large for the event log");
-	} else if (!lane->events->log) {
-		(void)err_set(&err, ERR_UNAVAILABLE, "the hub is stopping");
-	} else if (event_log_append(lane->events->log, &e->append, lane->record.data, lane->record.len, &err) == 0) {
+	if (lane->events->log && event_log_append(lane->events->log, &e->append, lane->record.data, lane->record.len, &err) == 0)
 		return;
-	}
-	note_failure(lane->events, err.text);
+	if (lane->events->log) /* else the hub is stopping: what is not acknowledged will be sent again */
+		note_failure(lane->events, err.text);
 	event_put(e);
 	done(arg, false);
 }

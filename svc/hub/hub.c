@@ -314,6 +314,8 @@ hub_close(struct hub *hub)
 		loop_join(hub->loops[i]);
 	}
 	pool_free(hub->handshakes);
+	for (size_t i = 0; i < hub->n_loops; i++)
+		conn_abort_all(hub->loops[i]);
 	if (hub->registry)
 		registry_stop(hub->registry);
 	pool_free(hub->worker);

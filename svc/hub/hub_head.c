@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "wire/json.h"
+#include "common/service.h"
 
 #define CHAIN_MAX 8 /* elements of an auth-chain */
 
@@ -97,20 +97,6 @@ judge(struct hub_head *head, const struct head_hello *hello, const struct eviden
 	return auth_decide("hub", &claim, &evidence, &records, &head->config.auth, clock_wall());
 }
 
-static void
-log_verdict(const struct verdict *verdict)
-{
-	enum log_level level = verdict_accepted(verdict) ? LOG_INFO : LOG_WARN;
-	OWN_TEXT json = NULL;
-	OWN_TEXT sentence = NULL;
-
-	if (level > log_level())
-		return;
-	json = verdict_json(verdict);
-	sentence = verdict_sentence(verdict);
-	log_event(level, "verdict", json, sentence);
-}
-
 /* -- Let in? -------------------------------------------------------------------------------------------------------------------------- */
 
 /* Hub 1.6. */
@@ -171,7 +157,7 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 	if (hello->auth_chain)
 		find_chain(&found, head->config.registry, hello->auth_chain);
 	verdict = judge(head, hello, &found);
-	log_verdict(verdict);
+	service_log_verdict(verdict);
 	if (verdict_accepted(verdict))
 		let_in(head, hello, admission, verdict, &found, epoch);
 	else
@@ -308,24 +294,11 @@ on_subscriptions(void *backend, void *domain, const char *const *filters, const 
 	subscriptions_set(head->config.subscriptions, session->name, filters, qos, n);
 }
 
-/* A newer connection of the same identity is everyday; the rest is somebody's mistake. */
 static void
 on_violation(void *backend, const char *who, enum reason reason, const char *detail)
 {
-	const struct reason_row *row = reason_row(reason);
-	enum log_level level = row->severity == REASON_BAD ? LOG_WARN : LOG_INFO;
-	json_t *event;
-	OWN_TEXT json = NULL;
-	OWN_TEXT sentence = NULL;
-
 	(void)backend;
-	if (level > log_level())
-		return;
-	event = json_pack("{s:s, s:s, s:s, s:s}", "who", who, "reason", row->code, "detail", detail, "sentence", row->sentence);
-	json = event ? json_line(event) : mem_textf("{\"reason\":\"%s\"}", row->code); /* what is no UTF-8 is not shown */
-	json_decref(event);
-	sentence = mem_textf("%s: %s: %s%s%s", who, row->code, row->sentence, *detail ? " " : "", detail);
-	log_event(level, "violation", json, sentence);
+	service_log_violation(who, reason, detail);
 }
 
 static void

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge-hub: options, start, the line that says it serves, end. */
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include <jansson.h>
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/option.h"
-#include "base/secret.h"
-#include "base/text.h"
+#include "common/service.h"
 #include "hub/hub.h"
-#include "wire/json.h"
 
 struct options {
 	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca;
-	int64_t mqtt_port, https_port, loops, retention_mib, max_connections, ready_fd;
-	bool die_with_parent;
+	int64_t mqtt_port, https_port, loops, retention_mib, max_connections;
+	struct service_options service;
 };
 
 static const struct option_row rows[] = {
@@ -36,8 +29,7 @@ static const struct option_row rows[] = {
 	{ "loops", 0, "N", "threads for connections; 0 takes one a core", OPTION_INT, offsetof(struct options, loops), 0, 64 },
 	{ "retention", 0, "MIB", "keep this much of events; 0 keeps all", OPTION_INT, offsetof(struct options, retention_mib), 0, 1 << 30 },
 	{ "max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT, offsetof(struct options, max_connections), 0, 10000000 },
-	{ "ready-fd", 0, "FD", "write a line of JSON there when serving", OPTION_INT, offsetof(struct options, ready_fd), 0, 1 << 20 },
-	{ "die-with-parent", 0, NULL, "end when the process that started this one ends", OPTION_FLAG, offsetof(struct options, die_with_parent), 0, 0 },
+	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
 
@@ -61,35 +53,6 @@ check_options(const struct options *o, int n_operands, struct err *err)
 	if (!o->rsa_cert != !o->rsa_key)
 		return err_set(err, ERR_INVALID, "rootedge hub: --rsa-cert and --rsa-key go together");
 	return 0;
-}
-
-static void
-die_with_parent(void)
-{
-	pid_t parent = getppid();
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent) /* it has ended meanwhile */
-		_exit(1);
-}
-
-static void
-say_ready(int64_t fd, const struct hub *hub, const char *hostname)
-{
-	const char *from_env = getenv("ROOTEDGE_READY_FD");
-	json_t *line;
-	OWN_TEXT text = NULL;
-	OWN_TEXT whole = NULL;
-
-	if (fd < 0 && (!from_env || !text_to_i64(from_env, 0, 1 << 20, &fd)))
-		return;
-	line = json_pack("{s:b, s:s, s:i, s:i}", "ready", 1, "hostname", hostname, "mqtt_port", hub_mqtt_port(hub), "https_port", hub_https_port(hub));
-	text = json_line(line);
-	json_decref(line);
-	whole = mem_textf("%s\n", text);
-	if (write((int)fd, whole, strlen(whole)) < 0)
-		log_warn("could not say that it is ready on descriptor %d", (int)fd);
-	close((int)fd);
 }
 
 static int
@@ -116,7 +79,8 @@ serve(const struct options *o, struct err *err)
 	if (!hub)
 		return -1;
 	log_info("%s serves MQTT on %s:%d and HTTPS on %s:%d", o->hostname, o->address, hub_mqtt_port(hub), o->address, hub_https_port(hub));
-	say_ready(o->ready_fd, hub, o->hostname);
+	service_ready(&o->service,
+		json_pack("{s:s, s:i, s:i}", "hostname", o->hostname, "mqtt_port", hub_mqtt_port(hub), "https_port", hub_https_port(hub)));
 	done = hub_run(hub, err);
 	hub_close(hub);
 	return done;
@@ -125,20 +89,16 @@ serve(const struct options *o, struct err *err)
 int
 main(int argc, char **argv)
 {
-	struct options options = { .state = "/var/lib/rootedge/hub", .address = "0.0.0.0", .mqtt_port = 8883, .https_port = 443, .ready_fd = -1 };
+	struct options options = { .state = "/var/lib/rootedge/hub", .address = "0.0.0.0", .mqtt_port = 8883, .https_port = 443, .service.ready_fd = -1 };
 	struct err err = ERR_INIT;
 	int n;
 
-	log_init("hub");
-	umask(0077);
-	secret_harden_process();
 	n = option_parse(&usage, &options, argc, argv, &err);
 	if (n < 0 || check_options(&options, n, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		return 2;
 	}
-	if (options.die_with_parent)
-		die_with_parent();
+	service_start("hub", &options.service);
 	if (serve(&options, &err) < 0) {
 		log_error("%s", err.text);
 		return 1;

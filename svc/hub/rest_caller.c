@@ -4,25 +4,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
+#include "common/service.h"
 #include "hub/rest.h"
 #include "wire/sas.h"
-
-/* What a service asks for often is no news unless it is refused. */
-static void
-log_verdict(const struct verdict *verdict, enum log_level level)
-{
-	OWN_TEXT json = NULL;
-	OWN_TEXT sentence = NULL;
-
-	if (!verdict_accepted(verdict))
-		level = LOG_WARN;
-	if (level > log_level())
-		return;
-	json = verdict_json(verdict);
-	sentence = verdict_sentence(verdict);
-	log_event(level, "verdict", json, sentence);
-}
 
 static bool
 names_policy(const char *token)
@@ -70,7 +54,9 @@ rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, 
 		verdict = judge_service(rest, token, right, ids);
 	else
 		verdict = judge_identity(rest, req, token, ids[0], who == REST_GATEWAY ? ids[1] : NULL);
-	log_verdict(verdict, as_service ? LOG_DEBUG : LOG_INFO);
+	/* What a service asks for often is no news unless it is refused. */
+	if (!as_service || !verdict_accepted(verdict) || log_level() >= LOG_DEBUG)
+		service_log_verdict(verdict);
 	if (verdict_accepted(verdict))
 		return true;
 	/* The reason is the operator's: it stands in the log. */
