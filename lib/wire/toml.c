@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TOML: the structure (keys, tables, arrays).  Values are read by toml_value.c. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "wire/toml_inside.h"
+
+struct toml *
+toml_new(enum toml_type type, int line)
+{
+	struct toml *t = NEW(toml);
+
+	t->type = type;
+	t->line = line;
+	return t;
+}
+
+void
+toml_free(struct toml *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->n; i++)
+		toml_free(t->item[i]);
+	mem_free(t->item);
+	mem_free(t->key);
+	if (t->text)
+		mem_wipe(t->text, t->text_len);
+	mem_free(t->text);
+	mem_free(t);
+}
+
+void
+toml_add(struct toml *parent, struct toml *child)
+{
+	if ((parent->n & (parent->n - 1)) == 0)
+		parent->item = mem_resize(parent->item, (parent->n ? parent->n * 2 : 1) * sizeof(*parent->item));
+	parent->item[parent->n++] = child;
+}
+
+struct toml *
+toml_find(const struct toml *table, const char *key)
+{
+	for (size_t i = 0; table->type == TOML_TABLE && i < table->n; i++)
+		if (strcmp(table->item[i]->key, key) == 0)
+			return table->item[i];
+	return NULL;
+}
+
+struct toml *
+toml_find_path(const struct toml *table, const char *path)
+{
+	struct slice rest = slice_of(path), part;
+	const struct toml *at = table;
+	bool more = true;
+
+	while (more && at) {
+		OWN_TEXT key = NULL;
+
+		more = slice_cut(&rest, '.', &part);
+		key = slice_text(part);
+		at = toml_find(at, key);
+	}
+	return at == table ? NULL : (struct toml *)(uintptr_t)at;
+}
+
+const char *
+toml_type_name(enum toml_type type)
+{
+	static const char *const names[] = { "a table", "an array", "a string", "a whole number", "a number", "true or false", "a date" };
+
+	return names[type];
+}
+
+/* -- The reader ---------------------------------------------------------------------------------------------------------------------- */
+
+int
+toml_fail(struct toml_reader *r, const char *what)
+{
+	return err_set(r->err, ERR_INVALID, "%s:%d: %s", r->file, r->line, what);
+}
+
+char
+toml_peek(const struct toml_reader *r)
+{
+	return r->at < r->end ? *r->at : '\0';
+}
+
+char
+toml_next(struct toml_reader *r)
+{
+	char c = toml_peek(r);
+
+	if (r->at < r->end)
+		r->at++;
+	if (c == '\n')
+		r->line++;
+	return c;
+}
+
+bool
+toml_ahead(const struct toml_reader *r, const char *text)
+{
+	size_t len = strlen(text);
+
+	return (size_t)(r->end - r->at) >= len && memcmp(r->at, text, len) == 0;
+}
+
+void
+toml_skip_blank(struct toml_reader *r)
+{
+	while (toml_peek(r) == ' ' || toml_peek(r) == '\t')
+		r->at++;
+}
+
+static bool
+is_newline(const struct toml_reader *r)
+{
+	return toml_peek(r) == '\n' || toml_ahead(r, "\r\n");
+}
+
+int
+toml_skip_comment(struct toml_reader *r)
+{
+	if (toml_peek(r) != '#' || r->at == r->end)
+		return 0;
+	while (r->at < r->end && !is_newline(r)) {
+		unsigned char c = (unsigned char)*r->at++;
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return toml_fail(r, "a control character in a comment");
+	}
+	return 0;
+}
+
+static int
+end_of_line(struct toml_reader *r)
+{
+	toml_skip_blank(r);
+	if (toml_skip_comment(r) < 0)
+		return -1;
+	if (r->at == r->end)
+		return 0;
+	if (toml_peek(r) == '\r')
+		toml_next(r);
+	if (toml_peek(r) != '\n')
+		return toml_fail(r, "something follows where the line should end");
+	toml_next(r);
+	return 0;
+}
+
+int
+toml_skip_lines(struct toml_reader *r)
+{
+	for (;;) {
+		toml_skip_blank(r);
+		if (toml_skip_comment(r) < 0)
+			return -1;
+		if (!is_newline(r))
+			return 0;
+		if (toml_peek(r) == '\r')
+			toml_next(r);
+		toml_next(r);
+	}
+}
+
+/* -- Keys ------------------------------------------------------------------------------------------------------------------------------ */
+
+static bool
+is_bare(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+static char *
+read_key(struct toml_reader *r)
+{
+	const char *start = r->at;
+	char quote = toml_peek(r);
+
+	if (quote == '"' || quote == '\'') {
+		struct toml *text = NULL;
+		char *key = NULL;
+
+		if (toml_ahead(r, "\"\"\"") || toml_ahead(r, "'''"))
+			toml_fail(r, "a key can't be a text of several lines");
+		else
+			text = toml_read_string(r);
+		if (text && strlen(text->text) == text->text_len)
+			key = GIVE(text->text);
+		else if (text)
+			toml_fail(r, "a key with NUL");
+		toml_free(text);
+		return key;
+	}
+	while (r->at < r->end && is_bare(*r->at))
+		r->at++;
+	if (r->at == start) {
+		toml_fail(r, "expected a key");
+		return NULL;
+	}
+	return mem_textn(start, (size_t)(r->at - start));
+}
+
+/* "a.b.c": all parts; the last one is the key itself. */
+static int
+read_dotted(struct toml_reader *r, char **parts, size_t *n)
+{
+	for (*n = 0;;) {
+		if (*n == TOML_DEPTH_MAX)
+			return toml_fail(r, "a key with too many parts");
+		toml_skip_blank(r);
+		parts[*n] = read_key(r);
+		if (!parts[*n])
+			return -1;
+		++*n;
+		toml_skip_blank(r);
+		if (toml_peek(r) != '.')
+			return 0;
+		toml_next(r);
+	}
+}
+
+static void
+free_parts(char **parts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		mem_free(parts[i]);
+}
+
+static int
+taken(struct toml_reader *r, const char *key)
+{
+	return err_set(r->err, ERR_INVALID, "%s:%d: `%s` is given a second time", r->file, r->line, key);
+}
+
+static struct toml *
+new_table(struct toml *parent, const char *key, int line)
+{
+	struct toml *t = toml_new(TOML_TABLE, line);
+
+	t->key = mem_text(key);
+	toml_add(parent, t);
+	return t;
+}
+
+/* Walk down the dotted parts before the last, making what is missing. */
+static struct toml *
+descend_dotted(struct toml_reader *r, struct toml *table, char **parts, size_t n)
+{
+	for (size_t i = 0; i + 1 < n; i++) {
+		struct toml *child = toml_find(table, parts[i]);
+
+		if (!child) {
+			child = new_table(table, parts[i], r->line);
+			child->is_dotted = true;
+		} else if (child->type != TOML_TABLE || child->is_inline || (child->is_defined && !child->is_dotted)) {
+			taken(r, parts[i]);
+			return NULL;
+		}
+		table = child;
+	}
+	return table;
+}
+
+int
+toml_read_pair(struct toml_reader *r, struct toml *table)
+{
+	char *parts[TOML_DEPTH_MAX + 1];
+	size_t n = 0;
+	struct toml *value = NULL, *into;
+	int status = read_dotted(r, parts, &n), line = r->line;
+
+	if (status == 0 && toml_next(r) != '=')
+		status = toml_fail(r, "expected = after the key");
+	into = status == 0 ? descend_dotted(r, table, parts, n) : NULL;
+	if (into && toml_find(into, parts[n - 1])) {
+		taken(r, parts[n - 1]);
+		into = NULL;
+	}
+	if (into) {
+		toml_skip_blank(r);
+		value = toml_read_value(r);
+	}
+	if (value) {
+		value->key = GIVE(parts[n - 1]);
+		value->line = line;
+		toml_add(into, value);
+	}
+	free_parts(parts, n);
+	return value ? 0 : -1;
+}
+
+/* -- Headers ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* The table that a header's part names on the way: of an array of tables, its last one. */
+static struct toml *
+descend_header(struct toml_reader *r, struct toml *at, const char *key)
+{
+	struct toml *child = toml_find(at, key);
+
+	if (!child)
+		return new_table(at, key, r->line);
+	if (child->type == TOML_ARRAY && child->is_table_array)
+		return child->item[child->n - 1];
+	if (child->type != TOML_TABLE || child->is_inline) {
+		taken(r, key);
+		return NULL;
+	}
+	return child;
+}
+
+static struct toml *
+define_table(struct toml_reader *r, struct toml *at, const char *key)
+{
+	struct toml *t = toml_find(at, key);
+
+	if (t && (t->type != TOML_TABLE || t->is_defined || t->is_inline || t->is_dotted)) {
+		taken(r, key);
+		return NULL;
+	}
+	if (!t)
+		t = new_table(at, key, r->line);
+	t->is_defined = true;
+	t->line = r->line;
+	return t;
+}
+
+static struct toml *
+append_table(struct toml_reader *r, struct toml *at, const char *key)
+{
+	struct toml *array = toml_find(at, key), *t;
+
+	if (array && (array->type != TOML_ARRAY || !array->is_table_array)) {
+		taken(r, key);
+		return NULL;
+	}
+	if (!array) {
+		array = toml_new(TOML_ARRAY, r->line);
+		array->key = mem_text(key);
+		array->is_table_array = true;
+		toml_add(at, array);
+	}
+	t = toml_new(TOML_TABLE, r->line);
+	t->is_defined = true;
+	toml_add(array, t);
+	return t;
+}
+
+static struct toml *
+read_header(struct toml_reader *r, struct toml *root)
+{
+	char *parts[TOML_DEPTH_MAX + 1];
+	size_t n = 0;
+	struct toml *at = root;
+	bool array;
+
+	toml_next(r);
+	array = toml_peek(r) == '[';
+	if (array)
+		toml_next(r);
+	if (read_dotted(r, parts, &n) < 0)
+		at = NULL;
+	if (at && (toml_next(r) != ']' || (array && toml_next(r) != ']'))) {
+		toml_fail(r, "a table header without its ]");
+		at = NULL;
+	}
+	for (size_t i = 0; at && i + 1 < n; i++)
+		at = descend_header(r, at, parts[i]);
+	if (at)
+		at = array ? append_table(r, at, parts[n - 1]) : define_table(r, at, parts[n - 1]);
+	free_parts(parts, n);
+	return at;
+}
+
+static int
+read_document(struct toml_reader *r, struct toml *root)
+{
+	struct toml *table = root;
+
+	for (;;) {
+		if (toml_skip_lines(r) < 0)
+			return -1;
+		if (r->at == r->end)
+			return 0;
+		if (toml_peek(r) == '[') {
+			table = read_header(r, root);
+			if (!table)
+				return -1;
+		} else if (toml_read_pair(r, table) < 0) {
+			return -1;
+		}
+		if (end_of_line(r) < 0)
+			return -1;
+	}
+}
+
+struct toml *
+toml_parse(const char *text, size_t len, const char *file, struct err *err)
+{
+	struct toml_reader r = { .at = text, .end = text + len, .file = file, .line = 1, .err = err };
+	OWN(toml) root = toml_new(TOML_TABLE, 1);
+
+	if (len > TOML_MAX)
+		return err_null(err, ERR_LIMIT, "%s: larger than %d bytes", file, TOML_MAX);
+	if (!text_is_utf8(text, len))
+		return err_null(err, ERR_INVALID, "%s: not UTF-8", file);
+	if (toml_ahead(&r, "\xef\xbb\xbf"))
+		r.at += 3;
+	if (read_document(&r, root) < 0)
+		return NULL;
+	return GIVE(root);
+}
+
+/* -- Merging ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+replace(struct toml *table, struct toml *old, struct toml *new)
+{
+	for (size_t i = 0; i < table->n; i++)
+		if (table->item[i] == old)
+			table->item[i] = new;
+	toml_free(old);
+}
+
+void
+toml_merge(struct toml *into, struct toml *from)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		struct toml *new = from->item[i], *old = into->type == TOML_TABLE ? toml_find(into, new->key) : NULL;
+
+		if (old && old->type == new->type && (old->type == TOML_TABLE || old->type == TOML_ARRAY)) {
+			toml_merge(old, new);
+			toml_free(new);
+		} else if (old) {
+			replace(into, old, new);
+		} else {
+			toml_add(into, new);
+		}
+	}
+	from->n = 0;
+}
