@@ -305,14 +305,13 @@ hub_run(struct hub *hub, struct err *err)
 void
 hub_close(struct hub *hub)
 {
-	if (hub->mqtt)
-		listener_close(hub->mqtt);
-	if (hub->https)
-		listener_close(hub->https);
 	for (size_t i = 1; i < hub->n_loops; i++) {
 		loop_stop(hub->loops[i]);
 		loop_join(hub->loops[i]);
 	}
+	/* Each loop has an ear of a listener: only now may another thread touch it. */
+	listener_close(hub->mqtt);
+	listener_close(hub->https);
 	pool_free(hub->handshakes);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		conn_abort_all(hub->loops[i]);
