@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A buffer grows by doubling up to its maximum and is always followed by a zero byte. */
+/* A buffer grows by doubling up to its maximum and is always followed by a zero byte.  What it grows out of is overwritten while it is small: keys
+ * and tokens pass through buffers, and buf_wipe could not reach the copies that realloc leaves behind. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +9,25 @@
 #include "base/mem.h"
 
 #define BUF_FIRST 64
+#define BUF_SECRET_MAX 65536 /* no secret is larger; above, growing in place is worth more */
+
+static void
+grow(struct buf *b, size_t cap)
+{
+	uint8_t *data;
+
+	if (!b->data || b->cap > BUF_SECRET_MAX) {
+		b->data = mem_resize(b->data, cap);
+		b->cap = cap;
+		return;
+	}
+	data = mem_resize(NULL, cap);
+	memcpy(data, b->data, b->cap);
+	mem_wipe(b->data, b->cap);
+	mem_free(b->data);
+	b->data = data;
+	b->cap = cap;
+}
 
 /* Room for len more bytes, or false and the buffer has failed. */
 static bool
@@ -14,6 +35,7 @@ make_room(struct buf *b, size_t len)
 {
 	size_t cap = b->cap ? b->cap : BUF_FIRST;
 
+	assert(b->max < SIZE_MAX); /* the zero byte needs a place */
 	if (b->failed || len > b->max - b->len) {
 		b->failed = true;
 		return false;
@@ -24,8 +46,7 @@ make_room(struct buf *b, size_t len)
 		cap *= 2;
 	if (cap > b->max + 1)
 		cap = b->max + 1;
-	b->data = mem_resize(b->data, cap);
-	b->cap = cap;
+	grow(b, cap);
 	return true;
 }
 
