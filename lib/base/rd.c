@@ -14,7 +14,8 @@ rd_bytes(struct rd *rd, size_t len)
 		rd->bad = true;
 		return NULL;
 	}
-	rd->at += len;
+	if (len > 0)
+		rd->at += len;
 	return at;
 }
 
@@ -78,7 +79,7 @@ slice_of(const char *text)
 bool
 slice_is(struct slice s, const char *text)
 {
-	return s.len == strlen(text) && memcmp(s.text, text, s.len) == 0;
+	return s.len == strlen(text) && (s.len == 0 || memcmp(s.text, text, s.len) == 0);
 }
 
 bool
@@ -86,7 +87,7 @@ slice_starts(struct slice s, const char *prefix)
 {
 	size_t len = strlen(prefix);
 
-	return s.len >= len && memcmp(s.text, prefix, len) == 0;
+	return s.len >= len && (len == 0 || memcmp(s.text, prefix, len) == 0);
 }
 
 bool
@@ -96,7 +97,7 @@ slice_cut(struct slice *rest, char c, struct slice *head)
 
 	*head = *rest;
 	if (!at) {
-		*rest = (struct slice){ .text = rest->text + rest->len, .len = 0 };
+		*rest = (struct slice){ .text = rest->len > 0 ? rest->text + rest->len : rest->text, .len = 0 };
 		return false;
 	}
 	head->len = (size_t)(at - rest->text);

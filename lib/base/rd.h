@@ -25,7 +25,7 @@ rd_over(const void *data, size_t len)
 {
 	const uint8_t *at = data;
 
-	return (struct rd){ .at = at, .end = at + len };
+	return (struct rd){ .at = at, .end = len > 0 ? at + len : at }; /* NULL and 0 is fine */
 }
 
 static inline size_t
