@@ -88,8 +88,12 @@ clock_text(int64_t wall, char out[static CLOCK_TEXT_LEN])
 	time_t t = (time_t)wall;
 	struct tm tm;
 
-	if (!gmtime_r(&t, &tm) || strftime(out, CLOCK_TEXT_LEN, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+	if (!gmtime_r(&t, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900) { /* RFC 3339 has four digits for the year */
 		snprintf(out, CLOCK_TEXT_LEN, "@%lld", (long long)wall);
+		return out;
+	}
+	snprintf(out, CLOCK_TEXT_LEN, "%04d", tm.tm_year + 1900);
+	strftime(out + 4, CLOCK_TEXT_LEN - 4, "-%m-%dT%H:%M:%SZ", &tm);
 	return out;
 }
 
@@ -102,6 +106,16 @@ clock_text_ms(int64_t wall_ms, char out[static CLOCK_TEXT_LEN])
 	if (z)
 		snprintf(z, CLOCK_TEXT_LEN - (size_t)(z - out), ".%03dZ", (int)(wall_ms - s * 1000));
 	return out;
+}
+
+/* The first second of that day; false when the calendar has no such day, which timegm would move to another one. */
+static bool
+day_start(const struct tm *day, int64_t *wall)
+{
+	struct tm back = { .tm_year = day->tm_year, .tm_mon = day->tm_mon, .tm_mday = day->tm_mday };
+
+	*wall = (int64_t)timegm(&back);
+	return back.tm_mon == day->tm_mon && back.tm_mday == day->tm_mday;
 }
 
 /* n digits at *at as a number, or -1. */
@@ -153,18 +167,22 @@ parse_time(const char *at, struct tm *tm, int64_t *east)
 	tm->tm_sec = digits(&at, 2);
 	if (tm->tm_sec < 0 || tm->tm_sec > 60)
 		return false;
-	if (*at == '.')
-		for (at++; *at >= '0' && *at <= '9'; at++)
-			;
+	if (*at == '.') {
+		const char *fraction = ++at;
+
+		while (*at >= '0' && *at <= '9')
+			at++;
+		if (at == fraction)
+			return false;
+	}
 	return parse_zone(at, east);
 }
 
 bool
 clock_parse(const char *text, int64_t *wall)
 {
-	struct tm tm = { 0 }, back;
-	int64_t east = 0;
-	time_t t;
+	struct tm tm = { 0 };
+	int64_t east = 0, t;
 
 	tm.tm_year = digits(&text, 4);
 	if (tm.tm_year < 0 || *text++ != '-')
@@ -179,10 +197,11 @@ clock_parse(const char *text, int64_t *wall)
 	tm.tm_mon -= 1;
 	if (*text && ((*text != 'T' && *text != 't' && *text != ' ') || !parse_time(text + 1, &tm, &east)))
 		return false;
-	back = tm;
-	t = timegm(&back);
-	if (back.tm_mon != tm.tm_mon || back.tm_mday != (tm.tm_sec == 60 ? back.tm_mday : tm.tm_mday))
-		return false; /* there is no such day */
-	*wall = (int64_t)t - east;
+	if (!day_start(&tm, &t))
+		return false;
+	t += (tm.tm_hour * 60 + tm.tm_min) * 60 + tm.tm_sec - east;
+	if (tm.tm_sec == 60 && t % 86400 != 0)
+		return false; /* RFC 3339 5.7: a leap second ends a day of UTC */
+	*wall = t;
 	return true;
 }
