@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Open addressing with linear probing; removal moves what follows back, so there are no tombstones.  The hash is SipHash-2-4 under a key
  * drawn once per process. */
+#include <endian.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -67,6 +68,7 @@ map_hash(const void *key, size_t len)
 		uint64_t m;
 
 		memcpy(&m, at + i, 8);
+		m = le64toh(m);
 		v[3] ^= m;
 		sip_round(v);
 		sip_round(v);
@@ -151,16 +153,19 @@ map_put(struct map *map, const void *key, size_t len, void *value)
 	struct slot *slot;
 	void *before;
 
-	if ((map->count + 1) * 4 > map->n_slots * 3)
-		grow(map);
-	slot = locate(map, key, len, hash);
-	before = slot->value;
-	if (!slot->key) {
-		*slot = (struct slot){ .key = mem_dup(key, len), .len = len, .hash = hash };
-		map->count++;
+	slot = map->n_slots ? locate(map, key, len, hash) : NULL;
+	if (slot && slot->key) { /* before growing: replacing must not disturb a walk */
+		before = slot->value;
+		slot->value = value;
+		return before;
 	}
-	slot->value = value;
-	return before;
+	if ((map->count + 1) * 4 > map->n_slots * 3) {
+		grow(map);
+		slot = locate(map, key, len, hash);
+	}
+	*slot = (struct slot){ .key = mem_dup(key, len), .len = len, .hash = hash, .value = value };
+	map->count++;
+	return NULL;
 }
 
 void *
