@@ -23,38 +23,61 @@ fault(void)
 }
 
 static int
-read_all(struct buf *out, int fd, const char *path, struct err *err)
+check_regular(int fd, const char *path, struct err *err)
 {
 	struct stat st;
-	uint8_t piece[16384];
-	ssize_t got;
 
 	if (fstat(fd, &st) < 0)
 		return err_errno(err, "%s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_INVALID, "%s: not a regular file", path);
-	while ((got = read(fd, piece, sizeof(piece))) != 0) {
+	return 0;
+}
+
+static int
+read_all(struct buf *out, int fd, const char *path, struct err *err)
+{
+	uint8_t piece[16384];
+	ssize_t got;
+
+	while (!out->failed && (got = read(fd, piece, sizeof(piece))) != 0) {
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return err_errno(err, "reading %s", path);
 		buf_put(out, piece, (size_t)got);
-		if (out->failed)
-			return err_set(err, ERR_LIMIT, "%s: larger than the %zu bytes that are accepted here", path, out->max);
+		mem_wipe(piece, (size_t)got);
 	}
-	mem_wipe(piece, sizeof(piece));
+	if (out->failed)
+		return err_set(err, ERR_LIMIT, "%s: larger than the %zu bytes that are accepted here", path, out->max);
 	return 0;
+}
+
+/* The buffer as it was when it had `len` bytes: outputs are untouched on failure. */
+static void
+put_back(struct buf *out, size_t len, bool failed)
+{
+	if (out->data)
+		mem_wipe(out->data + len, out->len - len + 1);
+	out->len = len;
+	out->failed = failed;
 }
 
 int
 file_load(struct buf *out, const char *path, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), status;
+	size_t before = out->len;
+	bool failed_before = out->failed;
 
+	if (fd < 0 && errno == ENXIO) /* a socket */
+		return err_set(err, ERR_INVALID, "%s: not a regular file", path);
 	if (fd < 0)
 		return err_errno(err, "%s", path);
-	status = read_all(out, fd, path, err);
+	status = check_regular(fd, path, err) < 0 ? -1 : read_all(out, fd, path, err);
 	close(fd);
+	if (status < 0)
+		put_back(out, before, failed_before);
 	return status;
 }
 
@@ -162,7 +185,9 @@ make_one(const char *path, mode_t mode, struct err *err)
 		return 0;
 	if (errno != EEXIST)
 		return err_errno(err, "making the folder %s", path);
-	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+	if (stat(path, &st) < 0)
+		return err_errno(err, "making the folder %s", path);
+	if (!S_ISDIR(st.st_mode))
 		return err_set(err, ERR_INVALID, "%s: not a folder", path);
 	return 0;
 }
@@ -172,6 +197,8 @@ file_make_dir(const char *path, mode_t mode, struct err *err)
 {
 	OWN_TEXT copy = mem_text(path);
 
+	for (size_t len = strlen(copy); len > 1 && copy[len - 1] == '/'; len--)
+		copy[len - 1] = '\0'; /* or the last folder would be taken for a parent, and get a parent's mode */
 	for (char *at = copy + 1; *copy && *at; at++) {
 		if (*at != '/')
 			continue;
