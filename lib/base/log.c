@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log: one line an event, put together on the stack or in a bounded buffer and written with one write(2), so that lines of several threads
- * and processes on one descriptor do not mix. */
+/* The log: one line an event, put together in a bounded buffer and written with one write(2), so that lines of several threads and processes on
+ * one descriptor do not mix.  What is too long is cut or left out, the line itself never. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define LOG_LINE_MAX 8192
+#define LOG_SENTENCE_MAX 8192
 #define LOG_EVENT_MAX 65536
+#define LOG_LINE_MAX (6 * LOG_SENTENCE_MAX + LOG_EVENT_MAX + 512) /* an escape takes up to six bytes */
 
 static struct {
 	const char *role;
@@ -57,22 +58,49 @@ log_level(void)
 	return log_state.level;
 }
 
-/* Control bytes and what is not UTF-8 never reach a terminal or a log collector. */
+/* How many bytes from c on can be shown as they are: one character, or 0 for what is a control or not UTF-8. */
+static size_t
+printable(const char *c, size_t left)
+{
+	uint8_t byte = (uint8_t)c[0];
+
+	if (byte < 0x80)
+		return byte < 0x20 || byte == 0x7f ? 0 : 1;
+	if (byte == 0xc2 && left > 1 && (uint8_t)c[1] < 0xa0)
+		return 0; /* U+0080 to U+009F: terminals take them for escape sequences too */
+	for (size_t n = 2; n <= 4 && n <= left; n++)
+		if (text_is_utf8(c, n))
+			return n;
+	return 0;
+}
+
+/* Controls and what is not UTF-8 never reach a terminal or a log collector. */
 static void
 put_escaped(struct buf *line, const char *text, bool json)
 {
-	bool utf8 = text_is_utf8(text, strlen(text));
+	size_t len = strnlen(text, LOG_SENTENCE_MAX), n;
 
-	for (const char *c = text; *c; c++) {
-		uint8_t byte = (uint8_t)*c;
-
-		if (json && (byte == '"' || byte == '\\'))
-			buf_putf(line, "\\%c", byte);
-		else if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !utf8))
-			buf_putf(line, json ? "\\u%04x" : "\\x%02x", byte);
+	for (size_t i = 0; i < len; i += n ? n : 1) {
+		n = printable(text + i, len - i);
+		if (n == 0)
+			buf_putf(line, json ? "\\u%04x" : "\\x%02x", (uint8_t)text[i]);
+		else if (json && (text[i] == '"' || text[i] == '\\'))
+			buf_putf(line, "\\%c", text[i]);
 		else
-			buf_putc(line, *c);
+			buf_put(line, text + i, n);
 	}
+}
+
+/* In well-formed JSON a control byte is only space between tokens; a line break there must not end the line. */
+static void
+put_object(struct buf *line, const char *json)
+{
+	size_t at = line->len;
+
+	buf_puts(line, json);
+	for (; at < line->len; at++)
+		if (line->data[at] < 0x20)
+			line->data[at] = ' ';
 }
 
 static void
@@ -93,15 +121,17 @@ put_json_line(struct buf *line, enum log_level level, const char *when, const ch
 	buf_putf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"role\":\"%s\",\"message\":\"", when, name, log_state.role);
 	put_escaped(line, sentence, true);
 	buf_puts(line, "\"");
-	if (event_name)
-		buf_putf(line, ",\"%s\":%s", event_name, json);
+	if (event_name && strnlen(json, LOG_EVENT_MAX + 1) <= LOG_EVENT_MAX) {
+		buf_putf(line, ",\"%s\":", event_name);
+		put_object(line, json);
+	}
 	buf_puts(line, "}");
 }
 
 static void
 write_line(enum log_level level, const char *sentence, const char *event_name, const char *json)
 {
-	struct buf line = BUF_INIT(LOG_EVENT_MAX);
+	struct buf line = BUF_INIT(LOG_LINE_MAX);
 	char when[CLOCK_TEXT_LEN];
 	ssize_t ignored = 0;
 
@@ -120,7 +150,7 @@ write_line(enum log_level level, const char *sentence, const char *event_name, c
 void
 log_at(enum log_level level, const char *fmt, ...)
 {
-	char sentence[LOG_LINE_MAX];
+	char sentence[LOG_SENTENCE_MAX];
 	va_list args;
 
 	if (level > log_state.level)
