@@ -2,6 +2,8 @@
 /* The worker pool: threads that take jobs from one bounded queue, and give each back to its owner. */
 #include <assert.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "base/pool.h"
@@ -56,22 +58,37 @@ work(void *arg)
 	return NULL;
 }
 
+/* Signals are the loop's: a worker that took one would answer in the middle of a blocking call. */
+static void
+start_threads(struct pool *pool, const char *name, size_t n_threads)
+{
+	char short_name[16]; /* the kernel's limit; a longer one would be refused */
+	sigset_t all, before;
+
+	snprintf(short_name, sizeof(short_name), "%.15s", name);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (; pool->n_threads < n_threads; pool->n_threads++) {
+		int failed = pthread_create(&pool->threads[pool->n_threads], NULL, work, pool);
+
+		assert(!failed);
+		pthread_setname_np(pool->threads[pool->n_threads], short_name);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 struct pool *
 pool_new(const char *name, size_t n_threads, size_t max_queued)
 {
 	struct pool *pool = NEW(pool);
 
+	assert(n_threads > 0);
 	pool->threads = mem_array(n_threads, sizeof(*pool->threads));
 	pool->last = &pool->first;
 	pool->max_queued = max_queued;
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->work, NULL);
-	for (; pool->n_threads < n_threads; pool->n_threads++) {
-		int failed = pthread_create(&pool->threads[pool->n_threads], NULL, work, pool);
-
-		assert(!failed);
-		pthread_setname_np(pool->threads[pool->n_threads], name);
-	}
+	start_threads(pool, name, n_threads);
 	return pool;
 }
 
