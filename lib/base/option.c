@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Options from a table.  Operands may stand between options; they are moved to the front of argv. */
-#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,19 +26,20 @@ find_letter(const struct option_row *rows, char letter)
 	return NULL;
 }
 
+/* `dashes` and the len bytes at name are what was given. */
 static int
-unknown(const struct option_usage *usage, const char *name, size_t len, struct err *err)
+unknown(const struct option_usage *usage, const char *dashes, const char *name, size_t len, struct err *err)
 {
 	OWN_TEXT word = mem_textn(name, len);
-	const char *names[64], *near;
-	size_t n = 0;
+	const char *names[64] = { "help" }, *near;
+	size_t n = 1;
 
 	for (const struct option_row *r = usage->rows; r->type != OPTION_END && n < COUNT(names); r++)
 		names[n++] = r->name;
 	near = text_nearest(word, names, n);
 	if (near)
-		return err_set(err, ERR_INVALID, "%s: there is no option --%s; did you mean --%s?", usage->command, word, near);
-	return err_set(err, ERR_INVALID, "%s: there is no option --%s; --help lists them", usage->command, word);
+		return err_set(err, ERR_INVALID, "%s: there is no option %s%s; did you mean --%s?", usage->command, dashes, word, near);
+	return err_set(err, ERR_INVALID, "%s: there is no option %s%s; --help lists them", usage->command, dashes, word);
 }
 
 static int
@@ -83,12 +83,12 @@ take_option(const struct option_usage *usage, void *opts, int argc, char **argv,
 
 		row = find_long(usage->rows, name, len);
 		if (!row)
-			return unknown(usage, name, len, err);
+			return unknown(usage, "--", name, len, err);
 		value = equals ? equals + 1 : NULL;
 	} else {
 		row = find_letter(usage->rows, arg[1]);
 		if (!row)
-			return unknown(usage, arg + 1, strlen(arg + 1), err);
+			return unknown(usage, "-", arg + 1, strlen(arg + 1), err);
 		value = arg[2] ? arg + 2 : NULL;
 	}
 	if (row->type == OPTION_FLAG && value)
