@@ -19,22 +19,25 @@ OWN_DEFINE_LIB(BIO, BIO_free_all);
 
 struct key {
 	EVP_PKEY *pkey;
-	char describe[48];
+	char describe[KEY_DESCRIBE_LEN];
 	bool is_remote;
 	atomic_int n_refs;
 };
 
-static void
-describe(struct key *key)
+void
+key_pkey_describe(const EVP_PKEY *pkey, char out[static KEY_DESCRIBE_LEN])
 {
+	const char *type = EVP_PKEY_get0_type_name(pkey), *nist = NULL;
 	char curve[32] = "";
 
-	if (EVP_PKEY_is_a(key->pkey, "EC") && EVP_PKEY_get_group_name(key->pkey, curve, sizeof(curve), NULL) == 1)
-		snprintf(key->describe, sizeof(key->describe), "EC %s", EC_curve_nid2nist(OBJ_sn2nid(curve)) ? EC_curve_nid2nist(OBJ_sn2nid(curve)) : curve);
-	else if (EVP_PKEY_is_a(key->pkey, "RSA"))
-		snprintf(key->describe, sizeof(key->describe), "RSA %d", EVP_PKEY_get_bits(key->pkey));
-	else
-		snprintf(key->describe, sizeof(key->describe), "%s", EVP_PKEY_get0_type_name(key->pkey) ? EVP_PKEY_get0_type_name(key->pkey) : "unknown");
+	if (EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) == 1) {
+		nist = EC_curve_nid2nist(OBJ_sn2nid(curve));
+		snprintf(out, KEY_DESCRIBE_LEN, "EC %s", nist ? nist : curve);
+	} else if (EVP_PKEY_is_a(pkey, "RSA")) {
+		snprintf(out, KEY_DESCRIBE_LEN, "RSA %d", EVP_PKEY_get_bits(pkey));
+	} else {
+		snprintf(out, KEY_DESCRIBE_LEN, "%s", EVP_PKEY_is_a(pkey, "ED25519") ? "Ed25519" : type ? type : "unknown");
+	}
 }
 
 struct key *
@@ -44,7 +47,7 @@ key_from_pkey_take(EVP_PKEY *pkey)
 
 	key->pkey = pkey;
 	key->n_refs = 1;
-	describe(key);
+	key_pkey_describe(pkey, key->describe);
 	return key;
 }
 

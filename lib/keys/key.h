@@ -37,6 +37,8 @@ OWN_DEFINE(key);
 
 EVP_PKEY *key_pkey(const struct key *key); /* borrowed */
 const char *key_describe(const struct key *key); /* "EC P-256", borrowed */
+#define KEY_DESCRIBE_LEN 48
+void key_pkey_describe(const EVP_PKEY *pkey, char out[static KEY_DESCRIBE_LEN]); /* the same for any EVP_PKEY */
 bool key_is_acceptable(const EVP_PKEY *pkey); /* RSA >= 2048, EC P-256/384/521, Ed25519 */
 
 /* A remote private half.  sign: over the digest `tbs` (EC: the result is a DER ECDSA-Sig-Value; RSA: the raw private-key operation on an

@@ -27,7 +27,7 @@ TEST("every kind of key says what it is and keeps its name in configuration")
 		{ KEY_EC_P256, "ec-p256", "EC P-256" },
 		{ KEY_EC_P384, "ec-p384", "EC P-384" },
 		{ KEY_RSA_2048, "rsa-2048", "RSA 2048" },
-		{ KEY_ED25519, "ed25519", "ED25519" },
+		{ KEY_ED25519, "ed25519", "Ed25519" },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {

@@ -3,10 +3,10 @@
 #include <stdatomic.h>
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 
 #include "base/mem.h"
 #include "pki/anchors.h"
+#include "wire/pem.h"
 
 struct anchors {
 	X509_STORE *store;
@@ -32,22 +32,38 @@ anchors_new(const struct certs *roots, struct err *err)
 	return GIVE(a);
 }
 
-int
-anchors_add_crls(struct anchors *a, const char *pem, size_t len, struct err *err)
+static int
+add_crl(struct anchors *a, const struct pem *pem, struct err *err)
 {
-	BIO *bio = BIO_new_mem_buf(pem, (int)len);
-	X509_CRL *crl;
-	size_t n = 0;
+	const uint8_t *at = pem->der.data;
+	X509_CRL *crl = d2i_X509_CRL(NULL, &at, (long)pem->der.len);
 
-	while ((crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL))) {
-		X509_STORE_add_crl(a->store, crl);
+	if (!crl || at != pem->der.data + pem->der.len || X509_STORE_add_crl(a->store, crl) != 1) {
 		X509_CRL_free(crl);
-		n++;
+		ERR_clear_error();
+		return err_set(err, ERR_INVALID, "line %d: not a certificate revocation list", pem->line);
 	}
-	BIO_free(bio);
-	ERR_clear_error();
+	X509_CRL_free(crl);
 	a->has_crls = true;
-	return n > 0 ? 0 : err_set(err, ERR_INVALID, "there is no certificate revocation list in it");
+	return 0;
+}
+
+int
+anchors_add_crls(struct anchors *a, const char *text, size_t len, struct err *err)
+{
+	struct pem pem;
+	int status;
+
+	pem_init(&pem, text, len);
+	while ((status = pem_next(&pem, err)) > 0) {
+		status = slice_is(pem.label, "X509 CRL") ? add_crl(a, &pem, err) : 0;
+		if (status < 0)
+			break;
+	}
+	pem_clear(&pem);
+	if (status == 0 && !a->has_crls)
+		return err_set(err, ERR_INVALID, "there is no certificate revocation list in it");
+	return status;
 }
 
 struct anchors *

@@ -213,9 +213,23 @@ cert_names(const struct cert *cert)
 	}
 	len = BIO_get_mem_data(bio, &data);
 	text = mem_textn(data, (size_t)len);
+	for (char *at = text; *at; at++)
+		if (*at == '\n' || *at == '\r')
+			*at = '.'; /* as OpenSSL shows every other control character: the text stays one line */
 	BIO_free(bio);
 	GENERAL_NAMES_free(names);
 	return text;
+}
+
+char *
+cert_key_text(const struct cert *cert)
+{
+	EVP_PKEY *public_key = X509_get0_pubkey(cert->x509);
+	char text[KEY_DESCRIBE_LEN] = "unknown";
+
+	if (public_key)
+		key_pkey_describe(public_key, text);
+	return mem_text(text);
 }
 
 bool

@@ -37,6 +37,11 @@ char *cert_names(const struct cert *cert);      /* "DNS:a, IP:1.2.3.4": the SAN 
 bool cert_matches_key(const struct cert *cert, const struct key *key);
 void cert_put_pem(const struct cert *cert, struct buf *out);
 char *cert_line(const struct cert *cert);       /* one line for people: subject, until when, SHA-256 */
+char *cert_key_text(const struct cert *cert);   /* "EC P-256" */
+
+/* cert_print.c: all that people ask of a certificate, as text and as a JSON object on one line. */
+void cert_print(const struct cert *cert, int64_t now, struct buf *out, bool colour);
+char *cert_json(const struct cert *cert);
 
 /* Printed form of a fingerprint: upper-case hex with colons, as openssl prints it. */
 #define CERT_FINGERPRINT_LEN (DIGEST_SHA256_LEN * 3)

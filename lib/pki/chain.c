@@ -4,17 +4,16 @@
  *
  *  - names only from the SAN (name.c), and no wildcard name under a CA with name constraints (it would step around them, CVE-2025-61727);
  *  - keys of accepted kinds and sizes, in every certificate of the chain;
- *  - where anchors need not be self-signed: the anchor must be a CA within its own dates (OpenSSL would take any certificate in the store);
- *  - CA certificates of version 1 are none;
+ *  - whoever issues, the root included, is a version 3 CA with CA:TRUE and, where keyUsage is given, keyCertSign (OpenSSL lets roots do without);
+ *  - where anchors need not be self-signed, a leaf in the store is still no anchor (OpenSSL would take any certificate there);
  *  - a leaf that is a CA is refused when the caller says so.
  *
  * X509_V_FLAG_X509_STRICT is not used: it refuses roots as `openssl req -x509` makes them. */
-#include <string.h>
-
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "pki/anchors.h"
 #include "pki/chain.h"
 
@@ -73,28 +72,73 @@ static const struct error_row error_rows[] = {
 struct walk {
 	struct verdict *verdict;
 	const struct chain_query *query;
+	size_t first; /* the verdict's checks from here on are ours */
 };
 
+/* One finding a subject and reason: OpenSSL tells some of them twice. */
+static bool
+is_known(const struct walk *walk, enum reason reason, const char *subject)
+{
+	for (size_t i = walk->first; i < walk->verdict->n_checks; i++) {
+		const struct check *c = &walk->verdict->checks[i];
+
+		if (!c->passed && c->reason == reason && text_is(c->subject, subject))
+			return true;
+	}
+	return false;
+}
+
+static void
+refuse(struct walk *walk, enum reason reason, const char *what, const struct cert *cert, const char *wanted, const char *found)
+{
+	const char *subject = cert ? cert_subject(cert) : "";
+
+	if (!is_known(walk, reason, subject))
+		verdict_fail(walk->verdict, reason, what, subject, wanted, found);
+}
+
+static bool
+has_refused(const struct walk *walk)
+{
+	for (size_t i = walk->first; i < walk->verdict->n_checks; i++)
+		if (!walk->verdict->checks[i].passed)
+			return true;
+	return false;
+}
+
+/* The purpose of a certificate fails for its extendedKeyUsage, its keyUsage, or because it is no CA: say which. */
 static enum reason
-reason_of(int error, const struct walk *walk)
+purpose_reason(const struct walk *walk, const struct cert *cert, int depth)
+{
+	bool server = walk->query->purpose == CHAIN_SERVER;
+
+	if (cert && walk->query->purpose != CHAIN_ANY && !(server ? cert_may_serve(cert) : cert_may_client(cert)))
+		return server ? CERT_NO_SERVER_AUTH : CERT_NO_CLIENT_AUTH;
+	return cert && depth > 0 && !cert_is_ca(cert) ? CERT_NOT_CA : CERT_KEY_USAGE;
+}
+
+static enum reason
+reason_of(const struct walk *walk, int error, const struct cert *cert, int depth)
 {
 	if (error == X509_V_ERR_INVALID_PURPOSE)
-		return walk->query->purpose == CHAIN_SERVER ? CERT_NO_SERVER_AUTH : walk->query->purpose == CHAIN_CLIENT ? CERT_NO_CLIENT_AUTH : CERT_KEY_USAGE;
+		return purpose_reason(walk, cert, depth);
 	for (size_t i = 0; i < COUNT(error_rows); i++)
 		if (error_rows[i].error == error)
 			return error_rows[i].reason;
 	return CERT_INVALID;
 }
 
-/* The purpose of a certificate fails for its extendedKeyUsage, its keyUsage, or because it is no CA: say which. */
-static enum reason
-purpose_reason(const struct cert *cert, int depth, const struct walk *walk)
+/* What the certificate should have had, for the reasons where OpenSSL's sentence does not say it. */
+static const char *
+wanted_for(enum reason reason, const struct cert *cert, char **own)
 {
-	bool server = walk->query->purpose == CHAIN_SERVER;
-
-	if (walk->query->purpose != CHAIN_ANY && !(server ? cert_may_serve(cert) : cert_may_client(cert)))
-		return server ? CERT_NO_SERVER_AUTH : CERT_NO_CLIENT_AUTH;
-	return depth > 0 && !cert_is_ca(cert) ? CERT_NOT_CA : CERT_KEY_USAGE;
+	if (reason == TRUST_UNKNOWN_ISSUER && cert)
+		return *own = mem_textf("the certificate of its issuer, %s, among the trusted ones", cert_issuer(cert));
+	if (reason == CERT_NO_SERVER_AUTH)
+		return "extendedKeyUsage serverAuth";
+	if (reason == CERT_NO_CLIENT_AUTH)
+		return "extendedKeyUsage clientAuth";
+	return reason == CERT_NOT_CA ? "CA:TRUE and keyCertSign" : "";
 }
 
 static int
@@ -102,19 +146,21 @@ on_error(int ok, X509_STORE_CTX *ctx)
 {
 	struct walk *walk = X509_STORE_CTX_get_app_data(ctx);
 	X509 *x509 = X509_STORE_CTX_get_current_cert(ctx);
-	int error = X509_STORE_CTX_get_error(ctx), depth = X509_STORE_CTX_get_error_depth(ctx);
+	int error = X509_STORE_CTX_get_error(ctx);
 	OWN(cert) cert = NULL;
+	OWN_TEXT own = NULL;
 	enum reason reason;
 
 	if (ok)
 		return 1;
 	cert = x509 ? cert_from_x509(x509) : NULL;
-	reason = reason_of(error, walk);
-	if (cert && (reason == CERT_EXPIRED || reason == CERT_NOT_YET_VALID))
-		validity_check(walk->verdict, cert, walk->query->now);
-	else
-		verdict_fail(walk->verdict, cert && error == X509_V_ERR_INVALID_PURPOSE ? purpose_reason(cert, depth, walk) : reason, "chain", cert ? cert_subject(cert) : "",
-			reason == TRUST_UNKNOWN_ISSUER && cert ? cert_issuer(cert) : "", X509_verify_cert_error_string(error));
+	reason = reason_of(walk, error, cert, X509_STORE_CTX_get_error_depth(ctx));
+	if (cert && (reason == CERT_EXPIRED || reason == CERT_NOT_YET_VALID) && !validity_is_good(cert, walk->query->now)) {
+		if (!is_known(walk, reason, cert_subject(cert)))
+			validity_check(walk->verdict, cert, walk->query->now);
+		return 1;
+	}
+	refuse(walk, reason, "chain", cert, wanted_for(reason, cert, &own), X509_verify_cert_error_string(error));
 	return 1;
 }
 
@@ -135,7 +181,7 @@ set_params(X509_STORE_CTX *ctx, const struct anchors *anchors, const struct chai
 
 	X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
 	X509_VERIFY_PARAM_set_time(param, (time_t)query->now);
-	X509_VERIFY_PARAM_set_depth(param, query->max_depth > 0 ? query->max_depth : DEFAULT_DEPTH);
+	X509_VERIFY_PARAM_set_depth(param, query->max_depth == CHAIN_NO_INTERMEDIATES ? 0 : query->max_depth > 0 ? query->max_depth : DEFAULT_DEPTH);
 	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_TRUSTED_FIRST | (query->partial ? X509_V_FLAG_PARTIAL_CHAIN : 0) |
 		(anchors_have_crls(anchors) ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL : 0));
 	if (query->purpose != CHAIN_ANY)
@@ -158,25 +204,37 @@ has_wildcard(const struct cert *leaf)
 	return found;
 }
 
-/* What OpenSSL does not look at, for the certificate at depth i of the built chain. */
 static void
-check_element(struct walk *walk, const struct cert *cert, int i, int n)
+check_key(struct walk *walk, const struct cert *cert)
 {
 	EVP_PKEY *key = X509_get0_pubkey(cert_x509(cert));
-	bool anchor = i == n - 1;
+	OWN_TEXT kind = cert_key_text(cert);
 
 	if (!key || !key_is_acceptable(key))
-		verdict_fail(walk->verdict, CERT_WEAK_KEY, "key", cert_subject(cert), "EC P-256, P-384, P-521, Ed25519, or RSA of 2048 bits or more", "another kind or size of key");
-	if (i > 0 && X509_get_version(cert_x509(cert)) < X509_VERSION_3 && !(anchor && cert_is_self_issued(cert)))
-		verdict_fail(walk->verdict, CERT_NOT_CA, "version", cert_subject(cert), "an X.509 v3 CA certificate", "version 1 or 2");
-	if (i == 0 || !anchor || !walk->query->partial)
-		return;
-	if (!cert_is_ca(cert))
-		verdict_fail(walk->verdict, CERT_NOT_CA, "anchor", cert_subject(cert), "CA:TRUE", "no CA");
-	if (walk->query->now < cert_not_before(cert) || walk->query->now >= cert_not_after(cert))
-		validity_check(walk->verdict, cert, walk->query->now);
+		refuse(walk, CERT_WEAK_KEY, "key", cert, "EC P-256, P-384, P-521, Ed25519, or RSA of 2048 bits or more", kind);
 }
 
+static void
+check_extensions(struct walk *walk, const struct cert *cert)
+{
+	if (X509_get_extension_flags(cert_x509(cert)) & EXFLAG_INVALID)
+		refuse(walk, CERT_INVALID, "extensions", cert, "", "an extension that cannot be read, or stands there twice");
+}
+
+static void
+check_issuing(struct walk *walk, const struct cert *cert)
+{
+	X509 *x509 = cert_x509(cert);
+
+	if (X509_get_version(x509) < X509_VERSION_3)
+		refuse(walk, CERT_NOT_CA, "chain", cert, "an X.509 version 3 CA certificate", "version 1 or 2, which cannot say CA:TRUE");
+	else if (!cert_is_ca(cert))
+		refuse(walk, CERT_NOT_CA, "chain", cert, "CA:TRUE", "no CA:TRUE");
+	else if (!(X509_get_key_usage(x509) & KU_KEY_CERT_SIGN)) /* all bits are set where there is no keyUsage */
+		refuse(walk, CERT_NOT_CA, "chain", cert, "keyUsage keyCertSign", "keyUsage without it");
+}
+
+/* Adds the lines of the chain and the rules that each of its certificates has to keep. */
 static void
 check_chain(struct walk *walk, X509_STORE_CTX *ctx)
 {
@@ -188,41 +246,56 @@ check_chain(struct walk *walk, X509_STORE_CTX *ctx)
 		OWN_TEXT line = cert_line(cert);
 
 		verdict_add_chain(walk->verdict, line);
-		check_element(walk, cert, i, sk_X509_num(chain));
+		check_key(walk, cert);
+		check_extensions(walk, cert);
+		if (i > 0)
+			check_issuing(walk, cert);
 		constrained = constrained || (i > 0 && X509_get_ext_by_NID(cert_x509(cert), NID_name_constraints, -1) >= 0);
 	}
 	if (constrained && has_wildcard(walk->query->leaf))
-		verdict_fail(walk->verdict, NAME_WILDCARD, "wildcard", cert_subject(walk->query->leaf), "full names", "a wildcard under name constraints");
+		refuse(walk, NAME_WILDCARD, "name", walk->query->leaf, "full names", "a wildcard under name constraints");
 }
 
 static void
-check_leaf(struct walk *walk)
+check_leaf(struct walk *walk, X509_STORE_CTX *ctx)
 {
-	const struct cert *leaf = walk->query->leaf;
+	const struct chain_query *q = walk->query;
+	bool alone = sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) == 1;
 
-	if (walk->query->refuse_ca_leaf && cert_is_ca(leaf))
-		verdict_fail(walk->verdict, CERT_LEAF_IS_CA, "leaf", cert_subject(leaf), "CA:FALSE", "CA:TRUE");
-	if (walk->query->host)
-		name_check(walk->verdict, leaf, walk->query->host);
+	if (q->partial && alone && !cert_is_self_issued(q->leaf) && !cert_is_ca(q->leaf))
+		refuse(walk, CERT_NOT_CA, "anchor", q->leaf, "an issuer among the trusted certificates", "only itself");
+	if (q->refuse_ca_leaf && cert_is_ca(q->leaf))
+		refuse(walk, CERT_LEAF_IS_CA, "leaf", q->leaf, "CA:FALSE", "CA:TRUE");
+	if (q->must_sign && !(X509_get_key_usage(cert_x509(q->leaf)) & KU_DIGITAL_SIGNATURE))
+		refuse(walk, CERT_KEY_USAGE, "keyUsage", q->leaf, "digitalSignature", "keyUsage without it");
 }
 
-static const char *
-anchor_text(X509_STORE_CTX *ctx, char **line)
+/* What OpenSSL found is in the verdict already; this says what it did not find, or that it did not get so far. */
+static void
+conclude(struct walk *walk, X509_STORE_CTX *ctx, int ok)
 {
 	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
-	OWN(cert) root = cert_from_x509(sk_X509_value(chain, sk_X509_num(chain) - 1));
+	OWN(cert) root = NULL;
 
-	*line = mem_text(cert_subject(root));
-	return *line;
+	if (has_refused(walk))
+		return;
+	if (ok != 1 || sk_X509_num(chain) == 0) {
+		refuse(walk, CERT_INVALID, "chain", walk->query->leaf, "", X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+		return;
+	}
+	root = cert_from_x509(sk_X509_value(chain, sk_X509_num(chain) - 1));
+	verdict_pass(walk->verdict, "chain", cert_subject(walk->query->leaf), "a trusted root", cert_subject(root));
+	validity_check(walk->verdict, walk->query->leaf, walk->query->now);
+	if (walk->query->purpose != CHAIN_ANY)
+		verdict_pass(walk->verdict, "purpose", cert_subject(walk->query->leaf), "", walk->query->purpose == CHAIN_SERVER ? "may be used by a server" : "may be used by a client");
 }
 
 void
 chain_verify(struct verdict *v, const struct anchors *anchors, const struct chain_query *query)
 {
-	struct walk walk = { .verdict = v, .query = query };
+	struct walk walk = { .verdict = v, .query = query, .first = v->n_checks };
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	STACK_OF(X509) *untrusted = stack_of(query->untrusted);
-	size_t before = v->n_checks;
 	int ok = 0;
 
 	if (X509_STORE_CTX_init(ctx, anchors_store(anchors), cert_x509(query->leaf), untrusted) == 1) {
@@ -230,16 +303,11 @@ chain_verify(struct verdict *v, const struct anchors *anchors, const struct chai
 		set_params(ctx, anchors, query);
 		ok = X509_verify_cert(ctx);
 	}
-	if (ok == 1 && verdict_accepted(v)) {
-		OWN_TEXT line = NULL;
-
-		verdict_pass(v, "chain", cert_subject(query->leaf), "a trusted root", anchor_text(ctx, &line));
-		validity_check(v, query->leaf, query->now);
-	} else if (ok != 1 && v->n_checks == before) {
-		verdict_fail(v, CERT_INVALID, "chain", cert_subject(query->leaf), "", X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
-	}
 	check_chain(&walk, ctx);
-	check_leaf(&walk);
+	check_leaf(&walk, ctx);
+	conclude(&walk, ctx, ok);
+	if (query->host)
+		name_check(v, query->leaf, query->host);
 	sk_X509_free(untrusted);
 	X509_STORE_CTX_free(ctx);
 	ERR_clear_error();

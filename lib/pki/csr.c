@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A CSR is a wish, not a fact.  This file reads one, proves that the sender holds the key, and answers questions about the wish; whether and how it is granted
  * is the profile's business (issue.c). */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include "base/mem.h"
-#include "base/text.h"
 #include "pki/issue.h"
 #include "wire/pem.h"
-#include "wire/uri.h"
 
 #define CSR_MAX 32768
 
@@ -99,20 +98,36 @@ csr_public_key(const struct csr *csr)
 	return X509_REQ_get0_pubkey(csr->req);
 }
 
+/* NULL when the text has a NUL inside: a name that shows less than it is. */
+static char *
+ia5_text(const char *prefix, const ASN1_IA5STRING *text)
+{
+	size_t len = (size_t)ASN1_STRING_length(text);
+	const char *data = (const char *)ASN1_STRING_get0_data(text);
+
+	return memchr(data, 0, len) ? NULL : mem_textf("%s%.*s", prefix, (int)len, data);
+}
+
+static char *
+ip_text(const ASN1_OCTET_STRING *ip)
+{
+	char text[INET6_ADDRSTRLEN];
+	int len = ASN1_STRING_length(ip);
+
+	if (len != 4 && len != 16)
+		return NULL;
+	inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(ip), text, sizeof(text));
+	return mem_text(text);
+}
+
 static char *
 name_of(const GENERAL_NAME *name)
 {
-	const ASN1_OCTET_STRING *ip = name->d.iPAddress;
-	const uint8_t *b;
-
-	if (name->type == GEN_DNS && (size_t)name->d.dNSName->length == strnlen((char *)name->d.dNSName->data, (size_t)name->d.dNSName->length))
-		return mem_textn((char *)name->d.dNSName->data, (size_t)name->d.dNSName->length);
+	if (name->type == GEN_DNS)
+		return ia5_text("", name->d.dNSName);
 	if (name->type == GEN_URI)
-		return mem_textf("URI:%.*s", name->d.uniformResourceIdentifier->length, (char *)name->d.uniformResourceIdentifier->data);
-	if (name->type != GEN_IPADD || ip->length != 4)
-		return NULL;
-	b = ip->data;
-	return mem_textf("%d.%d.%d.%d", b[0], b[1], b[2], b[3]);
+		return ia5_text("URI:", name->d.uniformResourceIdentifier);
+	return name->type == GEN_IPADD ? ip_text(name->d.iPAddress) : NULL;
 }
 
 size_t

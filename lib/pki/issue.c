@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Certificates and CSRs being made.  What goes into a certificate follows from its kind by a table; nothing is copied from a CSR but the public key. */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/rd.h"
 #include "base/text.h"
 #include "pki/issue.h"
 #include "wire/pem.h"
@@ -54,47 +54,67 @@ subject_of(const char *common_name, struct err *err)
 	return name;
 }
 
-/* What may be issued is narrower than what is accepted: letters, digits, "-", "_" and dots between labels; no wildcards. */
+/* Letters, digits and "_" (module ids have them), hyphens inside; 1 to 63 of them. */
+static bool
+is_label(struct slice label)
+{
+	if (label.len == 0 || label.len > 63 || label.text[0] == '-' || label.text[label.len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < label.len; i++) {
+		char c = label.text[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+			return false;
+	}
+	return true;
+}
+
+/* What may be issued is narrower than what is accepted: full names, no wildcards. */
 static bool
 is_dns_name(const char *text)
 {
-	size_t len = strlen(text), label = 0;
+	struct slice rest = slice_of(text), label;
+	bool more = true;
 
-	for (size_t i = 0; i < len; i++) {
-		char c = text[i];
-
-		if (c == '.') {
-			if (label == 0)
-				return false;
-			label = 0;
-		} else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_') {
-			label++;
-		} else {
-			return false;
-		}
-		if (label > 63)
+	if (rest.len > 253)
+		return false;
+	while (more) {
+		more = slice_cut(&rest, '.', &label);
+		if (!is_label(label))
 			return false;
 	}
-	return label > 0 && len <= 253;
+	return true;
+}
+
+static bool
+is_uri(const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			return false;
+	return strchr(text, ':') != NULL && len <= 2048;
 }
 
 static GENERAL_NAME *
 general_name(const char *text, struct err *err)
 {
-	GENERAL_NAME *name = GENERAL_NAME_new();
-	ASN1_IA5STRING *value;
+	bool uri = text_starts(text, "URI:");
+	const char *value = uri ? text + 4 : text;
+	GENERAL_NAME *name;
+	ASN1_IA5STRING *ia5;
 
-	if (uri_is_ip(text)) {
-		GENERAL_NAME_set0_value(name, GEN_IPADD, a2i_IPADDRESS(text));
+	if (uri ? !is_uri(value) : !uri_is_ip(value) && !is_dns_name(value))
+		return err_null(err, ERR_INVALID, "'%.100s' is neither a DNS name nor an IP address nor \"URI:\" and a URI", text);
+	name = GENERAL_NAME_new();
+	if (!uri && uri_is_ip(value)) {
+		GENERAL_NAME_set0_value(name, GEN_IPADD, a2i_IPADDRESS(value));
 		return name;
 	}
-	if (!text_starts(text, "URI:") && !is_dns_name(text)) {
-		GENERAL_NAME_free(name);
-		return err_null(err, ERR_INVALID, "'%.100s' is neither a DNS name nor an IP address", text);
-	}
-	value = ASN1_IA5STRING_new();
-	ASN1_STRING_set(value, text_starts(text, "URI:") ? text + 4 : text, -1);
-	GENERAL_NAME_set0_value(name, text_starts(text, "URI:") ? GEN_URI : GEN_DNS, value);
+	ia5 = ASN1_IA5STRING_new();
+	ASN1_STRING_set(ia5, value, -1);
+	GENERAL_NAME_set0_value(name, uri ? GEN_URI : GEN_DNS, ia5);
 	return name;
 }
 
@@ -164,10 +184,12 @@ add_extensions(X509 *x509, const struct profile *profile, X509 *issuer, struct e
 		return -1;
 	if (add_names(x509, profile, err) < 0 || add_text_extension(x509, issuer, NID_subject_key_identifier, "hash", err) < 0)
 		return -1;
-	return issuer != x509 ? add_text_extension(x509, issuer, NID_authority_key_identifier, "keyid", err) : 0;
+	if (issuer == x509 || !X509_get0_subject_key_id(issuer))
+		return 0; /* nothing to point at: an authorityKeyIdentifier without an id would be worse than none */
+	return add_text_extension(x509, issuer, NID_authority_key_identifier, "keyid", err);
 }
 
-static int
+static void
 set_serial(X509 *x509)
 {
 	uint8_t bytes[SERIAL_LEN];
@@ -178,7 +200,6 @@ set_serial(X509 *x509)
 	number = BN_bin2bn(bytes, sizeof(bytes), NULL);
 	BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x509));
 	BN_free(number);
-	return 0;
 }
 
 static int
@@ -206,12 +227,14 @@ fill(X509 *x509, const struct profile *profile, EVP_PKEY *subject_public, const 
 }
 
 static int
-check_issuer(const struct issuer *issuer, struct err *err)
+check_issuer(const struct profile *profile, const struct issuer *issuer, struct err *err)
 {
 	if (!issuer->cert)
 		return 0;
 	if (!cert_is_ca(issuer->cert) || !(X509_get_key_usage(cert_x509(issuer->cert)) & KU_KEY_CERT_SIGN))
 		return err_set(err, ERR_INVALID, "%s is no CA: it needs CA:TRUE and keyCertSign to issue", cert_subject(issuer->cert));
+	if (kinds[profile->kind].is_ca && X509_get_pathlen(cert_x509(issuer->cert)) == 0)
+		return err_set(err, ERR_INVALID, "%s may issue no CA: its path length is 0", cert_subject(issuer->cert));
 	if (!cert_matches_key(issuer->cert, issuer->key))
 		return err_set(err, ERR_INVALID, "the key does not belong to the CA certificate %s", cert_subject(issuer->cert));
 	return 0;
@@ -224,7 +247,7 @@ issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct
 	struct cert *cert = NULL;
 	EVP_PKEY *signer = key_pkey(issuer->key);
 
-	if (check_issuer(issuer, err) < 0)
+	if (check_issuer(profile, issuer, err) < 0)
 		return NULL;
 	x509 = X509_new();
 	if (fill(x509, profile, subject_public, issuer, err) == 0) {

@@ -12,7 +12,7 @@ void csr_free(struct csr *csr);
 OWN_DEFINE(csr);
 const char *csr_common_name(const struct csr *csr);
 EVP_PKEY *csr_public_key(const struct csr *csr); /* borrowed */
-/* The names asked for: DNS names, IPv4 addresses, "URI:..."; the caller frees each.  Returns how many. */
+/* The names asked for: DNS names, IP addresses, "URI:..."; the caller frees each.  Returns how many. */
 size_t csr_names(const struct csr *csr, char **out, size_t max);
 
 #define ISSUE_NAMES_MAX 64

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Is this certificate for that name?  SAN only, never the CN; exact names, or a wildcard that is a whole left label; addresses as addresses.  What the
  * certificate does hold stands in the verdict, because that is what people need to see. */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include <openssl/x509v3.h>
@@ -16,6 +15,8 @@ matches(const struct cert *leaf, const char *host)
 {
 	const unsigned int flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
 
+	if (*host == '\0' || *host == '.')
+		return false; /* X509_check_host would take ".example.com" for every name below it */
 	if (uri_is_ip(host))
 		return X509_check_ip_asc(cert_x509(leaf), host, 0) == 1;
 	return X509_check_host(cert_x509(leaf), host, strlen(host), flags, NULL) == 1;

@@ -4,6 +4,12 @@
 #include "base/mem.h"
 #include "pki/chain.h"
 
+bool
+validity_is_good(const struct cert *cert, int64_t now)
+{
+	return now >= cert_not_before(cert) && now < cert_not_after(cert);
+}
+
 void
 validity_check(struct verdict *v, const struct cert *cert, int64_t now)
 {

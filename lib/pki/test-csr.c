@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/story.h"
+#include "wire/pem.h"
+
+static const char *const names[] = { "edgegateway.local", "10.0.0.1", "fd00::1", "URI:azureiot://hub/devices/d/modules/m" };
+
+static int
+make(struct buf *out, const struct key *key, struct err *err)
+{
+	return issue_csr(out, key, "edgegateway.local", names, COUNT(names), err);
+}
+
+TEST("a CSR carries name, alternative names and key, and its signature proves possession")
+{
+	struct err err = ERR_INIT;
+	OWN(key) key = key_generate(KEY_EC_P256, &err);
+	struct buf pem = BUF_INIT(65536);
+	OWN(csr) csr = NULL;
+	char *asked[8];
+	size_t n;
+
+	CHECK_OK(make(&pem, key, &err), err);
+	csr = csr_parse(buf_text(&pem), pem.len, &err);
+	CHECK(csr);
+	CHECK_STR(csr_common_name(csr), "edgegateway.local");
+	CHECK(EVP_PKEY_eq(csr_public_key(csr), key_pkey(key)) == 1);
+	n = csr_names(csr, asked, COUNT(asked));
+	CHECK_INT(n, COUNT(names));
+	for (size_t i = 0; i < n; i++) {
+		CHECK_STR(asked[i], names[i]);
+		mem_free(asked[i]);
+	}
+	CHECK_INT(csr_names(csr, asked, 1), 1);
+	mem_free(asked[0]);
+	buf_clear(&pem);
+}
+
+TEST("no bit of a CSR may change")
+{
+	struct err err = ERR_INIT;
+	OWN(key) key = key_generate(KEY_EC_P256, &err);
+	struct buf text = BUF_INIT(65536);
+	struct pem pem;
+
+	CHECK_OK(make(&text, key, &err), err);
+	pem_init(&pem, buf_text(&text), text.len);
+	CHECK_INT(pem_next(&pem, &err), 1);
+	for (size_t i = 0; i < pem.der.len; i++) {
+		struct csr *csr;
+
+		pem.der.data[i] ^= 1;
+		csr = csr_from_der(pem.der.data, pem.der.len, &err);
+		if (csr)
+			fail_msg("byte %zu may change", i);
+		pem.der.data[i] ^= 1;
+	}
+	CHECK(!csr_from_der(pem.der.data, pem.der.len - 1, &err));
+	pem_clear(&pem);
+	buf_clear(&text);
+}
+
+TEST("weak keys, other things and empty texts are no CSR")
+{
+	struct err err = ERR_INIT;
+	OWN(key) weak = key_from_pkey_take(EVP_RSA_gen(1024));
+	struct buf pem = BUF_INIT(65536);
+
+	CHECK_OK(make(&pem, weak, &err), err);
+	CHECK(!csr_parse(buf_text(&pem), pem.len, &err));
+	CHECK_ERR(err, ERR_INVALID, "not accepted");
+	CHECK(!csr_parse("", 0, &err));
+	CHECK_ERR(err, ERR_INVALID, "no PEM certificate request");
+	CHECK(!csr_parse("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", 75, &err));
+	CHECK_INT(err.kind, ERR_INVALID);
+	buf_clear(&pem);
+}
+
+TEST("what a CSR wishes beyond its key gets into no certificate")
+{
+	CLEAR(made) root = story_root("root");
+	struct err err = ERR_INIT;
+	OWN(key) key = key_generate(KEY_EC_P256, &err);
+	struct buf pem = BUF_INIT(65536);
+	OWN(csr) csr = NULL;
+	OWN(cert) cert = NULL;
+	OWN_TEXT got = NULL;
+
+	CHECK_OK(make(&pem, key, &err), err);
+	csr = csr_parse(buf_text(&pem), pem.len, &err);
+	cert = issue_cert(&(struct profile){ .kind = ISSUE_DEVICE, .common_name = "dev1", .not_before = STORY_NOW, .not_after = STORY_NOW + STORY_DAY }, csr_public_key(csr),
+		&(struct issuer){ .cert = root.cert, .key = root.key }, &err);
+	got = cert_names(cert);
+	CHECK_STR(cert_subject(cert), "CN=dev1");
+	CHECK_STR(got, "");
+	CHECK(cert_matches_key(cert, key));
+	buf_clear(&pem);
+}
