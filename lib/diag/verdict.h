@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/own.h"
 #include "diag/reason.h"
 
 struct check {

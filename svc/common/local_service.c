@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Services on unix sockets. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "common/local_service.h"
+#include "net/listener.h"
+#include "wire/json.h"
+
+#define SOCKETS_MAX 64
+#define CONFIG_MAX (1024 * 1024)
+#define QUEUE_MAX 256
+
+struct local_service {
+	const struct route_table *table;
+	struct loop *loop;
+	struct pool *workers;
+	struct http_server *servers[SOCKETS_MAX];
+	struct listener *listeners[SOCKETS_MAX];
+	struct route_door doors[SOCKETS_MAX];
+	size_t n;
+};
+
+struct local_service *
+local_service_new(const struct route_table *table)
+{
+	struct local_service *s = NEW(local_service);
+
+	s->table = table;
+	s->loop = loop_new("service");
+	s->workers = pool_new("worker", LOCAL_WORKERS, QUEUE_MAX);
+	return s;
+}
+
+int
+local_service_listen(struct local_service *s, const char *path, mode_t mode, size_t max_per_caller, void *door, struct err *err)
+{
+	struct listener_config config = { .unix_path = path, .unix_mode = mode, .ops = http_server_ops(), .on_accept = http_server_on_accept, .max_conns = 1024,
+		.max_per_peer = max_per_caller };
+	struct loop *loops[] = { s->loop };
+
+	if (s->n == SOCKETS_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d sockets", SOCKETS_MAX);
+	s->doors[s->n] = (struct route_door){ .table = s->table, .door = door };
+	s->servers[s->n] = http_server_new(&(struct http_server_config){ .handle = route_handle, .arg = &s->doors[s->n], .pool = s->workers });
+	config.user = s->servers[s->n];
+	s->listeners[s->n] = listener_open(loops, 1, &config, err);
+	s->n++;
+	return s->listeners[s->n - 1] ? 0 : -1;
+}
+
+void
+local_service_run(struct local_service *s, const struct service_options *options, json_t *ready_take)
+{
+	loop_handle_signals(s->loop, NULL, NULL);
+	service_ready(options, ready_take);
+	loop_run(s->loop);
+}
+
+void
+local_service_free(struct local_service *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->n; i++)
+		listener_close(s->listeners[i]);
+	pool_free(s->workers);
+	loop_free(s->loop);
+	for (size_t i = 0; i < s->n; i++)
+		http_server_free(s->servers[i]);
+	mem_free(s);
+}
+
+json_t *
+local_service_config(const char *path, struct err *err)
+{
+	struct buf text = BUF_INIT(CONFIG_MAX);
+	json_t *config = NULL;
+
+	if (!path)
+		return err_null(err, ERR_INVALID, "--config is missing");
+	if (file_load(&text, path, err) == 0) {
+		config = json_parse(text.data, text.len, err);
+		if (!config)
+			err_wrap(err, "%s", path);
+	}
+	buf_wipe(&text);
+	return config;
+}

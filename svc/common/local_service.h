@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A service on unix sockets: one loop, a few workers, a route table, and any number of sockets, each with what is bound to it. */
+
+#include "common/route.h"
+#include "common/service.h"
+#include "net/loop.h"
+
+struct local_service;
+
+#define LOCAL_WORKERS 4
+
+struct local_service *local_service_new(const struct route_table *table);
+/* `door` comes back in route_call.door; borrowed.  max_per_caller: connections of one user at a time (edge-services 0.3). */
+int local_service_listen(struct local_service *service, const char *path, mode_t mode, size_t max_per_caller, void *door, struct err *err);
+void local_service_run(struct local_service *service, const struct service_options *options, json_t *ready_take); /* until SIGTERM */
+void local_service_free(struct local_service *service);
+OWN_DEFINE(local_service);
+
+/* The service's configuration: a JSON file of the supervisor's, 0600. */
+json_t *local_service_config(const char *path, struct err *err);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dispatch of the local services.  The order of the tests is that of the originals, because clients see it: api-version, path and its age, method, body. */
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "common/route.h"
+#include "wire/json.h"
+
+static void
+answer_error(struct http_request *request, int status, const char *message)
+{
+	json_t *body = json_pack("{s:s}", "message", message);
+
+	http_respond_json(request, status, NULL, body ? body : json_object());
+}
+
+static bool
+is_known_version(const struct route_table *table, const char *version)
+{
+	for (const char *const *v = table->versions; *v; v++)
+		if (text_is(*v, version))
+			return true;
+	return false;
+}
+
+/* Does the path match, segment by segment?  Its variables go to call->var. */
+static bool
+path_matches(const char *pattern, struct route_call *call)
+{
+	struct slice rest = slice_of(pattern + 1), part;
+	size_t i = 0, n_vars = 0;
+	bool more = true;
+
+	for (; more; i++) {
+		const char *segment = http_segment(call->request, i);
+
+		more = slice_cut(&rest, '/', &part);
+		if (!segment)
+			return false;
+		if (!slice_is(part, "{}")) {
+			if (!slice_is(part, segment))
+				return false;
+		} else if (!*segment || n_vars == ROUTE_VARS_MAX) {
+			return false;
+		} else {
+			call->var[n_vars++] = segment;
+		}
+	}
+	return http_n_segments(call->request) == i || (http_n_segments(call->request) == i + 1 && !*http_segment(call->request, i));
+}
+
+static const struct route *
+find_route(const struct route_table *table, struct route_call *call, const char *version, bool *path_known)
+{
+	const char *method = http_method(call->request);
+
+	*path_known = false;
+	for (size_t i = 0; i < table->n_routes; i++) {
+		const struct route *route = &table->routes[i];
+
+		if (strcmp(version, route->min_version) < 0 || !path_matches(route->path, call))
+			continue;
+		*path_known = true;
+		if (text_is(route->method, method))
+			return route;
+	}
+	return NULL;
+}
+
+static bool
+is_json(const struct http_request *request)
+{
+	const char *type = http_header(request, "content-type");
+	OWN_TEXT word = type ? mem_textn(type, strcspn(type, "; ")) : NULL;
+
+	return !type || text_is_nocase(word, "application/json");
+}
+
+/* 0: go on; otherwise the status to refuse with. */
+static int
+take_body(struct route_call *call, bool required, struct err *err)
+{
+	size_t len;
+	const void *text = http_body(call->request, &len);
+
+	if (!is_json(call->request)) {
+		if (!required)
+			return 0;
+		err_set(err, ERR_INVALID, "request body must be application/json");
+		return 415;
+	}
+	if (len == 0 && !required)
+		return 0;
+	call->body = json_parse(text, len, err);
+	return call->body ? 0 : 422;
+}
+
+static int
+status_of(const struct route_table *table, enum err_kind kind)
+{
+	switch (kind) {
+	case ERR_INVALID:
+	case ERR_CONFLICT:
+		return 400;
+	case ERR_DENIED:
+		return table->denied_status;
+	case ERR_MISSING:
+		return table->missing_status;
+	case ERR_LIMIT:
+		return 413;
+	case ERR_NONE:
+	case ERR_UNAVAILABLE:
+	case ERR_BROKEN:
+		break;
+	}
+	return 500;
+}
+
+static void
+run(const struct route_table *table, const struct route *route, struct route_call *call)
+{
+	struct err err = ERR_INIT;
+	json_t *answer = NULL;
+	int status = route->handle(call, &answer, &err);
+
+	if (status < 0) {
+		status = status_of(table, err.kind);
+		log_at(status >= 500 ? LOG_ERROR : LOG_WARN, "%s %s: %d: %s", http_method(call->request), http_path(call->request), status, err.text);
+		answer_error(call->request, status, status >= 500 && table->hide_failures ? "internal error" : err.text);
+	} else if (answer) {
+		http_respond_json(call->request, status, NULL, answer);
+	} else {
+		http_respond(call->request, status, NULL, NULL, 0);
+	}
+}
+
+void
+route_handle(struct http_request *request, void *arg)
+{
+	const struct route_door *door = arg;
+	struct route_call call = { .request = request, .door = door->door };
+	const char *version = http_query(request, "api-version");
+	const struct route *route;
+	struct err err = ERR_INIT;
+	bool path_known;
+	int refused;
+
+	call.has_process = http_peer_process(request, &call.process);
+	if (!version) {
+		answer_error(request, 400, "api-version not specified");
+		return;
+	}
+	if (!is_known_version(door->table, version)) {
+		OWN_TEXT message = mem_textf("invalid api-version \"%.40s\"", version);
+
+		answer_error(request, 400, message);
+		return;
+	}
+	route = find_route(door->table, &call, version, &path_known);
+	if (!route) {
+		answer_error(request, path_known ? 400 : 404, path_known ? "method not allowed" : "not found");
+		return;
+	}
+	refused = take_body(&call, text_is(route->method, "PUT"), &err);
+	if (refused)
+		answer_error(request, refused, err.text);
+	else
+		run(door->table, route, &call);
+	json_decref(call.body);
+}

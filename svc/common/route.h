@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Requests of the local services by one table (edge-services 0.1): api-version first, then path and version, then method; JSON in and out; errors as
+ * {"message":"..."}.  Handlers run on workers and may block. */
+
+#include <jansson.h>
+
+#include "net/http_server.h"
+
+#define ROUTE_VARS_MAX 4
+
+struct route_call {
+	struct http_request *request;
+	const char *var[ROUTE_VARS_MAX]; /* decoded path variables, in order */
+	json_t *body;                    /* an object, or NULL when none came */
+	struct peer_process process;
+	bool has_process;
+	void *door;                      /* what the listener was opened with */
+};
+
+struct route {
+	const char *method;      /* "GET", "POST", "PUT", "DELETE" */
+	const char *path;        /* "/key/{}", "{}" for one variable */
+	const char *min_version; /* "2020-09-01" */
+	/* The status of success (200, 201; 204 without *answer), or -1 with err. */
+	int (*handle)(const struct route_call *call, json_t **answer, struct err *err);
+};
+
+struct route_table {
+	const struct route *routes;
+	size_t n_routes;
+	const char *const *versions; /* all api-versions that are known, NULL-terminated, oldest first */
+	int denied_status;           /* what ERR_DENIED becomes: 401 of the aziot services, 403 of edged */
+	int missing_status;          /* what ERR_MISSING becomes: 400 of the aziot services, 404 of edged */
+	bool hide_failures;          /* 500 says "internal error" only; the log has the rest */
+};
+
+/* One listener's way into a table. */
+struct route_door {
+	const struct route_table *table;
+	void *door;
+};
+void route_handle(struct http_request *request, void *route_door); /* for http_server_config.handle */
