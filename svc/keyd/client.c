@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keyd from a caller's side.  A key pair that it gives signs by asking keyd, and looks to the rest of the program like any other. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "keyd/client.h"
+#include "keys/key_raw.h"
+#include "net/http_client.h"
+#include "wire/codec.h"
+#include "wire/json.h"
+
+#define VERSION "?api-version=2021-05-01"
+#define BYTES_MAX (2 * 1024 * 1024)
+
+struct keyd_client {
+	char *socket_path;
+	atomic_int n_refs;
+};
+
+struct keyd_client *
+keyd_client_new(const char *socket_path)
+{
+	struct keyd_client *c = NEW(keyd_client);
+
+	c->socket_path = mem_text(socket_path);
+	c->n_refs = 1;
+	return c;
+}
+
+struct keyd_client *
+keyd_client_ref(struct keyd_client *c)
+{
+	c->n_refs++;
+	return c;
+}
+
+void
+keyd_client_free(struct keyd_client *c)
+{
+	if (!c || --c->n_refs > 0)
+		return;
+	mem_free(c->socket_path);
+	mem_free(c);
+}
+
+/* One call; body is taken.  The original answers 400 for a key that is not there. */
+static json_t *
+ask(struct keyd_client *c, const char *method, const char *path, json_t *body_take, struct err *err)
+{
+	OWN_LIB(json_t) body = body_take;
+	OWN_TEXT url = mem_textf("http://keyd.sock%s" VERSION, path);
+	struct http_call call = { .method = method, .url = url, .unix_path = c->socket_path };
+	struct http_answer answer = { 0 };
+	json_t *json = NULL;
+
+	if (http_fetch_json(&json, &answer, &call, body, err) == 0 && !json)
+		json = json_object();
+	http_answer_clear(&answer);
+	return json;
+}
+
+static char *
+ask_text(struct keyd_client *c, const char *method, const char *path, json_t *body_take, const char *member, struct err *err)
+{
+	OWN_LIB(json_t) json = ask(c, method, path, body_take, err);
+	const char *text;
+
+	return json && json_get_text(json, member, &text, err) == 0 ? mem_text(text) : NULL;
+}
+
+static int
+ask_bytes(struct keyd_client *c, const char *path, json_t *body_take, const char *member, struct buf *out, struct err *err)
+{
+	OWN_TEXT text = ask_text(c, "POST", path, body_take, member, err);
+
+	if (!text)
+		return -1;
+	if (!base64_decode(out, text, strlen(text), BASE64_STRICT))
+		return err_set(err, ERR_INVALID, "keyd: %s is not base64", member);
+	mem_wipe(text, strlen(text));
+	return 0;
+}
+
+static char *
+base64_of(const void *data, size_t len)
+{
+	struct buf text = BUF_INIT(BYTES_MAX);
+
+	base64_encode(&text, data, len);
+	return buf_take_text(&text);
+}
+
+static char *
+path_with_id(const char *prefix, const char *id)
+{
+	struct buf path = BUF_INIT(4096);
+
+	buf_puts(&path, prefix);
+	percent_encode(&path, id, strlen(id));
+	return buf_take_text(&path);
+}
+
+/* -- Key pairs -------------------------------------------------------------------------------------------------------------------------- */
+
+struct remote {
+	struct keyd_client *client;
+	char *handle;
+	bool is_rsa;
+};
+
+static int
+remote_sign(void *arg, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig_len, struct err *err)
+{
+	struct remote *r = arg;
+	OWN_TEXT data = base64_of(tbs, len);
+	struct buf out = BUF_INIT(4096);
+	json_t *body = r->is_rsa ? json_pack("{s:s, s:s, s:s}", "keyHandle", r->handle, "algorithm", "RSA-NO-PADDING", "plaintext", data) :
+				   json_pack("{s:s, s:s, s:{s:s}}", "keyHandle", r->handle, "algorithm", "ECDSA", "parameters", "digest", data);
+	int status = ask_bytes(r->client, r->is_rsa ? "/encrypt" : "/sign", body, r->is_rsa ? "ciphertext" : "signature", &out, err);
+
+	if (status == 0 && out.len > *sig_len)
+		status = err_set(err, ERR_INVALID, "keyd: a signature of %zu bytes", out.len);
+	if (status == 0) {
+		memcpy(sig, out.data, out.len);
+		*sig_len = out.len;
+	}
+	buf_clear(&out);
+	return status;
+}
+
+static void
+remote_release(void *arg)
+{
+	struct remote *r = arg;
+
+	keyd_client_free(r->client);
+	mem_free(r->handle);
+	mem_free(r);
+}
+
+static const struct key_remote_ops remote_ops = { .sign = remote_sign, .release = remote_release };
+
+static int
+parameter(struct keyd_client *c, const char *handle, const char *name, struct buf *out, struct err *err)
+{
+	OWN_TEXT path = mem_textf("/parameters/%s", name);
+
+	return ask_bytes(c, path, json_pack("{s:s}", "keyHandle", handle), "value", out, err);
+}
+
+static EVP_PKEY *
+public_half(struct keyd_client *c, const char *handle, bool is_rsa, struct err *err)
+{
+	struct buf a = BUF_INIT(4096), b = BUF_INIT(4096);
+	EVP_PKEY *pkey = NULL;
+
+	if (parameter(c, handle, is_rsa ? "rsa-modulus" : "ec-curve-oid", &a, err) == 0 && parameter(c, handle, is_rsa ? "rsa-exponent" : "ec-point", &b, err) == 0)
+		pkey = is_rsa ? key_raw_public_rsa(a.data, a.len, b.data, b.len, err) : key_raw_public_ec(a.data, a.len, b.data, b.len, err);
+	buf_clear(&a);
+	buf_clear(&b);
+	return pkey;
+}
+
+struct key *
+keyd_client_pair_of_handle(struct keyd_client *c, const char *handle, struct err *err)
+{
+	OWN_TEXT algorithm = ask_text(c, "POST", "/parameters/algorithm", json_pack("{s:s}", "keyHandle", handle), "value", err);
+	struct remote *r;
+	EVP_PKEY *pkey;
+	struct key *key;
+
+	if (!algorithm)
+		return NULL;
+	pkey = public_half(c, handle, text_is(algorithm, "RSA"), err);
+	if (!pkey)
+		return NULL;
+	r = NEW(remote);
+	r->client = keyd_client_ref(c);
+	r->handle = mem_text(handle);
+	r->is_rsa = text_is(algorithm, "RSA");
+	key = key_remote_new(pkey, &remote_ops, r, err);
+	key_raw_free_public(pkey);
+	return key;
+}
+
+char *
+keyd_client_pair_handle(struct keyd_client *c, const char *id, struct err *err)
+{
+	OWN_TEXT path = path_with_id("/keypair/", id);
+
+	return ask_text(c, "GET", path, NULL, "keyHandle", err);
+}
+
+struct key *
+keyd_client_create_pair(struct keyd_client *c, const char *id, const char *algorithms, struct err *err)
+{
+	OWN_TEXT handle = ask_text(c, "POST", "/keypair", json_pack("{s:s, s:s}", "keyId", id, "preferredAlgorithms", algorithms), "keyHandle", err);
+
+	return handle ? keyd_client_pair_of_handle(c, handle, err) : NULL;
+}
+
+struct key *
+keyd_client_load_pair(struct keyd_client *c, const char *id, struct err *err)
+{
+	OWN_TEXT handle = keyd_client_pair_handle(c, id, err);
+
+	return handle ? keyd_client_pair_of_handle(c, handle, err) : NULL;
+}
+
+int
+keyd_client_delete_pair(struct keyd_client *c, const char *id, struct err *err)
+{
+	OWN_TEXT handle = keyd_client_pair_handle(c, id, err);
+	OWN_LIB(json_t) json = handle ? ask(c, "DELETE", "/keypair", json_pack("{s:s}", "keyHandle", handle), err) : NULL;
+
+	return json ? 0 : -1;
+}
+
+int
+keyd_client_move_pair(struct keyd_client *c, const char *from, const char *to, struct err *err)
+{
+	OWN_TEXT path = path_with_id("/keypair/", to);
+	OWN_LIB(json_t) json = ask(c, "POST", path, json_pack("{s:s}", "from", from), err);
+
+	return json ? 0 : -1;
+}
+
+/* -- Symmetric keys ------------------------------------------------------------------------------------------------------------------- */
+
+char *
+keyd_client_create_key(struct keyd_client *c, const char *id, const char *usage, struct err *err)
+{
+	return ask_text(c, "POST", "/key", json_pack("{s:s, s:s}", "keyId", id, "usage", usage), "keyHandle", err);
+}
+
+char *
+keyd_client_load_key(struct keyd_client *c, const char *id, struct err *err)
+{
+	OWN_TEXT path = path_with_id("/key/", id);
+
+	return ask_text(c, "GET", path, NULL, "keyHandle", err);
+}
+
+int
+keyd_client_import_key(struct keyd_client *c, const char *id, const char *usage, const void *bytes, size_t len, struct err *err)
+{
+	OWN_TEXT text = base64_of(bytes, len);
+	OWN_TEXT handle = ask_text(c, "POST", "/key", json_pack("{s:s, s:s, s:s}", "keyId", id, "usage", usage, "keyBytes", text), "keyHandle", err);
+
+	mem_wipe(text, strlen(text));
+	return handle ? 0 : -1;
+}
+
+char *
+keyd_client_derive(struct keyd_client *c, const char *base_handle, const void *data, size_t len, struct err *err)
+{
+	OWN_TEXT text = base64_of(data, len);
+
+	return ask_text(c, "POST", "/derivedkey", json_pack("{s:s, s:s}", "baseKeyHandle", base_handle, "derivationData", text), "keyHandle", err);
+}
+
+int
+keyd_client_export_derived(struct keyd_client *c, const char *handle, struct buf *out, struct err *err)
+{
+	return ask_bytes(c, "/derivedkey/export", json_pack("{s:s}", "keyHandle", handle), "key", out, err);
+}
+
+int
+keyd_client_hmac(struct keyd_client *c, const char *handle, const void *data, size_t len, uint8_t out[static 32], struct err *err)
+{
+	OWN_TEXT message = base64_of(data, len);
+	struct buf mac = BUF_INIT(64);
+	json_t *body = json_pack("{s:s, s:s, s:{s:s}}", "keyHandle", handle, "algorithm", "HMAC-SHA256", "parameters", "message", message);
+	int status = ask_bytes(c, "/sign", body, "signature", &mac, err);
+
+	if (status == 0 && mac.len != DIGEST_SHA256_LEN)
+		status = err_set(err, ERR_INVALID, "keyd: an HMAC of %zu bytes", mac.len);
+	if (status == 0)
+		memcpy(out, mac.data, DIGEST_SHA256_LEN);
+	buf_wipe(&mac);
+	return status;
+}
+
+struct aead {
+	const char *path, *in, *out;
+};
+
+static int
+aead(struct keyd_client *c, const struct aead *a, const char *handle, const void *iv, size_t iv_len, const void *aad, size_t aad_len, const void *data, size_t len,
+	struct buf *out, struct err *err)
+{
+	OWN_TEXT iv_text = base64_of(iv, iv_len);
+	OWN_TEXT aad_text = base64_of(aad, aad_len);
+	OWN_TEXT data_text = base64_of(data, len);
+	json_t *body = json_pack("{s:s, s:s, s:{s:s, s:s}, s:s}", "keyHandle", handle, "algorithm", "AEAD", "parameters", "iv", iv_text, "aad", aad_text, a->in, data_text);
+
+	return ask_bytes(c, a->path, body, a->out, out, err);
+}
+
+int
+keyd_client_encrypt(struct keyd_client *c, const char *handle, const void *iv, size_t iv_len, const void *aad, size_t aad_len, const void *data, size_t len,
+	struct buf *out, struct err *err)
+{
+	return aead(c, &(struct aead){ "/encrypt", "plaintext", "ciphertext" }, handle, iv, iv_len, aad, aad_len, data, len, out, err);
+}
+
+int
+keyd_client_decrypt(struct keyd_client *c, const char *handle, const void *iv, size_t iv_len, const void *aad, size_t aad_len, const void *data, size_t len,
+	struct buf *out, struct err *err)
+{
+	return aead(c, &(struct aead){ "/decrypt", "ciphertext", "plaintext" }, handle, iv, iv_len, aad, aad_len, data, len, out, err);
+}

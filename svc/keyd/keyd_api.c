@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keys service's endpoints (edge-services 1.1).  Every operation, not only the creation of a handle, asks whether the caller may use the key. */
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "keyd/key_handle.h"
+#include "keyd/keyd.h"
+#include "keys/aead.h"
+#include "keys/key_raw.h"
+#include "wire/codec.h"
+#include "wire/json.h"
+
+#define BYTES_MAX (1024 * 1024)
+
+/* -- The caller ------------------------------------------------------------------------------------------------------------------------- */
+
+static struct keyd *
+keyd_of(const struct route_call *call)
+{
+	return ((struct keyd_door *)call->door)->keyd;
+}
+
+static const struct principal *
+caller_of(const struct route_call *call)
+{
+	const struct keyd_door *door = call->door;
+
+	if (!call->has_process)
+		return NULL;
+	if (door->principal)
+		return call->process.uid == door->principal->uid ? door->principal : NULL;
+	return principals_find(&door->keyd->principals, call->process.uid);
+}
+
+/* The user root may everything, but only on the common socket: a role's own socket is for that role. */
+static bool
+is_root(const struct route_call *call)
+{
+	const struct keyd_door *door = call->door;
+
+	return !door->principal && call->has_process && call->process.uid == 0;
+}
+
+static int
+authorize(const struct route_call *call, const char *id, struct err *err)
+{
+	const struct principal *caller = caller_of(call);
+
+	if (is_root(call) || principal_may(caller, id))
+		return 0;
+	log_warn("CALLER_NOT_ALLOWED: %s (uid %u) asks for the key %s", caller ? caller->name : "a stranger", call->process.uid, id);
+	return err_set(err, ERR_DENIED, "user %u is not authorized to access the key ID", call->process.uid);
+}
+
+/* A derived key may also be used, for signing only, by who has "derived:BASE". */
+static int
+authorize_derived(const struct route_call *call, const char *base, struct err *err)
+{
+	OWN_TEXT pattern = mem_textf("derived:%s", base);
+
+	return principal_may(caller_of(call), pattern) ? 0 : authorize(call, base, err);
+}
+
+/* -- Parameters -------------------------------------------------------------------------------------------------------------------------- */
+
+static int
+get_bytes(const json_t *object, const char *name, struct buf *out, struct err *err)
+{
+	const char *text;
+
+	if (json_get_text(object, name, &text, err) < 0)
+		return -1;
+	if (!base64_decode(out, text, strlen(text), BASE64_STRICT))
+		return err_set(err, ERR_INVALID, "parameter \"%s\" has an invalid value: not base64", name);
+	return 0;
+}
+
+static json_t *
+bytes_answer(const char *name, const void *data, size_t len)
+{
+	struct buf text = BUF_INIT(BYTES_MAX * 2);
+	json_t *json;
+
+	base64_encode(&text, data, len);
+	json = json_pack("{s:s}", name, buf_text(&text));
+	buf_wipe(&text);
+	return json;
+}
+
+static int
+need_body(const struct route_call *call, struct err *err)
+{
+	return call->body ? 0 : err_set(err, ERR_INVALID, "missing request body");
+}
+
+static struct key_handle *
+get_handle(const struct route_call *call, const char *name, struct err *err)
+{
+	const char *text;
+	struct key_handle *handle;
+
+	if (need_body(call, err) < 0 || json_get_text(call->body, name, &text, err) < 0)
+		return NULL;
+	handle = key_handle_parse(text, &keyd_of(call)->validation_key, err);
+	if (handle && (handle->kind == KEY_HANDLE_DERIVED ? authorize_derived(call, handle->id, err) : authorize(call, handle->id, err)) < 0) {
+		key_handle_free(handle);
+		return NULL;
+	}
+	return handle;
+}
+
+static int
+answer_handle(const struct route_call *call, enum key_handle_kind kind, const char *id, json_t **answer)
+{
+	struct key_handle handle = { .kind = kind, .id = (char *)(uintptr_t)id };
+	OWN_TEXT text = key_handle_format(&handle, &keyd_of(call)->validation_key);
+
+	*answer = json_pack("{s:s}", "keyHandle", text);
+	return 200;
+}
+
+/* -- Making and finding ------------------------------------------------------------------------------------------------------------------ */
+
+static int
+check_usage(const json_t *body, struct err *err)
+{
+	const char *usage;
+	struct slice rest, word;
+	bool more = true;
+
+	if (json_get_text(body, "usage", &usage, err) < 0)
+		return -1;
+	for (rest = slice_of(usage); more;) {
+		more = slice_cut(&rest, ',', &word);
+		if (!slice_is(word, "derive") && !slice_is(word, "sign") && !slice_is(word, "encrypt"))
+			return err_set(err, ERR_INVALID, "parameter \"usage\" has an invalid value: derive, sign, encrypt");
+	}
+	return 0;
+}
+
+static int
+import_bytes(const struct route_call *call, const char *id, struct err *err)
+{
+	struct buf bytes = BUF_INIT(SECRET_MAX);
+	int status = get_bytes(call->body, "keyBytes", &bytes, err);
+
+	if (status == 0)
+		status = key_store_import_secret(keyd_of(call)->store, id, bytes.data, bytes.len, err);
+	buf_wipe(&bytes);
+	return status;
+}
+
+static int
+create_key(const struct route_call *call, json_t **answer, struct err *err)
+{
+	const char *id, *bytes;
+	struct secret secret = { 0 };
+	int status;
+
+	if (need_body(call, err) < 0 || json_get_text(call->body, "keyId", &id, err) < 0 || check_usage(call->body, err) < 0 ||
+		json_find_text(call->body, "keyBytes", &bytes, err) < 0 || authorize(call, id, err) < 0)
+		return -1;
+	status = bytes ? import_bytes(call, id, err) : key_store_create_secret(keyd_of(call)->store, id, &secret, err);
+	secret_clear(&secret);
+	return status < 0 ? -1 : answer_handle(call, KEY_HANDLE_KEY, id, answer);
+}
+
+static int
+load_key(const struct route_call *call, json_t **answer, struct err *err)
+{
+	struct secret secret = { 0 };
+	int status;
+
+	if (authorize(call, call->var[0], err) < 0)
+		return -1;
+	status = key_store_load_secret(keyd_of(call)->store, call->var[0], &secret, err);
+	secret_clear(&secret);
+	return status < 0 ? -1 : answer_handle(call, KEY_HANDLE_KEY, call->var[0], answer);
+}
+
+static int
+create_pair(const struct route_call *call, json_t **answer, struct err *err)
+{
+	const char *id, *algorithms;
+	OWN(key) key = NULL;
+
+	if (need_body(call, err) < 0 || json_get_text(call->body, "keyId", &id, err) < 0 || json_find_text(call->body, "preferredAlgorithms", &algorithms, err) < 0 ||
+		authorize(call, id, err) < 0)
+		return -1;
+	key = key_store_create_pair(keyd_of(call)->store, id, algorithms ? algorithms : "", err);
+	return key ? answer_handle(call, KEY_HANDLE_PAIR, id, answer) : -1;
+}
+
+static int
+load_pair(const struct route_call *call, json_t **answer, struct err *err)
+{
+	OWN(key) key = NULL;
+
+	if (authorize(call, call->var[0], err) < 0)
+		return -1;
+	key = key_store_load_pair(keyd_of(call)->store, call->var[0], err);
+	return key ? answer_handle(call, KEY_HANDLE_PAIR, call->var[0], answer) : -1;
+}
+
+static int
+delete_any(const struct route_call *call, enum key_handle_kind kind, struct err *err)
+{
+	OWN(key_handle) handle = get_handle(call, "keyHandle", err);
+
+	if (!handle)
+		return -1;
+	if (handle->kind != kind)
+		return err_set(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: another kind of key");
+	return key_store_delete(keyd_of(call)->store, handle->id, err) < 0 ? -1 : 204;
+}
+
+static int
+delete_key(const struct route_call *call, json_t **answer, struct err *err)
+{
+	(void)answer;
+	return delete_any(call, KEY_HANDLE_KEY, err);
+}
+
+static int
+delete_pair(const struct route_call *call, json_t **answer, struct err *err)
+{
+	(void)answer;
+	return delete_any(call, KEY_HANDLE_PAIR, err);
+}
+
+static int
+move_pair(const struct route_call *call, json_t **answer, struct err *err)
+{
+	const char *from, *to = call->var[0];
+
+	(void)answer;
+	if (need_body(call, err) < 0 || json_get_text(call->body, "from", &from, err) < 0)
+		return -1;
+	if (text_is(from, to))
+		return err_set(err, ERR_INVALID, "source and destination for move are identical");
+	if (authorize(call, from, err) < 0 || authorize(call, to, err) < 0)
+		return -1;
+	return key_store_move_pair(keyd_of(call)->store, from, to, err) < 0 ? -1 : 204;
+}
+
+/* -- Using ------------------------------------------------------------------------------------------------------------------------------- */
+
+static struct key *
+pair_of(const struct route_call *call, const struct key_handle *handle, struct err *err)
+{
+	if (handle->kind != KEY_HANDLE_PAIR)
+		return err_null(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: not a key pair");
+	return key_store_load_pair(keyd_of(call)->store, handle->id, err);
+}
+
+/* The bytes of a symmetric key, derived if the handle says so (edge-services 7.1). */
+static int
+secret_of(const struct route_call *call, const struct key_handle *handle, struct secret *out, struct err *err)
+{
+	uint8_t derived[DIGEST_SHA256_LEN];
+
+	if (handle->kind == KEY_HANDLE_PAIR)
+		return err_set(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: a key pair");
+	if (key_store_load_secret(keyd_of(call)->store, handle->id, out, err) < 0)
+		return -1;
+	if (handle->kind == KEY_HANDLE_DERIVED) {
+		digest_hmac_sha256(out->bytes, out->len, handle->data, handle->data_len, derived);
+		secret_set(out, derived, sizeof(derived));
+		mem_wipe(derived, sizeof(derived));
+	}
+	return 0;
+}
+
+static int
+parameter(const struct route_call *call, json_t **answer, struct err *err)
+{
+	OWN(key_handle) handle = get_handle(call, "keyHandle", err);
+	OWN(key) key = handle ? pair_of(call, handle, err) : NULL;
+	struct buf value = BUF_INIT(4096);
+
+	if (!key || key_raw_parameter(key, call->var[0], &value, err) < 0)
+		return -1;
+	if (text_is(call->var[0], "algorithm"))
+		*answer = json_pack("{s:s}", "value", buf_text(&value));
+	else
+		*answer = bytes_answer("value", value.data, value.len);
+	buf_clear(&value);
+	return 200;
+}
+
+static int
+derive(const struct route_call *call, json_t **answer, struct err *err)
+{
+	OWN(key_handle) base = get_handle(call, "baseKeyHandle", err);
+	struct key_handle derived = { .kind = KEY_HANDLE_DERIVED };
+	struct buf data = BUF_INIT(sizeof(derived.data));
+	OWN_TEXT text = NULL;
+
+	if (!base)
+		return -1;
+	if (base->kind != KEY_HANDLE_KEY)
+		return err_set(err, ERR_INVALID, "parameter \"baseKeyHandle\" has an invalid value: only from a key that is not derived itself");
+	if (authorize(call, base->id, err) < 0 || get_bytes(call->body, "derivationData", &data, err) < 0) {
+		buf_clear(&data);
+		return -1;
+	}
+	derived.id = base->id;
+	derived.data_len = data.len;
+	memcpy(derived.data, buf_text(&data), data.len);
+	text = key_handle_format(&derived, &keyd_of(call)->validation_key);
+	*answer = json_pack("{s:s}", "keyHandle", text);
+	buf_clear(&data);
+	return 200;
+}
+
+static int
+export_derived(const struct route_call *call, json_t **answer, struct err *err)
+{
+	OWN(key_handle) handle = get_handle(call, "keyHandle", err);
+	struct secret secret = { 0 };
+
+	if (!handle)
+		return -1;
+	if (handle->kind != KEY_HANDLE_DERIVED)
+		return err_set(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: only derived keys may leave");
+	if (authorize(call, handle->id, err) < 0 || secret_of(call, handle, &secret, err) < 0)
+		return -1;
+	*answer = bytes_answer("key", secret.bytes, secret.len);
+	secret_clear(&secret);
+	return 200;
+}
+
+static int
+sign_hmac(const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+{
+	struct buf message = BUF_INIT(BYTES_MAX);
+	struct secret secret = { 0 };
+	uint8_t mac[DIGEST_SHA256_LEN];
+	int status = get_bytes(parameters, "message", &message, err);
+
+	if (status == 0)
+		status = secret_of(call, handle, &secret, err);
+	if (status == 0) {
+		digest_hmac_sha256(secret.bytes, secret.len, message.data, message.len, mac);
+		buf_put(out, mac, sizeof(mac));
+	}
+	secret_clear(&secret);
+	buf_wipe(&message);
+	return status;
+}
+
+static int
+sign_ecdsa(const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+{
+	OWN(key) key = pair_of(call, handle, err);
+	struct buf digest = BUF_INIT(64);
+	int status = key ? get_bytes(parameters, "digest", &digest, err) : -1;
+
+	if (status == 0)
+		status = key_raw_ecdsa(key, digest.data, digest.len, out, err);
+	buf_clear(&digest);
+	return status;
+}
+
+static int
+sign(const struct route_call *call, json_t **answer, struct err *err)
+{
+	OWN(key_handle) handle = get_handle(call, "keyHandle", err);
+	struct buf signature = BUF_INIT(4096);
+	const char *algorithm;
+	json_t *parameters;
+	int status;
+
+	if (!handle || json_get_text(call->body, "algorithm", &algorithm, err) < 0 || json_find_object(call->body, "parameters", &parameters, err) < 0)
+		return -1;
+	if (text_is(algorithm, "ECDSA"))
+		status = sign_ecdsa(call, handle, parameters, &signature, err);
+	else if (text_is(algorithm, "HMAC-SHA256"))
+		status = sign_hmac(call, handle, parameters, &signature, err);
+	else
+		status = err_set(err, ERR_INVALID, "parameter \"algorithm\" has an invalid value: ECDSA or HMAC-SHA256");
+	if (status == 0)
+		*answer = bytes_answer("signature", signature.data, signature.len);
+	buf_clear(&signature);
+	return status < 0 ? -1 : 200;
+}
+
+struct aead_call {
+	struct buf iv, aad, data;
+	struct secret secret;
+};
+
+static int
+fill_aead(struct aead_call *a, const struct route_call *call, const struct key_handle *handle, const json_t *parameters, const char *data_name, struct err *err)
+{
+	if (handle->kind == KEY_HANDLE_DERIVED)
+		return err_set(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: a derived key");
+	if (get_bytes(parameters, "iv", &a->iv, err) < 0 || get_bytes(parameters, "aad", &a->aad, err) < 0 || get_bytes(call->body, data_name, &a->data, err) < 0)
+		return -1;
+	return secret_of(call, handle, &a->secret, err);
+}
+
+static int
+aead(const struct route_call *call, const struct key_handle *handle, const json_t *parameters, bool encrypt, struct buf *out, struct err *err)
+{
+	struct aead_call a = { .iv = BUF_INIT(1024), .aad = BUF_INIT(4096), .data = BUF_INIT(BYTES_MAX) };
+	int status = fill_aead(&a, call, handle, parameters, encrypt ? "plaintext" : "ciphertext", err);
+
+	if (status == 0 && encrypt)
+		status = aead_encrypt(out, &a.secret, a.iv.data, a.iv.len, a.aad.data, a.aad.len, a.data.data, a.data.len, err);
+	else if (status == 0)
+		status = aead_decrypt(out, &a.secret, a.iv.data, a.iv.len, a.aad.data, a.aad.len, a.data.data, a.data.len, err);
+	secret_clear(&a.secret);
+	buf_clear(&a.iv);
+	buf_clear(&a.aad);
+	buf_wipe(&a.data);
+	return status;
+}
+
+/* The original's name for the private operation of RSA. */
+static int
+rsa_private(const struct route_call *call, const struct key_handle *handle, enum key_raw_padding padding, struct buf *out, struct err *err)
+{
+	OWN(key) key = pair_of(call, handle, err);
+	struct buf block = BUF_INIT(4096);
+	int status = key ? get_bytes(call->body, "plaintext", &block, err) : -1;
+
+	if (status == 0)
+		status = key_raw_rsa(key, padding, block.data, block.len, out, err);
+	buf_clear(&block);
+	return status;
+}
+
+static int
+do_crypt(const struct route_call *call, bool encrypt, json_t **answer, struct err *err)
+{
+	OWN(key_handle) handle = get_handle(call, "keyHandle", err);
+	struct buf out = BUF_INIT(BYTES_MAX + 64);
+	const char *algorithm;
+	json_t *parameters;
+	int status;
+
+	if (!handle || json_get_text(call->body, "algorithm", &algorithm, err) < 0 || json_find_object(call->body, "parameters", &parameters, err) < 0)
+		return -1;
+	if (text_is(algorithm, "AEAD"))
+		status = aead(call, handle, parameters, encrypt, &out, err);
+	else if (encrypt && text_is(algorithm, "RSA-NO-PADDING"))
+		status = rsa_private(call, handle, KEY_RAW_NO_PADDING, &out, err);
+	else if (encrypt && text_is(algorithm, "RSA-PKCS1"))
+		status = rsa_private(call, handle, KEY_RAW_PKCS1, &out, err);
+	else
+		status = err_set(err, ERR_INVALID, "parameter \"algorithm\" has an invalid value");
+	if (status == 0)
+		*answer = bytes_answer(encrypt ? "ciphertext" : "plaintext", out.data, out.len);
+	buf_wipe(&out);
+	if (status < 0 && err->kind == ERR_DENIED)
+		err->kind = ERR_INVALID; /* a failed decryption is about the data, not about the caller */
+	return status < 0 ? -1 : 200;
+}
+
+static int
+encrypt(const struct route_call *call, json_t **answer, struct err *err)
+{
+	return do_crypt(call, true, answer, err);
+}
+
+static int
+decrypt(const struct route_call *call, json_t **answer, struct err *err)
+{
+	return do_crypt(call, false, answer, err);
+}
+
+static const struct route routes[] = {
+	{ "POST", "/key", "2020-09-01", create_key },
+	{ "DELETE", "/key", "2020-09-01", delete_key },
+	{ "GET", "/key/{}", "2020-09-01", load_key },
+	{ "POST", "/keypair", "2020-09-01", create_pair },
+	{ "DELETE", "/keypair", "2020-09-01", delete_pair },
+	{ "GET", "/keypair/{}", "2020-09-01", load_pair },
+	{ "POST", "/keypair/{}", "2020-09-01", move_pair },
+	{ "POST", "/parameters/{}", "2020-09-01", parameter },
+	{ "POST", "/derivedkey", "2020-09-01", derive },
+	{ "POST", "/derivedkey/export", "2020-09-01", export_derived },
+	{ "POST", "/sign", "2020-09-01", sign },
+	{ "POST", "/encrypt", "2020-09-01", encrypt },
+	{ "POST", "/decrypt", "2020-09-01", decrypt },
+};
+
+static const char *const versions[] = { "2020-09-01", "2021-05-01", NULL };
+
+const struct route_table keyd_routes = {
+	.routes = routes,
+	.n_routes = COUNT(routes),
+	.versions = versions,
+	.denied_status = 401,
+	.missing_status = 400,
+	.hide_failures = true,
+};

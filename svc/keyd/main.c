@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rootedge-keyd: the only process of an edge device that touches private keys. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/option.h"
+#include "common/local_service.h"
+#include "keyd/keyd.h"
+#include "wire/json.h"
+
+#define DOORS_MAX 32
+
+struct options {
+	const char *config;
+	struct service_options service;
+};
+
+static const struct option_row rows[] = {
+	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config), 0, 0 },
+	SERVICE_OPTION_ROWS(struct options, service),
+	{ 0 },
+};
+
+static const struct option_usage usage = {
+	.command = "rootedge keyd",
+	.arguments = "",
+	.summary = "The keys service: makes, keeps and uses keys for those who may.",
+	.rows = rows,
+};
+
+static int
+listen_all(struct local_service *service, struct keyd *keyd, struct keyd_door *doors, const json_t *sockets, int64_t max_requests, struct err *err)
+{
+	json_t *item;
+	size_t i;
+
+	if (json_array_size(sockets) > DOORS_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d sockets", DOORS_MAX);
+	json_array_foreach(sockets, i, item) {
+		const char *path, *principal;
+
+		if (json_get_text(item, "path", &path, err) < 0 || json_find_text(item, "principal", &principal, err) < 0)
+			return -1;
+		doors[i] = (struct keyd_door){ .keyd = keyd, .principal = principal ? principals_named(&keyd->principals, principal) : NULL };
+		if (principal && !doors[i].principal)
+			return err_set(err, ERR_INVALID, "the socket %s is bound to the principal %s, which does not exist", path, principal);
+		if (local_service_listen(service, path, 0666, principal ? 64 : (size_t)max_requests, &doors[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+serve(const struct options *options, struct err *err)
+{
+	OWN_LIB(json_t) config = local_service_config(options->config, err);
+	OWN(local_service) service = NULL;
+	struct keyd keyd = { 0 };
+	struct keyd_door doors[DOORS_MAX];
+	json_t *principals = NULL, *preloaded = NULL, *sockets = NULL;
+	int64_t max_requests = 10;
+	const char *dir;
+	int status;
+
+	if (!config || json_get_text(config, "dir", &dir, err) < 0 || json_find_array(config, "principals", &principals, err) < 0 ||
+		json_find_object(config, "preloaded_keys", &preloaded, err) < 0 || json_find_array(config, "sockets", &sockets, err) < 0 ||
+		json_find_int(config, "max_requests", &max_requests, err) < 0 || principals_from_json(&keyd.principals, principals, err) < 0)
+		return -1;
+	keyd.store = key_store_open(dir, preloaded, err);
+	status = keyd.store ? key_store_create_secret(keyd.store, "handle-validation-key", &keyd.validation_key, err) : -1;
+	if (status == 0) {
+		service = local_service_new(&keyd_routes);
+		status = listen_all(service, &keyd, doors, sockets, max_requests, err);
+	}
+	if (status == 0)
+		local_service_run(service, &options->service, NULL);
+	local_service_free(GIVE(service));
+	key_store_close(keyd.store);
+	principals_clear(&keyd.principals);
+	secret_clear(&keyd.validation_key);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = { .service = { .ready_fd = -1 } };
+	struct err err = ERR_INIT;
+
+	if (option_parse(&usage, &options, argc, argv, &err) != 0) {
+		fprintf(stderr, "%s\n", *err.text ? err.text : "rootedge keyd: takes options only");
+		return 2;
+	}
+	service_start("keyd", &options.service);
+	if (serve(&options, &err) < 0) {
+		log_error("%s", err.text);
+		return 1;
+	}
+	return 0;
+}
