@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Certificates by id: files in certd's folder, preloaded ones elsewhere, and alias lists that join several ids (edge-services 1.2, 2.4).  Any thread; writers of one id wait for each
+ * other, writers of different ids don't. */
+
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct cert_store;
+
+/* preloaded: {"id": "/path" or ["id", ...]}. */
+struct cert_store *cert_store_open(const char *dir, const json_t *preloaded, struct err *err);
+void cert_store_close(struct cert_store *store);
+
+int cert_store_load(struct cert_store *store, const char *id, struct buf *pem, struct err *err); /* ERR_MISSING */
+int cert_store_save(struct cert_store *store, const char *id, const char *pem, size_t len, struct err *err);
+int cert_store_delete(struct cert_store *store, const char *id, struct err *err); /* absent is fine */
+
+/* Held while a certificate is made for an id, network time included: two requests for it give two certificates one after the other. */
+void cert_store_lock(struct cert_store *store, const char *id);
+void cert_store_unlock(struct cert_store *store, const char *id);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making certificates.  What a certificate may do follows from its id, never from the extensions of the CSR: the original copies those, so that a caller could ask for CA:TRUE. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "certd/issuance.h"
+#include "common/principal.h"
+#include "pki/issue.h"
+#include "wire/json.h"
+
+#define DEFAULT_DAYS 30
+#define DAYS_MAX 36500
+#define CHAIN_MAX 16
+#define PEM_MAX (1024 * 1024)
+#define DAY_S 86400
+#define EDGE_CA_ID "aziot-edged-ca"
+#define LOCAL_CA_ID "local-ca"
+
+struct kind_row {
+	const char *pattern;
+	enum issue_kind kind;
+};
+
+static const struct kind_row kinds[] = {
+	{ EDGE_CA_ID, ISSUE_EDGE_CA },
+	{ EDGE_CA_ID "-temp", ISSUE_EDGE_CA },
+	{ LOCAL_CA_ID, ISSUE_INTERMEDIATE },
+	{ "aziot-edged/module/*:server", ISSUE_SERVER },
+	{ "aziot-edged/module/*:identity", ISSUE_MODULE_IDENTITY },
+};
+
+static enum issue_kind
+kind_of(const char *id)
+{
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		if (pattern_matches(kinds[i].pattern, id))
+			return kinds[i].kind;
+	return ISSUE_DEVICE;
+}
+
+struct signer {
+	struct certs chain; /* the issuer's certificate first; empty: self-signed */
+	struct key *key;
+};
+
+static void
+signer_clear(struct signer *s)
+{
+	certs_clear(&s->chain);
+	key_free(s->key);
+}
+
+static int
+load_signer(struct signer *s, const struct issuance *i, const char *cert_id, const char *handle, struct err *err)
+{
+	struct buf pem = BUF_INIT(PEM_MAX);
+	int status = cert_store_load(i->store, cert_id, &pem, err);
+
+	if (status == 0)
+		status = certs_parse(&s->chain, buf_text(&pem), pem.len, CHAIN_MAX, err);
+	buf_clear(&pem);
+	if (status < 0)
+		return err_wrap(err, "parameter \"issuer.certId\" has an invalid value");
+	s->key = handle ? keyd_client_pair_of_handle(i->keyd, handle, err) : keyd_client_load_pair(i->keyd, cert_id, err);
+	return s->key ? 0 : err_wrap(err, "the key of %s", cert_id);
+}
+
+static int
+choose_signer(struct signer *s, const struct issuance *i, const struct issuance_request *r, const json_t *config, struct err *err)
+{
+	const char *method;
+
+	if (r->issuer_id)
+		return load_signer(s, i, r->issuer_id, r->issuer_handle, err);
+	if (!config)
+		return err_set(err, ERR_BROKEN, "nothing says how to issue %s: no issuer in the request and no cert_issuance entry", r->id);
+	if (json_get_text(config, "method", &method, err) < 0)
+		return -1;
+	if (text_is(method, "local_ca"))
+		return load_signer(s, i, LOCAL_CA_ID, NULL, err);
+	s->key = keyd_client_load_pair(i->keyd, r->id, err);
+	return s->key ? 0 : err_wrap(err, "self-signing %s", r->id);
+}
+
+static int
+sign(const struct issuance_request *r, const json_t *config, const struct csr *csr, const struct signer *signer, struct buf *pem, struct err *err)
+{
+	int64_t now = clock_wall(), days = DEFAULT_DAYS;
+	struct profile profile = { .kind = kind_of(r->id), .path_len = -1, .not_before = now - ISSUE_BACKDATE_S, .common_name = csr_common_name(csr) };
+	struct issuer issuer = { .cert = signer->chain.n > 0 ? signer->chain.item[0] : NULL, .key = signer->key };
+	char *names[ISSUE_NAMES_MAX];
+	const char *configured = NULL;
+	OWN_TEXT common_name = NULL;
+	OWN(cert) cert = NULL;
+
+	if (config && (json_find_int(config, "expiry_days", &days, err) < 0 || json_find_text(config, "common_name", &configured, err) < 0))
+		return -1;
+	if (configured)
+		profile.common_name = common_name = mem_textn(configured, strnlen(configured, 64));
+	profile.not_after = now + (days > 0 && days < DAYS_MAX ? days : DEFAULT_DAYS) * DAY_S;
+	profile.path_len = profile.kind == ISSUE_EDGE_CA ? 0 : -1;
+	profile.n_names = csr_names(csr, names, ISSUE_NAMES_MAX);
+	for (size_t n = 0; n < profile.n_names; n++)
+		profile.names[n] = names[n];
+	cert = issue_cert(&profile, csr_public_key(csr), &issuer, err);
+	for (size_t n = 0; n < profile.n_names; n++)
+		mem_free(names[n]);
+	if (!cert)
+		return -1;
+	cert_put_pem(cert, pem);
+	certs_put_pem(&signer->chain, pem);
+	return 0;
+}
+
+int
+issuance_create(const struct issuance *i, const struct issuance_request *r, struct buf *pem, struct err *err)
+{
+	OWN(csr) csr = csr_parse(r->csr, strlen(r->csr), err);
+	const json_t *config = json_object_get(i->config, r->id);
+	struct signer signer = { 0 };
+	size_t before = pem->len;
+	int status;
+
+	if (!csr)
+		return err_wrap(err, "parameter \"csr\" has an invalid value");
+	cert_store_lock(i->store, r->id);
+	status = choose_signer(&signer, i, r, config, err);
+	if (status == 0)
+		status = sign(r, config, csr, &signer, pem, err);
+	if (status == 0)
+		status = cert_store_save(i->store, r->id, buf_text(pem) + before, pem->len - before, err);
+	cert_store_unlock(i->store, r->id);
+	signer_clear(&signer);
+	return status;
+}

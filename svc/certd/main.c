@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rootedge-certd: the certificates service (edge-services 1.2): keeps certificates and issues them with keys that lie in keyd. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/option.h"
+#include "certd/issuance.h"
+#include "common/local_service.h"
+#include "common/principal.h"
+#include "wire/json.h"
+
+#define PEM_MAX (1024 * 1024)
+
+struct options {
+	const char *config;
+	struct service_options service;
+};
+
+static const struct option_row rows[] = {
+	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config), 0, 0 },
+	SERVICE_OPTION_ROWS(struct options, service),
+	{ 0 },
+};
+
+static const struct option_usage usage = {
+	.command = "rootedge certd",
+	.arguments = "",
+	.summary = "The certificates service: keeps certificates and issues them.",
+	.rows = rows,
+};
+
+struct certd {
+	struct issuance issuance;
+	struct principals principals;
+};
+
+/* Reading is for everybody who can open the socket; changing is for principals. */
+static int
+authorize(const struct route_call *call, const char *id, struct err *err)
+{
+	const struct certd *certd = call->door;
+	const struct principal *caller = call->has_process ? principals_find(&certd->principals, call->process.uid) : NULL;
+
+	/* Where all services run as one user, that user's principals are several: any of them may do. */
+	for (size_t i = 0; caller && i < certd->principals.n; i++)
+		if (certd->principals.item[i].uid == call->process.uid && principal_may(&certd->principals.item[i], id))
+			return 0;
+	if (call->has_process && call->process.uid == 0)
+		return 0;
+	return err_set(err, ERR_DENIED, "user %u is not authorized to modify the cert ID", call->process.uid);
+}
+
+static int
+answer_pem(struct buf *pem, int status, json_t **answer)
+{
+	*answer = json_pack("{s:s}", "pem", buf_text(pem));
+	buf_clear(pem);
+	return status;
+}
+
+static int
+create(const struct route_call *call, json_t **answer, struct err *err)
+{
+	const struct certd *certd = call->door;
+	struct issuance_request request = { 0 };
+	struct buf pem = BUF_INIT(PEM_MAX);
+	json_t *issuer = NULL;
+
+	if (!call->body)
+		return err_set(err, ERR_INVALID, "missing request body");
+	if (json_get_text(call->body, "certId", &request.id, err) < 0 || json_get_text(call->body, "csr", &request.csr, err) < 0 ||
+		json_find_object(call->body, "issuer", &issuer, err) < 0 || authorize(call, request.id, err) < 0)
+		return -1;
+	if (issuer && (json_get_text(issuer, "certId", &request.issuer_id, err) < 0 || json_get_text(issuer, "privateKeyHandle", &request.issuer_handle, err) < 0))
+		return -1;
+	if (issuance_create(&certd->issuance, &request, &pem, err) < 0) {
+		buf_clear(&pem);
+		return -1;
+	}
+	return answer_pem(&pem, 201, answer);
+}
+
+static int
+get(const struct route_call *call, json_t **answer, struct err *err)
+{
+	const struct certd *certd = call->door;
+	struct buf pem = BUF_INIT(PEM_MAX);
+
+	if (cert_store_load(certd->issuance.store, call->var[0], &pem, err) < 0)
+		return err_wrap(err, "parameter \"id\" has an invalid value");
+	return answer_pem(&pem, 200, answer);
+}
+
+static int
+import(const struct route_call *call, json_t **answer, struct err *err)
+{
+	const struct certd *certd = call->door;
+	const char *pem;
+	int status;
+
+	if (json_get_text(call->body, "pem", &pem, err) < 0 || authorize(call, call->var[0], err) < 0)
+		return -1;
+	cert_store_lock(certd->issuance.store, call->var[0]);
+	status = cert_store_save(certd->issuance.store, call->var[0], pem, strlen(pem), err);
+	cert_store_unlock(certd->issuance.store, call->var[0]);
+	if (status < 0)
+		return -1;
+	*answer = json_pack("{s:s}", "pem", pem);
+	return 201;
+}
+
+static int
+delete(const struct route_call *call, json_t **answer, struct err *err)
+{
+	const struct certd *certd = call->door;
+
+	(void)answer;
+	if (authorize(call, call->var[0], err) < 0)
+		return -1;
+	return cert_store_delete(certd->issuance.store, call->var[0], err) < 0 ? -1 : 204;
+}
+
+static const struct route routes[] = {
+	{ "POST", "/certificates", "2020-09-01", create },
+	{ "GET", "/certificates/{}", "2020-09-01", get },
+	{ "PUT", "/certificates/{}", "2020-09-01", import },
+	{ "DELETE", "/certificates/{}", "2020-09-01", delete },
+};
+
+static const char *const versions[] = { "2020-09-01", NULL };
+
+static const struct route_table table = {
+	.routes = routes,
+	.n_routes = COUNT(routes),
+	.versions = versions,
+	.denied_status = 401,
+	.missing_status = 400,
+	.hide_failures = true,
+};
+
+static int
+open_all(struct certd *certd, const json_t *config, struct err *err)
+{
+	json_t *principals = NULL, *preloaded = NULL, *issuance = NULL;
+	const char *dir, *keyd;
+
+	if (json_get_text(config, "dir", &dir, err) < 0 || json_get_text(config, "keyd", &keyd, err) < 0 || json_find_array(config, "principals", &principals, err) < 0 ||
+		json_find_object(config, "preloaded_certs", &preloaded, err) < 0 || json_find_object(config, "cert_issuance", &issuance, err) < 0 ||
+		principals_from_json(&certd->principals, principals, err) < 0)
+		return -1;
+	certd->issuance.config = issuance;
+	certd->issuance.keyd = keyd_client_new(keyd);
+	certd->issuance.store = cert_store_open(dir, preloaded, err);
+	return certd->issuance.store ? 0 : -1;
+}
+
+static int
+serve(const struct options *options, struct err *err)
+{
+	OWN_LIB(json_t) config = local_service_config(options->config, err);
+	OWN(local_service) service = NULL;
+	struct certd certd = { 0 };
+	const char *socket_path;
+	int64_t max_requests = 10;
+	int status = config ? open_all(&certd, config, err) : -1;
+
+	if (status == 0 && (json_get_text(config, "socket", &socket_path, err) < 0 || json_find_int(config, "max_requests", &max_requests, err) < 0))
+		status = -1;
+	if (status == 0) {
+		service = local_service_new(&table);
+		status = local_service_listen(service, socket_path, 0666, (size_t)max_requests, &certd, err);
+	}
+	if (status == 0)
+		local_service_run(service, &options->service, NULL);
+	local_service_free(GIVE(service));
+	cert_store_close(certd.issuance.store);
+	keyd_client_free(certd.issuance.keyd);
+	principals_clear(&certd.principals);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = { .service = { .ready_fd = -1 } };
+	struct err err = ERR_INIT;
+
+	if (option_parse(&usage, &options, argc, argv, &err) != 0) {
+		fprintf(stderr, "%s\n", *err.text ? err.text : "rootedge certd: takes options only");
+		return 2;
+	}
+	service_start("certd", &options.service);
+	if (serve(&options, &err) < 0) {
+		log_error("%s", err.text);
+		return 1;
+	}
+	return 0;
+}
