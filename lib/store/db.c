@@ -187,7 +187,7 @@ db_open(const char *path, const char *const *migrations, size_t n, struct err *e
 		return NULL;
 	db = NEW(db);
 	db->path = mem_text(path);
-	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK) {
+	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
 		(void)err_set(err, ERR_BROKEN, "cannot open the database %s: %s", path, db->handle ? sqlite3_errmsg(db->handle) : "no memory");
 		db_close(db);
 		return NULL;

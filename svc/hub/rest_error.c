@@ -34,6 +34,7 @@ static const struct rest_error_row rows[REST_ERROR_COUNT] = {
 	[REST_TOO_MANY_MODULES] = { 413, 413003, "TooManyModulesOnDevice" },
 	[REST_THROTTLED] = { 429, 429001, "ThrottlingException" },
 	[REST_SERVER_ERROR] = { 500, 500001, "ServerError" },
+	[REST_UNAVAILABLE] = { 503, 503001, "ServiceUnavailable" },
 };
 
 void
@@ -41,7 +42,7 @@ rest_fail(struct http_request *req, enum rest_error error, const char *fmt, ...)
 {
 	const struct rest_error_row *row = &rows[error];
 	OWN_TEXT name = mem_textf("iothub-errorcode: %s", row->name);
-	const char *headers[3] = { name, error == REST_THROTTLED ? "Retry-After: 1" : NULL, NULL };
+	const char *headers[3] = { name, error == REST_THROTTLED || error == REST_UNAVAILABLE ? "Retry-After: 5" : NULL, NULL };
 	char text[TEXT_MAX], id[RANDOM_UUID_LEN], when[CLOCK_TEXT_LEN];
 	OWN_TEXT message = NULL;
 	OWN_TEXT tracking = NULL;

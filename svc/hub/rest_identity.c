@@ -93,7 +93,7 @@ rest_identity_fail(struct rest_call *call)
 		return;
 	case REGISTRY_FAILED:
 		log_error("registry: %s", call->registry.err.text);
-		rest_fail(call->req, REST_SERVER_ERROR, "the registry could not be written");
+		rest_fail(call->req, call->registry.err.kind == ERR_UNAVAILABLE ? REST_UNAVAILABLE : REST_SERVER_ERROR, "the registry could not be written");
 		return;
 	}
 }
