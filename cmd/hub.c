@@ -40,7 +40,8 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ "state", 's', "DIR", "the hub's state folder (" HUB_STATE_DEFAULT ")", OPTION_TEXT, offsetof(struct options, state), 0, 0 },
+	{ "state", 's', "DIR", "the hub's state folder (" HUB_STATE_DEFAULT ")", OPTION_TEXT, offsetof(struct options, state), 0,
+		0 },
 	{ "policy", 'p', "NAME", "of this policy (iothubowner)", OPTION_TEXT, offsetof(struct options, policy), 0, 0 },
 	{ "device", 'd', "ID", "of this device instead", OPTION_TEXT, offsetof(struct options, device), 0, 0 },
 	{ "module", 'm', "ID", "of this module of the device", OPTION_TEXT, offsetof(struct options, module), 0, 0 },

@@ -24,12 +24,16 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ "hub", 'H', "STRING", "connection string of the hub (or the environment's ROOTEDGE_HUB)", OPTION_TEXT, offsetof(struct options, hub), 0, 0 },
+	{ "hub", 'H', "STRING", "connection string of the hub (or the environment's ROOTEDGE_HUB)", OPTION_TEXT,
+		offsetof(struct options, hub), 0, 0 },
 	{ "ca", 0, "FILE", "the root that the hub's certificate is trusted by", OPTION_TEXT, offsetof(struct options, ca), 0, 0 },
-	{ "connect-to", 0, "ADDRESS", "TCP goes there; the name is still checked", OPTION_TEXT, offsetof(struct options, connect_to), 0, 0 },
+	{ "connect-to", 0, "ADDRESS", "TCP goes there; the name is still checked", OPTION_TEXT,
+		offsetof(struct options, connect_to), 0, 0 },
 	{ "device-id", 'd', "ID", "the device", OPTION_TEXT, offsetof(struct options, device_id), 0, 0 },
-	{ "auth-method", 0, "METHOD", "shared_private_key, x509_thumbprint or x509_ca", OPTION_TEXT, offsetof(struct options, auth_method), 0, 0 },
-	{ "primary-thumbprint", 0, "HEX", "SHA-256 of the certificate, in any spelling", OPTION_TEXT, offsetof(struct options, primary), 0, 0 },
+	{ "auth-method", 0, "METHOD", "shared_private_key, x509_thumbprint or x509_ca", OPTION_TEXT,
+		offsetof(struct options, auth_method), 0, 0 },
+	{ "primary-thumbprint", 0, "HEX", "SHA-256 of the certificate, in any spelling", OPTION_TEXT,
+		offsetof(struct options, primary), 0, 0 },
 	{ "secondary-thumbprint", 0, "HEX", "of the second slot", OPTION_TEXT, offsetof(struct options, secondary), 0, 0 },
 	{ "edge-enabled", 0, NULL, "the device is a gateway", OPTION_FLAG, offsetof(struct options, edge_enabled), 0, 0 },
 	{ "parent", 0, "ID", "the gateway that it stands behind", OPTION_TEXT, offsetof(struct options, parent), 0, 0 },
@@ -129,12 +133,14 @@ put_auth(json_t *device, const struct options *o, struct err *err)
 	if (!method)
 		return 0;
 	if (text_is(method, "shared_private_key"))
-		json_object_set_new(device, "authentication", json_pack("{s:s, s:{s:s, s:s}}", "type", "sas", "symmetricKey", "primaryKey", "", "secondaryKey", ""));
+		json_object_set_new(device, "authentication",
+			json_pack("{s:s, s:{s:s, s:s}}", "type", "sas", "symmetricKey", "primaryKey", "", "secondaryKey", ""));
 	else if (text_is(method, "x509_ca"))
 		json_object_set_new(device, "authentication", json_pack("{s:s}", "type", "certificateAuthority"));
 	else if (text_is(method, "x509_thumbprint"))
 		json_object_set_new(device, "authentication",
-			json_pack("{s:s, s:{s:s?, s:s?}}", "type", "selfSigned", "x509Thumbprint", "primaryThumbprint", o->primary, "secondaryThumbprint", o->secondary));
+			json_pack("{s:s, s:{s:s?, s:s?}}", "type", "selfSigned", "x509Thumbprint", "primaryThumbprint", o->primary,
+				"secondaryThumbprint", o->secondary));
 	else
 		return err_set(err, ERR_INVALID, "--auth-method is shared_private_key, x509_thumbprint or x509_ca");
 	return 0;
@@ -222,7 +228,11 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-	{ "create", true, verb_create }, { "show", true, verb_show }, { "update", true, verb_update }, { "delete", true, verb_delete }, { "list", false, verb_list },
+	{ "create", true, verb_create },
+	{ "show", true, verb_show },
+	{ "update", true, verb_update },
+	{ "delete", true, verb_delete },
+	{ "list", false, verb_list },
 };
 
 static int

@@ -30,7 +30,8 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ "state", 's', "DIR", "the hub's state folder (" HUB_STATE_DEFAULT ")", OPTION_TEXT, offsetof(struct options, state), 0, 0 },
+	{ "state", 's', "DIR", "the hub's state folder (" HUB_STATE_DEFAULT ")", OPTION_TEXT, offsetof(struct options, state), 0,
+		0 },
 	{ "follow", 'f', NULL, "wait for more and print them as they come", OPTION_FLAG, offsetof(struct options, follow), 0, 0 },
 	{ "json", 'j', NULL, "a JSON object a line", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
 	{ "from", 0, "OFFSET", "begin with this one (0)", OPTION_INT, offsetof(struct options, from), 0, INT64_MAX },
@@ -80,7 +81,8 @@ print_properties(json_t *properties)
 	const char *name, *between = "";
 	json_t *value;
 
-	json_object_foreach(properties, name, value) {
+	json_object_foreach(properties, name, value)
+	{
 		fputs(between, stdout);
 		print_cell(name, CELL_MAX);
 		if (!json_is_null(value)) {

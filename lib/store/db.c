@@ -55,7 +55,8 @@ kind_of(int code)
 static int
 fail(struct db *db, const char *what, struct err *err)
 {
-	return err_set(err, kind_of(sqlite3_extended_errcode(db->handle)), "%s: %s: %s", db->path, what, sqlite3_errmsg(db->handle));
+	return err_set(
+		err, kind_of(sqlite3_extended_errcode(db->handle)), "%s: %s: %s", db->path, what, sqlite3_errmsg(db->handle));
 }
 
 /* -- Opening ----------------------------------------------------------------------------------------------------------------- */
@@ -84,7 +85,8 @@ check_file(const char *path, size_t n_migrations, struct err *err)
 	version = rd_over(head + HEAD_VERSION, 4);
 	found = rd_u32(&version);
 	if (found > n_migrations)
-		return err_set(err, ERR_INVALID, "%s is of version %u, this program knows %zu: it is left untouched", path, found, n_migrations);
+		return err_set(err, ERR_INVALID, "%s is of version %u, this program knows %zu: it is left untouched", path, found,
+			n_migrations);
 	return 0;
 }
 
@@ -141,7 +143,8 @@ migrate(struct db *db, const char *const *migrations, size_t n, struct err *err)
 	for (const char *c = text; *c >= '0' && *c <= '9'; c++)
 		version = version * 10 + (size_t)(*c - '0');
 	if (version > n) /* newer content that still stands in the write-ahead log */
-		return err_set(err, ERR_INVALID, "%s is of version %zu, this program knows %zu: it is left untouched", db->path, version, n);
+		return err_set(err, ERR_INVALID, "%s is of version %zu, this program knows %zu: it is left untouched", db->path,
+			version, n);
 	if (version == n)
 		return 0;
 	if (exec(db, "BEGIN IMMEDIATE", err) < 0)
@@ -172,7 +175,8 @@ set_up(struct db *db, const char *const *migrations, size_t n, struct err *err)
 		return -1;
 	if (strcmp(mode, "wal") != 0)
 		return err_set(err, ERR_BROKEN, "%s: the journal mode is %s instead of wal", db->path, mode);
-	if (exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", err) < 0 || migrate(db, migrations, n, err) < 0)
+	if (exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", err) < 0 ||
+		migrate(db, migrations, n, err) < 0)
 		return -1;
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	return 0;
@@ -188,7 +192,8 @@ db_open(const char *path, const char *const *migrations, size_t n, struct err *e
 	db = NEW(db);
 	db->path = mem_text(path);
 	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-		(void)err_set(err, ERR_BROKEN, "cannot open the database %s: %s", path, db->handle ? sqlite3_errmsg(db->handle) : "no memory");
+		(void)err_set(err, ERR_BROKEN, "cannot open the database %s: %s", path,
+			db->handle ? sqlite3_errmsg(db->handle) : "no memory");
 		db_close(db);
 		return NULL;
 	}

@@ -26,7 +26,7 @@ void db_rollback(struct db *db);
 
 /* Rows: db_query, then db_next until 0. */
 struct db_stmt *db_query(struct db *db, struct err *err, const char *sql, const char *types, ...);
-int db_next(struct db_stmt *stmt, struct err *err); /* 1 row, 0 end, -1 */
+int db_next(struct db_stmt *stmt, struct err *err);    /* 1 row, 0 end, -1 */
 const char *db_text(struct db_stmt *stmt, int column); /* borrowed until the next step; NULL for NULL */
 int64_t db_int(struct db_stmt *stmt, int column);
 const void *db_blob(struct db_stmt *stmt, int column, size_t *len);

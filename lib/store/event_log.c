@@ -44,7 +44,7 @@ struct old_segment {
 
 struct event_log {
 	struct event_log_config config;
-	struct segment_tip tip; /* the writer thread's */
+	struct segment_tip tip;	 /* the writer thread's */
 	struct old_segment *old; /* ascending; the writer thread's */
 	size_t n_old, room_old;
 	struct group writing; /* the writer thread's */
@@ -293,7 +293,8 @@ find_old(struct event_log *log, struct err *err)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		if (firsts[i] != log->tip.first)
-			remember_old(log, firsts[i], fstatat(log->tip.dir_fd, segment_name(firsts[i], name), &st, 0) == 0 ? (uint64_t)st.st_size : 0);
+			remember_old(log, firsts[i],
+				fstatat(log->tip.dir_fd, segment_name(firsts[i], name), &st, 0) == 0 ? (uint64_t)st.st_size : 0);
 	mem_free(firsts);
 	return 0;
 }
@@ -309,7 +310,8 @@ remove_old(struct event_log *log, uint64_t forget_below)
 
 	for (; n < log->n_old; n++) {
 		end = n + 1 < log->n_old ? log->old[n + 1].first : log->tip.first;
-		if (end > forget_below && (log->config.refuse_when_full || log->config.max_bytes == 0 || bytes <= log->config.max_bytes))
+		if (end > forget_below &&
+			(log->config.refuse_when_full || log->config.max_bytes == 0 || bytes <= log->config.max_bytes))
 			break;
 		if (unlinkat(log->tip.dir_fd, segment_name(log->old[n].first, name), 0) < 0 && errno != ENOENT)
 			break;
@@ -419,7 +421,8 @@ start_writer(struct event_log *log, struct err *err)
 	failed = pthread_create(&log->thread, NULL, writer_main, log);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (failed)
-		return err_set(err, ERR_UNAVAILABLE, "cannot start the writer thread of the event log %s: %s", log->tip.dir, strerror(failed));
+		return err_set(err, ERR_UNAVAILABLE, "cannot start the writer thread of the event log %s: %s", log->tip.dir,
+			strerror(failed));
 	pthread_setname_np(log->thread, "event_log");
 	return 0;
 }
@@ -493,7 +496,8 @@ check_room(const struct event_log *log, size_t len, struct err *err)
 		return err_set(err, ERR_UNAVAILABLE, "the event log is being closed");
 	if (log->pending.bytes.len + size > PENDING_MAX)
 		return err_set(err, ERR_LIMIT, "%zu bytes wait for the disk already", log->pending.bytes.len);
-	if (log->config.refuse_when_full && log->config.max_bytes > 0 && log->bytes + log->pending.bytes.len + size > log->config.max_bytes)
+	if (log->config.refuse_when_full && log->config.max_bytes > 0 &&
+		log->bytes + log->pending.bytes.len + size > log->config.max_bytes)
 		return err_set(err, ERR_LIMIT, "the queue is full (%llu bytes of %llu)", (unsigned long long)log->bytes,
 			(unsigned long long)log->config.max_bytes);
 	return 0;

@@ -17,10 +17,10 @@ struct event_log;
 
 struct event_log_config {
 	const char *dir;
-	size_t segment_bytes;   /* 0: 64 MiB */
-	uint64_t max_bytes;     /* retention: oldest segments go beyond it; 0: keep all */
-	bool refuse_when_full;  /* instead of dropping the oldest: append fails with LIMIT (a gateway's queue) */
-	size_t max_record;      /* 0: 1 MiB */
+	size_t segment_bytes;  /* 0: 64 MiB */
+	uint64_t max_bytes;    /* retention: oldest segments go beyond it; 0: keep all */
+	bool refuse_when_full; /* instead of dropping the oldest: append fails with LIMIT (a gateway's queue) */
+	size_t max_record;     /* 0: 1 MiB */
 };
 
 struct event_log *event_log_open(const struct event_log_config *config, struct err *err);
@@ -38,7 +38,7 @@ struct event_append {
 int event_log_append(struct event_log *log, struct event_append *append, const void *data, size_t len, struct err *err);
 
 uint64_t event_log_first(struct event_log *log); /* the oldest offset still there */
-uint64_t event_log_next(struct event_log *log);  /* the offset the next record gets: durable ones are below */
+uint64_t event_log_next(struct event_log *log);	 /* the offset the next record gets: durable ones are below */
 uint64_t event_log_bytes(struct event_log *log);
 /* Why the last commit failed; false when it did not. */
 bool event_log_problem(struct event_log *log, struct err *out);
@@ -49,7 +49,8 @@ void event_log_subscribe(struct event_log *log, struct owner *owner, struct post
 
 /* Reading, also from another process than the writer.  A reader sees durable records only when it is in the writer's process; otherwise whole ones. */
 struct event_reader;
-struct event_reader *event_reader_open(const char *dir, uint64_t from, struct err *err); /* from: an offset; below the first means the first */
+struct event_reader *event_reader_open(
+	const char *dir, uint64_t from, struct err *err); /* from: an offset; below the first means the first */
 void event_reader_close(struct event_reader *reader);
 /* 1: a record (data borrowed until the next call), 0: none now, -1: damage. */
 int event_reader_next(struct event_reader *reader, uint64_t *offset, const uint8_t **data, size_t *len, struct err *err);

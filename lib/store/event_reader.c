@@ -18,7 +18,7 @@ struct event_reader {
 	char *dir, *path; /* path: of the open segment */
 	uint8_t *window;  /* bytes of the segment from window_pos on */
 	size_t window_len, window_room;
-	uint64_t window_pos, pos; /* pos: of the record `next` in the segment */
+	uint64_t window_pos, pos;      /* pos: of the record `next` in the segment */
 	uint64_t first, next, durable; /* first: of the open segment */
 	int fd, lock_fd;
 	uint32_t salt;

@@ -23,7 +23,8 @@ message_encode(struct buf *out, const struct message *message)
 {
 	buf_put_u8(out, VERSION);
 	buf_put_u8(out, (uint8_t)message->source);
-	buf_put_u8(out, (uint8_t)((message->retain ? FLAG_RETAIN : 0) | (message->dup ? FLAG_DUP : 0) | (message->is_will ? FLAG_WILL : 0)));
+	buf_put_u8(out, (uint8_t)((message->retain ? FLAG_RETAIN : 0) | (message->dup ? FLAG_DUP : 0) |
+				  (message->is_will ? FLAG_WILL : 0)));
 	buf_put_u8(out, 0);
 	buf_put_u64(out, (uint64_t)message->enqueued_ms);
 	put_slice(out, message->device_id);
@@ -65,7 +66,8 @@ message_decode(struct message *out, const uint8_t *data, size_t len, struct err 
 	m.model_id = get_slice(&rd);
 	m.bag = get_slice(&rd);
 	m.payload = get_slice(&rd);
-	if (rd.bad || rd_left(&rd) != 0 || version != VERSION || source < MESSAGE_TELEMETRY || source > MESSAGE_CONNECTION || m.device_id.len == 0)
+	if (rd.bad || rd_left(&rd) != 0 || version != VERSION || source < MESSAGE_TELEMETRY || source > MESSAGE_CONNECTION ||
+		m.device_id.len == 0)
 		return err_set(err, ERR_BROKEN, "a stored message of %zu bytes cannot be read", len);
 	*out = m;
 	return 0;

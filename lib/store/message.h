@@ -14,12 +14,12 @@ enum message_source { MESSAGE_TELEMETRY = 1, MESSAGE_TWIN_CHANGE, MESSAGE_LIFECY
 
 struct message {
 	enum message_source source;
-	int64_t enqueued_ms;       /* wall clock */
+	int64_t enqueued_ms;		   /* wall clock */
 	struct slice device_id, module_id; /* module_id empty: a device */
 	struct slice generation_id;
-	struct slice auth_method;  /* the JSON text of hub 1.6 */
+	struct slice auth_method; /* the JSON text of hub 1.6 */
 	struct slice model_id;
-	struct slice bag;          /* properties as sent: an encoded bag */
+	struct slice bag; /* properties as sent: an encoded bag */
 	struct slice payload;
 	bool retain, dup, is_will;
 };

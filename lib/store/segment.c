@@ -109,7 +109,8 @@ segment_check_header(const uint8_t *data, size_t len, uint64_t first, const char
 	uint64_t named;
 
 	if (!rd.bad && memcmp(mark, magic, sizeof(magic)) == 0 && version > SEGMENT_VERSION)
-		return err_set(err, ERR_INVALID, "%s is of version %u, this program knows %u: it is left untouched", path, version, SEGMENT_VERSION);
+		return err_set(err, ERR_INVALID, "%s is of version %u, this program knows %u: it is left untouched", path, version,
+			SEGMENT_VERSION);
 	rd_u32(&rd);
 	named = rd_u64(&rd);
 	spice = rd_u32(&rd);

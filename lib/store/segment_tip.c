@@ -132,7 +132,8 @@ scan_records(struct segment_tip *tip, const struct view *view, const char *path,
 		next++;
 	}
 	if (pos < view->len && segment_has_later_group(view->data + pos, view->len - pos, next, tip->salt))
-		return err_set(err, ERR_BROKEN, "%s is damaged at offset %zu (record %llu): acknowledged records follow; it is left untouched", path, pos,
+		return err_set(err, ERR_BROKEN,
+			"%s is damaged at offset %zu (record %llu): acknowledged records follow; it is left untouched", path, pos,
 			(unsigned long long)next);
 	tip->next = next;
 	tip->pos = pos;
@@ -160,8 +161,8 @@ write_header(struct segment_tip *tip, int fd, const char *path, struct err *err)
 	uint32_t salt = (uint32_t)random_u64();
 
 	segment_encode_header(header, tip->next, salt);
-	if (ftruncate(fd, 0) < 0 || fault() || pwrite(fd, header, sizeof(header), 0) != (ssize_t)sizeof(header) || fault() || fsync(fd) < 0 ||
-		fault() || fsync(tip->dir_fd) < 0)
+	if (ftruncate(fd, 0) < 0 || fault() || pwrite(fd, header, sizeof(header), 0) != (ssize_t)sizeof(header) || fault() ||
+		fsync(fd) < 0 || fault() || fsync(tip->dir_fd) < 0)
 		return err_errno(err, "cannot begin the segment %s", path);
 	tip->salt = salt;
 	tip->pos = SEGMENT_HEADER_LEN;

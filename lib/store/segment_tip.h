@@ -12,11 +12,11 @@
 struct segment_tip {
 	char *dir;
 	int dir_fd, lock_fd, fd; /* fd: the last segment, -1 before there is one */
-	uint64_t first;          /* of the last segment */
-	uint64_t next;           /* the offset of the next record: all below are durable */
-	uint64_t pos;            /* where that goes in the file */
+	uint64_t first;		 /* of the last segment */
+	uint64_t next;		 /* the offset of the next record: all below are durable */
+	uint64_t pos;		 /* where that goes in the file */
 	uint32_t salt;
-	bool torn;               /* there may be bytes of a failed write behind pos */
+	bool torn; /* there may be bytes of a failed write behind pos */
 };
 
 /* Take the lock, find the last segment and cut off its torn tail.  On failure nothing was changed. */

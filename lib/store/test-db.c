@@ -65,7 +65,8 @@ TEST("values come back as they were bound, NULL included")
 	struct db_stmt *stmt;
 	size_t len;
 
-	CHECK_OK(db_run(db, &err, "INSERT INTO thing VALUES (?, ?, ?, ?)", "tibt", "pump", (int64_t)-7, "a\0b", (size_t)3, NULL), err);
+	CHECK_OK(db_run(db, &err, "INSERT INTO thing VALUES (?, ?, ?, ?)", "tibt", "pump", (int64_t)-7, "a\0b", (size_t)3, NULL),
+		err);
 	CHECK_INT(db_changes(db), 1);
 	stmt = db_query(db, &err, "SELECT name, size, data, note FROM thing WHERE name = ?", "t", "pump");
 	CHECK_INT(db_next(stmt, &err), 1);
@@ -173,7 +174,9 @@ TEST("a damaged database is refused with its path and left untouched")
 
 	for (int i = 0; i < 500; i++) {
 		snprintf(name, sizeof(name), "thing number %d", i);
-		CHECK_OK(db_run(db, &err, "INSERT INTO thing (name, note) VALUES (?, ?)", "tt", name, "a note of some length about the thing"), err);
+		CHECK_OK(db_run(db, &err, "INSERT INTO thing (name, note) VALUES (?, ?)", "tt", name,
+				 "a note of some length about the thing"),
+			err);
 	}
 	db_close(db);
 	CHECK_OK(file_load(&before, path, &err), err);

@@ -346,7 +346,8 @@ TEST("a power cut at any byte of the last write leaves every acknowledged record
 static void
 add_torn_group(struct buf *bytes, uint64_t next)
 {
-	uint32_t salt = (uint32_t)bytes->data[24] << 24 | (uint32_t)bytes->data[25] << 16 | (uint32_t)bytes->data[26] << 8 | bytes->data[27];
+	uint32_t salt = (uint32_t)bytes->data[24] << 24 | (uint32_t)bytes->data[25] << 16 | (uint32_t)bytes->data[26] << 8 |
+			bytes->data[27];
 	size_t start = bytes->len, at;
 	char text[64];
 
@@ -543,7 +544,8 @@ TEST("a process killed at any moment loses nothing that it had acknowledged")
 			desk_init(&desk);
 			log = open_log(dir, 2000);
 			for (offset = 0;; offset++) {
-				if (!append_number(log, &desk, offset) || write(pipes[1], &offset, sizeof(offset)) != sizeof(offset))
+				if (!append_number(log, &desk, offset) ||
+					write(pipes[1], &offset, sizeof(offset)) != sizeof(offset))
 					_exit(1);
 			}
 		}

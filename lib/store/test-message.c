@@ -101,14 +101,18 @@ TEST("a body that is neither JSON nor text is shown as base64")
 {
 	struct message m = { .source = MESSAGE_TELEMETRY, .device_id = { "d", 1 }, .payload = { "\xff\0x", 3 } };
 
-	check_json(&m, "{\"offset\":7,\"systemProperties\":{},\"properties\":{},\"annotations\":{\"iothub-connection-device-id\":\"d\","
-		       "\"iothub-enqueuedtime\":\"1970-01-01T00:00:00.000Z\",\"iothub-message-source\":\"Telemetry\"},"
-		       "\"bodyEncoding\":\"base64\",\"body\":\"/wB4\"}");
+	check_json(&m,
+		"{\"offset\":7,\"systemProperties\":{},\"properties\":{},\"annotations\":{\"iothub-connection-device-id\":\"d\","
+		"\"iothub-enqueuedtime\":\"1970-01-01T00:00:00.000Z\",\"iothub-message-source\":\"Telemetry\"},"
+		"\"bodyEncoding\":\"base64\",\"body\":\"/wB4\"}");
 }
 
 TEST("a body that only claims to be JSON is shown as text")
 {
-	struct message m = { .source = MESSAGE_TELEMETRY, .device_id = { "d", 1 }, .bag = { "%24.ct=application%2Fjson", 25 }, .payload = { "{oops", 5 } };
+	struct message m = { .source = MESSAGE_TELEMETRY,
+		.device_id = { "d", 1 },
+		.bag = { "%24.ct=application%2Fjson", 25 },
+		.payload = { "{oops", 5 } };
 	OWN_TEXT json = message_json(&m, 0);
 
 	CHECK_CONTAINS(json, "\"body\":\"{oops\"");

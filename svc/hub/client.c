@@ -69,10 +69,12 @@ put_device(struct buf *out, struct registry_store *store, const char *device_id,
 	OWN_TEXT host = NULL;
 	struct connstr text = { 0 };
 
-	if (registry_store_find(store, device_id, module_id, &identity, err) < 0 || registry_store_get_text(store, "hostname", &host, err) < 0)
+	if (registry_store_find(store, device_id, module_id, &identity, err) < 0 ||
+		registry_store_get_text(store, "hostname", &host, err) < 0)
 		return -1;
 	if (!identity)
-		return err_set(err, ERR_MISSING, "there is no %s %s", module_id ? "module" : "device", module_id ? module_id : device_id);
+		return err_set(
+			err, ERR_MISSING, "there is no %s %s", module_id ? "module" : "device", module_id ? module_id : device_id);
 	text.host = host;
 	text.device_id = identity->device_id;
 	text.module_id = identity->module_id;

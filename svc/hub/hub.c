@@ -232,7 +232,9 @@ open_heads(struct hub *hub, struct err *err)
 static int
 open_listeners(struct hub *hub, struct err *err)
 {
-	struct listener_config common = { .address = hub->config.address, .handshakes = hub->handshakes, .max_conns = hub->config.max_connections };
+	struct listener_config common = {
+		.address = hub->config.address, .handshakes = hub->handshakes, .max_conns = hub->config.max_connections
+	};
 	struct listener_config mqtt = common, https = common;
 	struct tls_server *mqtt_tls, *https_tls;
 

@@ -12,10 +12,10 @@ struct hub_config {
 	int mqtt_port, https_port; /* 0: a free one */
 	const char *cert_path, *key_path;
 	const char *rsa_cert_path, *rsa_key_path; /* NULL: none */
-	const char *device_ca_path;               /* CAs that devices may be authenticated by; NULL: none */
-	size_t n_loops;                           /* 0: one a core */
-	uint64_t retention_bytes;                 /* of events; 0: keep all */
-	size_t max_connections;                   /* 0: the listener's own */
+	const char *device_ca_path;		  /* CAs that devices may be authenticated by; NULL: none */
+	size_t n_loops;				  /* 0: one a core */
+	uint64_t retention_bytes;		  /* of events; 0: keep all */
+	size_t max_connections;			  /* 0: the listener's own */
 };
 
 struct hub;

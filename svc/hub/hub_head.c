@@ -22,7 +22,7 @@ struct hub_head {
 struct session {
 	struct identity *identity;
 	char *name, *model_id;
-	char *actor_id; /* the gateway that speaks for it, or NULL */
+	char *actor_id;		  /* the gateway that speaks for it, or NULL */
 	struct slice auth_method; /* a constant */
 	struct events_lane *lane;
 	uint64_t epoch;
@@ -106,10 +106,10 @@ auth_method(const struct head_hello *hello)
 	bool by_token = hello->token && *hello->token;
 
 	if (hello->module_id)
-		return slice_of(by_token ? "{\"scope\":\"module\",\"type\":\"sas\",\"issuer\":\"iothub\"}" :
-					   "{\"scope\":\"module\",\"type\":\"x509\",\"issuer\":\"iothub\"}");
-	return slice_of(by_token ? "{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\"}" :
-				   "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"iothub\"}");
+		return slice_of(by_token ? "{\"scope\":\"module\",\"type\":\"sas\",\"issuer\":\"iothub\"}"
+					 : "{\"scope\":\"module\",\"type\":\"x509\",\"issuer\":\"iothub\"}");
+	return slice_of(by_token ? "{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\"}"
+				 : "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"iothub\"}");
 }
 
 static struct events_lane *
@@ -123,8 +123,8 @@ lane_of(struct hub_head *head, const struct loop *loop)
 }
 
 static void
-let_in(struct hub_head *head, const struct head_hello *hello, struct head_admission *admission, struct verdict *verdict_take, struct evidence *found,
-	uint64_t epoch)
+let_in(struct hub_head *head, const struct head_hello *hello, struct head_admission *admission, struct verdict *verdict_take,
+	struct evidence *found, uint64_t epoch)
 {
 	struct session *session = NEW(session);
 	struct subscription_list kept;

@@ -16,19 +16,28 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ "state", 's', "DIR", "the folder of the registry and the events (/var/lib/rootedge/hub)", OPTION_TEXT, offsetof(struct options, state), 0, 0 },
-	{ "hostname", 'n', "NAME", "the name that devices and services know this hub by", OPTION_TEXT, offsetof(struct options, hostname), 0, 0 },
+	{ "state", 's', "DIR", "the folder of the registry and the events (/var/lib/rootedge/hub)", OPTION_TEXT,
+		offsetof(struct options, state), 0, 0 },
+	{ "hostname", 'n', "NAME", "the name that devices and services know this hub by", OPTION_TEXT,
+		offsetof(struct options, hostname), 0, 0 },
 	{ "address", 'a', "ADDRESS", "listen on this address (0.0.0.0)", OPTION_TEXT, offsetof(struct options, address), 0, 0 },
-	{ "mqtt-port", 0, "PORT", "for devices (8883); 0 takes a free one", OPTION_INT, offsetof(struct options, mqtt_port), 0, 65535 },
-	{ "https-port", 0, "PORT", "for services and gateways (443); 0 takes a free one", OPTION_INT, offsetof(struct options, https_port), 0, 65535 },
-	{ "cert", 'c', "FILE", "the server certificate with its intermediates, PEM", OPTION_TEXT, offsetof(struct options, cert), 0, 0 },
+	{ "mqtt-port", 0, "PORT", "for devices (8883); 0 takes a free one", OPTION_INT, offsetof(struct options, mqtt_port), 0,
+		65535 },
+	{ "https-port", 0, "PORT", "for services and gateways (443); 0 takes a free one", OPTION_INT,
+		offsetof(struct options, https_port), 0, 65535 },
+	{ "cert", 'c', "FILE", "the server certificate with its intermediates, PEM", OPTION_TEXT, offsetof(struct options, cert), 0,
+		0 },
 	{ "key", 'k', "FILE", "its private key, PEM", OPTION_TEXT, offsetof(struct options, key), 0, 0 },
-	{ "rsa-cert", 0, "FILE", "an RSA certificate beside it, for old clients", OPTION_TEXT, offsetof(struct options, rsa_cert), 0, 0 },
+	{ "rsa-cert", 0, "FILE", "an RSA certificate beside it, for old clients", OPTION_TEXT, offsetof(struct options, rsa_cert),
+		0, 0 },
 	{ "rsa-key", 0, "FILE", "the key of that", OPTION_TEXT, offsetof(struct options, rsa_key), 0, 0 },
-	{ "device-ca", 0, "FILE", "the CAs that issue device certificates, PEM", OPTION_TEXT, offsetof(struct options, device_ca), 0, 0 },
+	{ "device-ca", 0, "FILE", "the CAs that issue device certificates, PEM", OPTION_TEXT, offsetof(struct options, device_ca),
+		0, 0 },
 	{ "loops", 0, "N", "threads for connections; 0 takes one a core", OPTION_INT, offsetof(struct options, loops), 0, 64 },
-	{ "retention", 0, "MIB", "keep this much of events; 0 keeps all", OPTION_INT, offsetof(struct options, retention_mib), 0, 1 << 30 },
-	{ "max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT, offsetof(struct options, max_connections), 0, 10000000 },
+	{ "retention", 0, "MIB", "keep this much of events; 0 keeps all", OPTION_INT, offsetof(struct options, retention_mib), 0,
+		1 << 30 },
+	{ "max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT,
+		offsetof(struct options, max_connections), 0, 10000000 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -45,7 +54,8 @@ static int
 check_options(const struct options *o, int n_operands, struct err *err)
 {
 	if (n_operands > 0)
-		return err_set(err, ERR_INVALID, "rootedge hub: there is nothing to give but options; the verbs are events, connection-string and device");
+		return err_set(err, ERR_INVALID,
+			"rootedge hub: there is nothing to give but options; the verbs are events, connection-string and device");
 	if (!o->hostname || !*o->hostname)
 		return err_set(err, ERR_INVALID, "rootedge hub: --hostname is missing, the name that stands in connection strings");
 	if (!o->cert || !o->key)
@@ -78,9 +88,10 @@ serve(const struct options *o, struct err *err)
 
 	if (!hub)
 		return -1;
-	log_info("%s serves MQTT on %s:%d and HTTPS on %s:%d", o->hostname, o->address, hub_mqtt_port(hub), o->address, hub_https_port(hub));
-	service_ready(&o->service,
-		json_pack("{s:s, s:i, s:i}", "hostname", o->hostname, "mqtt_port", hub_mqtt_port(hub), "https_port", hub_https_port(hub)));
+	log_info("%s serves MQTT on %s:%d and HTTPS on %s:%d", o->hostname, o->address, hub_mqtt_port(hub), o->address,
+		hub_https_port(hub));
+	service_ready(&o->service, json_pack("{s:s, s:i, s:i}", "hostname", o->hostname, "mqtt_port", hub_mqtt_port(hub),
+					   "https_port", hub_https_port(hub)));
 	done = hub_run(hub, err);
 	hub_close(hub);
 	return done;
@@ -89,7 +100,9 @@ serve(const struct options *o, struct err *err)
 int
 main(int argc, char **argv)
 {
-	struct options options = { .state = "/var/lib/rootedge/hub", .address = "0.0.0.0", .mqtt_port = 8883, .https_port = 443, .service.ready_fd = -1 };
+	struct options options = {
+		.state = "/var/lib/rootedge/hub", .address = "0.0.0.0", .mqtt_port = 8883, .https_port = 443, .service.ready_fd = -1
+	};
 	struct err err = ERR_INIT;
 	int n;
 

@@ -139,7 +139,8 @@ registry_stop(struct registry *registry)
 }
 
 void
-registry_watch(struct registry *registry, void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg)
+registry_watch(struct registry *registry, void (*changed)(void *arg, const struct identity *before, const struct identity *after),
+	void *arg)
 {
 	registry->changed = changed;
 	registry->changed_arg = arg;
@@ -311,7 +312,8 @@ save_counters(struct registry *registry, struct err *err)
 
 /* A gateway comes with the two modules that every runtime has. */
 static int
-save_system_modules(struct registry *registry, struct identity *modules[2], const struct identity *device, int64_t now, struct err *err)
+save_system_modules(
+	struct registry *registry, struct identity *modules[2], const struct identity *device, int64_t now, struct err *err)
 {
 	static const char *const names[2] = { "$edgeAgent", "$edgeHub" };
 
@@ -331,7 +333,8 @@ save(struct registry *registry, const struct identity *after, bool becomes_edge,
 
 	if (registry_store_begin(registry->store, err) < 0)
 		return -1;
-	if (registry_store_put(registry->store, after, err) == 0 && (!becomes_edge || save_system_modules(registry, modules, after, now, err) == 0) &&
+	if (registry_store_put(registry->store, after, err) == 0 &&
+		(!becomes_edge || save_system_modules(registry, modules, after, now, err) == 0) &&
 		save_counters(registry, err) == 0)
 		done = registry_store_commit(registry->store, err);
 	if (done < 0)
@@ -408,7 +411,7 @@ run_remove(struct registry *registry, struct registry_call *call)
 	else if (registry_store_begin(registry->store, &call->err) < 0)
 		answer = REGISTRY_FAILED;
 	else if (registry_store_remove(registry->store, call->device_id, call->module_id, &call->err) < 0 ||
-		registry_store_commit(registry->store, &call->err) < 0) {
+		 registry_store_commit(registry->store, &call->err) < 0) {
 		registry_store_rollback(registry->store);
 		answer = REGISTRY_FAILED;
 	}

@@ -28,7 +28,8 @@ void registry_stop(struct registry *registry);
 
 /* Told of every change of what was there, on the worker, after it is durable and visible: `after` is NULL when it was removed.  Set before
  * the registry is shared. */
-void registry_watch(struct registry *registry, void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg);
+void registry_watch(struct registry *registry,
+	void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg);
 
 /* -- Any thread; the caller owns a reference; NULL: no such identity ---------------------------------------------------------- */
 struct identity *registry_find(struct registry *registry, const char *device_id, const char *module_id);
@@ -62,17 +63,17 @@ struct registry_call {
 	enum registry_op op;
 	char *device_id, *module_id; /* module_id NULL: the device */
 	struct identity *wanted;     /* PUT */
-	bool keep_auth;              /* PUT: `wanted` says nothing about authentication */
-	char *if_match;              /* NULL: PUT creates, REMOVE is unconditional; "*": whatever is there; else the etag that must be there */
-	char *scope, *after;         /* lists: children of this scope; begin behind this id */
-	int64_t max;                 /* lists: no more than these */
+	bool keep_auth;		     /* PUT: `wanted` says nothing about authentication */
+	char *if_match; /* NULL: PUT creates, REMOVE is unconditional; "*": whatever is there; else the etag that must be there */
+	char *scope, *after; /* lists: children of this scope; begin behind this id */
+	int64_t max;	     /* lists: no more than these */
 
 	/* The answer. */
 	enum registry_answer answer;
 	struct err err;
 	struct identity **found; /* PUT: the record as it is now; lists: the records; owned */
 	size_t n_found;
-	bool more;               /* lists: there are more behind the last one */
+	bool more; /* lists: there are more behind the last one */
 
 	void (*done)(struct registry_call *call); /* on the owner it was submitted for */
 	struct registry *registry;

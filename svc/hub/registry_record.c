@@ -107,7 +107,8 @@ settle_auth(struct identity *record, const struct identity *before, struct err *
 	case IDENTITY_AUTH_THUMBPRINT:
 		drop_keys(record);
 		if (!record->thumbprints[0] && !record->thumbprints[1])
-			return err_set(err, ERR_INVALID, "selfSigned authentication needs a thumbprint of 40 or 64 hexadecimal digits");
+			return err_set(
+				err, ERR_INVALID, "selfSigned authentication needs a thumbprint of 40 or 64 hexadecimal digits");
 		return 0;
 	case IDENTITY_AUTH_CA:
 	case IDENTITY_AUTH_NONE:

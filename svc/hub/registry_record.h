@@ -10,9 +10,9 @@
 struct record_wish {
 	const struct identity *wanted; /* what was sent */
 	const struct identity *before; /* what is there, or NULL */
-	bool keep_auth;                /* nothing was sent about authentication */
-	uint64_t ticks;                /* a number that was never used: generation and scope are made of it */
-	uint64_t change;               /* the number of this change: the etag is made of it */
+	bool keep_auth;		       /* nothing was sent about authentication */
+	uint64_t ticks;		       /* a number that was never used: generation and scope are made of it */
+	uint64_t change;	       /* the number of this change: the etag is made of it */
 	int64_t now;
 };
 /* The new record, or NULL with a sentence (the wish can't be granted). */

@@ -103,8 +103,8 @@ parents_text(const struct identity *identity)
 	return text.len > 0 ? buf_take_text(&text) : NULL;
 }
 
-#define SELECT_IDENTITY                                                                                                                                 \
-	"SELECT device_id, module_id, generation_id, etag, enabled, status_reason, is_edge, auth, key1, key2, thumbprint1, thumbprint2,"              \
+#define SELECT_IDENTITY                                                                                                                  \
+	"SELECT device_id, module_id, generation_id, etag, enabled, status_reason, is_edge, auth, key1, key2, thumbprint1, thumbprint2," \
 	" scope, parents, managed_by, created, status_updated FROM identity"
 
 static struct identity *
@@ -132,7 +132,8 @@ read_identity(struct db_stmt *row)
 }
 
 int
-registry_store_load(struct registry_store *store, void (*each)(void *arg, struct identity *identity_take), void *arg, struct err *err)
+registry_store_load(
+	struct registry_store *store, void (*each)(void *arg, struct identity *identity_take), void *arg, struct err *err)
 {
 	struct db_stmt *rows = db_query(store->db, err, SELECT_IDENTITY, "");
 	int got;
@@ -146,9 +147,11 @@ registry_store_load(struct registry_store *store, void (*each)(void *arg, struct
 }
 
 int
-registry_store_find(struct registry_store *store, const char *device_id, const char *module_id, struct identity **out, struct err *err)
+registry_store_find(
+	struct registry_store *store, const char *device_id, const char *module_id, struct identity **out, struct err *err)
 {
-	struct db_stmt *row = db_query(store->db, err, SELECT_IDENTITY " WHERE device_id = ? AND module_id = ?", "tt", device_id, module_id ? module_id : "");
+	struct db_stmt *row = db_query(store->db, err, SELECT_IDENTITY " WHERE device_id = ? AND module_id = ?", "tt", device_id,
+		module_id ? module_id : "");
 	int got;
 
 	if (!row)
@@ -170,9 +173,10 @@ registry_store_put(struct registry_store *store, const struct identity *i, struc
 		"INSERT OR REPLACE INTO identity (device_id, module_id, generation_id, etag, enabled, status_reason, is_edge, auth, key1, key2,"
 		" thumbprint1, thumbprint2, scope, parents, parent, managed_by, created, status_updated)"
 		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		"ttttitiibbttttttii", i->device_id, i->module_id ? i->module_id : "", i->generation_id, i->etag, (int64_t)i->enabled, i->status_reason,
-		(int64_t)i->is_edge, (int64_t)i->auth, i->keys[0].bytes, i->keys[0].len, i->keys[1].bytes, i->keys[1].len, i->thumbprints[0],
-		i->thumbprints[1], i->scope, parents, parent, i->managed_by, i->created, i->status_updated);
+		"ttttitiibbttttttii", i->device_id, i->module_id ? i->module_id : "", i->generation_id, i->etag,
+		(int64_t)i->enabled, i->status_reason, (int64_t)i->is_edge, (int64_t)i->auth, i->keys[0].bytes, i->keys[0].len,
+		i->keys[1].bytes, i->keys[1].len, i->thumbprints[0], i->thumbprints[1], i->scope, parents, parent, i->managed_by,
+		i->created, i->status_updated);
 }
 
 /* What is kept for the name of an identity goes with it. */
@@ -184,10 +188,13 @@ registry_store_remove(struct registry_store *store, const char *device_id, const
 
 		if (registry_store_put_subscriptions(store, name, NULL, err) < 0)
 			return -1;
-		return db_run(store->db, err, "DELETE FROM identity WHERE device_id = ? AND module_id = ?", "tt", device_id, module_id);
+		return db_run(
+			store->db, err, "DELETE FROM identity WHERE device_id = ? AND module_id = ?", "tt", device_id, module_id);
 	}
-	if (db_run(store->db, err, "DELETE FROM subscription WHERE name = ?1 OR name IN"
-				   " (SELECT device_id || '/' || module_id FROM identity WHERE device_id = ?1 AND module_id != '')", "t", device_id) < 0)
+	if (db_run(store->db, err,
+		    "DELETE FROM subscription WHERE name = ?1 OR name IN"
+		    " (SELECT device_id || '/' || module_id FROM identity WHERE device_id = ?1 AND module_id != '')",
+		    "t", device_id) < 0)
 		return -1;
 	return db_run(store->db, err, "DELETE FROM identity WHERE device_id = ?", "t", device_id);
 }
@@ -210,26 +217,34 @@ each_name(struct db_stmt *rows, registry_store_name *each, void *arg, struct err
 }
 
 int
-registry_store_devices(struct registry_store *store, const char *after, int64_t max, registry_store_name *each, void *arg, struct err *err)
+registry_store_devices(
+	struct registry_store *store, const char *after, int64_t max, registry_store_name *each, void *arg, struct err *err)
 {
-	return each_name(db_query(store->db, err, "SELECT device_id, module_id FROM identity WHERE module_id = '' AND device_id > ? ORDER BY device_id LIMIT ?",
-				 "ti", after ? after : "", max),
+	return each_name(
+		db_query(store->db, err,
+			"SELECT device_id, module_id FROM identity WHERE module_id = '' AND device_id > ? ORDER BY device_id LIMIT ?",
+			"ti", after ? after : "", max),
 		each, arg, err);
 }
 
 int
 registry_store_modules(struct registry_store *store, const char *device_id, registry_store_name *each, void *arg, struct err *err)
 {
-	return each_name(db_query(store->db, err, "SELECT device_id, module_id FROM identity WHERE device_id = ? AND module_id != '' ORDER BY module_id", "t",
-				 device_id),
+	return each_name(
+		db_query(store->db, err,
+			"SELECT device_id, module_id FROM identity WHERE device_id = ? AND module_id != '' ORDER BY module_id", "t",
+			device_id),
 		each, arg, err);
 }
 
 int
-registry_store_children(struct registry_store *store, const char *scope, const char *after, int64_t max, registry_store_name *each, void *arg, struct err *err)
+registry_store_children(struct registry_store *store, const char *scope, const char *after, int64_t max, registry_store_name *each,
+	void *arg, struct err *err)
 {
-	return each_name(db_query(store->db, err, "SELECT device_id, module_id FROM identity WHERE parent = ? AND device_id > ? ORDER BY device_id LIMIT ?", "tti",
-				 scope, after ? after : "", max),
+	return each_name(
+		db_query(store->db, err,
+			"SELECT device_id, module_id FROM identity WHERE parent = ? AND device_id > ? ORDER BY device_id LIMIT ?",
+			"tti", scope, after ? after : "", max),
 		each, arg, err);
 }
 
@@ -301,10 +316,11 @@ registry_store_policies(struct registry_store *store, registry_store_policy *eac
 }
 
 int
-registry_store_put_policy(struct registry_store *store, const char *name, unsigned rights, const struct secret keys[2], struct err *err)
+registry_store_put_policy(
+	struct registry_store *store, const char *name, unsigned rights, const struct secret keys[2], struct err *err)
 {
-	return db_run(store->db, err, "INSERT OR REPLACE INTO policy (name, rights, key1, key2) VALUES (?, ?, ?, ?)", "tibb", name, (int64_t)rights, keys[0].bytes,
-		keys[0].len, keys[1].bytes, keys[1].len);
+	return db_run(store->db, err, "INSERT OR REPLACE INTO policy (name, rights, key1, key2) VALUES (?, ?, ?, ?)", "tibb", name,
+		(int64_t)rights, keys[0].bytes, keys[0].len, keys[1].bytes, keys[1].len);
 }
 
 int

@@ -18,20 +18,24 @@ int registry_store_commit(struct registry_store *store, struct err *err);
 void registry_store_rollback(struct registry_store *store);
 
 /* Identities.  `each` gets a new identity that is its own. */
-int registry_store_load(struct registry_store *store, void (*each)(void *arg, struct identity *identity_take), void *arg, struct err *err);
+int registry_store_load(
+	struct registry_store *store, void (*each)(void *arg, struct identity *identity_take), void *arg, struct err *err);
 /* *out is NULL when there is none. */
-int registry_store_find(struct registry_store *store, const char *device_id, const char *module_id, struct identity **out, struct err *err);
+int registry_store_find(
+	struct registry_store *store, const char *device_id, const char *module_id, struct identity **out, struct err *err);
 int registry_store_put(struct registry_store *store, const struct identity *identity, struct err *err);
 /* With module_id NULL the device and all its modules. */
 int registry_store_remove(struct registry_store *store, const char *device_id, const char *module_id, struct err *err);
 
 /* Names in order; `each` borrows them; module_id is NULL for a device. */
 typedef void registry_store_name(void *arg, const char *device_id, const char *module_id);
-int registry_store_devices(struct registry_store *store, const char *after, int64_t max, registry_store_name *each, void *arg, struct err *err);
-int registry_store_modules(struct registry_store *store, const char *device_id, registry_store_name *each, void *arg, struct err *err);
+int registry_store_devices(
+	struct registry_store *store, const char *after, int64_t max, registry_store_name *each, void *arg, struct err *err);
+int registry_store_modules(
+	struct registry_store *store, const char *device_id, registry_store_name *each, void *arg, struct err *err);
 /* The devices whose parent has this scope. */
-int registry_store_children(struct registry_store *store, const char *scope, const char *after, int64_t max, registry_store_name *each, void *arg,
-	struct err *err);
+int registry_store_children(struct registry_store *store, const char *scope, const char *after, int64_t max,
+	registry_store_name *each, void *arg, struct err *err);
 
 /* Numbers and words about the whole: 0 or NULL when never set. */
 int registry_store_get_number(struct registry_store *store, const char *name, int64_t *value, struct err *err);
@@ -42,7 +46,8 @@ int registry_store_set_text(struct registry_store *store, const char *name, cons
 /* Policies. */
 typedef void registry_store_policy(void *arg, const char *name, unsigned rights, const struct secret keys[2]);
 int registry_store_policies(struct registry_store *store, registry_store_policy *each, void *arg, struct err *err);
-int registry_store_put_policy(struct registry_store *store, const char *name, unsigned rights, const struct secret keys[2], struct err *err);
+int registry_store_put_policy(
+	struct registry_store *store, const char *name, unsigned rights, const struct secret keys[2], struct err *err);
 
 /* Kept subscriptions of an identity: `filters` is text of the caller's form; NULL removes. */
 typedef void registry_store_filters(void *arg, const char *name, const char *filters);

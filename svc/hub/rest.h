@@ -11,11 +11,11 @@
 #include "net/http_server.h"
 
 struct rest {
-	const char *hostname;         /* borrowed, like all of it */
+	const char *hostname; /* borrowed, like all of it */
 	struct registry *registry;
 	const struct policies *policies;
 	struct directory *directory;
-	struct anchors *device_cas;   /* NULL: none are registered */
+	struct anchors *device_cas; /* NULL: none are registered */
 	struct auth_policy auth;
 };
 
@@ -27,12 +27,12 @@ void rest_handle(struct http_request *req, void *arg);
 struct rest_call {
 	struct rest *rest;
 	struct http_request *req;
-	char *ids[REST_IDS_MAX];      /* device and module of the path, decoded */
+	char *ids[REST_IDS_MAX]; /* device and module of the path, decoded */
 	struct registry_call registry;
 	/* Scope requests (rest_scope.c). */
-	struct identity *target;      /* the gateway whose scope is listed */
-	json_t *modules;              /* its modules, on the first page */
-	char *after;                  /* NULL: the first page */
+	struct identity *target; /* the gateway whose scope is listed */
+	json_t *modules;	 /* its modules, on the first page */
+	char *after;		 /* NULL: the first page */
 	int64_t max;
 	bool is_nested;
 	void (*answer)(struct rest_call *call);
@@ -44,7 +44,8 @@ void rest_call_submit(struct rest_call *call, void (*answer)(struct rest_call *c
 
 /* Handlers: the path has been matched and the caller may do this. */
 typedef void rest_handler(struct rest *rest, struct http_request *req, const char *const *ids);
-rest_handler rest_device_list, rest_device_get, rest_device_put, rest_device_delete, rest_statistics_devices, rest_statistics_service;
+rest_handler rest_device_list, rest_device_get, rest_device_put, rest_device_delete, rest_statistics_devices,
+	rest_statistics_service;
 rest_handler rest_module_list, rest_module_get, rest_module_put, rest_module_delete;
 rest_handler rest_scope_list, rest_scope_get, rest_scope_list_nested, rest_scope_get_nested;
 
@@ -59,8 +60,8 @@ json_t *rest_body(struct http_request *req); /* NULL: answered with what is wron
 
 /* Who is calling (rest_caller.c).  false: answered with 401. */
 enum rest_who {
-	REST_SERVICE,           /* a policy with the right */
+	REST_SERVICE,		/* a policy with the right */
 	REST_SERVICE_OR_DEVICE, /* or the device of the path itself */
-	REST_GATEWAY,           /* the module of the path, by its own token */
+	REST_GATEWAY,		/* the module of the path, by its own token */
 };
 bool rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, unsigned right, const char *const *ids);

@@ -22,7 +22,8 @@ judge_service(struct rest *rest, const char *token, unsigned right, const char *
 {
 	OWN_TEXT resource = ids[0] ? mem_textf("devices/%s", ids[0]) : mem_text("devices");
 
-	return auth_decide_service(rest->hostname, resource, token ? token : "", rest->policies->row, rest->policies->n, right, clock_wall());
+	return auth_decide_service(
+		rest->hostname, resource, token ? token : "", rest->policies->row, rest->policies->n, right, clock_wall());
 }
 
 static struct verdict *

@@ -27,7 +27,8 @@ static void
 answer_list(struct rest_call *call)
 {
 	if (call->registry.answer == REGISTRY_OK)
-		http_respond_json(call->req, 200, NULL, rest_identities_json(call->rest, call->registry.found, call->registry.n_found));
+		http_respond_json(
+			call->req, 200, NULL, rest_identities_json(call->rest, call->registry.found, call->registry.n_found));
 	else
 		rest_identity_fail(call);
 	rest_call_free(call);
@@ -58,8 +59,8 @@ rest_statistics_devices(struct rest *rest, struct http_request *req, const char 
 	(void)ids;
 	registry_count(rest->registry, &n, &enabled);
 	http_respond_json(req, 200, NULL,
-		json_pack("{s:I, s:I, s:I}", "totalDeviceCount", (json_int_t)n, "enabledDeviceCount", (json_int_t)enabled, "disabledDeviceCount",
-			(json_int_t)(n - enabled)));
+		json_pack("{s:I, s:I, s:I}", "totalDeviceCount", (json_int_t)n, "enabledDeviceCount", (json_int_t)enabled,
+			"disabledDeviceCount", (json_int_t)(n - enabled)));
 }
 
 void

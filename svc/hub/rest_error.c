@@ -53,5 +53,6 @@ rest_fail(struct http_request *req, enum rest_error error, const char *fmt, ...)
 	va_end(args);
 	message = mem_textf("ErrorCode:%s;%s", row->name, text);
 	tracking = mem_textf("Tracking ID:%s-G:0-TimeStamp:%s", random_uuid(id), clock_text(clock_wall(), when));
-	http_respond_json(req, row->status, headers, json_pack("{s:s, s:s, s:i}", "Message", message, "ExceptionMessage", tracking, "errorCode", row->number));
+	http_respond_json(req, row->status, headers,
+		json_pack("{s:s, s:s, s:i}", "Message", message, "ExceptionMessage", tracking, "errorCode", row->number));
 }

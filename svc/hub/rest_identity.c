@@ -86,14 +86,16 @@ rest_identity_fail(struct rest_call *call)
 		rest_fail(call->req, REST_SYSTEM_MODULE_UNAUTHORIZED, "$edgeAgent and $edgeHub go with their device only");
 		return;
 	case REGISTRY_BAD_SCOPE:
-		rest_fail(call->req, REST_INVALID_DEVICE_SCOPE, "the parent scope is not that of a gateway that can be above this device");
+		rest_fail(call->req, REST_INVALID_DEVICE_SCOPE,
+			"the parent scope is not that of a gateway that can be above this device");
 		return;
 	case REGISTRY_INVALID:
 		rest_fail(call->req, REST_ARGUMENT_INVALID, "%s", call->registry.err.text);
 		return;
 	case REGISTRY_FAILED:
 		log_error("registry: %s", call->registry.err.text);
-		rest_fail(call->req, call->registry.err.kind == ERR_UNAVAILABLE ? REST_UNAVAILABLE : REST_SERVER_ERROR, "the registry could not be written");
+		rest_fail(call->req, call->registry.err.kind == ERR_UNAVAILABLE ? REST_UNAVAILABLE : REST_SERVER_ERROR,
+			"the registry could not be written");
 		return;
 	}
 }

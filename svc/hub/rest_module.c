@@ -25,7 +25,8 @@ static void
 answer_list(struct rest_call *call)
 {
 	if (call->registry.answer == REGISTRY_OK)
-		http_respond_json(call->req, 200, NULL, rest_identities_json(call->rest, call->registry.found, call->registry.n_found));
+		http_respond_json(
+			call->req, 200, NULL, rest_identities_json(call->rest, call->registry.found, call->registry.n_found));
 	else
 		rest_identity_fail(call);
 	rest_call_free(call);

@@ -84,7 +84,8 @@ check_version(struct http_request *req)
 
 	if (version && version_is_known(version))
 		return true;
-	rest_fail(req, REST_INVALID_PROTOCOL_VERSION, "%s", version ? "the api-version is not a known one" : "the api-version is missing");
+	rest_fail(req, REST_INVALID_PROTOCOL_VERSION, "%s",
+		version ? "the api-version is not a known one" : "the api-version is missing");
 	return false;
 }
 
@@ -93,7 +94,8 @@ check_ids(struct http_request *req, const char *const *ids)
 {
 	for (size_t i = 0; i < REST_IDS_MAX && ids[i]; i++)
 		if (!identity_id_is_valid(ids[i])) {
-			rest_fail(req, REST_ARGUMENT_INVALID, "an id has 1 to %d ASCII letters, digits and -:.+%%_#*?!(),=@;$'", IDENTITY_ID_MAX);
+			rest_fail(req, REST_ARGUMENT_INVALID, "an id has 1 to %d ASCII letters, digits and -:.+%%_#*?!(),=@;$'",
+				IDENTITY_ID_MAX);
 			return false;
 		}
 	return true;

@@ -25,7 +25,8 @@ check_gateway_module(struct http_request *req, const char *const *ids)
 static void
 respond_scope(struct http_request *req, json_t *devices, json_t *modules, json_t *link)
 {
-	http_respond_json(req, 200, NULL, json_pack("{s:o, s:o, s:o}", "devices", devices, "modules", modules, "continuationLink", link));
+	http_respond_json(
+		req, 200, NULL, json_pack("{s:o, s:o, s:o}", "devices", devices, "modules", modules, "continuationLink", link));
 }
 
 /* -- A page of a gateway's scope ------------------------------------------------------------------------------------------------------ */
@@ -216,8 +217,8 @@ respond_one(struct rest *rest, struct http_request *req, const char *device_id, 
 		rest_fail(req, REST_MODULE_NOT_FOUND, "there is no module %s on device %s", module_id, device_id);
 		return;
 	}
-	respond_scope(req, json_pack("[o]", rest_identity_json(rest, device)), module ? json_pack("[o]", rest_identity_json(rest, module)) : json_array(),
-		json_null());
+	respond_scope(req, json_pack("[o]", rest_identity_json(rest, device)),
+		module ? json_pack("[o]", rest_identity_json(rest, module)) : json_array(), json_null());
 }
 
 static bool

@@ -28,4 +28,5 @@ void subscription_list_clear(struct subscription_list *list);
 
 /* Any thread. */
 void subscriptions_get(struct subscriptions *subscriptions, const char *name, struct subscription_list *out);
-void subscriptions_set(struct subscriptions *subscriptions, const char *name, const char *const *filters, const uint8_t *qos, size_t n);
+void subscriptions_set(
+	struct subscriptions *subscriptions, const char *name, const char *const *filters, const uint8_t *qos, size_t n);

@@ -50,8 +50,12 @@ fixture_new(void)
 static enum registry_answer
 put(struct fixture *f, struct identity *wanted_take, const char *if_match, bool keep_auth, struct identity **now)
 {
-	struct registry_call call = { .op = REGISTRY_PUT, .device_id = mem_text(wanted_take->device_id), .module_id = mem_text(wanted_take->module_id),
-		.wanted = wanted_take, .if_match = mem_text(if_match), .keep_auth = keep_auth };
+	struct registry_call call = { .op = REGISTRY_PUT,
+		.device_id = mem_text(wanted_take->device_id),
+		.module_id = mem_text(wanted_take->module_id),
+		.wanted = wanted_take,
+		.if_match = mem_text(if_match),
+		.keep_auth = keep_auth };
 	enum registry_answer answer;
 
 	registry_run(f->registry, &call);
@@ -65,7 +69,10 @@ put(struct fixture *f, struct identity *wanted_take, const char *if_match, bool 
 static enum registry_answer
 drop(struct fixture *f, const char *device_id, const char *module_id, const char *if_match)
 {
-	struct registry_call call = { .op = REGISTRY_REMOVE, .device_id = mem_text(device_id), .module_id = mem_text(module_id), .if_match = mem_text(if_match) };
+	struct registry_call call = { .op = REGISTRY_REMOVE,
+		.device_id = mem_text(device_id),
+		.module_id = mem_text(module_id),
+		.if_match = mem_text(if_match) };
 	enum registry_answer answer;
 
 	registry_run(f->registry, &call);
