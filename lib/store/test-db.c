@@ -65,7 +65,8 @@ TEST("values come back as they were bound, NULL included")
 	struct db_stmt *stmt;
 	size_t len;
 
-	CHECK_OK(db_run(db, &err, "INSERT INTO thing VALUES (?, ?, ?, ?)", "tibt", "pump", (int64_t)-7, "a\0b", (size_t)3, NULL),
+	CHECK_OK(db_run(db, &err, "INSERT INTO thing VALUES (?, ?, ?, ?)", "tibt", "pump", (int64_t)-7, "a\0b", (size_t)3,
+			 (const char *)NULL),
 		err);
 	CHECK_INT(db_changes(db), 1);
 	stmt = db_query(db, &err, "SELECT name, size, data, note FROM thing WHERE name = ?", "t", "pump");
