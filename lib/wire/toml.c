@@ -7,12 +7,14 @@
 #include "wire/toml_inside.h"
 
 struct toml *
-toml_new(enum toml_type type, int line)
+toml_new(const struct toml_reader *r, enum toml_type type)
 {
 	struct toml *t = NEW(toml);
 
 	t->type = type;
-	t->line = line;
+	t->file = r->file;
+	t->line = r->line;
+	t->column = (int)(r->at - r->line_start) + 1;
 	return t;
 }
 
@@ -23,6 +25,9 @@ toml_free(struct toml *t)
 		return;
 	for (size_t i = 0; i < t->n; i++)
 		toml_free(t->item[i]);
+	for (size_t i = 0; i < t->n_files; i++)
+		mem_free(t->files[i]);
+	mem_free(t->files);
 	mem_free(t->item);
 	mem_free(t->key);
 	if (t->text)
@@ -94,9 +99,20 @@ toml_next(struct toml_reader *r)
 
 	if (r->at < r->end)
 		r->at++;
-	if (c == '\n')
+	if (c == '\n') {
 		r->line++;
+		r->line_start = r->at;
+	}
 	return c;
+}
+
+bool
+toml_take(struct toml_reader *r, char c)
+{
+	if (r->at == r->end || *r->at != c)
+		return false;
+	toml_next(r);
+	return true;
 }
 
 bool
@@ -142,12 +158,8 @@ end_of_line(struct toml_reader *r)
 		return -1;
 	if (r->at == r->end)
 		return 0;
-	if (toml_peek(r) == '\r')
-		toml_next(r);
-	if (toml_peek(r) != '\n')
-		return toml_fail(r, "something follows where the line should end");
-	toml_next(r);
-	return 0;
+	toml_take(r, '\r');
+	return toml_take(r, '\n') ? 0 : toml_fail(r, "something follows where the line should end");
 }
 
 int
@@ -159,9 +171,8 @@ toml_skip_lines(struct toml_reader *r)
 			return -1;
 		if (!is_newline(r))
 			return 0;
-		if (toml_peek(r) == '\r')
-			toml_next(r);
-		toml_next(r);
+		toml_take(r, '\r');
+		toml_take(r, '\n');
 	}
 }
 
@@ -235,11 +246,24 @@ taken(struct toml_reader *r, const char *key)
 	return err_set(r->err, ERR_INVALID, "%s:%d: `%s` is given a second time", r->file, r->line, key);
 }
 
-static struct toml *
-new_table(struct toml *parent, const char *key, int line)
+/* Keys are looked up one by one: what a file can make that cost has a ceiling. */
+static bool
+has_room(struct toml_reader *r, const struct toml *table)
 {
-	struct toml *t = toml_new(TOML_TABLE, line);
+	if (table->n < TOML_KEYS_MAX)
+		return true;
+	err_set(r->err, ERR_LIMIT, "%s:%d: a table with more than %d keys", r->file, r->line, TOML_KEYS_MAX);
+	return false;
+}
 
+static struct toml *
+new_table(struct toml_reader *r, struct toml *parent, const char *key)
+{
+	struct toml *t;
+
+	if (!has_room(r, parent))
+		return NULL;
+	t = toml_new(r, TOML_TABLE);
 	t->key = mem_text(key);
 	toml_add(parent, t);
 	return t;
@@ -253,7 +277,9 @@ descend_dotted(struct toml_reader *r, struct toml *table, char **parts, size_t n
 		struct toml *child = toml_find(table, parts[i]);
 
 		if (!child) {
-			child = new_table(table, parts[i], r->line);
+			child = new_table(r, table, parts[i]);
+			if (!child)
+				return NULL;
 			child->is_dotted = true;
 		} else if (child->type != TOML_TABLE || child->is_inline || (child->is_defined && !child->is_dotted)) {
 			taken(r, parts[i]);
@@ -264,30 +290,43 @@ descend_dotted(struct toml_reader *r, struct toml *table, char **parts, size_t n
 	return table;
 }
 
+static struct toml *
+read_pair_value(struct toml_reader *r, struct toml *into, const char *key)
+{
+	if (!toml_take(r, '=')) {
+		toml_fail(r, "expected = after the key");
+		return NULL;
+	}
+	if (toml_find(into, key)) {
+		taken(r, key);
+		return NULL;
+	}
+	toml_skip_blank(r);
+	return has_room(r, into) ? toml_read_value(r) : NULL;
+}
+
 int
 toml_read_pair(struct toml_reader *r, struct toml *table)
 {
-	char *parts[TOML_DEPTH_MAX + 1];
+	char *parts[TOML_DEPTH_MAX];
 	size_t n = 0;
-	struct toml *value = NULL, *into;
-	int status = read_dotted(r, parts, &n), line = r->line;
+	struct toml *value = NULL, *into = NULL;
+	int line = r->line, column = (int)(r->at - r->line_start) + 1, status = read_dotted(r, parts, &n);
 
-	if (status == 0 && toml_next(r) != '=')
-		status = toml_fail(r, "expected = after the key");
-	into = status == 0 ? descend_dotted(r, table, parts, n) : NULL;
-	if (into && toml_find(into, parts[n - 1])) {
-		taken(r, parts[n - 1]);
-		into = NULL;
-	}
-	if (into) {
-		toml_skip_blank(r);
-		value = toml_read_value(r);
-	}
+	r->depth += n;
+	if (status == 0 && r->depth > TOML_DEPTH_MAX)
+		toml_fail(r, "nested too deeply");
+	else if (status == 0)
+		into = descend_dotted(r, table, parts, n);
+	if (into)
+		value = read_pair_value(r, into, parts[n - 1]);
 	if (value) {
 		value->key = GIVE(parts[n - 1]);
 		value->line = line;
+		value->column = column;
 		toml_add(into, value);
 	}
+	r->depth -= n;
 	free_parts(parts, n);
 	return value ? 0 : -1;
 }
@@ -301,7 +340,7 @@ descend_header(struct toml_reader *r, struct toml *at, const char *key)
 	struct toml *child = toml_find(at, key);
 
 	if (!child)
-		return new_table(at, key, r->line);
+		return new_table(r, at, key);
 	if (child->type == TOML_ARRAY && child->is_table_array)
 		return child->item[child->n - 1];
 	if (child->type != TOML_TABLE || child->is_inline) {
@@ -321,7 +360,9 @@ define_table(struct toml_reader *r, struct toml *at, const char *key)
 		return NULL;
 	}
 	if (!t)
-		t = new_table(at, key, r->line);
+		t = new_table(r, at, key);
+	if (!t)
+		return NULL;
 	t->is_defined = true;
 	t->line = r->line;
 	return t;
@@ -337,41 +378,53 @@ append_table(struct toml_reader *r, struct toml *at, const char *key)
 		return NULL;
 	}
 	if (!array) {
-		array = toml_new(TOML_ARRAY, r->line);
+		if (!has_room(r, at))
+			return NULL;
+		array = toml_new(r, TOML_ARRAY);
 		array->key = mem_text(key);
 		array->is_table_array = true;
 		toml_add(at, array);
 	}
-	t = toml_new(TOML_TABLE, r->line);
+	t = toml_new(r, TOML_TABLE);
 	t->is_defined = true;
 	toml_add(array, t);
 	return t;
 }
 
 static struct toml *
-read_header(struct toml_reader *r, struct toml *root)
+open_table(struct toml_reader *r, struct toml *root, char **parts, size_t n, bool array)
 {
-	char *parts[TOML_DEPTH_MAX + 1];
-	size_t n = 0;
 	struct toml *at = root;
-	bool array;
 
-	toml_next(r);
-	array = toml_peek(r) == '[';
-	if (array)
-		toml_next(r);
-	if (read_dotted(r, parts, &n) < 0)
-		at = NULL;
-	if (at && (toml_next(r) != ']' || (array && toml_next(r) != ']'))) {
-		toml_fail(r, "a table header without its ]");
-		at = NULL;
-	}
 	for (size_t i = 0; at && i + 1 < n; i++)
 		at = descend_header(r, at, parts[i]);
-	if (at)
-		at = array ? append_table(r, at, parts[n - 1]) : define_table(r, at, parts[n - 1]);
+	if (!at)
+		return NULL;
+	return array ? append_table(r, at, parts[n - 1]) : define_table(r, at, parts[n - 1]);
+}
+
+static struct toml *
+read_header(struct toml_reader *r, struct toml *root)
+{
+	char *parts[TOML_DEPTH_MAX];
+	size_t n = 0;
+	struct toml *table = NULL;
+	int column = (int)(r->at - r->line_start) + 1;
+	bool array;
+
+	toml_take(r, '[');
+	array = toml_take(r, '[');
+	if (read_dotted(r, parts, &n) == 0) {
+		if (toml_take(r, ']') && (!array || toml_take(r, ']')))
+			table = open_table(r, root, parts, n, array);
+		else
+			toml_fail(r, "a table header without its ]");
+	}
+	if (table)
+		table->column = column;
+	r->depth = n;
 	free_parts(parts, n);
-	return at;
+	return table;
 }
 
 static int
@@ -396,18 +449,32 @@ read_document(struct toml_reader *r, struct toml *root)
 	}
 }
 
+/* The names of files outlive the documents that they name, because merging moves values on. */
+static const char *
+add_file(struct toml *root, char *take)
+{
+	root->files = mem_resize(root->files, (root->n_files + 1) * sizeof(*root->files));
+	root->files[root->n_files++] = take;
+	return take;
+}
+
 struct toml *
 toml_parse(const char *text, size_t len, const char *file, struct err *err)
 {
-	struct toml_reader r = { .at = text, .end = text + len, .file = file, .line = 1, .err = err };
-	OWN(toml) root = toml_new(TOML_TABLE, 1);
+	struct toml_reader r = { .file = file, .line = 1, .err = err };
+	OWN(toml) root = NEW(toml);
 
 	if (len > TOML_MAX)
 		return err_null(err, ERR_LIMIT, "%s: larger than %d bytes", file, TOML_MAX);
 	if (!text_is_utf8(text, len))
 		return err_null(err, ERR_INVALID, "%s: not UTF-8", file);
+	r.at = r.line_start = len > 0 ? text : "";
+	r.end = r.at + len;
 	if (toml_ahead(&r, "\xef\xbb\xbf"))
-		r.at += 3;
+		r.at = r.line_start = r.at + 3;
+	root->type = TOML_TABLE;
+	root->line = root->column = 1;
+	root->file = r.file = add_file(root, mem_text(file));
 	if (read_document(&r, root) < 0)
 		return NULL;
 	return GIVE(root);
@@ -424,14 +491,14 @@ replace(struct toml *table, struct toml *old, struct toml *new)
 	toml_free(old);
 }
 
-void
-toml_merge(struct toml *into, struct toml *from)
+static void
+merge(struct toml *into, struct toml *from)
 {
 	for (size_t i = 0; i < from->n; i++) {
 		struct toml *new = from->item[i], *old = into->type == TOML_TABLE ? toml_find(into, new->key) : NULL;
 
 		if (old && old->type == new->type && (old->type == TOML_TABLE || old->type == TOML_ARRAY)) {
-			toml_merge(old, new);
+			merge(old, new);
 			toml_free(new);
 		} else if (old) {
 			replace(into, old, new);
@@ -440,4 +507,13 @@ toml_merge(struct toml *into, struct toml *from)
 		}
 	}
 	from->n = 0;
+}
+
+void
+toml_merge(struct toml *into, struct toml *from)
+{
+	merge(into, from);
+	for (size_t i = 0; i < from->n_files; i++)
+		add_file(into, from->files[i]);
+	from->n_files = 0;
 }

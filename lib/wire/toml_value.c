@@ -95,12 +95,8 @@ closes(struct toml_reader *r, struct buf *out, char quote, bool multi)
 {
 	const char three[] = { quote, quote, quote, '\0' };
 
-	if (!multi) {
-		if (toml_peek(r) != quote)
-			return false;
-		toml_next(r);
-		return true;
-	}
+	if (!multi)
+		return toml_take(r, quote);
 	if (!toml_ahead(r, three))
 		return false;
 	r->at += 3;
@@ -147,18 +143,18 @@ toml_read_string(struct toml_reader *r)
 	const char three[] = { quote, quote, quote, '\0' };
 	bool multi = toml_ahead(r, three);
 	struct buf text = BUF_INIT(TOML_MAX);
-	struct toml *value;
+	struct toml *value = toml_new(r, TOML_STRING);
 
 	r->at += multi ? 3 : 1;
 	if (multi && toml_ahead(r, "\r\n"))
 		toml_next(r);
-	if (multi && toml_peek(r) == '\n')
-		toml_next(r);
+	if (multi)
+		toml_take(r, '\n');
 	if (read_text(r, &text, quote, multi) < 0) {
 		buf_wipe(&text);
+		toml_free(value);
 		return NULL;
 	}
-	value = toml_new(TOML_STRING, r->line);
 	value->text_len = text.len;
 	value->text = buf_take_text(&text);
 	return value;
@@ -172,17 +168,17 @@ is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Remove underscores, each of which must stand between two digits. */
+/* Copy without underscores, each of which must stand between two digits. */
 static bool
-strip_underscores(char *word)
+strip_underscores(const char *word, char *out)
 {
-	char *out = word;
+	bool hex = text_starts(word, "0x");
 
-	for (char *c = word; *c; c++) {
-		if (*c == '_' && (c == word || hex_digit(c[-1]) < 0 || hex_digit(c[1]) < 0))
-			return false;
+	for (const char *c = word; *c; c++) {
 		if (*c != '_')
 			*out++ = *c;
+		else if (c == word || (hex ? hex_digit(c[-1]) < 0 || hex_digit(c[1]) < 0 : !is_digit(c[-1]) || !is_digit(c[1])))
+			return false;
 	}
 	*out = '\0';
 	return true;
@@ -219,8 +215,8 @@ read_integer(const char *word, int64_t *out)
 		return read_based(word + 2, 8, out);
 	if (digits == word && text_starts(word, "0b"))
 		return read_based(word + 2, 2, out);
-	if (digits[0] == '0' && digits[1])
-		return false; /* no leading zeros */
+	if (!is_digit(digits[0]) || (digits[0] == '0' && digits[1]))
+		return false; /* one sign, no leading zeros */
 	return text_to_i64(*word == '+' ? digits : word, INT64_MIN, INT64_MAX, out);
 }
 
@@ -354,8 +350,8 @@ static struct toml *
 read_word(struct toml_reader *r)
 {
 	size_t len = word_len(r);
-	struct toml *value = toml_new(TOML_BOOLEAN, r->line);
-	char word[WORD_MAX];
+	struct toml *value = toml_new(r, TOML_BOOLEAN);
+	char word[WORD_MAX], plain[WORD_MAX];
 
 	if (len == 0 || len >= sizeof(word)) {
 		toml_fail(r, "expected a value");
@@ -375,11 +371,11 @@ read_word(struct toml_reader *r)
 		value->text_len = len;
 		return value;
 	}
-	if (strip_underscores(word) && read_integer(word, &value->integer)) {
+	if (strip_underscores(word, plain) && read_integer(plain, &value->integer)) {
 		value->type = TOML_INTEGER;
 		return value;
 	}
-	if (read_float(word, &value->number)) {
+	if (strip_underscores(word, plain) && read_float(plain, &value->number)) {
 		value->type = TOML_FLOAT;
 		return value;
 	}
@@ -406,31 +402,25 @@ fill_array(struct toml_reader *r, struct toml *array)
 		toml_add(array, value);
 		if (toml_skip_lines(r) < 0)
 			return -1;
-		if (toml_peek(r) != ',')
+		if (!toml_take(r, ','))
 			break;
-		toml_next(r);
 	}
-	return toml_next(r) == ']' ? 0 : toml_fail(r, "an array without its ]");
+	return toml_take(r, ']') ? 0 : toml_fail(r, "an array without its ]");
 }
 
 static int
 fill_inline_table(struct toml_reader *r, struct toml *table)
 {
 	toml_skip_blank(r);
-	if (toml_peek(r) == '}') {
-		toml_next(r);
+	if (toml_take(r, '}'))
 		return 0;
-	}
 	for (;;) {
-		char c;
-
 		if (toml_read_pair(r, table) < 0)
 			return -1;
 		toml_skip_blank(r);
-		c = toml_next(r);
-		if (c == '}')
+		if (toml_take(r, '}'))
 			return 0;
-		if (c != ',')
+		if (!toml_take(r, ','))
 			return toml_fail(r, "an inline table without its }");
 		toml_skip_blank(r);
 	}
@@ -448,7 +438,7 @@ close_tables(struct toml *table)
 static struct toml *
 read_nested(struct toml_reader *r, enum toml_type type)
 {
-	struct toml *value = toml_new(type, r->line);
+	struct toml *value = toml_new(r, type);
 	int status;
 
 	toml_next(r);
