@@ -150,20 +150,17 @@ void *
 map_put(struct map *map, const void *key, size_t len, void *value)
 {
 	uint64_t hash = map_hash(key, len);
-	struct slot *slot;
-	void *before;
+	struct slot *slot = map->count > 0 ? locate(map, key, len, hash) : NULL;
 
-	slot = map->n_slots ? locate(map, key, len, hash) : NULL;
 	if (slot && slot->key) { /* before growing: replacing must not disturb a walk */
-		before = slot->value;
+		void *before = slot->value;
+
 		slot->value = value;
 		return before;
 	}
-	if ((map->count + 1) * 4 > map->n_slots * 3) {
+	if ((map->count + 1) * 4 > map->n_slots * 3)
 		grow(map);
-		slot = locate(map, key, len, hash);
-	}
-	*slot = (struct slot){ .key = mem_dup(key, len), .len = len, .hash = hash, .value = value };
+	*locate(map, key, len, hash) = (struct slot){ .key = mem_dup(key, len), .len = len, .hash = hash, .value = value };
 	map->count++;
 	return NULL;
 }
