@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rootedge-edged: the Edge CA and the workload API. */
+#include <stdio.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/option.h"
+#include "base/text.h"
+#include "common/local_service.h"
+#include "edged/edged.h"
+#include "identityd/client.h"
+#include "wire/json.h"
+
+#define RETRY_S 5
+#define MASTER_ENCRYPTION_ID "iotedge_master_encryption_id"
+
+struct options {
+	const char *config;
+	struct service_options service;
+};
+
+static const struct option_row rows[] = {
+	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config), 0, 0 },
+	SERVICE_OPTION_ROWS(struct options, service),
+	{ 0 },
+};
+
+static const struct option_usage usage = {
+	.command = "rootedge edged",
+	.arguments = "",
+	.summary = "The edge daemon: the Edge CA, and the workload API of modules.",
+	.rows = rows,
+};
+
+static int
+take_module(struct edged *e, const json_t *json, struct err *err)
+{
+	struct module *m = &e->modules[e->n_modules];
+	const char *id, *socket_path;
+	json_t *names, *name;
+	int64_t uid = -1;
+	size_t i;
+
+	if (json_get_text(json, "id", &id, err) < 0 || json_get_text(json, "socket", &socket_path, err) < 0 || json_find_int(json, "uid", &uid, err) < 0 ||
+		json_find_array(json, "names", &names, err) < 0)
+		return -1;
+	if (uid < 0 || json_array_size(names) > MODULE_NAMES_MAX)
+		return err_set(err, ERR_INVALID, "module %s: no uid, or more than %d names", id, MODULE_NAMES_MAX);
+	m->id = mem_text(id);
+	m->socket_path = mem_text(socket_path);
+	m->uid = (uid_t)uid;
+	json_array_foreach(names, i, name)
+		if (json_is_string(name))
+			m->names[m->n_names++] = mem_text(json_string_value(name));
+	e->n_modules++;
+	return 0;
+}
+
+static int
+open_all(struct edged *e, const json_t *config, struct err *err)
+{
+	const char *keyd, *certd, *identityd, *hub_name, *device_id, *common_name, *form;
+	json_t *modules, *module;
+	size_t i;
+
+	if (json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 || json_get_text(config, "identityd", &identityd, err) < 0 ||
+		json_get_text(config, "hub_name", &hub_name, err) < 0 || json_get_text(config, "device_id", &device_id, err) < 0 ||
+		json_get_text(config, "edge_ca_common_name", &common_name, err) < 0 || json_get_text(config, "edge_ca_form", &form, err) < 0 ||
+		json_find_array(config, "modules", &modules, err) < 0)
+		return -1;
+	e->keyd = keyd_client_new(keyd);
+	e->certd = mem_text(certd);
+	e->identityd = mem_text(identityd);
+	e->hub_name = mem_text(hub_name);
+	e->device_id = mem_text(device_id);
+	e->ca_common_name = mem_text(common_name);
+	e->ca_form = mem_text(form);
+	if (json_array_size(modules) > MODULES_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d modules", MODULES_MAX);
+	json_array_foreach(modules, i, module)
+		if (take_module(e, module, err) < 0)
+			return -1;
+	e->encryption_handle = keyd_client_create_key(e->keyd, MASTER_ENCRYPTION_ID, "encrypt", err);
+	return e->encryption_handle ? 0 : err_wrap(err, "the master encryption key");
+}
+
+/* The module's keys are put into the hub; while the hub is away, the identity that was kept will do. */
+static int
+take_identity(struct edged *e, struct module *m, struct err *err)
+{
+	OWN(edge_identity) identity = identityd_client_update_module(e->identityd, m->id, err);
+
+	if (!identity) {
+		log_warn("module %s: its keys could not be put into the hub: %s", m->id, err->text);
+		identity = identityd_client_get_module(e->identityd, m->id, err);
+	}
+	if (!identity)
+		return -1;
+	if (!identity->generation_id || !identity->key_handle)
+		return err_set(err, ERR_BROKEN, "identityd gave no key for the module %s", m->id);
+	m->generation_id = mem_text(identity->generation_id);
+	m->sign_handle = mem_text(identity->key_handle);
+	return 0;
+}
+
+/* Without an identity there is nothing to serve: try until the hub answers. */
+static void
+wait_for_identities(struct edged *e)
+{
+	for (size_t i = 0; i < e->n_modules;) {
+		struct err err = ERR_INIT;
+		const struct timespec pause = { .tv_sec = RETRY_S };
+
+		if (take_identity(e, &e->modules[i], &err) == 0) {
+			i++;
+			continue;
+		}
+		log_error("module %s has no identity yet, trying again in %d s: %s", e->modules[i].id, RETRY_S, err.text);
+		clock_nanosleep(CLOCK_BOOTTIME, 0, &pause, NULL);
+	}
+}
+
+static json_t *
+ready_line(const struct edged *e)
+{
+	json_t *generations = json_object();
+
+	for (size_t i = 0; i < e->n_modules; i++)
+		json_object_set_new(generations, e->modules[i].id, json_string(e->modules[i].generation_id));
+	return json_pack("{s:o}", "generations", generations);
+}
+
+static void
+close_all(struct edged *e)
+{
+	for (size_t i = 0; i < e->n_modules; i++) {
+		struct module *m = &e->modules[i];
+
+		for (size_t n = 0; n < m->n_names; n++)
+			mem_free(m->names[n]);
+		mem_free(m->id);
+		mem_free(m->socket_path);
+		mem_free(m->generation_id);
+		mem_free(m->sign_handle);
+	}
+	keyd_client_free(e->keyd);
+	mem_free(e->certd);
+	mem_free(e->identityd);
+	mem_free(e->hub_name);
+	mem_free(e->device_id);
+	mem_free(e->ca_common_name);
+	mem_free(e->ca_form);
+	mem_free(e->encryption_handle);
+}
+
+static int
+serve(const struct options *options, struct err *err)
+{
+	OWN_LIB(json_t) config = local_service_config(options->config, err);
+	OWN(local_service) service = NULL;
+	struct edged edged = { 0 };
+	struct edged_door doors[MODULES_MAX];
+	int64_t max_requests = 10;
+	int status = config ? open_all(&edged, config, err) : -1;
+
+	if (status == 0)
+		status = json_find_int(config, "max_requests", &max_requests, err);
+	if (status == 0)
+		status = edge_ca_ensure(&edged, err);
+	if (status == 0) {
+		wait_for_identities(&edged);
+		service = local_service_new(&workload_routes);
+	}
+	for (size_t i = 0; status == 0 && i < edged.n_modules; i++) {
+		doors[i] = (struct edged_door){ .edged = &edged, .module = &edged.modules[i] };
+		status = local_service_listen(service, edged.modules[i].socket_path, 0666, (size_t)max_requests, &doors[i], err);
+	}
+	if (status == 0)
+		local_service_run(service, &options->service, ready_line(&edged));
+	local_service_free(GIVE(service));
+	close_all(&edged);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = { .service = { .ready_fd = -1 } };
+	struct err err = ERR_INIT;
+
+	if (option_parse(&usage, &options, argc, argv, &err) != 0) {
+		fprintf(stderr, "%s\n", *err.text ? err.text : "rootedge edged: takes options only");
+		return 2;
+	}
+	service_start("edged", &options.service);
+	if (serve(&options, &err) < 0) {
+		log_error("%s", err.text);
+		return 1;
+	}
+	return 0;
+}
