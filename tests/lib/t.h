@@ -28,6 +28,7 @@
 static struct CMUnitTest t_tests[T_TESTS_MAX];
 static size_t t_n_tests;
 static char t_dir[64];
+static pid_t t_dir_of; /* a forked child that exits must not remove it */
 
 static inline void
 t_register(const char *sentence, CMUnitTestFunction function)
@@ -90,7 +91,7 @@ t_remove_dir(void)
 	char command[128];
 
 	snprintf(command, sizeof(command), "rm -rf '%s'", t_dir);
-	if (*t_dir && system(command) != 0)
+	if (t_dir_of == getpid() && system(command) != 0)
 		fprintf(stderr, "# could not remove %s\n", t_dir);
 }
 
@@ -103,6 +104,7 @@ t_tmpdir(void)
 		snprintf(t_dir, sizeof(t_dir), "/tmp/re-test-XXXXXX");
 		if (!mkdtemp(t_dir))
 			abort();
+		t_dir_of = getpid();
 		atexit(t_remove_dir);
 	}
 	return t_dir;
@@ -112,5 +114,5 @@ int
 main(void)
 {
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return _cmocka_run_group_tests("", t_tests, t_n_tests, NULL, NULL);
+	return _cmocka_run_group_tests("", t_tests, t_n_tests, NULL, NULL) != 0; /* the count would wrap at 256 */
 }
