@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A buffer grows by doubling up to its maximum and is always followed by a zero byte.  What it grows out of is overwritten while it is small: keys
- * and tokens pass through buffers, and buf_wipe could not reach the copies that realloc leaves behind. */
+/* A buffer grows by doubling up to its maximum and is always followed by a zero byte.  What it grows out of is overwritten while it
+ * is small: keys and tokens pass through buffers, and buf_wipe could not reach the copies that realloc leaves behind. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>

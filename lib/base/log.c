@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log: one line an event, put together in a bounded buffer and written with one write(2), so that lines of several threads and processes on
- * one descriptor do not mix.  What is too long is cut or left out, the line itself never. */
+/* The log: one line an event, put together in a bounded buffer and written with one write(2), so that lines of several threads and
+ * processes on one descriptor do not mix.  What is too long is cut or left out, the line itself never. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,12 +109,14 @@ put_text_line(struct buf *line, enum log_level level, const char *when, const ch
 	static const char *const colours[] = { "\033[31m", "\033[33m", "", "\033[2m" };
 	bool colour = log_state.colour && *colours[level];
 
-	buf_putf(line, "%s %s%-5s%s %s: ", when, colour ? colours[level] : "", level_names[level], colour ? "\033[0m" : "", log_state.role);
+	buf_putf(line, "%s %s%-5s%s %s: ", when, colour ? colours[level] : "", level_names[level], colour ? "\033[0m" : "",
+		log_state.role);
 	put_escaped(line, sentence, false);
 }
 
 static void
-put_json_line(struct buf *line, enum log_level level, const char *when, const char *sentence, const char *event_name, const char *json)
+put_json_line(
+	struct buf *line, enum log_level level, const char *when, const char *sentence, const char *event_name, const char *json)
 {
 	OWN_TEXT name = text_lower(level_names[level]);
 

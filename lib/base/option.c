@@ -38,7 +38,8 @@ unknown(const struct option_usage *usage, const char *dashes, const char *name, 
 		names[n++] = r->name;
 	near = text_nearest(word, names, n);
 	if (near)
-		return err_set(err, ERR_INVALID, "%s: there is no option %s%s; did you mean --%s?", usage->command, dashes, word, near);
+		return err_set(
+			err, ERR_INVALID, "%s: there is no option %s%s; did you mean --%s?", usage->command, dashes, word, near);
 	return err_set(err, ERR_INVALID, "%s: there is no option %s%s; --help lists them", usage->command, dashes, word);
 }
 
@@ -57,7 +58,8 @@ store(const struct option_row *row, const char *value, void *opts, struct err *e
 		return 0;
 	case OPTION_INT:
 		if (!text_to_i64(value, row->min, row->max, at))
-			return err_set(err, ERR_INVALID, "--%s: expected a number from %lld to %lld, found '%s'", row->name, (long long)row->min, (long long)row->max, value);
+			return err_set(err, ERR_INVALID, "--%s: expected a number from %lld to %lld, found '%s'", row->name,
+				(long long)row->min, (long long)row->max, value);
 		return 0;
 	case OPTION_LIST:
 		if (list->n == OPTION_LIST_MAX)
@@ -126,7 +128,8 @@ option_parse(const struct option_usage *usage, void *opts, int argc, char **argv
 void
 option_print_help(const struct option_usage *usage, FILE *out)
 {
-	fprintf(out, "%s\n\nusage: %s [OPTIONS]%s%s\n\n", usage->summary, usage->command, *usage->arguments ? " " : "", usage->arguments);
+	fprintf(out, "%s\n\nusage: %s [OPTIONS]%s%s\n\n", usage->summary, usage->command, *usage->arguments ? " " : "",
+		usage->arguments);
 	for (const struct option_row *r = usage->rows; r->type != OPTION_END; r++) {
 		char letter[8] = "    ", left[64];
 

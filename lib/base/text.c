@@ -50,7 +50,11 @@ static size_t
 utf8_sequence(const uint8_t *s, size_t left)
 {
 	static const uint8_t low[] = { 0xa0, 0x90 }, high[] = { 0x9f, 0x8f };
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+	size_t n = s[0] < 0x80			  ? 1
+		   : s[0] >= 0xc2 && s[0] <= 0xdf ? 2
+		   : (s[0] & 0xf0) == 0xe0	  ? 3
+		   : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+						  : 0;
 
 	if (n == 0 || n > left)
 		return 0;
