@@ -75,3 +75,63 @@ TEST("taking the text leaves an empty buffer that can be used again")
 	CHECK_STR(buf_text(&b), "two");
 	buf_clear(&b);
 }
+
+TEST("a wiped buffer can be used again, up to the same maximum")
+{
+	struct buf b = BUF_INIT(3);
+
+	buf_puts(&b, "abcd");
+	CHECK(b.failed);
+	buf_wipe(&b);
+	buf_puts(&b, "abc");
+	CHECK(!b.failed);
+	CHECK_STR(buf_text(&b), "abc");
+	buf_wipe(&b);
+	buf_wipe(&b);
+}
+
+TEST("the content stays while the buffer grows past every size, terminated each time")
+{
+	enum { N = 300000 };
+	struct buf b = BUF_INIT(N);
+
+	for (int i = 0; i < N; i++) {
+		buf_put_u8(&b, (uint8_t)(i % 251));
+		if (b.data[b.len] != 0)
+			fail_msg("not terminated at %d", i);
+	}
+	for (int i = 0; i < N; i++)
+		if (b.data[i] != i % 251)
+			fail_msg("changed at %d", i);
+	CHECK(!b.failed);
+	buf_put_u8(&b, 0);
+	CHECK(b.failed);
+	buf_clear(&b);
+}
+
+TEST("a reset buffer is empty text and forgets its failure")
+{
+	struct buf b = BUF_INIT(4);
+
+	buf_puts(&b, "abc");
+	buf_putf(&b, "%d", 12);
+	CHECK(b.failed);
+	buf_reset(&b);
+	CHECK(!b.failed);
+	CHECK_STR(buf_text(&b), "");
+	buf_put(&b, NULL, 0);
+	CHECK_STR(buf_text(&b), "");
+	buf_clear(&b);
+}
+
+TEST("a buffer of no bytes at all takes nothing but nothing")
+{
+	struct buf b = BUF_INIT(0);
+
+	buf_puts(&b, "");
+	CHECK(!b.failed);
+	CHECK_STR(buf_text(&b), "");
+	buf_putc(&b, 'x');
+	CHECK(b.failed);
+	buf_clear(&b);
+}
