@@ -54,7 +54,7 @@ path_of(const struct cert_store *s, const char *id, struct err *err)
 		return err_null(err, ERR_INVALID, "%s is a list of other certificates and can't be written", id);
 	if (json_is_string(preloaded))
 		return mem_text(json_string_value(preloaded));
-	return id_file_path(s->dir, id, ".cer", err);
+	return id_file_place(s->dir, id, ".cer", err);
 }
 
 /* A list: what its members have, one after the other; those that are not there are left out. */

@@ -9,3 +9,6 @@
 
 /* DIR/<alnum>-<sha256><extension>; the caller owns the path.  NULL: the id is empty, too long, or has NUL or control bytes. */
 char *id_file_path(const char *dir, const char *id, const char *extension, struct err *err);
+
+/* The same for a file that is about to be read or replaced: a symbolic link in its place is refused, for nobody but an intruder puts one there. */
+char *id_file_place(const char *dir, const char *id, const char *extension, struct err *err);

@@ -64,7 +64,7 @@ path_of(const struct key_store *s, const char *id, struct err *err)
 {
 	const char *preloaded = map_find_text(s->preloaded, id);
 
-	return preloaded ? mem_text(preloaded) : id_file_path(s->dir, id, ".key", err);
+	return preloaded ? mem_text(preloaded) : id_file_place(s->dir, id, ".key", err);
 }
 
 /* -- Pairs ------------------------------------------------------------------------------------------------------------------------------ */
