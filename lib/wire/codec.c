@@ -14,7 +14,12 @@ base64_encode(struct buf *out, const void *data, size_t len)
 	for (size_t i = 0; i < len; i += 3) {
 		size_t n = len - i < 3 ? len - i : 3;
 		uint32_t v = (uint32_t)in[i] << 16 | (n > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (n > 2 ? in[i + 2] : 0);
-		char four[4] = { base64_digits[v >> 18], base64_digits[v >> 12 & 63], n > 1 ? base64_digits[v >> 6 & 63] : '=', n > 2 ? base64_digits[v & 63] : '=' };
+		char four[4] = { base64_digits[v >> 18], base64_digits[v >> 12 & 63], '=', '=' };
+
+		if (n > 1)
+			four[2] = base64_digits[v >> 6 & 63];
+		if (n > 2)
+			four[3] = base64_digits[v & 63];
 
 		buf_put(out, four, 4);
 	}
@@ -30,6 +35,17 @@ base64_value(char c)
 	if (c >= '0' && c <= '9')
 		return c - '0' + 52;
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Forget what a decoder wrote before it met an error. */
+static bool
+give_up(struct buf *out, size_t len)
+{
+	if (out->data && out->len > len) {
+		out->len = len;
+		out->data[len] = 0;
+	}
+	return false;
 }
 
 /* The last group: two or three digits, whose unused bits must be zero. */
@@ -50,7 +66,7 @@ base64_tail(struct buf *out, uint32_t v, size_t n_digits)
 bool
 base64_decode(struct buf *out, const char *text, size_t len, enum base64_padding padding)
 {
-	size_t digits = len;
+	size_t digits = len, before = out->len;
 	uint32_t v = 0;
 
 	while (digits > 0 && len - digits < 2 && text[digits - 1] == '=')
@@ -61,7 +77,7 @@ base64_decode(struct buf *out, const char *text, size_t len, enum base64_padding
 		int d = base64_value(text[i]);
 
 		if (d < 0)
-			return false;
+			return give_up(out, before);
 		v = (v << 6 | (uint32_t)d) & 0xffffff;
 		if (i % 4 == 3) {
 			uint8_t three[3] = { (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v };
@@ -70,7 +86,7 @@ base64_decode(struct buf *out, const char *text, size_t len, enum base64_padding
 			v = 0;
 		}
 	}
-	return base64_tail(out, v, digits % 4) && !out->failed;
+	return (base64_tail(out, v, digits % 4) && !out->failed) || give_up(out, before);
 }
 
 void
@@ -117,11 +133,11 @@ is_unreserved(char c)
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c));
 }
 
-void
-percent_encode(struct buf *out, const char *text, size_t len)
+static void
+encode_others(struct buf *out, const char *text, size_t len, const char *keep)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (is_unreserved(text[i])) {
+		if (is_unreserved(text[i]) || (text[i] && strchr(keep, text[i]))) {
 			buf_putc(out, text[i]);
 		} else {
 			buf_putc(out, '%');
@@ -130,18 +146,32 @@ percent_encode(struct buf *out, const char *text, size_t len)
 	}
 }
 
+void
+percent_encode(struct buf *out, const char *text, size_t len)
+{
+	encode_others(out, text, len, "");
+}
+
+void
+percent_encode_segment(struct buf *out, const char *text, size_t len)
+{
+	encode_others(out, text, len, "!$&'()*+,;=:@");
+}
+
 bool
 percent_decode(struct buf *out, const char *text, size_t len)
 {
+	size_t before = out->len;
+
 	for (size_t i = 0; i < len; i++) {
 		uint8_t byte = (uint8_t)text[i];
 
 		if (text[i] == '%') {
 			if (len - i < 3 || !hex_decode(&byte, 1, text + i + 1, 2))
-				return false;
+				return give_up(out, before);
 			i += 2;
 		}
 		buf_put_u8(out, byte);
 	}
-	return !out->failed;
+	return !out->failed || give_up(out, before);
 }
