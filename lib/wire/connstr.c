@@ -22,6 +22,7 @@ static const struct field texts[] = {
 	{ "ModuleId", offsetof(struct connstr, module_id) },
 	{ "SharedAccessKeyName", offsetof(struct connstr, policy) },
 	{ "GatewayHostName", offsetof(struct connstr, gateway_host) },
+	{ "SharedAccessSignature", offsetof(struct connstr, sas_token) },
 };
 
 static char **
@@ -39,7 +40,7 @@ take_key(struct connstr *c, struct slice value, struct err *err)
 	if (c->has_key)
 		return err_set(err, ERR_INVALID, "SharedAccessKey is given twice");
 	if (value.len == 0 || !base64_decode(&bytes, value.text, value.len, BASE64_LAX))
-		status = err_set(err, ERR_INVALID, "SharedAccessKey is not base64");
+		status = err_set(err, ERR_INVALID, "SharedAccessKey is not the base64 of at most %d bytes", SECRET_MAX);
 	else
 		secret_set(&c->key, bytes.data, bytes.len);
 	c->has_key = status == 0;
@@ -86,6 +87,19 @@ take_part(struct connstr *c, struct slice part, struct err *err)
 	return err_set(err, ERR_INVALID, "a connection string has no '%s'", word);
 }
 
+/* What goes together, once all is read. */
+static int
+check_whole(const struct connstr *c, struct err *err)
+{
+	if (!c->host)
+		return err_set(err, ERR_INVALID, "the connection string has no HostName");
+	if (c->module_id && !c->device_id)
+		return err_set(err, ERR_INVALID, "the connection string has a ModuleId without a DeviceId");
+	if (c->has_key + c->x509 + (c->sas_token != NULL) > 1)
+		return err_set(err, ERR_INVALID, "the connection string has more than one of SharedAccessKey, SharedAccessSignature and x509=true");
+	return 0;
+}
+
 struct connstr *
 connstr_parse(const char *text, struct err *err)
 {
@@ -104,8 +118,8 @@ connstr_parse(const char *text, struct err *err)
 		if (take_part(c, part, err) < 0)
 			return NULL;
 	}
-	if (!c->host)
-		return err_null(err, ERR_INVALID, "the connection string has no HostName");
+	if (check_whole(c, err) < 0)
+		return NULL;
 	return GIVE(c);
 }
 
@@ -114,6 +128,8 @@ connstr_free(struct connstr *c)
 {
 	if (!c)
 		return;
+	if (c->sas_token)
+		mem_wipe(c->sas_token, strlen(c->sas_token));
 	for (size_t i = 0; i < COUNT(texts); i++)
 		mem_free(*text_of(c, &texts[i]));
 	secret_clear(&c->key);
@@ -138,6 +154,7 @@ connstr_format(struct buf *out, const struct connstr *c)
 		buf_puts(out, ";SharedAccessKey=");
 		base64_encode(out, c->key.bytes, c->key.len);
 	}
+	put_part(out, "SharedAccessSignature", c->sas_token);
 	put_part(out, "x509", c->x509 ? "true" : NULL);
 	put_part(out, "GatewayHostName", c->gateway_host);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Connection strings (hub 4.1): "HostName=...;DeviceId=...;SharedAccessKey=...", names in any case, in any order, none twice. */
+/* Connection strings (hub 4.1): "HostName=...;DeviceId=...;SharedAccessKey=...", names in any case, in any order, none twice, and at most one kind of
+ * credential: a key, x509=true, or a ready token. */
 
 #include <stdbool.h>
 
@@ -10,7 +11,8 @@
 #include "base/secret.h"
 
 struct connstr {
-	char *host, *device_id, *module_id, *policy, *gateway_host; /* NULL when absent */
+	char *host, *device_id, *module_id, *policy, *gateway_host; /* NULL when absent; policy is SharedAccessKeyName */
+	char *sas_token; /* SharedAccessSignature, whole: "SharedAccessSignature sr=..." */
 	bool x509;
 	bool has_key;
 	struct secret key; /* decoded */
