@@ -61,7 +61,8 @@ take_expiry(struct sas_token *token, struct slice field, struct err *err)
 {
 	OWN_TEXT text = slice_text(field);
 
-	if (strlen(text) != field.len || !text_to_i64(text, 0, EXPIRY_MAX, &token->expiry))
+	/* The signature covers this text: a number that could also be written otherwise is refused. */
+	if (field.text[0] < '1' || field.text[0] > '9' || !text_to_i64(text, 0, EXPIRY_MAX, &token->expiry))
 		return err_set(err, ERR_INVALID, "se is not a plain number of seconds since 1970");
 	return 0;
 }
@@ -72,7 +73,7 @@ decoded(struct slice field)
 {
 	struct buf text = BUF_INIT(SAS_TOKEN_MAX);
 
-	if (!percent_decode(&text, field.text, field.len) || text_has_control(buf_text(&text), text.len)) {
+	if (!percent_decode(&text, field.text, field.len) || text_has_control(buf_text(&text), text.len) || !text_is_utf8(buf_text(&text), text.len)) {
 		buf_clear(&text);
 		return NULL;
 	}
@@ -169,18 +170,33 @@ drop_port(char *host)
 		*colon = '\0';
 }
 
+/* Old clients end the resource with "/api-version=..." (hub 4.2).  Ids may hold "=" too, so it only counts where a word of the path stands, never where
+ * an id does: of "devices/ID/modules/ID" the first, third and fifth part. */
+static void
+drop_api_version(char *path)
+{
+	bool is_id = false;
+
+	for (char *part = path; part; is_id = !is_id) {
+		char *slash = strchr(part, '/');
+
+		if (!slash && !is_id && text_starts(part, "api-version="))
+			part[part > path ? -1 : 0] = '\0';
+		part = slash ? slash + 1 : NULL;
+	}
+}
+
 bool
 sas_resource_covers(const struct sas_token *token, const char *host, const char *other_host, const char *path)
 {
 	OWN_TEXT resource = mem_text(token->resource);
-	char *extra = strstr(resource, "/api-version="), *slash;
+	char *slash = strchr(resource, '/');
 	bool same_host;
 
-	if (extra && !strchr(extra + 1, '/'))
-		*extra = '\0';
-	slash = strchr(resource, '/');
-	if (slash)
+	if (slash) {
 		*slash++ = '\0';
+		drop_api_version(slash);
+	}
 	drop_port(resource);
 	same_host = text_is_nocase(resource, host) || (other_host && text_is_nocase(resource, other_host));
 	return same_host && (!slash || !*slash || is_below(path, slash));
@@ -196,7 +212,10 @@ sas_format(struct buf *out, const char *resource, int64_t expiry, const char *po
 
 	percent_encode(&sr, resource, strlen(resource));
 	buf_putf(&text, "%s\n%" PRId64, buf_text(&sr), expiry);
-	status = hmac(arg, buf_text(&text), text.len, mac, err);
+	if (sr.failed || text.failed)
+		status = err_set(err, ERR_LIMIT, "a token for a resource of more than %d bytes", SAS_TOKEN_MAX);
+	else
+		status = hmac(arg, buf_text(&text), text.len, mac, err);
 	if (status == 0) {
 		base64_encode(&sig, mac, sizeof(mac));
 		buf_putf(out, PREFIX "sr=%s&sig=", buf_text(&sr));
@@ -229,6 +248,7 @@ sas_sign(struct buf *out, const char *resource, int64_t expiry, const char *poli
 	struct err err = ERR_INIT;
 	struct secret copy = *key;
 
-	sas_format(out, resource, expiry, policy, hmac_with_secret, &copy, &err);
+	if (sas_format(out, resource, expiry, policy, hmac_with_secret, &copy, &err) < 0)
+		out->failed = true;
 	secret_clear(&copy);
 }
