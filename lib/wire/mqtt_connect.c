@@ -33,7 +33,7 @@ take_flags(struct mqtt_connect *c, uint8_t flags)
 	c->clean_session = flags & FLAG_CLEAN;
 	c->has_will = flags & FLAG_WILL;
 	c->will_retain = flags & FLAG_WILL_RETAIN;
-	c->will_qos = (flags & FLAG_WILL_QOS) >> 3;
+	c->will_qos = (uint8_t)((flags & FLAG_WILL_QOS) >> 3);
 	c->has_user = flags & FLAG_USER;
 	c->has_password = flags & FLAG_PASSWORD;
 }
@@ -55,6 +55,8 @@ mqtt_decode_connect(struct mqtt_connect *out, const struct mqtt_frame *frame, st
 		return 0;
 	}
 	flags = rd_u8(&in);
+	if (check_flags(flags, err) < 0)
+		return -1;
 	take_flags(&c, flags);
 	c.keep_alive_s = rd_u16(&in);
 	c.client_id = rd_slice16(&in);
@@ -68,8 +70,6 @@ mqtt_decode_connect(struct mqtt_connect *out, const struct mqtt_frame *frame, st
 		c.password = rd_slice16(&in);
 	if (in.bad || rd_left(&in) > 0)
 		return err_set(err, ERR_INVALID, "MQTT 3.1: CONNECT is shorter or longer than its parts");
-	if (check_flags(flags, err) < 0)
-		return -1;
 	if (!mqtt_text_is_good(c.client_id) || !mqtt_text_is_good(c.will_topic) || !mqtt_text_is_good(c.user))
 		return err_set(err, ERR_INVALID, "MQTT 1.5.3: CONNECT has text that is not UTF-8");
 	*out = c;
@@ -108,6 +108,10 @@ mqtt_decode_connack(uint8_t *code, bool *session_present, const struct mqtt_fram
 
 	if (in.bad || rd_left(&in) > 0 || flags > 1)
 		return err_set(err, ERR_INVALID, "MQTT 3.2.2: CONNACK is not two bytes of flags and code");
+	if (value > MQTT_NOT_AUTHORIZED)
+		return err_set(err, ERR_INVALID, "MQTT 3.2.2.3: CONNACK with the reserved code %d", value);
+	if (value != MQTT_ACCEPTED && flags)
+		return err_set(err, ERR_INVALID, "MQTT 3.2.2-4: a refusing CONNACK tells of a session");
 	*code = value;
 	*session_present = flags & 1;
 	return 0;

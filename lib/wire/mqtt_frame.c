@@ -3,6 +3,8 @@
 #include "wire/mqtt.h"
 #include "wire/mqtt_text.h"
 
+#define BODY_MAX 268435455 /* what four bytes of remaining length can say */
+
 static const char *const type_names[] = { "reserved", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "SUBACK",
 	"UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "reserved" };
 
@@ -60,6 +62,10 @@ mqtt_frame_cut(struct mqtt_frame *frame, const uint8_t *data, size_t len, size_t
 void
 mqtt_put_header(struct buf *out, enum mqtt_type type, uint8_t flags, size_t body)
 {
+	if (body > BODY_MAX) {
+		out->failed = true;
+		return;
+	}
 	buf_put_u8(out, (uint8_t)(type << 4 | flags));
 	do {
 		uint8_t digit = body & 127;

@@ -29,28 +29,28 @@ decode_filters(struct mqtt_subscribe *out, const struct mqtt_frame *frame, bool 
 {
 	struct rd in = frame->body;
 	const char *name = mqtt_type_name(frame->type);
+	struct mqtt_subscribe s = { .id = rd_u16(&in) };
 
-	out->n = 0;
-	out->id = rd_u16(&in);
-	if (in.bad || out->id == 0)
+	if (in.bad || s.id == 0)
 		return err_set(err, ERR_INVALID, "MQTT 2.3.1-1: %s without a packet id", name);
 	if (rd_left(&in) == 0)
-		return err_set(err, ERR_INVALID, "MQTT 3.8.3-3: %s without a filter", name);
+		return err_set(err, ERR_INVALID, "MQTT %s: %s without a filter", with_qos ? "3.8.3-3" : "3.10.3-2", name);
 	while (rd_left(&in) > 0) {
 		struct slice filter = rd_slice16(&in);
 		uint8_t qos = with_qos ? rd_u8(&in) : 0;
 
 		if (in.bad)
-			return err_set(err, ERR_INVALID, "MQTT 3.8.3: %s ends in the middle of a filter", name);
+			return err_set(err, ERR_INVALID, "MQTT %s: %s ends in the middle of a filter", with_qos ? "3.8.3" : "3.10.3", name);
 		if (!filter_is_good(filter))
 			return err_set(err, ERR_INVALID, "MQTT 4.7.1: %s with a malformed filter", name);
 		if (qos > 2)
 			return err_set(err, ERR_INVALID, "MQTT 3.8.3-4: %s with QoS 3 or reserved bits", name);
-		if (out->n == MQTT_FILTERS_MAX)
+		if (s.n == MQTT_FILTERS_MAX)
 			return err_set(err, ERR_LIMIT, "%s with more than %d filters", name, MQTT_FILTERS_MAX);
-		out->item[out->n].filter = filter;
-		out->item[out->n++].qos = qos;
+		s.item[s.n].filter = filter;
+		s.item[s.n++].qos = qos;
 	}
+	*out = s;
 	return 0;
 }
 
@@ -95,6 +95,16 @@ mqtt_encode_unsubscribe(struct buf *out, const struct mqtt_subscribe *s)
 	encode_filters(out, MQTT_UNSUBSCRIBE, s);
 }
 
+/* MQTT 3.9.3-2: granted QoS 0, 1, 2 or failure; other codes are reserved. */
+static bool
+codes_are_good(const struct rd *codes)
+{
+	for (const uint8_t *c = codes->at; c < codes->end; c++)
+		if (*c > 2 && *c != 0x80)
+			return false;
+	return true;
+}
+
 int
 mqtt_decode_suback(uint16_t *id, uint8_t *codes, size_t *n, size_t max, const struct mqtt_frame *frame, struct err *err)
 {
@@ -103,6 +113,8 @@ mqtt_decode_suback(uint16_t *id, uint8_t *codes, size_t *n, size_t max, const st
 
 	if (in.bad || value == 0 || rd_left(&in) == 0 || rd_left(&in) > max)
 		return err_set(err, ERR_INVALID, "MQTT 3.9.3: SUBACK without packet id or with %zu codes", rd_left(&in));
+	if (!codes_are_good(&in))
+		return err_set(err, ERR_INVALID, "MQTT 3.9.3-2: SUBACK with a reserved code");
 	*id = value;
 	for (*n = 0; rd_left(&in) > 0; ++*n)
 		codes[*n] = rd_u8(&in);
