@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Property bags, one pair at a time. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/text.h"
 #include "wire/codec.h"
@@ -35,22 +37,30 @@ property_bag_init(struct property_bag *bag, struct slice text)
 		bag->rest.len--;
 }
 
+static void
+take_text(struct buf *out, struct slice text)
+{
+	buf_reset(out);
+	if (percent_decode(out, text.text, text.len) && text_is_utf8(buf_text(out), out->len) && strlen(buf_text(out)) == out->len)
+		return;
+	buf_reset(out);
+	buf_put(out, text.text, text.len);
+}
+
 bool
 property_bag_next(struct property_bag *bag)
 {
 	struct slice pair, name;
 
 	do {
-		if (bag->rest.len == 0 || bag->bad)
+		if (bag->rest.len == 0)
 			return false;
 		slice_cut(&bag->rest, '&', &pair);
 	} while (pair.len == 0);
-	buf_reset(&bag->name);
-	buf_reset(&bag->value);
 	bag->has_value = slice_cut(&pair, '=', &name);
-	bag->bad = !percent_decode(&bag->name, name.text, name.len) || !percent_decode(&bag->value, pair.text, pair.len) ||
-		!text_is_utf8(buf_text(&bag->name), bag->name.len) || !text_is_utf8(buf_text(&bag->value), bag->value.len);
-	return !bag->bad;
+	take_text(&bag->name, name);
+	take_text(&bag->value, pair);
+	return true;
 }
 
 void
@@ -58,20 +68,6 @@ property_bag_clear(struct property_bag *bag)
 {
 	buf_clear(&bag->name);
 	buf_clear(&bag->value);
-}
-
-bool
-property_bag_is_valid(struct slice text)
-{
-	struct property_bag bag;
-	bool bad;
-
-	property_bag_init(&bag, text);
-	while (property_bag_next(&bag))
-		;
-	bad = bag.bad;
-	property_bag_clear(&bag);
-	return !bad;
 }
 
 const char *
@@ -91,6 +87,8 @@ property_put(struct buf *out, const char *name, const char *value)
 	if (out->len > 0)
 		buf_putc(out, '&');
 	percent_encode(out, n.text, n.len);
+	if (!value)
+		return;
 	buf_putc(out, '=');
 	percent_encode(out, v.text, v.len);
 }
