@@ -2,7 +2,11 @@
 /* Topics and filters, taken apart from the left. */
 #include <string.h>
 
+#include "base/mem.h"
+#include "base/text.h"
 #include "wire/topic.h"
+
+#define RID_MAX 256
 
 static bool
 skip(struct slice *s, const char *prefix)
@@ -26,20 +30,42 @@ take_owner(struct slice *s, struct slice *device, struct slice *module)
 	return slice_cut(s, '/', module) && module->len > 0;
 }
 
+/* "?$rid=R&$version=V": a rid there must be; what else stands there is overlooked. */
 static bool
-take_rid(struct slice s, struct topic *topic)
+take_query(struct slice s, struct topic *topic)
 {
 	struct slice pair;
-	bool more = true;
+	bool more = skip(&s, "?");
 
 	while (more) {
 		more = slice_cut(&s, '&', &pair);
-		if (skip(&pair, "$rid=")) {
+		if (skip(&pair, "$rid="))
 			topic->rid = pair;
-			return pair.len > 0 && pair.len <= 256;
-		}
+		else if (skip(&pair, "$version="))
+			topic->version = pair;
 	}
-	return false;
+	return topic->rid.len > 0 && topic->rid.len <= RID_MAX;
+}
+
+static bool
+is_status(struct slice s)
+{
+	OWN_TEXT text = slice_text(s);
+	int64_t value;
+
+	return s.len < 12 && text_to_i64(text, INT32_MIN, INT32_MAX, &value);
+}
+
+static enum topic_kind
+system_kind(struct slice s, struct topic *topic)
+{
+	if (skip(&s, "twin/GET/"))
+		return take_query(s, topic) ? TOPIC_TWIN_GET : TOPIC_UNKNOWN;
+	if (skip(&s, "twin/PATCH/properties/reported/"))
+		return take_query(s, topic) ? TOPIC_TWIN_REPORTED : TOPIC_UNKNOWN;
+	if (skip(&s, "methods/res/") && slice_cut(&s, '/', &topic->status) && is_status(topic->status))
+		return take_query(s, topic) ? TOPIC_METHOD_RESPONSE : TOPIC_UNKNOWN;
+	return TOPIC_UNKNOWN;
 }
 
 static struct topic
@@ -47,13 +73,8 @@ system_topic(struct slice s)
 {
 	struct topic topic = { 0 };
 
-	if (skip(&s, "twin/GET/?") && take_rid(s, &topic))
-		topic.kind = TOPIC_TWIN_GET;
-	else if (skip(&s, "twin/PATCH/properties/reported/?") && take_rid(s, &topic))
-		topic.kind = TOPIC_TWIN_REPORTED;
-	else if (skip(&s, "methods/res/") && slice_cut(&s, '/', &topic.status) && skip(&s, "?") && take_rid(s, &topic))
-		topic.kind = TOPIC_METHOD_RESPONSE;
-	return topic;
+	topic.kind = system_kind(s, &topic);
+	return topic.kind == TOPIC_UNKNOWN ? (struct topic){ 0 } : topic;
 }
 
 struct topic

@@ -20,7 +20,8 @@ struct topic {
 	struct slice device_id, module_id; /* empty where the kind has none */
 	struct slice bag;                  /* telemetry */
 	struct slice rid;                  /* the others: the text after "$rid=" */
-	struct slice status;               /* method responses */
+	struct slice version;              /* reported twin: the text after "$version=", or empty */
+	struct slice status;               /* method responses: a whole number */
 };
 struct topic topic_parse(struct slice text);
 
