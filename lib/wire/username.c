@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MQTT user names: two or three ids before the query, which is told from a module id by its "=" or "?". */
+/* MQTT user names: the host, one or two ids, and a query, which is told from a module id by its "?" or the name that it begins with. */
 #include <stddef.h>
 #include <string.h>
 
@@ -42,7 +42,8 @@ take_pair(struct username *u, struct slice pair, struct err *err)
 			continue;
 		if (*at)
 			return err_set(err, ERR_INVALID, "the user name has %s twice", fields[i].name);
-		if (!percent_decode(&value, pair.text, pair.len) || text_has_control(buf_text(&value), value.len)) {
+		if (!percent_decode(&value, pair.text, pair.len) || text_has_control(buf_text(&value), value.len) ||
+			!text_is_utf8(buf_text(&value), value.len)) {
 			buf_clear(&value);
 			return err_set(err, ERR_INVALID, "the user name's %s is not percent-encoded text", fields[i].name);
 		}
@@ -67,50 +68,52 @@ take_query(struct username *u, struct slice query, struct err *err)
 	return 0;
 }
 
-/* Where the query begins: after a "/" that is followed by "?" or "api-version=", which no id in that place can be. */
-static struct slice
-cut_query(struct slice *text)
+/* What stands behind the device: a query, or a module id?  Ids may hold "?" and "=" too, so only here it has to be guessed. */
+static bool
+is_query(struct slice text)
 {
-	static const char *const starts[] = { "/?", "/api-version=" };
+	struct slice rest = text, name;
 
-	for (size_t i = 0; i < COUNT(starts); i++) {
-		const char *at = memmem(text->text, text->len, starts[i], strlen(starts[i]));
+	if (text.len > 0 && text.text[0] == '?')
+		return true;
+	if (!slice_cut(&rest, '=', &name))
+		return false;
+	for (size_t i = 0; i < COUNT(fields); i++)
+		if (slice_is(name, fields[i].name))
+			return true;
+	return false;
+}
 
-		if (at) {
-			struct slice query = { .text = at + 1, .len = text->len - (size_t)(at + 1 - text->text) };
+static int
+take_ids(struct username *u, struct slice *text, struct err *err)
+{
+	struct slice host, device, module;
 
-			text->len = (size_t)(at - text->text);
-			return query;
-		}
-	}
-	return (struct slice){ .text = "", .len = 0 };
+	slice_cut(text, '/', &host);
+	slice_cut(text, '/', &device);
+	if (host.len == 0 || device.len == 0)
+		return err_set(err, ERR_INVALID, "the user name is not HUB/DEVICE[/MODULE]/?api-version=...");
+	u->host = slice_text(host);
+	u->device_id = slice_text(device);
+	if (text->len == 0 || is_query(*text))
+		return 0;
+	slice_cut(text, '/', &module);
+	if (module.len == 0 || (text->len > 0 && !is_query(*text)))
+		return err_set(err, ERR_INVALID, "the user name has more behind the device than a module and a query");
+	u->module_id = slice_text(module);
+	return 0;
 }
 
 struct username *
 username_parse(struct slice text, struct err *err)
 {
 	OWN(username) u = NEW(username);
-	struct slice part, query;
-	char **ids[] = { &u->host, &u->device_id, &u->module_id };
-	size_t n = 0;
-	bool more = true;
 
 	if (text.len > USERNAME_MAX)
 		return err_null(err, ERR_LIMIT, "the user name is longer than %d bytes", USERNAME_MAX);
 	if (text_has_control(text.text, text.len) || !text_is_utf8(text.text, text.len))
 		return err_null(err, ERR_INVALID, "the user name has control characters or is not UTF-8");
-	query = cut_query(&text);
-	while (more) {
-		more = slice_cut(&text, '/', &part);
-		if (!more && part.len == 0 && n >= 2)
-			break; /* a "/" at the end */
-		if (part.len == 0 || n == COUNT(ids))
-			return err_null(err, ERR_INVALID, "the user name is not HUB/DEVICE[/MODULE]/?api-version=...");
-		*ids[n++] = slice_text(part);
-	}
-	if (n < 2)
-		return err_null(err, ERR_INVALID, "the user name is not HUB/DEVICE[/MODULE]/?api-version=...");
-	if (take_query(u, query, err) < 0)
+	if (take_ids(u, &text, err) < 0 || take_query(u, text, err) < 0)
 		return NULL;
 	return GIVE(u);
 }
