@@ -3,6 +3,28 @@
 #include "base/mem.h"
 #include "wire/json.h"
 
+/* Is it nested deeper than anything of ours?  jansson recurses as deep as its input wants (up to 2048), here and again when it prints or frees. */
+static bool
+is_too_deep(const char *text, size_t len)
+{
+	bool in_string = false;
+	int depth = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+
+		if (in_string && c == '\\')
+			i++;
+		else if (c == '"')
+			in_string = !in_string;
+		else if (!in_string && (c == '[' || c == '{') && ++depth > JSON_DEPTH_MAX)
+			return true;
+		else if (!in_string && (c == ']' || c == '}'))
+			depth--;
+	}
+	return false;
+}
+
 json_t *
 json_parse(const void *text, size_t len, struct err *err)
 {
@@ -11,7 +33,9 @@ json_parse(const void *text, size_t len, struct err *err)
 
 	if (len > JSON_MAX)
 		return err_null(err, ERR_LIMIT, "JSON of %zu bytes; at most %d are accepted", len, JSON_MAX);
-	json = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+	if (is_too_deep(text, len))
+		return err_null(err, ERR_LIMIT, "JSON nested deeper than %d", JSON_DEPTH_MAX);
+	json = json_loadb(len > 0 ? text : "", len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
 	if (!json)
 		return err_null(err, ERR_INVALID, "JSON line %d, column %d: %s", why.line, why.column, why.text);
 	return json;

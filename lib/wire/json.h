@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* JSON from outside (jansson underneath): strict, with a ceiling; and getters whose failures say which member was expected. */
+/* JSON from outside (jansson underneath): strict, with ceilings of size and depth; and getters whose failures say which member was expected. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,6 +13,7 @@
 OWN_DEFINE_LIB(json_t, json_decref);
 
 #define JSON_MAX (4 * 1024 * 1024)
+#define JSON_DEPTH_MAX 64
 
 json_t *json_parse(const void *text, size_t len, struct err *err); /* duplicate keys are refused */
 char *json_line(const json_t *json);                               /* on one line; the caller owns it */
