@@ -172,12 +172,15 @@ verdict_json(const struct verdict *v)
 	return json_line(root);
 }
 
+/* A newer program may know codes that we do not: its answer still stands. */
 static enum reason
-reason_of(const char *code)
+reason_of(const char *code, bool passed)
 {
-	const struct reason_row *row = code ? reason_find(code) : NULL;
+	const struct reason_row *row = reason_find(code);
 
-	return row ? (enum reason)(row - reason_row(OK)) : UNAVAILABLE;
+	if (!row)
+		return passed ? OK : UNAVAILABLE;
+	return (enum reason)(row - reason_row(OK));
 }
 
 static int
@@ -189,7 +192,7 @@ take_check(struct verdict *v, const json_t *json, struct err *err)
 	if (json_get_text(json, "reason", &code, err) < 0 || json_find_text(json, "what", &what, err) < 0 || json_find_text(json, "subject", &subject, err) < 0 ||
 		json_find_text(json, "wanted", &wanted, err) < 0 || json_find_text(json, "found", &found, err) < 0 || json_find_bool(json, "passed", &passed, err) < 0)
 		return -1;
-	add_copy(v, reason_of(code), passed, what, subject, wanted, found);
+	add_copy(v, reason_of(code, passed), passed, what, subject, wanted, found);
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 /* A verdict as a page for people: the answer first, with its cause when it is no; then the chain as a tree, root on top; then every check. */
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/text.h"
 #include "diag/verdict.h"
 
 struct page {
@@ -18,53 +18,103 @@ page_of(struct buf *out, bool colour)
 	return (struct page){ out, "\033[32m", "\033[1;31m", "\033[33m", "\033[2m", "\033[0m" };
 }
 
+/* Names and fields come from the peer: what a terminal would obey, or what is not UTF-8, is shown as its bytes. */
+static size_t
+visible_len(const char *text, size_t left)
+{
+	const uint8_t *s = (const uint8_t *)text;
+	size_t len = 1;
+
+	if (s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && left > 1 && s[1] < 0xa0))
+		return 0;
+	while (len < left && (s[len] & 0xc0) == 0x80)
+		len++;
+	return text_is_utf8(text, len) ? len : 0;
+}
+
+static void
+put_text(struct page *p, const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		size_t len = visible_len(text, left);
+
+		if (len > 0)
+			buf_put(p->out, text, len);
+		else
+			buf_putf(p->out, "\\x%02x", (unsigned char)text[0]);
+		text += len > 0 ? len : 1;
+		left -= len > 0 ? len : 1;
+	}
+}
+
+static void
+put_row(struct page *p, const char *name, const char *text)
+{
+	if (!*text)
+		return;
+	buf_putf(p->out, "    %s%-7s%s ", p->dim, name, p->end);
+	put_text(p, text);
+	buf_putc(p->out, '\n');
+}
+
 static void
 print_answer(struct page *p, const struct verdict *v)
 {
 	const struct check *c = verdict_first_failure(v);
-	const struct reason_row *row;
+	const struct reason_row *row = reason_row(verdict_cause(v));
 
-	if (!c) {
-		buf_putf(p->out, "%s✓ %s%s  yes: %s\n", p->good, v->question, p->end, v->peer);
+	buf_putf(p->out, "%s%s ", c ? p->bad : p->good, c ? "✗" : "✓");
+	put_text(p, v->question);
+	buf_putf(p->out, "%s  %s: ", p->end, c ? "no" : "yes");
+	put_text(p, c ? row->code : v->peer);
+	buf_putc(p->out, '\n');
+	if (!c)
 		return;
-	}
-	row = reason_row(c->reason);
-	buf_putf(p->out, "%s✗ %s%s  no: %s\n", p->bad, row->sentence, p->end, row->code);
-	if (*c->subject)
-		buf_putf(p->out, "    at      %s\n", c->subject);
-	if (*c->wanted)
-		buf_putf(p->out, "    wanted  %s\n", c->wanted);
-	if (*c->found)
-		buf_putf(p->out, "    found   %s\n", c->found);
-	if (*row->fix)
-		buf_putf(p->out, "    to do   %s\n", row->fix);
+	put_row(p, "cause", row->sentence);
+	put_row(p, "at", c->subject);
+	put_row(p, "wanted", c->wanted);
+	put_row(p, "found", c->found);
+	put_row(p, "rule", c->rule);
+	put_row(p, "to do", row->fix);
 }
 
+/* Root on top, each certificate below its issuer. */
 static void
 print_chain(struct page *p, const struct verdict *v)
 {
 	for (size_t i = v->n_chain; i-- > 0;) {
 		size_t depth = v->n_chain - 1 - i;
 
-		buf_putf(p->out, "  %*s%s%s\n", (int)(depth > 0 ? (depth - 1) * 3 : 0), "", depth > 0 ? "└─ " : "", v->chain[i]);
+		buf_putf(p->out, "  %*s%s", (int)(depth > 0 ? (depth - 1) * 3 : 0), "", depth > 0 ? "└─ " : "");
+		put_text(p, v->chain[i]);
+		buf_putc(p->out, '\n');
 	}
 }
 
+/* "✓ name of CN=gw: gw.local"; what was wanted only where it says more than what was found. */
 static void
 print_check(struct page *p, const struct check *c)
 {
 	bool note = c->passed && c->reason != OK;
 
-	buf_putf(p->out, "  %s%s%s %s", !c->passed ? p->bad : note ? p->note : p->good, !c->passed ? "✗" : note ? "!" : "✓", p->end, c->what);
-	if (*c->subject)
-		buf_putf(p->out, " of %s", c->subject);
-	if (*c->found)
-		buf_putf(p->out, ": %s", c->found);
-	if (!c->passed && *c->wanted)
-		buf_putf(p->out, " (wanted: %s)", c->wanted);
-	else if (c->passed && *c->wanted && strcmp(c->wanted, c->found) != 0)
-		buf_putf(p->out, " %s(wanted: %s)%s", p->dim, c->wanted, p->end);
-	if (!c->passed || note)
+	buf_putf(p->out, "  %s%s%s ", !c->passed ? p->bad : note ? p->note : p->good, !c->passed ? "✗" : note ? "!" : "✓", p->end);
+	put_text(p, c->what);
+	if (*c->subject) {
+		buf_puts(p->out, " of ");
+		put_text(p, c->subject);
+	}
+	if (*c->found) {
+		buf_puts(p->out, ": ");
+		put_text(p, c->found);
+	}
+	if (*c->wanted && strcmp(c->wanted, c->found) != 0) {
+		buf_putf(p->out, " %s(wanted: ", c->passed ? p->dim : "");
+		put_text(p, c->wanted);
+		buf_putf(p->out, ")%s", c->passed ? p->end : "");
+	}
+	if (c->reason != OK)
 		buf_putf(p->out, "  %s%s%s", p->dim, reason_row(c->reason)->code, p->end);
 	buf_putc(p->out, '\n');
 }
