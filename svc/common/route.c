@@ -25,7 +25,7 @@ is_known_version(const struct route_table *table, const char *version)
 	return false;
 }
 
-/* Does the path match, segment by segment?  Its variables go to call->var. */
+/* Does the path match, segment by segment?  Its variables go to call->var.  A slash at the end makes another path, as in the original. */
 static bool
 path_matches(const char *pattern, struct route_call *call)
 {
@@ -33,7 +33,9 @@ path_matches(const char *pattern, struct route_call *call)
 	size_t i = 0, n_vars = 0;
 	bool more = true;
 
-	for (; more; i++) {
+	if (text_ends(pattern, "/") != text_ends(http_path(call->request), "/"))
+		return false;
+	for (; more && rest.len > 0; i++) {
 		const char *segment = http_segment(call->request, i);
 
 		more = slice_cut(&rest, '/', &part);
@@ -48,7 +50,7 @@ path_matches(const char *pattern, struct route_call *call)
 			call->var[n_vars++] = segment;
 		}
 	}
-	return http_n_segments(call->request) == i || (http_n_segments(call->request) == i + 1 && !*http_segment(call->request, i));
+	return http_n_segments(call->request) == i;
 }
 
 static const struct route *

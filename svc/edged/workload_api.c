@@ -358,6 +358,7 @@ list_modules(const struct route_call *call, json_t **answer, struct err *err)
 
 static const struct route routes[] = {
 	{ "GET", "/modules", "2018-06-28", list_modules },
+	{ "GET", "/modules/", "2018-06-28", list_modules },
 	{ "POST", "/modules/{}/certificate/identity", "2018-06-28", identity_certificate },
 	{ "POST", "/modules/{}/genid/{}/certificate/server", "2018-06-28", server_certificate },
 	{ "POST", "/modules/{}/genid/{}/sign", "2018-06-28", sign },
