@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Certificates by id. */
+/* Certificates by id.
+ *
+ * Preloaded files belong to the operator, who replaces them while we run.  What is read from one is taken whole or not at all: as long as its content is broken, missing or out of
+ * reach, the content that was good before stays in force, loudly (atk-08: an empty trust bundle must not come to mean "trust nothing" or "trust everything"). */
 #include <pthread.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "certd/cert_store.h"
 #include "common/id_file.h"
+#include "pki/cert.h"
 
 #define CERT_FILE_MAX (1024 * 1024)
 #define N_LOCKS 64 /* ids share locks by their hash */
@@ -15,8 +20,66 @@
 struct cert_store {
 	char *dir;
 	json_t *preloaded;
+	struct map *good; /* id to what its preloaded file had when it was last good */
+	pthread_mutex_t good_lock;
 	pthread_mutex_t locks[N_LOCKS];
 };
+
+/* -- Preloaded files --------------------------------------------------------------------------------------------------------------------- */
+
+static int
+read_file(const char *path, char **text, struct err *err)
+{
+	struct buf pem = BUF_INIT(CERT_FILE_MAX);
+	struct certs certs = { 0 };
+	int status = file_load(&pem, path, err);
+
+	if (status == 0 && certs_parse(&certs, buf_text(&pem), pem.len, CERTS_MAX, err) < 0)
+		status = err_wrap(err, "%s", path);
+	certs_clear(&certs);
+	if (status == 0)
+		*text = buf_take_text(&pem);
+	buf_clear(&pem);
+	return status;
+}
+
+static int
+load_preloaded(struct cert_store *s, const char *id, const char *path, struct buf *pem, struct err *err)
+{
+	char *now = NULL, *before;
+	int status = read_file(path, &now, err);
+
+	pthread_mutex_lock(&s->good_lock);
+	if (status == 0)
+		mem_free(map_put_text(s->good, id, now));
+	before = map_find_text(s->good, id);
+	if (before) {
+		buf_puts(pem, before);
+		if (status < 0)
+			log_error("%s can't be used, what was there before stays in force: %s", id, err->text);
+	}
+	pthread_mutex_unlock(&s->good_lock);
+	return before ? 0 : -1;
+}
+
+/* Read all of them once, so that what is good now is remembered. */
+static void
+read_preloaded(struct cert_store *s)
+{
+	const char *id;
+	json_t *path;
+
+	json_object_foreach(s->preloaded, id, path) {
+		struct buf pem = BUF_INIT(CERT_FILE_MAX);
+		struct err err = ERR_INIT;
+
+		if (json_is_string(path) && load_preloaded(s, id, json_string_value(path), &pem, &err) < 0)
+			log_error("the certificate %s: %s", id, err.text);
+		buf_clear(&pem);
+	}
+}
+
+/* -- The store ---------------------------------------------------------------------------------------------------------------------------- */
 
 struct cert_store *
 cert_store_open(const char *dir, const json_t *preloaded, struct err *err)
@@ -28,16 +91,26 @@ cert_store_open(const char *dir, const json_t *preloaded, struct err *err)
 	s = NEW(cert_store);
 	s->dir = mem_text(dir);
 	s->preloaded = preloaded ? json_deep_copy(preloaded) : json_object();
+	s->good = map_new();
+	pthread_mutex_init(&s->good_lock, NULL);
 	for (size_t i = 0; i < N_LOCKS; i++)
 		pthread_mutex_init(&s->locks[i], NULL);
+	read_preloaded(s);
 	return s;
 }
 
 void
 cert_store_close(struct cert_store *s)
 {
+	size_t at = 0;
+	void *text;
+
 	if (!s)
 		return;
+	while (map_next(s->good, &at, NULL, NULL, &text))
+		mem_free(text);
+	map_free(s->good);
+	pthread_mutex_destroy(&s->good_lock);
 	for (size_t i = 0; i < N_LOCKS; i++)
 		pthread_mutex_destroy(&s->locks[i]);
 	json_decref(s->preloaded);
@@ -88,6 +161,8 @@ cert_store_load(struct cert_store *s, const char *id, struct buf *pem, struct er
 
 	if (json_is_array(preloaded))
 		return load_list(s, id, preloaded, pem, err);
+	if (json_is_string(preloaded))
+		return load_preloaded(s, id, json_string_value(preloaded), pem, err);
 	path = path_of(s, id, err);
 	return path ? file_load(pem, path, err) : -1;
 }

@@ -40,6 +40,13 @@ kind_of(const char *id)
 	return ISSUE_DEVICE;
 }
 
+/* A CA is known by its subject; names in it would make it a server too. */
+static bool
+is_ca(enum issue_kind kind)
+{
+	return kind == ISSUE_ROOT || kind == ISSUE_INTERMEDIATE || kind == ISSUE_EDGE_CA;
+}
+
 struct signer {
 	struct certs chain; /* the issuer's certificate first; empty: self-signed */
 	struct key *key;
@@ -101,7 +108,7 @@ sign(const struct issuance_request *r, const json_t *config, const struct csr *c
 		profile.common_name = common_name = mem_textn(configured, strnlen(configured, 64));
 	profile.not_after = now + (days > 0 && days < DAYS_MAX ? days : DEFAULT_DAYS) * DAY_S;
 	profile.path_len = profile.kind == ISSUE_EDGE_CA ? 0 : -1;
-	profile.n_names = csr_names(csr, names, ISSUE_NAMES_MAX);
+	profile.n_names = is_ca(profile.kind) ? 0 : csr_names(csr, names, ISSUE_NAMES_MAX);
 	for (size_t n = 0; n < profile.n_names; n++)
 		profile.names[n] = names[n];
 	cert = issue_cert(&profile, csr_public_key(csr), &issuer, err);
@@ -109,6 +116,8 @@ sign(const struct issuance_request *r, const json_t *config, const struct csr *c
 		mem_free(names[n]);
 	if (!cert)
 		return -1;
+	if (!issuer.cert && !cert_matches_key(cert, signer->key))
+		return err_set(err, ERR_INVALID, "parameter \"csr\" has an invalid value: %s signs itself, and the request is for another key", r->id);
 	cert_put_pem(cert, pem);
 	certs_put_pem(&signer->chain, pem);
 	return 0;
