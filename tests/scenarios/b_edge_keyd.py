@@ -298,8 +298,11 @@ def test_18_atk10_leaks():
     ask("POST", "/key", '{"keyId":"gateway-x","usage":"sign","keyBytes":"%s"' % b64(PLANTED))
     texts = [keyd.log_text()]
     for file in ("cmdline", "environ"):
-        with open("/proc/%d/%s" % (keyd.process.pid, file), "rb") as f:
-            texts.append(f.read().decode(errors="replace"))
+        try:
+            with open("/proc/%d/%s" % (keyd.process.pid, file), "rb") as f:
+                texts.append(f.read().decode(errors="replace"))
+        except PermissionError:
+            pass  # not even its own user may look
     for text in texts:
         for form in (PLANTED.decode(), b64(PLANTED), PLANTED.hex(), h):
             assert form not in text, form
