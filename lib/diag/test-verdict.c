@@ -86,7 +86,8 @@ TEST("the sentence has code, subject, wanted and found")
 	OWN_TEXT no = verdict_sentence(bad);
 	OWN_TEXT yes = verdict_sentence(good);
 
-	CHECK_STR(no, "device: Is this really gw.local? no: gw.local: CERT_EXPIRED: The certificate is past its notAfter date. At: CN=gw.local; wanted now; "
+	CHECK_STR(no, "device: Is this really gw.local? no: gw.local: CERT_EXPIRED: The certificate is past its notAfter date. At: "
+		      "CN=gw.local; wanted now; "
 		      "found until 2026-03-01");
 	CHECK_STR(yes, "device: Is this really gw.local? yes: gw.local");
 }
@@ -118,7 +119,8 @@ TEST("text that is not UTF-8 does not break the JSON")
 
 TEST("a code that is not known keeps its answer")
 {
-	static const char text[] = "{\"who\":\"hub\",\"checks\":[{\"reason\":\"FROM_THE_FUTURE\",\"passed\":true},{\"reason\":\"ALSO\",\"passed\":false}]}";
+	static const char text[] = "{\"who\":\"hub\",\"checks\":[{\"reason\":\"FROM_THE_FUTURE\",\"passed\":true},{\"reason\":"
+				   "\"ALSO\",\"passed\":false}]}";
 	struct err err = ERR_INIT;
 	OWN(verdict) v = verdict_from_json(text, &err);
 
@@ -130,7 +132,8 @@ TEST("a code that is not known keeps its answer")
 
 TEST("JSON that is no verdict is refused")
 {
-	static const char *const cases[] = { "", "[]", "{\"checks\":{}}", "{\"checks\":[1]}", "{\"checks\":[{}]}", "{\"checks\":[{\"reason\":1}]}", "{\"who\":1}" };
+	static const char *const cases[] = { "", "[]", "{\"checks\":{}}", "{\"checks\":[1]}", "{\"checks\":[{}]}",
+		"{\"checks\":[{\"reason\":1}]}", "{\"who\":1}" };
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct err err = ERR_INIT;

@@ -55,10 +55,16 @@ add(struct verdict *v, struct check check)
 }
 
 static void
-add_copy(struct verdict *v, enum reason reason, bool passed, const char *what, const char *subject, const char *wanted, const char *found)
+add_copy(struct verdict *v, enum reason reason, bool passed, const char *what, const char *subject, const char *wanted,
+	const char *found)
 {
-	add(v, (struct check){ .reason = reason, .passed = passed, .what = mem_text(what ? what : ""), .subject = mem_text(subject ? subject : ""),
-		.wanted = mem_text(wanted ? wanted : ""), .found = mem_text(found ? found : ""), .rule = mem_text(reason_row(reason)->rule) });
+	add(v, (struct check){ .reason = reason,
+		       .passed = passed,
+		       .what = mem_text(what ? what : ""),
+		       .subject = mem_text(subject ? subject : ""),
+		       .wanted = mem_text(wanted ? wanted : ""),
+		       .found = mem_text(found ? found : ""),
+		       .rule = mem_text(reason_row(reason)->rule) });
 }
 
 void
@@ -129,8 +135,9 @@ verdict_sentence(const struct verdict *v)
 	if (!c)
 		return mem_textf("%s: %s yes: %s", v->who, v->question, v->peer);
 	row = reason_row(c->reason);
-	return mem_textf("%s: %s no: %s: %s: %s%s%s%s%s%s%s", v->who, v->question, v->peer, row->code, row->sentence, *c->subject ? " At: " : "", c->subject,
-		*c->wanted ? "; wanted " : "", c->wanted, *c->found ? "; found " : "", c->found);
+	return mem_textf("%s: %s no: %s: %s: %s%s%s%s%s%s%s", v->who, v->question, v->peer, row->code, row->sentence,
+		*c->subject ? " At: " : "", c->subject, *c->wanted ? "; wanted " : "", c->wanted, *c->found ? "; found " : "",
+		c->found);
 }
 
 static json_t *
@@ -189,8 +196,9 @@ take_check(struct verdict *v, const json_t *json, struct err *err)
 	const char *code, *what, *subject, *wanted, *found;
 	bool passed = false;
 
-	if (json_get_text(json, "reason", &code, err) < 0 || json_find_text(json, "what", &what, err) < 0 || json_find_text(json, "subject", &subject, err) < 0 ||
-		json_find_text(json, "wanted", &wanted, err) < 0 || json_find_text(json, "found", &found, err) < 0 || json_find_bool(json, "passed", &passed, err) < 0)
+	if (json_get_text(json, "reason", &code, err) < 0 || json_find_text(json, "what", &what, err) < 0 ||
+		json_find_text(json, "subject", &subject, err) < 0 || json_find_text(json, "wanted", &wanted, err) < 0 ||
+		json_find_text(json, "found", &found, err) < 0 || json_find_bool(json, "passed", &passed, err) < 0)
 		return -1;
 	add_copy(v, reason_of(code, passed), passed, what, subject, wanted, found);
 	return 0;
@@ -202,19 +210,19 @@ verdict_from_json(const char *text, struct err *err)
 	struct slice s = slice_of(text);
 	OWN_LIB(json_t) root = json_parse(s.text, s.len, err);
 	OWN(verdict) v = NULL;
-	json_t *checks, *chain, *item;
+	json_t *checks, *chain;
 	const char *who, *question, *peer;
-	size_t i;
 
-	if (!root || json_find_text(root, "who", &who, err) < 0 || json_find_text(root, "question", &question, err) < 0 || json_find_text(root, "peer", &peer, err) < 0 ||
-		json_find_array(root, "checks", &checks, err) < 0 || json_find_array(root, "chain", &chain, err) < 0)
+	if (!root || json_find_text(root, "who", &who, err) < 0 || json_find_text(root, "question", &question, err) < 0 ||
+		json_find_text(root, "peer", &peer, err) < 0 || json_find_array(root, "checks", &checks, err) < 0 ||
+		json_find_array(root, "chain", &chain, err) < 0)
 		return NULL;
 	v = verdict_new(who, question, peer);
-	json_array_foreach(checks, i, item)
-		if (take_check(v, item, err) < 0)
+	for (size_t i = 0; i < json_array_size(checks); i++)
+		if (take_check(v, json_array_get(checks, i), err) < 0)
 			return NULL;
-	json_array_foreach(chain, i, item)
-		if (json_is_string(item))
-			verdict_add_chain(v, json_string_value(item));
+	for (size_t i = 0; i < json_array_size(chain); i++)
+		if (json_is_string(json_array_get(chain, i)))
+			verdict_add_chain(v, json_string_value(json_array_get(chain, i)));
 	return GIVE(v);
 }

@@ -39,8 +39,10 @@ OWN_DEFINE(verdict);
 
 /* All texts are copied; NULL is "".  At VERDICT_CHECKS_MAX further passes are dropped, failures are kept. */
 void verdict_pass(struct verdict *v, const char *what, const char *subject, const char *wanted, const char *found);
-void verdict_note(struct verdict *v, enum reason reason, const char *what, const char *subject, const char *wanted, const char *found);
-void verdict_fail(struct verdict *v, enum reason reason, const char *what, const char *subject, const char *wanted, const char *found);
+void verdict_note(struct verdict *v, enum reason reason, const char *what, const char *subject, const char *wanted,
+	const char *found);
+void verdict_fail(struct verdict *v, enum reason reason, const char *what, const char *subject, const char *wanted,
+	const char *found);
 void verdict_add_chain(struct verdict *v, const char *line);
 void verdict_absorb(struct verdict *into, struct verdict *from_take); /* appends checks and chain, frees the other */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A verdict as a page for people: the answer first, with its cause when it is no; then the chain as a tree, root on top; then every check. */
+/* A verdict as a page for people: the answer first, with its cause when it is no; then the chain as a tree, root on top; then
+ * every check. */
 #include <string.h>
 
 #include "base/text.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Bytes as text: base64 (RFC 4648), hex, percent-encoding (RFC 3986).  Results are appended to a buffer, whose maximum is the ceiling; where decoding
- * answers false, what the buffer held before is still all that it holds. */
+/* Bytes as text: base64 (RFC 4648), hex, percent-encoding (RFC 3986).  Results are appended to a buffer, whose maximum is the
+ * ceiling; where decoding answers false, what the buffer held before is still all that it holds. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +20,8 @@ bool hex_decode(uint8_t *out, size_t out_len, const char *text, size_t len); /* 
 
 /* Everything but letters, digits and "-._~" is encoded, with upper-case digits. */
 void percent_encode(struct buf *out, const char *text, size_t len);
-/* One segment of a path: what RFC 3986 3.3 allows there stays readable ("$edgeAgent", "a:b@c"); "/", "?", "#" and "%" are encoded. */
+/* One segment of a path: what RFC 3986 3.3 allows there stays readable ("$edgeAgent", "a:b@c"); "/", "?", "#" and "%" are
+ * encoded. */
 void percent_encode_segment(struct buf *out, const char *text, size_t len);
 /* "%XX" becomes a byte, all else stays ("+" is no space).  False: a "%" without two digits. */
 bool percent_decode(struct buf *out, const char *text, size_t len);

@@ -96,7 +96,8 @@ check_whole(const struct connstr *c, struct err *err)
 	if (c->module_id && !c->device_id)
 		return err_set(err, ERR_INVALID, "the connection string has a ModuleId without a DeviceId");
 	if (c->has_key + c->x509 + (c->sas_token != NULL) > 1)
-		return err_set(err, ERR_INVALID, "the connection string has more than one of SharedAccessKey, SharedAccessSignature and x509=true");
+		return err_set(err, ERR_INVALID,
+			"the connection string has more than one of SharedAccessKey, SharedAccessSignature and x509=true");
 	return 0;
 }
 

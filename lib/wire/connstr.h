@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Connection strings (hub 4.1): "HostName=...;DeviceId=...;SharedAccessKey=...", names in any case, in any order, none twice, and at most one kind of
- * credential: a key, x509=true, or a ready token. */
+/* Connection strings (hub 4.1): "HostName=...;DeviceId=...;SharedAccessKey=...", names in any case, in any order, none twice,
+ * and at most one kind of credential: a key, x509=true, or a ready token. */
 
 #include <stdbool.h>
 

@@ -3,7 +3,8 @@
 #include "base/mem.h"
 #include "wire/json.h"
 
-/* Is it nested deeper than anything of ours?  jansson recurses as deep as its input wants (up to 2048), here and again when it prints or frees. */
+/* Is it nested deeper than anything of ours?  jansson recurses as deep as its input wants (up to 2048), here and again when it
+ * prints or frees. */
 static bool
 is_too_deep(const char *text, size_t len)
 {

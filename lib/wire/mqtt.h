@@ -29,7 +29,8 @@ struct mqtt_frame {
 enum mqtt_cut { MQTT_CUT_DONE, MQTT_CUT_MORE, MQTT_CUT_BAD };
 /* Look for one whole packet at data.  MORE: not complete yet; *need (when known, else 0) is the length of the whole packet.  BAD:
  * malformed length, type 0 or 15, or a packet above max_len; err says which. */
-enum mqtt_cut mqtt_frame_cut(struct mqtt_frame *frame, const uint8_t *data, size_t len, size_t max_len, size_t *need, struct err *err);
+enum mqtt_cut mqtt_frame_cut(struct mqtt_frame *frame, const uint8_t *data, size_t len, size_t max_len, size_t *need,
+	struct err *err);
 
 enum mqtt_connack { MQTT_ACCEPTED, MQTT_BAD_PROTOCOL, MQTT_BAD_ID, MQTT_UNAVAILABLE, MQTT_BAD_USER, MQTT_NOT_AUTHORIZED };
 

@@ -79,10 +79,11 @@ mqtt_decode_connect(struct mqtt_connect *out, const struct mqtt_frame *frame, st
 void
 mqtt_encode_connect(struct buf *out, const struct mqtt_connect *c)
 {
-	size_t body = 12 + c->client_id.len + (c->has_will ? 4 + c->will_topic.len + c->will_payload.len : 0) + (c->has_user ? 2 + c->user.len : 0) +
-		(c->has_password ? 2 + c->password.len : 0);
+	size_t body = 12 + c->client_id.len + (c->has_will ? 4 + c->will_topic.len + c->will_payload.len : 0) +
+		      (c->has_user ? 2 + c->user.len : 0) + (c->has_password ? 2 + c->password.len : 0);
 	int flags = (c->clean_session ? FLAG_CLEAN : 0) | (c->has_will ? FLAG_WILL | (c->will_qos & 3) << 3 : 0) |
-		(c->has_will && c->will_retain ? FLAG_WILL_RETAIN : 0) | (c->has_user ? FLAG_USER : 0) | (c->has_password ? FLAG_PASSWORD : 0);
+		    (c->has_will && c->will_retain ? FLAG_WILL_RETAIN : 0) | (c->has_user ? FLAG_USER : 0) |
+		    (c->has_password ? FLAG_PASSWORD : 0);
 
 	mqtt_put_header(out, MQTT_CONNECT, 0, body);
 	mqtt_put_text(out, slice_of("MQTT"));

@@ -5,8 +5,8 @@
 
 #define BODY_MAX 268435455 /* what four bytes of remaining length can say */
 
-static const char *const type_names[] = { "reserved", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "SUBACK",
-	"UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "reserved" };
+static const char *const type_names[] = { "reserved", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP",
+	"SUBSCRIBE", "SUBACK", "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "reserved" };
 
 /* MQTT 2.2.2: the flags that each type must carry; PUBLISH has its own meaning for them. */
 static const uint8_t type_flags[] = { 0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0 };
@@ -49,7 +49,8 @@ mqtt_frame_cut(struct mqtt_frame *frame, const uint8_t *data, size_t len, size_t
 	}
 	at++;
 	if (at + body > max_len) {
-		err_set(err, ERR_LIMIT, "a %s packet of %zu bytes; at most %zu are accepted", mqtt_type_name(type), at + body, max_len);
+		err_set(err, ERR_LIMIT, "a %s packet of %zu bytes; at most %zu are accepted", mqtt_type_name(type), at + body,
+			max_len);
 		return MQTT_CUT_BAD;
 	}
 	*need = at + body;

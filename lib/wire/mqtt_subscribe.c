@@ -40,7 +40,8 @@ decode_filters(struct mqtt_subscribe *out, const struct mqtt_frame *frame, bool 
 		uint8_t qos = with_qos ? rd_u8(&in) : 0;
 
 		if (in.bad)
-			return err_set(err, ERR_INVALID, "MQTT %s: %s ends in the middle of a filter", with_qos ? "3.8.3" : "3.10.3", name);
+			return err_set(err, ERR_INVALID, "MQTT %s: %s ends in the middle of a filter",
+				with_qos ? "3.8.3" : "3.10.3", name);
 		if (!filter_is_good(filter))
 			return err_set(err, ERR_INVALID, "MQTT 4.7.1: %s with a malformed filter", name);
 		if (qos > 2)

@@ -42,6 +42,9 @@ label_of(struct slice line, const char *start, struct slice *label)
 	if (!slice_starts(line, start) || line.len < head + tail || memcmp(line.text + line.len - tail, DASHES, tail) != 0)
 		return false;
 	*label = (struct slice){ .text = line.text + head, .len = line.len - head - tail };
+	for (size_t i = 0; i < label->len; i++)
+		if (label->text[i] < ' ' || label->text[i] > '~' || label->text[i] == '-')
+			return false; /* RFC 7468 3 */
 	return true;
 }
 
@@ -69,7 +72,8 @@ take_body(struct pem *pem, struct buf *base64, struct err *err)
 	while (next_line(pem, &line)) {
 		if (label_of(line, END, &label)) {
 			if (!same(label, pem->label))
-				return err_set(err, ERR_INVALID, "line %d: END of another block than the BEGIN at line %d", pem->next_line_, pem->line);
+				return err_set(err, ERR_INVALID, "line %d: END of another block than the BEGIN at line %d",
+					pem->next_line_, pem->line);
 			return 0;
 		}
 		if (slice_starts(line, DASHES))
@@ -90,7 +94,8 @@ find_begin(struct pem *pem, struct err *err)
 		if (label_of(line, BEGIN, &pem->label))
 			return 1;
 		if (slice_starts(line, BEGIN))
-			return err_set(err, ERR_INVALID, "line %d: a BEGIN line that does not end with five dashes", pem->next_line_);
+			return err_set(
+				err, ERR_INVALID, "line %d: a BEGIN line that does not end with five dashes", pem->next_line_);
 		if (slice_starts(line, END))
 			return err_set(err, ERR_INVALID, "line %d: END of a PEM block without its BEGIN", pem->next_line_);
 	}

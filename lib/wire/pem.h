@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* PEM (RFC 7468): text cut into blocks, one at a time.  Text between blocks is overlooked; a block that is broken, empty or too large is a failure with its
- * line, and so are a BEGIN or END line that is malformed or alone. */
+/* PEM (RFC 7468): text cut into blocks, one at a time.  Text between blocks is overlooked; a block that is broken, empty or too
+ * large is a failure with its line, and so are a BEGIN or END line that is malformed or alone. */
 
 #include <stdbool.h>
 #include <stddef.h>

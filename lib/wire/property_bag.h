@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Property bags in telemetry topics (hub 1.6): "key=value&key=value", percent-encoded UTF-8, "+" is a plus, a key without "=" has no value, a "/" at the
- * end is overlooked.  System properties begin with "$." whichever way the dollar was written.
+/* Property bags in telemetry topics (hub 1.6): "key=value&key=value", percent-encoded UTF-8, "+" is a plus, a key without "="
+ * has no value, a "/" at the end is overlooked.  System properties begin with "$." whichever way the dollar was written.
  *
- * Some clients send raw text where others encode (the C SDK, unless told otherwise): a key or value that does not decode to UTF-8 without NUL stays as it
- * stands, so nothing of a message is lost and no bag is bad. */
+ * Some clients send raw text where others encode (the C SDK, unless told otherwise): a key or value that does not decode to
+ * UTF-8 without NUL stays as it stands, so nothing of a message is lost and no bag is bad. */
 
 #include <stdbool.h>
 

@@ -46,8 +46,8 @@ static int
 take_signature(struct sas_token *token, struct slice field, struct err *err)
 {
 	struct buf text = BUF_INIT(256), bytes = BUF_INIT(256);
-	bool good = percent_decode(&text, field.text, field.len) && base64_decode(&bytes, buf_text(&text), text.len, BASE64_STRICT) &&
-		bytes.len == DIGEST_SHA256_LEN;
+	bool good = percent_decode(&text, field.text, field.len) &&
+		    base64_decode(&bytes, buf_text(&text), text.len, BASE64_STRICT) && bytes.len == DIGEST_SHA256_LEN;
 
 	if (good)
 		memcpy(token->signature, bytes.data, DIGEST_SHA256_LEN);
@@ -73,7 +73,8 @@ decoded(struct slice field)
 {
 	struct buf text = BUF_INIT(SAS_TOKEN_MAX);
 
-	if (!percent_decode(&text, field.text, field.len) || text_has_control(buf_text(&text), text.len) || !text_is_utf8(buf_text(&text), text.len)) {
+	if (!percent_decode(&text, field.text, field.len) || text_has_control(buf_text(&text), text.len) ||
+		!text_is_utf8(buf_text(&text), text.len)) {
 		buf_clear(&text);
 		return NULL;
 	}
@@ -170,8 +171,8 @@ drop_port(char *host)
 		*colon = '\0';
 }
 
-/* Old clients end the resource with "/api-version=..." (hub 4.2).  Ids may hold "=" too, so it only counts where a word of the path stands, never where
- * an id does: of "devices/ID/modules/ID" the first, third and fifth part. */
+/* Old clients end the resource with "/api-version=..." (hub 4.2).  Ids may hold "=" too, so it only counts where a word of the
+ * path stands, never where an id does: of "devices/ID/modules/ID" the first, third and fifth part. */
 static void
 drop_api_version(char *path)
 {
@@ -204,7 +205,8 @@ sas_resource_covers(const struct sas_token *token, const char *host, const char 
 
 int
 sas_format(struct buf *out, const char *resource, int64_t expiry, const char *policy,
-	int (*hmac)(void *arg, const void *data, size_t len, uint8_t out[static DIGEST_SHA256_LEN], struct err *err), void *arg, struct err *err)
+	int (*hmac)(void *arg, const void *data, size_t len, uint8_t out[static DIGEST_SHA256_LEN], struct err *err), void *arg,
+	struct err *err)
 {
 	struct buf sr = BUF_INIT(SAS_TOKEN_MAX), text = BUF_INIT(SAS_TOKEN_MAX), sig = BUF_INIT(64);
 	uint8_t mac[DIGEST_SHA256_LEN];

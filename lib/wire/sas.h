@@ -2,9 +2,9 @@
 #pragma once
 /* Shared access signatures (hub 4.2): "SharedAccessSignature sr=RESOURCE&sig=SIGNATURE&se=EXPIRY[&skn=POLICY]".
  *
- * One canonical parse (atk-11): the fields in any order, none twice, none unknown; the expiry a plain decimal number of seconds; the signature 32
- * bytes of base64.  The HMAC covers sr exactly as it stands in the token, whatever its encoding, so that text is kept beside the decoded
- * resource. */
+ * One canonical parse (atk-11): the fields in any order, none twice, none unknown; the expiry a plain decimal number of seconds;
+ * the signature 32 bytes of base64.  The HMAC covers sr exactly as it stands in the token, whatever its encoding, so that text
+ * is kept beside the decoded resource. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,12 +30,14 @@ void sas_token_free(struct sas_token *token);
 OWN_DEFINE(sas_token);
 
 bool sas_signature_matches(const struct sas_token *token, const struct secret *key); /* constant time */
-/* Is `path` ("devices/dev1", "devices/dev1/modules/m") at one of the two hosts (the second may be NULL) the token's resource or below it, by whole
- * segments?  The host counts in any case and without its port, ids as they are.  An "/api-version=..." at the token's end is overlooked. */
+/* Is `path` ("devices/dev1", "devices/dev1/modules/m") at one of the two hosts (the second may be NULL) the token's resource or
+ * below it, by whole segments?  The host counts in any case and without its port, ids as they are.  An "/api-version=..." at the
+ * token's end is overlooked. */
 bool sas_resource_covers(const struct sas_token *token, const char *host, const char *other_host, const char *path);
 
 /* Make one.  resource is encoded here; the signer gets "ENCODED\nEXPIRY". */
 int sas_format(struct buf *out, const char *resource, int64_t expiry, const char *policy,
-	int (*hmac)(void *arg, const void *data, size_t len, uint8_t out[static DIGEST_SHA256_LEN], struct err *err), void *arg, struct err *err);
+	int (*hmac)(void *arg, const void *data, size_t len, uint8_t out[static DIGEST_SHA256_LEN], struct err *err), void *arg,
+	struct err *err);
 /* out->failed when the resource is too long. */
 void sas_sign(struct buf *out, const char *resource, int64_t expiry, const char *policy, const struct secret *key);

@@ -9,8 +9,8 @@ struct pair {
 
 TEST("base64 writes and reads the vectors of RFC 4648")
 {
-	static const struct pair vectors[] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" },
-		{ "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" }, { "\xfb\xff\xbf", "+/+/" } };
+	static const struct pair vectors[] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" },
+		{ "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" }, { "\xfb\xff\xbf", "+/+/" } };
 
 	for (size_t i = 0; i < COUNT(vectors); i++) {
 		CLEAR(buf) text = BUF_INIT(64);
@@ -25,14 +25,16 @@ TEST("base64 writes and reads the vectors of RFC 4648")
 
 TEST("base64 with white space, wrong padding, bits left over or other characters is refused")
 {
-	static const char *const bad[] = { "Z", "Zg=", "Zg===", "=", "==", "====", "Zm9v=", "Zm9v====", "Z===", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n",
-		"Zg==Zg==", "Z=g=", "Zm-_", "Zm9\x80" };
+	static const char *const bad[] = { "Z", "Zg=", "Zg===", "=",
+		"==", "====", "Zm9v=", "Zm9v====", "Z===", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n", "Zg==Zg==", "Z=g=", "Zm-_",
+		"Zm9\x80" };
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		CLEAR(buf) out = BUF_INIT(64);
 
 		buf_puts(&out, "kept");
-		if (base64_decode(&out, bad[i], strlen(bad[i]), BASE64_STRICT) || base64_decode(&out, bad[i], strlen(bad[i]), BASE64_LAX))
+		if (base64_decode(&out, bad[i], strlen(bad[i]), BASE64_STRICT) ||
+			base64_decode(&out, bad[i], strlen(bad[i]), BASE64_LAX))
 			fail_msg("accepted '%s'", bad[i]);
 		CHECK_STR(buf_text(&out), "kept");
 	}

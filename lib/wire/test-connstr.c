@@ -43,7 +43,8 @@ TEST("a key may come without its padding")
 TEST("a ready token is kept whole, with all its equals signs")
 {
 	struct err err = ERR_INIT;
-	OWN(connstr) c = connstr_parse("HostName=h;DeviceId=d;SharedAccessSignature=SharedAccessSignature sr=h&sig=YQ%3D%3D&se=1", &err);
+	OWN(connstr) c =
+		connstr_parse("HostName=h;DeviceId=d;SharedAccessSignature=SharedAccessSignature sr=h&sig=YQ%3D%3D&se=1", &err);
 
 	CHECK(c);
 	CHECK_STR(c->sas_token, "SharedAccessSignature sr=h&sig=YQ%3D%3D&se=1");

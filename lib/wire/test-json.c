@@ -24,7 +24,8 @@ TEST("JSON is written on one line as it was read")
 
 TEST("what is no JSON, has a key twice, NUL or more behind it is refused with its place")
 {
-	static const char *const cases[] = { "", "{", "{\"a\":1,\"a\":2}", "[1,]", "1 2", "\"\\u0000\"", "{\"a\":\xff}", "nan", "'x'" };
+	static const char *const cases[] = { "", "{", "{\"a\":1,\"a\":2}", "[1,]", "1 2", "\"\\u0000\"", "{\"a\":\xff}", "nan",
+		"'x'" };
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct err err = ERR_INIT;

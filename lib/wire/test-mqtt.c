@@ -18,7 +18,8 @@ cut(const uint8_t *data, size_t len)
 	return frame;
 }
 
-/* -- The fixed header ------------------------------------------------------------------------------------------------------------ */
+/* -- The fixed header
+ * ------------------------------------------------------------------------------------------------------------ */
 
 TEST("a packet is cut from a stream, byte by byte, and tells how long it will be")
 {
@@ -69,7 +70,8 @@ TEST("a packet above the limit is refused as soon as its length is known")
 
 TEST("MQTT 2.2.2-2 reserved types and flags are refused before the packet is complete")
 {
-	static const uint8_t first[] = { 0x00, 0x0f, 0xf0, 0x11, 0x21, 0x41, 0x51, 0x60, 0x63, 0x71, 0x80, 0x83, 0x91, 0xa0, 0xb1, 0xc1, 0xd1, 0xe1 };
+	static const uint8_t first[] = { 0x00, 0x0f, 0xf0, 0x11, 0x21, 0x41, 0x51, 0x60, 0x63, 0x71, 0x80, 0x83, 0x91, 0xa0, 0xb1,
+		0xc1, 0xd1, 0xe1 };
 
 	for (size_t i = 0; i < COUNT(first); i++) {
 		struct mqtt_frame frame;
@@ -88,11 +90,13 @@ TEST("types have the names of the standard")
 	CHECK_STR(mqtt_type_name((enum mqtt_type)0), "reserved");
 }
 
-/* -- CONNECT and CONNACK --------------------------------------------------------------------------------------------------------- */
+/* -- CONNECT and CONNACK
+ * --------------------------------------------------------------------------------------------------------- */
 
 TEST("CONNECT is decoded with all that it can carry, and encoded again to the same bytes")
 {
-	static const uint8_t packet[] = "\x10\x25\x00\x04MQTT\x04\xee\x00\xb4\x00\x02id\x00\x02wt\x00\x03w\0p\x00\x04user\x00\x06secret";
+	static const uint8_t packet[] =
+		"\x10\x25\x00\x04MQTT\x04\xee\x00\xb4\x00\x02id\x00\x02wt\x00\x03w\0p\x00\x04user\x00\x06secret";
 	struct mqtt_frame frame = cut(packet, sizeof(packet) - 1);
 	struct mqtt_connect c;
 	CLEAR(buf) again = BUF_INIT(256);
@@ -103,7 +107,8 @@ TEST("CONNECT is decoded with all that it can carry, and encoded again to the sa
 	CHECK(c.clean_session && c.has_will && c.will_retain && c.has_user && c.has_password);
 	CHECK_INT(c.will_qos, 1);
 	CHECK_INT(c.keep_alive_s, 180);
-	CHECK(slice_is(c.client_id, "id") && slice_is(c.will_topic, "wt") && slice_is(c.user, "user") && slice_is(c.password, "secret"));
+	CHECK(slice_is(c.client_id, "id") && slice_is(c.will_topic, "wt") && slice_is(c.user, "user") &&
+		slice_is(c.password, "secret"));
 	CHECK_INT(c.will_payload.len, 3);
 	mqtt_encode_connect(&again, &c);
 	CHECK_INT(again.len, sizeof(packet) - 1);
@@ -112,7 +117,8 @@ TEST("CONNECT is decoded with all that it can carry, and encoded again to the sa
 
 TEST("CONNECT of another protocol level is decoded as far as the level")
 {
-	static const uint8_t v3[] = "\x10\x0e\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x00", v5[] = "\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00";
+	static const uint8_t v3[] = "\x10\x0e\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x00",
+			     v5[] = "\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00";
 	struct mqtt_frame old = cut(v3, sizeof(v3) - 1), new = cut(v5, sizeof(v5) - 1);
 	struct mqtt_connect c;
 	struct err err = ERR_INIT;
@@ -177,7 +183,8 @@ TEST("CONNACK carries a code and whether there was a session")
 TEST("CONNACK with reserved flags or code, or a session beside a refusal, is refused")
 {
 	static const struct refused cases[] = { { BYTES("\x20\x02\x02\x00"), "3.2.2" }, { BYTES("\x20\x02\x00\x06"), "3.2.2.3" },
-		{ BYTES("\x20\x02\x01\x05"), "3.2.2-4" }, { BYTES("\x20\x01\x00"), "3.2.2" }, { BYTES("\x20\x03\x00\x00\x00"), "3.2.2" } };
+		{ BYTES("\x20\x02\x01\x05"), "3.2.2-4" }, { BYTES("\x20\x01\x00"), "3.2.2" },
+		{ BYTES("\x20\x03\x00\x00\x00"), "3.2.2" } };
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct mqtt_frame frame = cut(cases[i].packet, cases[i].len);
@@ -190,12 +197,13 @@ TEST("CONNACK with reserved flags or code, or a session beside a refusal, is ref
 	}
 }
 
-/* -- PUBLISH --------------------------------------------------------------------------------------------------------------------- */
+/* -- PUBLISH
+ * --------------------------------------------------------------------------------------------------------------------- */
 
 TEST("PUBLISH is decoded and encoded again to the same bytes, with and without an id")
 {
-	static const struct refused packets[] = { { BYTES("\x30\x05\x00\x01t\x68i"), "" }, { BYTES("\x30\x03\x00\x01t"), "" }, { BYTES("\x3b\x07\x00\x01t\x12\x34hi"), "" },
-		{ BYTES("\x34\x05\x00\x01t\x00\x01"), "" } };
+	static const struct refused packets[] = { { BYTES("\x30\x05\x00\x01t\x68i"), "" }, { BYTES("\x30\x03\x00\x01t"), "" },
+		{ BYTES("\x3b\x07\x00\x01t\x12\x34hi"), "" }, { BYTES("\x34\x05\x00\x01t\x00\x01"), "" } };
 
 	for (size_t i = 0; i < COUNT(packets); i++) {
 		struct mqtt_frame frame = cut(packets[i].packet, packets[i].len);
@@ -221,10 +229,10 @@ TEST("PUBLISH that breaks a rule is refused by the rule's number")
 		{ BYTES("\x30\x00"), "3.3.2" },
 		{ BYTES("\x32\x05\x00\x01t\x00\x00"), "2.3.1-1" },
 		{ BYTES("\x30\x02\x00\x00"), "4.7.3-1" },
-		{ BYTES("\x30\x05\x00\x03" "a/#"), "3.3.2-2" },
+		{ BYTES("\x30\x05\x00\x03\x61/#"), "3.3.2-2" },
 		{ BYTES("\x30\x05\x00\x03+/a"), "3.3.2-2" },
-		{ BYTES("\x30\x04\x00\x02" "a\xff"), "3.3.2-1" },
-		{ BYTES("\x30\x04\x00\x02" "a\x00"), "3.3.2-1" },
+		{ BYTES("\x30\x04\x00\x02\x61\xff"), "3.3.2-1" },
+		{ BYTES("\x30\x04\x00\x02\x61\x00"), "3.3.2-1" },
 		{ BYTES("\x30\x05\x00\x03\xed\xa0\x80"), "3.3.2-1" },
 	};
 
@@ -241,18 +249,20 @@ TEST("PUBLISH that breaks a rule is refused by the rule's number")
 
 TEST("hub 1.6 a plus within a property bag is no wildcard")
 {
-	struct mqtt_frame frame = cut(BYTES("\x30\x0c\x00\x0a" "a/k=1+1&x#"));
+	struct mqtt_frame frame = cut(BYTES("\x30\x0c\x00\x0a\x61/k=1+1&x#"));
 	struct mqtt_publish p;
 	struct err err = ERR_INIT;
 
 	CHECK_OK(mqtt_decode_publish(&p, &frame, &err), err);
 }
 
-/* -- SUBSCRIBE, UNSUBSCRIBE and what answers them ---------------------------------------------------------------------------------- */
+/* -- SUBSCRIBE, UNSUBSCRIBE and what answers them
+ * ---------------------------------------------------------------------------------- */
 
 TEST("SUBSCRIBE and UNSUBSCRIBE are decoded and encoded again to the same bytes")
 {
-	static const uint8_t sub[] = "\x82\x0e\x00\x0a\x00\x03" "a/#\x01\x00\x03+/b\x02", unsub[] = "\xa2\x07\x00\x0b\x00\x03" "a/#";
+	static const uint8_t sub[] = "\x82\x0e\x00\x0a\x00\x03\x61/#\x01\x00\x03+/b\x02",
+			     unsub[] = "\xa2\x07\x00\x0b\x00\x03\x61/#";
 	struct mqtt_frame s_frame = cut(sub, sizeof(sub) - 1), u_frame = cut(unsub, sizeof(unsub) - 1);
 	struct mqtt_subscribe s, u;
 	CLEAR(buf) again = BUF_INIT(64);
@@ -278,18 +288,20 @@ TEST("SUBSCRIBE that breaks a rule is refused by the rule's number, and nothing 
 {
 	static const struct refused cases[] = {
 		{ BYTES("\x82\x00"), "2.3.1-1" },
-		{ BYTES("\x82\x06\x00\x00\x00\x01" "a\x00"), "2.3.1-1" },
+		{ BYTES("\x82\x06\x00\x00\x00\x01\x61\x00"), "2.3.1-1" },
 		{ BYTES("\x82\x02\x00\x01"), "3.8.3-3" },
-		{ BYTES("\x82\x05\x00\x01\x00\x01" "a"), "3.8.3" },
+		{ BYTES("\x82\x05\x00\x01\x00\x01\x61"), "3.8.3" },
 		{ BYTES("\x82\x04\x00\x01\x00\x05"), "3.8.3" },
-		{ BYTES("\x82\x06\x00\x01\x00\x01" "a\x03"), "3.8.3-4" },
-		{ BYTES("\x82\x06\x00\x01\x00\x01" "a\x04"), "3.8.3-4" },
+		{ BYTES("\x82\x06\x00\x01\x00\x01\x61\x03"), "3.8.3-4" },
+		{ BYTES("\x82\x06\x00\x01\x00\x01\x61\x04"), "3.8.3-4" },
 		{ BYTES("\x82\x05\x00\x01\x00\x00\x00"), "4.7.1" },
-		{ BYTES("\x82\x08\x00\x01\x00\x03" "#/a\x00"), "4.7.1" },
-		{ BYTES("\x82\x09\x00\x01\x00\x04" "a/b#\x00"), "4.7.1" },
-		{ BYTES("\x82\x07\x00\x01\x00\x02" "a#\x00"), "4.7.1" },
-		{ BYTES("\x82\x07\x00\x01\x00\x02" "a+\x00"), "4.7.1" },
-		{ BYTES("\x82\x07\x00\x01\x00\x02" "a\xff\x00"), "4.7.1" },
+		{ BYTES("\x82\x08\x00\x01\x00\x03"
+			"#/a\x00"),
+			"4.7.1" },
+		{ BYTES("\x82\x09\x00\x01\x00\x04\x61/b#\x00"), "4.7.1" },
+		{ BYTES("\x82\x07\x00\x01\x00\x02\x61#\x00"), "4.7.1" },
+		{ BYTES("\x82\x07\x00\x01\x00\x02\x61+\x00"), "4.7.1" },
+		{ BYTES("\x82\x07\x00\x01\x00\x02\x61\xff\x00"), "4.7.1" },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -318,7 +330,7 @@ TEST("a SUBSCRIBE may hold 64 filters and no more")
 	frame = cut(packet.data, packet.len);
 	CHECK_OK(mqtt_decode_subscribe(&got, &frame, &err), err);
 	CHECK_INT(got.n, MQTT_FILTERS_MAX);
-	buf_put(&packet, "\x00\x01" "a\x00", 4);
+	buf_put(&packet, "\x00\x01\x61\x00", 4);
 	frame.body = rd_over(packet.data + 3, packet.len - 3);
 	CHECK_INT(mqtt_decode_subscribe(&got, &frame, &err), -1);
 	CHECK_ERR(err, ERR_LIMIT, "more than 64 filters");

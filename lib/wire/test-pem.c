@@ -34,7 +34,8 @@ TEST("blocks come one by one, with their line and label; text between them is ov
 
 TEST("an encrypted key is told as such and not decoded")
 {
-	struct pem pem = pem_over("-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAQID\n-----END EC PRIVATE KEY-----\n");
+	struct pem pem = pem_over("-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: "
+				  "AES-128-CBC,00\n\nAQID\n-----END EC PRIVATE KEY-----\n");
 	struct err err = ERR_INIT;
 
 	CHECK_INT(pem_next(&pem, &err), 1);

@@ -15,7 +15,8 @@ told(const char *text)
 	while (property_bag_next(&bag)) {
 		size_t len = strlen(lines);
 
-		snprintf(lines + len, sizeof(lines) - len, "%s%s%s\n", buf_text(&bag.name), bag.has_value ? "=" : "", buf_text(&bag.value));
+		snprintf(lines + len, sizeof(lines) - len, "%s%s%s\n", buf_text(&bag.name), bag.has_value ? "=" : "",
+			buf_text(&bag.value));
 	}
 	property_bag_clear(&bag);
 	return lines;

@@ -7,7 +7,8 @@
 #define KEY "0123456789abcdef0123456789abcdef"
 #define SIG "o4M7%2B1PqLh%2Fj07jSpze6VaRS%2FhVbZyDJBeCwLW247b8%3D"
 #define TOKEN "SharedAccessSignature sr=hub.test%2Fdevices%2Fdev1&sig=" SIG "&se=1900000000"
-#define TOKEN_LOWER "SharedAccessSignature sr=hub.test%2fdevices%2fdev1&sig=In5NCbQQ%2F3Ed8hQLfSAsNcl5v0Ba5Tr15i2b0WRcmSo%3D&se=1900000000"
+#define TOKEN_LOWER                                                                                                                \
+	"SharedAccessSignature sr=hub.test%2fdevices%2fdev1&sig=In5NCbQQ%2F3Ed8hQLfSAsNcl5v0Ba5Tr15i2b0WRcmSo%3D&se=1900000000"
 #define TOKEN_RAW "SharedAccessSignature sr=hub.test/devices/dev1&sig=AkMJzZ0M4p6hX/iibCuWiMGgHI04uFvjx/aDNWQEMSg=&se=1900000000"
 
 static struct secret
@@ -22,7 +23,8 @@ key_of(const char *text)
 TEST("a token is taken apart: resource as written and decoded, expiry, policy")
 {
 	struct err err = ERR_INIT;
-	OWN(sas_token) t = sas_parse("sharedaccesssignature skn=o%20p&se=1900000000&sig=" SIG "&sr=HUB.Test%2fDevices%2FDev1", &err);
+	OWN(sas_token) t =
+		sas_parse("sharedaccesssignature skn=o%20p&se=1900000000&sig=" SIG "&sr=HUB.Test%2fDevices%2FDev1", &err);
 
 	CHECK(t);
 	CHECK_STR(t->resource_text, "HUB.Test%2fDevices%2FDev1");

@@ -26,7 +26,8 @@ tell(struct buf *out, const struct toml *t)
 	case TOML_ARRAY:
 		buf_putc(out, t->type == TOML_TABLE ? '{' : '[');
 		for (size_t i = 0; i < t->n; i++) {
-			buf_putf(out, "%s%s%s", i ? "," : "", t->type == TOML_TABLE ? t->item[i]->key : "", t->type == TOML_TABLE ? "=" : "");
+			buf_putf(out, "%s%s%s", i ? "," : "", t->type == TOML_TABLE ? t->item[i]->key : "",
+				t->type == TOML_TABLE ? "=" : "");
 			tell(out, t->item[i]);
 		}
 		buf_putc(out, t->type == TOML_TABLE ? '}' : ']');
@@ -70,7 +71,9 @@ TEST("keys may be bare, quoted and dotted")
 	static const struct value cases[] = {
 		{ "", "{}" },
 		{ "# only\n\t\n", "{}" },
-		{ "\xef\xbb\xbf" "a=1", "{a=1}" },
+		{ "\xef\xbb\xbf"
+		  "a=1",
+			"{a=1}" },
 		{ "a=1\r\nb-_9 = 2 # x", "{a=1,b-_9=2}" },
 		{ "\"a b\" = 1\n'c\\' = 2\n\"\" = 3", "{a b=1,c\\=2,=3}" },
 		{ "a.b.c = 1\na . 'd' = 2", "{a={b={c=1},d=2}}" },
@@ -99,7 +102,8 @@ TEST("strings are basic, literal, and of several lines")
 TEST("numbers are whole in four bases, or not whole")
 {
 	static const struct value cases[] = {
-		{ "a=[0,+1,-1,1_000,-0,9223372036854775807,-9223372036854775808]", "{a=[0,1,-1,1000,0,9223372036854775807,-9223372036854775808]}" },
+		{ "a=[0,+1,-1,1_000,-0,9223372036854775807,-9223372036854775808]",
+			"{a=[0,1,-1,1000,0,9223372036854775807,-9223372036854775808]}" },
 		{ "a=[0xDEAD_beef,0o17,0b1_0,0x7fffffffffffffff]", "{a=[3735928559,15,2,9223372036854775807]}" },
 		{ "a=[1.5,-0.25,1e3,1_0.5_0E-1,+inf,-inf]", "{a=[f1.5,f-0.25,f1000,f1.05,finf,f-inf]}" },
 		{ "a=true\nb=false", "{a=true,b=false}" },
@@ -113,7 +117,8 @@ TEST("dates and times stay as written")
 	static const struct value cases[] = {
 		{ "a=1979-05-27T07:32:00Z", "{a=@1979-05-27T07:32:00Z}" },
 		{ "a=1979-05-27 07:32:00.5-07:00 # x", "{a=@1979-05-27 07:32:00.5-07:00}" },
-		{ "a=[1979-05-27,07:32:00,2000-02-29,1979-05-27t23:59:60]", "{a=[@1979-05-27,@07:32:00,@2000-02-29,@1979-05-27t23:59:60]}" },
+		{ "a=[1979-05-27,07:32:00,2000-02-29,1979-05-27t23:59:60]",
+			"{a=[@1979-05-27,@07:32:00,@2000-02-29,@1979-05-27t23:59:60]}" },
 	};
 
 	check_values(cases, COUNT(cases));
@@ -127,7 +132,8 @@ TEST("tables, arrays of tables, inline tables and arrays over lines")
 		{ "[[a]]\nb=1\n[[a]]\n[a.c]\nd=2\n[[a.e]]", "{a=[{b=1},{c={d=2},e=[{}]}]}" },
 		{ "a = { b = 1, c.d = 2 }\ne = {}", "{a={b=1,c={d=2}},e={}}" },
 		{ "a = [\n 1, # one\n [2, 'x'], {b=3},\n]", "{a=[1,[2,'x'],{b=3}]}" },
-		{ "[fruit]\napple.taste.sweet = true\n[fruit.apple.texture]\nsmooth = true", "{fruit={apple={taste={sweet=true},texture={smooth=true}}}}" },
+		{ "[fruit]\napple.taste.sweet = true\n[fruit.apple.texture]\nsmooth = true",
+			"{fruit={apple={taste={sweet=true},texture={smooth=true}}}}" },
 		{ "[ a . \"b\" ]", "{a={b={}}}" },
 	};
 
@@ -186,9 +192,10 @@ TEST("a malformed document is refused with file and line")
 
 TEST("what looks like a number or date and is none is refused")
 {
-	static const char *const words[] = { "01", "+-1", "-+1", "++1", "1_", "_1", "1__0", "1_e5", "1e_5", "1.", ".5", "1.e5", "1e", "0x", "0X1", "+0x1", "-0b1",
-		"0b2", "0o8", "0xg", "0x_1", "9223372036854775808", "0x8000000000000000", "1.5_", "00.5", "Inf", "NaN", "+true", "True", "1979-13-01", "1979-02-29",
-		"1979-1-1", "24:00:00", "12:60:00", "12:00", "12:00:61", "1979-05-27T", "1979-05-27T07:32:00+24:00", "1979-05-27T07:32:00.Z", "1.2.3" };
+	static const char *const words[] = { "01", "+-1", "-+1", "++1", "1_", "_1", "1__0", "1_e5", "1e_5", "1.", ".5", "1.e5",
+		"1e", "0x", "0X1", "+0x1", "-0b1", "0b2", "0o8", "0xg", "0x_1", "9223372036854775808", "0x8000000000000000", "1.5_",
+		"00.5", "Inf", "NaN", "+true", "True", "1979-13-01", "1979-02-29", "1979-1-1", "24:00:00", "12:60:00", "12:00",
+		"12:00:61", "1979-05-27T", "1979-05-27T07:32:00+24:00", "1979-05-27T07:32:00.Z", "1.2.3" };
 
 	for (size_t i = 0; i < COUNT(words); i++) {
 		OWN_TEXT text = mem_textf("a = %s", words[i]);
@@ -237,7 +244,8 @@ TEST("nesting deeper than 64 is refused, by brackets, braces or dots")
 	OWN_TEXT braces = repeated("a=", "{a=", 100000);
 	OWN_TEXT dots = repeated("a", ".a", 100000);
 	OWN_TEXT mixed = repeated("a=", "{a.a.a.a.a.a.a.a=[", 12);
-	struct refused cases[] = { { brackets, "nested too deeply" }, { braces, "nested too deeply" }, { dots, "too many parts" }, { mixed, "nested too deeply" } };
+	struct refused cases[] = { { brackets, "nested too deeply" }, { braces, "nested too deeply" }, { dots, "too many parts" },
+		{ mixed, "nested too deeply" } };
 
 	check_refused(cases, COUNT(cases));
 }

@@ -3,16 +3,16 @@
 #include "t.h"
 #include "wire/topic.h"
 
-#define IS(slice, text)                                                                    \
-	do {                                                                               \
-		OWN_TEXT is_got = slice_text(slice);                                       \
-		CHECK_STR(is_got, text);                                                   \
+#define IS(slice, text)                                                                                                            \
+	do {                                                                                                                       \
+		OWN_TEXT is_got = slice_text(slice);                                                                               \
+		CHECK_STR(is_got, text);                                                                                           \
 	} while (0)
 
 TEST("telemetry of a device may have a bag, a slash, or nothing behind it")
 {
-	static const char *const topics[] = { "devices/d/messages/events", "devices/d/messages/events/", "devices/d/messages/events/a=b",
-		"devices/d/messages/events/a=b/" };
+	static const char *const topics[] = { "devices/d/messages/events", "devices/d/messages/events/",
+		"devices/d/messages/events/a=b", "devices/d/messages/events/a=b/" };
 	static const char *const bags[] = { "", "", "a=b", "a=b/" };
 
 	for (size_t i = 0; i < COUNT(topics); i++) {
@@ -53,9 +53,10 @@ TEST("twin and method topics carry a rid, echoed as it is")
 
 TEST("anything else is unknown, and nothing of it is told")
 {
-	static const char *const topics[] = { "", "/", "devices", "devices/", "devices//messages/events/", "devices/d", "devices/d/messages/eventsx",
-		"devices/d/messages/devicebound/", "devices/d/modules//messages/events/", "devices/d/modules/m", "Devices/d/messages/events/",
-		"$iothub/twin/GET/", "$iothub/twin/GET/?$rid=", "$iothub/twin/GET/?rid=1", "$iothub/twin/GET?$rid=1",
+	static const char *const topics[] = { "", "/", "devices", "devices/", "devices//messages/events/", "devices/d",
+		"devices/d/messages/eventsx", "devices/d/messages/devicebound/", "devices/d/modules//messages/events/",
+		"devices/d/modules/m", "Devices/d/messages/events/", "$iothub/twin/GET/",
+		"$iothub/twin/GET/?$rid=", "$iothub/twin/GET/?rid=1", "$iothub/twin/GET?$rid=1",
 		"$iothub/twin/PATCH/properties/desired/?$rid=1", "$iothub/methods/res/ok/?$rid=1", "$iothub/methods/res/200?$rid=1",
 		"$iothub/methods/res/99999999999/?$rid=1", "$iothub/methods/POST/x/?$rid=1", "telemetry" };
 

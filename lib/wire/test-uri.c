@@ -21,8 +21,9 @@ struct address {
 
 TEST("host and port are told apart, also for IPv6")
 {
-	static const struct address cases[] = { { "host", "host", 7 }, { "host:8883", "host", 8883 }, { "127.0.0.1:1", "127.0.0.1", 1 }, { "::1", "::1", 7 },
-		{ "[::1]", "::1", 7 }, { "[::1]:443", "::1", 443 }, { "fe80::1", "fe80::1", 7 }, { "my_host.local:65535", "my_host.local", 65535 } };
+	static const struct address cases[] = { { "host", "host", 7 }, { "host:8883", "host", 8883 },
+		{ "127.0.0.1:1", "127.0.0.1", 1 }, { "::1", "::1", 7 }, { "[::1]", "::1", 7 }, { "[::1]:443", "::1", 443 },
+		{ "fe80::1", "fe80::1", 7 }, { "my_host.local:65535", "my_host.local", 65535 } };
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct err err = ERR_INIT;
@@ -37,8 +38,9 @@ TEST("host and port are told apart, also for IPv6")
 
 TEST("an address that is malformed is refused and leaves the default port alone")
 {
-	static const char *const cases[] = { "", ":1", "host:", "host:0", "host:65536", "host:-1", "host:1x", "host:+1", "a b", "host/path", "user@host", "[host]:1",
-		"[::1", "[::1]x", "[::1]1", "[::1]:", "[]:1", "a:b:1", "h\nx", "http://host", "h%20x", "[fe80::1%eth0]:1" };
+	static const char *const cases[] = { "", ":1", "host:", "host:0", "host:65536", "host:-1", "host:1x", "host:+1", "a b",
+		"host/path", "user@host", "[host]:1", "[::1", "[::1]x", "[::1]1", "[::1]:", "[]:1", "a:b:1", "h\nx", "http://host",
+		"h%20x", "[fe80::1%eth0]:1" };
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct err err = ERR_INIT;
@@ -69,7 +71,8 @@ TEST("files are named by URI or plain path")
 
 TEST("other schemes, hosts in file URIs and paths with NUL are refused")
 {
-	static const char *const cases[] = { "", "file:/x", "file://host/x", "http://x/", "pkcs11:token=x", "file:///a%00b", "file:///a%2" };
+	static const char *const cases[] = { "", "file:/x", "file://host/x", "http://x/", "pkcs11:token=x", "file:///a%00b",
+		"file:///a%2" };
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct err err = ERR_INIT;
@@ -119,10 +122,11 @@ struct refused {
 
 TEST("a URI that is not understood is refused")
 {
-	static const struct refused cases[] = { { "", "SCHEME://" }, { "/x", "SCHEME://" }, { "file:x", "SCHEME://" }, { "ftp://x/", "scheme is none of" },
-		{ "unix://x.sock", "absolute" }, { "file://", "absolute" }, { "fd://", "name or number" }, { "fd://a/b", "name or number" },
-		{ "http://", "not a host name" }, { "http://u@h/", "not a host name" }, { "http://::1/", "stands in brackets" },
-		{ "http://h:x/", "port" }, { "http://h/#x", "only encoded" }, { "http://h/a b", "only encoded" }, { "http://h/\xc3\xa4", "only encoded" } };
+	static const struct refused cases[] = { { "", "SCHEME://" }, { "/x", "SCHEME://" }, { "file:x", "SCHEME://" },
+		{ "ftp://x/", "scheme is none of" }, { "unix://x.sock", "absolute" }, { "file://", "absolute" },
+		{ "fd://", "name or number" }, { "fd://a/b", "name or number" }, { "http://", "not a host name" },
+		{ "http://u@h/", "not a host name" }, { "http://::1/", "stands in brackets" }, { "http://h:x/", "port" },
+		{ "http://h/#x", "only encoded" }, { "http://h/a b", "only encoded" }, { "http://h/\xc3\xa4", "only encoded" } };
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct err err = ERR_INIT;

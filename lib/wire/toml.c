@@ -73,12 +73,14 @@ toml_find_path(const struct toml *table, const char *path)
 const char *
 toml_type_name(enum toml_type type)
 {
-	static const char *const names[] = { "a table", "an array", "a string", "a whole number", "a number", "true or false", "a date" };
+	static const char *const names[] = { "a table", "an array", "a string", "a whole number", "a number", "true or false",
+		"a date" };
 
 	return names[type];
 }
 
-/* -- The reader ---------------------------------------------------------------------------------------------------------------------- */
+/* -- The reader
+ * ---------------------------------------------------------------------------------------------------------------------- */
 
 int
 toml_fail(struct toml_reader *r, const char *what)
@@ -176,7 +178,8 @@ toml_skip_lines(struct toml_reader *r)
 	}
 }
 
-/* -- Keys ------------------------------------------------------------------------------------------------------------------------------ */
+/* -- Keys
+ * ------------------------------------------------------------------------------------------------------------------------------ */
 
 static bool
 is_bare(char c)
@@ -331,7 +334,8 @@ toml_read_pair(struct toml_reader *r, struct toml *table)
 	return value ? 0 : -1;
 }
 
-/* -- Headers ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- Headers
+ * ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* The table that a header's part names on the way: of an array of tables, its last one. */
 static struct toml *
@@ -480,7 +484,8 @@ toml_parse(const char *text, size_t len, const char *file, struct err *err)
 	return GIVE(root);
 }
 
-/* -- Merging ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- Merging
+ * ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void
 replace(struct toml *table, struct toml *old, struct toml *new)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* TOML 1.0 (toml.io/en/v1.0.0): a document as a tree whose every key and value knows its file and line, so that a wrong one can be named with its
- * place even after several documents were merged.  Ceilings: 1 MiB, depth 64, 4,096 keys in a table.  One deviation: a key may not hold NUL.  The tree
- * owns everything in it; what the getters return is borrowed from it. */
+/* TOML 1.0 (toml.io/en/v1.0.0): a document as a tree whose every key and value knows its file and line, so that a wrong one can
+ * be named with its place even after several documents were merged.  Ceilings: 1 MiB, depth 64, 4,096 keys in a table.  One
+ * deviation: a key may not hold NUL.  The tree owns everything in it; what the getters return is borrowed from it. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,19 +43,21 @@ OWN_DEFINE(toml);
 struct toml *toml_find(const struct toml *table, const char *key); /* one level; NULL when absent */
 struct toml *toml_find_path(const struct toml *table, const char *path); /* "a.b.c", bare keys only */
 const char *toml_type_name(enum toml_type type);
-/* Everything of the document `from` is added to `into`: tables merge key by key, arrays are joined, other values replace (edge-services 5.1).  from is
- * empty afterwards. */
+/* Everything of the document `from` is added to `into`: tables merge key by key, arrays are joined, other values replace
+ * (edge-services 5.1).  from is empty afterwards. */
 void toml_merge(struct toml *into, struct toml *from);
 
-/* Values of a table, by a path of bare keys ("listen.port").  find: absent leaves *out, its default, alone; get: absent is a failure.  A value of another
- * type, a text with NUL, or a number out of range is a failure in both: "config.toml:12: listen.port: expected a whole number, found a string". */
+/* Values of a table, by a path of bare keys ("listen.port").  find: absent leaves *out, its default, alone; get: absent is a
+ * failure.  A value of another type, a text with NUL, or a number out of range is a failure in both: "config.toml:12:
+ * listen.port: expected a whole number, found a string". */
 int toml_find_text(const struct toml *table, const char *path, const char **out, struct err *err);
 int toml_get_text(const struct toml *table, const char *path, const char **out, struct err *err);
 int toml_find_int(const struct toml *table, const char *path, int64_t min, int64_t max, int64_t *out, struct err *err);
 int toml_get_int(const struct toml *table, const char *path, int64_t min, int64_t max, int64_t *out, struct err *err);
 int toml_find_bool(const struct toml *table, const char *path, bool *out, struct err *err);
 int toml_find_table(const struct toml *table, const char *path, const struct toml **out, struct err *err);
-int toml_find_array(const struct toml *table, const char *path, const struct toml **out, struct err *err); /* its values are item[0..n-1] */
+/* The values of an array are item[0..n-1]. */
+int toml_find_array(const struct toml *table, const char *path, const struct toml **out, struct err *err);
 /* A failure for a value that the caller does not like: "config.toml:12: principal: <sentence>". */
 int toml_err(const struct toml *value, struct err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Every key of the table is one of `known`: "config.toml:12: unknown key `hostnam`, did you mean `hostname`?" */

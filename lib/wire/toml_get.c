@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TOML: asking for values.  Whoever reads a configuration names the key and the type; here the sentence is made that says where and what is wrong. */
+/* TOML: asking for values.  Whoever reads a configuration names the key and the type; here the sentence is made that says where
+ * and what is wrong. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@ toml_err(const struct toml *value, struct err *err, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(sentence, sizeof(sentence), fmt, args);
 	va_end(args);
-	return err_set(err, ERR_INVALID, "%s:%d: %s%s%s", value->file, value->line, value->key ? value->key : "", value->key ? ": " : "", sentence);
+	return err_set(err, ERR_INVALID, "%s:%d: %s%s%s", value->file, value->line, value->key ? value->key : "",
+		value->key ? ": " : "", sentence);
 }
 
 /* The value that has this type; NULL in *out when it is absent. */
@@ -27,7 +29,8 @@ find_typed(const struct toml *table, const char *path, enum toml_type type, cons
 	const struct toml *value = toml_find_path(table, path);
 
 	if (value && value->type != type)
-		return err_set(err, ERR_INVALID, "%s:%d: %s: expected %s, found %s", value->file, value->line, path, toml_type_name(type), toml_type_name(value->type));
+		return err_set(err, ERR_INVALID, "%s:%d: %s: expected %s, found %s", value->file, value->line, path,
+			toml_type_name(type), toml_type_name(value->type));
 	*out = value;
 	return 0;
 }
@@ -68,8 +71,8 @@ toml_find_int(const struct toml *table, const char *path, int64_t min, int64_t m
 	if (find_typed(table, path, TOML_INTEGER, &value, err) < 0)
 		return -1;
 	if (value && (value->integer < min || value->integer > max))
-		return err_set(err, ERR_INVALID, "%s:%d: %s: %" PRId64 " is not between %" PRId64 " and %" PRId64, value->file, value->line, path,
-			value->integer, min, max);
+		return err_set(err, ERR_INVALID, "%s:%d: %s: %" PRId64 " is not between %" PRId64 " and %" PRId64, value->file,
+			value->line, path, value->integer, min, max);
 	if (value)
 		*out = value->integer;
 	return 0;
@@ -130,8 +133,8 @@ toml_check_keys(const struct toml *table, const char *const *known, size_t n, st
 		if (at < n)
 			continue;
 		near = text_nearest(value->key, known, n);
-		return err_set(err, ERR_INVALID, "%s:%d: unknown key `%s`%s%s%s", value->file, value->line, value->key, near ? ", did you mean `" : "",
-			near ? near : "", near ? "`?" : "");
+		return err_set(err, ERR_INVALID, "%s:%d: unknown key `%s`%s%s%s", value->file, value->line, value->key,
+			near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "");
 	}
 	return 0;
 }

@@ -11,7 +11,8 @@
 
 #define WORD_MAX 128
 
-/* -- Strings ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- Strings
+ * ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void
 put_utf8(struct buf *out, uint32_t c)
@@ -160,7 +161,8 @@ toml_read_string(struct toml_reader *r)
 	return value;
 }
 
-/* -- Words: numbers, dates, booleans -------------------------------------------------------------------------------------------------- */
+/* -- Words: numbers, dates, booleans
+ * -------------------------------------------------------------------------------------------------- */
 
 static bool
 is_digit(char c)
@@ -260,7 +262,7 @@ read_float(const char *word, double *out)
 	const char *plain = word + (*word == '+' || *word == '-' ? 1 : 0);
 
 	if (text_is(plain, "inf") || text_is(plain, "nan")) {
-		*out = text_is(plain, "inf") ? (*word == '-' ? -INFINITY : INFINITY) : NAN;
+		*out = text_is(plain, "nan") ? (double)NAN : *word == '-' ? -HUGE_VAL : HUGE_VAL;
 		return true;
 	}
 	if (!is_float(word))
@@ -384,7 +386,8 @@ read_word(struct toml_reader *r)
 	return NULL;
 }
 
-/* -- Arrays and inline tables -------------------------------------------------------------------------------------------------------- */
+/* -- Arrays and inline tables
+ * -------------------------------------------------------------------------------------------------------- */
 
 static int
 fill_array(struct toml_reader *r, struct toml *array)

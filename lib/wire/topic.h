@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Topics and filters that devices use (hub 1.5 to 1.10): what kind it is and whose.  Ids are taken literally.  What is allowed is the head's business. */
+/* Topics and filters that devices use (hub 1.5 to 1.10): what kind it is and whose.  Ids are taken literally.  What is allowed
+ * is the head's business. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -186,7 +186,8 @@ take_path(struct uri *uri, struct slice rest, struct err *err)
 		return 0;
 	}
 	if (!slice_starts(rest, "/"))
-		return err_set(err, ERR_INVALID, "%s://%.*s: the path must be absolute, with three slashes", schemes[uri->scheme].name, SLICE_FMT(rest));
+		return err_set(err, ERR_INVALID, "%s://%.*s: the path must be absolute, with three slashes",
+			schemes[uri->scheme].name, SLICE_FMT(rest));
 	uri->path = decoded_path(rest.text, err);
 	return uri->path ? 0 : -1;
 }

@@ -12,12 +12,12 @@ enum uri_scheme { URI_FILE, URI_UNIX, URI_FD, URI_HTTP, URI_HTTPS };
 struct uri {
 	enum uri_scheme scheme;
 	char *host; /* HTTP and HTTPS, without brackets; otherwise NULL */
-	char *path; /* FILE and UNIX: the path, decoded; FD: the name or number; HTTP and HTTPS: path and query as written, at least "/" */
+	char *path; /* FILE and UNIX: decoded; FD: the name or number; HTTP and HTTPS: path and query as written, at least "/" */
 	int port;   /* HTTP and HTTPS: 80 and 443 unless given; otherwise 0 */
 };
 
-/* "file:///a%20b", "unix:///run/x.sock", "fd://aziot-keyd.socket", "http://host:8080/x?y", "https://[::1]/".  Schemes in any case; user names, fragments and
- * other schemes are refused. */
+/* "file:///a%20b", "unix:///run/x.sock", "fd://aziot-keyd.socket", "http://host:8080/x?y", "https://[::1]/".  Schemes in any
+ * case; user names, fragments and other schemes are refused. */
 struct uri *uri_parse(const char *text, struct err *err);
 void uri_free(struct uri *uri);
 OWN_DEFINE(uri);

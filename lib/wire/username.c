@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MQTT user names: the host, one or two ids, and a query, which is told from a module id by its "?" or the name that it begins with. */
+/* MQTT user names: the host, one or two ids, and a query, which is told from a module id by its "?" or the name that it begins
+ * with. */
 #include <stddef.h>
 #include <string.h>
 

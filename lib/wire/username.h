@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The MQTT user name of a device or module (hub 1.2): "HUB/DEVICE[/MODULE]/?api-version=...&...", with or without the "?" and the query.  Ids are
- * taken literally: "%" is a character of ids. */
+/* The MQTT user name of a device or module (hub 1.2): "HUB/DEVICE[/MODULE]/?api-version=...&...", with or without the "?" and
+ * the query.  Ids are taken literally: "%" is a character of ids. */
 
 #include "base/err.h"
 #include "base/own.h"
