@@ -103,8 +103,8 @@ TEST("a connection string of more than 4096 bytes is refused")
 TEST("what was parsed is written the same way")
 {
 	static const char *const texts[] = {
-		"HostName=h;DeviceId=d;ModuleId=m;SharedAccessKey=" KEY ";GatewayHostName=g",
-		"HostName=h;SharedAccessKeyName=owner;SharedAccessKey=" KEY,
+		("HostName=h;DeviceId=d;ModuleId=m;SharedAccessKey=" KEY ";GatewayHostName=g"),
+		("HostName=h;SharedAccessKeyName=owner;SharedAccessKey=" KEY),
 		"HostName=h;DeviceId=d;x509=true",
 	};
 
