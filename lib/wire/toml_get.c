@@ -46,7 +46,7 @@ missing(const struct toml *table, const char *path, struct err *err)
 int
 toml_find_text(const struct toml *table, const char *path, const char **out, struct err *err)
 {
-	const struct toml *value;
+	const struct toml *value = NULL;
 
 	if (find_typed(table, path, TOML_STRING, &value, err) < 0)
 		return -1;
@@ -66,7 +66,7 @@ toml_get_text(const struct toml *table, const char *path, const char **out, stru
 int
 toml_find_int(const struct toml *table, const char *path, int64_t min, int64_t max, int64_t *out, struct err *err)
 {
-	const struct toml *value;
+	const struct toml *value = NULL;
 
 	if (find_typed(table, path, TOML_INTEGER, &value, err) < 0)
 		return -1;
@@ -87,7 +87,7 @@ toml_get_int(const struct toml *table, const char *path, int64_t min, int64_t ma
 int
 toml_find_bool(const struct toml *table, const char *path, bool *out, struct err *err)
 {
-	const struct toml *value;
+	const struct toml *value = NULL;
 
 	if (find_typed(table, path, TOML_BOOLEAN, &value, err) < 0)
 		return -1;
@@ -99,7 +99,7 @@ toml_find_bool(const struct toml *table, const char *path, bool *out, struct err
 static int
 find_nested(const struct toml *table, const char *path, enum toml_type type, const struct toml **out, struct err *err)
 {
-	const struct toml *value;
+	const struct toml *value = NULL;
 
 	if (find_typed(table, path, type, &value, err) < 0)
 		return -1;
