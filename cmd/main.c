@@ -17,6 +17,7 @@ static const struct noun nouns[] = {
 	{ "edge", NULL, "an edge device: keyd, certd, identityd, edged and the gateway, started and watched" },
 	{ "gateway", NULL, "the gateway alone: lets downstream devices in and passes their messages on" },
 	{ "device", NULL, "a downstream device (TempSensor), for trying things out" },
+	{ "cert", cmd_cert, "make, show and verify certificates" },
 	{ "keyd", NULL, "the keys service alone" },
 	{ "certd", NULL, "the certificates service alone" },
 	{ "identityd", NULL, "the identity service alone" },

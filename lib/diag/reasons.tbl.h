@@ -28,7 +28,7 @@ REASON(CHAIN_TOO_LONG, REASON_BAD, "The chain has more certificates than are acc
 /* Names: pki/name */
 REASON(NAME_MISMATCH, REASON_BAD, "The certificate was not issued for the name that was asked for.", "Connect by a name in the certificate, or set `hostname` to the name that clients use.", "RFC 9525 6")
 REASON(NAME_IP_MISMATCH, REASON_BAD, "The certificate was not issued for this IP address.", "Connect by host name, or add the address to the gateway's names.", "RFC 9525 6.4")
-REASON(NAME_WILDCARD, REASON_BAD, "A wildcard name under a CA with name constraints is not accepted.", "Have the certificate issued for the full name.", "")
+REASON(NAME_WILDCARD, REASON_BAD, "A wildcard name below a CA that excludes names is not accepted.", "Have the certificate issued for the full name.", "")
 REASON(NAME_CN_MISMATCH, REASON_BAD, "The certificate's CN is not the device id.", "Have it issued with CN = device id.", "")
 
 /* Devices: auth/ */
@@ -73,5 +73,9 @@ REASON(CALLER_UNKNOWN, REASON_BAD, "The calling process could not be identified.
 REASON(CONNECT_FAILED, REASON_BAD, "No connection could be made.", "Check address, port and firewall, and that the server runs.", "")
 REASON(NAME_NOT_RESOLVED, REASON_BAD, "The host name could not be resolved to an address.", "Check the name, DNS or the hosts file.", "")
 REASON(TLS_FAILED, REASON_BAD, "The TLS handshake failed.", "See the finding; check that the port speaks TLS.", "")
+REASON(TLS_PLAIN_TEXT, REASON_BAD, "The port answers, but not in TLS.", "Use the server's TLS port (MQTT 8883, HTTPS 443), or switch on TLS there.", "")
+REASON(TLS_OLD_VERSION, REASON_BAD, "The server speaks only a version of TLS that is no longer safe.", "Update the server: TLS 1.2 or 1.3 is needed.", "RFC 8996")
+REASON(CLIENT_CERT_REFUSED, REASON_BAD, "The server refused the client certificate that it was shown.", "Have the certificate registered, or its CA trusted, on the server's side; look in its log for the reason.", "")
+REASON(CLIENT_CERT_WANTED, REASON_NOTE, "The server asks its clients for a certificate, and none was given here.", "Use --cert and --key to see what it says to yours.", "")
 REASON(TLS_NO_CERTIFICATE, REASON_BAD, "The server showed no certificate.", "Check the server's configuration.", "")
 REASON(KEY_MISMATCH, REASON_BAD, "The private key does not belong to the certificate.", "Use the key that the certificate was issued for.", "")

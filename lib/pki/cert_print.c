@@ -71,7 +71,9 @@ constraints(const struct cert *cert)
 
 	if (!cert_is_ca(cert))
 		return mem_text("no");
-	return path_len >= 0 ? mem_textf("yes, with at most %ld CAs below it", path_len) : mem_text("yes");
+	if (path_len == 0)
+		return mem_text("yes, with no CA below it");
+	return path_len > 0 ? mem_textf("yes, with at most %ld CAs below each other under it", path_len) : mem_text("yes");
 }
 
 static char *

@@ -2,7 +2,8 @@
 /* Chains.  OpenSSL builds the path and checks it at security level 2; every error it meets becomes a check of the verdict (the callback goes on, so a chain that is
  * both expired and unknown shows both).  Then come the rules that OpenSSL does not have:
  *
- *  - names only from the SAN (name.c), and no wildcard name under a CA with name constraints (it would step around them, CVE-2025-61727);
+ *  - names only from the SAN (name.c), and no wildcard name below a CA that excludes DNS names: the wildcard covers what is excluded and is not seen
+ *    to (CVE-2025-61727); permitted names are safe, because there a wildcard must lie within them;
  *  - keys of accepted kinds and sizes, in every certificate of the chain;
  *  - whoever issues, the root included, is a version 3 CA with CA:TRUE and, where keyUsage is given, keyCertSign (OpenSSL lets roots do without);
  *  - where anchors need not be self-signed, a leaf in the store is still no anchor (OpenSSL would take any certificate there);
@@ -180,6 +181,8 @@ set_params(X509_STORE_CTX *ctx, const struct anchors *anchors, const struct chai
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
 
 	X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
+	/* Names are checked in name.c; here this keeps name constraints on DNS names away from a CN that only looks like one. */
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	X509_VERIFY_PARAM_set_time(param, (time_t)query->now);
 	X509_VERIFY_PARAM_set_depth(param, query->max_depth == CHAIN_NO_INTERMEDIATES ? 0 : query->max_depth > 0 ? query->max_depth : DEFAULT_DEPTH);
 	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_TRUSTED_FIRST | (query->partial ? X509_V_FLAG_PARTIAL_CHAIN : 0) |
@@ -201,6 +204,18 @@ has_wildcard(const struct cert *leaf)
 		found = found || (name->type == GEN_DNS && name->d.dNSName->length > 0 && name->d.dNSName->data[0] == '*');
 	}
 	GENERAL_NAMES_free(names);
+	return found;
+}
+
+static bool
+excludes_dns_names(const struct cert *cert)
+{
+	NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(cert_x509(cert), NID_name_constraints, NULL, NULL);
+	bool found = false;
+
+	for (int i = 0; constraints && i < sk_GENERAL_SUBTREE_num(constraints->excludedSubtrees); i++)
+		found = found || sk_GENERAL_SUBTREE_value(constraints->excludedSubtrees, i)->base->type == GEN_DNS;
+	NAME_CONSTRAINTS_free(constraints);
 	return found;
 }
 
@@ -239,7 +254,7 @@ static void
 check_chain(struct walk *walk, X509_STORE_CTX *ctx)
 {
 	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
-	bool constrained = false;
+	bool excluded = false;
 
 	for (int i = 0; i < sk_X509_num(chain); i++) {
 		OWN(cert) cert = cert_from_x509(sk_X509_value(chain, i));
@@ -250,10 +265,10 @@ check_chain(struct walk *walk, X509_STORE_CTX *ctx)
 		check_extensions(walk, cert);
 		if (i > 0)
 			check_issuing(walk, cert);
-		constrained = constrained || (i > 0 && X509_get_ext_by_NID(cert_x509(cert), NID_name_constraints, -1) >= 0);
+		excluded = excluded || (i > 0 && excludes_dns_names(cert));
 	}
-	if (constrained && has_wildcard(walk->query->leaf))
-		refuse(walk, NAME_WILDCARD, "name", walk->query->leaf, "full names", "a wildcard under name constraints");
+	if (excluded && has_wildcard(walk->query->leaf))
+		refuse(walk, NAME_WILDCARD, "name", walk->query->leaf, "full names", "a wildcard below a CA that excludes names");
 }
 
 static void

@@ -37,6 +37,7 @@ void chain_verify(struct verdict *v, const struct anchors *anchors, const struct
 
 /* The name check alone: exact host or IP in the SAN (no CN fallback), wildcards only as a whole left label. */
 void name_check(struct verdict *v, const struct cert *leaf, const char *host);
+void name_check_email(struct verdict *v, const struct cert *leaf, const char *email); /* the SAN too */
 /* notBefore and notAfter of one certificate; the second of notAfter itself counts as expired. */
 void validity_check(struct verdict *v, const struct cert *cert, int64_t now);
 bool validity_is_good(const struct cert *cert, int64_t now);

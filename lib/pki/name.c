@@ -35,3 +35,14 @@ name_check(struct verdict *v, const struct cert *leaf, const char *host)
 	else
 		verdict_fail(v, uri_is_ip(plain) ? NAME_IP_MISMATCH : NAME_MISMATCH, "name", cert_subject(leaf), host, found);
 }
+
+void
+name_check_email(struct verdict *v, const struct cert *leaf, const char *email)
+{
+	OWN_TEXT names = cert_names(leaf);
+
+	if (X509_check_email(cert_x509(leaf), email, strlen(email), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT) == 1)
+		verdict_pass(v, "mail address", cert_subject(leaf), email, names);
+	else
+		verdict_fail(v, NAME_MISMATCH, "mail address", cert_subject(leaf), email, *names ? names : "no names (no subjectAltName)");
+}

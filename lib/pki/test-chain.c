@@ -262,7 +262,7 @@ TEST("a signature with SHA-1 is refused")
 	story_reason(v, CERT_WEAK_SIGNATURE, "CN=dev1");
 }
 
-TEST("a wildcard name is refused below a CA with name constraints, because it would step around them")
+TEST("a wildcard name is refused below a CA that excludes names, because it would cover them")
 {
 	CLEAR(made) root = story_root("root");
 	CLEAR(made) ca = story_crooked((struct crooked){ .common_name = "ca", .extensions = { CA_EXTENSIONS, "nameConstraints", "critical,excluded;DNS:bar.example.com" } }, &root);
@@ -276,6 +276,19 @@ TEST("a wildcard name is refused below a CA with name constraints, because it wo
 	story_cause(v_wild, NAME_WILDCARD);
 	CHECK_ACCEPTED(v_full);
 	story_cause(v_excluded, CERT_NAME_CONSTRAINT);
+}
+
+TEST("a wildcard name within the permitted names is accepted, one around them is not")
+{
+	CLEAR(made) root = story_root("root");
+	CLEAR(made) ca = story_crooked((struct crooked){ .common_name = "ca", .extensions = { CA_EXTENSIONS, "nameConstraints", "critical,permitted;DNS:plant.example.com" } }, &root);
+	CLEAR(made) within = story_crooked((struct crooked){ .common_name = "w", .extensions = { "subjectAltName", "DNS:*.plant.example.com" } }, &ca);
+	CLEAR(made) around = story_crooked((struct crooked){ .common_name = "a", .extensions = { "subjectAltName", "DNS:*.example.com" } }, &ca);
+	OWN(verdict) v_within = story_verdict(&root, &ca, &within, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "gw.plant.example.com" });
+	OWN(verdict) v_around = story_verdict(&root, &ca, &around, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "plant.example.com" });
+
+	CHECK_ACCEPTED(v_within);
+	story_cause(v_around, CERT_NAME_CONSTRAINT);
 }
 
 TEST("an unknown critical extension is refused")

@@ -85,3 +85,15 @@ TEST("the names that the certificate does have stand in the refusal, on one line
 	CHECK_CONTAINS(verdict_first_failure(v_nameless)->found, "no names");
 	CHECK_STR(names, "DNS:a.b");
 }
+
+TEST("mail addresses come from the SAN, too")
+{
+	CLEAR(made) leaf = story_crooked((struct crooked){ .common_name = "x", .extensions = { "subjectAltName", "email:ops@plant.local" } }, NULL);
+	OWN(verdict) right = verdict_new("test", "", "");
+	OWN(verdict) wrong = verdict_new("test", "", "");
+
+	name_check_email(right, leaf.cert, "ops@plant.local");
+	name_check_email(wrong, leaf.cert, "boss@plant.local");
+	CHECK(verdict_accepted(right));
+	story_cause(wrong, NAME_MISMATCH);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pages for people. */
+#include "page.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+bool
+page_has_colour(void)
+{
+	const char *no_colour = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) && (!no_colour || !*no_colour) && !text_is(getenv("TERM"), "dumb");
+}
+
+void
+page_print(struct buf *page)
+{
+	fwrite(page->data, 1, page->len, stdout);
+	fflush(stdout);
+	buf_clear(page);
+}
+
+int
+page_failure(const char *command, const struct err *err, int status)
+{
+	if (text_starts(err->text, command)) /* the option parser names it already */
+		fprintf(stderr, "%s\n", err->text);
+	else
+		fprintf(stderr, "%s: %s\n", command, err->text);
+	return status;
+}

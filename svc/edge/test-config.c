@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+#include "base/mem.h"
+#include "edge/config.h"
+#include "t.h"
+
+#define SAS "[provisioning]\nsource = \"manual\"\niothub_hostname = \"hub.local\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"sas\"\ndevice_id_pk = { value = \"a2V5\" }\n"
+
+static struct config *
+load(const char *text, struct err *err)
+{
+	OWN_TEXT path = mem_textf("%s/config.toml", T_TMPDIR);
+
+	*err = (struct err)ERR_INIT;
+	CHECK_OK(file_save(path, text, strlen(text), 0600, err), *err);
+	return config_load(path, err);
+}
+
+/* The configuration is refused, with this in the sentence. */
+static void
+refused(const char *text, const char *part)
+{
+	struct err err;
+	OWN(config) c = load(text, &err);
+
+	if (c)
+		fail_msg("accepted, though '%s' was expected:\n%s", part, text);
+	CHECK_CONTAINS(err.text, "config.toml");
+	CHECK_CONTAINS(err.text, part);
+}
+
+TEST("a short configuration has the original's defaults")
+{
+	struct err err;
+	OWN(config) c = load("hostname = \"edgegateway.local\"\n" SAS, &err);
+
+	if (!c)
+		fail_msg("%s", err.text);
+	CHECK_STR(c->hostname, "edgegateway.local");
+	CHECK_STR(c->hub_name, "hub.local");
+	CHECK_STR(c->device_id, "d");
+	CHECK(!c->by_certificate);
+	CHECK_INT(c->device_key.len, 3);
+	CHECK_MEM(c->device_key.bytes, "key", 3);
+	CHECK_STR(c->ca_form, "quickstart");
+	CHECK_STR(c->ca_common_name, "aziot-edge CA d");
+	CHECK_INT(c->ca_days, 90);
+	CHECK_INT(c->gateway_mqtt_port, 8883);
+	CHECK_INT(c->max_keyd, 10);
+	CHECK_INT(c->first_uid, 61840);
+}
+
+TEST("the configuration of the seeds: x509, a configured Edge CA, a trust bundle")
+{
+	struct err err;
+	OWN(config) c = load("hostname = \"edgegateway.local\"\ntrust_bundle_cert = \"file:///etc/aziot/my%20root.pem\"\n"
+		"[provisioning]\nsource = \"manual\"\niothub_hostname = \"ContosoIotHub.local\"\ndevice_id = \"EdgeGateway\"\n"
+		"[provisioning.authentication]\nmethod = \"x509\"\nidentity_cert = \"file:///var/a.pem\"\nidentity_pk = \"file:///var/a.key\"\n"
+		"[edge_ca]\ncert = \"file:///var/ca.pem\"\npk = \"file:///var/ca.key\"\n", &err);
+
+	if (!c)
+		fail_msg("%s", err.text);
+	CHECK(c->by_certificate);
+	CHECK_STR(c->trust_bundle, "/etc/aziot/my root.pem");
+	CHECK_STR(c->identity_cert, "/var/a.pem");
+	CHECK_STR(c->identity_pk, "/var/a.key");
+	CHECK_STR(c->ca_form, "preloaded");
+	CHECK_STR(c->ca_cert, "/var/ca.pem");
+}
+
+TEST("a connection string instead of hub, device and key; a symmetric key may lack its padding")
+{
+	struct err err;
+	OWN(config) c = load("[provisioning]\nsource = \"manual\"\nconnection_string = \"HostName=h.local;DeviceId=d1;SharedAccessKey=a2V5\"\n", &err);
+	OWN(config) unpadded = NULL;
+
+	if (!c)
+		fail_msg("%s", err.text);
+	CHECK_STR(c->hub_name, "h.local");
+	CHECK_STR(c->device_id, "d1");
+	CHECK(c->hostname); /* the machine's own */
+	unpadded = load("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"sas\"\n"
+		"device_id_pk = { value = \"a2V5cw\" }\n", &err);
+	CHECK(unpadded && unpadded->device_key.len == 4);
+}
+
+TEST("an unknown key is named with its line and the nearest key that exists, at every depth")
+{
+	refused("hostnam = \"x\"\n" SAS, "config.toml:1: unknown key `hostnam`, did you mean `hostname`?");
+	refused("\n\n[edge_caa]\n" SAS, "config.toml:3: unknown key");
+	refused(SAS "[edge_ca]\ncomon_name = \"x\"\n", "did you mean `common_name`?");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostnme = \"x\"\n", "did you mean `iothub_hostname`?");
+	refused(SAS "[modules.tool]\nuid = 7\nnmes = [\"a\"]\n", "did you mean `names`?");
+	refused(SAS "[gateway]\nmqtt-port = 7\n", "did you mean `mqtt_port`?");
+	refused(SAS "[cert_issuance.local_ca]\ncrt = \"/x\"\n", "unknown key");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"sas\"\ndevice_id_pk = { valu = \"a2V5\" }\n", "did you mean `value`?");
+}
+
+TEST("a value of another type, or out of range, is named with its line and key")
+{
+	refused("hostname = 7\n" SAS, "config.toml:1");
+	refused(SAS "[gateway]\nmqtt_port = \"8883\"\n", "mqtt_port");
+	refused(SAS "[gateway]\nmqtt_port = 65536\n", "mqtt_port");
+	refused(SAS "[gateway]\nnames = \"a\"\n", "names");
+	refused(SAS "[gateway]\nnames = [1]\n", "names");
+	refused(SAS "[gateway]\nenabled = \"yes\"\n", "enabled");
+	refused(SAS "[edge_ca]\nauto_generated_edge_ca_expiry_days = 0\n", "expiry_days");
+	refused(SAS "[privileges]\nfirst_uid = 0\n", "first_uid");
+	refused(SAS "[modules.tool]\n", "uid");
+	refused(SAS "[modules.tool]\nuid = -1\n", "uid");
+	refused(SAS "[preloaded_keys]\na = 7\n", "config.toml:9");
+}
+
+TEST("a table that is written as something else is an error, not a table left out")
+{
+	refused("edge_ca = 3\n" SAS, "edge_ca");
+	refused("gateway = \"off\"\n" SAS, "gateway");
+	refused("upstream = []\n" SAS, "upstream");
+	refused("modules = 1\n" SAS, "modules");
+	refused("cert_issuance = true\n" SAS, "cert_issuance");
+	refused("[[edge_ca]]\ncert = \"/x\"\n" SAS, "edge_ca");
+	refused("iotedge_max_requests = 10\n" SAS, "iotedge_max_requests");
+	refused("provisioning = \"manual\"\n", "provisioning");
+}
+
+TEST("what is missing is named")
+{
+	refused("hostname = \"x\"\n", "provisioning.source");
+	refused("[provisioning]\nsource = \"manual\"\ndevice_id = \"d\"\n", "provisioning.iothub_hostname");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\n", "provisioning.device_id");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\n", "provisioning.authentication.method");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = \"x509\", identity_cert = \"/a\" }\n", "identity_pk");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = \"sas\" }\n", "device_id_pk");
+	refused(SAS "[edge_ca]\ncert = \"/x\"\n", "edge_ca.pk");
+	refused(SAS "[edge_ca]\nmethod = \"local_ca\"\n", "cert_issuance.local_ca.cert");
+}
+
+TEST("what this version can't do is refused by its name")
+{
+	refused("[provisioning]\nsource = \"dps\"\n", "source = \"manual\"");
+	refused(SAS "[edge_ca]\nmethod = \"est\"\n", "'est'");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = \"tpm\" }\n", "'tpm'");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = \"x509\", identity_cert = \"/a\", identity_pk = \"pkcs11:token=x\" }\n", "pkcs11");
+}
+
+TEST("atk-10: an error about a key does not show the key")
+{
+	struct err err;
+	OWN(config) c = load("[provisioning]\nsource = \"manual\"\nconnection_string = \"HostName=h.local;DeviceId=d1;SharedAccessKey=planted-secret!\"\n", &err);
+	OWN(config) d = NULL;
+
+	CHECK(!c);
+	CHECK(!strstr(err.text, "planted"));
+	d = load("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = \"sas\", device_id_pk = { value = \"planted-secret!\" } }\n", &err);
+	CHECK(!d);
+	CHECK(!strstr(err.text, "planted"));
+}
+
+TEST("atk-15: a module's name is one that a hub takes and a socket can have, and there is only one of it")
+{
+	refused(SAS "[modules.\"../x\"]\nuid = 7\n", "../x");
+	refused(SAS "[modules.\"a/b\"]\nuid = 7\n", "a/b");
+	refused(SAS "[modules.\"\"]\nuid = 7\n", "is no module id");
+	refused(SAS "[modules.\"$edgeHub\"]\nuid = 7\n", "$edgeHub");
+	refused(SAS "[modules.edgeHub]\nuid = 7\n", "edgeHub");
+	refused(SAS "[modules.a]\nuid = 7\n[modules.\"$a\"]\nuid = 8\n", "$a");
+}
+
+TEST("a hostname that can't stand in a certificate is refused")
+{
+	refused("hostname = \"\"\n" SAS, "hostname");
+	refused("hostname = \"with space\"\n" SAS, "hostname");
+	refused("hostname = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbb.local\"\n" SAS, "hostname"); /* the common name has room for 64 */
+	refused(SAS "[gateway]\nnames = [\"*.local\"]\n", "names");
+}
+
+TEST("a file that isn't there, or is no TOML, is named")
+{
+	struct err err = ERR_INIT;
+	OWN_TEXT absent = mem_textf("%s/absent.toml", T_TMPDIR);
+
+	CHECK(!config_load(absent, &err));
+	CHECK_ERR(err, ERR_MISSING, "absent.toml");
+	refused("hostname = \n", "config.toml:1");
+	refused("[provisioning\n", "config.toml:1");
+	refused(SAS SAS, "config.toml:8");
+}
