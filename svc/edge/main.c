@@ -366,6 +366,18 @@ stop(struct edge *e)
 	}
 }
 
+/* A device may be installed without the gateway: it then serves the modules of the box alone. */
+static void
+leave_out_gateway(struct config *config)
+{
+	OWN_TEXT program = program_of(ROLE_GATEWAY);
+
+	if (!config->has_gateway || access(program, X_OK) == 0)
+		return;
+	log_warn("the gateway is not installed (%s); downstream devices can't connect here", program);
+	config->has_gateway = false;
+}
+
 static int
 serve(const struct options *options, struct err *err)
 {
@@ -374,6 +386,7 @@ serve(const struct options *options, struct err *err)
 	e.config = config_load(options->config, err);
 	if (!e.config)
 		return -1;
+	leave_out_gateway(e.config);
 	e.layout = layout_prepare(e.config, options->state, err);
 	if (!e.layout) {
 		config_free(e.config);

@@ -32,6 +32,7 @@ class Folder:
 
     def __init__(self):
         self.path = tempfile.mkdtemp(prefix="re-", dir="/tmp")
+        os.chmod(self.path, 0o711)  # roles with users of their own pass through
 
     def __truediv__(self, name):
         return os.path.join(self.path, name)

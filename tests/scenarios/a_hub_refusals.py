@@ -81,7 +81,8 @@ def test_03_expired():
 
 def test_04_not_yet_valid():
     """atk-01: a registered certificate whose time is still to come is refused with 5, CERT_NOT_YET_VALID"""
-    cert, key = it.pki.make("device", "dev1", "--not-before", "2090-01-01", "--not-after", "2091-01-01", file="future")
+    soon, later = (time.strftime("%Y-%m-%d", time.gmtime(time.time() + days * 86400)) for days in (2, 4))
+    cert, key = it.pki.make("device", "dev1", "--not-before", soon, "--not-after", later, file="future")
     it.hub.create_x509_device("dev-future", thumbprint(cert))
     it.refused(5, "CERT_NOT_YET_VALID", device="dev-future", cert=cert, key=key)
 
