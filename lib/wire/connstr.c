@@ -72,6 +72,8 @@ take_part(struct connstr *c, struct slice part, struct err *err)
 	value = slice_text(part);
 	if (strlen(value) != part.len || text_has_control(value, part.len))
 		return err_set(err, ERR_INVALID, "%s has a control character", word);
+	if (value[0] == ' ' || value[part.len - 1] == ' ')
+		return err_set(err, ERR_INVALID, "%s begins or ends with a space", word);
 	if (text_is_nocase(word, "x509"))
 		return take_x509(c, value, err);
 	for (size_t i = 0; i < COUNT(texts); i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MQTT 2.2: the fixed header, which cuts a stream into packets; and the packets that have nothing or only an id in them. */
+/* MQTT 2.2: the fixed header, which cuts a stream into packets. */
 #include "wire/mqtt.h"
 #include "wire/mqtt_text.h"
 
@@ -10,6 +10,12 @@ static const char *const type_names[] = { "reserved", "CONNECT", "CONNACK", "PUB
 
 /* MQTT 2.2.2: the flags that each type must carry; PUBLISH has its own meaning for them. */
 static const uint8_t type_flags[] = { 0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0 };
+
+uint8_t
+mqtt_type_flags(enum mqtt_type type)
+{
+	return type_flags[type & 15];
+}
 
 const char *
 mqtt_type_name(enum mqtt_type type)
@@ -74,37 +80,4 @@ mqtt_put_header(struct buf *out, enum mqtt_type type, uint8_t flags, size_t body
 		body >>= 7;
 		buf_put_u8(out, digit | (body ? 128 : 0));
 	} while (body);
-}
-
-int
-mqtt_decode_ack(uint16_t *id, const struct mqtt_frame *frame, struct err *err)
-{
-	struct rd in = frame->body;
-	uint16_t value = rd_u16(&in);
-
-	if (in.bad || rd_left(&in) > 0 || value == 0)
-		return err_set(err, ERR_INVALID, "MQTT 3.4.2: %s is not just a packet id", mqtt_type_name(frame->type));
-	*id = value;
-	return 0;
-}
-
-int
-mqtt_decode_empty(const struct mqtt_frame *frame, struct err *err)
-{
-	if (rd_left(&frame->body) > 0)
-		return err_set(err, ERR_INVALID, "MQTT 3.12: %s has a body", mqtt_type_name(frame->type));
-	return 0;
-}
-
-void
-mqtt_encode_ack(struct buf *out, enum mqtt_type type, uint16_t id)
-{
-	mqtt_put_header(out, type, type_flags[type], 2);
-	buf_put_u16(out, id);
-}
-
-void
-mqtt_encode_empty(struct buf *out, enum mqtt_type type)
-{
-	mqtt_put_header(out, type, type_flags[type], 0);
 }

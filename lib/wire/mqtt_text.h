@@ -9,4 +9,5 @@
 /* MQTT 1.5.3: well-formed UTF-8 without U+0000. */
 bool mqtt_text_is_good(struct slice s);
 void mqtt_put_text(struct buf *out, struct slice s);
+uint8_t mqtt_type_flags(enum mqtt_type type); /* MQTT 2.2.2, except for PUBLISH */
 void mqtt_put_header(struct buf *out, enum mqtt_type type, uint8_t flags, size_t body);

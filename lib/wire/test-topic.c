@@ -69,6 +69,13 @@ TEST("anything else is unknown, and nothing of it is told")
 	}
 }
 
+TEST("a status with NUL in it is no number")
+{
+	static const char text[] = "$iothub/methods/res/2\0x/?$rid=1";
+
+	CHECK_INT(topic_parse((struct slice){ .text = text, .len = sizeof(text) - 1 }).kind, TOPIC_UNKNOWN);
+}
+
 TEST("a rid of more than 256 bytes is refused")
 {
 	OWN_TEXT fits = mem_textf("$iothub/twin/GET/?$rid=%0256d", 1);

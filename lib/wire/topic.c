@@ -2,7 +2,6 @@
 /* Topics and filters, taken apart from the left. */
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/text.h"
 #include "wire/topic.h"
 
@@ -50,10 +49,14 @@ take_query(struct slice s, struct topic *topic)
 static bool
 is_status(struct slice s)
 {
-	OWN_TEXT text = slice_text(s);
+	char text[12]; /* the longest is -2147483648 */
 	int64_t value;
 
-	return s.len < 12 && text_to_i64(text, INT32_MIN, INT32_MAX, &value);
+	if (s.len >= sizeof(text) || memchr(s.text, 0, s.len))
+		return false;
+	memcpy(text, s.text, s.len);
+	text[s.len] = '\0';
+	return text_to_i64(text, INT32_MIN, INT32_MAX, &value);
 }
 
 static enum topic_kind
