@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The decision about a device.  The order of the checks is the order in which people ask: who is it, may it at all, did it show what it is registered for, and does what it
- * showed hold.  The first failure ends the walk, so a stranger learns nothing further by trying. */
+/* The decision about a device.  The order of the checks is the order in which people ask: who is it, may it at all, did it show
+ * what it is registered for, and does what it showed hold.  The first of these that fails ends the walk.  Of a certificate all
+ * is told that is wrong with it, because that is cheap and spares its owner a second round; a token is not spent an HMAC on
+ * unless the rest of it holds. */
 #include <string.h>
 
 #include "auth/decide.h"
@@ -28,16 +30,25 @@ refuse(struct walk *w, enum reason reason, const char *what, const char *wanted,
 	return false;
 }
 
+/* Whatever the caller looked up: a record of somebody else proves nothing about this one (atk-18). */
+static bool
+is_record_of(const struct identity *record, const struct auth_claim *claim)
+{
+	return record && text_is(record->device_id, claim->device_id) && text_is(record->module_id, claim->module_id);
+}
+
 static bool
 check_known(struct walk *w)
 {
 	const struct identity *target = w->records->target;
+	const char *why;
 
-	if (!target)
+	if (!is_record_of(target, w->claim))
 		return refuse(w, w->claim->module_id ? MODULE_UNKNOWN : DEVICE_UNKNOWN, "record", "a registered identity", "none");
-	verdict_pass(w->v, "record", w->name, "a registered identity", target->generation_id ? target->generation_id : "");
+	verdict_pass(w->v, "record", w->name, "a registered identity", target->generation_id);
+	why = target->status_reason;
 	if (!target->enabled)
-		return refuse(w, DEVICE_DISABLED, "status", "enabled", target->status_reason && *target->status_reason ? target->status_reason : "disabled");
+		return refuse(w, DEVICE_DISABLED, "status", "enabled", why && *why ? why : "disabled");
 	verdict_pass(w->v, "status", w->name, "enabled", "enabled");
 	return true;
 }
@@ -61,6 +72,8 @@ wanted_evidence(enum identity_auth auth)
 	return words[auth];
 }
 
+/* A token is judged before a certificate: devices with a key may show any certificate beside it, and the other way round is
+ * refused (hub 8). */
 static bool
 check_evidence_kind(struct walk *w)
 {
@@ -70,52 +83,61 @@ check_evidence_kind(struct walk *w)
 	if (!token && !certificate)
 		return refuse(w, DEVICE_NO_CREDENTIAL, "credential", wanted_evidence(auth), "neither a certificate nor a token");
 	if (auth == IDENTITY_AUTH_NONE || token != (auth == IDENTITY_AUTH_SAS))
-		return refuse(w, DEVICE_WRONG_AUTH_TYPE, "credential", wanted_evidence(auth), token ? "a shared access signature" : "a certificate");
+		return refuse(w, DEVICE_WRONG_AUTH_TYPE, "credential", wanted_evidence(auth),
+			token ? "a shared access signature" : "a certificate");
 	return true;
 }
 
-/* -- Certificates -------------------------------------------------------------------------------------------------------------------- */
+/* -- Certificates ---------------------------------------------------------------------------------------------------------- */
 
-static bool
+static void
 check_key(struct walk *w, const struct cert *leaf)
 {
 	EVP_PKEY *key = X509_get0_pubkey(cert_x509(leaf));
+	OWN_TEXT found = NULL;
 
 	if (key && key_is_acceptable(key))
-		return true;
-	verdict_fail(w->v, CERT_WEAK_KEY, "key", cert_subject(leaf), "EC P-256, P-384, P-521, Ed25519, or RSA of 2048 bits or more", "another kind or size");
-	return false;
+		return;
+	found = cert_key_text(leaf);
+	verdict_fail(w->v, CERT_WEAK_KEY, "key", cert_subject(leaf), "EC P-256, P-384, P-521, Ed25519, or RSA of 2048 bits or more",
+		found);
 }
 
-static bool
+static void
+thumbprint_differs(struct walk *w, const struct cert *leaf, const char *found)
+{
+	char *const *slots = w->records->target->thumbprints;
+	OWN_TEXT wanted = mem_textf("%s or %s", slots[0] ? slots[0] : "(empty)", slots[1] ? slots[1] : "(empty)");
+
+	verdict_fail(w->v, THUMBPRINT_MISMATCH, "thumbprint", cert_subject(leaf), wanted, found);
+}
+
+static void
 check_thumbprint(struct walk *w, const struct cert *leaf)
 {
-	static const char *const slots[] = { "primary thumbprint", "secondary thumbprint" };
-	const struct identity *target = w->records->target;
+	static const char *const names[] = { "primary thumbprint", "secondary thumbprint" };
+	char *const *slots = w->records->target->thumbprints;
 	char found[CERT_FINGERPRINT_LEN];
-	OWN_TEXT wanted = NULL;
+	enum thumbprint_match match = THUMBPRINT_DIFFERS;
+	size_t i = 0;
 
 	cert_fingerprint(leaf, found);
-	for (size_t i = 0; i < 2; i++) {
-		enum thumbprint_match match = thumbprint_compare(target->thumbprints[i], leaf);
-
-		if (match == THUMBPRINT_DIFFERS)
-			continue;
-		if (match == THUMBPRINT_IS_SHA1 && w->policy->refuse_sha1_thumbprints) {
-			verdict_fail(w->v, THUMBPRINT_SHA1, slots[i], cert_subject(leaf), "a SHA-256 thumbprint", target->thumbprints[i]);
-			return false;
-		}
-		verdict_pass(w->v, slots[i], cert_subject(leaf), target->thumbprints[i], found);
-		if (match == THUMBPRINT_IS_SHA1)
-			verdict_note(w->v, THUMBPRINT_SHA1, slots[i], cert_subject(leaf), "a SHA-256 thumbprint", target->thumbprints[i]);
-		return true;
+	while (i < 2 && (match = thumbprint_compare(slots[i], leaf)) == THUMBPRINT_DIFFERS)
+		i++;
+	if (match == THUMBPRINT_DIFFERS) {
+		thumbprint_differs(w, leaf, found);
+		return;
 	}
-	wanted = mem_textf("%s or %s", target->thumbprints[0] ? target->thumbprints[0] : "(empty)", target->thumbprints[1] ? target->thumbprints[1] : "(empty)");
-	verdict_fail(w->v, THUMBPRINT_MISMATCH, "thumbprint", cert_subject(leaf), wanted, found);
-	return false;
+	if (match == THUMBPRINT_IS_SHA1 && w->policy->refuse_sha1_thumbprints) {
+		verdict_fail(w->v, THUMBPRINT_SHA1, names[i], cert_subject(leaf), "a SHA-256 thumbprint", slots[i]);
+		return;
+	}
+	verdict_pass(w->v, names[i], cert_subject(leaf), slots[i], found);
+	if (match == THUMBPRINT_IS_SHA1)
+		verdict_note(w->v, THUMBPRINT_SHA1, names[i], cert_subject(leaf), "a SHA-256 thumbprint", slots[i]);
 }
 
-/* Only the digest and the dates count: no chain is built, so the certificate may be self-signed or anybody's. */
+/* Only the digest, the dates and the key count: no chain is built, so the certificate may be self-signed or anybody's. */
 static void
 judge_thumbprint(struct walk *w)
 {
@@ -123,35 +145,38 @@ judge_thumbprint(struct walk *w)
 	OWN_TEXT line = cert_line(leaf);
 
 	verdict_add_chain(w->v, line);
-	if (!check_thumbprint(w, leaf) || !check_key(w, leaf))
-		return;
 	validity_check(w->v, leaf, w->now);
+	check_thumbprint(w, leaf);
+	check_key(w, leaf);
 }
 
+/* The CN of a module's certificate is "device/module" (hub 8); no device id has a "/", so the two never meet. */
 static void
 judge_ca_signed(struct walk *w)
 {
 	const struct cert *leaf = w->evidence->chain->item[0];
 	const char *cn = cert_common_name(leaf);
 
-	if (w->claim->module_id) {
-		refuse(w, DEVICE_WRONG_AUTH_TYPE, "credential", "a shared access signature", "a CA-signed certificate, which is for devices");
+	if (!text_is(cn, w->name)) {
+		verdict_fail(w->v, NAME_CN_MISMATCH, "common name", cert_subject(leaf), w->name,
+			cn ? cn : "not exactly one readable CN");
 		return;
 	}
-	if (!cn || strcmp(cn, w->claim->device_id) != 0) {
-		verdict_fail(w->v, NAME_CN_MISMATCH, "common name", cert_subject(leaf), w->claim->device_id, cn ? cn : "no single CN");
-		return;
-	}
-	verdict_pass(w->v, "common name", cert_subject(leaf), w->claim->device_id, cn);
+	verdict_pass(w->v, "common name", cert_subject(leaf), w->name, cn);
 	if (!w->records->device_cas) {
 		verdict_fail(w->v, TRUST_UNKNOWN_ISSUER, "chain", cert_subject(leaf), "a registered CA", "there is none");
 		return;
 	}
 	chain_verify(w->v, w->records->device_cas,
-		&(struct chain_query){ .leaf = leaf, .untrusted = w->evidence->chain, .purpose = CHAIN_CLIENT, .now = w->now, .partial = true, .refuse_ca_leaf = true });
+		&(struct chain_query){ .leaf = leaf,
+			.untrusted = w->evidence->chain,
+			.purpose = CHAIN_CLIENT,
+			.now = w->now,
+			.partial = true,
+			.refuse_ca_leaf = true });
 }
 
-/* -- Tokens -------------------------------------------------------------------------------------------------------------------------- */
+/* -- Tokens ---------------------------------------------------------------------------------------------------------------- */
 
 static bool
 check_token_time(struct walk *w, const struct sas_token *token)
@@ -167,48 +192,62 @@ check_token_time(struct walk *w, const struct sas_token *token)
 	return true;
 }
 
+/* The token is for exactly this identity: one for the whole hub or for all devices is a policy's, one for a device is no
+ * module's. */
+static bool
+check_token_resource(struct walk *w, const struct sas_token *token, const struct identity *signer)
+{
+	const char *host = w->claim->hub_host, *other = w->claim->other_host;
+	OWN_TEXT above = signer->module_id ? mem_textf("devices/%s/modules", signer->device_id) : mem_text("devices");
+	OWN_TEXT path = mem_textf("%s/%s", above, signer->module_id ? signer->module_id : signer->device_id);
+	OWN_TEXT wanted = mem_textf("%s/%s", host, path);
+
+	if (token->policy)
+		return refuse(w, SAS_WRONG_RESOURCE, "token resource", wanted, "a token of a shared access policy");
+	if (!sas_resource_covers(token, host, other, path) || sas_resource_covers(token, host, other, above))
+		return refuse(w, SAS_WRONG_RESOURCE, "token resource", wanted, token->resource);
+	verdict_pass(w->v, "token resource", w->name, wanted, token->resource);
+	return true;
+}
+
 static void
-judge_token(struct walk *w, const struct identity *signer)
+check_token_signature(struct walk *w, const struct sas_token *token, const struct identity *signer)
 {
 	static const char *const slots[] = { "primary key", "secondary key" };
-	OWN_TEXT path = signer->module_id ? mem_textf("devices/%s/modules/%s", signer->device_id, signer->module_id) : mem_textf("devices/%s", signer->device_id);
-	struct err err = ERR_INIT;
-	OWN(sas_token) token = sas_parse(w->evidence->token, &err);
-	OWN_TEXT wanted = mem_textf("%s/%s", w->claim->hub_host, path);
 
-	if (!token) {
-		refuse(w, SAS_MALFORMED, "token", "SharedAccessSignature sr=...&sig=...&se=...", err.text);
-		return;
-	}
-	/* A device's token names a device: one for the whole hub, or a policy's, is no device's; and a device's key is no module's. */
-	if (token->policy || !strchr(token->resource, '/') || !sas_resource_covers(token, w->claim->hub_host, w->claim->other_host, path) ||
-		(signer->module_id && !strstr(token->resource, "/modules/"))) {
-		refuse(w, SAS_WRONG_RESOURCE, "token resource", wanted, token->policy ? "a policy's token" : token->resource);
-		return;
-	}
-	verdict_pass(w->v, "token resource", w->name, wanted, token->resource);
 	for (size_t i = 0; i < 2; i++) {
 		if (!sas_signature_matches(token, &signer->keys[i]))
 			continue;
 		verdict_pass(w->v, slots[i], w->name, "the signature of a registered key", "it is");
-		check_token_time(w, token);
 		return;
 	}
 	refuse(w, SAS_BAD_SIGNATURE, "token signature", "the signature of the primary or secondary key", "of neither");
 }
 
-/* -- All of it ----------------------------------------------------------------------------------------------------------------------- */
+static void
+judge_token(struct walk *w, const struct identity *signer)
+{
+	struct err err = ERR_INIT;
+	OWN(sas_token)
+	token = sas_parse(w->evidence->token, &err);
+
+	if (!token)
+		refuse(w, SAS_MALFORMED, "token", "SharedAccessSignature sr=...&sig=...&se=...", err.text);
+	else if (check_token_time(w, token) && check_token_resource(w, token, signer))
+		check_token_signature(w, token, signer);
+}
+
+/* -- All of it ------------------------------------------------------------------------------------------------------------- */
 
 static void
 judge_on_behalf(struct walk *w)
 {
 	if (!on_behalf_check(w->v, w->claim, w->records))
 		return;
-	if (!showed_token(w)) {
+	if (showed_token(w))
+		judge_token(w, w->records->actor);
+	else
 		refuse(w, DEVICE_NO_CREDENTIAL, "gateway's token", "a shared access signature of the gateway", "none");
-		return;
-	}
-	judge_token(w, w->records->actor);
 }
 
 static void
@@ -238,12 +277,20 @@ judge(struct walk *w)
 }
 
 struct verdict *
-auth_decide(const char *who, const struct auth_claim *claim, const struct auth_evidence *evidence, const struct auth_records *records,
-	const struct auth_policy *policy, int64_t now)
+auth_decide(const char *who, const struct auth_claim *claim, const struct auth_evidence *evidence,
+	const struct auth_records *records, const struct auth_policy *policy, int64_t now)
 {
 	OWN_TEXT name = identity_name(claim->device_id, claim->module_id);
 	OWN_TEXT question = mem_textf("Is this really %s?", name);
-	struct walk w = { .v = verdict_new(who, question, name), .claim = claim, .evidence = evidence, .records = records, .policy = policy, .now = now, .name = name };
+	struct walk w = {
+		.v = verdict_new(who, question, name),
+		.claim = claim,
+		.evidence = evidence,
+		.records = records,
+		.policy = policy,
+		.now = now,
+		.name = name,
+	};
 
 	judge(&w);
 	return w.v;
@@ -253,7 +300,8 @@ int64_t
 auth_token_expiry(const char *text)
 {
 	struct err err = ERR_INIT;
-	OWN(sas_token) token = text && *text ? sas_parse(text, &err) : NULL;
+	OWN(sas_token)
+	token = text && *text ? sas_parse(text, &err) : NULL;
 
 	return token ? token->expiry : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Let this peer in?  A pure function of the claimed identity, the evidence shown, the record, and the time: the hub and the gateway, online and
- * offline, all decide here.  No I/O, no clock. */
+/* Let this peer in?  A pure function of the claimed identity, the evidence shown, the record, and the time: the hub and the
+ * gateway, online and offline, all decide here.  No I/O, no clock. */
 
 #include "auth/identity.h"
 #include "diag/verdict.h"
@@ -9,30 +9,31 @@
 #include "pki/chain.h"
 
 struct auth_claim {
-	const char *hub_host;         /* our name as the hub (the audience of tokens) */
-	const char *other_host;       /* a gateway's own name, also accepted as audience; or NULL */
+	const char *hub_host;		   /* our name as the hub (the audience of tokens) */
+	const char *other_host;		   /* a gateway's own name, also accepted as audience; or NULL */
 	const char *device_id, *module_id; /* who the peer says it is */
-	const char *auth_chain;       /* "target;...;actor" of a gateway that speaks for it, or NULL */
+	const char *auth_chain;		   /* "target;...;actor" of a gateway that speaks for it, or NULL */
 };
 
 struct auth_evidence {
-	const struct certs *chain;    /* what the peer proved possession of by the handshake; n == 0: nothing */
-	const char *token;            /* password or Authorization header; NULL or "" : none */
-	bool resumed;                 /* the session was resumed: the chain holds the leaf only */
+	const struct certs *chain; /* what the peer proved possession of by the handshake; n == 0: nothing */
+	const char *token;	   /* password or Authorization header; NULL or "" : none */
+	bool resumed;		   /* the session was resumed: the chain holds the leaf only */
 };
 
 struct auth_records {
-	const struct identity *target; /* the record of the claimed identity; NULL: unknown */
-	const struct identity *actor;  /* with auth_chain: the record of DEVICE/$edgeHub of its last element */
+	/* Of the claimed identity; NULL: unknown.  A module of a disabled device is given as disabled. */
+	const struct identity *target;
+	const struct identity *actor;	     /* with auth_chain: the record of DEVICE/$edgeHub of its last element */
 	const struct identity *actor_device; /* and of that gateway itself */
 	const struct identity *const *path;  /* and of the devices between, as the chain names them */
 	size_t n_path;
-	struct anchors *device_cas;    /* registered CAs for CA-signed devices; NULL: none */
+	struct anchors *device_cas; /* registered CAs for CA-signed devices; NULL: none */
 };
 
 struct auth_policy {
 	bool refuse_sha1_thumbprints;
-	int64_t max_token_life_s;     /* 0: no limit */
+	int64_t max_token_life_s; /* 0: no limit */
 };
 
 /* Always a verdict; `who` decides ("hub", "gateway"). */
@@ -49,5 +50,5 @@ struct auth_service_policy {
 	unsigned rights;
 	const struct secret *keys[2];
 };
-struct verdict *auth_decide_service(const char *hub_host, const char *resource, const char *token, const struct auth_service_policy *policies,
-	size_t n_policies, unsigned needed, int64_t now);
+struct verdict *auth_decide_service(const char *hub_host, const char *resource, const char *token,
+	const struct auth_service_policy *policies, size_t n_policies, unsigned needed, int64_t now);

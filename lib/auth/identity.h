@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The record of a device or module: what the hub's registry holds, what a gateway keeps of its scope, what a decision needs.  Immutable
- * and shared by reference; a change makes a new record. */
+/* The record of a device or module: what the hub's registry holds, what a gateway keeps of its scope, what a decision needs.
+ * Immutable and shared by reference; a change makes a new record. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,14 +20,14 @@ enum identity_auth { IDENTITY_AUTH_NONE, IDENTITY_AUTH_SAS, IDENTITY_AUTH_THUMBP
 struct identity {
 	char *device_id, *module_id; /* module_id NULL: a device */
 	char *generation_id, *etag;
-	char *scope;                 /* deviceScope, NULL when none */
+	char *scope;			     /* deviceScope, NULL when none */
 	char *parents[IDENTITY_PARENTS_MAX]; /* parentScopes */
 	size_t n_parents;
 	char *status_reason, *managed_by;
 	bool enabled, is_edge;
 	enum identity_auth auth;
-	struct secret keys[2];       /* primary, secondary; decoded */
-	char *thumbprints[2];        /* normalised: upper-case hex without separators, 40 or 64 digits; NULL when empty */
+	struct secret keys[2];		 /* primary, secondary; decoded */
+	char *thumbprints[2];		 /* normalised: upper-case hex without separators, 40 or 64 digits; NULL when empty */
 	int64_t created, status_updated; /* seconds UTC */
 };
 
@@ -37,7 +37,7 @@ void identity_free(struct identity *identity);
 OWN_DEFINE(identity);
 struct identity *identity_copy(const struct identity *identity); /* a new one, to be changed before it is shared */
 
-bool identity_id_is_valid(const char *id); /* the hub's alphabet, 1 to 128 characters (hub 4.4) */
+bool identity_id_is_valid(const char *id);			   /* the hub's alphabet, 1 to 128 characters (hub 4.4) */
 char *identity_name(const char *device_id, const char *module_id); /* "dev" or "dev/mod": the key in maps and logs */
 
 /* Device JSON of hub 4.4, all fields; with or without keys.  Parsing takes what a service sends (empty keys stay empty). */

@@ -12,6 +12,7 @@
 
 #define NEVER "0001-01-01T00:00:00"
 #define KEY_TEXT_MAX 256
+#define TEXT_MAX 512
 
 static const char *const auth_names[] = {
 	[IDENTITY_AUTH_NONE] = "none",
@@ -44,8 +45,10 @@ static json_t *
 authentication_json(const struct identity *i, bool with_keys)
 {
 	bool sas = with_keys && i->auth == IDENTITY_AUTH_SAS;
-	json_t *keys = json_pack("{s:o, s:o}", "primaryKey", sas ? key_json(&i->keys[0]) : json_null(), "secondaryKey", sas ? key_json(&i->keys[1]) : json_null());
-	json_t *thumbs = json_pack("{s:o, s:o}", "primaryThumbprint", text_or_null(i->thumbprints[0]), "secondaryThumbprint", text_or_null(i->thumbprints[1]));
+	json_t *keys = json_pack("{s:o, s:o}", "primaryKey", sas ? key_json(&i->keys[0]) : json_null(), "secondaryKey",
+		sas ? key_json(&i->keys[1]) : json_null());
+	json_t *thumbs = json_pack("{s:o, s:o}", "primaryThumbprint", text_or_null(i->thumbprints[0]), "secondaryThumbprint",
+		text_or_null(i->thumbprints[1]));
 
 	return json_pack("{s:o, s:o, s:s}", "symmetricKey", keys, "x509Thumbprint", thumbs, "type", auth_names[i->auth]);
 }
@@ -91,7 +94,7 @@ identity_to_json(const struct identity *i, bool connected, bool with_keys)
 	return json;
 }
 
-/* -- Reading ---------------------------------------------------------------------------------------------------------------------- */
+/* -- Reading --------------------------------------------------------------------------------------------------------------- */
 
 static int
 take_key(struct secret *key, const json_t *keys, const char *name, struct err *err)
@@ -138,7 +141,9 @@ take_auth_type(struct identity *i, const json_t *auth, struct err *err)
 			i->auth = (enum identity_auth)t;
 			return 0;
 		}
-	return type && *type ? err_set(err, ERR_INVALID, "authentication.type '%.40s' is none of sas, selfSigned, certificateAuthority, none", type) : 0;
+	return type && *type ? err_set(err, ERR_INVALID,
+				       "authentication.type '%.40s' is none of sas, selfSigned, certificateAuthority, none", type)
+			     : 0;
 }
 
 static int
@@ -146,7 +151,6 @@ take_authentication(struct identity *i, const json_t *json, struct err *err)
 {
 	json_t *auth, *keys, *thumbs;
 
-	i->auth = i->module_id ? IDENTITY_AUTH_NONE : IDENTITY_AUTH_SAS;
 	if (json_find_object(json, "authentication", &auth, err) < 0)
 		return -1;
 	if (!auth) {
@@ -157,7 +161,8 @@ take_authentication(struct identity *i, const json_t *json, struct err *err)
 		return -1;
 	if (keys && (take_key(&i->keys[0], keys, "primaryKey", err) < 0 || take_key(&i->keys[1], keys, "secondaryKey", err) < 0))
 		return -1;
-	if (thumbs && (take_thumbprint(&i->thumbprints[0], thumbs, "primaryThumbprint", err) < 0 || take_thumbprint(&i->thumbprints[1], thumbs, "secondaryThumbprint", err) < 0))
+	if (thumbs && (take_thumbprint(&i->thumbprints[0], thumbs, "primaryThumbprint", err) < 0 ||
+			      take_thumbprint(&i->thumbprints[1], thumbs, "secondaryThumbprint", err) < 0))
 		return -1;
 	return take_auth_type(i, auth, err);
 }
@@ -181,8 +186,8 @@ take_texts(struct identity *i, const json_t *json, struct err *err)
 
 		if (json_find_text(json, rows[r].name, &text, err) < 0)
 			return -1;
-		if (text && strlen(text) > 512)
-			return err_set(err, ERR_LIMIT, "%s is longer than 512 bytes", rows[r].name);
+		if (text && strlen(text) > TEXT_MAX)
+			return err_set(err, ERR_LIMIT, "%s is longer than %d bytes", rows[r].name, TEXT_MAX);
 		if (text && *text)
 			*rows[r].out = mem_text(text);
 	}
@@ -213,9 +218,10 @@ take_parents(struct identity *i, const json_t *json, struct err *err)
 		return -1;
 	if (parents && json_array_size(parents) > IDENTITY_PARENTS_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d parentScopes", IDENTITY_PARENTS_MAX);
-	json_array_foreach(parents, at, item) {
-		if (!json_is_string(item))
-			return err_set(err, ERR_INVALID, "parentScopes is not a list of strings");
+	json_array_foreach(parents, at, item)
+	{
+		if (!json_is_string(item) || json_string_length(item) > TEXT_MAX)
+			return err_set(err, ERR_INVALID, "parentScopes is not a list of strings of at most %d bytes", TEXT_MAX);
 		i->parents[i->n_parents++] = mem_text(json_string_value(item));
 	}
 	return 0;
@@ -224,15 +230,19 @@ take_parents(struct identity *i, const json_t *json, struct err *err)
 struct identity *
 identity_from_json(const json_t *json, struct err *err)
 {
-	OWN(identity) i = NULL;
+	OWN(identity)
+	i = NULL;
 	const char *device, *module;
 
 	if (json_get_text(json, "deviceId", &device, err) < 0 || json_find_text(json, "moduleId", &module, err) < 0)
 		return NULL;
 	if (!identity_id_is_valid(device) || (module && *module && !identity_id_is_valid(module)))
-		return err_null(err, ERR_INVALID, "deviceId and moduleId have 1 to %d characters: ASCII letters, digits and -:.+%%_#*?!(),=@;$'", IDENTITY_ID_MAX);
+		return err_null(err, ERR_INVALID,
+			"deviceId and moduleId have 1 to %d characters: ASCII letters, digits and -:.+%%_#*?!(),=@;$'",
+			IDENTITY_ID_MAX);
 	i = identity_new(device, module && *module ? module : NULL);
-	if (take_texts(i, json, err) < 0 || take_status(i, json, err) < 0 || take_parents(i, json, err) < 0 || take_authentication(i, json, err) < 0)
+	if (take_texts(i, json, err) < 0 || take_status(i, json, err) < 0 || take_parents(i, json, err) < 0 ||
+		take_authentication(i, json, err) < 0)
 		return NULL;
 	return GIVE(i);
 }

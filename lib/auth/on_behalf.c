@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gateways that speak for devices.  The original judges the first element of the chain that the gateway sends, but opens the session for the id in the user name, and never
- * compares the two; here the connecting id must be the chain's first element, each element must be the child of the next by the records, and the last is
- * the gateway whose token is judged. */
+/* Gateways that speak for devices.  The original judges the first element of the chain that the gateway sends, but opens the
+ * session for the id in the user name, and never compares the two; here the connecting id must be the chain's first element,
+ * each element must be the child of the next by the records, and the last is the gateway whose token is judged. */
 #include <string.h>
 
 #include "auth/on_behalf.h"
@@ -9,7 +9,7 @@
 #include "base/rd.h"
 #include "base/text.h"
 
-#define CHAIN_MAX 8 /* five levels of gateways, the device, its module */
+#define CHAIN_MAX 8 /* five levels of gateways, the device, its module (gateway 3.7), and one to spare */
 
 static bool
 refuse(struct verdict *v, const struct auth_claim *claim, const char *wanted, const char *found)
@@ -18,7 +18,7 @@ refuse(struct verdict *v, const struct auth_claim *claim, const char *wanted, co
 	return false;
 }
 
-/* Is child, by the records, a child of parent? */
+/* Is child, by the records, a child of parent?  A gateway's own scope says what it is, so its parents stand apart. */
 static bool
 is_child(const struct identity *child, const struct identity *parent)
 {
@@ -32,6 +32,7 @@ is_child(const struct identity *child, const struct identity *parent)
 	return false;
 }
 
+/* How many elements; above CHAIN_MAX that many and more. */
 static size_t
 split(const char *chain, char **parts)
 {
@@ -46,37 +47,72 @@ split(const char *chain, char **parts)
 	return more ? CHAIN_MAX + 1 : n;
 }
 
+static bool
+is_device(const struct identity *record, const char *device_id)
+{
+	return record && !record->module_id && text_is(record->device_id, device_id);
+}
+
 static const struct identity *
 record_of(const struct auth_records *records, const char *device_id)
 {
-	const struct identity *known[] = { records->actor_device, records->target };
-
-	for (size_t i = 0; i < COUNT(known); i++)
-		if (known[i] && !known[i]->module_id && text_is(known[i]->device_id, device_id))
-			return known[i];
+	if (is_device(records->actor_device, device_id))
+		return records->actor_device;
+	if (is_device(records->target, device_id))
+		return records->target;
 	for (size_t i = 0; i < records->n_path; i++)
-		if (text_is(records->path[i]->device_id, device_id))
+		if (is_device(records->path[i], device_id))
 			return records->path[i];
 	return NULL;
 }
 
+/* A loop in the hierarchy would let a gateway speak for itself, or for its own parent (atk-26). */
+static bool
+is_twice(char **parts, size_t i)
+{
+	for (size_t before = 0; before < i; before++)
+		if (text_is(parts[before], parts[i]))
+			return true;
+	return false;
+}
+
+static bool
+check_device(struct verdict *v, const struct auth_claim *claim, const struct identity *device, const char *id)
+{
+	if (!device)
+		return refuse(v, claim, "registered devices", id);
+	return device->enabled || refuse(v, claim, "enabled devices", id);
+}
+
+/* From the device itself (behind its module, if the target is one) to the gateway at the end. */
 static bool
 check_links(struct verdict *v, const struct auth_claim *claim, const struct auth_records *records, char **parts, size_t n)
 {
-	/* A module's own device stands after it. */
-	size_t first = claim->module_id ? 1 : 0;
+	const struct identity *child = NULL, *device;
 
-	for (size_t i = first; i + 1 < n; i++) {
-		const struct identity *child = record_of(records, parts[i]), *parent = record_of(records, parts[i + 1]);
-
-		if (!child || !parent)
-			return refuse(v, claim, "registered devices", child ? parts[i + 1] : parts[i]);
-		if (!parent->enabled)
-			return refuse(v, claim, "enabled gateways", parts[i + 1]);
-		if (!is_child(child, parent))
-			return refuse(v, claim, "each the child of the next", parts[i]);
+	for (size_t i = claim->module_id ? 1 : 0; i < n; i++) {
+		device = record_of(records, parts[i]);
+		if (!check_device(v, claim, device, parts[i]))
+			return false;
+		if (is_twice(parts, i))
+			return refuse(v, claim, "each device once", parts[i]);
+		if (child && !is_child(child, device))
+			return refuse(v, claim, "each the child of the next", parts[i - 1]);
+		child = device;
 	}
 	return true;
+}
+
+/* The last element is a gateway, and the token to be judged belongs to its $edgeHub. */
+static bool
+check_actor(struct verdict *v, const struct auth_claim *claim, const struct auth_records *records, const char *id)
+{
+	const struct identity *actor = records->actor, *device = records->actor_device;
+
+	if (!actor || !text_is(actor->device_id, id) || !text_is(actor->module_id, "$edgeHub") || !is_device(device, id) ||
+		!device->is_edge)
+		return refuse(v, claim, "a registered gateway at the end", id);
+	return actor->enabled || refuse(v, claim, "an enabled gateway", id);
 }
 
 static bool
@@ -85,17 +121,12 @@ check_parts(struct verdict *v, const struct auth_claim *claim, const struct auth
 	OWN_TEXT name = identity_name(claim->device_id, claim->module_id);
 
 	if (n < 2 || n > CHAIN_MAX)
-		return refuse(v, claim, "target;...;gateway", "another number of elements");
+		return refuse(v, claim, "target;...;gateway", n < 2 ? "one element" : "too many elements");
 	if (!text_is(parts[0], name))
 		return refuse(v, claim, name, parts[0]);
 	if (claim->module_id && !text_is(parts[1], claim->device_id))
 		return refuse(v, claim, claim->device_id, parts[1]);
-	if (!records->actor || !records->actor_device || !text_is(parts[n - 1], records->actor_device->device_id) || !text_is(records->actor->device_id, parts[n - 1]) ||
-		!text_is(records->actor->module_id, "$edgeHub"))
-		return refuse(v, claim, "a registered gateway at the end", parts[n - 1]);
-	if (!records->actor_device->enabled || !records->actor->enabled)
-		return refuse(v, claim, "an enabled gateway", parts[n - 1]);
-	if (!check_links(v, claim, records, parts, n))
+	if (!check_actor(v, claim, records, parts[n - 1]) || !check_links(v, claim, records, parts, n))
 		return false;
 	verdict_pass(v, "chain of gateways", claim->auth_chain, "each the child of the next", "they are");
 	return true;

@@ -41,9 +41,11 @@ thumbprint_compare(const char *slot, const struct cert *cert)
 	uint8_t bytes[DIGEST_SHA256_LEN];
 	size_t len = slot ? strlen(slot) : 0;
 
-	if (len == 2 * DIGEST_SHA256_LEN && hex_decode(bytes, DIGEST_SHA256_LEN, slot, len) && mem_equal_ct(bytes, cert_sha256(cert), DIGEST_SHA256_LEN))
+	if (len == 2 * DIGEST_SHA256_LEN && hex_decode(bytes, DIGEST_SHA256_LEN, slot, len) &&
+		mem_equal_ct(bytes, cert_sha256(cert), DIGEST_SHA256_LEN))
 		return THUMBPRINT_IS_SHA256;
-	if (len == 2 * DIGEST_SHA1_LEN && hex_decode(bytes, DIGEST_SHA1_LEN, slot, len) && mem_equal_ct(bytes, cert_sha1(cert), DIGEST_SHA1_LEN))
+	if (len == 2 * DIGEST_SHA1_LEN && hex_decode(bytes, DIGEST_SHA1_LEN, slot, len) &&
+		mem_equal_ct(bytes, cert_sha1(cert), DIGEST_SHA1_LEN))
 		return THUMBPRINT_IS_SHA1;
 	return THUMBPRINT_DIFFERS;
 }

@@ -279,8 +279,6 @@ check_leaf(struct walk *walk, X509_STORE_CTX *ctx)
 
 	if (q->partial && alone && !cert_is_self_issued(q->leaf) && !cert_is_ca(q->leaf))
 		refuse(walk, CERT_NOT_CA, "anchor", q->leaf, "an issuer among the trusted certificates", "only itself");
-	if (q->refuse_ca_leaf && cert_is_ca(q->leaf))
-		refuse(walk, CERT_LEAF_IS_CA, "leaf", q->leaf, "CA:FALSE", "CA:TRUE");
 	if (q->must_sign && !(X509_get_key_usage(cert_x509(q->leaf)) & KU_DIGITAL_SIGNATURE))
 		refuse(walk, CERT_KEY_USAGE, "keyUsage", q->leaf, "digitalSignature", "keyUsage without it");
 }
@@ -313,6 +311,9 @@ chain_verify(struct verdict *v, const struct anchors *anchors, const struct chai
 	STACK_OF(X509) *untrusted = stack_of(query->untrusted);
 	int ok = 0;
 
+	/* First, because a CA's certificate has no keyUsage for TLS either, and that says less. */
+	if (query->refuse_ca_leaf && cert_is_ca(query->leaf))
+		refuse(&walk, CERT_LEAF_IS_CA, "leaf", query->leaf, "CA:FALSE", "CA:TRUE");
 	if (X509_STORE_CTX_init(ctx, anchors_store(anchors), cert_x509(query->leaf), untrusted) == 1) {
 		X509_STORE_CTX_set_app_data(ctx, &walk);
 		set_params(ctx, anchors, query);

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared access signatures of devices and modules. */
+#include <inttypes.h>
+
+#include "auth/trial.h"
+
+#define PRIMARY "primary key of 24 bytes."
+#define SECONDARY "secondary key, 24 bytes."
+#define DEV1 TRIAL_HUB "/devices/dev1"
+
+static struct trial
+sas_identity(const char *device_id, const char *module_id)
+{
+	struct trial trial = trial_of(device_id, module_id, IDENTITY_AUTH_SAS);
+
+	trial_key(&trial.target->keys[0], PRIMARY);
+	trial_key(&trial.target->keys[1], SECONDARY);
+	return trial;
+}
+
+static void
+refused_with(const char *device_id, const char *module_id, char *token_take, enum reason reason)
+{
+	CLEAR(trial)
+	trial = sas_identity(device_id, module_id);
+
+	trial.token = token_take;
+	trial_refused(&trial, reason);
+}
+
+static void
+accepted_with(const char *device_id, const char *module_id, char *token_take)
+{
+	CLEAR(trial)
+	trial = sas_identity(device_id, module_id);
+
+	trial.token = token_take;
+	trial_accepted(&trial);
+}
+
+/* A token with these very texts, rightly signed with the primary key over "sr\nse". */
+static char *
+signed_text(const char *sr, const char *se, const char *more)
+{
+	OWN_TEXT text = mem_textf("%s\n%s", sr, se);
+	struct buf out = BUF_INIT(SAS_TOKEN_MAX), sig = BUF_INIT(64);
+	uint8_t mac[DIGEST_SHA256_LEN];
+
+	digest_hmac_sha256(PRIMARY, strlen(PRIMARY), text, strlen(text), mac);
+	base64_encode(&sig, mac, sizeof(mac));
+	buf_putf(&out, "SharedAccessSignature sr=%s&sig=", sr);
+	percent_encode(&out, buf_text(&sig), sig.len);
+	buf_putf(&out, "&se=%s%s", se, more);
+	buf_clear(&sig);
+	return buf_take_text(&out);
+}
+
+static char *
+hour_from_now(void)
+{
+	return mem_textf("%d", STORY_NOW + 3600);
+}
+
+static char *
+signed_for_an_hour(const char *sr, const char *more)
+{
+	OWN_TEXT se = hour_from_now();
+
+	return signed_text(sr, se, more);
+}
+
+TEST("a token of the primary or the secondary key is accepted, and the verdict names the slot but never the token")
+{
+	CLEAR(trial)
+	trial = sas_identity("dev1", NULL);
+	OWN(verdict)
+	v = NULL;
+	OWN_TEXT said = NULL;
+
+	accepted_with("dev1", NULL, trial_token(DEV1, PRIMARY, 0));
+	trial.token = trial_token(DEV1, SECONDARY, 0);
+	v = trial_decide(&trial);
+	CHECK_ACCEPTED(v);
+	said = verdict_json(v);
+	CHECK_CONTAINS(said, "secondary key");
+	CHECK(!strstr(said, "sig=") && !strstr(said, SECONDARY));
+}
+
+TEST("sr in each of the SDKs' encodings is accepted, since the signature covers it as it was written")
+{
+	accepted_with("dev1", NULL, signed_for_an_hour("contosoiothub.local/devices/dev1", ""));     /* C */
+	accepted_with("dev1", NULL, signed_for_an_hour("contosoiothub.local%2Fdevices%2Fdev1", "")); /* Node, Python */
+	accepted_with("dev1", NULL, signed_for_an_hour("contosoiothub.local%2fdevices%2fdev1", "")); /* docs */
+	accepted_with("dev1", NULL, signed_for_an_hour("ContosoIotHub.LOCAL%2Fdevices%2Fdev1", ""));
+	accepted_with("dev1", NULL, signed_for_an_hour("contosoiothub.local%3A8883%2Fdevices%2Fdev1", ""));
+	accepted_with("dev1", NULL, signed_for_an_hour("contosoiothub.local/devices/dev1/api-version=2016-11-14", ""));
+}
+
+TEST("atk-11: a wrong key, a forged signature and one over the decoded text are refused")
+{
+	OWN_TEXT se = hour_from_now();
+	OWN_TEXT over_decoded = signed_text(DEV1, se, "");
+	OWN_TEXT plain_sig = mem_text(strstr(over_decoded, "&sig="));
+
+	refused_with("dev1", NULL, trial_token(DEV1, "another key of 24 bytes.", 0), SAS_BAD_SIGNATURE);
+	refused_with("dev1", NULL, mem_textf("SharedAccessSignature sr=contosoiothub.local%%2Fdevices%%2Fdev1%s", plain_sig),
+		SAS_BAD_SIGNATURE);
+	refused_with("dev1", NULL,
+		mem_textf("SharedAccessSignature sr=" DEV1 "&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%%3D&se=%s", se),
+		SAS_BAD_SIGNATURE);
+}
+
+TEST("atk-11: a key that is not there signs nothing")
+{
+	CLEAR(trial)
+	trial = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);
+
+	trial.token = trial_token(DEV1, "", 0);
+	trial_refused(&trial, SAS_BAD_SIGNATURE);
+}
+
+TEST("atk-11: an expiry that is missing, negative, huge, a fraction, hex, with a sign or a zero in front is malformed")
+{
+	static const char *const bad[] = { "-1", "1000000000000000000000000000000", "1750003600.5", "0x684ee180", "+1750003600",
+		"01750003600", "", " 1750003600", "1750003600 ", "never" };
+
+	for (size_t i = 0; i < COUNT(bad); i++)
+		refused_with("dev1", NULL, signed_text(DEV1, bad[i], ""), SAS_MALFORMED);
+	refused_with("dev1", NULL, mem_text("SharedAccessSignature sr=" DEV1 "&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D"),
+		SAS_MALFORMED);
+}
+
+TEST("atk-11: fields twice or unknown, truncated base64, and another scheme are malformed")
+{
+	refused_with("dev1", NULL, signed_for_an_hour(DEV1, "&se=9999999999"), SAS_MALFORMED);
+	refused_with("dev1", NULL, signed_for_an_hour(DEV1, "&sig=AAAA"), SAS_MALFORMED);
+	refused_with("dev1", NULL, signed_for_an_hour(DEV1, "&sr=other"), SAS_MALFORMED);
+	refused_with("dev1", NULL, signed_for_an_hour(DEV1, "&x=y"), SAS_MALFORMED);
+	refused_with("dev1", NULL, signed_for_an_hour(DEV1, "&"), SAS_MALFORMED);
+	refused_with("dev1", NULL, mem_text("SharedAccessSignature sr=" DEV1 "&sig=AAAAAAAA&se=1750003600"), SAS_MALFORMED);
+	refused_with("dev1", NULL, mem_text("Bearer abc"), SAS_MALFORMED);
+	refused_with("dev1", NULL, mem_text("x"), SAS_MALFORMED);
+}
+
+TEST("a token past its expiry is refused, the second of the expiry included")
+{
+	refused_with("dev1", NULL, trial_token(DEV1, PRIMARY, STORY_NOW), SAS_EXPIRED);
+	refused_with("dev1", NULL, trial_token(DEV1, PRIMARY, STORY_NOW - 1), SAS_EXPIRED);
+	refused_with("dev1", NULL, trial_token(DEV1, PRIMARY, 1), SAS_EXPIRED);
+	accepted_with("dev1", NULL, trial_token(DEV1, PRIMARY, STORY_NOW + 1));
+}
+
+TEST("atk-11: a token that outlives the policy is refused; without a policy it may live long")
+{
+	CLEAR(trial)
+	trial = sas_identity("dev1", NULL);
+
+	trial.token = trial_token(DEV1, PRIMARY, STORY_NOW + 7201);
+	trial_accepted(&trial);
+	trial.policy.max_token_life_s = 7200;
+	trial_refused(&trial, SAS_TOO_LONG_LIVED);
+	trial.policy.max_token_life_s = 7201;
+	trial_accepted(&trial);
+}
+
+TEST("atk-11: a token is for this identity on this hub, by whole segments")
+{
+	static const char *const bad[] = { TRIAL_HUB "/devices/dev10", TRIAL_HUB "/devices/dev", TRIAL_HUB "/devices/DEV1",
+		TRIAL_HUB "/devices/", TRIAL_HUB "/devices", TRIAL_HUB, TRIAL_HUB "/", TRIAL_HUB "/devices/dev1/",
+		TRIAL_HUB "/devices/dev1/modules/m", TRIAL_HUB "/Devices/dev1", "otherhub.local/devices/dev1",
+		"contosoiothub.local.evil/devices/dev1", "/devices/dev1", "devices/dev1" };
+
+	for (size_t i = 0; i < COUNT(bad); i++)
+		refused_with("dev1", NULL, trial_token(bad[i], PRIMARY, 0), SAS_WRONG_RESOURCE);
+}
+
+TEST("atk-04, atk-11: a module has keys and a resource of its own: its device's token, and one for all modules, are refused")
+{
+	accepted_with("dev1", "mod", trial_token(DEV1 "/modules/mod", PRIMARY, 0));
+	refused_with("dev1", "mod", trial_token(DEV1, PRIMARY, 0), SAS_WRONG_RESOURCE);
+	refused_with("dev1", "mod", trial_token(DEV1 "/modules", PRIMARY, 0), SAS_WRONG_RESOURCE);
+	refused_with("dev1", "mod", trial_token(DEV1 "/modules/mod2", PRIMARY, 0), SAS_WRONG_RESOURCE);
+	refused_with("dev1", "mod", trial_token(TRIAL_HUB "/devices/dev2/modules/mod", PRIMARY, 0), SAS_WRONG_RESOURCE);
+	refused_with("dev1", "mod", trial_token(DEV1 "/modules/mod", "the key of its device...", 0), SAS_BAD_SIGNATURE);
+}
+
+TEST("atk-11: a token that names a policy is no device's")
+{
+	refused_with("dev1", NULL, signed_for_an_hour(DEV1, "&skn=iothubowner"), SAS_WRONG_RESOURCE);
+	refused_with("dev1", NULL, signed_for_an_hour(DEV1, "&skn="), SAS_WRONG_RESOURCE);
+}
+
+TEST("a gateway accepts its own name as the token's host; the hub does not know it")
+{
+	CLEAR(trial)
+	trial = sas_identity("dev1", NULL);
+
+	trial.token = trial_token("edgegateway.local/devices/dev1", PRIMARY, 0);
+	trial_refused(&trial, SAS_WRONG_RESOURCE);
+	trial.claim.other_host = "EdgeGateway.local";
+	trial_accepted(&trial);
+}
+
+TEST("ids with all their characters find their token")
+{
+	accepted_with("a-b:c.+%_#*?!(),=@;$'", NULL, trial_token(TRIAL_HUB "/devices/a-b:c.+%_#*?!(),=@;$'", PRIMARY, 0));
+}
+
+TEST("when a token ends is told for closing its connection then; what is no token ends never")
+{
+	OWN_TEXT token = trial_token(DEV1, PRIMARY, STORY_NOW + 60);
+
+	CHECK_INT(auth_token_expiry(token), STORY_NOW + 60);
+	CHECK_INT(auth_token_expiry(NULL), 0);
+	CHECK_INT(auth_token_expiry(""), 0);
+	CHECK_INT(auth_token_expiry("x"), 0);
+}
