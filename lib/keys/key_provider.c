@@ -218,12 +218,21 @@ provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in, const OSSL_
 	return 1;
 }
 
+/* libcrypto does not give its providers up itself while somebody holds them. */
+static void
+unload(void)
+{
+	OSSL_PROVIDER_unload(ours);
+	OSSL_PROVIDER_unload(usual);
+}
+
 static void
 load(void)
 {
 	usual = OSSL_PROVIDER_load(NULL, "default"); /* by name, because loading any provider turns off the automatic one */
 	if (usual && OSSL_PROVIDER_add_builtin(NULL, "rootedge", provider_init) == 1)
 		ours = OSSL_PROVIDER_load(NULL, "rootedge");
+	OPENSSL_atexit(unload);
 }
 
 static EVP_PKEY *
