@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A device's connection.  Acknowledgements of a hub come in order, so what is in flight is a queue; one that comes out of turn is found by walking it. */
+/* A device's connection.  Acknowledgements of a hub come in order, so what is in flight is a queue; one that comes out of turn is found by walking it.  The
+ * server is not trusted with anything but its answers (atk-29): packets have a ceiling, and what a server must not send ends the connection. */
+#include "device/device_client.h"
+
+#include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "device/device_client.h"
 #include "net/conn.h"
 #include "wire/codec.h"
 #include "wire/mqtt.h"
 
-#define MAX_IN_FLIGHT 256
+#define IN_FLIGHT_DEFAULT 256
+#define KEEP_ALIVE_DEFAULT_S 180
 #define PACKET_MAX (512 * 1024)
 #define CONNECT_MAX 16384
+#define QUEUED_MAX (64 * 1024 * 1024)
 #define ANSWER_WITHIN_MS 30000
+#define API_VERSION "2021-04-12"
 #define USER_AGENT "rootedge/" ROOTEDGE_VERSION
 
 struct flight {
@@ -20,14 +26,16 @@ struct flight {
 	uint64_t cookie;
 };
 
-enum client_state { CLIENT_OPENING, CLIENT_WAITS_CONNACK, CLIENT_LIVE, CLIENT_ENDED };
+enum client_state { CLIENT_OPENING, CLIENT_WAITS_CONNACK, CLIENT_LIVE, CLIENT_ENDING };
 
 struct device_client {
 	const struct device_client_ops *ops;
 	void *user;
 	struct conn *conn;
 	char *topic; /* up to the bag */
+	char *who;
 	struct buf connect; /* the packet to open with */
+	struct buf packet;  /* what is being sent; its memory stays */
 	struct flight *flights;
 	size_t first, n_flights, max_flights;
 	struct timer timer;
@@ -35,22 +43,52 @@ struct device_client {
 	enum device_client_end end;
 	uint8_t code;
 	uint16_t next_id, keep_alive_s;
-	int64_t last_sent_ms, last_heard_ms;
+	int64_t last_sent_ms, last_heard_ms, answer_within_ms;
 	bool told_verdict;
 };
 
 static void
+client_free(struct device_client *c)
+{
+	buf_wipe(&c->connect);
+	buf_clear(&c->packet);
+	mem_free(c->flights);
+	mem_free(c->topic);
+	mem_free(c->who);
+	mem_free(c);
+}
+
+/* The connection judges as "client"; who that is, we know. */
+static struct verdict *
+verdict_of(const struct device_client *c, const struct verdict *judged)
+{
+	OWN_TEXT json = verdict_json(judged);
+	struct err err = ERR_INIT;
+	struct verdict *v = verdict_from_json(json, &err);
+
+	if (v) {
+		mem_free(v->who);
+		v->who = mem_text(c->who);
+	}
+	return v;
+}
+
+static void
 tell_verdict(struct device_client *c)
 {
-	const struct verdict *v = conn_verdict(c->conn);
+	const struct verdict *judged = conn_verdict(c->conn);
+	OWN(verdict)
+	v = NULL;
 
-	if (!v || c->told_verdict)
+	if (!judged || c->told_verdict)
 		return;
 	c->told_verdict = true;
-	if (!verdict_accepted(v))
+	if (!verdict_accepted(judged))
 		c->end = DEVICE_CLIENT_UNTRUSTED;
-	if (c->ops->on_verdict)
-		c->ops->on_verdict(c, c->user, v);
+	if (!c->ops->on_verdict)
+		return;
+	v = verdict_of(c, judged);
+	c->ops->on_verdict(c, c->user, v ? v : judged);
 }
 
 static void
@@ -58,7 +96,13 @@ send_packet(struct device_client *c, struct buf *packet)
 {
 	conn_write(c->conn, packet->data, packet->len);
 	c->last_sent_ms = clock_boot_ms();
-	buf_clear(packet);
+}
+
+static void
+fail(struct device_client *c, const char *why)
+{
+	c->state = CLIENT_ENDING;
+	conn_abort(c->conn, why);
 }
 
 static void
@@ -67,23 +111,22 @@ on_open(struct conn *conn)
 	struct device_client *c = conn_user(conn);
 
 	tell_verdict(c);
+	if (c->state != CLIENT_OPENING)
+		return;
 	c->state = CLIENT_WAITS_CONNACK;
 	c->last_heard_ms = clock_boot_ms();
 	send_packet(c, &c->connect);
-	buf_wipe(&c->connect);
-	timer_arm(&c->timer, ANSWER_WITHIN_MS);
+	buf_wipe(&c->connect); /* it may hold a token */
+	timer_arm(&c->timer, c->answer_within_ms);
 }
 
-static void
-fail(struct device_client *c, const char *why)
-{
-	conn_abort(c->conn, why);
-}
+/* -- Packets ----------------------------------------------------------------------------------------------------------------------- */
 
 static const char *
 connack_words(uint8_t code)
 {
-	static const char *const words[] = { "accepted", "unacceptable protocol version", "identifier rejected", "server unavailable", "bad user name or password", "not authorized" };
+	static const char *const words[] = { "accepted", "unacceptable protocol version", "identifier rejected",
+		"server unavailable", "bad user name or password", "not authorized" };
 
 	return code < COUNT(words) ? words[code] : "an unknown code";
 }
@@ -95,8 +138,12 @@ take_connack(struct device_client *c, const struct mqtt_frame *frame)
 	bool present;
 	uint8_t code;
 
-	if (c->state != CLIENT_WAITS_CONNACK || mqtt_decode_connack(&code, &present, frame, &err) < 0) {
-		fail(c, "a CONNACK that has no place here");
+	if (c->state != CLIENT_WAITS_CONNACK) {
+		fail(c, "a second CONNACK");
+		return;
+	}
+	if (mqtt_decode_connack(&code, &present, frame, &err) < 0) {
+		fail(c, err.text);
 		return;
 	}
 	if (code != MQTT_ACCEPTED) {
@@ -116,11 +163,23 @@ flight_at(struct device_client *c, size_t i)
 	return &c->flights[(c->first + i) % c->max_flights];
 }
 
+/* Take the i-th out; those before it move up. */
+static uint64_t
+flight_take(struct device_client *c, size_t i)
+{
+	uint64_t cookie = flight_at(c, i)->cookie;
+
+	for (; i > 0; i--)
+		*flight_at(c, i) = *flight_at(c, i - 1);
+	c->first = (c->first + 1) % c->max_flights;
+	c->n_flights--;
+	return cookie;
+}
+
 static void
 take_puback(struct device_client *c, const struct mqtt_frame *frame)
 {
 	struct err err = ERR_INIT;
-	uint64_t cookie;
 	uint16_t id;
 	size_t i = 0;
 
@@ -130,14 +189,8 @@ take_puback(struct device_client *c, const struct mqtt_frame *frame)
 	}
 	while (i < c->n_flights && flight_at(c, i)->id != id)
 		i++;
-	if (i == c->n_flights)
-		return; /* nothing of ours: no harm */
-	cookie = flight_at(c, i)->cookie;
-	for (; i > 0; i--)
-		*flight_at(c, i) = *flight_at(c, i - 1);
-	c->first = (c->first + 1) % c->max_flights;
-	c->n_flights--;
-	c->ops->on_acked(c, c->user, cookie);
+	if (i < c->n_flights) /* else it is for nothing of ours, which does no harm */
+		c->ops->on_acked(c, c->user, flight_take(c, i));
 }
 
 static void
@@ -147,8 +200,8 @@ take_packet(struct device_client *c, const struct mqtt_frame *frame)
 		take_connack(c, frame);
 	else if (c->state == CLIENT_LIVE && frame->type == MQTT_PUBACK)
 		take_puback(c, frame);
-	else if (c->state != CLIENT_LIVE || (frame->type != MQTT_PINGRESP && frame->type != MQTT_PUBLISH && frame->type != MQTT_SUBACK && frame->type != MQTT_UNSUBACK))
-		fail(c, "a packet that a server must not send now");
+	else if (c->state != CLIENT_LIVE || frame->type != MQTT_PINGRESP) /* nothing was subscribed to, so nothing may come */
+		fail(c, "a packet that the server must not send now");
 }
 
 static size_t
@@ -159,7 +212,7 @@ on_data(struct conn *conn, const uint8_t *data, size_t len)
 	size_t used = 0, need;
 
 	c->last_heard_ms = clock_boot_ms();
-	while (used < len && c->state != CLIENT_ENDED) {
+	while (used < len && c->state != CLIENT_ENDING) {
 		struct err err = ERR_INIT;
 		enum mqtt_cut cut = mqtt_frame_cut(&frame, data + used, len - used, PACKET_MAX, &need, &err);
 
@@ -167,14 +220,15 @@ on_data(struct conn *conn, const uint8_t *data, size_t len)
 			return used;
 		if (cut == MQTT_CUT_BAD) {
 			fail(c, err.text);
-			return len;
+			break;
 		}
 		used += frame.len;
 		take_packet(c, &frame);
 	}
-	return used;
+	return c->state == CLIENT_ENDING ? len : used;
 }
 
+/* Half the keep-alive without a word from us or to us: PINGREQ; and three halves without an answer: the server is gone. */
 static void
 on_timer(struct timer *timer)
 {
@@ -193,6 +247,7 @@ on_timer(struct timer *timer)
 	if (now - c->last_sent_ms >= half || now - c->last_heard_ms >= half) {
 		mqtt_encode_empty(&packet, MQTT_PINGREQ);
 		send_packet(c, &packet);
+		buf_clear(&packet);
 	}
 	timer_arm(timer, half);
 }
@@ -203,24 +258,29 @@ on_close(struct conn *conn, const char *why)
 	struct device_client *c = conn_user(conn);
 
 	tell_verdict(c);
-	c->state = CLIENT_ENDED;
+	c->state = CLIENT_ENDING;
 	timer_cancel(&c->timer);
 	c->ops->on_end(c, c->user, c->end, c->code, *why ? why : "the server closed the connection");
-	buf_wipe(&c->connect);
-	mem_free(c->flights);
-	mem_free(c->topic);
-	mem_free(c);
+	client_free(c);
 }
 
-static const struct conn_ops ops = { .on_open = on_open, .on_data = on_data, .on_close = on_close, .read_max = PACKET_MAX, .write_max = 16 * 1024 * 1024 };
+static const struct conn_ops conn_ops = {
+	.on_open = on_open,
+	.on_data = on_data,
+	.on_close = on_close,
+	.read_max = PACKET_MAX,
+	.write_max = QUEUED_MAX,
+};
 
-static void
-encode_connect(struct device_client *c, const struct device_client_config *config)
+/* -- Connecting -------------------------------------------------------------------------------------------------------------------- */
+
+static int
+encode_connect(struct device_client *c, const struct device_client_config *config, struct err *err)
 {
 	OWN_TEXT id = config->module_id ? mem_textf("%s/%s", config->device_id, config->module_id) : mem_text(config->device_id);
 	struct buf user = BUF_INIT(CONNECT_MAX);
 	struct mqtt_connect connect = {
-		.clean_session = config->clean_session,
+		.clean_session = !config->keep_session,
 		.keep_alive_s = c->keep_alive_s,
 		.client_id = slice_of(id),
 		.has_user = true,
@@ -228,7 +288,7 @@ encode_connect(struct device_client *c, const struct device_client_config *confi
 		.password = slice_of(config->token),
 	};
 
-	buf_putf(&user, "%s/%s/?api-version=2021-04-12&DeviceClientType=", config->hub_host, id);
+	buf_putf(&user, "%s/%s/?api-version=" API_VERSION "&DeviceClientType=", config->hub_host, id);
 	percent_encode(&user, USER_AGENT, strlen(USER_AGENT));
 	if (config->auth_chain) {
 		buf_puts(&user, "&auth-chain=");
@@ -237,34 +297,54 @@ encode_connect(struct device_client *c, const struct device_client_config *confi
 	connect.user = slice_of(buf_text(&user));
 	mqtt_encode_connect(&c->connect, &connect);
 	buf_clear(&user);
+	return c->connect.failed ? err_set(err, ERR_LIMIT, "the ids or the token of %s are too long for CONNECT", id) : 0;
+}
+
+static struct device_client *
+client_new(struct loop *loop, const struct device_client_config *config)
+{
+	struct device_client *c = NEW(device_client);
+
+	c->end = DEVICE_CLIENT_UNREACHABLE;
+	c->who = mem_text(config->who ? config->who : "device");
+	c->keep_alive_s = config->keep_alive_s ? config->keep_alive_s : KEEP_ALIVE_DEFAULT_S;
+	c->answer_within_ms = config->answer_within_ms ? config->answer_within_ms : ANSWER_WITHIN_MS;
+	c->max_flights = config->max_in_flight ? config->max_in_flight : IN_FLIGHT_DEFAULT;
+	if (c->max_flights > DEVICE_CLIENT_IN_FLIGHT_MAX)
+		c->max_flights = DEVICE_CLIENT_IN_FLIGHT_MAX;
+	c->flights = mem_array(c->max_flights, sizeof(*c->flights));
+	c->topic = config->module_id ? mem_textf("devices/%s/modules/%s/messages/events/", config->device_id, config->module_id)
+				     : mem_textf("devices/%s/messages/events/", config->device_id);
+	c->connect = (struct buf)BUF_INIT(CONNECT_MAX);
+	c->packet = (struct buf)BUF_INIT(PACKET_MAX);
+	timer_init(&c->timer, loop, on_timer);
+	return c;
 }
 
 struct device_client *
-device_client_connect(struct loop *loop, const struct device_client_config *config, const struct device_client_ops *client_ops, void *user, struct err *err)
+device_client_connect(struct loop *loop, const struct device_client_config *config, const struct device_client_ops *ops, void *user,
+	struct err *err)
 {
-	struct device_client *c = NEW(device_client);
-	struct conn_target target = { .host = config->host, .connect_to = config->connect_to, .port = config->port, .tls = config->tls };
+	struct device_client *c = client_new(loop, config);
+	struct conn_target target = {
+		.host = config->host,
+		.connect_to = config->connect_to,
+		.port = config->port,
+		.tls = config->tls,
+		.timeout_ms = c->answer_within_ms,
+	};
 
-	c->ops = client_ops;
+	c->ops = ops;
 	c->user = user;
-	c->end = DEVICE_CLIENT_UNREACHABLE;
-	c->keep_alive_s = config->keep_alive_s ? config->keep_alive_s : 180;
-	c->max_flights = config->max_in_flight ? config->max_in_flight : MAX_IN_FLIGHT;
-	c->flights = mem_array(c->max_flights, sizeof(*c->flights));
-	c->topic = config->module_id ? mem_textf("devices/%s/modules/%s/messages/events/", config->device_id, config->module_id) :
-				       mem_textf("devices/%s/messages/events/", config->device_id);
-	c->connect = (struct buf)BUF_INIT(CONNECT_MAX);
-	encode_connect(c, config);
-	timer_init(&c->timer, loop, on_timer);
-	c->conn = conn_connect(loop, &target, &ops, c, err);
-	if (c->conn && !c->connect.failed)
+	if (encode_connect(c, config, err) == 0)
+		c->conn = conn_connect(loop, &target, &conn_ops, c, err);
+	if (c->conn)
 		return c;
-	buf_wipe(&c->connect);
-	mem_free(c->flights);
-	mem_free(c->topic);
-	mem_free(c);
+	client_free(c);
 	return NULL;
 }
+
+/* -- Using it ------------------------------------------------------------------------------------------------------------------------ */
 
 bool
 device_client_may_publish(const struct device_client *c)
@@ -279,27 +359,63 @@ device_client_in_flight(const struct device_client *c)
 }
 
 void
-device_client_publish(struct device_client *c, struct slice bag, struct slice payload, bool retain, uint64_t cookie)
+device_client_publish(struct device_client *c, const struct device_message *m, uint64_t cookie)
 {
-	OWN_TEXT topic = mem_textf("%s%.*s", c->topic, SLICE_FMT(bag));
-	struct buf packet = BUF_INIT(PACKET_MAX);
+	OWN_TEXT topic = mem_textf("%s%.*s", c->topic, SLICE_FMT(m->bag));
+	struct mqtt_publish publish = { .topic = slice_of(topic), .payload = m->payload, .qos = m->qos, .retain = m->retain };
 
-	c->next_id = c->next_id == UINT16_MAX ? 1 : (uint16_t)(c->next_id + 1);
-	*flight_at(c, c->n_flights++) = (struct flight){ .id = c->next_id, .cookie = cookie };
-	mqtt_encode_publish(&packet, &(struct mqtt_publish){ .topic = slice_of(topic), .payload = payload, .id = c->next_id, .qos = 1, .retain = retain });
-	send_packet(c, &packet);
+	assert(device_client_may_publish(c) && m->qos <= 1);
+	if (m->qos == 1) {
+		c->next_id = c->next_id == UINT16_MAX ? 1 : (uint16_t)(c->next_id + 1);
+		publish.id = c->next_id;
+		*flight_at(c, c->n_flights++) = (struct flight){ .id = c->next_id, .cookie = cookie };
+	}
+	buf_reset(&c->packet);
+	mqtt_encode_publish(&c->packet, &publish);
+	if (c->packet.failed)
+		fail(c, "a message that is larger than any server takes");
+	else
+		send_packet(c, &c->packet);
 }
 
-void
-device_client_close(struct device_client *c)
+static void
+say_goodbye(struct device_client *c)
 {
 	struct buf packet = BUF_INIT(16);
 
 	if (c->state == CLIENT_LIVE) {
 		mqtt_encode_empty(&packet, MQTT_DISCONNECT);
 		send_packet(c, &packet);
+		buf_clear(&packet);
 	}
+	c->state = CLIENT_ENDING;
+	timer_cancel(&c->timer);
+	conn_close(c->conn, "closed");
+}
+
+void
+device_client_close(struct device_client *c)
+{
 	if (c->end == DEVICE_CLIENT_UNREACHABLE)
 		c->end = DEVICE_CLIENT_CLOSED;
-	conn_close(c->conn, "");
+	say_goodbye(c);
+}
+
+static void
+ignore_end(struct device_client *c, void *user, enum device_client_end end, uint8_t code, const char *why)
+{
+	(void)c;
+	(void)user;
+	(void)end;
+	(void)code;
+	(void)why;
+}
+
+void
+device_client_leave(struct device_client *c)
+{
+	static const struct device_client_ops nobody = { .on_end = ignore_end };
+
+	c->ops = &nobody;
+	say_goodbye(c);
 }

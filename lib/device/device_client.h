@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The device side of the hub's MQTT protocol (hub 1.2 to 1.6): one connection of one identity, to a hub or a gateway.  It connects once, with a certificate or a token
- * made by the caller, publishes, and tells what was acknowledged; whether and when to connect again is the caller's business.  Lives on one loop. */
+/* The device side of the hub's MQTT protocol (hub 1.2 to 1.6): one connection of one identity, to a hub or a gateway.  It connects once, with a
+ * certificate or a token, publishes, and tells what was acknowledged; whether and when to connect again is device_link's business.  Lives on one loop. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,13 +13,15 @@
 #include "net/loop.h"
 #include "net/tls.h"
 
+#define DEVICE_CLIENT_IN_FLIGHT_MAX 4096
+
 struct device_client;
 
 enum device_client_end {
-	DEVICE_CLIENT_CLOSED,      /* by device_client_close */
+	DEVICE_CLIENT_CLOSED,	   /* by device_client_close */
 	DEVICE_CLIENT_UNREACHABLE, /* no connection, or it was lost */
 	DEVICE_CLIENT_UNTRUSTED,   /* we don't trust the server: see the verdict */
-	DEVICE_CLIENT_REFUSED,     /* the server does not let us in: see the code of CONNACK */
+	DEVICE_CLIENT_REFUSED,	   /* the server does not let us in: see the code of CONNACK */
 };
 
 struct device_client_ops {
@@ -34,19 +36,32 @@ struct device_client_ops {
 struct device_client_config {
 	const char *host, *connect_to; /* the name that the server must prove; where TCP goes instead (NULL: host) */
 	int port;
-	const char *hub_host;          /* in the user name */
+	const char *hub_host; /* in the user name */
 	const char *device_id, *module_id;
-	const char *auth_chain;        /* a gateway that speaks for the device, or NULL */
-	const char *token;             /* NULL with a certificate in tls */
+	const char *auth_chain; /* "device;...;gateway", of a gateway that speaks for the device; or NULL */
+	const char *token;	/* NULL with a certificate in tls */
 	struct tls_client *tls;
-	uint16_t keep_alive_s;         /* 0: 180 */
-	bool clean_session;
-	size_t max_in_flight;          /* 0: 256 */
+	const char *who;	  /* judges the server, in the verdict: "device", "gateway" */
+	uint16_t keep_alive_s;	  /* 0: 180 */
+	bool keep_session;	  /* MQTT's clean session 0 */
+	size_t max_in_flight;	  /* 0: 256 */
+	int64_t answer_within_ms; /* for TCP and TLS, and again for CONNACK; 0: 30 s */
 };
 
-struct device_client *device_client_connect(struct loop *loop, const struct device_client_config *config, const struct device_client_ops *ops, void *user, struct err *err);
+/* All of config is copied or referenced. */
+struct device_client *device_client_connect(struct loop *loop, const struct device_client_config *config,
+	const struct device_client_ops *ops, void *user, struct err *err);
+
+struct device_message {
+	struct slice bag; /* an encoded property bag */
+	struct slice payload;
+	uint8_t qos; /* 0 or 1 */
+	bool retain;
+};
 bool device_client_may_publish(const struct device_client *client); /* connected, and the window is open */
 size_t device_client_in_flight(const struct device_client *client);
-/* Telemetry at QoS 1; `bag` is an encoded property bag; cookie comes back with the acknowledgement.  Only when device_client_may_publish. */
-void device_client_publish(struct device_client *client, struct slice bag, struct slice payload, bool retain, uint64_t cookie);
-void device_client_close(struct device_client *client); /* on_end follows */
+/* Telemetry; at QoS 1 cookie comes back with the acknowledgement.  Only when device_client_may_publish. */
+void device_client_publish(struct device_client *client, const struct device_message *message, uint64_t cookie);
+
+void device_client_close(struct device_client *client); /* says DISCONNECT; on_end follows */
+void device_client_leave(struct device_client *client); /* the same, but nothing is called any more */

@@ -1,39 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a connection.  It is made with a descriptor (accepted or connecting), opens, and dies once: conn_die marks it, and the loop's next turn calls on_close and
+/* The life of a connection.  It is made with a descriptor (accepted or connecting), opens, and ends once: conn_die marks it, and the loop's next turn calls on_close and
  * frees it, so no callback ever returns into freed memory.  A connection whose handshake is with a worker outlives its death until the worker
- * gives it back. */
+ * gives it back.
+ *
+ * Closing in order has a tail: closing a socket while the peer is still sending resets it, and the reset may overtake our last words (the refusal, of all things).  So an
+ * accepted connection says its end, and its socket waits a moment for the peer's, after on_close and without the TLS state. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/conn_inside.h"
+
+#define WRITE_MAX (4 * 1024 * 1024)
+#define FLUSH_TIMEOUT_MS 10000
+#define LINGER_TIMEOUT_MS 1000
+
+const struct conn_ops conn_silent_ops = { 0 };
+
+void
+conn_phase_end(struct conn *conn)
+{
+	if (!conn->phase)
+		return;
+	timer_cancel(&conn->phase->timer);
+	if (conn->phase->found)
+		freeaddrinfo(conn->phase->found);
+	mem_free(conn->phase);
+	conn->phase = NULL;
+}
+
+static void
+free_tls(struct conn *conn)
+{
+	tls_free(conn->ssl);
+	conn->ssl = NULL;
+}
 
 static void
 end(struct conn *conn)
 {
-	const char *why = conn->why ? conn->why : "";
-
 	watch_clear(&conn->watch);
 	if (conn->ops->on_close)
-		conn->ops->on_close(conn, why);
+		conn->ops->on_close(conn, conn->why ? conn->why : "");
 	loop_remove_conn(conn->loop, conn->id);
 	loop_forget_later(conn->loop, &conn->later);
 	if (conn->listener)
 		listener_conn_closed(conn->listener, conn);
-	if (conn->opening) {
-		timer_cancel(&conn->opening->timer);
-		mem_free(conn->opening);
-	}
-	tls_free(conn->ssl);
+	conn_phase_end(conn);
+	free_tls(conn);
 	if (conn->fd >= 0)
 		close(conn->fd);
 	if (conn->pidfd >= 0)
 		close(conn->pidfd);
 	verdict_free(conn->verdict);
 	buf_wipe(&conn->in);
-	buf_clear(&conn->out);
+	buf_wipe(&conn->out);
 	mem_free(conn->process);
 	mem_free(conn->why);
 	mem_free(conn);
@@ -55,7 +81,59 @@ on_ready(struct watch *watch, unsigned what)
 {
 	struct conn *conn = CONTAINER_OF(watch, struct conn, watch);
 
-	conn_io_ready(conn, what);
+	switch (conn->state) {
+	case CONN_CONNECTING:
+		conn_connect_ready(conn);
+		return;
+	case CONN_HANDSHAKE:
+		conn_handshake_step(conn);
+		return;
+	case CONN_OPEN:
+	case CONN_FLUSHING:
+		conn_io_ready(conn, what);
+		return;
+	case CONN_LINGERING:
+		conn_linger_ready(conn);
+		return;
+	case CONN_COMPUTING:
+	case CONN_DEAD:
+		return;
+	}
+}
+
+static void
+on_timeout(struct timer *timer)
+{
+	struct conn *conn = CONTAINER_OF(timer, struct conn_phase, timer)->conn;
+
+	switch (conn->state) {
+	case CONN_CONNECTING:
+		conn_connect_late(conn);
+		return;
+	case CONN_HANDSHAKE:
+	case CONN_COMPUTING:
+		conn_die(conn, "the TLS handshake took too long");
+		return;
+	case CONN_FLUSHING:
+		conn_die(conn, "the peer does not read what was sent");
+		return;
+	case CONN_OPEN:
+	case CONN_LINGERING:
+	case CONN_DEAD:
+		conn_die(conn, "");
+	}
+}
+
+void
+conn_phase_start(struct conn *conn, int64_t timeout_ms)
+{
+	if (!conn->phase) {
+		conn->phase = NEW(conn_phase);
+		conn->phase->conn = conn;
+		timer_init(&conn->phase->timer, conn->loop, on_timeout);
+	}
+	conn->phase->deadline_ms = clock_boot_ms() + timeout_ms;
+	timer_arm(&conn->phase->timer, timeout_ms);
 }
 
 struct conn *
@@ -66,33 +144,116 @@ conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *user)
 	conn->loop = loop;
 	conn->fd = fd;
 	conn->pidfd = -1;
-	conn->ops = ops;
-	conn->user = user;
-	conn->in.max = ops->read_max + LOOP_READ_LEN;
-	conn->out.max = ops->write_max ? ops->write_max : 4 * 1024 * 1024;
 	conn->later.run = on_turn;
 	conn->state = CONN_CONNECTING;
 	conn->id = loop_add_conn(loop, conn);
+	conn_switch_ops(conn, ops, user);
 	watch_init(&conn->watch, loop, fd, on_ready);
 	return conn;
 }
+
+/* Addresses are kept in one form, IPv4 as mapped. */
+void
+conn_keep_peer(struct conn *conn, const struct sockaddr_storage *address)
+{
+	struct sockaddr_in v4;
+
+	if (address->ss_family == AF_INET6)
+		memcpy(&conn->peer, address, sizeof(conn->peer));
+	if (address->ss_family != AF_INET)
+		return;
+	memcpy(&v4, address, sizeof(v4));
+	conn->peer = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = v4.sin_port };
+	memset(conn->peer.sin6_addr.s6_addr + 10, 0xff, 2);
+	memcpy(conn->peer.sin6_addr.s6_addr + 12, &v4.sin_addr, 4);
+}
+
+void
+conn_opened(struct conn *conn)
+{
+	conn_phase_end(conn);
+	conn->state = CONN_OPEN;
+	if (conn->ops->on_open)
+		conn->ops->on_open(conn);
+	/* The last flight of a handshake may have brought data, which no descriptor will announce. */
+	conn->read_more = conn->read_more || conn_io_has_pending(conn);
+	if (conn->state != CONN_DEAD)
+		loop_later(conn->loop, &conn->later);
+}
+
+void
+conn_start(struct conn *conn, struct pool *handshakes, int64_t timeout_ms)
+{
+	if (!conn->ssl) {
+		conn_opened(conn);
+		return;
+	}
+	conn_phase_start(conn, timeout_ms);
+	conn->phase->pool = handshakes;
+	SSL_set_fd(conn->ssl, conn->fd);
+	conn->state = CONN_HANDSHAKE;
+	watch_set(&conn->watch, WATCH_READ); /* nothing to do before the client's first flight is here */
+}
+
+/* -- The end ------------------------------------------------------------------------------------------------------------------------ */
 
 void
 conn_die(struct conn *conn, const char *why)
 {
 	if (conn->state == CONN_DEAD)
 		return;
-	if (conn->state == CONN_COMPUTING) {
-		/* A worker holds the SSL: it is given back first (conn_handshake.c). */
-		if (!conn->why)
-			conn->why = mem_text(why);
-		return;
-	}
-	conn->state = CONN_DEAD;
-	watch_set(&conn->watch, 0);
 	if (!conn->why)
 		conn->why = mem_text(why);
+	if (conn->state == CONN_COMPUTING)
+		return; /* a worker holds the SSL: conn_handshake.c ends it when it is back */
+	conn->state = CONN_DEAD;
+	watch_set(&conn->watch, 0);
 	loop_later(conn->loop, &conn->later);
+}
+
+void
+conn_close(struct conn *conn, const char *why)
+{
+	if (conn->state == CONN_FLUSHING || conn->state == CONN_LINGERING)
+		return;
+	if (conn->state != CONN_OPEN) {
+		conn_die(conn, why);
+		return;
+	}
+	conn->state = CONN_FLUSHING;
+	if (!conn->why)
+		conn->why = mem_text(why);
+	conn_phase_start(conn, FLUSH_TIMEOUT_MS);
+	loop_later(conn->loop, &conn->later);
+}
+
+void
+conn_flushed(struct conn *conn)
+{
+	if (conn->ssl && SSL_get_shutdown(conn->ssl) == 0)
+		SSL_shutdown(conn->ssl); /* close_notify; the answer is not waited for */
+	ERR_clear_error();
+	if (!conn->listener || conn->peer_ended || shutdown(conn->fd, SHUT_WR) < 0) {
+		conn_die(conn, "");
+		return;
+	}
+	conn->state = CONN_LINGERING;
+	if (conn->ops->on_close)
+		conn->ops->on_close(conn, conn->why);
+	conn->ops = &conn_silent_ops;
+	free_tls(conn);
+	buf_wipe(&conn->in);
+	conn_phase_start(conn, LINGER_TIMEOUT_MS);
+	watch_set(&conn->watch, WATCH_READ);
+}
+
+void
+conn_linger_ready(struct conn *conn)
+{
+	ssize_t n = recv(conn->fd, loop_read_buffer(conn->loop), LOOP_READ_LEN, 0);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		conn_die(conn, "");
 }
 
 void
@@ -113,18 +274,7 @@ conn_abort_all(struct loop *loop)
 	loop_each_conn(loop, abort_at_end);
 }
 
-void
-conn_close(struct conn *conn, const char *why)
-{
-	if (conn->state != CONN_OPEN) {
-		if (conn->state != CONN_FLUSHING)
-			conn_die(conn, why);
-		return;
-	}
-	conn->state = CONN_FLUSHING;
-	conn->why = mem_text(why);
-	loop_later(conn->loop, &conn->later);
-}
+/* -- Questions and settings --------------------------------------------------------------------------------------------------------- */
 
 void *
 conn_user(const struct conn *conn)
@@ -155,7 +305,7 @@ conn_find(struct loop *loop, uint64_t id)
 {
 	struct conn *conn = loop_find_conn(loop, id);
 
-	return conn && conn->state != CONN_DEAD ? conn : NULL;
+	return conn && conn->state < CONN_LINGERING ? conn : NULL;
 }
 
 void
@@ -164,6 +314,10 @@ conn_switch_ops(struct conn *conn, const struct conn_ops *ops, void *user)
 	conn->ops = ops;
 	conn->user = user;
 	conn->in.max = ops->read_max + LOOP_READ_LEN;
+	conn->out.max = ops->write_max ? ops->write_max : WRITE_MAX;
+	conn->read_more = conn->in.len > 0; /* what the one before has left */
+	if (conn->read_more)
+		loop_later(conn->loop, &conn->later);
 }
 
 const char *
@@ -232,8 +386,8 @@ conn_allow_resumption(struct conn *conn, const char *identity)
 {
 	if (!conn->ssl)
 		return;
+	tls_drop_intermediates(conn->ssl); /* first: from here on the session is shared with other threads */
 	tls_allow(conn->ssl, identity);
-	tls_drop_intermediates(conn->ssl);
 }
 
 void

@@ -1,136 +1,129 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections that we make.  Addresses are tried one after the other; names are resolved on a worker, since getaddrinfo blocks. */
-#include <netdb.h>
+/* Connections that we make.  A name may have several addresses: each gets its share of the time that is left, and the last one's failure is the reason told. */
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/conn_inside.h"
+#include "net/resolve.h"
 
 #define CONNECT_TIMEOUT_MS 30000
+#define SIGNERS 2
+#define SIGNERS_QUEUE_MAX 1024
 
-static const struct conn_ops silent;
-static struct pool *resolvers;
+/* A client's key may be in another process: where a client has one, its handshakes may block and have threads of their own. */
+static struct pool *signers;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-struct resolution {
-	struct job job;
-	struct loop *loop;
-	uint64_t conn_id;
-	char *host;
-	int port;
-	struct addrinfo *found;
-	int error;
-};
-
 static void
-make_resolvers(void)
+make_signers(void)
 {
-	resolvers = pool_new("resolve", 2, 1024);
-}
-
-static void
-keep_peer(struct conn *conn, const struct sockaddr *address)
-{
-	if (address->sa_family == AF_INET6) {
-		memcpy(&conn->peer, address, sizeof(conn->peer));
-	} else if (address->sa_family == AF_INET) {
-		struct sockaddr_in v4;
-
-		memcpy(&v4, address, sizeof(v4));
-		conn->peer.sin6_family = AF_INET6;
-		conn->peer.sin6_port = v4.sin_port;
-		conn->peer.sin6_addr.s6_addr[10] = conn->peer.sin6_addr.s6_addr[11] = 0xff;
-		memcpy(conn->peer.sin6_addr.s6_addr + 12, &v4.sin_addr, 4);
-	}
+	signers = pool_new("tls-client", SIGNERS, SIGNERS_QUEUE_MAX);
 }
 
 /* Begin to connect; the watch tells when it is done. */
 static int
-connect_to(struct conn *conn, const struct sockaddr *address, socklen_t len)
+begin(struct conn *conn, const struct sockaddr *address, socklen_t len)
 {
-	int one = 1, fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage copy = { 0 };
+	int one = 1, number, fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -1;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(fd, address, len) < 0 && errno != EINPROGRESS && errno != EAGAIN) {
-		int number = errno;
-
+	if (address->sa_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, address, len) < 0 && errno != EINPROGRESS) {
+		number = errno;
 		close(fd);
 		errno = number;
 		return -1;
 	}
-	keep_peer(conn, address);
+	memcpy(&copy, address, len);
+	conn_keep_peer(conn, &copy);
 	conn->fd = fd;
 	watch_init(&conn->watch, conn->loop, fd, conn->watch.ready);
-	if (conn->ssl)
-		SSL_set_fd(conn->ssl, fd);
 	watch_set(&conn->watch, WATCH_WRITE);
 	return 0;
 }
 
 static void
-on_resolved(struct job *job)
+give_up(struct conn *conn)
 {
-	struct resolution *r = CONTAINER_OF(job, struct resolution, job);
-	struct conn *conn = conn_find(r->loop, r->conn_id);
-	int number = 0;
-
-	if (conn && r->error != 0) {
-		OWN_TEXT why = mem_textf("%s: %s", r->host, gai_strerror(r->error));
-
-		conn_die(conn, why);
-	} else if (conn) {
-		struct addrinfo *at = r->found;
-
-		while (at && connect_to(conn, at->ai_addr, at->ai_addrlen) < 0) {
-			number = errno;
-			at = at->ai_next;
-		}
-		if (!at)
-			conn_die(conn, strerror(number));
-	}
-	if (r->found)
-		freeaddrinfo(r->found);
-	mem_free(r->host);
-	mem_free(r);
+	watch_set(&conn->watch, 0);
+	if (conn->fd >= 0)
+		close(conn->fd);
+	conn->fd = -1;
 }
 
 static void
-resolve(struct job *job)
+try_next(struct conn *conn, const char *why)
 {
-	struct resolution *r = CONTAINER_OF(job, struct resolution, job);
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
-	char port[16];
+	struct conn_phase *phase = conn->phase;
 
-	snprintf(port, sizeof(port), "%d", r->port);
-	r->error = getaddrinfo(r->host, port, &hints, &r->found);
-	if (r->error != 0) {
-		hints.ai_flags = AI_NUMERICHOST; /* an address is good without any interface configured */
-		r->error = getaddrinfo(r->host, port, &hints, &r->found) == 0 ? 0 : r->error;
+	give_up(conn);
+	while (phase->next) {
+		struct addrinfo *at = phase->next;
+		int64_t left = phase->deadline_ms - clock_boot_ms(), n = 0;
+
+		for (struct addrinfo *a = at; a; a = a->ai_next)
+			n++;
+		phase->next = at->ai_next;
+		if (begin(conn, at->ai_addr, at->ai_addrlen) == 0) {
+			timer_arm(&phase->timer, left / n);
+			return;
+		}
+		why = strerror(errno);
 	}
+	conn_die(conn, why);
 }
 
-static int
-start_resolving(struct conn *conn, const struct conn_target *target, struct err *err)
+void
+conn_connect_late(struct conn *conn)
 {
-	struct resolution *r = NEW(resolution);
+	try_next(conn, "no answer in time");
+}
 
-	pthread_once(&once, make_resolvers);
-	r->job = (struct job){ .run = resolve, .done = on_resolved, .owner = loop_owner(conn->loop) };
-	r->loop = conn->loop;
-	r->conn_id = conn->id;
-	r->host = mem_text(target->connect_to ? target->connect_to : target->host);
-	r->port = target->port;
-	if (pool_try(resolvers, &r->job))
-		return 0;
-	mem_free(r->host);
-	mem_free(r);
-	return err_set(err, ERR_LIMIT, "too many names to resolve at a time");
+void
+conn_connect_ready(struct conn *conn)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	if (error != 0) {
+		try_next(conn, strerror(error));
+		return;
+	}
+	watch_set(&conn->watch, 0);
+	if (!conn->ssl) {
+		conn_opened(conn);
+		return;
+	}
+	timer_arm(&conn->phase->timer, conn->phase->deadline_ms - clock_boot_ms());
+	SSL_set_fd(conn->ssl, conn->fd);
+	conn->state = CONN_HANDSHAKE;
+	conn_handshake_step(conn);
+}
+
+static void
+use_addresses(struct conn *conn, struct addrinfo *found_take)
+{
+	conn->phase->found = conn->phase->next = found_take;
+	try_next(conn, "no address");
+}
+
+void
+conn_resolved(struct conn *conn, struct addrinfo *found_take, int error)
+{
+	if (error == 0) {
+		use_addresses(conn, found_take);
+		return;
+	}
+	conn_die(conn, gai_strerror(error));
 }
 
 static int
@@ -141,15 +134,29 @@ connect_unix(struct conn *conn, const char *path, struct err *err)
 	if (strlen(path) >= sizeof(address.sun_path))
 		return err_set(err, ERR_LIMIT, "%s: longer than the %zu characters that a unix socket's path may have", path, sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	return connect_to(conn, (struct sockaddr *)&address, sizeof(address)) < 0 ? err_errno(err, "%s", path) : 0;
+	return begin(conn, (struct sockaddr *)&address, sizeof(address)) < 0 ? err_errno(err, "%s", path) : 0;
+}
+
+static int
+connect_tcp(struct conn *conn, const struct conn_target *target, struct err *err)
+{
+	const char *where = target->connect_to ? target->connect_to : target->host;
+	struct addrinfo *literal = resolve_literal(where, target->port);
+
+	if (!literal)
+		return resolve_start(conn, where, target->port, err);
+	use_addresses(conn, literal);
+	return 0;
 }
 
 static void
-on_timeout(struct timer *timer)
+set_tls(struct conn *conn, const struct conn_target *target)
 {
-	struct conn_opening *opening = CONTAINER_OF(timer, struct conn_opening, timer);
-
-	conn_die(opening->conn, opening->conn->state == CONN_CONNECTING ? "no answer in time" : "the TLS handshake took too long");
+	conn->ssl = tls_client_ssl(target->tls, target->host, &conn->verdict);
+	if (!tls_client_has_key(target->tls))
+		return;
+	pthread_once(&once, make_signers);
+	conn->phase->pool = signers;
 }
 
 struct conn *
@@ -158,15 +165,12 @@ conn_connect(struct loop *loop, const struct conn_target *target, const struct c
 	struct conn *conn = conn_new(loop, -1, ops, user);
 	int status;
 
-	conn->opening = NEW(conn_opening);
-	conn->opening->conn = conn;
-	timer_init(&conn->opening->timer, loop, on_timeout);
-	timer_arm(&conn->opening->timer, target->timeout_ms > 0 ? target->timeout_ms : CONNECT_TIMEOUT_MS);
+	conn_phase_start(conn, target->timeout_ms > 0 ? target->timeout_ms : CONNECT_TIMEOUT_MS);
 	if (target->tls)
-		conn->ssl = tls_client_ssl(target->tls, target->host, &conn->verdict);
-	status = target->unix_path ? connect_unix(conn, target->unix_path, err) : start_resolving(conn, target, err);
+		set_tls(conn, target);
+	status = target->unix_path ? connect_unix(conn, target->unix_path, err) : connect_tcp(conn, target, err);
 	if (status < 0) {
-		conn->ops = &silent; /* the caller hears of it by our result */
+		conn->ops = &conn_silent_ops; /* the caller hears of it by our result */
 		conn_die(conn, "");
 		return NULL;
 	}

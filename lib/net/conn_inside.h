@@ -2,6 +2,7 @@
 #pragma once
 /* Inside net: the parts of a connection, which conn.c (life), conn_io.c (bytes), conn_handshake.c and conn_connect.c share. */
 
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/un.h>
 
@@ -17,16 +18,19 @@ enum conn_state {
 	CONN_COMPUTING,   /* TLS, a worker has it */
 	CONN_OPEN,
 	CONN_FLUSHING,    /* closes when everything queued was sent */
-	CONN_DEAD,        /* on_close comes with the next turn */
+	CONN_LINGERING,   /* on_close was called; waits for the peer's end, so that it can read our last words */
+	CONN_DEAD,        /* ends with the next turn */
 };
 
 struct listener;
 
-/* Needed only until the connection is open. */
-struct conn_opening {
+/* What a connection needs only while it opens, and again while it closes: an open one does not carry it. */
+struct conn_phase {
 	struct timer timer;
 	struct conn *conn;
-	struct pool *pool; /* for handshakes; NULL: on the loop */
+	int64_t deadline_ms;
+	struct pool *pool;             /* for handshakes; NULL: on the loop */
+	struct addrinfo *found, *next; /* addresses to try */
 	struct job job;
 	int ssl_result, ssl_error;
 	char why[160];
@@ -34,7 +38,7 @@ struct conn_opening {
 
 struct conn {
 	SSL *ssl; /* NULL: plain */
-	struct conn_opening *opening;
+	struct conn_phase *phase;
 	struct verdict *verdict;
 	struct buf in, out;
 	char *why;
@@ -47,20 +51,32 @@ struct conn {
 	struct later later;
 	int fd, pidfd;
 	enum conn_state state;
-	bool paused, want_write, read_more, in_callback;
+	bool paused, want_write, read_more, peer_ended;
 	struct sockaddr_in6 peer; /* IPv4 as mapped; sin6_family 0: a unix socket */
 	struct peer_process *process;
 };
 
+extern const struct conn_ops conn_silent_ops; /* for a connection that nobody may hear of any more */
+
 struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *user);
-void conn_start(struct conn *conn, struct pool *handshakes, int64_t timeout_ms); /* TLS when it has an SSL, else open at once */
+void conn_keep_peer(struct conn *conn, const struct sockaddr_storage *address);
+void conn_phase_start(struct conn *conn, int64_t timeout_ms);
+void conn_phase_end(struct conn *conn);
+void conn_start(struct conn *conn, struct pool *handshakes, int64_t timeout_ms); /* accepted: TLS when it has an SSL, else open at once */
 void conn_opened(struct conn *conn);
 void conn_die(struct conn *conn, const char *why);
+void conn_flushed(struct conn *conn);                  /* the last word of a closing connection is out */
+void conn_linger_ready(struct conn *conn);
+
+bool conn_io_has_pending(const struct conn *conn); /* libssl holds bytes that no descriptor announces */
 void conn_io_ready(struct conn *conn, unsigned what);
 void conn_io_turn(struct conn *conn);
-void conn_io_flush(struct conn *conn);
-void conn_watch(struct conn *conn); /* set what to wait for */
+
 void conn_handshake_step(struct conn *conn);
+
+void conn_connect_ready(struct conn *conn);
+void conn_connect_late(struct conn *conn);             /* the address being tried does not answer */
+void conn_resolved(struct conn *conn, struct addrinfo *found_take, int error);
 
 /* The listener's side. */
 void listener_conn_closed(struct listener *listener, struct conn *conn);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bytes of a connection.  Reading goes into the loop's one buffer until the peer has no more, so that a burst of small packets is handed over as one piece; only an
- * unfinished piece is kept by the connection.  Writing is collected and done once a turn. */
+/* The bytes of a connection.  Reading goes into the loop's one buffer as long as more is likely to be there, so that a burst of small packets is handed over as one piece; only
+ * an unfinished piece is kept by the connection.  Writing is collected and done once a turn. */
 #include <string.h>
 #include <unistd.h>
 
@@ -10,14 +10,31 @@
 #include "net/conn_inside.h"
 
 #define WRITE_HIGH (256 * 1024)
-#define KEEP_OUT 2048 /* an output buffer up to this size is kept while the connection is busy */
+#define BURST 8192 /* who sent this much has probably sent more; below, the system call that finds nothing is saved */
 
-enum io { IO_DONE, IO_AGAIN, IO_END };
+enum io { IO_DONE, IO_AGAIN, IO_END, IO_BROKEN };
+
+/* libssl takes whatever lies in the thread's error queue for its own. */
+static void
+forget_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
 
 static enum io
-ssl_outcome(struct conn *conn, int result, bool writing)
+broken(struct conn *conn, const char *why)
 {
-	int error = SSL_get_error(conn->ssl, result);
+	if (!conn->why)
+		conn->why = mem_text(why);
+	return IO_BROKEN;
+}
+
+static enum io
+ssl_outcome(struct conn *conn, int result)
+{
+	int number = errno, error = SSL_get_error(conn->ssl, result);
+	const char *reason;
 
 	switch (error) {
 	case SSL_ERROR_WANT_READ:
@@ -26,13 +43,15 @@ ssl_outcome(struct conn *conn, int result, bool writing)
 		conn->want_write = true;
 		return IO_AGAIN;
 	case SSL_ERROR_ZERO_RETURN:
-		break;
+		return IO_END;
+	case SSL_ERROR_SYSCALL:
+		return broken(conn, number != 0 ? strerror(number) : "the peer is gone");
 	default:
-		if (writing && !conn->why)
-			conn->why = mem_text("the peer is gone");
+		reason = ERR_reason_error_string(ERR_peek_error());
+		broken(conn, reason ? reason : "TLS broke");
 		ERR_clear_error();
+		return IO_BROKEN;
 	}
-	return IO_END;
 }
 
 static enum io
@@ -41,47 +60,67 @@ read_some(struct conn *conn, uint8_t *at, size_t room, size_t *got)
 	ssize_t n;
 
 	if (conn->ssl) {
-		int result = SSL_read_ex(conn->ssl, at, room, got);
-
-		return result == 1 ? IO_DONE : ssl_outcome(conn, result, false);
+		forget_errors();
+		errno = 0;
+		return SSL_read_ex(conn->ssl, at, room, got) == 1 ? IO_DONE : ssl_outcome(conn, 0);
 	}
 	n = read(conn->fd, at, room);
 	if (n > 0) {
 		*got = (size_t)n;
 		return IO_DONE;
 	}
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return IO_AGAIN;
-	return IO_END;
+	if (n == 0)
+		return IO_END;
+	return errno == EAGAIN || errno == EINTR ? IO_AGAIN : broken(conn, strerror(errno));
 }
 
-/* Give the protocol what is there; keep what it leaves.  False: the connection ended. */
+bool
+conn_io_has_pending(const struct conn *conn)
+{
+	return conn->ssl && SSL_has_pending(conn->ssl);
+}
+
+static enum io
+read_burst(struct conn *conn, uint8_t *buffer, size_t *len)
+{
+	enum io io;
+	size_t got;
+
+	do {
+		io = read_some(conn, buffer + *len, LOOP_READ_LEN - *len, &got);
+		if (io != IO_DONE)
+			return io;
+		*len += got;
+	} while (*len < LOOP_READ_LEN && (*len >= BURST || conn_io_has_pending(conn)));
+	return IO_DONE;
+}
+
+/* Give the protocol what is there; keep what it leaves.  False: it wants no more. */
 static bool
 hand_over(struct conn *conn, const uint8_t *data, size_t len)
 {
+	bool kept = conn->in.len > 0;
 	size_t used;
 
-	if (conn->in.len > 0) {
+	if (kept) {
 		buf_put(&conn->in, data, len);
-		if (conn->in.failed) {
-			conn_die(conn, "more unfinished data than is accepted");
-			return false;
-		}
 		data = conn->in.data;
 		len = conn->in.len;
 	}
 	used = conn->ops->on_data(conn, data, len);
-	if (used == CONN_BAD || conn->state == CONN_DEAD) {
-		conn_die(conn, "");
+	if (conn->state != CONN_OPEN)
+		return false;
+	if (used == CONN_BAD) {
+		conn_die(conn, "the protocol was broken");
 		return false;
 	}
-	if (conn->in.len > 0)
+	if (kept)
 		buf_drop(&conn->in, used);
 	else if (used < len)
 		buf_put(&conn->in, data + used, len - used);
 	if (conn->in.len == 0)
 		buf_clear(&conn->in);
-	if (conn->in.len > conn->ops->read_max && !conn->paused) {
+	if (conn->in.failed || (conn->in.len > conn->ops->read_max && !conn->paused && !conn->read_more)) {
 		conn_die(conn, "more unfinished data than is accepted");
 		return false;
 	}
@@ -97,115 +136,110 @@ may_read(const struct conn *conn)
 static void
 do_read(struct conn *conn)
 {
-	uint8_t *buffer = loop_read_buffer(conn->loop);
-	bool again = conn->read_more && conn->in.len > 0; /* the protocol had paused with some left */
-	enum io io = IO_DONE;
-	size_t len = 0, got;
+	bool again = conn->read_more && conn->in.len > 0;
+	enum io io;
+	size_t len = 0;
 
+	/* First what the protocol left when it paused: with more on top of it, it might not fit. */
 	conn->read_more = false;
-	while (len < LOOP_READ_LEN) {
-		io = read_some(conn, buffer + len, LOOP_READ_LEN - len, &got);
-		if (io != IO_DONE)
-			break;
-		len += got;
-	}
-	if ((len > 0 || again) && !hand_over(conn, buffer, len))
+	if (again && !hand_over(conn, NULL, 0))
+		return;
+	if (!may_read(conn))
+		conn->read_more = true;
+	if (conn->read_more)
+		return;
+	io = read_burst(conn, loop_read_buffer(conn->loop), &len);
+	conn->read_more = io == IO_DONE && conn_io_has_pending(conn);
+	if (len > 0 && !hand_over(conn, loop_read_buffer(conn->loop), len))
 		return;
 	if (io == IO_END) {
+		conn->peer_ended = true;
+		conn_close(conn, ""); /* it may still read: what is queued goes out */
+	} else if (io == IO_BROKEN) {
 		conn_die(conn, "");
-	} else if (io == IO_DONE) {
-		/* The buffer was full: libssl may hold more, which no descriptor announces. */
-		conn->read_more = true;
-		loop_later(conn->loop, &conn->later);
 	}
 }
 
 static enum io
-write_some(struct conn *conn, size_t *put)
+write_some(struct conn *conn, const uint8_t *data, size_t len, size_t *put)
 {
 	ssize_t n;
 
 	if (conn->ssl) {
-		int result = SSL_write_ex(conn->ssl, conn->out.data, conn->out.len, put);
-
-		return result == 1 ? IO_DONE : ssl_outcome(conn, result, true);
+		forget_errors();
+		errno = 0;
+		return SSL_write_ex(conn->ssl, data, len, put) == 1 ? IO_DONE : ssl_outcome(conn, 0);
 	}
-	n = send(conn->fd, conn->out.data, conn->out.len, MSG_NOSIGNAL);
+	n = send(conn->fd, data, len, MSG_NOSIGNAL);
 	if (n >= 0) {
 		*put = (size_t)n;
 		return IO_DONE;
 	}
 	if (errno != EAGAIN && errno != EINTR)
-		return IO_END;
+		return broken(conn, strerror(errno));
 	conn->want_write = true;
 	return IO_AGAIN;
 }
 
-void
-conn_io_flush(struct conn *conn)
+/* Send what is queued.  False: the peer does not take all of it now, or never will. */
+static bool
+flush(struct conn *conn)
 {
-	bool had = conn->out.len > 0;
-	size_t put;
+	enum io io = IO_DONE;
+	size_t done = 0, put = 0;
 
 	conn->want_write = false;
-	while (conn->out.len > 0) {
-		enum io io = write_some(conn, &put);
-
-		if (io == IO_AGAIN)
-			return;
-		if (io == IO_END) {
-			conn_die(conn, "the peer is gone");
-			return;
-		}
-		buf_drop(&conn->out, put);
+	while (done < conn->out.len && io == IO_DONE) {
+		io = write_some(conn, conn->out.data + done, conn->out.len - done, &put);
+		if (io == IO_DONE)
+			done += put;
 	}
-	if (conn->out.cap > KEEP_OUT || conn->state != CONN_OPEN)
-		buf_clear(&conn->out);
-	if (conn->state == CONN_FLUSHING) {
-		if (conn->ssl && SSL_get_shutdown(conn->ssl) == 0)
-			SSL_shutdown(conn->ssl); /* close_notify, once; the answer is not waited for */
-		ERR_clear_error();
-		conn_die(conn, "");
-	} else if (had && conn->ops->on_drain) {
-		conn->ops->on_drain(conn);
+	if (done == conn->out.len) {
+		buf_clear(&conn->out); /* idle connections hold no buffers */
+		return true;
 	}
+	buf_drop(&conn->out, done);
+	if (io != IO_AGAIN)
+		conn_die(conn, "the peer is gone");
+	return false;
 }
 
-void
-conn_watch(struct conn *conn)
+static void
+write_turn(struct conn *conn)
 {
-	unsigned what = 0;
+	bool had = conn->out.len > 0;
 
-	if (conn->state == CONN_DEAD || conn->state == CONN_COMPUTING)
+	if (!flush(conn))
 		return;
-	if (may_read(conn))
-		what |= WATCH_READ;
-	if (conn->want_write)
-		what |= WATCH_WRITE;
-	watch_set(&conn->watch, what);
+	if (conn->state == CONN_FLUSHING)
+		conn_flushed(conn);
+	else if (had && conn->ops->on_drain)
+		conn->ops->on_drain(conn);
+}
+
+static void
+watch(struct conn *conn)
+{
+	watch_set(&conn->watch, (may_read(conn) ? WATCH_READ : 0u) | (conn->want_write ? WATCH_WRITE : 0u));
 }
 
 void
 conn_io_turn(struct conn *conn)
 {
-	if (conn->state != CONN_OPEN && conn->state != CONN_FLUSHING)
-		return;
 	if (conn->read_more && may_read(conn))
 		do_read(conn);
 	if (conn->state == CONN_OPEN || conn->state == CONN_FLUSHING)
-		conn_io_flush(conn);
-	if (conn->state == CONN_OPEN && conn->out.len == 0 && conn->out.cap > 0 && !conn->read_more)
-		buf_clear(&conn->out); /* idle connections hold no buffers */
-	conn_watch(conn);
+		write_turn(conn);
+	if (conn->state != CONN_OPEN && conn->state != CONN_FLUSHING)
+		return;
+	if (conn->read_more && may_read(conn))
+		loop_later(conn->loop, &conn->later); /* no descriptor will announce it */
+	watch(conn);
 }
 
 void
 conn_io_ready(struct conn *conn, unsigned what)
 {
-	if (conn->state == CONN_CONNECTING || conn->state == CONN_HANDSHAKE) {
-		conn_handshake_step(conn);
-		return;
-	}
 	if ((what & WATCH_READ) && may_read(conn))
 		do_read(conn);
 	if (conn->state == CONN_OPEN || conn->state == CONN_FLUSHING)
@@ -237,6 +271,6 @@ conn_pause(struct conn *conn, bool paused)
 		return;
 	conn->paused = paused;
 	if (!paused)
-		conn->read_more = true; /* what is buffered in libssl, or was left by the protocol, comes first */
+		conn->read_more = true; /* what the protocol left, or libssl holds, comes without an announcement */
 	loop_later(conn->loop, &conn->later);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One HTTP exchange with libcurl.  Trust is decided by pki/chain inside the handshake, before a byte of the request leaves; libcurl's own name check is off because ours
- * (SAN only) replaces it. */
+ * (SAN only) replaces it.  Exchanges over unix sockets keep their connection, a handle for each thread: signatures by keyd go this way. */
 #include <ctype.h>
 #include <pthread.h>
 #include <string.h>
@@ -13,13 +13,17 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "net/http_client.h"
+#include "net/tls_inside.h"
 #include "wire/json.h"
 
 #define MAX_BODY (4 * 1024 * 1024)
 #define TIMEOUT_MS 30000
-#define SESSION_HEADERS_MAX (64 * 1024)
+#define HEADERS_MAX (64 * 1024)
+#define IDLE_S 60 /* shorter than any of our servers keeps an idle connection */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t kept_key; /* for its destructor; the pointer itself is in `kept` */
+static __thread CURL *kept;
 
 struct exchange {
 	const struct http_call *call;
@@ -27,13 +31,21 @@ struct exchange {
 	CURL *curl;
 	char *host;
 	size_t header_bytes;
+	struct err trouble; /* of our own making, before the exchange began */
 	char error[CURL_ERROR_SIZE];
 };
+
+static void
+free_kept(void *curl)
+{
+	curl_easy_cleanup(curl);
+}
 
 static void
 init_curl(void)
 {
 	curl_global_init(CURL_GLOBAL_DEFAULT);
+	pthread_key_create(&kept_key, free_kept);
 }
 
 void
@@ -50,28 +62,11 @@ http_answer_clear(struct http_answer *answer)
 /* -- Trust -------------------------------------------------------------------------------------------------------------------------- */
 
 static int
-judge_server(X509_STORE_CTX *ctx, void *arg)
+on_server(X509_STORE_CTX *ctx, void *arg)
 {
 	struct exchange *x = arg;
-	OWN(cert) leaf = cert_from_x509(X509_STORE_CTX_get0_cert(ctx));
-	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
-	struct certs untrusted = { 0 };
-	OWN_TEXT question = mem_textf("Am I really talking to %s?", x->host);
-	struct verdict *v = verdict_new(x->call->who ? x->call->who : "client", question, x->host);
-	bool accepted;
 
-	for (int i = 0; i < sk_X509_num(sent); i++) {
-		OWN(cert) cert = cert_from_x509(sk_X509_value(sent, i));
-
-		certs_add(&untrusted, cert);
-	}
-	chain_verify(v, x->call->anchors, &(struct chain_query){ .leaf = leaf, .untrusted = &untrusted, .purpose = CHAIN_SERVER, .host = x->host, .now = clock_wall() });
-	certs_clear(&untrusted);
-	accepted = verdict_accepted(v);
-	X509_STORE_CTX_set_error(ctx, accepted ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
-	verdict_free(x->answer->verdict);
-	x->answer->verdict = v;
-	return accepted;
+	return tls_judge_server(ctx, x->call->anchors, x->call->who ? x->call->who : "client", x->host, &x->answer->verdict);
 }
 
 static CURLcode
@@ -82,16 +77,12 @@ set_trust(CURL *curl, void *ssl_ctx, void *arg)
 	const struct certs *chain = x->call->chain;
 
 	(void)curl;
+	tls_set_common(ctx);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_cert_verify_callback(ctx, judge_server, x);
+	SSL_CTX_set_cert_verify_callback(ctx, on_server, x);
 	if (!chain || chain->n == 0)
 		return CURLE_OK;
-	if (SSL_CTX_use_certificate(ctx, cert_x509(chain->item[0])) != 1 || SSL_CTX_use_PrivateKey(ctx, key_pkey(x->call->key)) != 1)
-		return CURLE_SSL_CERTPROBLEM;
-	for (size_t i = 1; i < chain->n; i++)
-		if (!cert_is_self_issued(chain->item[i]))
-			SSL_CTX_add1_chain_cert(ctx, cert_x509(chain->item[i]));
-	return CURLE_OK;
+	return tls_use_certificate(ctx, chain, x->call->key, &x->trouble) < 0 ? CURLE_SSL_CERTPROBLEM : CURLE_OK;
 }
 
 /* -- Reading ------------------------------------------------------------------------------------------------------------------------- */
@@ -126,7 +117,7 @@ on_header(char *data, size_t size, size_t n, void *arg)
 	OWN_TEXT retry = NULL;
 
 	x->header_bytes += line.len;
-	if (x->header_bytes > SESSION_HEADERS_MAX)
+	if (x->header_bytes > HEADERS_MAX)
 		return 0;
 	while (line.len > 0 && isspace((unsigned char)line.text[line.len - 1]))
 		line.len--;
@@ -141,25 +132,53 @@ on_header(char *data, size_t size, size_t n, void *arg)
 
 /* -- The exchange --------------------------------------------------------------------------------------------------------------------- */
 
+static bool
+names_type(const struct http_call *call)
+{
+	for (size_t i = 0; call->headers && call->headers[i]; i++)
+		if (strncasecmp(call->headers[i], "content-type:", 13) == 0)
+			return true;
+	return false;
+}
+
 static struct curl_slist *
 header_list(const struct http_call *call)
 {
 	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
 
+	if (!names_type(call))
+		list = curl_slist_append(list, "Content-Type:"); /* none, rather than that of a form */
 	for (size_t i = 0; call->headers && call->headers[i]; i++)
 		list = curl_slist_append(list, call->headers[i]);
 	return list;
 }
 
 static void
-set_options(struct exchange *x, struct curl_slist *headers, struct curl_slist *places)
+set_method(CURL *curl, const struct http_call *call)
+{
+	bool sends = text_is(call->method, "POST") || text_is(call->method, "PUT") || text_is(call->method, "PATCH");
+
+	if (text_is(call->method, "HEAD")) {
+		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+		return;
+	}
+	/* A POST without a body says so: some servers insist on the length. */
+	if (call->body || sends) {
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body ? call->body : "");
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(call->body ? call->body_len : 0));
+	}
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
+}
+
+static void
+set_options(struct exchange *x, struct curl_slist *headers)
 {
 	const struct http_call *call = x->call;
 	CURL *curl = x->curl;
 
 	curl_easy_setopt(curl, CURLOPT_URL, call->url);
-	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, call->unix_path ? "http" : "https");
+	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS));
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -168,16 +187,23 @@ set_options(struct exchange *x, struct curl_slist *headers, struct curl_slist *p
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, x);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, x);
-	if (call->body) {
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
-		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
-	}
-	if (call->unix_path) {
-		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, call->unix_path);
-		curl_easy_setopt(curl, CURLOPT_PROXY, "");
-		return;
-	}
+	curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's answer is not the server's */
+	set_method(curl, call);
+}
+
+static void
+set_unix(struct exchange *x)
+{
+	curl_easy_setopt(x->curl, CURLOPT_UNIX_SOCKET_PATH, x->call->unix_path);
+	curl_easy_setopt(x->curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(x->curl, CURLOPT_MAXAGE_CONN, (long)IDLE_S);
+}
+
+static void
+set_https(struct exchange *x, struct curl_slist *places)
+{
+	CURL *curl = x->curl;
+
 	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(curl, CURLOPT_SSL_ENABLE_ALPN, 0L);
 	curl_easy_setopt(curl, CURLOPT_CAINFO, NULL);
@@ -206,15 +232,19 @@ host_of(const char *url)
 static int
 failure(struct exchange *x, CURLcode code, struct err *err)
 {
+	const char *where = x->call->unix_path ? x->call->unix_path : x->call->url;
 	struct verdict *v = x->answer->verdict;
+	bool too_much = x->answer->body.failed || x->header_bytes > HEADERS_MAX;
 
+	if (x->trouble.kind != ERR_NONE)
+		return err_set(err, x->trouble.kind, "%s %s: %s", x->call->method, where, x->trouble.text);
 	if (v && !verdict_accepted(v)) {
 		OWN_TEXT sentence = verdict_sentence(v);
 
-		return err_set(err, ERR_DENIED, "%s %s: %s", x->call->method, x->call->url, sentence);
+		return err_set(err, ERR_DENIED, "%s %s: %s", x->call->method, where, sentence);
 	}
-	return err_set(err, x->answer->body.failed ? ERR_LIMIT : ERR_UNAVAILABLE, "%s %s: %s", x->call->method, x->call->unix_path ? x->call->unix_path : x->call->url,
-		*x->error ? x->error : curl_easy_strerror(code));
+	return err_set(err, too_much ? ERR_LIMIT : ERR_UNAVAILABLE, "%s %s: %s", x->call->method, where,
+		too_much ? "the answer is larger than what is accepted" : *x->error ? x->error : curl_easy_strerror(code));
 }
 
 static int
@@ -225,17 +255,36 @@ perform(struct exchange *x, struct err *err)
 	CURLcode code;
 
 	if (x->call->connect_to) {
-		OWN_TEXT place = mem_textf("::%s:", x->call->connect_to);
+		OWN_TEXT place = mem_textf(strchr(x->call->connect_to, ':') ? "::[%s]:" : "::%s:", x->call->connect_to);
 
 		places = curl_slist_append(NULL, place);
 	}
-	set_options(x, headers, places);
+	set_options(x, headers);
+	if (x->call->unix_path)
+		set_unix(x);
+	else
+		set_https(x, places);
 	code = curl_easy_perform(x->curl);
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
 	x->answer->status = (int)status;
 	curl_slist_free_all(headers);
 	curl_slist_free_all(places);
 	return code == CURLE_OK ? 0 : failure(x, code, err);
+}
+
+/* Resetting a handle drops its settings and keeps its connections. */
+static CURL *
+take_handle(const struct http_call *call)
+{
+	if (!call->unix_path)
+		return curl_easy_init();
+	if (!kept) {
+		kept = curl_easy_init();
+		pthread_setspecific(kept_key, kept);
+	}
+	if (kept)
+		curl_easy_reset(kept);
+	return kept;
 }
 
 int
@@ -248,10 +297,15 @@ http_fetch(struct http_answer *out, const struct http_call *call, struct err *er
 	*out = (struct http_answer){ .body = BUF_INIT(call->max_body ? call->max_body : MAX_BODY), .retry_after_s = -1 };
 	if (!call->unix_path && !call->anchors)
 		return err_set(err, ERR_INVALID, "%s: nothing to trust was given", call->url);
-	x.curl = curl_easy_init();
+	x.curl = take_handle(call);
+	if (!x.curl)
+		return err_set(err, ERR_BROKEN, "libcurl does not start");
 	x.host = host_of(call->url);
-	status = x.curl ? perform(&x, err) : err_set(err, ERR_BROKEN, "libcurl does not start");
-	curl_easy_cleanup(x.curl);
+	status = perform(&x, err);
+	if (call->unix_path)
+		curl_easy_reset(x.curl); /* nothing of ours stays in it */
+	else
+		curl_easy_cleanup(x.curl);
 	mem_free(x.host);
 	return status;
 }

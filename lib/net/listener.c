@@ -20,11 +20,14 @@
 
 #define BACKLOG 1024
 #define ACCEPTS_A_TURN 64
+#define PAUSE_MS 100
 #define MAX_CONNS 100000
 #define OPEN_TIMEOUT_MS 20000
 
 struct ear {
 	struct watch watch;
+	struct timer pause; /* while no connection can be taken */
+	struct post close;
 	struct listener *listener;
 	struct loop *loop;
 	int fd, spare_fd;
@@ -33,12 +36,15 @@ struct ear {
 struct listener {
 	struct listener_config config;
 	struct ear *ears;
+	char *unix_path;      /* ours to remove, as long as it is still the socket that we bound */
+	dev_t unix_dev;
+	ino_t unix_ino;
 	size_t n_ears;
 	int port;
 	struct map *per_peer; /* number of connections, as a pointer */
 	pthread_mutex_t lock; /* of per_peer */
 	atomic_size_t n_conns;
-	atomic_int n_refs;    /* the owner's, and one a connection */
+	atomic_int n_refs;    /* the owner's, one a connection, one an ear */
 };
 
 static void
@@ -48,6 +54,7 @@ unref(struct listener *l)
 		return;
 	map_free(l->per_peer);
 	pthread_mutex_destroy(&l->lock);
+	mem_free(l->unix_path);
 	mem_free(l->ears);
 	mem_free(l);
 }
@@ -66,6 +73,9 @@ key_of(const struct conn *conn)
 
 	memset(&key, 0, sizeof(key)); /* padding is part of the key */
 	key.address = conn->peer.sin6_addr;
+	/* Whoever has one address of an IPv6 network has its other 2^64 too. */
+	if (!IN6_IS_ADDR_V4MAPPED(&key.address))
+		memset(key.address.s6_addr + 8, 0, 8);
 	key.uid = conn->process ? conn->process->uid : 0;
 	return key;
 }
@@ -134,24 +144,6 @@ keep_process(struct conn *conn)
 }
 
 static void
-keep_address(struct conn *conn, const struct sockaddr_storage *address)
-{
-	struct sockaddr_in v4;
-
-	if (address->ss_family == AF_INET6) {
-		memcpy(&conn->peer, address, sizeof(conn->peer));
-		return;
-	}
-	memcpy(&v4, address, sizeof(v4));
-	conn->peer.sin6_family = AF_INET6;
-	conn->peer.sin6_port = v4.sin_port;
-	memset(conn->peer.sin6_addr.s6_addr + 10, 0xff, 2);
-	memcpy(conn->peer.sin6_addr.s6_addr + 12, &v4.sin_addr, 4);
-}
-
-static const struct conn_ops silent;
-
-static void
 take(struct ear *ear, int fd, const struct sockaddr_storage *address)
 {
 	struct listener *l = ear->listener;
@@ -161,10 +153,10 @@ take(struct ear *ear, int fd, const struct sockaddr_storage *address)
 	if (address->ss_family == AF_UNIX)
 		keep_process(conn);
 	else
-		keep_address(conn, address);
+		conn_keep_peer(conn, address);
 	if (++l->n_conns > l->config.max_conns || !charge(l, conn)) {
 		l->n_conns--;
-		conn->ops = &silent; /* on_accept was not called, so on_close must not be */
+		conn->ops = &conn_silent_ops; /* on_accept was not called, so on_close must not be */
 		conn_die(conn, "too many connections");
 		return;
 	}
@@ -184,17 +176,34 @@ take(struct ear *ear, int fd, const struct sockaddr_storage *address)
 		conn_start(conn, l->config.handshakes, l->config.open_timeout_ms);
 }
 
-/* Out of descriptors: give up the spare one, take the newest connection with it, drop that, and be spare again. */
+/* Out of descriptors: give up the spare one, take the newest connection with it, drop that, and be spare again.  When somebody else was faster and took the
+ * spare one, the listener rests for a moment: the descriptor that says "there is one" would keep the loop busy. */
 static void
 drop_newest(struct ear *ear)
 {
-	if (ear->spare_fd < 0)
-		return;
-	close(ear->spare_fd);
-	ear->spare_fd = accept4(ear->fd, NULL, NULL, SOCK_CLOEXEC);
-	if (ear->spare_fd >= 0)
+	if (ear->spare_fd >= 0) {
+		int fd;
+
 		close(ear->spare_fd);
+		fd = accept4(ear->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
+			close(fd);
+	}
 	ear->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (ear->spare_fd >= 0)
+		return;
+	watch_set(&ear->watch, 0);
+	timer_arm(&ear->pause, PAUSE_MS);
+}
+
+static void
+on_pause_over(struct timer *timer)
+{
+	struct ear *ear = CONTAINER_OF(timer, struct ear, pause);
+
+	if (ear->spare_fd < 0)
+		ear->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	watch_set(&ear->watch, WATCH_READ);
 }
 
 static void
@@ -208,13 +217,11 @@ on_ready(struct watch *watch, unsigned what)
 		socklen_t len = sizeof(address);
 		int fd = accept4(ear->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (fd >= 0) {
+		if (fd >= 0)
 			take(ear, fd, &address);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE)
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
 			drop_newest(ear);
-		if (errno == EAGAIN)
+		else if (errno == EAGAIN)
 			return;
 	}
 }
@@ -222,7 +229,7 @@ on_ready(struct watch *watch, unsigned what)
 /* -- Opening ------------------------------------------------------------------------------------------------------------------------ */
 
 static int
-bind_tcp(struct listener *l, bool shared, struct err *err)
+bind_tcp_as(struct listener *l, bool shared, struct err *err)
 {
 	struct sockaddr_storage address = { 0 };
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)&address;
@@ -254,8 +261,33 @@ bind_tcp(struct listener *l, bool shared, struct err *err)
 	return fd;
 }
 
+/* Sharing a port among our loops would also share it with another process that was started twice; so the first of them asks for it alone. */
 static int
-check_socket_place(const char *path, struct err *err)
+bind_tcp(struct listener *l, bool shared, struct err *err)
+{
+	if (shared && l->n_ears == 0 && l->port != 0) {
+		int alone = bind_tcp_as(l, false, err);
+
+		if (alone < 0)
+			return -1;
+		close(alone);
+	}
+	return bind_tcp_as(l, shared, err);
+}
+
+static bool
+somebody_serves(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool good = fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN);
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+static int
+check_socket_place(const char *path, const struct sockaddr_un *address, struct err *err)
 {
 	OWN_TEXT dir = mem_text(path);
 	char *slash = strrchr(dir, '/');
@@ -271,46 +303,78 @@ check_socket_place(const char *path, struct err *err)
 		return errno == ENOENT ? 0 : err_errno(err, "%s", path);
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(err, ERR_CONFLICT, "%s is there and is not a socket", path);
+	if (somebody_serves(address))
+		return err_set(err, ERR_CONFLICT, "%s: another process is serving there", path);
 	return unlink(path) < 0 ? err_errno(err, "replacing %s", path) : 0;
 }
 
 static int
-bind_unix(const struct listener *l, struct err *err)
+bind_unix(struct listener *l, struct err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const char *path = l->config.unix_path;
+	struct stat st;
 	mode_t before;
 	int fd, failed;
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return err_set(err, ERR_LIMIT, "%s: longer than the %zu characters that a unix socket's path may have", path, sizeof(address.sun_path) - 1);
-	if (check_socket_place(path, err) < 0)
-		return -1;
 	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (check_socket_place(path, &address, err) < 0)
+		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	before = umask(0177);
 	failed = bind(fd, (struct sockaddr *)&address, sizeof(address));
 	umask(before);
-	if (failed || chmod(path, l->config.unix_mode) < 0 || listen(fd, BACKLOG) < 0) {
+	if (failed || chmod(path, l->config.unix_mode) < 0 || lstat(path, &st) < 0 || listen(fd, BACKLOG) < 0) {
 		err_errno(err, "listening on %s", path);
 		close(fd);
 		return -1;
 	}
+	l->unix_path = mem_text(path);
+	l->unix_dev = st.st_dev;
+	l->unix_ino = st.st_ino;
 	return fd;
+}
+
+static int
+use_inherited(struct listener *l, struct err *err)
+{
+	int fd = l->config.inherited_fd, flags = fcntl(fd, F_GETFL);
+	struct sockaddr_storage address = { 0 };
+	socklen_t len = sizeof(address);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+		return err_errno(err, "the socket handed over as descriptor %d", fd);
+	if (address.ss_family == AF_INET)
+		l->port = ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
+	else if (address.ss_family == AF_INET6)
+		l->port = ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port);
+	return fd;
+}
+
+static int
+open_socket(struct listener *l, bool shared, struct err *err)
+{
+	if (l->config.unix_path)
+		return bind_unix(l, err);
+	return l->config.port < 0 ? use_inherited(l, err) : bind_tcp(l, shared, err);
 }
 
 static int
 open_ear(struct listener *l, struct loop *loop, bool shared, struct err *err)
 {
 	struct ear *ear = &l->ears[l->n_ears];
-	int fd = l->config.unix_path ? bind_unix(l, err) : l->port < 0 ? l->config.inherited_fd : bind_tcp(l, shared, err);
+	int fd = open_socket(l, shared, err);
 
 	if (fd < 0)
 		return -1;
 	*ear = (struct ear){ .listener = l, .loop = loop, .fd = fd, .spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC) };
 	watch_init(&ear->watch, loop, fd, on_ready);
+	timer_init(&ear->pause, loop, on_pause_over);
 	watch_set(&ear->watch, WATCH_READ);
 	l->n_ears++;
+	l->n_refs++;
 	return 0;
 }
 
@@ -336,18 +400,47 @@ listener_open(struct loop *const *loops, size_t n_loops, const struct listener_c
 	return l;
 }
 
+static void
+close_ear(struct ear *ear)
+{
+	watch_clear(&ear->watch);
+	timer_cancel(&ear->pause);
+	close(ear->fd);
+	if (ear->spare_fd >= 0)
+		close(ear->spare_fd);
+	unref(ear->listener);
+}
+
+static void
+on_close_post(struct post *post)
+{
+	close_ear(CONTAINER_OF(post, struct ear, close));
+}
+
+static void
+remove_socket(const struct listener *l)
+{
+	struct stat st;
+
+	if (l->unix_path && lstat(l->unix_path, &st) == 0 && st.st_dev == l->unix_dev && st.st_ino == l->unix_ino)
+		unlink(l->unix_path);
+}
+
 void
 listener_close(struct listener *l)
 {
 	if (!l)
 		return;
+	remove_socket(l);
 	for (size_t i = 0; i < l->n_ears; i++) {
-		watch_clear(&l->ears[i].watch);
-		close(l->ears[i].fd);
-		if (l->ears[i].spare_fd >= 0)
-			close(l->ears[i].spare_fd);
+		struct ear *ear = &l->ears[i];
+
+		ear->close.run = on_close_post;
+		if (loop_is_running(ear->loop) && !loop_is_mine(ear->loop))
+			loop_post(ear->loop, &ear->close);
+		else
+			close_ear(ear);
 	}
-	l->n_ears = 0;
 	unref(l);
 }
 

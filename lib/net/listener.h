@@ -12,7 +12,7 @@ struct listener;
 struct listener_config {
 	const char *address;         /* "0.0.0.0", "::", "127.0.0.2" */
 	int port;                    /* 0: a free one, see listener_port */
-	const char *unix_path;       /* instead: created with `unix_mode`, a stale socket is replaced, anything else is left and refused */
+	const char *unix_path;       /* instead: created with `unix_mode`; a stale socket is replaced, anything else and a served one are left and refused */
 	mode_t unix_mode;
 	int inherited_fd;            /* with unix_path NULL and port -1: an already listening socket (socket activation) */
 	struct tls_holder *tls;      /* NULL: plain */
@@ -25,6 +25,6 @@ struct listener_config {
 	int64_t open_timeout_ms;     /* TCP accept to on_open; 0: 20 s */
 };
 struct listener *listener_open(struct loop *const *loops, size_t n_loops, const struct listener_config *config, struct err *err);
-void listener_close(struct listener *listener); /* no more accepts; its connections live on.  Call before the loops run or on loop 0 */
+void listener_close(struct listener *listener); /* no more accepts; its connections live on.  Any thread; removes the unix socket */
 int listener_port(const struct listener *listener);
 size_t listener_n_conns(const struct listener *listener);

@@ -2,8 +2,10 @@
 /* The event loop: libevent's, wrapped.  Two things are added: posts from other threads, which arrive through an eventfd in batches, and "later", work that waits until
  * the event at hand is over, so that a connection writes once a turn and is never freed under its own callback. */
 #include <assert.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -12,12 +14,18 @@
 #include <event2/event_struct.h>
 
 #include "base/mem.h"
+#include "net/conn.h"
 #include "net/loop_inside.h"
+#include "net/resolve.h"
 
 #define SLOT_BITS 24
 #define SLOTS_MAX (1u << SLOT_BITS)
 
 static_assert(sizeof(struct event) <= sizeof(((struct timer *)0)->impl), "struct event fits into a timer");
+static_assert(sizeof(struct event) <= sizeof(((struct watch *)0)->impl), "struct event fits into a watch");
+
+/* Rounds of "later" work in one turn: enough for a connection to die, end and be freed; what asks for more waits until the others had a look at their descriptors. */
+#define ROUNDS_A_TURN 3
 
 struct loop {
 	struct owner owner;
@@ -28,15 +36,17 @@ struct loop {
 	pthread_mutex_t lock; /* of the posts */
 	struct post *first, **last;
 	struct later *later_first, **later_last;
+	size_t n_later;
+	bool in_turn;
 	uint8_t *read_buffer;
 	struct conn **slots;
 	uint64_t *slot_ids;
 	uint32_t n_slots, *free_slots, n_free;
-	uint64_t next_number;
 	void (*reload)(void *arg);
 	void *reload_arg;
 	pthread_t thread;
 	bool has_thread;
+	size_t n_away; /* jobs with workers that will come back */
 	_Atomic(pthread_t) runs_on;
 };
 
@@ -54,16 +64,11 @@ take_posts(struct loop *loop)
 }
 
 static void
-on_wake(evutil_socket_t fd, short what, void *arg)
+run_posts(struct loop *loop)
 {
-	struct loop *loop = arg;
-	struct post *post;
-	uint64_t n;
-	ssize_t got = read((int)fd, &n, sizeof(n));
+	struct post *post = take_posts(loop);
 
-	(void)what;
-	(void)got;
-	for (post = take_posts(loop); post;) {
+	while (post) {
 		struct post *next = post->next; /* running it may free it */
 
 		post->run(post);
@@ -72,21 +77,46 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_turn(evutil_socket_t fd, short what, void *arg)
+on_wake(evutil_socket_t fd, short what, void *arg)
 {
-	struct loop *loop = arg;
+	uint64_t n;
+	ssize_t got = read((int)fd, &n, sizeof(n));
 
-	(void)fd;
 	(void)what;
-	while (loop->later_first) {
+	(void)got;
+	run_posts(arg);
+}
+
+static void
+run_round(struct loop *loop)
+{
+	for (size_t n = loop->n_later; n > 0 && loop->later_first; n--) {
 		struct later *later = loop->later_first;
 
 		loop->later_first = later->next;
 		if (!loop->later_first)
 			loop->later_last = &loop->later_first;
+		loop->n_later--;
 		later->queued = false;
 		later->run(later);
 	}
+}
+
+static void
+on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval at_once;
+	struct loop *loop = arg;
+
+	(void)fd;
+	(void)what;
+	loop->in_turn = true;
+	for (int i = 0; i < ROUNDS_A_TURN && loop->later_first; i++)
+		run_round(loop);
+	loop->in_turn = false;
+	/* A timer, because an event made active here would run before descriptors are looked at. */
+	if (loop->later_first)
+		event_add(&loop->turn, &at_once);
 }
 
 static void
@@ -119,25 +149,36 @@ loop_new(const char *name)
 	return loop;
 }
 
+/* Connections end with the loop, each by its on_close; what is on its way here must still be freed by its own code. */
+static void
+finish(struct loop *loop)
+{
+	resolve_forget(loop);
+	conn_abort_all(loop);
+	/* A handshake that a worker still has comes back as a post. */
+	while (loop->n_away > 0) {
+		struct pollfd wake = { .fd = loop->wake_fd, .events = POLLIN };
+
+		poll(&wake, 1, -1);
+		on_wake(loop->wake_fd, 0, loop);
+	}
+	for (int i = 0; i < 16 && (loop->later_first || loop->first); i++) {
+		run_posts(loop);
+		on_turn(-1, 0, loop);
+	}
+}
+
 void
 loop_free(struct loop *loop)
 {
-	struct post *post;
-
 	if (!loop)
 		return;
-	while ((post = take_posts(loop)))
-		while (post) {
-			struct post *next = post->next;
-
-			post->run(post); /* what is on its way must still be freed by its own code */
-			post = next;
-		}
-	on_turn(-1, 0, loop);
+	finish(loop);
 	for (size_t i = 0; i < COUNT(loop->signals); i++)
 		if (event_initialized(&loop->signals[i]))
 			event_del(&loop->signals[i]);
 	event_del(&loop->wake);
+	event_del(&loop->turn);
 	event_base_free(loop->base);
 	close(loop->wake_fd);
 	pthread_mutex_destroy(&loop->lock);
@@ -186,7 +227,10 @@ thread_main(void *arg)
 {
 	struct loop *loop = arg;
 
-	pthread_setname_np(pthread_self(), loop->name);
+	char short_name[16]; /* the kernel's limit; a longer one would be refused */
+
+	snprintf(short_name, sizeof(short_name), "%.15s", loop->name);
+	pthread_setname_np(pthread_self(), short_name);
 	loop_run(loop);
 	return NULL;
 }
@@ -204,6 +248,7 @@ loop_start_thread(struct loop *loop, struct err *err)
 	if (failed)
 		return err_set(err, ERR_UNAVAILABLE, "starting the thread %s: %s", loop->name, strerror(failed));
 	loop->has_thread = true;
+	loop->runs_on = loop->thread; /* from now on, not from when the thread gets to it */
 	return 0;
 }
 
@@ -241,6 +286,12 @@ loop_post(struct loop *loop, struct post *post)
 }
 
 bool
+loop_is_running(const struct loop *loop)
+{
+	return loop->runs_on != 0;
+}
+
+bool
 loop_is_mine(const struct loop *loop)
 {
 	return pthread_equal(loop->runs_on, pthread_self());
@@ -255,10 +306,11 @@ loop_later(struct loop *loop, struct later *later)
 		return;
 	later->queued = true;
 	later->next = NULL;
-	if (!loop->later_first)
+	if (!loop->later_first && !loop->in_turn)
 		event_active(&loop->turn, EV_TIMEOUT, 0);
 	*loop->later_last = later;
 	loop->later_last = &later->next;
+	loop->n_later++;
 }
 
 void
@@ -273,6 +325,7 @@ loop_forget_later(struct loop *loop, struct later *later)
 	*at = later->next;
 	if (!*at)
 		loop->later_last = at;
+	loop->n_later--;
 	later->queued = false;
 }
 
@@ -282,7 +335,16 @@ loop_read_buffer(struct loop *loop)
 	return loop->read_buffer;
 }
 
+void
+loop_expect(struct loop *loop, int more)
+{
+	loop->n_away += (size_t)more;
+}
+
 /* -- Connections by number ------------------------------------------------------------------------------------------------------ */
+
+/* Numbers are the process' own, so that one names a connection in a log whatever its loop is. */
+static atomic_uint_fast64_t last_number;
 
 uint64_t
 loop_add_conn(struct loop *loop, struct conn *conn)
@@ -304,7 +366,7 @@ loop_add_conn(struct loop *loop, struct conn *conn)
 	}
 	slot = loop->free_slots[--loop->n_free];
 	loop->slots[slot] = conn;
-	loop->slot_ids[slot] = ++loop->next_number << SLOT_BITS | slot;
+	loop->slot_ids[slot] = ++last_number << SLOT_BITS | slot;
 	return loop->slot_ids[slot];
 }
 

@@ -14,7 +14,7 @@
 struct loop;
 
 struct loop *loop_new(const char *name);
-void loop_free(struct loop *loop);
+void loop_free(struct loop *loop); /* once it no longer runs; ends its connections (on_close) and runs what was posted */
 OWN_DEFINE(loop);
 void loop_run(struct loop *loop);  /* until loop_stop */
 void loop_stop(struct loop *loop); /* any thread */
@@ -28,7 +28,7 @@ bool loop_is_mine(const struct loop *loop);            /* am I on its thread? */
 /* A timer, embedded.  One shot; arm it again for a period.  Cancelling or re-arming is cheap. */
 struct timer {
 	void (*fire)(struct timer *timer);
-	void *impl[20]; /* libevent's struct event, so that a timer needs no allocation */
+	void *impl[16]; /* libevent's struct event, so that a timer needs no allocation */
 };
 void timer_init(struct timer *timer, struct loop *loop, void (*fire)(struct timer *timer));
 void timer_arm(struct timer *timer, int64_t after_ms);
@@ -38,7 +38,7 @@ void timer_cancel(struct timer *timer);
 enum watch_for { WATCH_READ = 1, WATCH_WRITE = 2 };
 struct watch {
 	void (*ready)(struct watch *watch, unsigned what);
-	void *impl[20];
+	void *impl[16];
 };
 void watch_init(struct watch *watch, struct loop *loop, int fd, void (*ready)(struct watch *watch, unsigned what));
 void watch_set(struct watch *watch, unsigned what); /* level-triggered; 0 stops */

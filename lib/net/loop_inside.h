@@ -13,6 +13,10 @@ struct later {
 void loop_later(struct loop *loop, struct later *later);
 void loop_forget_later(struct loop *loop, struct later *later);
 
+bool loop_is_running(const struct loop *loop);
+/* A job that a worker will post back: loop_free waits for it.  +1 when it leaves, -1 when it is back. */
+void loop_expect(struct loop *loop, int more);
+
 /* One buffer for everybody's reading. */
 #define LOOP_READ_LEN 65536
 uint8_t *loop_read_buffer(struct loop *loop);

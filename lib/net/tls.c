@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS contexts of both sides and what hangs on a connection's SSL object.  The switches and their worth are in tls.h and docs/performance.md. */
+/* TLS contexts of servers, and what both sides share.  The switches and their worth are in tls.h and docs/performance.md. */
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include <openssl/err.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "net/tls_inside.h"
-#include "wire/uri.h"
 
 #define SESSION_LIFE_S (4 * 3600)
-#define PEER_CHAIN_MAX (64 * 1024) /* bytes of certificates that a peer may send, read before any of it is judged */
+#define PEER_CHAIN_MAX (32 * 1024) /* bytes of certificates that a peer may send: they are decoded before anything is judged, 0.25 ms each */
+#define PEER_CERTS_MAX 10
+#define PEER_KEY_BITS_MAX 8192     /* whoever sends a larger key wants us to compute */
 
+/* X25519 first: with P-256 the peer's point has to be validated.  Forward secrecy always; the CBC suites at the end are for old clients of hub.md 1.1. */
 static const char groups[] = "X25519:P-256:P-384";
+static const char tls12_suites[] = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES256+SHA384:ECDHE+AES128+SHA256:!aNULL:!PSK";
 
 struct tls_server {
 	SSL_CTX *ctx;
@@ -23,26 +26,9 @@ struct tls_server {
 	atomic_int n_refs;
 };
 
-struct tls_client {
-	SSL_CTX *ctx;
-	struct anchors *anchors;
-	struct key *key;
-	atomic_int n_refs;
-};
-
 struct tls_holder {
 	struct tls_server *server;
 	pthread_mutex_t lock;
-};
-
-/* What hangs on an SSL object: an application slot each. */
-struct tls_peer {
-	struct tls_server *server;
-	struct tls_client *client;
-	char *host;                /* client: the name to check */
-	struct verdict **verdict;  /* client: where the verdict goes */
-	char *identity;            /* server: allowed to resume as */
-	char *resumed;             /* server: the identity of the session that was looked up */
 };
 
 static int peer_slot = -1;
@@ -74,17 +60,18 @@ make_slot(void)
 	peer_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_peer);
 }
 
-static struct tls_peer *
-peer_of(const SSL *ssl)
+struct tls_peer *
+tls_peer_of(const SSL *ssl)
 {
 	return SSL_get_ex_data(ssl, peer_slot);
 }
 
-static struct tls_peer *
-attach_peer(SSL *ssl)
+struct tls_peer *
+tls_peer_attach(SSL *ssl)
 {
 	struct tls_peer *peer = NEW(tls_peer);
 
+	assert(ssl); /* out of memory; and without an SSL the connection would be a plain one */
 	SSL_set_ex_data(ssl, peer_slot, peer);
 	return peer;
 }
@@ -101,8 +88,8 @@ ssl_failure(struct err *err, const char *what)
 
 /* -- Both sides ------------------------------------------------------------------------------------------------------------------- */
 
-static int
-use_certificate(SSL_CTX *ctx, const struct certs *chain, struct key *key, struct err *err)
+int
+tls_use_certificate(SSL_CTX *ctx, const struct certs *chain, const struct key *key, struct err *err)
 {
 	if (chain->n == 0)
 		return err_set(err, ERR_INVALID, "there is no certificate to use");
@@ -111,7 +98,7 @@ use_certificate(SSL_CTX *ctx, const struct certs *chain, struct key *key, struct
 	if (SSL_CTX_use_certificate(ctx, cert_x509(chain->item[0])) != 1)
 		return ssl_failure(err, cert_subject(chain->item[0]));
 	for (size_t i = 1; i < chain->n; i++) {
-		if (X509_NAME_cmp(X509_get_subject_name(cert_x509(chain->item[i])), X509_get_issuer_name(cert_x509(chain->item[i]))) == 0)
+		if (cert_is_self_issued(chain->item[i]))
 			continue; /* roots are not sent: the peer has it or does not trust it */
 		if (SSL_CTX_add1_chain_cert(ctx, cert_x509(chain->item[i])) != 1)
 			return ssl_failure(err, cert_subject(chain->item[i]));
@@ -121,28 +108,43 @@ use_certificate(SSL_CTX *ctx, const struct certs *chain, struct key *key, struct
 	return 0;
 }
 
-static SSL_CTX *
-common_ctx(const SSL_METHOD *method)
+void
+tls_set_common(SSL_CTX *ctx)
+{
+	SSL_CTX_set_security_level(ctx, 2); /* Debian's default, but not everybody's */
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set1_groups_list(ctx, groups);
+	SSL_CTX_set_cipher_list(ctx, tls12_suites);
+	SSL_CTX_set_max_cert_list(ctx, PEER_CHAIN_MAX);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+}
+
+SSL_CTX *
+tls_ctx_new(const SSL_METHOD *method)
 {
 	SSL_CTX *ctx = SSL_CTX_new(method);
 
+	assert(ctx);
 	pthread_once(&once, make_slot);
-	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-	SSL_CTX_set1_groups_list(ctx, groups);
+	tls_set_common(ctx);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(ctx, 1);
-	SSL_CTX_set_max_cert_list(ctx, PEER_CHAIN_MAX);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	return ctx;
 }
 
 /* -- Server ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Possession was proven by the handshake; whether this certificate may come in is decided when the claimed identity is known. */
+/* Possession is proven by the handshake; whether this certificate may come in is decided when the claimed identity is known.  Only what would cost us too much ends here (atk-23). */
 static int
 accept_any(X509_STORE_CTX *ctx, void *arg)
 {
+	const EVP_PKEY *key = X509_get0_pubkey(X509_STORE_CTX_get0_cert(ctx));
+
 	(void)arg;
+	if (!key || EVP_PKEY_get_bits(key) > PEER_KEY_BITS_MAX || sk_X509_num(X509_STORE_CTX_get0_untrusted(ctx)) > PEER_CERTS_MAX) {
+		X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_REJECTED);
+		return 0;
+	}
 	X509_STORE_CTX_set_error(ctx, X509_V_OK);
 	return 1;
 }
@@ -150,7 +152,7 @@ accept_any(X509_STORE_CTX *ctx, void *arg)
 static int
 on_new_session(SSL *ssl, SSL_SESSION *session)
 {
-	struct tls_peer *peer = peer_of(ssl);
+	struct tls_peer *peer = tls_peer_of(ssl);
 
 	if (!peer || !peer->identity || !peer->server->cache)
 		return 0; /* TLS 1.2 asks before the verdict: tls_allow puts it in afterwards */
@@ -161,7 +163,7 @@ on_new_session(SSL *ssl, SSL_SESSION *session)
 static SSL_SESSION *
 on_find_session(SSL *ssl, const unsigned char *id, int len, int *copy)
 {
-	struct tls_peer *peer = peer_of(ssl);
+	struct tls_peer *peer = tls_peer_of(ssl);
 	char *identity = NULL;
 	SSL_SESSION *session;
 
@@ -172,6 +174,13 @@ on_find_session(SSL *ssl, const unsigned char *id, int len, int *copy)
 	mem_free(peer->resumed);
 	peer->resumed = identity;
 	return session;
+}
+
+/* libssl found a session too old, or a connection of it broke with an alert. */
+static void
+on_dead_session(SSL_CTX *ctx, SSL_SESSION *session)
+{
+	tls_cache_remove(SSL_CTX_get_app_data(ctx), session);
 }
 
 static void
@@ -190,6 +199,8 @@ set_sessions(SSL_CTX *ctx, const struct tls_server_config *config)
 	SSL_CTX_set_timeout(ctx, SESSION_LIFE_S);
 	SSL_CTX_sess_set_new_cb(ctx, on_new_session);
 	SSL_CTX_sess_set_get_cb(ctx, on_find_session);
+	SSL_CTX_set_app_data(ctx, config->cache);
+	SSL_CTX_sess_set_remove_cb(ctx, on_dead_session);
 }
 
 struct tls_server *
@@ -199,10 +210,10 @@ tls_server_new(const struct tls_server_config *config, struct err *err)
 
 	server->n_refs = 1;
 	server->cache = config->cache;
-	server->ctx = common_ctx(TLS_server_method());
-	if (use_certificate(server->ctx, config->chain, config->key, err) < 0)
+	server->ctx = tls_ctx_new(TLS_server_method());
+	if (tls_use_certificate(server->ctx, config->chain, config->key, err) < 0)
 		return NULL;
-	if (config->rsa_chain && use_certificate(server->ctx, config->rsa_chain, config->rsa_key, err) < 0)
+	if (config->rsa_chain && tls_use_certificate(server->ctx, config->rsa_chain, config->rsa_key, err) < 0)
 		return err_wrap_null(err, "the RSA certificate");
 	server->keys[0] = key_ref(config->key);
 	server->keys[1] = key_ref(config->rsa_key);
@@ -239,9 +250,7 @@ tls_server_ssl(struct tls_server *server)
 {
 	SSL *ssl = SSL_new(server->ctx);
 
-	if (!ssl)
-		return NULL;
-	attach_peer(ssl)->server = tls_server_ref(server);
+	tls_peer_attach(ssl)->server = tls_server_ref(server);
 	SSL_set_accept_state(ssl);
 	return ssl;
 }
@@ -303,9 +312,9 @@ tls_drop_intermediates(SSL *ssl)
 void
 tls_allow(SSL *ssl, const char *identity)
 {
-	struct tls_peer *peer = peer_of(ssl);
+	struct tls_peer *peer = tls_peer_of(ssl);
 
-	if (!peer->server->cache)
+	if (!peer->server || !peer->server->cache)
 		return;
 	mem_free(peer->identity);
 	peer->identity = mem_text(identity);
@@ -324,17 +333,17 @@ tls_allow(SSL *ssl, const char *identity)
 void
 tls_refuse(SSL *ssl)
 {
-	struct tls_peer *peer = peer_of(ssl);
+	struct tls_peer *peer = tls_peer_of(ssl);
 	SSL_SESSION *session = SSL_get0_session(ssl);
 
-	if (peer->server->cache && session)
+	if (peer->server && peer->server->cache && session)
 		tls_cache_remove(peer->server->cache, session);
 }
 
 const char *
 tls_resumed_identity(SSL *ssl)
 {
-	return SSL_session_reused(ssl) ? peer_of(ssl)->resumed : NULL;
+	return SSL_session_reused(ssl) ? tls_peer_of(ssl)->resumed : NULL;
 }
 
 struct certs
@@ -368,86 +377,4 @@ tls_free(SSL *ssl)
 	SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(ssl);
 	ERR_clear_error();
-}
-
-/* -- Client ------------------------------------------------------------------------------------------------------------------------- */
-
-static int
-judge_server(X509_STORE_CTX *ctx, void *arg)
-{
-	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
-	struct tls_peer *peer = peer_of(ssl);
-	OWN(cert) leaf = cert_from_x509(X509_STORE_CTX_get0_cert(ctx));
-	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
-	struct certs untrusted = { 0 };
-	struct verdict *v = verdict_new("client", "", peer->host);
-	bool accepted;
-
-	(void)arg;
-	for (int i = 0; i < sk_X509_num(sent); i++) {
-		OWN(cert) cert = cert_from_x509(sk_X509_value(sent, i));
-
-		certs_add(&untrusted, cert);
-	}
-	chain_verify(v, peer->client->anchors, &(struct chain_query){ .leaf = leaf, .untrusted = &untrusted, .purpose = CHAIN_SERVER, .host = peer->host, .now = clock_wall() });
-	certs_clear(&untrusted);
-	accepted = verdict_accepted(v);
-	X509_STORE_CTX_set_error(ctx, accepted ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
-	verdict_free(*peer->verdict);
-	*peer->verdict = v;
-	return accepted;
-}
-
-struct tls_client *
-tls_client_new(const struct tls_client_config *config, struct err *err)
-{
-	OWN(tls_client) client = NEW(tls_client);
-
-	client->n_refs = 1;
-	client->ctx = common_ctx(TLS_client_method());
-	client->anchors = anchors_ref(config->anchors);
-	client->key = key_ref(config->key);
-	SSL_CTX_set_session_cache_mode(client->ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_verify(client->ctx, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_cert_verify_callback(client->ctx, judge_server, NULL);
-	if (config->chain && config->chain->n > 0 && use_certificate(client->ctx, config->chain, config->key, err) < 0)
-		return NULL;
-	return GIVE(client);
-}
-
-struct tls_client *
-tls_client_ref(struct tls_client *client)
-{
-	if (client)
-		client->n_refs++;
-	return client;
-}
-
-void
-tls_client_free(struct tls_client *client)
-{
-	if (!client || --client->n_refs > 0)
-		return;
-	SSL_CTX_free(client->ctx);
-	anchors_free(client->anchors);
-	key_free(client->key);
-	mem_free(client);
-}
-
-SSL *
-tls_client_ssl(struct tls_client *client, const char *host, struct verdict **verdict)
-{
-	SSL *ssl = SSL_new(client->ctx);
-	struct tls_peer *peer;
-
-	if (!ssl)
-		return NULL;
-	peer = attach_peer(ssl);
-	peer->client = tls_client_ref(client);
-	peer->host = mem_text(host);
-	peer->verdict = verdict;
-	if (!uri_is_ip(host))
-		SSL_set_tlsext_host_name(ssl, host);
-	SSL_set_connect_state(ssl);
-	return ssl;
 }

@@ -4,7 +4,7 @@
  * holder (tls_holder_swap): new handshakes use the new one, open sessions live on.
  *
  * What a TLS server on OpenSSL 3.0 must switch on and off (performance.md): no automatic tickets; one stateful ticket issued after the
- * verdict (tls_session_allow), kept in a bounded cache that outlives contexts and is indexed by identity; client certificates
+ * verdict (conn_allow_resumption), kept in a bounded cache that outlives contexts and is indexed by identity; client certificates
  * are asked for, never demanded, and any chain is accepted at TLS level (the decision belongs to auth); release-buffers, read-ahead;
  * X25519 first; TLS 1.2 and 1.3; no ALPN, no SNI needed. */
 

@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "net/tls_inside.h"
 
+#define SESSIONS_PER_IDENTITY 4 /* one device cannot push the others out */
+
 struct entry {
 	SSL_SESSION *session;
 	char *identity;
@@ -94,6 +96,18 @@ tls_cache_free(struct tls_cache *cache)
 	mem_free(cache);
 }
 
+static void
+limit_identity(struct tls_cache *cache, struct entry *newest)
+{
+	struct entry *oldest = newest;
+	int n = 1;
+
+	for (; oldest->next_of_identity; n++)
+		oldest = oldest->next_of_identity;
+	if (n > SESSIONS_PER_IDENTITY)
+		forget(cache, oldest);
+}
+
 void
 tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, const char *identity)
 {
@@ -110,6 +124,7 @@ tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, const char *id
 	map_put(cache->by_id, e->id, e->id_len, e);
 	e->next_of_identity = map_put_text(cache->by_identity, identity, e);
 	link_newest(cache, e);
+	limit_identity(cache, e);
 	if (map_count(cache->by_id) > cache->max_sessions)
 		forget(cache, cache->oldest);
 	pthread_mutex_unlock(&cache->lock);

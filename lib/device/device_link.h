@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A device's connection that is meant to stay: made again with a jittered, growing back-off after it was lost, and renewed before its token expires, when nothing is in
+ * flight.  Tokens come from the owner, at once or later, so that whoever holds the key may take its time.  Lives on one loop; no callback is called from within a call. */
+
+#include "device/device_client.h"
+
+struct device_link;
+
+struct device_link_ops {
+	/* A token is needed: answer with device_link_token or device_link_no_token, at once or later.  NULL with a certificate. */
+	void (*ask_token)(struct device_link *link, void *user);
+	/* Connected; nothing is in flight. */
+	void (*on_up)(struct device_link *link, void *user);
+	/* It may publish again, or what was published is there. */
+	void (*on_acked)(struct device_link *link, void *user, uint64_t cookie);
+	/* No connection could be made, or it is lost; what was in flight is not known to have arrived.  True: go on trying. */
+	bool (*on_down)(struct device_link *link, void *user, enum device_client_end end, uint8_t code, const char *why);
+	/* After device_link_stop, when the connection is gone; not when there was none.  May be NULL. */
+	void (*on_stopped)(struct device_link *link, void *user);
+	/* About the server, borrowed; may be NULL. */
+	void (*on_verdict)(struct device_link *link, void *user, const struct verdict *verdict);
+};
+
+#define DEVICE_LINK_BACK_OFF_MIN_MS 250
+#define DEVICE_LINK_BACK_OFF_MAX_MS 60000
+
+/* The target is copied; its token is not used.  Nothing happens before device_link_start. */
+struct device_link *device_link_new(
+	struct loop *loop, const struct device_client_config *target, const struct device_link_ops *ops, void *user);
+void device_link_free(struct device_link *link); /* ends it without a word to the owner */
+
+void device_link_start(struct device_link *link);
+/* Say DISCONNECT and stay away until the next start; on_down is not called. */
+void device_link_stop(struct device_link *link);
+/* While it waits for its next try: try soon, for there is news that the server is back. */
+void device_link_hurry(struct device_link *link);
+
+void device_link_token(struct device_link *link, const char *token, int64_t expires);
+void device_link_no_token(struct device_link *link, const char *why);
+
+bool device_link_is_up(const struct device_link *link);
+bool device_link_is_stopped(const struct device_link *link); /* before start, after stop, or after on_down said no */
+bool device_link_may_publish(const struct device_link *link);
+size_t device_link_in_flight(const struct device_link *link);
+void device_link_publish(struct device_link *link, const struct device_message *message, uint64_t cookie);
+
+/* How long before a token's end the connection is renewed. */
+int64_t device_link_margin_s(int64_t token_life_s);

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One HTTP request: its parts, decoded once, and the bytes of its answer. */
+#include <string.h>
+
+#include <http_parser.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "net/http_request.h"
+#include "wire/codec.h"
+
+void
+http_request_unref(struct http_request *req)
+{
+	const void *key;
+	size_t at = 0, len;
+	void *value;
+
+	if (!req || --req->n_refs > 0)
+		return;
+	for (size_t i = 0; i < req->n_headers; i++) {
+		mem_free(req->headers[i].name);
+		mem_free(req->headers[i].value);
+	}
+	for (size_t i = 0; i < req->n_segments; i++)
+		mem_free(req->segments[i]);
+	if (req->queries)
+		while (map_next(req->queries, &at, &key, &len, &value))
+			mem_free(value);
+	map_free(req->queries);
+	buf_wipe(&req->body);
+	buf_wipe(&req->answer);
+	cert_free(req->leaf);
+	mem_free(req->path);
+	mem_free(req->query);
+	mem_free(req->peer_name);
+	mem_free(req);
+}
+
+struct http_request *
+http_request_new(struct http_server *server, struct conn *conn, size_t max_body)
+{
+	struct http_request *req = NEW(http_request);
+
+	req->server = server;
+	req->loop = conn_loop(conn);
+	req->conn_id = conn_id(conn);
+	req->peer_name = mem_text(conn_peer_name(conn));
+	req->body = (struct buf)BUF_INIT(max_body);
+	req->answer = (struct buf)BUF_INIT(HTTP_ANSWER_MAX);
+	req->leaf = conn_peer_leaf(conn);
+	req->has_process = conn_peer_process(conn, &req->process);
+	req->n_refs = 1;
+	return req;
+}
+
+static bool
+decode(struct buf *out, struct slice text)
+{
+	return percent_decode(out, text.text, text.len) && strlen(buf_text(out)) == out->len;
+}
+
+static void
+split_query(struct http_request *req)
+{
+	struct slice rest = slice_of(req->query), pair, name;
+	bool more = rest.len > 0;
+
+	req->queries = map_new();
+	while (more) {
+		struct buf key = BUF_INIT(HTTP_URL_MAX), value = BUF_INIT(HTTP_URL_MAX);
+
+		more = slice_cut(&rest, '&', &pair);
+		if (!slice_cut(&pair, '=', &name))
+			pair = (struct slice){ .text = "", .len = 0 };
+		if (decode(&key, name) && decode(&value, pair))
+			mem_free(map_put(req->queries, buf_text(&key), key.len, buf_take_text(&value)));
+		buf_clear(&key);
+		buf_clear(&value);
+	}
+}
+
+static void
+split_path(struct http_request *req)
+{
+	struct slice rest = slice_of(req->path), part;
+	bool more = true;
+
+	slice_cut(&rest, '/', &part);
+	while (more && rest.len > 0 && req->n_segments < HTTP_SEGMENTS_MAX) {
+		struct buf text = BUF_INIT(HTTP_URL_MAX);
+
+		more = slice_cut(&rest, '/', &part);
+		req->segments[req->n_segments++] = decode(&text, part) ? buf_take_text(&text) : NULL;
+		buf_clear(&text);
+	}
+}
+
+void
+http_request_take_url(struct http_request *req, struct buf *url)
+{
+	char *mark;
+
+	req->path = buf_take_text(url);
+	mark = strchr(req->path, '?');
+	req->query = mem_text(mark ? mark + 1 : "");
+	if (mark)
+		*mark = '\0';
+	split_path(req);
+	split_query(req);
+}
+
+size_t
+http_request_count(const struct http_request *req, const char *name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < req->n_headers; i++)
+		n += text_is_nocase(req->headers[i].name, name);
+	return n;
+}
+
+/* -- Questions ---------------------------------------------------------------------------------------------------------------------- */
+
+const char *
+http_method(const struct http_request *req)
+{
+	return http_method_str((enum http_method)req->method);
+}
+
+const char *
+http_path(const struct http_request *req)
+{
+	return req->path;
+}
+
+const char *
+http_query(const struct http_request *req, const char *name)
+{
+	return map_find_text(req->queries, name);
+}
+
+const char *
+http_header(const struct http_request *req, const char *name)
+{
+	for (size_t i = 0; i < req->n_headers; i++)
+		if (text_is_nocase(req->headers[i].name, name))
+			return req->headers[i].value;
+	return NULL;
+}
+
+const void *
+http_body(const struct http_request *req, size_t *len)
+{
+	*len = req->body.len;
+	return buf_text(&req->body);
+}
+
+struct conn *
+http_conn(const struct http_request *req)
+{
+	return conn_find(req->loop, req->conn_id);
+}
+
+struct cert *
+http_peer_leaf(const struct http_request *req)
+{
+	return req->leaf;
+}
+
+const char *
+http_peer_name(const struct http_request *req)
+{
+	return req->peer_name;
+}
+
+bool
+http_peer_process(const struct http_request *req, struct peer_process *out)
+{
+	*out = req->process;
+	return req->has_process;
+}
+
+const char *
+http_segment(const struct http_request *req, size_t i)
+{
+	return i < req->n_segments ? req->segments[i] : NULL;
+}
+
+size_t
+http_n_segments(const struct http_request *req)
+{
+	return req->n_segments;
+}
+
+/* -- Answers ------------------------------------------------------------------------------------------------------------------------ */
+
+const char *
+http_status_words(int status)
+{
+	switch (status) {
+#define XX(number, name, string) \
+	case number:             \
+		return #string;
+		HTTP_STATUS_MAP(XX)
+#undef XX
+	default:
+		return "Unknown";
+	}
+}
+
+/* A header line with a line end in it would be two: whatever a handler put into it came from somewhere. */
+static bool
+headers_are_good(const char *const *headers)
+{
+	for (size_t i = 0; headers && headers[i]; i++)
+		if (text_has_control(headers[i], strlen(headers[i])) || !strchr(headers[i], ':'))
+			return false;
+	return true;
+}
+
+static void
+put(struct buf *out, int status, const char *const *headers, const void *body, size_t len, bool keep_alive, bool head_only)
+{
+	bool has_length = status >= 200 && status != 204 && status != 304;
+
+	buf_putf(out, "HTTP/1.1 %d %s\r\n", status, http_status_words(status));
+	for (size_t i = 0; headers && headers[i]; i++)
+		buf_putf(out, "%s\r\n", headers[i]);
+	if (has_length)
+		buf_putf(out, "Content-Length: %zu\r\n", len);
+	if (!keep_alive)
+		buf_puts(out, "Connection: close\r\n");
+	buf_puts(out, "\r\n");
+	if (has_length && !head_only)
+		buf_put(out, body, len);
+}
+
+void
+http_request_put_answer(struct buf *out, int status, const char *const *headers, const void *body, size_t len, bool keep_alive, bool head_only)
+{
+	bool good = headers_are_good(headers);
+
+	if (good)
+		put(out, status, headers, body, len, keep_alive, head_only);
+	if (good && !out->failed)
+		return;
+	buf_clear(out);
+	put(out, 500, NULL, NULL, 0, keep_alive, head_only);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside net: a request as http_server.c fills it and http_request.c answers questions about it. */
+
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "net/http_server.h"
+
+#define HTTP_URL_MAX 8192
+#define HTTP_HEADERS_MAX 32768
+#define HTTP_HEADER_LINES_MAX 64
+#define HTTP_SEGMENTS_MAX 16
+#define HTTP_ANSWER_MAX (64 * 1024 * 1024)
+
+struct http_header_line {
+	char *name, *value;
+};
+
+/* Shared by the connection, by whoever answers it, and by a worker's job: freed when all are done. */
+struct http_request {
+	struct http_server *server;
+	struct loop *loop;
+	uint64_t conn_id;
+	char *path, *query, *peer_name;
+	struct http_header_line headers[HTTP_HEADER_LINES_MAX];
+	size_t n_headers;
+	char *segments[HTTP_SEGMENTS_MAX]; /* NULL: does not decode */
+	size_t n_segments;
+	struct map *queries; /* decoded values by name */
+	struct buf body, answer;
+	struct cert *leaf;
+	struct peer_process process;
+	bool has_process, keep_alive;
+	unsigned int method;
+	struct job job;
+	struct post post;
+	atomic_int n_refs;
+};
+
+struct http_request *http_request_new(struct http_server *server, struct conn *conn, size_t max_body);
+void http_request_unref(struct http_request *req);
+void http_request_take_url(struct http_request *req, struct buf *url);
+size_t http_request_count(const struct http_request *req, const char *name); /* header lines of this name */
+/* The answer's bytes.  Falls back to a bare 500 when it is too large or a header line is malformed. */
+void http_request_put_answer(struct buf *out, int status, const char *const *headers, const void *body, size_t len, bool keep_alive, bool head_only);
+const char *http_status_words(int status);

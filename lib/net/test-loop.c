@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loops: posts, timers, descriptors, "later", signals. */
+#include <signal.h>
+
+#include "net/loop_inside.h"
+#include "test_fixture.h"
+
+struct note {
+	struct post post;
+	struct loop *loop;
+	int number, *next;
+	bool in_order, ran, on_loop;
+};
+
+static void
+on_note(struct post *post)
+{
+	struct note *n = CONTAINER_OF(post, struct note, post);
+
+	n->ran = true;
+	n->on_loop = loop_is_mine(n->loop);
+	n->in_order = (*n->next)++ == n->number;
+}
+
+#define NOTES 1000
+
+struct sender {
+	struct loop *loop;
+	struct note notes[NOTES];
+	int next;
+};
+
+static void *
+send_notes(void *arg)
+{
+	struct sender *s = arg;
+
+	for (int i = 0; i < NOTES; i++) {
+		s->notes[i] = (struct note){ .post.run = on_note, .loop = s->loop, .number = i, .next = &s->next };
+		loop_post(s->loop, &s->notes[i].post);
+	}
+	return NULL;
+}
+
+static bool
+all_notes_ran(void *arg)
+{
+	struct sender *s = arg;
+
+	return s->next == NOTES;
+}
+
+TEST("posts of another thread run on the loop's thread, in their order")
+{
+	OWN(loop) loop = loop_new("test");
+	struct sender *s = NEW(sender);
+	pthread_t thread;
+
+	s->loop = loop;
+	pthread_create(&thread, NULL, send_notes, s);
+	CHECK(until(loop, all_notes_ran, s));
+	pthread_join(thread, NULL);
+	for (int i = 0; i < NOTES; i++)
+		CHECK(s->notes[i].in_order && s->notes[i].on_loop);
+	mem_free(s);
+}
+
+TEST("a loop that is freed still runs what was posted to it")
+{
+	struct loop *loop = loop_new("test");
+	int next = 0;
+	struct note note = { .post.run = on_note, .loop = loop, .next = &next };
+
+	loop_post(loop, &note.post);
+	loop_free(loop);
+	CHECK(note.ran);
+}
+
+TEST("a loop on a thread of its own with a long name runs until it is stopped")
+{
+	OWN(loop) loop = loop_new("a name that the kernel would refuse");
+	struct err err = ERR_INIT;
+
+	CHECK(!loop_is_running(loop));
+	CHECK_OK(loop_start_thread(loop, &err), err);
+	CHECK(loop_is_running(loop));
+	CHECK(!loop_is_mine(loop));
+	loop_stop(loop);
+	loop_join(loop);
+	CHECK(!loop_is_running(loop));
+}
+
+struct alarm_clock {
+	struct timer timer;
+	int fired, *order;
+};
+
+static void
+on_alarm(struct timer *timer)
+{
+	struct alarm_clock *a = CONTAINER_OF(timer, struct alarm_clock, timer);
+
+	a->fired = ++*a->order;
+}
+
+TEST("timers fire in the order of their times; a cancelled one does not; arming again replaces")
+{
+	OWN(loop) loop = loop_new("test");
+	int order = 0;
+	struct alarm_clock a = { .order = &order }, b = a, c = a;
+
+	timer_init(&a.timer, loop, on_alarm);
+	timer_init(&b.timer, loop, on_alarm);
+	timer_init(&c.timer, loop, on_alarm);
+	timer_arm(&a.timer, 40);
+	timer_arm(&b.timer, 10);
+	timer_arm(&c.timer, 5);
+	timer_cancel(&c.timer);
+	timer_arm(&a.timer, 20);
+	run_for(loop, 60);
+	CHECK_INT(b.fired, 1);
+	CHECK_INT(a.fired, 2);
+	CHECK_INT(c.fired, 0);
+}
+
+struct pipe_end {
+	struct watch watch;
+	bool was_ready;
+};
+
+static void
+on_pipe(struct watch *watch, unsigned what)
+{
+	struct pipe_end *p = CONTAINER_OF(watch, struct pipe_end, watch);
+
+	p->was_ready = what == WATCH_READ;
+	watch_set(watch, 0);
+}
+
+struct busy {
+	struct later later;
+	struct loop *loop;
+	int n;
+};
+
+static void
+on_later(struct later *later)
+{
+	struct busy *b = CONTAINER_OF(later, struct busy, later);
+
+	b->n++;
+	loop_later(b->loop, later);
+}
+
+TEST("work that always asks for more leaves descriptors their turn")
+{
+	OWN(loop) loop = loop_new("test");
+	struct busy busy = { .later.run = on_later, .loop = loop };
+	struct pipe_end end = { .was_ready = false };
+	int fds[2];
+
+	CHECK(pipe(fds) == 0 && write(fds[1], "x", 1) == 1);
+	watch_init(&end.watch, loop, fds[0], on_pipe);
+	loop_later(loop, &busy.later);
+	watch_set(&end.watch, WATCH_READ);
+	CHECK(until(loop, until_true, &end.was_ready));
+	CHECK(busy.n > 0);
+	loop_forget_later(loop, &busy.later);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void
+on_once(struct later *later)
+{
+	CONTAINER_OF(later, struct busy, later)->n++;
+}
+
+TEST("later work runs once however often it was asked for, and not when it was forgotten")
+{
+	OWN(loop) loop = loop_new("test");
+	struct busy wanted = { .later.run = on_once, .loop = loop }, forgotten = wanted;
+
+	loop_later(loop, &forgotten.later);
+	loop_later(loop, &wanted.later);
+	loop_later(loop, &wanted.later);
+	loop_forget_later(loop, &forgotten.later);
+	run_for(loop, 5);
+	CHECK_INT(wanted.n, 1);
+	CHECK_INT(forgotten.n, 0);
+}
+
+static void
+on_reload(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+TEST("SIGHUP calls reload, SIGTERM ends the loop, SIGPIPE is nothing")
+{
+	OWN(loop) loop = loop_new("test");
+	bool reloaded = false;
+
+	loop_handle_signals(loop, on_reload, &reloaded);
+	kill(getpid(), SIGPIPE);
+	kill(getpid(), SIGHUP);
+	CHECK(until(loop, until_true, &reloaded));
+	kill(getpid(), SIGTERM);
+	loop_run(loop);
+}

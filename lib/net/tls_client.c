@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS contexts of clients.  The server's chain and name are judged inside the handshake by pki/chain, the same decision as everywhere, before a byte of ours or our own
+ * certificate leaves; the verdict is kept for whoever asks. */
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "net/tls_inside.h"
+#include "wire/uri.h"
+
+struct tls_client {
+	SSL_CTX *ctx;
+	struct anchors *anchors;
+	struct key *key;
+	atomic_int n_refs;
+};
+
+bool
+tls_judge_server(X509_STORE_CTX *ctx, const struct anchors *anchors, const char *who, const char *host, struct verdict **verdict)
+{
+	OWN(cert) leaf = cert_from_x509(X509_STORE_CTX_get0_cert(ctx));
+	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
+	OWN_TEXT question = mem_textf("Am I really talking to %s?", host);
+	struct certs untrusted = { 0 };
+	struct verdict *v = verdict_new(who, question, host);
+	bool accepted;
+
+	for (int i = 0; i < sk_X509_num(sent); i++) {
+		OWN(cert) cert = cert_from_x509(sk_X509_value(sent, i));
+
+		certs_add(&untrusted, cert);
+	}
+	chain_verify(v, anchors, &(struct chain_query){ .leaf = leaf, .untrusted = &untrusted, .purpose = CHAIN_SERVER, .host = host, .now = clock_wall() });
+	certs_clear(&untrusted);
+	accepted = verdict_accepted(v);
+	X509_STORE_CTX_set_error(ctx, accepted ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
+	verdict_free(*verdict);
+	*verdict = v;
+	return accepted;
+}
+
+static int
+on_server(X509_STORE_CTX *ctx, void *arg)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_peer *peer = tls_peer_of(ssl);
+
+	(void)arg;
+	return tls_judge_server(ctx, peer->client->anchors, "client", peer->host, peer->verdict);
+}
+
+struct tls_client *
+tls_client_new(const struct tls_client_config *config, struct err *err)
+{
+	OWN(tls_client) client = NEW(tls_client);
+
+	client->n_refs = 1;
+	client->ctx = tls_ctx_new(TLS_client_method());
+	client->anchors = anchors_ref(config->anchors);
+	SSL_CTX_set_session_cache_mode(client->ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_verify(client->ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(client->ctx, on_server, NULL);
+	if (!config->chain || config->chain->n == 0)
+		return GIVE(client);
+	client->key = key_ref(config->key);
+	if (tls_use_certificate(client->ctx, config->chain, config->key, err) < 0)
+		return NULL;
+	return GIVE(client);
+}
+
+struct tls_client *
+tls_client_ref(struct tls_client *client)
+{
+	if (client)
+		client->n_refs++;
+	return client;
+}
+
+void
+tls_client_free(struct tls_client *client)
+{
+	if (!client || --client->n_refs > 0)
+		return;
+	SSL_CTX_free(client->ctx);
+	anchors_free(client->anchors);
+	key_free(client->key);
+	mem_free(client);
+}
+
+bool
+tls_client_has_key(const struct tls_client *client)
+{
+	return client->key != NULL;
+}
+
+SSL *
+tls_client_ssl(struct tls_client *client, const char *host, struct verdict **verdict)
+{
+	SSL *ssl = SSL_new(client->ctx);
+	struct tls_peer *peer = tls_peer_attach(ssl);
+
+	peer->client = tls_client_ref(client);
+	peer->host = mem_text(host);
+	peer->verdict = verdict;
+	if (!uri_is_ip(host))
+		SSL_set_tlsext_host_name(ssl, host);
+	SSL_set_connect_state(ssl);
+	return ssl;
+}
