@@ -334,16 +334,22 @@ config_load(const char *path, struct err *err)
 	return GIVE(c);
 }
 
-void
-config_free(struct config *c)
+static void
+free_texts(struct config *c)
 {
 	char **texts[] = { &c->hostname, &c->hub_name, &c->device_id, &c->trust_bundle, &c->identity_cert, &c->identity_pk, &c->device_key_path, &c->ca_form, &c->ca_cert, &c->ca_pk,
 		&c->ca_method, &c->ca_common_name, &c->local_ca_cert, &c->local_ca_pk, &c->gateway_address, &c->upstream_address };
 
-	if (!c)
-		return;
 	for (size_t i = 0; i < COUNT(texts); i++)
 		mem_free(*texts[i]);
+}
+
+void
+config_free(struct config *c)
+{
+	if (!c)
+		return;
+	free_texts(c);
 	for (size_t i = 0; i < c->n_names; i++)
 		mem_free(c->names[i]);
 	for (size_t m = 0; m < c->n_modules; m++) {

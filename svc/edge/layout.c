@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,6 +105,8 @@ make_dirs(struct layout *l, struct err *err)
 		return err_errno(err, "%s", l->dirs[ROLE_EDGED]);
 	if (make_dir(l, ROLE_EDGED, l->mnt, 0711, err) < 0 || file_make_dir(run, 0711, err) < 0)
 		return -1;
+	if (chmod(run, 0711) < 0)
+		return err_errno(err, "%s", run);
 	/* With users of their own the roles make their sockets in a folder that each may write to. */
 	for (int r = ROLE_KEYD; l->separate_users && r <= ROLE_IDENTITYD; r++) {
 		OWN_TEXT own = mem_textf("%s/%s", run, role_names[r]);
@@ -134,6 +138,33 @@ name_sockets(struct layout *l)
 	}
 	l->mnt = mem_textf("%s/mnt", l->dirs[ROLE_EDGED]);
 	l->gateway_workload = mem_textf("%s/edgeHub.sock", l->mnt);
+}
+
+static int
+check_socket(const char *path, struct err *err)
+{
+	struct sockaddr_un address;
+
+	if (strlen(path) < sizeof(address.sun_path))
+		return 0;
+	return err_set(err, ERR_LIMIT, "%s: longer than the %zu characters that a unix socket's path may have; choose a shorter state folder", path,
+		sizeof(address.sun_path) - 1);
+}
+
+/* Found out now rather than by a role that can't start, again and again. */
+static int
+check_sockets(const struct layout *l, const struct config *c, struct err *err)
+{
+	for (int r = 0; r < ROLE_COUNT; r++)
+		if (check_socket(l->keyd[r], err) < 0)
+			return -1;
+	for (size_t m = 0; m < c->n_modules; m++) {
+		OWN_TEXT path = mem_textf("%s/%s.sock", l->mnt, c->modules[m].id);
+
+		if (check_socket(path, err) < 0)
+			return -1;
+	}
+	return check_socket(l->certd, err) < 0 || check_socket(l->identityd, err) < 0 ? -1 : check_socket(l->gateway_workload, err);
 }
 
 /* -- Configurations -------------------------------------------------------------------------------------------------------------------- */
@@ -359,8 +390,8 @@ layout_prepare(const struct config *c, const char *state, struct err *err)
 {
 	OWN(layout) l = NEW(layout);
 
-	if (file_make_dir(state, 0755, err) < 0)
-		return NULL;
+	if (!file_exists(state) && (file_make_dir(state, 0755, err) < 0 || chmod(state, 0755) < 0)) /* whatever the umask */
+		return err_wrap_null(err, "the state folder");
 	l->state = realpath(state, NULL);
 	if (!l->state)
 		return err_errno_null(err, "%s", state);
@@ -372,7 +403,7 @@ layout_prepare(const struct config *c, const char *state, struct err *err)
 			l->configs[r] = mem_textf("%s/config.json", l->dirs[r]);
 	}
 	name_sockets(l);
-	if (make_dirs(l, err) < 0 || write_bundle(l, c, err) < 0 || write_keyd(l, c, err) < 0 || write_certd(l, c, err) < 0 || write_identityd(l, c, err) < 0 ||
+	if (check_sockets(l, c, err) < 0 || make_dirs(l, err) < 0 || write_bundle(l, c, err) < 0 || write_keyd(l, c, err) < 0 || write_certd(l, c, err) < 0 || write_identityd(l, c, err) < 0 ||
 		write_edged(l, c, err) < 0)
 		return NULL;
 	return GIVE(l);

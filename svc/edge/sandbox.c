@@ -19,9 +19,9 @@
 #define WRITE_ACCESS (READ_ACCESS | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | \
 	LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK)
 
-/* What every dynamically linked program with TLS and name resolution reads. */
+/* What every dynamically linked program with TLS and name resolution reads; a sanitizer's run-time reads its options in /proc/self. */
 static const char *const system_paths[] = { "/usr", "/lib", "/lib64", "/bin", "/etc", "/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/run/systemd/resolve",
-	"/proc/sys/kernel", "/proc/sys/vm", "/sys/devices/system/cpu" };
+	"/proc/self", "/proc/sys/kernel", "/proc/sys/vm", "/sys/devices/system/cpu" };
 
 bool
 sandbox_has_landlock(void)

@@ -298,10 +298,12 @@ def children():
         try:
             with open("/proc/%s/status" % pid) as f:
                 fields = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+            with open("/proc/%s/cmdline" % pid) as f:
+                program = os.path.basename(f.read().split("\0")[0])
         except (OSError, ValueError):
             continue
         if fields.get("PPid", "").strip() == str(edge.process.pid):
-            found[fields["Name"].strip().replace("rootedge-", "")] = fields
+            found[program.replace("rootedge-", "")] = fields
     return found
 
 
