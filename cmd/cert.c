@@ -40,7 +40,8 @@ usage(FILE *out)
 	      "  rootedge cert edge-ca edgegateway --issuer my_optional_intermediate_CA.cert.pem\n"
 	      "  rootedge cert device TempSensor\n"
 	      "  rootedge cert fingerprint TempSensor.cert.pem\n"
-	      "\nrootedge cert VERB --help tells more.\n", out);
+	      "\nrootedge cert VERB --help tells more.\n",
+		out);
 	return out == stdout ? 0 : 2;
 }
 

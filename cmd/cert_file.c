@@ -35,7 +35,8 @@ file_name(const char *name)
 	char *text = mem_text(name);
 
 	for (char *at = text; *at; at++)
-		if (!((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9') || *at == '_' || (*at == '.' && at != text)))
+		if (!((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9') || *at == '_' ||
+			    (*at == '.' && at != text)))
 			*at = '-';
 	if (*text == '-')
 		*text = '_';
@@ -57,14 +58,16 @@ int
 cert_file_check(const char *path, bool may_replace, struct err *err)
 {
 	if (!may_replace && file_exists(path))
-		return err_set(err, ERR_CONFLICT, "%s exists already; --force replaces it, --out and --key-out name another file", path);
+		return err_set(
+			err, ERR_CONFLICT, "%s exists already; --force replaces it, --out and --key-out name another file", path);
 	return 0;
 }
 
 int
 cert_file_save(const char *path, struct buf *content, struct err *err)
 {
-	int status = content->failed ? err_set(err, ERR_LIMIT, "%s: more certificates than fit", path) : file_save(path, content->data, content->len, 0644, err);
+	int status = content->failed ? err_set(err, ERR_LIMIT, "%s: more certificates than fit", path)
+				     : file_save(path, content->data, content->len, 0644, err);
 
 	buf_wipe(content);
 	return status;
@@ -76,6 +79,7 @@ cert_file_new_key(const char *alg_name, struct err *err)
 	enum key_alg alg;
 
 	if (!key_alg_parse(alg_name, &alg))
-		return err_null(err, ERR_INVALID, "there are no '%s' keys; there are ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096 and ed25519", alg_name);
+		return err_null(err, ERR_INVALID,
+			"there are no '%s' keys; there are ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096 and ed25519", alg_name);
 	return key_generate(alg, err);
 }

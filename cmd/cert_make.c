@@ -23,30 +23,63 @@ struct options {
 	bool force, json;
 };
 
-#define ROW_NAME { "name", 0, "NAME", "the CN, instead of the argument", OPTION_TEXT, offsetof(struct options, name), 0, 0 }
-#define ROW_SAN { "san", 'n', "NAME", "a DNS name, IP address or URI:... it is for; may be given several times", OPTION_LIST, offsetof(struct options, san), 0, 0 }
-#define ROWS_ISSUER                                                                                                                                       \
-	{ "issuer", 'i', "FILE", "the issuing CA's certificate, with those above it if it has any", OPTION_TEXT, offsetof(struct options, issuer), 0, 0 }, \
-	{ "issuer-key", 0, "FILE", "its key (X.key.pem beside X.cert.pem)", OPTION_TEXT, offsetof(struct options, issuer_key), 0, 0 }
-#define ROWS_KEY                                                                                                                                         \
-	{ "key-alg", 0, "ALG", "make a key of this kind: ec-p256 (default), ec-p384, rsa-2048, rsa-3072, rsa-4096, ed25519", OPTION_TEXT,                  \
-		offsetof(struct options, key_alg), 0, 0 },                                                                                                 \
-	{ "key", 'k', "FILE", "use this key instead of making one", OPTION_TEXT, offsetof(struct options, key), 0, 0 }
-#define ROW_CSR { "csr", 0, "FILE", "issue for the key of this request; what else it asks for is not granted", OPTION_TEXT, offsetof(struct options, csr), 0, 0 }
-#define ROWS_DATES                                                                                                                                  \
-	{ "days", 'd', "N", "how long it is valid, never longer than its issuer", OPTION_INT, offsetof(struct options, days), 1, 36500 },            \
-	{ "not-before", 0, "TIME", "valid from this date or RFC 3339 time (10 minutes ago)", OPTION_TEXT, offsetof(struct options, not_before), 0, 0 }, \
-	{ "not-after", 0, "TIME", "valid until then, instead of --days", OPTION_TEXT, offsetof(struct options, not_after), 0, 0 }
-#define ROW_PATH_LEN { "path-len", 0, "N", "how many CAs may stand below it; -1: any number", OPTION_INT, offsetof(struct options, path_len), -1, 16 }
-#define ROWS_FILES(what, ending)                                                                                                            \
-	{ "out", 'o', "FILE", "where the " what " goes (NAME." ending ".pem)", OPTION_TEXT, offsetof(struct options, out), 0, 0 },                \
-	{ "key-out", 0, "FILE", "where the private key goes (NAME.key.pem), readable by you alone", OPTION_TEXT, offsetof(struct options, key_out), 0, 0 }, \
-	{ "force", 'f', NULL, "replace NAME.*.pem when they exist, as files named by --out and --key-out are", OPTION_FLAG, offsetof(struct options, force), 0, 0 },                      \
-	{ "json", 0, NULL, "say in JSON what was made", OPTION_FLAG, offsetof(struct options, json), 0, 0 }
+#define ROW_NAME                                                                                                                   \
+	{                                                                                                                          \
+		"name", 0, "NAME", "the CN, instead of the argument", OPTION_TEXT, offsetof(struct options, name), 0, 0            \
+	}
+#define ROW_SAN                                                                                                                    \
+	{                                                                                                                          \
+		"san", 'n', "NAME", "a DNS name, IP address or URI:... it is for; may be given several times", OPTION_LIST,        \
+			offsetof(struct options, san), 0, 0                                                                        \
+	}
+#define ROWS_ISSUER                                                                                                                \
+	{ "issuer", 'i', "FILE", "the issuing CA's certificate, with those above it if it has any", OPTION_TEXT,                   \
+		offsetof(struct options, issuer), 0, 0 },                                                                          \
+	{                                                                                                                          \
+		"issuer-key", 0, "FILE", "its key (X.key.pem beside X.cert.pem)", OPTION_TEXT,                                     \
+			offsetof(struct options, issuer_key), 0, 0                                                                 \
+	}
+#define ROWS_KEY                                                                                                                   \
+	{ "key-alg", 0, "ALG", "make a key of this kind: ec-p256 (default), ec-p384, rsa-2048, rsa-3072, rsa-4096, ed25519",       \
+		OPTION_TEXT, offsetof(struct options, key_alg), 0, 0 },                                                            \
+	{                                                                                                                          \
+		"key", 'k', "FILE", "use this key instead of making one", OPTION_TEXT, offsetof(struct options, key), 0, 0         \
+	}
+#define ROW_CSR                                                                                                                    \
+	{                                                                                                                          \
+		"csr", 0, "FILE", "issue for the key of this request; what else it asks for is not granted", OPTION_TEXT,          \
+			offsetof(struct options, csr), 0, 0                                                                        \
+	}
+#define ROWS_DATES                                                                                                                 \
+	{ "days", 'd', "N", "how long it is valid, never longer than its issuer", OPTION_INT, offsetof(struct options, days), 1,   \
+		36500 },                                                                                                           \
+		{ "not-before", 0, "TIME", "valid from this date or RFC 3339 time (10 minutes ago)", OPTION_TEXT,                  \
+			offsetof(struct options, not_before), 0, 0 },                                                              \
+	{                                                                                                                          \
+		"not-after", 0, "TIME", "valid until then, instead of --days", OPTION_TEXT, offsetof(struct options, not_after),   \
+			0, 0                                                                                                       \
+	}
+#define ROW_PATH_LEN                                                                                                               \
+	{                                                                                                                          \
+		"path-len", 0, "N", "how many CAs may stand below it; -1: any number", OPTION_INT,                                 \
+			offsetof(struct options, path_len), -1, 16                                                                 \
+	}
+#define ROWS_FILES(what, ending)                                                                                                   \
+	{ "out", 'o', "FILE", "where the " what " goes (NAME." ending ".pem)", OPTION_TEXT, offsetof(struct options, out), 0, 0 }, \
+		{ "key-out", 0, "FILE", "where the private key goes (NAME.key.pem), readable by you alone", OPTION_TEXT,           \
+			offsetof(struct options, key_out), 0, 0 },                                                                 \
+		{ "force", 'f', NULL, "replace NAME.*.pem when they exist, as files named by --out and --key-out are",             \
+			OPTION_FLAG, offsetof(struct options, force), 0, 0 },                                                      \
+	{                                                                                                                          \
+		"json", 0, NULL, "say in JSON what was made", OPTION_FLAG, offsetof(struct options, json), 0, 0                    \
+	}
 
-static const struct option_row root_rows[] = { ROW_NAME, ROWS_KEY, ROWS_DATES, ROW_PATH_LEN, ROWS_FILES("certificate", "cert"), { 0 } };
-static const struct option_row ca_rows[] = { ROW_NAME, ROWS_ISSUER, ROWS_KEY, ROW_CSR, ROWS_DATES, ROW_PATH_LEN, ROWS_FILES("certificate", "cert"), { 0 } };
-static const struct option_row leaf_rows[] = { ROW_NAME, ROWS_ISSUER, ROW_SAN, ROWS_KEY, ROW_CSR, ROWS_DATES, ROWS_FILES("certificate", "cert"), { 0 } };
+static const struct option_row root_rows[] = { ROW_NAME, ROWS_KEY, ROWS_DATES, ROW_PATH_LEN, ROWS_FILES("certificate", "cert"),
+	{ 0 } };
+static const struct option_row ca_rows[] = { ROW_NAME, ROWS_ISSUER, ROWS_KEY, ROW_CSR, ROWS_DATES, ROW_PATH_LEN,
+	ROWS_FILES("certificate", "cert"), { 0 } };
+static const struct option_row leaf_rows[] = { ROW_NAME, ROWS_ISSUER, ROW_SAN, ROWS_KEY, ROW_CSR, ROWS_DATES,
+	ROWS_FILES("certificate", "cert"), { 0 } };
 static const struct option_row csr_rows[] = { ROW_NAME, ROW_SAN, ROWS_KEY, ROWS_FILES("request", "csr"), { 0 } };
 
 #define EXITS "Exit status: 0 made, 1 not made, 2 called wrongly."
@@ -59,14 +92,30 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-	[ISSUE_ROOT] = { "root CA", { "rootedge cert root", "NAME", "Make a root CA: a key, and a certificate that it signed itself.", EXITS, root_rows }, 3650, -1, false, false },
-	[ISSUE_INTERMEDIATE] = { "intermediate CA", { "rootedge cert intermediate", "NAME", "Make a CA under another one.", EXITS, ca_rows }, 1825, -1, true, false },
-	[ISSUE_EDGE_CA] = { "Edge CA", { "rootedge cert edge-ca", "NAME",
-		"Make an Edge CA, from which an edge device issues the certificates of its gateway and modules.  Without --issuer it signs itself.", EXITS, ca_rows }, 365, 0, false, false },
-	[ISSUE_SERVER] = { "server certificate", { "rootedge cert server", "HOST",
-		"Make a server certificate for a host name or address; more names with --san.  Without --issuer it signs itself.", EXITS, leaf_rows }, 365, 0, false, true },
-	[ISSUE_DEVICE] = { "device certificate", { "rootedge cert device", "ID",
-		"Make a device's identity certificate, CN = the device id.  Without --issuer it signs itself, for registration by thumbprint.", EXITS, leaf_rows }, 365, 0, false, false },
+	[ISSUE_ROOT] = { "root CA",
+		{ "rootedge cert root", "NAME", "Make a root CA: a key, and a certificate that it signed itself.", EXITS,
+			root_rows },
+		3650, -1, false, false },
+	[ISSUE_INTERMEDIATE] = { "intermediate CA",
+		{ "rootedge cert intermediate", "NAME", "Make a CA under another one.", EXITS, ca_rows }, 1825, -1, true, false },
+	[ISSUE_EDGE_CA] = { "Edge CA",
+		{ "rootedge cert edge-ca", "NAME",
+			"Make an Edge CA, from which an edge device issues the certificates of its gateway and modules.  Without "
+			"--issuer it signs itself.",
+			EXITS, ca_rows },
+		365, 0, false, false },
+	[ISSUE_SERVER] = { "server certificate",
+		{ "rootedge cert server", "HOST",
+			"Make a server certificate for a host name or address; more names with --san.  Without --issuer it signs "
+			"itself.",
+			EXITS, leaf_rows },
+		365, 0, false, true },
+	[ISSUE_DEVICE] = { "device certificate",
+		{ "rootedge cert device", "ID",
+			"Make a device's identity certificate, CN = the device id.  Without --issuer it signs itself, for "
+			"registration by thumbprint.",
+			EXITS, leaf_rows },
+		365, 0, false, false },
 };
 
 /* One certificate being made. */
@@ -146,7 +195,9 @@ fill_profile(struct profile *p, const struct making *m, enum issue_kind kind, st
 {
 	const struct options *o = m->o;
 
-	*p = (struct profile){ .kind = kind, .common_name = m->name, .path_len = (int)o->path_len, .not_before = clock_wall() - ISSUE_BACKDATE_S };
+	*p = (struct profile){
+		.kind = kind, .common_name = m->name, .path_len = (int)o->path_len, .not_before = clock_wall() - ISSUE_BACKDATE_S
+	};
 	if (take_time("not-before", o->not_before, &p->not_before, err) < 0)
 		return -1;
 	p->not_after = (o->not_before ? p->not_before : clock_wall()) + o->days * DAY_S;
@@ -197,7 +248,8 @@ make(struct making *m, enum issue_kind kind, struct err *err)
 
 	m->out = cert_file_path(m->o->out, m->name, ".cert.pem");
 	m->key_out = cert_file_path(m->o->key_out, m->name, ".key.pem");
-	if (cert_file_check(m->out, may_replace(m->o, m->o->out), err) < 0 || load_issuer(m, err) < 0 || (m->o->csr && load_csr(m, err) < 0) || fill_profile(&profile, m, kind, err) < 0)
+	if (cert_file_check(m->out, may_replace(m->o, m->o->out), err) < 0 || load_issuer(m, err) < 0 ||
+		(m->o->csr && load_csr(m, err) < 0) || fill_profile(&profile, m, kind, err) < 0)
 		return -1;
 	if (!m->csr && !m->o->key && cert_file_check(m->key_out, may_replace(m->o, m->o->key_out), err) < 0)
 		return -1;
@@ -273,7 +325,8 @@ cert_verb_make(enum issue_kind kind, int argc, char **argv)
 
 /* -- rootedge cert csr ---------------------------------------------------------------------------------------------------------- */
 
-static const struct option_usage csr_usage = { "rootedge cert csr", "NAME", "Make a key and a certificate signing request with this CN.", EXITS, csr_rows };
+static const struct option_usage csr_usage = { "rootedge cert csr", "NAME",
+	"Make a key and a certificate signing request with this CN.", EXITS, csr_rows };
 
 static int
 make_csr(struct making *m, struct err *err)
@@ -282,7 +335,8 @@ make_csr(struct making *m, struct err *err)
 
 	m->out = cert_file_path(m->o->out, m->name, ".csr.pem");
 	m->key_out = cert_file_path(m->o->key_out, m->name, ".key.pem");
-	if (cert_file_check(m->out, may_replace(m->o, m->o->out), err) < 0 || (!m->o->key && cert_file_check(m->key_out, may_replace(m->o, m->o->key_out), err) < 0))
+	if (cert_file_check(m->out, may_replace(m->o, m->o->out), err) < 0 ||
+		(!m->o->key && cert_file_check(m->key_out, may_replace(m->o, m->o->key_out), err) < 0))
 		return -1;
 	m->key = m->o->key ? key_load(m->o->key, err) : cert_file_new_key(m->o->key_alg, err);
 	if (!m->key || issue_csr(&pem, m->key, m->name, m->o->san.items, m->o->san.n, err) < 0)
@@ -321,6 +375,7 @@ cert_verb_csr(int argc, char **argv)
 	if (o.json)
 		tell_csr_json(&m);
 	else
-		printf("certificate signing request of CN=%s\n  request      %s\n  private key  %s (%s)\n", m.name, m.out, o.key ? o.key : m.key_out, key_describe(m.key));
+		printf("certificate signing request of CN=%s\n  request      %s\n  private key  %s (%s)\n", m.name, m.out,
+			o.key ? o.key : m.key_out, key_describe(m.key));
 	return 0;
 }

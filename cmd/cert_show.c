@@ -19,7 +19,8 @@ static const struct option_row show_rows[] = {
 };
 
 static const struct option_usage show_usage = { "rootedge cert show", "[FILE...]",
-	"Show the certificates of PEM or DER files; without a file, or for \"-\", of standard input.", "Exit status: 0 shown, 1 a file could not be read, 2 called wrongly.", show_rows };
+	"Show the certificates of PEM or DER files; without a file, or for \"-\", of standard input.",
+	"Exit status: 0 shown, 1 a file could not be read, 2 called wrongly.", show_rows };
 
 static void
 print_place(struct buf *page, const struct certs *certs, size_t i)
@@ -28,7 +29,8 @@ print_place(struct buf *page, const struct certs *certs, size_t i)
 
 	if (certs->n == 1)
 		return;
-	buf_putf(page, "  %-14s %zu of %zu%s\n", "place", i + 1, certs->n, above && strcmp(cert_issuer(certs->item[i]), cert_subject(above)) == 0 ? ", issued by the next" : "");
+	buf_putf(page, "  %-14s %zu of %zu%s\n", "place", i + 1, certs->n,
+		above && strcmp(cert_issuer(certs->item[i]), cert_subject(above)) == 0 ? ", issued by the next" : "");
 }
 
 static int

@@ -30,17 +30,23 @@ struct options {
 
 static const struct option_row rows[] = {
 	{ "trusted", 'r', "FILE", "the roots to trust", OPTION_TEXT, offsetof(struct options, trusted), 0, 0 },
-	{ "untrusted", 'u', "FILE", "further certificates to build the chain of", OPTION_TEXT, offsetof(struct options, untrusted), 0, 0 },
-	{ "leaf", 'l', "FILE", "the certificate to judge; the rest of the file counts as --untrusted", OPTION_TEXT, offsetof(struct options, leaf), 0, 0 },
-	{ "crls", 0, "FILE", "revocation lists; with them each issuer must have a good one", OPTION_TEXT, offsetof(struct options, crls), 0, 0 },
-	{ "time", 't', "TIME", "judge as of then: seconds since 1970, RFC 3339, or now (default)", OPTION_TEXT, offsetof(struct options, time), 0, 0 },
+	{ "untrusted", 'u', "FILE", "further certificates to build the chain of", OPTION_TEXT, offsetof(struct options, untrusted),
+		0, 0 },
+	{ "leaf", 'l', "FILE", "the certificate to judge; the rest of the file counts as --untrusted", OPTION_TEXT,
+		offsetof(struct options, leaf), 0, 0 },
+	{ "crls", 0, "FILE", "revocation lists; with them each issuer must have a good one", OPTION_TEXT,
+		offsetof(struct options, crls), 0, 0 },
+	{ "time", 't', "TIME", "judge as of then: seconds since 1970, RFC 3339, or now (default)", OPTION_TEXT,
+		offsetof(struct options, time), 0, 0 },
 	{ "dns", 'n', "NAME", "it must be for this host name", OPTION_TEXT, offsetof(struct options, dns), 0, 0 },
 	{ "ip", 0, "ADDRESS", "it must be for this address", OPTION_TEXT, offsetof(struct options, ip), 0, 0 },
 	{ "email", 0, "ADDRESS", "it must be for this mail address", OPTION_TEXT, offsetof(struct options, email), 0, 0 },
 	{ "purpose", 'p', "PURPOSE", "server, client or any (default)", OPTION_TEXT, offsetof(struct options, purpose), 0, 0 },
-	{ "ku", 0, "USAGE", "keyUsage, if there is one, must allow digitalSignature", OPTION_TEXT, offsetof(struct options, ku), 0, 0 },
+	{ "ku", 0, "USAGE", "keyUsage, if there is one, must allow digitalSignature", OPTION_TEXT, offsetof(struct options, ku), 0,
+		0 },
 	{ "depth", 0, "N", "at most so many intermediates (8)", OPTION_INT, offsetof(struct options, depth), 0, 1000 },
-	{ "partial", 0, NULL, "CAs that are not self-signed may be trusted as roots", OPTION_FLAG, offsetof(struct options, partial), 0, 0 },
+	{ "partial", 0, NULL, "CAs that are not self-signed may be trusted as roots", OPTION_FLAG,
+		offsetof(struct options, partial), 0, 0 },
 	{ "json", 0, NULL, "the verdict in JSON", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
 	{ "quiet", 'q', NULL, "say nothing but the reason of a refusal", OPTION_FLAG, offsetof(struct options, quiet), 0, 0 },
 	{ "batch", 0, NULL, "judge the cases of standard input, one a line", OPTION_FLAG, offsetof(struct options, batch), 0, 0 },
@@ -51,7 +57,8 @@ static const struct option_usage usage = {
 	.command = "rootedge cert verify",
 	.arguments = "[LEAF]",
 	.summary = "Is this certificate to be trusted?  The same function decides here, in the hub, in the gateway and in devices.",
-	.more = "Exit status: 0 accepted, 1 refused (the last line on standard error is the reason), 2 called wrongly or not to be judged here.\n"
+	.more = "Exit status: 0 accepted, 1 refused (the last line on standard error is the reason), 2 called wrongly or not to be "
+		"judged here.\n"
 		"With --batch: ID<tab>OPTION<tab>VALUE... a line, answered by ID<tab>SUCCESS, FAILURE or SKIPPED<tab>REASON.",
 	.rows = rows,
 };
@@ -144,8 +151,13 @@ fill_query(struct question *q, struct err *err)
 {
 	const struct options *o = &q->o;
 
-	q->query = (struct chain_query){ .untrusted = &q->untrusted, .host = o->ip ? o->ip : o->dns, .partial = o->partial, .must_sign = o->ku != NULL,
-		.max_depth = o->depth == 0 ? CHAIN_NO_INTERMEDIATES : o->depth < 0 ? 0 : (int)o->depth };
+	q->query = (struct chain_query){ .untrusted = &q->untrusted,
+		.host = o->ip ? o->ip : o->dns,
+		.partial = o->partial,
+		.must_sign = o->ku != NULL,
+		.max_depth = o->depth == 0  ? CHAIN_NO_INTERMEDIATES
+			     : o->depth < 0 ? 0
+					    : (int)o->depth };
 	if (!!o->dns + !!o->ip + !!o->email > 1)
 		return err_set(err, ERR_INVALID, "one of --dns, --ip and --email");
 	if (o->ku && !text_is(o->ku, "digitalSignature"))

@@ -151,7 +151,8 @@ child_start(const char *name, const char *const *args, const char *log_path, int
 int
 child_run(const char *name, const char *const *args, const char *log_path, const char *out_path, struct err *err)
 {
-	pid_t pid = spawn(&(struct start){ .name = name, .args = args, .log_path = log_path, .out_path = out_path, .ready_fd = -1 }, err);
+	pid_t pid = spawn(
+		&(struct start){ .name = name, .args = args, .log_path = log_path, .out_path = out_path, .ready_fd = -1 }, err);
 	int status;
 
 	if (pid < 0)

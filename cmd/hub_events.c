@@ -81,8 +81,7 @@ print_properties(json_t *properties)
 	const char *name, *between = "";
 	json_t *value;
 
-	json_object_foreach(properties, name, value)
-	{
+	json_object_foreach(properties, name, value) {
 		fputs(between, stdout);
 		print_cell(name, CELL_MAX);
 		if (!json_is_null(value)) {

@@ -27,7 +27,8 @@ static int
 usage(FILE *out)
 {
 	fputs("rootedge: an IoT hub, edge gateway and devices that trust each other with certificates\n\n"
-	      "usage: rootedge NOUN [VERB] [OPTIONS]\n\n", out);
+	      "usage: rootedge NOUN [VERB] [OPTIONS]\n\n",
+		out);
 	for (size_t i = 0; i < COUNT(nouns); i++)
 		fprintf(out, "  %-10s %s\n", nouns[i].name, nouns[i].help);
 	fputs("\nrootedge NOUN --help tells more.\n", out);

@@ -228,8 +228,7 @@ static void
 judge_token(struct walk *w, const struct identity *signer)
 {
 	struct err err = ERR_INIT;
-	OWN(sas_token)
-	token = sas_parse(w->evidence->token, &err);
+	OWN(sas_token) token = sas_parse(w->evidence->token, &err);
 
 	if (!token)
 		refuse(w, SAS_MALFORMED, "token", "SharedAccessSignature sr=...&sig=...&se=...", err.text);
@@ -300,8 +299,7 @@ int64_t
 auth_token_expiry(const char *text)
 {
 	struct err err = ERR_INIT;
-	OWN(sas_token)
-	token = text && *text ? sas_parse(text, &err) : NULL;
+	OWN(sas_token) token = text && *text ? sas_parse(text, &err) : NULL;
 
 	return token ? token->expiry : 0;
 }

@@ -43,8 +43,7 @@ auth_decide_service(const char *hub_host, const char *resource, const char *text
 	size_t n_policies, unsigned needed, int64_t now)
 {
 	struct err err = ERR_INIT;
-	OWN(sas_token)
-	token = text && *text ? sas_parse(text, &err) : NULL;
+	OWN(sas_token) token = text && *text ? sas_parse(text, &err) : NULL;
 	struct verdict *v = verdict_new("hub", "May this service do that?", token && token->policy ? token->policy : "a service");
 
 	if (!text || !*text)

@@ -218,8 +218,7 @@ take_parents(struct identity *i, const json_t *json, struct err *err)
 		return -1;
 	if (parents && json_array_size(parents) > IDENTITY_PARENTS_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d parentScopes", IDENTITY_PARENTS_MAX);
-	json_array_foreach(parents, at, item)
-	{
+	json_array_foreach(parents, at, item) {
 		if (!json_is_string(item) || json_string_length(item) > TEXT_MAX)
 			return err_set(err, ERR_INVALID, "parentScopes is not a list of strings of at most %d bytes", TEXT_MAX);
 		i->parents[i->n_parents++] = mem_text(json_string_value(item));
@@ -230,8 +229,7 @@ take_parents(struct identity *i, const json_t *json, struct err *err)
 struct identity *
 identity_from_json(const json_t *json, struct err *err)
 {
-	OWN(identity)
-	i = NULL;
+	OWN(identity) i = NULL;
 	const char *device, *module;
 
 	if (json_get_text(json, "deviceId", &device, err) < 0 || json_find_text(json, "moduleId", &module, err) < 0)

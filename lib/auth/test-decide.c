@@ -25,10 +25,8 @@ device_within(int64_t not_before, int64_t not_after)
 
 TEST("an unknown device is refused, and so is an unknown module, each as what it is")
 {
-	CLEAR(trial)
-	device = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);
-	CLEAR(trial)
-	module = trial_of("dev1", "mod", IDENTITY_AUTH_SAS);
+	CLEAR(trial) device = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);
+	CLEAR(trial) module = trial_of("dev1", "mod", IDENTITY_AUTH_SAS);
 
 	device.records.target = NULL;
 	module.records.target = NULL;
@@ -38,12 +36,9 @@ TEST("an unknown device is refused, and so is an unknown module, each as what it
 
 TEST("atk-18: the record of another identity than the claimed one is no evidence")
 {
-	CLEAR(trial)
-	trial = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);
-	OWN(identity)
-	other = identity_new("dev2", NULL);
-	OWN(identity)
-	module = identity_new("dev1", "mod");
+	CLEAR(trial) trial = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);
+	OWN(identity) other = identity_new("dev2", NULL);
+	OWN(identity) module = identity_new("dev1", "mod");
 
 	other->enabled = module->enabled = true;
 	trial.records.target = other;
@@ -54,12 +49,9 @@ TEST("atk-18: the record of another identity than the claimed one is no evidence
 
 TEST("a disabled device is refused whatever it shows, and its operator's reason is told")
 {
-	CLEAR(made)
-	dev = story_device("dev1", NULL);
-	CLEAR(trial)
-	trial = thumbprint_device("dev1", &dev, NULL);
-	OWN(verdict)
-	v = NULL;
+	CLEAR(made) dev = story_device("dev1", NULL);
+	CLEAR(trial) trial = thumbprint_device("dev1", &dev, NULL);
+	OWN(verdict) v = NULL;
 
 	trial_show(&trial, &dev, NULL);
 	trial.target->enabled = false;
@@ -72,8 +64,7 @@ TEST("a disabled device is refused whatever it shows, and its operator's reason 
 TEST("who shows nothing is refused, whatever it is registered for")
 {
 	for (enum identity_auth auth = IDENTITY_AUTH_NONE; auth <= IDENTITY_AUTH_CA; auth++) {
-		CLEAR(trial)
-		trial = trial_of("dev1", NULL, auth);
+		CLEAR(trial) trial = trial_of("dev1", NULL, auth);
 
 		trial_refused(&trial, DEVICE_NO_CREDENTIAL);
 		trial.token = mem_text("");
@@ -83,10 +74,8 @@ TEST("who shows nothing is refused, whatever it is registered for")
 
 TEST("an identity registered for no authentication is refused with any credential")
 {
-	CLEAR(made)
-	dev = story_device("dev1", NULL);
-	CLEAR(trial)
-	trial = trial_of("dev1", NULL, IDENTITY_AUTH_NONE);
+	CLEAR(made) dev = story_device("dev1", NULL);
+	CLEAR(trial) trial = trial_of("dev1", NULL, IDENTITY_AUTH_NONE);
 
 	trial_show(&trial, &dev, NULL);
 	trial_refused(&trial, DEVICE_WRONG_AUTH_TYPE);
@@ -96,10 +85,8 @@ TEST("an identity registered for no authentication is refused with any credentia
 
 TEST("a device registered for a certificate is refused with a token, its right certificate notwithstanding")
 {
-	CLEAR(made)
-	dev = story_device("dev1", NULL);
-	CLEAR(trial)
-	trial = thumbprint_device("dev1", &dev, NULL);
+	CLEAR(made) dev = story_device("dev1", NULL);
+	CLEAR(trial) trial = thumbprint_device("dev1", &dev, NULL);
 
 	trial_show(&trial, &dev, NULL);
 	trial.token = trial_token(TRIAL_HUB "/devices/dev1", "0123456789abcdef", 0);
@@ -110,10 +97,8 @@ TEST("a device registered for a certificate is refused with a token, its right c
 
 TEST("a device registered for a key is refused with a certificate alone; beside its token any certificate is overlooked")
 {
-	CLEAR(made)
-	foreign = story_device("somebody", NULL);
-	CLEAR(trial)
-	trial = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);
+	CLEAR(made) foreign = story_device("somebody", NULL);
+	CLEAR(trial) trial = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);
 
 	trial_key(&trial.target->keys[0], "0123456789abcdef");
 	trial_show(&trial, &foreign, NULL);
@@ -126,18 +111,12 @@ TEST("a device registered for a key is refused with a certificate alone; beside 
 
 TEST("a certificate whose thumbprint is in the primary or the secondary slot is let in, and the verdict names the slot")
 {
-	CLEAR(made)
-	first = story_device("dev1", NULL);
-	CLEAR(made)
-	second = story_device("dev1", NULL);
-	CLEAR(trial)
-	by_first = thumbprint_device("dev1", &first, &second);
-	CLEAR(trial)
-	by_second = thumbprint_device("dev1", &first, &second);
-	OWN(verdict)
-	one = NULL;
-	OWN(verdict)
-	two = NULL;
+	CLEAR(made) first = story_device("dev1", NULL);
+	CLEAR(made) second = story_device("dev1", NULL);
+	CLEAR(trial) by_first = thumbprint_device("dev1", &first, &second);
+	CLEAR(trial) by_second = thumbprint_device("dev1", &first, &second);
+	OWN(verdict) one = NULL;
+	OWN(verdict) two = NULL;
 	OWN_TEXT said = NULL;
 
 	trial_show(&by_first, &first, NULL);
@@ -154,16 +133,11 @@ TEST("a certificate whose thumbprint is in the primary or the secondary slot is 
 
 TEST("atk-02: a certificate in neither slot is refused, and so is the one that was replaced in its slot")
 {
-	CLEAR(made)
-	old = story_device("dev1", NULL);
-	CLEAR(made)
-	now = story_device("dev1", NULL);
-	CLEAR(made)
-	spare = story_device("dev1", NULL);
-	CLEAR(trial)
-	trial = thumbprint_device("dev1", &now, &spare);
-	OWN(verdict)
-	v = NULL;
+	CLEAR(made) old = story_device("dev1", NULL);
+	CLEAR(made) now = story_device("dev1", NULL);
+	CLEAR(made) spare = story_device("dev1", NULL);
+	CLEAR(trial) trial = thumbprint_device("dev1", &now, &spare);
+	OWN(verdict) v = NULL;
 
 	trial_show(&trial, &old, NULL);
 	v = trial_decide(&trial);
@@ -173,10 +147,8 @@ TEST("atk-02: a certificate in neither slot is refused, and so is the one that w
 
 TEST("atk-02: empty slots let nobody in")
 {
-	CLEAR(made)
-	dev = story_device("dev1", NULL);
-	CLEAR(trial)
-	trial = thumbprint_device("dev1", NULL, NULL);
+	CLEAR(made) dev = story_device("dev1", NULL);
+	CLEAR(trial) trial = thumbprint_device("dev1", NULL, NULL);
 
 	trial_show(&trial, &dev, NULL);
 	trial_refused(&trial, THUMBPRINT_MISMATCH);
@@ -184,13 +156,10 @@ TEST("atk-02: empty slots let nobody in")
 
 TEST("atk-02: a SHA-1 thumbprint is accepted with a note, and refused where the policy says so")
 {
-	CLEAR(made)
-	dev = story_device("dev1", NULL);
-	CLEAR(trial)
-	trial = trial_of("dev1", NULL, IDENTITY_AUTH_THUMBPRINT);
+	CLEAR(made) dev = story_device("dev1", NULL);
+	CLEAR(trial) trial = trial_of("dev1", NULL, IDENTITY_AUTH_THUMBPRINT);
 	struct buf hex = BUF_INIT(64);
-	OWN(verdict)
-	v = NULL;
+	OWN(verdict) v = NULL;
 	bool noted = false;
 
 	hex_encode(&hex, cert_sha1(dev.cert), DIGEST_SHA1_LEN, true);
@@ -208,10 +177,8 @@ TEST("atk-02: a SHA-1 thumbprint is accepted with a note, and refused where the 
 
 TEST("atk-01: a registered certificate past its notAfter, or before its notBefore, is refused; the second of notAfter is past")
 {
-	CLEAR(made)
-	dev = device_within(STORY_NOW - 100, STORY_NOW + 100);
-	CLEAR(trial)
-	trial = thumbprint_device("dev1", &dev, NULL);
+	CLEAR(made) dev = device_within(STORY_NOW - 100, STORY_NOW + 100);
+	CLEAR(trial) trial = thumbprint_device("dev1", &dev, NULL);
 
 	trial_show(&trial, &dev, NULL);
 	trial.now = STORY_NOW + 99;
@@ -226,14 +193,10 @@ TEST("atk-01: a registered certificate past its notAfter, or before its notBefor
 
 TEST("of a certificate that is expired and another's too, both are told")
 {
-	CLEAR(made)
-	dev = device_within(STORY_NOW - 200, STORY_NOW - 100);
-	CLEAR(made)
-	registered = story_device("dev1", NULL);
-	CLEAR(trial)
-	trial = thumbprint_device("dev1", &registered, NULL);
-	OWN(verdict)
-	v = NULL;
+	CLEAR(made) dev = device_within(STORY_NOW - 200, STORY_NOW - 100);
+	CLEAR(made) registered = story_device("dev1", NULL);
+	CLEAR(trial) trial = thumbprint_device("dev1", &registered, NULL);
+	OWN(verdict) v = NULL;
 
 	trial_show(&trial, &dev, NULL);
 	v = trial_decide(&trial);
@@ -243,21 +206,15 @@ TEST("of a certificate that is expired and another's too, both are told")
 
 TEST("a thumbprint needs no chain: self-signed, CA, another name, server certificate and an unknown issuer are all the same to it")
 {
-	CLEAR(made)
-	root = story_root("a root that nobody knows");
-	CLEAR(made)
-	self = story_device("another name", NULL);
-	CLEAR(made)
-	under = story_device("dev1", &root);
-	CLEAR(made)
-	server = story_server("server.local", &root);
+	CLEAR(made) root = story_root("a root that nobody knows");
+	CLEAR(made) self = story_device("another name", NULL);
+	CLEAR(made) under = story_device("dev1", &root);
+	CLEAR(made) server = story_server("server.local", &root);
 	const struct made *each[] = { &root, &self, &under, &server };
 
 	for (size_t i = 0; i < COUNT(each); i++) {
-		CLEAR(trial)
-		trial = thumbprint_device("dev1", each[i], NULL);
-		OWN(verdict)
-		v = NULL;
+		CLEAR(trial) trial = thumbprint_device("dev1", each[i], NULL);
+		OWN(verdict) v = NULL;
 
 		trial_show(&trial, each[i], NULL);
 		v = trial_decide(&trial);
@@ -268,12 +225,9 @@ TEST("a thumbprint needs no chain: self-signed, CA, another name, server certifi
 
 TEST("only the leaf counts: the registered certificate sent behind another one is no proof")
 {
-	CLEAR(made)
-	registered = story_device("dev1", NULL);
-	CLEAR(made)
-	mine = story_device("dev1", NULL);
-	CLEAR(trial)
-	trial = thumbprint_device("dev1", &registered, NULL);
+	CLEAR(made) registered = story_device("dev1", NULL);
+	CLEAR(made) mine = story_device("dev1", NULL);
+	CLEAR(trial) trial = thumbprint_device("dev1", &registered, NULL);
 
 	trial_show(&trial, &mine, &registered);
 	trial_refused(&trial, THUMBPRINT_MISMATCH);
@@ -281,15 +235,12 @@ TEST("only the leaf counts: the registered certificate sent behind another one i
 
 TEST("a registered certificate with a key of a kind or size that is not accepted is refused")
 {
-	CLEAR(made)
-	small = story_crooked((struct crooked){ .common_name = "dev1", .weak_key = EVP_RSA_gen(1024) }, NULL);
-	CLEAR(made)
-	curve = story_crooked((struct crooked){ .common_name = "dev1", .weak_key = EVP_EC_gen("secp256k1") }, NULL);
+	CLEAR(made) small = story_crooked((struct crooked){ .common_name = "dev1", .weak_key = EVP_RSA_gen(1024) }, NULL);
+	CLEAR(made) curve = story_crooked((struct crooked){ .common_name = "dev1", .weak_key = EVP_EC_gen("secp256k1") }, NULL);
 	const struct made *each[] = { &small, &curve };
 
 	for (size_t i = 0; i < COUNT(each); i++) {
-		CLEAR(trial)
-		trial = thumbprint_device("dev1", each[i], NULL);
+		CLEAR(trial) trial = thumbprint_device("dev1", each[i], NULL);
 
 		trial_show(&trial, each[i], NULL);
 		trial_refused(&trial, CERT_WEAK_KEY);
@@ -298,10 +249,8 @@ TEST("a registered certificate with a key of a kind or size that is not accepted
 
 TEST("a module may be registered by thumbprint too")
 {
-	CLEAR(made)
-	made = story_device("dev1/mod", NULL);
-	CLEAR(trial)
-	trial = trial_of("dev1", "mod", IDENTITY_AUTH_THUMBPRINT);
+	CLEAR(made) made = story_device("dev1/mod", NULL);
+	CLEAR(trial) trial = trial_of("dev1", "mod", IDENTITY_AUTH_THUMBPRINT);
 
 	trial.target->thumbprints[0] = trial_thumbprint(&made);
 	trial_show(&trial, &made, NULL);
@@ -314,10 +263,8 @@ TEST("a module may be registered by thumbprint too")
 static struct verdict *
 ca_verdict(const char *id, const char *module, const struct made *registered, const struct made *leaf, const struct made *between)
 {
-	CLEAR(trial)
-	trial = trial_of(id, module, IDENTITY_AUTH_CA);
-	OWN(anchors)
-	anchors = registered ? story_anchors(registered, NULL) : NULL;
+	CLEAR(trial) trial = trial_of(id, module, IDENTITY_AUTH_CA);
+	OWN(anchors) anchors = registered ? story_anchors(registered, NULL) : NULL;
 
 	trial_show(&trial, leaf, between);
 	trial.records.device_cas = anchors;
@@ -327,26 +274,19 @@ ca_verdict(const char *id, const char *module, const struct made *registered, co
 static void
 ca_refused(const char *id, const struct made *registered, const struct made *leaf, const struct made *between, enum reason reason)
 {
-	OWN(verdict)
-	v = ca_verdict(id, NULL, registered, leaf, between);
+	OWN(verdict) v = ca_verdict(id, NULL, registered, leaf, between);
 
 	CHECK_CAUSE(v, reason);
 }
 
 TEST("a device certificate of a registered CA with CN = device id is let in, directly and through an intermediate that it sends")
 {
-	CLEAR(made)
-	root = story_root("device root");
-	CLEAR(made)
-	ca = story_intermediate("device CA", &root);
-	CLEAR(made)
-	direct = story_device("dev1", &root);
-	CLEAR(made)
-	below = story_device("dev1", &ca);
-	OWN(verdict)
-	one = ca_verdict("dev1", NULL, &root, &direct, NULL);
-	OWN(verdict)
-	two = ca_verdict("dev1", NULL, &root, &below, &ca);
+	CLEAR(made) root = story_root("device root");
+	CLEAR(made) ca = story_intermediate("device CA", &root);
+	CLEAR(made) direct = story_device("dev1", &root);
+	CLEAR(made) below = story_device("dev1", &ca);
+	OWN(verdict) one = ca_verdict("dev1", NULL, &root, &direct, NULL);
+	OWN(verdict) two = ca_verdict("dev1", NULL, &root, &below, &ca);
 
 	CHECK_ACCEPTED(one);
 	CHECK_ACCEPTED(two);
@@ -355,16 +295,11 @@ TEST("a device certificate of a registered CA with CN = device id is let in, dir
 
 TEST("an intermediate may be the registered CA: whoever it issued for is let in, its root need not be known")
 {
-	CLEAR(made)
-	root = story_root("device root");
-	CLEAR(made)
-	ca = story_intermediate("device CA", &root);
-	CLEAR(made)
-	leaf = story_device("dev1", &ca);
-	CLEAR(made)
-	sibling = story_device("dev1", &root);
-	OWN(verdict)
-	v = ca_verdict("dev1", NULL, &ca, &leaf, NULL);
+	CLEAR(made) root = story_root("device root");
+	CLEAR(made) ca = story_intermediate("device CA", &root);
+	CLEAR(made) leaf = story_device("dev1", &ca);
+	CLEAR(made) sibling = story_device("dev1", &root);
+	OWN(verdict) v = ca_verdict("dev1", NULL, &ca, &leaf, NULL);
 
 	CHECK_ACCEPTED(v);
 	ca_refused("dev1", &ca, &sibling, NULL, TRUST_UNKNOWN_ISSUER);
@@ -372,16 +307,11 @@ TEST("an intermediate may be the registered CA: whoever it issued for is let in,
 
 TEST("a module's certificate of a registered CA has the CN device/module")
 {
-	CLEAR(made)
-	root = story_root("device root");
-	CLEAR(made)
-	module = story_device("dev1/mod", &root);
-	CLEAR(made)
-	device = story_device("dev1", &root);
-	OWN(verdict)
-	good = ca_verdict("dev1", "mod", &root, &module, NULL);
-	OWN(verdict)
-	bad = ca_verdict("dev1", "mod", &root, &device, NULL);
+	CLEAR(made) root = story_root("device root");
+	CLEAR(made) module = story_device("dev1/mod", &root);
+	CLEAR(made) device = story_device("dev1", &root);
+	OWN(verdict) good = ca_verdict("dev1", "mod", &root, &module, NULL);
+	OWN(verdict) bad = ca_verdict("dev1", "mod", &root, &device, NULL);
 
 	CHECK_ACCEPTED(good);
 	CHECK_CAUSE(bad, NAME_CN_MISMATCH);
@@ -403,12 +333,10 @@ TEST("atk-03: the one rule for the CN: exactly one, every byte the device id's, 
 		},
 		{ .common_name = "dev2", .extensions = { "subjectAltName", "DNS:dev1" } },
 	};
-	CLEAR(made)
-	root = story_root("device root");
+	CLEAR(made) root = story_root("device root");
 
 	for (size_t i = 0; i < COUNT(crooks); i++) {
-		CLEAR(made)
-		leaf = story_crooked(crooks[i], &root);
+		CLEAR(made) leaf = story_crooked(crooks[i], &root);
 
 		ca_refused("dev1", &root, &leaf, NULL, NAME_CN_MISMATCH);
 	}
@@ -416,26 +344,20 @@ TEST("atk-03: the one rule for the CN: exactly one, every byte the device id's, 
 
 TEST("atk-03: what the SAN says beside the right CN does not matter")
 {
-	CLEAR(made)
-	root = story_root("device root");
-	CLEAR(made)
-	leaf = story_crooked((struct crooked){ .common_name = "dev1", .extensions = { "subjectAltName", "DNS:dev2" } }, &root);
-	OWN(verdict)
-	v = ca_verdict("dev1", NULL, &root, &leaf, NULL);
+	CLEAR(made) root = story_root("device root");
+	CLEAR(made) leaf =
+		story_crooked((struct crooked){ .common_name = "dev1", .extensions = { "subjectAltName", "DNS:dev2" } }, &root);
+	OWN(verdict) v = ca_verdict("dev1", NULL, &root, &leaf, NULL);
 
 	CHECK_ACCEPTED(v);
 }
 
 TEST("atk-05: a server certificate with the device's CN is refused, though its CA is registered")
 {
-	CLEAR(made)
-	root = story_root("device root");
-	CLEAR(made)
-	leaf = story_server("dev1", &root);
-	CLEAR(made)
-	no_eku = story_crooked((struct crooked){ .common_name = "dev1" }, &root);
-	OWN(verdict)
-	v = ca_verdict("dev1", NULL, &root, &no_eku, NULL);
+	CLEAR(made) root = story_root("device root");
+	CLEAR(made) leaf = story_server("dev1", &root);
+	CLEAR(made) no_eku = story_crooked((struct crooked){ .common_name = "dev1" }, &root);
+	OWN(verdict) v = ca_verdict("dev1", NULL, &root, &no_eku, NULL);
 
 	ca_refused("dev1", &root, &leaf, NULL, CERT_NO_CLIENT_AUTH);
 	CHECK_ACCEPTED(v); /* absent, it allows everything, as in the original */
@@ -443,14 +365,10 @@ TEST("atk-05: a server certificate with the device's CN is refused, though its C
 
 TEST("atk-06: a device's certificate issues nothing, and a CA's certificate is no device's")
 {
-	CLEAR(made)
-	root = story_root("device root");
-	CLEAR(made)
-	dev2 = story_device("dev2", &root);
-	CLEAR(made)
-	forged = story_crooked((struct crooked){ .common_name = "dev1" }, &dev2);
-	CLEAR(made)
-	ca_leaf = story_intermediate("dev1", &root);
+	CLEAR(made) root = story_root("device root");
+	CLEAR(made) dev2 = story_device("dev2", &root);
+	CLEAR(made) forged = story_crooked((struct crooked){ .common_name = "dev1" }, &dev2);
+	CLEAR(made) ca_leaf = story_intermediate("dev1", &root);
 
 	ca_refused("dev1", &root, &forged, &dev2, CERT_NOT_CA);
 	ca_refused("dev1", &root, &ca_leaf, NULL, CERT_LEAF_IS_CA);
@@ -458,28 +376,21 @@ TEST("atk-06: a device's certificate issues nothing, and a CA's certificate is n
 
 TEST("atk-06: a CA below the path length, without keyCertSign, or of X.509 version 1 issues nothing")
 {
-	CLEAR(made)
-	root = story_make((struct profile){ .kind = ISSUE_ROOT, .common_name = "root", .path_len = 0 }, NULL);
-	CLEAR(made)
-	open = story_root("open root");
-	CLEAR(made)
-	too_deep = story_crooked((struct crooked){ .common_name = "deep",
-					 .extensions = { "basicConstraints", "critical,CA:TRUE", "keyUsage", "keyCertSign" } },
-		&root);
-	CLEAR(made)
-	no_sign = story_crooked((struct crooked){ .common_name = "nosign",
-					.extensions = { "basicConstraints", "critical,CA:TRUE", "keyUsage", "cRLSign" } },
-		&open);
-	CLEAR(made)
-	version1 = story_crooked((struct crooked){ .common_name = "v1", .version = 1 }, &open);
-	CLEAR(made)
-	a = story_crooked((struct crooked){ .common_name = "dev1" }, &too_deep);
-	CLEAR(made)
-	b = story_crooked((struct crooked){ .common_name = "dev1" }, &no_sign);
-	CLEAR(made)
-	c = story_crooked((struct crooked){ .common_name = "dev1" }, &version1);
-	OWN(verdict)
-	after_v1 = ca_verdict("dev1", NULL, &open, &c, &version1);
+	CLEAR(made) root = story_make((struct profile){ .kind = ISSUE_ROOT, .common_name = "root", .path_len = 0 }, NULL);
+	CLEAR(made) open = story_root("open root");
+	CLEAR(made) too_deep =
+		story_crooked((struct crooked){ .common_name = "deep",
+				      .extensions = { "basicConstraints", "critical,CA:TRUE", "keyUsage", "keyCertSign" } },
+			&root);
+	CLEAR(made) no_sign =
+		story_crooked((struct crooked){ .common_name = "nosign",
+				      .extensions = { "basicConstraints", "critical,CA:TRUE", "keyUsage", "cRLSign" } },
+			&open);
+	CLEAR(made) version1 = story_crooked((struct crooked){ .common_name = "v1", .version = 1 }, &open);
+	CLEAR(made) a = story_crooked((struct crooked){ .common_name = "dev1" }, &too_deep);
+	CLEAR(made) b = story_crooked((struct crooked){ .common_name = "dev1" }, &no_sign);
+	CLEAR(made) c = story_crooked((struct crooked){ .common_name = "dev1" }, &version1);
+	OWN(verdict) after_v1 = ca_verdict("dev1", NULL, &open, &c, &version1);
 
 	ca_refused("dev1", &root, &a, &too_deep, CERT_PATH_TOO_LONG);
 	ca_refused("dev1", &open, &b, &no_sign, CERT_NOT_CA);
@@ -488,12 +399,9 @@ TEST("atk-06: a CA below the path length, without keyCertSign, or of X.509 versi
 
 TEST("atk-07: a CA that is trusted for something else vouches for no device, and without registered CAs nobody does")
 {
-	CLEAR(made)
-	root = story_root("device root");
-	CLEAR(made)
-	servers = story_root("the hub's own server CA");
-	CLEAR(made)
-	leaf = story_device("dev1", &servers);
+	CLEAR(made) root = story_root("device root");
+	CLEAR(made) servers = story_root("the hub's own server CA");
+	CLEAR(made) leaf = story_device("dev1", &servers);
 
 	ca_refused("dev1", &root, &leaf, &servers, TRUST_UNKNOWN_ISSUER);
 	ca_refused("dev1", NULL, &leaf, &servers, TRUST_UNKNOWN_ISSUER);
@@ -501,19 +409,16 @@ TEST("atk-07: a CA that is trusted for something else vouches for no device, and
 
 TEST("atk-01: an expired leaf, and an expired CA, are refused for CA-signed devices")
 {
-	CLEAR(made)
-	root = story_root("device root");
-	CLEAR(made)
-	old_ca = story_crooked((struct crooked){ .common_name = "old CA",
-				       .extensions = { "basicConstraints", "critical,CA:TRUE", "keyUsage", "keyCertSign" },
-				       .not_before = STORY_NOW - 200,
-				       .not_after = STORY_NOW - 100 },
-		&root);
-	CLEAR(made)
-	old = story_crooked(
+	CLEAR(made) root = story_root("device root");
+	CLEAR(made) old_ca =
+		story_crooked((struct crooked){ .common_name = "old CA",
+				      .extensions = { "basicConstraints", "critical,CA:TRUE", "keyUsage", "keyCertSign" },
+				      .not_before = STORY_NOW - 200,
+				      .not_after = STORY_NOW - 100 },
+			&root);
+	CLEAR(made) old = story_crooked(
 		(struct crooked){ .common_name = "dev1", .not_before = STORY_NOW - 200, .not_after = STORY_NOW - 100 }, &root);
-	CLEAR(made)
-	below = story_crooked((struct crooked){ .common_name = "dev1" }, &old_ca);
+	CLEAR(made) below = story_crooked((struct crooked){ .common_name = "dev1" }, &old_ca);
 
 	ca_refused("dev1", &root, &old, NULL, CERT_EXPIRED);
 	ca_refused("dev1", &root, &below, &old_ca, CERT_EXPIRED);
@@ -521,14 +426,10 @@ TEST("atk-01: an expired leaf, and an expired CA, are refused for CA-signed devi
 
 TEST("atk-09: a resumed session brings the leaf alone: under a registered intermediate it is enough, else the chain does not close")
 {
-	CLEAR(made)
-	root = story_root("device root");
-	CLEAR(made)
-	ca = story_intermediate("device CA", &root);
-	CLEAR(made)
-	leaf = story_device("dev1", &ca);
-	OWN(verdict)
-	v = ca_verdict("dev1", NULL, &ca, &leaf, NULL);
+	CLEAR(made) root = story_root("device root");
+	CLEAR(made) ca = story_intermediate("device CA", &root);
+	CLEAR(made) leaf = story_device("dev1", &ca);
+	OWN(verdict) v = ca_verdict("dev1", NULL, &ca, &leaf, NULL);
 
 	CHECK_ACCEPTED(v);
 	ca_refused("dev1", &root, &leaf, NULL, TRUST_UNKNOWN_ISSUER);

@@ -15,8 +15,7 @@ cause(const char *token, const char *resource, unsigned needed)
 			.keys = { &owner[0], &owner[1] } },
 		{ .name = "registryRead", .rights = AUTH_REGISTRY_READ, .keys = { &reader[0], &reader[1] } },
 	};
-	OWN(verdict)
-	v = NULL;
+	OWN(verdict) v = NULL;
 
 	trial_key(&owner[0], OWNER_KEY);
 	trial_key(&owner[1], "its secondary key.......");

@@ -21,8 +21,7 @@ sas_identity(const char *device_id, const char *module_id)
 static void
 refused_with(const char *device_id, const char *module_id, char *token_take, enum reason reason)
 {
-	CLEAR(trial)
-	trial = sas_identity(device_id, module_id);
+	CLEAR(trial) trial = sas_identity(device_id, module_id);
 
 	trial.token = token_take;
 	trial_refused(&trial, reason);
@@ -31,8 +30,7 @@ refused_with(const char *device_id, const char *module_id, char *token_take, enu
 static void
 accepted_with(const char *device_id, const char *module_id, char *token_take)
 {
-	CLEAR(trial)
-	trial = sas_identity(device_id, module_id);
+	CLEAR(trial) trial = sas_identity(device_id, module_id);
 
 	trial.token = token_take;
 	trial_accepted(&trial);
@@ -71,10 +69,8 @@ signed_for_an_hour(const char *sr, const char *more)
 
 TEST("a token of the primary or the secondary key is accepted, and the verdict names the slot but never the token")
 {
-	CLEAR(trial)
-	trial = sas_identity("dev1", NULL);
-	OWN(verdict)
-	v = NULL;
+	CLEAR(trial) trial = sas_identity("dev1", NULL);
+	OWN(verdict) v = NULL;
 	OWN_TEXT said = NULL;
 
 	accepted_with("dev1", NULL, trial_token(DEV1, PRIMARY, 0));
@@ -112,8 +108,7 @@ TEST("atk-11: a wrong key, a forged signature and one over the decoded text are 
 
 TEST("atk-11: a key that is not there signs nothing")
 {
-	CLEAR(trial)
-	trial = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);
+	CLEAR(trial) trial = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);
 
 	trial.token = trial_token(DEV1, "", 0);
 	trial_refused(&trial, SAS_BAD_SIGNATURE);
@@ -152,8 +147,7 @@ TEST("a token past its expiry is refused, the second of the expiry included")
 
 TEST("atk-11: a token that outlives the policy is refused; without a policy it may live long")
 {
-	CLEAR(trial)
-	trial = sas_identity("dev1", NULL);
+	CLEAR(trial) trial = sas_identity("dev1", NULL);
 
 	trial.token = trial_token(DEV1, PRIMARY, STORY_NOW + 7201);
 	trial_accepted(&trial);
@@ -192,8 +186,7 @@ TEST("atk-11: a token that names a policy is no device's")
 
 TEST("a gateway accepts its own name as the token's host; the hub does not know it")
 {
-	CLEAR(trial)
-	trial = sas_identity("dev1", NULL);
+	CLEAR(trial) trial = sas_identity("dev1", NULL);
 
 	trial.token = trial_token("edgegateway.local/devices/dev1", PRIMARY, 0);
 	trial_refused(&trial, SAS_WRONG_RESOURCE);

@@ -6,8 +6,7 @@
 static struct identity *
 parsed(const char *text, struct err *err)
 {
-	OWN_LIB(json_t)
-	json = json_parse(text, strlen(text), err);
+	OWN_LIB(json_t) json = json_parse(text, strlen(text), err);
 
 	if (!json)
 		fail_msg("%s", err->text);
@@ -29,8 +28,7 @@ static void
 bad(const char *text, enum err_kind kind, const char *part)
 {
 	struct err err = ERR_INIT;
-	OWN(identity)
-	identity = parsed(text, &err);
+	OWN(identity) identity = parsed(text, &err);
 
 	CHECK(!identity);
 	CHECK_ERR(err, kind, part);
@@ -72,8 +70,7 @@ TEST("the name of a module is device/module")
 TEST("a record lives as long as its last reference; a copy is another record")
 {
 	struct identity *first = identity_new("dev", "mod"), *second = identity_ref(first);
-	OWN(identity)
-	copy = NULL;
+	OWN(identity) copy = NULL;
 
 	second->generation_id = mem_text("g");
 	second->parents[second->n_parents++] = mem_text("p");
@@ -93,9 +90,8 @@ TEST("a record lives as long as its last reference; a copy is another record")
 
 TEST("what the service SDK sends for a new device: empty keys stay empty, for the registry to make")
 {
-	OWN(identity)
-	i = good("{\"deviceId\":\"dev1\",\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"\","
-		 "\"secondaryKey\":\"\"}}}");
+	OWN(identity) i = good("{\"deviceId\":\"dev1\",\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"\","
+			       "\"secondaryKey\":\"\"}}}");
 
 	CHECK_STR(i->device_id, "dev1");
 	CHECK_INT(i->auth, IDENTITY_AUTH_SAS);
@@ -105,10 +101,10 @@ TEST("what the service SDK sends for a new device: empty keys stay empty, for th
 
 TEST("thumbprints are normalised, and without a type they say that the device is self-signed")
 {
-	OWN(identity)
-	i = good("{\"deviceId\":\"dev1\",\"authentication\":{\"x509Thumbprint\":{\"primaryThumbprint\":\"01:23:45:67:89:ab:cd:ef:"
-		 "01:23:45:67:89:ab:cd:ef:"
-		 "01:23:45:67:89:ab:cd:ef:01:23:45:67:89:ab:cd:ef\",\"secondaryThumbprint\":null}}}");
+	OWN(identity) i = good(
+		"{\"deviceId\":\"dev1\",\"authentication\":{\"x509Thumbprint\":{\"primaryThumbprint\":\"01:23:45:67:89:ab:cd:ef:"
+		"01:23:45:67:89:ab:cd:ef:"
+		"01:23:45:67:89:ab:cd:ef:01:23:45:67:89:ab:cd:ef\",\"secondaryThumbprint\":null}}}");
 
 	CHECK_INT(i->auth, IDENTITY_AUTH_THUMBPRINT);
 	CHECK_STR(i->thumbprints[0], THUMB);
@@ -117,12 +113,9 @@ TEST("thumbprints are normalised, and without a type they say that the device is
 
 TEST("no authentication at all is a key; an explicit type counts in any case of letters")
 {
-	OWN(identity)
-	nothing = good("{\"deviceId\":\"dev1\"}");
-	OWN(identity)
-	ca = good("{\"deviceId\":\"dev1\",\"authentication\":{\"type\":\"CertificateAuthority\"}}");
-	OWN(identity)
-	none = good("{\"deviceId\":\"dev1\",\"moduleId\":\"$edgeAgent\",\"authentication\":{\"type\":\"none\"}}");
+	OWN(identity) nothing = good("{\"deviceId\":\"dev1\"}");
+	OWN(identity) ca = good("{\"deviceId\":\"dev1\",\"authentication\":{\"type\":\"CertificateAuthority\"}}");
+	OWN(identity) none = good("{\"deviceId\":\"dev1\",\"moduleId\":\"$edgeAgent\",\"authentication\":{\"type\":\"none\"}}");
 
 	CHECK_INT(nothing->auth, IDENTITY_AUTH_SAS);
 	CHECK_INT(ca->auth, IDENTITY_AUTH_CA);
@@ -133,20 +126,17 @@ TEST("no authentication at all is a key; an explicit type counts in any case of 
 TEST("a record goes out as JSON and comes back the same, keys only where they are asked for")
 {
 	struct err err = ERR_INIT;
-	OWN(identity)
-	i = good("{\"deviceId\":\"dev1\",\"generationId\":\"638\",\"etag\":\"AAA=\",\"status\":\"disabled\",\"statusReason\":"
-		 "\"lost\","
-		 "\"deviceScope\":\"ms-azure-iot-edge://gw-1\",\"parentScopes\":[\"ms-azure-iot-edge://"
-		 "gw-1\"],\"capabilities\":{\"iotEdge\":true},"
-		 "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"MDEyMzQ1Njc4OWFiY2RlZg==\","
-		 "\"secondaryKey\":\"\"}}}");
-	OWN_LIB(json_t)
-	with = identity_to_json(i, true, true);
-	OWN_LIB(json_t)
-	without = identity_to_json(i, false, false);
+	OWN(identity) i =
+		good("{\"deviceId\":\"dev1\",\"generationId\":\"638\",\"etag\":\"AAA=\",\"status\":\"disabled\",\"statusReason\":"
+		     "\"lost\","
+		     "\"deviceScope\":\"ms-azure-iot-edge://gw-1\",\"parentScopes\":[\"ms-azure-iot-edge://"
+		     "gw-1\"],\"capabilities\":{\"iotEdge\":true},"
+		     "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"MDEyMzQ1Njc4OWFiY2RlZg==\","
+		     "\"secondaryKey\":\"\"}}}");
+	OWN_LIB(json_t) with = identity_to_json(i, true, true);
+	OWN_LIB(json_t) without = identity_to_json(i, false, false);
 	OWN_TEXT text = json_line(without);
-	OWN(identity)
-	back = identity_from_json(with, &err);
+	OWN(identity) back = identity_from_json(with, &err);
 
 	CHECK(back != NULL);
 	CHECK(!back->enabled && back->is_edge);
@@ -162,10 +152,8 @@ TEST("a record goes out as JSON and comes back the same, keys only where they ar
 
 TEST("a module's JSON has its own members and none of the device's")
 {
-	OWN(identity)
-	i = identity_new("dev1", "mod");
-	OWN_LIB(json_t)
-	json = identity_to_json(i, false, true);
+	OWN(identity) i = identity_new("dev1", "mod");
+	OWN_LIB(json_t) json = identity_to_json(i, false, true);
 
 	CHECK_STR(json_string_value(json_object_get(json, "moduleId")), "mod");
 	CHECK(json_object_get(json, "managedBy") != NULL);

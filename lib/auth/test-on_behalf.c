@@ -79,8 +79,7 @@ cause(const struct ask *ask)
 	OWN_TEXT token = ask->no_token ? NULL
 				       : trial_token(ask->resource ? ask->resource : TRIAL_HUB "/devices/edge/modules/$edgeHub",
 						 ask->key ? ask->key : EDGE_KEY, 0);
-	OWN(verdict)
-	v = NULL;
+	OWN(verdict) v = NULL;
 
 	while (records.n_path < COUNT(ask->path) && ask->path[records.n_path])
 		records.n_path++;
@@ -90,18 +89,15 @@ cause(const struct ask *ask)
 
 TEST("a gateway speaks for its child with the token of its own $edgeHub, however the child itself is registered")
 {
-	CLEAR(family)
-	f = family_new();
+	CLEAR(family) f = family_new();
 
 	CHECK_INT(cause(&(struct ask){ f.leaf, f.edge_hub, f.edge, .chain = "leaf;edge" }), OK);
 }
 
 TEST("a gateway speaks for the module of its child, and for modules of its own")
 {
-	CLEAR(family)
-	f = family_new();
-	OWN(identity)
-	own = member("edge", "sim", NULL, NULL);
+	CLEAR(family) f = family_new();
+	OWN(identity) own = member("edge", "sim", NULL, NULL);
 
 	CHECK_INT(cause(&(struct ask){ f.module, f.edge_hub, f.edge, { f.leaf }, .chain = "leaf/mod;leaf;edge" }), OK);
 	CHECK_INT(cause(&(struct ask){ own, f.edge_hub, f.edge, .chain = "edge/sim;edge" }), OK);
@@ -109,8 +105,7 @@ TEST("a gateway speaks for the module of its child, and for modules of its own")
 
 TEST("a gateway speaks for the child of its child, and for its child gateway")
 {
-	CLEAR(family)
-	f = family_new();
+	CLEAR(family) f = family_new();
 	const char *top = TRIAL_HUB "/devices/top/modules/$edgeHub";
 
 	CHECK_INT(cause(&(struct ask){ f.leaf, f.top_hub, f.top, { f.edge }, "leaf;edge;top", top, TOP_KEY, false }), OK);
@@ -119,8 +114,7 @@ TEST("a gateway speaks for the child of its child, and for its child gateway")
 
 TEST("atk-26: the chain's first element must be who connects")
 {
-	CLEAR(family)
-	f = family_new();
+	CLEAR(family) f = family_new();
 
 	CHECK_INT(cause(&(struct ask){ f.nephew, f.edge_hub, f.edge, { f.leaf }, .chain = "leaf;edge" }), CHAIN_OF_GATEWAYS);
 	CHECK_INT(cause(&(struct ask){ f.module, f.edge_hub, f.edge, { f.leaf }, .chain = "leaf;edge" }), CHAIN_OF_GATEWAYS);
@@ -129,8 +123,7 @@ TEST("atk-26: the chain's first element must be who connects")
 
 TEST("atk-26: no gateway speaks for its parent, its sibling, its sibling's child, or for itself")
 {
-	CLEAR(family)
-	f = family_new();
+	CLEAR(family) f = family_new();
 
 	CHECK_INT(cause(&(struct ask){ f.top, f.edge_hub, f.edge, .chain = "top;edge" }), CHAIN_OF_GATEWAYS);
 	CHECK_INT(cause(&(struct ask){ f.side, f.edge_hub, f.edge, .chain = "side;edge" }), CHAIN_OF_GATEWAYS);
@@ -142,8 +135,7 @@ TEST("atk-26: no gateway speaks for its parent, its sibling, its sibling's child
 
 TEST("atk-26: a loop in the hierarchy helps nobody to itself")
 {
-	CLEAR(family)
-	f = family_new();
+	CLEAR(family) f = family_new();
 
 	f.top->parents[f.top->n_parents++] = mem_text("ms-azure-iot-edge://edge-2");
 	CHECK_INT(cause(&(struct ask){ f.edge, f.edge_hub, f.edge, { f.top }, .chain = "edge;top;edge" }), CHAIN_OF_GATEWAYS);
@@ -152,8 +144,7 @@ TEST("atk-26: a loop in the hierarchy helps nobody to itself")
 
 TEST("atk-26: a chain that skips a level, or names devices that are not there, is refused")
 {
-	CLEAR(family)
-	f = family_new();
+	CLEAR(family) f = family_new();
 	const char *top = TRIAL_HUB "/devices/top/modules/$edgeHub";
 
 	CHECK_INT(cause(&(struct ask){ f.leaf, f.top_hub, f.top, .chain = "leaf;top", .resource = top, .key = TOP_KEY }),
@@ -168,10 +159,8 @@ TEST("atk-26: a chain that skips a level, or names devices that are not there, i
 
 TEST("the actor must be known, a gateway, and the chain's last; a module of another name is no gateway")
 {
-	CLEAR(family)
-	f = family_new();
-	OWN(identity)
-	module = member("edge", "other", NULL, NULL);
+	CLEAR(family) f = family_new();
+	OWN(identity) module = member("edge", "other", NULL, NULL);
 
 	CHECK_INT(cause(&(struct ask){ f.leaf, NULL, f.edge, .chain = "leaf;edge" }), CHAIN_OF_GATEWAYS);
 	CHECK_INT(cause(&(struct ask){ f.leaf, f.edge_hub, NULL, .chain = "leaf;edge" }), CHAIN_OF_GATEWAYS);
@@ -184,8 +173,7 @@ TEST("the actor must be known, a gateway, and the chain's last; a module of anot
 
 TEST("who is disabled anywhere on the way cuts it: target, its device, gateways between, the actor")
 {
-	CLEAR(family)
-	f = family_new();
+	CLEAR(family) f = family_new();
 	struct ask far = { f.leaf, f.top_hub, f.top, { f.edge }, "leaf;edge;top", TRIAL_HUB "/devices/top/modules/$edgeHub",
 		TOP_KEY, false };
 	struct ask module = { f.module, f.edge_hub, f.edge, { f.leaf }, .chain = "leaf/mod;leaf;edge" };
@@ -207,8 +195,7 @@ TEST("who is disabled anywhere on the way cuts it: target, its device, gateways 
 
 TEST("the gateway's token is judged as any: the key, the resource of its $edgeHub, and there must be one")
 {
-	CLEAR(family)
-	f = family_new();
+	CLEAR(family) f = family_new();
 
 	CHECK_INT(cause(&(struct ask){ f.leaf, f.edge_hub, f.edge, .chain = "leaf;edge", .no_token = true }), DEVICE_NO_CREDENTIAL);
 	CHECK_INT(cause(&(struct ask){ f.leaf, f.edge_hub, f.edge, .chain = "leaf;edge", .key = "another key of 24 bytes." }),

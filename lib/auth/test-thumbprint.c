@@ -70,8 +70,7 @@ TEST("atk-02: zeros are nobody's thumbprint")
 
 TEST("a certificate is known by its SHA-256 and by its SHA-1")
 {
-	CLEAR(made)
-	dev = story_device("dev1", NULL);
+	CLEAR(made) dev = story_device("dev1", NULL);
 	struct buf sha1 = BUF_INIT(64);
 	OWN_TEXT sha256 = trial_thumbprint(&dev);
 	OWN_TEXT normal = NULL;
@@ -85,8 +84,7 @@ TEST("a certificate is known by its SHA-256 and by its SHA-1")
 
 TEST("atk-02: an empty slot, the first 40 digits of the SHA-256, and a digest with one other digit match nothing")
 {
-	CLEAR(made)
-	dev = story_device("dev1", NULL);
+	CLEAR(made) dev = story_device("dev1", NULL);
 	OWN_TEXT sha256 = trial_thumbprint(&dev);
 	OWN_TEXT prefix = mem_textn(sha256, 40);
 

@@ -93,8 +93,7 @@ trial_decide(const struct trial *trial)
 static inline void
 trial_accepted(const struct trial *trial)
 {
-	OWN(verdict)
-	v = trial_decide(trial);
+	OWN(verdict) v = trial_decide(trial);
 
 	CHECK_ACCEPTED(v);
 }
@@ -102,8 +101,7 @@ trial_accepted(const struct trial *trial)
 static inline void
 trial_refused(const struct trial *trial, enum reason reason)
 {
-	OWN(verdict)
-	v = trial_decide(trial);
+	OWN(verdict) v = trial_decide(trial);
 
 	CHECK_CAUSE(v, reason);
 }

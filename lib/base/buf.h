@@ -15,7 +15,10 @@ struct buf {
 	bool failed;
 };
 
-#define BUF_INIT(maximum) { .max = (maximum) }
+#define BUF_INIT(maximum)                                                                                                          \
+	{                                                                                                                          \
+		.max = (maximum)                                                                                                   \
+	}
 
 void buf_clear(struct buf *b); /* frees; the maximum stays and the buffer can be used again */
 void buf_reset(struct buf *b); /* forgets the content, keeps the memory */
@@ -33,4 +36,4 @@ void buf_put_u64(struct buf *b, uint64_t v);
 void buf_drop(struct buf *b, size_t len); /* removes the first len bytes */
 
 const char *buf_text(const struct buf *b); /* "" when empty; borrowed */
-char *buf_take_text(struct buf *b);        /* the content as text that the caller owns; the buffer is empty after */
+char *buf_take_text(struct buf *b);	   /* the content as text that the caller owns; the buffer is empty after */

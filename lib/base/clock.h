@@ -8,13 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int64_t clock_wall(void);      /* seconds since 1970, UTC */
+int64_t clock_wall(void); /* seconds since 1970, UTC */
 int64_t clock_wall_ms(void);
-int64_t clock_boot_ms(void);   /* never goes back, counts sleep */
+int64_t clock_boot_ms(void);	       /* never goes back, counts sleep */
 void clock_set_for_test(int64_t wall); /* unit tests: freezes clock_wall at this value; 0 thaws */
 
 #define CLOCK_TEXT_LEN 32
 /* RFC 3339 in UTC, "2026-03-01T00:00:00Z"; returns out. */
 const char *clock_text(int64_t wall, char out[static CLOCK_TEXT_LEN]);
 const char *clock_text_ms(int64_t wall_ms, char out[static CLOCK_TEXT_LEN]); /* with milliseconds */
-bool clock_parse(const char *text, int64_t *wall); /* RFC 3339, or a date alone; any offset */
+bool clock_parse(const char *text, int64_t *wall);			     /* RFC 3339, or a date alone; any offset */

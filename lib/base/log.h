@@ -17,12 +17,12 @@ enum log_level log_level(void);
 
 void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
-#define log_warn(...)  log_at(LOG_WARN, __VA_ARGS__)
-#define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)
-#define log_debug(...)                         \
-	do {                                   \
-		if (log_level() >= LOG_DEBUG)  \
-			log_at(LOG_DEBUG, __VA_ARGS__); \
+#define log_warn(...) log_at(LOG_WARN, __VA_ARGS__)
+#define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
+#define log_debug(...)                                                                                                             \
+	do {                                                                                                                       \
+		if (log_level() >= LOG_DEBUG)                                                                                      \
+			log_at(LOG_DEBUG, __VA_ARGS__);                                                                            \
 	} while (0)
 
 /* An event with structure: `json` is a complete JSON object that a JSON log embeds under the key "event_name"; a text log shows

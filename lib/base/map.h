@@ -16,7 +16,7 @@ void *map_find(const struct map *map, const void *key, size_t len);
 void *map_find_text(const struct map *map, const char *key);
 void *map_put(struct map *map, const void *key, size_t len, void *value); /* the value that was there before, or NULL */
 void *map_put_text(struct map *map, const char *key, void *value);
-void *map_remove(struct map *map, const void *key, size_t len);            /* the value, or NULL */
+void *map_remove(struct map *map, const void *key, size_t len); /* the value, or NULL */
 void *map_remove_text(struct map *map, const char *key);
 size_t map_count(const struct map *map);
 

@@ -11,13 +11,13 @@
 #include "base/own.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 void *mem_new(size_t size); /* zeroed */
 void *mem_array(size_t n, size_t size);
 void *mem_resize(void *p, size_t size);
 void *mem_dup(const void *data, size_t len);
-char *mem_text(const char *text);             /* a copy; NULL gives NULL */
+char *mem_text(const char *text);	       /* a copy; NULL gives NULL */
 char *mem_textn(const char *text, size_t len); /* the first len bytes, terminated */
 char *mem_textf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void mem_free(void *p);

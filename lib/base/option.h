@@ -39,10 +39,10 @@ struct option_row {
 };
 
 struct option_usage {
-	const char *command; /* "rootedge hub" */
+	const char *command;   /* "rootedge hub" */
 	const char *arguments; /* "HOST[:PORT]" or "" */
-	const char *summary; /* one sentence */
-	const char *more;    /* further paragraphs, or NULL */
+	const char *summary;   /* one sentence */
+	const char *more;      /* further paragraphs, or NULL */
 	const struct option_row *rows;
 };
 

@@ -6,13 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-bool text_is(const char *a, const char *b);          /* both may be NULL: then equal only to NULL */
-bool text_is_nocase(const char *a, const char *b);   /* ASCII only, no locale */
+bool text_is(const char *a, const char *b);	   /* both may be NULL: then equal only to NULL */
+bool text_is_nocase(const char *a, const char *b); /* ASCII only, no locale */
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
 bool text_is_utf8(const char *text, size_t len);     /* RFC 3629: no surrogates, no over-long forms */
 bool text_has_control(const char *text, size_t len); /* any byte below 0x20, or 0x7f */
-char *text_lower(const char *text);                  /* ASCII; the caller owns the copy */
+char *text_lower(const char *text);		     /* ASCII; the caller owns the copy */
 
 /* A whole decimal number within [min, max] and nothing else; false leaves *out alone. */
 bool text_to_i64(const char *text, int64_t min, int64_t max, int64_t *out);

@@ -77,8 +77,7 @@ static void
 tell_verdict(struct device_client *c)
 {
 	const struct verdict *judged = conn_verdict(c->conn);
-	OWN(verdict)
-	v = NULL;
+	OWN(verdict) v = NULL;
 
 	if (!judged || c->told_verdict)
 		return;

@@ -13,7 +13,7 @@ enum reason {
 enum reason_severity { REASON_GOOD, REASON_NOTE, REASON_BAD };
 
 struct reason_row {
-	const char *code;     /* "TRUST_UNKNOWN_ISSUER" */
+	const char *code; /* "TRUST_UNKNOWN_ISSUER" */
 	enum reason_severity severity;
 	const char *sentence; /* what it means, one sentence */
 	const char *fix;      /* what to do next */

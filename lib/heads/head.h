@@ -12,31 +12,32 @@
 #include "diag/verdict.h"
 #include "net/conn.h"
 
-struct head;         /* a protocol on a listener, with its back end */
+struct head;	     /* a protocol on a listener, with its back end */
 struct head_session; /* one authenticated identity on one connection */
 
 /* -- Let in? ----------------------------------------------------------------------------------------------------------------- */
 struct head_hello {
 	struct loop *loop;
-	const char *device_id, *module_id; /* copied from the user name; checked for their alphabet */
+	const char *device_id, *module_id;			/* copied from the user name; checked for their alphabet */
 	const char *auth_chain, *model_id, *host, *client_type; /* NULL when absent */
-	const char *token;                 /* NULL when absent */
+	const char *token;					/* NULL when absent */
 	const struct certs *chain;
 	bool resumed;
 	const char *resumed_identity;
-	const char *peer;                  /* address, for the log */
+	const char *peer; /* address, for the log */
 	bool clean_session;
 };
 struct head_admission; /* the head's handle of this question, valid until it is answered */
 
 /* Answer: the verdict (taken) and, when accepted, a session context of the back end (`domain`), which is given back by ops->end.  `expires` is when the
  * token ends (0: never).  `n_filters` kept subscriptions of the identity are restored. */
-void head_admit(struct head_admission *admission, struct verdict *verdict_take, struct identity *identity_take, void *domain, int64_t expires);
+void head_admit(struct head_admission *admission, struct verdict *verdict_take, struct identity *identity_take, void *domain,
+	int64_t expires);
 void head_admit_unavailable(struct head_admission *admission); /* CONNACK 3 */
 
 /* -- Telemetry ---------------------------------------------------------------------------------------------------------------- */
 struct head_message {
-	struct slice bag;      /* the property bag as sent, still encoded */
+	struct slice bag; /* the property bag as sent, still encoded */
 	struct slice payload;
 	bool retain, dup, is_will;
 };
@@ -48,7 +49,8 @@ struct head_ops {
 	/* Who is this?  Answer with head_admit. */
 	void (*admit)(void *backend, const struct head_hello *hello, struct head_admission *admission);
 	/* Store this.  The slices are borrowed for the call.  `ack` is NULL at QoS 0. */
-	void (*message)(void *backend, void *domain, struct head_session *session, const struct head_message *message, struct head_ack *ack);
+	void (*message)(void *backend, void *domain, struct head_session *session, const struct head_message *message,
+		struct head_ack *ack);
 	/* Subscriptions changed: the whole list, for an identity that keeps them (clean session 0); durable when it returns is not demanded. */
 	void (*subscriptions)(void *backend, void *domain, const char *const *filters, const uint8_t *qos, size_t n);
 	/* A rule of the protocol was broken, and the connection is being closed for it: to be logged and counted.  `who` is the identity, or the peer's address

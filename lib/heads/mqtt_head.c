@@ -183,7 +183,8 @@ on_data(struct conn *conn, const uint8_t *data, size_t len)
 static int64_t
 patience_ms(const struct mqtt_session *s)
 {
-	int64_t seconds = s->keep_alive_s > 0 && s->keep_alive_s * 3 / 2 < MQTT_KEEP_ALIVE_MAX_S ? s->keep_alive_s * 3 / 2 : MQTT_KEEP_ALIVE_MAX_S;
+	int64_t seconds = s->keep_alive_s > 0 && s->keep_alive_s * 3 / 2 < MQTT_KEEP_ALIVE_MAX_S ? s->keep_alive_s * 3 / 2
+												 : MQTT_KEEP_ALIVE_MAX_S;
 
 	return seconds * 1000;
 }
@@ -300,8 +301,11 @@ send_will(struct mqtt_session *s)
 
 	if (s->will && s->domain && !s->ended_by_client)
 		ops->message(s->head->config.backend, s->domain, NULL,
-			&(struct head_message){ .bag = slice_of(s->will->bag), .payload = { .text = (const char *)s->will->payload, .len = s->will->len },
-				.retain = s->will->retain, .is_will = true }, NULL);
+			&(struct head_message){ .bag = slice_of(s->will->bag),
+				.payload = { .text = (const char *)s->will->payload, .len = s->will->len },
+				.retain = s->will->retain,
+				.is_will = true },
+			NULL);
 	if (s->will) {
 		mem_free(s->will->bag);
 		mem_free(s->will->payload);
@@ -382,7 +386,8 @@ publish(struct head_session *session, const char *topic, const void *payload, si
 	for (size_t i = 0; i < s->n_subscriptions; i++) {
 		if (s->subscriptions[i].kind != wanted || wanted == FILTER_UNKNOWN)
 			continue;
-		mqtt_encode_publish(&packet, &(struct mqtt_publish){ .topic = slice_of(topic), .payload = { .text = payload, .len = len } });
+		mqtt_encode_publish(
+			&packet, &(struct mqtt_publish){ .topic = slice_of(topic), .payload = { .text = payload, .len = len } });
 		mqtt_session_send(s, &packet);
 		return true;
 	}

@@ -7,12 +7,12 @@
 #include "net/listener.h"
 
 struct mqtt_head_config {
-	const char *who;             /* "hub", "gateway" */
+	const char *who; /* "hub", "gateway" */
 	const struct head_ops *ops;
 	void *backend;
 	struct directory *directory;
-	size_t max_packet;           /* 0: 256 KiB of message plus topic */
-	size_t max_unacked;          /* stop reading above this many; 0: 256 */
+	size_t max_packet;  /* 0: 256 KiB of message plus topic */
+	size_t max_unacked; /* stop reading above this many; 0: 256 */
 };
 struct mqtt_head;
 struct mqtt_head *mqtt_head_new(const struct mqtt_head_config *config);

@@ -91,7 +91,10 @@ mqtt_in_connect(struct mqtt_session *s, const struct mqtt_frame *frame)
 	}
 	u = c.has_user ? username_parse(c.user, &err) : NULL;
 	if (!u || !identity_id_is_valid(u->device_id) || (u->module_id && !identity_id_is_valid(u->module_id))) {
-		refuse(s, MQTT_BAD_USER, MQTT_BAD_USERNAME, !c.has_user ? "no user name" : !u ? err.text : "an id with characters that no id has");
+		refuse(s, MQTT_BAD_USER, MQTT_BAD_USERNAME,
+			!c.has_user ? "no user name"
+			: !u	    ? err.text
+				    : "an id with characters that no id has");
 		return;
 	}
 	s->name = identity_name(u->device_id, u->module_id);
@@ -139,7 +142,8 @@ go_live(struct mqtt_session *s, void *domain, int64_t expires)
 }
 
 void
-head_admit(struct head_admission *admission, struct verdict *verdict_take, struct identity *identity_take, void *domain, int64_t expires)
+head_admit(struct head_admission *admission, struct verdict *verdict_take, struct identity *identity_take, void *domain,
+	int64_t expires)
 {
 	struct mqtt_session *s = admission->session;
 	bool accepted = verdict_accepted(verdict_take);

@@ -42,7 +42,8 @@ take_telemetry(struct mqtt_session *s, const struct mqtt_publish *p, const struc
 		mqtt_session_violate(s, MQTT_TOO_LARGE, "payload and properties");
 		return;
 	}
-	s->head->config.ops->message(s->head->config.backend, s->domain, &s->base, &message, p->qos > 0 ? expect_ack(s, p->id) : NULL);
+	s->head->config.ops->message(
+		s->head->config.backend, s->domain, &s->base, &message, p->qos > 0 ? expect_ack(s, p->id) : NULL);
 }
 
 /* Twins come with a later version: until then each question gets an error that every SDK understands, never silence (hub 1.9). */

@@ -23,7 +23,8 @@ is_own(const struct mqtt_session *s, const struct filter *filter)
 	case FILTER_MODULE_ALL:
 		break;
 	}
-	return slice_is(filter->device_id, s->device_id) && (s->module_id ? slice_is(filter->module_id, s->module_id) : filter->module_id.len == 0);
+	return slice_is(filter->device_id, s->device_id) &&
+	       (s->module_id ? slice_is(filter->module_id, s->module_id) : filter->module_id.len == 0);
 }
 
 static uint8_t

@@ -7,11 +7,11 @@
 #include "wire/mqtt.h"
 #include "wire/topic.h"
 
-#define MQTT_MESSAGE_MAX (256 * 1024)                  /* payload and properties (hub 1.6) */
+#define MQTT_MESSAGE_MAX (256 * 1024)			/* payload and properties (hub 1.6) */
 #define MQTT_PACKET_MAX (MQTT_MESSAGE_MAX + 65535 + 16) /* with any topic */
-#define MQTT_CONNECT_MAX (96 * 1024)                   /* from somebody who is not known yet */
+#define MQTT_CONNECT_MAX (96 * 1024)			/* from somebody who is not known yet */
 #define MQTT_SUBSCRIPTIONS_MAX 16
-#define MQTT_KEEP_ALIVE_MAX_S 1767                     /* hub 1.2 */
+#define MQTT_KEEP_ALIVE_MAX_S 1767 /* hub 1.2 */
 
 struct mqtt_head {
 	struct mqtt_head_config config;
@@ -19,10 +19,10 @@ struct mqtt_head {
 
 /* The life of a connection; docs/states.md has the picture. */
 enum mqtt_state {
-	MQTT_STATE_NEW,       /* nothing but CONNECT is taken */
+	MQTT_STATE_NEW,	      /* nothing but CONNECT is taken */
 	MQTT_STATE_ADMITTING, /* the back end decides */
 	MQTT_STATE_LIVE,
-	MQTT_STATE_ENDING,    /* being closed: nothing is taken */
+	MQTT_STATE_ENDING, /* being closed: nothing is taken */
 };
 
 struct mqtt_subscription {

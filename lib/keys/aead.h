@@ -9,5 +9,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 
-int aead_encrypt(struct buf *out, const struct secret *key, const void *iv, size_t iv_len, const void *aad, size_t aad_len, const void *data, size_t len, struct err *err);
-int aead_decrypt(struct buf *out, const struct secret *key, const void *iv, size_t iv_len, const void *aad, size_t aad_len, const void *data, size_t len, struct err *err);
+int aead_encrypt(struct buf *out, const struct secret *key, const void *iv, size_t iv_len, const void *aad, size_t aad_len,
+	const void *data, size_t len, struct err *err);
+int aead_decrypt(struct buf *out, const struct secret *key, const void *iv, size_t iv_len, const void *aad, size_t aad_len,
+	const void *data, size_t len, struct err *err);

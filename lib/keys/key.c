@@ -106,12 +106,16 @@ key_from_pem(const char *pem, size_t len, struct err *err)
 	if (!pkey) {
 		ERR_clear_error();
 		if (asked)
-			return err_null(err, ERR_INVALID, "the private key is encrypted with a pass phrase; store it without one (openssl pkey -in FILE -out FILE)");
+			return err_null(err, ERR_INVALID,
+				"the private key is encrypted with a pass phrase; store it without one (openssl pkey -in FILE -out "
+				"FILE)");
 		return err_null(err, ERR_INVALID, "not a PEM private key");
 	}
 	if (!key_is_acceptable(pkey)) {
 		EVP_PKEY_free(pkey);
-		return err_null(err, ERR_INVALID, "a private key of a kind or size that is not accepted (EC P-256, P-384, P-521, Ed25519, RSA of 2048 bits or more)");
+		return err_null(err, ERR_INVALID,
+			"a private key of a kind or size that is not accepted (EC P-256, P-384, P-521, Ed25519, RSA of 2048 bits "
+			"or more)");
 	}
 	return key_from_pkey_take(pkey);
 }

@@ -19,27 +19,28 @@
 struct key;
 
 enum key_alg { KEY_EC_P256, KEY_EC_P384, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_4096, KEY_ED25519 };
-const char *key_alg_name(enum key_alg alg);                   /* "ec-p256", as in configuration */
+const char *key_alg_name(enum key_alg alg); /* "ec-p256", as in configuration */
 bool key_alg_parse(const char *name, enum key_alg *alg);
 /* The original's preference list, "rsa-2048:*" (edge-services 9.2): the first one this back end can; "" and "*" give ec-p256. */
 enum key_alg key_alg_prefer(const char *list);
 
-struct key *key_generate(enum key_alg alg, struct err *err);            /* in memory */
-struct key *key_from_pem(const char *pem, size_t len, struct err *err); /* PKCS#8, SEC1, PKCS#1; encrypted ones are refused by name */
+struct key *key_generate(enum key_alg alg, struct err *err); /* in memory */
+struct key *key_from_pem(
+	const char *pem, size_t len, struct err *err); /* PKCS#8, SEC1, PKCS#1; encrypted ones are refused by name */
 struct key *key_load(const char *path, struct err *err);
 struct key *key_from_pkey_take(EVP_PKEY *pkey);
 int key_to_pem(const struct key *key, struct buf *out, struct err *err); /* PKCS#8; DENIED when the private half can't leave */
-int key_save(const struct key *key, const char *path, struct err *err);  /* atomically, 0600 */
+int key_save(const struct key *key, const char *path, struct err *err);	 /* atomically, 0600 */
 
 struct key *key_ref(struct key *key);
 void key_free(struct key *key); /* drops one reference */
 OWN_DEFINE(key);
 
-EVP_PKEY *key_pkey(const struct key *key); /* borrowed */
+EVP_PKEY *key_pkey(const struct key *key);	 /* borrowed */
 const char *key_describe(const struct key *key); /* "EC P-256", borrowed */
 #define KEY_DESCRIBE_LEN 48
 void key_pkey_describe(const EVP_PKEY *pkey, char out[static KEY_DESCRIBE_LEN]); /* the same for any EVP_PKEY */
-bool key_is_acceptable(const EVP_PKEY *pkey); /* RSA >= 2048, EC P-256/384/521, Ed25519 */
+bool key_is_acceptable(const EVP_PKEY *pkey);					 /* RSA >= 2048, EC P-256/384/521, Ed25519 */
 
 /* A remote private half.  sign: over the digest `tbs` (EC: the result is a DER ECDSA-Sig-Value; RSA: the raw private-key operation on an
  * already padded block of the modulus' size).  Called from any thread, may block.  Returns 0, or -1 with err. */

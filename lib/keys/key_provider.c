@@ -170,19 +170,20 @@ manage_ec_operation(int operation)
 	return operation == OSSL_OP_SIGNATURE ? "ECDSA" : NULL;
 }
 
-#define MANAGE_COMMON                                                          \
-	{ OSSL_FUNC_KEYMGMT_NEW, (void (*)(void))manage_new },                 \
-	{ OSSL_FUNC_KEYMGMT_FREE, (void (*)(void))manage_free },               \
-	{ OSSL_FUNC_KEYMGMT_IMPORT, (void (*)(void))manage_import },           \
-	{ OSSL_FUNC_KEYMGMT_IMPORT_TYPES, (void (*)(void))manage_import_types }, \
-	{ OSSL_FUNC_KEYMGMT_HAS, (void (*)(void))manage_has },                 \
-	{ OSSL_FUNC_KEYMGMT_MATCH, (void (*)(void))manage_match },             \
-	{ OSSL_FUNC_KEYMGMT_EXPORT, (void (*)(void))manage_export },           \
-	{ OSSL_FUNC_KEYMGMT_EXPORT_TYPES, (void (*)(void))manage_export_types }, \
-	{ OSSL_FUNC_KEYMGMT_GET_PARAMS, (void (*)(void))manage_get_params },   \
-	{ OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS, (void (*)(void))manage_gettable }
+#define MANAGE_COMMON                                                                                                              \
+	{ OSSL_FUNC_KEYMGMT_NEW, (void (*)(void))manage_new }, { OSSL_FUNC_KEYMGMT_FREE, (void (*)(void))manage_free },            \
+		{ OSSL_FUNC_KEYMGMT_IMPORT, (void (*)(void))manage_import },                                                       \
+		{ OSSL_FUNC_KEYMGMT_IMPORT_TYPES, (void (*)(void))manage_import_types },                                           \
+		{ OSSL_FUNC_KEYMGMT_HAS, (void (*)(void))manage_has }, { OSSL_FUNC_KEYMGMT_MATCH, (void (*)(void))manage_match },  \
+		{ OSSL_FUNC_KEYMGMT_EXPORT, (void (*)(void))manage_export },                                                       \
+		{ OSSL_FUNC_KEYMGMT_EXPORT_TYPES, (void (*)(void))manage_export_types },                                           \
+		{ OSSL_FUNC_KEYMGMT_GET_PARAMS, (void (*)(void))manage_get_params },                                               \
+	{                                                                                                                          \
+		OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS, (void (*)(void))manage_gettable                                                 \
+	}
 
-static const OSSL_DISPATCH manage_ec[] = { MANAGE_COMMON, { OSSL_FUNC_KEYMGMT_QUERY_OPERATION_NAME, (void (*)(void))manage_ec_operation }, { 0, NULL } };
+static const OSSL_DISPATCH manage_ec[] = { MANAGE_COMMON,
+	{ OSSL_FUNC_KEYMGMT_QUERY_OPERATION_NAME, (void (*)(void))manage_ec_operation }, { 0, NULL } };
 static const OSSL_DISPATCH manage_rsa[] = { MANAGE_COMMON, { 0, NULL } };
 
 static const OSSL_ALGORITHM keys_offered[] = {
@@ -283,7 +284,8 @@ key_provider_pkey(const EVP_PKEY *public_pkey, const struct key_remote_ops *ops,
 	remote_key_free(key);
 	if (!pkey) {
 		ERR_clear_error();
-		return err_null(err, ERR_BROKEN, "OpenSSL takes no remote key of this kind (%s)", type ? type : "neither EC nor RSA");
+		return err_null(
+			err, ERR_BROKEN, "OpenSSL takes no remote key of this kind (%s)", type ? type : "neither EC nor RSA");
 	}
 	return pkey;
 }

@@ -28,7 +28,7 @@ private_operation(const struct key *key, int padding, const void *data, size_t l
 	uint8_t result[SIGNATURE_MAX];
 	size_t result_len = sizeof(result);
 	bool good = ctx && EVP_PKEY_sign_init(ctx) == 1 && (padding == 0 || EVP_PKEY_CTX_set_rsa_padding(ctx, padding) == 1) &&
-		EVP_PKEY_sign(ctx, result, &result_len, data, len) == 1;
+		    EVP_PKEY_sign(ctx, result, &result_len, data, len) == 1;
 
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
@@ -154,8 +154,11 @@ key_raw_public_ec(const void *curve_oid, size_t oid_len, const void *point, size
 	oid = d2i_ASN1_OBJECT(NULL, &at, (long)oid_len + 2);
 	group = mem_text(oid && OBJ_obj2nid(oid) != NID_undef ? OBJ_nid2sn(OBJ_obj2nid(oid)) : "");
 	ASN1_OBJECT_free(oid);
-	return public_from("EC", (OSSL_PARAM[]){ OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
-					 OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)(uintptr_t)point, point_len), OSSL_PARAM_END }, err);
+	return public_from("EC",
+		(OSSL_PARAM[]){ OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
+			OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)(uintptr_t)point, point_len),
+			OSSL_PARAM_END },
+		err);
 }
 
 EVP_PKEY *
@@ -166,7 +169,8 @@ key_raw_public_rsa(const void *modulus, size_t modulus_len, const void *exponent
 	OSSL_PARAM *params = NULL;
 	EVP_PKEY *pkey = NULL;
 
-	if (OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1 && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1)
+	if (OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
+		OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1)
 		params = OSSL_PARAM_BLD_to_param(builder);
 	pkey = params ? public_from("RSA", params, err) : err_null(err, ERR_INVALID, "not the parameters of an RSA key");
 	OSSL_PARAM_free(params);

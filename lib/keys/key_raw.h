@@ -12,7 +12,8 @@ enum key_raw_padding { KEY_RAW_NO_PADDING, KEY_RAW_PKCS1 };
 /* ECDSA over a digest: DER ECDSA-Sig-Value. */
 int key_raw_ecdsa(const struct key *key, const void *digest, size_t len, struct buf *sig, struct err *err);
 /* The RSA private operation on a block, with PKCS #1 type 1 padding or with none. */
-int key_raw_rsa(const struct key *key, enum key_raw_padding padding, const void *block, size_t len, struct buf *out, struct err *err);
+int key_raw_rsa(
+	const struct key *key, enum key_raw_padding padding, const void *block, size_t len, struct buf *out, struct err *err);
 
 /* "algorithm" gives "ECDSA" or "RSA" as text; "ec-curve-oid", "ec-point" (compressed), "rsa-modulus", "rsa-exponent" give bytes. */
 int key_raw_parameter(const struct key *key, const char *name, struct buf *out, struct err *err);

@@ -22,7 +22,7 @@ struct signing {
 	struct remote_key *key;
 	EVP_MD *md;
 	EVP_MD_CTX *digest;
-	int padding; /* RSA_PKCS1_PADDING or RSA_PKCS1_PSS_PADDING */
+	int padding;  /* RSA_PKCS1_PADDING or RSA_PKCS1_PSS_PADDING */
 	int salt_len; /* -1: as long as the digest */
 };
 
@@ -90,7 +90,9 @@ set_padding(struct signing *s, const OSSL_PARAM *p)
 	int padding = 0;
 
 	if (p->data_type == OSSL_PARAM_UTF8_STRING)
-		padding = text_is(p->data, OSSL_PKEY_RSA_PAD_MODE_PSS) ? RSA_PKCS1_PSS_PADDING : text_is(p->data, OSSL_PKEY_RSA_PAD_MODE_PKCSV15) ? RSA_PKCS1_PADDING : 0;
+		padding = text_is(p->data, OSSL_PKEY_RSA_PAD_MODE_PSS)	     ? RSA_PKCS1_PSS_PADDING
+			  : text_is(p->data, OSSL_PKEY_RSA_PAD_MODE_PKCSV15) ? RSA_PKCS1_PADDING
+									     : 0;
 	else if (!OSSL_PARAM_get_int(p, &padding))
 		return 0;
 	if (padding != RSA_PKCS1_PADDING && padding != RSA_PKCS1_PSS_PADDING)
@@ -168,9 +170,15 @@ put_algorithm_id(const struct signing *s, OSSL_PARAM *p)
 	int len, ok;
 
 	if (s->key->is_rsa)
-		nid = md == NID_sha256 ? NID_sha256WithRSAEncryption : md == NID_sha384 ? NID_sha384WithRSAEncryption : md == NID_sha512 ? NID_sha512WithRSAEncryption : NID_undef;
+		nid = md == NID_sha256	 ? NID_sha256WithRSAEncryption
+		      : md == NID_sha384 ? NID_sha384WithRSAEncryption
+		      : md == NID_sha512 ? NID_sha512WithRSAEncryption
+					 : NID_undef;
 	else
-		nid = md == NID_sha256 ? NID_ecdsa_with_SHA256 : md == NID_sha384 ? NID_ecdsa_with_SHA384 : md == NID_sha512 ? NID_ecdsa_with_SHA512 : NID_undef;
+		nid = md == NID_sha256	 ? NID_ecdsa_with_SHA256
+		      : md == NID_sha384 ? NID_ecdsa_with_SHA384
+		      : md == NID_sha512 ? NID_ecdsa_with_SHA512
+					 : NID_undef;
 	if (nid == NID_undef || s->padding == RSA_PKCS1_PSS_PADDING)
 		return 0;
 	algorithm = X509_ALGOR_new();
@@ -261,7 +269,8 @@ mask(const EVP_MD *md, uint8_t *out, size_t len, const uint8_t *seed, size_t see
 
 		for (int b = 0; b < 4; b++)
 			counter[b] = (uint8_t)(i >> (24 - 8 * b));
-		ok = EVP_DigestInit_ex2(ctx, md, NULL) && EVP_DigestUpdate(ctx, seed, seed_len) && EVP_DigestUpdate(ctx, counter, 4) && EVP_DigestFinal_ex(ctx, block, NULL);
+		ok = EVP_DigestInit_ex2(ctx, md, NULL) && EVP_DigestUpdate(ctx, seed, seed_len) &&
+		     EVP_DigestUpdate(ctx, counter, 4) && EVP_DigestFinal_ex(ctx, block, NULL);
 		for (size_t b = 0; b < h && at + b < len && ok; b++)
 			out[at + b] ^= block[b];
 	}
@@ -287,8 +296,8 @@ encode_pss(const struct signing *s, uint8_t *block, size_t len, const uint8_t *h
 	digest = em + db_len;
 	random_bytes(salt, salt_len);
 	ctx = EVP_MD_CTX_new();
-	ok = EVP_DigestInit_ex2(ctx, s->md, NULL) && EVP_DigestUpdate(ctx, zeros, sizeof(zeros)) && EVP_DigestUpdate(ctx, hash, h) &&
-		EVP_DigestUpdate(ctx, salt, salt_len) && EVP_DigestFinal_ex(ctx, digest, NULL);
+	ok = EVP_DigestInit_ex2(ctx, s->md, NULL) && EVP_DigestUpdate(ctx, zeros, sizeof(zeros)) &&
+	     EVP_DigestUpdate(ctx, hash, h) && EVP_DigestUpdate(ctx, salt, salt_len) && EVP_DigestFinal_ex(ctx, digest, NULL);
 	EVP_MD_CTX_free(ctx);
 	em[db_len - salt_len - 1] = 1;
 	memcpy(em + db_len - salt_len, salt, salt_len);
@@ -354,7 +363,8 @@ sign_digest(struct signing *s, uint8_t *sig, size_t *sig_len, size_t size, const
 	*sig_len = size;
 	if (!s->key->is_rsa)
 		return ask(s, hash, h, sig, sig_len);
-	padded = s->padding == RSA_PKCS1_PSS_PADDING ? encode_pss(s, block, needed, hash, h) : encode_pkcs1(s, block, needed, hash, h);
+	padded = s->padding == RSA_PKCS1_PSS_PADDING ? encode_pss(s, block, needed, hash, h)
+						     : encode_pkcs1(s, block, needed, hash, h);
 	return padded && ask(s, block, needed, sig, sig_len);
 }
 

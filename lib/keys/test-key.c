@@ -75,7 +75,8 @@ encrypted_pem(const struct key *key, bool traditional)
 	int ok;
 
 	if (traditional)
-		ok = PEM_write_bio_PrivateKey_traditional(bio, key_pkey(key), EVP_aes_128_cbc(), (const uint8_t *)"secret", 6, NULL, NULL);
+		ok = PEM_write_bio_PrivateKey_traditional(
+			bio, key_pkey(key), EVP_aes_128_cbc(), (const uint8_t *)"secret", 6, NULL, NULL);
 	else
 		ok = PEM_write_bio_PKCS8PrivateKey(bio, key_pkey(key), EVP_aes_128_cbc(), "secret", 6, NULL, NULL);
 	CHECK_INT(ok, 1);

@@ -29,8 +29,9 @@ far_sign(void *arg, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig_le
 		return err_set(err, ERR_DENIED, "keyd says no");
 	far->n_signed++;
 	ctx = EVP_PKEY_CTX_new(key_pkey(far->key), NULL);
-	ok = EVP_PKEY_sign_init(ctx) == 1 && (!EVP_PKEY_is_a(key_pkey(far->key), "RSA") || EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1) &&
-		EVP_PKEY_sign(ctx, sig, sig_len, tbs, len) == 1;
+	ok = EVP_PKEY_sign_init(ctx) == 1 &&
+	     (!EVP_PKEY_is_a(key_pkey(far->key), "RSA") || EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1) &&
+	     EVP_PKEY_sign(ctx, sig, sig_len, tbs, len) == 1;
 	EVP_PKEY_CTX_free(ctx);
 	return ok ? 0 : err_set(err, ERR_BROKEN, "signing failed");
 }
@@ -238,8 +239,8 @@ sign_many(void *arg)
 		uint8_t sig[128];
 		size_t len = sizeof(sig);
 
-		if (EVP_PKEY_sign_init(mine) == 1 && EVP_PKEY_sign(mine, sig, &len, hash, sizeof(hash)) == 1 && EVP_PKEY_verify_init(ctx) == 1 &&
-			EVP_PKEY_verify(ctx, sig, len, hash, sizeof(hash)) == 1)
+		if (EVP_PKEY_sign_init(mine) == 1 && EVP_PKEY_sign(mine, sig, &len, hash, sizeof(hash)) == 1 &&
+			EVP_PKEY_verify_init(ctx) == 1 && EVP_PKEY_verify(ctx, sig, len, hash, sizeof(hash)) == 1)
 			s->n_good++;
 		EVP_PKEY_CTX_free(mine);
 	}

@@ -21,36 +21,36 @@ struct conn;
 #define CONN_BAD ((size_t)-1)
 
 struct conn_ops {
-	void (*on_open)(struct conn *conn);      /* the TLS handshake is done */
+	void (*on_open)(struct conn *conn); /* the TLS handshake is done */
 	size_t (*on_data)(struct conn *conn, const uint8_t *data, size_t len);
-	void (*on_drain)(struct conn *conn);     /* everything queued was sent; may be NULL */
+	void (*on_drain)(struct conn *conn);		      /* everything queued was sent; may be NULL */
 	void (*on_close)(struct conn *conn, const char *why); /* "" for an orderly end by the peer */
-	size_t read_max;   /* the largest unfinished piece that is kept */
-	size_t write_high; /* stop reading above this; 0: 256 KiB */
-	size_t write_max;  /* close above this; 0: 4 MiB */
+	size_t read_max;				      /* the largest unfinished piece that is kept */
+	size_t write_high;				      /* stop reading above this; 0: 256 KiB */
+	size_t write_max;				      /* close above this; 0: 4 MiB */
 };
 
 void *conn_user(const struct conn *conn);
 void conn_set_user(struct conn *conn, void *user);
 struct loop *conn_loop(const struct conn *conn);
-uint64_t conn_id(const struct conn *conn); /* unique in the process, for logs and for posts that may come late */
+uint64_t conn_id(const struct conn *conn);		/* unique in the process, for logs and for posts that may come late */
 struct conn *conn_find(struct loop *loop, uint64_t id); /* NULL when it is gone */
 
 void conn_write(struct conn *conn, const void *data, size_t len);
-void conn_close(struct conn *conn, const char *why);       /* after what is queued was sent */
-void conn_abort(struct conn *conn, const char *why);       /* now */
-void conn_abort_all(struct loop *loop);                    /* the service is stopping: once the loop no longer runs, before loop_free */
-void conn_pause(struct conn *conn, bool paused);           /* stop calling on_data: back-pressure */
+void conn_close(struct conn *conn, const char *why); /* after what is queued was sent */
+void conn_abort(struct conn *conn, const char *why); /* now */
+void conn_abort_all(struct loop *loop);		     /* the service is stopping: once the loop no longer runs, before loop_free */
+void conn_pause(struct conn *conn, bool paused);     /* stop calling on_data: back-pressure */
 size_t conn_queued(const struct conn *conn);
 void conn_switch_ops(struct conn *conn, const struct conn_ops *ops, void *user); /* HTTP upgrade */
 
 /* Who is there. */
-const char *conn_peer_name(const struct conn *conn);        /* "127.0.0.1:4711" or "unix" */
-struct certs conn_peer_chain(const struct conn *conn);      /* leaf first; the caller clears it; n == 0: no certificate */
-struct cert *conn_peer_leaf(const struct conn *conn);       /* the caller owns a reference; NULL when there is none */
-const char *conn_sni(const struct conn *conn);              /* NULL when none was sent */
+const char *conn_peer_name(const struct conn *conn);   /* "127.0.0.1:4711" or "unix" */
+struct certs conn_peer_chain(const struct conn *conn); /* leaf first; the caller clears it; n == 0: no certificate */
+struct cert *conn_peer_leaf(const struct conn *conn);  /* the caller owns a reference; NULL when there is none */
+const char *conn_sni(const struct conn *conn);	       /* NULL when none was sent */
 bool conn_resumed(const struct conn *conn);
-const char *conn_tls_version(const struct conn *conn);      /* "TLSv1.3", or NULL without TLS */
+const char *conn_tls_version(const struct conn *conn);	     /* "TLSv1.3", or NULL without TLS */
 const struct verdict *conn_verdict(const struct conn *conn); /* a client's verdict about the server, borrowed */
 struct peer_process {
 	uid_t uid;
@@ -71,8 +71,9 @@ const char *conn_resumed_identity(const struct conn *conn); /* what the resumed 
 struct conn_target {
 	const char *host, *connect_to;
 	int port;
-	const char *unix_path; /* instead of host and port */
+	const char *unix_path;	/* instead of host and port */
 	struct tls_client *tls; /* NULL: plain */
-	int64_t timeout_ms;     /* for TCP and TLS together; 0: 30 s */
+	int64_t timeout_ms;	/* for TCP and TLS together; 0: 30 s */
 };
-struct conn *conn_connect(struct loop *loop, const struct conn_target *target, const struct conn_ops *ops, void *user, struct err *err);
+struct conn *conn_connect(
+	struct loop *loop, const struct conn_target *target, const struct conn_ops *ops, void *user, struct err *err);

@@ -132,7 +132,8 @@ connect_unix(struct conn *conn, const char *path, struct err *err)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(err, ERR_LIMIT, "%s: longer than the %zu characters that a unix socket's path may have", path, sizeof(address.sun_path) - 1);
+		return err_set(err, ERR_LIMIT, "%s: longer than the %zu characters that a unix socket's path may have", path,
+			sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	return begin(conn, (struct sockaddr *)&address, sizeof(address)) < 0 ? err_errno(err, "%s", path) : 0;
 }

@@ -34,7 +34,8 @@ compute(struct conn_phase *phase)
 	errno = 0;
 	phase->ssl_result = SSL_do_handshake(ssl);
 	phase->ssl_error = phase->ssl_result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl, phase->ssl_result);
-	if (phase->ssl_error == SSL_ERROR_NONE || phase->ssl_error == SSL_ERROR_WANT_READ || phase->ssl_error == SSL_ERROR_WANT_WRITE)
+	if (phase->ssl_error == SSL_ERROR_NONE || phase->ssl_error == SSL_ERROR_WANT_READ ||
+		phase->ssl_error == SSL_ERROR_WANT_WRITE)
 		return;
 	snprintf(phase->why, sizeof(phase->why), "TLS: %s", failure_words(phase->ssl_error, errno));
 	ERR_clear_error();

@@ -13,13 +13,13 @@
 #include "net/tls_inside.h"
 
 enum conn_state {
-	CONN_CONNECTING,  /* TCP, as a client */
-	CONN_HANDSHAKE,   /* TLS, waiting for the peer */
-	CONN_COMPUTING,   /* TLS, a worker has it */
+	CONN_CONNECTING, /* TCP, as a client */
+	CONN_HANDSHAKE,	 /* TLS, waiting for the peer */
+	CONN_COMPUTING,	 /* TLS, a worker has it */
 	CONN_OPEN,
-	CONN_FLUSHING,    /* closes when everything queued was sent */
-	CONN_LINGERING,   /* on_close was called; waits for the peer's end, so that it can read our last words */
-	CONN_DEAD,        /* ends with the next turn */
+	CONN_FLUSHING,	/* closes when everything queued was sent */
+	CONN_LINGERING, /* on_close was called; waits for the peer's end, so that it can read our last words */
+	CONN_DEAD,	/* ends with the next turn */
 };
 
 struct listener;
@@ -29,7 +29,7 @@ struct conn_phase {
 	struct timer timer;
 	struct conn *conn;
 	int64_t deadline_ms;
-	struct pool *pool;             /* for handshakes; NULL: on the loop */
+	struct pool *pool;	       /* for handshakes; NULL: on the loop */
 	struct addrinfo *found, *next; /* addresses to try */
 	struct job job;
 	int ssl_result, ssl_error;
@@ -62,10 +62,11 @@ struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, voi
 void conn_keep_peer(struct conn *conn, const struct sockaddr_storage *address);
 void conn_phase_start(struct conn *conn, int64_t timeout_ms);
 void conn_phase_end(struct conn *conn);
-void conn_start(struct conn *conn, struct pool *handshakes, int64_t timeout_ms); /* accepted: TLS when it has an SSL, else open at once */
+void conn_start(
+	struct conn *conn, struct pool *handshakes, int64_t timeout_ms); /* accepted: TLS when it has an SSL, else open at once */
 void conn_opened(struct conn *conn);
 void conn_die(struct conn *conn, const char *why);
-void conn_flushed(struct conn *conn);                  /* the last word of a closing connection is out */
+void conn_flushed(struct conn *conn); /* the last word of a closing connection is out */
 void conn_linger_ready(struct conn *conn);
 
 bool conn_io_has_pending(const struct conn *conn); /* libssl holds bytes that no descriptor announces */
@@ -75,7 +76,7 @@ void conn_io_turn(struct conn *conn);
 void conn_handshake_step(struct conn *conn);
 
 void conn_connect_ready(struct conn *conn);
-void conn_connect_late(struct conn *conn);             /* the address being tried does not answer */
+void conn_connect_late(struct conn *conn); /* the address being tried does not answer */
 void conn_resolved(struct conn *conn, struct addrinfo *found_take, int error);
 
 /* The listener's side. */

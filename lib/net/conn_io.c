@@ -130,7 +130,8 @@ hand_over(struct conn *conn, const uint8_t *data, size_t len)
 static bool
 may_read(const struct conn *conn)
 {
-	return conn->state == CONN_OPEN && !conn->paused && conn->out.len <= (conn->ops->write_high ? conn->ops->write_high : WRITE_HIGH);
+	return conn->state == CONN_OPEN && !conn->paused &&
+	       conn->out.len <= (conn->ops->write_high ? conn->ops->write_high : WRITE_HIGH);
 }
 
 static void

@@ -244,7 +244,9 @@ failure(struct exchange *x, CURLcode code, struct err *err)
 		return err_set(err, ERR_DENIED, "%s %s: %s", x->call->method, where, sentence);
 	}
 	return err_set(err, too_much ? ERR_LIMIT : ERR_UNAVAILABLE, "%s %s: %s", x->call->method, where,
-		too_much ? "the answer is larger than what is accepted" : *x->error ? x->error : curl_easy_strerror(code));
+		too_much    ? "the answer is larger than what is accepted"
+		: *x->error ? x->error
+			    : curl_easy_strerror(code));
 }
 
 static int
@@ -372,7 +374,8 @@ http_fetch_json(json_t **out, struct http_answer *answer, const struct http_call
 	if (answer->body.len > 0)
 		json = json_parse(answer->body.data, answer->body.len, &unparsable);
 	if (answer->status >= 300)
-		return err_set(err, kind_of(answer->status), "%s %s: status %d: %s", call->method, call->url, answer->status, json ? message_of(json) : "");
+		return err_set(err, kind_of(answer->status), "%s %s: status %d: %s", call->method, call->url, answer->status,
+			json ? message_of(json) : "");
 	if (answer->body.len > 0 && !json)
 		return err_set(err, ERR_INVALID, "%s %s: %s", call->method, call->url, unparsable.text);
 	*out = GIVE(json);

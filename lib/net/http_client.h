@@ -12,26 +12,26 @@
 #include "pki/chain.h"
 
 struct http_call {
-	const char *method, *url;       /* "http://x/path" with unix_path, or "https://host[:port]/path" */
+	const char *method, *url; /* "http://x/path" with unix_path, or "https://host[:port]/path" */
 	const char *unix_path;
-	const char *connect_to;         /* TCP goes there, name checks stay with the URL's host */
-	const char *const *headers;     /* "Name: value", NULL-terminated; may be NULL */
+	const char *connect_to;	    /* TCP goes there, name checks stay with the URL's host */
+	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
 	const void *body;
 	size_t body_len;
-	struct anchors *anchors;        /* https */
-	const struct certs *chain;      /* own certificate, or NULL */
+	struct anchors *anchors;   /* https */
+	const struct certs *chain; /* own certificate, or NULL */
 	const struct key *key;
-	int64_t timeout_ms;             /* 0: 30 s */
-	size_t max_body;                /* 0: 4 MiB */
-	const char *who;                /* who asks, for the verdict: "edge" */
+	int64_t timeout_ms; /* 0: 30 s */
+	size_t max_body;    /* 0: 4 MiB */
+	const char *who;    /* who asks, for the verdict: "edge" */
 };
 
 struct http_answer {
 	int status;
 	struct buf body;
 	char *etag, *content_type, *error_code; /* "iothub-errorcode"; NULL when absent */
-	int64_t retry_after_s;                  /* -1 when absent */
-	struct verdict *verdict;                /* about the server, https only; also filled when the exchange failed because of it */
+	int64_t retry_after_s;			/* -1 when absent */
+	struct verdict *verdict; /* about the server, https only; also filled when the exchange failed because of it */
 };
 void http_answer_clear(struct http_answer *answer);
 

@@ -199,8 +199,8 @@ const char *
 http_status_words(int status)
 {
 	switch (status) {
-#define XX(number, name, string) \
-	case number:             \
+#define XX(number, name, string)                                                                                                   \
+	case number:                                                                                                               \
 		return #string;
 		HTTP_STATUS_MAP(XX)
 #undef XX
@@ -237,7 +237,8 @@ put(struct buf *out, int status, const char *const *headers, const void *body, s
 }
 
 void
-http_request_put_answer(struct buf *out, int status, const char *const *headers, const void *body, size_t len, bool keep_alive, bool head_only)
+http_request_put_answer(
+	struct buf *out, int status, const char *const *headers, const void *body, size_t len, bool keep_alive, bool head_only)
 {
 	bool good = headers_are_good(headers);
 

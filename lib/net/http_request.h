@@ -43,5 +43,6 @@ void http_request_unref(struct http_request *req);
 void http_request_take_url(struct http_request *req, struct buf *url);
 size_t http_request_count(const struct http_request *req, const char *name); /* header lines of this name */
 /* The answer's bytes.  Falls back to a bare 500 when it is too large or a header line is malformed. */
-void http_request_put_answer(struct buf *out, int status, const char *const *headers, const void *body, size_t len, bool keep_alive, bool head_only);
+void http_request_put_answer(
+	struct buf *out, int status, const char *const *headers, const void *body, size_t len, bool keep_alive, bool head_only);
 const char *http_status_words(int status);

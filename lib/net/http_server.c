@@ -388,7 +388,9 @@ on_close(struct conn *conn, const char *why)
 	mem_free(s);
 }
 
-static const struct conn_ops ops = { .on_open = on_open, .on_data = on_data, .on_close = on_close, .read_max = 131072, .write_max = HTTP_ANSWER_MAX + 65536 };
+static const struct conn_ops ops = {
+	.on_open = on_open, .on_data = on_data, .on_close = on_close, .read_max = 131072, .write_max = HTTP_ANSWER_MAX + 65536
+};
 
 const struct conn_ops *
 http_server_ops(void)

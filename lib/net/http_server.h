@@ -13,12 +13,12 @@
 
 struct http_request; /* owned by the server; valid until it is answered */
 
-const char *http_method(const struct http_request *req);  /* "GET" */
-const char *http_path(const struct http_request *req);    /* still percent-encoded, without the query */
-const char *http_query(const struct http_request *req, const char *name); /* decoded value, NULL when absent; the last one wins */
+const char *http_method(const struct http_request *req);		   /* "GET" */
+const char *http_path(const struct http_request *req);			   /* still percent-encoded, without the query */
+const char *http_query(const struct http_request *req, const char *name);  /* decoded value, NULL when absent; the last one wins */
 const char *http_header(const struct http_request *req, const char *name); /* any case; NULL when absent */
 const void *http_body(const struct http_request *req, size_t *len);
-struct conn *http_conn(const struct http_request *req);    /* on the loop's thread only; NULL when it died */
+struct conn *http_conn(const struct http_request *req);	     /* on the loop's thread only; NULL when it died */
 struct cert *http_peer_leaf(const struct http_request *req); /* captured when the request began, so usable on a worker; borrowed */
 const char *http_peer_name(const struct http_request *req);
 bool http_peer_process(const struct http_request *req, struct peer_process *out);
@@ -33,8 +33,8 @@ void http_respond_json(struct http_request *req, int status, const char *const *
 struct http_server_config {
 	void (*handle)(struct http_request *req, void *arg);
 	void *arg;
-	struct pool *pool;      /* NULL: on the loop */
-	size_t max_body;        /* 0: 1 MiB */
+	struct pool *pool; /* NULL: on the loop */
+	size_t max_body;   /* 0: 1 MiB */
 };
 /* What to give a listener: ops and user. */
 struct http_server;

@@ -36,7 +36,7 @@ struct ear {
 struct listener {
 	struct listener_config config;
 	struct ear *ears;
-	char *unix_path;      /* ours to remove, as long as it is still the socket that we bound */
+	char *unix_path; /* ours to remove, as long as it is still the socket that we bound */
 	dev_t unix_dev;
 	ino_t unix_ino;
 	size_t n_ears;
@@ -44,7 +44,7 @@ struct listener {
 	struct map *per_peer; /* number of connections, as a pointer */
 	pthread_mutex_t lock; /* of per_peer */
 	atomic_size_t n_conns;
-	atomic_int n_refs;    /* the owner's, one a connection, one an ear */
+	atomic_int n_refs; /* the owner's, one a connection, one an ear */
 };
 
 static void
@@ -252,7 +252,8 @@ bind_tcp_as(struct listener *l, bool shared, struct err *err)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (shared)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, BACKLOG) < 0 || getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
+	if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, BACKLOG) < 0 ||
+		getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
 		err_errno(err, "listening on %s port %d", l->config.address, l->port);
 		close(fd);
 		return -1;
@@ -318,7 +319,8 @@ bind_unix(struct listener *l, struct err *err)
 	int fd, failed;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(err, ERR_LIMIT, "%s: longer than the %zu characters that a unix socket's path may have", path, sizeof(address.sun_path) - 1);
+		return err_set(err, ERR_LIMIT, "%s: longer than the %zu characters that a unix socket's path may have", path,
+			sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (check_socket_place(path, &address, err) < 0)
 		return -1;
@@ -344,7 +346,8 @@ use_inherited(struct listener *l, struct err *err)
 	struct sockaddr_storage address = { 0 };
 	socklen_t len = sizeof(address);
 
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
+		getsockname(fd, (struct sockaddr *)&address, &len) < 0)
 		return err_errno(err, "the socket handed over as descriptor %d", fd);
 	if (address.ss_family == AF_INET)
 		l->port = ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);

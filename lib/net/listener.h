@@ -10,19 +10,20 @@
 
 struct listener;
 struct listener_config {
-	const char *address;         /* "0.0.0.0", "::", "127.0.0.2" */
-	int port;                    /* 0: a free one, see listener_port */
-	const char *unix_path;       /* instead: created with `unix_mode`; a stale socket is replaced, anything else and a served one are left and refused */
+	const char *address; /* "0.0.0.0", "::", "127.0.0.2" */
+	int port;	     /* 0: a free one, see listener_port */
+	const char *
+		unix_path; /* instead: created with `unix_mode`; a stale socket is replaced, anything else and a served one are left and refused */
 	mode_t unix_mode;
-	int inherited_fd;            /* with unix_path NULL and port -1: an already listening socket (socket activation) */
-	struct tls_holder *tls;      /* NULL: plain */
-	struct pool *handshakes;     /* NULL: on the loop */
+	int inherited_fd;	 /* with unix_path NULL and port -1: an already listening socket (socket activation) */
+	struct tls_holder *tls;	 /* NULL: plain */
+	struct pool *handshakes; /* NULL: on the loop */
 	const struct conn_ops *ops;
-	void *user;                  /* on_accept gets it */
+	void *user;					  /* on_accept gets it */
 	void (*on_accept)(struct conn *conn, void *user); /* sets conn_user; before the handshake */
-	size_t max_conns;            /* 0: 100,000 */
-	size_t max_per_peer;         /* per address or uid; 0: no limit */
-	int64_t open_timeout_ms;     /* TCP accept to on_open; 0: 20 s */
+	size_t max_conns;				  /* 0: 100,000 */
+	size_t max_per_peer;				  /* per address or uid; 0: no limit */
+	int64_t open_timeout_ms;			  /* TCP accept to on_open; 0: 20 s */
 };
 struct listener *listener_open(struct loop *const *loops, size_t n_loops, const struct listener_config *config, struct err *err);
 void listener_close(struct listener *listener); /* no more accepts; its connections live on.  Any thread; removes the unix socket */

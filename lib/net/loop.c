@@ -463,7 +463,8 @@ watch_set(struct watch *watch, unsigned what)
 	struct event *event = watch_event(watch);
 	short wanted = (short)((what & WATCH_READ ? EV_READ : 0) | (what & WATCH_WRITE ? EV_WRITE : 0));
 
-	if ((event_get_events(event) & (EV_READ | EV_WRITE)) == wanted && (event_pending(event, EV_READ | EV_WRITE, NULL) != 0) == (wanted != 0))
+	if ((event_get_events(event) & (EV_READ | EV_WRITE)) == wanted &&
+		(event_pending(event, EV_READ | EV_WRITE, NULL) != 0) == (wanted != 0))
 		return;
 	event_del(event);
 	if (wanted == 0)
@@ -511,7 +512,8 @@ loop_handle_signals(struct loop *loop, void (*reload)(void *arg), void *arg)
 	loop->reload = reload;
 	loop->reload_arg = arg;
 	for (size_t i = 0; i < COUNT(numbers); i++) {
-		event_assign(&loop->signals[i], loop->base, numbers[i], EV_SIGNAL | EV_PERSIST, numbers[i] == SIGHUP ? on_reload_signal : on_end_signal, loop);
+		event_assign(&loop->signals[i], loop->base, numbers[i], EV_SIGNAL | EV_PERSIST,
+			numbers[i] == SIGHUP ? on_reload_signal : on_end_signal, loop);
 		event_add(&loop->signals[i], NULL);
 	}
 }

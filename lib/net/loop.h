@@ -16,14 +16,14 @@ struct loop;
 struct loop *loop_new(const char *name);
 void loop_free(struct loop *loop); /* once it no longer runs; ends its connections (on_close) and runs what was posted */
 OWN_DEFINE(loop);
-void loop_run(struct loop *loop);  /* until loop_stop */
-void loop_stop(struct loop *loop); /* any thread */
+void loop_run(struct loop *loop);			   /* until loop_stop */
+void loop_stop(struct loop *loop);			   /* any thread */
 int loop_start_thread(struct loop *loop, struct err *err); /* loop_run on a thread of its own */
 void loop_join(struct loop *loop);
 
 struct owner *loop_owner(struct loop *loop);
 void loop_post(struct loop *loop, struct post *post); /* any thread */
-bool loop_is_mine(const struct loop *loop);            /* am I on its thread? */
+bool loop_is_mine(const struct loop *loop);	      /* am I on its thread? */
 
 /* A timer, embedded.  One shot; arm it again for a period.  Cancelling or re-arming is cheap. */
 struct timer {

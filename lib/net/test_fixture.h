@@ -99,9 +99,14 @@ pki_issue(const struct profile *profile, const struct key *key, const struct cer
 }
 
 static inline struct cert *
-pki_issue_for(enum issue_kind kind, const char *common_name, const char *name, const struct key *key, const struct cert *issuer, const struct key *issuer_key)
+pki_issue_for(enum issue_kind kind, const char *common_name, const char *name, const struct key *key, const struct cert *issuer,
+	const struct key *issuer_key)
 {
-	struct profile profile = { .kind = kind, .common_name = common_name, .path_len = -1, .not_before = clock_wall() - 60, .not_after = clock_wall() + 86400 };
+	struct profile profile = { .kind = kind,
+		.common_name = common_name,
+		.path_len = -1,
+		.not_before = clock_wall() - 60,
+		.not_after = clock_wall() + 86400 };
 
 	if (name)
 		profile.names[profile.n_names++] = name;
@@ -139,8 +144,12 @@ static inline struct tls_holder *
 server_tls(const char *scope, struct tls_cache *cache)
 {
 	struct err err = ERR_INIT;
-	struct tls_server *server = tls_server_new(&(struct tls_server_config){ .chain = &pki()->server_chain, .key = pki()->server_key, .ask_client_cert = true,
-		.session_scope = scope, .cache = cache }, &err);
+	struct tls_server *server = tls_server_new(&(struct tls_server_config){ .chain = &pki()->server_chain,
+							   .key = pki()->server_key,
+							   .ask_client_cert = true,
+							   .session_scope = scope,
+							   .cache = cache },
+		&err);
 
 	if (!server)
 		fail_msg("%s", err.text);
@@ -151,8 +160,10 @@ static inline struct tls_client *
 client_tls(struct anchors *anchors, bool with_certificate)
 {
 	struct err err = ERR_INIT;
-	struct tls_client *client = tls_client_new(&(struct tls_client_config){ .anchors = anchors, .chain = with_certificate ? &pki()->device_chain : NULL,
-		.key = with_certificate ? pki()->device_key : NULL }, &err);
+	struct tls_client *client = tls_client_new(&(struct tls_client_config){ .anchors = anchors,
+							   .chain = with_certificate ? &pki()->device_chain : NULL,
+							   .key = with_certificate ? pki()->device_key : NULL },
+		&err);
 
 	if (!client)
 		fail_msg("%s", err.text);
@@ -164,7 +175,9 @@ client_tls(struct anchors *anchors, bool with_certificate)
 static inline int
 plain_connect(int port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+	};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);

@@ -11,9 +11,10 @@
 #include "net/tls_inside.h"
 
 #define SESSION_LIFE_S (4 * 3600)
-#define PEER_CHAIN_MAX (32 * 1024) /* bytes of certificates that a peer may send: they are decoded before anything is judged, 0.25 ms each */
+#define PEER_CHAIN_MAX                                                                                                             \
+	(32 * 1024) /* bytes of certificates that a peer may send: they are decoded before anything is judged, 0.25 ms each */
 #define PEER_CERTS_MAX 10
-#define PEER_KEY_BITS_MAX 8192     /* whoever sends a larger key wants us to compute */
+#define PEER_KEY_BITS_MAX 8192 /* whoever sends a larger key wants us to compute */
 
 /* X25519 first: with P-256 the peer's point has to be validated.  Forward secrecy always; the CBC suites at the end are for old clients of hub.md 1.1. */
 static const char groups[] = "X25519:P-256:P-384";
@@ -94,7 +95,8 @@ tls_use_certificate(SSL_CTX *ctx, const struct certs *chain, const struct key *k
 	if (chain->n == 0)
 		return err_set(err, ERR_INVALID, "there is no certificate to use");
 	if (!cert_matches_key(chain->item[0], key))
-		return err_set(err, ERR_INVALID, "the private key does not belong to the certificate %s", cert_subject(chain->item[0]));
+		return err_set(
+			err, ERR_INVALID, "the private key does not belong to the certificate %s", cert_subject(chain->item[0]));
 	if (SSL_CTX_use_certificate(ctx, cert_x509(chain->item[0])) != 1)
 		return ssl_failure(err, cert_subject(chain->item[0]));
 	for (size_t i = 1; i < chain->n; i++) {
@@ -141,7 +143,8 @@ accept_any(X509_STORE_CTX *ctx, void *arg)
 	const EVP_PKEY *key = X509_get0_pubkey(X509_STORE_CTX_get0_cert(ctx));
 
 	(void)arg;
-	if (!key || EVP_PKEY_get_bits(key) > PEER_KEY_BITS_MAX || sk_X509_num(X509_STORE_CTX_get0_untrusted(ctx)) > PEER_CERTS_MAX) {
+	if (!key || EVP_PKEY_get_bits(key) > PEER_KEY_BITS_MAX ||
+		sk_X509_num(X509_STORE_CTX_get0_untrusted(ctx)) > PEER_CERTS_MAX) {
 		X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_REJECTED);
 		return 0;
 	}

@@ -18,8 +18,8 @@
 
 struct tls_server;
 struct tls_server_config {
-	const struct certs *chain; /* leaf first, as sent */
-	struct key *key;           /* may be remote */
+	const struct certs *chain;     /* leaf first, as sent */
+	struct key *key;	       /* may be remote */
 	const struct certs *rsa_chain; /* an RSA certificate beside it for old clients, or NULL */
 	struct key *rsa_key;
 	bool ask_client_cert;

@@ -15,7 +15,7 @@ struct entry {
 	char *identity;
 	uint8_t id[SSL_MAX_SSL_SESSION_ID_LENGTH];
 	unsigned int id_len;
-	struct entry *newer, *older;   /* by use */
+	struct entry *newer, *older; /* by use */
 	struct entry *next_of_identity;
 };
 

@@ -30,7 +30,9 @@ tls_judge_server(X509_STORE_CTX *ctx, const struct anchors *anchors, const char 
 
 		certs_add(&untrusted, cert);
 	}
-	chain_verify(v, anchors, &(struct chain_query){ .leaf = leaf, .untrusted = &untrusted, .purpose = CHAIN_SERVER, .host = host, .now = clock_wall() });
+	chain_verify(v, anchors,
+		&(struct chain_query){
+			.leaf = leaf, .untrusted = &untrusted, .purpose = CHAIN_SERVER, .host = host, .now = clock_wall() });
 	certs_clear(&untrusted);
 	accepted = verdict_accepted(v);
 	X509_STORE_CTX_set_error(ctx, accepted ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);

@@ -9,10 +9,10 @@
 struct tls_peer {
 	struct tls_server *server;
 	struct tls_client *client;
-	char *host;                /* client: the name to check */
-	struct verdict **verdict;  /* client: where the verdict goes */
-	char *identity;            /* server: allowed to resume as */
-	char *resumed;             /* server: the identity of the session that was looked up */
+	char *host;		  /* client: the name to check */
+	struct verdict **verdict; /* client: where the verdict goes */
+	char *identity;		  /* server: allowed to resume as */
+	char *resumed;		  /* server: the identity of the session that was looked up */
 };
 struct tls_peer *tls_peer_of(const SSL *ssl);
 struct tls_peer *tls_peer_attach(SSL *ssl);
@@ -21,11 +21,12 @@ SSL_CTX *tls_ctx_new(const SSL_METHOD *method);
 void tls_set_common(SSL_CTX *ctx); /* versions, suites, groups, ceilings: also for a context that libcurl made */
 int tls_use_certificate(SSL_CTX *ctx, const struct certs *chain, const struct key *key, struct err *err);
 
-SSL *tls_server_ssl(struct tls_server *server); /* ready to accept; holds its own reference of the context */
+SSL *tls_server_ssl(struct tls_server *server);		      /* ready to accept; holds its own reference of the context */
 struct tls_server *tls_holder_get(struct tls_holder *holder); /* a reference */
 
 /* Inside a handshake: judge the server's chain and name; the verdict replaces *verdict. */
-bool tls_judge_server(X509_STORE_CTX *ctx, const struct anchors *anchors, const char *who, const char *host, struct verdict **verdict);
+bool tls_judge_server(
+	X509_STORE_CTX *ctx, const struct anchors *anchors, const char *who, const char *host, struct verdict **verdict);
 bool tls_client_has_key(const struct tls_client *client);
 /* The verdict about the server is made during the handshake and lies in *verdict. */
 SSL *tls_client_ssl(struct tls_client *client, const char *host, struct verdict **verdict);

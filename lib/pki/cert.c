@@ -28,7 +28,9 @@ name_text(const X509_NAME *name)
 	char *data, *text;
 	long len;
 
-	X509_NAME_print_ex(bio, name, 0, (XN_FLAG_ONELINE | XN_FLAG_DN_REV | XN_FLAG_SEP_CPLUS_SPC) & ~(unsigned long)XN_FLAG_SPC_EQ & ~(unsigned long)ASN1_STRFLGS_ESC_MSB & ~(unsigned long)XN_FLAG_DN_REV);
+	X509_NAME_print_ex(bio, name, 0,
+		(XN_FLAG_ONELINE | XN_FLAG_DN_REV | XN_FLAG_SEP_CPLUS_SPC) & ~(unsigned long)XN_FLAG_SPC_EQ &
+			~(unsigned long)ASN1_STRFLGS_ESC_MSB & ~(unsigned long)XN_FLAG_DN_REV);
 	len = BIO_get_mem_data(bio, &data);
 	text = mem_textn(data, (size_t)len);
 	BIO_free(bio);
@@ -266,6 +268,6 @@ cert_line(const struct cert *cert)
 {
 	char until[CLOCK_TEXT_LEN], fingerprint[CERT_FINGERPRINT_LEN];
 
-	return mem_textf("%s  (until %.10s, SHA-256 %.11s…)", *cert->subject ? cert->subject : "(no subject)", clock_text(cert->not_after, until),
-		cert_fingerprint(cert, fingerprint));
+	return mem_textf("%s  (until %.10s, SHA-256 %.11s…)", *cert->subject ? cert->subject : "(no subject)",
+		clock_text(cert->not_after, until), cert_fingerprint(cert, fingerprint));
 }

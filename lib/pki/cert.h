@@ -31,13 +31,13 @@ const char *cert_issuer(const struct cert *cert);
 const char *cert_common_name(const struct cert *cert);
 bool cert_is_ca(const struct cert *cert);
 bool cert_is_self_issued(const struct cert *cert);
-bool cert_may_serve(const struct cert *cert);   /* extendedKeyUsage absent, or has serverAuth */
-bool cert_may_client(const struct cert *cert);  /* extendedKeyUsage absent, or has clientAuth */
-char *cert_names(const struct cert *cert);      /* "DNS:a, IP:1.2.3.4": the SAN for people */
+bool cert_may_serve(const struct cert *cert);  /* extendedKeyUsage absent, or has serverAuth */
+bool cert_may_client(const struct cert *cert); /* extendedKeyUsage absent, or has clientAuth */
+char *cert_names(const struct cert *cert);     /* "DNS:a, IP:1.2.3.4": the SAN for people */
 bool cert_matches_key(const struct cert *cert, const struct key *key);
 void cert_put_pem(const struct cert *cert, struct buf *out);
-char *cert_line(const struct cert *cert);       /* one line for people: subject, until when, SHA-256 */
-char *cert_key_text(const struct cert *cert);   /* "EC P-256" */
+char *cert_line(const struct cert *cert);     /* one line for people: subject, until when, SHA-256 */
+char *cert_key_text(const struct cert *cert); /* "EC P-256" */
 
 /* cert_print.c: all that people ask of a certificate, as text and as a JSON object on one line. */
 void cert_print(const struct cert *cert, int64_t now, struct buf *out, bool colour);

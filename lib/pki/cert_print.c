@@ -143,8 +143,8 @@ put_validity(const struct cert *cert, int64_t now, struct buf *out, bool colour)
 	OWN_TEXT left = remaining(cert, now);
 	const char *paint = !colour ? "" : validity_is_good(cert, now) ? "\033[32m" : "\033[1;31m";
 
-	buf_putf(out, "  %-14s %s to %s (%s%s%s)\n", "valid", clock_text(cert_not_before(cert), from), clock_text(cert_not_after(cert), until), paint, left,
-		colour ? "\033[0m" : "");
+	buf_putf(out, "  %-14s %s to %s (%s%s%s)\n", "valid", clock_text(cert_not_before(cert), from),
+		clock_text(cert_not_after(cert), until), paint, left, colour ? "\033[0m" : "");
 }
 
 void
@@ -152,7 +152,8 @@ cert_print(const struct cert *cert, int64_t now, struct buf *out, bool colour)
 {
 	char fingerprint[CERT_FINGERPRINT_LEN];
 
-	buf_putf(out, "%s%s%s\n", colour ? "\033[1m" : "", *cert_subject(cert) ? cert_subject(cert) : "(no subject)", colour ? "\033[0m" : "");
+	buf_putf(out, "%s%s%s\n", colour ? "\033[1m" : "", *cert_subject(cert) ? cert_subject(cert) : "(no subject)",
+		colour ? "\033[0m" : "");
 	put_row(out, "issued by", cert_is_self_issued(cert) ? "itself" : cert_issuer(cert));
 	put_validity(cert, now, out, colour);
 	put_row_take(out, "names", cert_names(cert));

@@ -28,7 +28,8 @@ take_block(struct certs *certs, const struct pem *pem, size_t max, struct err *e
 {
 	OWN(cert) cert = NULL;
 
-	if (!slice_is(pem->label, "CERTIFICATE") && !slice_is(pem->label, "X509 CERTIFICATE") && !slice_is(pem->label, "TRUSTED CERTIFICATE"))
+	if (!slice_is(pem->label, "CERTIFICATE") && !slice_is(pem->label, "X509 CERTIFICATE") &&
+		!slice_is(pem->label, "TRUSTED CERTIFICATE"))
 		return 0; /* a key or parameters beside the certificates */
 	if (certs->n == max)
 		return err_set(err, ERR_LIMIT, "line %d: more than %zu certificates", pem->line, max);

@@ -165,8 +165,7 @@ on_error(int ok, X509_STORE_CTX *ctx)
 	return 1;
 }
 
-static STACK_OF(X509) *
-stack_of(const struct certs *certs)
+static STACK_OF(X509) * stack_of(const struct certs *certs)
 {
 	STACK_OF(X509) *stack = sk_X509_new_null();
 
@@ -184,11 +183,15 @@ set_params(X509_STORE_CTX *ctx, const struct anchors *anchors, const struct chai
 	/* Names are checked in name.c; here this keeps name constraints on DNS names away from a CN that only looks like one. */
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	X509_VERIFY_PARAM_set_time(param, (time_t)query->now);
-	X509_VERIFY_PARAM_set_depth(param, query->max_depth == CHAIN_NO_INTERMEDIATES ? 0 : query->max_depth > 0 ? query->max_depth : DEFAULT_DEPTH);
-	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_TRUSTED_FIRST | (query->partial ? X509_V_FLAG_PARTIAL_CHAIN : 0) |
-		(anchors_have_crls(anchors) ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL : 0));
+	X509_VERIFY_PARAM_set_depth(param, query->max_depth == CHAIN_NO_INTERMEDIATES ? 0
+					   : query->max_depth > 0		      ? query->max_depth
+										      : DEFAULT_DEPTH);
+	X509_VERIFY_PARAM_set_flags(
+		param, X509_V_FLAG_TRUSTED_FIRST | (query->partial ? X509_V_FLAG_PARTIAL_CHAIN : 0) |
+			       (anchors_have_crls(anchors) ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL : 0));
 	if (query->purpose != CHAIN_ANY)
-		X509_VERIFY_PARAM_set_purpose(param, query->purpose == CHAIN_SERVER ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
+		X509_VERIFY_PARAM_set_purpose(
+			param, query->purpose == CHAIN_SERVER ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
 	X509_STORE_CTX_set_verify_cb(ctx, on_error);
 }
 
@@ -242,7 +245,8 @@ check_issuing(struct walk *walk, const struct cert *cert)
 	X509 *x509 = cert_x509(cert);
 
 	if (X509_get_version(x509) < X509_VERSION_3)
-		refuse(walk, CERT_NOT_CA, "chain", cert, "an X.509 version 3 CA certificate", "version 1 or 2, which cannot say CA:TRUE");
+		refuse(walk, CERT_NOT_CA, "chain", cert, "an X.509 version 3 CA certificate",
+			"version 1 or 2, which cannot say CA:TRUE");
 	else if (!cert_is_ca(cert))
 		refuse(walk, CERT_NOT_CA, "chain", cert, "CA:TRUE", "no CA:TRUE");
 	else if (!(X509_get_key_usage(x509) & KU_KEY_CERT_SIGN)) /* all bits are set where there is no keyUsage */
@@ -293,14 +297,16 @@ conclude(struct walk *walk, X509_STORE_CTX *ctx, int ok)
 	if (has_refused(walk))
 		return;
 	if (ok != 1 || sk_X509_num(chain) == 0) {
-		refuse(walk, CERT_INVALID, "chain", walk->query->leaf, "", X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+		refuse(walk, CERT_INVALID, "chain", walk->query->leaf, "",
+			X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
 		return;
 	}
 	root = cert_from_x509(sk_X509_value(chain, sk_X509_num(chain) - 1));
 	verdict_pass(walk->verdict, "chain", cert_subject(walk->query->leaf), "a trusted root", cert_subject(root));
 	validity_check(walk->verdict, walk->query->leaf, walk->query->now);
 	if (walk->query->purpose != CHAIN_ANY)
-		verdict_pass(walk->verdict, "purpose", cert_subject(walk->query->leaf), "", walk->query->purpose == CHAIN_SERVER ? "may be used by a server" : "may be used by a client");
+		verdict_pass(walk->verdict, "purpose", cert_subject(walk->query->leaf), "",
+			walk->query->purpose == CHAIN_SERVER ? "may be used by a server" : "may be used by a client");
 }
 
 void

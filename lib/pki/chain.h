@@ -13,14 +13,14 @@ enum chain_purpose { CHAIN_SERVER, CHAIN_CLIENT, CHAIN_ANY };
 
 struct chain_query {
 	const struct cert *leaf;
-	const struct certs *untrusted;  /* what the peer sent beside the leaf; may hold the leaf again; may be NULL */
+	const struct certs *untrusted; /* what the peer sent beside the leaf; may hold the leaf again; may be NULL */
 	enum chain_purpose purpose;
-	const char *host;               /* expected DNS name or IP literal, NULL: no name check */
+	const char *host; /* expected DNS name or IP literal, NULL: no name check */
 	int64_t now;
-	int max_depth;                  /* intermediates; 0 takes the default (8), or CHAIN_NO_INTERMEDIATES */
-	bool partial;                   /* CA certificates that are not self-signed may be anchors too */
-	bool refuse_ca_leaf;            /* device auth by CA: a leaf that could itself issue is refused */
-	bool must_sign;                 /* the leaf's keyUsage, where it has one, must allow digitalSignature */
+	int max_depth;	     /* intermediates; 0 takes the default (8), or CHAIN_NO_INTERMEDIATES */
+	bool partial;	     /* CA certificates that are not self-signed may be anchors too */
+	bool refuse_ca_leaf; /* device auth by CA: a leaf that could itself issue is refused */
+	bool must_sign;	     /* the leaf's keyUsage, where it has one, must allow digitalSignature */
 };
 
 /* Anchors prepared once and shared (an X509_STORE behind it); immutable, by reference, any thread. */

@@ -46,9 +46,10 @@ subject_of(const char *common_name, struct err *err)
 {
 	X509_NAME *name;
 
-	if (!common_name || !*common_name || strlen(common_name) > COMMON_NAME_MAX || text_has_control(common_name, strlen(common_name)) ||
-		!text_is_utf8(common_name, strlen(common_name)))
-		return err_null(err, ERR_INVALID, "a common name has 1 to %d characters, and '%.80s' is none", COMMON_NAME_MAX, common_name ? common_name : "");
+	if (!common_name || !*common_name || strlen(common_name) > COMMON_NAME_MAX ||
+		text_has_control(common_name, strlen(common_name)) || !text_is_utf8(common_name, strlen(common_name)))
+		return err_null(err, ERR_INVALID, "a common name has 1 to %d characters, and '%.80s' is none", COMMON_NAME_MAX,
+			common_name ? common_name : "");
 	name = X509_NAME_new();
 	X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, (const uint8_t *)common_name, -1, -1, 0);
 	return name;
@@ -178,7 +179,8 @@ add_extensions(X509 *x509, const struct profile *profile, X509 *issuer, struct e
 		snprintf(constraints, sizeof(constraints), "critical,CA:TRUE,pathlen:%d", profile->path_len);
 	else if (kind->is_ca)
 		snprintf(constraints, sizeof(constraints), "critical,CA:TRUE");
-	if (add_text_extension(x509, issuer, NID_basic_constraints, constraints, err) < 0 || add_text_extension(x509, issuer, NID_key_usage, kind->key_usage, err) < 0)
+	if (add_text_extension(x509, issuer, NID_basic_constraints, constraints, err) < 0 ||
+		add_text_extension(x509, issuer, NID_key_usage, kind->key_usage, err) < 0)
 		return -1;
 	if (kind->extended_key_usage && add_text_extension(x509, issuer, NID_ext_key_usage, kind->extended_key_usage, err) < 0)
 		return -1;
@@ -218,10 +220,12 @@ fill(X509 *x509, const struct profile *profile, EVP_PKEY *subject_public, const 
 	X509_set_subject_name(x509, subject);
 	X509_set_issuer_name(x509, issuer->cert ? X509_get_subject_name(issuer_x509) : subject);
 	X509_NAME_free(subject);
-	if (!ASN1_TIME_set(X509_getm_notBefore(x509), (time_t)profile->not_before) || !ASN1_TIME_set(X509_getm_notAfter(x509), (time_t)not_after))
+	if (!ASN1_TIME_set(X509_getm_notBefore(x509), (time_t)profile->not_before) ||
+		!ASN1_TIME_set(X509_getm_notAfter(x509), (time_t)not_after))
 		return err_set(err, ERR_INVALID, "a date that a certificate can't hold");
 	if (not_after <= profile->not_before)
-		return err_set(err, ERR_INVALID, "the certificate would end before it begins%s", issuer->cert ? " (its issuer ends too early)" : "");
+		return err_set(err, ERR_INVALID, "the certificate would end before it begins%s",
+			issuer->cert ? " (its issuer ends too early)" : "");
 	X509_set_pubkey(x509, subject_public);
 	return add_extensions(x509, profile, issuer_x509, err);
 }
@@ -232,7 +236,8 @@ check_issuer(const struct profile *profile, const struct issuer *issuer, struct 
 	if (!issuer->cert)
 		return 0;
 	if (!cert_is_ca(issuer->cert) || !(X509_get_key_usage(cert_x509(issuer->cert)) & KU_KEY_CERT_SIGN))
-		return err_set(err, ERR_INVALID, "%s is no CA: it needs CA:TRUE and keyCertSign to issue", cert_subject(issuer->cert));
+		return err_set(
+			err, ERR_INVALID, "%s is no CA: it needs CA:TRUE and keyCertSign to issue", cert_subject(issuer->cert));
 	if (kinds[profile->kind].is_ca && X509_get_pathlen(cert_x509(issuer->cert)) == 0)
 		return err_set(err, ERR_INVALID, "%s may issue no CA: its path length is 0", cert_subject(issuer->cert));
 	if (!cert_matches_key(issuer->cert, issuer->key))
@@ -269,14 +274,16 @@ add_csr_names(X509_REQ *req, const char *const *names, size_t n_names, struct er
 
 	if (!list)
 		return -1;
-	ok = X509V3_add1_i2d(&extensions, NID_subject_alt_name, list, 0, X509V3_ADD_APPEND) == 1 && X509_REQ_add_extensions(req, extensions) == 1;
+	ok = X509V3_add1_i2d(&extensions, NID_subject_alt_name, list, 0, X509V3_ADD_APPEND) == 1 &&
+	     X509_REQ_add_extensions(req, extensions) == 1;
 	GENERAL_NAMES_free(list);
 	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 	return ok ? 0 : ssl_failure(err, "subjectAltName");
 }
 
 int
-issue_csr(struct buf *out, const struct key *key, const char *common_name, const char *const *names, size_t n_names, struct err *err)
+issue_csr(
+	struct buf *out, const struct key *key, const char *common_name, const char *const *names, size_t n_names, struct err *err)
 {
 	X509_NAME *subject = subject_of(common_name, err);
 	X509_REQ *req;

@@ -21,11 +21,11 @@ size_t csr_names(const struct csr *csr, char **out, size_t max);
 enum issue_kind { ISSUE_ROOT, ISSUE_INTERMEDIATE, ISSUE_EDGE_CA, ISSUE_SERVER, ISSUE_DEVICE, ISSUE_MODULE_IDENTITY };
 
 struct profile {
-	enum issue_kind kind;          /* basicConstraints, keyUsage and extendedKeyUsage follow from it */
-	const char *common_name;       /* the subject is CN=this (at most 64 characters); the CSR's subject is not used */
+	enum issue_kind kind;		    /* basicConstraints, keyUsage and extendedKeyUsage follow from it */
+	const char *common_name;	    /* the subject is CN=this (at most 64 characters); the CSR's subject is not used */
 	const char *names[ISSUE_NAMES_MAX]; /* SAN: DNS names, IP literals, or "URI:..." */
 	size_t n_names;
-	int path_len;                  /* CAs: -1 none; Edge CA default 0 */
+	int path_len;		       /* CAs: -1 none; Edge CA default 0 */
 	int64_t not_before, not_after; /* seconds UTC; not_after is capped by the issuer's */
 };
 
@@ -36,4 +36,5 @@ struct issuer {
 
 struct cert *issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err);
 /* A CSR made by the holder of `key` (which may be remote): PEM appended to out. */
-int issue_csr(struct buf *out, const struct key *key, const char *common_name, const char *const *names, size_t n_names, struct err *err);
+int issue_csr(
+	struct buf *out, const struct key *key, const char *common_name, const char *const *names, size_t n_names, struct err *err);

@@ -44,5 +44,6 @@ name_check_email(struct verdict *v, const struct cert *leaf, const char *email)
 	if (X509_check_email(cert_x509(leaf), email, strlen(email), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT) == 1)
 		verdict_pass(v, "mail address", cert_subject(leaf), email, names);
 	else
-		verdict_fail(v, NAME_MISMATCH, "mail address", cert_subject(leaf), email, *names ? names : "no names (no subjectAltName)");
+		verdict_fail(v, NAME_MISMATCH, "mail address", cert_subject(leaf), email,
+			*names ? names : "no names (no subjectAltName)");
 }

@@ -71,14 +71,14 @@ story_device(const char *name, const struct made *issuer)
 /* What the product would not issue. */
 struct crooked {
 	const char *common_name;
-	size_t common_name_len;     /* 0: strlen */
-	int common_name_type;       /* 0: MBSTRING_UTF8 */
+	size_t common_name_len;	    /* 0: strlen */
+	int common_name_type;	    /* 0: MBSTRING_UTF8 */
 	const char *second_name;    /* another CN */
-	int version;                /* 0: X509_VERSION_3 */
+	int version;		    /* 0: X509_VERSION_3 */
 	const char *extensions[16]; /* name, value, name, value, ... */
 	enum key_alg alg;
-	EVP_PKEY *weak_key;         /* taken */
-	const EVP_MD *digest;       /* NULL: SHA-256 */
+	EVP_PKEY *weak_key;   /* taken */
+	const EVP_MD *digest; /* NULL: SHA-256 */
 	int64_t not_before, not_after;
 };
 
@@ -108,8 +108,8 @@ story_crooked(struct crooked c, const struct made *issuer)
 
 	X509_set_version(x509, c.version ? c.version - 1 : X509_VERSION_3);
 	ASN1_INTEGER_set_uint64(X509_get_serialNumber(x509), (uint64_t)(uintptr_t)x509);
-	X509_NAME_add_entry_by_NID(name, NID_commonName, c.common_name_type ? c.common_name_type : MBSTRING_UTF8, (const uint8_t *)c.common_name,
-		c.common_name_len ? (int)c.common_name_len : -1, -1, 0);
+	X509_NAME_add_entry_by_NID(name, NID_commonName, c.common_name_type ? c.common_name_type : MBSTRING_UTF8,
+		(const uint8_t *)c.common_name, c.common_name_len ? (int)c.common_name_len : -1, -1, 0);
 	if (c.second_name)
 		X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, (const uint8_t *)c.second_name, -1, -1, 0);
 	X509_set_issuer_name(x509, X509_get_subject_name(by));

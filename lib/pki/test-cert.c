@@ -12,8 +12,11 @@ TEST("atk-03: the CN of a certificate is its one CN, or none")
 	CLEAR(made) nul = story_crooked((struct crooked){ .common_name = "devA\0.evil", .common_name_len = 10 }, NULL);
 	CLEAR(made) space = story_crooked((struct crooked){ .common_name = "devA " }, NULL);
 	CLEAR(made) look_alike = story_crooked((struct crooked){ .common_name = "dev\xd0\x90" }, NULL); /* a Cyrillic A */
-	CLEAR(made) wide = story_crooked((struct crooked){ .common_name = "\0d\0e\0v\0A", .common_name_len = 8, .common_name_type = V_ASN1_BMPSTRING }, NULL);
-	CLEAR(made) broken = story_crooked((struct crooked){ .common_name = "dev\xff", .common_name_type = V_ASN1_UTF8STRING }, NULL);
+	CLEAR(made) wide = story_crooked(
+		(struct crooked){ .common_name = "\0d\0e\0v\0A", .common_name_len = 8, .common_name_type = V_ASN1_BMPSTRING },
+		NULL);
+	CLEAR(made) broken =
+		story_crooked((struct crooked){ .common_name = "dev\xff", .common_name_type = V_ASN1_UTF8STRING }, NULL);
 
 	CHECK_STR(cert_common_name(one.cert), "devA");
 	CHECK_STR(cert_common_name(two.cert), NULL);
@@ -59,7 +62,8 @@ TEST("a certificate knows what it may be used for")
 	CLEAR(made) root = story_root("root");
 	CLEAR(made) server = story_server("a.local", &root);
 	CLEAR(made) device = story_device("dev1", &root);
-	CLEAR(made) any = story_crooked((struct crooked){ .common_name = "any", .extensions = { "extendedKeyUsage", "anyExtendedKeyUsage" } }, &root);
+	CLEAR(made) any = story_crooked(
+		(struct crooked){ .common_name = "any", .extensions = { "extendedKeyUsage", "anyExtendedKeyUsage" } }, &root);
 
 	CHECK(cert_is_ca(root.cert) && cert_is_self_issued(root.cert));
 	CHECK(cert_may_serve(server.cert) && !cert_may_client(server.cert) && !cert_is_ca(server.cert));

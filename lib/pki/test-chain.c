@@ -11,7 +11,8 @@ TEST("a server under an intermediate is trusted by who has the root, and the cha
 	CLEAR(made) root = story_root("my_private_root_CA");
 	CLEAR(made) ca = story_intermediate("my_optional_intermediate_CA", &root);
 	CLEAR(made) leaf = story_server("edgegateway.local", &ca);
-	OWN(verdict) v = story_verdict(&root, &ca, &leaf, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "edgegateway.local" });
+	OWN(verdict) v =
+		story_verdict(&root, &ca, &leaf, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "edgegateway.local" });
 
 	CHECK_ACCEPTED(v);
 	CHECK_INT(v->n_chain, 3);
@@ -64,7 +65,8 @@ TEST("a certificate that signed itself is refused as that")
 TEST("a self-signed server certificate is trusted by who has it as a root")
 {
 	CLEAR(made) alone = story_server("edgegateway.local", NULL);
-	OWN(verdict) v = story_verdict(&alone, NULL, &alone, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "edgegateway.local" });
+	OWN(verdict) v =
+		story_verdict(&alone, NULL, &alone, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "edgegateway.local" });
 
 	CHECK_ACCEPTED(v);
 }
@@ -74,7 +76,8 @@ TEST("all that is wrong is told, the cause first: unknown root, expired, wrong n
 	CLEAR(made) root = story_root("root-a");
 	CLEAR(made) other = story_root("root-b");
 	CLEAR(made) leaf = story_server("edgegateway.local", &root);
-	OWN(verdict) v = story_verdict(&other, NULL, &leaf, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "wrong.local", .now = STORY_NOW + 31 * STORY_DAY });
+	OWN(verdict) v = story_verdict(&other, NULL, &leaf,
+		(struct chain_query){ .purpose = CHAIN_SERVER, .host = "wrong.local", .now = STORY_NOW + 31 * STORY_DAY });
 
 	story_cause(v, TRUST_UNKNOWN_ISSUER);
 	story_reason(v, CERT_EXPIRED, "CN=edgegateway.local");
@@ -108,11 +111,16 @@ TEST("a leaf of the old root is refused once that root has left the bundle, and 
 TEST("atk-01: every certificate of the chain must be within its dates, whichever it is")
 {
 	CLEAR(made) root = story_root("root");
-	CLEAR(made) short_ca = story_make((struct profile){ .kind = ISSUE_INTERMEDIATE, .common_name = "short", .path_len = 0, .not_after = STORY_NOW + STORY_DAY }, &root);
+	CLEAR(made) short_ca = story_make(
+		(struct profile){
+			.kind = ISSUE_INTERMEDIATE, .common_name = "short", .path_len = 0, .not_after = STORY_NOW + STORY_DAY },
+		&root);
 	CLEAR(made) leaf = story_crooked((struct crooked){ .common_name = "dev1" }, &short_ca);
 	OWN(verdict) now = story_verdict(&root, &short_ca, &leaf, (struct chain_query){ .purpose = CHAIN_CLIENT });
-	OWN(verdict) later = story_verdict(&root, &short_ca, &leaf, (struct chain_query){ .purpose = CHAIN_CLIENT, .now = STORY_NOW + 2 * STORY_DAY });
-	OWN(verdict) early = story_verdict(&root, &short_ca, &leaf, (struct chain_query){ .purpose = CHAIN_CLIENT, .now = STORY_NOW - 2 * STORY_DAY });
+	OWN(verdict) later = story_verdict(
+		&root, &short_ca, &leaf, (struct chain_query){ .purpose = CHAIN_CLIENT, .now = STORY_NOW + 2 * STORY_DAY });
+	OWN(verdict) early = story_verdict(
+		&root, &short_ca, &leaf, (struct chain_query){ .purpose = CHAIN_CLIENT, .now = STORY_NOW - 2 * STORY_DAY });
 
 	CHECK_ACCEPTED(now);
 	story_cause(later, CERT_EXPIRED);
@@ -151,7 +159,8 @@ TEST("atk-06: a device certificate issues nothing, whatever its key signs")
 {
 	CLEAR(made) root = story_root("root");
 	CLEAR(made) device = story_device("dev1", &root);
-	CLEAR(made) forged = story_crooked((struct crooked){ .common_name = "dev2", .extensions = { "extendedKeyUsage", "clientAuth" } }, &device);
+	CLEAR(made) forged = story_crooked(
+		(struct crooked){ .common_name = "dev2", .extensions = { "extendedKeyUsage", "clientAuth" } }, &device);
 	OWN(verdict) v = story_verdict(&root, &device, &forged, (struct chain_query){ .purpose = CHAIN_CLIENT });
 
 	story_reason(v, CERT_NOT_CA, "CN=dev1");
@@ -184,8 +193,12 @@ TEST("atk-06: a version 1 certificate is no CA, neither between nor as root")
 TEST("atk-06: a CA whose keyUsage lacks keyCertSign issues nothing; one without keyUsage does")
 {
 	CLEAR(made) root = story_root("root");
-	CLEAR(made) no_sign = story_crooked((struct crooked){ .common_name = "nosign", .extensions = { "basicConstraints", "critical,CA:TRUE", "keyUsage", "digitalSignature" } }, &root);
-	CLEAR(made) plain_root = story_crooked((struct crooked){ .common_name = "plain-root", .extensions = { "basicConstraints", "CA:TRUE" } }, NULL);
+	CLEAR(made) no_sign =
+		story_crooked((struct crooked){ .common_name = "nosign",
+				      .extensions = { "basicConstraints", "critical,CA:TRUE", "keyUsage", "digitalSignature" } },
+			&root);
+	CLEAR(made) plain_root = story_crooked(
+		(struct crooked){ .common_name = "plain-root", .extensions = { "basicConstraints", "CA:TRUE" } }, NULL);
 	CLEAR(made) below = story_crooked((struct crooked){ .common_name = "dev1" }, &no_sign);
 	CLEAR(made) fine = story_crooked((struct crooked){ .common_name = "dev2" }, &plain_root);
 	OWN(verdict) refused = story_verdict(&root, &no_sign, &below, (struct chain_query){ .purpose = CHAIN_CLIENT });
@@ -199,7 +212,8 @@ TEST("atk-06: a device that shows a CA certificate is refused where its CA decid
 {
 	CLEAR(made) root = story_root("root");
 	CLEAR(made) ca = story_make((struct profile){ .kind = ISSUE_EDGE_CA, .common_name = "dev1" }, &root);
-	OWN(verdict) by_ca = story_verdict(&root, NULL, &ca, (struct chain_query){ .purpose = CHAIN_CLIENT, .refuse_ca_leaf = true });
+	OWN(verdict) by_ca =
+		story_verdict(&root, NULL, &ca, (struct chain_query){ .purpose = CHAIN_CLIENT, .refuse_ca_leaf = true });
 	OWN(verdict) otherwise = story_verdict(&root, NULL, &ca, (struct chain_query){ .purpose = CHAIN_CLIENT });
 
 	story_reason(by_ca, CERT_LEAF_IS_CA, "CN=dev1");
@@ -213,9 +227,11 @@ TEST("atk-07: an intermediate may be the anchor when the caller says so, and the
 	CLEAR(made) group_b = story_intermediate("group-b", &root);
 	CLEAR(made) device_a = story_device("dev-a", &group_a);
 	CLEAR(made) device_b = story_device("dev-b", &group_b);
-	OWN(verdict) own = story_verdict(&group_a, NULL, &device_a, (struct chain_query){ .purpose = CHAIN_CLIENT, .partial = true });
+	OWN(verdict) own =
+		story_verdict(&group_a, NULL, &device_a, (struct chain_query){ .purpose = CHAIN_CLIENT, .partial = true });
 	OWN(verdict) strict = story_verdict(&group_a, NULL, &device_a, (struct chain_query){ .purpose = CHAIN_CLIENT });
-	OWN(verdict) foreign = story_verdict(&group_a, &group_b, &device_b, (struct chain_query){ .purpose = CHAIN_CLIENT, .partial = true });
+	OWN(verdict) foreign =
+		story_verdict(&group_a, &group_b, &device_b, (struct chain_query){ .purpose = CHAIN_CLIENT, .partial = true });
 
 	CHECK_ACCEPTED(own);
 	story_cause(strict, TRUST_UNKNOWN_ISSUER);
@@ -226,12 +242,17 @@ TEST("atk-07: a leaf among the anchors anchors nothing, itself included; an expi
 {
 	CLEAR(made) root = story_root("root");
 	CLEAR(made) device = story_device("dev1", &root);
-	CLEAR(made) short_ca = story_make((struct profile){ .kind = ISSUE_INTERMEDIATE, .common_name = "short", .path_len = -1, .not_after = STORY_NOW - 1 }, &root);
+	CLEAR(made) short_ca = story_make(
+		(struct profile){ .kind = ISSUE_INTERMEDIATE, .common_name = "short", .path_len = -1, .not_after = STORY_NOW - 1 },
+		&root);
 	CLEAR(made) below = story_crooked((struct crooked){ .common_name = "dev2" }, &short_ca);
 	CLEAR(made) forged = story_crooked((struct crooked){ .common_name = "dev3" }, &device);
-	OWN(verdict) itself = story_verdict(&device, NULL, &device, (struct chain_query){ .purpose = CHAIN_CLIENT, .partial = true });
-	OWN(verdict) under_leaf = story_verdict(&device, NULL, &forged, (struct chain_query){ .purpose = CHAIN_CLIENT, .partial = true });
-	OWN(verdict) under_expired = story_verdict(&short_ca, NULL, &below, (struct chain_query){ .purpose = CHAIN_CLIENT, .partial = true });
+	OWN(verdict) itself =
+		story_verdict(&device, NULL, &device, (struct chain_query){ .purpose = CHAIN_CLIENT, .partial = true });
+	OWN(verdict) under_leaf =
+		story_verdict(&device, NULL, &forged, (struct chain_query){ .purpose = CHAIN_CLIENT, .partial = true });
+	OWN(verdict) under_expired =
+		story_verdict(&short_ca, NULL, &below, (struct chain_query){ .purpose = CHAIN_CLIENT, .partial = true });
 
 	story_reason(itself, CERT_NOT_CA, "CN=dev1");
 	story_reason(under_leaf, CERT_NOT_CA, "CN=dev1");
@@ -242,7 +263,8 @@ TEST("keys that are too weak, or of kinds that nobody needs, are refused whereve
 {
 	CLEAR(made) root = story_root("root");
 	CLEAR(made) rsa1024 = story_crooked((struct crooked){ .common_name = "rsa1024", .weak_key = EVP_RSA_gen(1024) }, &root);
-	CLEAR(made) odd_curve = story_crooked((struct crooked){ .common_name = "brainpool", .weak_key = EVP_EC_gen("brainpoolP256r1") }, &root);
+	CLEAR(made) odd_curve =
+		story_crooked((struct crooked){ .common_name = "brainpool", .weak_key = EVP_EC_gen("brainpoolP256r1") }, &root);
 	CLEAR(made) ed = story_crooked((struct crooked){ .common_name = "ed", .alg = KEY_ED25519 }, &root);
 	OWN(verdict) weak = story_verdict(&root, NULL, &rsa1024, (struct chain_query){ .purpose = CHAIN_CLIENT });
 	OWN(verdict) odd = story_verdict(&root, NULL, &odd_curve, (struct chain_query){ .purpose = CHAIN_CLIENT });
@@ -265,13 +287,22 @@ TEST("a signature with SHA-1 is refused")
 TEST("a wildcard name is refused below a CA that excludes names, because it would cover them")
 {
 	CLEAR(made) root = story_root("root");
-	CLEAR(made) ca = story_crooked((struct crooked){ .common_name = "ca", .extensions = { CA_EXTENSIONS, "nameConstraints", "critical,excluded;DNS:bar.example.com" } }, &root);
-	CLEAR(made) wild = story_crooked((struct crooked){ .common_name = "w", .extensions = { "subjectAltName", "DNS:*.example.com" } }, &ca);
-	CLEAR(made) full = story_crooked((struct crooked){ .common_name = "f", .extensions = { "subjectAltName", "DNS:foo.example.com" } }, &ca);
-	CLEAR(made) excluded = story_crooked((struct crooked){ .common_name = "x", .extensions = { "subjectAltName", "DNS:bar.example.com" } }, &ca);
-	OWN(verdict) v_wild = story_verdict(&root, &ca, &wild, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "bar.example.com" });
-	OWN(verdict) v_full = story_verdict(&root, &ca, &full, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "foo.example.com" });
-	OWN(verdict) v_excluded = story_verdict(&root, &ca, &excluded, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "bar.example.com" });
+	CLEAR(made) ca =
+		story_crooked((struct crooked){ .common_name = "ca",
+				      .extensions = { CA_EXTENSIONS, "nameConstraints", "critical,excluded;DNS:bar.example.com" } },
+			&root);
+	CLEAR(made) wild =
+		story_crooked((struct crooked){ .common_name = "w", .extensions = { "subjectAltName", "DNS:*.example.com" } }, &ca);
+	CLEAR(made) full = story_crooked(
+		(struct crooked){ .common_name = "f", .extensions = { "subjectAltName", "DNS:foo.example.com" } }, &ca);
+	CLEAR(made) excluded = story_crooked(
+		(struct crooked){ .common_name = "x", .extensions = { "subjectAltName", "DNS:bar.example.com" } }, &ca);
+	OWN(verdict) v_wild =
+		story_verdict(&root, &ca, &wild, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "bar.example.com" });
+	OWN(verdict) v_full =
+		story_verdict(&root, &ca, &full, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "foo.example.com" });
+	OWN(verdict) v_excluded =
+		story_verdict(&root, &ca, &excluded, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "bar.example.com" });
 
 	story_cause(v_wild, NAME_WILDCARD);
 	CHECK_ACCEPTED(v_full);
@@ -281,11 +312,18 @@ TEST("a wildcard name is refused below a CA that excludes names, because it woul
 TEST("a wildcard name within the permitted names is accepted, one around them is not")
 {
 	CLEAR(made) root = story_root("root");
-	CLEAR(made) ca = story_crooked((struct crooked){ .common_name = "ca", .extensions = { CA_EXTENSIONS, "nameConstraints", "critical,permitted;DNS:plant.example.com" } }, &root);
-	CLEAR(made) within = story_crooked((struct crooked){ .common_name = "w", .extensions = { "subjectAltName", "DNS:*.plant.example.com" } }, &ca);
-	CLEAR(made) around = story_crooked((struct crooked){ .common_name = "a", .extensions = { "subjectAltName", "DNS:*.example.com" } }, &ca);
-	OWN(verdict) v_within = story_verdict(&root, &ca, &within, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "gw.plant.example.com" });
-	OWN(verdict) v_around = story_verdict(&root, &ca, &around, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "plant.example.com" });
+	CLEAR(made) ca = story_crooked(
+		(struct crooked){ .common_name = "ca",
+			.extensions = { CA_EXTENSIONS, "nameConstraints", "critical,permitted;DNS:plant.example.com" } },
+		&root);
+	CLEAR(made) within = story_crooked(
+		(struct crooked){ .common_name = "w", .extensions = { "subjectAltName", "DNS:*.plant.example.com" } }, &ca);
+	CLEAR(made) around =
+		story_crooked((struct crooked){ .common_name = "a", .extensions = { "subjectAltName", "DNS:*.example.com" } }, &ca);
+	OWN(verdict) v_within =
+		story_verdict(&root, &ca, &within, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "gw.plant.example.com" });
+	OWN(verdict) v_around =
+		story_verdict(&root, &ca, &around, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "plant.example.com" });
 
 	CHECK_ACCEPTED(v_within);
 	story_cause(v_around, CERT_NAME_CONSTRAINT);
@@ -294,7 +332,8 @@ TEST("a wildcard name within the permitted names is accepted, one around them is
 TEST("an unknown critical extension is refused")
 {
 	CLEAR(made) root = story_root("root");
-	CLEAR(made) leaf = story_crooked((struct crooked){ .common_name = "dev1", .extensions = { "1.2.3.4.5", "critical,DER:0500" } }, &root);
+	CLEAR(made) leaf =
+		story_crooked((struct crooked){ .common_name = "dev1", .extensions = { "1.2.3.4.5", "critical,DER:0500" } }, &root);
 	OWN(verdict) v = story_verdict(&root, NULL, &leaf, (struct chain_query){ .purpose = CHAIN_CLIENT });
 
 	story_reason(v, CERT_CRITICAL_EXTENSION, "CN=dev1");
@@ -307,8 +346,10 @@ TEST("the number of intermediates has a limit, which may be none")
 	CLEAR(made) leaf = story_device("dev1", &ca);
 	CLEAR(made) direct = story_device("dev2", &root);
 	OWN(verdict) one = story_verdict(&root, &ca, &leaf, (struct chain_query){ .purpose = CHAIN_CLIENT, .max_depth = 1 });
-	OWN(verdict) too_many = story_verdict(&root, &ca, &leaf, (struct chain_query){ .purpose = CHAIN_CLIENT, .max_depth = CHAIN_NO_INTERMEDIATES });
-	OWN(verdict) none = story_verdict(&root, NULL, &direct, (struct chain_query){ .purpose = CHAIN_CLIENT, .max_depth = CHAIN_NO_INTERMEDIATES });
+	OWN(verdict) too_many = story_verdict(
+		&root, &ca, &leaf, (struct chain_query){ .purpose = CHAIN_CLIENT, .max_depth = CHAIN_NO_INTERMEDIATES });
+	OWN(verdict) none = story_verdict(
+		&root, NULL, &direct, (struct chain_query){ .purpose = CHAIN_CLIENT, .max_depth = CHAIN_NO_INTERMEDIATES });
 
 	CHECK_ACCEPTED(one);
 	CHECK(!verdict_accepted(too_many));
@@ -318,7 +359,8 @@ TEST("the number of intermediates has a limit, which may be none")
 TEST("a leaf that may not sign is refused where signing is asked for")
 {
 	CLEAR(made) root = story_root("root");
-	CLEAR(made) leaf = story_crooked((struct crooked){ .common_name = "dev1", .extensions = { "keyUsage", "keyAgreement" } }, &root);
+	CLEAR(made) leaf =
+		story_crooked((struct crooked){ .common_name = "dev1", .extensions = { "keyUsage", "keyAgreement" } }, &root);
 	OWN(verdict) v = story_verdict(&root, NULL, &leaf, (struct chain_query){ .purpose = CHAIN_ANY, .must_sign = true });
 
 	story_reason(v, CERT_KEY_USAGE, "CN=dev1");
@@ -369,7 +411,8 @@ TEST("with revocation lists a revoked certificate is refused, and so is one whos
 	CHECK_OK(anchors_add_crls(anchors, crl, strlen(crl), &err), err);
 	chain_verify(v_good, anchors, &(struct chain_query){ .leaf = good.cert, .purpose = CHAIN_CLIENT, .now = STORY_NOW });
 	chain_verify(v_revoked, anchors, &(struct chain_query){ .leaf = revoked.cert, .purpose = CHAIN_CLIENT, .now = STORY_NOW });
-	chain_verify(v_late, anchors, &(struct chain_query){ .leaf = good.cert, .purpose = CHAIN_CLIENT, .now = STORY_NOW + 2 * STORY_DAY });
+	chain_verify(v_late, anchors,
+		&(struct chain_query){ .leaf = good.cert, .purpose = CHAIN_CLIENT, .now = STORY_NOW + 2 * STORY_DAY });
 	CHECK_ACCEPTED(v_good);
 	story_reason(v_revoked, CERT_REVOKED, "CN=revoked");
 	story_reason(v_late, CERT_CRL_MISSING, "CN=good");

@@ -87,8 +87,10 @@ TEST("what a CSR wishes beyond its key gets into no certificate")
 
 	CHECK_OK(make(&pem, key, &err), err);
 	csr = csr_parse(buf_text(&pem), pem.len, &err);
-	cert = issue_cert(&(struct profile){ .kind = ISSUE_DEVICE, .common_name = "dev1", .not_before = STORY_NOW, .not_after = STORY_NOW + STORY_DAY }, csr_public_key(csr),
-		&(struct issuer){ .cert = root.cert, .key = root.key }, &err);
+	cert = issue_cert(
+		&(struct profile){
+			.kind = ISSUE_DEVICE, .common_name = "dev1", .not_before = STORY_NOW, .not_after = STORY_NOW + STORY_DAY },
+		csr_public_key(csr), &(struct issuer){ .cert = root.cert, .key = root.key }, &err);
 	got = cert_names(cert);
 	CHECK_STR(cert_subject(cert), "CN=dev1");
 	CHECK_STR(got, "");

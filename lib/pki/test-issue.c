@@ -59,10 +59,16 @@ TEST("a certificate never outlives its issuer, and none is issued once the issue
 {
 	CLEAR(made) root = story_root("root");
 	struct err err = ERR_INIT;
-	OWN(cert) leaf = issue((struct profile){ .kind = ISSUE_DEVICE, .common_name = "dev1", .not_after = STORY_NOW + 9999 * (int64_t)STORY_DAY }, &root, &err);
+	OWN(cert) leaf = issue(
+		(struct profile){ .kind = ISSUE_DEVICE, .common_name = "dev1", .not_after = STORY_NOW + 9999 * (int64_t)STORY_DAY },
+		&root, &err);
 
 	CHECK_INT(cert_not_after(leaf), cert_not_after(root.cert));
-	CHECK(!issue((struct profile){ .kind = ISSUE_DEVICE, .common_name = "dev1", .not_before = cert_not_after(root.cert), .not_after = INT32_MAX }, &root, &err));
+	CHECK(!issue((struct profile){ .kind = ISSUE_DEVICE,
+			     .common_name = "dev1",
+			     .not_before = cert_not_after(root.cert),
+			     .not_after = INT32_MAX },
+		&root, &err));
 	CHECK_ERR(err, ERR_INVALID, "issuer ends too early");
 }
 
@@ -78,15 +84,22 @@ TEST("names are DNS names, addresses or URIs by how they look, and nothing else 
 {
 	CLEAR(made) root = story_root("root");
 	struct err err = ERR_INIT;
-	OWN(cert) good = issue((struct profile){ .kind = ISSUE_SERVER, .common_name = "x", .n_names = 5,
-		.names = { "edgegateway.local", "edge_hub", "10.0.0.1", "fd00::1", "URI:azureiot://hub/devices/d/modules/m" } }, &root, &err);
+	OWN(cert) good = issue((struct profile){ .kind = ISSUE_SERVER,
+				       .common_name = "x",
+				       .n_names = 5,
+				       .names = { "edgegateway.local", "edge_hub", "10.0.0.1", "fd00::1",
+					       "URI:azureiot://hub/devices/d/modules/m" } },
+		&root, &err);
 	OWN_TEXT names = cert_names(good);
-	static const char *const bad[] = { "*.local", "a b", "a..b", ".a", "a.", "-a.local", "a-.local", "", "a\n", "a/b", "\xc3\xbc.local", "URI:no scheme", "URI:x",
+	static const char *const bad[] = { "*.local", "a b", "a..b", ".a", "a.", "-a.local", "a-.local", "", "a\n", "a/b",
+		"\xc3\xbc.local", "URI:no scheme", "URI:x",
 		"x123456789012345678901234567890123456789012345678901234567890123.local", "10.0.0.1/8", "URI:a:\n" };
 
-	CHECK_STR(names, "DNS:edgegateway.local, DNS:edge_hub, IP Address:10.0.0.1, IP Address:FD00:0:0:0:0:0:0:1, URI:azureiot://hub/devices/d/modules/m");
+	CHECK_STR(names, "DNS:edgegateway.local, DNS:edge_hub, IP Address:10.0.0.1, IP Address:FD00:0:0:0:0:0:0:1, "
+			 "URI:azureiot://hub/devices/d/modules/m");
 	for (size_t i = 0; i < COUNT(bad); i++)
-		if (issue((struct profile){ .kind = ISSUE_SERVER, .common_name = "x", .names = { bad[i] }, .n_names = 1 }, &root, &err))
+		if (issue((struct profile){ .kind = ISSUE_SERVER, .common_name = "x", .names = { bad[i] }, .n_names = 1 }, &root,
+			    &err))
 			fail_msg("'%s' was issued", bad[i]);
 	CHECK_INT(err.kind, ERR_INVALID);
 }
@@ -129,7 +142,8 @@ TEST("atk-06: only a CA with its own key issues, and one of path length 0 no fur
 
 TEST("an issuer without a key id gives leaves without the pointer to it")
 {
-	CLEAR(made) root = story_crooked((struct crooked){ .common_name = "bare", .extensions = { "basicConstraints", "critical,CA:TRUE" } }, NULL);
+	CLEAR(made) root = story_crooked(
+		(struct crooked){ .common_name = "bare", .extensions = { "basicConstraints", "critical,CA:TRUE" } }, NULL);
 	CLEAR(made) leaf = story_device("dev1", &root);
 	OWN(verdict) v = story_verdict(&root, NULL, &leaf, (struct chain_query){ .purpose = CHAIN_CLIENT });
 
@@ -144,7 +158,11 @@ TEST("RSA and Ed25519 CAs issue as well")
 	for (size_t i = 0; i < COUNT(algs); i++) {
 		struct err err = ERR_INIT;
 		OWN(key) key = key_generate(algs[i], &err);
-		struct profile ca = { .kind = ISSUE_ROOT, .common_name = "root", .path_len = -1, .not_before = STORY_NOW - 1, .not_after = STORY_NOW + STORY_DAY };
+		struct profile ca = { .kind = ISSUE_ROOT,
+			.common_name = "root",
+			.path_len = -1,
+			.not_before = STORY_NOW - 1,
+			.not_after = STORY_NOW + STORY_DAY };
 		struct made root = { .cert = issue_cert(&ca, key_pkey(key), &(struct issuer){ .key = key }, &err), .key = key };
 		CLEAR(made) leaf = story_device("dev1", &root);
 		OWN(verdict) v = story_verdict(&root, NULL, &leaf, (struct chain_query){ .purpose = CHAIN_CLIENT });

@@ -4,7 +4,8 @@
 static enum reason
 asked(const char *san, const char *host)
 {
-	CLEAR(made) leaf = story_crooked((struct crooked){ .common_name = "common.local", .extensions = { san ? "subjectAltName" : NULL, san } }, NULL);
+	CLEAR(made) leaf = story_crooked(
+		(struct crooked){ .common_name = "common.local", .extensions = { san ? "subjectAltName" : NULL, san } }, NULL);
 	OWN(verdict) v = verdict_new("test", "", "");
 
 	name_check(v, leaf.cert, host);
@@ -35,7 +36,8 @@ TEST("atk-29: names match exactly, in any case, with or without the root's dot, 
 
 	for (size_t i = 0; i < COUNT(cases); i++)
 		if (asked(cases[i].san, cases[i].host) != cases[i].reason)
-			fail_msg("%s asked for %s: not %s", cases[i].san ? cases[i].san : "no names", cases[i].host, reason_row(cases[i].reason)->code);
+			fail_msg("%s asked for %s: not %s", cases[i].san ? cases[i].san : "no names", cases[i].host,
+				reason_row(cases[i].reason)->code);
 }
 
 TEST("atk-29: a wildcard stands for one whole label on the left and for nothing else")
@@ -61,8 +63,10 @@ TEST("atk-29: addresses are compared as addresses, and only with addresses")
 
 TEST("atk-03: a NUL in a name ends nothing")
 {
-	CLEAR(made) leaf = story_crooked((struct crooked){ .common_name = "x", .extensions = { "subjectAltName",
-		"DER:3015821365646765676174657761792E6C6F63616C002E78" } }, NULL); /* edgegateway.local\0.x */
+	CLEAR(made) leaf =
+		story_crooked((struct crooked){ .common_name = "x",
+				      .extensions = { "subjectAltName", "DER:3015821365646765676174657761792E6C6F63616C002E78" } },
+			NULL); /* edgegateway.local\0.x */
 	OWN(verdict) v = verdict_new("test", "", "");
 
 	name_check(v, leaf.cert, "edgegateway.local");
@@ -71,9 +75,11 @@ TEST("atk-03: a NUL in a name ends nothing")
 
 TEST("the names that the certificate does have stand in the refusal, on one line")
 {
-	CLEAR(made) leaf = story_crooked((struct crooked){ .common_name = "x", .extensions = { "subjectAltName", "DNS:a.local,IP:10.0.0.1" } }, NULL);
+	CLEAR(made) leaf = story_crooked(
+		(struct crooked){ .common_name = "x", .extensions = { "subjectAltName", "DNS:a.local,IP:10.0.0.1" } }, NULL);
 	CLEAR(made) nameless = story_crooked((struct crooked){ .common_name = "x" }, NULL);
-	CLEAR(made) broken = story_crooked((struct crooked){ .common_name = "x", .extensions = { "subjectAltName", "DER:30058203610A62" } }, NULL);
+	CLEAR(made) broken = story_crooked(
+		(struct crooked){ .common_name = "x", .extensions = { "subjectAltName", "DER:30058203610A62" } }, NULL);
 	OWN(verdict) v = verdict_new("test", "", "");
 	OWN(verdict) v_nameless = verdict_new("test", "", "");
 	OWN_TEXT names = cert_names(broken.cert);
@@ -88,7 +94,8 @@ TEST("the names that the certificate does have stand in the refusal, on one line
 
 TEST("mail addresses come from the SAN, too")
 {
-	CLEAR(made) leaf = story_crooked((struct crooked){ .common_name = "x", .extensions = { "subjectAltName", "email:ops@plant.local" } }, NULL);
+	CLEAR(made) leaf = story_crooked(
+		(struct crooked){ .common_name = "x", .extensions = { "subjectAltName", "email:ops@plant.local" } }, NULL);
 	OWN(verdict) right = verdict_new("test", "", "");
 	OWN(verdict) wrong = verdict_new("test", "", "");
 

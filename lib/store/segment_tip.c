@@ -150,7 +150,8 @@ check_durable(const struct segment_tip *tip, const char *path, struct err *err)
 	if (!segment_tip_durable(tip->lock_fd, &durable) || durable <= tip->next)
 		return 0;
 	return err_set(err, ERR_BROKEN,
-		"%s ends at offset %llu before record %llu, but the records below %llu had been acknowledged; it is left untouched (remove %s/lock to go on without them)",
+		"%s ends at offset %llu before record %llu, but the records below %llu had been acknowledged; it is left untouched "
+		"(remove %s/lock to go on without them)",
 		path, (unsigned long long)tip->pos, (unsigned long long)tip->next, (unsigned long long)durable, tip->dir);
 }
 

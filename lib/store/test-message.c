@@ -88,11 +88,13 @@ check_json(const struct message *message, const char *want)
 TEST("as JSON a message shows what the device set, what the hub stamped, and a body that is JSON as JSON")
 {
 	check_json(&sample,
-		"{\"offset\":7,\"systemProperties\":{\"message-id\":\"m1\",\"content-type\":\"application/json\",\"content-encoding\":\"utf-8\"},"
+		"{\"offset\":7,\"systemProperties\":{\"message-id\":\"m1\",\"content-type\":\"application/"
+		"json\",\"content-encoding\":\"utf-8\"},"
 		"\"properties\":{\"level\":\"high up\",\"empty\":\"\",\"mqtt-retain\":\"true\"},"
 		"\"annotations\":{\"iothub-connection-device-id\":\"pump-1\",\"iothub-connection-module-id\":\"filter\","
 		"\"iothub-connection-auth-generation-id\":\"637\","
-		"\"iothub-connection-auth-method\":\"{\\\"scope\\\":\\\"module\\\",\\\"type\\\":\\\"sas\\\",\\\"issuer\\\":\\\"iothub\\\"}\","
+		"\"iothub-connection-auth-method\":\"{\\\"scope\\\":\\\"module\\\",\\\"type\\\":\\\"sas\\\",\\\"issuer\\\":"
+		"\\\"iothub\\\"}\","
 		"\"dt-dataschema\":\"dtmi:com:example;1\",\"iothub-enqueuedtime\":\"2026-03-01T12:00:00.123Z\","
 		"\"iothub-message-source\":\"Telemetry\"},\"body\":{\"t\":21.5}}");
 }

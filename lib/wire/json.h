@@ -17,7 +17,7 @@ OWN_DEFINE_LIB(json_t, json_decref);
 #define JSON_DEPTH_MAX 64
 
 json_t *json_parse(const void *text, size_t len, struct err *err); /* duplicate keys are refused */
-char *json_line(const json_t *json);                               /* on one line; the caller owns it */
+char *json_line(const json_t *json);				   /* on one line; the caller owns it */
 
 /* Members of an object.  find: NULL or the default when absent or null; get: a failure then.  A member of another type is a
  * failure in both. Borrowed from the object. */

@@ -14,23 +14,35 @@
 #include "base/rd.h"
 
 enum mqtt_type {
-	MQTT_CONNECT = 1, MQTT_CONNACK, MQTT_PUBLISH, MQTT_PUBACK, MQTT_PUBREC, MQTT_PUBREL, MQTT_PUBCOMP, MQTT_SUBSCRIBE,
-	MQTT_SUBACK, MQTT_UNSUBSCRIBE, MQTT_UNSUBACK, MQTT_PINGREQ, MQTT_PINGRESP, MQTT_DISCONNECT,
+	MQTT_CONNECT = 1,
+	MQTT_CONNACK,
+	MQTT_PUBLISH,
+	MQTT_PUBACK,
+	MQTT_PUBREC,
+	MQTT_PUBREL,
+	MQTT_PUBCOMP,
+	MQTT_SUBSCRIBE,
+	MQTT_SUBACK,
+	MQTT_UNSUBSCRIBE,
+	MQTT_UNSUBACK,
+	MQTT_PINGREQ,
+	MQTT_PINGRESP,
+	MQTT_DISCONNECT,
 };
 const char *mqtt_type_name(enum mqtt_type type);
 
 struct mqtt_frame {
 	enum mqtt_type type;
-	uint8_t flags;      /* the low four bits of the first byte */
-	struct rd body;     /* the remaining length's worth of bytes */
-	size_t len;         /* of the whole packet */
+	uint8_t flags;	/* the low four bits of the first byte */
+	struct rd body; /* the remaining length's worth of bytes */
+	size_t len;	/* of the whole packet */
 };
 
 enum mqtt_cut { MQTT_CUT_DONE, MQTT_CUT_MORE, MQTT_CUT_BAD };
 /* Look for one whole packet at data.  MORE: not complete yet; *need (when known, else 0) is the length of the whole packet.  BAD:
  * malformed length, type 0 or 15, or a packet above max_len; err says which. */
-enum mqtt_cut mqtt_frame_cut(struct mqtt_frame *frame, const uint8_t *data, size_t len, size_t max_len, size_t *need,
-	struct err *err);
+enum mqtt_cut mqtt_frame_cut(
+	struct mqtt_frame *frame, const uint8_t *data, size_t len, size_t max_len, size_t *need, struct err *err);
 
 enum mqtt_connack { MQTT_ACCEPTED, MQTT_BAD_PROTOCOL, MQTT_BAD_ID, MQTT_UNAVAILABLE, MQTT_BAD_USER, MQTT_NOT_AUTHORIZED };
 
@@ -53,7 +65,10 @@ struct mqtt_publish {
 struct mqtt_subscribe {
 	uint16_t id;
 	size_t n;
-	struct { struct slice filter; uint8_t qos; } item[MQTT_FILTERS_MAX];
+	struct {
+		struct slice filter;
+		uint8_t qos;
+	} item[MQTT_FILTERS_MAX];
 };
 
 int mqtt_decode_connect(struct mqtt_connect *out, const struct mqtt_frame *frame, struct err *err);
@@ -62,8 +77,8 @@ int mqtt_decode_publish(struct mqtt_publish *out, const struct mqtt_frame *frame
 int mqtt_decode_subscribe(struct mqtt_subscribe *out, const struct mqtt_frame *frame, struct err *err);
 int mqtt_decode_unsubscribe(struct mqtt_subscribe *out, const struct mqtt_frame *frame, struct err *err);
 int mqtt_decode_suback(uint16_t *id, uint8_t *codes, size_t *n, size_t max, const struct mqtt_frame *frame, struct err *err);
-int mqtt_decode_ack(uint16_t *id, const struct mqtt_frame *frame, struct err *err);   /* PUBACK PUBREC PUBREL PUBCOMP UNSUBACK */
-int mqtt_decode_empty(const struct mqtt_frame *frame, struct err *err);               /* PINGREQ PINGRESP DISCONNECT */
+int mqtt_decode_ack(uint16_t *id, const struct mqtt_frame *frame, struct err *err); /* PUBACK PUBREC PUBREL PUBCOMP UNSUBACK */
+int mqtt_decode_empty(const struct mqtt_frame *frame, struct err *err);		    /* PINGREQ PINGRESP DISCONNECT */
 
 void mqtt_encode_connect(struct buf *out, const struct mqtt_connect *c);
 void mqtt_encode_connack(struct buf *out, enum mqtt_connack code, bool session_present);

@@ -14,10 +14,10 @@
 
 struct pem {
 	struct slice rest;
-	int line;           /* where the current block begins, from 1 */
+	int line;	    /* where the current block begins, from 1 */
 	struct slice label; /* "CERTIFICATE" */
-	bool encrypted;     /* the block has a "Proc-Type: 4,ENCRYPTED" header */
-	struct buf der;     /* of the current block */
+	bool encrypted;	    /* the block has a "Proc-Type: 4,ENCRYPTED" header */
+	struct buf der;	    /* of the current block */
 	int next_line_;
 };
 

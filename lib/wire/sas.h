@@ -19,9 +19,9 @@
 
 struct sas_token {
 	char *resource_text; /* as written */
-	char *resource;      /* decoded, host in lower case */
-	char *policy;        /* NULL when there is no skn */
-	int64_t expiry;      /* seconds UTC */
+	char *resource;	     /* decoded, host in lower case */
+	char *policy;	     /* NULL when there is no skn */
+	int64_t expiry;	     /* seconds UTC */
 	uint8_t signature[DIGEST_SHA256_LEN];
 };
 

@@ -19,19 +19,19 @@ enum toml_type { TOML_TABLE, TOML_ARRAY, TOML_STRING, TOML_INTEGER, TOML_FLOAT, 
 
 struct toml {
 	enum toml_type type;
-	char *key;          /* NULL in an array and at the root */
+	char *key;	    /* NULL in an array and at the root */
 	const char *file;   /* as given to toml_parse; the root owns it */
 	int line, column;   /* of the key, or of the value where there is no key; from 1, columns in bytes */
 	struct toml **item; /* of a table (in order of appearance) or array */
 	size_t n;
-	char *text;         /* of a string; of a date-time as written */
-	size_t text_len;    /* a string may hold NUL */
+	char *text;	 /* of a string; of a date-time as written */
+	size_t text_len; /* a string may hold NUL */
 	int64_t integer;
 	double number;
 	bool boolean;
 	/* How it came about, which decides what may still be added to it. */
 	bool is_inline, is_defined, is_dotted, is_table_array;
-	char **files;       /* of a root: the names of the documents in it */
+	char **files; /* of a root: the names of the documents in it */
 	size_t n_files;
 };
 
@@ -40,7 +40,7 @@ struct toml *toml_parse(const char *text, size_t len, const char *file, struct e
 void toml_free(struct toml *toml);
 OWN_DEFINE(toml);
 
-struct toml *toml_find(const struct toml *table, const char *key); /* one level; NULL when absent */
+struct toml *toml_find(const struct toml *table, const char *key);	 /* one level; NULL when absent */
 struct toml *toml_find_path(const struct toml *table, const char *path); /* "a.b.c", bare keys only */
 const char *toml_type_name(enum toml_type type);
 /* Everything of the document `from` is added to `into`: tables merge key by key, arrays are joined, other values replace

@@ -11,7 +11,7 @@
 enum topic_kind {
 	TOPIC_UNKNOWN,
 	TOPIC_TELEMETRY,       /* devices/D[/modules/M]/messages/events/BAG */
-	TOPIC_TWIN_GET,        /* $iothub/twin/GET/?$rid=R */
+	TOPIC_TWIN_GET,	       /* $iothub/twin/GET/?$rid=R */
 	TOPIC_TWIN_REPORTED,   /* $iothub/twin/PATCH/properties/reported/?$rid=R */
 	TOPIC_METHOD_RESPONSE, /* $iothub/methods/res/STATUS/?$rid=R */
 };
@@ -19,21 +19,21 @@ enum topic_kind {
 struct topic {
 	enum topic_kind kind;
 	struct slice device_id, module_id; /* empty where the kind has none */
-	struct slice bag;                  /* telemetry */
-	struct slice rid;                  /* the others: the text after "$rid=" */
-	struct slice version;              /* reported twin: the text after "$version=", or empty */
-	struct slice status;               /* method responses: a whole number */
+	struct slice bag;		   /* telemetry */
+	struct slice rid;		   /* the others: the text after "$rid=" */
+	struct slice version;		   /* reported twin: the text after "$version=", or empty */
+	struct slice status;		   /* method responses: a whole number */
 };
 struct topic topic_parse(struct slice text);
 
 enum filter_kind {
 	FILTER_UNKNOWN,
 	FILTER_DEVICEBOUND,   /* devices/D[/modules/M]/messages/devicebound/# */
-	FILTER_INPUTS,        /* devices/D/modules/M/inputs/# */
+	FILTER_INPUTS,	      /* devices/D/modules/M/inputs/# */
 	FILTER_MODULE_ALL,    /* devices/D/modules/M/# */
 	FILTER_TWIN_RESPONSE, /* $iothub/twin/res/# */
 	FILTER_TWIN_DESIRED,  /* $iothub/twin/PATCH/properties/desired/# */
-	FILTER_METHODS,       /* $iothub/methods/POST/# */
+	FILTER_METHODS,	      /* $iothub/methods/POST/# */
 };
 
 struct filter {

@@ -8,7 +8,7 @@
 #include "base/rd.h"
 
 struct username {
-	char *host, *device_id, *module_id; /* module_id NULL: a device */
+	char *host, *device_id, *module_id;			 /* module_id NULL: a device */
 	char *api_version, *model_id, *client_type, *auth_chain; /* decoded; NULL when absent */
 };
 

@@ -68,11 +68,13 @@ certd_client_delete(const char *socket_path, const char *id, struct err *err)
 }
 
 int
-certd_client_create(const char *socket_path, const char *id, const char *csr, const char *issuer_id, const char *issuer_handle, struct buf *pem, struct err *err)
+certd_client_create(const char *socket_path, const char *id, const char *csr, const char *issuer_id, const char *issuer_handle,
+	struct buf *pem, struct err *err)
 {
 	json_t *body = json_pack("{s:s, s:s}", "certId", id, "csr", csr);
 
 	if (issuer_id)
-		json_object_set_new(body, "issuer", json_pack("{s:s, s:s}", "certId", issuer_id, "privateKeyHandle", issuer_handle));
+		json_object_set_new(
+			body, "issuer", json_pack("{s:s, s:s}", "certId", issuer_id, "privateKeyHandle", issuer_handle));
 	return ask(socket_path, "POST", "http://certd.sock/certificates" VERSION, body, pem, err);
 }

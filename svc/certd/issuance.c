@@ -82,7 +82,8 @@ choose_signer(struct signer *s, const struct issuance *i, const struct issuance_
 	if (r->issuer_id)
 		return load_signer(s, i, r->issuer_id, r->issuer_handle, err);
 	if (!config)
-		return err_set(err, ERR_BROKEN, "nothing says how to issue %s: no issuer in the request and no cert_issuance entry", r->id);
+		return err_set(err, ERR_BROKEN, "nothing says how to issue %s: no issuer in the request and no cert_issuance entry",
+			r->id);
 	if (json_get_text(config, "method", &method, err) < 0)
 		return -1;
 	if (text_is(method, "local_ca"))
@@ -92,17 +93,21 @@ choose_signer(struct signer *s, const struct issuance *i, const struct issuance_
 }
 
 static int
-sign(const struct issuance_request *r, const json_t *config, const struct csr *csr, const struct signer *signer, struct buf *pem, struct err *err)
+sign(const struct issuance_request *r, const json_t *config, const struct csr *csr, const struct signer *signer, struct buf *pem,
+	struct err *err)
 {
 	int64_t now = clock_wall(), days = DEFAULT_DAYS;
-	struct profile profile = { .kind = kind_of(r->id), .path_len = -1, .not_before = now - ISSUE_BACKDATE_S, .common_name = csr_common_name(csr) };
+	struct profile profile = {
+		.kind = kind_of(r->id), .path_len = -1, .not_before = now - ISSUE_BACKDATE_S, .common_name = csr_common_name(csr)
+	};
 	struct issuer issuer = { .cert = signer->chain.n > 0 ? signer->chain.item[0] : NULL, .key = signer->key };
 	char *names[ISSUE_NAMES_MAX];
 	const char *configured = NULL;
 	OWN_TEXT common_name = NULL;
 	OWN(cert) cert = NULL;
 
-	if (config && (json_find_int(config, "expiry_days", &days, err) < 0 || json_find_text(config, "common_name", &configured, err) < 0))
+	if (config && (json_find_int(config, "expiry_days", &days, err) < 0 ||
+			      json_find_text(config, "common_name", &configured, err) < 0))
 		return -1;
 	if (configured)
 		profile.common_name = common_name = mem_textn(configured, strnlen(configured, 64));
@@ -117,7 +122,8 @@ sign(const struct issuance_request *r, const json_t *config, const struct csr *c
 	if (!cert)
 		return -1;
 	if (!issuer.cert && !cert_matches_key(cert, signer->key))
-		return err_set(err, ERR_INVALID, "parameter \"csr\" has an invalid value: %s signs itself, and the request is for another key", r->id);
+		return err_set(err, ERR_INVALID,
+			"parameter \"csr\" has an invalid value: %s signs itself, and the request is for another key", r->id);
 	cert_put_pem(cert, pem);
 	certs_put_pem(&signer->chain, pem);
 	return 0;

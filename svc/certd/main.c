@@ -19,7 +19,8 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config), 0, 0 },
+	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config),
+		0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -73,7 +74,8 @@ create(const struct route_call *call, json_t **answer, struct err *err)
 	if (json_get_text(call->body, "certId", &request.id, err) < 0 || json_get_text(call->body, "csr", &request.csr, err) < 0 ||
 		json_find_object(call->body, "issuer", &issuer, err) < 0 || authorize(call, request.id, err) < 0)
 		return -1;
-	if (issuer && (json_get_text(issuer, "certId", &request.issuer_id, err) < 0 || json_get_text(issuer, "privateKeyHandle", &request.issuer_handle, err) < 0))
+	if (issuer && (json_get_text(issuer, "certId", &request.issuer_id, err) < 0 ||
+			      json_get_text(issuer, "privateKeyHandle", &request.issuer_handle, err) < 0))
 		return -1;
 	if (issuance_create(&certd->issuance, &request, &pem, err) < 0) {
 		buf_clear(&pem);
@@ -111,8 +113,7 @@ import(const struct route_call *call, json_t **answer, struct err *err)
 	return 201;
 }
 
-static int
-delete(const struct route_call *call, json_t **answer, struct err *err)
+static int delete (const struct route_call *call, json_t **answer, struct err *err)
 {
 	const struct certd *certd = call->door;
 
@@ -146,8 +147,10 @@ open_all(struct certd *certd, const json_t *config, struct err *err)
 	json_t *principals = NULL, *preloaded = NULL, *issuance = NULL;
 	const char *dir, *keyd;
 
-	if (json_get_text(config, "dir", &dir, err) < 0 || json_get_text(config, "keyd", &keyd, err) < 0 || json_find_array(config, "principals", &principals, err) < 0 ||
-		json_find_object(config, "preloaded_certs", &preloaded, err) < 0 || json_find_object(config, "cert_issuance", &issuance, err) < 0 ||
+	if (json_get_text(config, "dir", &dir, err) < 0 || json_get_text(config, "keyd", &keyd, err) < 0 ||
+		json_find_array(config, "principals", &principals, err) < 0 ||
+		json_find_object(config, "preloaded_certs", &preloaded, err) < 0 ||
+		json_find_object(config, "cert_issuance", &issuance, err) < 0 ||
 		principals_from_json(&certd->principals, principals, err) < 0)
 		return -1;
 	certd->issuance.config = issuance;
@@ -166,7 +169,8 @@ serve(const struct options *options, struct err *err)
 	int64_t max_requests = 10;
 	int status = config ? open_all(&certd, config, err) : -1;
 
-	if (status == 0 && (json_get_text(config, "socket", &socket_path, err) < 0 || json_find_int(config, "max_requests", &max_requests, err) < 0))
+	if (status == 0 && (json_get_text(config, "socket", &socket_path, err) < 0 ||
+				   json_find_int(config, "max_requests", &max_requests, err) < 0))
 		status = -1;
 	if (status == 0) {
 		service = local_service_new(&table);

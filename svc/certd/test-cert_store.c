@@ -16,7 +16,9 @@ pem_of(const char *common_name)
 {
 	struct err err = ERR_INIT;
 	OWN(key) key = key_generate(KEY_EC_P256, &err);
-	struct profile profile = { .kind = ISSUE_ROOT, .common_name = common_name, .path_len = -1, .not_before = 1700000000, .not_after = 2000000000 };
+	struct profile profile = {
+		.kind = ISSUE_ROOT, .common_name = common_name, .path_len = -1, .not_before = 1700000000, .not_after = 2000000000
+	};
 	OWN(cert) cert = issue_cert(&profile, key_pkey(key), &(struct issuer){ .key = key }, &err);
 	struct buf pem = BUF_INIT(65536);
 
@@ -63,7 +65,8 @@ TEST("what was saved under an id is read byte for byte, in the file that the ori
 {
 	struct cert_store *s = open_store("plain", NULL);
 	struct err err = ERR_INIT;
-	OWN_TEXT path = mem_textf("%s/plain/deviceid-bd732105ef89cf8edd2606a5309c8a26b7b5599a4e124a0fe6199b6b2f60e655.cer", T_TMPDIR);
+	OWN_TEXT path =
+		mem_textf("%s/plain/deviceid-bd732105ef89cf8edd2606a5309c8a26b7b5599a4e124a0fe6199b6b2f60e655.cer", T_TMPDIR);
 	OWN_TEXT got = NULL;
 
 	CHECK(!get(s, "device-id", &err));
@@ -80,7 +83,8 @@ TEST("what was saved under an id is read byte for byte, in the file that the ori
 
 TEST("a list is what its members have, one after the other; members that are not there are left out, and it can't be written")
 {
-	struct cert_store *s = open_store("list", "{\"bundle\":[\"a\",\"absent\",\"b\"],\"none\":[\"absent\"],\"loop\":[\"loop\"]}");
+	struct cert_store *s =
+		open_store("list", "{\"bundle\":[\"a\",\"absent\",\"b\"],\"none\":[\"absent\"],\"loop\":[\"loop\"]}");
 	struct err err = ERR_INIT;
 	OWN_TEXT got = NULL;
 
@@ -98,7 +102,8 @@ TEST("a list is what its members have, one after the other; members that are not
 TEST("atk-08: while a trust bundle's file is broken, the bundle that was good before stays in force")
 {
 	OWN_TEXT path = mem_textf("%s/bundle.pem", T_TMPDIR);
-	OWN_TEXT preloaded = mem_textf("{\"trust-bundle-user\":\"%s\",\"aziot-edged-trust-bundle\":[\"aziot-edged-ca\",\"trust-bundle-user\"]}", path);
+	OWN_TEXT preloaded = mem_textf(
+		"{\"trust-bundle-user\":\"%s\",\"aziot-edged-trust-bundle\":[\"aziot-edged-ca\",\"trust-bundle-user\"]}", path);
 	OWN_TEXT old = pem_of("old root");
 	OWN_TEXT new = pem_of("new root");
 	OWN_TEXT half = mem_textf("%s-----BEGIN CERTIFICATE-----\nMIIB!\n-----END CERTIFICATE-----\n", new);

@@ -34,14 +34,19 @@ local_service_new(const struct route_table *table)
 int
 local_service_listen(struct local_service *s, const char *path, mode_t mode, size_t max_per_caller, void *door, struct err *err)
 {
-	struct listener_config config = { .unix_path = path, .unix_mode = mode, .ops = http_server_ops(), .on_accept = http_server_on_accept, .max_conns = 1024,
+	struct listener_config config = { .unix_path = path,
+		.unix_mode = mode,
+		.ops = http_server_ops(),
+		.on_accept = http_server_on_accept,
+		.max_conns = 1024,
 		.max_per_peer = max_per_caller };
 	struct loop *loops[] = { s->loop };
 
 	if (s->n == SOCKETS_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d sockets", SOCKETS_MAX);
 	s->doors[s->n] = (struct route_door){ .table = s->table, .door = door };
-	s->servers[s->n] = http_server_new(&(struct http_server_config){ .handle = route_handle, .arg = &s->doors[s->n], .pool = s->workers });
+	s->servers[s->n] =
+		http_server_new(&(struct http_server_config){ .handle = route_handle, .arg = &s->doors[s->n], .pool = s->workers });
 	config.user = s->servers[s->n];
 	s->listeners[s->n] = listener_open(loops, 1, &config, err);
 	s->n++;

@@ -129,7 +129,8 @@ run(const struct route_table *table, const struct route *route, struct route_cal
 
 	if (status < 0) {
 		status = status_of(table, err.kind);
-		log_at(status >= 500 ? LOG_ERROR : LOG_WARN, "%s %s: %d: %s", http_method(call->request), http_path(call->request), status, err.text);
+		log_at(status >= 500 ? LOG_ERROR : LOG_WARN, "%s %s: %d: %s", http_method(call->request), http_path(call->request),
+			status, err.text);
 		answer_error(call->request, status, status >= 500 && table->hide_failures ? "internal error" : err.text);
 	} else if (answer) {
 		http_respond_json(call->request, status, NULL, answer);

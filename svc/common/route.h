@@ -12,15 +12,15 @@
 struct route_call {
 	struct http_request *request;
 	const char *var[ROUTE_VARS_MAX]; /* decoded path variables, in order */
-	json_t *body;                    /* an object, or NULL when none came */
+	json_t *body;			 /* an object, or NULL when none came */
 	struct peer_process process;
 	bool has_process;
-	void *door;                      /* what the listener was opened with */
+	void *door; /* what the listener was opened with */
 };
 
 struct route {
-	const char *method;      /* "GET", "POST", "PUT", "DELETE" */
-	const char *path;        /* "/key/{}", "{}" for one variable */
+	const char *method;	 /* "GET", "POST", "PUT", "DELETE" */
+	const char *path;	 /* "/key/{}", "{}" for one variable */
 	const char *min_version; /* "2020-09-01" */
 	/* The status of success (200, 201; 204 without *answer), or -1 with err. */
 	int (*handle)(const struct route_call *call, json_t **answer, struct err *err);
@@ -30,9 +30,9 @@ struct route_table {
 	const struct route *routes;
 	size_t n_routes;
 	const char *const *versions; /* all api-versions that are known, NULL-terminated, oldest first */
-	int denied_status;           /* what ERR_DENIED becomes: 401 of the aziot services, 403 of edged */
-	int missing_status;          /* what ERR_MISSING becomes: 400 of the aziot services, 404 of edged */
-	bool hide_failures;          /* 500 says "internal error" only; the log has the rest */
+	int denied_status;	     /* what ERR_DENIED becomes: 401 of the aziot services, 403 of edged */
+	int missing_status;	     /* what ERR_MISSING becomes: 400 of the aziot services, 404 of edged */
+	bool hide_failures;	     /* 500 says "internal error" only; the log has the rest */
 };
 
 /* One listener's way into a table. */

@@ -23,6 +23,10 @@ void service_log_verdict(const struct verdict *verdict);
 void service_log_violation(const char *who, enum reason reason, const char *detail);
 
 /* The two rows that every service's option table ends with (member: a struct service_options). */
-#define SERVICE_OPTION_ROWS(type, member)                                                                                                             \
-	{ "ready-fd", 0, "N", "write one line of JSON to this descriptor once it serves", OPTION_INT, offsetof(type, member.ready_fd), 0, 1 << 20 },   \
-	{ "die-with-parent", 0, NULL, "end when the starting process ends", OPTION_FLAG, offsetof(type, member.die_with_parent), 0, 0 }
+#define SERVICE_OPTION_ROWS(type, member)                                                                                          \
+	{ "ready-fd", 0, "N", "write one line of JSON to this descriptor once it serves", OPTION_INT,                              \
+		offsetof(type, member.ready_fd), 0, 1 << 20 },                                                                     \
+	{                                                                                                                          \
+		"die-with-parent", 0, NULL, "end when the starting process ends", OPTION_FLAG,                                     \
+			offsetof(type, member.die_with_parent), 0, 0                                                               \
+	}

@@ -13,11 +13,14 @@ static const struct golden golden[] = {
 	{ "aziot-edged-ca", "aziotedgedca-86f154be7ff14480027f0d00c59c223db6d9e4ab0b559fc523cca36a7c973d6d" },
 	{ "device-id", "deviceid-bd732105ef89cf8edd2606a5309c8a26b7b5599a4e124a0fe6199b6b2f60e655" },
 	{ "aziot-edged/module/IoTEdgeAPIProxy:637913460334654299:server",
-		"aziotedgedmoduleIoTEdgeAPIProxy637913460334654299server-c7066944a8d35ca97f1e7380ab2afea5068f39a8112476ffc89ea2c46ca81d10" },
+		"aziotedgedmoduleIoTEdgeAPIProxy637913460334654299server-"
+		"c7066944a8d35ca97f1e7380ab2afea5068f39a8112476ffc89ea2c46ca81d10" },
 	{ "aziot-edged/module/$edgeHub:637911101449272999:server",
-		"aziotedgedmoduleedgeHub637911101449272999server-a0407493b6b50ee07b3fedbbb9d181e7bb5f6f52c1d071114c361aca628daa92" },
+		"aziotedgedmoduleedgeHub637911101449272999server-"
+		"a0407493b6b50ee07b3fedbbb9d181e7bb5f6f52c1d071114c361aca628daa92" },
 	{ "aziot-edged/module/edgeHub:637911101449272999:server",
-		"aziotedgedmoduleedgeHub637911101449272999server-5ed5e7756c32169fbcfca8c1fdb297e40ada08597e40ce8f097c286efd24874c" },
+		"aziotedgedmoduleedgeHub637911101449272999server-"
+		"5ed5e7756c32169fbcfca8c1fdb297e40ada08597e40ce8f097c286efd24874c" },
 };
 
 TEST("ids become the file names that the original gives them")
@@ -33,7 +36,8 @@ TEST("ids become the file names that the original gives them")
 
 TEST("atk-15: whatever an id holds, its file is one plain name in the folder")
 {
-	static const char *const ids[] = { "../../etc/passwd", "/etc/passwd", ".", "..", "con.pem", "a/b", "%2e%2e", "a\\b", "~", "-rf", "Ⓐ" };
+	static const char *const ids[] = { "../../etc/passwd", "/etc/passwd", ".", "..", "con.pem", "a/b", "%2e%2e", "a\\b", "~",
+		"-rf", "Ⓐ" };
 
 	for (size_t i = 0; i < COUNT(ids); i++) {
 		struct err err = ERR_INIT;

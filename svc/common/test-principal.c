@@ -71,8 +71,8 @@ TEST("a caller who is nobody may nothing, and an empty list is nobody")
 
 TEST("a principal without a user id is refused, not given to root")
 {
-	static const char *const lists[] = { "[{\"name\":\"a\",\"ids\":[\"*\"]}]", "[{\"name\":\"a\",\"uid\":-1}]", "[{\"name\":\"a\",\"uid\":4294967295}]", "[{\"uid\":1}]",
-		"[{\"name\":\"a\",\"uid\":\"0\"}]", "[7]" };
+	static const char *const lists[] = { "[{\"name\":\"a\",\"ids\":[\"*\"]}]", "[{\"name\":\"a\",\"uid\":-1}]",
+		"[{\"name\":\"a\",\"uid\":4294967295}]", "[{\"uid\":1}]", "[{\"name\":\"a\",\"uid\":\"0\"}]", "[7]" };
 
 	for (size_t i = 0; i < COUNT(lists); i++) {
 		struct err err = ERR_INIT;

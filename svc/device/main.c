@@ -88,8 +88,7 @@ identity_of_options(const struct options *o, struct err *err)
 {
 	const char *hub = o->hub ? o->hub : o->gateway;
 	OWN_TEXT name = NULL;
-	CLEAR(buf)
-	text = BUF_INIT(8192);
+	CLEAR(buf) text = BUF_INIT(8192);
 	struct connstr *identity;
 
 	if (!hub || !o->device_id)
@@ -142,10 +141,8 @@ load_anchors(const char *path, struct err *err)
 static struct tls_client *
 make_tls(const struct options *o, struct err *err)
 {
-	OWN(anchors)
-	anchors = load_anchors(o->ca, err);
-	OWN(key)
-	key = NULL;
+	OWN(anchors) anchors = load_anchors(o->ca, err);
+	OWN(key) key = NULL;
 	struct certs chain = { 0 };
 	struct tls_client *tls = NULL;
 

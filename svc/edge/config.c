@@ -34,7 +34,10 @@ config_print_reference(FILE *out)
 	for (size_t i = 0; i < COUNT(params); i++) {
 		if (!table || strcmp(table, params[i].table) != 0) {
 			table = params[i].table;
-			fprintf(out, *table ? "\n## [%s]\n\n| key | meaning |\n|---|---|\n" : "# config.toml of an edge device\n\n| key | meaning |\n|---|---|\n%s", table);
+			fprintf(out,
+				*table ? "\n## [%s]\n\n| key | meaning |\n|---|---|\n"
+				       : "# config.toml of an edge device\n\n| key | meaning |\n|---|---|\n%s",
+				table);
 		}
 		fprintf(out, "| `%s` | %s |\n", params[i].key, params[i].help);
 	}
@@ -128,7 +131,8 @@ take_connection_string(struct config *c, const struct toml *root, const char *te
 	OWN(connstr) s = connstr_parse(text, &why);
 
 	if (!s || !s->device_id || !s->has_key)
-		return toml_err(toml_find_path(root, "provisioning.connection_string"), err, "%s", s ? "the connection string has no DeviceId or no SharedAccessKey" : why.text);
+		return toml_err(toml_find_path(root, "provisioning.connection_string"), err, "%s",
+			s ? "the connection string has no DeviceId or no SharedAccessKey" : why.text);
 	c->hub_name = mem_text(s->host);
 	c->device_id = mem_text(s->device_id);
 	c->device_key = s->key;
@@ -143,7 +147,8 @@ take_device_key(struct config *c, const struct toml *root, struct err *err)
 	struct buf bytes = BUF_INIT(SECRET_MAX);
 	int status = 0;
 
-	if (toml_find_text(root, value_path, &value, err) < 0 || take_path(&c->device_key_path, root, "provisioning.authentication.device_id_pk.uri", err) < 0)
+	if (toml_find_text(root, value_path, &value, err) < 0 ||
+		take_path(&c->device_key_path, root, "provisioning.authentication.device_id_pk.uri", err) < 0)
 		return -1;
 	if (value && (!base64_decode(&bytes, value, strlen(value), BASE64_LAX) || bytes.len == 0))
 		status = toml_err(toml_find_path(root, value_path), err, "the key is not base64");
@@ -160,14 +165,16 @@ take_authentication(struct config *c, const struct toml *root, const char *file,
 {
 	const char *method = NULL;
 
-	if (toml_find_text(root, "provisioning.authentication.method", &method, err) < 0 || need(method, "provisioning.authentication.method", file, err) < 0)
+	if (toml_find_text(root, "provisioning.authentication.method", &method, err) < 0 ||
+		need(method, "provisioning.authentication.method", file, err) < 0)
 		return -1;
 	if (text_is(method, "sas"))
 		return take_device_key(c, root, err);
 	if (!text_is(method, "x509"))
 		return toml_err(toml_find_path(root, "provisioning.authentication.method"), err, "x509 or sas, not '%s'", method);
 	c->by_certificate = true;
-	if (take_path(&c->identity_cert, root, "provisioning.authentication.identity_cert", err) < 0 || take_path(&c->identity_pk, root, "provisioning.authentication.identity_pk", err) < 0 ||
+	if (take_path(&c->identity_cert, root, "provisioning.authentication.identity_cert", err) < 0 ||
+		take_path(&c->identity_pk, root, "provisioning.authentication.identity_pk", err) < 0 ||
 		need(c->identity_cert, "provisioning.authentication.identity_cert", file, err) < 0)
 		return -1;
 	return need(c->identity_pk, "provisioning.authentication.identity_pk", file, err);
@@ -178,15 +185,19 @@ take_provisioning(struct config *c, const struct toml *root, const char *file, s
 {
 	const char *source = NULL, *connection_string = NULL;
 
-	if (toml_find_text(root, "provisioning.source", &source, err) < 0 || toml_find_text(root, "provisioning.connection_string", &connection_string, err) < 0 ||
+	if (toml_find_text(root, "provisioning.source", &source, err) < 0 ||
+		toml_find_text(root, "provisioning.connection_string", &connection_string, err) < 0 ||
 		need(source, "provisioning.source", file, err) < 0)
 		return -1;
 	if (!text_is(source, "manual"))
-		return toml_err(toml_find_path(root, "provisioning.source"), err, "this version provisions manually only (source = \"manual\")");
+		return toml_err(toml_find_path(root, "provisioning.source"), err,
+			"this version provisions manually only (source = \"manual\")");
 	if (connection_string)
 		return take_connection_string(c, root, connection_string, err);
-	if (take_text(&c->hub_name, root, "provisioning.iothub_hostname", err) < 0 || take_text(&c->device_id, root, "provisioning.device_id", err) < 0 ||
-		need(c->hub_name, "provisioning.iothub_hostname", file, err) < 0 || need(c->device_id, "provisioning.device_id", file, err) < 0)
+	if (take_text(&c->hub_name, root, "provisioning.iothub_hostname", err) < 0 ||
+		take_text(&c->device_id, root, "provisioning.device_id", err) < 0 ||
+		need(c->hub_name, "provisioning.iothub_hostname", file, err) < 0 ||
+		need(c->device_id, "provisioning.device_id", file, err) < 0)
 		return -1;
 	return take_authentication(c, root, file, err);
 }
@@ -197,10 +208,13 @@ take_edge_ca(struct config *c, const struct toml *root, const char *file, struct
 	int64_t quickstart_days = 90;
 
 	c->ca_days = 30;
-	if (take_path(&c->ca_cert, root, "edge_ca.cert", err) < 0 || take_path(&c->ca_pk, root, "edge_ca.pk", err) < 0 || take_text(&c->ca_method, root, "edge_ca.method", err) < 0 ||
-		take_text(&c->ca_common_name, root, "edge_ca.common_name", err) < 0 || toml_find_int(root, "edge_ca.expiry_days", 1, 36500, &c->ca_days, err) < 0 ||
+	if (take_path(&c->ca_cert, root, "edge_ca.cert", err) < 0 || take_path(&c->ca_pk, root, "edge_ca.pk", err) < 0 ||
+		take_text(&c->ca_method, root, "edge_ca.method", err) < 0 ||
+		take_text(&c->ca_common_name, root, "edge_ca.common_name", err) < 0 ||
+		toml_find_int(root, "edge_ca.expiry_days", 1, 36500, &c->ca_days, err) < 0 ||
 		toml_find_int(root, "edge_ca.auto_generated_edge_ca_expiry_days", 1, 36500, &quickstart_days, err) < 0 ||
-		take_path(&c->local_ca_cert, root, "cert_issuance.local_ca.cert", err) < 0 || take_path(&c->local_ca_pk, root, "cert_issuance.local_ca.pk", err) < 0)
+		take_path(&c->local_ca_cert, root, "cert_issuance.local_ca.cert", err) < 0 ||
+		take_path(&c->local_ca_pk, root, "cert_issuance.local_ca.pk", err) < 0)
 		return -1;
 	if (!c->ca_common_name)
 		c->ca_common_name = mem_textf("aziot-edge CA %.46s", c->device_id);
@@ -212,7 +226,9 @@ take_edge_ca(struct config *c, const struct toml *root, const char *file, struct
 		return toml_err(toml_find_path(root, "edge_ca.method"), err, "self_signed or local_ca, not '%s'", c->ca_method);
 	if (text_is(c->ca_method, "local_ca")) {
 		c->ca_form = mem_text("issued");
-		return need(c->local_ca_cert, "cert_issuance.local_ca.cert", file, err) < 0 ? -1 : need(c->local_ca_pk, "cert_issuance.local_ca.pk", file, err);
+		return need(c->local_ca_cert, "cert_issuance.local_ca.cert", file, err) < 0
+			       ? -1
+			       : need(c->local_ca_pk, "cert_issuance.local_ca.pk", file, err);
 	}
 	c->ca_form = mem_text("quickstart");
 	c->ca_days = quickstart_days;
@@ -241,7 +257,8 @@ take_preloaded(json_t **out, const struct toml *root, const char *path, bool lis
 			json_t *list = json_array();
 
 			for (size_t k = 0; k < value->n; k++)
-				json_array_append_new(list, json_string(value->item[k]->type == TOML_STRING ? value->item[k]->text : ""));
+				json_array_append_new(
+					list, json_string(value->item[k]->type == TOML_STRING ? value->item[k]->text : ""));
 			json_object_set_new(*out, value->key, list);
 		} else {
 			return toml_err(value, err, "a file URI is expected, not %s", toml_type_name(value->type));
@@ -284,9 +301,12 @@ take_gateway(struct config *c, const struct toml *root, struct err *err)
 	c->upstream_https_port = 443;
 	c->max_queue_mib = 1024;
 	c->first_uid = 61840;
-	if (toml_find_bool(root, "gateway.enabled", &c->has_gateway, err) < 0 || take_text(&c->gateway_address, root, "gateway.address", err) < 0 ||
-		toml_find_int(root, "gateway.mqtt_port", 0, PORT_MAX, &c->gateway_mqtt_port, err) < 0 || take_names(c->names, &c->n_names, root, "gateway.names", err) < 0 ||
-		toml_find_int(root, "gateway.max_queue_mib", 1, 1 << 24, &c->max_queue_mib, err) < 0 || take_text(&c->upstream_address, root, "upstream.address", err) < 0 ||
+	if (toml_find_bool(root, "gateway.enabled", &c->has_gateway, err) < 0 ||
+		take_text(&c->gateway_address, root, "gateway.address", err) < 0 ||
+		toml_find_int(root, "gateway.mqtt_port", 0, PORT_MAX, &c->gateway_mqtt_port, err) < 0 ||
+		take_names(c->names, &c->n_names, root, "gateway.names", err) < 0 ||
+		toml_find_int(root, "gateway.max_queue_mib", 1, 1 << 24, &c->max_queue_mib, err) < 0 ||
+		take_text(&c->upstream_address, root, "upstream.address", err) < 0 ||
 		toml_find_int(root, "upstream.mqtt_port", 1, PORT_MAX, &c->upstream_mqtt_port, err) < 0 ||
 		toml_find_int(root, "upstream.https_port", 1, PORT_MAX, &c->upstream_https_port, err) < 0)
 		return -1;
@@ -299,7 +319,8 @@ static int
 take_limits(struct config *c, const struct toml *root, struct err *err)
 {
 	c->max_keyd = c->max_certd = c->max_identityd = c->max_workload = 10;
-	if (toml_find_int(root, "aziot_max_requests.keyd", 1, 10000, &c->max_keyd, err) < 0 || toml_find_int(root, "aziot_max_requests.certd", 1, 10000, &c->max_certd, err) < 0 ||
+	if (toml_find_int(root, "aziot_max_requests.keyd", 1, 10000, &c->max_keyd, err) < 0 ||
+		toml_find_int(root, "aziot_max_requests.certd", 1, 10000, &c->max_certd, err) < 0 ||
 		toml_find_int(root, "aziot_max_requests.identityd", 1, 10000, &c->max_identityd, err) < 0)
 		return -1;
 	return toml_find_int(root, "iotedge_max_requests.workload", 1, 10000, &c->max_workload, err);
@@ -310,8 +331,9 @@ take_all(struct config *c, const struct toml *root, const char *file, struct err
 {
 	char own_name[HOSTNAME_MAX + 1] = "";
 
-	if (check_keys(root, "", err) < 0 || take_text(&c->hostname, root, "hostname", err) < 0 || take_path(&c->trust_bundle, root, "trust_bundle_cert", err) < 0 ||
-		take_provisioning(c, root, file, err) < 0 || take_edge_ca(c, root, file, err) < 0 || take_limits(c, root, err) < 0 || take_gateway(c, root, err) < 0 ||
+	if (check_keys(root, "", err) < 0 || take_text(&c->hostname, root, "hostname", err) < 0 ||
+		take_path(&c->trust_bundle, root, "trust_bundle_cert", err) < 0 || take_provisioning(c, root, file, err) < 0 ||
+		take_edge_ca(c, root, file, err) < 0 || take_limits(c, root, err) < 0 || take_gateway(c, root, err) < 0 ||
 		take_modules(c, root, err) < 0 || take_preloaded(&c->preloaded_keys, root, "preloaded_keys", false, err) < 0)
 		return -1;
 	if (!c->hostname && gethostname(own_name, sizeof(own_name) - 1) == 0)
@@ -337,8 +359,9 @@ config_load(const char *path, struct err *err)
 static void
 free_texts(struct config *c)
 {
-	char **texts[] = { &c->hostname, &c->hub_name, &c->device_id, &c->trust_bundle, &c->identity_cert, &c->identity_pk, &c->device_key_path, &c->ca_form, &c->ca_cert, &c->ca_pk,
-		&c->ca_method, &c->ca_common_name, &c->local_ca_cert, &c->local_ca_pk, &c->gateway_address, &c->upstream_address };
+	char **texts[] = { &c->hostname, &c->hub_name, &c->device_id, &c->trust_bundle, &c->identity_cert, &c->identity_pk,
+		&c->device_key_path, &c->ca_form, &c->ca_cert, &c->ca_pk, &c->ca_method, &c->ca_common_name, &c->local_ca_cert,
+		&c->local_ca_pk, &c->gateway_address, &c->upstream_address };
 
 	for (size_t i = 0; i < COUNT(texts); i++)
 		mem_free(*texts[i]);

@@ -25,12 +25,12 @@ struct config_module {
 
 struct config {
 	char *hostname, *hub_name, *device_id;
-	char *trust_bundle;                 /* a path, or NULL */
+	char *trust_bundle; /* a path, or NULL */
 	bool by_certificate;
-	char *identity_cert, *identity_pk;  /* paths */
-	char *device_key_path;              /* or: */
+	char *identity_cert, *identity_pk; /* paths */
+	char *device_key_path;		   /* or: */
 	struct secret device_key;
-	char *ca_form;                      /* "quickstart", "preloaded", "issued" */
+	char *ca_form; /* "quickstart", "preloaded", "issued" */
 	char *ca_cert, *ca_pk, *ca_method, *ca_common_name;
 	int64_t ca_days;
 	char *local_ca_cert, *local_ca_pk;

@@ -43,8 +43,9 @@ can_change_user(uid_t first, const char *state)
 	pid = fork();
 	if (pid == 0) {
 		for (uid_t uid = first + ROLE_COUNT - 1; uid >= first; uid--)
-			if (setgroups(0, NULL) < 0 || setresgid(uid, uid, 0) < 0 || setresuid(uid, uid, 0) < 0 || access(state, X_OK) < 0 || access(program, X_OK) < 0 ||
-				setresuid(0, 0, 0) < 0 || setresgid(0, 0, 0) < 0)
+			if (setgroups(0, NULL) < 0 || setresgid(uid, uid, 0) < 0 || setresuid(uid, uid, 0) < 0 ||
+				access(state, X_OK) < 0 || access(program, X_OK) < 0 || setresuid(0, 0, 0) < 0 ||
+				setresgid(0, 0, 0) < 0)
 				_exit(1);
 		_exit(0);
 	}
@@ -132,7 +133,8 @@ name_sockets(struct layout *l)
 		l->run_dir = mem_textf("%s/run/%016llx", l->state, (unsigned long long)random_u64());
 		l->gateway_run_dir = mem_textf("%s/run/%016llx", l->state, (unsigned long long)random_u64());
 		for (int r = 0; r < ROLE_COUNT; r++)
-			l->keyd[r] = mem_textf("%s/keyd-%s.sock", r == ROLE_GATEWAY ? l->gateway_run_dir : l->run_dir, role_names[r]);
+			l->keyd[r] =
+				mem_textf("%s/keyd-%s.sock", r == ROLE_GATEWAY ? l->gateway_run_dir : l->run_dir, role_names[r]);
 		l->certd = mem_textf("%s/certd.sock", l->run_dir);
 		l->identityd = mem_textf("%s/identityd.sock", l->run_dir);
 	}
@@ -147,7 +149,8 @@ check_socket(const char *path, struct err *err)
 
 	if (strlen(path) < sizeof(address.sun_path))
 		return 0;
-	return err_set(err, ERR_LIMIT, "%s: longer than the %zu characters that a unix socket's path may have; choose a shorter state folder", path,
+	return err_set(err, ERR_LIMIT,
+		"%s: longer than the %zu characters that a unix socket's path may have; choose a shorter state folder", path,
 		sizeof(address.sun_path) - 1);
 }
 
@@ -206,16 +209,20 @@ keyd_sockets(const struct layout *l)
 static json_t *
 keyd_principals(const struct layout *l)
 {
-	return json_pack("[o, o, o, o]", principal(l, ROLE_CERTD, json_pack("[s, s, s, s]", "local-ca", "aziot-edged-ca", "aziot-edged-ca-temp", "est-*")),
+	return json_pack("[o, o, o, o]",
+		principal(l, ROLE_CERTD, json_pack("[s, s, s, s]", "local-ca", "aziot-edged-ca", "aziot-edged-ca-temp", "est-*")),
 		principal(l, ROLE_IDENTITYD, json_pack("[s, s, s]", "aziot_identityd_master_id", "device-id", "device-id-temp")),
-		principal(l, ROLE_EDGED, json_pack("[s, s, s, s]", "aziot-edged-ca", "aziot-edged-ca-temp", "iotedge_master_encryption_id", "derived:aziot_identityd_master_id")),
+		principal(l, ROLE_EDGED,
+			json_pack("[s, s, s, s]", "aziot-edged-ca", "aziot-edged-ca-temp", "iotedge_master_encryption_id",
+				"derived:aziot_identityd_master_id")),
 		principal(l, ROLE_GATEWAY, json_pack("[s]", "edgehub-server")));
 }
 
 /* A file of the operator's under an id.  A role with a user of its own gets a copy that is its own, made anew at each start: the operator's file may be
  * readable for root alone. */
 static int
-preload(const struct layout *l, enum layout_role role, json_t *into, const char *id, const char *path, const char *dir, const char *extension, struct err *err)
+preload(const struct layout *l, enum layout_role role, json_t *into, const char *id, const char *path, const char *dir,
+	const char *extension, struct err *err)
 {
 	struct buf content = BUF_INIT(4 * 1024 * 1024);
 	OWN_TEXT copy = NULL;
@@ -238,7 +245,8 @@ preload(const struct layout *l, enum layout_role role, json_t *into, const char 
 }
 
 static int
-preload_configured(const struct layout *l, enum layout_role role, json_t *into, const json_t *configured, const char *dir, const char *extension, struct err *err)
+preload_configured(const struct layout *l, enum layout_role role, json_t *into, const json_t *configured, const char *dir,
+	const char *extension, struct err *err)
 {
 	const char *id;
 	json_t *value;
@@ -256,7 +264,8 @@ static int
 preload_keys(const struct layout *l, const struct config *c, json_t *into, const char *keys, struct err *err)
 {
 	if (preload_configured(l, ROLE_KEYD, into, c->preloaded_keys, keys, ".key", err) < 0 ||
-		preload(l, ROLE_KEYD, into, "device-id", c->by_certificate ? c->identity_pk : c->device_key_path, keys, ".key", err) < 0 ||
+		preload(l, ROLE_KEYD, into, "device-id", c->by_certificate ? c->identity_pk : c->device_key_path, keys, ".key",
+			err) < 0 ||
 		preload(l, ROLE_KEYD, into, "aziot-edged-ca", c->ca_pk, keys, ".key", err) < 0)
 		return -1;
 	return preload(l, ROLE_KEYD, into, "local-ca", c->local_ca_pk, keys, ".key", err);
@@ -288,8 +297,9 @@ write_keyd(const struct layout *l, const struct config *c, struct err *err)
 	if (c->device_key.len > 0 && l->separate_users && chown(device_key, l->uids[ROLE_KEYD], (gid_t)l->uids[ROLE_KEYD]) < 0)
 		return err_errno(err, "%s", device_key);
 	return write_config(l, ROLE_KEYD,
-		json_pack("{s:s, s:O, s:o, s:o, s:I}", "dir", keys, "preloaded_keys", preloaded, "principals", keyd_principals(l), "sockets", keyd_sockets(l), "max_requests",
-			(json_int_t)(l->separate_users ? 64 : c->max_keyd)), err);
+		json_pack("{s:s, s:O, s:o, s:o, s:I}", "dir", keys, "preloaded_keys", preloaded, "principals", keyd_principals(l),
+			"sockets", keyd_sockets(l), "max_requests", (json_int_t)(l->separate_users ? 64 : c->max_keyd)),
+		err);
 }
 
 static json_t *
@@ -298,8 +308,9 @@ issuance(const struct config *c)
 	json_t *all = json_object();
 
 	if (!text_is(c->ca_form, "preloaded"))
-		json_object_set_new(all, "aziot-edged-ca", json_pack("{s:s, s:s, s:I}", "method", text_is(c->ca_form, "issued") ? "local_ca" : "self_signed", "common_name",
-			c->ca_common_name, "expiry_days", (json_int_t)c->ca_days));
+		json_object_set_new(all, "aziot-edged-ca",
+			json_pack("{s:s, s:s, s:I}", "method", text_is(c->ca_form, "issued") ? "local_ca" : "self_signed",
+				"common_name", c->ca_common_name, "expiry_days", (json_int_t)c->ca_days));
 	return all;
 }
 
@@ -317,17 +328,20 @@ write_certd(const struct layout *l, const struct config *c, struct err *err)
 	if (!json_object_get(c->preloaded_certs, "aziot-edged-trust-bundle"))
 		json_object_set(preloaded, "aziot-edged-trust-bundle", bundle);
 	return write_config(l, ROLE_CERTD,
-		json_pack("{s:s, s:s, s:s, s:O, s:o, s:o, s:I}", "dir", certs, "socket", l->certd, "keyd", l->keyd[ROLE_CERTD], "preloaded_certs", preloaded, "cert_issuance", issuance(c),
-			"principals", json_pack("[o]", principal(l, ROLE_EDGED, json_pack("[s, s]", "aziot-edged-ca", "aziot-edged/module/*"))), "max_requests",
-			(json_int_t)(l->separate_users ? c->max_certd : 64)), err);
+		json_pack("{s:s, s:s, s:s, s:O, s:o, s:o, s:I}", "dir", certs, "socket", l->certd, "keyd", l->keyd[ROLE_CERTD],
+			"preloaded_certs", preloaded, "cert_issuance", issuance(c), "principals",
+			json_pack("[o]", principal(l, ROLE_EDGED, json_pack("[s, s]", "aziot-edged-ca", "aziot-edged/module/*"))),
+			"max_requests", (json_int_t)(l->separate_users ? c->max_certd : 64)),
+		err);
 }
 
 static int
 write_identityd(const struct layout *l, const struct config *c, struct err *err)
 {
-	json_t *config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:[s], s:[o], s:I}", "dir", l->dirs[ROLE_IDENTITYD], "socket", l->identityd, "keyd",
-		l->keyd[ROLE_IDENTITYD], "certd", l->certd, "hub_name", c->hub_name, "device_id", c->device_id, "auth", c->by_certificate ? "x509" : "sas", "hub_port",
-		(json_int_t)c->upstream_https_port, "anchors", l->identity_bundle, "principals", principal(l, ROLE_EDGED, json_pack("[s]", "daemon")), "max_requests",
+	json_t *config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:[s], s:[o], s:I}", "dir", l->dirs[ROLE_IDENTITYD],
+		"socket", l->identityd, "keyd", l->keyd[ROLE_IDENTITYD], "certd", l->certd, "hub_name", c->hub_name, "device_id",
+		c->device_id, "auth", c->by_certificate ? "x509" : "sas", "hub_port", (json_int_t)c->upstream_https_port, "anchors",
+		l->identity_bundle, "principals", principal(l, ROLE_EDGED, json_pack("[s]", "daemon")), "max_requests",
 		(json_int_t)(l->separate_users ? c->max_identityd : 64));
 
 	if (c->upstream_address)
@@ -359,12 +373,17 @@ write_edged(const struct layout *l, const struct config *c, struct err *err)
 	json_t *modules = json_array();
 
 	if (c->has_gateway)
-		json_array_append_new(modules, module_json(l, "$edgeHub", l->uids[ROLE_GATEWAY], names_json(c->hostname, c->names, c->n_names)));
+		json_array_append_new(
+			modules, module_json(l, "$edgeHub", l->uids[ROLE_GATEWAY], names_json(c->hostname, c->names, c->n_names)));
 	for (size_t i = 0; i < c->n_modules; i++)
-		json_array_append_new(modules, module_json(l, c->modules[i].id, c->modules[i].uid, names_json(c->hostname, c->modules[i].names, c->modules[i].n_names)));
+		json_array_append_new(modules, module_json(l, c->modules[i].id, c->modules[i].uid,
+						       names_json(c->hostname, c->modules[i].names, c->modules[i].n_names)));
 	return write_config(l, ROLE_EDGED,
-		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "keyd", l->keyd[ROLE_EDGED], "certd", l->certd, "identityd", l->identityd, "hub_name", c->hub_name, "device_id",
-			c->device_id, "edge_ca_common_name", c->ca_common_name, "edge_ca_form", c->ca_form, "modules", modules, "max_requests", (json_int_t)c->max_workload), err);
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "keyd", l->keyd[ROLE_EDGED], "certd", l->certd,
+			"identityd", l->identityd, "hub_name", c->hub_name, "device_id", c->device_id, "edge_ca_common_name",
+			c->ca_common_name, "edge_ca_form", c->ca_form, "modules", modules, "max_requests",
+			(json_int_t)c->max_workload),
+		err);
 }
 
 /* What the hub is trusted by: the operator's bundle, and the system's roots, as in the original.  Copied, because the roles may not read where it lies. */
@@ -403,8 +422,8 @@ layout_prepare(const struct config *c, const char *state, struct err *err)
 			l->configs[r] = mem_textf("%s/config.json", l->dirs[r]);
 	}
 	name_sockets(l);
-	if (check_sockets(l, c, err) < 0 || make_dirs(l, err) < 0 || write_bundle(l, c, err) < 0 || write_keyd(l, c, err) < 0 || write_certd(l, c, err) < 0 || write_identityd(l, c, err) < 0 ||
-		write_edged(l, c, err) < 0)
+	if (check_sockets(l, c, err) < 0 || make_dirs(l, err) < 0 || write_bundle(l, c, err) < 0 || write_keyd(l, c, err) < 0 ||
+		write_certd(l, c, err) < 0 || write_identityd(l, c, err) < 0 || write_edged(l, c, err) < 0)
 		return NULL;
 	return GIVE(l);
 }

@@ -13,14 +13,14 @@ struct layout {
 	char *state;
 	bool separate_users;
 	uid_t uids[ROLE_COUNT];
-	char *dirs[ROLE_COUNT];       /* STATE/keyd, ... */
-	char *configs[ROLE_COUNT];    /* STATE/keyd/config.json; NULL for the gateway */
+	char *dirs[ROLE_COUNT];	   /* STATE/keyd, ... */
+	char *configs[ROLE_COUNT]; /* STATE/keyd/config.json; NULL for the gateway */
 	char *run_dir, *gateway_run_dir;
-	char *keyd[ROLE_COUNT];       /* the socket of keyd that this role uses */
+	char *keyd[ROLE_COUNT]; /* the socket of keyd that this role uses */
 	char *certd, *identityd;
-	char *mnt;                    /* the modules' sockets */
+	char *mnt; /* the modules' sockets */
 	char *gateway_workload;
-	char *identity_bundle;        /* what identityd and the gateway trust the hub by */
+	char *identity_bundle; /* what identityd and the gateway trust the hub by */
 };
 
 const char *layout_role_name(enum layout_role role);

@@ -37,7 +37,8 @@ static const struct option_row rows[] = {
 	{ "config", 'c', "FILE", "config.toml (/etc/aziot/config.toml)", OPTION_TEXT, offsetof(struct options, config), 0, 0 },
 	{ "state", 's', "DIR", "the state folder (/var/lib/aziot)", OPTION_TEXT, offsetof(struct options, state), 0, 0 },
 	{ "check", 0, NULL, "check the configuration and end", OPTION_FLAG, offsetof(struct options, check), 0, 0 },
-	{ "config-reference", 0, NULL, "print every key of config.toml and end", OPTION_FLAG, offsetof(struct options, reference), 0, 0 },
+	{ "config-reference", 0, NULL, "print every key of config.toml and end", OPTION_FLAG, offsetof(struct options, reference),
+		0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -51,7 +52,7 @@ static const struct option_usage usage = {
 
 struct role {
 	pid_t pid;
-	int ready_fd;        /* until it has said that it serves */
+	int ready_fd; /* until it has said that it serves */
 	struct buf ready_line;
 	bool is_ready;
 	int64_t start_at, back_off_ms, started; /* boot clock; start_at 0: not waiting */
@@ -62,7 +63,7 @@ struct edge {
 	struct layout *layout;
 	struct role roles[ROLE_COUNT];
 	int n_roles, signal_fd;
-	char *generation;    /* of $edgeHub, from edged */
+	char *generation; /* of $edgeHub, from edged */
 	int64_t mqtt_port;
 	bool said_ready, stopping;
 	sigset_t signals, before;
@@ -236,7 +237,8 @@ take_ready(struct edge *e, enum layout_role role)
 		e->generation = mem_text(generation);
 	}
 	if (role == ROLE_GATEWAY)
-		e->mqtt_port = json_integer_value(json_object_get(json, "mqtt_port")); /* kept: a restarted gateway is found where it was */
+		e->mqtt_port = json_integer_value(
+			json_object_get(json, "mqtt_port")); /* kept: a restarted gateway is found where it was */
 	log_info("%s serves", layout_role_name(role));
 	if ((int)role + 1 == e->n_roles)
 		say_ready(e);
@@ -276,8 +278,8 @@ on_ended(struct edge *e, enum layout_role role, int status)
 	r->back_off_ms = clock_boot_ms() - r->started > 60000 || r->back_off_ms == 0 ? BACK_OFF_MIN_MS : r->back_off_ms * 2;
 	r->back_off_ms = r->back_off_ms < BACK_OFF_MAX_MS ? r->back_off_ms : BACK_OFF_MAX_MS;
 	r->start_at = clock_boot_ms() + r->back_off_ms;
-	log_error("%s ended (%s %d), starting it again in %lld ms", layout_role_name(role), WIFEXITED(status) ? "status" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
-		(long long)r->back_off_ms);
+	log_error("%s ended (%s %d), starting it again in %lld ms", layout_role_name(role), WIFEXITED(status) ? "status" : "signal",
+		WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), (long long)r->back_off_ms);
 }
 
 static void
@@ -393,8 +395,10 @@ serve(const struct options *options, struct err *err)
 		return -1;
 	}
 	if (!e.layout->separate_users)
-		log_warn("the roles run as one user (%s)", sandbox_has_landlock() ? "no root, or its users can't reach the state folder; Landlock keeps them apart" :
-			"no root and no Landlock in this kernel: the gateway is NOT kept from keyd's files");
+		log_warn("the roles run as one user (%s)",
+			sandbox_has_landlock()
+				? "no root, or its users can't reach the state folder; Landlock keeps them apart"
+				: "no root and no Landlock in this kernel: the gateway is NOT kept from keyd's files");
 	e.n_roles = e.config->has_gateway ? ROLE_COUNT : ROLE_GATEWAY;
 	for (int r = 0; r < ROLE_COUNT; r++) {
 		e.roles[r].ready_fd = -1;

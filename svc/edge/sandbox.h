@@ -13,7 +13,7 @@
 struct sandbox {
 	bool change_user;
 	uid_t uid;
-	const char *read[SANDBOX_PATHS_MAX];  /* files and folders, beside the system's */
+	const char *read[SANDBOX_PATHS_MAX]; /* files and folders, beside the system's */
 	size_t n_read;
 	const char *write[SANDBOX_PATHS_MAX]; /* folders */
 	size_t n_write;

@@ -4,7 +4,9 @@
 #include "edge/config.h"
 #include "t.h"
 
-#define SAS "[provisioning]\nsource = \"manual\"\niothub_hostname = \"hub.local\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"sas\"\ndevice_id_pk = { value = \"a2V5\" }\n"
+#define SAS                                                                                                                        \
+	"[provisioning]\nsource = \"manual\"\niothub_hostname = \"hub.local\"\ndevice_id = "                                       \
+	"\"d\"\n[provisioning.authentication]\nmethod = \"sas\"\ndevice_id_pk = { value = \"a2V5\" }\n"
 
 static struct config *
 load(const char *text, struct err *err)
@@ -53,10 +55,13 @@ TEST("a short configuration has the original's defaults")
 TEST("the configuration of the seeds: x509, a configured Edge CA, a trust bundle")
 {
 	struct err err;
-	OWN(config) c = load("hostname = \"edgegateway.local\"\ntrust_bundle_cert = \"file:///etc/aziot/my%20root.pem\"\n"
-		"[provisioning]\nsource = \"manual\"\niothub_hostname = \"ContosoIotHub.local\"\ndevice_id = \"EdgeGateway\"\n"
-		"[provisioning.authentication]\nmethod = \"x509\"\nidentity_cert = \"file:///var/a.pem\"\nidentity_pk = \"file:///var/a.key\"\n"
-		"[edge_ca]\ncert = \"file:///var/ca.pem\"\npk = \"file:///var/ca.key\"\n", &err);
+	OWN(config) c =
+		load("hostname = \"edgegateway.local\"\ntrust_bundle_cert = \"file:///etc/aziot/my%20root.pem\"\n"
+		     "[provisioning]\nsource = \"manual\"\niothub_hostname = \"ContosoIotHub.local\"\ndevice_id = \"EdgeGateway\"\n"
+		     "[provisioning.authentication]\nmethod = \"x509\"\nidentity_cert = \"file:///var/a.pem\"\nidentity_pk = "
+		     "\"file:///var/a.key\"\n"
+		     "[edge_ca]\ncert = \"file:///var/ca.pem\"\npk = \"file:///var/ca.key\"\n",
+			&err);
 
 	if (!c)
 		fail_msg("%s", err.text);
@@ -71,7 +76,9 @@ TEST("the configuration of the seeds: x509, a configured Edge CA, a trust bundle
 TEST("a connection string instead of hub, device and key; a symmetric key may lack its padding")
 {
 	struct err err;
-	OWN(config) c = load("[provisioning]\nsource = \"manual\"\nconnection_string = \"HostName=h.local;DeviceId=d1;SharedAccessKey=a2V5\"\n", &err);
+	OWN(config) c = load(
+		"[provisioning]\nsource = \"manual\"\nconnection_string = \"HostName=h.local;DeviceId=d1;SharedAccessKey=a2V5\"\n",
+		&err);
 	OWN(config) unpadded = NULL;
 
 	if (!c)
@@ -79,8 +86,10 @@ TEST("a connection string instead of hub, device and key; a symmetric key may la
 	CHECK_STR(c->hub_name, "h.local");
 	CHECK_STR(c->device_id, "d1");
 	CHECK(c->hostname); /* the machine's own */
-	unpadded = load("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"sas\"\n"
-		"device_id_pk = { value = \"a2V5cw\" }\n", &err);
+	unpadded = load("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = "
+			"\"d\"\n[provisioning.authentication]\nmethod = \"sas\"\n"
+			"device_id_pk = { value = \"a2V5cw\" }\n",
+		&err);
 	CHECK(unpadded && unpadded->device_key.len == 4);
 }
 
@@ -93,7 +102,9 @@ TEST("an unknown key is named with its line and the nearest key that exists, at 
 	refused(SAS "[modules.tool]\nuid = 7\nnmes = [\"a\"]\n", "did you mean `names`?");
 	refused(SAS "[gateway]\nmqtt-port = 7\n", "did you mean `mqtt_port`?");
 	refused(SAS "[cert_issuance.local_ca]\ncrt = \"/x\"\n", "unknown key");
-	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\n[provisioning.authentication]\nmethod = \"sas\"\ndevice_id_pk = { valu = \"a2V5\" }\n", "did you mean `value`?");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = "
+		"\"d\"\n[provisioning.authentication]\nmethod = \"sas\"\ndevice_id_pk = { valu = \"a2V5\" }\n",
+		"did you mean `value`?");
 }
 
 TEST("a value of another type, or out of range, is named with its line and key")
@@ -128,9 +139,14 @@ TEST("what is missing is named")
 	refused("hostname = \"x\"\n", "provisioning.source");
 	refused("[provisioning]\nsource = \"manual\"\ndevice_id = \"d\"\n", "provisioning.iothub_hostname");
 	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\n", "provisioning.device_id");
-	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\n", "provisioning.authentication.method");
-	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = \"x509\", identity_cert = \"/a\" }\n", "identity_pk");
-	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = \"sas\" }\n", "device_id_pk");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\n",
+		"provisioning.authentication.method");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "
+		"\"x509\", identity_cert = \"/a\" }\n",
+		"identity_pk");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "
+		"\"sas\" }\n",
+		"device_id_pk");
 	refused(SAS "[edge_ca]\ncert = \"/x\"\n", "edge_ca.pk");
 	refused(SAS "[edge_ca]\nmethod = \"local_ca\"\n", "cert_issuance.local_ca.cert");
 }
@@ -139,19 +155,27 @@ TEST("what this version can't do is refused by its name")
 {
 	refused("[provisioning]\nsource = \"dps\"\n", "source = \"manual\"");
 	refused(SAS "[edge_ca]\nmethod = \"est\"\n", "'est'");
-	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = \"tpm\" }\n", "'tpm'");
-	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = \"x509\", identity_cert = \"/a\", identity_pk = \"pkcs11:token=x\" }\n", "pkcs11");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "
+		"\"tpm\" }\n",
+		"'tpm'");
+	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "
+		"\"x509\", identity_cert = \"/a\", identity_pk = \"pkcs11:token=x\" }\n",
+		"pkcs11");
 }
 
 TEST("atk-10: an error about a key does not show the key")
 {
 	struct err err;
-	OWN(config) c = load("[provisioning]\nsource = \"manual\"\nconnection_string = \"HostName=h.local;DeviceId=d1;SharedAccessKey=planted-secret!\"\n", &err);
+	OWN(config) c = load("[provisioning]\nsource = \"manual\"\nconnection_string = "
+			     "\"HostName=h.local;DeviceId=d1;SharedAccessKey=planted-secret!\"\n",
+		&err);
 	OWN(config) d = NULL;
 
 	CHECK(!c);
 	CHECK(!strstr(err.text, "planted"));
-	d = load("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = \"sas\", device_id_pk = { value = \"planted-secret!\" } }\n", &err);
+	d = load("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "
+		 "\"sas\", device_id_pk = { value = \"planted-secret!\" } }\n",
+		&err);
 	CHECK(!d);
 	CHECK(!strstr(err.text, "planted"));
 }
@@ -170,7 +194,8 @@ TEST("a hostname that can't stand in a certificate is refused")
 {
 	refused("hostname = \"\"\n" SAS, "hostname");
 	refused("hostname = \"with space\"\n" SAS, "hostname");
-	refused("hostname = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbb.local\"\n" SAS, "hostname"); /* the common name has room for 64 */
+	refused("hostname = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbb.local\"\n" SAS,
+		"hostname"); /* the common name has room for 64 */
 	refused(SAS "[gateway]\nnames = [\"*.local\"]\n", "names");
 }
 

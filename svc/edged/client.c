@@ -53,7 +53,8 @@ base64_of(const void *data, size_t len)
 }
 
 int
-workload_server_certificate(const struct workload *w, const struct key *key, const char *const *names, size_t n_names, struct certs *chain, int64_t *expires, struct err *err)
+workload_server_certificate(const struct workload *w, const struct key *key, const char *const *names, size_t n_names,
+	struct certs *chain, int64_t *expires, struct err *err)
 {
 	OWN_TEXT path = module_path(w, "/certificate/server");
 	struct buf csr = BUF_INIT(65536);
@@ -93,7 +94,8 @@ ask_bytes(const struct workload *w, const char *operation, json_t *body_take, co
 
 	if (!json || json_get_text(json, member, &text, err) < 0)
 		return -1;
-	return base64_decode(out, text, strlen(text), BASE64_STRICT) ? 0 : err_set(err, ERR_INVALID, "edged: %s is not base64", member);
+	return base64_decode(out, text, strlen(text), BASE64_STRICT) ? 0
+								     : err_set(err, ERR_INVALID, "edged: %s is not base64", member);
 }
 
 int
@@ -101,7 +103,8 @@ workload_sign(const struct workload *w, const void *data, size_t len, uint8_t ou
 {
 	OWN_TEXT text = base64_of(data, len);
 	struct buf digest = BUF_INIT(64);
-	int status = ask_bytes(w, "/sign", json_pack("{s:s, s:s, s:s}", "keyId", "primary", "algo", "HMACSHA256", "data", text), "digest", &digest, err);
+	int status = ask_bytes(w, "/sign", json_pack("{s:s, s:s, s:s}", "keyId", "primary", "algo", "HMACSHA256", "data", text),
+		"digest", &digest, err);
 
 	if (status == 0 && digest.len != DIGEST_SHA256_LEN)
 		status = err_set(err, ERR_INVALID, "edged: a digest of %zu bytes", digest.len);
@@ -112,19 +115,23 @@ workload_sign(const struct workload *w, const void *data, size_t len, uint8_t ou
 }
 
 int
-workload_encrypt(const struct workload *w, const void *iv, size_t iv_len, const void *data, size_t len, struct buf *out, struct err *err)
+workload_encrypt(
+	const struct workload *w, const void *iv, size_t iv_len, const void *data, size_t len, struct buf *out, struct err *err)
 {
 	OWN_TEXT iv_text = base64_of(iv, iv_len);
 	OWN_TEXT text = base64_of(data, len);
 
-	return ask_bytes(w, "/encrypt", json_pack("{s:s, s:s}", "plaintext", text, "initializationVector", iv_text), "ciphertext", out, err);
+	return ask_bytes(
+		w, "/encrypt", json_pack("{s:s, s:s}", "plaintext", text, "initializationVector", iv_text), "ciphertext", out, err);
 }
 
 int
-workload_decrypt(const struct workload *w, const void *iv, size_t iv_len, const void *data, size_t len, struct buf *out, struct err *err)
+workload_decrypt(
+	const struct workload *w, const void *iv, size_t iv_len, const void *data, size_t len, struct buf *out, struct err *err)
 {
 	OWN_TEXT iv_text = base64_of(iv, iv_len);
 	OWN_TEXT text = base64_of(data, len);
 
-	return ask_bytes(w, "/decrypt", json_pack("{s:s, s:s}", "ciphertext", text, "initializationVector", iv_text), "plaintext", out, err);
+	return ask_bytes(
+		w, "/decrypt", json_pack("{s:s, s:s}", "ciphertext", text, "initializationVector", iv_text), "plaintext", out, err);
 }

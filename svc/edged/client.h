@@ -20,5 +20,7 @@ int workload_server_certificate(const struct workload *w, const struct key *key,
 	struct certs *chain, int64_t *expires, struct err *err);
 int workload_trust_bundle(const struct workload *w, struct buf *pem, struct err *err);
 int workload_sign(const struct workload *w, const void *data, size_t len, uint8_t out[static 32], struct err *err);
-int workload_encrypt(const struct workload *w, const void *iv, size_t iv_len, const void *data, size_t len, struct buf *out, struct err *err);
-int workload_decrypt(const struct workload *w, const void *iv, size_t iv_len, const void *data, size_t len, struct buf *out, struct err *err);
+int workload_encrypt(
+	const struct workload *w, const void *iv, size_t iv_len, const void *data, size_t len, struct buf *out, struct err *err);
+int workload_decrypt(
+	const struct workload *w, const void *iv, size_t iv_len, const void *data, size_t len, struct buf *out, struct err *err);

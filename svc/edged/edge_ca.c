@@ -80,11 +80,13 @@ judge(struct edged *e, const struct certs *chain, const struct key *key)
 	else
 		verdict_fail(v, KEY_MISMATCH, "key", cert_subject(ca), "the key in keyd", "another key");
 	if (roots)
-		chain_verify(v, roots, &(struct chain_query){ .leaf = ca, .untrusted = chain, .purpose = CHAIN_ANY, .now = clock_wall() });
+		chain_verify(v, roots,
+			&(struct chain_query){ .leaf = ca, .untrusted = chain, .purpose = CHAIN_ANY, .now = clock_wall() });
 	else
 		verdict_fail(v, TRUST_UNKNOWN_ISSUER, "trust bundle", "", "a trust bundle", err.text);
 	if (text_is(e->ca_form, "quickstart"))
-		log_warn("the Edge CA is a quickstart one, made by this device itself; it is not for production and ends with its certificate (docs: edge_ca)");
+		log_warn("the Edge CA is a quickstart one, made by this device itself; it is not for production and ends with its "
+			 "certificate (docs: edge_ca)");
 	service_log_verdict(v);
 	verdict_free(v);
 }
@@ -92,7 +94,8 @@ judge(struct edged *e, const struct certs *chain, const struct key *key)
 int
 edge_ca_ensure(struct edged *e, struct err *err)
 {
-	OWN(key) key = text_is(e->ca_form, "preloaded") ? keyd_client_load_pair(e->keyd, CA_ID, err) : keyd_client_create_pair(e->keyd, CA_ID, KEY_KIND, err);
+	OWN(key) key = text_is(e->ca_form, "preloaded") ? keyd_client_load_pair(e->keyd, CA_ID, err)
+							: keyd_client_create_pair(e->keyd, CA_ID, KEY_KIND, err);
 	struct certs chain = { 0 };
 	int status;
 

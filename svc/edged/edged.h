@@ -13,7 +13,7 @@
 
 /* A module is a process of this box that speaks on a socket of its own. */
 struct module {
-	char *id;         /* as in the hub: "$edgeHub" */
+	char *id; /* as in the hub: "$edgeHub" */
 	char *socket_path;
 	uid_t uid;
 	char *names[MODULE_NAMES_MAX]; /* that it may have server certificates for, beside its own */

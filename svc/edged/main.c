@@ -22,7 +22,8 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config), 0, 0 },
+	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config),
+		0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -43,8 +44,8 @@ take_module(struct edged *e, const json_t *json, struct err *err)
 	int64_t uid = -1;
 	size_t i;
 
-	if (json_get_text(json, "id", &id, err) < 0 || json_get_text(json, "socket", &socket_path, err) < 0 || json_find_int(json, "uid", &uid, err) < 0 ||
-		json_find_array(json, "names", &names, err) < 0)
+	if (json_get_text(json, "id", &id, err) < 0 || json_get_text(json, "socket", &socket_path, err) < 0 ||
+		json_find_int(json, "uid", &uid, err) < 0 || json_find_array(json, "names", &names, err) < 0)
 		return -1;
 	if (uid < 0 || json_array_size(names) > MODULE_NAMES_MAX)
 		return err_set(err, ERR_INVALID, "module %s: no uid, or more than %d names", id, MODULE_NAMES_MAX);
@@ -65,10 +66,11 @@ open_all(struct edged *e, const json_t *config, struct err *err)
 	json_t *modules, *module;
 	size_t i;
 
-	if (json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 || json_get_text(config, "identityd", &identityd, err) < 0 ||
-		json_get_text(config, "hub_name", &hub_name, err) < 0 || json_get_text(config, "device_id", &device_id, err) < 0 ||
-		json_get_text(config, "edge_ca_common_name", &common_name, err) < 0 || json_get_text(config, "edge_ca_form", &form, err) < 0 ||
-		json_find_array(config, "modules", &modules, err) < 0)
+	if (json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 ||
+		json_get_text(config, "identityd", &identityd, err) < 0 || json_get_text(config, "hub_name", &hub_name, err) < 0 ||
+		json_get_text(config, "device_id", &device_id, err) < 0 ||
+		json_get_text(config, "edge_ca_common_name", &common_name, err) < 0 ||
+		json_get_text(config, "edge_ca_form", &form, err) < 0 || json_find_array(config, "modules", &modules, err) < 0)
 		return -1;
 	e->keyd = keyd_client_new(keyd);
 	e->certd = mem_text(certd);

@@ -33,7 +33,8 @@ forbidden(const struct route_call *call, enum reason reason, const char *why, st
 {
 	const struct edged_door *door = call->door;
 
-	log_warn("%s: module socket of %s, process %d of user %u: %s", reason_row(reason)->code, door->module->id, call->process.pid, call->process.uid, why);
+	log_warn("%s: module socket of %s, process %d of user %u: %s", reason_row(reason)->code, door->module->id,
+		call->process.pid, call->process.uid, why);
 	return err_set(err, ERR_DENIED, "forbidden");
 }
 
@@ -108,7 +109,9 @@ check_name(const struct module *module, const char *name, struct err *err)
 {
 	if (may_have_name(module, name))
 		return 0;
-	log_warn("CALLER_NOT_ALLOWED: module %s asks for a certificate for the name '%s', which is none of its own (hostname, [gateway] names)", module->id, name);
+	log_warn("CALLER_NOT_ALLOWED: module %s asks for a certificate for the name '%s', which is none of its own (hostname, "
+		 "[gateway] names)",
+		module->id, name);
 	return err_set(err, ERR_DENIED, "the module %s may not have a certificate for the name '%.100s'", module->id, name);
 }
 
@@ -164,7 +167,8 @@ private_key_json(const struct key *key)
 }
 
 static int
-answer_certificate(const struct route_call *call, const char *cert_id, const char *csr, const struct key *key, json_t **answer, struct err *err)
+answer_certificate(const struct route_call *call, const char *cert_id, const char *csr, const struct key *key, json_t **answer,
+	struct err *err)
 {
 	struct buf pem = BUF_INIT(PEM_MAX);
 	struct certs chain = { 0 };
@@ -178,7 +182,8 @@ answer_certificate(const struct route_call *call, const char *cert_id, const cha
 		zulu = strchr(clock_text(cert_not_after(chain.item[0]), until), 'Z');
 		if (zulu)
 			*zulu = '\0';
-		*answer = json_pack("{s:o, s:s, s:s+}", "privateKey", private_key_json(key), "certificate", buf_text(&pem), "expiration", until, "+00:00");
+		*answer = json_pack("{s:o, s:s, s:s+}", "privateKey", private_key_json(key), "certificate", buf_text(&pem),
+			"expiration", until, "+00:00");
 	}
 	certs_clear(&chain);
 	buf_clear(&pem);
@@ -194,8 +199,8 @@ server_certificate(const struct route_call *call, json_t **answer, struct err *e
 	OWN_TEXT cert_id = mem_textf("aziot-edged/module/%s:%s:server", bare(module->id), module->generation_id);
 	int status;
 
-	if (authorize_generation(call, err) < 0 || need_body(call, err) < 0 || json_get_text(call->body, "commonName", &common_name, err) < 0 ||
-		json_find_text(call->body, "csr", &csr, err) < 0)
+	if (authorize_generation(call, err) < 0 || need_body(call, err) < 0 ||
+		json_get_text(call->body, "commonName", &common_name, err) < 0 || json_find_text(call->body, "csr", &csr, err) < 0)
 		return -1;
 	if (csr) {
 		status = check_csr(module, csr, err);
@@ -243,7 +248,9 @@ get_bytes(const json_t *body, const char *name, struct buf *out, struct err *err
 
 	if (json_get_text(body, name, &text, err) < 0)
 		return -1;
-	return base64_decode(out, text, strlen(text), BASE64_STRICT) ? 0 : err_set(err, ERR_INVALID, "invalid parameter: %s is not base64", name);
+	return base64_decode(out, text, strlen(text), BASE64_STRICT)
+		       ? 0
+		       : err_set(err, ERR_INVALID, "invalid parameter: %s is not base64", name);
 }
 
 static json_t *
@@ -291,8 +298,10 @@ do_crypt(const struct route_call *call, bool encrypting, json_t **answer, struct
 	if (status == 0)
 		status = get_bytes(call->body, encrypting ? "plaintext" : "ciphertext", &data, err);
 	if (status == 0)
-		status = encrypting ? keyd_client_encrypt(e->keyd, e->encryption_handle, iv.data, iv.len, aad, strlen(aad), data.data, data.len, &out, err) :
-				      keyd_client_decrypt(e->keyd, e->encryption_handle, iv.data, iv.len, aad, strlen(aad), data.data, data.len, &out, err);
+		status = encrypting ? keyd_client_encrypt(e->keyd, e->encryption_handle, iv.data, iv.len, aad, strlen(aad),
+					      data.data, data.len, &out, err)
+				    : keyd_client_decrypt(e->keyd, e->encryption_handle, iv.data, iv.len, aad, strlen(aad),
+					      data.data, data.len, &out, err);
 	if (status == 0)
 		*answer = bytes_json(encrypting ? "ciphertext" : "plaintext", out.data, out.len);
 	buf_clear(&iv);
@@ -350,8 +359,9 @@ list_modules(const struct route_call *call, json_t **answer, struct err *err)
 
 	(void)err;
 	for (size_t i = 0; i < e->n_modules; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:{s:{}, s:[]}, s:{s:{s:s}}}", "id", "id", "name", bare(e->modules[i].id), "type", "process", "config", "settings",
-			"env", "status", "runtimeStatus", "status", "unknown"));
+		json_array_append_new(list,
+			json_pack("{s:s, s:s, s:s, s:{s:{}, s:[]}, s:{s:{s:s}}}", "id", "id", "name", bare(e->modules[i].id),
+				"type", "process", "config", "settings", "env", "status", "runtimeStatus", "status", "unknown"));
 	*answer = json_pack("{s:o}", "modules", list);
 	return 200;
 }
@@ -368,7 +378,8 @@ static const struct route routes[] = {
 	{ "GET", "/manifest-trust-bundle", "2018-06-28", manifest_trust_bundle },
 };
 
-static const char *const versions[] = { "2018-06-28", "2019-01-30", "2019-10-22", "2019-11-05", "2020-07-07", "2020-10-10", "2021-12-07", "2022-08-03", NULL };
+static const char *const versions[] = { "2018-06-28", "2019-01-30", "2019-10-22", "2019-11-05", "2020-07-07", "2020-10-10",
+	"2021-12-07", "2022-08-03", NULL };
 
 const struct route_table workload_routes = {
 	.routes = routes,

@@ -46,7 +46,8 @@ static const struct option_usage usage = {
 	.command = "rootedge hub",
 	.arguments = "",
 	.summary = "The hub: device registry, MQTT for devices, HTTPS for services and gateways.",
-	.more = "SIGHUP loads the certificate again; SIGTERM ends.  With a verb it is a tool: rootedge hub events | connection-string | device.",
+	.more = "SIGHUP loads the certificate again; SIGTERM ends.  With a verb it is a tool: rootedge hub events | "
+		"connection-string | device.",
 	.rows = rows,
 };
 

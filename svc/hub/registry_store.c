@@ -12,13 +12,16 @@
 
 static const char *const migrations[] = {
 	"CREATE TABLE identity ("
-	"  device_id TEXT NOT NULL, module_id TEXT NOT NULL, generation_id TEXT NOT NULL, etag TEXT NOT NULL, enabled INTEGER NOT NULL,"
-	"  status_reason TEXT, is_edge INTEGER NOT NULL, auth INTEGER NOT NULL, key1 BLOB, key2 BLOB, thumbprint1 TEXT, thumbprint2 TEXT,"
+	"  device_id TEXT NOT NULL, module_id TEXT NOT NULL, generation_id TEXT NOT NULL, etag TEXT NOT NULL, enabled INTEGER NOT "
+	"NULL,"
+	"  status_reason TEXT, is_edge INTEGER NOT NULL, auth INTEGER NOT NULL, key1 BLOB, key2 BLOB, thumbprint1 TEXT, "
+	"thumbprint2 TEXT,"
 	"  scope TEXT, parents TEXT, parent TEXT, managed_by TEXT, created INTEGER NOT NULL, status_updated INTEGER NOT NULL,"
 	"  PRIMARY KEY (device_id, module_id)) WITHOUT ROWID;"
 	"CREATE INDEX identity_parent ON identity (parent, device_id) WHERE parent IS NOT NULL;"
 	"CREATE INDEX identity_device ON identity (device_id) WHERE module_id = '';"
-	"CREATE TABLE policy (name TEXT PRIMARY KEY, rights INTEGER NOT NULL, key1 BLOB NOT NULL, key2 BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE policy (name TEXT PRIMARY KEY, rights INTEGER NOT NULL, key1 BLOB NOT NULL, key2 BLOB NOT NULL) WITHOUT "
+	"ROWID;"
 	"CREATE TABLE subscription (name TEXT PRIMARY KEY, filters TEXT NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE word (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
@@ -103,8 +106,9 @@ parents_text(const struct identity *identity)
 	return text.len > 0 ? buf_take_text(&text) : NULL;
 }
 
-#define SELECT_IDENTITY                                                                                                                  \
-	"SELECT device_id, module_id, generation_id, etag, enabled, status_reason, is_edge, auth, key1, key2, thumbprint1, thumbprint2," \
+#define SELECT_IDENTITY                                                                                                            \
+	"SELECT device_id, module_id, generation_id, etag, enabled, status_reason, is_edge, auth, key1, key2, thumbprint1, "       \
+	"thumbprint2,"                                                                                                             \
 	" scope, parents, managed_by, created, status_updated FROM identity"
 
 static struct identity *
@@ -170,7 +174,8 @@ registry_store_put(struct registry_store *store, const struct identity *i, struc
 	const char *parent = i->n_parents > 0 ? i->parents[0] : NULL;
 
 	return db_run(store->db, err,
-		"INSERT OR REPLACE INTO identity (device_id, module_id, generation_id, etag, enabled, status_reason, is_edge, auth, key1, key2,"
+		"INSERT OR REPLACE INTO identity (device_id, module_id, generation_id, etag, enabled, status_reason, is_edge, "
+		"auth, key1, key2,"
 		" thumbprint1, thumbprint2, scope, parents, parent, managed_by, created, status_updated)"
 		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		"ttttitiibbttttttii", i->device_id, i->module_id ? i->module_id : "", i->generation_id, i->etag,
@@ -220,10 +225,10 @@ int
 registry_store_devices(
 	struct registry_store *store, const char *after, int64_t max, registry_store_name *each, void *arg, struct err *err)
 {
-	return each_name(
-		db_query(store->db, err,
-			"SELECT device_id, module_id FROM identity WHERE module_id = '' AND device_id > ? ORDER BY device_id LIMIT ?",
-			"ti", after ? after : "", max),
+	return each_name(db_query(store->db, err,
+				 "SELECT device_id, module_id FROM identity WHERE module_id = '' AND device_id > ? ORDER BY "
+				 "device_id LIMIT ?",
+				 "ti", after ? after : "", max),
 		each, arg, err);
 }
 

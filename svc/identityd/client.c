@@ -46,10 +46,12 @@ parse(const json_t *json, struct err *err)
 
 	if (json_find_object(json, "spec", &spec, err) < 0 || !spec || json_find_object(spec, "auth", &auth, err) < 0)
 		return err_null(err, ERR_INVALID, "identityd: an identity without spec");
-	if (take(&i->hub_name, spec, "hubName", err) < 0 || take(&i->gateway_host, spec, "gatewayHost", err) < 0 || take(&i->device_id, spec, "deviceId", err) < 0 ||
-		take(&i->module_id, spec, "moduleId", err) < 0 || take(&i->generation_id, spec, "genId", err) < 0)
+	if (take(&i->hub_name, spec, "hubName", err) < 0 || take(&i->gateway_host, spec, "gatewayHost", err) < 0 ||
+		take(&i->device_id, spec, "deviceId", err) < 0 || take(&i->module_id, spec, "moduleId", err) < 0 ||
+		take(&i->generation_id, spec, "genId", err) < 0)
 		return NULL;
-	if (auth && (take(&i->auth_type, auth, "type", err) < 0 || take(&i->key_handle, auth, "keyHandle", err) < 0 || take(&i->cert_id, auth, "certId", err) < 0))
+	if (auth && (take(&i->auth_type, auth, "type", err) < 0 || take(&i->key_handle, auth, "keyHandle", err) < 0 ||
+			    take(&i->cert_id, auth, "certId", err) < 0))
 		return NULL;
 	return GIVE(i);
 }
@@ -95,7 +97,8 @@ identityd_client_get_module(const char *socket_path, const char *module_id, stru
 struct edge_identity *
 identityd_client_create_module(const char *socket_path, const char *module_id, struct err *err)
 {
-	return ask(socket_path, "POST", "/identities/modules", json_pack("{s:s, s:s}", "type", "aziot", "moduleId", module_id), err);
+	return ask(
+		socket_path, "POST", "/identities/modules", json_pack("{s:s, s:s}", "type", "aziot", "moduleId", module_id), err);
 }
 
 struct edge_identity *

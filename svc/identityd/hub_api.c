@@ -115,13 +115,20 @@ url_of(const struct hub_api *api, const char *module_id)
 }
 
 static int
-ask(struct hub_api *api, const char *method, const char *module_id, const json_t *body, const char *if_match, json_t **out, struct err *err)
+ask(struct hub_api *api, const char *method, const char *module_id, const json_t *body, const char *if_match, json_t **out,
+	struct err *err)
 {
 	struct credentials c = { 0 };
 	OWN_TEXT url = url_of(api, module_id);
 	OWN_TEXT match = if_match ? mem_textf("If-Match: %s", if_match) : NULL;
 	const char *headers[3] = { 0 };
-	struct http_call call = { .method = method, .url = url, .connect_to = api->address, .headers = headers, .anchors = api->anchors, .timeout_ms = TIMEOUT_MS, .who = "edge" };
+	struct http_call call = { .method = method,
+		.url = url,
+		.connect_to = api->address,
+		.headers = headers,
+		.anchors = api->anchors,
+		.timeout_ms = TIMEOUT_MS,
+		.who = "edge" };
 	struct http_answer answer = { 0 };
 	size_t n = 0;
 	int status = api->by_certificate ? use_certificate(&c, api, err) : use_token(&c, api, err);

@@ -19,7 +19,8 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config), 0, 0 },
+	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config),
+		0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -47,7 +48,8 @@ identityd_of(const struct route_call *call)
 static int
 authorize(const struct route_call *call, struct err *err)
 {
-	const struct principal *caller = call->has_process ? principals_find(&identityd_of(call)->principals, call->process.uid) : NULL;
+	const struct principal *caller =
+		call->has_process ? principals_find(&identityd_of(call)->principals, call->process.uid) : NULL;
 
 	if ((call->has_process && call->process.uid == 0) || principal_may(caller, "daemon"))
 		return 0;
@@ -63,13 +65,15 @@ device_identity(const struct route_call *call, json_t **answer, struct err *err)
 
 	if (authorize(call, err) < 0)
 		return -1;
-	handle = hub->by_certificate ? keyd_client_pair_handle(hub->keyd, "device-id", err) : keyd_client_load_key(hub->keyd, "device-id", err);
+	handle = hub->by_certificate ? keyd_client_pair_handle(hub->keyd, "device-id", err)
+				     : keyd_client_load_key(hub->keyd, "device-id", err);
 	if (!handle)
 		return -1;
 	auth = json_pack("{s:s, s:s}", "type", hub->by_certificate ? "x509" : "sas", "keyHandle", handle);
 	if (hub->by_certificate)
 		json_object_set_new(auth, "certId", json_string("device-id"));
-	spec = json_pack("{s:s, s:s, s:s, s:o}", "hubName", hub->hub_name, "gatewayHost", hub->gateway_host, "deviceId", hub->device_id, "auth", auth);
+	spec = json_pack("{s:s, s:s, s:s, s:o}", "hubName", hub->hub_name, "gatewayHost", hub->gateway_host, "deviceId",
+		hub->device_id, "auth", auth);
 	*answer = json_pack("{s:s, s:o}", "type", "aziot", "spec", spec);
 	return 200;
 }
@@ -128,7 +132,8 @@ get_module(const struct route_call *call, json_t **answer, struct err *err)
 static int
 update_module(const struct route_call *call, json_t **answer, struct err *err)
 {
-	return give(authorize(call, err) < 0 ? NULL : module_identity_update(&identityd_of(call)->modules, call->var[0], err), answer);
+	return give(
+		authorize(call, err) < 0 ? NULL : module_identity_update(&identityd_of(call)->modules, call->var[0], err), answer);
 }
 
 static int
@@ -183,7 +188,8 @@ load_anchors(const json_t *paths, struct err *err)
 	json_array_foreach((json_t *)(uintptr_t)paths, i, path) {
 		struct certs some = { 0 };
 
-		status = json_is_string(path) ? certs_load(&some, json_string_value(path), ROOTS_MAX, err) : err_set(err, ERR_INVALID, "anchors: not a list of paths");
+		status = json_is_string(path) ? certs_load(&some, json_string_value(path), ROOTS_MAX, err)
+					      : err_set(err, ERR_INVALID, "anchors: not a list of paths");
 		if (status < 0)
 			break;
 		for (size_t c = 0; c < some.n; c++)
@@ -205,10 +211,12 @@ open_hub(struct hub_api *hub, const json_t *config, struct err *err)
 
 	pthread_mutex_init(&hub->lock, NULL);
 	hub->last_cause = -1;
-	if (json_get_text(config, "hub_name", &hub_name, err) < 0 || json_find_text(config, "gateway_host", &gateway_host, err) < 0 ||
+	if (json_get_text(config, "hub_name", &hub_name, err) < 0 ||
+		json_find_text(config, "gateway_host", &gateway_host, err) < 0 ||
 		json_find_text(config, "hub_address", &address, err) < 0 || json_find_int(config, "hub_port", &port, err) < 0 ||
-		json_get_text(config, "device_id", &device_id, err) < 0 || json_get_text(config, "auth", &auth, err) < 0 || json_get_text(config, "keyd", &keyd, err) < 0 ||
-		json_get_text(config, "certd", &certd, err) < 0 || json_find_array(config, "anchors", &anchors, err) < 0)
+		json_get_text(config, "device_id", &device_id, err) < 0 || json_get_text(config, "auth", &auth, err) < 0 ||
+		json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 ||
+		json_find_array(config, "anchors", &anchors, err) < 0)
 		return -1;
 	hub->hub_name = text_lower(hub_name);
 	hub->gateway_host = mem_text(gateway_host ? gateway_host : hub_name);
@@ -234,8 +242,10 @@ serve(const struct options *options, struct err *err)
 	int status = config ? open_hub(&identityd.hub, config, err) : -1;
 
 	if (status == 0 && (json_get_text(config, "socket", &socket_path, err) < 0 || json_get_text(config, "dir", &dir, err) < 0 ||
-		json_find_int(config, "max_requests", &max_requests, err) < 0 || json_find_array(config, "principals", &principals, err) < 0 ||
-		principals_from_json(&identityd.principals, principals, err) < 0 || module_identities_open(&identityd.modules, &identityd.hub, dir, err) < 0))
+				   json_find_int(config, "max_requests", &max_requests, err) < 0 ||
+				   json_find_array(config, "principals", &principals, err) < 0 ||
+				   principals_from_json(&identityd.principals, principals, err) < 0 ||
+				   module_identities_open(&identityd.modules, &identityd.hub, dir, err) < 0))
 		status = -1;
 	if (status == 0) {
 		service = local_service_new(&table);

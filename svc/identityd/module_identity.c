@@ -38,7 +38,8 @@ keep(struct module_identities *m, const char *module_id, const json_t *module)
 {
 	struct err err = ERR_INIT;
 	OWN_TEXT path = id_file_path(m->backup_dir, module_id, "", &err);
-	OWN_LIB(json_t) kept = json_pack("{s:s, s:s, s:O}", "moduleId", module_id, "deviceId", m->hub->device_id, "generationId", json_object_get(module, "generationId"));
+	OWN_LIB(json_t) kept = json_pack("{s:s, s:s, s:O}", "moduleId", module_id, "deviceId", m->hub->device_id, "generationId",
+		json_object_get(module, "generationId"));
 	OWN_TEXT text = kept ? json_line(kept) : NULL;
 
 	if (!path || !text || file_save(path, text, strlen(text), 0600, &err) < 0)
@@ -93,8 +94,8 @@ identity_json(struct module_identities *m, const json_t *module, bool with_auth,
 
 	if (json_get_text(module, "moduleId", &module_id, err) < 0 || json_get_text(module, "generationId", &generation, err) < 0)
 		return NULL;
-	spec = json_pack("{s:s, s:s, s:s, s:s, s:s}", "hubName", m->hub->hub_name, "gatewayHost", m->hub->gateway_host, "deviceId", m->hub->device_id, "moduleId", module_id,
-		"genId", generation);
+	spec = json_pack("{s:s, s:s, s:s, s:s, s:s}", "hubName", m->hub->hub_name, "gatewayHost", m->hub->gateway_host, "deviceId",
+		m->hub->device_id, "moduleId", module_id, "genId", generation);
 	if (with_auth) {
 		handle = derived_handle(m, module_id, generation, "primary", err);
 		if (!handle) {
@@ -147,8 +148,8 @@ set_keys(struct module_identities *m, const char *module_id, const json_t *modul
 	secondary = primary ? exported_key(m, module_id, generation, "secondary", err) : NULL;
 	if (!secondary)
 		return NULL;
-	body = json_pack("{s:s, s:s, s:{s:{s:O, s:O}, s:s}}", "moduleId", module_id, "deviceId", m->hub->device_id, "authentication", "symmetricKey", "primaryKey", primary,
-		"secondaryKey", secondary, "type", "sas");
+	body = json_pack("{s:s, s:s, s:{s:{s:O, s:O}, s:s}}", "moduleId", module_id, "deviceId", m->hub->device_id,
+		"authentication", "symmetricKey", "primaryKey", primary, "secondaryKey", secondary, "type", "sas");
 	answer = hub_api_put_module(m->hub, module_id, body, "*", err);
 	if (!answer)
 		return NULL;

@@ -117,9 +117,12 @@ remote_sign(void *arg, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig
 	struct remote *r = arg;
 	OWN_TEXT data = base64_of(tbs, len);
 	struct buf out = BUF_INIT(4096);
-	json_t *body = r->is_rsa ? json_pack("{s:s, s:s, s:s}", "keyHandle", r->handle, "algorithm", "RSA-NO-PADDING", "plaintext", data) :
-				   json_pack("{s:s, s:s, s:{s:s}}", "keyHandle", r->handle, "algorithm", "ECDSA", "parameters", "digest", data);
-	int status = ask_bytes(r->client, r->is_rsa ? "/encrypt" : "/sign", body, r->is_rsa ? "ciphertext" : "signature", &out, err);
+	json_t *body =
+		r->is_rsa ? json_pack("{s:s, s:s, s:s}", "keyHandle", r->handle, "algorithm", "RSA-NO-PADDING", "plaintext", data)
+			  : json_pack("{s:s, s:s, s:{s:s}}", "keyHandle", r->handle, "algorithm", "ECDSA", "parameters", "digest",
+				    data);
+	int status =
+		ask_bytes(r->client, r->is_rsa ? "/encrypt" : "/sign", body, r->is_rsa ? "ciphertext" : "signature", &out, err);
 
 	if (status == 0 && out.len > *sig_len)
 		status = err_set(err, ERR_INVALID, "keyd: a signature of %zu bytes", out.len);
@@ -157,8 +160,10 @@ public_half(struct keyd_client *c, const char *handle, bool is_rsa, struct err *
 	struct buf a = BUF_INIT(4096), b = BUF_INIT(4096);
 	EVP_PKEY *pkey = NULL;
 
-	if (parameter(c, handle, is_rsa ? "rsa-modulus" : "ec-curve-oid", &a, err) == 0 && parameter(c, handle, is_rsa ? "rsa-exponent" : "ec-point", &b, err) == 0)
-		pkey = is_rsa ? key_raw_public_rsa(a.data, a.len, b.data, b.len, err) : key_raw_public_ec(a.data, a.len, b.data, b.len, err);
+	if (parameter(c, handle, is_rsa ? "rsa-modulus" : "ec-curve-oid", &a, err) == 0 &&
+		parameter(c, handle, is_rsa ? "rsa-exponent" : "ec-point", &b, err) == 0)
+		pkey = is_rsa ? key_raw_public_rsa(a.data, a.len, b.data, b.len, err)
+			      : key_raw_public_ec(a.data, a.len, b.data, b.len, err);
 	buf_clear(&a);
 	buf_clear(&b);
 	return pkey;
@@ -197,7 +202,8 @@ keyd_client_pair_handle(struct keyd_client *c, const char *id, struct err *err)
 struct key *
 keyd_client_create_pair(struct keyd_client *c, const char *id, const char *algorithms, struct err *err)
 {
-	OWN_TEXT handle = ask_text(c, "POST", "/keypair", json_pack("{s:s, s:s}", "keyId", id, "preferredAlgorithms", algorithms), "keyHandle", err);
+	OWN_TEXT handle = ask_text(
+		c, "POST", "/keypair", json_pack("{s:s, s:s}", "keyId", id, "preferredAlgorithms", algorithms), "keyHandle", err);
 
 	return handle ? keyd_client_pair_of_handle(c, handle, err) : NULL;
 }
@@ -248,7 +254,8 @@ int
 keyd_client_import_key(struct keyd_client *c, const char *id, const char *usage, const void *bytes, size_t len, struct err *err)
 {
 	OWN_TEXT text = base64_of(bytes, len);
-	OWN_TEXT handle = ask_text(c, "POST", "/key", json_pack("{s:s, s:s, s:s}", "keyId", id, "usage", usage, "keyBytes", text), "keyHandle", err);
+	OWN_TEXT handle = ask_text(
+		c, "POST", "/key", json_pack("{s:s, s:s, s:s}", "keyId", id, "usage", usage, "keyBytes", text), "keyHandle", err);
 
 	mem_wipe(text, strlen(text));
 	return handle ? 0 : -1;
@@ -259,7 +266,8 @@ keyd_client_derive(struct keyd_client *c, const char *base_handle, const void *d
 {
 	OWN_TEXT text = base64_of(data, len);
 
-	return ask_text(c, "POST", "/derivedkey", json_pack("{s:s, s:s}", "baseKeyHandle", base_handle, "derivationData", text), "keyHandle", err);
+	return ask_text(c, "POST", "/derivedkey", json_pack("{s:s, s:s}", "baseKeyHandle", base_handle, "derivationData", text),
+		"keyHandle", err);
 }
 
 int
@@ -273,7 +281,8 @@ keyd_client_hmac(struct keyd_client *c, const char *handle, const void *data, si
 {
 	OWN_TEXT message = base64_of(data, len);
 	struct buf mac = BUF_INIT(64);
-	json_t *body = json_pack("{s:s, s:s, s:{s:s}}", "keyHandle", handle, "algorithm", "HMAC-SHA256", "parameters", "message", message);
+	json_t *body =
+		json_pack("{s:s, s:s, s:{s:s}}", "keyHandle", handle, "algorithm", "HMAC-SHA256", "parameters", "message", message);
 	int status = ask_bytes(c, "/sign", body, "signature", &mac, err);
 
 	if (status == 0 && mac.len != DIGEST_SHA256_LEN)
@@ -289,27 +298,30 @@ struct aead {
 };
 
 static int
-aead(struct keyd_client *c, const struct aead *a, const char *handle, const void *iv, size_t iv_len, const void *aad, size_t aad_len, const void *data, size_t len,
-	struct buf *out, struct err *err)
+aead(struct keyd_client *c, const struct aead *a, const char *handle, const void *iv, size_t iv_len, const void *aad,
+	size_t aad_len, const void *data, size_t len, struct buf *out, struct err *err)
 {
 	OWN_TEXT iv_text = base64_of(iv, iv_len);
 	OWN_TEXT aad_text = base64_of(aad, aad_len);
 	OWN_TEXT data_text = base64_of(data, len);
-	json_t *body = json_pack("{s:s, s:s, s:{s:s, s:s}, s:s}", "keyHandle", handle, "algorithm", "AEAD", "parameters", "iv", iv_text, "aad", aad_text, a->in, data_text);
+	json_t *body = json_pack("{s:s, s:s, s:{s:s, s:s}, s:s}", "keyHandle", handle, "algorithm", "AEAD", "parameters", "iv",
+		iv_text, "aad", aad_text, a->in, data_text);
 
 	return ask_bytes(c, a->path, body, a->out, out, err);
 }
 
 int
-keyd_client_encrypt(struct keyd_client *c, const char *handle, const void *iv, size_t iv_len, const void *aad, size_t aad_len, const void *data, size_t len,
-	struct buf *out, struct err *err)
+keyd_client_encrypt(struct keyd_client *c, const char *handle, const void *iv, size_t iv_len, const void *aad, size_t aad_len,
+	const void *data, size_t len, struct buf *out, struct err *err)
 {
-	return aead(c, &(struct aead){ "/encrypt", "plaintext", "ciphertext" }, handle, iv, iv_len, aad, aad_len, data, len, out, err);
+	return aead(
+		c, &(struct aead){ "/encrypt", "plaintext", "ciphertext" }, handle, iv, iv_len, aad, aad_len, data, len, out, err);
 }
 
 int
-keyd_client_decrypt(struct keyd_client *c, const char *handle, const void *iv, size_t iv_len, const void *aad, size_t aad_len, const void *data, size_t len,
-	struct buf *out, struct err *err)
+keyd_client_decrypt(struct keyd_client *c, const char *handle, const void *iv, size_t iv_len, const void *aad, size_t aad_len,
+	const void *data, size_t len, struct buf *out, struct err *err)
 {
-	return aead(c, &(struct aead){ "/decrypt", "ciphertext", "plaintext" }, handle, iv, iv_len, aad, aad_len, data, len, out, err);
+	return aead(
+		c, &(struct aead){ "/decrypt", "ciphertext", "plaintext" }, handle, iv, iv_len, aad, aad_len, data, len, out, err);
 }

@@ -16,19 +16,25 @@ void keyd_client_free(struct keyd_client *client);
 OWN_DEFINE(keyd_client);
 
 /* Key pairs: the result signs through keyd, its private half never comes here (key_remote_new). */
-struct key *keyd_client_create_pair(struct keyd_client *client, const char *id, const char *algorithms, struct err *err); /* if absent */
-struct key *keyd_client_load_pair(struct keyd_client *client, const char *id, struct err *err);                           /* ERR_MISSING */
+struct key *keyd_client_create_pair(
+	struct keyd_client *client, const char *id, const char *algorithms, struct err *err);	/* if absent */
+struct key *keyd_client_load_pair(struct keyd_client *client, const char *id, struct err *err); /* ERR_MISSING */
 int keyd_client_delete_pair(struct keyd_client *client, const char *id, struct err *err);
 int keyd_client_move_pair(struct keyd_client *client, const char *from, const char *to, struct err *err);
 char *keyd_client_pair_handle(struct keyd_client *client, const char *id, struct err *err);
 struct key *keyd_client_pair_of_handle(struct keyd_client *client, const char *handle, struct err *err);
 
 /* Symmetric keys, by handle. */
-char *keyd_client_create_key(struct keyd_client *client, const char *id, const char *usage, struct err *err); /* if absent; gives the handle */
+char *keyd_client_create_key(
+	struct keyd_client *client, const char *id, const char *usage, struct err *err); /* if absent; gives the handle */
 char *keyd_client_load_key(struct keyd_client *client, const char *id, struct err *err);
-int keyd_client_import_key(struct keyd_client *client, const char *id, const char *usage, const void *bytes, size_t len, struct err *err);
+int keyd_client_import_key(
+	struct keyd_client *client, const char *id, const char *usage, const void *bytes, size_t len, struct err *err);
 char *keyd_client_derive(struct keyd_client *client, const char *base_handle, const void *data, size_t len, struct err *err);
 int keyd_client_export_derived(struct keyd_client *client, const char *handle, struct buf *out, struct err *err);
-int keyd_client_hmac(struct keyd_client *client, const char *handle, const void *data, size_t len, uint8_t out[static 32], struct err *err);
-int keyd_client_encrypt(struct keyd_client *client, const char *handle, const void *iv, size_t iv_len, const void *aad, size_t aad_len, const void *data, size_t len, struct buf *out, struct err *err);
-int keyd_client_decrypt(struct keyd_client *client, const char *handle, const void *iv, size_t iv_len, const void *aad, size_t aad_len, const void *data, size_t len, struct buf *out, struct err *err);
+int keyd_client_hmac(
+	struct keyd_client *client, const char *handle, const void *data, size_t len, uint8_t out[static 32], struct err *err);
+int keyd_client_encrypt(struct keyd_client *client, const char *handle, const void *iv, size_t iv_len, const void *aad,
+	size_t aad_len, const void *data, size_t len, struct buf *out, struct err *err);
+int keyd_client_decrypt(struct keyd_client *client, const char *handle, const void *iv, size_t iv_len, const void *aad,
+	size_t aad_len, const void *data, size_t len, struct buf *out, struct err *err);

@@ -55,7 +55,8 @@ take_key_id(struct key_handle *handle, const json_t *key_id)
 {
 	for (size_t i = 0; i < COUNT(kind_names); i++) {
 		const json_t *value = json_object_get(key_id, kind_names[i]);
-		const char *id = json_string_value(i == KEY_HANDLE_DERIVED ? json_array_get(value, 0) : value), *data = json_string_value(json_array_get(value, 1));
+		const char *id = json_string_value(i == KEY_HANDLE_DERIVED ? json_array_get(value, 0) : value),
+			   *data = json_string_value(json_array_get(value, 1));
 		struct buf bytes = BUF_INIT(sizeof(handle->data));
 
 		if (!id)
@@ -84,7 +85,8 @@ signature_is_good(struct slice sig, const struct buf *text, const struct secret 
 	bool good;
 
 	digest_hmac_sha256(validation_key->bytes, validation_key->len, buf_text(text), text->len, mac);
-	good = base64_decode(&given, sig.text, sig.len, BASE64_STRICT) && given.len == sizeof(mac) && mem_equal_ct(given.data, mac, sizeof(mac));
+	good = base64_decode(&given, sig.text, sig.len, BASE64_STRICT) && given.len == sizeof(mac) &&
+	       mem_equal_ct(given.data, mac, sizeof(mac));
 	buf_clear(&given);
 	return good;
 }

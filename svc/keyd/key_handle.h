@@ -11,7 +11,7 @@ enum key_handle_kind { KEY_HANDLE_PAIR, KEY_HANDLE_KEY, KEY_HANDLE_DERIVED };
 
 struct key_handle {
 	enum key_handle_kind kind;
-	char *id; /* of a derived key: the base key's */
+	char *id;	    /* of a derived key: the base key's */
 	uint8_t data[1024]; /* what a derived key is derived with */
 	size_t data_len;
 };

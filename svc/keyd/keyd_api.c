@@ -51,7 +51,8 @@ authorize(const struct route_call *call, const char *id, struct err *err)
 
 	if (is_root(call) || principal_may(caller, id))
 		return 0;
-	log_warn("CALLER_NOT_ALLOWED: %s (uid %u) asks for the key %s", caller ? caller->name : "a stranger", call->process.uid, id);
+	log_warn(
+		"CALLER_NOT_ALLOWED: %s (uid %u) asks for the key %s", caller ? caller->name : "a stranger", call->process.uid, id);
 	return err_set(err, ERR_DENIED, "user %u is not authorized to access the key ID", call->process.uid);
 }
 
@@ -105,7 +106,8 @@ get_handle(const struct route_call *call, const char *name, struct err *err)
 	if (need_body(call, err) < 0 || json_get_text(call->body, name, &text, err) < 0)
 		return NULL;
 	handle = key_handle_parse(text, &keyd_of(call)->validation_key, err);
-	if (handle && (handle->kind == KEY_HANDLE_DERIVED ? authorize_derived(call, handle->id, err) : authorize(call, handle->id, err)) < 0) {
+	if (handle && (handle->kind == KEY_HANDLE_DERIVED ? authorize_derived(call, handle->id, err)
+							  : authorize(call, handle->id, err)) < 0) {
 		key_handle_free(handle);
 		return NULL;
 	}
@@ -187,8 +189,8 @@ create_pair(const struct route_call *call, json_t **answer, struct err *err)
 	const char *id, *algorithms;
 	OWN(key) key = NULL;
 
-	if (need_body(call, err) < 0 || json_get_text(call->body, "keyId", &id, err) < 0 || json_find_text(call->body, "preferredAlgorithms", &algorithms, err) < 0 ||
-		authorize(call, id, err) < 0)
+	if (need_body(call, err) < 0 || json_get_text(call->body, "keyId", &id, err) < 0 ||
+		json_find_text(call->body, "preferredAlgorithms", &algorithms, err) < 0 || authorize(call, id, err) < 0)
 		return -1;
 	key = key_store_create_pair(keyd_of(call)->store, id, algorithms ? algorithms : "", err);
 	return key ? answer_handle(call, KEY_HANDLE_PAIR, id, answer) : -1;
@@ -302,7 +304,8 @@ derive(const struct route_call *call, json_t **answer, struct err *err)
 	if (!base)
 		return -1;
 	if (base->kind != KEY_HANDLE_KEY)
-		return err_set(err, ERR_INVALID, "parameter \"baseKeyHandle\" has an invalid value: only from a key that is not derived itself");
+		return err_set(err, ERR_INVALID,
+			"parameter \"baseKeyHandle\" has an invalid value: only from a key that is not derived itself");
 	if (authorize(call, base->id, err) < 0 || get_bytes(call->body, "derivationData", &data, err) < 0) {
 		buf_clear(&data);
 		return -1;
@@ -334,7 +337,8 @@ export_derived(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-sign_hmac(const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+sign_hmac(
+	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
 {
 	struct buf message = BUF_INIT(BYTES_MAX);
 	struct secret secret = { 0 };
@@ -353,7 +357,8 @@ sign_hmac(const struct route_call *call, const struct key_handle *handle, const 
 }
 
 static int
-sign_ecdsa(const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+sign_ecdsa(
+	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
 {
 	OWN(key) key = pair_of(call, handle, err);
 	struct buf digest = BUF_INIT(64);
@@ -374,7 +379,8 @@ sign(const struct route_call *call, json_t **answer, struct err *err)
 	json_t *parameters;
 	int status;
 
-	if (!handle || json_get_text(call->body, "algorithm", &algorithm, err) < 0 || json_find_object(call->body, "parameters", &parameters, err) < 0)
+	if (!handle || json_get_text(call->body, "algorithm", &algorithm, err) < 0 ||
+		json_find_object(call->body, "parameters", &parameters, err) < 0)
 		return -1;
 	if (text_is(algorithm, "ECDSA"))
 		status = sign_ecdsa(call, handle, parameters, &signature, err);
@@ -394,17 +400,20 @@ struct aead_call {
 };
 
 static int
-fill_aead(struct aead_call *a, const struct route_call *call, const struct key_handle *handle, const json_t *parameters, const char *data_name, struct err *err)
+fill_aead(struct aead_call *a, const struct route_call *call, const struct key_handle *handle, const json_t *parameters,
+	const char *data_name, struct err *err)
 {
 	if (handle->kind == KEY_HANDLE_DERIVED)
 		return err_set(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: a derived key");
-	if (get_bytes(parameters, "iv", &a->iv, err) < 0 || get_bytes(parameters, "aad", &a->aad, err) < 0 || get_bytes(call->body, data_name, &a->data, err) < 0)
+	if (get_bytes(parameters, "iv", &a->iv, err) < 0 || get_bytes(parameters, "aad", &a->aad, err) < 0 ||
+		get_bytes(call->body, data_name, &a->data, err) < 0)
 		return -1;
 	return secret_of(call, handle, &a->secret, err);
 }
 
 static int
-aead(const struct route_call *call, const struct key_handle *handle, const json_t *parameters, bool encrypt, struct buf *out, struct err *err)
+aead(const struct route_call *call, const struct key_handle *handle, const json_t *parameters, bool encrypt, struct buf *out,
+	struct err *err)
 {
 	struct aead_call a = { .iv = BUF_INIT(1024), .aad = BUF_INIT(4096), .data = BUF_INIT(BYTES_MAX) };
 	int status = fill_aead(&a, call, handle, parameters, encrypt ? "plaintext" : "ciphertext", err);
@@ -422,7 +431,8 @@ aead(const struct route_call *call, const struct key_handle *handle, const json_
 
 /* The original's name for the private operation of RSA. */
 static int
-rsa_private(const struct route_call *call, const struct key_handle *handle, enum key_raw_padding padding, struct buf *out, struct err *err)
+rsa_private(const struct route_call *call, const struct key_handle *handle, enum key_raw_padding padding, struct buf *out,
+	struct err *err)
 {
 	OWN(key) key = pair_of(call, handle, err);
 	struct buf block = BUF_INIT(4096);
@@ -443,7 +453,8 @@ do_crypt(const struct route_call *call, bool encrypt, json_t **answer, struct er
 	json_t *parameters;
 	int status;
 
-	if (!handle || json_get_text(call->body, "algorithm", &algorithm, err) < 0 || json_find_object(call->body, "parameters", &parameters, err) < 0)
+	if (!handle || json_get_text(call->body, "algorithm", &algorithm, err) < 0 ||
+		json_find_object(call->body, "parameters", &parameters, err) < 0)
 		return -1;
 	if (text_is(algorithm, "AEAD"))
 		status = aead(call, handle, parameters, encrypt, &out, err);

@@ -17,7 +17,8 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config), 0, 0 },
+	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config),
+		0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -30,7 +31,8 @@ static const struct option_usage usage = {
 };
 
 static int
-listen_all(struct local_service *service, struct keyd *keyd, struct keyd_door *doors, const json_t *sockets, int64_t max_requests, struct err *err)
+listen_all(struct local_service *service, struct keyd *keyd, struct keyd_door *doors, const json_t *sockets, int64_t max_requests,
+	struct err *err)
 {
 	json_t *item;
 	size_t i;
@@ -42,9 +44,11 @@ listen_all(struct local_service *service, struct keyd *keyd, struct keyd_door *d
 
 		if (json_get_text(item, "path", &path, err) < 0 || json_find_text(item, "principal", &principal, err) < 0)
 			return -1;
-		doors[i] = (struct keyd_door){ .keyd = keyd, .principal = principal ? principals_named(&keyd->principals, principal) : NULL };
+		doors[i] = (struct keyd_door){ .keyd = keyd,
+			.principal = principal ? principals_named(&keyd->principals, principal) : NULL };
 		if (principal && !doors[i].principal)
-			return err_set(err, ERR_INVALID, "the socket %s is bound to the principal %s, which does not exist", path, principal);
+			return err_set(err, ERR_INVALID, "the socket %s is bound to the principal %s, which does not exist", path,
+				principal);
 		if (local_service_listen(service, path, 0666, principal ? 64 : (size_t)max_requests, &doors[i], err) < 0)
 			return -1;
 	}
@@ -64,8 +68,10 @@ serve(const struct options *options, struct err *err)
 	int status;
 
 	if (!config || json_get_text(config, "dir", &dir, err) < 0 || json_find_array(config, "principals", &principals, err) < 0 ||
-		json_find_object(config, "preloaded_keys", &preloaded, err) < 0 || json_find_array(config, "sockets", &sockets, err) < 0 ||
-		json_find_int(config, "max_requests", &max_requests, err) < 0 || principals_from_json(&keyd.principals, principals, err) < 0)
+		json_find_object(config, "preloaded_keys", &preloaded, err) < 0 ||
+		json_find_array(config, "sockets", &sockets, err) < 0 ||
+		json_find_int(config, "max_requests", &max_requests, err) < 0 ||
+		principals_from_json(&keyd.principals, principals, err) < 0)
 		return -1;
 	keyd.store = key_store_open(dir, preloaded, err);
 	status = keyd.store ? key_store_create_secret(keyd.store, "handle-validation-key", &keyd.validation_key, err) : -1;

@@ -88,7 +88,8 @@ TEST("atk-16: no byte of a handle can be changed, and none be left out")
 
 TEST("what is no handle at all is refused without a fuss")
 {
-	static const char *const texts[] = { "", "sr=", "sr=&sig=", "sig=&sr=", "sr=AAAA&sig=AAAA", "sr=bnVsbA==&sig=", "&&&", "sr=!&sig=!", "device-id" };
+	static const char *const texts[] = { "", "sr=", "sr=&sig=", "sig=&sr=", "sr=AAAA&sig=AAAA", "sr=bnVsbA==&sig=", "&&&",
+		"sr=!&sig=!", "device-id" };
 	struct secret key = key_of('k');
 	OWN_TEXT huge = mem_new(20001);
 

@@ -40,49 +40,49 @@ t_register(const char *sentence, CMUnitTestFunction function)
 
 #define T_CAT_(a, b) a##b
 #define T_CAT(a, b) T_CAT_(a, b)
-#define T_TEST_(sentence, id)                                                              \
-	static void T_CAT(t_test_, id)(void **t_state);                                    \
-	__attribute__((constructor)) static void T_CAT(t_register_, id)(void)              \
-	{                                                                                  \
-		t_register(sentence, T_CAT(t_test_, id));                                  \
-	}                                                                                  \
+#define T_TEST_(sentence, id)                                                                                                      \
+	static void T_CAT(t_test_, id)(void **t_state);                                                                            \
+	__attribute__((constructor)) static void T_CAT(t_register_, id)(void)                                                      \
+	{                                                                                                                          \
+		t_register(sentence, T_CAT(t_test_, id));                                                                          \
+	}                                                                                                                          \
 	static void T_CAT(t_test_, id)(__attribute__((unused)) void **t_state)
 #define TEST(sentence) T_TEST_(sentence, __LINE__)
 
 #define CHECK(condition) assert_true(condition)
-#define CHECK_STR(got, want)                                                               \
-	do {                                                                               \
-		const char *t_got = (got), *t_want = (want);                               \
-		if (!t_got || !t_want)                                                     \
-			assert_ptr_equal(t_got, t_want);                                   \
-		else                                                                       \
-			assert_string_equal(t_got, t_want);                                \
+#define CHECK_STR(got, want)                                                                                                       \
+	do {                                                                                                                       \
+		const char *t_got = (got), *t_want = (want);                                                                       \
+		if (!t_got || !t_want)                                                                                             \
+			assert_ptr_equal(t_got, t_want);                                                                           \
+		else                                                                                                               \
+			assert_string_equal(t_got, t_want);                                                                        \
 	} while (0)
-#define CHECK_INT(got, want)                                                               \
-	do {                                                                               \
-		long long t_got = (long long)(got), t_want = (long long)(want);            \
-		if (t_got != t_want)                                                       \
-			fail_msg("%s is %lld, not %lld", #got, t_got, t_want);             \
+#define CHECK_INT(got, want)                                                                                                       \
+	do {                                                                                                                       \
+		long long t_got = (long long)(got), t_want = (long long)(want);                                                    \
+		if (t_got != t_want)                                                                                               \
+			fail_msg("%s is %lld, not %lld", #got, t_got, t_want);                                                     \
 	} while (0)
 #define CHECK_MEM(got, want, len) assert_memory_equal(got, want, len)
-#define CHECK_CONTAINS(text, part)                                                         \
-	do {                                                                               \
-		const char *t_text = (text);                                               \
-		if (!t_text || !strstr(t_text, part))                                      \
-			fail_msg("expected '%s' in '%s'", part, t_text ? t_text : "(null)"); \
+#define CHECK_CONTAINS(text, part)                                                                                                 \
+	do {                                                                                                                       \
+		const char *t_text = (text);                                                                                       \
+		if (!t_text || !strstr(t_text, part))                                                                              \
+			fail_msg("expected '%s' in '%s'", part, t_text ? t_text : "(null)");                                       \
 	} while (0)
 /* A failure of this kind whose sentence has this part. */
-#define CHECK_ERR(e, wanted_kind, part)                                                    \
-	do {                                                                               \
-		if ((e).kind != (wanted_kind))                                             \
-			fail_msg("kind %s, not %s: %s", err_kind_name((e).kind), err_kind_name(wanted_kind), (e).text); \
-		CHECK_CONTAINS((e).text, part);                                            \
+#define CHECK_ERR(e, wanted_kind, part)                                                                                            \
+	do {                                                                                                                       \
+		if ((e).kind != (wanted_kind))                                                                                     \
+			fail_msg("kind %s, not %s: %s", err_kind_name((e).kind), err_kind_name(wanted_kind), (e).text);            \
+		CHECK_CONTAINS((e).text, part);                                                                                    \
 	} while (0)
 /* A call that must not fail: shows the sentence when it does. */
-#define CHECK_OK(call, e)                                                                  \
-	do {                                                                               \
-		if ((call) < 0)                                                            \
-			fail_msg("%s: %s", #call, (e).text);                               \
+#define CHECK_OK(call, e)                                                                                                          \
+	do {                                                                                                                       \
+		if ((call) < 0)                                                                                                    \
+			fail_msg("%s: %s", #call, (e).text);                                                                       \
 	} while (0)
 
 static inline void
