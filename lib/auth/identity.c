@@ -5,6 +5,7 @@
 
 #include "auth/identity.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 /* The count lies before the record, so that readers of the struct do not meet it. */
 struct counted {
@@ -82,6 +83,37 @@ identity_copy(const struct identity *from)
 	copy->created = from->created;
 	copy->status_updated = from->status_updated;
 	return copy;
+}
+
+bool
+identity_same_trust(const struct identity *before, const struct identity *after)
+{
+	if (before->enabled != after->enabled || before->auth != after->auth || before->n_parents != after->n_parents ||
+		!text_is(before->generation_id, after->generation_id))
+		return false;
+	for (size_t i = 0; i < before->n_parents; i++)
+		if (!text_is(before->parents[i], after->parents[i]))
+			return false;
+	for (int i = 0; i < 2; i++)
+		if (!text_is(before->thumbprints[i], after->thumbprints[i]) || before->keys[i].len != after->keys[i].len ||
+			!mem_equal_ct(before->keys[i].bytes, after->keys[i].bytes, before->keys[i].len))
+			return false;
+	return true;
+}
+
+struct identity *
+identity_under(struct identity *module_take, const struct identity *device)
+{
+	OWN(identity) module = module_take;
+	struct identity *disabled;
+
+	if (!module || !module->module_id || (device && device->enabled))
+		return GIVE(module);
+	disabled = identity_copy(module);
+	disabled->enabled = false;
+	mem_free(disabled->status_reason);
+	disabled->status_reason = mem_text("its device is disabled");
+	return disabled;
 }
 
 bool

@@ -37,6 +37,11 @@ void identity_free(struct identity *identity);
 OWN_DEFINE(identity);
 struct identity *identity_copy(const struct identity *identity); /* a new one, to be changed before it is shared */
 
+/* Would a session that was opened under `before` be let in under `after` with the same evidence? */
+bool identity_same_trust(const struct identity *before, const struct identity *after);
+/* A module as it is judged: disabled when its device is (or is not there).  Takes a reference and gives one; anything but a module comes back as it is. */
+struct identity *identity_under(struct identity *module_take, const struct identity *device);
+
 bool identity_id_is_valid(const char *id);			   /* the hub's alphabet, 1 to 128 characters (hub 4.4) */
 char *identity_name(const char *device_id, const char *module_id); /* "dev" or "dev/mod": the key in maps and logs */
 

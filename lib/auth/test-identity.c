@@ -183,3 +183,46 @@ TEST("atk-02: a registration with zeros for a thumbprint is refused")
 	    "\"0000000000000000000000000000000000000000000000000000000000000000\"}}}",
 		ERR_INVALID, "primaryThumbprint");
 }
+
+TEST("a session outlives what changes nothing about its trust, and no other change")
+{
+	OWN(identity) was = identity_new("dev", NULL);
+	OWN(identity) now = NULL;
+
+	was->auth = IDENTITY_AUTH_THUMBPRINT;
+	was->enabled = true;
+	was->generation_id = mem_text("1");
+	was->thumbprints[0] = mem_text("AA");
+	now = identity_copy(was);
+	now->etag = mem_text("other");
+	CHECK(identity_same_trust(was, now));
+	now->thumbprints[1] = mem_text("BB");
+	CHECK(!identity_same_trust(was, now));
+	identity_free(now);
+	now = identity_copy(was);
+	now->enabled = false;
+	CHECK(!identity_same_trust(was, now));
+	identity_free(now);
+	now = identity_copy(was);
+	mem_free(now->generation_id);
+	now->generation_id = mem_text("2"); /* deleted and made again */
+	CHECK(!identity_same_trust(was, now));
+}
+
+TEST("a module is judged as disabled when its device is disabled or gone")
+{
+	OWN(identity) device = identity_new("dev", NULL);
+	OWN(identity) module = identity_new("dev", "mod");
+	OWN(identity) below = NULL;
+
+	module->enabled = device->enabled = true;
+	below = identity_under(identity_ref(module), device);
+	CHECK(below == module);
+	identity_free(below);
+	device->enabled = false;
+	below = identity_under(identity_ref(module), device);
+	CHECK(!below->enabled && module->enabled);
+	identity_free(below);
+	below = identity_under(identity_ref(module), NULL);
+	CHECK(!below->enabled);
+}

@@ -63,6 +63,15 @@ service_log_verdict(const struct verdict *verdict)
 }
 
 void
+service_log_storing(const char *why)
+{
+	if (why)
+		log_error("messages cannot be stored: %s", why);
+	else
+		log_info("messages are stored again");
+}
+
+void
 service_log_violation(const char *who, enum reason reason, const char *detail)
 {
 	const struct reason_row *row = reason_row(reason);

@@ -19,6 +19,8 @@ void service_start(const char *role, const struct service_options *options);
 void service_ready(const struct service_options *options, json_t *members_take);
 /* The answer to "let this peer in?" into the log: info when accepted, warn when not. */
 void service_log_verdict(const struct verdict *verdict);
+/* Messages can't be stored, or (NULL) can be again: as struct message_log_config has it. */
+void service_log_storing(const char *why);
 /* A broken protocol rule, as struct head_ops has it. */
 void service_log_violation(const char *who, enum reason reason, const char *detail);
 

@@ -10,9 +10,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "common/service.h"
 #include "heads/mqtt_head.h"
 #include "hub/client.h"
-#include "hub/events.h"
 #include "hub/hub_head.h"
 #include "hub/policy.h"
 #include "hub/registry.h"
@@ -20,6 +20,7 @@
 #include "hub/subscriptions.h"
 #include "net/http_server.h"
 #include "net/listener.h"
+#include "store/message_log.h"
 
 #define LOOPS_MAX 64
 #define CHAIN_MAX 16
@@ -32,7 +33,7 @@ struct hub {
 	struct loop *loops[LOOPS_MAX];
 	size_t n_loops;
 	struct pool *worker, *handshakes;
-	struct events *events;
+	struct message_log *events;
 	struct registry_store *store;
 	struct policies *policies;
 	struct registry *registry;
@@ -157,12 +158,15 @@ open_state(struct hub *hub, struct err *err)
 {
 	OWN_TEXT store_path = hub_client_store_path(hub->config.state_dir);
 	OWN_TEXT events_path = hub_client_events_path(hub->config.state_dir);
-	struct events_config events = { .dir = events_path, .max_bytes = hub->config.retention_bytes };
+	struct message_log_config events = {
+		.log = { .dir = events_path, .max_bytes = hub->config.retention_bytes },
+		.on_trouble = service_log_storing,
+	};
 
 	if (file_make_dir(hub->config.state_dir, 0700, err) < 0)
 		return -1;
 	/* The event log first: its lock keeps a second hub out of the folder. */
-	hub->events = events_open(&events, err);
+	hub->events = message_log_open(&events, err);
 	if (!hub->events)
 		return -1;
 	hub->store = registry_store_open(store_path, err);
@@ -320,7 +324,7 @@ hub_close(struct hub *hub)
 	if (hub->registry)
 		registry_stop(hub->registry);
 	pool_free(hub->worker);
-	events_stop(hub->events);
+	message_log_stop(hub->events);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		loop_free(hub->loops[i]);
 	mqtt_head_free(hub->mqtt_head);
@@ -331,7 +335,7 @@ hub_close(struct hub *hub)
 	registry_close(hub->registry);
 	policies_free(hub->policies);
 	registry_store_close(hub->store);
-	events_free(hub->events);
+	message_log_free(hub->events);
 	tls_holder_free(hub->mqtt_tls);
 	tls_holder_free(hub->https_tls);
 	tls_cache_free(hub->tls_cache);

@@ -16,7 +16,7 @@
 
 struct hub_head {
 	struct hub_head_config config;
-	struct events_lane **lanes; /* one a loop */
+	struct message_lane **lanes; /* one a loop */
 };
 
 struct session {
@@ -24,7 +24,7 @@ struct session {
 	char *name, *model_id;
 	char *actor_id;		  /* the gateway that speaks for it, or NULL */
 	struct slice auth_method; /* a constant */
-	struct events_lane *lane;
+	struct message_lane *lane;
 	uint64_t epoch;
 };
 
@@ -112,7 +112,7 @@ auth_method(const struct head_hello *hello)
 				 : "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"iothub\"}");
 }
 
-static struct events_lane *
+static struct message_lane *
 lane_of(struct hub_head *head, const struct loop *loop)
 {
 	size_t i = 0;
@@ -167,23 +167,6 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 
 /* -- Trust withdrawn -------------------------------------------------------------------------------------------------------------------- */
 
-/* Would a session that was opened under `before` be let in under `after` with the same evidence? */
-static bool
-same_trust(const struct identity *before, const struct identity *after)
-{
-	if (before->enabled != after->enabled || before->auth != after->auth || before->n_parents != after->n_parents ||
-		!text_is(before->generation_id, after->generation_id))
-		return false;
-	for (size_t i = 0; i < before->n_parents; i++)
-		if (!text_is(before->parents[i], after->parents[i]))
-			return false;
-	for (int i = 0; i < 2; i++)
-		if (!text_is(before->thumbprints[i], after->thumbprints[i]) || before->keys[i].len != after->keys[i].len ||
-			!mem_equal_ct(before->keys[i].bytes, after->keys[i].bytes, before->keys[i].len))
-			return false;
-	return true;
-}
-
 static void
 withdraw(struct hub_head *head, const char *device_id, const char *module_id)
 {
@@ -206,7 +189,7 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 	struct hub_head *head = arg;
 	struct err err = ERR_INIT;
 
-	if (after && same_trust(before, after))
+	if (after && identity_same_trust(before, after))
 		return;
 	withdraw(head, before->device_id, before->module_id);
 	if (!after) {
@@ -238,7 +221,7 @@ is_still_trusted(struct hub_head *head, struct session *session)
 	if (epoch == session->epoch)
 		return true;
 	now = registry_find(registry, session->identity->device_id, session->identity->module_id);
-	if (!now || !same_trust(session->identity, now) || !is_enabled(registry, now->device_id))
+	if (!now || !identity_same_trust(session->identity, now) || !is_enabled(registry, now->device_id))
 		return false;
 	if (session->actor_id && (!is_enabled(registry, session->actor_id) || !registry_is_below(registry, now, session->actor_id)))
 		return false;
@@ -282,7 +265,7 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		return;
 	}
 	message.enqueued_ms = clock_wall_ms();
-	events_store(session->lane, &message, on_stored, ack);
+	message_lane_store(session->lane, &message, on_stored, ack);
 }
 
 static void
@@ -332,7 +315,7 @@ hub_head_new(const struct hub_head_config *config)
 	head->config = *config;
 	head->lanes = mem_array(config->n_loops, sizeof(*head->lanes));
 	for (size_t i = 0; i < config->n_loops; i++)
-		head->lanes[i] = events_lane_new(config->events, loop_owner(config->loops[i]));
+		head->lanes[i] = message_lane_new(config->events, loop_owner(config->loops[i]));
 	registry_watch(config->registry, on_change, head);
 	return head;
 }
@@ -343,7 +326,7 @@ hub_head_free(struct hub_head *head)
 	if (!head)
 		return;
 	for (size_t i = 0; i < head->config.n_loops; i++)
-		events_lane_free(head->lanes[i]);
+		message_lane_free(head->lanes[i]);
 	mem_free(head->lanes);
 	mem_free(head);
 }

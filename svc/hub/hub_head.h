@@ -5,10 +5,10 @@
 
 #include "auth/decide.h"
 #include "heads/head.h"
-#include "hub/events.h"
 #include "hub/registry.h"
 #include "hub/subscriptions.h"
 #include "net/tls.h"
+#include "store/message_log.h"
 
 struct hub_head_config {
 	const char *hostname; /* borrowed, like all of it */
@@ -16,7 +16,7 @@ struct hub_head_config {
 	struct subscriptions *subscriptions;
 	struct directory *directory;
 	struct tls_cache *tls_cache;
-	struct events *events;
+	struct message_log *events;
 	struct anchors *device_cas; /* NULL: none are registered */
 	struct auth_policy auth;
 	struct loop *const *loops;

@@ -47,17 +47,9 @@ registry_find(struct registry *registry, const char *device_id, const char *modu
 struct identity *
 registry_find_judged(struct registry *registry, const char *device_id, const char *module_id)
 {
-	OWN(identity) found = registry_find(registry, device_id, module_id);
-	OWN(identity) device = found && module_id ? registry_find(registry, device_id, NULL) : NULL;
-	struct identity *disabled;
+	OWN(identity) device = module_id ? registry_find(registry, device_id, NULL) : NULL;
 
-	if (!found || !module_id || (device && device->enabled))
-		return GIVE(found);
-	disabled = identity_copy(found);
-	disabled->enabled = false;
-	mem_free(disabled->status_reason);
-	disabled->status_reason = mem_text("its device is disabled");
-	return disabled;
+	return identity_under(registry_find(registry, device_id, module_id), device);
 }
 
 /* The id stands in the scope, in front of the last hyphen. */
