@@ -15,6 +15,7 @@ struct noun {
 static const struct noun nouns[] = {
 	{ "hub", cmd_hub, "the hub: device registry, MQTT and HTTPS endpoints; and verbs for it (hub events, ...)" },
 	{ "edge", NULL, "an edge device: keyd, certd, identityd and edged, started and watched" },
+	{ "gateway", NULL, "the gateway alone; rootedge edge starts it" },
 	{ "device", NULL, "a downstream device (TempSensor), for trying things out" },
 	{ "cert", cmd_cert, "make, show and verify certificates" },
 	{ "keyd", NULL, "the keys service alone" },

@@ -43,6 +43,8 @@ check_known(struct walk *w)
 	const struct identity *target = w->records->target;
 	const char *why;
 
+	if (!target && w->records->is_elsewhere)
+		return refuse(w, DEVICE_OUT_OF_SCOPE, "record", "a device below this gateway", "another gateway's, or none's");
 	if (!is_record_of(target, w->claim))
 		return refuse(w, w->claim->module_id ? MODULE_UNKNOWN : DEVICE_UNKNOWN, "record", "a registered identity", "none");
 	verdict_pass(w->v, "record", w->name, "a registered identity", target->generation_id);

@@ -24,6 +24,7 @@ struct auth_evidence {
 struct auth_records {
 	/* Of the claimed identity; NULL: unknown.  A module of a disabled device is given as disabled. */
 	const struct identity *target;
+	bool is_elsewhere;		     /* without a target: the hub knows it, but not below the gateway that decides */
 	const struct identity *actor;	     /* with auth_chain: the record of DEVICE/$edgeHub of its last element */
 	const struct identity *actor_device; /* and of that gateway itself */
 	const struct identity *const *path;  /* and of the devices between, as the chain names them */

@@ -34,6 +34,15 @@ TEST("an unknown device is refused, and so is an unknown module, each as what it
 	trial_refused(&module, MODULE_UNKNOWN);
 }
 
+TEST("a device that the hub knows below another gateway is refused as that, not as unknown")
+{
+	CLEAR(trial) trial = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);
+
+	trial.records.target = NULL;
+	trial.records.is_elsewhere = true;
+	trial_refused(&trial, DEVICE_OUT_OF_SCOPE);
+}
+
 TEST("atk-18: the record of another identity than the claimed one is no evidence")
 {
 	CLEAR(trial) trial = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);

@@ -51,7 +51,8 @@ struct head_ops {
 	/* Store this.  The slices are borrowed for the call.  `ack` is NULL at QoS 0. */
 	void (*message)(void *backend, void *domain, struct head_session *session, const struct head_message *message,
 		struct head_ack *ack);
-	/* Subscriptions changed: the whole list, for an identity that keeps them (clean session 0); durable when it returns is not demanded. */
+	/* Subscriptions changed: the whole list, for an identity that keeps them (clean session 0); durable when it returns is not demanded.  May be NULL: none are
+	 * kept. */
 	void (*subscriptions)(void *backend, void *domain, const char *const *filters, const uint8_t *qos, size_t n);
 	/* A rule of the protocol was broken, and the connection is being closed for it: to be logged and counted.  `who` is the identity, or the peer's address
 	 * before it is known.  May be NULL. */

@@ -47,7 +47,7 @@ tell_backend(struct mqtt_session *s)
 	const char *filters[MQTT_SUBSCRIPTIONS_MAX];
 	uint8_t qos[MQTT_SUBSCRIPTIONS_MAX];
 
-	if (s->clean_session)
+	if (s->clean_session || !s->head->config.ops->subscriptions)
 		return;
 	for (size_t i = 0; i < s->n_subscriptions; i++) {
 		filters[i] = s->subscriptions[i].filter;

@@ -150,8 +150,8 @@ loop_new(const char *name)
 }
 
 /* Connections end with the loop, each by its on_close; what is on its way here must still be freed by its own code. */
-static void
-finish(struct loop *loop)
+void
+loop_finish(struct loop *loop)
 {
 	resolve_forget(loop);
 	conn_abort_all(loop);
@@ -173,7 +173,7 @@ loop_free(struct loop *loop)
 {
 	if (!loop)
 		return;
-	finish(loop);
+	loop_finish(loop);
 	for (size_t i = 0; i < COUNT(loop->signals); i++)
 		if (event_initialized(&loop->signals[i]))
 			event_del(&loop->signals[i]);

@@ -14,7 +14,9 @@
 struct loop;
 
 struct loop *loop_new(const char *name);
-void loop_free(struct loop *loop); /* once it no longer runs; ends its connections (on_close) and runs what was posted */
+/* Once it no longer runs, and nobody posts to it any more: ends its connections (on_close) and runs what was posted.  Whoever lives on it is freed next. */
+void loop_finish(struct loop *loop);
+void loop_free(struct loop *loop); /* finishes it, if that was not done */
 OWN_DEFINE(loop);
 void loop_run(struct loop *loop);			   /* until loop_stop */
 void loop_stop(struct loop *loop);			   /* any thread */

@@ -421,6 +421,86 @@ class Hub(Service):
     def device_token(self, device, key, **kw):
         return sas("%s/devices/%s" % (self.hostname, device), key, **kw)
 
+    def keep_ports(self):
+        """The same ports after a restart, for those who knew it before."""
+        for option, port in (("--mqtt-port", self.mqtt_port), ("--https-port", self.https_port)):
+            self.args[self.args.index(option) + 1] = str(port)
+
+
+class Edge(Service):
+    """EdgeGateway: an edge device with its gateway, known to the hub by its certificate.  `config` is appended to config.toml, `changes` replace its first lines."""
+
+    def __init__(self, folder, hub, device="EdgeGateway", hostname="edgegateway.local", config="", changes=None, gateway="", wait=True):
+        cert, key = hub.pki.make("device", device)
+        self.folder, self.hub, self.device, self.hostname, self.state = folder, hub, device, hostname, folder / ("edge-" + device)
+        hub.create_x509_device(device, thumbprint(cert), capabilities={"iotEdge": True})
+        self.scope = hub.rest("GET", "/devices/" + device)[2]["deviceScope"]
+        if os.getuid() == 0:
+            os.chown(key, 61840, 61840)  # keyd's user must be able to read it, as aziotks must in the original
+        lines = dict({"hostname": '"%s"' % hostname, "trust_bundle_cert": '"file://%s"' % hub.pki.root}, **(changes or {}))
+        path = folder / (device + ".toml")
+        with open(path, "w") as f:
+            f.write("".join("%s = %s\n" % kv for kv in lines.items()) + """
+[provisioning]
+source = "manual"
+iothub_hostname = "%s"
+device_id = "%s"
+[provisioning.authentication]
+method = "x509"
+identity_cert = "file://%s"
+identity_pk = "file://%s"
+[upstream]
+address = "127.0.0.1"
+https_port = %d
+mqtt_port = %d
+[gateway]
+address = "127.0.0.1"
+mqtt_port = 0
+%s
+%s""" % (hub.hostname, device, cert, key, hub.https_port, hub.mqtt_port, gateway, config))
+        super().__init__(folder, "edge", "--config", path, "--state", self.state, wait=wait)
+
+    @property
+    def mqtt_port(self):
+        return self.ready["mqtt_port"]
+
+    def trust_bundle(self):
+        """What devices of this gateway trust, as a file: the root, and a quickstart Edge CA."""
+        certs, path = os.path.join(self.state, "certd", "certs"), self.folder / "bundle.pem"
+        with open(path, "w") as out:
+            for name in [self.hub.pki.root] + [os.path.join(certs, n) for n in os.listdir(certs) if n.startswith("aziotedgedca")]:
+                with open(name) as f:
+                    out.write(f.read())
+        return path
+
+    def create_child(self, id, authentication=None, **more):
+        return self.hub.create_device(id, authentication, deviceScope=self.scope, **more)
+
+    def create_x509_child(self, id, primary, secondary=None, **more):
+        return self.hub.create_x509_device(id, primary, secondary, deviceScope=self.scope, **more)
+
+    def mqtt(self, device, module=None, password=None, **kw):
+        kw.setdefault("client_id", device if module is None else device + "/" + module)
+        kw.setdefault("user", username(self.hub.hostname, device, module))
+        kw.setdefault("ca", self.trust_bundle())
+        kw.setdefault("name", self.hostname)
+        return Mqtt(self.mqtt_port, password=password, **kw)
+
+    def role(self, name):
+        """The process id of a role."""
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/cmdline" % pid) as f:
+                    program = os.path.basename(f.read().split("\0")[0])
+                with open("/proc/%s/stat" % pid) as f:
+                    parent = int(f.read().rsplit(")", 1)[1].split()[1])
+            except (OSError, ValueError, IndexError):
+                continue
+            if parent == self.process.pid and program == "rootedge-" + name:
+                return int(pid)
+        return None
+
+
 
 # -- Running ------------------------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names with digests of their credentials, in two generations: when the younger one is old or full it becomes the older one, whose entries are forgotten. */
+#include "gateway/asked.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+#define GENERATION_MS 15000
+#define ENTRIES_MAX 4096
+
+struct asked {
+	pthread_mutex_t lock;
+	struct map *young, *old;
+	int64_t since_ms; /* boot clock */
+};
+
+struct asked *
+asked_new(void)
+{
+	struct asked *a = NEW(asked);
+
+	pthread_mutex_init(&a->lock, NULL);
+	a->young = map_new();
+	a->old = map_new();
+	a->since_ms = clock_boot_ms();
+	return a;
+}
+
+void
+asked_free(struct asked *a)
+{
+	if (!a)
+		return;
+	map_free(a->young);
+	map_free(a->old);
+	pthread_mutex_destroy(&a->lock);
+	mem_free(a);
+}
+
+static void
+age(struct asked *a)
+{
+	int64_t now = clock_boot_ms();
+
+	if (now - a->since_ms < GENERATION_MS && map_count(a->young) < ENTRIES_MAX)
+		return;
+	map_free(a->old);
+	a->old = now - a->since_ms < 2 * GENERATION_MS ? a->young : map_new();
+	if (a->old != a->young)
+		map_free(a->young);
+	a->young = map_new();
+	a->since_ms = now;
+}
+
+bool
+asked_may(struct asked *a, const char *name, const void *credential, size_t len)
+{
+	uint8_t key[2 * DIGEST_SHA256_LEN];
+	bool may;
+
+	digest_sha256(name, strlen(name), key);
+	digest_sha256(credential, len, key + DIGEST_SHA256_LEN);
+	pthread_mutex_lock(&a->lock);
+	age(a);
+	may = !map_find(a->young, key, sizeof(key)) && !map_find(a->old, key, sizeof(key));
+	if (may)
+		map_put(a->young, key, sizeof(key), a);
+	pthread_mutex_unlock(&a->lock);
+	return may;
+}

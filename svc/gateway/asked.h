@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the hub was asked about a moment ago: the same claim with the same credential is not asked about again for a while, while another credential of the same
+ * device is, so that a renewed certificate gets in at once (gateway 2.6, 10 row 9).  Bounded; any thread. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct asked;
+struct asked *asked_new(void);
+void asked_free(struct asked *asked);
+/* True, and noted, when it was not asked about lately. */
+bool asked_may(struct asked *asked, const char *name, const void *credential, size_t len);

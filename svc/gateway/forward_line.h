@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside the forwarder: one downstream identity's way to the hub.  A connection of its own, opened with the gateway's token on behalf of the device (gateway 4.7),
+ * over which its messages go in their order; there while there is something to send, and for a while after. */
+
+#include "base/pool.h"
+#include "gateway/forward.h"
+#include "gateway/queue_window.h"
+
+struct forward_line;
+
+/* What lines share. */
+struct forward_lines {
+	const struct forward_config *config;
+	struct queue_window *window;
+	/* A line has given messages back as done: there may be place in the window again. */
+	void (*on_done)(struct forward_lines *lines);
+	/* A line reached the hub: the others may hurry. */
+	void (*on_reached)(struct forward_lines *lines);
+};
+
+struct forward_line *forward_line_new(struct forward_lines *lines, const struct queued *first);
+void forward_line_free(struct forward_line *line); /* once no job of its is on the pool */
+void forward_line_send(struct forward_line *line, struct queued *message);
+void forward_line_hurry(struct forward_line *line);

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gateway put together.  Devices' connections are spread over the loops; forwarding has a loop of its own, because it writes its position to the disk; workers ask
+ * edged, keyd and the hub.  Closing goes the other way round: no new work, then the loops, then what was on its way, then what that touches. */
+#include "gateway/gateway.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "common/service.h"
+#include "gateway/forward.h"
+#include "gateway/gateway_head.h"
+#include "gateway/refresher.h"
+#include "gateway/server_cert.h"
+#include "heads/mqtt_head.h"
+#include "net/listener.h"
+
+#define LOOPS_MAX 64
+#define TLS_SESSIONS_MAX 20000
+#define N_WORKERS 4
+#define WORK_QUEUE_MAX 1024
+#define HANDSHAKE_QUEUE_MAX 4096
+
+struct gateway {
+	struct gateway_config config;
+	char *queue_dir;
+	struct loop *loops[LOOPS_MAX], *forward_loop;
+	size_t n_loops;
+	struct pool *workers, *handshakes;
+	struct keyd_client *keyd;
+	struct upstream *upstream;
+	struct scope *scope;
+	struct refresher *refresher;
+	struct message_log *queue;
+	struct forward *forward;
+	struct directory *directory;
+	struct tls_cache *tls_cache;
+	struct server_cert *server_cert;
+	struct gateway_head *head;
+	struct mqtt_head *mqtt_head;
+	struct listener *mqtt;
+};
+
+static void
+open_loops(struct gateway *g)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	char name[32];
+
+	g->n_loops = g->config.n_loops > 0 ? g->config.n_loops : (size_t)(cores > 0 ? cores : 1);
+	if (g->n_loops > LOOPS_MAX)
+		g->n_loops = LOOPS_MAX;
+	for (size_t i = 0; i < g->n_loops; i++) {
+		snprintf(name, sizeof(name), "loop-%zu", i);
+		g->loops[i] = loop_new(name);
+	}
+	g->forward_loop = loop_new("forward");
+	g->workers = pool_new("work", N_WORKERS, WORK_QUEUE_MAX);
+	g->handshakes = pool_new("tls", g->n_loops, HANDSHAKE_QUEUE_MAX);
+}
+
+static int
+open_state(struct gateway *g, struct err *err)
+{
+	struct message_log_config queue = { .on_trouble = service_log_storing };
+
+	if (file_make_dir(g->config.state_dir, 0700, err) < 0)
+		return -1;
+	g->queue_dir = file_join(g->config.state_dir, "queue");
+	queue.log.dir = g->queue_dir;
+	queue.log.max_bytes = g->config.max_queue_bytes;
+	queue.log.refuse_when_full = true;
+	g->queue = message_log_open(&queue, err);
+	if (!g->queue)
+		return -1;
+	g->upstream = upstream_open(&g->config.upstream, err);
+	if (!g->upstream)
+		return -1;
+	g->scope = scope_open(g->upstream, g->config.state_dir, err);
+	return g->scope ? 0 : -1;
+}
+
+static int
+open_certificate(struct gateway *g, struct err *err)
+{
+	struct server_cert_config config = {
+		.loop = g->loops[0],
+		.workers = g->workers,
+		.workload = &g->config.upstream.workload,
+		.names = g->config.names,
+		.n_names = g->config.n_names,
+	};
+
+	g->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
+	g->keyd = keyd_client_new(g->config.keyd_path);
+	config.keyd = g->keyd;
+	config.cache = g->tls_cache;
+	g->server_cert = server_cert_open(&config, err);
+	return g->server_cert ? 0 : -1;
+}
+
+static int
+open_front(struct gateway *g, struct err *err)
+{
+	struct gateway_head_config head = {
+		.hub_host = g->config.upstream.hub_host,
+		.hostname = g->config.names[0],
+		.scope = g->scope,
+		.workers = g->workers,
+		.tls_cache = g->tls_cache,
+		.queue = g->queue,
+		.loops = g->loops,
+		.n_loops = g->n_loops,
+	};
+	struct mqtt_head_config mqtt = { .who = "gateway", .ops = &gateway_head_ops };
+	struct listener_config listener = {
+		.address = g->config.address,
+		.port = g->config.mqtt_port,
+		.tls = server_cert_holder(g->server_cert),
+		.handshakes = g->handshakes,
+		.ops = mqtt_head_ops(),
+		.on_accept = mqtt_head_on_accept,
+		.max_conns = g->config.max_connections,
+	};
+
+	g->directory = directory_new();
+	head.directory = mqtt.directory = g->directory;
+	g->head = gateway_head_new(&head);
+	mqtt.backend = g->head;
+	g->mqtt_head = mqtt_head_new(&mqtt);
+	listener.user = g->mqtt_head;
+	g->mqtt = listener_open(g->loops, g->n_loops, &listener, err);
+	return g->mqtt ? 0 : err_wrap(err, "MQTT");
+}
+
+static void
+on_hub_reached(void *arg)
+{
+	const struct gateway *g = arg;
+
+	refresher_hurry(g->refresher);
+}
+
+static int
+open_back(struct gateway *g, struct err *err)
+{
+	struct forward_config config = {
+		.loop = g->forward_loop,
+		.workers = g->workers,
+		.queue = message_log_records(g->queue),
+		.queue_dir = g->queue_dir,
+		.upstream = g->upstream,
+		.scope = g->scope,
+		.on_hub_reached = on_hub_reached,
+		.arg = g,
+	};
+
+	g->refresher = refresher_new(g->forward_loop, g->workers, g->scope);
+	g->forward = forward_open(&config, err);
+	return g->forward ? 0 : err_wrap(err, "the queue of messages");
+}
+
+struct gateway *
+gateway_open(const struct gateway_config *config, struct err *err)
+{
+	struct gateway *g = NEW(gateway);
+
+	g->config = *config;
+	open_loops(g);
+	if (open_state(g, err) == 0 && open_certificate(g, err) == 0 && open_front(g, err) == 0 && open_back(g, err) == 0)
+		return g;
+	gateway_close(g);
+	return NULL;
+}
+
+int
+gateway_mqtt_port(const struct gateway *g)
+{
+	return listener_port(g->mqtt);
+}
+
+int
+gateway_run(struct gateway *g, struct err *err)
+{
+	loop_handle_signals(g->loops[0], NULL, NULL);
+	if (loop_start_thread(g->forward_loop, err) < 0)
+		return -1;
+	for (size_t i = 1; i < g->n_loops; i++)
+		if (loop_start_thread(g->loops[i], err) < 0)
+			return -1;
+	loop_run(g->loops[0]);
+	return 0;
+}
+
+void
+gateway_close(struct gateway *g)
+{
+	for (size_t i = 1; i < g->n_loops; i++) {
+		loop_stop(g->loops[i]);
+		loop_join(g->loops[i]);
+	}
+	loop_stop(g->forward_loop);
+	loop_join(g->forward_loop);
+	/* Each loop has an ear of a listener: only now may another thread touch it. */
+	if (g->mqtt)
+		listener_close(g->mqtt);
+	pool_free(g->handshakes);
+	for (size_t i = 0; i < g->n_loops; i++)
+		conn_abort_all(g->loops[i]);
+	pool_free(g->workers);
+	message_log_stop(g->queue);
+	for (size_t i = 0; i < g->n_loops; i++)
+		loop_finish(g->loops[i]);
+	loop_finish(g->forward_loop);
+	forward_close(g->forward);
+	refresher_free(g->refresher);
+	mqtt_head_free(g->mqtt_head);
+	gateway_head_free(g->head);
+	directory_free(g->directory);
+	server_cert_close(g->server_cert);
+	for (size_t i = 0; i < g->n_loops; i++)
+		loop_free(g->loops[i]);
+	loop_free(g->forward_loop);
+	tls_cache_free(g->tls_cache);
+	scope_close(g->scope);
+	upstream_close(g->upstream);
+	keyd_client_free(g->keyd);
+	message_log_free(g->queue);
+	mem_free(g->queue_dir);
+	mem_free(g);
+}

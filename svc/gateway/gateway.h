@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The assembled gateway: what lets downstream devices in, keeps what they send, and passes it on. */
+
+#include <stdint.h>
+
+#include "gateway/upstream.h"
+
+struct gateway_config {
+	const char *state_dir;
+	const char *const *names; /* in the server certificate; the first is `hostname` */
+	size_t n_names;
+	const char *address;
+	int mqtt_port; /* 0: a free one */
+	const char *keyd_path;
+	struct upstream_config upstream;
+	uint64_t max_queue_bytes;
+	size_t n_loops;		/* 0: one a core */
+	size_t max_connections; /* 0: the listener's own */
+};
+
+struct gateway;
+struct gateway *gateway_open(const struct gateway_config *config, struct err *err); /* listens when it returns */
+int gateway_mqtt_port(const struct gateway *gateway);
+int gateway_run(struct gateway *gateway, struct err *err); /* on this thread, until SIGTERM or SIGINT */
+void gateway_close(struct gateway *gateway);

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions of devices at the gateway.  A decision is made from the records at hand, so that it is the same and as fast while the hub is away.  Only when it is a no that a
+ * newer record could turn into a yes, the hub is asked once about that device, and it is decided again. */
+#include "gateway/gateway_head.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "common/service.h"
+#include "gateway/asked.h"
+
+struct gateway_head {
+	struct gateway_head_config config;
+	struct message_lane **lanes; /* one a loop */
+	struct asked *asked;
+};
+
+struct session {
+	struct identity *identity;
+	struct message_lane *lane;
+	uint64_t epoch;
+};
+
+/* A claim with its evidence, kept while the hub is asked. */
+struct question {
+	struct job job;
+	struct gateway_head *head;
+	struct head_admission *admission;
+	struct loop *loop;
+	char *device_id, *module_id, *auth_chain, *token;
+	struct certs chain;
+	bool resumed;
+	enum scope_answer answer;
+};
+
+/* -- The decision ---------------------------------------------------------------------------------------------------------------------- */
+
+static void
+add_age(struct verdict *v, const char *name, int64_t confirmed)
+{
+	char when[CLOCK_TEXT_LEN];
+
+	if (confirmed > 0)
+		verdict_pass(v, "record", name, "confirmed by the hub", clock_text(confirmed, when));
+}
+
+static struct verdict *
+judge(struct gateway_head *head, const struct question *q, struct identity **record)
+{
+	OWN_TEXT name = identity_name(q->device_id, q->module_id);
+	int64_t confirmed = 0;
+	OWN(identity) target = scope_find(head->config.scope, q->device_id, q->module_id, &confirmed);
+	struct auth_claim claim = {
+		.hub_host = head->config.hub_host,
+		.other_host = head->config.hostname,
+		.device_id = q->device_id,
+		.module_id = q->module_id,
+		.auth_chain = q->auth_chain,
+	};
+	struct auth_evidence evidence = { .chain = &q->chain, .token = q->token, .resumed = q->resumed };
+	struct auth_records records = { .target = target, .is_elsewhere = q->answer == SCOPE_NOT_BELOW };
+	struct verdict *v = auth_decide("gateway", &claim, &evidence, &records, &head->config.auth, clock_wall());
+
+	add_age(v, name, confirmed);
+	*record = GIVE(target);
+	return v;
+}
+
+static struct message_lane *
+lane_of(struct gateway_head *head, const struct loop *loop)
+{
+	size_t i = 0;
+
+	while (i + 1 < head->config.n_loops && head->config.loops[i] != loop)
+		i++;
+	return head->lanes[i];
+}
+
+/* Decide and answer. */
+static void
+answer(struct gateway_head *head, const struct question *q)
+{
+	uint64_t epoch = scope_epoch(head->config.scope); /* before the look: a change meanwhile is noticed */
+	struct identity *record;
+	struct verdict *v = judge(head, q, &record);
+	struct session *session = NULL;
+
+	service_log_verdict(v);
+	if (verdict_accepted(v)) {
+		session = NEW(session);
+		session->identity = identity_ref(record);
+		session->lane = lane_of(head, q->loop);
+		session->epoch = epoch;
+	}
+	head_admit(q->admission, v, record, session, q->token ? auth_token_expiry(q->token) : 0);
+}
+
+/* -- Asking the hub -------------------------------------------------------------------------------------------------------------------- */
+
+/* What depends on the record, and not on the evidence alone. */
+static bool
+may_change(const struct verdict *v)
+{
+	static const enum reason reasons[] = { DEVICE_UNKNOWN, MODULE_UNKNOWN, DEVICE_DISABLED, DEVICE_WRONG_AUTH_TYPE,
+		THUMBPRINT_MISMATCH, SAS_BAD_SIGNATURE };
+	enum reason cause = verdict_cause(v);
+
+	for (size_t i = 0; i < COUNT(reasons); i++)
+		if (reasons[i] == cause)
+			return true;
+	return false;
+}
+
+static bool
+is_worth_asking(struct gateway_head *head, const struct question *q)
+{
+	OWN(identity) record = NULL;
+	OWN(verdict) v = judge(head, q, &record);
+	OWN_TEXT name = identity_name(q->device_id, q->module_id);
+
+	if (!may_change(v) || q->auth_chain || scope_is_hub_away(head->config.scope))
+		return false;
+	if (q->token)
+		return asked_may(head->asked, name, q->token, strlen(q->token));
+	if (q->chain.n > 0)
+		return asked_may(head->asked, name, cert_sha256(q->chain.item[0]), DIGEST_SHA256_LEN);
+	return asked_may(head->asked, name, "", 0);
+}
+
+static void
+question_free(struct question *q)
+{
+	if (q->token)
+		mem_wipe(q->token, strlen(q->token));
+	mem_free(q->token);
+	mem_free(q->device_id);
+	mem_free(q->module_id);
+	mem_free(q->auth_chain);
+	certs_clear(&q->chain);
+	mem_free(q);
+}
+
+static struct question *
+question_new(struct gateway_head *head, const struct head_hello *hello, struct head_admission *admission)
+{
+	struct question *q = NEW(question);
+
+	q->head = head;
+	q->admission = admission;
+	q->loop = hello->loop;
+	q->device_id = mem_text(hello->device_id);
+	q->module_id = mem_text(hello->module_id);
+	q->auth_chain = mem_text(hello->auth_chain);
+	q->token = hello->token && *hello->token ? mem_text(hello->token) : NULL;
+	for (size_t i = 0; i < hello->chain->n; i++)
+		certs_add(&q->chain, hello->chain->item[i]);
+	q->resumed = hello->resumed;
+	q->answer = SCOPE_NO_ANSWER;
+	return q;
+}
+
+static void
+look_up(struct job *job)
+{
+	struct question *q = CONTAINER_OF(job, struct question, job);
+	struct err err = ERR_INIT;
+
+	q->answer = scope_look_up(q->head->config.scope, q->device_id, q->module_id, &err);
+}
+
+static void
+on_looked_up(struct job *job)
+{
+	struct question *q = CONTAINER_OF(job, struct question, job);
+
+	answer(q->head, q);
+	question_free(q);
+}
+
+static void
+on_admit(void *backend, const struct head_hello *hello, struct head_admission *admission)
+{
+	struct gateway_head *head = backend;
+	struct question *q = question_new(head, hello, admission);
+
+	q->job = (struct job){ .run = look_up, .done = on_looked_up, .owner = loop_owner(hello->loop) };
+	if (is_worth_asking(head, q) && pool_try(head->config.workers, &q->job))
+		return;
+	answer(head, q);
+	question_free(q);
+}
+
+/* -- Trust withdrawn ------------------------------------------------------------------------------------------------------------------- */
+
+static void
+withdraw(void *arg, const struct identity *identity)
+{
+	struct gateway_head *head = arg;
+	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+
+	tls_cache_drop_identity(head->config.tls_cache, name);
+	directory_close(head->config.directory, name, SESSION_WITHDRAWN);
+}
+
+/* On a worker.  A disabled device takes its modules with it. */
+static void
+on_change(void *arg, const struct identity *before, const struct identity *after)
+{
+	struct gateway_head *head = arg;
+
+	withdraw(head, before);
+	if (!before->module_id && (!after || !after->enabled))
+		scope_each_module(head->config.scope, before->device_id, withdraw, head);
+}
+
+/* The change that closes a session may come between its decision and its place in the directory: so each message looks, too. */
+static bool
+is_still_trusted(struct gateway_head *head, struct session *session)
+{
+	uint64_t epoch = scope_epoch(head->config.scope);
+	int64_t confirmed;
+	OWN(identity) now = NULL;
+
+	if (epoch == session->epoch)
+		return true;
+	now = scope_find(head->config.scope, session->identity->device_id, session->identity->module_id, &confirmed);
+	if (!now || !identity_same_trust(session->identity, now))
+		return false;
+	session->epoch = epoch;
+	return true;
+}
+
+/* -- Messages -------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_stored(void *arg, bool ok)
+{
+	if (arg)
+		head_message_done(arg, ok);
+}
+
+static void
+on_message(void *backend, void *domain, struct head_session *head_session, const struct head_message *sent, struct head_ack *ack)
+{
+	struct gateway_head *head = backend;
+	struct session *session = domain;
+	const struct identity *identity = session->identity;
+	struct message message = {
+		.source = MESSAGE_TELEMETRY,
+		.device_id = slice_of(identity->device_id),
+		.module_id = slice_of(identity->module_id ? identity->module_id : ""),
+		.generation_id = slice_of(identity->generation_id ? identity->generation_id : ""),
+		.bag = sent->bag,
+		.payload = sent->payload,
+		.retain = sent->retain,
+		.is_will = sent->is_will,
+	};
+
+	if (!is_still_trusted(head, session)) {
+		if (head_session)
+			head_session_close(head_session, SESSION_WITHDRAWN);
+		on_stored(ack, false);
+		return;
+	}
+	message.enqueued_ms = clock_wall_ms();
+	message_lane_store(session->lane, &message, on_stored, ack);
+}
+
+static void
+on_violation(void *backend, const char *who, enum reason reason, const char *detail)
+{
+	(void)backend;
+	service_log_violation(who, reason, detail);
+}
+
+static void
+on_end(void *backend, void *domain, struct head_session *head_session, bool clean)
+{
+	struct session *session = domain;
+
+	(void)backend;
+	(void)head_session;
+	(void)clean;
+	identity_free(session->identity);
+	mem_free(session);
+}
+
+const struct head_ops gateway_head_ops = {
+	.admit = on_admit,
+	.message = on_message,
+	.violation = on_violation,
+	.end = on_end,
+};
+
+struct gateway_head *
+gateway_head_new(const struct gateway_head_config *config)
+{
+	struct gateway_head *head = NEW(gateway_head);
+
+	head->config = *config;
+	head->asked = asked_new();
+	head->lanes = mem_array(config->n_loops, sizeof(*head->lanes));
+	for (size_t i = 0; i < config->n_loops; i++)
+		head->lanes[i] = message_lane_new(config->queue, loop_owner(config->loops[i]));
+	scope_watch(config->scope, on_change, head);
+	return head;
+}
+
+void
+gateway_head_free(struct gateway_head *head)
+{
+	if (!head)
+		return;
+	for (size_t i = 0; i < head->config.n_loops; i++)
+		message_lane_free(head->lanes[i]);
+	mem_free(head->lanes);
+	asked_free(head->asked);
+	mem_free(head);
+}

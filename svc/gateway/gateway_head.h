@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The gateway behind the device-facing heads (heads/head.h): who may come in by the hub's records, where messages go, and which sessions end when a record changes. */
+
+#include "auth/decide.h"
+#include "base/pool.h"
+#include "gateway/scope.h"
+#include "heads/head.h"
+#include "net/tls.h"
+#include "store/message_log.h"
+
+struct gateway_head_config {
+	const char *hub_host, *hostname; /* the audiences of tokens; all of this is borrowed */
+	struct scope *scope;
+	struct pool *workers; /* for questions to the hub */
+	struct directory *directory;
+	struct tls_cache *tls_cache;
+	struct message_log *queue;
+	struct auth_policy auth;
+	struct loop *const *loops;
+	size_t n_loops;
+};
+struct gateway_head;
+/* Watches the scope from now on. */
+struct gateway_head *gateway_head_new(const struct gateway_head_config *config);
+void gateway_head_free(struct gateway_head *head); /* after the loops and the workers */
+extern const struct head_ops gateway_head_ops;	   /* the backend is the gateway_head */

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rootedge-gateway: options, start, the line that says it serves, end.  `rootedge edge` starts it with what config.toml says. */
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/option.h"
+#include "common/service.h"
+#include "gateway/gateway.h"
+
+#define GATEWAY_MODULE "$edgeHub"
+
+struct options {
+	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *device_id, *hub, *hub_address, *trust;
+	struct option_list names;
+	int64_t mqtt_port, hub_mqtt_port, hub_https_port, max_queue_mib, loops, max_connections;
+	struct service_options service;
+};
+
+#define TEXT_ROW(name, letter, value, help, member)                                                                                \
+	{                                                                                                                          \
+		name, letter, value, help, OPTION_TEXT, offsetof(struct options, member), 0, 0                                     \
+	}
+
+static const struct option_row rows[] = {
+	TEXT_ROW("state", 's', "DIR", "the folder of the queue and of what is known of the devices", state),
+	TEXT_ROW("hostname", 'n', "NAME", "the name that devices connect to; stands in the server certificate", hostname),
+	{ "name", 0, "NAME", "a further name or IP address in the server certificate; may be given several times", OPTION_LIST,
+		offsetof(struct options, names), 0, 0 },
+	TEXT_ROW("address", 'a', "ADDRESS", "listen on this address (0.0.0.0)", address),
+	{ "mqtt-port", 0, "PORT", "for devices (8883); 0 takes a free one", OPTION_INT, offsetof(struct options, mqtt_port), 0,
+		65535 },
+	TEXT_ROW("keyd", 0, "SOCKET", "keyd's socket: the server certificate's key stays there", keyd),
+	TEXT_ROW("workload", 0, "SOCKET", "the workload API's socket of $edgeHub", workload),
+	TEXT_ROW("generation-id", 0, "ID", "the generation of $edgeHub", generation_id),
+	TEXT_ROW("device-id", 'd', "ID", "the device that this gateway is, in the hub", device_id),
+	TEXT_ROW("hub", 0, "NAME", "the hub's name", hub),
+	TEXT_ROW("hub-address", 0, "ADDRESS", "connect to this address instead of resolving the hub's name", hub_address),
+	{ "hub-mqtt-port", 0, "PORT", "the hub's MQTT port (8883)", OPTION_INT, offsetof(struct options, hub_mqtt_port), 1, 65535 },
+	{ "hub-https-port", 0, "PORT", "the hub's HTTPS port (443)", OPTION_INT, offsetof(struct options, hub_https_port), 1,
+		65535 },
+	TEXT_ROW("trust", 't', "FILE", "the roots to trust the hub by, PEM", trust),
+	{ "max-queue-mib", 0, "MIB", "disk that stored messages may take (1024)", OPTION_INT,
+		offsetof(struct options, max_queue_mib), 1, 1 << 24 },
+	{ "loops", 0, "N", "threads for connections; 0 takes one a core", OPTION_INT, offsetof(struct options, loops), 0, 64 },
+	{ "max-connections", 0, "N", "refuse further ones; 0 is 100,000", OPTION_INT, offsetof(struct options, max_connections), 0,
+		10000000 },
+	SERVICE_OPTION_ROWS(struct options, service),
+	{ 0 },
+};
+
+static const struct option_usage usage = {
+	.command = "rootedge gateway",
+	.arguments = "",
+	.summary = "The gateway: lets downstream devices in, also while the hub is away, and passes on what they send.",
+	.more = "It is a role of an edge device: `rootedge edge` starts it with what config.toml says, beside the services that it "
+		"needs.",
+	.rows = rows,
+};
+
+static int
+check_options(const struct options *o, int n_operands, struct err *err)
+{
+	const struct {
+		const char *name, *value;
+	} needed[] = {
+		{ "state", o->state },
+		{ "hostname", o->hostname },
+		{ "keyd", o->keyd },
+		{ "workload", o->workload },
+		{ "generation-id", o->generation_id },
+		{ "device-id", o->device_id },
+		{ "hub", o->hub },
+		{ "trust", o->trust },
+	};
+
+	if (n_operands > 0)
+		return err_set(err, ERR_INVALID, "rootedge gateway: there is nothing to give but options");
+	for (size_t i = 0; i < COUNT(needed); i++)
+		if (!needed[i].value || !*needed[i].value)
+			return err_set(err, ERR_INVALID,
+				"rootedge gateway: --%s is missing; `rootedge edge` gives it, a gateway is not started by hand",
+				needed[i].name);
+	return 0;
+}
+
+static int
+serve(const struct options *o, struct err *err)
+{
+	const char *names[OPTION_LIST_MAX + 1] = { o->hostname };
+	struct gateway_config config = {
+		.state_dir = o->state,
+		.names = names,
+		.n_names = 1 + o->names.n,
+		.address = o->address,
+		.mqtt_port = (int)o->mqtt_port,
+		.keyd_path = o->keyd,
+		.upstream = {
+			.workload = {
+				.socket_path = (char *)(uintptr_t)o->workload,
+				.module_id = (char *)(uintptr_t)GATEWAY_MODULE,
+				.generation_id = (char *)(uintptr_t)o->generation_id,
+			},
+			.hub_host = o->hub,
+			.hub_address = o->hub_address,
+			.edge_id = o->device_id,
+			.mqtt_port = (int)o->hub_mqtt_port,
+			.https_port = (int)o->hub_https_port,
+			.trust_path = o->trust,
+		},
+		.max_queue_bytes = (uint64_t)o->max_queue_mib << 20,
+		.n_loops = (size_t)o->loops,
+		.max_connections = (size_t)o->max_connections,
+	};
+	struct gateway *gateway;
+	int done;
+
+	for (size_t i = 0; i < o->names.n; i++)
+		names[1 + i] = o->names.items[i];
+	gateway = gateway_open(&config, err);
+	if (!gateway)
+		return -1;
+	log_info("%s serves MQTT on %s:%d", o->hostname, o->address, gateway_mqtt_port(gateway));
+	service_ready(&o->service, json_pack("{s:s, s:i}", "hostname", o->hostname, "mqtt_port", gateway_mqtt_port(gateway)));
+	done = gateway_run(gateway, err);
+	gateway_close(gateway);
+	return done;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = {
+		.address = "0.0.0.0",
+		.mqtt_port = 8883,
+		.hub_mqtt_port = 8883,
+		.hub_https_port = 443,
+		.max_queue_mib = 1024,
+		.service.ready_fd = -1,
+	};
+	struct err err = ERR_INIT;
+	int n = option_parse(&usage, &options, argc, argv, &err);
+
+	if (n < 0 || check_options(&options, n, &err) < 0) {
+		fprintf(stderr, "%s\n", err.text);
+		return 2;
+	}
+	service_start("gateway", &options.service);
+	if (serve(&options, &err) < 0) {
+		log_error("%s", err.text);
+		return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The window: a list in the order of the queue. */
+#include "gateway/queue_window.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "wire/property_bag.h"
+
+#define CURSOR_NAME "upstream"
+#define MESSAGES_MAX 4096
+#define BYTES_MAX (64 * 1024 * 1024)
+
+struct queue_window {
+	struct event_log *log;
+	struct event_reader *reader;
+	char *dir;
+	struct queued *oldest, **last;
+	size_t n, bytes;
+	uint64_t cursor, saved;
+};
+
+static void
+queued_free(struct queued *q)
+{
+	mem_free(q->device_id);
+	mem_free(q->module_id);
+	mem_free(q->generation_id);
+	mem_free(q->bag);
+	mem_free(q->payload);
+	mem_free(q);
+}
+
+static size_t
+queued_bytes(const struct queued *q)
+{
+	return sizeof(*q) + q->len;
+}
+
+/* What the hub marks itself when a device connects to it (hub 1.2), it does not see of a device behind a gateway. */
+static char *
+bag_of(const struct message *m)
+{
+	struct buf bag = BUF_INIT(PROPERTY_BAG_MAX);
+
+	buf_put(&bag, m->bag.text, m->bag.len);
+	if (m->is_will)
+		property_put(&bag, "iothub-MessageType", "Will");
+	return buf_take_text(&bag);
+}
+
+static struct queued *
+queued_new(uint64_t offset, const struct message *m)
+{
+	struct queued *q = NEW(queued);
+
+	q->offset = offset;
+	q->device_id = slice_text(m->device_id);
+	q->module_id = m->module_id.len > 0 ? slice_text(m->module_id) : NULL;
+	q->generation_id = slice_text(m->generation_id);
+	q->bag = bag_of(m);
+	q->payload = mem_dup(m->payload.text, m->payload.len);
+	q->len = m->payload.len;
+	q->retain = m->retain;
+	return q;
+}
+
+static void
+slide(struct queue_window *w)
+{
+	while (w->oldest && w->oldest->done) {
+		struct queued *q = w->oldest;
+
+		w->oldest = q->next_in_window;
+		if (!w->oldest)
+			w->last = &w->oldest;
+		w->n--;
+		w->bytes -= queued_bytes(q);
+		w->cursor = q->offset + 1;
+		queued_free(q);
+	}
+}
+
+struct queue_window *
+queue_window_open(const char *dir, struct event_log *log, struct err *err)
+{
+	struct queue_window *w = NEW(queue_window);
+
+	w->log = log;
+	w->dir = mem_text(dir);
+	w->last = &w->oldest;
+	if (event_cursor_load(dir, CURSOR_NAME, &w->cursor, err) == 0) {
+		w->saved = w->cursor;
+		w->reader = event_reader_open(dir, w->cursor, err);
+	}
+	if (w->reader)
+		return w;
+	queue_window_close(w);
+	return NULL;
+}
+
+void
+queue_window_close(struct queue_window *w)
+{
+	struct err err = ERR_INIT;
+
+	if (!w)
+		return;
+	if (w->reader && queue_window_save(w, &err) < 0)
+		log_error("%s", err.text);
+	for (struct queued *q = w->oldest, *next; q; q = next) {
+		next = q->next_in_window;
+		queued_free(q);
+	}
+	event_reader_close(w->reader);
+	mem_free(w->dir);
+	mem_free(w);
+}
+
+struct queued *
+queue_window_next(struct queue_window *w, struct err *err)
+{
+	struct message m;
+	struct queued *q;
+	const uint8_t *data;
+	uint64_t offset;
+	size_t len;
+
+	if (w->n >= MESSAGES_MAX || w->bytes >= BYTES_MAX || event_reader_next(w->reader, &offset, &data, &len, err) <= 0 ||
+		message_decode(&m, data, len, err) < 0)
+		return NULL;
+	q = queued_new(offset, &m);
+	*w->last = q;
+	w->last = &q->next_in_window;
+	w->n++;
+	w->bytes += queued_bytes(q);
+	return q;
+}
+
+void
+queue_window_done(struct queue_window *w, struct queued *q)
+{
+	q->done = true;
+	slide(w);
+}
+
+int
+queue_window_save(struct queue_window *w, struct err *err)
+{
+	if (w->cursor == w->saved)
+		return 0;
+	if (event_cursor_save(w->dir, CURSOR_NAME, w->cursor, err) < 0)
+		return err_wrap(err, "the position in the queue");
+	w->saved = w->cursor;
+	event_log_forget_below(w->log, w->cursor);
+	return 0;
+}

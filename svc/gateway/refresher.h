@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* When to ask the hub for the whole scope: at the start, every hour, soon after the hub was away, and again until it answers.  Lives on one loop. */
+
+#include "base/pool.h"
+#include "gateway/scope.h"
+#include "net/loop.h"
+
+struct refresher;
+struct refresher *refresher_new(struct loop *loop, struct pool *workers, struct scope *scope); /* begins at once */
+/* After the workers have stopped and the loop is finished. */
+void refresher_free(struct refresher *refresher);
+/* The hub answers again: ask it, if it did not answer last time. */
+void refresher_hurry(struct refresher *refresher);

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One map behind a lock that is held for a look-up only; questions to the hub have a lock of their own, so that an older answer never replaces a newer one. */
+#include "gateway/scope.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "gateway/scope_file.h"
+
+#define AWAY_MS 5000
+
+struct scope {
+	struct upstream *upstream;
+	char *path;
+	struct map *records;	       /* name to struct scope_record */
+	pthread_mutex_t lock;	       /* of records */
+	pthread_mutex_t asking;	       /* one question at a time */
+	atomic_uint_fast64_t epoch;    /* changes */
+	atomic_int_fast64_t failed_ms; /* boot clock of the last question without an answer; 0: the last one had one */
+	void (*changed)(void *arg, const struct identity *before, const struct identity *after);
+	void *arg;
+};
+
+void
+scope_record_free(struct scope_record *r)
+{
+	if (!r)
+		return;
+	identity_free(r->identity);
+	mem_free(r);
+}
+
+static void
+free_records(struct map *records)
+{
+	size_t at = 0;
+	void *record;
+
+	while (map_next(records, &at, NULL, NULL, &record))
+		scope_record_free(record);
+	map_free(records);
+}
+
+static void
+free_identities(struct map *identities)
+{
+	size_t at = 0;
+	void *identity;
+
+	while (map_next(identities, &at, NULL, NULL, &identity))
+		identity_free(identity);
+	map_free(identities);
+}
+
+/* -- Looking --------------------------------------------------------------------------------------------------------------------------- */
+
+static struct identity *
+find_locked(struct scope *s, const char *device_id, const char *module_id, int64_t *confirmed)
+{
+	OWN_TEXT name = identity_name(device_id, module_id);
+	const struct scope_record *r = map_find_text(s->records, name);
+
+	if (!r)
+		return NULL;
+	*confirmed = r->confirmed;
+	return identity_ref(r->identity);
+}
+
+struct identity *
+scope_find(struct scope *s, const char *device_id, const char *module_id, int64_t *confirmed)
+{
+	OWN(identity) device = NULL;
+	struct identity *found;
+	int64_t when;
+
+	pthread_mutex_lock(&s->lock);
+	found = find_locked(s, device_id, module_id, confirmed);
+	if (module_id)
+		device = find_locked(s, device_id, NULL, &when);
+	pthread_mutex_unlock(&s->lock);
+	return identity_under(found, device);
+}
+
+void
+scope_each_module(struct scope *s, const char *device_id, void (*module)(void *arg, const struct identity *module), void *arg)
+{
+	size_t at = 0;
+	void *value;
+
+	pthread_mutex_lock(&s->lock);
+	while (map_next(s->records, &at, NULL, NULL, &value)) {
+		const struct scope_record *r = value;
+
+		if (r->identity->module_id && text_is(r->identity->device_id, device_id))
+			module(arg, r->identity);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+uint64_t
+scope_epoch(const struct scope *s)
+{
+	return atomic_load_explicit(&s->epoch, memory_order_acquire);
+}
+
+size_t
+scope_count(struct scope *s)
+{
+	size_t n;
+
+	pthread_mutex_lock(&s->lock);
+	n = map_count(s->records);
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+bool
+scope_is_hub_away(const struct scope *s)
+{
+	int64_t failed = atomic_load(&s->failed_ms);
+
+	return failed != 0 && clock_boot_ms() - failed < AWAY_MS;
+}
+
+/* -- What the hub said --------------------------------------------------------------------------------------------------------------------- */
+
+/* What was there before, which is the caller's. */
+static struct scope_record *
+put(struct scope *s, const char *name, const struct identity *identity, int64_t now)
+{
+	struct scope_record *r = NULL, *before;
+
+	if (identity) {
+		r = NEW(scope_record);
+		*r = (struct scope_record){ .identity = identity_ref(identity), .confirmed = now };
+	}
+	pthread_mutex_lock(&s->lock);
+	before = r ? map_put_text(s->records, name, r) : map_remove_text(s->records, name);
+	pthread_mutex_unlock(&s->lock);
+	return before;
+}
+
+/* The hub's word on one name: its record, or that there is none.  True: that is news. */
+static bool
+take(struct scope *s, const char *name, const struct identity *after, int64_t now)
+{
+	struct scope_record *before = put(s, name, after, now);
+	bool news = before ? !after || !identity_same_trust(before->identity, after) : after != NULL;
+
+	if (news)
+		atomic_fetch_add_explicit(&s->epoch, 1, memory_order_release);
+	if (news && before && s->changed)
+		s->changed(s->arg, before->identity, after);
+	scope_record_free(before);
+	return news;
+}
+
+/* The names that the hub's full answer does not have. */
+static size_t
+gone_names(struct scope *s, const struct map *identities, char ***names)
+{
+	size_t at = 0, n = 0, len;
+	const void *key;
+	void *value;
+
+	pthread_mutex_lock(&s->lock);
+	*names = mem_array(map_count(s->records) + 1, sizeof(**names));
+	while (map_next(s->records, &at, &key, &len, &value))
+		if (!map_find(identities, key, len))
+			(*names)[n++] = slice_text((struct slice){ .text = key, .len = len });
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+static void
+take_all(struct scope *s, const struct map *identities, int64_t now)
+{
+	size_t at = 0, n_gone;
+	char **gone;
+	void *value;
+
+	while (map_next(identities, &at, NULL, NULL, &value)) {
+		const struct identity *identity = value;
+		OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+
+		take(s, name, identity, now);
+	}
+	n_gone = gone_names(s, identities, &gone);
+	for (size_t i = 0; i < n_gone; i++) {
+		take(s, gone[i], NULL, now);
+		mem_free(gone[i]);
+	}
+	mem_free(gone);
+}
+
+/* Only questions change the records, and there is one at a time: so they may be read here without the lock. */
+static void
+save(struct scope *s)
+{
+	struct err err = ERR_INIT;
+
+	if (scope_file_save(s->path, &upstream_config(s->upstream)->workload, s->records, &err) < 0)
+		log_error("the devices can't be kept for the time when the hub is away: %s", err.text);
+}
+
+static void
+note_answer(struct scope *s, bool answered)
+{
+	atomic_store(&s->failed_ms, answered ? 0 : clock_boot_ms());
+}
+
+int
+scope_refresh(struct scope *s, struct err *err)
+{
+	struct map *identities = map_new();
+	int64_t now = clock_wall();
+	int status;
+
+	pthread_mutex_lock(&s->asking);
+	status = scope_api_list(s->upstream, identities, err);
+	note_answer(s, status == 0);
+	if (status == 0) {
+		take_all(s, identities, now);
+		save(s);
+	}
+	pthread_mutex_unlock(&s->asking);
+	free_identities(identities);
+	return status;
+}
+
+enum scope_answer
+scope_look_up(struct scope *s, const char *device_id, const char *module_id, struct err *err)
+{
+	OWN_TEXT name = identity_name(device_id, module_id);
+	struct map *identities = map_new();
+	int64_t now = clock_wall();
+	enum scope_answer answer;
+	bool news = false;
+
+	pthread_mutex_lock(&s->asking);
+	answer = scope_api_get(s->upstream, device_id, module_id, identities, err);
+	note_answer(s, answer != SCOPE_NO_ANSWER);
+	if (answer == SCOPE_FOUND && module_id && map_find_text(identities, device_id))
+		news = take(s, device_id, map_find_text(identities, device_id), now);
+	if (answer != SCOPE_NO_ANSWER)
+		news |= take(s, name, answer == SCOPE_FOUND ? map_find_text(identities, name) : NULL, now);
+	if (news)
+		save(s);
+	pthread_mutex_unlock(&s->asking);
+	free_identities(identities);
+	return answer;
+}
+
+/* -- Opening ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* Another identity's, or a damaged one: kept for whoever wants to look. */
+static void
+set_aside(struct scope *s, const char *why)
+{
+	OWN_TEXT aside = mem_textf("%s.unreadable", s->path);
+
+	log_warn("the devices kept for the time when the hub is away can't be read, and are set aside as %s: %s", aside, why);
+	if (rename(s->path, aside) < 0)
+		log_error("%s: %s", s->path, strerror(errno));
+	free_records(s->records);
+	s->records = map_new();
+}
+
+/* What could not be asked right now says nothing about the file. */
+static bool
+is_unreadable(const struct err *err)
+{
+	return err->kind == ERR_INVALID || err->kind == ERR_BROKEN || err->kind == ERR_LIMIT;
+}
+
+struct scope *
+scope_open(struct upstream *upstream, const char *state_dir, struct err *err)
+{
+	struct scope *s = NEW(scope);
+	struct err why = ERR_INIT;
+
+	s->upstream = upstream;
+	s->path = file_join(state_dir, "scope");
+	s->records = map_new();
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->asking, NULL);
+	if (scope_file_load(s->path, &upstream_config(upstream)->workload, s->records, &why) == 0 || why.kind == ERR_MISSING)
+		return s;
+	if (is_unreadable(&why)) {
+		set_aside(s, why.text);
+		return s;
+	}
+	*err = why;
+	scope_close(s);
+	return NULL;
+}
+
+void
+scope_watch(struct scope *s, void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg)
+{
+	s->changed = changed;
+	s->arg = arg;
+}
+
+void
+scope_close(struct scope *s)
+{
+	if (!s)
+		return;
+	free_records(s->records);
+	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->asking);
+	mem_free(s->path);
+	mem_free(s);
+}

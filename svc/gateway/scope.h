@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The hub's records of those below this gateway (gateway 3), each with the time at which the hub confirmed it: in memory for every decision, on disk
+ * (scope_file.h) so that devices known before get in while the hub is away.  A failed question removes nothing. */
+
+#include "auth/identity.h"
+#include "gateway/scope_api.h"
+
+struct scope_record {
+	struct identity *identity;
+	int64_t confirmed; /* by the hub, seconds UTC */
+};
+void scope_record_free(struct scope_record *record);
+
+struct scope;
+/* Loads what was kept; something kept that can't be read is set aside, said so in the log, and not used.  Fails when it can't be asked for now. */
+struct scope *scope_open(struct upstream *upstream, const char *state_dir, struct err *err);
+
+void scope_close(struct scope *scope);
+
+/* `changed` is called for each record that was replaced (after: the new one) or has gone (after: NULL), on the thread that found it out.  One watcher. */
+void scope_watch(
+	struct scope *scope, void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg);
+
+/* Any thread, never blocks.  The record as it is judged (a module of a disabled device is disabled), or NULL; the caller owns a reference. */
+struct identity *scope_find(struct scope *scope, const char *device_id, const char *module_id, int64_t *confirmed);
+void scope_each_module(
+	struct scope *scope, const char *device_id, void (*module)(void *arg, const struct identity *module), void *arg);
+uint64_t scope_epoch(const struct scope *scope); /* another number after each change */
+size_t scope_count(struct scope *scope);
+bool scope_is_hub_away(const struct scope *scope); /* a question failed a moment ago: asking again would only make a device wait */
+
+/* Ask the hub, on a worker: these block, one at a time. */
+int scope_refresh(struct scope *scope, struct err *err); /* for all of it */
+/* For one; after SCOPE_NO_ANSWER the record is as old as before. */
+enum scope_answer scope_look_up(struct scope *scope, const char *device_id, const char *module_id, struct err *err);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* "RESCOPE1", a salt, and then parts, each with its length and encrypted for itself, because a request to the workload API has a ceiling.  A part's
+ * initialization vector is the salt and its number, and its text says how many there are: parts of another file, in another order or less of them
+ * do not go through. */
+#include "gateway/scope_file.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "wire/json.h"
+
+#define FILE_MAX (512 * 1024 * 1024)
+#define PART_MAX (4 * 1024 * 1024)
+#define RECORDS_A_PART 500
+#define SALT_LEN 12
+#define IV_LEN (SALT_LEN + 4)
+
+static const char magic[8] = "RESCOPE1";
+
+static void
+make_iv(uint8_t iv[static IV_LEN], const uint8_t *salt, uint32_t part)
+{
+	memcpy(iv, salt, SALT_LEN);
+	for (int i = 0; i < 4; i++)
+		iv[SALT_LEN + i] = (uint8_t)(part >> (24 - 8 * i));
+}
+
+/* -- Saving ---------------------------------------------------------------------------------------------------------------------------- */
+
+static int
+put_part(struct buf *file, const struct workload *w, const uint8_t *salt, uint32_t part, const json_t *json, struct err *err)
+{
+	OWN_TEXT text = json_line(json);
+	struct buf cipher = BUF_INIT(PART_MAX);
+	uint8_t iv[IV_LEN];
+	int status;
+
+	make_iv(iv, salt, part);
+	status = workload_encrypt(w, iv, sizeof(iv), text, strlen(text), &cipher, err);
+	if (status == 0) {
+		buf_put_u32(file, (uint32_t)cipher.len);
+		buf_put(file, cipher.data, cipher.len);
+	}
+	mem_wipe(text, strlen(text));
+	buf_clear(&cipher);
+	return status;
+}
+
+static int
+put_parts(struct buf *file, const struct workload *w, const uint8_t *salt, const struct map *records, struct err *err)
+{
+	size_t n_parts = map_count(records) / RECORDS_A_PART + 1, at = 0;
+	void *value;
+
+	for (uint32_t part = 0; part < n_parts; part++) {
+		OWN_LIB(json_t) json = json_pack("{s:I, s:[]}", "parts", (json_int_t)n_parts, "records");
+		json_t *list = json_object_get(json, "records");
+
+		while (json_array_size(list) < RECORDS_A_PART && map_next(records, &at, NULL, NULL, &value)) {
+			const struct scope_record *r = value;
+
+			json_array_append_new(list, json_pack("{s:I, s:o}", "confirmed", (json_int_t)r->confirmed, "identity",
+							    identity_to_json(r->identity, false, true)));
+		}
+		if (put_part(file, w, salt, part, json, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+scope_file_save(const char *path, const struct workload *w, const struct map *records, struct err *err)
+{
+	CLEAR(buf) file = BUF_INIT(FILE_MAX);
+	uint8_t salt[SALT_LEN];
+
+	random_bytes(salt, sizeof(salt));
+	buf_put(&file, magic, sizeof(magic));
+	buf_put(&file, salt, sizeof(salt));
+	if (put_parts(&file, w, salt, records, err) < 0)
+		return -1;
+	if (file.failed)
+		return err_set(err, ERR_LIMIT, "%s: too many devices", path);
+	return file_save(path, file.data, file.len, 0600, err);
+}
+
+/* -- Loading --------------------------------------------------------------------------------------------------------------------------- */
+
+static int
+take_record(struct map *records, const json_t *item, struct err *err)
+{
+	int64_t confirmed = 0;
+	struct identity *identity;
+	struct scope_record *record;
+	OWN_TEXT name = NULL;
+
+	if (json_find_int(item, "confirmed", &confirmed, err) < 0)
+		return -1;
+	identity = identity_from_json(json_object_get(item, "identity"), err);
+	if (!identity)
+		return -1;
+	name = identity_name(identity->device_id, identity->module_id);
+	record = NEW(scope_record);
+	*record = (struct scope_record){ .identity = identity, .confirmed = confirmed };
+	scope_record_free(map_put_text(records, name, record));
+	return 0;
+}
+
+static json_t *
+decrypt(const struct workload *w, const uint8_t *salt, uint32_t part, struct slice cipher, struct err *err)
+{
+	struct buf text = BUF_INIT(PART_MAX);
+	uint8_t iv[IV_LEN];
+	json_t *json = NULL;
+
+	make_iv(iv, salt, part);
+	if (workload_decrypt(w, iv, sizeof(iv), cipher.text, cipher.len, &text, err) == 0)
+		json = json_parse(text.data, text.len, err);
+	buf_wipe(&text);
+	return json;
+}
+
+static int
+take_parts(struct map *records, const struct workload *w, struct rd *in, const uint8_t *salt, struct err *err)
+{
+	int64_t n_parts = 1;
+
+	for (uint32_t part = 0; part < n_parts; part++) {
+		uint32_t len = rd_u32(in);
+		struct slice cipher = rd_slice(in, len);
+		OWN_LIB(json_t) json = in->bad ? err_null(err, ERR_BROKEN, "it is cut off") : decrypt(w, salt, part, cipher, err);
+		json_t *list = NULL, *item;
+		size_t i;
+
+		if (!json || json_find_int(json, "parts", &n_parts, err) < 0 || json_find_array(json, "records", &list, err) < 0)
+			return -1;
+		json_array_foreach(list, i, item)
+			if (take_record(records, item, err) < 0)
+				return -1;
+	}
+	return rd_left(in) == 0 ? 0 : err_set(err, ERR_BROKEN, "something stands behind its end");
+}
+
+int
+scope_file_load(const char *path, const struct workload *w, struct map *records, struct err *err)
+{
+	CLEAR(buf) file = BUF_INIT(FILE_MAX);
+	const uint8_t *salt;
+	struct rd in;
+
+	if (file_load(&file, path, err) < 0)
+		return -1;
+	in = rd_over(file.data, file.len);
+	if (file.len < sizeof(magic) + SALT_LEN || memcmp(file.data, magic, sizeof(magic)) != 0)
+		return err_set(err, ERR_INVALID, "%s: not a scope of this version", path);
+	rd_bytes(&in, sizeof(magic));
+	salt = rd_bytes(&in, SALT_LEN);
+	return take_parts(records, w, &in, salt, err) < 0 ? err_wrap(err, "%s", path) : 0;
+}

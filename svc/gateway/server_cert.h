@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The gateway's server certificate: for `hostname` and further names, issued by this device's Edge CA through the workload API, with its key in keyd, where it stays.
+ * Issued again when most of its life is over, while open sessions live on.  Lives on one loop. */
+
+#include "base/pool.h"
+#include "edged/client.h"
+#include "keyd/client.h"
+#include "net/loop.h"
+#include "net/tls.h"
+
+struct server_cert_config {
+	struct loop *loop;
+	struct pool *workers;
+	struct keyd_client *keyd; /* borrowed, like all of it */
+	const struct workload *workload;
+	const char *const *names; /* the first is the common name */
+	size_t n_names;
+	struct tls_cache *cache;
+};
+
+struct server_cert;
+/* The first certificate is there when it returns: blocks. */
+struct server_cert *server_cert_open(const struct server_cert_config *config, struct err *err);
+void server_cert_close(struct server_cert *cert); /* after the workers have stopped and the loop is finished */
+struct tls_holder *server_cert_holder(struct server_cert *cert);
