@@ -1,36 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge-certd: the certificates service (edge-services 1.2): keeps certificates and issues them with keys that lie in keyd. */
-#include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/mem.h"
-#include "base/option.h"
 #include "certd/issuance.h"
 #include "common/local_service.h"
 #include "common/principal.h"
 #include "wire/json.h"
 
 #define PEM_MAX (1024 * 1024)
-
-struct options {
-	const char *config;
-	struct service_options service;
-};
-
-static const struct option_row rows[] = {
-	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config),
-		0, 0 },
-	SERVICE_OPTION_ROWS(struct options, service),
-	{ 0 },
-};
-
-static const struct option_usage usage = {
-	.command = "rootedge certd",
-	.arguments = "",
-	.summary = "The certificates service: keeps certificates and issues them.",
-	.rows = rows,
-};
 
 struct certd {
 	struct issuance issuance;
@@ -160,14 +138,13 @@ open_all(struct certd *certd, const json_t *config, struct err *err)
 }
 
 static int
-serve(const struct options *options, struct err *err)
+serve(const json_t *config, const struct service_options *options, struct err *err)
 {
-	OWN_LIB(json_t) config = local_service_config(options->config, err);
 	OWN(local_service) service = NULL;
 	struct certd certd = { 0 };
 	const char *socket_path;
 	int64_t max_requests = 10;
-	int status = config ? open_all(&certd, config, err) : -1;
+	int status = open_all(&certd, config, err);
 
 	if (status == 0 && (json_get_text(config, "socket", &socket_path, err) < 0 ||
 				   json_find_int(config, "max_requests", &max_requests, err) < 0))
@@ -177,7 +154,7 @@ serve(const struct options *options, struct err *err)
 		status = local_service_listen(service, socket_path, 0666, (size_t)max_requests, &certd, err);
 	}
 	if (status == 0)
-		local_service_run(service, &options->service, NULL);
+		local_service_run(service, options, NULL);
 	local_service_free(GIVE(service));
 	cert_store_close(certd.issuance.store);
 	keyd_client_free(certd.issuance.keyd);
@@ -188,17 +165,11 @@ serve(const struct options *options, struct err *err)
 int
 main(int argc, char **argv)
 {
-	struct options options = { .service = { .ready_fd = -1 } };
-	struct err err = ERR_INIT;
+	static const struct local_service_role role = {
+		.name = "certd",
+		.summary = "The certificates service: keeps certificates and issues them.",
+		.serve = serve,
+	};
 
-	if (option_parse(&usage, &options, argc, argv, &err) != 0) {
-		fprintf(stderr, "%s\n", *err.text ? err.text : "rootedge certd: takes options only");
-		return 2;
-	}
-	service_start("certd", &options.service);
-	if (serve(&options, &err) < 0) {
-		log_error("%s", err.text);
-		return 1;
-	}
-	return 0;
+	return local_service_main(&role, argc, argv);
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Services on unix sockets. */
+#include <stdio.h>
+
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/option.h"
 #include "common/local_service.h"
 #include "net/listener.h"
 #include "wire/json.h"
@@ -75,8 +79,8 @@ local_service_free(struct local_service *s)
 	mem_free(s);
 }
 
-json_t *
-local_service_config(const char *path, struct err *err)
+static json_t *
+load_config(const char *path, struct err *err)
 {
 	struct buf text = BUF_INIT(CONFIG_MAX);
 	json_t *config = NULL;
@@ -90,4 +94,39 @@ local_service_config(const char *path, struct err *err)
 	}
 	buf_wipe(&text);
 	return config;
+}
+
+/* -- main ------------------------------------------------------------------------------------------------------------------------------ */
+
+struct options {
+	const char *config;
+	struct service_options service;
+};
+
+static const struct option_row rows[] = {
+	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config),
+		0, 0 },
+	SERVICE_OPTION_ROWS(struct options, service),
+	{ 0 },
+};
+
+int
+local_service_main(const struct local_service_role *role, int argc, char **argv)
+{
+	OWN_TEXT command = mem_textf("rootedge %s", role->name);
+	struct option_usage usage = { .command = command, .arguments = "", .summary = role->summary, .rows = rows };
+	struct options options = { .service = { .ready_fd = -1 } };
+	OWN_LIB(json_t) config = NULL;
+	struct err err = ERR_INIT;
+
+	if (option_parse(&usage, &options, argc, argv, &err) != 0) {
+		fprintf(stderr, "%s\n", *err.text ? err.text : "this command takes options only");
+		return 2;
+	}
+	service_start(role->name, &options.service);
+	config = load_config(options.config, &err);
+	if (config && role->serve(config, &options.service, &err) == 0)
+		return 0;
+	log_error("%s", err.text);
+	return 1;
 }

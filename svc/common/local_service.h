@@ -19,5 +19,9 @@ void local_service_run(
 void local_service_free(struct local_service *service);
 OWN_DEFINE(local_service);
 
-/* The service's configuration: a JSON file of the supervisor's, 0600. */
-json_t *local_service_config(const char *path, struct err *err);
+/* The main of such a service: its configuration is a JSON file of the supervisor's, 0600 (--config); `serve` returns after SIGTERM. */
+struct local_service_role {
+	const char *name, *summary;
+	int (*serve)(const json_t *config, const struct service_options *options, struct err *err);
+};
+int local_service_main(const struct local_service_role *role, int argc, char **argv);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge-edged: the Edge CA and the workload API. */
-#include <stdio.h>
 #include <time.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/option.h"
 #include "base/text.h"
 #include "common/local_service.h"
 #include "edged/edged.h"
@@ -15,25 +13,6 @@
 
 #define RETRY_S 5
 #define MASTER_ENCRYPTION_ID "iotedge_master_encryption_id"
-
-struct options {
-	const char *config;
-	struct service_options service;
-};
-
-static const struct option_row rows[] = {
-	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config),
-		0, 0 },
-	SERVICE_OPTION_ROWS(struct options, service),
-	{ 0 },
-};
-
-static const struct option_usage usage = {
-	.command = "rootedge edged",
-	.arguments = "",
-	.summary = "The edge daemon: the Edge CA, and the workload API of modules.",
-	.rows = rows,
-};
 
 static int
 take_module(struct edged *e, const json_t *json, struct err *err)
@@ -158,14 +137,13 @@ close_all(struct edged *e)
 }
 
 static int
-serve(const struct options *options, struct err *err)
+serve(const json_t *config, const struct service_options *options, struct err *err)
 {
-	OWN_LIB(json_t) config = local_service_config(options->config, err);
 	OWN(local_service) service = NULL;
 	struct edged edged = { 0 };
 	struct edged_door doors[MODULES_MAX];
 	int64_t max_requests = 10;
-	int status = config ? open_all(&edged, config, err) : -1;
+	int status = open_all(&edged, config, err);
 
 	if (status == 0)
 		status = json_find_int(config, "max_requests", &max_requests, err);
@@ -180,7 +158,7 @@ serve(const struct options *options, struct err *err)
 		status = local_service_listen(service, edged.modules[i].socket_path, 0666, (size_t)max_requests, &doors[i], err);
 	}
 	if (status == 0)
-		local_service_run(service, &options->service, ready_line(&edged));
+		local_service_run(service, options, ready_line(&edged));
 	local_service_free(GIVE(service));
 	close_all(&edged);
 	return status;
@@ -189,17 +167,11 @@ serve(const struct options *options, struct err *err)
 int
 main(int argc, char **argv)
 {
-	struct options options = { .service = { .ready_fd = -1 } };
-	struct err err = ERR_INIT;
+	static const struct local_service_role role = {
+		.name = "edged",
+		.summary = "The edge daemon: the Edge CA, and the workload API of modules.",
+		.serve = serve,
+	};
 
-	if (option_parse(&usage, &options, argc, argv, &err) != 0) {
-		fprintf(stderr, "%s\n", *err.text ? err.text : "rootedge edged: takes options only");
-		return 2;
-	}
-	service_start("edged", &options.service);
-	if (serve(&options, &err) < 0) {
-		log_error("%s", err.text);
-		return 1;
-	}
-	return 0;
+	return local_service_main(&role, argc, argv);
 }

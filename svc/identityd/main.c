@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge-identityd: who this device and its modules are (edge-services 1.3), with manual provisioning by certificate or key. */
-#include <stdio.h>
-
-#include "base/log.h"
 #include "base/mem.h"
-#include "base/option.h"
 #include "base/text.h"
 #include "common/local_service.h"
 #include "common/principal.h"
@@ -12,25 +8,6 @@
 #include "wire/json.h"
 
 #define ROOTS_MAX 1024
-
-struct options {
-	const char *config;
-	struct service_options service;
-};
-
-static const struct option_row rows[] = {
-	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config),
-		0, 0 },
-	SERVICE_OPTION_ROWS(struct options, service),
-	{ 0 },
-};
-
-static const struct option_usage usage = {
-	.command = "rootedge identityd",
-	.arguments = "",
-	.summary = "The identity service: the identities of this device and its modules.",
-	.rows = rows,
-};
 
 struct identityd {
 	struct hub_api hub;
@@ -231,15 +208,14 @@ open_hub(struct hub_api *hub, const json_t *config, struct err *err)
 }
 
 static int
-serve(const struct options *options, struct err *err)
+serve(const json_t *config, const struct service_options *options, struct err *err)
 {
-	OWN_LIB(json_t) config = local_service_config(options->config, err);
 	OWN(local_service) service = NULL;
 	struct identityd identityd = { 0 };
 	const char *socket_path, *dir;
 	json_t *principals = NULL;
 	int64_t max_requests = 10;
-	int status = config ? open_hub(&identityd.hub, config, err) : -1;
+	int status = open_hub(&identityd.hub, config, err);
 
 	if (status == 0 && (json_get_text(config, "socket", &socket_path, err) < 0 || json_get_text(config, "dir", &dir, err) < 0 ||
 				   json_find_int(config, "max_requests", &max_requests, err) < 0 ||
@@ -252,7 +228,7 @@ serve(const struct options *options, struct err *err)
 		status = local_service_listen(service, socket_path, 0666, (size_t)max_requests, &identityd, err);
 	}
 	if (status == 0)
-		local_service_run(service, &options->service, NULL);
+		local_service_run(service, options, NULL);
 	local_service_free(GIVE(service));
 	module_identities_clear(&identityd.modules);
 	hub_api_clear(&identityd.hub);
@@ -263,17 +239,11 @@ serve(const struct options *options, struct err *err)
 int
 main(int argc, char **argv)
 {
-	struct options options = { .service = { .ready_fd = -1 } };
-	struct err err = ERR_INIT;
+	static const struct local_service_role role = {
+		.name = "identityd",
+		.summary = "The identity service: the identities of this device and its modules.",
+		.serve = serve,
+	};
 
-	if (option_parse(&usage, &options, argc, argv, &err) != 0) {
-		fprintf(stderr, "%s\n", *err.text ? err.text : "rootedge identityd: takes options only");
-		return 2;
-	}
-	service_start("identityd", &options.service);
-	if (serve(&options, &err) < 0) {
-		log_error("%s", err.text);
-		return 1;
-	}
-	return 0;
+	return local_service_main(&role, argc, argv);
 }

@@ -1,34 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge-keyd: the only process of an edge device that touches private keys. */
-#include <stdio.h>
-
-#include "base/log.h"
 #include "base/mem.h"
-#include "base/option.h"
 #include "common/local_service.h"
 #include "keyd/keyd.h"
 #include "wire/json.h"
 
 #define DOORS_MAX 32
-
-struct options {
-	const char *config;
-	struct service_options service;
-};
-
-static const struct option_row rows[] = {
-	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config),
-		0, 0 },
-	SERVICE_OPTION_ROWS(struct options, service),
-	{ 0 },
-};
-
-static const struct option_usage usage = {
-	.command = "rootedge keyd",
-	.arguments = "",
-	.summary = "The keys service: makes, keeps and uses keys for those who may.",
-	.rows = rows,
-};
 
 static int
 listen_all(struct local_service *service, struct keyd *keyd, struct keyd_door *doors, const json_t *sockets, int64_t max_requests,
@@ -56,9 +33,8 @@ listen_all(struct local_service *service, struct keyd *keyd, struct keyd_door *d
 }
 
 static int
-serve(const struct options *options, struct err *err)
+serve(const json_t *config, const struct service_options *options, struct err *err)
 {
-	OWN_LIB(json_t) config = local_service_config(options->config, err);
 	OWN(local_service) service = NULL;
 	struct keyd keyd = { 0 };
 	struct keyd_door doors[DOORS_MAX];
@@ -67,7 +43,7 @@ serve(const struct options *options, struct err *err)
 	const char *dir;
 	int status;
 
-	if (!config || json_get_text(config, "dir", &dir, err) < 0 || json_find_array(config, "principals", &principals, err) < 0 ||
+	if (json_get_text(config, "dir", &dir, err) < 0 || json_find_array(config, "principals", &principals, err) < 0 ||
 		json_find_object(config, "preloaded_keys", &preloaded, err) < 0 ||
 		json_find_array(config, "sockets", &sockets, err) < 0 ||
 		json_find_int(config, "max_requests", &max_requests, err) < 0 ||
@@ -80,7 +56,7 @@ serve(const struct options *options, struct err *err)
 		status = listen_all(service, &keyd, doors, sockets, max_requests, err);
 	}
 	if (status == 0)
-		local_service_run(service, &options->service, NULL);
+		local_service_run(service, options, NULL);
 	local_service_free(GIVE(service));
 	key_store_close(keyd.store);
 	principals_clear(&keyd.principals);
@@ -91,17 +67,11 @@ serve(const struct options *options, struct err *err)
 int
 main(int argc, char **argv)
 {
-	struct options options = { .service = { .ready_fd = -1 } };
-	struct err err = ERR_INIT;
+	static const struct local_service_role role = {
+		.name = "keyd",
+		.summary = "The keys service: makes, keeps and uses keys for those who may.",
+		.serve = serve,
+	};
 
-	if (option_parse(&usage, &options, argc, argv, &err) != 0) {
-		fprintf(stderr, "%s\n", *err.text ? err.text : "rootedge keyd: takes options only");
-		return 2;
-	}
-	service_start("keyd", &options.service);
-	if (serve(&options, &err) < 0) {
-		log_error("%s", err.text);
-		return 1;
-	}
-	return 0;
+	return local_service_main(&role, argc, argv);
 }
