@@ -18,6 +18,8 @@ static const struct noun nouns[] = {
 	{ "gateway", NULL, "the gateway alone; rootedge edge starts it" },
 	{ "device", NULL, "a downstream device (TempSensor), for trying things out" },
 	{ "cert", cmd_cert, "make, show and verify certificates" },
+	{ "doctor", cmd_doctor, "why a server is trusted, or why not" },
+	{ "explain", cmd_explain, "what a reason code means, and what to do" },
 	{ "keyd", NULL, "the keys service alone" },
 	{ "certd", NULL, "the certificates service alone" },
 	{ "identityd", NULL, "the identity service alone" },

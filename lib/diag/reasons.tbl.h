@@ -77,5 +77,6 @@ REASON(TLS_PLAIN_TEXT, REASON_BAD, "The port answers, but not in TLS.", "Use the
 REASON(TLS_OLD_VERSION, REASON_BAD, "The server speaks only a version of TLS that is no longer safe.", "Update the server: TLS 1.2 or 1.3 is needed.", "RFC 8996")
 REASON(CLIENT_CERT_REFUSED, REASON_BAD, "The server refused the client certificate that it was shown.", "Have the certificate registered, or its CA trusted, on the server's side; look in its log for the reason.", "")
 REASON(CLIENT_CERT_WANTED, REASON_NOTE, "The server asks its clients for a certificate, and none was given here.", "Use --cert and --key to see what it says to yours.", "")
+REASON(CLIENT_CERT_NOT_ASKED, REASON_NOTE, "The server does not ask its clients for a certificate, so it never sees yours.", "Check that this is the port for devices, and that no proxy or load balancer ends TLS in front of the server.", "")
 REASON(TLS_NO_CERTIFICATE, REASON_BAD, "The server showed no certificate.", "Check the server's configuration.", "")
 REASON(KEY_MISMATCH, REASON_BAD, "The private key does not belong to the certificate.", "Use the key that the certificate was issued for.", "")

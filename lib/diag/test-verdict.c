@@ -174,7 +174,28 @@ TEST("a refusal is printed with its cause first")
 				  "    rule    RFC 5280 4.1.2.5\n"
 				  "    to do   Renew it, and check this machine's clock.\n"
 				  "  ✓ status of dev1: enabled\n"
-				  "  ✗ validity of CN=dev1: until 2026-03-01 (wanted: now)  CERT_EXPIRED\n");
+				  "  ✗ validity of CN=dev1  CERT_EXPIRED\n");
+}
+
+TEST("a finding is printed without its question: the cause in the first line, or what acceptance means")
+{
+	OWN(verdict) bad = verdict_new("doctor", "Is this really gw.local?", "gw.local");
+	OWN(verdict) good = verdict_new("doctor", "Is this really gw.local?", "gw.local");
+	CLEAR(buf) out = BUF_INIT(65536);
+
+	verdict_fail(bad, TLS_PLAIN_TEXT, "TLS", "", "TLS 1.2", "HTTP");
+	verdict_fail(bad, NAME_MISMATCH, "name", "CN=gw", "gw.local", "gw");
+	verdict_print_finding(bad, "All is well.", &out, false);
+	CHECK_STR(buf_text(&out), "✗ TLS_PLAIN_TEXT: The port answers, but not in TLS.\n"
+				  "    wanted  TLS 1.2\n"
+				  "    found   HTTP\n"
+				  "    to do   Use the server's TLS port (MQTT 8883, HTTPS 443), or switch on TLS there.\n"
+				  "  ✗ TLS  TLS_PLAIN_TEXT\n"
+				  "  ✗ name of CN=gw: gw (wanted: gw.local)  NAME_MISMATCH\n");
+	buf_reset(&out);
+	verdict_pass(good, "TLS", "", "", "TLSv1.3");
+	verdict_print_finding(good, "All is well.", &out, false);
+	CHECK_STR(buf_text(&out), "✓ All is well.\n  ✓ TLS: TLSv1.3\n");
 }
 
 TEST("colour is used only when it is asked for, and always ended")

@@ -55,3 +55,5 @@ char *verdict_json(const struct verdict *v);	 /* an object on one line */
 struct verdict *verdict_from_json(const char *json, struct err *err);
 /* For people: the chain as a tree, each check with wanted and found, the cause first when it failed. */
 void verdict_print(const struct verdict *v, struct buf *out, bool colour);
+/* The same without the question: the first line is the cause with its code, or `when_accepted`. */
+void verdict_print_finding(const struct verdict *v, const char *when_accepted, struct buf *out, bool colour);

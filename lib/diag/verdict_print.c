@@ -71,14 +71,37 @@ print_answer(struct page *p, const struct verdict *v)
 	buf_putf(p->out, "%s  %s: ", p->end, c ? "no" : "yes");
 	put_text(p, c ? row->code : v->peer);
 	buf_putc(p->out, '\n');
+	if (c)
+		put_row(p, "cause", row->sentence);
+}
+
+/* For whom the question is plain: "✗ CODE: sentence", or what the answer means. */
+static void
+print_headline(struct page *p, const struct verdict *v, const char *when_accepted)
+{
+	const struct reason_row *row = reason_row(verdict_cause(v));
+	bool good = verdict_accepted(v);
+
+	buf_putf(p->out, "%s%s%s ", good ? p->good : p->bad, good ? "✓" : "✗", good ? p->end : "");
+	if (good)
+		put_text(p, when_accepted);
+	else
+		buf_putf(p->out, "%s%s: %s", row->code, p->end, row->sentence);
+	buf_putc(p->out, '\n');
+}
+
+static void
+print_cause(struct page *p, const struct verdict *v)
+{
+	const struct check *c = verdict_first_failure(v);
+
 	if (!c)
 		return;
-	put_row(p, "cause", row->sentence);
 	put_row(p, "at", c->subject);
 	put_row(p, "wanted", c->wanted);
 	put_row(p, "found", c->found);
 	put_row(p, "rule", c->rule);
-	put_row(p, "to do", row->fix);
+	put_row(p, "to do", reason_row(c->reason)->fix);
 }
 
 /* Root on top, each certificate below its issuer. */
@@ -94,18 +117,10 @@ print_chain(struct page *p, const struct verdict *v)
 	}
 }
 
-/* "✓ name of CN=gw: gw.local"; what was wanted only where it says more than what was found. */
+/* What was wanted only where it says more than what was found. */
 static void
-print_check(struct page *p, const struct check *c)
+print_details(struct page *p, const struct check *c)
 {
-	bool note = c->passed && c->reason != OK;
-
-	buf_putf(p->out, "  %s%s%s ", !c->passed ? p->bad : note ? p->note : p->good, !c->passed ? "✗" : note ? "!" : "✓", p->end);
-	put_text(p, c->what);
-	if (*c->subject) {
-		buf_puts(p->out, " of ");
-		put_text(p, c->subject);
-	}
 	if (*c->found) {
 		buf_puts(p->out, ": ");
 		put_text(p, c->found);
@@ -115,9 +130,36 @@ print_check(struct page *p, const struct check *c)
 		put_text(p, c->wanted);
 		buf_putf(p->out, ")%s", c->passed ? p->end : "");
 	}
+}
+
+/* "✓ name of CN=gw: gw.local"; the details of the cause stand above already. */
+static void
+print_check(struct page *p, const struct check *c, bool is_cause)
+{
+	bool note = c->passed && c->reason != OK;
+
+	buf_putf(p->out, "  %s%s%s ", !c->passed ? p->bad : note ? p->note : p->good, !c->passed ? "✗" : note ? "!" : "✓", p->end);
+	put_text(p, c->what);
+	if (*c->subject) {
+		buf_puts(p->out, " of ");
+		put_text(p, c->subject);
+	}
+	if (!is_cause)
+		print_details(p, c);
 	if (c->reason != OK)
 		buf_putf(p->out, "  %s%s%s", p->dim, reason_row(c->reason)->code, p->end);
 	buf_putc(p->out, '\n');
+}
+
+static void
+print_evidence(struct page *p, const struct verdict *v)
+{
+	const struct check *cause = verdict_first_failure(v);
+
+	print_cause(p, v);
+	print_chain(p, v);
+	for (size_t i = 0; i < v->n_checks; i++)
+		print_check(p, &v->checks[i], &v->checks[i] == cause);
 }
 
 void
@@ -126,7 +168,14 @@ verdict_print(const struct verdict *v, struct buf *out, bool colour)
 	struct page p = page_of(out, colour);
 
 	print_answer(&p, v);
-	print_chain(&p, v);
-	for (size_t i = 0; i < v->n_checks; i++)
-		print_check(&p, &v->checks[i]);
+	print_evidence(&p, v);
+}
+
+void
+verdict_print_finding(const struct verdict *v, const char *when_accepted, struct buf *out, bool colour)
+{
+	struct page p = page_of(out, colour);
+
+	print_headline(&p, v, when_accepted);
+	print_evidence(&p, v);
 }

@@ -2,6 +2,7 @@
 /* TLS contexts of clients.  The server's chain and name are judged inside the handshake by pki/chain, the same decision as everywhere, before a byte of ours or our own
  * certificate leaves; the verdict is kept for whoever asks. */
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -95,6 +96,17 @@ tls_client_has_key(const struct tls_client *client)
 	return client->key != NULL;
 }
 
+/* RFC 6066 3: no addresses, and names without the root's dot. */
+void
+tls_set_sni(SSL *ssl, const char *host)
+{
+	size_t len = strlen(host);
+	OWN_TEXT name = mem_textn(host, len > 1 && host[len - 1] == '.' ? len - 1 : len);
+
+	if (!uri_is_ip(name))
+		SSL_set_tlsext_host_name(ssl, name);
+}
+
 SSL *
 tls_client_ssl(struct tls_client *client, const char *host, struct verdict **verdict)
 {
@@ -104,8 +116,7 @@ tls_client_ssl(struct tls_client *client, const char *host, struct verdict **ver
 	peer->client = tls_client_ref(client);
 	peer->host = mem_text(host);
 	peer->verdict = verdict;
-	if (!uri_is_ip(host))
-		SSL_set_tlsext_host_name(ssl, host);
+	tls_set_sni(ssl, host);
 	SSL_set_connect_state(ssl);
 	return ssl;
 }

@@ -27,6 +27,7 @@ struct tls_server *tls_holder_get(struct tls_holder *holder); /* a reference */
 /* Inside a handshake: judge the server's chain and name; the verdict replaces *verdict. */
 bool tls_judge_server(
 	X509_STORE_CTX *ctx, const struct anchors *anchors, const char *who, const char *host, struct verdict **verdict);
+void tls_set_sni(SSL *ssl, const char *host);
 bool tls_client_has_key(const struct tls_client *client);
 /* The verdict about the server is made during the handshake and lies in *verdict. */
 SSL *tls_client_ssl(struct tls_client *client, const char *host, struct verdict **verdict);

@@ -40,6 +40,7 @@ char *cert_line(const struct cert *cert);     /* one line for people: subject, u
 char *cert_key_text(const struct cert *cert); /* "EC P-256" */
 
 /* cert_print.c: all that people ask of a certificate, as text and as a JSON object on one line. */
+char *cert_uses(const struct cert *cert); /* "serverAuth, clientAuth": its extendedKeyUsage; NULL when it has none */
 void cert_print(const struct cert *cert, int64_t now, struct buf *out, bool colour);
 char *cert_json(const struct cert *cert);
 

@@ -58,8 +58,8 @@ key_usage(const struct cert *cert)
 	return list_bits(usages, COUNT(usages), X509_get_key_usage(cert_x509(cert)));
 }
 
-static char *
-extended_key_usage(const struct cert *cert)
+char *
+cert_uses(const struct cert *cert)
 {
 	return list_bits(extended_usages, COUNT(extended_usages), X509_get_extended_key_usage(cert_x509(cert)));
 }
@@ -159,7 +159,7 @@ cert_print(const struct cert *cert, int64_t now, struct buf *out, bool colour)
 	put_row_take(out, "names", cert_names(cert));
 	put_row_take(out, "CA", constraints(cert));
 	put_row_take(out, "key usage", key_usage(cert));
-	put_row_take(out, "for", extended_key_usage(cert));
+	put_row_take(out, "for", cert_uses(cert));
 	put_row_take(out, "key", cert_key_text(cert));
 	put_row(out, "signed with", signature_name(cert));
 	put_row_take(out, "serial", serial(cert));
@@ -199,7 +199,7 @@ cert_json(const struct cert *cert)
 	if (X509_get_pathlen(cert_x509(cert)) >= 0)
 		json_object_set_new(object, "pathLen", json_integer(X509_get_pathlen(cert_x509(cert))));
 	set_text_take(object, "keyUsage", key_usage(cert));
-	set_text_take(object, "extendedKeyUsage", extended_key_usage(cert));
+	set_text_take(object, "extendedKeyUsage", cert_uses(cert));
 	set_text_take(object, "key", cert_key_text(cert));
 	set_text(object, "signature", signature_name(cert));
 	set_text_take(object, "serial", serial(cert));

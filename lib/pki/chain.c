@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "pki/anchors.h"
 #include "pki/chain.h"
+#include "pki/chain_words.h"
 
 #define DEFAULT_DEPTH 8
 #define SECURITY_LEVEL 2
@@ -72,6 +73,7 @@ static const struct error_row error_rows[] = {
 
 struct walk {
 	struct verdict *verdict;
+	const struct anchors *anchors;
 	const struct chain_query *query;
 	size_t first; /* the verdict's checks from here on are ours */
 };
@@ -129,17 +131,24 @@ reason_of(const struct walk *walk, int error, const struct cert *cert, int depth
 	return CERT_INVALID;
 }
 
-/* What the certificate should have had, for the reasons where OpenSSL's sentence does not say it. */
-static const char *
-wanted_for(enum reason reason, const struct cert *cert, char **own)
+static void
+check_key(struct walk *walk, const struct cert *cert)
 {
-	if (reason == TRUST_UNKNOWN_ISSUER && cert)
-		return *own = mem_textf("the certificate of its issuer, %s, among the trusted ones", cert_issuer(cert));
-	if (reason == CERT_NO_SERVER_AUTH)
-		return "extendedKeyUsage serverAuth";
-	if (reason == CERT_NO_CLIENT_AUTH)
-		return "extendedKeyUsage clientAuth";
-	return reason == CERT_NOT_CA ? "CA:TRUE and keyCertSign" : "";
+	EVP_PKEY *key = X509_get0_pubkey(cert_x509(cert));
+	OWN_TEXT kind = cert_key_text(cert);
+
+	if (!key || !key_is_acceptable(key))
+		refuse(walk, CERT_WEAK_KEY, "key", cert, "EC P-256, P-384, P-521, Ed25519, or RSA of 2048 bits or more", kind);
+}
+
+static void
+refuse_for(struct walk *walk, enum reason reason, const struct cert *cert, int error)
+{
+	CLEAR(chain_words) words = chain_words_for(walk->anchors, walk->query, reason, cert, error);
+
+	bool is_purpose = reason == CERT_NO_SERVER_AUTH || reason == CERT_NO_CLIENT_AUTH;
+
+	refuse(walk, reason, is_purpose ? "purpose" : "chain", cert, words.wanted, words.found);
 }
 
 static int
@@ -149,7 +158,6 @@ on_error(int ok, X509_STORE_CTX *ctx)
 	X509 *x509 = X509_STORE_CTX_get_current_cert(ctx);
 	int error = X509_STORE_CTX_get_error(ctx);
 	OWN(cert) cert = NULL;
-	OWN_TEXT own = NULL;
 	enum reason reason;
 
 	if (ok)
@@ -161,7 +169,9 @@ on_error(int ok, X509_STORE_CTX *ctx)
 			validity_check(walk->verdict, cert, walk->query->now);
 		return 1;
 	}
-	refuse(walk, reason, "chain", cert, wanted_for(reason, cert, &own), X509_verify_cert_error_string(error));
+	if (cert && reason == CERT_WEAK_KEY)
+		check_key(walk, cert);
+	refuse_for(walk, reason, cert, error);
 	return 1;
 }
 
@@ -223,16 +233,6 @@ excludes_dns_names(const struct cert *cert)
 }
 
 static void
-check_key(struct walk *walk, const struct cert *cert)
-{
-	EVP_PKEY *key = X509_get0_pubkey(cert_x509(cert));
-	OWN_TEXT kind = cert_key_text(cert);
-
-	if (!key || !key_is_acceptable(key))
-		refuse(walk, CERT_WEAK_KEY, "key", cert, "EC P-256, P-384, P-521, Ed25519, or RSA of 2048 bits or more", kind);
-}
-
-static void
 check_extensions(struct walk *walk, const struct cert *cert)
 {
 	if (X509_get_extension_flags(cert_x509(cert)) & EXFLAG_INVALID)
@@ -253,6 +253,14 @@ check_issuing(struct walk *walk, const struct cert *cert)
 		refuse(walk, CERT_NOT_CA, "chain", cert, "keyUsage keyCertSign", "keyUsage without it");
 }
 
+static void
+add_missing(struct walk *walk, const struct cert *cert)
+{
+	OWN_TEXT line = mem_textf("%s  (missing)", cert_issuer(cert));
+
+	verdict_add_chain(walk->verdict, line);
+}
+
 /* Adds the lines of the chain and the rules that each of its certificates has to keep. */
 static void
 check_chain(struct walk *walk, X509_STORE_CTX *ctx)
@@ -270,6 +278,9 @@ check_chain(struct walk *walk, X509_STORE_CTX *ctx)
 		if (i > 0)
 			check_issuing(walk, cert);
 		excluded = excluded || (i > 0 && excludes_dns_names(cert));
+		if (i + 1 == sk_X509_num(chain) && !cert_is_self_issued(cert) &&
+			is_known(walk, TRUST_UNKNOWN_ISSUER, cert_subject(cert)))
+			add_missing(walk, cert);
 	}
 	if (excluded && has_wildcard(walk->query->leaf))
 		refuse(walk, NAME_WILDCARD, "name", walk->query->leaf, "full names", "a wildcard below a CA that excludes names");
@@ -312,7 +323,7 @@ conclude(struct walk *walk, X509_STORE_CTX *ctx, int ok)
 void
 chain_verify(struct verdict *v, const struct anchors *anchors, const struct chain_query *query)
 {
-	struct walk walk = { .verdict = v, .query = query, .first = v->n_checks };
+	struct walk walk = { .verdict = v, .anchors = anchors, .query = query, .first = v->n_checks };
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	STACK_OF(X509) *untrusted = stack_of(query->untrusted);
 	int ok = 0;

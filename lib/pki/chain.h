@@ -17,10 +17,11 @@ struct chain_query {
 	enum chain_purpose purpose;
 	const char *host; /* expected DNS name or IP literal, NULL: no name check */
 	int64_t now;
-	int max_depth;	     /* intermediates; 0 takes the default (8), or CHAIN_NO_INTERMEDIATES */
-	bool partial;	     /* CA certificates that are not self-signed may be anchors too */
-	bool refuse_ca_leaf; /* device auth by CA: a leaf that could itself issue is refused */
-	bool must_sign;	     /* the leaf's keyUsage, where it has one, must allow digitalSignature */
+	int max_depth;		  /* intermediates; 0 takes the default (8), or CHAIN_NO_INTERMEDIATES */
+	bool partial;		  /* CA certificates that are not self-signed may be anchors too */
+	bool refuse_ca_leaf;	  /* device auth by CA: a leaf that could itself issue is refused */
+	const char *anchors_name; /* for people: where the anchors come from; NULL: "the trusted certificates" */
+	bool must_sign;		  /* the leaf's keyUsage, where it has one, must allow digitalSignature */
 };
 
 /* Anchors prepared once and shared (an X509_STORE behind it); immutable, by reference, any thread. */

@@ -26,7 +26,7 @@ void
 name_check(struct verdict *v, const struct cert *leaf, const char *host)
 {
 	OWN_TEXT names = cert_names(leaf);
-	const char *found = *names ? names : "no names (no subjectAltName)";
+	const char *found = *names ? names : "no names (no subjectAltName; a CN does not count)";
 	size_t len = strlen(host);
 	OWN_TEXT plain = mem_textn(host, len > 1 && host[len - 1] == '.' ? len - 1 : len); /* a name's root dot */
 

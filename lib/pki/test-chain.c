@@ -41,6 +41,23 @@ TEST("a missing intermediate is refused, naming it")
 
 	story_cause(v, TRUST_UNKNOWN_ISSUER);
 	CHECK_CONTAINS(verdict_first_failure(v)->wanted, "CN=forgotten");
+	CHECK_STR(verdict_first_failure(v)->found, "the server does not send it, and it is not in the trusted certificates");
+	CHECK_INT(v->n_chain, 2);
+	CHECK_STR(v->chain[1], "CN=forgotten  (missing)");
+}
+
+TEST("a root of the same name with another key is told as that, not as missing")
+{
+	CLEAR(made) root = story_root("root");
+	CLEAR(made) again = story_root("root");
+	CLEAR(made) ca = story_intermediate("ca", &root);
+	CLEAR(made) leaf = story_server("edgegateway.local", &ca);
+	OWN(verdict) v =
+		story_verdict(&again, &ca, &leaf, (struct chain_query){ .purpose = CHAIN_SERVER, .anchors_name = "roots.pem" });
+
+	story_cause(v, TRUST_UNKNOWN_ISSUER);
+	CHECK_STR(verdict_first_failure(v)->subject, "CN=ca");
+	CHECK_STR(verdict_first_failure(v)->found, "roots.pem has one of that name, with another key");
 }
 
 TEST("the root that the peer sends along makes nothing trusted")
@@ -51,6 +68,7 @@ TEST("the root that the peer sends along makes nothing trusted")
 	OWN(verdict) v = story_verdict(&mine, &root, &leaf, (struct chain_query){ .purpose = CHAIN_SERVER });
 
 	story_cause(v, TRUST_UNKNOWN_ISSUER);
+	CHECK_STR(verdict_first_failure(v)->found, "the server sends it, but it is not there");
 }
 
 TEST("a certificate that signed itself is refused as that")

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A look at a TLS server.  The handshake is done without verifying, since the caller judges what was shown; so this connection is good for nothing else and is
+ * closed at once.  It is done as every client of ours does it, and only when that fails once more with everything let in, to see what the server would have
+ * liked.  What does not answer in TLS at all is greeted in plain MQTT, without a name, the most frequent mistake being the port beside. */
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "net/probe.h"
+#include "net/tls_inside.h"
+
+#define TIMEOUT_MS 10000
+#define GOODBYE_MS 1000 /* how long a server may think about our certificate */
+#define MQTT_WAIT_MS 2000
+#define READ_MAX 65536 /* of what nobody asked for */
+#define ANSWER_SHOWN 32
+
+struct looking {
+	struct probe *probe;
+	const struct probe_target *target;
+	int64_t deadline_ms;
+	int fd;
+	SSL *ssl;
+	bool lenient, late;
+};
+
+static void
+failed(struct probe *probe, enum reason reason, char *why_take)
+{
+	probe->reason = reason;
+	mem_free(probe->why);
+	probe->why = why_take;
+}
+
+void
+probe_clear(struct probe *probe)
+{
+	certs_clear(&probe->sent);
+	mem_free(probe->address);
+	mem_free(probe->version);
+	mem_free(probe->cipher);
+	mem_free(probe->why);
+	*probe = (struct probe){ .reason = OK };
+}
+
+static void
+set_deadline(struct looking *look, int64_t at_most_ms)
+{
+	int64_t end = clock_boot_ms() + at_most_ms;
+
+	if (end < look->deadline_ms)
+		look->deadline_ms = end;
+}
+
+/* False when the time is over. */
+static bool
+wait_until(const struct looking *look, short what, int64_t deadline_ms)
+{
+	struct pollfd pfd = { .fd = look->fd, .events = what };
+	int64_t left = deadline_ms - clock_boot_ms();
+
+	return left > 0 && poll(&pfd, 1, (int)left) > 0;
+}
+
+static bool
+wait_fd(const struct looking *look, short what)
+{
+	return wait_until(look, what, look->deadline_ms);
+}
+
+/* -- TCP ---------------------------------------------------------------------------------------------------------------------------- */
+
+static char *
+address_text(const struct addrinfo *at)
+{
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+
+	if (getnameinfo(at->ai_addr, at->ai_addrlen, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return mem_text("?");
+	return mem_textf(strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static void
+hang_up(struct looking *look)
+{
+	if (look->fd >= 0)
+		close(look->fd);
+	look->fd = -1;
+}
+
+/* 0, or what errno would say. */
+static int
+connect_one(struct looking *look, const struct addrinfo *at, int64_t deadline_ms)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	look->fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (look->fd < 0)
+		return errno;
+	if (connect(look->fd, at->ai_addr, at->ai_addrlen) == 0)
+		return 0;
+	if (errno != EINPROGRESS)
+		return errno;
+	if (!wait_until(look, POLLOUT, deadline_ms))
+		return ETIMEDOUT;
+	getsockopt(look->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	return error;
+}
+
+/* Each address gets its share of the time that is left, as in net/conn_connect.c. */
+static bool
+connect_any(struct looking *look, const struct addrinfo *found)
+{
+	int64_t n = 0;
+
+	for (const struct addrinfo *at = found; at; at = at->ai_next)
+		n++;
+	for (const struct addrinfo *at = found; at; at = at->ai_next, n--) {
+		int64_t now = clock_boot_ms();
+		OWN_TEXT address = address_text(at);
+		int error = connect_one(look, at, now + (look->deadline_ms - now) / n);
+
+		if (error == 0) {
+			mem_free(look->probe->address);
+			look->probe->address = GIVE(address);
+			return true;
+		}
+		hang_up(look);
+		failed(look->probe, CONNECT_FAILED, mem_textf("%s: %s", address, strerror(error)));
+	}
+	return false;
+}
+
+static bool
+open_tcp(struct looking *look)
+{
+	const char *host = look->target->connect_to ? look->target->connect_to : look->target->host;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV }, *found = NULL;
+	OWN_TEXT port = mem_textf("%d", look->target->port);
+	int status = getaddrinfo(host, port, &hints, &found);
+	bool done;
+
+	if (status != 0) {
+		failed(look->probe, NAME_NOT_RESOLVED, mem_textf("%s: %s", host, gai_strerror(status)));
+		return false;
+	}
+	done = connect_any(look, found);
+	freeaddrinfo(found);
+	if (done)
+		failed(look->probe, OK, NULL); /* an earlier address may have failed */
+	return done;
+}
+
+/* -- No TLS -------------------------------------------------------------------------------------------------------------------------- */
+
+/* Is it an MQTT broker's plain port?  An MQTT 3.1.1 CONNECT with an empty client id is answered by CONNACK whatever the broker thinks of it. */
+static bool
+speaks_mqtt(struct looking *look)
+{
+	static const uint8_t hello[] = { 0x10, 12, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 10, 0, 0 };
+	uint8_t answer[2] = { 0 };
+
+	hang_up(look);
+	set_deadline(look, MQTT_WAIT_MS);
+	return open_tcp(look) && send(look->fd, hello, sizeof(hello), MSG_NOSIGNAL) == (ssize_t)sizeof(hello) &&
+	       wait_fd(look, POLLIN) && recv(look->fd, answer, sizeof(answer), 0) == 2 && answer[0] == 0x20 && answer[1] == 2;
+}
+
+static char *
+shown(const uint8_t *bytes, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && bytes[n] >= ' ' && bytes[n] <= '~')
+		n++;
+	if (n == 0)
+		return mem_textf("its answer begins with the byte 0x%02x", bytes[0]);
+	return mem_textf("its answer begins with '%.*s'", (int)n, (const char *)bytes);
+}
+
+/* The first bytes of the answer, before libssl has them.  True when they may be TLS: a handshake or alert record. */
+static bool
+answers_in_tls(struct looking *look)
+{
+	uint8_t first[ANSWER_SHOWN];
+	ssize_t n = recv(look->fd, first, sizeof(first), MSG_PEEK);
+
+	if (n > 0 && (first[0] == 0x16 || first[0] == 0x15))
+		return true;
+	if (n > 0)
+		failed(look->probe, TLS_PLAIN_TEXT, shown(first, (size_t)n));
+	else if (speaks_mqtt(look))
+		failed(look->probe, TLS_PLAIN_TEXT, mem_text("it speaks MQTT without TLS"));
+	else
+		failed(look->probe, TLS_FAILED, mem_text("it closed the connection when it was greeted in TLS"));
+	return false;
+}
+
+/* -- TLS ----------------------------------------------------------------------------------------------------------------------------- */
+
+static int
+on_cert_asked(SSL *ssl, void *arg)
+{
+	struct probe *probe = arg;
+
+	(void)ssl;
+	probe->asks_client_cert = true;
+	return 1;
+}
+
+static bool
+is_alert(unsigned long code)
+{
+	return ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET;
+}
+
+/* Once it has asked for a certificate, whatever the server objects to is the one it got, or that it got none. */
+static void
+tell_ssl(struct looking *look, int error)
+{
+	unsigned long code = ERR_peek_error();
+	const char *text = code ? ERR_reason_error_string(code) : NULL;
+	const char *alert = text && is_alert(code) ? strstr(text, "alert ") : NULL;
+	enum reason reason = TLS_FAILED;
+
+	if (is_alert(code) && look->probe->asks_client_cert)
+		reason = look->target->chain ? CLIENT_CERT_REFUSED : CLIENT_CERT_WANTED;
+	if (alert)
+		failed(look->probe, reason, mem_textf("the server says '%s'", alert + strlen("alert ")));
+	else if (text)
+		failed(look->probe, reason, mem_text(text));
+	else
+		failed(look->probe, reason,
+			mem_text(error == SSL_ERROR_SYSCALL && errno ? strerror(errno) : "the server closed the connection"));
+	ERR_clear_error();
+}
+
+/* The greeting goes out, and libssl finds nothing to read: the answer is first looked at here. */
+static void
+greet(struct looking *look)
+{
+	BIO *nothing = BIO_new(BIO_s_mem());
+
+	BIO_set_mem_eof_return(nothing, -1);
+	SSL_set_wfd(look->ssl, look->fd);
+	SSL_set0_rbio(look->ssl, nothing);
+	SSL_do_handshake(look->ssl);
+	SSL_set_rfd(look->ssl, look->fd);
+}
+
+/* True when it is through. */
+static bool
+shake_hands(struct looking *look)
+{
+	int result, error = SSL_ERROR_WANT_READ;
+
+	greet(look);
+	look->late = !wait_fd(look, POLLIN);
+	if (!look->late && !answers_in_tls(look))
+		return false;
+	while (!look->late) {
+		ERR_clear_error();
+		errno = 0;
+		result = SSL_do_handshake(look->ssl);
+		if (result == 1)
+			return true;
+		error = SSL_get_error(look->ssl, result);
+		if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
+			tell_ssl(look, error);
+			return false;
+		}
+		look->late = !wait_fd(look, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT);
+	}
+	failed(look->probe, TLS_FAILED, mem_text("the server did not answer in time"));
+	return false;
+}
+
+/* A server of TLS 1.3 refuses a certificate after the handshake.  It answers in order: what it has to say comes before its answer to our goodbye. */
+static void
+hear_out(struct looking *look)
+{
+	uint8_t piece[4096];
+	size_t n = 0;
+	int result, error;
+
+	set_deadline(look, GOODBYE_MS);
+	ERR_clear_error();
+	SSL_shutdown(look->ssl);
+	do {
+		ERR_clear_error();
+		errno = 0;
+		result = SSL_read(look->ssl, piece, sizeof(piece));
+		error = result > 0 ? SSL_ERROR_NONE : SSL_get_error(look->ssl, result);
+		n += sizeof(piece);
+	} while (n < READ_MAX && (error == SSL_ERROR_NONE || (error == SSL_ERROR_WANT_READ && wait_fd(look, POLLIN))));
+	if (error == SSL_ERROR_SSL && is_alert(ERR_peek_error()))
+		tell_ssl(look, error);
+	ERR_clear_error();
+}
+
+static void
+keep_certificates(struct looking *look)
+{
+	STACK_OF(X509) *sent = SSL_get_peer_cert_chain(look->ssl);
+
+	for (int i = 0; i < sk_X509_num(sent); i++) {
+		OWN(cert) cert = cert_from_x509(sk_X509_value(sent, i));
+
+		certs_add(&look->probe->sent, cert);
+	}
+}
+
+static void
+handshake(struct looking *look)
+{
+	struct probe *probe = look->probe;
+	bool done = shake_hands(look);
+
+	keep_certificates(look);
+	if (!done)
+		return;
+	probe->version = mem_text(SSL_get_version(look->ssl));
+	probe->cipher = mem_text(SSL_get_cipher_name(look->ssl));
+	if (probe->sent.n == 0)
+		failed(probe, TLS_NO_CERTIFICATE, mem_text("a handshake without a certificate"));
+	else if (probe->asks_client_cert)
+		hear_out(look);
+}
+
+static void
+let_everything_in(SSL_CTX *ctx)
+{
+	SSL_CTX_set_security_level(ctx, 0);
+	SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
+	SSL_CTX_set_cipher_list(ctx, "ALL:COMPLEMENTOFALL:@SECLEVEL=0");
+	SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384:P-521:X448:ffdhe2048:ffdhe3072:ffdhe4096");
+	SSL_CTX_set_max_cert_list(ctx, 1024 * 1024);
+	SSL_CTX_set_options(ctx, SSL_OP_LEGACY_SERVER_CONNECT);
+}
+
+static void
+look_at(struct looking *look)
+{
+	const struct certs *chain = look->target->chain;
+	SSL_CTX *ctx = tls_ctx_new(TLS_client_method());
+	struct err err = ERR_INIT;
+
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+	if (look->lenient)
+		let_everything_in(ctx);
+	if (chain && tls_use_certificate(ctx, chain, look->target->key, &err) < 0) {
+		failed(look->probe, KEY_MISMATCH, mem_text(err.text));
+	} else {
+		look->ssl = SSL_new(ctx);
+		SSL_set_cert_cb(look->ssl, on_cert_asked, look->probe);
+		tls_set_sni(look->ssl, look->target->host);
+		SSL_set_connect_state(look->ssl);
+		handshake(look);
+		SSL_free(look->ssl);
+	}
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+}
+
+/* True when a second, lenient look may show more. */
+static bool
+look_once(struct probe *probe, const struct probe_target *target, bool lenient)
+{
+	struct looking look = { .probe = probe, .target = target, .fd = -1, .lenient = lenient };
+
+	*probe = (struct probe){ .reason = OK };
+	look.deadline_ms = clock_boot_ms() + (target->timeout_ms > 0 ? target->timeout_ms : TIMEOUT_MS);
+	if (open_tcp(&look))
+		look_at(&look);
+	hang_up(&look);
+	return probe->reason == TLS_FAILED && !look.late;
+}
+
+/* The second look found what the server would agree on; that is refused for what the first one said. */
+static void
+prefer_second(struct probe *probe, struct probe *second)
+{
+	bool is_old = strcmp(second->version, "TLSv1.2") != 0 && strcmp(second->version, "TLSv1.3") != 0;
+	char *why = is_old ? mem_text(second->version)
+			   : mem_textf("it agrees on %s with %s only (%s)", second->version, second->cipher, probe->why);
+
+	if (second->reason == OK)
+		failed(second, is_old ? TLS_OLD_VERSION : TLS_FAILED, why);
+	else
+		mem_free(why);
+	probe_clear(probe);
+	*probe = *second;
+}
+
+void
+probe_run(struct probe *probe, const struct probe_target *target)
+{
+	struct probe second;
+
+	if (!look_once(probe, target, false) || target->chain)
+		return;
+	look_once(&second, target, true);
+	if (second.version)
+		prefer_second(probe, &second);
+	else
+		probe_clear(&second);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One look at a TLS server, for `rootedge doctor`: which address answers, whether it speaks TLS at all, which certificates it shows, what it asks of its
+ * clients.  Nothing is judged here.  Of ours the server sees what is given as `chain`, so that is given only for a server that has been judged; no byte follows
+ * the handshake.  Blocks: at most timeout_ms a connection, of which a strange server gets up to three, and as long as the resolver takes for a name. */
+
+#include "diag/reason.h"
+#include "net/tls.h"
+#include "pki/cert.h"
+
+struct probe_target {
+	const char *host;	/* the name asked for (SNI) */
+	const char *connect_to; /* where TCP goes; NULL: host */
+	int port;
+	const struct certs *chain; /* show this certificate when asked; NULL: none */
+	const struct key *key;
+	int64_t timeout_ms; /* 0: 10 s */
+};
+
+struct probe {
+	struct certs sent; /* what the server showed, leaf first, in its order */
+	char *address;	   /* "127.0.0.1:8883"; NULL when none answered */
+	char *version;	   /* "TLSv1.3"; NULL when there was no handshake */
+	char *cipher;
+	char *why; /* what went wrong; NULL: nothing */
+	enum reason
+		reason; /* OK, NAME_NOT_RESOLVED, CONNECT_FAILED, TLS_PLAIN_TEXT, TLS_FAILED, TLS_OLD_VERSION, TLS_NO_CERTIFICATE,
+			     * CLIENT_CERT_WANTED (demanded, and none given), CLIENT_CERT_REFUSED */
+	bool asks_client_cert;
+};
+
+void probe_run(struct probe *probe, const struct probe_target *target);
+void probe_clear(struct probe *probe);
