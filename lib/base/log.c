@@ -58,6 +58,12 @@ log_level(void)
 	return log_state.level;
 }
 
+enum log_format
+log_format(void)
+{
+	return log_state.format;
+}
+
 /* How many bytes from c on can be shown as they are: one character, or 0 for what is a control or not UTF-8. */
 static size_t
 printable(const char *c, size_t left)

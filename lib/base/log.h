@@ -14,6 +14,7 @@ enum log_format { LOG_TEXT, LOG_JSON };
 void log_init(const char *role);
 void log_set(enum log_level level, enum log_format format);
 enum log_level log_level(void);
+enum log_format log_format(void);
 
 void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)

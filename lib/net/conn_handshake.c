@@ -9,26 +9,12 @@
 #include "base/mem.h"
 #include "net/conn_inside.h"
 
-static const char *
-failure_words(int ssl_error, int number)
-{
-	unsigned long code = ERR_peek_error();
-	const char *reason = code ? ERR_reason_error_string(code) : NULL;
-
-	if (reason)
-		return reason;
-	if (code && ERR_SYSTEM_ERROR(code))
-		return strerror(ERR_GET_REASON(code));
-	if (ssl_error == SSL_ERROR_SYSCALL && number != 0)
-		return strerror(number);
-	return "the peer closed during the handshake";
-}
-
 /* One step, on whichever thread: what libssl said is kept for the loop. */
 static void
 compute(struct conn_phase *phase)
 {
 	SSL *ssl = phase->conn->ssl;
+	char why[TLS_FAILURE_LEN];
 
 	ERR_clear_error();
 	errno = 0;
@@ -37,8 +23,8 @@ compute(struct conn_phase *phase)
 	if (phase->ssl_error == SSL_ERROR_NONE || phase->ssl_error == SSL_ERROR_WANT_READ ||
 		phase->ssl_error == SSL_ERROR_WANT_WRITE)
 		return;
-	snprintf(phase->why, sizeof(phase->why), "TLS: %s", failure_words(phase->ssl_error, errno));
-	ERR_clear_error();
+	tls_failure(phase->ssl_error, errno, why);
+	snprintf(phase->why, sizeof(phase->why), "TLS: %s", why);
 }
 
 static void

@@ -33,7 +33,7 @@ struct conn_phase {
 	struct addrinfo *found, *next; /* addresses to try */
 	struct job job;
 	int ssl_result, ssl_error;
-	char why[160];
+	char why[TLS_FAILURE_LEN + 8];
 };
 
 struct conn {

@@ -34,7 +34,7 @@ static enum io
 ssl_outcome(struct conn *conn, int result)
 {
 	int number = errno, error = SSL_get_error(conn->ssl, result);
-	const char *reason;
+	char why[TLS_FAILURE_LEN];
 
 	switch (error) {
 	case SSL_ERROR_WANT_READ:
@@ -47,10 +47,8 @@ ssl_outcome(struct conn *conn, int result)
 	case SSL_ERROR_SYSCALL:
 		return broken(conn, number != 0 ? strerror(number) : "the peer is gone");
 	default:
-		reason = ERR_reason_error_string(ERR_peek_error());
-		broken(conn, reason ? reason : "TLS broke");
-		ERR_clear_error();
-		return IO_BROKEN;
+		tls_failure(error, number, why);
+		return broken(conn, why);
 	}
 }
 

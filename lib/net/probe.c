@@ -215,31 +215,24 @@ on_cert_asked(SSL *ssl, void *arg)
 	return 1;
 }
 
-static bool
-is_alert(unsigned long code)
+/* Once it has asked for a certificate, whatever the server objects to is the one it got, or that it got none. */
+static void
+tell_alert(struct looking *look, const char *why)
 {
-	return ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET;
+	enum reason refused = look->target->chain ? CLIENT_CERT_REFUSED : CLIENT_CERT_WANTED;
+
+	failed(look->probe, look->probe->asks_client_cert ? refused : TLS_FAILED, mem_text(why));
 }
 
-/* Once it has asked for a certificate, whatever the server objects to is the one it got, or that it got none. */
 static void
 tell_ssl(struct looking *look, int error)
 {
-	unsigned long code = ERR_peek_error();
-	const char *text = code ? ERR_reason_error_string(code) : NULL;
-	const char *alert = text && is_alert(code) ? strstr(text, "alert ") : NULL;
-	enum reason reason = TLS_FAILED;
+	char why[TLS_FAILURE_LEN];
 
-	if (is_alert(code) && look->probe->asks_client_cert)
-		reason = look->target->chain ? CLIENT_CERT_REFUSED : CLIENT_CERT_WANTED;
-	if (alert)
-		failed(look->probe, reason, mem_textf("the server says '%s'", alert + strlen("alert ")));
-	else if (text)
-		failed(look->probe, reason, mem_text(text));
+	if (tls_failure(error, errno, why))
+		tell_alert(look, why);
 	else
-		failed(look->probe, reason,
-			mem_text(error == SSL_ERROR_SYSCALL && errno ? strerror(errno) : "the server closed the connection"));
-	ERR_clear_error();
+		failed(look->probe, TLS_FAILED, mem_text(why));
 }
 
 /* The greeting goes out, and libssl finds nothing to read: the answer is first looked at here. */
@@ -287,6 +280,7 @@ static void
 hear_out(struct looking *look)
 {
 	uint8_t piece[4096];
+	char why[TLS_FAILURE_LEN];
 	size_t n = 0;
 	int result, error;
 
@@ -300,9 +294,8 @@ hear_out(struct looking *look)
 		error = result > 0 ? SSL_ERROR_NONE : SSL_get_error(look->ssl, result);
 		n += sizeof(piece);
 	} while (n < READ_MAX && (error == SSL_ERROR_NONE || (error == SSL_ERROR_WANT_READ && wait_fd(look, POLLIN))));
-	if (error == SSL_ERROR_SSL && is_alert(ERR_peek_error()))
-		tell_ssl(look, error);
-	ERR_clear_error();
+	if (tls_failure(error, 0, why)) /* anything else is the end that we asked for */
+		tell_alert(look, why);
 }
 
 static void

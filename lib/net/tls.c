@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -132,6 +133,31 @@ tls_ctx_new(const SSL_METHOD *method)
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	return ctx;
+}
+
+bool
+tls_failure(int ssl_error, int number, char out[static TLS_FAILURE_LEN])
+{
+	unsigned long code = ERR_peek_error();
+	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+	bool is_ssl = code && ERR_GET_LIB(code) == ERR_LIB_SSL;
+	bool is_alert = is_ssl && ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET;
+	const char *alert = is_alert && reason ? strstr(reason, "alert ") : NULL;
+
+	if (alert)
+		snprintf(out, TLS_FAILURE_LEN, "the peer says '%s'", alert + strlen("alert "));
+	else if (is_ssl && ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
+		snprintf(out, TLS_FAILURE_LEN, "what the peer says is not TLS");
+	else if (reason)
+		snprintf(out, TLS_FAILURE_LEN, "%s", reason);
+	else if (code && ERR_SYSTEM_ERROR(code))
+		snprintf(out, TLS_FAILURE_LEN, "%s", strerror(ERR_GET_REASON(code)));
+	else if (ssl_error == SSL_ERROR_SYSCALL && number != 0)
+		snprintf(out, TLS_FAILURE_LEN, "%s", strerror(number));
+	else
+		snprintf(out, TLS_FAILURE_LEN, "the peer closed the connection");
+	ERR_clear_error();
+	return is_alert;
 }
 
 /* -- Server ------------------------------------------------------------------------------------------------------------------------ */

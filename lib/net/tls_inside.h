@@ -24,6 +24,10 @@ int tls_use_certificate(SSL_CTX *ctx, const struct certs *chain, const struct ke
 SSL *tls_server_ssl(struct tls_server *server);		      /* ready to accept; holds its own reference of the context */
 struct tls_server *tls_holder_get(struct tls_holder *holder); /* a reference */
 
+/* Why libssl gave up, for people, from its error queue (emptied), its own code and errno.  True when the peer said so with an alert. */
+#define TLS_FAILURE_LEN 160
+bool tls_failure(int ssl_error, int number, char out[static TLS_FAILURE_LEN]);
+
 /* Inside a handshake: judge the server's chain and name; the verdict replaces *verdict. */
 bool tls_judge_server(
 	X509_STORE_CTX *ctx, const struct anchors *anchors, const char *who, const char *host, struct verdict **verdict);

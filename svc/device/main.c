@@ -19,7 +19,7 @@
 struct options {
 	const char *connection_string, *hub, *gateway, *device_id, *cert, *key, *shared_access_key, *ca, *connect_to, *name,
 		*acked_file;
-	int64_t count, interval_ms, in_flight;
+	int64_t count, interval_ms, in_flight, timeout_s;
 	bool retry, json;
 	struct service_options service;
 };
@@ -46,6 +46,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, interval_ms), 0, 86400000 },
 	{ "in-flight", 0, "N", "unacknowledged readings at most (1)", OPTION_INT, offsetof(struct options, in_flight), 1,
 		SENSOR_IN_FLIGHT_MAX },
+	{ "timeout", 0, "S", "how long to wait for the server, to be reached and to let it in (30)", OPTION_INT,
+		offsetof(struct options, timeout_s), 1, 3600 },
 	{ "retry", 0, NULL, "connect again after a broken connection, until all is acknowledged", OPTION_FLAG,
 		offsetof(struct options, retry), 0, 0 },
 	TEXT_ROW("acked-file", 0, "FILE", "append the number of each acknowledged reading here", acked_file),
@@ -193,6 +195,7 @@ run(const struct device *d, const struct options *o)
 		.count = o->count,
 		.interval_ms = o->interval_ms,
 		.in_flight = (size_t)o->in_flight,
+		.timeout_ms = o->timeout_s * 1000,
 		.retry = o->retry,
 		.json = o->json,
 		.quiet = o->acked_file != NULL,
@@ -206,7 +209,9 @@ run(const struct device *d, const struct options *o)
 int
 main(int argc, char **argv)
 {
-	struct options options = { .count = 10, .interval_ms = 1000, .in_flight = 1, .service = { .ready_fd = -1 } };
+	struct options options = {
+		.count = 10, .interval_ms = 1000, .in_flight = 1, .timeout_s = 30, .service = { .ready_fd = -1 }
+	};
 	struct device device = { .acked_fd = -1 };
 	struct err err = ERR_INIT;
 	enum sensor_end end = SENSOR_USAGE;

@@ -219,7 +219,7 @@ on_stopped(struct device_link *link, void *user)
 	loop_stop(s->loop);
 }
 
-/* Once; and a refusal in full, because somebody has to do something about it. */
+/* Once; and for people a refusal in full, because somebody has to do something about it. */
 static void
 on_verdict(struct device_link *link, void *user, const struct verdict *verdict)
 {
@@ -230,9 +230,10 @@ on_verdict(struct device_link *link, void *user, const struct verdict *verdict)
 	if (s->told)
 		return;
 	s->told = true;
-	service_log_verdict(verdict);
-	if (verdict_accepted(verdict))
+	if (verdict_accepted(verdict) || log_format() == LOG_JSON) {
+		service_log_verdict(verdict);
 		return;
+	}
 	verdict_print(verdict, &page, isatty(STDERR_FILENO));
 	fputs(buf_text(&page), stderr);
 	buf_clear(&page);
@@ -256,6 +257,7 @@ sensor_run(const struct sensor_config *config)
 		.tls = config->tls,
 		.who = "device",
 		.max_in_flight = config->in_flight,
+		.answer_within_ms = config->timeout_ms,
 	};
 	enum sensor_end end;
 

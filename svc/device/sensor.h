@@ -20,6 +20,7 @@ struct sensor_config {
 	const struct secret *key; /* NULL: by certificate */
 	struct tls_client *tls;
 	int64_t count, interval_ms; /* 0: without end; 0: as fast as they are acknowledged */
+	int64_t timeout_ms;	    /* for the server to be reached, and again to let it in; 0: 30 s */
 	size_t in_flight;
 	bool retry, json, quiet;
 	int acked_fd; /* a line for each acknowledged number, or -1 */

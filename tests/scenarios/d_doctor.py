@@ -203,7 +203,7 @@ def test_10_client_certificate():
     for version in ("-tls1_2", "-tls1_3"):
         with OpensslServer(*pki.gateway, version, "-Verify", "2", "-verify_return_error", "-CAfile", pki.root) as server:
             assert "CN=TempSensor passes its handshake." in well(server.port, *good).splitlines()[0]
-            refuses("CLIENT_CERT_REFUSED", 4, server.port, "at      CN=Stranger", "the server says 'unknown ca'", args=bad)
+            refuses("CLIENT_CERT_REFUSED", 4, server.port, "at      CN=Stranger", "the peer says 'unknown ca'", args=bad)
             refuses("CLIENT_CERT_WANTED", 4, server.port)
     with OpensslServer(*pki.gateway, "-verify", "2") as server:
         assert "! client certificate: asked for, none given  CLIENT_CERT_WANTED" in well(server.port)
