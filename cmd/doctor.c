@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge doctor: why a server is trusted, or not.  It looks (net/probe), judges as every client of ours does (pki/chain), and tells the verdict, the cause first.
  * Its own certificate is shown only to a server that was found good, on a second connection. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -296,12 +297,14 @@ cmd_doctor(int argc, char **argv)
 {
 	CLEAR(visit) visit = { .port = MQTT_PORT, .o = { .timeout_s = 10 } };
 	struct err err = ERR_INIT;
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	OWN_TEXT question = NULL;
 	int n = option_parse(&usage, &visit.o, argc, argv, &err);
 
 	if (n < 0 || set_up(&visit, n, argv, &err) < 0)
 		return page_failure(usage.command, &err, CALLED_WRONGLY);
 	question = mem_textf("Am I really talking to %s?", visit.name);
+	sigaction(SIGPIPE, &ignore, NULL); /* libssl writes to servers that are gone */
 	visit.verdict = verdict_new("doctor", question, visit.name);
 	examine(&visit);
 	tell(&visit);

@@ -255,7 +255,24 @@ def test_14_hostile():
         assert done.returncode in (1, 3) and time.monotonic() - start < 10 * SLOW, done
 
 
-def test_15_called_wrongly():
+def test_15_rude():
+    """a server that breaks off, right after the handshake or in it, gets a judgement and kills nobody"""
+    def reset(s):
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with Stranger(reset, *pki.gateway) as server:
+        server.context.verify_mode = ssl.CERT_OPTIONAL
+        server.context.load_verify_locations(pki.root)
+        for _ in range(10):
+            done = doctor(server.port)
+            assert done.returncode in (0, 3), done
+    with Stranger(lambda s: reset(s) or s.recv(10)) as server:
+        refuses("TLS_FAILED", 3, server.port)
+    with Stranger(lambda s: s.recv(65536) and s.sendall(b"\x16\x03\x03\x00\x20\x02")) as server:
+        refuses("TLS_FAILED", 3, server.port, "the peer closed the connection")
+
+
+def test_16_called_wrongly():
     """a wrong call is told with status 2, and --help tells what each status means"""
     for args in ((), ("gw.local",), ("a", "b", "--ca", pki.root), ("gw.local", "--ca", folder / "nothing.pem"), ("gw.local", "--ca", folder / "root.key"),
                  ("gw.local", "--ca", pki.root, "--cert", pki.device[0]), ("gw.local:0", "--ca", pki.root), ("gw.local", "--caa", pki.root)):
