@@ -357,24 +357,23 @@ device_client_in_flight(const struct device_client *c)
 	return c->n_flights;
 }
 
-void
+bool
 device_client_publish(struct device_client *c, const struct device_message *m, uint64_t cookie)
 {
 	OWN_TEXT topic = mem_textf("%s%.*s", c->topic, SLICE_FMT(m->bag));
 	struct mqtt_publish publish = { .topic = slice_of(topic), .payload = m->payload, .qos = m->qos, .retain = m->retain };
 
 	assert(device_client_may_publish(c) && m->qos <= 1);
-	if (m->qos == 1) {
-		c->next_id = c->next_id == UINT16_MAX ? 1 : (uint16_t)(c->next_id + 1);
-		publish.id = c->next_id;
-		*flight_at(c, c->n_flights++) = (struct flight){ .id = c->next_id, .cookie = cookie };
-	}
+	if (m->qos == 1)
+		publish.id = c->next_id = c->next_id == UINT16_MAX ? 1 : (uint16_t)(c->next_id + 1);
 	buf_reset(&c->packet);
 	mqtt_encode_publish(&c->packet, &publish);
 	if (c->packet.failed)
-		fail(c, "a message that is larger than any server takes");
-	else
-		send_packet(c, &c->packet);
+		return false;
+	if (m->qos == 1)
+		*flight_at(c, c->n_flights++) = (struct flight){ .id = publish.id, .cookie = cookie };
+	send_packet(c, &c->packet);
+	return true;
 }
 
 static void

@@ -60,8 +60,8 @@ struct device_message {
 };
 bool device_client_may_publish(const struct device_client *client); /* connected, and the window is open */
 size_t device_client_in_flight(const struct device_client *client);
-/* Telemetry; at QoS 1 cookie comes back with the acknowledgement.  Only when device_client_may_publish. */
-void device_client_publish(struct device_client *client, const struct device_message *message, uint64_t cookie);
+/* Telemetry; at QoS 1 cookie comes back with the acknowledgement.  Only when device_client_may_publish.  False: MQTT has no room for it, and nothing was sent. */
+bool device_client_publish(struct device_client *client, const struct device_message *message, uint64_t cookie);
 
 void device_client_close(struct device_client *client); /* says DISCONNECT; on_end follows */
 void device_client_leave(struct device_client *client); /* the same, but nothing is called any more */

@@ -351,8 +351,8 @@ device_link_in_flight(const struct device_link *link)
 	return link->client ? device_client_in_flight(link->client) : 0;
 }
 
-void
+bool
 device_link_publish(struct device_link *link, const struct device_message *message, uint64_t cookie)
 {
-	device_client_publish(link->client, message, cookie);
+	return device_client_publish(link->client, message, cookie);
 }

@@ -43,7 +43,8 @@ bool device_link_is_up(const struct device_link *link);
 bool device_link_is_stopped(const struct device_link *link); /* before start, after stop, or after on_down said no */
 bool device_link_may_publish(const struct device_link *link);
 size_t device_link_in_flight(const struct device_link *link);
-void device_link_publish(struct device_link *link, const struct device_message *message, uint64_t cookie);
+/* As device_client_publish. */
+bool device_link_publish(struct device_link *link, const struct device_message *message, uint64_t cookie);
 
 /* How long before a token's end the connection is renewed. */
 int64_t device_link_margin_s(int64_t token_life_s);

@@ -12,6 +12,7 @@
 
 #define GENERATION_MS 15000
 #define ENTRIES_MAX 4096
+#define KEY_LEN (2 * DIGEST_SHA256_LEN)
 
 struct asked {
 	pthread_mutex_t lock;
@@ -57,19 +58,54 @@ age(struct asked *a)
 	a->since_ms = now;
 }
 
+static void
+make_key(uint8_t key[static KEY_LEN], const char *name, const void *credential, size_t len)
+{
+	digest_sha256(name, strlen(name), key);
+	digest_sha256(credential, len, key + DIGEST_SHA256_LEN);
+}
+
+static bool
+is_noted(const struct asked *a, const uint8_t key[static KEY_LEN])
+{
+	return map_find(a->young, key, KEY_LEN) || map_find(a->old, key, KEY_LEN);
+}
+
 bool
 asked_may(struct asked *a, const char *name, const void *credential, size_t len)
 {
-	uint8_t key[2 * DIGEST_SHA256_LEN];
+	uint8_t key[KEY_LEN];
 	bool may;
 
-	digest_sha256(name, strlen(name), key);
-	digest_sha256(credential, len, key + DIGEST_SHA256_LEN);
+	make_key(key, name, credential, len);
 	pthread_mutex_lock(&a->lock);
 	age(a);
-	may = !map_find(a->young, key, sizeof(key)) && !map_find(a->old, key, sizeof(key));
+	may = !is_noted(a, key);
 	if (may)
 		map_put(a->young, key, sizeof(key), a);
 	pthread_mutex_unlock(&a->lock);
 	return may;
+}
+
+/* These stand among the others, with words in the place of a credential that none has. */
+static const char elsewhere[] = "not below this gateway";
+
+void
+asked_note_elsewhere(struct asked *a, const char *name)
+{
+	asked_may(a, name, elsewhere, sizeof(elsewhere));
+}
+
+bool
+asked_is_elsewhere(struct asked *a, const char *name)
+{
+	uint8_t key[KEY_LEN];
+	bool noted;
+
+	make_key(key, name, elsewhere, sizeof(elsewhere));
+	pthread_mutex_lock(&a->lock);
+	age(a);
+	noted = is_noted(a, key);
+	pthread_mutex_unlock(&a->lock);
+	return noted;
 }

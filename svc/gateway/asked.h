@@ -11,3 +11,6 @@ struct asked *asked_new(void);
 void asked_free(struct asked *asked);
 /* True, and noted, when it was not asked about lately. */
 bool asked_may(struct asked *asked, const char *name, const void *credential, size_t len);
+/* The hub's answer about this name was that it is not below us; and was that so lately? */
+void asked_note_elsewhere(struct asked *asked, const char *name);
+bool asked_is_elsewhere(struct asked *asked, const char *name);

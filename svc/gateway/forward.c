@@ -109,6 +109,16 @@ forward_open(const struct forward_config *config, struct err *err)
 }
 
 void
+forward_stop(struct forward *f)
+{
+	size_t at = 0;
+	void *line;
+
+	while (f && map_next(f->lines, &at, NULL, NULL, &line))
+		forward_line_stop(line);
+}
+
+void
 forward_close(struct forward *f)
 {
 	size_t at = 0;

@@ -22,5 +22,7 @@ struct forward_config {
 };
 
 struct forward *forward_open(const struct forward_config *config, struct err *err);
+/* Begin nothing new: once the loop no longer runs, before the workers are stopped. */
+void forward_stop(struct forward *forward);
 /* After the workers have stopped and the loop is finished, before it is freed. */
 void forward_close(struct forward *forward);

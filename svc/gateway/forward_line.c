@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A line's messages are in two lists, those waiting and those sent; when the connection is lost the sent ones wait again, before the rest.  When the hub refuses the
- * device, the scope is asked: a device that is gone, or is another one under the same id (atk-25), has its messages given up, said so in the log, so that it cannot
- * hold up the others for ever; while the hub gives no answer about it, or refuses the gateway itself, nothing is given up. */
+/* A line's messages are in two lists, those waiting and those sent; when the connection is lost the sent ones wait again, before the rest.  The scope is asked on each new
+ * connection, before anything is sent, and when the hub refuses the device: one that is gone, or is another one under the same id (atk-25), has its messages given
+ * up, said so in the log, so that it cannot hold up the others for ever; while the hub gives no answer about it, or refuses the gateway itself, nothing is given up. */
 #include "gateway/forward_line.h"
 
 #include "base/clock.h"
@@ -12,6 +12,7 @@
 
 #define IN_FLIGHT_MAX 256
 #define IDLE_MS (5 * 60 * 1000)
+#define ASK_AGAIN_MS 6000 /* a while after the scope asks a hub again that did not answer */
 
 struct list {
 	struct queued *first, **last;
@@ -22,8 +23,10 @@ struct forward_line {
 	char *name, *device_id, *module_id;
 	struct list waiting, sent;
 	struct device_link *link;
-	struct timer idle;
-	bool is_down; /* said so in the log */
+	struct timer idle, again;
+	char *generation;		     /* whom the hub has confirmed this connection to be for; NULL: not yet */
+	int64_t up_since_ms, asked_since_ms; /* boot clock */
+	bool is_down, is_unanswered;	     /* said so in the log */
 	bool asks_token, asks_scope;
 	struct job token_job, scope_job;
 	char *token;
@@ -74,39 +77,49 @@ take_back(struct forward_line *line)
 	list_init(sent);
 }
 
-/* -- Giving up -------------------------------------------------------------------------------------------------------------------------- */
-
-static void
-give_up(struct forward_line *line, const char *why)
-{
-	size_t n = 0;
-
-	for (; line->waiting.first; n++)
-		queue_window_done(line->lines->window, list_take(&line->waiting, &line->waiting.first));
-	log_error("%zu messages of %s are given up: %s", n, line->name, why);
-	line->lines->on_done(line->lines);
-}
+/* -- Whose is it? ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Another device may live under the same id now: what the old one sent is not for it. */
 static bool
-is_of_another(const struct identity *now, const struct queued *q)
+is_of(const char *generation, const struct queued *q)
 {
-	return *q->generation_id && now->generation_id && !text_is(now->generation_id, q->generation_id);
+	return !*generation || !*q->generation_id || text_is(generation, q->generation_id);
 }
 
-static const char *
-reason_to_give_up(struct forward_line *line)
+static void
+forget_generation(struct forward_line *line)
 {
-	int64_t confirmed;
-	OWN(identity) now = scope_find(line->lines->config->scope, line->device_id, line->module_id, &confirmed);
+	mem_free(line->generation);
+	line->generation = NULL;
+}
 
-	if (!now)
-		return "the hub no longer has it below this gateway";
-	if (!now->enabled)
-		return "it was disabled in the hub";
-	if (line->waiting.first && is_of_another(now, line->waiting.first))
-		return "it was deleted and made again in the hub";
-	return NULL;
+static size_t
+drop_waiting(struct forward_line *line, const char *but_of_generation)
+{
+	struct queued **at = &line->waiting.first;
+	size_t n = 0;
+
+	while (*at) {
+		if (but_of_generation && is_of(but_of_generation, *at)) {
+			at = &(*at)->next;
+			continue;
+		}
+		queue_window_done(line->lines->window, list_take(&line->waiting, at));
+		n++;
+	}
+	return n;
+}
+
+/* Give up what is not of this generation; without one, all. */
+static void
+give_up(struct forward_line *line, const char *but_of_generation, const char *why)
+{
+	size_t n = drop_waiting(line, but_of_generation);
+
+	if (n == 0)
+		return;
+	log_error("%zu messages of %s are given up: %s", n, line->name, why);
+	line->lines->on_done(line->lines);
 }
 
 static void
@@ -115,37 +128,84 @@ look_up(struct job *job)
 	struct forward_line *line = CONTAINER_OF(job, struct forward_line, scope_job);
 
 	line->scope_err = (struct err)ERR_INIT;
-	line->answer = scope_look_up(line->lines->config->scope, line->device_id, line->module_id, &line->scope_err);
+	line->answer =
+		scope_look_up(line->lines->config->scope, line->device_id, line->module_id, line->asked_since_ms, &line->scope_err);
+}
+
+static void
+end_line(struct forward_line *line, const char *why)
+{
+	device_link_stop(line->link);
+	take_back(line);
+	give_up(line, NULL, why);
+}
+
+static void send_waiting(struct forward_line *line);
+static void ask_scope(struct forward_line *line, int64_t since_ms);
+
+/* The hub has spoken after it took or refused the connection: so this is about whom the connection is for. */
+static void
+judge(struct forward_line *line)
+{
+	int64_t confirmed;
+	OWN(identity) now = scope_find(line->lines->config->scope, line->device_id, line->module_id, &confirmed);
+	const char *generation = now && now->generation_id ? now->generation_id : "";
+
+	if (!now || !now->enabled) {
+		end_line(line, now ? "it was disabled in the hub" : "the hub no longer has it below this gateway");
+		return;
+	}
+	forget_generation(line);
+	if (device_link_is_up(line->link))
+		line->generation = mem_text(generation);
+	give_up(line, generation, "it was deleted and made again in the hub");
+	send_waiting(line);
 }
 
 static void
 on_looked_up(struct job *job)
 {
 	struct forward_line *line = CONTAINER_OF(job, struct forward_line, scope_job);
-	const char *why;
 
 	line->asks_scope = false;
 	if (line->answer == SCOPE_NO_ANSWER) {
-		log_warn("%s: the hub refused it and gave no answer about it: %s", line->name, line->scope_err.text);
+		if (!line->is_unanswered)
+			log_warn("%s: its messages wait, the hub gave no answer about it: %s", line->name, line->scope_err.text);
+		line->is_unanswered = true;
+		timer_arm(&line->again, ASK_AGAIN_MS);
 		return;
 	}
-	why = reason_to_give_up(line);
-	if (!why || device_link_is_up(line->link))
-		return;
-	device_link_stop(line->link);
-	take_back(line);
-	give_up(line, why);
+	line->is_unanswered = false;
+	if (device_link_is_up(line->link) && line->up_since_ms > line->asked_since_ms)
+		ask_scope(line, line->up_since_ms); /* that was about the connection before */
+	else
+		judge(line);
 }
 
 static void
-ask_scope(struct forward_line *line)
+ask_scope(struct forward_line *line, int64_t since_ms)
 {
 	const struct forward_config *c = line->lines->config;
 
 	if (line->asks_scope)
 		return;
+	timer_cancel(&line->again);
+	line->asked_since_ms = since_ms;
 	line->scope_job = (struct job){ .run = look_up, .done = on_looked_up, .owner = loop_owner(c->loop) };
 	line->asks_scope = pool_try(c->workers, &line->scope_job);
+	if (!line->asks_scope)
+		timer_arm(&line->again, ASK_AGAIN_MS);
+}
+
+/* A connection that is down asks when it is refused. */
+static void
+on_again(struct timer *timer)
+{
+	struct forward_line *line = CONTAINER_OF(timer, struct forward_line, again);
+
+	if (device_link_is_up(line->link))
+		send_waiting(line);
+	line->lines->on_done(line->lines); /* send_one may have made place */
 }
 
 /* -- The token -------------------------------------------------------------------------------------------------------------------------- */
@@ -190,19 +250,35 @@ ask_token(struct device_link *link, void *user)
 /* -- The link --------------------------------------------------------------------------------------------------------------------------- */
 
 static void
+send_one(struct forward_line *line, struct queued *q)
+{
+	struct device_message m = {
+		.bag = slice_of(q->bag),
+		.payload = { .text = (const char *)q->payload, .len = q->len },
+		.qos = 1,
+		.retain = q->retain,
+	};
+
+	if (device_link_publish(line->link, &m, q->offset)) {
+		list_append(&line->sent, q);
+		return;
+	}
+	log_error("a message of %s is given up: with all of its properties it is larger than MQTT allows", line->name);
+	queue_window_done(line->lines->window, q);
+	timer_arm(&line->again, 1);
+}
+
+/* The hub does not know of generations on this connection, so we make sure of it: a message goes only when the hub has said, after it took the connection, that it
+ * is the device that sent the message. */
+static void
 send_waiting(struct forward_line *line)
 {
 	while (line->waiting.first && device_link_may_publish(line->link)) {
-		struct queued *q = list_take(&line->waiting, &line->waiting.first);
-		struct device_message m = {
-			.bag = slice_of(q->bag),
-			.payload = { .text = (const char *)q->payload, .len = q->len },
-			.qos = 1,
-			.retain = q->retain,
-		};
-
-		list_append(&line->sent, q);
-		device_link_publish(line->link, &m, q->offset);
+		if (!line->generation || !is_of(line->generation, line->waiting.first)) {
+			ask_scope(line, line->generation ? clock_boot_ms() : line->up_since_ms);
+			return;
+		}
+		send_one(line, list_take(&line->waiting, &line->waiting.first));
 	}
 }
 
@@ -221,6 +297,8 @@ on_up(struct device_link *link, void *user)
 	if (line->is_down)
 		log_info("%s: connected to the hub again", line->name);
 	line->is_down = false;
+	line->up_since_ms = clock_boot_ms();
+	forget_generation(line); /* also after a renewal, which on_down does not hear of */
 	send_waiting(line);
 	line->lines->on_reached(line->lines);
 }
@@ -250,13 +328,17 @@ on_down(struct device_link *link, void *user, enum device_client_end end, uint8_
 	(void)link;
 	(void)code;
 	take_back(line);
-	if (is_idle(line))
+	forget_generation(line);
+	if (is_idle(line)) {
+		ask_scope(line,
+			clock_boot_ms()); /* the hub ends the connection of a device that it no longer trusts: then its session here ends, too */
 		return false;
+	}
 	if (!line->is_down)
 		log_warn("%s: its messages wait: %s", line->name, why);
 	line->is_down = true;
 	if (end == DEVICE_CLIENT_REFUSED)
-		ask_scope(line);
+		ask_scope(line, clock_boot_ms());
 	return true;
 }
 
@@ -312,6 +394,7 @@ forward_line_new(struct forward_lines *lines, const struct queued *first)
 	list_init(&line->waiting);
 	list_init(&line->sent);
 	timer_init(&line->idle, lines->config->loop, on_idle);
+	timer_init(&line->again, lines->config->loop, on_again);
 	chain = auth_chain(line, up->edge_id);
 	target = (struct device_client_config){
 		.host = up->hub_host,
@@ -330,13 +413,21 @@ forward_line_new(struct forward_lines *lines, const struct queued *first)
 }
 
 void
+forward_line_stop(struct forward_line *line)
+{
+	device_link_stop(line->link);
+}
+
+void
 forward_line_free(struct forward_line *line)
 {
 	if (!line)
 		return;
 	timer_cancel(&line->idle);
+	timer_cancel(&line->again);
 	device_link_free(line->link);
 	upstream_token_free(line->token);
+	mem_free(line->generation);
 	mem_free(line->name);
 	mem_free(line->device_id);
 	mem_free(line->module_id);

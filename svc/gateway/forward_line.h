@@ -20,6 +20,7 @@ struct forward_lines {
 };
 
 struct forward_line *forward_line_new(struct forward_lines *lines, const struct queued *first);
+void forward_line_stop(struct forward_line *line); /* begins nothing new */
 void forward_line_free(struct forward_line *line); /* once no job of its is on the pool */
 void forward_line_send(struct forward_line *line, struct queued *message);
 void forward_line_hurry(struct forward_line *line);

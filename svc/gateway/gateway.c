@@ -202,6 +202,7 @@ gateway_close(struct gateway *g)
 	}
 	loop_stop(g->forward_loop);
 	loop_join(g->forward_loop);
+	forward_stop(g->forward);
 	/* Each loop has an ear of a listener: only now may another thread touch it. */
 	if (g->mqtt)
 		listener_close(g->mqtt);

@@ -32,7 +32,8 @@ struct question {
 	char *device_id, *module_id, *auth_chain, *token;
 	struct certs chain;
 	bool resumed;
-	enum scope_answer answer;
+	int64_t since_ms; /* boot clock */
+	bool is_elsewhere;
 };
 
 /* -- The decision ---------------------------------------------------------------------------------------------------------------------- */
@@ -60,7 +61,7 @@ judge(struct gateway_head *head, const struct question *q, struct identity **rec
 		.auth_chain = q->auth_chain,
 	};
 	struct auth_evidence evidence = { .chain = &q->chain, .token = q->token, .resumed = q->resumed };
-	struct auth_records records = { .target = target, .is_elsewhere = q->answer == SCOPE_NOT_BELOW };
+	struct auth_records records = { .target = target, .is_elsewhere = q->is_elsewhere };
 	struct verdict *v = auth_decide("gateway", &claim, &evidence, &records, &head->config.auth, clock_wall());
 
 	add_age(v, name, confirmed);
@@ -103,8 +104,8 @@ answer(struct gateway_head *head, const struct question *q)
 static bool
 may_change(const struct verdict *v)
 {
-	static const enum reason reasons[] = { DEVICE_UNKNOWN, MODULE_UNKNOWN, DEVICE_DISABLED, DEVICE_WRONG_AUTH_TYPE,
-		THUMBPRINT_MISMATCH, SAS_BAD_SIGNATURE };
+	static const enum reason reasons[] = { DEVICE_UNKNOWN, MODULE_UNKNOWN, DEVICE_OUT_OF_SCOPE, DEVICE_DISABLED,
+		DEVICE_WRONG_AUTH_TYPE, THUMBPRINT_MISMATCH, SAS_BAD_SIGNATURE };
 	enum reason cause = verdict_cause(v);
 
 	for (size_t i = 0; i < COUNT(reasons); i++)
@@ -146,6 +147,7 @@ static struct question *
 question_new(struct gateway_head *head, const struct head_hello *hello, struct head_admission *admission)
 {
 	struct question *q = NEW(question);
+	OWN_TEXT name = NULL;
 
 	q->head = head;
 	q->admission = admission;
@@ -157,7 +159,9 @@ question_new(struct gateway_head *head, const struct head_hello *hello, struct h
 	for (size_t i = 0; i < hello->chain->n; i++)
 		certs_add(&q->chain, hello->chain->item[i]);
 	q->resumed = hello->resumed;
-	q->answer = SCOPE_NO_ANSWER;
+	q->since_ms = clock_boot_ms();
+	name = identity_name(q->device_id, q->module_id);
+	q->is_elsewhere = asked_is_elsewhere(head->asked, name);
 	return q;
 }
 
@@ -165,9 +169,14 @@ static void
 look_up(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
+	OWN_TEXT name = identity_name(q->device_id, q->module_id);
 	struct err err = ERR_INIT;
+	enum scope_answer answer = scope_look_up(q->head->config.scope, q->device_id, q->module_id, q->since_ms, &err);
 
-	q->answer = scope_look_up(q->head->config.scope, q->device_id, q->module_id, &err);
+	if (answer == SCOPE_NOT_BELOW)
+		asked_note_elsewhere(q->head->asked, name);
+	if (answer != SCOPE_NO_ANSWER)
+		q->is_elsewhere = answer == SCOPE_NOT_BELOW;
 }
 
 static void

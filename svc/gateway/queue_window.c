@@ -80,6 +80,17 @@ slide(struct queue_window *w)
 	}
 }
 
+static int
+save_cursor(struct queue_window *w, struct err *err)
+{
+	if (w->cursor == w->saved)
+		return 0;
+	if (event_cursor_save(w->dir, CURSOR_NAME, w->cursor, err) < 0)
+		return err_wrap(err, "the position in the queue");
+	w->saved = w->cursor;
+	return 0;
+}
+
 struct queue_window *
 queue_window_open(const char *dir, struct event_log *log, struct err *err)
 {
@@ -105,7 +116,7 @@ queue_window_close(struct queue_window *w)
 
 	if (!w)
 		return;
-	if (w->reader && queue_window_save(w, &err) < 0)
+	if (w->reader && save_cursor(w, &err) < 0)
 		log_error("%s", err.text);
 	for (struct queued *q = w->oldest, *next; q; q = next) {
 		next = q->next_in_window;
@@ -148,9 +159,8 @@ queue_window_save(struct queue_window *w, struct err *err)
 {
 	if (w->cursor == w->saved)
 		return 0;
-	if (event_cursor_save(w->dir, CURSOR_NAME, w->cursor, err) < 0)
-		return err_wrap(err, "the position in the queue");
-	w->saved = w->cursor;
+	if (save_cursor(w, err) < 0)
+		return -1;
 	event_log_forget_below(w->log, w->cursor);
 	return 0;
 }

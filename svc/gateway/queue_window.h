@@ -22,7 +22,8 @@ struct queued {
 };
 
 struct queue_window *queue_window_open(const char *dir, struct event_log *log, struct err *err);
-void queue_window_close(struct queue_window *window); /* saves the cursor; what was not done comes again next time */
+/* Saves the cursor; what was not done comes again next time.  The log may be closed already. */
+void queue_window_close(struct queue_window *window);
 
 /* The next message, the window's own until it is done.  NULL: there is none now (err->kind ERR_NONE), or the queue is damaged. */
 struct queued *queue_window_next(struct queue_window *window, struct err *err);

@@ -17,6 +17,11 @@
 
 #define AWAY_MS 5000
 
+/* When a question was asked: both clocks, because a record tells people its age, and programs what was asked before what. */
+struct asked_at {
+	int64_t wall, boot_ms;
+};
+
 struct scope {
 	struct upstream *upstream;
 	char *path;
@@ -132,15 +137,21 @@ scope_is_hub_away(const struct scope *s)
 
 /* -- What the hub said --------------------------------------------------------------------------------------------------------------------- */
 
+static struct asked_at
+asked_now(void)
+{
+	return (struct asked_at){ .wall = clock_wall(), .boot_ms = clock_boot_ms() };
+}
+
 /* What was there before, which is the caller's. */
 static struct scope_record *
-put(struct scope *s, const char *name, const struct identity *identity, int64_t now)
+put(struct scope *s, const char *name, const struct identity *identity, const struct asked_at *at)
 {
 	struct scope_record *r = NULL, *before;
 
 	if (identity) {
 		r = NEW(scope_record);
-		*r = (struct scope_record){ .identity = identity_ref(identity), .confirmed = now };
+		*r = (struct scope_record){ .identity = identity_ref(identity), .confirmed = at->wall, .asked_ms = at->boot_ms };
 	}
 	pthread_mutex_lock(&s->lock);
 	before = r ? map_put_text(s->records, name, r) : map_remove_text(s->records, name);
@@ -150,9 +161,9 @@ put(struct scope *s, const char *name, const struct identity *identity, int64_t 
 
 /* The hub's word on one name: its record, or that there is none.  True: that is news. */
 static bool
-take(struct scope *s, const char *name, const struct identity *after, int64_t now)
+take(struct scope *s, const char *name, const struct identity *after, const struct asked_at *at)
 {
-	struct scope_record *before = put(s, name, after, now);
+	struct scope_record *before = put(s, name, after, at);
 	bool news = before ? !after || !identity_same_trust(before->identity, after) : after != NULL;
 
 	if (news)
@@ -181,7 +192,7 @@ gone_names(struct scope *s, const struct map *identities, char ***names)
 }
 
 static void
-take_all(struct scope *s, const struct map *identities, int64_t now)
+take_all(struct scope *s, const struct map *identities, const struct asked_at *asked)
 {
 	size_t at = 0, n_gone;
 	char **gone;
@@ -191,11 +202,11 @@ take_all(struct scope *s, const struct map *identities, int64_t now)
 		const struct identity *identity = value;
 		OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
 
-		take(s, name, identity, now);
+		take(s, name, identity, asked);
 	}
 	n_gone = gone_names(s, identities, &gone);
 	for (size_t i = 0; i < n_gone; i++) {
-		take(s, gone[i], NULL, now);
+		take(s, gone[i], NULL, asked);
 		mem_free(gone[i]);
 	}
 	mem_free(gone);
@@ -221,14 +232,15 @@ int
 scope_refresh(struct scope *s, struct err *err)
 {
 	struct map *identities = map_new();
-	int64_t now = clock_wall();
+	struct asked_at at;
 	int status;
 
 	pthread_mutex_lock(&s->asking);
+	at = asked_now();
 	status = scope_api_list(s->upstream, identities, err);
 	note_answer(s, status == 0);
 	if (status == 0) {
-		take_all(s, identities, now);
+		take_all(s, identities, &at);
 		save(s);
 	}
 	pthread_mutex_unlock(&s->asking);
@@ -236,26 +248,55 @@ scope_refresh(struct scope *s, struct err *err)
 	return status;
 }
 
-enum scope_answer
-scope_look_up(struct scope *s, const char *device_id, const char *module_id, struct err *err)
+static bool
+is_newer(struct scope *s, const char *device_id, const char *module_id, int64_t since_ms)
+{
+	OWN_TEXT name = identity_name(device_id, module_id);
+	const struct scope_record *r, *device;
+	bool newer;
+
+	pthread_mutex_lock(&s->lock);
+	r = map_find_text(s->records, name);
+	device = map_find_text(s->records, device_id);
+	newer = r && device && r->asked_ms > since_ms && device->asked_ms > since_ms;
+	pthread_mutex_unlock(&s->lock);
+	return newer;
+}
+
+static enum scope_answer
+look_up_locked(struct scope *s, const char *device_id, const char *module_id, struct err *err)
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
 	struct map *identities = map_new();
-	int64_t now = clock_wall();
-	enum scope_answer answer;
+	struct asked_at at = asked_now();
+	enum scope_answer answer = scope_api_get(s->upstream, device_id, module_id, identities, err);
 	bool news = false;
 
-	pthread_mutex_lock(&s->asking);
-	answer = scope_api_get(s->upstream, device_id, module_id, identities, err);
 	note_answer(s, answer != SCOPE_NO_ANSWER);
 	if (answer == SCOPE_FOUND && module_id && map_find_text(identities, device_id))
-		news = take(s, device_id, map_find_text(identities, device_id), now);
+		news = take(s, device_id, map_find_text(identities, device_id), &at);
 	if (answer != SCOPE_NO_ANSWER)
-		news |= take(s, name, answer == SCOPE_FOUND ? map_find_text(identities, name) : NULL, now);
+		news |= take(s, name, answer == SCOPE_FOUND ? map_find_text(identities, name) : NULL, &at);
 	if (news)
 		save(s);
-	pthread_mutex_unlock(&s->asking);
 	free_identities(identities);
+	return answer;
+}
+
+/* Whoever waited here for another's question looks first what became of it: so a crowd asks once, and does not wait for a hub that is away one after the other. */
+enum scope_answer
+scope_look_up(struct scope *s, const char *device_id, const char *module_id, int64_t since_ms, struct err *err)
+{
+	enum scope_answer answer = SCOPE_NO_ANSWER;
+
+	pthread_mutex_lock(&s->asking);
+	if (is_newer(s, device_id, module_id, since_ms))
+		answer = SCOPE_FOUND;
+	else if (scope_is_hub_away(s))
+		err_set(err, ERR_UNAVAILABLE, "the hub did not answer a moment ago");
+	else
+		answer = look_up_locked(s, device_id, module_id, err);
+	pthread_mutex_unlock(&s->asking);
 	return answer;
 }
 

@@ -9,6 +9,7 @@
 struct scope_record {
 	struct identity *identity;
 	int64_t confirmed; /* by the hub, seconds UTC */
+	int64_t asked_ms;  /* boot clock of the question that confirmed it; 0: it is from the file */
 };
 void scope_record_free(struct scope_record *record);
 
@@ -32,5 +33,7 @@ bool scope_is_hub_away(const struct scope *scope); /* a question failed a moment
 
 /* Ask the hub, on a worker: these block, one at a time. */
 int scope_refresh(struct scope *scope, struct err *err); /* for all of it */
-/* For one; after SCOPE_NO_ANSWER the record is as old as before. */
-enum scope_answer scope_look_up(struct scope *scope, const char *device_id, const char *module_id, struct err *err);
+/* For one, unless the hub has confirmed it to a question that was asked after since_ms (boot clock); after SCOPE_NO_ANSWER the record is as old as before.  While the hub is
+ * away it is not asked. */
+enum scope_answer scope_look_up(
+	struct scope *scope, const char *device_id, const char *module_id, int64_t since_ms, struct err *err);

@@ -14,12 +14,13 @@
 #define VERSION "api-version=2020-06-30-preview"
 #define PAGE_SIZE 500
 #define PAGES_MAX 20000
-#define ANSWER_WITHIN_MS 20000
+#define LIST_WITHIN_MS 20000
+#define GET_WITHIN_MS 10000 /* a device waits for it, and no longer than the heads let it */
 #define HTTP_FORBIDDEN 403
 #define HTTP_NOT_FOUND 404
 
 static json_t *
-ask(struct upstream *u, const char *operation, json_t *body_take, int *status, struct err *err)
+ask(struct upstream *u, const char *operation, json_t *body_take, int64_t within_ms, int *status, struct err *err)
 {
 	const struct upstream_config *c = upstream_config(u);
 	OWN_LIB(json_t) body = body_take;
@@ -36,7 +37,7 @@ ask(struct upstream *u, const char *operation, json_t *body_take, int *status, s
 		.headers = headers,
 		.anchors = upstream_anchors(u),
 		.who = "gateway",
-		.timeout_ms = ANSWER_WITHIN_MS,
+		.timeout_ms = within_ms,
 	};
 	struct http_answer answer = { 0 };
 	json_t *json = NULL;
@@ -89,7 +90,7 @@ scope_api_list(struct upstream *u, struct map *records, struct err *err)
 		json_t *body = json_pack("{s:i, s:s, s:s?}", "pageSize", PAGE_SIZE, "authChain", upstream_config(u)->edge_id,
 			"continuationLink", link);
 		int status;
-		OWN_LIB(json_t) page = ask(u, "devicesAndModulesInTargetDeviceScope", body, &status, err);
+		OWN_LIB(json_t) page = ask(u, "devicesAndModulesInTargetDeviceScope", body, LIST_WITHIN_MS, &status, err);
 		const char *next = NULL;
 
 		if (!page || json_find_text(page, "continuationLink", &next, err) < 0)
@@ -110,7 +111,7 @@ scope_api_get(struct upstream *u, const char *device_id, const char *module_id, 
 	OWN_TEXT chain = mem_textf("%s;%s", name, upstream_config(u)->edge_id);
 	json_t *body = json_pack("{s:s, s:s, s:s?}", "authChain", chain, "targetDeviceId", device_id, "targetModuleId", module_id);
 	int status;
-	OWN_LIB(json_t) answer = ask(u, "getDeviceAndModuleOnBehalfOf", body, &status, err);
+	OWN_LIB(json_t) answer = ask(u, "getDeviceAndModuleOnBehalfOf", body, GET_WITHIN_MS, &status, err);
 
 	if (answer) {
 		take_answer(records, answer);

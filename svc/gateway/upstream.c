@@ -3,6 +3,7 @@
 #include "gateway/upstream.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,10 +18,10 @@ struct upstream {
 	struct upstream_config config;
 	struct anchors *anchors;
 	struct tls_client *tls;
-	pthread_mutex_t lock; /* of what follows */
+	pthread_mutex_t making; /* of the token: held while it is signed */
 	char *token;
 	int64_t expires;
-	int last_cause; /* enum reason, or NO_CAUSE */
+	atomic_int last_cause; /* enum reason, or NO_CAUSE */
 };
 
 struct upstream *
@@ -31,7 +32,7 @@ upstream_open(const struct upstream_config *config, struct err *err)
 
 	u->config = *config;
 	u->last_cause = NO_CAUSE;
-	pthread_mutex_init(&u->lock, NULL);
+	pthread_mutex_init(&u->making, NULL);
 	if (certs_load(&roots, config->trust_path, CERTS_MAX, err) == 0)
 		u->anchors = anchors_new(&roots, err);
 	if (u->anchors)
@@ -50,7 +51,7 @@ upstream_close(struct upstream *u)
 	tls_client_free(u->tls);
 	anchors_free(u->anchors);
 	upstream_token_free(u->token);
-	pthread_mutex_destroy(&u->lock);
+	pthread_mutex_destroy(&u->making);
 	mem_free(u);
 }
 
@@ -106,13 +107,13 @@ upstream_token(struct upstream *u, int64_t *expires, struct err *err)
 	char *token = NULL;
 	int64_t left;
 
-	pthread_mutex_lock(&u->lock);
+	pthread_mutex_lock(&u->making);
 	left = u->expires - clock_wall(); /* more than its life: the clock was set back */
 	if ((u->token && left > TOKEN_LIFE_S / 2 && left <= TOKEN_LIFE_S) || make_token(u, err) == 0) {
 		token = mem_text(u->token);
 		*expires = u->expires;
 	}
-	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_unlock(&u->making);
 	return token;
 }
 
@@ -128,12 +129,7 @@ void
 upstream_judged(struct upstream *u, const struct verdict *verdict)
 {
 	int cause = (int)verdict_cause(verdict);
-	bool news;
 
-	pthread_mutex_lock(&u->lock);
-	news = u->last_cause != cause;
-	u->last_cause = cause;
-	pthread_mutex_unlock(&u->lock);
-	if (news)
+	if (atomic_exchange(&u->last_cause, cause) != cause)
 		service_log_verdict(verdict);
 }

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A site: a hub, EdgeGateway with its gateway below it, and what the gateway's scenarios ask of both."""
+import threading
+from rootedge_test import *
+
+
+class Proxy:
+    """TCP passed through to port() while it is up: so the hub can be out of one gateway's reach and still be asked by us."""
+
+    def __init__(self, port):
+        self.target, self.up, self.pairs = port, True, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near = self.listener.accept()[0]
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self.target())) if self.up else None
+            except OSError:
+                far = None
+            if not far:
+                near.close()
+                continue
+            self.pairs.append((near, far))
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=self.copy, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def copy(a, b):
+        try:
+            while True:
+                data = a.recv(65536)
+                if not data:
+                    break
+                b.sendall(data)
+        except OSError:
+            pass
+        for s in (a, b):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        """Nothing goes through any more, also on what is open."""
+        self.up = False
+        for pair in self.pairs:
+            for s in pair:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+        self.pairs = []
+
+    def mend(self):
+        self.up = True
+
+    def close(self):
+        self.cut()
+        self.listener.close()
+
+
+class Site:
+    """Devices are children of the gateway: x509(id) and key(id) make one, each gives what Edge.mqtt() takes."""
+
+    def __init__(self, proxy=False, **kw):
+        self.folder = Folder()
+        self.pki = Pki(self.folder)
+        self.hub = Hub(self.folder, self.pki)
+        self.hub.keep_ports()
+        self.proxies = []
+        self.https, self.mqtt_port = self.hub.https_port, self.hub.mqtt_port
+        if proxy:
+            self.proxies = [Proxy(lambda: self.hub.https_port), Proxy(lambda: self.hub.mqtt_port)]
+            kw["upstream"] = [p.port for p in self.proxies]
+        self.edge = Edge(self.folder, self.hub, **kw)
+
+    def x509(self, id, secondary=None, **more):
+        cert, key = self.pki.make("device", id)
+        self.edge.create_x509_child(id, thumbprint(cert), secondary, **more)
+        return {"cert": cert, "key": key}
+
+    def key(self, id, **more):
+        record = self.edge.create_child(id, **more)
+        return record["authentication"]["symmetricKey"]["primaryKey"]
+
+    def token(self, device, key, module=None, host=None, **kw):
+        return sas("%s/devices/%s" % (host or self.hub.hostname, device if module is None else "%s/modules/%s" % (device, module)), key, **kw)
+
+    def module(self, device, module):
+        status, _, body = self.hub.rest("PUT", "/devices/%s/modules/%s" % (device, module), {"moduleId": module, "deviceId": device})
+        assert status in (200, 201), body
+        return body["authentication"]["symmetricKey"]["primaryKey"]
+
+    def change(self, device, **fields):
+        record = self.hub.rest("GET", "/devices/" + device)[2]
+        for name, value in fields.items():
+            record[name] = value
+        status, _, body = self.hub.rest("PUT", "/devices/" + device, record, {"If-Match": "*"})
+        assert status == 200, body
+        return body
+
+    def delete(self, device):
+        status = self.hub.rest("DELETE", "/devices/" + device, headers={"If-Match": "*"})[0]
+        assert status == 204, status
+
+    def events(self, device=None, module=None):
+        return [e for e in self.hub.events() if device is None or
+                (e["annotations"]["iothub-connection-device-id"], e["annotations"].get("iothub-connection-module-id")) == (device, module)]
+
+    def arrived(self, body, seconds=30):
+        """The event with this body, once the hub has it."""
+        return wait_for(lambda: [e for e in self.hub.events() if e["body"] == body], "%r at the hub" % (body,), seconds)[0]
+
+    def decisions(self):
+        """What the gateway decided about devices, oldest first: (who, reason); OK for yes."""
+        found = []
+        for line in self.edge.log_text().splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if record.get("role") != "gateway":
+                continue
+            v, violation = record.get("verdict"), record.get("violation")
+            if v and v["question"].startswith("Is this really"):
+                found.append((v["peer"], v["cause"]))
+            elif violation:
+                found.append((violation["who"], violation["reason"]))
+        return found
+
+    def said(self, text, seconds=20):
+        """The log line of the edge with this in its message."""
+        def look():
+            for line in self.edge.log_text().splitlines():
+                if text in line:
+                    return line
+        return wait_for(look, "%r in the log" % text, seconds)
+
+    def known(self, n):
+        """The gateway has its scope: at least n devices and modules."""
+        def look():
+            counts = [int(l.split('"message":"')[1].split()[0]) for l in self.edge.log_text().splitlines() if " are below this gateway" in l]
+            return counts and counts[-1] >= n
+        wait_for(look, "a scope of %d" % n)
+
+    def cut_off(self):
+        for p in self.proxies:
+            p.cut()
+
+    def reconnect(self):
+        for p in self.proxies:
+            p.mend()
+
+    def stop(self):
+        self.edge.stop()
+        self.hub.stop()
+        for p in self.proxies:
+            p.close()
+        self.folder.__exit__()
