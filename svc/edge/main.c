@@ -201,10 +201,17 @@ start(struct edge *e, enum layout_role role)
 	if (r->pid == 0)
 		become(e, role, args, parent, ends[1]);
 	close(ends[1]);
-	r->ready_fd = ends[0];
-	buf_reset(&r->ready_line);
 	for (size_t i = 0; i < n; i++)
 		mem_free(args[i]);
+	if (r->pid < 0) {
+		log_error("starting %s: %s", layout_role_name(role), strerror(errno));
+		close(ends[0]);
+		r->pid = 0;
+		r->start_at = clock_boot_ms() + BACK_OFF_MAX_MS;
+		return;
+	}
+	r->ready_fd = ends[0];
+	buf_reset(&r->ready_line);
 }
 
 /* -- Watching ------------------------------------------------------------------------------------------------------------------------- */
