@@ -16,7 +16,9 @@
 #define KEEP_ALIVE_DEFAULT_S 180
 #define PACKET_MAX (512 * 1024)
 #define CONNECT_MAX 16384
-#define QUEUED_MAX (64 * 1024 * 1024)
+#define QUEUED_MAX (4 * 1024 * 1024)
+#define QUEUED_ENOUGH (1024 * 1024) /* more is sent when the server has read that */
+#define PACKET_KEEP 16384
 #define ANSWER_WITHIN_MS 30000
 #define API_VERSION "2021-04-12"
 #define USER_AGENT "rootedge/" ROOTEDGE_VERSION
@@ -268,6 +270,7 @@ static const struct conn_ops conn_ops = {
 	.on_data = on_data,
 	.on_close = on_close,
 	.read_max = PACKET_MAX,
+	.write_high = QUEUED_MAX, /* acknowledgements are read whatever waits to be sent */
 	.write_max = QUEUED_MAX,
 };
 
@@ -348,7 +351,7 @@ device_client_connect(struct loop *loop, const struct device_client_config *conf
 bool
 device_client_may_publish(const struct device_client *c)
 {
-	return c->state == CLIENT_LIVE && c->n_flights < c->max_flights;
+	return c->state == CLIENT_LIVE && c->n_flights < c->max_flights && conn_queued(c->conn) < QUEUED_ENOUGH;
 }
 
 size_t
@@ -373,6 +376,8 @@ device_client_publish(struct device_client *c, const struct device_message *m, u
 	if (m->qos == 1)
 		*flight_at(c, c->n_flights++) = (struct flight){ .id = publish.id, .cookie = cookie };
 	send_packet(c, &c->packet);
+	if (c->packet.cap > PACKET_KEEP)
+		buf_clear(&c->packet);
 	return true;
 }
 

@@ -58,7 +58,8 @@ struct device_message {
 	uint8_t qos; /* 0 or 1 */
 	bool retain;
 };
-bool device_client_may_publish(const struct device_client *client); /* connected, and the window is open */
+bool device_client_may_publish(
+	const struct device_client *client); /* connected, and neither too much in flight nor too much to be sent */
 size_t device_client_in_flight(const struct device_client *client);
 /* Telemetry; at QoS 1 cookie comes back with the acknowledgement.  Only when device_client_may_publish.  False: MQTT has no room for it, and nothing was sent. */
 bool device_client_publish(struct device_client *client, const struct device_message *message, uint64_t cookie);
