@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The common part of the services' main. */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +16,35 @@
 #include "common/service.h"
 #include "wire/json.h"
 
+#define DESCRIPTORS_OWN 256 /* files, sockets and loops of the service itself, and some to spare */
+#define CONNECTIONS_DEFAULT 100000
+
+/* Each connection takes a descriptor, and the soft limit of a shell or of systemd is far below what the hard one allows. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warn("the limit of open files can't be raised: %s", strerror(errno));
+}
+
+size_t
+service_max_connections(int64_t wanted, size_t descriptors_each)
+{
+	struct rlimit limit = { .rlim_cur = DESCRIPTORS_OWN };
+	size_t may, most = wanted > 0 ? (size_t)wanted : CONNECTIONS_DEFAULT;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	may = limit.rlim_cur > 2 * DESCRIPTORS_OWN ? (limit.rlim_cur - DESCRIPTORS_OWN) / descriptors_each : DESCRIPTORS_OWN / 2;
+	if (may < most && wanted > 0)
+		log_warn("%zu open files allow %zu connections, not %zu", (size_t)limit.rlim_cur, may, most);
+	return may < most ? may : most;
+}
+
 void
 service_start(const char *role, const struct service_options *options)
 {
@@ -22,6 +53,7 @@ service_start(const char *role, const struct service_options *options)
 	log_init(role);
 	umask(0077);
 	secret_harden_process();
+	raise_descriptor_limit();
 	if (!options->die_with_parent)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

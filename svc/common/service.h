@@ -15,6 +15,8 @@ struct service_options {
 };
 
 void service_start(const char *role, const struct service_options *options);
+/* How many connections there may be: what is wanted (0: 100,000), as far as the limit of open files goes when each takes so many. */
+size_t service_max_connections(int64_t wanted, size_t descriptors_each);
 /* One line of JSON on the ready descriptor, which is closed; members is taken and may be NULL. */
 void service_ready(const struct service_options *options, json_t *members_take);
 /* The answer to "let this peer in?" into the log: info when accepted, warn when not. */

@@ -15,8 +15,8 @@ struct gateway_config {
 	const char *keyd_path;
 	struct upstream_config upstream;
 	uint64_t max_queue_bytes;
-	size_t n_loops;		/* 0: one a core */
-	size_t max_connections; /* 0: the listener's own */
+	size_t n_loops; /* 0: one a core */
+	size_t max_connections;
 };
 
 struct gateway;

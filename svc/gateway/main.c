@@ -112,7 +112,7 @@ serve(const struct options *o, struct err *err)
 		},
 		.max_queue_bytes = (uint64_t)o->max_queue_mib << 20,
 		.n_loops = (size_t)o->loops,
-		.max_connections = (size_t)o->max_connections,
+		.max_connections = service_max_connections(o->max_connections, 2), /* one up, one down */
 	};
 	struct gateway *gateway;
 	int done;

@@ -15,7 +15,7 @@ struct hub_config {
 	const char *device_ca_path;		  /* CAs that devices may be authenticated by; NULL: none */
 	size_t n_loops;				  /* 0: one a core */
 	uint64_t retention_bytes;		  /* of events; 0: keep all */
-	size_t max_connections;			  /* 0: the listener's own */
+	size_t max_connections;
 };
 
 struct hub;

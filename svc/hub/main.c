@@ -82,7 +82,7 @@ serve(const struct options *o, struct err *err)
 		.device_ca_path = o->device_ca,
 		.n_loops = (size_t)o->loops,
 		.retention_bytes = (uint64_t)o->retention_mib << 20,
-		.max_connections = (size_t)o->max_connections,
+		.max_connections = service_max_connections(o->max_connections, 1),
 	};
 	struct hub *hub = hub_open(&config, err);
 	int done;
