@@ -3,6 +3,7 @@
  * lane is warm. */
 #include "store/message_log.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 
 #include "base/mem.h"
@@ -12,6 +13,7 @@
 
 struct message_log {
 	struct event_log *records;
+	struct message_lane *lanes;
 	void (*on_trouble)(const char *why);
 	atomic_bool failing; /* the trouble was told */
 };
@@ -30,6 +32,7 @@ struct message_lane {
 	size_t n_spare;
 	struct message_log *log;
 	struct owner *owner;
+	struct message_lane *next;
 };
 
 struct message_log *
@@ -64,37 +67,53 @@ message_log_stop(struct message_log *log)
 	log->records = NULL;
 }
 
-void
-message_log_free(struct message_log *log)
-{
-	message_log_stop(log);
-	mem_free(log);
-}
-
-struct message_lane *
-message_lane_new(struct message_log *log, struct owner *owner)
-{
-	struct message_lane *lane = NEW(message_lane);
-
-	lane->record = (struct buf)BUF_INIT(RECORD_MAX);
-	lane->log = log;
-	lane->owner = owner;
-	return lane;
-}
-
-void
-message_lane_free(struct message_lane *lane)
+static void
+lane_free(struct message_lane *lane)
 {
 	struct storing *next;
 
-	if (!lane)
-		return;
 	for (struct storing *e = lane->spare; e; e = next) {
 		next = e->next_spare;
 		mem_free(e);
 	}
 	buf_clear(&lane->record);
 	mem_free(lane);
+}
+
+void
+message_log_free(struct message_log *log)
+{
+	if (!log)
+		return;
+	message_log_stop(log);
+	for (struct message_lane *lane = log->lanes, *next; lane; lane = next) {
+		next = lane->next;
+		lane_free(lane);
+	}
+	mem_free(log);
+}
+
+void
+message_log_add_lane(struct message_log *log, struct owner *owner)
+{
+	struct message_lane *lane = NEW(message_lane);
+
+	lane->record = (struct buf)BUF_INIT(RECORD_MAX);
+	lane->log = log;
+	lane->owner = owner;
+	lane->next = log->lanes;
+	log->lanes = lane;
+}
+
+struct message_lane *
+message_log_lane(const struct message_log *log, const struct owner *owner)
+{
+	struct message_lane *lane = log->lanes;
+
+	while (lane && lane->owner != owner)
+		lane = lane->next;
+	assert(lane);
+	return lane;
 }
 
 static void

@@ -18,13 +18,14 @@ struct message_log_config {
 };
 struct message_log *message_log_open(const struct message_log_config *config, struct err *err);
 struct event_log *message_log_records(struct message_log *log); /* for whoever reads what was stored; borrowed, until the stop */
-/* Completes what was given; nothing is taken after it.  The completions are on their way then: free the lanes and this after the loops. */
+/* Completes what was given; nothing is taken after it.  The completions are on their way then: free this after the loops are finished. */
 void message_log_stop(struct message_log *log);
 void message_log_free(struct message_log *log);
 
+/* The lanes are the log's; all are added before the first is asked for, which any thread may do. */
 struct message_lane;
-struct message_lane *message_lane_new(struct message_log *log, struct owner *owner);
-void message_lane_free(struct message_lane *lane);
+void message_log_add_lane(struct message_log *log, struct owner *owner);
+struct message_lane *message_log_lane(const struct message_log *log, const struct owner *owner);
 
 /* Store it; then done(arg, ok) on the lane's owner.  On the lane's thread; what the message borrows is copied before it returns.  When the log takes
  * no more, done is called at once with false. */

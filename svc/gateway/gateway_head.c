@@ -13,7 +13,6 @@
 
 struct gateway_head {
 	struct gateway_head_config config;
-	struct message_lane **lanes; /* one a loop */
 	struct asked *asked;
 };
 
@@ -61,22 +60,16 @@ judge(struct gateway_head *head, const struct question *q, struct identity **rec
 		.auth_chain = q->auth_chain,
 	};
 	struct auth_evidence evidence = { .chain = &q->chain, .token = q->token, .resumed = q->resumed };
-	struct auth_records records = { .target = target, .is_elsewhere = q->is_elsewhere };
+	bool is_ours = target && scope_is_ours(head->config.scope, target);
+	struct auth_records records = {
+		.target = is_ours ? target : NULL,
+		.is_elsewhere = !is_ours && (target || q->is_elsewhere),
+	};
 	struct verdict *v = auth_decide("gateway", &claim, &evidence, &records, &head->config.auth, clock_wall());
 
 	add_age(v, name, confirmed);
 	*record = GIVE(target);
 	return v;
-}
-
-static struct message_lane *
-lane_of(struct gateway_head *head, const struct loop *loop)
-{
-	size_t i = 0;
-
-	while (i + 1 < head->config.n_loops && head->config.loops[i] != loop)
-		i++;
-	return head->lanes[i];
 }
 
 /* Decide and answer. */
@@ -92,7 +85,7 @@ answer(struct gateway_head *head, const struct question *q)
 	if (verdict_accepted(v)) {
 		session = NEW(session);
 		session->identity = identity_ref(record);
-		session->lane = lane_of(head, q->loop);
+		session->lane = message_log_lane(head->config.queue, loop_owner(q->loop));
 		session->epoch = epoch;
 	}
 	head_admit(q->admission, v, record, session, q->token ? auth_token_expiry(q->token) : 0);
@@ -195,7 +188,7 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 	struct question *q = question_new(head, hello, admission);
 
 	q->job = (struct job){ .run = look_up, .done = on_looked_up, .owner = loop_owner(hello->loop) };
-	if (is_worth_asking(head, q) && pool_try(head->config.workers, &q->job))
+	if (is_worth_asking(head, q) && pool_try(head->config.questions, &q->job))
 		return;
 	answer(head, q);
 	question_free(q);
@@ -310,9 +303,6 @@ gateway_head_new(const struct gateway_head_config *config)
 
 	head->config = *config;
 	head->asked = asked_new();
-	head->lanes = mem_array(config->n_loops, sizeof(*head->lanes));
-	for (size_t i = 0; i < config->n_loops; i++)
-		head->lanes[i] = message_lane_new(config->queue, loop_owner(config->loops[i]));
 	scope_watch(config->scope, on_change, head);
 	return head;
 }
@@ -322,9 +312,6 @@ gateway_head_free(struct gateway_head *head)
 {
 	if (!head)
 		return;
-	for (size_t i = 0; i < head->config.n_loops; i++)
-		message_lane_free(head->lanes[i]);
-	mem_free(head->lanes);
 	asked_free(head->asked);
 	mem_free(head);
 }

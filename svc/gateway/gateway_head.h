@@ -12,13 +12,11 @@
 struct gateway_head_config {
 	const char *hub_host, *hostname; /* the audiences of tokens; all of this is borrowed */
 	struct scope *scope;
-	struct pool *workers; /* for questions to the hub */
+	struct pool *questions; /* to the hub; a full one makes strangers wait, and nobody else */
 	struct directory *directory;
 	struct tls_cache *tls_cache;
-	struct message_log *queue;
+	struct message_log *queue; /* with a lane for each loop */
 	struct auth_policy auth;
-	struct loop *const *loops;
-	size_t n_loops;
 };
 struct gateway_head;
 /* Watches the scope from now on. */

@@ -169,6 +169,8 @@ open_state(struct hub *hub, struct err *err)
 	hub->events = message_log_open(&events, err);
 	if (!hub->events)
 		return -1;
+	for (size_t i = 0; i < hub->n_loops; i++)
+		message_log_add_lane(hub->events, loop_owner(hub->loops[i]));
 	hub->store = registry_store_open(store_path, err);
 	if (!hub->store || registry_store_set_text(hub->store, "hostname", hub->config.hostname, err) < 0)
 		return -1;
@@ -205,8 +207,6 @@ open_heads(struct hub *hub, struct err *err)
 		.registry = hub->registry,
 		.subscriptions = hub->subscriptions,
 		.events = hub->events,
-		.loops = hub->loops,
-		.n_loops = hub->n_loops,
 	};
 	struct mqtt_head_config mqtt = { .who = "hub", .ops = &hub_head_ops };
 	struct http_server_config http = { .handle = rest_handle, .arg = &hub->rest };

@@ -16,7 +16,6 @@
 
 struct hub_head {
 	struct hub_head_config config;
-	struct message_lane **lanes; /* one a loop */
 };
 
 struct session {
@@ -112,16 +111,6 @@ auth_method(const struct head_hello *hello)
 				 : "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"iothub\"}");
 }
 
-static struct message_lane *
-lane_of(struct hub_head *head, const struct loop *loop)
-{
-	size_t i = 0;
-
-	while (i + 1 < head->config.n_loops && head->config.loops[i] != loop)
-		i++;
-	return head->lanes[i];
-}
-
 static void
 let_in(struct hub_head *head, const struct head_hello *hello, struct head_admission *admission, struct verdict *verdict_take,
 	struct evidence *found, uint64_t epoch)
@@ -134,7 +123,7 @@ let_in(struct hub_head *head, const struct head_hello *hello, struct head_admiss
 	session->model_id = mem_text(hello->model_id);
 	session->actor_id = GIVE(found->actor_id);
 	session->auth_method = auth_method(hello);
-	session->lane = lane_of(head, hello->loop);
+	session->lane = message_log_lane(head->config.events, loop_owner(hello->loop));
 	session->epoch = epoch;
 	if (hello->clean_session) {
 		subscriptions_set(head->config.subscriptions, session->name, NULL, NULL, 0);
@@ -313,9 +302,6 @@ hub_head_new(const struct hub_head_config *config)
 	struct hub_head *head = NEW(hub_head);
 
 	head->config = *config;
-	head->lanes = mem_array(config->n_loops, sizeof(*head->lanes));
-	for (size_t i = 0; i < config->n_loops; i++)
-		head->lanes[i] = message_lane_new(config->events, loop_owner(config->loops[i]));
 	registry_watch(config->registry, on_change, head);
 	return head;
 }
@@ -325,8 +311,5 @@ hub_head_free(struct hub_head *head)
 {
 	if (!head)
 		return;
-	for (size_t i = 0; i < head->config.n_loops; i++)
-		message_lane_free(head->lanes[i]);
-	mem_free(head->lanes);
 	mem_free(head);
 }

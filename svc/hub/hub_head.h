@@ -16,11 +16,9 @@ struct hub_head_config {
 	struct subscriptions *subscriptions;
 	struct directory *directory;
 	struct tls_cache *tls_cache;
-	struct message_log *events;
+	struct message_log *events; /* with a lane for each loop */
 	struct anchors *device_cas; /* NULL: none are registered */
 	struct auth_policy auth;
-	struct loop *const *loops;
-	size_t n_loops;
 };
 struct hub_head;
 /* Watches the registry from now on. */
