@@ -170,6 +170,18 @@ set_method(CURL *curl, const struct http_call *call)
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
 }
 
+static int
+on_progress(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_all, curl_off_t up)
+{
+	const struct exchange *x = arg;
+
+	(void)down_all;
+	(void)down;
+	(void)up_all;
+	(void)up;
+	return atomic_load_explicit(x->call->cancelled, memory_order_relaxed);
+}
+
 static void
 set_options(struct exchange *x, struct curl_slist *headers)
 {
@@ -188,6 +200,11 @@ set_options(struct exchange *x, struct curl_slist *headers)
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's answer is not the server's */
+	if (call->cancelled) {
+		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, x);
+	}
 	set_method(curl, call);
 }
 

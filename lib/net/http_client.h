@@ -4,6 +4,8 @@
  * pki/chain, the same decision as everywhere, and the verdict is handed out.  Redirects are not followed; time, header and body have ceilings; a
  * proxy comes from HTTPS_PROXY and NO_PROXY. */
 
+#include <stdatomic.h>
+
 #include <jansson.h>
 
 #include "base/buf.h"
@@ -23,6 +25,8 @@ struct http_call {
 	const struct key *key;
 	int64_t timeout_ms; /* 0: 30 s */
 	size_t max_body;    /* 0: 4 MiB */
+	const atomic_bool
+		*cancelled; /* becomes true when nobody needs the answer any more: looked at about once a second; may be NULL */
 	const char *who;    /* who asks, for the verdict: "edge" */
 };
 

@@ -16,7 +16,8 @@ struct forward {
 	struct map *lines; /* by name */
 	struct timer save;
 	struct post notify; /* from the queue: there is more */
-	bool is_damaged;    /* said so */
+	bool is_unreadable; /* said so */
+	bool is_hub_away;   /* a line could not reach it, and none has been acknowledged anything since */
 };
 
 static struct forward_line *
@@ -40,9 +41,9 @@ deal(struct forward *f)
 
 	while ((q = queue_window_next(f->window, &err)))
 		forward_line_send(line_of(f, q), q);
-	if (err.kind != ERR_NONE && !f->is_damaged)
+	if (err.kind != ERR_NONE && !f->is_unreadable)
 		log_error("the queue can't be read any further: %s", err.text);
-	f->is_damaged = err.kind != ERR_NONE;
+	f->is_unreadable = err.kind != ERR_NONE;
 }
 
 static void
@@ -51,7 +52,13 @@ on_done(struct forward_lines *lines)
 	deal(CONTAINER_OF(lines, struct forward, shared));
 }
 
-/* The hub is back for one, so it is for all. */
+static void
+on_unreached(struct forward_lines *lines)
+{
+	CONTAINER_OF(lines, struct forward, shared)->is_hub_away = true;
+}
+
+/* The hub is back for one, so it is for all.  An acknowledgement proves it, not a connection: a hub in trouble may take those and drop them. */
 static void
 on_reached(struct forward_lines *lines)
 {
@@ -59,6 +66,9 @@ on_reached(struct forward_lines *lines)
 	size_t at = 0;
 	void *line;
 
+	if (!f->is_hub_away)
+		return;
+	f->is_hub_away = false;
 	while (map_next(f->lines, &at, NULL, NULL, &line))
 		forward_line_hurry(line);
 	f->config.on_hub_reached(f->config.arg);
@@ -79,6 +89,8 @@ on_save(struct timer *timer)
 
 	if (queue_window_save(f->window, &err) < 0)
 		log_error("%s", err.text);
+	if (f->is_unreadable)
+		deal(f);
 	timer_arm(timer, SAVE_EVERY_MS);
 }
 
@@ -98,6 +110,7 @@ forward_open(const struct forward_config *config, struct err *err)
 		.config = &f->config,
 		.window = f->window,
 		.on_done = on_done,
+		.on_unreached = on_unreached,
 		.on_reached = on_reached,
 	};
 	f->notify.run = on_notify;

@@ -17,7 +17,7 @@ struct forward_config {
 	const char *queue_dir;
 	struct upstream *upstream;
 	struct scope *scope;
-	void (*on_hub_reached)(void *arg); /* on the loop, each time a device's connection to the hub was made */
+	void (*on_hub_reached)(void *arg); /* on the loop, when the hub acknowledges again after it was away */
 	void *arg;
 };
 

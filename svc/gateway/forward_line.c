@@ -9,9 +9,11 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "device/device_link.h"
+#include "wire/mqtt.h"
 
 #define IN_FLIGHT_MAX 256
 #define IDLE_MS (5 * 60 * 1000)
+#define SAY_GIVEN_UP_MS 1000
 #define ASK_AGAIN_MS 6000 /* a while after the scope asks a hub again that did not answer */
 
 struct list {
@@ -27,6 +29,9 @@ struct forward_line {
 	char *generation;		     /* whom the hub has confirmed this connection to be for; NULL: not yet */
 	int64_t up_since_ms, asked_since_ms; /* boot clock */
 	bool is_down, is_unanswered;	     /* said so in the log */
+	const char *gone;		     /* why its messages are given up, as of gone_epoch; NULL: they are not */
+	uint64_t gone_epoch;
+	size_t n_given_up; /* one by one, not yet said so */
 	bool asks_token, asks_scope;
 	struct job token_job, scope_job;
 	char *token;
@@ -147,12 +152,15 @@ static void ask_scope(struct forward_line *line, int64_t since_ms);
 static void
 judge(struct forward_line *line)
 {
+	uint64_t epoch = scope_epoch(line->lines->config->scope);
 	int64_t confirmed;
 	OWN(identity) now = scope_find(line->lines->config->scope, line->device_id, line->module_id, &confirmed);
 	const char *generation = now && now->generation_id ? now->generation_id : "";
 
-	if (!now || !now->enabled) {
-		end_line(line, now ? "it was disabled in the hub" : "the hub no longer has it below this gateway");
+	line->gone = !now ? "the hub no longer has it below this gateway" : !now->enabled ? "it was disabled in the hub" : NULL;
+	line->gone_epoch = epoch;
+	if (line->gone) {
+		end_line(line, line->gone);
 		return;
 	}
 	forget_generation(line);
@@ -203,6 +211,9 @@ on_again(struct timer *timer)
 {
 	struct forward_line *line = CONTAINER_OF(timer, struct forward_line, again);
 
+	if (line->n_given_up > 0)
+		log_error("%zu more messages of %s are given up: %s", line->n_given_up, line->name, line->gone ? line->gone : "");
+	line->n_given_up = 0;
 	if (device_link_is_up(line->link))
 		send_waiting(line);
 	line->lines->on_done(line->lines); /* send_one may have made place */
@@ -300,7 +311,6 @@ on_up(struct device_link *link, void *user)
 	line->up_since_ms = clock_boot_ms();
 	forget_generation(line); /* also after a renewal, which on_down does not hear of */
 	send_waiting(line);
-	line->lines->on_reached(line->lines);
 }
 
 static void
@@ -314,6 +324,7 @@ on_acked(struct device_link *link, void *user, uint64_t cookie)
 		at = &(*at)->next;
 	if (*at)
 		queue_window_done(line->lines->window, list_take(&line->sent, at));
+	line->lines->on_reached(line->lines);
 	send_waiting(line);
 	if (is_idle(line))
 		timer_arm(&line->idle, IDLE_MS);
@@ -326,7 +337,8 @@ on_down(struct device_link *link, void *user, enum device_client_end end, uint8_
 	struct forward_line *line = user;
 
 	(void)link;
-	(void)code;
+	if (end == DEVICE_CLIENT_UNREACHABLE)
+		line->lines->on_unreached(line->lines);
 	take_back(line);
 	forget_generation(line);
 	if (is_idle(line)) {
@@ -337,7 +349,7 @@ on_down(struct device_link *link, void *user, enum device_client_end end, uint8_
 	if (!line->is_down)
 		log_warn("%s: its messages wait: %s", line->name, why);
 	line->is_down = true;
-	if (end == DEVICE_CLIENT_REFUSED)
+	if (end == DEVICE_CLIENT_REFUSED && code != MQTT_UNAVAILABLE)
 		ask_scope(line, clock_boot_ms());
 	return true;
 }
@@ -434,9 +446,22 @@ forward_line_free(struct forward_line *line)
 	mem_free(line);
 }
 
+/* As long as nothing has changed in the scope, the hub need not be asked again and again about a device that is gone. */
+static bool
+is_gone(const struct forward_line *line)
+{
+	return line->gone && line->gone_epoch == scope_epoch(line->lines->config->scope);
+}
+
 void
 forward_line_send(struct forward_line *line, struct queued *q)
 {
+	if (is_gone(line)) {
+		queue_window_done(line->lines->window, q);
+		line->n_given_up++;
+		timer_arm(&line->again, SAY_GIVEN_UP_MS);
+		return;
+	}
 	timer_cancel(&line->idle);
 	list_append(&line->waiting, q);
 	send_waiting(line);

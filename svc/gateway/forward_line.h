@@ -15,7 +15,9 @@ struct forward_lines {
 	struct queue_window *window;
 	/* A line has given messages back as done: there may be place in the window again. */
 	void (*on_done)(struct forward_lines *lines);
-	/* A line reached the hub: the others may hurry. */
+	/* A line could not reach the hub, or lost it. */
+	void (*on_unreached)(struct forward_lines *lines);
+	/* The hub has acknowledged something to a line: the others may hurry. */
 	void (*on_reached)(struct forward_lines *lines);
 };
 

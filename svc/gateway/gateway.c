@@ -20,6 +20,8 @@
 #define TLS_SESSIONS_MAX 20000
 #define N_WORKERS 4
 #define WORK_QUEUE_MAX 1024
+#define N_QUESTIONERS 2
+#define QUESTION_QUEUE_MAX 64
 #define HANDSHAKE_QUEUE_MAX 4096
 
 struct gateway {
@@ -27,7 +29,7 @@ struct gateway {
 	char *queue_dir;
 	struct loop *loops[LOOPS_MAX], *forward_loop;
 	size_t n_loops;
-	struct pool *workers, *handshakes;
+	struct pool *workers, *questions, *handshakes;
 	struct keyd_client *keyd;
 	struct upstream *upstream;
 	struct scope *scope;
@@ -57,6 +59,7 @@ open_loops(struct gateway *g)
 	}
 	g->forward_loop = loop_new("forward");
 	g->workers = pool_new("work", N_WORKERS, WORK_QUEUE_MAX);
+	g->questions = pool_new("question", N_QUESTIONERS, QUESTION_QUEUE_MAX);
 	g->handshakes = pool_new("tls", g->n_loops, HANDSHAKE_QUEUE_MAX);
 }
 
@@ -74,6 +77,8 @@ open_state(struct gateway *g, struct err *err)
 	g->queue = message_log_open(&queue, err);
 	if (!g->queue)
 		return -1;
+	for (size_t i = 0; i < g->n_loops; i++)
+		message_log_add_lane(g->queue, loop_owner(g->loops[i]));
 	g->upstream = upstream_open(&g->config.upstream, err);
 	if (!g->upstream)
 		return -1;
@@ -107,11 +112,9 @@ open_front(struct gateway *g, struct err *err)
 		.hub_host = g->config.upstream.hub_host,
 		.hostname = g->config.names[0],
 		.scope = g->scope,
-		.workers = g->workers,
+		.questions = g->questions,
 		.tls_cache = g->tls_cache,
 		.queue = g->queue,
-		.loops = g->loops,
-		.n_loops = g->n_loops,
 	};
 	struct mqtt_head_config mqtt = { .who = "gateway", .ops = &gateway_head_ops };
 	struct listener_config listener = {
@@ -209,6 +212,8 @@ gateway_close(struct gateway *g)
 	pool_free(g->handshakes);
 	for (size_t i = 0; i < g->n_loops; i++)
 		conn_abort_all(g->loops[i]);
+	upstream_stop(g->upstream);
+	pool_free(g->questions);
 	pool_free(g->workers);
 	message_log_stop(g->queue);
 	for (size_t i = 0; i < g->n_loops; i++)

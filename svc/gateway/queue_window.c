@@ -2,6 +2,8 @@
 /* The window: a list in the order of the queue. */
 #include "gateway/queue_window.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "wire/property_bag.h"
@@ -14,9 +16,11 @@ struct queue_window {
 	struct event_log *log;
 	struct event_reader *reader;
 	char *dir;
-	struct queued *oldest, **last;
+	struct queued *oldest, *newest;
 	size_t n, bytes;
-	uint64_t cursor, saved;
+	uint64_t next;	   /* what is read next */
+	uint64_t saved;	   /* the cursor on disk */
+	struct err damage; /* found in the queue; what else fails may pass */
 };
 
 static void
@@ -33,7 +37,7 @@ queued_free(struct queued *q)
 static size_t
 queued_bytes(const struct queued *q)
 {
-	return sizeof(*q) + q->len;
+	return sizeof(*q) + strlen(q->bag) + q->len;
 }
 
 /* What the hub marks itself when a device connects to it (hub 1.2), it does not see of a device behind a gateway. */
@@ -64,30 +68,20 @@ queued_new(uint64_t offset, const struct message *m)
 	return q;
 }
 
-static void
-slide(struct queue_window *w)
+static uint64_t
+cursor(const struct queue_window *w)
 {
-	while (w->oldest && w->oldest->done) {
-		struct queued *q = w->oldest;
-
-		w->oldest = q->next_in_window;
-		if (!w->oldest)
-			w->last = &w->oldest;
-		w->n--;
-		w->bytes -= queued_bytes(q);
-		w->cursor = q->offset + 1;
-		queued_free(q);
-	}
+	return w->oldest ? w->oldest->offset : w->next;
 }
 
 static int
 save_cursor(struct queue_window *w, struct err *err)
 {
-	if (w->cursor == w->saved)
+	if (cursor(w) == w->saved)
 		return 0;
-	if (event_cursor_save(w->dir, CURSOR_NAME, w->cursor, err) < 0)
+	if (event_cursor_save(w->dir, CURSOR_NAME, cursor(w), err) < 0)
 		return err_wrap(err, "the position in the queue");
-	w->saved = w->cursor;
+	w->saved = cursor(w);
 	return 0;
 }
 
@@ -98,13 +92,13 @@ queue_window_open(const char *dir, struct event_log *log, struct err *err)
 
 	w->log = log;
 	w->dir = mem_text(dir);
-	w->last = &w->oldest;
-	if (event_cursor_load(dir, CURSOR_NAME, &w->cursor, err) == 0) {
-		w->saved = w->cursor;
-		w->reader = event_reader_open(dir, w->cursor, err);
-	}
-	if (w->reader)
+	if (event_cursor_load(dir, CURSOR_NAME, &w->saved, err) == 0)
+		w->reader = event_reader_open(dir, w->saved, err);
+	if (w->reader) {
+		w->next = w->saved;
+		event_log_forget_below(log, w->saved); /* a crash may have come between the cursor and that */
 		return w;
+	}
 	queue_window_close(w);
 	return NULL;
 }
@@ -118,8 +112,8 @@ queue_window_close(struct queue_window *w)
 		return;
 	if (w->reader && save_cursor(w, &err) < 0)
 		log_error("%s", err.text);
-	for (struct queued *q = w->oldest, *next; q; q = next) {
-		next = q->next_in_window;
+	for (struct queued *q = w->oldest, *newer; q; q = newer) {
+		newer = q->newer;
 		queued_free(q);
 	}
 	event_reader_close(w->reader);
@@ -127,21 +121,40 @@ queue_window_close(struct queue_window *w)
 	mem_free(w);
 }
 
+/* 1: m is the next message, 0: there is none, -1: damage. */
+static int
+read_one(struct queue_window *w, struct message *m, uint64_t *offset, struct err *err)
+{
+	const uint8_t *data;
+	size_t len;
+	int got = event_reader_next(w->reader, offset, &data, &len, err);
+
+	if (got == 1 && message_decode(m, data, len, err) < 0)
+		return err_wrap(err, "record %llu", (unsigned long long)*offset);
+	return got;
+}
+
 struct queued *
 queue_window_next(struct queue_window *w, struct err *err)
 {
 	struct message m;
 	struct queued *q;
-	const uint8_t *data;
 	uint64_t offset;
-	size_t len;
+	int got;
 
-	if (w->n >= MESSAGES_MAX || w->bytes >= BYTES_MAX || event_reader_next(w->reader, &offset, &data, &len, err) <= 0 ||
-		message_decode(&m, data, len, err) < 0)
+	*err = w->damage;
+	if (err->kind != ERR_NONE || w->n >= MESSAGES_MAX || w->bytes >= BYTES_MAX)
+		return NULL;
+	got = read_one(w, &m, &offset, err);
+	if (got < 0 && (err->kind == ERR_BROKEN || err->kind == ERR_INVALID))
+		w->damage = *err;
+	if (got <= 0)
 		return NULL;
 	q = queued_new(offset, &m);
-	*w->last = q;
-	w->last = &q->next_in_window;
+	q->older = w->newest;
+	*(w->newest ? &w->newest->newer : &w->oldest) = q;
+	w->newest = q;
+	w->next = offset + 1;
 	w->n++;
 	w->bytes += queued_bytes(q);
 	return q;
@@ -150,17 +163,20 @@ queue_window_next(struct queue_window *w, struct err *err)
 void
 queue_window_done(struct queue_window *w, struct queued *q)
 {
-	q->done = true;
-	slide(w);
+	*(q->older ? &q->older->newer : &w->oldest) = q->newer;
+	*(q->newer ? &q->newer->older : &w->newest) = q->older;
+	w->n--;
+	w->bytes -= queued_bytes(q);
+	queued_free(q);
 }
 
 int
 queue_window_save(struct queue_window *w, struct err *err)
 {
-	if (w->cursor == w->saved)
+	if (cursor(w) == w->saved)
 		return 0;
 	if (save_cursor(w, err) < 0)
 		return -1;
-	event_log_forget_below(w->log, w->cursor);
+	event_log_forget_below(w->log, w->saved);
 	return 0;
 }

@@ -94,6 +94,34 @@ scope_find(struct scope *s, const char *device_id, const char *module_id, int64_
 	return identity_under(found, device);
 }
 
+static bool
+is_right_below(const struct identity *device, const struct identity *own)
+{
+	if (!own || !own->scope)
+		return true; /* the hub has not told us yet who we are */
+	for (size_t i = 0; i < device->n_parents; i++)
+		if (text_is(device->parents[i], own->scope))
+			return true;
+	return !device->is_edge && text_is(device->scope, own->scope);
+}
+
+bool
+scope_is_ours(struct scope *s, const struct identity *identity)
+{
+	const char *edge_id = upstream_config(s->upstream)->edge_id;
+	OWN(identity) own = NULL;
+	OWN(identity) device = NULL;
+	int64_t confirmed;
+
+	if (text_is(identity->device_id, edge_id))
+		return identity->module_id != NULL;
+	pthread_mutex_lock(&s->lock);
+	own = find_locked(s, edge_id, NULL, &confirmed);
+	device = find_locked(s, identity->device_id, NULL, &confirmed);
+	pthread_mutex_unlock(&s->lock);
+	return device && is_right_below(device, own);
+}
+
 void
 scope_each_module(struct scope *s, const char *device_id, void (*module)(void *arg, const struct identity *module), void *arg)
 {
@@ -194,8 +222,7 @@ gone_names(struct scope *s, const struct map *identities, char ***names)
 static void
 take_all(struct scope *s, const struct map *identities, const struct asked_at *asked)
 {
-	size_t at = 0, n_gone;
-	char **gone;
+	size_t at = 0;
 	void *value;
 
 	while (map_next(identities, &at, NULL, NULL, &value)) {
@@ -204,7 +231,14 @@ take_all(struct scope *s, const struct map *identities, const struct asked_at *a
 
 		take(s, name, identity, asked);
 	}
-	n_gone = gone_names(s, identities, &gone);
+}
+
+static void
+forget_missing(struct scope *s, const struct map *identities, const struct asked_at *asked)
+{
+	char **gone;
+	size_t n_gone = gone_names(s, identities, &gone);
+
 	for (size_t i = 0; i < n_gone; i++) {
 		take(s, gone[i], NULL, asked);
 		mem_free(gone[i]);
@@ -233,14 +267,17 @@ scope_refresh(struct scope *s, struct err *err)
 {
 	struct map *identities = map_new();
 	struct asked_at at;
+	bool complete;
 	int status;
 
 	pthread_mutex_lock(&s->asking);
 	at = asked_now();
-	status = scope_api_list(s->upstream, identities, err);
+	status = scope_api_list(s->upstream, identities, &complete, err);
 	note_answer(s, status == 0);
 	if (status == 0) {
 		take_all(s, identities, &at);
+		if (complete)
+			forget_missing(s, identities, &at);
 		save(s);
 	}
 	pthread_mutex_unlock(&s->asking);

@@ -25,6 +25,9 @@ void scope_watch(
 
 /* Any thread, never blocks.  The record as it is judged (a module of a disabled device is disabled), or NULL; the caller owns a reference. */
 struct identity *scope_find(struct scope *scope, const char *device_id, const char *module_id, int64_t *confirmed);
+/* May this gateway speak for it at the hub?  For a device right below it and that device's modules, and for the modules of the device that it is itself; what is below
+ * another gateway comes through that one. */
+bool scope_is_ours(struct scope *scope, const struct identity *identity);
 void scope_each_module(
 	struct scope *scope, const char *device_id, void (*module)(void *arg, const struct identity *module), void *arg);
 uint64_t scope_epoch(const struct scope *scope); /* another number after each change */

@@ -19,8 +19,9 @@
 #define HTTP_FORBIDDEN 403
 #define HTTP_NOT_FOUND 404
 
+/* *refusal is the status of a refusal that says its code, as a hub does; 0 when there was none, or something on the way refused. */
 static json_t *
-ask(struct upstream *u, const char *operation, json_t *body_take, int64_t within_ms, int *status, struct err *err)
+ask(struct upstream *u, const char *operation, json_t *body_take, int64_t within_ms, int *refusal, struct err *err)
 {
 	const struct upstream_config *c = upstream_config(u);
 	OWN_LIB(json_t) body = body_take;
@@ -38,6 +39,7 @@ ask(struct upstream *u, const char *operation, json_t *body_take, int64_t within
 		.anchors = upstream_anchors(u),
 		.who = "gateway",
 		.timeout_ms = within_ms,
+		.cancelled = upstream_stopping(u),
 	};
 	struct http_answer answer = { 0 };
 	json_t *json = NULL;
@@ -46,7 +48,7 @@ ask(struct upstream *u, const char *operation, json_t *body_take, int64_t within
 		err_set(err, ERR_INVALID, "the hub sent an empty answer");
 	if (answer.verdict)
 		upstream_judged(u, answer.verdict);
-	*status = answer.status;
+	*refusal = answer.error_code ? answer.status : 0;
 	http_answer_clear(&answer);
 	upstream_token_free(authorization);
 	upstream_token_free(token);
@@ -55,7 +57,7 @@ ask(struct upstream *u, const char *operation, json_t *body_take, int64_t within
 
 /* A record that can't be read is left out and said so: one bad record must not lock out the rest. */
 static void
-take_records(struct map *into, const json_t *list)
+take_records(struct map *into, const json_t *list, bool *complete)
 {
 	json_t *item;
 	size_t i;
@@ -70,32 +72,43 @@ take_records(struct map *into, const json_t *list)
 			identity_free(map_put_text(into, name, identity));
 		} else {
 			log_warn("the hub sent a record that can't be read: %s", err.text);
+			*complete = false;
 		}
 	}
 }
 
-static void
-take_answer(struct map *into, const json_t *answer)
+/* Both lists are there, if only as null: what answers otherwise is not a hub. */
+static int
+take_answer(struct map *into, const json_t *answer, bool *complete, struct err *err)
 {
-	take_records(into, json_object_get(answer, "devices"));
-	take_records(into, json_object_get(answer, "modules"));
+	static const char *const lists[] = { "devices", "modules" };
+
+	for (size_t i = 0; i < COUNT(lists); i++) {
+		json_t *list = json_object_get(answer, lists[i]);
+
+		if (!json_is_array(list) && !json_is_null(list))
+			return err_set(err, ERR_INVALID, "the hub's answer has no list of %s", lists[i]);
+		take_records(into, list, complete);
+	}
+	return 0;
 }
 
 int
-scope_api_list(struct upstream *u, struct map *records, struct err *err)
+scope_api_list(struct upstream *u, struct map *records, bool *complete, struct err *err)
 {
 	OWN_TEXT link = NULL;
 
+	*complete = true;
 	for (int i = 0; i < PAGES_MAX; i++) {
 		json_t *body = json_pack("{s:i, s:s, s:s?}", "pageSize", PAGE_SIZE, "authChain", upstream_config(u)->edge_id,
 			"continuationLink", link);
-		int status;
-		OWN_LIB(json_t) page = ask(u, "devicesAndModulesInTargetDeviceScope", body, LIST_WITHIN_MS, &status, err);
+		int refusal;
+		OWN_LIB(json_t) page = ask(u, "devicesAndModulesInTargetDeviceScope", body, LIST_WITHIN_MS, &refusal, err);
 		const char *next = NULL;
 
-		if (!page || json_find_text(page, "continuationLink", &next, err) < 0)
+		if (!page || json_find_text(page, "continuationLink", &next, err) < 0 ||
+			take_answer(records, page, complete, err) < 0)
 			return err_wrap(err, "the devices of this gateway");
-		take_answer(records, page);
 		if (!next || !*next)
 			return 0;
 		mem_free(link);
@@ -110,14 +123,16 @@ scope_api_get(struct upstream *u, const char *device_id, const char *module_id, 
 	OWN_TEXT name = identity_name(device_id, module_id);
 	OWN_TEXT chain = mem_textf("%s;%s", name, upstream_config(u)->edge_id);
 	json_t *body = json_pack("{s:s, s:s, s:s?}", "authChain", chain, "targetDeviceId", device_id, "targetModuleId", module_id);
-	int status;
-	OWN_LIB(json_t) answer = ask(u, "getDeviceAndModuleOnBehalfOf", body, GET_WITHIN_MS, &status, err);
+	bool complete = true;
+	int refusal;
+	OWN_LIB(json_t) answer = ask(u, "getDeviceAndModuleOnBehalfOf", body, GET_WITHIN_MS, &refusal, err);
 
 	if (answer) {
-		take_answer(records, answer);
+		if (take_answer(records, answer, &complete, err) < 0 || !complete)
+			return SCOPE_NO_ANSWER;
 		return map_find_text(records, name) ? SCOPE_FOUND : SCOPE_UNKNOWN;
 	}
-	if (status == HTTP_FORBIDDEN)
+	if (refusal == HTTP_FORBIDDEN)
 		return SCOPE_NOT_BELOW;
-	return status == HTTP_NOT_FOUND ? SCOPE_UNKNOWN : SCOPE_NO_ANSWER;
+	return refusal == HTTP_NOT_FOUND ? SCOPE_UNKNOWN : SCOPE_NO_ANSWER;
 }

@@ -7,8 +7,8 @@
 
 /* Records come as struct identity by name (identity_name); what was in the map under a name is freed and replaced. */
 
-/* All of the scope. */
-int scope_api_list(struct upstream *upstream, struct map *records, struct err *err);
+/* All of the scope.  Not complete: some of it can't be read, so that nothing is known about what is not in the map. */
+int scope_api_list(struct upstream *upstream, struct map *records, bool *complete, struct err *err);
 
 enum scope_answer {
 	SCOPE_FOUND,	 /* the device, and the module that was asked for, are in the map */

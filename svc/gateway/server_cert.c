@@ -12,29 +12,42 @@
 #define LOOK_EVERY_MS 60000
 #define SESSION_SCOPE "gateway-mqtt"
 
+/* Wall clock. */
+struct times {
+	int64_t valid_from, renew_at;
+};
+
 struct server_cert {
 	struct server_cert_config config;
 	struct tls_holder *holder;
-	int64_t renew_at; /* wall clock */
+	struct times times;
 	struct timer timer;
 	struct job job;
 	bool is_renewing;
 	struct tls_server *made; /* the job's */
-	int64_t made_renew_at;
+	struct times made_times;
 	struct err err;
 };
 
-/* Four fifths of its life. */
-static int64_t
-renewal_time(const struct cert *leaf)
+static struct times
+times_of(const struct cert *leaf)
 {
 	int64_t from = cert_not_before(leaf), until = cert_not_after(leaf);
 
-	return from + (until - from) / 5 * 4;
+	return (struct times){ .valid_from = from, .renew_at = from + (until - from) / 5 * 4 };
+}
+
+/* Four fifths of its life are over; or it has not begun, because the clock was set back since. */
+static bool
+is_due(const struct times *times)
+{
+	int64_t now = clock_wall();
+
+	return now >= times->renew_at || now < times->valid_from;
 }
 
 static struct tls_server *
-issue(const struct server_cert_config *c, int64_t *renew_at, struct err *err)
+issue(const struct server_cert_config *c, struct times *times, struct err *err)
 {
 	OWN(key) key = keyd_client_create_pair(c->keyd, KEY_ID, KEY_ALGORITHMS, err);
 	CLEAR(certs) chain = { 0 };
@@ -49,7 +62,7 @@ issue(const struct server_cert_config *c, int64_t *renew_at, struct err *err)
 
 	if (!key || workload_server_certificate(c->workload, key, c->names, c->n_names, &chain, &expires, err) < 0)
 		return err_wrap_null(err, "the server certificate for %s", c->names[0]);
-	*renew_at = renewal_time(chain.item[0]);
+	*times = times_of(chain.item[0]);
 	return tls_server_new(&tls, err);
 }
 
@@ -59,7 +72,7 @@ renew(struct job *job)
 	struct server_cert *s = CONTAINER_OF(job, struct server_cert, job);
 
 	s->err = (struct err)ERR_INIT;
-	s->made = issue(&s->config, &s->made_renew_at, &s->err);
+	s->made = issue(&s->config, &s->made_times, &s->err);
 }
 
 static void
@@ -73,7 +86,7 @@ on_renewed(struct job *job)
 		return;
 	}
 	tls_holder_swap(s->holder, GIVE(s->made));
-	s->renew_at = s->made_renew_at;
+	s->times = s->made_times;
 	log_info("the server certificate for %s was renewed", s->config.names[0]);
 }
 
@@ -82,7 +95,7 @@ on_timer(struct timer *timer)
 {
 	struct server_cert *s = CONTAINER_OF(timer, struct server_cert, timer);
 
-	if (!s->is_renewing && clock_wall() >= s->renew_at) {
+	if (!s->is_renewing && is_due(&s->times)) {
 		s->job = (struct job){ .run = renew, .done = on_renewed, .owner = loop_owner(s->config.loop) };
 		s->is_renewing = pool_try(s->config.workers, &s->job);
 	}
@@ -92,8 +105,8 @@ on_timer(struct timer *timer)
 struct server_cert *
 server_cert_open(const struct server_cert_config *config, struct err *err)
 {
-	int64_t renew_at;
-	struct tls_server *first = issue(config, &renew_at, err);
+	struct times times;
+	struct tls_server *first = issue(config, &times, err);
 	struct server_cert *s;
 
 	if (!first)
@@ -101,7 +114,7 @@ server_cert_open(const struct server_cert_config *config, struct err *err)
 	s = NEW(server_cert);
 	s->config = *config;
 	s->holder = tls_holder_new(first);
-	s->renew_at = renew_at;
+	s->times = times;
 	timer_init(&s->timer, config->loop, on_timer);
 	timer_arm(&s->timer, LOOK_EVERY_MS);
 	return s;

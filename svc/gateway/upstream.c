@@ -22,6 +22,7 @@ struct upstream {
 	char *token;
 	int64_t expires;
 	atomic_int last_cause; /* enum reason, or NO_CAUSE */
+	atomic_bool stopping;
 };
 
 struct upstream *
@@ -71,6 +72,19 @@ struct tls_client *
 upstream_tls(const struct upstream *u)
 {
 	return u->tls;
+}
+
+void
+upstream_stop(struct upstream *u)
+{
+	if (u)
+		atomic_store(&u->stopping, true);
+}
+
+const atomic_bool *
+upstream_stopping(const struct upstream *u)
+{
+	return &u->stopping;
 }
 
 /* -- The token ------------------------------------------------------------------------------------------------------------------------- */

@@ -3,6 +3,8 @@
 /* The hub as this gateway sees it: where it is, what it is judged by, and the gateway's own token for it ($edgeHub's, signed through the workload API,
  * gateway 3.3).  Shared by whoever talks to the hub; any thread. */
 
+#include <stdatomic.h>
+
 #include "diag/verdict.h"
 #include "edged/client.h"
 #include "net/tls.h"
@@ -24,6 +26,10 @@ void upstream_close(struct upstream *upstream);
 const struct upstream_config *upstream_config(const struct upstream *upstream);
 struct anchors *upstream_anchors(const struct upstream *upstream);
 struct tls_client *upstream_tls(const struct upstream *upstream);
+
+/* Nobody waits for an answer of the hub any more: questions to it end soon, and new ones at once. */
+void upstream_stop(struct upstream *upstream);
+const atomic_bool *upstream_stopping(const struct upstream *upstream);
 
 /* A token that is good for half an hour at least; the caller owns it and wipes it (upstream_token_free).  May block: the key is in keyd. */
 char *upstream_token(struct upstream *upstream, int64_t *expires, struct err *err);
