@@ -334,21 +334,9 @@ device_link_is_up(const struct device_link *link)
 }
 
 bool
-device_link_is_stopped(const struct device_link *link)
-{
-	return link->state == LINK_STOPPED;
-}
-
-bool
 device_link_may_publish(const struct device_link *link)
 {
 	return link->state == LINK_UP && device_client_may_publish(link->client);
-}
-
-size_t
-device_link_in_flight(const struct device_link *link)
-{
-	return link->client ? device_client_in_flight(link->client) : 0;
 }
 
 bool

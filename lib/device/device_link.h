@@ -40,9 +40,7 @@ void device_link_token(struct device_link *link, const char *token, int64_t expi
 void device_link_no_token(struct device_link *link, const char *why);
 
 bool device_link_is_up(const struct device_link *link);
-bool device_link_is_stopped(const struct device_link *link); /* before start, after stop, or after on_down said no */
 bool device_link_may_publish(const struct device_link *link);
-size_t device_link_in_flight(const struct device_link *link);
 /* As device_client_publish. */
 bool device_link_publish(struct device_link *link, const struct device_message *message, uint64_t cookie);
 

@@ -23,7 +23,6 @@ struct head_hello {
 	const char *token;					/* NULL when absent */
 	const struct certs *chain;
 	bool resumed;
-	const char *resumed_identity;
 	const char *peer; /* address, for the log */
 	bool clean_session;
 };
@@ -48,7 +47,7 @@ void head_message_done(struct head_ack *ack, bool ok);
 struct head_ops {
 	/* Who is this?  Answer with head_admit. */
 	void (*admit)(void *backend, const struct head_hello *hello, struct head_admission *admission);
-	/* Store this.  The slices are borrowed for the call.  `ack` is NULL at QoS 0. */
+	/* Store this.  The slices are borrowed for the call.  `ack` is NULL for a will. */
 	void (*message)(void *backend, void *domain, struct head_session *session, const struct head_message *message,
 		struct head_ack *ack);
 	/* Subscriptions changed: the whole list, for an identity that keeps them (clean session 0); durable when it returns is not demanded.  May be NULL: none are

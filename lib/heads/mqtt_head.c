@@ -240,7 +240,8 @@ send_done_acks(struct mqtt_session *s)
 		if (!s->acks)
 			s->last_ack = &s->acks;
 		s->n_acks--;
-		mqtt_encode_ack(&packets, MQTT_PUBACK, ack->id);
+		if (ack->id != 0)
+			mqtt_encode_ack(&packets, MQTT_PUBACK, ack->id);
 		mem_free(ack);
 	}
 	if (packets.len > 0)

@@ -58,7 +58,6 @@ ask_backend(struct mqtt_session *s, const struct mqtt_connect *c, const struct u
 		.token = token,
 		.chain = &chain,
 		.resumed = conn_resumed(s->base.conn),
-		.resumed_identity = conn_resumed_identity(s->base.conn),
 		.peer = conn_peer_name(s->base.conn),
 		.clean_session = c->clean_session,
 	};

@@ -20,6 +20,7 @@ mqtt_own_telemetry(const struct mqtt_session *s, const struct topic *topic)
 	return topic->kind == TOPIC_TELEMETRY && slice_equals(topic->device_id, device) && slice_equals(topic->module_id, module);
 }
 
+/* Also at QoS 0, where the id is 0 and nothing is sent: a device that is faster than the disk must wait, too, or it takes the others' room. */
 static struct head_ack *
 expect_ack(struct mqtt_session *s, uint16_t id)
 {
@@ -42,8 +43,7 @@ take_telemetry(struct mqtt_session *s, const struct mqtt_publish *p, const struc
 		mqtt_session_violate(s, MQTT_TOO_LARGE, "payload and properties");
 		return;
 	}
-	s->head->config.ops->message(
-		s->head->config.backend, s->domain, &s->base, &message, p->qos > 0 ? expect_ack(s, p->id) : NULL);
+	s->head->config.ops->message(s->head->config.backend, s->domain, &s->base, &message, expect_ack(s, p->id));
 }
 
 /* Twins come with a later version: until then each question gets an error that every SDK understands, never silence (hub 1.9). */

@@ -42,7 +42,7 @@ struct mqtt_will {
 struct head_ack {
 	struct mqtt_session *session; /* NULL: it ended */
 	struct head_ack *next;
-	uint16_t id;
+	uint16_t id;	   /* 0: QoS 0, nothing is sent */
 	bool done, failed; /* failed: answered as well, but nothing is acknowledged for it or after it */
 };
 
