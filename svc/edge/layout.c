@@ -386,7 +386,7 @@ write_edged(const struct layout *l, const struct config *c, struct err *err)
 		err);
 }
 
-/* What the hub is trusted by: the operator's bundle, and the system's roots, as in the original.  Copied, because the roles may not read where it lies. */
+/* What the hub is trusted by: the operator's bundle; without one, the system's roots.  Copied, because the roles may not read where it lies. */
 static int
 write_bundle(struct layout *l, const struct config *c, struct err *err)
 {

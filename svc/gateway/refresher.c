@@ -9,6 +9,7 @@
 #define EVERY_MS (3600 * 1000)
 #define AGAIN_MIN_MS 2000
 #define AGAIN_MAX_MS 60000
+#define SAVE_EVERY_MS 2000
 
 struct refresher {
 	struct loop *loop;
@@ -17,6 +18,9 @@ struct refresher {
 	struct timer timer;
 	struct job job;
 	bool is_asking, has_failed;
+	struct timer save_timer;
+	struct job save_job;
+	bool is_saving;
 	int64_t again_ms;
 	struct err err;
 };
@@ -74,6 +78,32 @@ on_timer(struct timer *timer)
 	ask(CONTAINER_OF(timer, struct refresher, timer));
 }
 
+/* -- Saving ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+run_save(struct job *job)
+{
+	scope_save(CONTAINER_OF(job, struct refresher, save_job)->scope);
+}
+
+static void
+on_saved(struct job *job)
+{
+	CONTAINER_OF(job, struct refresher, save_job)->is_saving = false;
+}
+
+static void
+on_save_timer(struct timer *timer)
+{
+	struct refresher *r = CONTAINER_OF(timer, struct refresher, save_timer);
+
+	if (!r->is_saving && scope_is_unsaved(r->scope)) {
+		r->save_job = (struct job){ .run = run_save, .done = on_saved, .owner = loop_owner(r->loop) };
+		r->is_saving = pool_try(r->workers, &r->save_job);
+	}
+	timer_arm(timer, SAVE_EVERY_MS);
+}
+
 struct refresher *
 refresher_new(struct loop *loop, struct pool *workers, struct scope *scope)
 {
@@ -84,6 +114,8 @@ refresher_new(struct loop *loop, struct pool *workers, struct scope *scope)
 	r->scope = scope;
 	r->again_ms = AGAIN_MIN_MS;
 	timer_init(&r->timer, loop, on_timer);
+	timer_init(&r->save_timer, loop, on_save_timer);
+	timer_arm(&r->save_timer, SAVE_EVERY_MS);
 	ask(r);
 	return r;
 }
@@ -94,6 +126,7 @@ refresher_free(struct refresher *r)
 	if (!r)
 		return;
 	timer_cancel(&r->timer);
+	timer_cancel(&r->save_timer);
 	mem_free(r);
 }
 

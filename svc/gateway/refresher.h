@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* When to ask the hub for the whole scope: at the start, every hour, soon after the hub was away, and again until it answers.  Lives on one loop. */
+/* When to ask the hub for the whole scope: at the start, every hour, soon after the hub was away, and again until it answers; and when to save what single
+ * questions changed.  Lives on one loop. */
 
 #include "base/pool.h"
 #include "gateway/scope.h"

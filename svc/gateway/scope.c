@@ -16,6 +16,7 @@
 #include "gateway/scope_file.h"
 
 #define AWAY_MS 5000
+#define SAVE_EVERY_MS 1000 /* at most: a whole scope is encrypted each time */
 
 /* When a question was asked: both clocks, because a record tells people its age, and programs what was asked before what. */
 struct asked_at {
@@ -25,10 +26,12 @@ struct asked_at {
 struct scope {
 	struct upstream *upstream;
 	char *path;
-	struct map *records;	       /* name to struct scope_record */
-	pthread_mutex_t lock;	       /* of records */
-	pthread_mutex_t asking;	       /* one question at a time */
-	atomic_uint_fast64_t epoch;    /* changes */
+	struct map *records;	    /* name to struct scope_record */
+	pthread_mutex_t lock;	    /* of records */
+	pthread_mutex_t asking;	    /* one question at a time */
+	atomic_uint_fast64_t epoch; /* changes */
+	atomic_bool unsaved;
+	int64_t saved_ms;	       /* boot clock; of whoever asks */
 	atomic_int_fast64_t failed_ms; /* boot clock of the last question without an answer; 0: the last one had one */
 	void (*changed)(void *arg, const struct identity *before, const struct identity *after);
 	void *arg;
@@ -252,8 +255,34 @@ save(struct scope *s)
 {
 	struct err err = ERR_INIT;
 
+	s->saved_ms = clock_boot_ms();
+	atomic_store(&s->unsaved, false);
 	if (scope_file_save(s->path, &upstream_config(s->upstream)->workload, s->records, &err) < 0)
 		log_error("the devices can't be kept for the time when the hub is away: %s", err.text);
+}
+
+static void
+save_soon(struct scope *s)
+{
+	if (s->saved_ms == 0 || clock_boot_ms() - s->saved_ms >= SAVE_EVERY_MS)
+		save(s);
+	else
+		atomic_store(&s->unsaved, true);
+}
+
+bool
+scope_is_unsaved(const struct scope *s)
+{
+	return atomic_load(&s->unsaved);
+}
+
+void
+scope_save(struct scope *s)
+{
+	pthread_mutex_lock(&s->asking);
+	if (atomic_load(&s->unsaved))
+		save(s);
+	pthread_mutex_unlock(&s->asking);
 }
 
 static void
@@ -315,7 +344,7 @@ look_up_locked(struct scope *s, const char *device_id, const char *module_id, st
 	if (answer != SCOPE_NO_ANSWER)
 		news |= take(s, name, answer == SCOPE_FOUND ? map_find_text(identities, name) : NULL, &at);
 	if (news)
-		save(s);
+		save_soon(s);
 	free_identities(identities);
 	return answer;
 }
@@ -393,6 +422,8 @@ scope_close(struct scope *s)
 {
 	if (!s)
 		return;
+	if (atomic_load(&s->unsaved))
+		save(s);
 	free_records(s->records);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->asking);

@@ -34,6 +34,10 @@ uint64_t scope_epoch(const struct scope *scope); /* another number after each ch
 size_t scope_count(struct scope *scope);
 bool scope_is_hub_away(const struct scope *scope); /* a question failed a moment ago: asking again would only make a device wait */
 
+/* Many changes at once are not each saved: what is left over is saved by scope_save, on a worker, and by scope_close. */
+bool scope_is_unsaved(const struct scope *scope);
+void scope_save(struct scope *scope);
+
 /* Ask the hub, on a worker: these block, one at a time. */
 int scope_refresh(struct scope *scope, struct err *err); /* for all of it */
 /* For one, unless the hub has confirmed it to a question that was asked after since_ms (boot clock); after SCOPE_NO_ANSWER the record is as old as before.  While the hub is
