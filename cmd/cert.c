@@ -34,10 +34,12 @@ usage(FILE *out)
 	for (size_t i = 0; i < COUNT(verbs); i++)
 		fprintf(out, "  %-14s %s\n", verbs[i].name, verbs[i].help);
 	fputs("\n"
-	      "A gateway and a device in five lines:\n"
+	      "A gateway and a device:\n"
 	      "  rootedge cert root my_private_root_CA\n"
 	      "  rootedge cert intermediate my_optional_intermediate_CA --issuer my_private_root_CA.cert.pem\n"
-	      "  rootedge cert edge-ca edgegateway --issuer my_optional_intermediate_CA.cert.pem\n"
+	      "  rootedge cert edge-ca 'iotedged workload ca edgegateway' --issuer my_optional_intermediate_CA.cert.pem\n"
+	      "  rootedge cert server edgegateway.local --issuer iotedged-workload-ca-edgegateway.cert.pem\n"
+	      "  rootedge cert verify edgegateway.local.cert.pem --trusted my_private_root_CA.cert.pem --dns edgegateway.local\n"
 	      "  rootedge cert device TempSensor\n"
 	      "  rootedge cert fingerprint TempSensor.cert.pem\n"
 	      "\nrootedge cert VERB --help tells more.\n",

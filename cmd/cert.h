@@ -15,6 +15,6 @@ int cert_read(struct certs *out, const char *path, struct err *err);
 
 /* What making a certificate or a CSR leaves behind: at `given`, or at a path made of the name.  The caller owns it. */
 char *cert_file_path(const char *given, const char *name, const char *suffix);
-int cert_file_check(const char *path, bool may_replace, struct err *err);
+int cert_file_check(const char *path, bool force, struct err *err);	    /* that nothing is replaced by accident */
 int cert_file_save(const char *path, struct buf *content, struct err *err); /* wipes the content */
 struct key *cert_file_new_key(const char *alg_name, struct err *err);

@@ -23,9 +23,7 @@ cert_read(struct certs *out, const char *path, struct err *err)
 		buf_put(&text, piece, n);
 	if (text.failed)
 		return err_set(err, ERR_LIMIT, "standard input: more than %d bytes", INPUT_MAX);
-	if (certs_parse(out, buf_text(&text), text.len, CERTS_MAX, err) < 0)
-		return err_wrap(err, "standard input");
-	return 0;
+	return certs_decode(out, &text, CERTS_MAX, err) < 0 ? err_wrap(err, "standard input") : 0;
 }
 
 /* Of a name only what is harmless in a file name; the rest becomes "-". */
@@ -55,9 +53,9 @@ cert_file_path(const char *given, const char *name, const char *suffix)
 }
 
 int
-cert_file_check(const char *path, bool may_replace, struct err *err)
+cert_file_check(const char *path, bool force, struct err *err)
 {
-	if (!may_replace && file_exists(path))
+	if (!force && file_exists(path))
 		return err_set(
 			err, ERR_CONFLICT, "%s exists already; --force replaces it, --out and --key-out name another file", path);
 	return 0;

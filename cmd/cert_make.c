@@ -68,8 +68,7 @@ struct options {
 	{ "out", 'o', "FILE", "where the " what " goes (NAME." ending ".pem)", OPTION_TEXT, offsetof(struct options, out), 0, 0 }, \
 		{ "key-out", 0, "FILE", "where the private key goes (NAME.key.pem), readable by you alone", OPTION_TEXT,           \
 			offsetof(struct options, key_out), 0, 0 },                                                                 \
-		{ "force", 'f', NULL, "replace NAME.*.pem when they exist, as files named by --out and --key-out are",             \
-			OPTION_FLAG, offsetof(struct options, force), 0, 0 },                                                      \
+		{ "force", 'f', NULL, "replace these files when they exist", OPTION_FLAG, offsetof(struct options, force), 0, 0 }, \
 	{                                                                                                                          \
 		"json", 0, NULL, "say in JSON what was made", OPTION_FLAG, offsetof(struct options, json), 0, 0                    \
 	}
@@ -93,27 +92,28 @@ struct kind {
 
 static const struct kind kinds[] = {
 	[ISSUE_ROOT] = { "root CA",
-		{ "rootedge cert root", "NAME", "Make a root CA: a key, and a certificate that it signed itself.", EXITS,
-			root_rows },
+		{ "rootedge cert root", "NAME", "Make a root CA: a key, and a certificate that it signed itself, for ten years.",
+			EXITS, root_rows },
 		3650, -1, false, false },
 	[ISSUE_INTERMEDIATE] = { "intermediate CA",
-		{ "rootedge cert intermediate", "NAME", "Make a CA under another one.", EXITS, ca_rows }, 1825, -1, true, false },
+		{ "rootedge cert intermediate", "NAME", "Make a CA under another one, for five years.", EXITS, ca_rows }, 1825, -1,
+		true, false },
 	[ISSUE_EDGE_CA] = { "Edge CA",
 		{ "rootedge cert edge-ca", "NAME",
-			"Make an Edge CA, from which an edge device issues the certificates of its gateway and modules.  Without "
-			"--issuer it signs itself.",
+			"Make an Edge CA, from which an edge device issues the certificates of its gateway and modules, for a "
+			"year; no CA may stand below it.  Without --issuer it signs itself.",
 			EXITS, ca_rows },
 		365, 0, false, false },
 	[ISSUE_SERVER] = { "server certificate",
 		{ "rootedge cert server", "HOST",
-			"Make a server certificate for a host name or address; more names with --san.  Without --issuer it signs "
-			"itself.",
+			"Make a server certificate for a host name or address, for a year; more names with --san.  Without "
+			"--issuer it signs itself.",
 			EXITS, leaf_rows },
 		365, 0, false, true },
 	[ISSUE_DEVICE] = { "device certificate",
 		{ "rootedge cert device", "ID",
-			"Make a device's identity certificate, CN = the device id.  Without --issuer it signs itself, for "
-			"registration by thumbprint.",
+			"Make a device's identity certificate, CN = the device id, for a year.  Without --issuer it signs itself, "
+			"for registration by thumbprint.",
 			EXITS, leaf_rows },
 		365, 0, false, false },
 };
@@ -153,6 +153,19 @@ key_beside(const char *cert_path)
 	return mem_textf("%.*s.key.pem", (int)(strlen(cert_path) - strlen(ending)), cert_path);
 }
 
+/* Only --not-after makes a certificate that has ended already, for whoever wants to see one refused. */
+static int
+check_issuer_lives(const struct making *m, struct err *err)
+{
+	const struct cert *issuer = m->issuer.item[0];
+	char then[CLOCK_TEXT_LEN];
+
+	if (m->o->not_after || cert_not_after(issuer) > clock_wall())
+		return 0;
+	return err_set(
+		err, ERR_INVALID, "the issuer %s ended on %s", cert_subject(issuer), clock_text(cert_not_after(issuer), then));
+}
+
 static int
 load_issuer(struct making *m, struct err *err)
 {
@@ -166,7 +179,7 @@ load_issuer(struct making *m, struct err *err)
 	if (!m->o->issuer_key && !beside)
 		return err_set(err, ERR_INVALID, "--issuer-key FILE: where is the key of %s?", m->o->issuer);
 	m->issuer_key = key_load(m->o->issuer_key ? m->o->issuer_key : beside, err);
-	return m->issuer_key ? 0 : -1;
+	return m->issuer_key ? check_issuer_lives(m, err) : -1;
 }
 
 static int
@@ -176,9 +189,12 @@ load_csr(struct making *m, struct err *err)
 
 	if (!m->issuer_key)
 		return err_set(err, ERR_INVALID, "a request needs an issuer: --issuer FILE");
+	if (m->o->key)
+		return err_set(err, ERR_INVALID, "--csr or --key: a request brings its own key");
 	if (file_load(&text, m->o->csr, err) < 0)
 		return -1;
-	m->csr = csr_parse(buf_text(&text), text.len, err);
+	m->csr = text.len > 1 && text.data[0] == 0x30 ? csr_from_der(text.data, text.len, err)
+						      : csr_parse(buf_text(&text), text.len, err);
 	return m->csr ? 0 : err_wrap(err, "%s", m->o->csr);
 }
 
@@ -224,13 +240,6 @@ save(struct making *m, struct err *err)
 	return cert_file_save(m->out, &pem, err);
 }
 
-/* Whoever names a file means it; a name that was made up here may hit what is dear to somebody. */
-static bool
-may_replace(const struct options *o, const char *given)
-{
-	return o->force || given;
-}
-
 static int
 take_name(struct making *m, int n, char **argv, struct err *err)
 {
@@ -240,18 +249,29 @@ take_name(struct making *m, int n, char **argv, struct err *err)
 	return 0;
 }
 
+/* Where it all goes, before anything is made: two files, and none that is there already. */
+static int
+name_files(struct making *m, const char *suffix, struct err *err)
+{
+	const struct options *o = m->o;
+
+	m->out = cert_file_path(o->out, m->name, suffix);
+	m->key_out = cert_file_path(o->key_out, m->name, ".key.pem");
+	if (!o->csr && text_is(m->out, o->key ? o->key : m->key_out))
+		return err_set(err, ERR_INVALID, "%s: the private key needs a file of its own", m->out);
+	if (cert_file_check(m->out, o->force, err) < 0)
+		return -1;
+	return o->csr || o->key ? 0 : cert_file_check(m->key_out, o->force, err);
+}
+
 static int
 make(struct making *m, enum issue_kind kind, struct err *err)
 {
 	struct profile profile;
 	struct issuer issuer = { 0 };
 
-	m->out = cert_file_path(m->o->out, m->name, ".cert.pem");
-	m->key_out = cert_file_path(m->o->key_out, m->name, ".key.pem");
-	if (cert_file_check(m->out, may_replace(m->o, m->o->out), err) < 0 || load_issuer(m, err) < 0 ||
-		(m->o->csr && load_csr(m, err) < 0) || fill_profile(&profile, m, kind, err) < 0)
-		return -1;
-	if (!m->csr && !m->o->key && cert_file_check(m->key_out, may_replace(m->o, m->o->key_out), err) < 0)
+	if (name_files(m, ".cert.pem", err) < 0 || load_issuer(m, err) < 0 || (m->o->csr && load_csr(m, err) < 0) ||
+		fill_profile(&profile, m, kind, err) < 0)
 		return -1;
 	if (!m->csr)
 		m->key = m->o->key ? key_load(m->o->key, err) : cert_file_new_key(m->o->key_alg, err);
@@ -283,6 +303,12 @@ tell_json(const struct making *m)
 	puts(line);
 }
 
+static bool
+ends_early(const struct making *m)
+{
+	return m->issuer.n > 0 && !m->o->not_after && cert_not_after(m->cert) == cert_not_after(m->issuer.item[0]);
+}
+
 static void
 tell(const struct making *m)
 {
@@ -295,7 +321,8 @@ tell(const struct making *m)
 	buf_putf(&page, "  issued by    %s\n", cert_is_self_issued(m->cert) ? "itself" : cert_issuer(m->cert));
 	if (*names)
 		buf_putf(&page, "  names        %s\n", names);
-	buf_putf(&page, "  valid until  %s\n", clock_text(cert_not_after(m->cert), until));
+	buf_putf(&page, "  valid until  %s%s\n", clock_text(cert_not_after(m->cert), until),
+		ends_early(m) ? ", when its issuer ends" : "");
 	buf_putf(&page, "  SHA-256      %s\n", cert_fingerprint(m->cert, fingerprint));
 	buf_putf(&page, "  certificate  %s\n", m->out);
 	if (m->key)
@@ -333,10 +360,7 @@ make_csr(struct making *m, struct err *err)
 {
 	struct buf pem = BUF_INIT(CHAIN_MAX);
 
-	m->out = cert_file_path(m->o->out, m->name, ".csr.pem");
-	m->key_out = cert_file_path(m->o->key_out, m->name, ".key.pem");
-	if (cert_file_check(m->out, may_replace(m->o, m->o->out), err) < 0 ||
-		(!m->o->key && cert_file_check(m->key_out, may_replace(m->o, m->o->key_out), err) < 0))
+	if (name_files(m, ".csr.pem", err) < 0)
 		return -1;
 	m->key = m->o->key ? key_load(m->o->key, err) : cert_file_new_key(m->o->key_alg, err);
 	if (!m->key || issue_csr(&pem, m->key, m->name, m->o->san.items, m->o->san.n, err) < 0)

@@ -92,7 +92,10 @@ load(struct certs *out, const char *path, bool may_be_empty, struct err *err)
 		return NOT_JUDGED;
 	if (text.len == 0 && may_be_empty)
 		return ACCEPTED;
-	return certs_load(out, path, CERTS_MAX, err) < 0 ? REFUSED : ACCEPTED;
+	if (certs_decode(out, &text, CERTS_MAX, err) == 0)
+		return ACCEPTED;
+	(void)err_wrap(err, "%s", path);
+	return REFUSED;
 }
 
 static enum answer

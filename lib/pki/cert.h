@@ -58,5 +58,6 @@ void certs_clear(struct certs *certs);
 void certs_add(struct certs *certs, struct cert *cert); /* takes its own reference */
 /* All of them or none: one bad PEM block among good ones is a failure that names its line (atk-08); an empty text is a failure. */
 int certs_parse(struct certs *out, const char *pem, size_t len, size_t max, struct err *err);
-int certs_load(struct certs *out, const char *path, size_t max, struct err *err); /* PEM, or a single DER certificate */
+int certs_decode(struct certs *out, const struct buf *bytes, size_t max, struct err *err); /* PEM, or a single DER certificate */
+int certs_load(struct certs *out, const char *path, size_t max, struct err *err);	   /* the same of a file */
 void certs_put_pem(const struct certs *certs, struct buf *out);

@@ -23,13 +23,19 @@ certs_add(struct certs *certs, struct cert *cert)
 	certs->item[certs->n++] = cert_ref(cert);
 }
 
+static bool
+is_certificate(const struct pem *pem)
+{
+	return slice_is(pem->label, "CERTIFICATE") || slice_is(pem->label, "X509 CERTIFICATE") ||
+	       slice_is(pem->label, "TRUSTED CERTIFICATE");
+}
+
 static int
 take_block(struct certs *certs, const struct pem *pem, size_t max, struct err *err)
 {
 	OWN(cert) cert = NULL;
 
-	if (!slice_is(pem->label, "CERTIFICATE") && !slice_is(pem->label, "X509 CERTIFICATE") &&
-		!slice_is(pem->label, "TRUSTED CERTIFICATE"))
+	if (!is_certificate(pem))
 		return 0; /* a key or parameters beside the certificates */
 	if (certs->n == max)
 		return err_set(err, ERR_LIMIT, "line %d: more than %zu certificates", pem->line, max);
@@ -44,18 +50,23 @@ int
 certs_parse(struct certs *out, const char *text, size_t len, size_t max, struct err *err)
 {
 	struct certs certs = { 0 };
+	struct slice other = { 0 };
 	struct pem pem;
 	int status;
 
 	pem_init(&pem, text, len);
-	while ((status = pem_next(&pem, err)) > 0)
+	while ((status = pem_next(&pem, err)) > 0) {
 		if (take_block(&certs, &pem, max, err) < 0) {
 			status = -1;
 			break;
 		}
+		if (!is_certificate(&pem))
+			other = pem.label;
+	}
 	pem_clear(&pem);
 	if (status == 0 && certs.n == 0)
-		status = err_set(err, ERR_INVALID, "there is no certificate in it");
+		status = err_set(err, ERR_INVALID, "there is no certificate in it%s%.*s", other.len > 0 ? ", but a " : "",
+			(int)other.len, other.len > 0 ? other.text : "");
 	if (status < 0) {
 		certs_clear(&certs);
 		return -1;
@@ -65,25 +76,28 @@ certs_parse(struct certs *out, const char *text, size_t len, size_t max, struct 
 }
 
 int
+certs_decode(struct certs *out, const struct buf *bytes, size_t max, struct err *err)
+{
+	OWN(cert) cert = NULL;
+
+	if (bytes->len < 2 || bytes->data[0] != 0x30) /* no SEQUENCE: text */
+		return certs_parse(out, buf_text(bytes), bytes->len, max, err);
+	cert = cert_from_der(bytes->data, bytes->len, err);
+	if (!cert)
+		return -1;
+	*out = (struct certs){ 0 };
+	certs_add(out, cert);
+	return 0;
+}
+
+int
 certs_load(struct certs *out, const char *path, size_t max, struct err *err)
 {
-	struct buf text = BUF_INIT(CERTS_FILE_MAX);
-	int status = file_load(&text, path, err);
+	CLEAR(buf) bytes = BUF_INIT(CERTS_FILE_MAX);
 
-	if (status == 0 && text.len > 1 && text.data[0] == 0x30) {
-		struct cert *cert = cert_from_der(text.data, text.len, err);
-
-		status = cert ? 0 : err_wrap(err, "%s", path);
-		if (cert) {
-			*out = (struct certs){ 0 };
-			certs_add(out, cert);
-			cert_free(cert);
-		}
-	} else if (status == 0 && certs_parse(out, buf_text(&text), text.len, max, err) < 0) {
-		status = err_wrap(err, "%s", path);
-	}
-	buf_clear(&text);
-	return status;
+	if (file_load(&bytes, path, err) < 0)
+		return -1;
+	return certs_decode(out, &bytes, max, err) < 0 ? err_wrap(err, "%s", path) : 0;
 }
 
 void

@@ -4,6 +4,7 @@
  *
  *  - names only from the SAN (name.c), and no wildcard name below a CA that excludes DNS names: the wildcard covers what is excluded and is not seen
  *    to (CVE-2025-61727); permitted names are safe, because there a wildcard must lie within them;
+ *  - no DNS name that begins with a dot: some take it for every name below;
  *  - keys of accepted kinds and sizes, in every certificate of the chain;
  *  - whoever issues, the root included, is a version 3 CA with CA:TRUE and, where keyUsage is given, keyCertSign (OpenSSL lets roots do without);
  *  - where anchors need not be self-signed, a leaf in the store is still no anchor (OpenSSL would take any certificate there);
@@ -205,8 +206,9 @@ set_params(X509_STORE_CTX *ctx, const struct anchors *anchors, const struct chai
 	X509_STORE_CTX_set_verify_cb(ctx, on_error);
 }
 
+/* A DNS name in the SAN that begins with this. */
 static bool
-has_wildcard(const struct cert *leaf)
+has_dns_name(const struct cert *leaf, char first)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(cert_x509(leaf), NID_subject_alt_name, NULL, NULL);
 	bool found = false;
@@ -214,7 +216,7 @@ has_wildcard(const struct cert *leaf)
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
 
-		found = found || (name->type == GEN_DNS && name->d.dNSName->length > 0 && name->d.dNSName->data[0] == '*');
+		found = found || (name->type == GEN_DNS && name->d.dNSName->length > 0 && name->d.dNSName->data[0] == first);
 	}
 	GENERAL_NAMES_free(names);
 	return found;
@@ -282,7 +284,7 @@ check_chain(struct walk *walk, X509_STORE_CTX *ctx)
 			is_known(walk, TRUST_UNKNOWN_ISSUER, cert_subject(cert)))
 			add_missing(walk, cert);
 	}
-	if (excluded && has_wildcard(walk->query->leaf))
+	if (excluded && has_dns_name(walk->query->leaf, '*'))
 		refuse(walk, NAME_WILDCARD, "name", walk->query->leaf, "full names", "a wildcard below a CA that excludes names");
 }
 
@@ -296,6 +298,9 @@ check_leaf(struct walk *walk, X509_STORE_CTX *ctx)
 		refuse(walk, CERT_NOT_CA, "anchor", q->leaf, "an issuer among the trusted certificates", "only itself");
 	if (q->must_sign && !(X509_get_key_usage(cert_x509(q->leaf)) & KU_DIGITAL_SIGNATURE))
 		refuse(walk, CERT_KEY_USAGE, "keyUsage", q->leaf, "digitalSignature", "keyUsage without it");
+	if (has_dns_name(q->leaf, '.'))
+		refuse(walk, CERT_INVALID, "names", q->leaf, "DNS names of full labels (RFC 5280 4.2.1.6)",
+			"one that begins with a dot");
 }
 
 /* What OpenSSL found is in the verdict already; this says what it did not find, or that it did not get so far. */

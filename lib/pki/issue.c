@@ -169,14 +169,24 @@ add_names(X509 *x509, const struct profile *profile, struct err *err)
 	return ok == 1 ? 0 : ssl_failure(err, "subjectAltName");
 }
 
+/* RFC 5280 4.2.1.9: each CA below one with a path length has a smaller one, or it would promise what no verifier grants. */
+static int
+path_len(const struct profile *profile, X509 *x509, X509 *issuer)
+{
+	long above = issuer == x509 ? -1 : X509_get_pathlen(issuer);
+
+	return above > 0 && (profile->path_len < 0 || profile->path_len >= above) ? (int)above - 1 : profile->path_len;
+}
+
 static int
 add_extensions(X509 *x509, const struct profile *profile, X509 *issuer, struct err *err)
 {
 	const struct kind_row *kind = &kinds[profile->kind];
 	char constraints[48] = "critical,CA:FALSE";
+	int below = path_len(profile, x509, issuer);
 
-	if (kind->is_ca && profile->path_len >= 0)
-		snprintf(constraints, sizeof(constraints), "critical,CA:TRUE,pathlen:%d", profile->path_len);
+	if (kind->is_ca && below >= 0)
+		snprintf(constraints, sizeof(constraints), "critical,CA:TRUE,pathlen:%d", below);
 	else if (kind->is_ca)
 		snprintf(constraints, sizeof(constraints), "critical,CA:TRUE");
 	if (add_text_extension(x509, issuer, NID_basic_constraints, constraints, err) < 0 ||

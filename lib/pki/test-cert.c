@@ -115,7 +115,7 @@ TEST("atk-08: an empty bundle, one of other things, and one beyond its ceiling a
 	CHECK_ERR(err, ERR_INVALID, "no certificate");
 	CHECK_OK(key_to_pem(a.key, &text, &err), err);
 	CHECK_INT(parse(buf_text(&text), &certs, &err), -1);
-	CHECK_ERR(err, ERR_INVALID, "no certificate");
+	CHECK_ERR(err, ERR_INVALID, "there is no certificate in it, but a PRIVATE KEY");
 	cert_put_pem(a.cert, &text);
 	cert_put_pem(a.cert, &text);
 	CHECK_INT(certs_parse(&certs, buf_text(&text), text.len, 1, &err), -1);

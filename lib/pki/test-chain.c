@@ -347,6 +347,18 @@ TEST("a wildcard name within the permitted names is accepted, one around them is
 	story_cause(v_around, CERT_NAME_CONSTRAINT);
 }
 
+TEST("a leaf with a DNS name that begins with a dot is refused, whatever name was asked for")
+{
+	CLEAR(made) root = story_root("root");
+	CLEAR(made) dot = story_crooked(
+		(struct crooked){ .common_name = "d", .extensions = { "subjectAltName", "DNS:foo.example.com,DNS:.example.com" } },
+		&root);
+	OWN(verdict) v =
+		story_verdict(&root, NULL, &dot, (struct chain_query){ .purpose = CHAIN_SERVER, .host = "foo.example.com" });
+
+	story_cause(v, CERT_INVALID);
+}
+
 TEST("an unknown critical extension is refused")
 {
 	CLEAR(made) root = story_root("root");

@@ -140,6 +140,20 @@ TEST("atk-06: only a CA with its own key issues, and one of path length 0 no fur
 	CHECK(leaf);
 }
 
+TEST("atk-06: a CA below one with a path length gets a smaller one, whatever was asked for")
+{
+	static const int asked[] = { -1, 0, 1, 2, 7 }, given[] = { 1, 0, 1, 1, 1 };
+	CLEAR(made) root = story_make((struct profile){ .kind = ISSUE_ROOT, .common_name = "root", .path_len = 2 }, NULL);
+
+	for (size_t i = 0; i < COUNT(asked); i++) {
+		struct err err = ERR_INIT;
+		OWN(cert) ca = issue(
+			(struct profile){ .kind = ISSUE_INTERMEDIATE, .common_name = "x", .path_len = asked[i] }, &root, &err);
+
+		CHECK_INT(X509_get_pathlen(cert_x509(ca)), given[i]);
+	}
+}
+
 TEST("an issuer without a key id gives leaves without the pointer to it")
 {
 	CLEAR(made) root = story_crooked(

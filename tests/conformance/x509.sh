@@ -9,7 +9,7 @@ build=${ROOTEDGE_BUILD:-$root/build}
 suites=$root/../shared/suites/x509
 tool=$build/cmd/rootedge
 n=0
-skip() { echo "1..0 # skip $1"; exit 0; }
+skip() { printf "1..1\nok 1 - path validation suites # SKIP %s\n" "$1"; exit 0; }
 
 [ -f "$suites/run_limbo.py" ] || skip "the suites are not beside the repository (../shared/suites/x509)"
 [ -x "$tool" ] || { echo "1..1"; echo "not ok 1 - $tool is not built"; exit 1; }

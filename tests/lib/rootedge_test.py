@@ -365,13 +365,13 @@ class Pki:
 
     def __init__(self, folder):
         self.folder = folder
-        run("rootedge", "cert", "root", "--name", "my_private_root_CA", "--out", folder / "root.pem", "--key-out", folder / "root.key")
+        run("rootedge", "cert", "root", "--name", "my_private_root_CA", "--out", folder / "root.pem", "--key-out", folder / "root.key", "--force")
         self.root = folder / "root.pem"
 
     def make(self, kind, name, *args, issuer="root", file=None):
         base = self.folder / (file or name)
         run("rootedge", "cert", kind, "--name", name, "--issuer", self.folder / (issuer + ".pem"), "--issuer-key", self.folder / (issuer + ".key"), "--out", base + ".pem",
-            "--key-out", base + ".key", *args)
+            "--key-out", base + ".key", "--force", *args)
         return base + ".pem", base + ".key"
 
 
