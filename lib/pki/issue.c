@@ -44,12 +44,14 @@ ssl_failure(struct err *err, const char *what)
 static X509_NAME *
 subject_of(const char *common_name, struct err *err)
 {
+	size_t len = common_name ? strlen(common_name) : 0;
 	X509_NAME *name;
 
-	if (!common_name || !*common_name || strlen(common_name) > COMMON_NAME_MAX ||
-		text_has_control(common_name, strlen(common_name)) || !text_is_utf8(common_name, strlen(common_name)))
+	if (len > 0 && (text_has_control(common_name, len) || !text_is_utf8(common_name, len)))
+		return err_null(err, ERR_INVALID, "a common name with control characters, or not in UTF-8"); /* not to be shown */
+	if (len == 0 || len > COMMON_NAME_MAX)
 		return err_null(err, ERR_INVALID, "a common name has 1 to %d characters, and '%.80s' is none", COMMON_NAME_MAX,
-			common_name ? common_name : "");
+			len > 0 ? common_name : "");
 	name = X509_NAME_new();
 	X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, (const uint8_t *)common_name, -1, -1, 0);
 	return name;
