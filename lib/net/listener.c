@@ -325,10 +325,11 @@ bind_unix(struct listener *l, struct err *err)
 	if (check_socket_place(path, &address, err) < 0)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	before = umask(0177);
+	before = umask(
+		0777 & ~l->config.unix_mode); /* by chmod it would be of another mode for a moment, and a sandbox may forbid it */
 	failed = bind(fd, (struct sockaddr *)&address, sizeof(address));
 	umask(before);
-	if (failed || chmod(path, l->config.unix_mode) < 0 || lstat(path, &st) < 0 || listen(fd, BACKLOG) < 0) {
+	if (failed || lstat(path, &st) < 0 || listen(fd, BACKLOG) < 0) {
 		err_errno(err, "listening on %s", path);
 		close(fd);
 		return -1;

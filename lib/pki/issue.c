@@ -14,7 +14,6 @@
 #include "wire/pem.h"
 #include "wire/uri.h"
 
-#define COMMON_NAME_MAX 64 /* RFC 5280 ub-common-name */
 #define SERIAL_LEN 16
 
 struct kind_row {
@@ -49,9 +48,9 @@ subject_of(const char *common_name, struct err *err)
 
 	if (len > 0 && (text_has_control(common_name, len) || !text_is_utf8(common_name, len)))
 		return err_null(err, ERR_INVALID, "a common name with control characters, or not in UTF-8"); /* not to be shown */
-	if (len == 0 || len > COMMON_NAME_MAX)
-		return err_null(err, ERR_INVALID, "a common name has 1 to %d characters, and '%.80s' is none", COMMON_NAME_MAX,
-			len > 0 ? common_name : "");
+	if (len == 0 || len > ISSUE_COMMON_NAME_MAX)
+		return err_null(err, ERR_INVALID, "a common name has 1 to %d characters, and '%.80s' is none",
+			ISSUE_COMMON_NAME_MAX, len > 0 ? common_name : "");
 	name = X509_NAME_new();
 	X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, (const uint8_t *)common_name, -1, -1, 0);
 	return name;
@@ -72,7 +71,6 @@ is_label(struct slice label)
 	return true;
 }
 
-/* What may be issued is narrower than what is accepted: full names, no wildcards. */
 static bool
 is_dns_name(const char *text)
 {
@@ -87,6 +85,12 @@ is_dns_name(const char *text)
 			return false;
 	}
 	return true;
+}
+
+bool
+issue_is_host(const char *text)
+{
+	return uri_is_ip(text) || is_dns_name(text);
 }
 
 static bool
@@ -108,7 +112,7 @@ general_name(const char *text, struct err *err)
 	GENERAL_NAME *name;
 	ASN1_IA5STRING *ia5;
 
-	if (uri ? !is_uri(value) : !uri_is_ip(value) && !is_dns_name(value))
+	if (uri ? !is_uri(value) : !issue_is_host(value))
 		return err_null(err, ERR_INVALID, "'%.100s' is neither a DNS name nor an IP address nor \"URI:\" and a URI", text);
 	name = GENERAL_NAME_new();
 	if (!uri && uri_is_ip(value)) {

@@ -16,6 +16,7 @@ EVP_PKEY *csr_public_key(const struct csr *csr); /* borrowed */
 size_t csr_names(const struct csr *csr, char **out, size_t max);
 
 #define ISSUE_NAMES_MAX 64
+#define ISSUE_COMMON_NAME_MAX 64 /* RFC 5280 ub-common-name */
 #define ISSUE_BACKDATE_S 600
 
 enum issue_kind { ISSUE_ROOT, ISSUE_INTERMEDIATE, ISSUE_EDGE_CA, ISSUE_SERVER, ISSUE_DEVICE, ISSUE_MODULE_IDENTITY };
@@ -34,6 +35,8 @@ struct issuer {
 	const struct key *key;
 };
 
+/* A DNS name or an IP address that certificates are issued for: narrower than what is accepted, without wildcards. */
+bool issue_is_host(const char *text);
 struct cert *issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err);
 /* A CSR made by the holder of `key` (which may be remote): PEM appended to out. */
 int issue_csr(

@@ -6,7 +6,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "auth/identity.h"
 #include "edge/config.h"
+#include "pki/issue.h"
 #include "wire/codec.h"
 #include "wire/connstr.h"
 #include "wire/toml.h"
@@ -56,20 +58,30 @@ known_keys(const char *table, const char **out, size_t max)
 	return n;
 }
 
+/* Tables whose keys are ids. */
+static bool
+has_ids(const char *table)
+{
+	return text_is(table, "modules") || text_is(table, "preloaded_keys") || text_is(table, "preloaded_certs");
+}
+
 static int
 check_keys(const struct toml *t, const char *name, struct err *err)
 {
 	const char *known[COUNT(params)];
 	size_t n = known_keys(name, known, COUNT(known));
 
-	if (n == 0)
-		return 0; /* preloaded_keys and preloaded_certs: the keys are ids */
-	if (!text_is(name, "modules") && toml_check_keys(t, known, n, err) < 0)
+	if (!has_ids(name) && toml_check_keys(t, known, n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < t->n; i++) {
-		OWN_TEXT below = mem_textf("%s%s%s", name, *name ? "." : "", t->item[i]->key);
+		const struct toml *value = t->item[i];
+		OWN_TEXT below = mem_textf("%s%s%s", name, *name ? "." : "", text_is(name, "modules") ? "*" : value->key);
 
-		if (t->item[i]->type == TOML_TABLE && check_keys(t->item[i], below, err) < 0)
+		if (!has_ids(below) && known_keys(below, known, 1) == 0)
+			continue; /* no table: its value is looked at when it is taken */
+		if (value->type != TOML_TABLE)
+			return toml_err(value, err, "a table is expected, not %s", toml_type_name(value->type));
+		if (check_keys(value, below, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -101,6 +113,13 @@ take_path(char **out, const struct toml *root, const char *path, struct err *err
 	return *out ? 0 : toml_err(toml_find_path(root, path), err, "%s", why.text);
 }
 
+/* What is to stand in certificates. */
+static int
+check_host(const char *name, const struct toml *value, struct err *err)
+{
+	return issue_is_host(name) ? 0 : toml_err(value, err, "'%.100s' is neither a DNS name nor an IP address", name);
+}
+
 static int
 need(const char *value, const char *key, const char *file, struct err *err)
 {
@@ -119,6 +138,8 @@ take_names(char **names, size_t *n, const struct toml *root, const char *path, s
 			return toml_err(list->item[i], err, "%s is a list of texts", path);
 		if (*n == CONFIG_NAMES_MAX)
 			return toml_err(list->item[i], err, "%s: more than %d names", path, CONFIG_NAMES_MAX);
+		if (check_host(list->item[i]->text, list, err) < 0)
+			return -1;
 		names[(*n)++] = mem_text(list->item[i]->text);
 	}
 	return 0;
@@ -140,7 +161,7 @@ take_connection_string(struct config *c, const struct toml *root, const char *te
 }
 
 static int
-take_device_key(struct config *c, const struct toml *root, struct err *err)
+take_device_key(struct config *c, const struct toml *root, const char *file, struct err *err)
 {
 	static const char value_path[] = "provisioning.authentication.device_id_pk.value";
 	const char *value = NULL;
@@ -155,7 +176,8 @@ take_device_key(struct config *c, const struct toml *root, struct err *err)
 	else if (value)
 		secret_set(&c->device_key, bytes.data, bytes.len);
 	else if (!c->device_key_path)
-		status = err_set(err, ERR_INVALID, "provisioning.authentication.device_id_pk: neither value nor uri is given");
+		status = err_set(
+			err, ERR_INVALID, "%s: provisioning.authentication.device_id_pk: neither value nor uri is given", file);
 	buf_wipe(&bytes);
 	return status;
 }
@@ -169,7 +191,7 @@ take_authentication(struct config *c, const struct toml *root, const char *file,
 		need(method, "provisioning.authentication.method", file, err) < 0)
 		return -1;
 	if (text_is(method, "sas"))
-		return take_device_key(c, root, err);
+		return take_device_key(c, root, file, err);
 	if (!text_is(method, "x509"))
 		return toml_err(toml_find_path(root, "provisioning.authentication.method"), err, "x509 or sas, not '%s'", method);
 	c->by_certificate = true;
@@ -199,6 +221,8 @@ take_provisioning(struct config *c, const struct toml *root, const char *file, s
 		need(c->hub_name, "provisioning.iothub_hostname", file, err) < 0 ||
 		need(c->device_id, "provisioning.device_id", file, err) < 0)
 		return -1;
+	if (!identity_id_is_valid(c->device_id))
+		return toml_err(toml_find_path(root, "provisioning.device_id"), err, "no id that a hub takes");
 	return take_authentication(c, root, file, err);
 }
 
@@ -267,6 +291,28 @@ take_preloaded(json_t **out, const struct toml *root, const char *path, bool lis
 	return 0;
 }
 
+/* A module's socket and its names in certificates go without the "$" of the hub's own modules. */
+static const char *
+bare(const char *module_id)
+{
+	return module_id[0] == '$' ? module_id + 1 : module_id;
+}
+
+static int
+check_module(const struct config *c, const struct toml *value, struct err *err)
+{
+	const char *id = value->key;
+
+	if (!identity_id_is_valid(id) || !*bare(id))
+		return toml_err(value, err, "'%.100s' is no module id", id);
+	if (c->has_gateway && text_is_nocase(bare(id), "edgeHub"))
+		return toml_err(value, err, "the gateway is this module; [gateway] enabled = false leaves it to another");
+	for (size_t i = 0; i < c->n_modules; i++)
+		if (text_is_nocase(bare(id), bare(c->modules[i].id)))
+			return toml_err(value, err, "there is the module '%s' already", c->modules[i].id);
+	return 0;
+}
+
 static int
 take_modules(struct config *c, const struct toml *root, struct err *err)
 {
@@ -280,9 +326,7 @@ take_modules(struct config *c, const struct toml *root, struct err *err)
 
 		if (c->n_modules == CONFIG_MODULES_MAX)
 			return toml_err(t->item[i], err, "more than %d modules", CONFIG_MODULES_MAX);
-		if (t->item[i]->type != TOML_TABLE)
-			return toml_err(t->item[i], err, "a table is expected: [modules.%s]", t->item[i]->key);
-		if (toml_get_int(t->item[i], "uid", 0, UINT32_MAX - 1, &uid, err) < 0)
+		if (check_module(c, t->item[i], err) < 0 || toml_get_int(t->item[i], "uid", 0, UINT32_MAX - 1, &uid, err) < 0)
 			return -1;
 		m->id = mem_text(t->item[i]->key);
 		m->uid = (uid_t)uid;
@@ -338,6 +382,9 @@ take_all(struct config *c, const struct toml *root, const char *file, struct err
 		return -1;
 	if (!c->hostname && gethostname(own_name, sizeof(own_name) - 1) == 0)
 		c->hostname = mem_text(own_name);
+	if (!c->hostname || !issue_is_host(c->hostname) || strlen(c->hostname) > ISSUE_COMMON_NAME_MAX)
+		return err_set(err, ERR_INVALID, "%s: hostname: '%.100s' is no name or address of at most %d characters", file,
+			c->hostname ? c->hostname : "", ISSUE_COMMON_NAME_MAX);
 	return take_preloaded(&c->preloaded_certs, root, "preloaded_certs", true, err);
 }
 

@@ -387,6 +387,19 @@ leave_out_gateway(struct config *config)
 	config->has_gateway = false;
 }
 
+/* One user's roles all read the system's files, /etc among them. */
+static void
+warn_of_secrets(const struct config *c, const char *config_path)
+{
+	const char *paths[] = { c->device_key.len > 0 ? config_path : NULL, c->device_key_path, c->identity_pk, c->ca_pk,
+		c->local_ca_pk };
+
+	for (size_t i = 0; i < COUNT(paths); i++)
+		if (paths[i] && sandbox_all_may_read(paths[i]))
+			log_warn("%s: without root every role can read what lies there; move it out of the system's folders",
+				paths[i]);
+}
+
 static int
 serve(const struct options *options, struct err *err)
 {
@@ -402,8 +415,10 @@ serve(const struct options *options, struct err *err)
 		return -1;
 	}
 	if (!e.layout->separate_users)
+		warn_of_secrets(e.config, options->config);
+	if (!e.layout->separate_users)
 		log_warn("the roles run as one user (%s)",
-			sandbox_has_landlock()
+			sandbox_separates_files()
 				? "no root, or its users can't reach the state folder; Landlock keeps them apart"
 				: "no root and no Landlock in this kernel: the gateway is NOT kept from keyd's files");
 	e.n_roles = e.config->has_gateway ? ROLE_COUNT : ROLE_GATEWAY;

@@ -48,4 +48,5 @@ PARAM("upstream", "mqtt_port", "the hub's MQTT port (8883)")
 PARAM("upstream", "https_port", "the hub's HTTPS port (443)")
 PARAM("modules.*", "uid", "the user id that the module runs as")
 PARAM("modules.*", "names", "names and IP addresses that it may have server certificates for")
-PARAM("privileges", "first_uid", "keyd, certd, identityd, edged and the gateway run as this user id and the four after it, when started as root (61840)")
+PARAM("privileges", "first_uid",
+	"keyd, certd, identityd, edged and the gateway run as this user id and the four after it, when started as root (61840)")

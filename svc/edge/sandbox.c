@@ -2,6 +2,8 @@
 /* The sandbox of a role. */
 #include <fcntl.h>
 #include <grp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,6 +12,9 @@
 
 #include "base/mem.h"
 #include "edge/sandbox.h"
+#include "edge/syscall_filter.h"
+
+#define LANDLOCK_WITH_SCOPES 6 /* the version of Landlock's interface that has them */
 
 #define READ_ACCESS (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define FILE_ACCESS (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE)
@@ -22,14 +27,42 @@
 	(READ_ACCESS | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |            \
 		LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK)
 
-/* What every dynamically linked program with TLS and name resolution reads; a sanitizer's run-time reads its options in /proc/self. */
+/* Landlock's own, as newer headers have it. */
+struct rules {
+	uint64_t files, ports, scopes;
+};
+
+/* What every dynamically linked program with TLS and name resolution reads; a sanitizer's run-time reads its options and its map in /proc/self.  Not the whole of it: net/unix there has
+ * the names of all sockets. */
 static const char *const system_paths[] = { "/usr", "/lib", "/lib64", "/bin", "/etc", "/dev/null", "/dev/zero", "/dev/urandom",
-	"/dev/random", "/run/systemd/resolve", "/proc/self", "/proc/sys/kernel", "/proc/sys/vm", "/sys/devices/system/cpu" };
+	"/dev/random", "/run/systemd/resolve", "/proc/self/cmdline", "/proc/self/environ", "/proc/self/maps", "/proc/sys/kernel",
+	"/proc/sys/vm", "/sys/devices/system/cpu" };
+
+static long
+landlock_version(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
 
 bool
-sandbox_has_landlock(void)
+sandbox_separates_files(void)
 {
-	return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 1;
+	return landlock_version() >= 1 && syscall_filter_is_there();
+}
+
+bool
+sandbox_all_may_read(const char *path)
+{
+	char *real = realpath(path, NULL);
+	bool found = false;
+
+	for (size_t i = 0; real && i < COUNT(system_paths); i++) {
+		size_t len = strlen(system_paths[i]);
+
+		found = found || (strncmp(real, system_paths[i], len) == 0 && (real[len] == '/' || real[len] == '\0'));
+	}
+	free(real);
+	return found;
 }
 
 /* A path that is not there needs no rule. */
@@ -69,8 +102,9 @@ allow_all(int ruleset, const struct sandbox *s, struct err *err)
 static int
 restrict_files(const struct sandbox *s, struct err *err)
 {
-	struct landlock_ruleset_attr attr = { .handled_access_fs = ALL_ACCESS };
-	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0), status;
+	bool scoped = landlock_version() >= LANDLOCK_WITH_SCOPES;
+	struct rules rules = { .files = ALL_ACCESS, .scopes = 3 }; /* neither signals nor abstract sockets reach beyond */
+	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, scoped ? sizeof(rules) : sizeof(rules.files), 0), status;
 
 	if (ruleset < 0)
 		return err_errno(err, "sandbox: Landlock");
@@ -98,5 +132,7 @@ sandbox_enter(const struct sandbox *s, struct err *err)
 		return err_errno(err, "no_new_privs");
 	if (s->change_user && change_user(s->uid, err) < 0)
 		return -1;
-	return sandbox_has_landlock() ? restrict_files(s, err) : 0;
+	if (landlock_version() >= 1 && restrict_files(s, err) < 0)
+		return -1;
+	return syscall_filter_enter(err);
 }

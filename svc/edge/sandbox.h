@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What a role's process may reach.  With users of their own: the user id and nothing gained by exec.  Landlock comes on top in both modes where the kernel has it: a role reads the
- * system's libraries and configuration and its own files, and writes its own folder; other roles' folders do not exist for it. */
+ * system's libraries and configuration and its own files, and writes its own folder; other roles' folders do not exist for it.  A filter denies the system calls that would lead
+ * around that (syscall_filter.h), and where Landlock is of version 6 no signal reaches another role. */
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -19,6 +20,7 @@ struct sandbox {
 	size_t n_write;
 };
 
-bool sandbox_has_landlock(void);
+bool sandbox_separates_files(void); /* of roles that run as one user */
+bool sandbox_all_may_read(const char *path); /* it lies with the system's files: no place for a secret of one role */
 /* In the child, before exec: irrevocable.  Returns -1 (with a sentence) when it must not go on. */
 int sandbox_enter(const struct sandbox *sandbox, struct err *err);

@@ -60,17 +60,18 @@ def parent_death():
 class Service:
     """A role of rootedge, up when its ready line came.  `ready` is that line; log lines are JSON in `log_path`."""
 
-    def __init__(self, folder, name, *args, env=None, wait=True):
+    def __init__(self, folder, name, *args, env=None, wait=True, program=None):
         self.name, self.args, self.env = name, [str(a) for a in args], env or {}
+        self.program = program or [ROOTEDGE, name]  # a prefix that changes the user, executables of a folder of one's own
         self.log_path = folder / (name + ".log")
         self.start(wait)
 
     def start(self, wait=True):
         r, w = os.pipe()
         os.set_inheritable(w, True)
-        env = dict(os.environ, ROOTEDGE_LOG=os.environ.get("ROOTEDGE_LOG", "info,json"), **self.env)
+        env = dict({"ROOTEDGE_LOG": "info,json"}, **os.environ) | self.env
         self.log = open(self.log_path, "ab")
-        self.process = subprocess.Popen([ROOTEDGE, self.name, *self.args, "--ready-fd", str(w)], stderr=self.log, stdout=self.log, stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*self.program, *self.args, "--ready-fd", str(w)], stderr=self.log, stdout=self.log, stdin=subprocess.DEVNULL,
                                         pass_fds=[w], env=env, preexec_fn=parent_death)
         os.close(w)
         self.ready_fd = r
@@ -119,6 +120,22 @@ class Service:
             if "violation" in record:
                 out.append(record["violation"]["reason"])
         return out
+
+    def roles(self):
+        """The processes that it started, by their role: the fields of /proc/PID/status."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/status" % pid) as f:
+                    fields = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+                with open("/proc/%s/cmdline" % pid) as f:
+                    words = [os.path.basename(w) for w in f.read().split("\0")]
+            except (OSError, ValueError):
+                continue
+            role = next((w[len("rootedge-"):] for w in words[:3] if w.startswith("rootedge-")), None)
+            if fields.get("PPid", "").strip() == str(self.process.pid) and role:
+                found[role] = fields
+        return found
 
     def kill9(self):
         self.process.kill()

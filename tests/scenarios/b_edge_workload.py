@@ -291,25 +291,9 @@ def test_11_lists():
     assert module_call("tool", "GET", path("sign", "tool")) == (400, {"message": "method not allowed"})
 
 
-def children():
-    """The roles' processes by name."""
-    found = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/status" % pid) as f:
-                fields = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
-            with open("/proc/%s/cmdline" % pid) as f:
-                program = os.path.basename(f.read().split("\0")[0])
-        except (OSError, ValueError):
-            continue
-        if fields.get("PPid", "").strip() == str(edge.process.pid):
-            found[program.replace("rootedge-", "")] = fields
-    return found
-
-
 def test_12_privileges():
     """every role has lost what it doesn't need: no new privileges, no capabilities, as root a user of its own"""
-    roles = children()
+    roles = edge.roles()
     assert set(roles) == {"keyd", "certd", "identityd", "edged"}, sorted(roles)
     for name, fields in roles.items():
         assert fields["NoNewPrivs"].strip() == "1", name
@@ -355,9 +339,9 @@ def test_14_atk10():
 def test_15_kill9():
     """a role that is killed comes back, and what worked works again"""
     for name in ("keyd", "certd", "identityd", "edged"):
-        pid = int(children()[name]["Pid"])
+        pid = int(edge.roles()[name]["Pid"])
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: name in children() and int(children()[name]["Pid"]) != pid, name + " to come back", 30)
+        wait_for(lambda: name in edge.roles() and int(edge.roles()[name]["Pid"]) != pid, name + " to come back", 30)
 
         def works():
             try:
@@ -416,7 +400,7 @@ def test_18_config():
 
 def test_99_stop():
     """the supervisor ends all roles in order and leaves no process"""
-    pids = [int(f["Pid"]) for f in children().values()]
+    pids = [int(f["Pid"]) for f in edge.roles().values()]
     assert len(pids) == 4 and edge.stop() == 0
     assert not any(os.path.exists("/proc/%d" % pid) for pid in pids)
     hub.stop()

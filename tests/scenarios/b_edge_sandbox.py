@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""From inside the gateway's sandbox: what a gateway that strangers have taken over can reach of the box it runs on.  The real supervisor starts the real roles, and
+in the gateway's place a probe (probe_gateway.py) that does what it is told: so sandbox, user, folders, sockets and arguments are those a gateway has.  Twice: as root,
+where each role has a user of its own, and as an ordinary user, where Landlock keeps them apart."""
+import base64, ctypes, json, os, shutil, signal, socket, subprocess, sys, urllib.parse
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from rootedge_test import *
+
+ROOT_USER = os.getuid() == 0
+ORDINARY = 4850 if ROOT_USER else os.getuid()
+NAME = "contosoiothub.local"
+LANDLOCK = ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1)  # landlock_create_ruleset: the ABI, or -1
+ROLES = {"keyd", "certd", "identityd", "edged"}
+os.environ["ROOTEDGE_LOG"] = "debug,json"  # the most talkative, for atk-10
+os.environ["ASAN_OPTIONS"] = "detect_leaks=0"  # which traces its own process: the roles' sandbox forbids that
+folder = Folder()
+hub = Hub(folder, Pki(folder), NAME)
+
+
+def install():
+    """The roles' executables with the probe as the gateway, in a folder that every user reaches."""
+    programs = folder / "bin"
+    os.mkdir(programs)
+    for role in ROLES | {"edge"}:
+        shutil.copy(os.path.join(BUILD, "svc", role, "rootedge-" + role), programs)
+    shutil.copy(os.path.join(ROOT, "tests", "lib", "probe_gateway.py"), os.path.join(programs, "rootedge-gateway"))
+    for path in [programs] + [os.path.join(programs, n) for n in os.listdir(programs)]:
+        os.chmod(path, 0o755)
+    return os.path.join(programs, "rootedge-edge")
+
+
+PROGRAM = install()
+
+
+class Box:
+    """An edge device with the probe in it."""
+
+    def __init__(self, name, uid):
+        self.name, self.uid, self.state = name, uid, folder / name
+        self.key = hub.create_device("Edge-" + name, capabilities={"iotEdge": True})["authentication"]["symmetricKey"]["primaryKey"]
+        os.mkdir(self.state)
+        os.chmod(self.state, 0o755)
+        os.chown(self.state, uid, uid)
+        config = folder / (name + ".toml")
+        with open(config, "w") as f:
+            f.write("""hostname = "edgegateway.local"
+trust_bundle_cert = "file://%s"
+[provisioning]
+source = "manual"
+connection_string = "HostName=%s;DeviceId=Edge-%s;SharedAccessKey=%s"
+[upstream]
+address = "127.0.0.1"
+https_port = %d
+[modules.tool]
+uid = %d
+""" % (hub.pki.root, NAME, name, self.key, hub.https_port, uid))
+        os.chmod(config, 0o600)
+        os.chown(config, uid, uid)
+        self.become = [] if uid == os.getuid() else ["setpriv", "--reuid=%d" % uid, "--regid=%d" % uid, "--clear-groups", "--pdeathsig=KILL"]
+        self.edge = Service(folder, name, "--config", config, "--state", self.state, program=self.become + [PROGRAM])
+        self.mnt = self.edge.ready["mnt"]
+
+    def do(self, *what):
+        """What comes of it inside: what was found, or the name of the errno."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(30 * SLOW)
+            s.connect(self.state + "/gateway/probe.sock")
+            s.sendall(json.dumps(what).encode() + b"\n")
+            return json.loads(s.makefile().readline())
+
+    def denied(self, *what):
+        found = self.do(*what)
+        assert found in ("EACCES", "EPERM", "EXDEV"), (self.name, what, found)
+
+    def files(self):
+        """Every path in the state folder as it is from outside, but the probe's own."""
+        found = [os.path.join(d, n) for d, dirs, names in os.walk(self.state) for n in dirs + names]
+        assert len(found) > 10, found
+        return sorted(p for p in found if not (p + "/").startswith(self.state + "/gateway/"))
+
+    def modes(self):
+        return {p: (os.lstat(p).st_mode, os.lstat(p).st_uid, os.lstat(p).st_size) for p in self.files()}
+
+
+CALL = """
+import http.client, socket, sys
+c = http.client.HTTPConnection("x")
+c.sock = socket.socket(socket.AF_UNIX)
+c.sock.connect(sys.argv[1])
+c.request("POST", sys.argv[2], "{}", {"Content-Type": "application/json"})
+a = c.getresponse()
+print(a.status, a.read().decode())
+"""
+boxes = []
+
+
+def all_boxes():
+    if not boxes:
+        raise Skip("neither root nor Landlock")
+    return boxes
+
+
+def keyd_socket(box):
+    arguments = box.do("arguments")
+    return arguments[arguments.index("--keyd") + 1]
+
+
+def request(method, path, body=None):
+    text = json.dumps(body) if body is not None else ""
+    return "%s %s?api-version=2020-09-01 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (method, path, len(text), text)
+
+
+def test_01_as_root():
+    """as root each role gets a user of its own, and the log has nothing to warn of"""
+    if not ROOT_USER:
+        raise Skip("needs root")
+    box = Box("r", 0)
+    boxes.append(box)
+    assert box.edge.ready["separate_users"] and "run as one user" not in box.edge.log_text()
+    uids = {role: fields["Uid"].split() for role, fields in box.edge.roles().items()}
+    assert set(uids) == ROLES | {"gateway"} and len({u[0] for u in uids.values()}) == 5 and all(len(set(u)) == 1 and u[0] != "0" for u in uids.values()), uids
+
+
+def test_02_as_an_ordinary_user():
+    """as an ordinary user all roles serve, and the log says once what keeps them apart"""
+    if LANDLOCK < 1:
+        raise Skip("this kernel has no Landlock: here nothing keeps the roles of one user apart")
+    box = Box("u", ORDINARY)
+    boxes.append(box)
+    assert not box.edge.ready["separate_users"] and box.edge.log_text().count("Landlock keeps them apart") == 1, box.edge.log_text()
+    assert {fields["Uid"].split()[0] for fields in box.edge.roles().values()} == {str(ORDINARY)}
+    status, _, answer = unix_http(box.mnt + "/edgeHub.sock", "GET", "/trust-bundle?api-version=2022-08-03")
+    assert status == 200 and answer["certificate"].count("BEGIN") == 2, answer
+    done = subprocess.run(box.become + [sys.executable, "-c", CALL, box.mnt + "/tool.sock", "/modules/tool/certificate/identity?api-version=2022-08-03"], capture_output=True, text=True, timeout=60 * SLOW)
+    assert done.stdout.startswith("201") and "BEGIN CERTIFICATE" in done.stdout, done
+
+
+def test_03_own_things():
+    """what a gateway needs it has: its folder, the roots to know the hub by, the system's files, its socket of keyd"""
+    for box in all_boxes():
+        assert box.do("write", box.state + "/gateway/queue") is None and box.do("mkdir", box.state + "/gateway/log") is None
+        assert box.do("rename", box.state + "/gateway/queue", box.state + "/gateway/queue2") is None and box.do("list", box.state + "/gateway")[:1] == ["log"]
+        assert "BEGIN CERTIFICATE" in box.do("read", box.state + "/hub-roots.pem") and "root:" in box.do("read", "/etc/passwd")
+        answer = box.do("ask", keyd_socket(box), request("POST", "/keypair", {"keyId": "edgehub-server"}))
+        assert answer.startswith("HTTP/1.1 200") and "keyHandle" in answer, answer
+
+
+def test_04_folders():
+    """no other role's folder or file opens, to read or to write, whatever its mode is; keyd's least of all"""
+    for box in all_boxes():
+        before = box.modes()
+        assert any(p.startswith(box.state + "/keyd/keys/") and p.endswith(".key") for p in before), before
+        for path, (mode, _, _) in before.items():
+            kind = mode & 0o170000
+            if path == box.state + "/hub-roots.pem":
+                box.denied("write", path)
+            elif kind == 0o040000:
+                box.denied("list", path)
+                box.denied("write", path + "/planted")
+            elif kind == 0o100000:
+                box.denied("read", path)
+                box.denied("write", path)
+        box.denied("list", box.state)
+        box.denied("write", box.state + "/planted")
+        assert box.modes() == before
+
+
+def test_05_around():
+    """nor can they be led out of their folder, emptied, opened to others or watched"""
+    for box in all_boxes():
+        before = box.modes()
+        key = next(p for p in before if p.endswith(".key"))
+        own = box.state + "/gateway/planted"
+        for path in (box.state + "/keyd", box.state + "/keyd/config.json", box.state + "/keyd/keys", key):
+            for what in (("truncate", path), ("chmod", path, 0o777), ("unlink", path), ("rename", path, own), ("link", path, own), ("rename", box.state + "/gateway/queue2", path), ("watch", path)):
+                box.denied(*what)
+        box.denied("symlink", key, own)
+        box.denied("watch", box.state + "/run")
+        assert box.modes() == before
+
+
+def test_06_processes():
+    """other roles' processes show nothing and obey no signal"""
+    for box in all_boxes():
+        for role in ROLES:
+            pid = int(box.edge.roles()[role]["Pid"])
+            for name in ("mem", "environ", "maps", "auxv", "stack"):
+                box.denied("read", "/proc/%d/%s" % (pid, name))
+            for name in ("fd", "root", "cwd", "root/etc", "map_files"):
+                box.denied("list", "/proc/%d/%s" % (pid, name))
+            box.denied("ptrace", pid)
+            if box.uid == 0 or LANDLOCK >= 6:
+                box.denied("kill", pid, signal.SIGTERM)
+            assert int(box.edge.roles()[role]["Pid"]) == pid
+        if box.uid == 0 or LANDLOCK >= 6:
+            box.denied("kill", box.edge.process.pid, signal.SIGTERM)
+
+
+def test_07_names():
+    """where roles are one user a socket's name is a secret: neither /proc nor sock_diag nor a folder nor arguments nor environment tell another role's"""
+    for box in all_boxes():
+        for path in ("/proc/net/unix", "/proc/self/net/unix", "/proc/thread-self/net/unix", "/proc/%d/net/unix" % os.getpid(), "/proc/1/net/unix"):
+            assert box.do("read", path) in ("EACCES", "EPERM") or LANDLOCK < 1, path
+        box.denied("unix_diag")
+        with open("/proc/net/unix") as f:
+            names = [line.split()[-1] for line in f if line.split()[-1].startswith(box.state + "/run/")]
+        own = keyd_socket(box)
+        assert own in names and len(names) >= 3, names
+        if not box.edge.ready["separate_users"]:
+            told = json.dumps([box.do("arguments"), box.do("environment")])
+            for name in names:
+                assert name == own or (name not in told and os.path.basename(os.path.dirname(name)) not in told), name
+        assert box.do("descriptors") == [0, 1, 2, 3, 4], "nothing is inherited but the standard ones; 3 and 4 are the probe's own"
+
+
+def test_08_atk16_keys():
+    """atk-16: on the socket that it does have, no key but its own: not the Edge CA's, not the device's, not the master"""
+    for box in all_boxes():
+        for id in ("aziot-edged-ca", "device-id", "aziot_identityd_master_id", "iotedge_master_encryption_id", "local-ca", "handle-validation-key", "edgehub-serve", "edgehub-server2"):
+            for method, path, body in (("GET", "/keypair/" + id, None), ("GET", "/key/" + id, None), ("POST", "/keypair", {"keyId": id}), ("POST", "/key", {"keyId": id, "usage": "sign"}),
+                                       ("POST", "/keypair/edgehub-server", {"from": id})):
+                answer = box.do("ask", keyd_socket(box), request(method, path, body))
+                assert answer.startswith("HTTP/1.1 401"), (box.name, id, method, path, answer)
+
+
+def test_09_other_services():
+    """with users of their own the roles' sockets are known, and what they do for the gateway is nothing"""
+    if not ROOT_USER:
+        raise Skip("needs root")
+    run_dir = boxes[0].state + "/run"
+    pem = open(hub.pki.root).read()
+    for name, method, path, body, want in (("certd", "PUT", "/certificates/aziot-edged-ca", {"pem": pem}, "401"), ("certd", "DELETE", "/certificates/aziot-edged-ca", None, "401"),
+                                           ("certd", "PUT", "/certificates/trust-bundle-user", {"pem": pem}, "401"), ("identityd", "GET", "/identities/identity", None, "401"),
+                                           ("identityd", "POST", "/identities/modules", {"type": "aziot", "moduleId": "x"}, "401")):
+        answer = boxes[0].do("ask", "%s/%s/%s.sock" % (run_dir, name, name), request(method, path, body))
+        assert answer.startswith("HTTP/1.1 " + want) or answer.startswith("HTTP/1.1 403"), (name, method, path, answer)
+    tool = boxes[0].do("ask", boxes[0].mnt + "/tool.sock", request("POST", "/modules/tool/certificate/identity", {}).replace("2020-09-01", "2022-08-03"))
+    assert tool in ("EACCES", "EPERM") or tool.startswith("HTTP/1.1 403"), tool
+
+
+def test_10_for_good():
+    """nothing of it can be undone, and every role is held the same way"""
+    for box in all_boxes():
+        box.denied("setuid", 0)
+        for role, fields in box.edge.roles().items():
+            assert fields["NoNewPrivs"].strip() == "1" and fields["Seccomp"].strip() == "2", (role, fields)
+            assert int(fields["CapEff"], 16) == 0 and int(fields["CapPrm"], 16) == 0, (role, fields["CapEff"])
+
+
+def forms(secret):
+    raw = base64.b64decode(secret)
+    return [secret.encode(), urllib.parse.quote(secret, safe="").encode(), raw, raw.hex().encode()]
+
+
+def test_11_atk10():
+    """atk-10: the device's key is in no log, command line, environment or error answer, in no file but its owner's, and no role dumps core"""
+    for box in all_boxes():
+        secret = forms(box.key)
+        texts = {"log": box.edge.log_text().encode()}
+        for role, fields in dict(box.edge.roles(), edge={"Pid": str(box.edge.process.pid)}).items():
+            for name in ("cmdline", "environ"):
+                with open("/proc/%s/%s" % (fields["Pid"].strip(), name), "rb") as f:
+                    texts[role + " " + name] = f.read()
+            with open("/proc/%s/limits" % fields["Pid"].strip()) as f:
+                core = next(l.split() for l in f if l.startswith("Max core file size"))
+            assert role == "gateway" or core[4:6] == ["0", "0"], (role, core)  # the probe is no role of ours
+        for path in ("/modules/tool/genid/x/sign", "/nothing", "/modules/tool/certificate/identity"):
+            texts[path] = json.dumps(unix_http(box.mnt + "/tool.sock", "POST", path + "?api-version=2022-08-03", {"keyId": "primary", "algo": "x", "data": "!"})[2]).encode()
+        for name, text in texts.items():
+            assert not any(form in text for form in secret), (box.name, name)
+        keyd = int(box.edge.roles()["keyd"]["Uid"].split()[0])
+        found = 0
+        for path, (mode, uid, _) in box.modes().items():
+            if mode & 0o170000 != 0o100000:
+                continue
+            with open(path, "rb") as f:
+                content = f.read()
+            if any(form in content for form in secret):
+                found += 1
+                assert mode & 0o077 == 0 and uid == keyd, (path, oct(mode), uid)
+        assert found >= 1, "the key is in keyd's folder"
+
+
+def test_99_stop():
+    """both end in order"""
+    for box in boxes:
+        assert box.edge.stop() == 0
+    hub.stop()
+    folder.__exit__()
+
+
+if __name__ == "__main__":
+    run_all(globals())
