@@ -152,7 +152,19 @@ judge_thumbprint(struct walk *w)
 	check_key(w, leaf);
 }
 
-/* The CN of a module's certificate is "device/module" (hub 8); no device id has a "/", so the two never meet. */
+/* The CN of a module's certificate is "device/module" (hub 8); no device id has a "/", so the two never meet.  But the identity certificates that an edge device
+ * makes for its modules have the bare module id there, and the module's whole name as a URI: a device of that name is somebody else. */
+static bool
+check_no_module(struct walk *w, const struct cert *leaf)
+{
+	OWN_TEXT uri = cert_find_uri(leaf, "azureiot://");
+
+	if (w->claim->module_id || !uri || !strstr(uri, "/modules/"))
+		return true;
+	verdict_fail(w->v, NAME_OF_MODULE, "subjectAltName", cert_subject(leaf), "a device's certificate", uri);
+	return false;
+}
+
 static void
 judge_ca_signed(struct walk *w)
 {
@@ -165,6 +177,8 @@ judge_ca_signed(struct walk *w)
 		return;
 	}
 	verdict_pass(w->v, "common name", cert_subject(leaf), w->name, cn);
+	if (!check_no_module(w, leaf))
+		return;
 	if (!w->records->device_cas) {
 		verdict_fail(w->v, TRUST_UNKNOWN_ISSUER, "chain", cert_subject(leaf), "a registered CA", "there is none");
 		return;

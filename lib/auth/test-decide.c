@@ -372,6 +372,25 @@ TEST("atk-05: a server certificate with the device's CN is refused, though its C
 	CHECK_ACCEPTED(v); /* absent, it allows everything, as in the original */
 }
 
+TEST("atk-05: the identity certificate that an edge device made for a module is no device's, though the CN is the device id")
+{
+	CLEAR(made) root = story_root("device root");
+	CLEAR(made) module = story_make((struct profile){ .kind = ISSUE_MODULE_IDENTITY,
+						.common_name = "dev1",
+						.names = { "dev1", "URI:azureiot://hub.local/devices/edge/modules/dev1" },
+						.n_names = 2 },
+		&root);
+	CLEAR(made) device = story_make((struct profile){ .kind = ISSUE_DEVICE,
+						.common_name = "dev1",
+						.names = { "dev1", "URI:azureiot://hub.local/devices/dev1" },
+						.n_names = 2 },
+		&root);
+	OWN(verdict) v = ca_verdict("dev1", NULL, &root, &device, NULL);
+
+	ca_refused("dev1", &root, &module, NULL, NAME_OF_MODULE);
+	CHECK_ACCEPTED(v);
+}
+
 TEST("atk-06: a device's certificate issues nothing, and a CA's certificate is no device's")
 {
 	CLEAR(made) root = story_root("device root");

@@ -29,6 +29,7 @@ REASON(CHAIN_TOO_LONG, REASON_BAD, "The chain has more certificates than are acc
 REASON(NAME_MISMATCH, REASON_BAD, "The certificate was not issued for the name that was asked for.", "Connect by a name in the certificate, or set `hostname` to the name that clients use.", "RFC 9525 6")
 REASON(NAME_IP_MISMATCH, REASON_BAD, "The certificate was not issued for this IP address.", "Connect by host name, or add the address to the gateway's names.", "RFC 9525 6.4")
 REASON(NAME_WILDCARD, REASON_BAD, "A wildcard name below a CA that excludes names is not accepted.", "Have the certificate issued for the full name.", "")
+REASON(NAME_OF_MODULE, REASON_BAD, "The certificate is a module's, and a device shows it.", "Use the certificate that was issued for the device.", "")
 REASON(NAME_CN_MISMATCH, REASON_BAD, "The certificate's CN is not the device id.", "Have it issued with CN = device id.", "")
 
 /* Devices: auth/ */

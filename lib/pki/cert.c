@@ -201,6 +201,24 @@ cert_may_client(const struct cert *cert)
 }
 
 char *
+cert_find_uri(const struct cert *cert, const char *start)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert->x509, NID_subject_alt_name, NULL, NULL);
+	char *found = NULL;
+
+	for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+		const ASN1_IA5STRING *uri = name->type == GEN_URI ? name->d.uniformResourceIdentifier : NULL;
+		size_t len = uri ? (size_t)ASN1_STRING_length(uri) : 0;
+
+		if (len >= strlen(start) && memcmp(ASN1_STRING_get0_data(uri), start, strlen(start)) == 0)
+			found = mem_textn((const char *)ASN1_STRING_get0_data(uri), len);
+	}
+	GENERAL_NAMES_free(names);
+	return found;
+}
+
+char *
 cert_names(const struct cert *cert)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(cert->x509, NID_subject_alt_name, NULL, NULL);

@@ -31,9 +31,10 @@ const char *cert_issuer(const struct cert *cert);
 const char *cert_common_name(const struct cert *cert);
 bool cert_is_ca(const struct cert *cert);
 bool cert_is_self_issued(const struct cert *cert);
-bool cert_may_serve(const struct cert *cert);  /* extendedKeyUsage absent, or has serverAuth */
-bool cert_may_client(const struct cert *cert); /* extendedKeyUsage absent, or has clientAuth */
-char *cert_names(const struct cert *cert);     /* "DNS:a, IP:1.2.3.4": the SAN for people */
+bool cert_may_serve(const struct cert *cert);			 /* extendedKeyUsage absent, or has serverAuth */
+bool cert_may_client(const struct cert *cert);			 /* extendedKeyUsage absent, or has clientAuth */
+char *cert_names(const struct cert *cert);			 /* "DNS:a, IP:1.2.3.4": the SAN for people */
+char *cert_find_uri(const struct cert *cert, const char *start); /* the first URI of the SAN that starts so, or NULL */
 bool cert_matches_key(const struct cert *cert, const struct key *key);
 void cert_put_pem(const struct cert *cert, struct buf *out);
 char *cert_line(const struct cert *cert);     /* one line for people: subject, until when, SHA-256 */

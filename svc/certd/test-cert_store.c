@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -102,6 +103,7 @@ TEST("a list is what its members have, one after the other; members that are not
 TEST("atk-08: while a trust bundle's file is broken, the bundle that was good before stays in force")
 {
 	OWN_TEXT path = mem_textf("%s/bundle.pem", T_TMPDIR);
+	OWN_TEXT other = mem_textf("%s/other.pem", T_TMPDIR);
 	OWN_TEXT preloaded = mem_textf(
 		"{\"trust-bundle-user\":\"%s\",\"aziot-edged-trust-bundle\":[\"aziot-edged-ca\",\"trust-bundle-user\"]}", path);
 	OWN_TEXT old = pem_of("old root");
@@ -114,6 +116,7 @@ TEST("atk-08: while a trust bundle's file is broken, the bundle that was good be
 	} broken[] = { { "", 0 }, { "nothing", 7 }, { half, strlen(half) }, { "\x30\x82\x01\x00", 4 }, { huge, 2 * 1024 * 1024 } };
 	struct cert_store *s;
 	struct err err = ERR_INIT;
+	struct rlimit before;
 	OWN_TEXT got = NULL;
 
 	memset(huge, 'x', 2 * 1024 * 1024);
@@ -127,6 +130,12 @@ TEST("atk-08: while a trust bundle's file is broken, the bundle that was good be
 		still = get(s, "aziot-edged-trust-bundle", &err);
 		CHECK_STR(still, old);
 	}
+	put_file(path, new, strlen(new));
+	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0 && setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, before.rlim_max }) == 0);
+	got = get(s, "trust-bundle-user", &err);
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	CHECK_STR(got, old); /* no descriptor left to read it by */
+	mem_free(GIVE(got));
 	CHECK(unlink(path) == 0 && mkdir(path, 0700) == 0);
 	got = get(s, "trust-bundle-user", &err);
 	CHECK_STR(got, old);
@@ -138,6 +147,11 @@ TEST("atk-08: while a trust bundle's file is broken, the bundle that was good be
 	put_file(path, new, strlen(new));
 	got = get(s, "aziot-edged-trust-bundle", &err);
 	CHECK_STR(got, new);
+	mem_free(GIVE(got));
+	put_file(other, old, strlen(old)); /* a link to a file is as good as the file */
+	CHECK(unlink(path) == 0 && symlink(other, path) == 0);
+	got = get(s, "trust-bundle-user", &err);
+	CHECK_STR(got, old);
 	cert_store_close(s);
 }
 

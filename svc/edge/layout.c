@@ -17,8 +17,10 @@
 #include "base/text.h"
 #include "common/id_file.h"
 #include "edge/layout.h"
+#include "pki/cert.h"
 #include "wire/json.h"
 
+#define OPERATORS_FILE_MAX (4 * 1024 * 1024)
 #define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
 
 static const char *const role_names[] = { "keyd", "certd", "identityd", "edged", "gateway" };
@@ -170,6 +172,51 @@ check_sockets(const struct layout *l, const struct config *c, struct err *err)
 	return check_socket(l->certd, err) < 0 || check_socket(l->identityd, err) < 0 ? -1 : check_socket(l->gateway_workload, err);
 }
 
+/* -- The operator's files -------------------------------------------------------------------------------------------------------------- */
+
+static int
+load_certs(struct certs *out, const char *path, struct err *err)
+{
+	CLEAR(buf) text = BUF_INIT(OPERATORS_FILE_MAX);
+
+	if (file_load(&text, path, err) < 0)
+		return -1;
+	return certs_parse(out, buf_text(&text), text.len, CERTS_MAX, err) < 0 ? err_wrap(err, "%s", path) : 0;
+}
+
+static int
+check_pair(const char *cert_path, const char *key_path, struct err *err)
+{
+	CLEAR(certs) certs = { 0 };
+	OWN(key) key = NULL;
+
+	if (!cert_path)
+		return 0;
+	if (load_certs(&certs, cert_path, err) < 0)
+		return -1;
+	key = key_load(key_path, err);
+	if (!key)
+		return -1;
+	if (!cert_matches_key(certs.item[0], key))
+		return err_set(err, ERR_INVALID, "%s: the key does not belong to the certificate in %s", key_path, cert_path);
+	return 0;
+}
+
+/* Before anything is written: an error names the file, and what an earlier start left behind stays as it was. */
+static int
+check_files(const struct config *c, struct err *err)
+{
+	CLEAR(certs) roots = { 0 };
+
+	if (c->trust_bundle && load_certs(&roots, c->trust_bundle, err) < 0)
+		return err_wrap(err, "trust_bundle_cert");
+	if (check_pair(c->identity_cert, c->identity_pk, err) < 0)
+		return err_wrap(err, "provisioning.authentication");
+	if (check_pair(c->ca_cert, c->ca_pk, err) < 0)
+		return err_wrap(err, "edge_ca");
+	return check_pair(c->local_ca_cert, c->local_ca_pk, err) < 0 ? err_wrap(err, "cert_issuance.local_ca") : 0;
+}
+
 /* -- Configurations -------------------------------------------------------------------------------------------------------------------- */
 
 static int
@@ -224,7 +271,7 @@ static int
 preload(const struct layout *l, enum layout_role role, json_t *into, const char *id, const char *path, const char *dir,
 	const char *extension, struct err *err)
 {
-	struct buf content = BUF_INIT(4 * 1024 * 1024);
+	struct buf content = BUF_INIT(OPERATORS_FILE_MAX);
 	OWN_TEXT copy = NULL;
 	int status;
 
@@ -409,6 +456,8 @@ layout_prepare(const struct config *c, const char *state, struct err *err)
 {
 	OWN(layout) l = NEW(layout);
 
+	if (check_files(c, err) < 0)
+		return NULL;
 	if (!file_exists(state) && (file_make_dir(state, 0755, err) < 0 || chmod(state, 0755) < 0)) /* whatever the umask */
 		return err_wrap_null(err, "the state folder");
 	l->state = realpath(state, NULL);

@@ -2,7 +2,9 @@
 #pragma once
 /* What a role's process may reach.  With users of their own: the user id and nothing gained by exec.  Landlock comes on top in both modes where the kernel has it: a role reads the
  * system's libraries and configuration and its own files, and writes its own folder; other roles' folders do not exist for it.  A filter denies the system calls that would lead
- * around that (syscall_filter.h), and where Landlock is of version 6 no signal reaches another role. */
+ * around that (syscall_filter.h), and where Landlock is of version 6 no signal reaches another role.
+ *
+ * What is left between roles of one user: each can slow the others down, before version 6 end them, and use the modules' sockets, which every process of that user may. */
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -20,7 +22,7 @@ struct sandbox {
 	size_t n_write;
 };
 
-bool sandbox_separates_files(void); /* of roles that run as one user */
+bool sandbox_separates_files(void);	     /* of roles that run as one user */
 bool sandbox_all_may_read(const char *path); /* it lies with the system's files: no place for a secret of one role */
 /* In the child, before exec: irrevocable.  Returns -1 (with a sentence) when it must not go on. */
 int sandbox_enter(const struct sandbox *sandbox, struct err *err);

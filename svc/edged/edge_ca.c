@@ -25,8 +25,8 @@ load(struct certs *out, const char *certd, const char *id, struct err *err)
 	struct buf pem = BUF_INIT(PEM_MAX);
 	int status = certd_client_get(certd, id, &pem, err);
 
-	if (status == 0)
-		status = certs_parse(out, buf_text(&pem), pem.len, CERTS_MAX, err);
+	if (status == 0 && certs_parse(out, buf_text(&pem), pem.len, CERTS_MAX, err) < 0)
+		status = err_wrap(err, "%s in certd's store", id);
 	buf_clear(&pem);
 	return status;
 }

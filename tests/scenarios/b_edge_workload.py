@@ -281,6 +281,40 @@ def test_10_atk14():
     assert "CALLER_UNKNOWN" in edge.log_text()
 
 
+def process_with(pid, uid):
+    """A process of that user that gets this number again."""
+    for _ in range(200):
+        with open("/proc/sys/kernel/ns_last_pid", "w") as f:
+            f.write(str(pid - 1))
+        p = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, user=uid, group=uid, extra_groups=[])
+        if p.pid == pid:
+            return p
+        p.kill()
+        p.wait()
+    raise Skip("the number %d was never free" % pid)
+
+
+def test_10b_atk14_reuse():
+    """atk-14: nor does it come back to life when the module's number goes to another process, be it the module's user's own"""
+    if not ROOT_USER or not os.access("/proc/sys/kernel/ns_last_pid", os.W_OK):
+        raise Skip("needs root to choose the number of a process")
+    near, far = socket.socketpair()
+    p = subprocess.Popen([sys.executable, "-c", PASS_ON, json.dumps([TOOL_UID, MNT + "/tool.sock", far.fileno()])], pass_fds=[far.fileno()])
+    far.close()
+    _, fds, _, _ = socket.recv_fds(near, 10, 1)
+    near.send(b"x")
+    p.wait(30)
+    reborn = process_with(p.pid, TOOL_UID)
+    body = json.dumps({"keyId": "primary", "algo": "HMACSHA256", "data": "eA=="})
+    with socket.socket(fileno=fds[0]) as passed:
+        passed.settimeout(30 * SLOW)
+        passed.sendall(("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (path("sign", "tool") + V, len(body), body)).encode())
+        answer = passed.recv(65536)
+    reborn.kill()
+    reborn.communicate()
+    assert answer.startswith(b"HTTP/1.1 403"), answer
+
+
 def test_11_lists():
     """modules, bundles and versions as the original has them"""
     status, answer = module_call("tool", "GET", "/modules")
@@ -388,11 +422,26 @@ def test_17_wrong_hub():
 
 
 def test_18_config():
-    """a mistyped key ends the start with file, line and the nearest key; nothing is started and nothing changed"""
+    """a mistyped key ends the start with file, line and the nearest key, and whatever else is broken with its file; nothing is started and nothing changed"""
     write_config("bad.toml", hostnam='"x"')
     done = run("rootedge", "edge", "--config", folder / "bad.toml", "--state", folder / "never", check=False)
     assert done.returncode == 1 and "bad.toml:3" in done.stderr and "did you mean `hostname`" in done.stderr, done
     assert not os.path.exists(folder / "never")
+    with open(folder / "config.toml") as f:
+        good = f.read()
+    broken = {"empty": b"", "nul": good.encode().replace(b"edgegateway", b"edge\0gateway"), "latin1": good.encode() + b"# \xe9\n", "binary": bytes(range(256)), "half": good.encode()[:len(good) // 2],
+              "twice": (good + good).encode(), "quote": good.replace('.local"', ".local", 1).encode(), "deep": b"a = " + b"[" * 100, "large": b"# x\n" * (1 << 19), "type": b'edge_ca = "quickstart"\n' + good.encode(),
+              "table": good.encode() + b"[edge_caa]\n", "port": good.replace("https_port = ", "https_port = -").encode(), "module": good.encode() + b'[modules."../x"]\nuid = 1\n',
+              "key": good.encode() + b"[edge_ca]\ncert = 'file:///absent.pem'\npk = 'file:///absent.pem'\n", "roots": good.replace("/root.pem", "/root.key").encode()}
+    for name, content in broken.items():
+        file = folder / (name + ".toml")
+        with open(file, "wb") as f:
+            f.write(content)
+        done = run("rootedge", "edge", "--config", file, "--state", folder / "never", check=False)
+        named = {"key": "/absent.pem: No such file", "roots": (folder / "root.key") + ": there is no certificate in it, but a PRIVATE KEY"}.get(name, file)
+        assert done.returncode == 1 and named in done.stderr, (name, done)
+        with open(file, "rb") as f:
+            assert f.read() == content and not os.path.exists(folder / "never"), name
     long = folder / ("x" * 100)
     done = run("rootedge", "edge", "--config", folder / "config.toml", "--state", long, check=False)
     assert done.returncode == 1 and "socket" in done.stderr, done
