@@ -507,18 +507,8 @@ mqtt_port = 0
 
     def role(self, name):
         """The process id of a role."""
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open("/proc/%s/cmdline" % pid) as f:
-                    program = os.path.basename(f.read().split("\0")[0])
-                with open("/proc/%s/stat" % pid) as f:
-                    parent = int(f.read().rsplit(")", 1)[1].split()[1])
-            except (OSError, ValueError, IndexError):
-                continue
-            if parent == self.process.pid and program == "rootedge-" + name:
-                return int(pid)
-        return None
-
+        fields = self.roles().get(name)
+        return int(fields["Pid"]) if fields else None
 
 # -- Running ------------------------------------------------------------------------------------------------------------------------------
 

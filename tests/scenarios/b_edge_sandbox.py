@@ -18,27 +18,29 @@ folder = Folder()
 hub = Hub(folder, Pki(folder), NAME)
 
 
-def install():
-    """The roles' executables with the probe as the gateway, in a folder that every user reaches."""
-    programs = folder / "bin"
+def install(name, gateway):
+    """The roles' executables with this one as the gateway, in a folder that every user reaches."""
+    programs = folder / name
     os.mkdir(programs)
     for role in ROLES | {"edge"}:
         shutil.copy(os.path.join(BUILD, "svc", role, "rootedge-" + role), programs)
-    shutil.copy(os.path.join(ROOT, "tests", "lib", "probe_gateway.py"), os.path.join(programs, "rootedge-gateway"))
+    shutil.copy(gateway, os.path.join(programs, "rootedge-gateway"))
     for path in [programs] + [os.path.join(programs, n) for n in os.listdir(programs)]:
         os.chmod(path, 0o755)
     return os.path.join(programs, "rootedge-edge")
 
 
-PROGRAM = install()
+PROBED = install("probed", os.path.join(ROOT, "tests", "lib", "probe_gateway.py"))
+REAL = install("real", os.path.join(BUILD, "svc", "gateway", "rootedge-gateway"))
 
 
 class Box:
-    """An edge device with the probe in it."""
+    """An edge device with the probe in it, or with the real gateway."""
 
-    def __init__(self, name, uid):
+    def __init__(self, name, uid, program=PROBED):
         self.name, self.uid, self.state = name, uid, folder / name
-        self.key = hub.create_device("Edge-" + name, capabilities={"iotEdge": True})["authentication"]["symmetricKey"]["primaryKey"]
+        record = hub.create_device("Edge-" + name, capabilities={"iotEdge": True})
+        self.key, self.scope = record["authentication"]["symmetricKey"]["primaryKey"], record["deviceScope"]
         os.mkdir(self.state)
         os.chmod(self.state, 0o755)
         os.chown(self.state, uid, uid)
@@ -52,13 +54,17 @@ connection_string = "HostName=%s;DeviceId=Edge-%s;SharedAccessKey=%s"
 [upstream]
 address = "127.0.0.1"
 https_port = %d
+mqtt_port = %d
+[gateway]
+address = "127.0.0.1"
+mqtt_port = 0
 [modules.tool]
 uid = %d
-""" % (hub.pki.root, NAME, name, self.key, hub.https_port, uid))
+""" % (hub.pki.root, NAME, name, self.key, hub.https_port, hub.mqtt_port, uid))
         os.chmod(config, 0o600)
         os.chown(config, uid, uid)
         self.become = [] if uid == os.getuid() else ["setpriv", "--reuid=%d" % uid, "--regid=%d" % uid, "--clear-groups", "--pdeathsig=KILL"]
-        self.edge = Service(folder, name, "--config", config, "--state", self.state, program=self.become + [PROGRAM])
+        self.edge = Service(folder, name, "--config", config, "--state", self.state, program=self.become + [program])
         self.mnt = self.edge.ready["mnt"]
 
     def do(self, *what):
@@ -253,6 +259,11 @@ def forms(secret):
     return [secret.encode(), urllib.parse.quote(secret, safe="").encode(), raw, raw.hex().encode()]
 
 
+def core_limit(fields):
+    with open("/proc/%s/limits" % fields["Pid"].strip()) as f:
+        return next(l.split()[4:6] for l in f if l.startswith("Max core file size"))
+
+
 def test_11_atk10():
     """atk-10: the device's key is in no log, command line, environment or error answer, in no file but its owner's, and no role dumps core"""
     for box in all_boxes():
@@ -265,9 +276,7 @@ def test_11_atk10():
                         texts[role + " " + name] = f.read()
                 except PermissionError:
                     assert name == "environ" and not ROOT_USER  # not even its own user may look
-            with open("/proc/%s/limits" % fields["Pid"].strip()) as f:
-                core = next(l.split() for l in f if l.startswith("Max core file size"))
-            assert role == "gateway" or core[4:6] == ["0", "0"], (role, core)  # the probe is no role of ours
+            assert role == "gateway" or core_limit(fields) == ["0", "0"], role  # the probe is no role of ours
         for path in ("/modules/tool/genid/x/sign", "/nothing", "/modules/tool/certificate/identity"):
             texts[path] = json.dumps(unix_http(box.mnt + "/tool.sock", "POST", path + "?api-version=2022-08-03", {"keyId": "primary", "algo": "x", "data": "!"})[2]).encode()
         for name, text in texts.items():
@@ -285,8 +294,30 @@ def test_11_atk10():
         assert found >= 1, "the key is in keyd's folder"
 
 
+def test_12_real_gateway():
+    """the real gateway does its work in there as an ordinary user: a device gets in, and its message arrives at the hub"""
+    if LANDLOCK < 1:
+        raise Skip("this kernel has no Landlock")
+    box = Box("g", ORDINARY, REAL)
+    boxes.append(box)
+    assert core_limit(box.edge.roles()["gateway"]) == ["0", "0"]
+    key = hub.create_device("TempSensor", deviceScope=box.scope)["authentication"]["symmetricKey"]["primaryKey"]
+    with open(folder / "bundle.pem", "w") as f:
+        f.write(unix_http(box.mnt + "/edgeHub.sock", "GET", "/trust-bundle?api-version=2022-08-03")[2]["certificate"])
+
+    def connected():
+        try:
+            return Mqtt(box.edge.ready["mqtt_port"], ca=folder / "bundle.pem", name="edgegateway.local", client_id="TempSensor", user=username(NAME, "TempSensor"),
+                        password=hub.device_token("TempSensor", key))
+        except Refused:
+            return None  # the gateway has not heard of it yet
+    with wait_for(connected, "the gateway to let the device in", 30) as device:
+        device.publish("devices/TempSensor/messages/events/", b"21.5 degrees")
+    wait_for(lambda: any(e.get("body") == "21.5 degrees" for e in hub.events()), "the message at the hub", 30)
+
+
 def test_99_stop():
-    """both end in order"""
+    """all end in order"""
     for box in boxes:
         assert box.edge.stop() == 0
     hub.stop()
