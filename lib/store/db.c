@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/rd.h"
 
@@ -61,7 +62,7 @@ fail(struct db *db, const char *what, struct err *err)
 
 /* -- Opening ----------------------------------------------------------------------------------------------------------------- */
 
-/* Create it private if it isn't there; look whether it is ours to touch. */
+/* Look whether it is ours to touch. */
 static int
 check_file(const char *path, size_t n_migrations, struct err *err)
 {
@@ -70,7 +71,7 @@ check_file(const char *path, size_t n_migrations, struct err *err)
 	struct rd version;
 	uint32_t found;
 	ssize_t len;
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_errno(err, "cannot open the database %s", path);
@@ -79,7 +80,7 @@ check_file(const char *path, size_t n_migrations, struct err *err)
 	if (len < 0)
 		return err_errno(err, "cannot read the database %s", path);
 	if (len == 0)
-		return 0;
+		return err_set(err, ERR_BROKEN, "%s is empty: what was in it is lost; remove it to begin anew", path);
 	if (len < HEAD_LEN || memcmp(head, magic, sizeof(magic)) != 0)
 		return err_set(err, ERR_BROKEN, "%s is not a database; it is left untouched", path);
 	version = rd_over(head + HEAD_VERSION, 4);
@@ -182,14 +183,11 @@ set_up(struct db *db, const char *const *migrations, size_t n, struct err *err)
 	return 0;
 }
 
-struct db *
-db_open(const char *path, const char *const *migrations, size_t n, struct err *err)
+static struct db *
+open_file(const char *path, const char *const *migrations, size_t n, struct err *err)
 {
-	struct db *db;
+	struct db *db = NEW(db);
 
-	if (check_file(path, n, err) < 0)
-		return NULL;
-	db = NEW(db);
 	db->path = mem_text(path);
 	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
 		(void)err_set(err, ERR_BROKEN, "cannot open the database %s: %s", path,
@@ -202,6 +200,50 @@ db_open(const char *path, const char *const *migrations, size_t n, struct err *e
 		return NULL;
 	}
 	return db;
+}
+
+static int
+create_private(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return err_errno(err, "cannot make the database %s", path);
+	close(fd);
+	return 0;
+}
+
+/* It is begun beside its place and moved there when it is whole: so an empty file is never a beginning, but a loss. */
+static int
+begin(const char *path, const char *const *migrations, size_t n, struct err *err)
+{
+	OWN_TEXT fresh = mem_textf("%s.new", path);
+	OWN_TEXT fresh_log = mem_textf("%s-wal", fresh);
+	OWN_TEXT old_log = mem_textf("%s-wal", path);
+	OWN_TEXT dir = mem_text(path);
+	char *slash = strrchr(dir, '/');
+	struct db *db;
+
+	/* What an earlier try left, and the log of a database that somebody removed: SQLite would take them for this one's. */
+	if (file_remove(fresh_log, err) < 0 || file_remove(old_log, err) < 0 || create_private(fresh, err) < 0)
+		return -1;
+	db = open_file(fresh, migrations, n, err);
+	if (!db)
+		return -1;
+	db_close(db);
+	if (rename(fresh, path) < 0)
+		return err_errno(err, "cannot make the database %s", path);
+	if (slash)
+		slash[slash == dir] = '\0';
+	return file_sync_dir(slash ? dir : ".", err);
+}
+
+struct db *
+db_open(const char *path, const char *const *migrations, size_t n, struct err *err)
+{
+	if (!file_exists(path) && begin(path, migrations, n, err) < 0)
+		return NULL;
+	return check_file(path, n, err) < 0 ? NULL : open_file(path, migrations, n, err);
 }
 
 void

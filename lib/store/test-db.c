@@ -165,6 +165,52 @@ TEST("a file that is no database is refused with its path and left untouched")
 	buf_clear(&after);
 }
 
+TEST("an empty file is a database that was lost: it is refused, and left untouched")
+{
+	const char *path = new_path();
+	struct err err = ERR_INIT;
+	struct stat st;
+
+	CHECK_OK(file_save(path, "", 0, 0600, &err), err);
+	open_fails(path, ERR_BROKEN, "is empty");
+	CHECK(stat(path, &st) == 0 && st.st_size == 0);
+}
+
+TEST("a beginning that was cut short does no harm")
+{
+	const char *path = new_path();
+	OWN_TEXT fresh = mem_textf("%s.new", path);
+	OWN_TEXT log = mem_textf("%s-wal", fresh);
+	struct err err = ERR_INIT;
+
+	CHECK_OK(file_save(fresh, "half", 4, 0600, &err), err);
+	CHECK_OK(file_save(log, "of it", 5, 0600, &err), err);
+	db_close(open_db(path, 2));
+	CHECK(file_exists(path) && !file_exists(fresh) && !file_exists(log));
+}
+
+TEST("the log of a database that was removed is not taken for that of the next")
+{
+	const char *path = new_path();
+	OWN_TEXT log = mem_textf("%s-wal", path);
+	struct db *db = open_db(path, 2);
+	struct buf old = BUF_INIT(1 << 20);
+	struct err err = ERR_INIT;
+	struct db_stmt *rows;
+
+	CHECK_OK(db_run(db, &err, "INSERT INTO thing (size) VALUES (1)", ""), err);
+	CHECK_OK(file_load(&old, log, &err), err);
+	db_close(db);
+	CHECK_OK(file_remove(path, &err), err);
+	CHECK_OK(file_save(log, old.data, old.len, 0600, &err), err);
+	db = open_db(path, 2);
+	rows = db_query(db, &err, "SELECT size FROM thing", "");
+	CHECK_INT(db_next(rows, &err), 0);
+	db_done(rows);
+	db_close(db);
+	buf_clear(&old);
+}
+
 TEST("a damaged database is refused with its path and left untouched")
 {
 	const char *path = new_path();

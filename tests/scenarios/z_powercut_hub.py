@@ -56,7 +56,7 @@ def test_powercut():
             json.dump({"port": port, "ca": pki.root, "host": hub.hostname, "key": key}, f)
         me = "%s %s" % (sys.executable, os.path.abspath(__file__))
         env = dict(os.environ, DATA=folder / "data", ROUNDS=ROUNDS, MIN_MS="300", MAX_MS="1500", RE_SETUP=folder / "setup.json", VERBOSE="1",
-                   CLEAN="cp -r %s $DATA/hub && rm -f $DATA/hub/lock" % hub.state,
+                   CLEAN="cp -r %s $DATA/hub && rm -f $DATA/hub/lock && sync -f $DATA" % hub.state,
                    START="%s hub --state $DATA/hub --hostname %s --address 127.0.0.1 --mqtt-port %d --https-port 0 --cert %s --key %s" % (ROOTEDGE, hub.hostname, port, folder / "hub.pem", folder / "hub.key"),
                    READY="%s ready" % me, WORK="%s work" % me, CHECK="%s check" % me)
         done = subprocess.run(["bash", TOOL], env=env, capture_output=True, text=True, timeout=300 * SLOW)
