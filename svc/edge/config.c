@@ -362,7 +362,8 @@ take_gateway(struct config *c, const struct toml *root, struct err *err)
 static int
 take_limits(struct config *c, const struct toml *root, struct err *err)
 {
-	c->max_keyd = c->max_certd = c->max_identityd = c->max_workload = 10;
+	c->max_keyd = 64; /* each handshake of the gateway asks it */
+	c->max_certd = c->max_identityd = c->max_workload = 10;
 	if (toml_find_int(root, "aziot_max_requests.keyd", 1, 10000, &c->max_keyd, err) < 0 ||
 		toml_find_int(root, "aziot_max_requests.certd", 1, 10000, &c->max_certd, err) < 0 ||
 		toml_find_int(root, "aziot_max_requests.identityd", 1, 10000, &c->max_identityd, err) < 0)

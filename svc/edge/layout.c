@@ -31,12 +31,11 @@ layout_role_name(enum layout_role role)
 	return role_names[role];
 }
 
-/* Can the roles have users of their own?  Not in a user namespace whose root has just itself, nor where those users could not even reach the state folder or the program
- * (a folder of root's on the way).  Tried out in a child. */
+/* Can the roles have users of their own?  Not in a user namespace whose root has just itself, nor where those users could not even reach the state folder (a folder
+ * of root's on the way).  Tried out in a child. */
 static bool
 can_change_user(uid_t first, const char *state)
 {
-	OWN_TEXT program = file_own_dir();
 	int status = 1;
 	pid_t pid;
 
@@ -46,8 +45,7 @@ can_change_user(uid_t first, const char *state)
 	if (pid == 0) {
 		for (uid_t uid = first + ROLE_COUNT - 1; uid >= first; uid--)
 			if (setgroups(0, NULL) < 0 || setresgid(uid, uid, 0) < 0 || setresuid(uid, uid, 0) < 0 ||
-				access(state, X_OK) < 0 || access(program, X_OK) < 0 || setresuid(0, 0, 0) < 0 ||
-				setresgid(0, 0, 0) < 0)
+				access(state, X_OK) < 0 || setresuid(0, 0, 0) < 0 || setresgid(0, 0, 0) < 0)
 				_exit(1);
 		_exit(0);
 	}
@@ -75,7 +73,7 @@ make_dir(const struct layout *l, enum layout_role role, const char *path, mode_t
 		return -1;
 	if (chmod(path, mode) < 0)
 		return err_errno(err, "%s", path);
-	if (!l->separate_users)
+	if (geteuid() != 0)
 		return 0;
 	tree_uid = l->uids[role]; /* another uid range than last time: everything in it moves along */
 	return nftw(path, own_one, 16, FTW_PHYS) < 0 ? err_errno(err, "giving %s to user %u", path, l->uids[role]) : 0;
@@ -104,7 +102,7 @@ make_dirs(struct layout *l, struct err *err)
 			return -1;
 	if (make_dir(l, ROLE_CERTD, certs, 0755, err) < 0)
 		return -1;
-	if (l->separate_users && chmod(l->dirs[ROLE_EDGED], 0711) < 0) /* modules reach their sockets through it */
+	if (chmod(l->dirs[ROLE_EDGED], 0711) < 0) /* modules reach their sockets through it */
 		return err_errno(err, "%s", l->dirs[ROLE_EDGED]);
 	if (make_dir(l, ROLE_EDGED, l->mnt, 0711, err) < 0 || file_make_dir(run, 0711, err) < 0)
 		return -1;
@@ -265,8 +263,8 @@ keyd_principals(const struct layout *l)
 		principal(l, ROLE_GATEWAY, json_pack("[s]", "edgehub-server")));
 }
 
-/* A file of the operator's under an id.  A role with a user of its own gets a copy that is its own, made anew at each start: the operator's file may be
- * readable for root alone. */
+/* A file of the operator's under an id.  When we are root, its role gets a copy that is its own, made anew at each start: the operator's file may be readable for
+ * root alone, or for another user, and no role has the rights of root. */
 static int
 preload(const struct layout *l, enum layout_role role, json_t *into, const char *id, const char *path, const char *dir,
 	const char *extension, struct err *err)
@@ -277,7 +275,7 @@ preload(const struct layout *l, enum layout_role role, json_t *into, const char 
 
 	if (!path)
 		return 0;
-	if (!l->separate_users) {
+	if (geteuid() != 0) {
 		json_object_set_new(into, id, json_string(path));
 		return 0;
 	}
@@ -345,7 +343,7 @@ write_keyd(const struct layout *l, const struct config *c, struct err *err)
 		return err_errno(err, "%s", device_key);
 	return write_config(l, ROLE_KEYD,
 		json_pack("{s:s, s:O, s:o, s:o, s:I}", "dir", keys, "preloaded_keys", preloaded, "principals", keyd_principals(l),
-			"sockets", keyd_sockets(l), "max_requests", (json_int_t)(l->separate_users ? 64 : c->max_keyd)),
+			"sockets", keyd_sockets(l), "max_requests", (json_int_t)(l->separate_users ? c->max_keyd : 64)),
 		err);
 }
 

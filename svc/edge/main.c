@@ -153,6 +153,7 @@ static _Noreturn void
 become(const struct edge *e, enum layout_role role, char **args, pid_t parent, int ready_fd)
 {
 	OWN_TEXT dir = mem_text(args[0]);
+	int program = open(args[0], O_PATH | O_CLOEXEC); /* while the way there is open */
 	struct sandbox sandbox;
 	struct err err = ERR_INIT;
 	char *slash = strrchr(dir, '/');
@@ -171,6 +172,8 @@ become(const struct edge *e, enum layout_role role, char **args, pid_t parent, i
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* cleared by the change of user */
 	execv(args[0], args);
+	if (errno == EACCES) /* a folder on the way is closed to the role's user */
+		execveat(program, "", args, environ, AT_EMPTY_PATH);
 	log_error("running %s: %s", args[0], strerror(errno));
 	_exit(127);
 }

@@ -34,7 +34,7 @@ PARAM("edge_ca", "auto_generated_edge_ca_expiry_days", "the life of a quickstart
 PARAM("cert_issuance", "local_ca", "a CA on this box that issues certificates")
 PARAM("cert_issuance.local_ca", "cert", "file URI of its certificate, followed by its intermediates")
 PARAM("cert_issuance.local_ca", "pk", "file URI of its private key")
-PARAM("aziot_max_requests", "keyd", "for keyd (10)")
+PARAM("aziot_max_requests", "keyd", "for keyd (64)")
 PARAM("aziot_max_requests", "certd", "for certd (10)")
 PARAM("aziot_max_requests", "identityd", "for identityd (10)")
 PARAM("iotedge_max_requests", "workload", "for the workload API (10)")

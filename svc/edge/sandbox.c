@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/capability.h>
 #include <linux/landlock.h>
 
 #include "base/mem.h"
@@ -99,20 +100,32 @@ allow_all(int ruleset, const struct sandbox *s, struct err *err)
 	return 0;
 }
 
+/* The folders on the way may be closed to the role's user, so this is prepared before it becomes that.  -1 without err: this kernel has no Landlock. */
 static int
-restrict_files(const struct sandbox *s, struct err *err)
+open_rules(const struct sandbox *s, struct err *err)
 {
 	bool scoped = landlock_version() >= LANDLOCK_WITH_SCOPES;
 	struct rules rules = { .files = ALL_ACCESS, .scopes = 3 }; /* neither signals nor abstract sockets reach beyond */
-	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, scoped ? sizeof(rules) : sizeof(rules.files), 0), status;
+	int ruleset;
 
+	if (landlock_version() < 1)
+		return -1;
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, scoped ? sizeof(rules) : sizeof(rules.files), 0);
 	if (ruleset < 0)
 		return err_errno(err, "sandbox: Landlock");
-	status = allow_all(ruleset, s, err);
-	if (status == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
-		status = err_errno(err, "sandbox: Landlock");
+	if (allow_all(ruleset, s, err) == 0)
+		return ruleset;
 	close(ruleset);
-	return status;
+	return -1;
+}
+
+static int
+enforce(int ruleset, struct err *err)
+{
+	int status = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
+
+	close(ruleset);
+	return status < 0 ? err_errno(err, "sandbox: Landlock") : 0;
 }
 
 static int
@@ -125,14 +138,33 @@ change_user(uid_t uid, struct err *err)
 	return 0;
 }
 
+/* A root that stays root by its number is left no more than an ordinary user may do, also after exec. */
+static int
+drop_capabilities(struct err *err)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return err_errno(err, "sandbox: capability %lu", cap);
+	return syscall(SYS_capset, &header, none) < 0 ? err_errno(err, "sandbox: capabilities") : 0;
+}
+
 int
 sandbox_enter(const struct sandbox *s, struct err *err)
 {
+	int ruleset = open_rules(s, err);
+
+	if (err->kind != ERR_NONE)
+		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(err, "no_new_privs");
 	if (s->change_user && change_user(s->uid, err) < 0)
 		return -1;
-	if (landlock_version() >= 1 && restrict_files(s, err) < 0)
+	if (!s->change_user && geteuid() == 0 && drop_capabilities(err) < 0)
+		return -1;
+	if (ruleset >= 0 && enforce(ruleset, err) < 0)
 		return -1;
 	return syscall_filter_enter(err);
 }

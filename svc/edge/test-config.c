@@ -48,7 +48,7 @@ TEST("a short configuration has the original's defaults")
 	CHECK_STR(c->ca_common_name, "aziot-edge CA d");
 	CHECK_INT(c->ca_days, 90);
 	CHECK_INT(c->gateway_mqtt_port, 8883);
-	CHECK_INT(c->max_keyd, 10);
+	CHECK_INT(c->max_keyd, 64);
 	CHECK_INT(c->first_uid, 61840);
 }
 
