@@ -88,6 +88,10 @@ mqtt_in_connect(struct mqtt_session *s, const struct mqtt_frame *frame)
 		refuse(s, MQTT_BAD_PROTOCOL, MQTT_BAD_PROTOCOL_LEVEL, "another protocol level than 4");
 		return;
 	}
+	if (c.client_id.len == 0) {
+		refuse(s, MQTT_BAD_ID, MQTT_CLIENT_ID_MISMATCH, "an empty client id");
+		return;
+	}
 	u = c.has_user ? username_parse(c.user, &err) : NULL;
 	if (!u || !identity_id_is_valid(u->device_id) || (u->module_id && !identity_id_is_valid(u->module_id))) {
 		refuse(s, MQTT_BAD_USER, MQTT_BAD_USERNAME,

@@ -12,7 +12,7 @@ filter_is_good(struct slice filter)
 	struct slice rest = filter, level;
 	bool more = true;
 
-	if (filter.len == 0 || !mqtt_text_is_good(filter))
+	if (filter.len == 0 || !mqtt_text_is_good(filter) || mqtt_text_has_controls(filter))
 		return false;
 	while (more) {
 		more = slice_cut(&rest, '/', &level);

@@ -302,6 +302,9 @@ TEST("SUBSCRIBE that breaks a rule is refused by the rule's number, and nothing 
 		{ BYTES("\x82\x07\x00\x01\x00\x02\x61#\x00"), "4.7.1" },
 		{ BYTES("\x82\x07\x00\x01\x00\x02\x61+\x00"), "4.7.1" },
 		{ BYTES("\x82\x07\x00\x01\x00\x02\x61\xff\x00"), "4.7.1" },
+		{ BYTES("\x82\x07\x00\x01\x00\x02\x61\x1f\x00"), "4.7.1" },
+		{ BYTES("\x82\x07\x00\x01\x00\x02\x61\x7f\x00"), "4.7.1" },
+		{ BYTES("\x82\x07\x00\x01\x00\x02\xc2\x9f\x00"), "4.7.1" },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -314,6 +317,16 @@ TEST("SUBSCRIBE that breaks a rule is refused by the rule's number, and nothing 
 		CHECK_ERR(err, ERR_INVALID, cases[i].why);
 		CHECK_INT(s.id, 7);
 	}
+}
+
+TEST("MQTT 1.5.3 a filter may hold any printable character")
+{
+	static const uint8_t sub[] = "\x82\x09\x00\x01\x00\x04\xc2\xa0\xc3\x9f\x00";
+	struct mqtt_frame frame = cut(sub, sizeof(sub) - 1);
+	struct mqtt_subscribe s;
+	struct err err = ERR_INIT;
+
+	CHECK_OK(mqtt_decode_subscribe(&s, &frame, &err), err);
 }
 
 TEST("a SUBSCRIBE may hold 64 filters and no more")
