@@ -301,6 +301,7 @@ class Mqtt:
             if kind != 0x20:
                 raise AssertionError("expected CONNACK, got %#x" % kind)
             if body[1]:
+                assert self.closed(), "still open after CONNACK %d" % body[1]
                 self.close()
                 raise Refused(body[1])
 
