@@ -264,6 +264,12 @@ db_close(struct db *db)
 	mem_free(db);
 }
 
+const char *
+db_path(const struct db *db)
+{
+	return db->path;
+}
+
 /* -- Statements ---------------------------------------------------------------------------------------------------------------- */
 
 static struct db_stmt *

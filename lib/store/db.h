@@ -16,6 +16,7 @@ struct db_stmt;
 /* migrations[i] brings version i to i+1; all run in one transaction. */
 struct db *db_open(const char *path, const char *const *migrations, size_t n, struct err *err);
 void db_close(struct db *db);
+const char *db_path(const struct db *db); /* for errors about what the rows say */
 
 /* Run with bound values; types: 't' const char * (NULL ok), 'i' int64_t, 'b' const void *, size_t.  For statements without rows. */
 int db_run(struct db *db, struct err *err, const char *sql, const char *types, ...);

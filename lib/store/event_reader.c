@@ -45,7 +45,7 @@ open_segment(struct event_reader *reader, uint64_t first, struct err *err)
 {
 	char name[SEGMENT_NAME_LEN];
 	OWN_TEXT path = file_join(reader->dir, segment_name(first, name));
-	uint8_t header[SEGMENT_HEADER_LEN];
+	uint8_t header[SEGMENT_HEADER_LEN + 1]; /* with records behind it, a header that can't be read is damage */
 	ssize_t got;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), ok;
 	uint32_t salt = 0;

@@ -175,13 +175,18 @@ publish_identity(struct registry *registry, const struct identity *after)
 	publish(registry, name, identity_ref(after));
 }
 
-static void
-load_one(void *arg, struct identity *identity_take)
+static int
+load_one(void *arg, struct identity *identity_take, struct err *err)
 {
 	struct registry *registry = arg;
 	OWN_TEXT name = identity_name(identity_take->device_id, identity_take->module_id);
 
+	if (record_check(identity_take, err) < 0) {
+		identity_free(identity_take);
+		return err_wrap(err, "the record of %s", name);
+	}
 	publish(registry, name, identity_take);
+	return 0;
 }
 
 struct registry *

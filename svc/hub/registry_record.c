@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "auth/thumbprint.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -59,6 +60,12 @@ copy_auth(struct identity *record, const struct identity *from)
 	}
 }
 
+static bool
+key_is_good(const struct secret *key)
+{
+	return key->len >= KEY_LEN_MIN && key->len <= KEY_LEN_MAX;
+}
+
 static int
 complete_keys(struct identity *record, const struct identity *before, struct err *err)
 {
@@ -76,7 +83,7 @@ complete_keys(struct identity *record, const struct identity *before, struct err
 			secret_set(key, fresh, sizeof(fresh));
 			mem_wipe(fresh, sizeof(fresh));
 		}
-		if (key->len < KEY_LEN_MIN || key->len > KEY_LEN_MAX)
+		if (!key_is_good(key))
 			return err_set(err, ERR_INVALID, "a symmetric key must have %d to %d bytes", KEY_LEN_MIN, KEY_LEN_MAX);
 	}
 	return 0;
@@ -204,4 +211,45 @@ record_system_module(const char *device_id, const char *module_id, uint64_t tick
 	module->managed_by = mem_text("iotEdge");
 	module->created = module->status_updated = now;
 	return module;
+}
+
+/* -- Checking ------------------------------------------------------------------------------------------------------------------------ */
+
+static bool
+thumbprint_is_good(const char *thumbprint)
+{
+	OWN_TEXT normal = thumbprint_normalise(thumbprint);
+
+	return text_is(normal, thumbprint);
+}
+
+static int
+check_auth(const struct identity *record, struct err *err)
+{
+	bool one = false;
+
+	for (int i = 0; i < 2; i++) {
+		const char *thumbprint = record->thumbprints[i];
+
+		one = one || thumbprint;
+		if (record->auth == IDENTITY_AUTH_SAS && !key_is_good(&record->keys[i]))
+			return err_set(err, ERR_BROKEN, "a key of %zu bytes", record->keys[i].len);
+		if (thumbprint && !thumbprint_is_good(thumbprint))
+			return err_set(err, ERR_BROKEN, "'%.70s' is no thumbprint", thumbprint);
+	}
+	if (record->auth == IDENTITY_AUTH_THUMBPRINT && !one)
+		return err_set(err, ERR_BROKEN, "there is no thumbprint");
+	if (record->auth < IDENTITY_AUTH_NONE || record->auth > IDENTITY_AUTH_CA)
+		return err_set(err, ERR_BROKEN, "there is no way of authentication %d", (int)record->auth);
+	return 0;
+}
+
+int
+record_check(const struct identity *record, struct err *err)
+{
+	if (!identity_id_is_valid(record->device_id) || (record->module_id && !identity_id_is_valid(record->module_id)))
+		return err_set(err, ERR_BROKEN, "that is no id");
+	if (!record->generation_id || !*record->generation_id || !record->etag || !*record->etag)
+		return err_set(err, ERR_BROKEN, "it has no generation or no etag");
+	return check_auth(record, err);
 }

@@ -18,6 +18,9 @@ struct record_wish {
 /* The new record, or NULL with a sentence (the wish can't be granted). */
 struct identity *record_compose(const struct record_wish *wish, struct err *err);
 
+/* Is this a record as they are made here?  SQLite notices torn pages, not values that were changed in them. */
+int record_check(const struct identity *record, struct err *err);
+
 /* The scope under which this record stands, NULL for none. */
 const char *record_parent(const struct identity *identity);
 bool record_is_system_module(const char *module_id); /* $edgeAgent, $edgeHub */

@@ -136,8 +136,7 @@ read_identity(struct db_stmt *row)
 }
 
 int
-registry_store_load(
-	struct registry_store *store, void (*each)(void *arg, struct identity *identity_take), void *arg, struct err *err)
+registry_store_load(struct registry_store *store, registry_store_identity *each, void *arg, struct err *err)
 {
 	struct db_stmt *rows = db_query(store->db, err, SELECT_IDENTITY, "");
 	int got;
@@ -145,7 +144,10 @@ registry_store_load(
 	if (!rows)
 		return -1;
 	while ((got = db_next(rows, err)) == 1)
-		each(arg, read_identity(rows));
+		if (each(arg, read_identity(rows), err) < 0) {
+			got = err_wrap(err, "%s is damaged, and left untouched", db_path(store->db));
+			break;
+		}
 	db_done(rows);
 	return got;
 }
@@ -312,9 +314,15 @@ registry_store_policies(struct registry_store *store, registry_store_policy *eac
 
 		read_secret(&keys[0], rows, 2);
 		read_secret(&keys[1], rows, 3);
-		each(arg, db_text(rows, 0), (unsigned)db_int(rows, 1), keys);
+		if (keys[0].len == 0 || keys[1].len == 0)
+			got = err_set(err, ERR_BROKEN, "%s is damaged, and left untouched: the policy %s has no key",
+				db_path(store->db), db_text(rows, 0));
+		else
+			each(arg, db_text(rows, 0), (unsigned)db_int(rows, 1), keys);
 		secret_clear(&keys[0]);
 		secret_clear(&keys[1]);
+		if (got < 0)
+			break;
 	}
 	db_done(rows);
 	return got;

@@ -17,9 +17,9 @@ int registry_store_begin(struct registry_store *store, struct err *err);
 int registry_store_commit(struct registry_store *store, struct err *err);
 void registry_store_rollback(struct registry_store *store);
 
-/* Identities.  `each` gets a new identity that is its own. */
-int registry_store_load(
-	struct registry_store *store, void (*each)(void *arg, struct identity *identity_take), void *arg, struct err *err);
+/* Identities.  `each` gets a new identity that is its own; -1: it can't be right, which ends the loading as damage. */
+typedef int registry_store_identity(void *arg, struct identity *identity_take, struct err *err);
+int registry_store_load(struct registry_store *store, registry_store_identity *each, void *arg, struct err *err);
 /* *out is NULL when there is none. */
 int registry_store_find(
 	struct registry_store *store, const char *device_id, const char *module_id, struct identity **out, struct err *err);
