@@ -153,6 +153,16 @@ n_cores(void)
 	return n < 1 ? 1 : (size_t)n;
 }
 
+/* A registry that is gone would begin anew: with events beside it, all its devices have been lost. */
+static int
+check_registry_is_there(struct hub *hub, const char *store_path, struct err *err)
+{
+	if (event_log_next(message_log_records(hub->events)) == 0 || file_exists(store_path))
+		return 0;
+	return err_set(
+		err, ERR_BROKEN, "%s is missing, but there are events (move them away to begin without devices)", store_path);
+}
+
 static int
 open_state(struct hub *hub, struct err *err)
 {
@@ -167,7 +177,7 @@ open_state(struct hub *hub, struct err *err)
 		return -1;
 	/* The event log first: its lock keeps a second hub out of the folder. */
 	hub->events = message_log_open(&events, err);
-	if (!hub->events)
+	if (!hub->events || check_registry_is_there(hub, store_path, err) < 0)
 		return -1;
 	for (size_t i = 0; i < hub->n_loops; i++)
 		message_log_add_lane(hub->events, loop_owner(hub->loops[i]));

@@ -118,6 +118,16 @@ def test_01_registry_bytes():
     untouched(database())
 
 
+def test_01_b_registry_gone():
+    """a registry that was emptied, or is gone while its events are there, is refused with its path: a hub does not begin anew where devices were"""
+    fresh()
+    os.truncate(database(), 0)
+    untouched(database())
+    fresh()
+    os.unlink(database())
+    untouched(database(), "events")
+
+
 def test_02_registry_versions():
     """a registry of a newer version is refused with its path and left untouched"""
     fresh()
