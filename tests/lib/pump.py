@@ -11,7 +11,7 @@ class Pump(threading.Thread):
         super().__init__(daemon=True)
         self.device, self.connect, self.window = device, connect, window
         self.acked, self.next, self.connections, self.ending = [], 0, 0, False
-        self.in_flight_seen = 0
+        self.in_flight = 0  # sent and not acknowledged, now
 
     def run(self):
         while not self.ending:
@@ -34,7 +34,7 @@ class Pump(threading.Thread):
                 self.next += 1
             if batch:
                 m.send(batch)
-                self.in_flight_seen = max(self.in_flight_seen, len(waiting))
+            self.in_flight = len(waiting)
             kind, body = m.receive()
             if kind == 0x40:
                 self.acked.append(waiting.pop(struct.unpack("!H", body)[0]))
