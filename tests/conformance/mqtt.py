@@ -5,7 +5,7 @@
 mqtt.known lists by id where we differ from the 3.1.1 sequences, how, and which rule of the hub's contract wants the difference; the suite passes exactly when
 the differences are those.  Sequences of other protocol versions, and the seeds, are played to be survived.
 
-Without arguments a hub is started.  With --port it is any server, to which --client-id and --user (and --password, or --cert and --key) must let us in:
+Without arguments a hub is started, with --gateway a hub and a gateway before it.  With --port it is any server, to which --client-id and --user (and --password, or --cert and --key) must let us in:
     mqtt.py --port 8883 --ca root.pem --client-id dev1 --user "hub/dev1/?api-version=2021-04-12" --cert dev1.pem --key dev1.key [--known FILE]"""
 import argparse, glob, os, queue, sys, threading
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -239,8 +239,22 @@ def share(identities, work, do):
 
 # -- The tests --------------------------------------------------------------------------------------------------------------------------------------------------------
 
-hub = folder = options = None
+hub = edge = folder = options = pid = None
 identities = []
+
+
+def start():
+    """Servers of our own, and devices that they know."""
+    global hub, edge, folder, pid
+    folder = Folder()
+    hub = Hub(folder, Pki(folder))
+    edge = Edge(folder, hub) if options.gateway else None
+    pid = edge and edge.role("gateway")
+    server, ca, create = (edge, edge.trust_bundle(), edge.create_child) if edge else (hub, hub.pki.root, hub.create_device)
+    for i in range(WORKERS):
+        device = "dev%d" % i
+        key = create(device)["authentication"]["symmetricKey"]["primaryKey"]
+        identities.append(Who(server.mqtt_port, ca, device, username(hub.hostname, device), hub.device_token(device, key)))
 
 
 def read_known(path):
@@ -252,17 +266,12 @@ def read_known(path):
 
 def test_00_server():
     """the server lets us in"""
-    global hub, folder
     if not os.path.isdir(os.path.join(SUITE, "data")):
         raise Skip("the suites are not beside the repository (../shared/suites/mqtt)")
     if options.port:
         identities.append(Who(options.port, options.ca, options.client_id, options.user, options.password, options.cert, options.key, options.host))
     else:
-        folder = Folder()
-        hub = Hub(folder, Pki(folder))
-        for i in range(WORKERS):
-            key = hub.create_device("dev%d" % i)["authentication"]["symmetricKey"]["primaryKey"]
-            identities.append(Who(hub.mqtt_port, hub.pki.root, "dev%d" % i, username(hub.hostname, "dev%d" % i), hub.device_token("dev%d" % i, key)))
+        start()
     for who in identities:
         who.login().close()
 
@@ -307,7 +316,7 @@ def test_03_seeds():
 
 
 def test_04_still_there():
-    """after all this a device is served, and a hub of ours stops in order"""
+    """after all this a device is served, and servers of ours stop in order"""
     if not identities:
         raise Skip("the suites are not here")
     who = identities[0]
@@ -315,8 +324,10 @@ def test_04_still_there():
         s.sendall(publish_packet(EVENTS % who.client_id, b"still here", id=7))
         expect(s, b"\x40\x02\x00\x07")
     if hub:
-        assert hub.process.poll() is None and hub.events()[-1]["body"] == "still here"
-        assert hub.stop() == 0
+        wait_for(lambda: hub.events()[-1]["body"] == "still here", "the message at the hub", 30)
+        assert edge is None or edge.role("gateway") == pid, "the gateway was started again"
+        for server in filter(None, (edge, hub)):
+            assert server.process.poll() is None and server.stop() == 0
         folder.__exit__()
 
 
@@ -324,6 +335,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int)
+    parser.add_argument("--gateway", action="store_true")
     parser.add_argument("--known", default=os.path.join(HERE, "mqtt.known"))
     for name in ("--ca", "--cert", "--key", "--client-id", "--user", "--password"):
         parser.add_argument(name)
