@@ -4,7 +4,7 @@ the SAS tokens and MQTT packets of a client, byte for byte.  Standard library on
 
 A scenario is a file with functions named test_*; run_all() at its end runs them and prints TAP.  Nothing here sleeps to wait for
 something: wait_for() polls a condition with a deadline."""
-import base64, hashlib, hmac, http.client, json, os, select, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, time, traceback, urllib.parse
+import base64, hashlib, hmac, http.client, json, os, select, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, traceback, urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("ROOTEDGE_BUILD", os.path.join(ROOT, "build"))
@@ -487,10 +487,12 @@ mqtt_port = 0
     def trust_bundle(self):
         """What devices of this gateway trust, as a file: the root, and a quickstart Edge CA."""
         certs, path = os.path.join(self.state, "certd", "certs"), self.folder / "bundle.pem"
-        with open(path, "w") as out:
+        part = "%s.%d" % (path, threading.get_ident())  # clients on several threads may ask at a time
+        with open(part, "w") as out:
             for name in [self.hub.pki.root] + [os.path.join(certs, n) for n in os.listdir(certs) if n.startswith("aziotedgedca")]:
                 with open(name) as f:
                     out.write(f.read())
+        os.replace(part, path)
         return path
 
     def create_child(self, id, authentication=None, **more):
