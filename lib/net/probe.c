@@ -330,10 +330,12 @@ handshake(struct looking *look)
 static void
 let_everything_in(SSL_CTX *ctx)
 {
+	char groups[] = "X25519:P-256:P-384:P-521:X448:ffdhe2048:ffdhe3072:ffdhe4096"; /* OpenSSL's macro drops a const */
+
 	SSL_CTX_set_security_level(ctx, 0);
 	SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
 	SSL_CTX_set_cipher_list(ctx, "ALL:COMPLEMENTOFALL:@SECLEVEL=0");
-	SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384:P-521:X448:ffdhe2048:ffdhe3072:ffdhe4096");
+	SSL_CTX_set1_groups_list(ctx, groups);
 	SSL_CTX_set_max_cert_list(ctx, 1024 * 1024);
 	SSL_CTX_set_options(ctx, SSL_OP_LEGACY_SERVER_CONNECT);
 }

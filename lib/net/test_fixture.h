@@ -266,7 +266,7 @@ peer_connect(struct peer *p, int port, SSL_SESSION *session)
 	p->text[0] = '\0';
 	SSL_set_app_data(p->ssl, p);
 	SSL_set_fd(p->ssl, p->fd);
-	SSL_set_tlsext_host_name(p->ssl, "localhost");
+	SSL_ctrl(p->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t) "localhost");
 	if (session)
 		SSL_set_session(p->ssl, session);
 	SSL_set_connect_state(p->ssl);

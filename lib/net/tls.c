@@ -18,7 +18,7 @@
 #define PEER_KEY_BITS_MAX 8192 /* whoever sends a larger key wants us to compute */
 
 /* X25519 first: with P-256 the peer's point has to be validated.  Forward secrecy always; the CBC suites at the end are for old clients of hub.md 1.1. */
-static const char groups[] = "X25519:P-256:P-384";
+static char groups[] = /* not const: OpenSSL's macro drops that */ "X25519:P-256:P-384";
 static const char tls12_suites[] = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES256+SHA384:ECDHE+AES128+SHA256:!aNULL:!PSK";
 
 struct tls_server {

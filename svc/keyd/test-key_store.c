@@ -77,6 +77,7 @@ TEST("keys are files that only their owner can read, in a folder that only its o
 	OWN(key) key = key_store_create_pair(p.store, "pair", "ec-p256", &err);
 	struct stat st;
 
+	CHECK(key != NULL);
 	CHECK_OK(key_store_create_secret(p.store, "secret", &secret, &err), err);
 	CHECK(stat(p.dir, &st) == 0);
 	CHECK_INT(st.st_mode & 07777, 0700);
