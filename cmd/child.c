@@ -1,187 +1,186 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes of the demo.  A role says that it serves with one line of JSON on an inherited descriptor; nothing is polled and nothing sleeps. */
+/* Processes of the demo.  A role says that it serves with one line of JSON on an inherited descriptor, and that it has ended with its pidfd; nothing is polled
+ * again and again, and nothing sleeps. */
+#include "child.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
-#include "child.h"
 #include "cmd.h"
 
 #define ARGS_MAX 48
+#define READY_MAX 65536
 #define STOP_MS 5000
 
-struct start {
-	const char *name, *log_path, *out_path;
-	const char *const *args;
-	int ready_fd; /* -1: none */
-};
+/* -- Starting --------------------------------------------------------------------------------------------------------------------------- */
 
-/* In the child, after fork: only what is safe there. */
+/* In the child, after fork: only what is safe there.  From the first moment on it ends when we do, whatever ends us. */
 static _Noreturn void
-become(const struct start *start, char **argv, const char *path, pid_t parent)
+become(const struct child_spec *spec, char **argv, pid_t parent)
 {
-	int log = open(start->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	int out = start->out_path ? open(start->out_path, O_WRONLY | O_CREAT | O_TRUNC, 0600) : log;
-	int null = open("/dev/null", O_RDONLY);
+	int log = open(spec->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	sigset_t none;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || log < 0 || out < 0 || null < 0)
+	if (getppid() != parent || log < 0 || null < 0)
 		_exit(126);
 	dup2(null, STDIN_FILENO);
-	dup2(out, STDOUT_FILENO);
+	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
 	setpgid(0, 0); /* a Ctrl-C is for the demo, which then stops its children in order */
-	execv(path, argv);
+	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execv(argv[0], argv);
 	_exit(127);
 }
 
-static pid_t
-spawn(const struct start *start, struct err *err)
+static struct child *
+spawn(const struct child_spec *spec, int ready_fd, struct err *err)
 {
-	OWN_TEXT path = cmd_service_path(start->name);
-	char *argv[ARGS_MAX + 4], ready[16];
-	pid_t parent = getpid(), pid;
-	size_t n = 0;
+	OWN(child) child = NEW(child);
+	OWN_TEXT path = cmd_service_path(spec->name);
+	char *argv[ARGS_MAX + 4] = { path }, ready[16];
+	pid_t parent = getpid();
+	size_t n = 1;
 
-	argv[n++] = path;
-	for (size_t i = 0; start->args[i] && n < ARGS_MAX; i++)
-		argv[n++] = mem_text(start->args[i]);
-	if (start->ready_fd >= 0) {
-		snprintf(ready, sizeof(ready), "%d", start->ready_fd);
-		argv[n++] = mem_text("--ready-fd");
-		argv[n++] = mem_text(ready);
+	for (const char *const *arg = spec->args; *arg && n <= ARGS_MAX; arg++)
+		argv[n++] = (char *)(uintptr_t)*arg;
+	if (ready_fd >= 0) {
+		snprintf(ready, sizeof(ready), "%d", ready_fd);
+		argv[n++] = (char *)(uintptr_t) "--ready-fd";
+		argv[n++] = ready;
 	}
-	argv[n] = NULL;
-	pid = fork();
-	if (pid == 0)
-		become(start, argv, path, parent);
-	for (size_t i = 1; i < n; i++)
-		mem_free(argv[i]);
-	return pid < 0 ? err_errno(err, "starting %s", start->name) : pid;
+	child->name = mem_text(spec->name);
+	child->log_path = mem_text(spec->log_path);
+	child->pid_fd = -1;
+	child->pid = fork();
+	if (child->pid == 0)
+		become(spec, argv, parent);
+	if (child->pid < 0)
+		return err_errno_null(err, "starting %s", spec->name);
+	child->pid_fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+	return child->pid_fd < 0 ? err_errno_null(err, "watching %s", spec->name) : GIVE(child);
 }
 
-/* One line from fd, or nothing when the writer ended or the time is up. */
+/* -- Waiting ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* Until fd is readable. */
 static int
-read_line(struct buf *line, int fd, int64_t timeout_ms)
+wait_for(int fd, const struct child_spec *spec, int64_t until_ms, struct err *err)
 {
-	int64_t until = clock_boot_ms() + timeout_ms;
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = spec->stop_fd, .events = POLLIN } };
+	int64_t left;
+	int n;
 
-	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = until - clock_boot_ms();
-		char piece[1024];
-		ssize_t got;
+	do {
+		left = until_ms - clock_boot_ms();
+		n = poll(p, COUNT(p), left > 0 ? (int)left : 0);
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return err_set(
+			err, ERR_UNAVAILABLE, "%s: nothing happened within %d s", spec->name, (int)(spec->timeout_ms / 1000));
+	return p[1].revents ? err_set(err, ERR_UNAVAILABLE, "interrupted") : 0;
+}
 
-		if (left <= 0 || poll(&p, 1, (int)left) == 0)
+/* What it said last: an operator's sentence, in JSON or as it is. */
+static char *
+last_words(const char *path)
+{
+	CLEAR(buf) log = BUF_INIT(16 << 20);
+	struct err err = ERR_INIT;
+	json_t *line;
+	char *text, *at;
+
+	if (file_load(&log, path, &err) < 0 || log.len == 0)
+		return mem_text("it said nothing");
+	while (log.len > 0 && log.data[log.len - 1] == '\n')
+		log.data[--log.len] = '\0';
+	at = strrchr((char *)log.data, '\n');
+	at = at ? at + 1 : (char *)log.data;
+	line = json_loads(at, 0, NULL);
+	text = mem_text(json_string_value(json_object_get(line, "message")));
+	json_decref(line);
+	return text ? text : mem_text(at);
+}
+
+static int
+wait_ready(struct child *child, int fd, const struct child_spec *spec, struct err *err)
+{
+	CLEAR(buf) line = BUF_INIT(READY_MAX);
+	int64_t until_ms = clock_boot_ms() + spec->timeout_ms;
+	OWN_TEXT words = NULL;
+	char piece[1024];
+	ssize_t got;
+
+	do {
+		if (wait_for(fd, spec, until_ms, err) < 0)
 			return -1;
 		got = read(fd, piece, sizeof(piece));
-		if (got <= 0)
-			return -1;
-		buf_put(line, piece, (size_t)got);
-		if (line->failed)
-			return -1;
-		if (line->data[line->len - 1] == '\n')
-			return 0;
-	}
-}
-
-static char *
-last_line_of(const char *path)
-{
-	char text[4096] = "";
-	FILE *f = fopen(path, "re");
-	size_t n = 0;
-	char *at;
-
-	if (!f)
-		return mem_text("");
-	if (fseek(f, -(long)sizeof(text) + 1, SEEK_END) < 0)
-		rewind(f);
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	while (n > 0 && text[n - 1] == '\n')
-		text[--n] = '\0';
-	at = strrchr(text, '\n');
-	return mem_text(at ? at + 1 : text);
-}
-
-static int
-wait_ready(struct child *child, int fd, int64_t timeout_ms, struct err *err)
-{
-	struct buf line = BUF_INIT(65536);
-
-	if (read_line(&line, fd, timeout_ms) == 0)
-		child->ready = json_loads(buf_text(&line), 0, NULL);
-	buf_clear(&line);
-	if (!child->ready) {
-		OWN_TEXT last = last_line_of(child->log_path);
-
-		return err_set(err, ERR_UNAVAILABLE, "%s did not start: %s (log: %s)", child->name, last, child->log_path);
-	}
-	return 0;
+		buf_put(&line, piece, got > 0 ? (size_t)got : 0);
+	} while (got > 0 && !line.failed && piece[got - 1] != '\n');
+	child->ready = json_loads(buf_text(&line), 0, NULL);
+	if (child->ready)
+		return 0;
+	words = last_words(spec->log_path);
+	return err_set(err, ERR_UNAVAILABLE, "%s did not start: %s", spec->name, words);
 }
 
 struct child *
-child_start(const char *name, const char *const *args, const char *log_path, int64_t timeout_ms, struct err *err)
+child_start(const struct child_spec *spec, struct err *err)
 {
-	OWN(child) child = NEW(child);
+	OWN(child) child = NULL;
 	int ends[2], status;
 
-	child->name = mem_text(name);
-	child->log_path = mem_text(log_path);
 	if (pipe(ends) < 0)
 		return err_errno_null(err, "pipe");
 	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-	child->pid = spawn(&(struct start){ .name = name, .args = args, .log_path = log_path, .ready_fd = ends[1] }, err);
+	child = spawn(spec, ends[1], err);
 	close(ends[1]);
-	status = child->pid < 0 ? -1 : wait_ready(child, ends[0], timeout_ms, err);
+	status = child ? wait_ready(child, ends[0], spec, err) : -1;
 	close(ends[0]);
 	return status < 0 ? NULL : GIVE(child);
 }
 
 int
-child_run(const char *name, const char *const *args, const char *log_path, const char *out_path, struct err *err)
+child_run(const struct child_spec *spec, struct err *err)
 {
-	pid_t pid = spawn(
-		&(struct start){ .name = name, .args = args, .log_path = log_path, .out_path = out_path, .ready_fd = -1 }, err);
+	OWN(child) child = spawn(spec, -1, err);
 	int status;
 
-	if (pid < 0)
+	if (!child || wait_for(child->pid_fd, spec, clock_boot_ms() + spec->timeout_ms, err) < 0)
 		return -1;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return err_errno(err, "waiting for %s", name);
+	waitpid(child->pid, &status, 0);
+	child->pid = 0;
 	if (!WIFEXITED(status))
-		return err_set(err, ERR_BROKEN, "%s ended by signal %d (log: %s)", name, WTERMSIG(status), log_path);
+		return err_set(err, ERR_BROKEN, "%s ended by signal %d", spec->name, WTERMSIG(status));
 	return WEXITSTATUS(status);
 }
 
-static int
-pidfd_of(pid_t pid)
+/* -- Ending ----------------------------------------------------------------------------------------------------------------------------- */
+
+static bool
+ends_within(const struct child *child, int timeout_ms)
 {
-	return (int)syscall(434 /* pidfd_open */, pid, 0);
+	return poll(&(struct pollfd){ .fd = child->pid_fd, .events = POLLIN }, 1, timeout_ms) == 1;
 }
 
-/* True when it ended within the time. */
-static bool
-ended(pid_t pid, int64_t within_ms)
+bool
+child_has_ended(const struct child *child)
 {
-	int fd = pidfd_of(pid);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	bool gone = fd < 0 || poll(&p, 1, (int)within_ms) == 1;
-
-	if (fd >= 0)
-		close(fd);
-	return gone;
+	return ends_within(child, 0);
 }
 
 void
@@ -191,18 +190,20 @@ child_free(struct child *child)
 		return;
 	if (child->pid > 0) {
 		kill(child->pid, SIGTERM);
-		if (!ended(child->pid, STOP_MS))
+		if (!ends_within(child, STOP_MS))
 			kill(child->pid, SIGKILL);
 		waitpid(child->pid, NULL, 0);
 	}
+	if (child->pid_fd >= 0)
+		close(child->pid_fd);
 	json_decref(child->ready);
 	mem_free(child->name);
 	mem_free(child->log_path);
 	mem_free(child);
 }
 
-int64_t
+int
 child_port(const struct child *child, const char *key)
 {
-	return json_integer_value(json_object_get(child->ready, key));
+	return (int)json_integer_value(json_object_get(child->ready, key));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A role started by the demo: its process, its log, and the line it writes when it serves.  It dies with us. */
+/* A role started by the demo: its process, its log, and the line it writes when it serves.  It dies with us, and every wait for it ends when `stop_fd` becomes
+ * readable. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,17 +12,25 @@
 #include "base/err.h"
 #include "base/own.h"
 
+struct child_spec {
+	const char *name;	 /* of `rootedge-NAME` */
+	const char *const *args; /* NULL-terminated */
+	const char *log_path;	 /* what it says on both outputs is appended there, in JSON */
+	int stop_fd;
+	int64_t timeout_ms;
+};
+
 struct child {
 	char *name, *log_path;
 	json_t *ready; /* {"ready":true,"mqtt_port":...} */
 	pid_t pid;
+	int pid_fd; /* readable once it has ended */
 };
 
-/* Start `rootedge-NAME ARGS...` with its log (JSON) appended to log_path, and wait until it is ready. */
-struct child *child_start(const char *name, const char *const *args, const char *log_path, int64_t timeout_ms, struct err *err);
-/* Run one that ends: its exit status, or -1.  Its log goes to log_path, its standard output to out_path. */
-int child_run(const char *name, const char *const *args, const char *log_path, const char *out_path, struct err *err);
+struct child *child_start(const struct child_spec *spec, struct err *err); /* waits until it is ready */
+int child_run(const struct child_spec *spec, struct err *err);		   /* waits until it has ended: its exit status, or -1 */
 void child_free(struct child *child); /* SIGTERM, waits; SIGKILL when it does not end in time */
 OWN_DEFINE(child);
 
-int64_t child_port(const struct child *child, const char *key);
+bool child_has_ended(const struct child *child);
+int child_port(const struct child *child, const char *key); /* of its ready line; 0 when it is not there */

@@ -2,21 +2,12 @@
 /* rootedge hub device: devices of a hub over its REST API, in the words of `az iot hub device-identity`. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/option.h"
 #include "base/text.h"
 #include "hub.h"
-#include "net/http_client.h"
-#include "wire/codec.h"
-#include "wire/connstr.h"
-#include "wire/json.h"
-#include "wire/sas.h"
-
-#define TOKEN_LIFE_S 300
-#define API "api-version=2021-04-12"
+#include "hub_session.h"
 
 struct options {
 	const char *hub, *ca, *connect_to, *device_id, *auth_method, *primary, *secondary, *parent, *status;
@@ -48,81 +39,6 @@ static const struct option_usage usage = {
 	.rows = rows,
 };
 
-/* -- One request ------------------------------------------------------------------------------------------------------------------------ */
-
-struct session {
-	const struct options *options;
-	struct connstr *hub;
-	struct anchors *anchors;
-};
-
-static int
-session_open(struct session *s, const struct options *o, struct err *err)
-{
-	const char *text = o->hub ? o->hub : getenv("ROOTEDGE_HUB");
-	struct certs roots = { 0 };
-
-	*s = (struct session){ .options = o };
-	if (!text)
-		return err_set(err, ERR_INVALID, "--hub is missing (rootedge hub connection-string prints it)");
-	if (!o->ca)
-		return err_set(err, ERR_INVALID, "--ca is missing: the root that the hub's certificate is trusted by");
-	s->hub = connstr_parse(text, err);
-	if (!s->hub)
-		return -1;
-	if (!s->hub->policy || !s->hub->has_key)
-		return err_set(err, ERR_INVALID, "the connection string is not that of a policy");
-	if (certs_load(&roots, o->ca, CERTS_MAX, err) < 0)
-		return -1;
-	s->anchors = anchors_new(&roots, err);
-	certs_clear(&roots);
-	return s->anchors ? 0 : -1;
-}
-
-static void
-session_close(struct session *s)
-{
-	connstr_free(s->hub);
-	anchors_free(s->anchors);
-}
-
-static int
-request(struct session *s, const char *method, const char *path, const json_t *body, bool replace, json_t **out, struct err *err)
-{
-	CLEAR(buf) token = BUF_INIT(SAS_TOKEN_MAX);
-	OWN_TEXT url = mem_textf("https://%s/%s?" API, s->hub->host, path);
-	OWN_TEXT authorization = NULL;
-	struct http_answer answer = { .body = BUF_INIT(4 << 20) };
-	const char *headers[3] = { NULL };
-	struct http_call call = {
-		.method = method,
-		.url = url,
-		.connect_to = s->options->connect_to,
-		.headers = headers,
-		.anchors = s->anchors,
-		.who = "tool",
-	};
-	int done;
-
-	sas_sign(&token, s->hub->host, clock_wall() + TOKEN_LIFE_S, s->hub->policy, &s->hub->key);
-	authorization = mem_textf("Authorization: %s", buf_text(&token));
-	headers[0] = authorization;
-	headers[1] = replace ? "If-Match: *" : NULL;
-	done = http_fetch_json(out, &answer, &call, body, err);
-	http_answer_clear(&answer);
-	return done;
-}
-
-static char *
-device_path(const char *device_id)
-{
-	CLEAR(buf) path = BUF_INIT(1024);
-
-	buf_puts(&path, "devices/");
-	percent_encode(&path, device_id, strlen(device_id));
-	return buf_take_text(&path);
-}
-
 /* -- What a device becomes ---------------------------------------------------------------------------------------------------------------- */
 
 static int
@@ -148,18 +64,19 @@ put_auth(json_t *device, const struct options *o, struct err *err)
 
 /* A child carries the scope of its parent. */
 static int
-put_parent(struct session *s, json_t *device, struct err *err)
+put_parent(struct hub_session *s, json_t *device, const struct options *o, struct err *err)
 {
-	OWN_TEXT path = s->options->parent ? device_path(s->options->parent) : NULL;
+	OWN_TEXT path = o->parent ? hub_device_path(o->parent) : NULL;
 	OWN_LIB(json_t) parent = NULL;
 	const char *scope = NULL;
 
 	if (!path)
 		return 0;
-	if (request(s, "GET", path, NULL, false, &parent, err) < 0 || json_find_text(parent, "deviceScope", &scope, err) < 0)
+	if (hub_session_request(s, "GET", path, NULL, false, &parent, err) < 0 ||
+		json_find_text(parent, "deviceScope", &scope, err) < 0)
 		return err_wrap(err, "the parent");
 	if (!scope)
-		return err_set(err, ERR_INVALID, "%s is no gateway", s->options->parent);
+		return err_set(err, ERR_INVALID, "%s is no gateway", o->parent);
 	if (json_is_true(json_object_get(json_object_get(device, "capabilities"), "iotEdge")))
 		json_object_set_new(device, "parentScopes", json_pack("[s]", scope));
 	else
@@ -168,10 +85,8 @@ put_parent(struct session *s, json_t *device, struct err *err)
 }
 
 static int
-put_fields(struct session *s, json_t *device, struct err *err)
+put_fields(struct hub_session *s, json_t *device, const struct options *o, struct err *err)
 {
-	const struct options *o = s->options;
-
 	json_object_set_new(device, "deviceId", json_string(o->device_id));
 	if (o->status)
 		json_object_set_new(device, "status", json_string(o->status));
@@ -179,52 +94,55 @@ put_fields(struct session *s, json_t *device, struct err *err)
 		json_object_set_new(device, "capabilities", json_pack("{s:b}", "iotEdge", 1));
 	if (put_auth(device, o, err) < 0)
 		return -1;
-	return put_parent(s, device, err);
+	return put_parent(s, device, o, err);
 }
 
 /* -- The verbs ------------------------------------------------------------------------------------------------------------------------------- */
 
 static int
-verb_create(struct session *s, const char *path, json_t **out, struct err *err)
+verb_create(struct hub_session *s, const struct options *o, const char *path, json_t **out, struct err *err)
 {
 	OWN_LIB(json_t) device = json_pack("{s:s}", "status", "enabled");
 
-	return put_fields(s, device, err) < 0 ? -1 : request(s, "PUT", path, device, false, out, err);
+	return put_fields(s, device, o, err) < 0 ? -1 : hub_session_request(s, "PUT", path, device, false, out, err);
 }
 
 static int
-verb_update(struct session *s, const char *path, json_t **out, struct err *err)
+verb_update(struct hub_session *s, const struct options *o, const char *path, json_t **out, struct err *err)
 {
 	OWN_LIB(json_t) device = NULL;
 
-	if (request(s, "GET", path, NULL, false, &device, err) < 0 || put_fields(s, device, err) < 0)
+	if (hub_session_request(s, "GET", path, NULL, false, &device, err) < 0 || put_fields(s, device, o, err) < 0)
 		return -1;
-	return request(s, "PUT", path, device, true, out, err);
+	return hub_session_request(s, "PUT", path, device, true, out, err);
 }
 
 static int
-verb_show(struct session *s, const char *path, json_t **out, struct err *err)
+verb_show(struct hub_session *s, const struct options *o, const char *path, json_t **out, struct err *err)
 {
-	return request(s, "GET", path, NULL, false, out, err);
+	(void)o;
+	return hub_session_request(s, "GET", path, NULL, false, out, err);
 }
 
 static int
-verb_delete(struct session *s, const char *path, json_t **out, struct err *err)
+verb_delete(struct hub_session *s, const struct options *o, const char *path, json_t **out, struct err *err)
 {
-	return request(s, "DELETE", path, NULL, true, out, err);
+	(void)o;
+	return hub_session_request(s, "DELETE", path, NULL, true, out, err);
 }
 
 static int
-verb_list(struct session *s, const char *path, json_t **out, struct err *err)
+verb_list(struct hub_session *s, const struct options *o, const char *path, json_t **out, struct err *err)
 {
+	(void)o;
 	(void)path;
-	return request(s, "GET", "devices", NULL, false, out, err);
+	return hub_session_request(s, "GET", "devices", NULL, false, out, err);
 }
 
 struct verb {
 	const char *name;
 	bool takes_id;
-	int (*run)(struct session *s, const char *path, json_t **out, struct err *err);
+	int (*run)(struct hub_session *s, const struct options *o, const char *path, json_t **out, struct err *err);
 };
 
 static const struct verb verbs[] = {
@@ -236,24 +154,33 @@ static const struct verb verbs[] = {
 };
 
 static int
+open_session(struct hub_session *s, const struct options *o, struct err *err)
+{
+	const char *text = o->hub ? o->hub : getenv("ROOTEDGE_HUB");
+
+	if (!text)
+		return err_set(err, ERR_INVALID, "--hub is missing (rootedge hub connection-string prints it)");
+	if (!o->ca)
+		return err_set(err, ERR_INVALID, "--ca is missing: the root that the hub's certificate is trusted by");
+	return hub_session_open(s, text, o->ca, o->connect_to, err);
+}
+
+static int
 run_verb(const struct verb *verb, const struct options *o, struct err *err)
 {
-	OWN_TEXT path = verb->takes_id && o->device_id ? device_path(o->device_id) : NULL;
+	OWN_TEXT path = verb->takes_id && o->device_id ? hub_device_path(o->device_id) : NULL;
 	OWN_LIB(json_t) answer = NULL;
-	struct session session = { 0 };
-	int done;
+	CLEAR(hub_session) session = { 0 };
 
 	if (verb->takes_id && !path)
 		return err_set(err, ERR_INVALID, "--device-id is missing");
-	done = session_open(&session, o, err);
-	if (done == 0)
-		done = verb->run(&session, path, &answer, err);
-	session_close(&session);
-	if (done == 0 && answer) {
+	if (open_session(&session, o, err) < 0 || verb->run(&session, o, path, &answer, err) < 0)
+		return -1;
+	if (answer) {
 		json_dumpf(answer, stdout, JSON_INDENT(2));
 		putchar('\n');
 	}
-	return done;
+	return 0;
 }
 
 int

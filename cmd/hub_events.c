@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge hub events: what devices sent, read from the event log itself, whether the hub runs or not.  A table for people, a JSON object a line for
  * programs.  --follow waits for more: the writer's note of what is durable changes with each commit, and that file is watched. */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -16,6 +14,7 @@
 #include "base/text.h"
 #include "hub.h"
 #include "hub/client.h"
+#include "notice.h"
 #include "store/event_log.h"
 #include "store/message.h"
 
@@ -143,27 +142,16 @@ print_all(const struct options *o, struct event_reader *reader, struct err *err)
 	return got;
 }
 
-static void
-wait_for_more(int notices)
-{
-	struct pollfd watched = { .fd = notices, .events = POLLIN };
-	char drop[4096];
-
-	if (poll(&watched, 1, LOOK_AGAIN_MS) > 0 && read(notices, drop, sizeof(drop)) < 0)
-		return;
-}
-
 static int
 follow(const struct options *o, const char *dir, struct event_reader *reader, struct err *err)
 {
 	OWN_TEXT lock = mem_textf("%s/lock", dir);
-	int notices = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	int notice = notice_open(lock);
 	int done;
 
-	(void)inotify_add_watch(notices, lock, IN_MODIFY); /* without it we look once a second */
 	while ((done = print_all(o, reader, err)) == 0 && o->follow)
-		wait_for_more(notices);
-	close(notices);
+		(void)notice_wait(notice, -1, LOOK_AGAIN_MS);
+	close(notice);
 	return done;
 }
 
