@@ -17,6 +17,7 @@ static const struct noun nouns[] = {
 	{ "edge", NULL, "an edge device: keyd, certd, identityd and edged, started and watched" },
 	{ "gateway", NULL, "the gateway alone; rootedge edge starts it" },
 	{ "device", NULL, "a downstream device (TempSensor), for trying things out" },
+	{ "demo", cmd_demo, "all of it on this machine: hub, edge gateway, sensor, and the five questions of trust" },
 	{ "cert", cmd_cert, "make, show and verify certificates" },
 	{ "doctor", cmd_doctor, "why a server is trusted, or why not" },
 	{ "explain", cmd_explain, "what a reason code means, and what to do" },

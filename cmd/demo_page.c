@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two columns: a label, and what it is.  Whatever two things were compared stand below each other, spelled alike, so that eyes can compare them too. */
+#include "demo_page.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+#define BOLD "\033[1m"
+#define DIM "\033[2m"
+#define GOOD "\033[32m"
+#define BAD "\033[1;31m"
+#define END "\033[0m"
+
+#define LABEL_WIDTH 11
+
+static const char *
+paint(const struct demo_page *p, const char *colour)
+{
+	return p->colour ? colour : "";
+}
+
+/* -- What every page is made of --------------------------------------------------------------------------------------------------------- */
+
+void
+demo_page_heading(struct demo_page *p, const char *text)
+{
+	buf_putf(p->out, "\n%s%s%s\n", paint(p, BOLD), text, paint(p, END));
+}
+
+void
+demo_page_row(struct demo_page *p, const char *label, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	buf_putf(p->out, "     %s%-*s%s ", paint(p, DIM), LABEL_WIDTH, label, paint(p, END));
+	buf_vputf(p->out, fmt, args);
+	buf_putc(p->out, '\n');
+	va_end(args);
+}
+
+void
+demo_page_outcome(struct demo_page *p, bool good, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	buf_putf(p->out, "   %s%s ", paint(p, good ? GOOD : BAD), good ? "✓" : "✗");
+	buf_vputf(p->out, fmt, args);
+	buf_putf(p->out, "%s\n", paint(p, END));
+	va_end(args);
+}
+
+/* -- Verdicts --------------------------------------------------------------------------------------------------------------------------- */
+
+struct speaker {
+	const char *who, *name;
+};
+
+static const struct speaker speakers[] = {
+	{ "hub", "ContosoIotHub (hub)" },
+	{ "edge", "EdgeGateway (edge)" },
+	{ "gateway", "EdgeGateway (gateway)" },
+	{ "device", "TempSensor (device)" },
+};
+
+static const char *
+speaker_of(const struct verdict *v)
+{
+	for (size_t i = 0; i < COUNT(speakers); i++)
+		if (text_is(speakers[i].who, v->who))
+			return speakers[i].name;
+	return v->who;
+}
+
+/* How the two sides of a check are called here.  What is not in this table is named only, or told in full when it failed. */
+struct comparison {
+	const char *what, *wanted, *found;
+	bool is_thumbprint;
+};
+
+static const struct comparison comparisons[] = {
+	{ "name", "asked for", "it is for", false },
+	{ "primary thumbprint", "on record", "shown", true },
+	{ "secondary thumbprint", "on record", "shown", true },
+	{ "thumbprint", "on record", "shown", true },
+	{ "key", "signs with", "which is", false },
+};
+
+static const struct comparison *
+comparison_of(const struct check *check)
+{
+	static const struct comparison other = { NULL, "wanted", "found", false };
+
+	for (size_t i = 0; i < COUNT(comparisons); i++)
+		if (text_is(comparisons[i].what, check->what))
+			return &comparisons[i];
+	return check->passed ? NULL : &other;
+}
+
+/* Thumbprints in one spelling, and those of two slots below each other. */
+static void
+put_thumbprints(struct demo_page *p, const char *label, const char *text)
+{
+	CLEAR(buf) hex = BUF_INIT(1024);
+	const char *second = strstr(text, " or ");
+
+	for (const char *at = text; *at && at != second; at++)
+		if (*at != ':')
+			buf_putc(&hex, *at);
+	demo_page_row(p, label, "%s", buf_text(&hex));
+	if (second)
+		put_thumbprints(p, "or", second + strlen(" or "));
+}
+
+static void
+put_side(struct demo_page *p, const struct comparison *c, const char *label, const char *text)
+{
+	if (!*text)
+		return;
+	if (c->is_thumbprint)
+		put_thumbprints(p, label, text);
+	else
+		demo_page_row(p, label, "%s", text);
+}
+
+static void
+put_comparisons(struct demo_page *p, const struct verdict *v, bool of_passed)
+{
+	for (size_t i = 0; i < v->n_checks; i++) {
+		const struct check *check = &v->checks[i];
+		const struct comparison *c = comparison_of(check);
+
+		if (!c || check->passed != of_passed)
+			continue;
+		put_side(p, c, c->wanted, check->wanted);
+		put_side(p, c, c->found, check->found);
+	}
+}
+
+/* "also good: record, status, validity" */
+static void
+put_others(struct demo_page *p, const struct verdict *v)
+{
+	CLEAR(buf) names = BUF_INIT(4096);
+
+	for (size_t i = 0; i < v->n_checks; i++)
+		if (v->checks[i].passed && !comparison_of(&v->checks[i]))
+			buf_putf(&names, "%s%s", names.len > 0 ? ", " : "", v->checks[i].what);
+	if (names.len > 0)
+		demo_page_row(p, "also good", "%s", buf_text(&names));
+}
+
+/* Root on top, each certificate below its issuer; the subject first, dates and fingerprint less loud. */
+static void
+put_chain(struct demo_page *p, const struct verdict *v)
+{
+	for (size_t i = v->n_chain; i-- > 0;) {
+		size_t depth = v->n_chain - 1 - i;
+		const char *line = v->chain[i], *more = strstr(line, "  (");
+		size_t len = more ? (size_t)(more - line) : strlen(line);
+
+		buf_putf(p->out, "     %*s%s%.*s%s%s%s\n", (int)(depth > 0 ? (depth - 1) * 3 : 0), "", depth > 0 ? "└─ " : "",
+			(int)len, line, paint(p, DIM), line + len, paint(p, END));
+	}
+}
+
+/* "yes" to a question, or who it is where the question asks for that. */
+static void
+put_yes(struct demo_page *p, const struct verdict *v)
+{
+	if (text_starts(v->question, "Who "))
+		demo_page_outcome(p, true, "%s, says %s", v->peer, speaker_of(v));
+	else
+		demo_page_outcome(p, true, "yes, says %s", speaker_of(v));
+}
+
+static void
+put_no(struct demo_page *p, const struct verdict *v)
+{
+	const struct reason_row *reason = reason_row(verdict_cause(v));
+
+	demo_page_outcome(p, false, "no, says %s: %s", speaker_of(v), reason->code);
+	demo_page_row(p, "because", "%s", reason->sentence);
+	put_comparisons(p, v, false);
+}
+
+void
+demo_page_question(struct demo_page *p, int number, const struct verdict *v)
+{
+	OWN_TEXT heading = mem_textf("%d  %s", number, v->question);
+
+	demo_page_heading(p, heading);
+	if (!verdict_accepted(v)) {
+		put_no(p, v);
+		put_chain(p, v);
+		return;
+	}
+	put_yes(p, v);
+	put_chain(p, v);
+	put_comparisons(p, v, true);
+	put_others(p, v);
+}
+
+void
+demo_page_refusal(struct demo_page *p, const char *title, const struct verdict *v)
+{
+	buf_putf(p->out, "\n   %s\n", title);
+	if (verdict_accepted(v))
+		put_yes(p, v);
+	else
+		put_no(p, v);
+}
