@@ -230,16 +230,13 @@ put_commands(struct demo *d)
 }
 
 static int
-put_addresses(struct demo *d, struct err *err)
+put_connection_strings(struct demo *d, struct err *err)
 {
 	OWN_TEXT service = cast_service_string(&d->cast, err);
 
 	if (!service)
 		return -1;
-	buf_putc(d->page.out, '\n');
-	demo_page_row(&d->page, "hub", "%s, MQTT on 127.0.0.1:%d, HTTPS on 127.0.0.1:%d", CAST_HUB_HOST,
-		cast_hub_mqtt_port(&d->cast), cast_hub_https_port(&d->cast));
-	demo_page_row(&d->page, "gateway", "%s, MQTT on 127.0.0.1:%d", CAST_EDGE_HOST, cast_gateway_port(&d->cast));
+	demo_page_heading(&d->page, "Connection strings");
 	demo_page_row(&d->page, "service", "%s", service);
 	demo_page_row(&d->page, "device",
 		"HostName=" CAST_HUB_HOST ";DeviceId=" CAST_SENSOR ";x509=true;GatewayHostName=" CAST_EDGE_HOST);
@@ -255,7 +252,7 @@ keep(struct demo *d, struct err *err)
 	if (write_env(d, err) < 0)
 		return -1;
 	put_commands(d);
-	if (put_addresses(d, err) < 0)
+	if (put_connection_strings(d, err) < 0)
 		return -1;
 	page_print(&d->out);
 	while (poll(p, COUNT(p), -1) < 0 && errno == EINTR)
@@ -268,8 +265,13 @@ keep(struct demo *d, struct err *err)
 static void
 introduce(struct demo *d)
 {
-	demo_page_heading(&d->page, "A hub, an edge gateway and a sensor, each a process of its own on this machine");
-	demo_page_row(&d->page, "ContosoIotHub", "knows both devices by the thumbprints of their certificates");
+	const struct cast *c = &d->cast;
+
+	demo_page_heading(&d->page, "A hub, an edge gateway and a sensor on this machine, each a process of its own");
+	buf_puts(&d->out, "\n   TempSensor ───3 4───▶ EdgeGateway ───1 2───▶ ContosoIotHub\n\n");
+	demo_page_row(&d->page, "hub", CAST_HUB_HOST ", MQTT on 127.0.0.1:%d, HTTPS on 127.0.0.1:%d", cast_hub_mqtt_port(c),
+		cast_hub_https_port(c));
+	demo_page_row(&d->page, "gateway", CAST_EDGE_HOST ", MQTT on 127.0.0.1:%d", cast_gateway_port(c));
 	page_print(&d->out);
 }
 
@@ -278,10 +280,10 @@ play(struct demo *d, struct err *err)
 {
 	static const struct cast_device sensor = { CAST_SENSOR, PAPER_SENSOR, PAPER_ROOT, CAST_EDGE_HOST, READINGS };
 
-	introduce(d);
 	if (papers_make(d->dir, err) < 0 || cast_start_hub(&d->cast, err) < 0 || cast_register(&d->cast, err) < 0 ||
 		cast_start_edge(&d->cast, err) < 0)
 		return -1;
+	introduce(d);
 	if (answer(d, 0, 2, err) < 0)
 		return -1;
 	if (cast_gateway_port(&d->cast) == 0)

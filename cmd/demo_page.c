@@ -77,29 +77,36 @@ speaker_of(const struct verdict *v)
 	return v->who;
 }
 
-/* How the two sides of a check are called here.  What is not in this table is named only, or told in full when it failed. */
-struct comparison {
-	const char *what, *wanted, *found;
+/* How a check reads here: its two sides under each other, or a few words when it passed.  What is not in this table is named only, or told in full when it
+ * failed. */
+struct wording {
+	const char *what, *wanted, *found; /* wanted NULL: the two sides are not shown when it passed */
+	const char *passed;
 	bool is_thumbprint;
 };
 
-static const struct comparison comparisons[] = {
-	{ "name", "asked for", "it is for", false },
-	{ "primary thumbprint", "on record", "shown", true },
-	{ "secondary thumbprint", "on record", "shown", true },
-	{ "thumbprint", "on record", "shown", true },
-	{ "key", "signs with", "which is", false },
+static const struct wording wordings[] = {
+	{ "name", "asked for", "it is for", NULL, false },
+	{ "primary thumbprint", "on record", "shown", "in the primary slot", true },
+	{ "secondary thumbprint", "on record", "shown", "in the secondary slot", true },
+	{ "thumbprint", "on record", "shown", NULL, true },
+	{ "key", "signs with", "which is", NULL, false },
+	{ "chain", NULL, NULL, "up to a trusted root", false },
+	{ "validity", NULL, NULL, "within its dates", false },
+	{ "record", NULL, NULL, "registered", false },
+	{ "status", NULL, NULL, "enabled", false },
+	{ "CA", NULL, NULL, "may issue certificates", false },
 };
 
-static const struct comparison *
-comparison_of(const struct check *check)
+static const struct wording *
+wording_of(const struct check *check)
 {
-	static const struct comparison other = { NULL, "wanted", "found", false };
+	static const struct wording none = { 0 };
 
-	for (size_t i = 0; i < COUNT(comparisons); i++)
-		if (text_is(comparisons[i].what, check->what))
-			return &comparisons[i];
-	return check->passed ? NULL : &other;
+	for (size_t i = 0; i < COUNT(wordings); i++)
+		if (text_is(wordings[i].what, check->what))
+			return &wordings[i];
+	return &none;
 }
 
 /* Thumbprints in one spelling, and those of two slots below each other. */
@@ -118,41 +125,43 @@ put_thumbprints(struct demo_page *p, const char *label, const char *text)
 }
 
 static void
-put_side(struct demo_page *p, const struct comparison *c, const char *label, const char *text)
+put_side(struct demo_page *p, const struct wording *w, const char *label, const char *text)
 {
 	if (!*text)
 		return;
-	if (c->is_thumbprint)
+	if (w->is_thumbprint)
 		put_thumbprints(p, label, text);
 	else
 		demo_page_row(p, label, "%s", text);
 }
 
 static void
-put_comparisons(struct demo_page *p, const struct verdict *v, bool of_passed)
+put_sides(struct demo_page *p, const struct check *check)
 {
-	for (size_t i = 0; i < v->n_checks; i++) {
-		const struct check *check = &v->checks[i];
-		const struct comparison *c = comparison_of(check);
+	const struct wording *w = wording_of(check);
 
-		if (!c || check->passed != of_passed)
-			continue;
-		put_side(p, c, c->wanted, check->wanted);
-		put_side(p, c, c->found, check->found);
-	}
+	put_side(p, w, w->wanted ? w->wanted : "wanted", check->wanted);
+	put_side(p, w, w->found ? w->found : "found", check->found);
 }
 
-/* "also good: record, status, validity" */
+/* "also   registered, enabled, within its dates" */
 static void
 put_others(struct demo_page *p, const struct verdict *v)
 {
-	CLEAR(buf) names = BUF_INIT(4096);
+	CLEAR(buf) list = BUF_INIT(4096);
 
-	for (size_t i = 0; i < v->n_checks; i++)
-		if (v->checks[i].passed && !comparison_of(&v->checks[i]))
-			buf_putf(&names, "%s%s", names.len > 0 ? ", " : "", v->checks[i].what);
-	if (names.len > 0)
-		demo_page_row(p, "also good", "%s", buf_text(&names));
+	for (size_t i = 0; i < v->n_checks; i++) {
+		const struct check *check = &v->checks[i];
+		const struct wording *w = wording_of(check);
+
+		if (!w->what || w->passed)
+			buf_putf(&list, "%s%s", list.len > 0 ? ", " : "",
+				w->passed	? w->passed
+				: *check->found ? check->found
+						: check->what);
+	}
+	if (list.len > 0)
+		demo_page_row(p, "also", "%s", buf_text(&list));
 }
 
 /* Root on top, each certificate below its issuer; the subject first, dates and fingerprint less loud. */
@@ -186,7 +195,7 @@ put_no(struct demo_page *p, const struct verdict *v)
 
 	demo_page_outcome(p, false, "no, says %s: %s", speaker_of(v), reason->code);
 	demo_page_row(p, "because", "%s", reason->sentence);
-	put_comparisons(p, v, false);
+	put_sides(p, verdict_first_failure(v));
 }
 
 void
@@ -202,7 +211,9 @@ demo_page_question(struct demo_page *p, int number, const struct verdict *v)
 	}
 	put_yes(p, v);
 	put_chain(p, v);
-	put_comparisons(p, v, true);
+	for (size_t i = 0; i < v->n_checks; i++)
+		if (wording_of(&v->checks[i])->wanted)
+			put_sides(p, &v->checks[i]);
 	put_others(p, v);
 }
 
