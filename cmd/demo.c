@@ -124,7 +124,7 @@ count_readings(struct demo *d, struct err *err)
 
 	if (n < 0)
 		return -1;
-	demo_page_heading(&d->page, "And what is it all for?");
+	demo_page_heading(&d->page, "Telemetry");
 	demo_page_outcome(
 		&d->page, n == READINGS, "%d of %d readings of TempSensor came through EdgeGateway to ContosoIotHub", n, READINGS);
 	demo_page_row(&d->page, "the last", "%s", buf_text(&last));
@@ -144,13 +144,13 @@ struct refusal {
 };
 
 static const struct refusal refusals[] = {
-	{ "Somebody calls himself TempSensor; the name and the issuer are right, the certificate is another:",
+	{ "An impostor: TempSensor's name, the same issuer, another certificate",
 		{ "impostor", PAPER_IMPOSTOR, PAPER_ROOT, CAST_EDGE_HOST, 1 },
 		{ "edge", "gateway", "Is this really " CAST_SENSOR "?" }, THUMBPRINT_MISMATCH },
-	{ "TempSensor looks for its gateway by a name that is not in the gateway's certificate:",
+	{ "A wrong name: TempSensor looks for its gateway as edgegateway.lan",
 		{ "wrong-name", PAPER_SENSOR, PAPER_ROOT, "edgegateway.lan", 1 },
 		{ "wrong-name", "device", "Am I really talking to edgegateway.lan?" }, NAME_MISMATCH },
-	{ "TempSensor was given another root certificate than the gateway's:",
+	{ "An unknown root: TempSensor was given another one than the gateway's",
 		{ "unknown-root", PAPER_SENSOR, PAPER_OTHER_ROOT, CAST_EDGE_HOST, 1 },
 		{ "unknown-root", "device", "Am I really talking to " CAST_EDGE_HOST "?" }, TRUST_UNKNOWN_ISSUER },
 };
@@ -166,6 +166,7 @@ refuse(struct demo *d, const struct refusal *r, struct err *err)
 	if (!v)
 		return -1;
 	demo_page_refusal(&d->page, r->title, v);
+	buf_putc(&d->out, '\n');
 	page_print(&d->out);
 	if (status == 0 || verdict_cause(v) != r->reason)
 		miss(d, "not refused with %s: %s", reason_row(r->reason)->code, r->title);
@@ -177,7 +178,7 @@ refuse_all(struct demo *d, struct err *err)
 {
 	int n;
 
-	demo_page_heading(&d->page, "And those who are not who they say");
+	demo_page_heading(&d->page, "Refused, each for its reason");
 	for (size_t i = 0; i < COUNT(refusals); i++)
 		if (refuse(d, &refusals[i], err) < 0)
 			return -1;
@@ -269,9 +270,9 @@ introduce(struct demo *d)
 
 	demo_page_heading(&d->page, "A hub, an edge gateway and a sensor on this machine, each a process of its own");
 	buf_puts(&d->out, "\n   TempSensor ───3 4───▶ EdgeGateway ───1 2───▶ ContosoIotHub\n\n");
-	demo_page_row(&d->page, "hub", CAST_HUB_HOST ", MQTT on 127.0.0.1:%d, HTTPS on 127.0.0.1:%d", cast_hub_mqtt_port(c),
+	demo_page_row(&d->page, "hub", CAST_HUB_HOST " on 127.0.0.1: MQTT port %d, HTTPS port %d", cast_hub_mqtt_port(c),
 		cast_hub_https_port(c));
-	demo_page_row(&d->page, "gateway", CAST_EDGE_HOST ", MQTT on 127.0.0.1:%d", cast_gateway_port(c));
+	demo_page_row(&d->page, "gateway", CAST_EDGE_HOST " on 127.0.0.1: MQTT port %d", cast_gateway_port(c));
 	page_print(&d->out);
 }
 
@@ -294,15 +295,15 @@ play(struct demo *d, struct err *err)
 }
 
 static void
-conclude(struct demo *d, int64_t took_ms)
+conclude(struct demo *d, const struct options *o, int64_t took_ms)
 {
-	buf_putc(d->page.out, '\n');
-	if (d->missing.len == 0)
-		demo_page_outcome(&d->page, true,
-			"Five questions answered, %zu impostors refused, %d readings delivered, in %d.%d s", COUNT(refusals),
-			READINGS, (int)(took_ms / 1000), (int)(took_ms % 1000 / 100));
+	if (d->missing.len > 0)
+		demo_page_outcome(&d->page, false, "Not all went as it should");
 	else
-		demo_page_outcome(&d->page, false, "Not everything went as it should");
+		demo_page_outcome(&d->page, true, "Five questions answered, %d readings delivered, three refused, in %d.%d s",
+			READINGS, (int)(took_ms / 1000), (int)(took_ms % 1000 / 100));
+	if (!o->keep)
+		buf_puts(&d->out, "     rootedge demo --keep leaves it running and says what to try.\n");
 	page_print(&d->out);
 }
 
@@ -386,7 +387,7 @@ run(struct demo *d, const struct options *o)
 	const struct child *ended = cast_find_ended(&d->cast);
 
 	if (done == 0) {
-		conclude(d, clock_boot_ms() - started);
+		conclude(d, o, clock_boot_ms() - started);
 		done = o->keep ? keep(d, &err) : 0;
 	}
 	if (done < 0)
@@ -418,7 +419,7 @@ cmd_demo(int argc, char **argv)
 	if (!d.dir)
 		return page_failure(usage.command, &err, 1);
 	d.cast.dir = d.dir;
-	d.page = (struct demo_page){ &d.out, page_has_colour() };
+	d.page = (struct demo_page){ .out = &d.out, .colour = page_has_colour() };
 	setenv("ROOTEDGE_LOG", "info,json", 1); /* the children's: their verdicts are read from it */
 	unsetenv("ROOTEDGE_READY_FD");
 	status = run(&d, &o);

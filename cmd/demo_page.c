@@ -15,7 +15,8 @@
 #define BAD "\033[1;31m"
 #define END "\033[0m"
 
-#define LABEL_WIDTH 11
+#define LABEL_WIDTH 10
+#define CHAIN_WIDTH 44
 
 static const char *
 paint(const struct demo_page *p, const char *colour)
@@ -28,7 +29,8 @@ paint(const struct demo_page *p, const char *colour)
 void
 demo_page_heading(struct demo_page *p, const char *text)
 {
-	buf_putf(p->out, "\n%s%s%s\n", paint(p, BOLD), text, paint(p, END));
+	buf_putf(p->out, "%s%s%s%s\n", p->began ? "\n" : "", paint(p, BOLD), text, paint(p, END));
+	p->began = true;
 }
 
 void
@@ -77,25 +79,28 @@ speaker_of(const struct verdict *v)
 	return v->who;
 }
 
-/* How a check reads here: its two sides under each other, or a few words when it passed.  What is not in this table is named only, or told in full when it
- * failed. */
+/* How a check reads here: its two sides below each other, or side by side, or a few words when it passed.  What is not in this table is told in the check's own
+ * words. */
 struct wording {
-	const char *what, *wanted, *found; /* wanted NULL: the two sides are not shown when it passed */
+	const char *what;
+	const char *only;	    /* for checks that wanted just this; NULL: for all */
+	const char *wanted, *found; /* labels; found NULL: in one row */
 	const char *passed;
 	bool is_thumbprint;
 };
 
 static const struct wording wordings[] = {
-	{ "name", "asked for", "it is for", NULL, false },
-	{ "primary thumbprint", "on record", "shown", "in the primary slot", true },
-	{ "secondary thumbprint", "on record", "shown", "in the secondary slot", true },
-	{ "thumbprint", "on record", "shown", NULL, true },
-	{ "key", "signs with", "which is", NULL, false },
-	{ "chain", NULL, NULL, "up to a trusted root", false },
-	{ "validity", NULL, NULL, "within its dates", false },
-	{ "record", NULL, NULL, "registered", false },
-	{ "status", NULL, NULL, "enabled", false },
-	{ "CA", NULL, NULL, "may issue certificates", false },
+	{ "name", NULL, "asked for", "it is for", NULL, false },
+	{ "primary thumbprint", NULL, "on record", "shown", "primary slot", true },
+	{ "secondary thumbprint", NULL, "on record", "shown", "secondary slot", true },
+	{ "thumbprint", NULL, "on record", "shown", NULL, true },
+	{ "key", NULL, "signs with", NULL, NULL, false },
+	{ "record", "confirmed by the hub", "its record", NULL, NULL, false },
+	{ "record", NULL, NULL, NULL, "registered", false },
+	{ "chain", NULL, NULL, NULL, "up to a trusted root", false },
+	{ "validity", NULL, NULL, NULL, "within its dates", false },
+	{ "status", NULL, NULL, NULL, "enabled", false },
+	{ "CA", NULL, NULL, NULL, "may issue certificates", false },
 };
 
 static const struct wording *
@@ -103,9 +108,12 @@ wording_of(const struct check *check)
 {
 	static const struct wording none = { 0 };
 
-	for (size_t i = 0; i < COUNT(wordings); i++)
-		if (text_is(wordings[i].what, check->what))
-			return &wordings[i];
+	for (size_t i = 0; i < COUNT(wordings); i++) {
+		const struct wording *w = &wordings[i];
+
+		if (text_is(w->what, check->what) && (!w->only || text_is(w->only, check->wanted)))
+			return w;
+	}
 	return &none;
 }
 
@@ -140,6 +148,10 @@ put_sides(struct demo_page *p, const struct check *check)
 {
 	const struct wording *w = wording_of(check);
 
+	if (w->wanted && !w->found) {
+		demo_page_row(p, w->wanted, "%s (%s)", check->wanted, check->found);
+		return;
+	}
 	put_side(p, w, w->wanted ? w->wanted : "wanted", check->wanted);
 	put_side(p, w, w->found ? w->found : "found", check->found);
 }
@@ -164,17 +176,20 @@ put_others(struct demo_page *p, const struct verdict *v)
 		demo_page_row(p, "also", "%s", buf_text(&list));
 }
 
-/* Root on top, each certificate below its issuer; the subject first, dates and fingerprint less loud. */
+/* Root on top, each certificate below its issuer; of a line only the subject and the last day, and these below each other. */
 static void
 put_chain(struct demo_page *p, const struct verdict *v)
 {
 	for (size_t i = v->n_chain; i-- > 0;) {
-		size_t depth = v->n_chain - 1 - i;
-		const char *line = v->chain[i], *more = strstr(line, "  (");
-		size_t len = more ? (size_t)(more - line) : strlen(line);
+		int depth = (int)(v->n_chain - 1 - i), indent = depth > 0 ? (depth - 1) * 3 : 0;
+		const char *line = v->chain[i], *more = strstr(line, "  ("), *rest = more ? strchr(more, ',') : NULL;
+		int len = more && rest ? (int)(more - line) : (int)strlen(line), pad = CHAIN_WIDTH - 3 * depth - len;
 
-		buf_putf(p->out, "     %*s%s%.*s%s%s%s\n", (int)(depth > 0 ? (depth - 1) * 3 : 0), "", depth > 0 ? "└─ " : "",
-			(int)len, line, paint(p, DIM), line + len, paint(p, END));
+		buf_putf(p->out, "     %*s%s%.*s", indent, "", depth > 0 ? "└─ " : "", len, line);
+		if (more && rest)
+			buf_putf(p->out, "%*s%s%.*s%s", pad > 2 ? pad : 2, "", paint(p, DIM), (int)(rest - more - 3), more + 3,
+				paint(p, END));
+		buf_putc(p->out, '\n');
 	}
 }
 
@@ -220,7 +235,7 @@ demo_page_question(struct demo_page *p, int number, const struct verdict *v)
 void
 demo_page_refusal(struct demo_page *p, const char *title, const struct verdict *v)
 {
-	buf_putf(p->out, "\n   %s\n", title);
+	buf_putf(p->out, "   %s\n", title);
 	if (verdict_accepted(v))
 		put_yes(p, v);
 	else

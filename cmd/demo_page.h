@@ -8,6 +8,7 @@
 struct demo_page {
 	struct buf *out;
 	bool colour;
+	bool began; /* a blank line stands before each heading but the first */
 };
 
 /* One of the five questions: the answer, who gave it, the chain as a tree, and what was compared. */
