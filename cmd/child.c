@@ -125,12 +125,11 @@ wait_ready(struct child *child, int fd, const struct child_spec *spec, struct er
 	char piece[1024];
 	ssize_t got;
 
-	do {
-		if (wait_for(fd, spec, until_ms, err) < 0)
-			return -1;
-		got = read(fd, piece, sizeof(piece));
-		buf_put(&line, piece, got > 0 ? (size_t)got : 0);
-	} while (got > 0 && !line.failed && piece[got - 1] != '\n');
+	while (wait_for(fd, spec, until_ms, err) == 0 && (got = read(fd, piece, sizeof(piece))) > 0) {
+		buf_put(&line, piece, (size_t)got);
+		if (line.failed || piece[got - 1] == '\n')
+			break;
+	}
 	child->ready = json_loads(buf_text(&line), 0, NULL);
 	if (child->ready)
 		return 0;

@@ -258,7 +258,7 @@ keep(struct demo *d, struct err *err)
 	page_print(&d->out);
 	while (poll(p, COUNT(p), -1) < 0 && errno == EINTR)
 		;
-	return p[0].revents ? 0 : err_set(err, ERR_BROKEN, "the %s ended", p[1].revents ? "hub" : "edge");
+	return 0;
 }
 
 /* -- The story -------------------------------------------------------------------------------------------------------------------------- */
@@ -367,6 +367,12 @@ hold_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static bool
+is_interrupted(const struct demo *d)
+{
+	return poll(&(struct pollfd){ .fd = d->cast.stop_fd, .events = POLLIN }, 1, 0) == 1;
+}
+
 static void
 tell_missing(const struct demo *d, const struct options *o)
 {
@@ -375,7 +381,30 @@ tell_missing(const struct demo *d, const struct options *o)
 	if (o->state)
 		fprintf(stderr, "rootedge demo: the logs are in %s/logs\n", d->dir);
 	else
-		fprintf(stderr, "rootedge demo: --state DIR keeps the logs\n");
+		fputs("rootedge demo: --state DIR keeps the logs\n", stderr);
+}
+
+/* Ending them all comes first; what there is to say does not change any more. */
+static int
+finish(struct demo *d, const struct options *o, int done, const struct err *err)
+{
+	const struct child *ended = cast_find_ended(&d->cast);
+	bool interrupted = is_interrupted(d);
+
+	if (done < 0)
+		miss(d, "%s", err->text);
+	if (ended)
+		miss(d, "the %s ended before its time", ended->name);
+	cast_clear(&d->cast);
+	if (!o->state)
+		nftw(d->dir, remove_one, 16, FTW_PHYS | FTW_DEPTH);
+	if (d->missing.len == 0)
+		return 0;
+	if (interrupted)
+		fputs("rootedge demo: interrupted\n", stderr);
+	else
+		tell_missing(d, o);
+	return 1;
 }
 
 static int
@@ -384,22 +413,12 @@ run(struct demo *d, const struct options *o)
 	int64_t started = clock_boot_ms();
 	struct err err = ERR_INIT;
 	int done = play(d, &err);
-	const struct child *ended = cast_find_ended(&d->cast);
 
 	if (done == 0) {
 		conclude(d, o, clock_boot_ms() - started);
 		done = o->keep ? keep(d, &err) : 0;
 	}
-	if (done < 0)
-		miss(d, "%s", err.text);
-	if (ended)
-		miss(d, "the %s ended before its time", ended->name);
-	cast_clear(&d->cast);
-	if (!o->state)
-		nftw(d->dir, remove_one, 16, FTW_PHYS | FTW_DEPTH);
-	if (d->missing.len > 0)
-		tell_missing(d, o);
-	return d->missing.len > 0 ? 1 : 0;
+	return finish(d, o, done, &err);
 }
 
 int

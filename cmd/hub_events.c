@@ -91,6 +91,18 @@ print_properties(json_t *properties)
 	}
 }
 
+/* JSON as the device wrote it: its numbers would get other digits on the way through ours. */
+static void
+print_body(const json_t *body, struct slice sent)
+{
+	OWN_TEXT text = json_is_string(body) ? NULL : slice_text(sent);
+
+	if (text)
+		print_cell(text, BODY_MAX);
+	else
+		print_value(body, BODY_MAX);
+}
+
 static void
 print_row(const struct message *m, uint64_t offset, const char *json)
 {
@@ -99,7 +111,7 @@ print_row(const struct message *m, uint64_t offset, const char *json)
 	char when[CLOCK_TEXT_LEN];
 
 	printf("%8llu  %s  %-20s  ", (unsigned long long)offset, clock_text_ms(m->enqueued_ms, when), who);
-	print_value(json_object_get(event, "body"), BODY_MAX);
+	print_body(json_object_get(event, "body"), m->payload);
 	if (json_object_size(json_object_get(event, "properties")) > 0) {
 		fputs("  ", stdout);
 		print_properties(json_object_get(event, "properties"));

@@ -65,14 +65,18 @@ def test_04_events():
         with hub.mqtt(d, password=hub.device_token(d, k)) as m:
             m.publish("devices/%s/messages/events/level=high" % d, b"from %s \x1b[31m" % d.encode())
             m.publish("devices/%s/messages/events/" % d, b"\xff\xfe\x00")
+    with hub.mqtt("one", password=hub.device_token("one", keys["one"])) as m:
+        m.publish("devices/one/messages/events/$.ct=application%2Fjson&$.ce=utf-8", b'{"temperature":22.1, "on":true}')
     for _ in ("while it runs", "after it stopped"):
         events = hub.events()
-        assert [e["offset"] for e in events] == [0, 1, 2, 3], events
+        assert [e["offset"] for e in events] == [0, 1, 2, 3, 4], events
+        assert events[4]["body"] == {"temperature": 22.1, "on": True}, events[4]
         assert events[1]["bodyEncoding"] == "base64" and base64.b64decode(events[1]["body"]) == b"\xff\xfe\x00", events[1]
-        assert [e["offset"] for e in hub.events("--from", 3)] == [3]
+        assert [e["offset"] for e in hub.events("--from", 3)] == [3, 4]
         assert [e["offset"] for e in hub.events("--device", "two")] == [2, 3]
         table = run("rootedge", "hub", "events", "--state", hub.state).stdout
-        assert len(table.splitlines()) == 4 and "from one .[31m  level=high" in table and "\x1b" not in table, table
+        assert len(table.splitlines()) == 5 and "from one .[31m  level=high" in table and "\x1b" not in table, table
+        assert table.splitlines()[4].endswith('  {"temperature":22.1, "on":true}'), table  # not 22.100000000000001
         hub.stop()
     hub.start()
     done = run("rootedge", "hub", "events", "--state", folder / "nothing", check=False)
@@ -82,7 +86,7 @@ def test_04_events():
 def test_05_follow():
     """--follow prints an event as soon as it is acknowledged"""
     key = hub.rest("GET", "/devices/one")[2]["authentication"]["symmetricKey"]["primaryKey"]
-    with subprocess.Popen([ROOTEDGE, "hub", "events", "--state", hub.state, "--follow", "--json", "--from", "4"], stdout=subprocess.PIPE, text=True, preexec_fn=parent_death) as tail:
+    with subprocess.Popen([ROOTEDGE, "hub", "events", "--state", hub.state, "--follow", "--json", "--from", "5"], stdout=subprocess.PIPE, text=True, preexec_fn=parent_death) as tail:
         with hub.mqtt("one", password=hub.device_token("one", key)) as m:
             for i in range(3):
                 m.publish("devices/one/messages/events/", b"live %d" % i)
