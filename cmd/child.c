@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes of the demo.  A role says that it serves with one line of JSON on an inherited descriptor, and that it has ended with its pidfd; nothing is polled
- * again and again, and nothing sleeps. */
+/* Processes of the demo.  A role says that it serves with one line of JSON on an inherited descriptor, and that it has ended
+ * with its pidfd; nothing is polled again and again, and nothing sleeps. */
 #include "child.h"
 
 #include <fcntl.h>

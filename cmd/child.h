@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A role started by the demo: its process, its log, and the line it writes when it serves.  It dies with us, and every wait for it ends when `stop_fd` becomes
- * readable. */
+/* A role started by the demo: its process, its log, and the line it writes when it serves.  It dies with us, and every wait for
+ * it ends when `stop_fd` becomes readable. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The processes of the story, on 127.0.0.1 with free ports: ContosoIotHub, EdgeGateway with its roles, and TempSensor.  All that they write lies in one folder. */
+/* The processes of the story, on 127.0.0.1 with free ports: ContosoIotHub, EdgeGateway with its roles, and TempSensor.  All
+ * that they write lies in one folder. */
 
 #include "child.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two columns: a label, and what it is.  Whatever two things were compared stand below each other, spelled alike, so that eyes can compare them too. */
+/* Two columns: a label, and what it is.  Whatever two things were compared stand below each other, spelled alike, so that eyes
+ * can compare them too. */
 #include "demo_page.h"
 
 #include <stdarg.h>
@@ -79,8 +80,8 @@ speaker_of(const struct verdict *v)
 	return v->who;
 }
 
-/* How a check reads here: its two sides below each other, or side by side, or a few words when it passed.  What is not in this table is told in the check's own
- * words. */
+/* How a check reads here: its two sides below each other, or side by side, or a few words when it passed.  What is not in this
+ * table is told in the check's own words. */
 struct wording {
 	const char *what;
 	const char *only;	    /* for checks that wanted just this; NULL: for all */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Certificates as the two documents have them: a private root, an optional intermediate, the Edge CA below it, and what the hub and the devices show.  Two each for EdgeGateway
- * and TempSensor, of different length, for the two slots that the hub has for a device's thumbprints. */
+/* Certificates as the two documents have them: a private root, an optional intermediate, the Edge CA below it, and what the hub
+ * and the devices show.  Two each for EdgeGateway and TempSensor, of different length, for the two slots that the hub has for a
+ * device's thumbprints. */
 #include "demo_papers.h"
 
 #include "base/clock.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A verdict stands in a log as one line of JSON, in the member "verdict"; lines of other kinds and lines that are still being written are passed over. */
+/* A verdict stands in a log as one line of JSON, in the member "verdict"; lines of other kinds and lines that are still being
+ * written are passed over. */
 #include "demo_testimony.h"
 
 #include <stdlib.h>

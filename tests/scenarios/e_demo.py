@@ -179,6 +179,7 @@ def test_03_keep():
             seen = command(page, "openssl s_client")
             assert re.findall(r"^depth=(\d) CN = (.*)$", seen, re.M) == [(str(3 - i), name) for i, name in enumerate(CHAIN)], seen
             assert "Verified peername: edgegateway.local" in seen and "Verify return code: 0 (ok)" in seen, seen
+            assert command(page, "rootedge doctor").startswith("✓ "), page
             fingerprint = command(page, "openssl x509").strip().split("=")[1]
             record = json.loads(command(page, "rootedge hub device show"))
             assert fingerprint.replace(":", "") == record["authentication"]["x509Thumbprint"]["primaryThumbprint"] and fingerprint.count(":") == 31, (fingerprint, record)
@@ -260,8 +261,8 @@ def test_07_folders():
         for word, why in (("--kep", "--keep"), ("now", "takes options only")):
             status, _, err = place.run(word)
             assert status == 2 and why in err, (word, status, err)
-        status, out, err = place.run("--state", "my demo")
-        assert status == 0 and os.path.isdir(place / "cwd" + "/my demo/hub"), (out, err)
+        status, out, err = place.run("--state", "it's my demo")
+        assert status == 0 and os.path.isdir(place / "cwd" + "/it's my demo/hub"), (out, err)
 
 
 if __name__ == "__main__":
