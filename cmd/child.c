@@ -23,7 +23,7 @@
 #define READY_MAX 65536
 #define STOP_MS 5000
 
-/* -- Starting --------------------------------------------------------------------------------------------------------------------------- */
+/* -- Starting ---------------------------------------------------------------------------------------------------------------- */
 
 /* In the child, after fork: only what is safe there.  From the first moment on it ends when we do, whatever ends us. */
 static _Noreturn void
@@ -75,7 +75,7 @@ spawn(const struct child_spec *spec, int ready_fd, struct err *err)
 	return child->pid_fd < 0 ? err_errno_null(err, "watching %s", spec->name) : GIVE(child);
 }
 
-/* -- Waiting ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- Waiting ----------------------------------------------------------------------------------------------------------------- */
 
 /* Until fd is readable. */
 static int
@@ -168,7 +168,7 @@ child_run(const struct child_spec *spec, struct err *err)
 	return WEXITSTATUS(status);
 }
 
-/* -- Ending ----------------------------------------------------------------------------------------------------------------------------- */
+/* -- Ending ------------------------------------------------------------------------------------------------------------------ */
 
 static bool
 ends_within(const struct child *child, int timeout_ms)

@@ -44,7 +44,7 @@ static const struct option_usage usage = {
 	.rows = rows,
 };
 
-/* -- The folder ------------------------------------------------------------------------------------------------------------------------- */
+/* -- The folder -------------------------------------------------------------------------------------------------------------- */
 
 static int
 remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -100,7 +100,7 @@ make_dir(const char *state, struct err *err)
 	return dir && chmod(dir, 0711) == 0 ? dir : err_errno_null(err, "%s", given);
 }
 
-/* -- All of it -------------------------------------------------------------------------------------------------------------------------- */
+/* -- All of it --------------------------------------------------------------------------------------------------------------- */
 
 /* nohup says that a hang-up is nothing. */
 static bool

@@ -23,7 +23,7 @@ cast_log_path(const struct cast *cast, const char *name)
 	return mem_textf("%s/" LOGS "/%s.log", cast->dir, name);
 }
 
-/* -- ContosoIotHub ---------------------------------------------------------------------------------------------------------------------- */
+/* -- ContosoIotHub ----------------------------------------------------------------------------------------------------------- */
 
 static char *
 hub_state(const struct cast *cast)
@@ -82,7 +82,7 @@ cast_service_string(const struct cast *cast, struct err *err)
 	return buf_take_text(&whole);
 }
 
-/* -- Who is registered ------------------------------------------------------------------------------------------------------------------ */
+/* -- Who is registered ------------------------------------------------------------------------------------------------------- */
 
 /* The device's record as the hub has it now; both thumbprint slots are filled. */
 static json_t *
@@ -132,7 +132,7 @@ cast_register(struct cast *cast, struct err *err)
 	return register_both(&session, cast, err);
 }
 
-/* -- EdgeGateway ------------------------------------------------------------------------------------------------------------------------ */
+/* -- EdgeGateway ------------------------------------------------------------------------------------------------------------- */
 
 static void
 put_file(struct buf *out, const char *key, char *path_take)
@@ -192,7 +192,7 @@ cast_gateway_port(const struct cast *cast)
 	return child_port(cast->edge, "mqtt_port");
 }
 
-/* -- TempSensor, and who says so -------------------------------------------------------------------------------------------------------- */
+/* -- TempSensor, and who says so --------------------------------------------------------------------------------------------- */
 
 int
 cast_run_device(struct cast *cast, const struct cast_device *d, struct err *err)
@@ -213,7 +213,7 @@ cast_run_device(struct cast *cast, const struct cast_device *d, struct err *err)
 		err);
 }
 
-/* -- The end ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- The end ----------------------------------------------------------------------------------------------------------------- */
 
 const struct child *
 cast_find_ended(const struct cast *cast)

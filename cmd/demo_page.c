@@ -25,7 +25,7 @@ paint(const struct demo_page *p, const char *colour)
 	return p->colour ? colour : "";
 }
 
-/* -- What every page is made of --------------------------------------------------------------------------------------------------------- */
+/* -- What every page is made of ---------------------------------------------------------------------------------------------- */
 
 void
 demo_page_heading(struct demo_page *p, const char *text)
@@ -58,7 +58,7 @@ demo_page_outcome(struct demo_page *p, bool good, const char *fmt, ...)
 	va_end(args);
 }
 
-/* -- Verdicts --------------------------------------------------------------------------------------------------------------------------- */
+/* -- Verdicts ---------------------------------------------------------------------------------------------------------------- */
 
 struct speaker {
 	const char *who, *name;

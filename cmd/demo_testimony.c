@@ -21,7 +21,7 @@
 #define PATIENCE_MS 5000
 #define LOOK_AGAIN_MS 250
 
-/* -- Verdicts --------------------------------------------------------------------------------------------------------------------------- */
+/* -- Verdicts ---------------------------------------------------------------------------------------------------------------- */
 
 size_t
 testimony_length(const char *log_path)
@@ -88,7 +88,7 @@ testimony_find(const char *log_path, size_t from, const char *who, const char *q
 	return found ? found : err_null(err, ERR_MISSING, "no verdict of the %s on \"%s\"", who, question);
 }
 
-/* -- Events ----------------------------------------------------------------------------------------------------------------------------- */
+/* -- Events ------------------------------------------------------------------------------------------------------------------ */
 
 static int
 count(struct event_reader *reader, const char *device_id, int *n, struct buf *last, struct err *err)

@@ -210,10 +210,10 @@ def test_04_signals():
 
 def test_05_deaths():
     """a role that dies is named, with status 1, and nothing stays; when the demo itself is killed, all of it dies with it"""
-    for role in ("hub", "edge"):
+    for role, mark in (("hub", "A hub"), ("edge", "1  "), ("hub", "Connection strings"), ("edge", "Connection strings")):
         with Place() as place:
             with place.demo("--keep") as demo:
-                demo.read_until("Connection strings")
+                demo.read_until(mark)
                 os.kill(place.pid_of(role), signal.SIGKILL)
                 status, _, err = demo.finish()
                 assert status == 1 and "the %s ended before its time" % role in err, (status, err)
