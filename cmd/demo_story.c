@@ -179,12 +179,11 @@ demo_story(struct demo *d, struct err *err)
 	if (papers_make(d->dir, err) < 0 || cast_start_hub(&d->cast, err) < 0 || cast_register(&d->cast, err) < 0 ||
 		cast_start_edge(&d->cast, err) < 0)
 		return -1;
-	introduce(d);
-	if (answer(d, 0, 2, err) < 0)
-		return -1;
 	if (cast_gateway_port(&d->cast) == 0)
 		return err_set(err, ERR_MISSING, CAST_EDGE " has no gateway: rootedge-gateway is not installed");
-	if (cast_run_device(&d->cast, &sensor, err) < 0 || answer(d, 2, 3, err) < 0 || count_readings(d, err) < 0)
+	introduce(d);
+	if (answer(d, 0, 2, err) < 0 || cast_run_device(&d->cast, &sensor, err) < 0 || answer(d, 2, 3, err) < 0 ||
+		count_readings(d, err) < 0)
 		return -1;
 	if (refuse_all(d, err) < 0)
 		return -1;
