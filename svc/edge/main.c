@@ -378,16 +378,18 @@ stop(struct edge *e)
 	}
 }
 
-/* A device may be installed without the gateway: it then serves the modules of the box alone. */
-static void
-leave_out_gateway(struct config *config)
+/* What is missing now will be missing each time it is started again. */
+static int
+check_programs(int n_roles, struct err *err)
 {
-	OWN_TEXT program = program_of(ROLE_GATEWAY);
+	for (int r = 0; r < n_roles; r++) {
+		OWN_TEXT program = program_of((enum layout_role)r);
 
-	if (!config->has_gateway || access(program, X_OK) == 0)
-		return;
-	log_warn("the gateway is not installed (%s); downstream devices can't connect here", program);
-	config->has_gateway = false;
+		if (access(program, X_OK) < 0)
+			return err_errno(
+				err, "%s%s", program, r == ROLE_GATEWAY ? " ([gateway] enabled = false does without)" : "");
+	}
+	return 0;
 }
 
 /* One user's roles all read the system's files, /etc among them. */
@@ -411,8 +413,9 @@ serve(const struct options *options, struct err *err)
 	e.config = config_load(options->config, err);
 	if (!e.config)
 		return -1;
-	leave_out_gateway(e.config);
-	e.layout = layout_prepare(e.config, options->state, err);
+	e.n_roles = e.config->has_gateway ? ROLE_COUNT : ROLE_GATEWAY;
+	if (check_programs(e.n_roles, err) == 0)
+		e.layout = layout_prepare(e.config, options->state, err);
 	if (!e.layout) {
 		config_free(e.config);
 		return -1;
@@ -424,7 +427,6 @@ serve(const struct options *options, struct err *err)
 			sandbox_separates_files()
 				? "no root, or its users can't reach the state folder; Landlock keeps them apart"
 				: "no root and no Landlock in this kernel: the gateway is NOT kept from keyd's files");
-	e.n_roles = e.config->has_gateway ? ROLE_COUNT : ROLE_GATEWAY;
 	for (int r = 0; r < ROLE_COUNT; r++) {
 		e.roles[r].ready_fd = -1;
 		e.roles[r].ready_line = (struct buf)BUF_INIT(65536);
@@ -466,7 +468,7 @@ main(int argc, char **argv)
 	if (options.check) {
 		OWN(config) config = config_load(options.config, &err);
 
-		printf("%s\n", config ? "the configuration is good" : err.text);
+		fprintf(config ? stdout : stderr, "%s\n", config ? "the configuration is good" : err.text);
 		return config ? 0 : 1;
 	}
 	service_start("edge", &options.service);
