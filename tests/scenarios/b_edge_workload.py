@@ -375,7 +375,7 @@ def test_15_kill9():
     for name in ("keyd", "certd", "identityd", "edged"):
         pid = int(edge.roles()[name]["Pid"])
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: name in edge.roles() and int(edge.roles()[name]["Pid"]) != pid, name + " to come back", 30)
+        wait_for(lambda: int(edge.roles().get(name, {}).get("Pid", pid)) != pid, name + " to come back", 30)
 
         def works():
             try:
