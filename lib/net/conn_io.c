@@ -186,6 +186,7 @@ flush(struct conn *conn)
 {
 	enum io io = IO_DONE;
 	size_t done = 0, put = 0;
+	bool with_ticket = conn->ssl && SSL_in_init(conn->ssl);
 
 	conn->want_write = false;
 	while (done < conn->out.len && io == IO_DONE) {
@@ -195,6 +196,8 @@ flush(struct conn *conn)
 	}
 	if (done == conn->out.len) {
 		buf_clear(&conn->out); /* idle connections hold no buffers */
+		/* For a ticket libssl sets up its read buffer as well, and lets go of it at a read that finds nothing. */
+		conn->read_more = conn->read_more || with_ticket;
 		return true;
 	}
 	buf_drop(&conn->out, done);
