@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The devices of a load and those they deal with: a root, an intermediate and a server certificate, and for each device a key with two certificates, one that
+ * it signed itself (for registration by thumbprint) and one of the intermediate.  Made afresh for every run, in memory; what a server needs is written to a folder. */
+
+#include "keys/key.h"
+#include "pki/cert.h"
+#include "pki/chain.h"
+
+enum fleet_kind { FLEET_SELF, FLEET_CHAIN };
+
+struct fleet_device {
+	struct certs chain[2]; /* by fleet_kind: as the device sends it */
+	struct key *key;
+	char id[32];
+};
+
+struct fleet {
+	struct anchors *root;
+	struct fleet_device *devices;
+	size_t n_devices;
+};
+
+/* Writes server.cert.pem, server.key.pem, root.pem, cas.pem (root and intermediate), devices.pem (all self-signed certificates) and thumbprints ("ID SHA-256" a
+ * line) into dir. */
+struct fleet *fleet_make(const char *dir, const char *host, size_t n_devices, struct err *err);
+void fleet_free(struct fleet *fleet);
+OWN_DEFINE(fleet);

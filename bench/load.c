@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* load DIR N: the load of bench/run.  It makes a fleet of N devices (fleet.h, its files in DIR) and then does what standard input says, a line a command; each answers with a
+ * line when it is done, so that the caller can look at the server between any two.
+ *
+ *	target PORT self|chain	which server from now on, and which of its two certificates a device shows
+ *	connect N		N devices connect and leave again, 16 at a time
+ *	open N			N devices connect and stay
+ *	publish N		each open device sends N messages at QoS 1, the next when the one before is acknowledged
+ *	close			the open devices leave
+ *
+ * The devices are those of lib/device: they verify the server's chain and name in every handshake.  Anything that goes wrong ends the program with 1: a measurement with
+ * failures is none. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "device/device_client.h"
+#include "fleet.h"
+
+#define HOST "localhost"
+#define AT_A_TIME 16
+#define PAYLOAD_LEN 256
+#define DEVICES_MAX 100000
+
+struct device {
+	struct load *load;
+	const struct fleet_device *is;
+	struct device_client *client; /* NULL: not connected */
+	int64_t to_send;
+};
+
+struct load {
+	struct fleet *fleet;
+	struct loop *loop;
+	struct device *devices;
+	const struct device_client_ops *ops; /* of the command that runs */
+	enum fleet_kind kind;
+	int port;
+	size_t n_open; /* the first so many devices */
+	size_t n_begun, n_done, n_wanted;
+	char payload[PAYLOAD_LEN];
+};
+
+static void __attribute__((noreturn)) give_up(const char *who, const char *why)
+{
+	fprintf(stderr, "load: %s: %s\n", who, why);
+	exit(1);
+}
+
+static void
+begin_next(struct load *load)
+{
+	struct device *d = &load->devices[load->n_begun++ % load->fleet->n_devices];
+	struct tls_client_config tls = { .anchors = load->fleet->root, .chain = &d->is->chain[load->kind], .key = d->is->key };
+	struct device_client_config config = {
+		.host = HOST,
+		.connect_to = "127.0.0.1",
+		.port = load->port,
+		.hub_host = HOST,
+		.device_id = d->is->id,
+		.who = "device",
+		.keep_alive_s = 1200,
+	};
+	struct err err = ERR_INIT;
+
+	config.tls = tls_client_new(&tls, &err);
+	if (config.tls)
+		d->client = device_client_connect(load->loop, &config, load->ops, d, &err);
+	if (!d->client)
+		give_up(d->is->id, err.text);
+	tls_client_free(config.tls);
+}
+
+/* One of n is done; another may begin. */
+static void
+one_done(struct load *load)
+{
+	if (++load->n_done == load->n_wanted)
+		loop_stop(load->loop);
+	else if (load->n_begun < load->n_wanted)
+		begin_next(load);
+}
+
+static void
+on_end(struct device_client *client, void *user, enum device_client_end end, uint8_t code, const char *why)
+{
+	struct device *d = user;
+
+	(void)client;
+	(void)code;
+	if (end != DEVICE_CLIENT_CLOSED)
+		give_up(d->is->id, why);
+	d->client = NULL;
+	one_done(d->load);
+}
+
+/* -- connect ------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+leave_again(struct device_client *client, void *user)
+{
+	(void)user;
+	device_client_close(client);
+}
+
+static const struct device_client_ops visit_ops = { .on_connected = leave_again, .on_end = on_end };
+
+static void
+run(struct load *load, const struct device_client_ops *ops, size_t n)
+{
+	load->ops = ops;
+	load->n_begun = load->n_done = 0;
+	load->n_wanted = n;
+	for (size_t i = 0; i < AT_A_TIME && i < n; i++)
+		begin_next(load);
+	loop_run(load->loop);
+}
+
+static void
+do_connect(struct load *load, size_t n)
+{
+	run(load, &visit_ops, n);
+}
+
+/* -- open, publish, close -------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_opened(struct device_client *client, void *user)
+{
+	struct device *d = user;
+
+	(void)client;
+	one_done(d->load);
+}
+
+static void
+send_one(struct device *d)
+{
+	struct device_message message = { .payload = { .text = d->load->payload, .len = PAYLOAD_LEN }, .qos = 1 };
+
+	d->to_send--;
+	device_client_publish(d->client, &message, 0);
+}
+
+static void
+on_acked(struct device_client *client, void *user, uint64_t cookie)
+{
+	struct device *d = user;
+
+	(void)client;
+	(void)cookie;
+	if (d->to_send > 0)
+		send_one(d);
+	else
+		one_done(d->load);
+}
+
+static const struct device_client_ops stay_ops = { .on_connected = on_opened, .on_acked = on_acked, .on_end = on_end };
+
+static void
+do_open(struct load *load, size_t n)
+{
+	if (n > load->fleet->n_devices)
+		give_up("open", "the fleet is smaller");
+	run(load, &stay_ops, n);
+	load->n_open = n;
+}
+
+/* For what is done by the devices that are open. */
+static void
+expect_all(struct load *load)
+{
+	load->n_begun = load->n_wanted = load->n_open;
+	load->n_done = 0;
+}
+
+static void
+do_publish(struct load *load, size_t n)
+{
+	expect_all(load);
+	for (size_t i = 0; i < load->n_open; i++) {
+		load->devices[i].to_send = (int64_t)n;
+		send_one(&load->devices[i]);
+	}
+	loop_run(load->loop);
+}
+
+static void
+do_close(struct load *load, size_t n)
+{
+	(void)n;
+	expect_all(load);
+	for (size_t i = 0; i < load->n_open; i++)
+		device_client_close(load->devices[i].client);
+	loop_run(load->loop);
+	load->n_open = 0;
+}
+
+/* -- Commands ---------------------------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	void (*run)(struct load *load, size_t n);
+} commands[] = { { "connect", do_connect }, { "open", do_open }, { "publish", do_publish }, { "close", do_close } };
+
+static void
+obey(struct load *load, const char *line)
+{
+	char word[16] = "", kind[16] = "";
+	unsigned int n = 1;
+	int64_t begun = clock_boot_ms();
+
+	if (sscanf(line, "target %u %15s", &n, kind) == 2) {
+		load->port = (int)n;
+		load->kind = text_is(kind, "chain") ? FLEET_CHAIN : FLEET_SELF;
+		puts("target");
+		return;
+	}
+	if (sscanf(line, "%15s %u", word, &n) < 1 || n == 0)
+		give_up("not a command", line);
+	for (size_t i = 0; i < COUNT(commands); i++)
+		if (text_is(word, commands[i].name)) {
+			commands[i].run(load, n);
+			printf("%s %lld ms\n", word, (long long)(clock_boot_ms() - begun));
+			return;
+		}
+	give_up("not a command", line);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct load load = { 0 };
+	struct err err = ERR_INIT;
+	int64_t n;
+	char line[128];
+
+	if (argc != 3 || !text_to_i64(argv[2], 1, DEVICES_MAX, &n)) {
+		fputs("load DIR N: see the head of bench/load.c\n", stderr);
+		return 2;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	load.fleet = fleet_make(argv[1], HOST, (size_t)n, &err);
+	if (!load.fleet)
+		give_up("the fleet", err.text);
+	load.loop = loop_new("load");
+	load.devices = mem_array(load.fleet->n_devices, sizeof(*load.devices));
+	for (size_t i = 0; i < load.fleet->n_devices; i++)
+		load.devices[i] = (struct device){ .load = &load, .is = &load.fleet->devices[i] };
+	memset(load.payload, 'x', sizeof(load.payload));
+	puts("ready");
+	while (fgets(line, sizeof(line), stdin))
+		obey(&load, line);
+	loop_free(load.loop);
+	mem_free(load.devices);
+	fleet_free(load.fleet);
+	return 0;
+}
