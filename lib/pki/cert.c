@@ -276,8 +276,14 @@ cert_put_pem(const struct cert *cert, struct buf *out)
 const char *
 cert_fingerprint(const struct cert *cert, char out[static CERT_FINGERPRINT_LEN])
 {
-	for (size_t i = 0; i < DIGEST_SHA256_LEN; i++)
-		snprintf(out + 3 * i, 4, "%02X%s", cert->sha256[i], i + 1 < DIGEST_SHA256_LEN ? ":" : "");
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < DIGEST_SHA256_LEN; i++) {
+		out[3 * i] = digits[cert->sha256[i] >> 4];
+		out[3 * i + 1] = digits[cert->sha256[i] & 15];
+		out[3 * i + 2] = ':';
+	}
+	out[CERT_FINGERPRINT_LEN - 1] = '\0';
 	return out;
 }
 

@@ -263,6 +263,26 @@ add_missing(struct walk *walk, const struct cert *cert)
 	verdict_add_chain(walk->verdict, line);
 }
 
+static struct cert *
+find_cert(const struct certs *certs, const X509 *x509)
+{
+	for (size_t i = 0; certs && i < certs->n; i++)
+		if (cert_x509(certs->item[i]) == x509)
+			return cert_ref(certs->item[i]);
+	return NULL;
+}
+
+/* The links of a chain are the X509 that we were given or those of the anchors: each was read already. */
+static struct cert *
+chain_link(const struct walk *walk, X509 *x509)
+{
+	struct cert *cert = find_cert(walk->query->untrusted, x509);
+
+	if (!cert)
+		cert = find_cert(anchors_certs(walk->anchors), x509);
+	return cert ? cert : cert_from_x509(x509);
+}
+
 /* Adds the lines of the chain and the rules that each of its certificates has to keep. */
 static void
 check_chain(struct walk *walk, X509_STORE_CTX *ctx)
@@ -271,7 +291,7 @@ check_chain(struct walk *walk, X509_STORE_CTX *ctx)
 	bool excluded = false;
 
 	for (int i = 0; i < sk_X509_num(chain); i++) {
-		OWN(cert) cert = cert_from_x509(sk_X509_value(chain, i));
+		OWN(cert) cert = chain_link(walk, sk_X509_value(chain, i));
 		OWN_TEXT line = cert_line(cert);
 
 		verdict_add_chain(walk->verdict, line);
@@ -317,7 +337,7 @@ conclude(struct walk *walk, X509_STORE_CTX *ctx, int ok)
 			X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
 		return;
 	}
-	root = cert_from_x509(sk_X509_value(chain, sk_X509_num(chain) - 1));
+	root = chain_link(walk, sk_X509_value(chain, sk_X509_num(chain) - 1));
 	verdict_pass(walk->verdict, "chain", cert_subject(walk->query->leaf), "a trusted root", cert_subject(root));
 	validity_check(walk->verdict, walk->query->leaf, walk->query->now);
 	if (walk->query->purpose != CHAIN_ANY)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking at a process from outside: what it has cost, and what memory it holds.
+
+Instructions are the figure to trust, for they repeat within a percent while time does not on a shared machine.  They come from the processor's counters where perf can read
+them; elsewhere the server runs under callgrind, which counts user instructions alone, of a processor without the newest of OpenSSL's short cuts."""
+import ctypes, glob, os, platform, re, struct, subprocess, sys, tempfile
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}.get(platform.machine())
+
+
+def threads(pid):
+    return [int(t) for t in os.listdir("/proc/%d/task" % pid)]
+
+
+def cpu_us(pid):
+    """What all its threads have run, in microseconds (schedstat: nanoseconds, without the time they waited for a core)."""
+    total = 0
+    for tid in threads(pid):
+        with open("/proc/%d/task/%d/schedstat" % (pid, tid)) as f:
+            total += int(f.read().split()[0])
+    return total / 1000
+
+
+def kernel_share(pid):
+    """(user, kernel) seconds since the start, in ticks of the clock: good for a proportion."""
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rpartition(")")[2].split()
+    return int(fields[11]) / TICKS, int(fields[12]) / TICKS
+
+
+def memory_kb(pid):
+    """(resident, proportional): the first counts shared libraries in full, the second this process's share of them."""
+    with open("/proc/%d/smaps_rollup" % pid) as f:
+        text = f.read()
+    return tuple(int(re.search(r"^%s:\s+(\d+)" % name, text, re.M).group(1)) for name in ("Rss", "Pss"))
+
+
+class PerfCounters:
+    """User and kernel instructions of the threads that the process has now and will have."""
+    name = "perf"
+
+    def __init__(self, pid):
+        self.user, self.kernel = self.open(pid, "user"), self.open(pid, "kernel")
+
+    @staticmethod
+    def open(pid, what):
+        libc = ctypes.CDLL(None, use_errno=True)
+        inherit, exclude = 1 << 1, (1 << 5 if what == "user" else 1 << 4) | 1 << 6  # the other side, and the hypervisor
+        # struct perf_event_attr of linux/perf_event.h, version 0: type hardware, 64 bytes, config instructions
+        attr = struct.pack("<IIQQQQQIIQ", 0, 64, 1, 0, 0, 0, inherit | exclude, 0, 0, 0)
+        fds = [libc.syscall(PERF_EVENT_OPEN, attr, tid, -1, -1, 8) for tid in threads(pid)] if PERF_EVENT_OPEN else [-1]
+        if min(fds) < 0:
+            raise OSError(ctypes.get_errno(), "perf counters are not to be had here")
+        return fds
+
+    @classmethod
+    def are_there(cls):
+        try:
+            cls(os.getpid())
+            return True
+        except OSError:
+            return False
+
+    def read(self):
+        return [sum(struct.unpack("<Q", os.read(fd, 8))[0] for fd in fds) for fds in (self.user, self.kernel)]
+
+    def count(self, work):
+        before = self.read()
+        work()
+        return [b - a for a, b in zip(before, self.read())]
+
+
+class Callgrind:
+    """User instructions of a server that was started with `prefix`."""
+    name = "callgrind"
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    @staticmethod
+    def prefix(folder):
+        return ["valgrind", "--tool=callgrind", "--callgrind-out-file=%s/callgrind.out" % folder, "-q"]
+
+    def control(self, *args):
+        done = subprocess.run(["callgrind_control", *args, str(self.pid)], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit("bench: callgrind_control: " + done.stdout + done.stderr)
+
+    def count(self, work):
+        self.control("-z")
+        work()
+        self.control("--dump=bench")
+        with open("/proc/%d/cmdline" % self.pid) as f:
+            out = re.search(r"--callgrind-out-file=([^\0]*)", f.read()).group(1)
+        newest = max(glob.glob(out + ".*"), key=os.path.getmtime)
+        with open(newest) as f:
+            return [int(re.search(r"^(?:totals|summary): (\d+)", f.read(), re.M).group(1)), None]
+
+
+class Load:
+    """bench/load.c, which does one command after the other."""
+
+    def __init__(self, tool, folder, n_devices):
+        self.folder = folder
+        self.process = subprocess.Popen([tool, folder, str(n_devices)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        os.sched_setaffinity(self.process.pid, {max(os.sched_getaffinity(0))})
+        self.answer("ready")
+
+    def answer(self, expected):
+        line = self.process.stdout.readline()
+        if not line.startswith(expected):
+            sys.exit("bench: the load ended")
+        return line
+
+    def do(self, command, *args):
+        line = " ".join([command, *map(str, args)])
+        print("$ load: " + line, file=sys.stderr)
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        self.answer(command)
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
