@@ -104,22 +104,17 @@ save_devices(const struct fleet *fleet, const char *dir, struct err *err)
 
 /* What stands above the devices, and its files. */
 static int
-make_authorities(struct fleet *fleet, struct pair *ca, const char *dir, const char *host, struct err *err)
+make_authorities(struct pair *ca, const char *dir, const char *host, struct err *err)
 {
 	CLEAR(pair) root = { 0 };
 	CLEAR(pair) server = { 0 };
 	OWN_TEXT key_path = file_join(dir, "server.key.pem");
-	struct certs roots = { 0 };
 
 	if (make_pair(&root, &(struct pair){ 0 }, ISSUE_ROOT, "Load Root", err) < 0 ||
 		make_pair(ca, &root, ISSUE_INTERMEDIATE, "Load Intermediate", err) < 0 ||
 		make_pair(&server, ca, ISSUE_SERVER, host, err) < 0)
 		return -1;
-	certs_add(&roots, root.cert);
-	fleet->root = anchors_new(&roots, err);
-	certs_clear(&roots);
-	if (!fleet->root || save_certs(dir, "root.pem", root.cert, NULL, err) < 0 ||
-		save_certs(dir, "cas.pem", root.cert, ca->cert, err) < 0 ||
+	if (save_certs(dir, "root.pem", root.cert, NULL, err) < 0 || save_certs(dir, "cas.pem", root.cert, ca->cert, err) < 0 ||
 		save_certs(dir, "server.cert.pem", server.cert, ca->cert, err) < 0)
 		return -1;
 	return key_save(server.key, key_path, err);
@@ -131,7 +126,7 @@ fleet_make(const char *dir, const char *host, size_t n_devices, struct err *err)
 	OWN(fleet) fleet = NEW(fleet);
 	CLEAR(pair) ca = { 0 };
 
-	if (file_make_dir(dir, 0755, err) < 0 || make_authorities(fleet, &ca, dir, host, err) < 0)
+	if (file_make_dir(dir, 0755, err) < 0 || make_authorities(&ca, dir, host, err) < 0)
 		return NULL;
 	fleet->devices = mem_array(n_devices, sizeof(*fleet->devices));
 	for (; fleet->n_devices < n_devices; fleet->n_devices++)
@@ -153,6 +148,5 @@ fleet_free(struct fleet *fleet)
 		key_free(d->key);
 	}
 	mem_free(fleet->devices);
-	anchors_free(fleet->root);
 	mem_free(fleet);
 }

@@ -5,7 +5,6 @@
 
 #include "keys/key.h"
 #include "pki/cert.h"
-#include "pki/chain.h"
 
 enum fleet_kind { FLEET_SELF, FLEET_CHAIN };
 
@@ -16,7 +15,6 @@ struct fleet_device {
 };
 
 struct fleet {
-	struct anchors *root;
 	struct fleet_device *devices;
 	size_t n_devices;
 };

@@ -2,7 +2,9 @@
 /* load DIR N: the load of bench/run.  It makes a fleet of N devices (fleet.h, its files in DIR) and then does what standard input says, a line a command; each answers with a
  * line when it is done, so that the caller can look at the server between any two.
  *
- *	target PORT self|chain	which server from now on, and which of its two certificates a device shows
+ *	target PORT self|chain NAME HUB ROOTS
+ *				which server from now on, and which of its two certificates a device shows; the name that the server must prove by the
+ *				roots in that file; the name of the hub in the user name
  *	connect N		N devices connect and leave again, 16 at a time
  *	open N			N devices connect and stay
  *	publish N		each open device sends N messages at QoS 1, the next when the one before is acknowledged
@@ -20,7 +22,7 @@
 #include "device/device_client.h"
 #include "fleet.h"
 
-#define HOST "localhost"
+#define TEXT_LEN 256
 #define AT_A_TIME 16
 #define PAYLOAD_LEN 256
 #define DEVICES_MAX 100000
@@ -37,7 +39,9 @@ struct load {
 	struct loop *loop;
 	struct device *devices;
 	const struct device_client_ops *ops; /* of the command that runs */
+	struct anchors *roots;
 	enum fleet_kind kind;
+	char name[TEXT_LEN], hub[TEXT_LEN];
 	int port;
 	size_t n_open; /* the first so many devices */
 	size_t n_begun, n_done, n_wanted;
@@ -54,12 +58,12 @@ static void
 begin_next(struct load *load)
 {
 	struct device *d = &load->devices[load->n_begun++ % load->fleet->n_devices];
-	struct tls_client_config tls = { .anchors = load->fleet->root, .chain = &d->is->chain[load->kind], .key = d->is->key };
+	struct tls_client_config tls = { .anchors = load->roots, .chain = &d->is->chain[load->kind], .key = d->is->key };
 	struct device_client_config config = {
-		.host = HOST,
+		.host = load->name,
 		.connect_to = "127.0.0.1",
 		.port = load->port,
-		.hub_host = HOST,
+		.hub_host = load->hub,
 		.device_id = d->is->id,
 		.who = "device",
 		.keep_alive_s = 1200,
@@ -209,6 +213,21 @@ do_close(struct load *load, size_t n)
 
 /* -- Commands ---------------------------------------------------------------------------------------------------------------------------- */
 
+static void
+aim(struct load *load, int port, const char *kind, const char *roots_path)
+{
+	struct certs roots = { 0 };
+	struct err err = ERR_INIT;
+
+	load->port = port;
+	load->kind = text_is(kind, "chain") ? FLEET_CHAIN : FLEET_SELF;
+	anchors_free(load->roots);
+	load->roots = certs_load(&roots, roots_path, CERTS_MAX, &err) < 0 ? NULL : anchors_new(&roots, &err);
+	certs_clear(&roots);
+	if (!load->roots)
+		give_up("target", err.text);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(struct load *load, size_t n);
@@ -217,13 +236,12 @@ static const struct {
 static void
 obey(struct load *load, const char *line)
 {
-	char word[16] = "", kind[16] = "";
+	char word[16] = "", kind[16] = "", roots[TEXT_LEN] = "";
 	unsigned int n = 1;
 	int64_t begun = clock_boot_ms();
 
-	if (sscanf(line, "target %u %15s", &n, kind) == 2) {
-		load->port = (int)n;
-		load->kind = text_is(kind, "chain") ? FLEET_CHAIN : FLEET_SELF;
+	if (sscanf(line, "target %u %15s %255s %255s %255s", &n, kind, load->name, load->hub, roots) == 5) {
+		aim(load, (int)n, kind, roots);
 		puts("target");
 		return;
 	}
@@ -244,14 +262,14 @@ main(int argc, char **argv)
 	struct load load = { 0 };
 	struct err err = ERR_INIT;
 	int64_t n;
-	char line[128];
+	char line[4 * TEXT_LEN];
 
 	if (argc != 3 || !text_to_i64(argv[2], 1, DEVICES_MAX, &n)) {
 		fputs("load DIR N: see the head of bench/load.c\n", stderr);
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	load.fleet = fleet_make(argv[1], HOST, (size_t)n, &err);
+	load.fleet = fleet_make(argv[1], "localhost", (size_t)n, &err);
 	if (!load.fleet)
 		give_up("the fleet", err.text);
 	load.loop = loop_new("load");
@@ -264,6 +282,7 @@ main(int argc, char **argv)
 		obey(&load, line);
 	loop_free(load.loop);
 	mem_free(load.devices);
+	anchors_free(load.roots);
 	fleet_free(load.fleet);
 	return 0;
 }

@@ -3,7 +3,7 @@
 
 Instructions are the figure to trust, for they repeat within a percent while time does not on a shared machine.  They come from the processor's counters where perf can read
 them; elsewhere the server runs under callgrind, which counts user instructions alone, of a processor without the newest of OpenSSL's short cuts."""
-import ctypes, glob, os, platform, re, struct, subprocess, sys, tempfile
+import ctypes, glob, os, platform, re, struct, subprocess, sys
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}.get(platform.machine())
@@ -22,7 +22,7 @@ def cpu_us(pid):
     return total / 1000
 
 
-def kernel_share(pid):
+def user_and_kernel(pid):
     """(user, kernel) seconds since the start, in ticks of the clock: good for a proportion."""
     with open("/proc/%d/stat" % pid) as f:
         fields = f.read().rpartition(")")[2].split()

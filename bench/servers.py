@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The servers that are compared, each in the way that it is meant to let in exactly the devices of the fleet.  A new one needs a command, a port, and prepare()."""
-import http.client, json, os, shutil, socket, ssl, subprocess, sys, time
+import contextlib, http.client, json, os, shutil, socket, ssl, subprocess, sys, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-from rootedge_test import Folder, parent_death, parse_connection_string, run, sas, wait_for
-from measure import Callgrind
+import rootedge_test
+from rootedge_test import Folder, Pki, parent_death, parse_connection_string, run, sas, wait_for
+from measure import Callgrind, cpu_us
 
 HOST = "localhost"
 
@@ -21,17 +22,56 @@ def is_listening(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
+def register(state, hostname, https_port, roots, fleet, kind, **more):
+    """The devices of the fleet at a hub, over one connection."""
+    key = parse_connection_string(run("rootedge", "hub", "connection-string", "--state", state).stdout)["SharedAccessKey"]
+    headers = {"Authorization": sas(hostname, key, policy="iothubowner", encode=False), "Content-Type": "application/json"}
+    connection = http.client.HTTPSConnection("localhost", https_port, context=ssl.create_default_context(cafile=roots))
+    with open(fleet + "/thumbprints") as f:
+        devices = [line.split() for line in f]
+    for id, thumbprint in devices:
+        authentication = {"type": "certificateAuthority"} if kind == "chain" else {
+            "type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": thumbprint, "secondaryThumbprint": ""}}
+        connection.request("PUT", "/devices/%s?api-version=2021-04-12" % id, json.dumps(dict(more, deviceId=id, authentication=authentication)), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            sys.exit("bench: registering %s: %s" % (id, text))
+    connection.close()
+
+
+@contextlib.contextmanager
+def on_first_core():
+    """What is started within stays on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
 class Server:
     """One process on one core.  kind: which certificate its devices show, "self" (known by thumbprint) or "chain" (issued by a CA)."""
 
     def __init__(self, fleet, kind="self", counted=False):
-        self.folder, self.fleet, self.kind, self.port = Folder(), fleet, kind, free_port()
+        self.folder, self.fleet, self.kind, self.port, self.roots = Folder(), fleet, kind, free_port(), fleet + "/root.pem"
         self.prepare()
         self.start(Callgrind.prefix(self.folder.path) if counted else [])
         self.let_in()
 
+    server_name = HOST
+    can_be_counted = True  # also where that means to start it under callgrind
+    hub_host = HOST
+    helpers = {}  # other processes that work for it: name and id
+
+    @property
+    def target(self):
+        return self.port, self.kind, self.server_name, self.hub_host, self.roots
+
     def prepare(self):
         """Files before the start."""
+
+    def settle(self):
+        """Wait until what it was given to do is done."""
 
     def let_in(self):
         """What has to be told to it before devices may come."""
@@ -41,21 +81,21 @@ class Server:
         print("$ " + " ".join(command), file=sys.stderr)
         log = open(self.folder / "log", "ab")
         began = time.perf_counter()
-        self.process = subprocess.Popen(command, preexec_fn=self.on_first_core, env=dict(os.environ, ROOTEDGE_LOG="error"), stdout=log, stderr=log)
+        with on_first_core():
+            self.process = subprocess.Popen(command, preexec_fn=parent_death, env=dict(os.environ, ROOTEDGE_LOG="error"), stdout=log, stderr=log)
         while not is_listening(self.port):
             if self.process.poll() is not None or time.perf_counter() - began > 60:
                 sys.exit("bench: %s does not start:\n%s" % (self.name, open(self.folder / "log").read()))
         self.start_ms = (time.perf_counter() - began) * 1000
         self.pid = self.process.pid
 
-    @staticmethod
-    def on_first_core():
-        parent_death()
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-
     def stop(self):
         self.process.terminate()
         self.process.wait()
+
+    def restart(self):
+        self.stop()
+        self.start()
 
     def __enter__(self):
         return self
@@ -76,25 +116,42 @@ class Hub(Server):
         return [self.executable, "--state", self.folder / "hub", "--hostname", HOST, "--address", "127.0.0.1", "--mqtt-port", str(self.port), "--https-port", str(self.https_port),
                 "--loops", "1", "--cert", self.fleet + "/server.cert.pem", "--key", self.fleet + "/server.key.pem", "--device-ca", self.fleet + "/cas.pem"]
 
-    def authentication(self, thumbprint):
-        if self.kind == "chain":
-            return {"type": "certificateAuthority"}
-        return {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": thumbprint, "secondaryThumbprint": ""}}
-
     def let_in(self):
-        key = parse_connection_string(run("rootedge", "hub", "connection-string", "--state", self.folder / "hub").stdout)["SharedAccessKey"]
-        headers = {"Authorization": sas(HOST, key, policy="iothubowner", encode=False), "Content-Type": "application/json"}
-        connection = http.client.HTTPSConnection(HOST, self.https_port, context=ssl.create_default_context(cafile=self.fleet + "/root.pem"))
-        with open(self.fleet + "/thumbprints") as f:
-            devices = [line.split() for line in f]
-        for id, thumbprint in devices:
-            body = json.dumps({"deviceId": id, "authentication": self.authentication(thumbprint)})
-            connection.request("PUT", "/devices/%s?api-version=2021-04-12" % id, body, headers)
-            answer = connection.getresponse()
-            text = answer.read()
-            if answer.status != 200:
-                sys.exit("bench: registering %s: %s" % (id, text))
-        connection.close()
+        register(self.folder / "hub", HOST, self.https_port, self.roots, self.fleet, self.kind)
+
+
+class Gateway(Server):
+    """A gateway of an edge device below a hub; its key is in keyd.  Devices are the hub's children of that gateway, which has read all of them when it begins."""
+    name = "gateway"
+    can_be_counted = False  # the edge device starts it, in a sandbox
+
+    def start(self, prefix=()):
+        os.environ["ROOTEDGE_LOG"] = "error"
+        with on_first_core():
+            self.hub = rootedge_test.Hub(self.folder, Pki(self.folder))
+            self.edge = rootedge_test.Edge(self.folder, self.hub)
+        register(self.hub.state, self.hub.hostname, self.hub.https_port, self.hub.pki.root, self.fleet, self.kind, deviceScope=self.edge.scope)
+        self.restart()
+
+    def restart(self):
+        with on_first_core():
+            self.edge.stop()
+            began = time.perf_counter()
+            self.edge.start()
+        self.start_ms = (time.perf_counter() - began) * 1000
+        self.port, self.pid, self.roots = self.edge.mqtt_port, self.edge.role("gateway"), self.edge.trust_bundle()
+        self.server_name, self.hub_host = self.edge.hostname, self.hub.hostname
+        self.helpers = {role: self.edge.role(role) for role in ("keyd", "certd", "identityd", "edged")}
+
+    def settle(self):
+        spent = [0, cpu_us(self.pid)]
+        while spent[-1] - spent[-2] > 5000:  # an idle one runs for less than 5 ms in this time
+            time.sleep(0.3)
+            spent.append(cpu_us(self.pid))
+
+    def stop(self):
+        self.edge.stop()
+        self.hub.stop()
 
 
 class Mosquitto(Server):
