@@ -18,7 +18,7 @@ is_large(void *p)
 static void *
 counted_malloc(size_t size, const char *file, int line)
 {
-	void *p = malloc(size);
+	void *p = mem_resize(NULL, size);
 
 	(void)file;
 	(void)line;
@@ -32,7 +32,7 @@ counted_free(void *p, const char *file, int line)
 	(void)file;
 	(void)line;
 	n_large -= is_large(p);
-	free(p);
+	mem_free(p);
 }
 
 static void *
@@ -43,7 +43,7 @@ counted_realloc(void *before, size_t size, const char *file, int line)
 	(void)file;
 	(void)line;
 	n_large -= is_large(before);
-	p = realloc(before, size);
+	p = mem_resize(before, size);
 	n_large += is_large(p);
 	return p;
 }
