@@ -15,8 +15,8 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ "hub", 'H', "STRING", "connection string of the hub (or the environment's ROOTEDGE_HUB)", OPTION_TEXT,
-		offsetof(struct options, hub), 0, 0 },
+	{ "hub", 'H', "STRING", "connection string of the hub (or the environment's ROOTEDGE_HUB); HostName may have a port",
+		OPTION_TEXT, offsetof(struct options, hub), 0, 0 },
 	{ "ca", 0, "FILE", "the root that the hub's certificate is trusted by", OPTION_TEXT, offsetof(struct options, ca), 0, 0 },
 	{ "connect-to", 0, "ADDRESS", "TCP goes there; the name is still checked", OPTION_TEXT,
 		offsetof(struct options, connect_to), 0, 0 },
