@@ -81,24 +81,45 @@ annotations(const struct message *m)
 	return object;
 }
 
-/* JSON where the device says that it is, text where it is text, otherwise base64, which bodyEncoding tells. */
-static void
-put_body(json_t *event, const json_t *system, struct slice body)
+static bool
+is_json(const json_t *system, struct slice body)
 {
 	const char *type = json_string_value(json_object_get(system, "content-type"));
-	json_t *value = NULL;
+	json_t *value;
 
-	if (type && text_starts(type, "application/json"))
-		value = json_loadb(body.text, body.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
-	if (!value && body.len > 0 && (!text_is_utf8(body.text, body.len) || memchr(body.text, '\0', body.len)))
+	if (!type || !text_starts(type, "application/json"))
+		return false;
+	value = json_loadb(body.text, body.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+	json_decref(value);
+	return value != NULL;
+}
+
+/* Text where it is text, otherwise base64, which bodyEncoding tells. */
+static void
+put_body(json_t *event, struct slice body)
+{
+	if (body.len > 0 && (!text_is_utf8(body.text, body.len) || memchr(body.text, '\0', body.len)))
 		json_object_set_new(event, "bodyEncoding", json_string("base64"));
-	json_object_set_new(event, "body", value ? value : text_value(body.text, body.len));
+	json_object_set_new(event, "body", text_value(body.text, body.len));
+}
+
+/* A body in JSON stays as the device wrote it, so that no number gets other digits; only line breaks, which in JSON stand between words, become spaces. */
+static char *
+with_json_body(const char *object, struct slice body)
+{
+	char *text = mem_textf("%.*s,\"body\":%.*s}", (int)strlen(object) - 1, object, SLICE_FMT(body));
+
+	for (char *c = text; *c; c++)
+		if (*c == '\n' || *c == '\r')
+			*c = ' ';
+	return text;
 }
 
 char *
 message_json(const struct message *message, uint64_t offset)
 {
 	json_t *event = json_object(), *system = json_object(), *properties = json_object();
+	bool json_body;
 	char *text, *copy;
 
 	put_properties(system, properties, message->bag);
@@ -110,10 +131,12 @@ message_json(const struct message *message, uint64_t offset)
 	json_object_set_new(event, "systemProperties", system);
 	json_object_set_new(event, "properties", properties);
 	json_object_set_new(event, "annotations", annotations(message));
-	put_body(event, system, message->payload);
+	json_body = is_json(system, message->payload);
+	if (!json_body)
+		put_body(event, message->payload);
 	text = json_dumps(event, JSON_COMPACT);
 	json_decref(event);
-	copy = mem_text(text ? text : "{}");
+	copy = !text ? mem_text("{}") : json_body ? with_json_body(text, message->payload) : mem_text(text);
 	free(text);
 	return copy;
 }

@@ -99,6 +99,18 @@ TEST("as JSON a message shows what the device set, what the hub stamped, and a b
 		"\"iothub-message-source\":\"Telemetry\"},\"body\":{\"t\":21.5}}");
 }
 
+TEST("a body in JSON keeps its digits, and stands on one line")
+{
+	struct message m = sample;
+	OWN_TEXT json = NULL;
+
+	m.bag = slice_of("%24.ct=application%2Fjson");
+	m.payload = slice_of("{\"t\": 24.3,\n \"big\": 12345678901234567.25}");
+	json = message_json(&m, 0);
+	CHECK_CONTAINS(json, "\"body\":{\"t\": 24.3,  \"big\": 12345678901234567.25}}");
+	CHECK(!strchr(json, '\n'));
+}
+
 TEST("a body that is neither JSON nor text is shown as base64")
 {
 	struct message m = { .source = MESSAGE_TELEMETRY, .device_id = { "d", 1 }, .payload = { "\xff\0x", 3 } };
