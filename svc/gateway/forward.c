@@ -41,9 +41,14 @@ deal(struct forward *f)
 
 	while ((q = queue_window_next(f->window, &err)))
 		forward_line_send(line_of(f, q), q);
-	if (err.kind != ERR_NONE && !f->is_unreadable)
-		log_error("the queue can't be read any further: %s", err.text);
-	f->is_unreadable = err.kind != ERR_NONE;
+	if (err.kind == ERR_NONE || f->is_unreadable) {
+		f->is_unreadable = err.kind != ERR_NONE;
+		return;
+	}
+	f->is_unreadable = true;
+	log_error("the queue can't be read any further: %s", err.text);
+	if (err.kind == ERR_BROKEN)
+		f->config.on_damage(f->config.arg);
 }
 
 static void

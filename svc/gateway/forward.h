@@ -18,6 +18,7 @@ struct forward_config {
 	struct upstream *upstream;
 	struct scope *scope;
 	void (*on_hub_reached)(void *arg); /* on the loop, when the hub acknowledges again after it was away */
+	void (*on_damage)(void *arg);	   /* on the loop: the queue is damaged, nothing comes after this (it was logged) */
 	void *arg;
 };
 

@@ -82,6 +82,12 @@ take_back(struct forward_line *line)
 	list_init(sent);
 }
 
+static bool
+is_idle(const struct forward_line *line)
+{
+	return !line->waiting.first && !line->sent.first;
+}
+
 /* -- Whose is it? ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Another device may live under the same id now: what the old one sent is not for it. */
@@ -177,9 +183,9 @@ on_looked_up(struct job *job)
 
 	line->asks_scope = false;
 	if (line->answer == SCOPE_NO_ANSWER) {
-		if (!line->is_unanswered)
+		if (!line->is_unanswered && !is_idle(line))
 			log_warn("%s: its messages wait, the hub gave no answer about it: %s", line->name, line->scope_err.text);
-		line->is_unanswered = true;
+		line->is_unanswered = !is_idle(line);
 		timer_arm(&line->again, ASK_AGAIN_MS);
 		return;
 	}
@@ -291,12 +297,6 @@ send_waiting(struct forward_line *line)
 		}
 		send_one(line, list_take(&line->waiting, &line->waiting.first));
 	}
-}
-
-static bool
-is_idle(const struct forward_line *line)
-{
-	return !line->waiting.first && !line->sent.first;
 }
 
 static void

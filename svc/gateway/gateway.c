@@ -3,6 +3,7 @@
  * edged, keyd and the hub.  Closing goes the other way round: no new work, then the loops, then what was on its way, then what that touches. */
 #include "gateway/gateway.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "common/service.h"
 #include "gateway/forward.h"
 #include "gateway/gateway_head.h"
+#include "gateway/queue.h"
 #include "gateway/refresher.h"
 #include "gateway/server_cert.h"
 #include "heads/mqtt_head.h"
@@ -42,6 +44,7 @@ struct gateway {
 	struct gateway_head *head;
 	struct mqtt_head *mqtt_head;
 	struct listener *mqtt;
+	atomic_bool is_damaged;
 };
 
 static void
@@ -66,15 +69,10 @@ open_loops(struct gateway *g)
 static int
 open_state(struct gateway *g, struct err *err)
 {
-	struct message_log_config queue = { .on_trouble = service_log_storing };
-
 	if (file_make_dir(g->config.state_dir, 0700, err) < 0)
 		return -1;
 	g->queue_dir = file_join(g->config.state_dir, "queue");
-	queue.log.dir = g->queue_dir;
-	queue.log.max_bytes = g->config.max_queue_bytes;
-	queue.log.refuse_when_full = true;
-	g->queue = message_log_open(&queue, err);
+	g->queue = queue_open(g->queue_dir, g->config.max_queue_bytes, err);
 	if (!g->queue)
 		return -1;
 	for (size_t i = 0; i < g->n_loops; i++)
@@ -145,6 +143,16 @@ on_hub_reached(void *arg)
 	refresher_hurry(g->refresher);
 }
 
+/* The next start saves what can be read (queue.h). */
+static void
+on_damage(void *arg)
+{
+	struct gateway *g = arg;
+
+	g->is_damaged = true;
+	loop_stop(g->loops[0]);
+}
+
 static int
 open_back(struct gateway *g, struct err *err)
 {
@@ -156,6 +164,7 @@ open_back(struct gateway *g, struct err *err)
 		.upstream = g->upstream,
 		.scope = g->scope,
 		.on_hub_reached = on_hub_reached,
+		.on_damage = on_damage,
 		.arg = g,
 	};
 
@@ -193,7 +202,7 @@ gateway_run(struct gateway *g, struct err *err)
 		if (loop_start_thread(g->loops[i], err) < 0)
 			return -1;
 	loop_run(g->loops[0]);
-	return 0;
+	return g->is_damaged ? err_set(err, ERR_BROKEN, "the queue is damaged") : 0;
 }
 
 void

@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "wire/property_bag.h"
 
-#define CURSOR_NAME "upstream"
 #define MESSAGES_MAX 4096
 #define BYTES_MAX (64 * 1024 * 1024)
 
@@ -79,7 +78,7 @@ save_cursor(struct queue_window *w, struct err *err)
 {
 	if (cursor(w) == w->saved)
 		return 0;
-	if (event_cursor_save(w->dir, CURSOR_NAME, cursor(w), err) < 0)
+	if (event_cursor_save(w->dir, QUEUE_CURSOR, cursor(w), err) < 0)
 		return err_wrap(err, "the position in the queue");
 	w->saved = cursor(w);
 	return 0;
@@ -92,7 +91,7 @@ queue_window_open(const char *dir, struct event_log *log, struct err *err)
 
 	w->log = log;
 	w->dir = mem_text(dir);
-	if (event_cursor_load(dir, CURSOR_NAME, &w->saved, err) == 0)
+	if (event_cursor_load(dir, QUEUE_CURSOR, &w->saved, err) == 0)
 		w->reader = event_reader_open(dir, w->saved, err);
 	if (w->reader) {
 		w->next = w->saved;
@@ -121,16 +120,22 @@ queue_window_close(struct queue_window *w)
 	mem_free(w);
 }
 
-/* 1: m is the next message, 0: there is none, -1: damage. */
+/* 1: m is the next message, 0: there is none, -1: damage.  A whole record that is no message is left out. */
 static int
 read_one(struct queue_window *w, struct message *m, uint64_t *offset, struct err *err)
 {
 	const uint8_t *data;
 	size_t len;
-	int got = event_reader_next(w->reader, offset, &data, &len, err);
+	int got;
 
-	if (got == 1 && message_decode(m, data, len, err) < 0)
-		return err_wrap(err, "record %llu", (unsigned long long)*offset);
+	while ((got = event_reader_next(w->reader, offset, &data, &len, err)) == 1) {
+		struct err why = ERR_INIT;
+
+		if (message_decode(m, data, len, &why) == 0)
+			return 1;
+		log_error("message %llu of the queue is left out: %s", (unsigned long long)*offset, why.text);
+		w->next = *offset + 1;
+	}
 	return got;
 }
 
@@ -146,7 +151,7 @@ queue_window_next(struct queue_window *w, struct err *err)
 	if (err->kind != ERR_NONE || w->n >= MESSAGES_MAX || w->bytes >= BYTES_MAX)
 		return NULL;
 	got = read_one(w, &m, &offset, err);
-	if (got < 0 && (err->kind == ERR_BROKEN || err->kind == ERR_INVALID))
+	if (got < 0 && err->kind == ERR_BROKEN)
 		w->damage = *err;
 	if (got <= 0)
 		return NULL;

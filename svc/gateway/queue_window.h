@@ -6,6 +6,8 @@
 #include "store/event_log.h"
 #include "store/message.h"
 
+#define QUEUE_CURSOR "upstream" /* how far the queue was sent */
+
 struct queue_window;
 
 struct queued {

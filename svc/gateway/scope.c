@@ -359,7 +359,7 @@ scope_look_up(struct scope *s, const char *device_id, const char *module_id, int
 	if (is_newer(s, device_id, module_id, since_ms))
 		answer = SCOPE_FOUND;
 	else if (scope_is_hub_away(s))
-		err_set(err, ERR_UNAVAILABLE, "the hub did not answer a moment ago");
+		err_set(err, ERR_UNAVAILABLE, "it gave none to another question a moment ago");
 	else
 		answer = look_up_locked(s, device_id, module_id, err);
 	pthread_mutex_unlock(&s->asking);

@@ -118,6 +118,9 @@ decrypt(const struct workload *w, const uint8_t *salt, uint32_t part, struct sli
 	make_iv(iv, salt, part);
 	if (workload_decrypt(w, iv, sizeof(iv), cipher.text, cipher.len, &text, err) == 0)
 		json = json_parse(text.data, text.len, err);
+	else if (err->kind !=
+		 ERR_INVALID) /* it could not be asked, which says nothing about the file: above all not that there is none */
+		err->kind = ERR_UNAVAILABLE;
 	buf_wipe(&text);
 	return json;
 }

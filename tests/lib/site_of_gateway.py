@@ -5,10 +5,11 @@ from rootedge_test import *
 
 
 class Proxy:
-    """TCP passed through to port() while it is up: so the hub can be out of one gateway's reach and still be asked by us."""
+    """TCP passed through to port() while it is up: so the hub can be out of one gateway's reach and still be asked by us.  Silent, it takes connections and says
+    nothing, as a router does that has lost its way."""
 
     def __init__(self, port):
-        self.target, self.up, self.pairs = port, True, []
+        self.target, self.up, self.silent, self.pairs = port, True, False, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -19,6 +20,9 @@ class Proxy:
                 near = self.listener.accept()[0]
             except OSError:
                 return
+            if self.silent:
+                self.pairs.append((near,))
+                continue
             try:
                 far = socket.create_connection(("127.0.0.1", self.target())) if self.up else None
             except OSError:
@@ -57,8 +61,13 @@ class Proxy:
                     pass
         self.pairs = []
 
+    def fall_silent(self):
+        self.cut()
+        self.silent = True
+
     def mend(self):
-        self.up = True
+        self.cut()
+        self.up, self.silent = True, False
 
     def close(self):
         self.cut()
@@ -152,6 +161,10 @@ class Site:
     def cut_off(self):
         for p in self.proxies:
             p.cut()
+
+    def fall_silent(self):
+        for p in self.proxies:
+            p.fall_silent()
 
     def reconnect(self):
         for p in self.proxies:

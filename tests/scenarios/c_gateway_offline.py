@@ -1,0 +1,306 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway while the hub is away: what it knows, what it keeps on its disk and for how long, and what it says when that is damaged."""
+import os, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from site_of_gateway import *
+
+it = None
+TOPIC = "devices/dev1/messages/events/"
+
+
+def path(*names):
+    return os.path.join(it.edge.state, "gateway", *names)
+
+
+def gets_in(device="sas1", **how):
+    if not how:
+        how = {"password": it.token(device, it.sas1)} if device == "sas1" else it.dev1
+    it.edge.mqtt(device, **how).close()
+
+
+def refused(reason, device="sas1"):
+    try:
+        gets_in(device)
+    except Refused as e:
+        assert e.code == 5 and it.decisions()[-1] == (device, reason), (e.code, it.decisions()[-1])
+    else:
+        raise AssertionError("was let in")
+
+
+def kill_edge():
+    """kill -9 of the edge with all of its roles, which end with it."""
+    roles = [it.edge.role(r) for r in ("keyd", "certd", "identityd", "edged", "gateway")]
+    it.edge.kill9()
+    for pid in filter(None, roles):
+        wait_for(lambda: not os.path.exists("/proc/%d" % pid) or " Z " in open("/proc/%d/stat" % pid).read(), "the end of the roles")
+
+
+def restart(change=lambda: None):
+    it.edge.stop()
+    change()
+    it.edge.start()
+
+
+def with_log(what, text, seconds=20):
+    """What this writes into the log must hold the text."""
+    at = len(it.edge.log_text())
+    what()
+    return wait_for(lambda: [l for l in it.edge.log_text()[at:].splitlines() if text in l], "%r in the log" % text, seconds)[0]
+
+
+def flip(file, at, mask=1):
+    with open(file, "r+b") as f:
+        f.seek(at)
+        byte = f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([byte ^ mask]))
+
+
+def test_00_start():
+    """a gateway starts with two devices, then the hub goes away"""
+    global it
+    it = Site(gateway="max_queue_mib = 8")
+    it.dev1 = it.x509("dev1")
+    it.sas1 = it.key("sas1")
+    gets_in("dev1")
+    gets_in("sas1")
+    it.hub.stop()
+
+
+def test_01_known_devices():
+    """a device known before gets in, its messages are acknowledged, and arrive when the hub is back, also when the edge was killed with -9 meanwhile"""
+    with it.edge.mqtt("dev1", **it.dev1) as m:
+        for i in range(200):
+            m.publish(TOPIC + "n=%d" % i, b"offline")
+    kill_edge()
+    it.edge.start()
+    with it.edge.mqtt("dev1", **it.dev1) as m:
+        for i in range(200, 300):
+            m.publish(TOPIC + "n=%d" % i, b"offline")
+    with it.edge.mqtt("sas1", password=it.token("sas1", it.sas1)) as m:
+        m.publish("devices/sas1/messages/events/", b"of another")
+    assert it.edge.stop() == 0
+    it.edge.start()
+    it.hub.start()
+    it.arrived("of another", 60)
+    wait_for(lambda: len(it.events("dev1")) >= 300, "all messages", 60)
+    assert [int(e["properties"]["n"]) for e in it.events("dev1")] == list(range(300))
+    it.hub.stop()
+
+
+def test_02_unknown_device():
+    """a device that nobody knew is refused without delay while the hub refuses connections"""
+    start = time.monotonic()
+    try:
+        it.edge.mqtt("nobody", password=it.token("nobody", it.sas1))
+    except Refused as e:
+        assert e.code == 5
+    assert time.monotonic() - start < 5 * SLOW
+    assert it.decisions()[-1] == ("nobody", "DEVICE_UNKNOWN")
+
+
+def test_03_scope_is_secret():
+    """the kept scope is readable by its owner alone, and has no name, key or thumbprint in it"""
+    with open(path("scope"), "rb") as f:
+        data = f.read()
+    assert os.stat(path("scope")).st_mode & 0o777 == 0o600
+    for word in (b"dev1", b"sas1", b"EdgeGateway", it.sas1.encode(), base64.b64decode(it.sas1), thumbprint(it.dev1["cert"]).encode(), b"enabled", b"deviceId"):
+        assert word not in data, word
+
+
+def test_04_scope_is_damaged():
+    """atk-27: a kept scope with one bit changed, cut off, with parts of another or of no known form is set aside and said so; the gateway goes on, and learns it again from the hub"""
+    with open(path("scope"), "rb") as f:
+        good = f.read()
+    at = 0
+    for data in (good[:-1], good[:40], b"", b"RESCOPE2" + good[8:], good + b"\0", good[:8] + b"\0" * 12 + good[20:], good[:24] + b"\xff" * 4 + good[28:],
+                 good[:len(good) // 2] + bytes([good[len(good) // 2] ^ 4]) + good[len(good) // 2 + 1:]):
+        def put():
+            for name in os.listdir(path()):
+                if name.startswith("scope"):
+                    os.unlink(path(name))
+            with open(path("scope"), "wb") as f:
+                f.write(data)
+            os.chown(path("scope"), os.stat(path()).st_uid, os.stat(path()).st_gid)
+            os.chmod(path("scope"), 0o600)
+        line = with_log(lambda: restart(put), "set aside")
+        assert '"level":"warn"' in line, line
+        with open(path("scope.unreadable"), "rb") as f:
+            assert f.read() == data
+        refused("DEVICE_UNKNOWN")
+    it.hub.start()
+    restart()
+    wait_for(lambda: os.path.exists(path("scope")), "the scope on the disk again")
+    it.hub.stop()
+    restart()
+    gets_in("sas1")
+    gets_in("dev1")
+
+
+def test_05_workload_is_late():
+    """a kept scope is not given up when edged does not answer at once at the gateway's start"""
+    if os.path.exists(path("scope.unreadable")):
+        os.unlink(path("scope.unreadable"))
+    for signals in ((signal.SIGKILL,), (signal.SIGSTOP, signal.SIGCONT)):
+        edged, gateway = it.edge.role("edged"), it.edge.role("gateway")
+        os.kill(edged, signals[0])
+        os.kill(gateway, signal.SIGKILL)
+        if len(signals) > 1:
+            wait_for(lambda: it.edge.role("gateway") not in (None, gateway), "another gateway", 20)
+            time.sleep(1)  # the fault lasts this long
+            os.kill(edged, signals[1])
+
+        def try_it():
+            try:
+                gets_in("sas1")
+                return True
+            except OSError:
+                return False
+        wait_for(try_it, "the gateway", 60)
+    assert not os.path.exists(path("scope.unreadable"))
+
+
+def test_06_hub_is_silent():
+    """with a hub that takes connections and says nothing, known devices get in at once, unknown ones get an answer in time, and nobody waits for the others"""
+    global it
+    site, it = it, Site(proxy=True)
+    try:
+        it.dev1, it.sas1 = it.x509("dev1"), it.key("sas1")
+        gets_in("dev1")
+        gets_in("sas1")
+        it.fall_silent()
+        answers, bundle = [], it.edge.trust_bundle()
+
+        def stranger(i):
+            try:
+                it.edge.mqtt("nobody%d" % i, password=it.token("nobody%d" % i, it.sas1), ca=bundle)
+            except Refused as e:
+                answers.append(e.code)
+            except EOFError:
+                answers.append("no answer")
+        threads = [threading.Thread(target=stranger, args=(i,)) for i in range(20)]
+        for t in threads:
+            t.start()
+        start = time.monotonic()
+        with it.edge.mqtt("dev1", **it.dev1) as m:
+            m.publish(TOPIC, b"while it is silent")
+        assert time.monotonic() - start < 5 * SLOW, "a known device waited"
+        for t in threads:
+            t.join(60)
+        assert answers == [5] * 20, answers
+        it.reconnect()
+        it.arrived("while it is silent", 90)
+        it.stop()
+    finally:
+        it = site
+
+
+def test_07_queue_is_full():
+    """with the queue full a message is not acknowledged, its connection is closed and the log says why; what was acknowledged arrives, and then there is room again"""
+    sent = 0
+    with it.edge.mqtt("dev1", **it.dev1) as m:
+        try:
+            while sent < 200:
+                m.publish(TOPIC + "full=%d" % sent, b"%d " % sent + b"f" * 100000)
+                sent += 1
+        except EOFError:
+            pass
+    assert 20 < sent < 100, sent
+    assert it.said("the queue is full")
+    reasons = [r for _, r in it.decisions()]
+    assert "UNAVAILABLE" in reasons, reasons
+    used = sum(os.path.getsize(path("queue", f)) for f in os.listdir(path("queue")))
+    assert used <= 9 << 20, used
+    it.hub.start()
+    wait_for(lambda: len([e for e in it.events("dev1") if "full" in e["properties"]]) >= sent, "what was acknowledged", 90)
+    arrived = [int(e["properties"]["full"]) for e in it.events("dev1") if "full" in e["properties"]]
+    assert sorted(set(arrived) - {sent}) == list(range(sent)), arrived
+
+    def room():
+        try:
+            with it.edge.mqtt("dev1", **it.dev1) as m:
+                m.publish(TOPIC, b"there is room " + b"r" * 200000)
+            return True
+        except EOFError:
+            return False
+    wait_for(room, "room in the queue", 30)
+    it.arrived("there is room " + "r" * 200000)
+    it.hub.stop()
+
+
+def test_08_queue_is_damaged():
+    """a queue that was damaged on the disk is said so with its file and set aside; the gateway goes on, and what can be read of the queue arrives, as does what follows"""
+    with it.edge.mqtt("dev1", **it.dev1) as m:
+        for i in range(100):
+            m.publish(TOPIC + "damaged=%d" % i, b"d" * 1000)
+
+    def damage():
+        files = sorted(f for f in os.listdir(path("queue")) if f.endswith(".log"))
+        with open(path("queue", files[-1]), "rb") as f:
+            at = f.read().index(b"damaged=50")
+        flip(path("queue", files[-1]), at + 20)
+    line = with_log(lambda: restart(damage), "damaged")
+    assert ".log" in line, line
+    it.hub.start()
+    with it.edge.mqtt("dev1", **it.dev1) as m:
+        m.publish(TOPIC, b"after the damage")
+    it.arrived("after the damage", 60)
+    assert {int(e["properties"]["damaged"]) for e in it.events("dev1") if "damaged" in e["properties"]} == set(range(50))
+    aside = [f for f in os.listdir(path()) if f.startswith("queue.damaged-")]
+    assert len(aside) == 1 and aside[0] in it.said("messages were saved from it"), aside
+    it.hub.stop()
+
+
+def test_09_own_token_refused():
+    """gateway 3.3: when the hub refuses the gateway itself, because $edgeHub has other keys or its device was deleted, no device is removed and no message given up"""
+    it.hub.start()
+    restart()
+    it.known(4)
+    uri = "/devices/%s/modules/%%24edgeHub" % it.edge.device
+    record = it.hub.rest("GET", uri)[2]
+    record["authentication"]["symmetricKey"] = {"primaryKey": new_key(), "secondaryKey": new_key()}
+    assert it.hub.rest("PUT", uri, record, {"If-Match": "*"})[0] == 200
+    for i in range(2):
+        at = len(it.edge.log_text())
+        with it.edge.mqtt("dev1", **it.dev1) as m:
+            m.publish(TOPIC, b"while it is refused %d" % i)
+        try:
+            it.edge.mqtt("sas1", password=it.token("sas1", new_key())).close()  # a question to the hub
+        except Refused:
+            pass
+        wait_for(lambda: "dev1: its messages wait" in it.edge.log_text()[at:] or i > 0, "a refusal by the hub")
+        gets_in("sas1")
+        gets_in("dev1")
+        if i == 0:
+            it.delete(it.edge.device)
+    wait_for(lambda: it.hub.reasons()[-1:] == ["DEVICE_UNKNOWN"] or "CHAIN_OF_GATEWAYS" in it.hub.reasons(), "the gateway to be refused once more", 60)
+    gets_in("sas1")
+    assert "given up" not in it.edge.log_text(), "messages were given up"
+
+
+def test_10_another_generation():
+    """a scope that was kept for another generation of $edgeHub is set aside and said so, and what waited in the queue still arrives"""
+    cert = it.folder / (it.edge.device + ".pem")
+    it.hub.create_x509_device(it.edge.device, thumbprint(cert), capabilities={"iotEdge": True})
+    it.edge.scope = it.hub.rest("GET", "/devices/" + it.edge.device)[2]["deviceScope"]
+    for d in ("dev1", "sas1"):
+        it.change(d, deviceScope=it.edge.scope)
+    line = with_log(restart, "set aside", 30)
+    assert "scope.unreadable" in line, line
+    gets_in("sas1")
+    for i in range(2):
+        it.arrived("while it is refused %d" % i, 90)
+    with it.edge.mqtt("dev1", **it.dev1) as m:
+        m.publish(TOPIC, b"in the new generation")
+    it.arrived("in the new generation")
+
+
+def test_99_stop():
+    """all end in order"""
+    if os.environ.get("KEEP"): print(it.edge.log_text())
+    it.stop()
+
+
+if __name__ == "__main__":
+    run_all(globals())
