@@ -484,6 +484,14 @@ mqtt_port = 0
     def mqtt_port(self):
         return self.ready["mqtt_port"]
 
+    def keep_port(self):
+        """The same port after a restart, for those who knew it before."""
+        path = self.args[self.args.index("--config") + 1]
+        with open(path) as f:
+            text = f.read()
+        with open(path, "w") as f:
+            f.write(text.replace("\nmqtt_port = 0\n", "\nmqtt_port = %d\n" % self.mqtt_port))
+
     def trust_bundle(self):
         """What devices of this gateway trust, as a file: the root, and a quickstart Edge CA."""
         certs, path = os.path.join(self.state, "certd", "certs"), self.folder / "bundle.pem"

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of the hub, of the gateway and of the whole edge at random moments while devices send: nothing that was acknowledged to a device is missing at the hub afterwards,
+and each device's messages keep their order apart from repeats.  ROUNDS=50 for the long form, SEED for another course."""
+import os, random, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from site_of_gateway import *
+from pump import Pump, missing
+
+ROUNDS = int(os.environ.get("ROUNDS", "6"))
+
+
+class Sensor:
+    """`rootedge device`, which sends again what was not acknowledged."""
+
+    def __init__(self, it, id):
+        how, self.device, self.acked_file = it.x509(id), id, it.folder / (id + ".acked")
+        self.process = subprocess.Popen([ROOTEDGE, "device", "--hub", it.hub.hostname, "--gateway", "%s:%d" % (it.edge.hostname, it.edge.mqtt_port), "--connect-to", "127.0.0.1",
+                                         "--device-id", id, "--cert", how["cert"], "--key", how["key"], "--ca", it.edge.trust_bundle(), "--retry", "--in-flight", "128",
+                                         "--interval", "0", "--count", "0", "--acked-file", self.acked_file],
+                                        stdout=subprocess.DEVNULL, stderr=open(it.folder / (id + ".log"), "wb"), preexec_fn=parent_death)
+
+    @property
+    def acked(self):
+        try:
+            with open(self.acked_file) as f:
+                return [int(line) for line in f.read().split("\n")[:-1]]
+        except FileNotFoundError:
+            return []
+
+    def finish(self):
+        self.process.terminate()
+        self.process.wait(30 * SLOW)
+
+
+def kill_hub(it, _):
+    it.hub.kill9()
+    it.hub.start()
+
+
+def kill_gateway(it, _):
+    os.kill(wait_for(lambda: it.edge.role("gateway"), "a gateway"), signal.SIGKILL)
+
+
+def kill_edge(it, _):
+    it.edge.kill9()
+    it.edge.start()
+
+
+def kill_hub_and_edge(it, rng):
+    """The edge is back before the hub is, and is killed once more."""
+    it.hub.kill9()
+    it.edge.kill9()
+    it.edge.start()
+    if rng.random() < 0.5:
+        kill_gateway(it, rng)
+    it.hub.start()
+
+
+def first_ones(events):
+    seen, out = set(), []
+    for e in events:
+        seq = int(e["properties"]["seq"])
+        if seq not in seen:
+            seen.add(seq)
+            out.append(seq)
+    return out
+
+
+def test_kill9():
+    """kill -9 at random, 128 messages in flight a device: each acknowledged message arrives at the hub, in the device's order"""
+    it = Site()
+    it.edge.keep_port()
+    pumps = []
+    for d in ("dev1", "dev2"):
+        key = it.key(d)
+        pumps.append(Pump(d, lambda d=d, key=key: it.edge.mqtt(d, password=it.token(d, key))))
+        pumps[-1].start()
+    devices = pumps + [Sensor(it, "sensor1")]
+    rng = random.Random(int(os.environ.get("SEED", "1")))
+    for round in range(ROUNDS):
+        goals = [(d, len(d.acked) + rng.randrange(1, 1500)) for d in devices]
+        for d, goal in goals:
+            wait_for(lambda: len(d.acked) >= goal, "messages of %s in round %d" % (d.device, round), 60)
+        rng.choice((kill_hub, kill_gateway, kill_edge, kill_hub_and_edge))(it, rng)
+    for d in devices:
+        d.finish()
+    for p in pumps:
+        assert p.in_flight_seen >= 100 and p.connections > 1, (p.in_flight_seen, p.connections)
+    for d in devices:
+        wait_for(lambda: not missing(d, it.hub.events()), "%d messages of %s at the hub, missing are %s" % (len(d.acked), d.device, missing(d, it.hub.events())[:10]), 120)
+        events = it.events(d.device)
+        order = first_ones(events)
+        assert order == sorted(order), "%s: out of order: %s" % (d.device, [(a, b) for a, b in zip(order, order[1:]) if a > b][:10])
+        print("# %s: %d acknowledged, none missing, %d arrived and %d of them again" % (d.device, len(d.acked), len(order), len(events) - len(order)))
+    assert "given up" not in it.edge.log_text() and "damaged" not in it.edge.log_text(), it.edge.log_text()[-4000:]
+    it.stop()
+
+
+if __name__ == "__main__":
+    run_all(globals())
