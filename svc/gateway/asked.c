@@ -10,24 +10,24 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-#define GENERATION_MS 15000
 #define ENTRIES_MAX 4096
 #define KEY_LEN (2 * DIGEST_SHA256_LEN)
 
 struct asked {
 	pthread_mutex_t lock;
 	struct map *young, *old;
-	int64_t since_ms; /* boot clock */
+	int64_t generation_ms, since_ms; /* boot clock */
 };
 
 struct asked *
-asked_new(void)
+asked_new(int64_t remember_ms)
 {
 	struct asked *a = NEW(asked);
 
 	pthread_mutex_init(&a->lock, NULL);
 	a->young = map_new();
 	a->old = map_new();
+	a->generation_ms = remember_ms;
 	a->since_ms = clock_boot_ms();
 	return a;
 }
@@ -48,10 +48,10 @@ age(struct asked *a)
 {
 	int64_t now = clock_boot_ms();
 
-	if (now - a->since_ms < GENERATION_MS && map_count(a->young) < ENTRIES_MAX)
+	if (now - a->since_ms < a->generation_ms && map_count(a->young) < ENTRIES_MAX)
 		return;
 	map_free(a->old);
-	a->old = now - a->since_ms < 2 * GENERATION_MS ? a->young : map_new();
+	a->old = now - a->since_ms < 2 * a->generation_ms ? a->young : map_new();
 	if (a->old != a->young)
 		map_free(a->young);
 	a->young = map_new();

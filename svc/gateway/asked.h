@@ -5,9 +5,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct asked;
-struct asked *asked_new(void);
+struct asked *asked_new(int64_t remember_ms); /* at least so long, at most twice */
 void asked_free(struct asked *asked);
 /* True, and noted, when it was not asked about lately. */
 bool asked_may(struct asked *asked, const char *name, const void *credential, size_t len);

@@ -11,6 +11,8 @@
 #include "common/service.h"
 #include "gateway/asked.h"
 
+#define REMEMBER_MS 15000
+
 struct gateway_head {
 	struct gateway_head_config config;
 	struct asked *asked;
@@ -302,7 +304,7 @@ gateway_head_new(const struct gateway_head_config *config)
 	struct gateway_head *head = NEW(gateway_head);
 
 	head->config = *config;
-	head->asked = asked_new();
+	head->asked = asked_new(REMEMBER_MS);
 	scope_watch(config->scope, on_change, head);
 	return head;
 }

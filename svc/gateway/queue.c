@@ -170,6 +170,19 @@ salvage(const char *dir, const char *fresh, size_t segment_bytes, struct err *er
 	return 0;
 }
 
+/* A message that can't be read is left out when its turn comes; one of a newer version is for a newer program. */
+static int
+check_message(const uint8_t *data, size_t len, struct err *err)
+{
+	struct err why = ERR_INIT;
+	struct message message;
+
+	if (message_decode(&message, data, len, &why) == 0 || why.kind != ERR_INVALID)
+		return 0;
+	*err = why;
+	return -1;
+}
+
 /* The log looks at the last segment when it is opened; here all is read that is still to be sent. */
 static int
 check(const char *dir, struct err *err)
@@ -183,7 +196,10 @@ check(const char *dir, struct err *err)
 	if (event_cursor_load(dir, QUEUE_CURSOR, &from, err) == 0)
 		reader = event_reader_open(dir, from, err);
 	while (reader && (got = event_reader_next(reader, &offset, &data, &len, err)) == 1)
-		;
+		if (check_message(data, len, err) < 0) {
+			got = err_wrap(err, "%s", dir);
+			break;
+		}
 	event_reader_close(reader);
 	return got;
 }

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* For the tests of the queue: a log of messages "0", "1", ... of dev1, each of about a hundred bytes. */
+
+#include <stdatomic.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "gateway/queue_window.h"
+#include "store/event_log.h"
+#include "store/message.h"
+#include "t.h"
+
+struct stored {
+	struct event_append append;
+	atomic_bool *failed;
+};
+
+static inline void
+run_post_at_once(struct owner *owner, struct post *post)
+{
+	(void)owner;
+	post->run(post);
+}
+
+static struct owner at_once = { .post = run_post_at_once };
+static atomic_bool storing_failed;
+
+static inline void
+on_stored(struct event_append *append, bool ok)
+{
+	struct stored *stored = CONTAINER_OF(append, struct stored, append);
+
+	if (!ok)
+		storing_failed = true;
+	mem_free(stored);
+}
+
+static inline void
+store_bytes(struct event_log *log, const void *data, size_t len)
+{
+	struct stored *stored = NEW(stored);
+	struct err err = ERR_INIT;
+
+	stored->append = (struct event_append){ .done = on_stored, .owner = &at_once };
+	CHECK_OK(event_log_append(log, &stored->append, data, len, &err), err);
+}
+
+static inline void
+store_message(struct event_log *log, const struct message *message)
+{
+	struct buf record = BUF_INIT(1 << 20);
+
+	message_encode(&record, message);
+	store_bytes(log, record.data, record.len);
+	buf_clear(&record);
+}
+
+static inline void
+store_numbers(struct event_log *log, int from, int n)
+{
+	for (int i = from; i < from + n; i++) {
+		OWN_TEXT payload = mem_textf("%d", i);
+		OWN_TEXT bag = mem_textf("n=%d&filler=%070d", i, i);
+
+		store_message(log, &(struct message){ .source = MESSAGE_TELEMETRY,
+					   .device_id = slice_of("dev1"),
+					   .generation_id = slice_of("g1"),
+					   .bag = slice_of(bag),
+					   .payload = slice_of(payload) });
+	}
+}
+
+/* A log that is closed has all of it on the disk. */
+static inline struct event_log *
+log_with(const char *dir, size_t segment_bytes, int n)
+{
+	struct err err = ERR_INIT;
+	struct event_log_config config = { .dir = dir, .segment_bytes = segment_bytes };
+	struct event_log *log = event_log_open(&config, &err);
+
+	if (!log)
+		fail_msg("%s", err.text);
+	for (int i = 0; i < n; i++) { /* a group each, so that segments end when they are full */
+		store_numbers(log, i, 1);
+		event_log_close(log);
+		log = event_log_open(&config, &err);
+	}
+	CHECK(!storing_failed);
+	return log;
+}
+
+static inline int
+number_of(const struct queued *q)
+{
+	OWN_TEXT text = q ? mem_textn((const char *)q->payload, q->len) : NULL;
+
+	return text ? atoi(text) : -1;
+}
+
+static inline char *
+fresh_dir(const char *name)
+{
+	return mem_textf("%s/%s", T_TMPDIR, name);
+}
