@@ -224,6 +224,8 @@ gateway_close(struct gateway *g)
 	upstream_stop(g->upstream);
 	pool_free(g->questions);
 	pool_free(g->workers);
+	if (g->scope)
+		scope_save(g->scope);
 	message_log_stop(g->queue);
 	for (size_t i = 0; i < g->n_loops; i++)
 		loop_finish(g->loops[i]);

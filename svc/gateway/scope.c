@@ -190,16 +190,20 @@ put(struct scope *s, const char *name, const struct identity *identity, const st
 	return before;
 }
 
-/* The hub's word on one name: its record, or that there is none.  True: that is news. */
-static bool
+enum news { NO_NEWS, NEWCOMER, CHANGED };
+
+/* The hub's word on one name: its record, or that there is none. */
+static enum news
 take(struct scope *s, const char *name, const struct identity *after, const struct asked_at *at)
 {
 	struct scope_record *before = put(s, name, after, at);
-	bool news = before ? !after || !identity_same_trust(before->identity, after) : after != NULL;
+	enum news news = before	 ? !after || !identity_same_trust(before->identity, after) ? CHANGED : NO_NEWS
+			 : after ? NEWCOMER
+				 : NO_NEWS;
 
-	if (news)
+	if (news != NO_NEWS)
 		atomic_fetch_add_explicit(&s->epoch, 1, memory_order_release);
-	if (news && before && s->changed)
+	if (news == CHANGED && s->changed)
 		s->changed(s->arg, before->identity, after);
 	scope_record_free(before);
 	return news;
@@ -261,10 +265,13 @@ save(struct scope *s)
 		log_error("the devices can't be kept for the time when the hub is away: %s", err.text);
 }
 
+/* A crowd of newcomers is saved together.  Trust that was withdrawn must not come back by a crash. */
 static void
-save_soon(struct scope *s)
+keep(struct scope *s, enum news news)
 {
-	if (s->saved_ms == 0 || clock_boot_ms() - s->saved_ms >= SAVE_EVERY_MS)
+	if (news == NO_NEWS)
+		return;
+	if (news == CHANGED || s->saved_ms == 0 || clock_boot_ms() - s->saved_ms >= SAVE_EVERY_MS)
 		save(s);
 	else
 		atomic_store(&s->unsaved, true);
@@ -336,15 +343,14 @@ look_up_locked(struct scope *s, const char *device_id, const char *module_id, st
 	struct map *identities = map_new();
 	struct asked_at at = asked_now();
 	enum scope_answer answer = scope_api_get(s->upstream, device_id, module_id, identities, err);
-	bool news = false;
+	enum news of_device = NO_NEWS, of_name = NO_NEWS;
 
 	note_answer(s, answer != SCOPE_NO_ANSWER);
 	if (answer == SCOPE_FOUND && module_id && map_find_text(identities, device_id))
-		news = take(s, device_id, map_find_text(identities, device_id), &at);
+		of_device = take(s, device_id, map_find_text(identities, device_id), &at);
 	if (answer != SCOPE_NO_ANSWER)
-		news |= take(s, name, answer == SCOPE_FOUND ? map_find_text(identities, name) : NULL, &at);
-	if (news)
-		save_soon(s);
+		of_name = take(s, name, answer == SCOPE_FOUND ? map_find_text(identities, name) : NULL, &at);
+	keep(s, of_name > of_device ? of_name : of_device);
 	free_identities(identities);
 	return answer;
 }
