@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
 #include "gateway/queue.h"
 #include "gateway/test_queue.h"
 #include "store/segment.h"
@@ -113,11 +114,11 @@ TEST("of a queue with damage in the middle of a segment all is saved but the res
 	OWN_TEXT dir = queue_of_20("middle");
 	uint64_t first, next;
 	OWN_TEXT path = segment_path(dir, 1, &first);
-	OWN_TEXT behind = segment_path(dir, 2, &next);
 	struct buf wanted = BUF_INIT(4096);
 	struct stat st;
 	OWN_TEXT numbers = NULL;
 
+	mem_free(segment_path(dir, 2, &next));
 	CHECK(stat(path, &st) == 0);
 	flip(path, st.st_size - 3); /* its last message */
 	numbers = numbers_in(dir);
@@ -134,10 +135,10 @@ TEST("a segment without its header is left out, and the others are saved")
 	OWN_TEXT dir = queue_of_20("header");
 	uint64_t first, next;
 	OWN_TEXT path = segment_path(dir, 1, &first);
-	OWN_TEXT behind = segment_path(dir, 2, &next);
 	struct buf wanted = BUF_INIT(4096);
 	OWN_TEXT numbers = NULL;
 
+	mem_free(segment_path(dir, 2, &next));
 	flip(path, 3);
 	numbers = numbers_in(dir);
 	for (uint64_t i = 0; i < 20; i++)
@@ -167,11 +168,13 @@ TEST("what was sent already is not saved from a damaged queue")
 	OWN_TEXT path = segment_path(dir, 2, &first);
 	struct err err = ERR_INIT;
 	OWN_TEXT numbers = NULL;
+	OWN_TEXT oldest = NULL;
 
 	CHECK_OK(event_cursor_save(dir, QUEUE_CURSOR, first - 2, &err), err);
 	flip(path, SEGMENT_HEADER_LEN + SEGMENT_RECORD_LEN + 1);
 	numbers = numbers_in(dir);
-	CHECK_INT(atoi(numbers), (int)first - 2);
+	oldest = mem_textf("%llu ", (unsigned long long)first - 2);
+	CHECK(text_starts(numbers, oldest));
 	CHECK_INT(n_set_aside(dir), 1);
 }
 

@@ -2,10 +2,12 @@
 #pragma once
 /* For the tests of the queue: a log of messages "0", "1", ... of dev1, each of about a hundred bytes. */
 
+#include <limits.h>
 #include <stdatomic.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "gateway/queue_window.h"
 #include "store/event_log.h"
 #include "store/message.h"
@@ -13,7 +15,6 @@
 
 struct stored {
 	struct event_append append;
-	atomic_bool *failed;
 };
 
 static inline void
@@ -94,8 +95,9 @@ static inline int
 number_of(const struct queued *q)
 {
 	OWN_TEXT text = q ? mem_textn((const char *)q->payload, q->len) : NULL;
+	int64_t number;
 
-	return text ? atoi(text) : -1;
+	return text && text_to_i64(text, 0, INT_MAX, &number) ? (int)number : -1;
 }
 
 static inline char *
