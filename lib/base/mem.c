@@ -2,6 +2,7 @@
 /* The only file that calls the allocator.  Running out of memory ends the process with a message: the alternative is branches that
  * nobody ever runs. */
 #include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,4 +97,10 @@ mem_wipe(void *p, size_t len)
 {
 	if (len > 0)
 		explicit_bzero(p, len);
+}
+
+void
+mem_trim(void)
+{
+	malloc_trim(0);
 }

@@ -24,5 +24,6 @@ void mem_free(void *p);
 
 #define NEW(x) ((struct x *)mem_new(sizeof(struct x)))
 
+void mem_trim(void); /* after a burst that took much and gave it back: let the system have it */
 bool mem_equal_ct(const void *a, const void *b, size_t len); /* time depends on len only */
 void mem_wipe(void *p, size_t len);

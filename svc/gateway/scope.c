@@ -318,6 +318,7 @@ scope_refresh(struct scope *s, struct err *err)
 	}
 	pthread_mutex_unlock(&s->asking);
 	free_identities(identities);
+	mem_trim();
 	return status;
 }
 
