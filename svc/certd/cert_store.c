@@ -164,7 +164,13 @@ cert_store_load(struct cert_store *s, const char *id, struct buf *pem, struct er
 	if (json_is_string(preloaded))
 		return load_preloaded(s, id, json_string_value(preloaded), pem, err);
 	path = path_of(s, id, err);
-	return path ? file_load(pem, path, err) : -1;
+	if (!path)
+		return -1;
+	if (file_load(pem, path, err) == 0)
+		return 0;
+	if (err->kind == ERR_DENIED)
+		err->kind = ERR_BROKEN; /* we may not read what is ours: that is not about the caller */
+	return -1;
 }
 
 int

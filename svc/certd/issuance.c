@@ -119,8 +119,11 @@ sign(const struct issuance_request *r, const json_t *config, const struct csr *c
 	cert = issue_cert(&profile, csr_public_key(csr), &issuer, err);
 	for (size_t n = 0; n < profile.n_names; n++)
 		mem_free(names[n]);
-	if (!cert)
+	if (!cert) {
+		if (err->kind == ERR_INVALID)
+			err->kind = ERR_BROKEN; /* the request is as it should be: our issuer, or our clock, is not */
 		return -1;
+	}
 	if (!issuer.cert && !cert_matches_key(cert, signer->key))
 		return err_set(err, ERR_INVALID,
 			"parameter \"csr\" has an invalid value: %s signs itself, and the request is for another key", r->id);

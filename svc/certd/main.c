@@ -69,7 +69,7 @@ get(const struct route_call *call, json_t **answer, struct err *err)
 	struct buf pem = BUF_INIT(PEM_MAX);
 
 	if (cert_store_load(certd->issuance.store, call->var[0], &pem, err) < 0)
-		return err_wrap(err, "parameter \"id\" has an invalid value");
+		return err->kind == ERR_BROKEN ? -1 : err_wrap(err, "parameter \"id\" has an invalid value");
 	return answer_pem(&pem, 200, answer);
 }
 

@@ -18,6 +18,7 @@
 #define KEY_KIND "ec-p256:rsa-2048:*"
 #define PEM_MAX (1024 * 1024)
 #define CHAIN_MAX 16
+#define CN_MAX 64 /* RFC 5280: a longer one is cut */
 
 static int
 load(struct certs *out, const char *certd, const char *id, struct err *err)
@@ -91,34 +92,92 @@ judge(struct edged *e, const struct certs *chain, const struct key *key)
 	verdict_free(v);
 }
 
+/* -- Making it, and making it again ---------------------------------------------------------------------------------------------------- */
+
+static bool
+is_made_here(const struct edged *e)
+{
+	return !text_is(e->ca_form, "preloaded");
+}
+
+/* Why the certificate that is there will not do any longer; NULL: it will.  With four fifths of its life over, what it issues would soon end with it. */
+static const char *
+reason_to_renew(const struct edged *e, const struct cert *ca, const struct key *key)
+{
+	int64_t from = cert_not_before(ca), until = cert_not_after(ca), now = clock_wall();
+	const char *cn = cert_common_name(ca);
+
+	if (!cert_matches_key(ca, key))
+		return "it is for another key";
+	if (!cn || strncmp(cn, e->ca_common_name, CN_MAX) != 0)
+		return "another name is configured";
+	if (now < from)
+		return "it has not begun, the clock was set back";
+	return now >= from + (until - from) / 5 * 4 ? "four fifths of its life are over" : NULL;
+}
+
+/* The same key again: what was issued before stays good as long as the certificate that it was issued under. */
+static int
+ensure_certificate(struct edged *e, const struct key *key, struct certs *chain, struct err *err)
+{
+	int status = load(chain, e->certd, CA_ID, err);
+	const char *why;
+
+	if (!is_made_here(e) || (status < 0 && err->kind != ERR_MISSING))
+		return status;
+	why = status == 0 ? reason_to_renew(e, chain->item[0], key) : NULL;
+	if (status == 0 && !why)
+		return 0;
+	if (why)
+		log_info("the Edge CA is made again: %s", why);
+	*err = (struct err)ERR_INIT;
+	certs_clear(chain);
+	return make_certificate(e, key, err) < 0 ? -1 : load(chain, e->certd, CA_ID, err);
+}
+
+static struct key *
+ca_key(struct edged *e, struct err *err)
+{
+	struct key *key = is_made_here(e) ? keyd_client_create_pair(e->keyd, CA_ID, KEY_KIND, err)
+					  : keyd_client_load_pair(e->keyd, CA_ID, err);
+
+	return key ? key : err_wrap_null(err, "the key of the Edge CA");
+}
+
 int
 edge_ca_ensure(struct edged *e, struct err *err)
 {
-	OWN(key) key = text_is(e->ca_form, "preloaded") ? keyd_client_load_pair(e->keyd, CA_ID, err)
-							: keyd_client_create_pair(e->keyd, CA_ID, KEY_KIND, err);
-	struct certs chain = { 0 };
-	int status;
+	OWN(key) key = ca_key(e, err);
+	CLEAR(certs) chain = { 0 };
 
 	if (!key)
-		return err_wrap(err, "the key of the Edge CA");
-	status = load(&chain, e->certd, CA_ID, err);
-	if (status < 0 && err->kind == ERR_MISSING && !text_is(e->ca_form, "preloaded")) {
-		status = make_certificate(e, key, err);
-		if (status == 0)
-			status = load(&chain, e->certd, CA_ID, err);
-	}
-	if (status < 0)
+		return -1;
+	if (ensure_certificate(e, key, &chain, err) < 0)
 		return err_wrap(err, "the certificate of the Edge CA");
 	judge(e, &chain, key);
-	certs_clear(&chain);
 	return 0;
+}
+
+/* Looked at before each use, so that a device that runs for years needs no restart. */
+static int
+renew_if_due(struct edged *e, struct err *err)
+{
+	OWN(key) key = is_made_here(e) ? ca_key(e, err) : NULL;
+	CLEAR(certs) chain = { 0 };
+
+	if (!is_made_here(e))
+		return 0;
+	return key ? ensure_certificate(e, key, &chain, err) : -1;
 }
 
 int
 edge_ca_issue(struct edged *e, const struct leaf_request *request, struct buf *chain_pem, struct err *err)
 {
-	OWN_TEXT handle = keyd_client_pair_handle(e->keyd, CA_ID, err);
+	OWN_TEXT handle = NULL;
 
+	if (renew_if_due(e, err) < 0)
+		return err_wrap(err, "failed to renew the edge CA");
+	handle = keyd_client_pair_handle(e->keyd, CA_ID, err);
 	if (!handle)
 		return err_wrap(err, "failed to get edge CA key");
 	if (certd_client_create(e->certd, request->cert_id, request->csr, CA_ID, handle, chain_pem, err) < 0)

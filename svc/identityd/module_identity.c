@@ -126,8 +126,13 @@ module_identity_get(struct module_identities *m, const char *module_id, struct e
 	if (module) {
 		keep(m, module_id, module);
 	} else if (err->kind == ERR_UNAVAILABLE) {
-		log_info("module %s: the hub is out of reach, the kept identity is used: %s", module_id, err->text);
-		module = load_kept(m, module_id, err);
+		struct err none = ERR_INIT;
+
+		module = load_kept(m, module_id, &none);
+		if (module)
+			log_info("module %s: the hub is out of reach, the kept identity is used: %s", module_id, err->text);
+		else if (none.kind != ERR_MISSING)
+			*err = none;
 	}
 	return module ? identity_json(m, module, true, err) : NULL;
 }

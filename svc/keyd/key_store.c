@@ -168,6 +168,8 @@ load_secret(struct key_store *s, const char *id, struct secret *out, struct err 
 	struct buf bytes = BUF_INIT(SECRET_MAX);
 	int status = path ? file_load(&bytes, path, err) : -1;
 
+	if (status < 0 && err->kind == ERR_DENIED)
+		err->kind = ERR_BROKEN; /* we may not read what is ours: that is not about the caller */
 	if (status == 0 && bytes.len == 0)
 		status = err_set(err, ERR_BROKEN, "%s: an empty key", path);
 	if (status == 0)

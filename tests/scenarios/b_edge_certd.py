@@ -189,10 +189,12 @@ def test_07_refused():
     bad = good[:200] + ("A" if good[200] != "A" else "B") + good[201:]
     other = ask("POST", "/keypair", {"keyId": "other"}, on=edge_keyd)[1]["keyHandle"]
     for request, issuer, part in (("", (EDGE_CA, handle), "csr"), ("no csr", (EDGE_CA, handle), "csr"), (bad, (EDGE_CA, handle), "csr"), (good, ("nobody", handle), "issuer.certId"),
-                                  (good, (EDGE_CA, "sr=x&sig=y"), "keyHandle"), (good, (EDGE_CA, other), ""), (good, ("trust-bundle-user", handle), ""),
-                                  (csr("/CN=" + "x" * 60 + "/CN=y" * 2), ("nobody", handle), "issuer.certId")):
+                                  (good, (EDGE_CA, "sr=x&sig=y"), "keyHandle"), (csr("/CN=" + "x" * 60 + "/CN=y" * 2), ("nobody", handle), "issuer.certId")):
         status, answer = create("aziot-edged/module/a:1:server", request, issuer)
         assert status in (400, 401) and part in answer["message"], (part, status, answer)
+    for issuer in ((EDGE_CA, other), ("trust-bundle-user", handle)):  # a key of another certificate, a certificate that is no CA
+        status, answer = create("aziot-edged/module/a:1:server", good, issuer)
+        assert (status, answer) == (500, {"message": "internal error"}), (issuer, status, answer)
     weak = csr("/CN=a", key=("-newkey", "rsa:1024"))
     status, answer = create("aziot-edged/module/a:1:server", weak, (EDGE_CA, handle))
     assert status == 400 and "csr" in answer["message"], (status, answer)

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The Edge CA over time: a device that makes its own renews it before it ends, and is back after it had ended while the device was off."""
+import os, re, subprocess, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from rootedge_test import *
+
+DAY = 86400
+
+
+def openssl(*args, input=None):
+    done = subprocess.run(["openssl", *map(str, args)], capture_output=True, text=True, input=input, timeout=60 * SLOW)
+    assert done.returncode == 0, (args, done.stderr)
+    return done.stdout
+
+
+class Story:
+    def __init__(self):
+        self.folder = Folder()
+        self.clock = self.folder / "clock"
+        self.set_clock(0)
+        os.chmod(self.clock, 0o644)
+        os.environ["ROOTEDGE_CLOCK_FILE"] = self.clock
+        self.pki = Pki(self.folder)
+        self.hub = Hub(self.folder, self.pki)
+        self.hub.keep_ports()
+        self.edge = Edge(self.folder, self.hub)
+
+    def set_clock(self, days):
+        with open(self.clock, "w") as f:
+            f.write(str(days * DAY))
+
+    def restart(self, days):
+        assert self.edge.stop() == 0
+        self.set_clock(days)
+        self.edge.start()
+
+    def ends(self, pem):
+        """Days from today until its end."""
+        return (ssl.cert_time_to_seconds(openssl("x509", "-noout", "-enddate", input=pem).strip().split("=")[1]) - time.time()) / DAY
+
+    def ca(self):
+        """(days until the end of the Edge CA, its public key)."""
+        certs = os.path.join(self.edge.state, "certd", "certs")
+        with open(os.path.join(certs, next(n for n in os.listdir(certs) if n.startswith("aziotedgedca-")))) as f:
+            pem = f.read()
+        return self.ends(pem), openssl("x509", "-noout", "-pubkey", input=pem)
+
+    def leaf_end(self):
+        """Days until the end of what the gateway shows; it was issued by that CA."""
+        shown = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % self.edge.mqtt_port], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60 * SLOW).stdout
+        return self.ends(re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", shown, re.S).group())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.edge.stop()
+            self.hub.stop()
+        else:
+            self.edge.process.kill()
+            self.hub.process.kill()
+        self.folder.__exit__()
+
+
+def test_1_renewed():
+    """a quickstart Edge CA with four fifths of its life over is made again with the same key, before what it issues would end with it"""
+    with Story() as story:
+        end, key = story.ca()
+        assert 89 < end < 91, end
+        story.restart(70)
+        assert story.ca()[1] == key and 89 < story.ca()[0] < 91, "it is not due yet"
+        story.restart(80)
+        end, same = story.ca()
+        assert 169 < end < 171 and same == key and story.leaf_end() > 100, (end, story.leaf_end())
+        assert "four fifths of its life are over" in story.edge.log_text()
+
+
+def test_2_ended():
+    """a device that was off until after the end of its Edge CA serves again, with a new one for the same key"""
+    with Story() as story:
+        key = story.ca()[1]
+        story.restart(100)
+        end, same = story.ca()
+        assert 189 < end < 191 and same == key and story.leaf_end() > 101, (end, story.leaf_end())
+
+
+def test_3_name():
+    """another name in config.toml is another Edge CA"""
+    with Story() as story:
+        with open(story.folder / "EdgeGateway.toml", "a") as f:
+            f.write('\n[edge_ca]\nmethod = "self_signed"\ncommon_name = "brand new CA"\n')
+        story.restart(0)
+        shown = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % story.edge.mqtt_port], capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+        assert re.search(r"issuer=CN ?= ?brand new CA", shown), shown[:600]
+
+
+if __name__ == "__main__":
+    run_all(globals())
