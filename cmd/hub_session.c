@@ -2,6 +2,7 @@
 /* Requests to a hub.  Each is signed with a token of its own, which lives no longer than it needs to. */
 #include "hub_session.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -16,8 +17,10 @@
 int
 hub_session_open(struct hub_session *s, const char *connection_string, const char *ca_path, const char *connect_to, struct err *err)
 {
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	struct certs roots = { 0 };
 
+	sigaction(SIGPIPE, &ignore, NULL); /* libssl writes to servers that are gone */
 	*s = (struct hub_session){ .connect_to = connect_to, .hub = connstr_parse(connection_string, err) };
 	if (!s->hub)
 		return -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The worker pool: whatever blocks (a token, a database, curl) runs here.  A job is a struct embedded in the request: run() is
+/* The worker pool: whatever blocks (a token, a database, an HTTP call) runs here.  A job is a struct embedded in the request: run() is
  * called on a worker, then done() on the owner that asked.  The queue is bounded: pool_try says no when it is full. */
 
 #include <stdbool.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections that we make.  A name may have several addresses: each gets its share of the time that is left, and the last one's failure is the reason told. */
+#include <assert.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -87,6 +88,14 @@ conn_connect_late(struct conn *conn)
 	try_next(conn, "no answer in time");
 }
 
+static void
+begin_tls(struct conn *conn)
+{
+	SSL_set_fd(conn->ssl, conn->fd);
+	conn->state = CONN_HANDSHAKE;
+	conn_handshake_step(conn);
+}
+
 void
 conn_connect_ready(struct conn *conn)
 {
@@ -104,9 +113,7 @@ conn_connect_ready(struct conn *conn)
 		return;
 	}
 	timer_arm(&conn->phase->timer, conn->phase->deadline_ms - clock_boot_ms());
-	SSL_set_fd(conn->ssl, conn->fd);
-	conn->state = CONN_HANDSHAKE;
-	conn_handshake_step(conn);
+	begin_tls(conn);
 }
 
 static void
@@ -151,10 +158,10 @@ connect_tcp(struct conn *conn, const struct conn_target *target, struct err *err
 }
 
 static void
-set_tls(struct conn *conn, const struct conn_target *target)
+set_tls(struct conn *conn, struct tls_client *tls, const char *host)
 {
-	conn->ssl = tls_client_ssl(target->tls, target->host, &conn->verdict);
-	if (!tls_client_has_key(target->tls))
+	conn->ssl = tls_client_ssl(tls, host, &conn->verdict);
+	if (!tls_client_has_key(tls))
 		return;
 	pthread_once(&once, make_signers);
 	conn->phase->pool = signers;
@@ -168,7 +175,7 @@ conn_connect(struct loop *loop, const struct conn_target *target, const struct c
 
 	conn_phase_start(conn, target->timeout_ms > 0 ? target->timeout_ms : CONNECT_TIMEOUT_MS);
 	if (target->tls)
-		set_tls(conn, target);
+		set_tls(conn, target->tls, target->host);
 	status = target->unix_path ? connect_unix(conn, target->unix_path, err) : connect_tcp(conn, target, err);
 	if (status < 0) {
 		conn->ops = &conn_silent_ops; /* the caller hears of it by our result */
@@ -176,4 +183,14 @@ conn_connect(struct loop *loop, const struct conn_target *target, const struct c
 		return NULL;
 	}
 	return conn;
+}
+
+void
+conn_start_tls(struct conn *conn, struct tls_client *tls, const char *host, int64_t timeout_ms)
+{
+	assert(conn->state == CONN_OPEN && !conn->ssl && conn->out.len == 0);
+	conn_phase_start(conn, timeout_ms);
+	set_tls(conn, tls, host);
+	watch_set(&conn->watch, 0);
+	begin_tls(conn);
 }

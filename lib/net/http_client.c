@@ -1,309 +1,494 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One HTTP exchange with libcurl.  Trust is decided by pki/chain inside the handshake, before a byte of the request leaves; libcurl's own name check is off because ours
- * (SAN only) replaces it.  Exchanges over unix sockets keep their connection, a handle for each thread: signatures by keyd go this way. */
-#include <ctype.h>
+/* One HTTP exchange on a connection of ours, awaited on a loop that each calling thread has for this.  Over https the server is judged inside the handshake, before a byte of
+ * the request leaves.  Connections to unix sockets are kept, and used again by their thread: signatures by keyd go this way.
+ *
+ * A connection (struct link) may outlive its exchange: kept, or because a worker still has its handshake when the time is over. */
 #include <pthread.h>
 #include <string.h>
 #include <strings.h>
 
-#include <curl/curl.h>
-#include <openssl/ssl.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "net/http_client.h"
-#include "net/tls_inside.h"
+#include "net/conn_inside.h"
+#include "net/http_answer.h"
+#include "net/http_proxy.h"
 #include "wire/json.h"
+#include "wire/uri.h"
 
 #define MAX_BODY (4 * 1024 * 1024)
 #define TIMEOUT_MS 30000
-#define HEADERS_MAX (64 * 1024)
-#define IDLE_S 60 /* shorter than any of our servers keeps an idle connection */
+#define LOOK_MS 1000	      /* between two looks at `cancelled` */
+#define IDLE_MAX_MS 60000     /* shorter than any of our servers keeps an idle connection */
+#define HEAD_MAX (256 * 1024) /* of a request */
+#define WRITE_MAX (64 * 1024 * 1024)
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t kept_key; /* for its destructor; the pointer itself is in `kept` */
-static __thread CURL *kept;
+struct exchange;
+
+struct link {
+	struct conn *conn;
+	char *unix_path;
+	struct exchange *exchange; /* NULL: kept, or left */
+	struct link *next;	   /* of those kept */
+	int64_t kept_at_ms;
+	bool used; /* for an exchange before this one */
+};
+
+/* What a thread has. */
+struct caller {
+	struct loop *loop;
+	struct link *kept;
+};
 
 struct exchange {
 	const struct http_call *call;
-	struct http_answer *answer;
-	CURL *curl;
-	char *host;
-	size_t header_bytes;
-	struct err trouble; /* of our own making, before the exchange began */
-	char error[CURL_ERROR_SIZE];
+	struct http_answer *answer, proxy_answer;
+	struct uri *uri;
+	struct http_proxy *proxy;
+	struct tls_client *tls;
+	struct link *link; /* NULL: closed */
+	struct http_answer_reader reader;
+	struct timer timer;
+	int64_t deadline_ms;
+	struct err trouble;
+	bool connecting; /* to the proxy, and through it */
+	bool heard;	 /* anything */
+	bool done, again;
 };
 
-static void
-free_kept(void *curl)
-{
-	curl_easy_cleanup(curl);
-}
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t caller_key; /* for its destructor; the pointer itself is in `own` */
+static __thread struct caller *own;
 
 static void
-init_curl(void)
+free_caller(void *arg)
 {
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-	pthread_key_create(&kept_key, free_kept);
-}
+	struct caller *caller = arg;
 
-void
-http_answer_clear(struct http_answer *answer)
-{
-	buf_wipe(&answer->body);
-	mem_free(answer->etag);
-	mem_free(answer->content_type);
-	mem_free(answer->error_code);
-	verdict_free(answer->verdict);
-	*answer = (struct http_answer){ 0 };
-}
-
-/* -- Trust -------------------------------------------------------------------------------------------------------------------------- */
-
-static int
-on_server(X509_STORE_CTX *ctx, void *arg)
-{
-	struct exchange *x = arg;
-
-	return tls_judge_server(ctx, x->call->anchors, x->call->who ? x->call->who : "client", x->host, &x->answer->verdict);
-}
-
-static CURLcode
-set_trust(CURL *curl, void *ssl_ctx, void *arg)
-{
-	struct exchange *x = arg;
-	SSL_CTX *ctx = ssl_ctx;
-	const struct certs *chain = x->call->chain;
-
-	(void)curl;
-	tls_set_common(ctx);
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_cert_verify_callback(ctx, on_server, x);
-	if (!chain || chain->n == 0)
-		return CURLE_OK;
-	return tls_use_certificate(ctx, chain, x->call->key, &x->trouble) < 0 ? CURLE_SSL_CERTPROBLEM : CURLE_OK;
-}
-
-/* -- Reading ------------------------------------------------------------------------------------------------------------------------- */
-
-static size_t
-on_body(char *data, size_t size, size_t n, void *arg)
-{
-	struct exchange *x = arg;
-
-	buf_put(&x->answer->body, data, size * n);
-	return x->answer->body.failed ? 0 : size * n;
+	own = caller; /* closing links looks for it */
+	loop_free(caller->loop);
+	own = NULL;
+	mem_free(caller);
 }
 
 static void
-keep_header(struct slice line, const char *name, char **out)
+make_key(void)
 {
-	size_t len = strlen(name);
-
-	if (line.len <= len || strncasecmp(line.text, name, len) != 0 || line.text[len] != ':')
-		return;
-	for (len++; len < line.len && line.text[len] == ' ';)
-		len++;
-	mem_free(*out);
-	*out = mem_textn(line.text + len, line.len - len);
+	pthread_key_create(&caller_key, free_caller);
 }
 
-static size_t
-on_header(char *data, size_t size, size_t n, void *arg)
+static struct caller *
+caller_get(void)
 {
-	struct exchange *x = arg;
-	struct slice line = { .text = data, .len = size * n };
-	OWN_TEXT retry = NULL;
-
-	x->header_bytes += line.len;
-	if (x->header_bytes > HEADERS_MAX)
-		return 0;
-	while (line.len > 0 && isspace((unsigned char)line.text[line.len - 1]))
-		line.len--;
-	keep_header(line, "etag", &x->answer->etag);
-	keep_header(line, "content-type", &x->answer->content_type);
-	keep_header(line, "iothub-errorcode", &x->answer->error_code);
-	keep_header(line, "retry-after", &retry);
-	if (retry && !text_to_i64(retry, 0, 7 * 24 * 3600, &x->answer->retry_after_s))
-		x->answer->retry_after_s = -1;
-	return size * n;
+	pthread_once(&once, make_key);
+	if (own)
+		return own;
+	own = NEW(caller);
+	own->loop = loop_new("http");
+	pthread_setspecific(caller_key, own);
+	return own;
 }
 
-/* -- The exchange --------------------------------------------------------------------------------------------------------------------- */
+/* -- How it ends ----------------------------------------------------------------------------------------------------------------------- */
+
+static const char *
+where(const struct http_call *call)
+{
+	return call->unix_path ? call->unix_path : call->url;
+}
+
+static void
+finish(struct exchange *x)
+{
+	x->done = true;
+	timer_cancel(&x->timer);
+}
+
+static void
+fail(struct exchange *x, enum err_kind kind, const char *why)
+{
+	err_set(&x->trouble, kind, "%s %s: %s", x->call->method, where(x->call), why);
+	finish(x);
+}
+
+static void
+fail_at_proxy(struct exchange *x, const char *why)
+{
+	OWN_TEXT words = mem_textf("the proxy %s:%d: %s", x->proxy->host, x->proxy->port, why);
+
+	fail(x, ERR_UNAVAILABLE, words);
+}
+
+static void
+on_timer(struct timer *timer)
+{
+	struct exchange *x = CONTAINER_OF(timer, struct exchange, timer);
+	int64_t left = x->deadline_ms - clock_boot_ms();
+
+	if (x->call->cancelled && atomic_load_explicit(x->call->cancelled, memory_order_relaxed))
+		fail(x, ERR_UNAVAILABLE, "the answer is not needed any more");
+	else if (left <= 0)
+		fail(x, ERR_UNAVAILABLE, "no answer in time");
+	else
+		timer_arm(timer, x->call->cancelled && left > LOOK_MS ? LOOK_MS : left);
+}
+
+/* -- The request ----------------------------------------------------------------------------------------------------------------------- */
 
 static bool
-names_type(const struct http_call *call)
+sends(const struct http_call *call)
 {
-	for (size_t i = 0; call->headers && call->headers[i]; i++)
-		if (strncasecmp(call->headers[i], "content-type:", 13) == 0)
-			return true;
-	return false;
-}
-
-static struct curl_slist *
-header_list(const struct http_call *call)
-{
-	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
-
-	if (!names_type(call))
-		list = curl_slist_append(list, "Content-Type:"); /* none, rather than that of a form */
-	for (size_t i = 0; call->headers && call->headers[i]; i++)
-		list = curl_slist_append(list, call->headers[i]);
-	return list;
-}
-
-static void
-set_method(CURL *curl, const struct http_call *call)
-{
-	bool sends = text_is(call->method, "POST") || text_is(call->method, "PUT") || text_is(call->method, "PATCH");
-
-	if (text_is(call->method, "HEAD")) {
-		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
-		return;
-	}
 	/* A POST without a body says so: some servers insist on the length. */
-	if (call->body || sends) {
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body ? call->body : "");
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(call->body ? call->body_len : 0));
-	}
-	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
-}
-
-static int
-on_progress(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_all, curl_off_t up)
-{
-	const struct exchange *x = arg;
-
-	(void)down_all;
-	(void)down;
-	(void)up_all;
-	(void)up;
-	return atomic_load_explicit(x->call->cancelled, memory_order_relaxed);
+	return call->body || text_is(call->method, "POST") || text_is(call->method, "PUT") || text_is(call->method, "PATCH");
 }
 
 static void
-set_options(struct exchange *x, struct curl_slist *headers)
+put_host(struct buf *out, const char *host, int port)
+{
+	buf_putf(out, strchr(host, ':') ? "[%s]" : "%s", host);
+	if (port)
+		buf_putf(out, ":%d", port);
+}
+
+static void
+write_request(struct exchange *x, struct conn *conn)
 {
 	const struct http_call *call = x->call;
-	CURL *curl = x->curl;
+	bool usual_port = x->uri->port == (call->unix_path ? 80 : 443);
+	struct buf head = BUF_INIT(HEAD_MAX);
 
-	curl_easy_setopt(curl, CURLOPT_URL, call->url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, call->unix_path ? "http" : "https");
-	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS));
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, x->error);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, x);
-	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(curl, CURLOPT_HEADERDATA, x);
-	curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's answer is not the server's */
-	if (call->cancelled) {
-		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, x);
+	buf_putf(&head, "%s %s HTTP/1.1\r\nHost: ", call->method, x->uri->path);
+	put_host(&head, x->uri->host, usual_port ? 0 : x->uri->port);
+	buf_puts(&head, "\r\n");
+	for (size_t i = 0; call->headers && call->headers[i]; i++)
+		buf_putf(&head, "%s\r\n", call->headers[i]);
+	if (sends(call))
+		buf_putf(&head, "Content-Length: %zu\r\n", call->body ? call->body_len : 0);
+	buf_puts(&head, "\r\n");
+	http_answer_begin(&x->reader, x->answer, text_is(call->method, "HEAD"));
+	if (head.failed || call->body_len > WRITE_MAX - HEAD_MAX)
+		fail(x, ERR_LIMIT, "the request is too large");
+	else
+		conn_write(conn, head.data, head.len);
+	if (!x->done && call->body)
+		conn_write(conn, call->body, call->body_len);
+	buf_wipe(&head);
+}
+
+static const char *
+target_host(const struct exchange *x)
+{
+	return x->call->connect_to ? x->call->connect_to : x->uri->host;
+}
+
+static void
+write_connect(struct exchange *x, struct conn *conn)
+{
+	struct buf head = BUF_INIT(HEAD_MAX), place = BUF_INIT(HEAD_MAX);
+
+	put_host(&place, target_host(x), x->uri->port);
+	buf_putf(&head, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", buf_text(&place), buf_text(&place));
+	if (x->proxy->authorization)
+		buf_putf(&head, "%s\r\n", x->proxy->authorization);
+	buf_puts(&head, "\r\n");
+	http_answer_begin(&x->reader, &x->proxy_answer, true);
+	conn_write(conn, head.data, head.len);
+	buf_wipe(&head);
+	buf_clear(&place);
+}
+
+/* -- The connection -------------------------------------------------------------------------------------------------------------------- */
+
+static void
+take_verdict(struct exchange *x, struct conn *conn)
+{
+	if (!conn->verdict)
+		return;
+	verdict_free(x->answer->verdict);
+	x->answer->verdict = GIVE(conn->verdict);
+}
+
+static void
+on_open(struct conn *conn)
+{
+	struct link *link = conn_user(conn);
+	struct exchange *x = link->exchange;
+
+	if (!x || x->done)
+		return;
+	if (x->connecting) {
+		write_connect(x, conn);
+		return;
 	}
-	set_method(curl, call);
+	take_verdict(x, conn);
+	write_request(x, conn);
+}
+
+/* What follows the proxy's yes is the server's, and a server of TLS speaks second. */
+static void
+on_proxy_answer(struct exchange *x, struct conn *conn, bool more_follows)
+{
+	OWN_TEXT refusal = mem_textf("it answers CONNECT with status %d", x->proxy_answer.status);
+
+	if (x->proxy_answer.status / 100 != 2) {
+		fail_at_proxy(x, refusal);
+	} else if (more_follows || conn_queued(conn) > 0) {
+		fail_at_proxy(x, "it answers before it was asked");
+	} else {
+		x->connecting = x->heard = false; /* of the server */
+		http_answer_reader_clear(&x->reader);
+		conn_start_tls(conn, x->tls, x->uri->host, x->deadline_ms - clock_boot_ms());
+	}
+}
+
+static size_t
+on_data(struct conn *conn, const uint8_t *data, size_t len)
+{
+	struct link *link = conn_user(conn);
+	struct exchange *x = link->exchange;
+	enum http_answer_state state;
+	size_t used;
+
+	if (!x || x->done)
+		return CONN_BAD; /* nobody asked */
+	x->heard = true;
+	state = http_answer_feed(&x->reader, data, len, &used);
+	if (state == HTTP_ANSWER_TOO_LARGE)
+		fail(x, ERR_LIMIT, "the answer is larger than what is accepted");
+	else if (state == HTTP_ANSWER_BROKEN)
+		fail(x, ERR_UNAVAILABLE, "the answer is not HTTP/1.1");
+	else if (state == HTTP_ANSWER_WHOLE && x->connecting)
+		on_proxy_answer(x, conn, used < len);
+	else if (state == HTTP_ANSWER_WHOLE)
+		finish(x);
+	x->reader.keep_alive = x->reader.keep_alive && used == len;
+	return len;
 }
 
 static void
-set_unix(struct exchange *x)
+on_lost(struct exchange *x, const char *why)
 {
-	curl_easy_setopt(x->curl, CURLOPT_UNIX_SOCKET_PATH, x->call->unix_path);
-	curl_easy_setopt(x->curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(x->curl, CURLOPT_MAXAGE_CONN, (long)IDLE_S);
-}
+	const struct verdict *v = x->answer->verdict;
 
-static void
-set_https(struct exchange *x, struct curl_slist *places)
-{
-	CURL *curl = x->curl;
-
-	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(curl, CURLOPT_SSL_ENABLE_ALPN, 0L);
-	curl_easy_setopt(curl, CURLOPT_CAINFO, NULL);
-	curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, set_trust);
-	curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, x);
-	if (places)
-		curl_easy_setopt(curl, CURLOPT_CONNECT_TO, places);
-}
-
-static char *
-host_of(const char *url)
-{
-	CURLU *parts = curl_url();
-	char *host = NULL, *copy = NULL;
-
-	if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK && curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
-		copy = host[0] == '[' ? mem_textn(host + 1, strlen(host) - 2) : mem_text(host);
-	curl_free(host);
-	curl_url_cleanup(parts);
-	return copy ? copy : mem_text("");
-}
-
-static int
-failure(struct exchange *x, CURLcode code, struct err *err)
-{
-	const char *where = x->call->unix_path ? x->call->unix_path : x->call->url;
-	struct verdict *v = x->answer->verdict;
-	bool too_much = x->answer->body.failed || x->header_bytes > HEADERS_MAX;
-
-	if (x->trouble.kind != ERR_NONE)
-		return err_set(err, x->trouble.kind, "%s %s: %s", x->call->method, where, x->trouble.text);
 	if (v && !verdict_accepted(v)) {
 		OWN_TEXT sentence = verdict_sentence(v);
 
-		return err_set(err, ERR_DENIED, "%s %s: %s", x->call->method, where, sentence);
+		fail(x, ERR_DENIED, sentence);
+	} else if (x->connecting) {
+		fail_at_proxy(x, *why ? why : "it closed the connection");
+	} else if (*why) {
+		fail(x, ERR_UNAVAILABLE, why);
+	} else if (x->heard && http_answer_end(&x->reader) == HTTP_ANSWER_WHOLE) {
+		finish(x);
+	} else {
+		fail(x, ERR_UNAVAILABLE, x->heard ? "the answer ends too early" : "the connection was closed without an answer");
 	}
-	return err_set(err, too_much ? ERR_LIMIT : ERR_UNAVAILABLE, "%s %s: %s", x->call->method, where,
-		too_much    ? "the answer is larger than what is accepted"
-		: *x->error ? x->error
-			    : curl_easy_strerror(code));
+}
+
+static void
+free_link(struct link *link)
+{
+	struct link **at = &own->kept;
+
+	while (*at && *at != link)
+		at = &(*at)->next;
+	if (*at)
+		*at = link->next;
+	mem_free(link->unix_path);
+	mem_free(link);
+}
+
+static void
+on_close(struct conn *conn, const char *why)
+{
+	struct link *link = conn_user(conn);
+	struct exchange *x = link->exchange;
+
+	if (x && !x->done) {
+		take_verdict(x, conn);
+		x->again = link->used && !x->heard; /* it was closed as the request went out */
+		if (x->again)
+			finish(x);
+		else
+			on_lost(x, why);
+	}
+	if (x)
+		x->link = NULL;
+	free_link(link);
+}
+
+static const struct conn_ops ops = {
+	.on_open = on_open,
+	.on_data = on_data,
+	.on_close = on_close,
+	.read_max = LOOP_READ_LEN,
+	.write_high = WRITE_MAX, /* an answer may come before all of the request has left */
+	.write_max = WRITE_MAX,
+};
+
+/* -- Links ----------------------------------------------------------------------------------------------------------------------------- */
+
+/* A request must not go out on a connection that was closed meanwhile, nor be answered by what came before it. */
+static bool
+is_fresh(const struct link *link)
+{
+	char byte;
+
+	return clock_boot_ms() - link->kept_at_ms <= IDLE_MAX_MS && recv(link->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       errno == EAGAIN;
+}
+
+static struct link *
+take_kept(struct caller *caller, const char *unix_path)
+{
+	for (struct link **at = &caller->kept; *at; at = &(*at)->next) {
+		struct link *link = *at;
+
+		if (!text_is(link->unix_path, unix_path))
+			continue;
+		*at = link->next;
+		if (is_fresh(link))
+			return link;
+		conn_abort(link->conn, "");
+		return NULL;
+	}
+	return NULL;
+}
+
+static struct link *
+connect_link(struct exchange *x, struct loop *loop)
+{
+	struct link *link = NEW(link);
+	struct conn_target target = {
+		.host = x->proxy ? x->proxy->host : x->uri->host,
+		.connect_to = x->proxy ? NULL : x->call->connect_to,
+		.port = x->proxy ? x->proxy->port : x->uri->port,
+		.unix_path = x->call->unix_path,
+		.tls = x->proxy ? NULL : x->tls,
+		.timeout_ms = x->deadline_ms - clock_boot_ms(),
+	};
+	struct err err = ERR_INIT;
+
+	link->unix_path = mem_text(x->call->unix_path);
+	link->exchange = x;
+	link->conn = conn_connect(loop, &target, &ops, link, &err);
+	if (link->conn)
+		return link;
+	fail(x, err.kind == ERR_LIMIT ? ERR_LIMIT : ERR_UNAVAILABLE, err.text);
+	free_link(link);
+	return NULL;
+}
+
+static void
+keep_link(struct caller *caller, struct link *link)
+{
+	link->kept_at_ms = clock_boot_ms();
+	link->used = true;
+	link->next = caller->kept;
+	caller->kept = link;
+}
+
+/* Keep it, or close it; what does not close now does when the thread's next exchange runs the loop. */
+static void
+leave_link(struct caller *caller, struct exchange *x)
+{
+	struct link *link = x->link;
+	bool went_well;
+
+	if (!link)
+		return;
+	/* An answer that came before all of the request had left: the rest is not worth waiting for. */
+	went_well = x->trouble.kind == ERR_NONE && conn_queued(link->conn) == 0;
+	link->exchange = NULL;
+	x->link = NULL;
+	if (went_well && link->unix_path && x->reader.keep_alive && conn_find(caller->loop, conn_id(link->conn))) {
+		keep_link(caller, link);
+		return;
+	}
+	if (went_well)
+		conn_close(link->conn, "");
+	else
+		conn_abort(link->conn, "");
+	loop_run_once(caller->loop);
+}
+
+/* -- The exchange ---------------------------------------------------------------------------------------------------------------------- */
+
+static void
+begin(struct exchange *x, struct caller *caller)
+{
+	bool anew = x->again || !x->call->unix_path;
+
+	x->done = x->again = false;
+	timer_init(&x->timer, caller->loop, on_timer);
+	on_timer(&x->timer);
+	if (x->done)
+		return;
+	x->link = anew ? NULL : take_kept(caller, x->call->unix_path);
+	if (!x->link) {
+		x->link = connect_link(x, caller->loop);
+		return;
+	}
+	x->link->exchange = x;
+	write_request(x, x->link->conn);
+}
+
+static void
+converse(struct exchange *x, struct caller *caller)
+{
+	do {
+		begin(x, caller);
+		loop_run_until(caller->loop, &x->done);
+		leave_link(caller, x);
+		http_answer_reader_clear(&x->reader);
+	} while (x->again);
+}
+
+/* What goes into the head as it is must not be able to end a line. */
+static bool
+is_sendable(const struct http_call *call)
+{
+	if (text_has_control(call->method, strlen(call->method)) || strchr(call->method, ' '))
+		return false;
+	for (size_t i = 0; call->headers && call->headers[i]; i++)
+		if (text_has_control(call->headers[i], strlen(call->headers[i])))
+			return false;
+	return true;
 }
 
 static int
-perform(struct exchange *x, struct err *err)
+prepare_https(struct exchange *x, struct err *err)
 {
-	struct curl_slist *headers = header_list(x->call), *places = NULL;
-	long status = 0;
-	CURLcode code;
+	const struct http_call *call = x->call;
 
-	if (x->call->connect_to) {
-		OWN_TEXT place = mem_textf(strchr(x->call->connect_to, ':') ? "::[%s]:" : "::%s:", x->call->connect_to);
-
-		places = curl_slist_append(NULL, place);
-	}
-	set_options(x, headers);
-	if (x->call->unix_path)
-		set_unix(x);
-	else
-		set_https(x, places);
-	code = curl_easy_perform(x->curl);
-	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
-	x->answer->status = (int)status;
-	curl_slist_free_all(headers);
-	curl_slist_free_all(places);
-	return code == CURLE_OK ? 0 : failure(x, code, err);
+	if (!call->anchors)
+		return err_set(err, ERR_INVALID, "nothing to trust was given");
+	if (http_proxy_find(&x->proxy, x->uri->host, err) < 0)
+		return -1;
+	x->connecting = x->proxy != NULL;
+	x->proxy_answer.body = (struct buf)BUF_INIT(0);
+	x->tls = tls_client_new(&(struct tls_client_config){ .anchors = call->anchors,
+					.chain = call->chain,
+					.key = (struct key *)(uintptr_t)call->key,
+					.who = call->who },
+		err);
+	return x->tls ? 0 : -1;
 }
 
-/* Resetting a handle drops its settings and keeps its connections. */
-static CURL *
-take_handle(const struct http_call *call)
+static int
+prepare(struct exchange *x, struct err *err)
 {
-	if (!call->unix_path)
-		return curl_easy_init();
-	if (!kept) {
-		kept = curl_easy_init();
-		pthread_setspecific(kept_key, kept);
-	}
-	if (kept)
-		curl_easy_reset(kept);
-	return kept;
+	const struct http_call *call = x->call;
+
+	x->deadline_ms = clock_boot_ms() + (call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS);
+	x->uri = uri_parse(call->url, err);
+	if (!x->uri)
+		return -1;
+	if (x->uri->scheme != (call->unix_path ? URI_HTTP : URI_HTTPS))
+		return err_set(err, ERR_INVALID, "%s was expected", call->unix_path ? "http://" : "https://");
+	if (!is_sendable(call))
+		return err_set(err, ERR_INVALID, "a header line or the method has a character that it can't have");
+	return call->unix_path ? 0 : prepare_https(x, err);
 }
 
 int
@@ -312,20 +497,20 @@ http_fetch(struct http_answer *out, const struct http_call *call, struct err *er
 	struct exchange x = { .call = call, .answer = out };
 	int status;
 
-	pthread_once(&once, init_curl);
 	*out = (struct http_answer){ .body = BUF_INIT(call->max_body ? call->max_body : MAX_BODY), .retry_after_s = -1 };
-	if (!call->unix_path && !call->anchors)
-		return err_set(err, ERR_INVALID, "%s: nothing to trust was given", call->url);
-	x.curl = take_handle(call);
-	if (!x.curl)
-		return err_set(err, ERR_BROKEN, "libcurl does not start");
-	x.host = host_of(call->url);
-	status = perform(&x, err);
-	if (call->unix_path)
-		curl_easy_reset(x.curl); /* nothing of ours stays in it */
+	status = prepare(&x, err);
+	if (status < 0)
+		err_wrap(err, "%s %s", call->method, where(call));
 	else
-		curl_easy_cleanup(x.curl);
-	mem_free(x.host);
+		converse(&x, caller_get());
+	if (x.trouble.kind != ERR_NONE) {
+		*err = x.trouble;
+		status = -1;
+	}
+	http_answer_clear(&x.proxy_answer);
+	http_proxy_free(x.proxy);
+	tls_client_free(x.tls);
+	uri_free(x.uri);
 	return status;
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* One HTTP exchange (libcurl underneath); blocks, so call it on a worker.  Over https the server's chain and name are judged by
- * pki/chain, the same decision as everywhere, and the verdict is handed out.  Redirects are not followed; time, header and body have ceilings; a
- * proxy comes from HTTPS_PROXY and NO_PROXY. */
+/* One HTTP exchange; blocks, so call it on a worker.  Over https the server's chain and name are judged by pki/chain, the same decision as everywhere, and the verdict is
+ * handed out.  Redirects are not followed; time, header and body have ceilings; a proxy comes from HTTPS_PROXY and NO_PROXY (http_proxy.h). */
 
 #include <stdatomic.h>
 

@@ -198,6 +198,25 @@ loop_run(struct loop *loop)
 	loop->runs_on = 0;
 }
 
+void
+loop_run_until(struct loop *loop, const bool *done)
+{
+	assert(!loop_is_running(loop));
+	loop->runs_on = pthread_self();
+	while (!*done)
+		event_base_loop(loop->base, EVLOOP_ONCE);
+	loop->runs_on = 0;
+}
+
+void
+loop_run_once(struct loop *loop)
+{
+	assert(!loop_is_running(loop));
+	loop->runs_on = pthread_self();
+	event_base_loop(loop->base, EVLOOP_NONBLOCK);
+	loop->runs_on = 0;
+}
+
 struct stop {
 	struct post post;
 	struct loop *loop;

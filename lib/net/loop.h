@@ -18,8 +18,11 @@ struct loop *loop_new(const char *name);
 void loop_finish(struct loop *loop);
 void loop_free(struct loop *loop); /* finishes it, if that was not done */
 OWN_DEFINE(loop);
-void loop_run(struct loop *loop);			   /* until loop_stop */
-void loop_stop(struct loop *loop);			   /* any thread */
+void loop_run(struct loop *loop);  /* until loop_stop */
+void loop_stop(struct loop *loop); /* any thread */
+/* For calls that block, on this thread: runs until *done, which something on the loop sets; or takes one look at what is ready. */
+void loop_run_until(struct loop *loop, const bool *done);
+void loop_run_once(struct loop *loop);
 int loop_start_thread(struct loop *loop, struct err *err); /* loop_run on a thread of its own */
 void loop_join(struct loop *loop);
 

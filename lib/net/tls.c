@@ -111,8 +111,8 @@ tls_use_certificate(SSL_CTX *ctx, const struct certs *chain, const struct key *k
 	return 0;
 }
 
-void
-tls_set_common(SSL_CTX *ctx)
+static void
+set_common(SSL_CTX *ctx)
 {
 	SSL_CTX_set_security_level(ctx, 2); /* Debian's default, but not everybody's */
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
@@ -129,7 +129,7 @@ tls_ctx_new(const SSL_METHOD *method)
 
 	assert(ctx);
 	pthread_once(&once, make_slot);
-	tls_set_common(ctx);
+	set_common(ctx);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	return ctx;

@@ -46,6 +46,7 @@ void tls_cache_drop_identity(struct tls_cache *cache, const char *identity); /* 
 /* A client: verifies the server's chain and name with pki/chain during the handshake and keeps the verdict. */
 struct tls_client;
 struct tls_client_config {
+	const char *who;	   /* asks, for the verdict; NULL: "client" */
 	struct anchors *anchors;   /* what to trust */
 	const struct certs *chain; /* own certificate, or NULL */
 	struct key *key;

@@ -13,43 +13,37 @@ struct tls_client {
 	SSL_CTX *ctx;
 	struct anchors *anchors;
 	struct key *key;
+	char *who;
 	atomic_int n_refs;
 };
-
-bool
-tls_judge_server(X509_STORE_CTX *ctx, const struct anchors *anchors, const char *who, const char *host, struct verdict **verdict)
-{
-	OWN(cert) leaf = cert_from_x509(X509_STORE_CTX_get0_cert(ctx));
-	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
-	OWN_TEXT question = mem_textf("Am I really talking to %s?", host);
-	struct certs untrusted = { 0 };
-	struct verdict *v = verdict_new(who, question, host);
-	bool accepted;
-
-	for (int i = 0; i < sk_X509_num(sent); i++) {
-		OWN(cert) cert = cert_from_x509(sk_X509_value(sent, i));
-
-		certs_add(&untrusted, cert);
-	}
-	chain_verify(v, anchors,
-		&(struct chain_query){
-			.leaf = leaf, .untrusted = &untrusted, .purpose = CHAIN_SERVER, .host = host, .now = clock_wall() });
-	certs_clear(&untrusted);
-	accepted = verdict_accepted(v);
-	X509_STORE_CTX_set_error(ctx, accepted ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
-	verdict_free(*verdict);
-	*verdict = v;
-	return accepted;
-}
 
 static int
 on_server(X509_STORE_CTX *ctx, void *arg)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct tls_peer *peer = tls_peer_of(ssl);
+	OWN(cert) leaf = cert_from_x509(X509_STORE_CTX_get0_cert(ctx));
+	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
+	OWN_TEXT question = mem_textf("Am I really talking to %s?", peer->host);
+	struct certs untrusted = { 0 };
+	struct verdict *v = verdict_new(peer->client->who, question, peer->host);
+	bool accepted;
 
 	(void)arg;
-	return tls_judge_server(ctx, peer->client->anchors, "client", peer->host, peer->verdict);
+	for (int i = 0; i < sk_X509_num(sent); i++) {
+		OWN(cert) cert = cert_from_x509(sk_X509_value(sent, i));
+
+		certs_add(&untrusted, cert);
+	}
+	chain_verify(v, peer->client->anchors,
+		&(struct chain_query){
+			.leaf = leaf, .untrusted = &untrusted, .purpose = CHAIN_SERVER, .host = peer->host, .now = clock_wall() });
+	certs_clear(&untrusted);
+	accepted = verdict_accepted(v);
+	X509_STORE_CTX_set_error(ctx, accepted ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
+	verdict_free(*peer->verdict);
+	*peer->verdict = v;
+	return accepted;
 }
 
 struct tls_client *
@@ -60,6 +54,7 @@ tls_client_new(const struct tls_client_config *config, struct err *err)
 	client->n_refs = 1;
 	client->ctx = tls_ctx_new(TLS_client_method());
 	client->anchors = anchors_ref(config->anchors);
+	client->who = mem_text(config->who ? config->who : "client");
 	SSL_CTX_set_session_cache_mode(client->ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify(client->ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(client->ctx, on_server, NULL);
@@ -87,6 +82,7 @@ tls_client_free(struct tls_client *client)
 	SSL_CTX_free(client->ctx);
 	anchors_free(client->anchors);
 	key_free(client->key);
+	mem_free(client->who);
 	mem_free(client);
 }
 

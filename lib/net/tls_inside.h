@@ -17,8 +17,7 @@ struct tls_peer {
 struct tls_peer *tls_peer_of(const SSL *ssl);
 struct tls_peer *tls_peer_attach(SSL *ssl);
 
-SSL_CTX *tls_ctx_new(const SSL_METHOD *method);
-void tls_set_common(SSL_CTX *ctx); /* versions, suites, groups, ceilings: also for a context that libcurl made */
+SSL_CTX *tls_ctx_new(const SSL_METHOD *method); /* with our versions, suites, groups and ceilings */
 int tls_use_certificate(SSL_CTX *ctx, const struct certs *chain, const struct key *key, struct err *err);
 
 SSL *tls_server_ssl(struct tls_server *server);		      /* ready to accept; holds its own reference of the context */
@@ -28,9 +27,6 @@ struct tls_server *tls_holder_get(struct tls_holder *holder); /* a reference */
 #define TLS_FAILURE_LEN 160
 bool tls_failure(int ssl_error, int number, char out[static TLS_FAILURE_LEN]);
 
-/* Inside a handshake: judge the server's chain and name; the verdict replaces *verdict. */
-bool tls_judge_server(
-	X509_STORE_CTX *ctx, const struct anchors *anchors, const char *who, const char *host, struct verdict **verdict);
 void tls_set_sni(SSL *ssl, const char *host);
 bool tls_client_has_key(const struct tls_client *client);
 /* The verdict about the server is made during the handshake and lies in *verdict. */
