@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge demo: the story of the two documents on one machine.  A hub, an edge device with its gateway, and a sensor are
  * started as real processes with certificates made for them; the five questions are answered by those who have to decide, and
- * then the same doors stay shut for those who are not who they say.  All of it lies in one folder; nothing stays when it ends,
+ * then the same doors stay shut for those who are not who they say.  All of it lies in one folder; no process stays when it ends,
  * whatever ends it. */
 #include <dirent.h>
 #include <ftw.h>
@@ -82,8 +82,12 @@ is_empty(const char *path)
 static char *
 make_named_dir(const char *path, struct err *err)
 {
+	struct stat st;
+
 	if (file_make_dir(path, 0711, err) < 0)
 		return NULL;
+	if (stat(path, &st) < 0 || st.st_uid != geteuid())
+		return err_null(err, ERR_DENIED, "%s: a folder of one's own is needed", path);
 	return is_empty(path) ? mem_text(path) : err_null(err, ERR_CONFLICT, "%s: a new or empty folder is needed", path);
 }
 
