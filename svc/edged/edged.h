@@ -2,6 +2,8 @@
 #pragma once
 /* Inside edged: what the workload API works with. */
 
+#include <stdatomic.h>
+
 #include <jansson.h>
 #include <sys/types.h>
 
@@ -18,7 +20,8 @@ struct module {
 	uid_t uid;
 	char *names[MODULE_NAMES_MAX]; /* that it may have server certificates for, beside its own */
 	size_t n_names;
-	char *generation_id, *sign_handle; /* from identityd, at start */
+	char *generation_id, *sign_handle; /* from identityd, once there is an identity */
+	atomic_bool has_identity;
 };
 
 struct edged {

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge-edged: the Edge CA and the workload API. */
-#include <time.h>
-
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/local_service.h"
 #include "edged/edged.h"
-#include "identityd/client.h"
+#include "edged/identity_wait.h"
 #include "wire/json.h"
 
-#define RETRY_S 5
 #define MASTER_ENCRYPTION_ID "iotedge_master_encryption_id"
 
 static int
@@ -67,49 +64,14 @@ open_all(struct edged *e, const json_t *config, struct err *err)
 	return e->encryption_handle ? 0 : err_wrap(err, "the master encryption key");
 }
 
-/* The module's keys are put into the hub; while the hub is away, the identity that was kept will do. */
-static int
-take_identity(struct edged *e, struct module *m, struct err *err)
-{
-	OWN(edge_identity) identity = identityd_client_update_module(e->identityd, m->id, err);
-
-	if (!identity) {
-		log_warn("module %s: its keys could not be put into the hub: %s", m->id, err->text);
-		identity = identityd_client_get_module(e->identityd, m->id, err);
-	}
-	if (!identity)
-		return -1;
-	if (!identity->generation_id || !identity->key_handle)
-		return err_set(err, ERR_BROKEN, "identityd gave no key for the module %s", m->id);
-	m->generation_id = mem_text(identity->generation_id);
-	m->sign_handle = mem_text(identity->key_handle);
-	return 0;
-}
-
-/* Without an identity there is nothing to serve: try until the hub answers. */
-static void
-wait_for_identities(struct edged *e)
-{
-	for (size_t i = 0; i < e->n_modules;) {
-		struct err err = ERR_INIT;
-		const struct timespec pause = { .tv_sec = RETRY_S };
-
-		if (take_identity(e, &e->modules[i], &err) == 0) {
-			i++;
-			continue;
-		}
-		log_error("module %s has no identity yet, trying again in %d s: %s", e->modules[i].id, RETRY_S, err.text);
-		clock_nanosleep(CLOCK_BOOTTIME, 0, &pause, NULL);
-	}
-}
-
 static json_t *
 ready_line(const struct edged *e)
 {
 	json_t *generations = json_object();
 
 	for (size_t i = 0; i < e->n_modules; i++)
-		json_object_set_new(generations, e->modules[i].id, json_string(e->modules[i].generation_id));
+		if (atomic_load(&e->modules[i].has_identity))
+			json_object_set_new(generations, e->modules[i].id, json_string(e->modules[i].generation_id));
 	return json_pack("{s:o}", "generations", generations);
 }
 
@@ -140,6 +102,7 @@ static int
 serve(const json_t *config, const struct service_options *options, struct err *err)
 {
 	OWN(local_service) service = NULL;
+	struct identity_wait *wait = NULL;
 	struct edged edged = { 0 };
 	struct edged_door doors[MODULES_MAX];
 	int64_t max_requests = 10;
@@ -150,7 +113,7 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	if (status == 0)
 		status = edge_ca_ensure(&edged, err);
 	if (status == 0) {
-		wait_for_identities(&edged);
+		wait = identity_wait_start(&edged);
 		service = local_service_new(&workload_routes);
 	}
 	for (size_t i = 0; status == 0 && i < edged.n_modules; i++) {
@@ -160,6 +123,7 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	if (status == 0)
 		local_service_run(service, options, ready_line(&edged));
 	local_service_free(GIVE(service));
+	identity_wait_stop(wait);
 	close_all(&edged);
 	return status;
 }

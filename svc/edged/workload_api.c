@@ -68,6 +68,8 @@ authorize_generation(const struct route_call *call, struct err *err)
 
 	if (authorize(call, err) < 0)
 		return -1;
+	if (!atomic_load(&module->has_identity))
+		return err_set(err, ERR_UNAVAILABLE, "the module %s has no identity yet: the hub could not be asked", module->id);
 	if (!text_is(call->var[1], module->generation_id))
 		return err_set(err, ERR_MISSING, "there is no generation \"%.60s\" of the module %s", call->var[1], module->id);
 	return 0;

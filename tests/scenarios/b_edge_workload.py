@@ -399,6 +399,26 @@ def test_16_hub_away():
     assert {id: genid(id) for id in GEN} == GEN, "identities live on"
 
 
+def test_16b_new_module():
+    """a module that is new while the hub is away does not keep the others from working, and has its identity soon after the hub is back"""
+    write_config(extra="[modules.late]\nuid = %d\n" % TOOL_UID)
+    hub.stop()
+    assert edge.stop() == 0
+    edge.start()
+    assert sign("tool")[0] == 200
+    body = {"keyId": "primary", "algo": "HMACSHA256", "data": b64(b"x")}
+    assert module_call("late", "POST", path("sign", "late", "1"), body)[0] == 500
+    hub.start()
+
+    def works():
+        status, _, record = rest("GET", "/devices/EdgeGateway/modules/late")
+        return status == 200 and module_call("late", "POST", path("sign", "late", record["generationId"]), body)[0] == 200
+    wait_for(works, "the module's identity", 30)
+    write_config()
+    assert edge.stop() == 0
+    edge.start()
+
+
 def test_17_wrong_hub():
     """question 1 answered with no: a server that the roots don't vouch for, or of another name, gets neither certificate nor token, and the log says why"""
     edge.stop()
