@@ -104,6 +104,7 @@ struct raw {
 	atomic_bool *on_head; /* set when the last head was read; may be NULL */
 	char path[100], heard[4096];
 	int listener, n_accepted, port;
+	atomic_int held; /* the descriptor */
 	pthread_t thread;
 };
 
@@ -129,11 +130,14 @@ raw_talk(struct raw *raw, int fd, const char *answer, bool hold)
 		while (!raw->may_send_late)
 			sched_yield();
 		send(fd, raw->late, strlen(raw->late), MSG_NOSIGNAL);
-		*raw->late_sent = true;
 		hold = true;
+		raw->held = fd;
+		*raw->late_sent = true;
 	}
+	raw->held = hold ? fd : 0;
 	while (hold && recv(fd, raw->heard, 1, 0) > 0)
 		;
+	raw->held = 0;
 	close(fd);
 }
 
@@ -186,6 +190,8 @@ static void
 raw_stop(struct raw *raw)
 {
 	shutdown(raw->listener, SHUT_RDWR);
+	if (raw->held)
+		shutdown(raw->held, SHUT_RDWR); /* its peer should have gone: the test fails, and does not hang */
 	pthread_join(raw->thread, NULL);
 	close(raw->listener);
 }
