@@ -20,8 +20,8 @@ struct hub_head {
 
 struct session {
 	struct identity *identity;
+	struct identity *actor, *actor_device; /* the $edgeHub that speaks for it and its gateway, or NULL */
 	char *name, *model_id;
-	char *actor_id;		  /* the gateway that speaks for it, or NULL */
 	struct slice auth_method; /* a constant */
 	struct message_lane *lane;
 	uint64_t epoch;
@@ -33,7 +33,6 @@ struct evidence {
 	struct identity *target, *actor, *actor_device;
 	struct identity *path[CHAIN_MAX];
 	size_t n_path;
-	char *actor_id;
 };
 
 static void
@@ -44,7 +43,6 @@ evidence_clear(struct evidence *e)
 	identity_free(e->actor_device);
 	for (size_t i = 0; i < e->n_path; i++)
 		identity_free(e->path[i]);
-	mem_free(e->actor_id);
 }
 
 /* "target;...;actor": the devices between, and the gateway at the end with its $edgeHub. */
@@ -60,9 +58,8 @@ find_chain(struct evidence *e, struct registry *registry, const char *chain)
 		more = slice_cut(&rest, ';', &one);
 		id = slice_text(one);
 		if (!more) {
-			e->actor_id = GIVE(id);
-			e->actor_device = registry_find(registry, e->actor_id, NULL);
-			e->actor = registry_find_judged(registry, e->actor_id, "$edgeHub");
+			e->actor_device = registry_find(registry, id, NULL);
+			e->actor = registry_find_judged(registry, id, "$edgeHub");
 			return;
 		}
 		if (e->n_path == CHAIN_MAX)
@@ -121,7 +118,8 @@ let_in(struct hub_head *head, const struct head_hello *hello, struct head_admiss
 	session->identity = identity_ref(found->target);
 	session->name = identity_name(hello->device_id, hello->module_id);
 	session->model_id = mem_text(hello->model_id);
-	session->actor_id = GIVE(found->actor_id);
+	session->actor = identity_ref(found->actor);
+	session->actor_device = identity_ref(found->actor_device);
 	session->auth_method = auth_method(hello);
 	session->lane = message_log_lane(head->config.events, loop_owner(hello->loop));
 	session->epoch = epoch;
@@ -192,12 +190,21 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 		log_error("registry: %s", err.text);
 }
 
+/* Who was let in was enabled, so a module whose device was disabled since has changed as well. */
 static bool
-is_enabled(struct registry *registry, const char *device_id)
+is_as_judged(struct registry *registry, const struct identity *judged)
 {
-	OWN(identity) device = registry_find(registry, device_id, NULL);
+	OWN(identity) now = registry_find_judged(registry, judged->device_id, judged->module_id);
 
-	return device && device->enabled;
+	return now && identity_same_trust(judged, now);
+}
+
+/* The gateway's session was opened by a key of its own, and stands on the device being below it. */
+static bool
+may_still_speak(struct registry *registry, const struct session *session)
+{
+	return is_as_judged(registry, session->actor) && is_as_judged(registry, session->actor_device) &&
+	       registry_is_below(registry, session->identity, session->actor_device->device_id);
 }
 
 static bool
@@ -205,14 +212,10 @@ is_still_trusted(struct hub_head *head, struct session *session)
 {
 	struct registry *registry = head->config.registry;
 	uint64_t epoch = registry_epoch(registry);
-	OWN(identity) now = NULL;
 
 	if (epoch == session->epoch)
 		return true;
-	now = registry_find(registry, session->identity->device_id, session->identity->module_id);
-	if (!now || !identity_same_trust(session->identity, now) || !is_enabled(registry, now->device_id))
-		return false;
-	if (session->actor_id && (!is_enabled(registry, session->actor_id) || !registry_is_below(registry, now, session->actor_id)))
+	if (!is_as_judged(registry, session->identity) || (session->actor && !may_still_speak(registry, session)))
 		return false;
 	session->epoch = epoch;
 	return true;
@@ -282,9 +285,10 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	(void)head_session;
 	(void)clean;
 	identity_free(session->identity);
+	identity_free(session->actor);
+	identity_free(session->actor_device);
 	mem_free(session->name);
 	mem_free(session->model_id);
-	mem_free(session->actor_id);
 	mem_free(session);
 }
 
