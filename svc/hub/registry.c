@@ -275,15 +275,16 @@ check_new_module(struct registry *registry, struct registry_call *call)
 	return n >= REGISTRY_MODULES_MAX ? REGISTRY_TOO_MANY_MODULES : REGISTRY_OK;
 }
 
-/* The parent must be a gateway, not this device or one below it, and not too deep down. */
+/* A parent that is new to it must be a gateway, not this device or one below it, and not too deep down.  The parent it had may be gone by now: its
+ * children can be changed all the same. */
 static enum registry_answer
-check_parent(struct registry *registry, const struct identity *record)
+check_parent(struct registry *registry, const struct identity *before, const struct identity *record)
 {
 	OWN(identity) gateway = registry_find_parent(registry, record);
 	struct identity *at, *up;
 	bool loop = false, too_deep;
 
-	if (!record_parent(record))
+	if (!record_parent(record) || (before && text_is(record_parent(before), record_parent(record))))
 		return REGISTRY_OK;
 	if (!gateway)
 		return REGISTRY_BAD_SCOPE;
@@ -370,7 +371,7 @@ run_put(struct registry *registry, struct registry_call *call)
 	after = record_compose(&wish, &call->err);
 	if (!after)
 		return REGISTRY_INVALID;
-	answer = check_parent(registry, after);
+	answer = check_parent(registry, before, after);
 	if (answer != REGISTRY_OK)
 		return answer;
 	if (save(registry, after, after->is_edge && !(before && before->is_edge), wish.now, &call->err) < 0)
