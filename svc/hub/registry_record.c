@@ -135,7 +135,7 @@ clear_parents(struct identity *record)
 	record->n_parents = 0;
 }
 
-/* A gateway's own scope is made once; a leaf shows its parent's. */
+/* A gateway's own scope is made once; a leaf shows its parent's; a module is where its device is, whatever it asks for. */
 static void
 settle_scope(struct identity *record, const struct record_wish *wish)
 {
@@ -145,7 +145,7 @@ settle_scope(struct identity *record, const struct record_wish *wish)
 
 	if (!record->is_edge && wanted->scope && *wanted->scope)
 		given = wanted->scope;
-	if (given && *given)
+	if (!record->module_id && given && *given)
 		parent = mem_text(given);
 	clear_parents(record);
 	if (!record->is_edge)

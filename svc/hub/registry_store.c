@@ -248,10 +248,10 @@ int
 registry_store_children(struct registry_store *store, const char *scope, const char *after, int64_t max, registry_store_name *each,
 	void *arg, struct err *err)
 {
-	return each_name(
-		db_query(store->db, err,
-			"SELECT device_id, module_id FROM identity WHERE parent = ? AND device_id > ? ORDER BY device_id LIMIT ?",
-			"tti", scope, after ? after : "", max),
+	return each_name(db_query(store->db, err,
+				 "SELECT device_id, module_id FROM identity WHERE parent = ? AND module_id = '' AND device_id > ? "
+				 "ORDER BY device_id LIMIT ?",
+				 "tti", scope, after ? after : "", max),
 		each, arg, err);
 }
 

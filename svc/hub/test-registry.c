@@ -289,6 +289,26 @@ TEST("a child stands in its parent's scope and is found there; a scope of nobody
 	fixture_close(&f);
 }
 
+TEST("a module that asks for a scope gets none, and does not show in that scope")
+{
+	struct fixture f = fixture_new();
+	struct registry_call call = { .op = REGISTRY_LIST_CHILDREN, .max = 10 };
+	struct identity *wanted = module("dev1", "m1");
+	OWN(identity) parent = NULL;
+	OWN(identity) now = NULL;
+
+	put(&f, gateway("gw"), NULL, false, &parent);
+	put(&f, sas_device("dev1"), NULL, false, NULL);
+	wanted->scope = mem_text(parent->scope);
+	CHECK_INT(put(&f, child_of(parent, wanted), NULL, true, &now), REGISTRY_OK);
+	CHECK(!now->scope && now->n_parents == 0);
+	call.scope = mem_text(parent->scope);
+	registry_run(f.registry, &call);
+	CHECK_INT(call.n_found, 0);
+	registry_call_clear(&call);
+	fixture_close(&f);
+}
+
 TEST("gateways nest five deep and never in a circle")
 {
 	struct fixture f = fixture_new();

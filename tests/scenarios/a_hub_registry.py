@@ -305,6 +305,31 @@ def test_17_disabled_gateway():
     assert "DEVICE_DISABLED" in hub.reasons()
 
 
+def test_18_gateway_key():
+    """a session that a gateway opened for its child ends when the gateway's key is another"""
+    gw4, key4 = make_gateway("gw4")
+    hub.create_device("leaf-key", deviceScope=gw4["deviceScope"])
+    user = username(hub.hostname, "leaf-key", extra="&auth-chain=" + urllib.parse.quote("leaf-key;gw4", safe=""))
+    topic = "devices/leaf-key/messages/events/"
+    with hub.mqtt("leaf-key", user=user, password=edge_token("gw4", key4)) as m:
+        m.publish(topic, b"under the old key")
+        status, _, body = hub.rest("PUT", "/devices/gw4/modules/$edgeHub", {"authentication": {"type": "sas", "symmetricKey": {"primaryKey": new_key(), "secondaryKey": new_key()}}}, {"If-Match": "*"})
+        assert status == 200, body
+        m.send(publish_packet(topic, b"after it"))
+        assert m.closed()
+    assert "after it" not in [e["body"] for e in hub.events()]
+
+
+def test_19_orphan():
+    """a child whose gateway was deleted can still be disabled, and can't be put below that scope again"""
+    gw5, _ = make_gateway("gw5")
+    leaf = hub.create_device("leaf5", deviceScope=gw5["deviceScope"])
+    assert hub.rest("DELETE", "/devices/gw5")[0] == 204
+    status, _, body = hub.rest("PUT", "/devices/leaf5", dict(leaf, status="disabled"), {"If-Match": "*"})
+    assert status == 200 and body["status"] == "disabled", body
+    fails(hub.rest("PUT", "/devices/leaf6", {"deviceId": "leaf6", "deviceScope": gw5["deviceScope"]}), 400, "InvalidDeviceScope", 400028)
+
+
 def test_18_restart():
     """after kill -9 everything that was answered is there"""
     before = hub.rest("GET", "/devices")[2]
