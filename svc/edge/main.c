@@ -148,6 +148,17 @@ fill_sandbox(const struct edge *e, enum layout_role role, struct sandbox *s, con
 		s->write[s->n_write++] = l->gateway_run_dir;
 }
 
+/* A session of its own: a role has no business with the operator's terminal, and Ctrl-C there is for the supervisor, which ends the roles in order. */
+static void
+leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	setsid();
+	if (null >= 0)
+		dup2(null, STDIN_FILENO);
+}
+
 /* After fork; a sentence about what went wrong goes to the log that the role inherits. */
 static _Noreturn void
 become(const struct edge *e, enum layout_role role, char **args, pid_t parent, int ready_fd)
@@ -165,6 +176,7 @@ become(const struct edge *e, enum layout_role role, char **args, pid_t parent, i
 	if (slash)
 		*slash = '\0';
 	fcntl(ready_fd, F_SETFD, 0);
+	leave_terminal();
 	fill_sandbox(e, role, &sandbox, dir);
 	if (sandbox_enter(&sandbox, &err) < 0) {
 		log_error("%s: %s", layout_role_name(role), err.text);

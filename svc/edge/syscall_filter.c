@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Denied system calls, as a BPF program that is written from a table: one comparison a call, and two more for the one whose arguments count. */
+/* Denied system calls, as a BPF program that is written from a table: one comparison a call, and a few more for those whose arguments count. */
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -56,7 +57,7 @@ syscall_filter_is_there(void)
 int
 syscall_filter_enter(struct err *err)
 {
-	struct sock_filter code[COUNT(denied) * 2 + 16];
+	struct sock_filter code[COUNT(denied) * 2 + 24];
 	struct sock_fprog program = { .filter = code };
 	unsigned short n = 0;
 
@@ -72,6 +73,13 @@ syscall_filter_enter(struct err *err)
 		code[n++] = (struct sock_filter)SKIP_IF(BPF_JEQ, denied[i], 0, 1);
 		code[n++] = (struct sock_filter)RETURN(DENY);
 	}
+	/* Into the terminal that the log goes to, as if the operator had typed it. */
+	code[n++] = (struct sock_filter)SKIP_IF(BPF_JEQ, SYS_ioctl, 0, 5);
+	code[n++] = (struct sock_filter)ARGUMENT(1);
+	code[n++] = (struct sock_filter)SKIP_IF(BPF_JEQ, TIOCSTI, 1, 0);
+	code[n++] = (struct sock_filter)SKIP_IF(BPF_JEQ, TIOCLINUX, 0, 1);
+	code[n++] = (struct sock_filter)RETURN(DENY);
+	code[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
 	/* sock_diag(7) tells the paths of all unix sockets of the box. */
 	code[n++] = (struct sock_filter)SKIP_IF(BPF_JEQ, SYS_socket, 0, 5);
 	code[n++] = (struct sock_filter)ARGUMENT(0);

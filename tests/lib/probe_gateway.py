@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stands in the gateway's place under `rootedge edge` and does what a scenario asks on a socket in its own state folder (b_edge_sandbox.py): one JSON list a line,
 answered by what was found or by the name of the errno."""
-import ctypes, errno, json, os, signal, socket, sys
+import ctypes, errno, fcntl, json, os, signal, socket, sys, termios
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 libc = ctypes.CDLL(None, use_errno=True)
@@ -54,6 +54,8 @@ OPERATIONS = {
     "ask": ask, "unix_diag": unix_diag,
     "watch": watch,
     "kill": os.kill,
+    "session": lambda: [os.getsid(0) == os.getpid(), os.path.samestat(os.fstat(0), os.stat("/dev/null"))],
+    "control": lambda request: fcntl.ioctl(2, getattr(termios, request), b"x"),
     "ptrace": lambda pid: checked(libc.ptrace(16, pid, None, None)),  # PTRACE_ATTACH
     "setuid": os.setuid,
     "ids": lambda: [os.getresuid(), os.getresgid(), os.getgroups()],

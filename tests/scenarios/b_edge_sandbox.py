@@ -264,6 +264,15 @@ def core_limit(fields):
         return next(l.split()[4:6] for l in f if l.startswith("Max core file size"))
 
 
+def test_10b_terminal():
+    """the terminal of whoever started the box is out of reach: no role reads it, is in its session, or may type into it"""
+    for box in all_boxes():
+        assert box.do("session") == [True, True], "a session of its own, and nothing to read"
+        for request in ("TIOCSTI", "TIOCLINUX"):
+            box.denied("control", request)
+        assert box.do("control", "TIOCGWINSZ") == "ENOTTY", "other requests get as far as the log, which is a file here"
+
+
 def test_11_atk10():
     """atk-10: the device's key is in no log, command line, environment or error answer, in no file but its owner's, and no role dumps core"""
     for box in all_boxes():
