@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The common part of the services' main. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +46,20 @@ service_max_connections(int64_t wanted, size_t descriptors_each)
 	return may < most ? may : most;
 }
 
+static void
+take_ready_fd(struct service_options *options)
+{
+	const char *from_env = getenv("ROOTEDGE_READY_FD");
+
+	if (options->ready_fd < 0 && from_env)
+		text_to_i64(from_env, 0, 1 << 20, &options->ready_fd);
+	unsetenv("ROOTEDGE_READY_FD");
+	if (options->ready_fd >= 0)
+		fcntl((int)options->ready_fd, F_SETFD, FD_CLOEXEC);
+}
+
 void
-service_start(const char *role, const struct service_options *options)
+service_start(const char *role, struct service_options *options)
 {
 	pid_t parent = getppid();
 
@@ -54,6 +67,7 @@ service_start(const char *role, const struct service_options *options)
 	umask(0077);
 	secret_harden_process();
 	raise_descriptor_limit();
+	take_ready_fd(options);
 	if (!options->die_with_parent)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -65,19 +79,18 @@ void
 service_ready(const struct service_options *options, json_t *members_take)
 {
 	OWN_LIB(json_t) line = members_take ? members_take : json_object();
-	const char *from_env = getenv("ROOTEDGE_READY_FD");
-	int64_t fd = options->ready_fd;
+	int fd = (int)options->ready_fd;
 	OWN_TEXT text = NULL;
 	OWN_TEXT whole = NULL;
 
-	if (fd < 0 && (!from_env || !text_to_i64(from_env, 0, 1 << 20, &fd)))
+	if (fd < 0)
 		return;
 	json_object_set_new(line, "ready", json_true());
 	text = json_line(line);
 	whole = mem_textf("%s\n", text);
-	if (write((int)fd, whole, strlen(whole)) < 0)
-		log_warn("could not say on descriptor %d that it is ready", (int)fd);
-	close((int)fd);
+	if (write(fd, whole, strlen(whole)) < 0)
+		log_warn("could not say on descriptor %d that it is ready", fd);
+	close(fd);
 }
 
 void

@@ -14,7 +14,8 @@ struct service_options {
 	bool die_with_parent;
 };
 
-void service_start(const char *role, const struct service_options *options);
+/* The ready descriptor is --ready-fd, else $ROOTEDGE_READY_FD; no process started later inherits either. */
+void service_start(const char *role, struct service_options *options);
 /* How many connections there may be: what is wanted (0: 100,000), as far as the limit of open files goes when each takes so many. */
 size_t service_max_connections(int64_t wanted, size_t descriptors_each);
 /* One line of JSON on the ready descriptor, which is closed; members is taken and may be NULL. */

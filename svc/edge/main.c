@@ -484,8 +484,6 @@ main(int argc, char **argv)
 		return config ? 0 : 1;
 	}
 	service_start("edge", &options.service);
-	if (options.service.ready_fd >= 0)
-		fcntl((int)options.service.ready_fd, F_SETFD, FD_CLOEXEC);
 	status = serve(&options, &err);
 	if (status < 0)
 		log_error("%s", err.text);
