@@ -233,7 +233,7 @@ write_config(const struct layout *l, enum layout_role role, json_t *config_take,
 static json_t *
 principal(const struct layout *l, enum layout_role role, json_t *ids)
 {
-	return json_pack("{s:s, s:i, s:o}", "name", role_names[role], "uid", (int)l->uids[role], "ids", ids);
+	return json_pack("{s:s, s:I, s:o}", "name", role_names[role], "uid", (json_int_t)l->uids[role], "ids", ids);
 }
 
 static json_t *
@@ -409,7 +409,7 @@ module_json(const struct layout *l, const char *id, uid_t uid, json_t *names)
 {
 	OWN_TEXT path = mem_textf("%s/%s.sock", l->mnt, id[0] == '$' ? id + 1 : id);
 
-	return json_pack("{s:s, s:s, s:i, s:o}", "id", id, "socket", path, "uid", (int)uid, "names", names);
+	return json_pack("{s:s, s:s, s:I, s:o}", "id", id, "socket", path, "uid", (json_int_t)uid, "names", names);
 }
 
 static int

@@ -23,7 +23,7 @@ take_module(struct edged *e, const json_t *json, struct err *err)
 	if (json_get_text(json, "id", &id, err) < 0 || json_get_text(json, "socket", &socket_path, err) < 0 ||
 		json_find_int(json, "uid", &uid, err) < 0 || json_find_array(json, "names", &names, err) < 0)
 		return -1;
-	if (uid < 0 || json_array_size(names) > MODULE_NAMES_MAX)
+	if (uid < 0 || uid > UINT32_MAX - 1 || json_array_size(names) > MODULE_NAMES_MAX)
 		return err_set(err, ERR_INVALID, "module %s: no uid, or more than %d names", id, MODULE_NAMES_MAX);
 	m->id = mem_text(id);
 	m->socket_path = mem_text(socket_path);

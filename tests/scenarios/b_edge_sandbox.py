@@ -31,13 +31,14 @@ def install(name, gateway):
 
 
 PROBED = install("probed", os.path.join(ROOT, "tests", "lib", "probe_gateway.py"))
+BY_ENVIRONMENT = ["sh", "-c", 'ROOTEDGE_READY_FD=$6 exec "$0" "$1" "$2" "$3" "$4"', PROBED]  # and not by --ready-fd
 REAL = install("real", os.path.join(BUILD, "svc", "gateway", "rootedge-gateway"))
 
 
 class Box:
     """An edge device with the probe in it, or with the real gateway."""
 
-    def __init__(self, name, uid, program=PROBED):
+    def __init__(self, name, uid, program=[PROBED]):
         self.name, self.uid, self.state = name, uid, folder / name
         record = hub.create_device("Edge-" + name, capabilities={"iotEdge": True})
         self.key, self.scope = record["authentication"]["symmetricKey"]["primaryKey"], record["deviceScope"]
@@ -60,11 +61,13 @@ address = "127.0.0.1"
 mqtt_port = 0
 [modules.tool]
 uid = %d
-""" % (hub.pki.root, NAME, name, self.key, hub.https_port, hub.mqtt_port, uid))
+[modules.far]
+uid = %d
+""" % (hub.pki.root, NAME, name, self.key, hub.https_port, hub.mqtt_port, uid, 3000000000))
         os.chmod(config, 0o600)
         os.chown(config, uid, uid)
         self.become = [] if uid == os.getuid() else ["setpriv", "--reuid=%d" % uid, "--regid=%d" % uid, "--clear-groups", "--pdeathsig=KILL"]
-        self.edge = Service(folder, name, "--config", config, "--state", self.state, program=self.become + [program])
+        self.edge = Service(folder, name, "--config", config, "--state", self.state, program=self.become + program)
         self.mnt = self.edge.ready["mnt"]
 
     def do(self, *what):
@@ -132,7 +135,7 @@ def test_02_as_an_ordinary_user():
     """as an ordinary user all roles serve, and the log says once what keeps them apart"""
     if LANDLOCK < 1:
         raise Skip("this kernel has no Landlock: here nothing keeps the roles of one user apart")
-    box = Box("u", ORDINARY)
+    box = Box("u", ORDINARY, BY_ENVIRONMENT)
     boxes.append(box)
     assert not box.edge.ready["separate_users"] and box.edge.log_text().count("Landlock keeps them apart") == 1, box.edge.log_text()
     assert {fields["Uid"].split()[0] for fields in box.edge.roles().values()} == {str(ORDINARY)}
@@ -307,7 +310,7 @@ def test_12_real_gateway():
     """the real gateway does its work in there as an ordinary user: a device gets in, and its message arrives at the hub"""
     if LANDLOCK < 1:
         raise Skip("this kernel has no Landlock")
-    box = Box("g", ORDINARY, REAL)
+    box = Box("g", ORDINARY, [REAL])
     boxes.append(box)
     assert core_limit(box.edge.roles()["gateway"]) == ["0", "0"]
     key = hub.create_device("TempSensor", deviceScope=box.scope)["authentication"]["symmetricKey"]["primaryKey"]
