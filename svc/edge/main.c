@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/option.h"
+#include "base/text.h"
 #include "common/service.h"
 #include "edge/layout.h"
 #include "edge/sandbox.h"
@@ -253,7 +254,9 @@ take_ready(struct edge *e, enum layout_role role)
 	const char *generation = json_string_value(json_object_get(json_object_get(json, "generations"), "$edgeHub"));
 
 	e->roles[role].is_ready = true;
-	e->roles[role].back_off_ms = 0;
+	if (generation && e->generation && !text_is(generation, e->generation) && e->n_roles > ROLE_GATEWAY &&
+		e->roles[ROLE_GATEWAY].pid > 0)
+		kill(e->roles[ROLE_GATEWAY].pid, SIGTERM); /* it was told the one before, and is started again */
 	if (generation) {
 		mem_free(e->generation);
 		e->generation = mem_text(generation);
@@ -439,6 +442,8 @@ serve(const struct options *options, struct err *err)
 			sandbox_separates_files()
 				? "no root, or its users can't reach the state folder; Landlock keeps them apart"
 				: "no root and no Landlock in this kernel: the gateway is NOT kept from keyd's files");
+	else if (!sandbox_separates_files())
+		log_warn("no Landlock in this kernel: only their users keep the roles apart");
 	for (int r = 0; r < ROLE_COUNT; r++) {
 		e.roles[r].ready_fd = -1;
 		e.roles[r].ready_line = (struct buf)BUF_INIT(65536);
