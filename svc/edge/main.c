@@ -26,6 +26,7 @@
 #define ARGS_MAX 96
 #define BACK_OFF_MIN_MS 500
 #define BACK_OFF_MAX_MS 30000
+#define BACK_OFF_SERVED_MAX_MS 2000 /* of a role that did serve: devices and modules wait for it */
 #define STOP_MS 5000
 
 struct options {
@@ -292,6 +293,7 @@ static void
 on_ended(struct edge *e, enum layout_role role, int status)
 {
 	struct role *r = &e->roles[role];
+	int64_t back_off_max = r->is_ready ? BACK_OFF_SERVED_MAX_MS : BACK_OFF_MAX_MS;
 
 	r->pid = 0;
 	r->is_ready = false;
@@ -301,7 +303,7 @@ on_ended(struct edge *e, enum layout_role role, int status)
 	if (e->stopping)
 		return;
 	r->back_off_ms = clock_boot_ms() - r->started > 60000 || r->back_off_ms == 0 ? BACK_OFF_MIN_MS : r->back_off_ms * 2;
-	r->back_off_ms = r->back_off_ms < BACK_OFF_MAX_MS ? r->back_off_ms : BACK_OFF_MAX_MS;
+	r->back_off_ms = r->back_off_ms < back_off_max ? r->back_off_ms : back_off_max;
 	r->start_at = clock_boot_ms() + r->back_off_ms;
 	log_error("%s ended (%s %d), starting it again in %lld ms", layout_role_name(role), WIFEXITED(status) ? "status" : "signal",
 		WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), (long long)r->back_off_ms);
