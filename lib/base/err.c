@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sentences about failures, put together from the inside out in a buffer of fixed size: what does not fit is cut off at the end, so the outermost
- * context, which says what was attempted, always stays. */
+ * context, which says what was attempted, always stays.  They are UTF-8, whatever was quoted and
+ * wherever it was cut, because they go into JSON. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "base/text.h"
 
 int
 err_set_at(struct err *err, const char *file, int line, enum err_kind kind, const char *fmt, ...)
@@ -16,6 +18,7 @@ err_set_at(struct err *err, const char *file, int line, enum err_kind kind, cons
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args); /* not in place: an argument may be err->text itself */
 	va_end(args);
+	text_repair_utf8(text);
 	memcpy(err->text, text, sizeof(text));
 	err->kind = kind;
 	err->file = file;
@@ -35,6 +38,7 @@ err_wrap(struct err *err, const char *fmt, ...)
 	va_end(args);
 	len = strlen(text);
 	snprintf(text + len, sizeof(text) - len, ": %.*s", (int)(sizeof(text) - len), err->text);
+	text_repair_utf8(text);
 	memcpy(err->text, text, sizeof(text));
 	return -1;
 }

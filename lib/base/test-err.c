@@ -86,3 +86,13 @@ TEST("every kind has a name")
 	CHECK_STR(err_kind_name(ERR_UNAVAILABLE), "unavailable");
 	CHECK_STR(err_kind_name(ERR_BROKEN), "broken");
 }
+
+TEST("a sentence is UTF-8 wherever what it quotes was cut")
+{
+	struct err err = ERR_INIT;
+
+	err_set(&err, ERR_INVALID, "'%.2s' is none", "a\xc3\xa9");
+	CHECK_STR(err.text, "'a?' is none");
+	err_wrap(&err, "\xff");
+	CHECK_STR(err.text, "?: 'a?' is none");
+}

@@ -83,6 +83,20 @@ text_is_utf8(const char *text, size_t len)
 	return true;
 }
 
+void
+text_repair_utf8(char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_sequence((const uint8_t *)text + i, len - i);
+
+		if (n == 0)
+			text[i] = '?';
+		i += n ? n : 1;
+	}
+}
+
 bool
 text_has_control(const char *text, size_t len)
 {

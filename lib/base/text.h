@@ -10,6 +10,8 @@ bool text_is(const char *a, const char *b);	   /* both may be NULL: then equal o
 bool text_is_nocase(const char *a, const char *b); /* ASCII only, no locale */
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
+/* What is not UTF-8, such as half a character where a text was cut, becomes a question mark each byte. */
+void text_repair_utf8(char *text);
 bool text_is_utf8(const char *text, size_t len);     /* RFC 3629: no surrogates, no over-long forms */
 bool text_has_control(const char *text, size_t len); /* any byte below 0x20, or 0x7f */
 char *text_lower(const char *text);		     /* ASCII; the caller owns the copy */

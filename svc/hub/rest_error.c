@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/text.h"
 
 #define TEXT_MAX 512
 
@@ -51,6 +52,7 @@ rest_fail(struct http_request *req, enum rest_error error, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	text_repair_utf8(text);
 	message = mem_textf("ErrorCode:%s;%s", row->name, text);
 	tracking = mem_textf("Tracking ID:%s-G:0-TimeStamp:%s", random_uuid(id), clock_text(clock_wall(), when));
 	http_respond_json(req, row->status, headers,

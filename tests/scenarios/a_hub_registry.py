@@ -383,6 +383,12 @@ def test_21_reload():
     assert served() == second
 
 
+def test_error_text():
+    """what a refusal quotes may be cut in the middle of a character, and the body still has its Message"""
+    status, _, body = hub.rest("PUT", "/devices/cut", {"deviceId": "cut", "authentication": {"type": "a" + "\u00e9" * 60}})
+    assert status == 400 and body["Message"].startswith("ErrorCode:"), (status, body)
+
+
 def test_99_stop():
     """the hub stops in order"""
     assert hub.stop() == 0
