@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole files, read with a ceiling and replaced atomically. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
+
+#define TEMP_SUFFIX ".tmp"
+#define RANDOM_DIGITS 16
 
 /* For tests: the n-th of write, fsync and rename from now fails with EIO; 0: none. */
 int file_fault_after;
@@ -149,13 +153,35 @@ file_save(const char *path, const void *data, size_t len, mode_t mode, struct er
 {
 	OWN_TEXT dir = dir_of(path);
 	const char *slash = strrchr(path, '/');
-	OWN_TEXT temp = mem_textf("%s/.%s.%016llx.tmp", dir, slash ? slash + 1 : path, (unsigned long long)random_u64());
+	OWN_TEXT temp = mem_textf("%s/.%s.%016llx" TEMP_SUFFIX, dir, slash ? slash + 1 : path, (unsigned long long)random_u64());
 
 	if (save_and_rename(path, temp, data, len, mode, err) < 0) {
 		unlink(temp);
 		return -1;
 	}
 	return file_sync_dir(dir, err);
+}
+
+static bool
+is_leftover(const char *name)
+{
+	size_t len = strlen(name), tail = strlen(TEMP_SUFFIX);
+
+	return name[0] == '.' && len > tail + RANDOM_DIGITS && strcmp(name + len - tail, TEMP_SUFFIX) == 0 &&
+	       strspn(name + len - tail - RANDOM_DIGITS, "0123456789abcdef") == RANDOM_DIGITS;
+}
+
+void
+file_remove_leftovers(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (is_leftover(entry->d_name))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
 }
 
 int

@@ -258,3 +258,23 @@ TEST("the own folder is where this program stands")
 
 	CHECK(file_exists(self));
 }
+
+TEST("what a killed file_save left is removed, and nothing else")
+{
+	OWN_TEXT dir = fresh_dir("leftovers");
+	static const char *const names[] = { ".device.key.0123456789abcdef.tmp", "device.key", ".hidden", ".notes.tmp",
+		".a.0123456789ABCDEF.tmp" };
+	struct err err = ERR_INIT;
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		OWN_TEXT path = file_join(dir, names[i]);
+
+		CHECK_OK(file_save(path, "x", 1, 0600, &err), err);
+	}
+	file_remove_leftovers(dir);
+	for (size_t i = 0; i < COUNT(names); i++) {
+		OWN_TEXT path = file_join(dir, names[i]);
+
+		CHECK_INT(file_exists(path), i > 0);
+	}
+}

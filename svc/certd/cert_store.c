@@ -88,6 +88,7 @@ cert_store_open(const char *dir, const json_t *preloaded, struct err *err)
 
 	if (file_make_dir(dir, 0755, err) < 0)
 		return NULL;
+	file_remove_leftovers(dir);
 	s = NEW(cert_store);
 	s->dir = mem_text(dir);
 	s->preloaded = preloaded ? json_deep_copy(preloaded) : json_object();

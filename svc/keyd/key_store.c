@@ -29,6 +29,7 @@ key_store_open(const char *dir, const json_t *preloaded, struct err *err)
 
 	if (file_make_dir(dir, 0700, err) < 0)
 		return NULL;
+	file_remove_leftovers(dir);
 	s = NEW(key_store);
 	s->dir = mem_text(dir);
 	s->preloaded = map_new();
@@ -168,6 +169,8 @@ load_secret(struct key_store *s, const char *id, struct secret *out, struct err 
 	struct buf bytes = BUF_INIT(SECRET_MAX);
 	int status = path ? file_load(&bytes, path, err) : -1;
 
+	if (status < 0 && err->kind == ERR_LIMIT) /* pairs and secrets share their names */
+		err_set(err, ERR_INVALID, "the key %s is a key pair, or something else that is too large for a symmetric key", id);
 	if (status < 0 && err->kind == ERR_DENIED)
 		err->kind = ERR_BROKEN; /* we may not read what is ours: that is not about the caller */
 	if (status == 0 && bytes.len == 0)
@@ -227,13 +230,19 @@ key_store_create_secret(struct key_store *s, const char *id, struct secret *out,
 int
 key_store_import_secret(struct key_store *s, const char *id, const void *bytes, size_t len, struct err *err)
 {
+	struct secret before = { 0 };
 	int status;
 
 	if (len == 0 || len > SECRET_MAX)
 		return err_set(err, ERR_INVALID, "an imported key has 1 to %d bytes", SECRET_MAX);
 	pthread_mutex_lock(&s->lock);
-	status = save_secret(s, id, bytes, len, err);
+	status = load_secret(s, id, &before, err);
+	if (status == 0 || err->kind == ERR_MISSING || err->kind == ERR_BROKEN) {
+		*err = (struct err)ERR_INIT;
+		status = save_secret(s, id, bytes, len, err);
+	}
 	pthread_mutex_unlock(&s->lock);
+	secret_clear(&before);
 	return status;
 }
 

@@ -229,3 +229,25 @@ TEST("no crash point leaves an id with an empty or half-written key")
 		close_place(&p);
 	}
 }
+
+TEST("a pair is no symmetric key, and none is put in its place")
+{
+	struct place p = open_at("kinds", NULL);
+	struct err err = ERR_INIT;
+	struct secret secret = { 0 };
+	OWN(key) pair = key_store_create_pair(p.store, "ca", "ec-p256", &err);
+	OWN(key) after = NULL;
+
+	CHECK(pair != NULL);
+	CHECK(key_store_load_secret(p.store, "ca", &secret, &err) < 0);
+	CHECK_ERR(err, ERR_INVALID, "key pair");
+	CHECK(key_store_create_secret(p.store, "ca", &secret, &err) < 0);
+	CHECK_ERR(err, ERR_INVALID, "key pair");
+	CHECK(key_store_import_secret(p.store, "ca", "0123456789abcdef", 16, &err) < 0);
+	CHECK_ERR(err, ERR_INVALID, "key pair");
+	reopen(&p);
+	err = (struct err)ERR_INIT;
+	after = key_store_load_pair(p.store, "ca", &err);
+	CHECK(after && EVP_PKEY_eq(key_pkey(pair), key_pkey(after)) == 1);
+	close_place(&p);
+}
