@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The state folder. */
+#include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
 #include <stdio.h>
@@ -66,15 +67,23 @@ own_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 	return st->st_uid == tree_uid ? 0 : lchown(path, tree_uid, (gid_t)tree_uid);
 }
 
+/* A role owns the folder that this one lies in, so no link is followed that it may have put here. */
 static int
 make_dir(const struct layout *l, enum layout_role role, const char *path, mode_t mode, struct err *err)
 {
-	if (file_make_dir(path, mode, err) < 0)
-		return -1;
-	if (chmod(path, mode) < 0)
+	int fd, status;
+
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
 		return err_errno(err, "%s", path);
-	if (geteuid() != 0)
-		return 0;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(err, "%s: a folder must be here, and no link to one", path);
+	status = fchmod(fd, mode) < 0 || (geteuid() == 0 && fchown(fd, l->uids[role], (gid_t)l->uids[role]) < 0)
+			 ? err_errno(err, "%s", path)
+			 : 0;
+	close(fd);
+	if (status < 0 || geteuid() != 0)
+		return status;
 	tree_uid = l->uids[role]; /* another uid range than last time: everything in it moves along */
 	return nftw(path, own_one, 16, FTW_PHYS) < 0 ? err_errno(err, "giving %s to user %u", path, l->uids[role]) : 0;
 }
@@ -90,20 +99,35 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 }
 
 static int
+empty_dir(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || nftw(path, remove_one, 16, FTW_PHYS | FTW_DEPTH) == 0)
+		return 0;
+	return err_errno(err, "emptying %s", path);
+}
+
+static int
 make_dirs(struct layout *l, struct err *err)
 {
+	static const mode_t modes[] = {
+		[ROLE_KEYD] = 0700,
+		[ROLE_CERTD] = 0755,
+		[ROLE_IDENTITYD] = 0700,
+		[ROLE_EDGED] = 0711, /* modules reach their sockets through it */
+		[ROLE_GATEWAY] = 0700,
+	};
 	OWN_TEXT run = mem_textf("%s/run", l->state);
 	OWN_TEXT certs = mem_textf("%s/certs", l->dirs[ROLE_CERTD]);
 
-	if (file_exists(run) && nftw(run, remove_one, 16, FTW_PHYS | FTW_DEPTH) < 0)
-		return err_errno(err, "emptying %s", run);
+	if (empty_dir(run, err) < 0)
+		return -1;
 	for (int r = 0; r < ROLE_COUNT; r++)
-		if (make_dir(l, (enum layout_role)r, l->dirs[r], r == ROLE_CERTD ? 0755 : 0700, err) < 0)
+		if (make_dir(l, (enum layout_role)r, l->dirs[r], modes[r], err) < 0)
 			return -1;
 	if (make_dir(l, ROLE_CERTD, certs, 0755, err) < 0)
 		return -1;
-	if (chmod(l->dirs[ROLE_EDGED], 0711) < 0) /* modules reach their sockets through it */
-		return err_errno(err, "%s", l->dirs[ROLE_EDGED]);
 	if (make_dir(l, ROLE_EDGED, l->mnt, 0711, err) < 0 || file_make_dir(run, 0711, err) < 0)
 		return -1;
 	if (chmod(run, 0711) < 0)
@@ -217,16 +241,26 @@ check_files(const struct config *c, struct err *err)
 
 /* -- Configurations -------------------------------------------------------------------------------------------------------------------- */
 
+/* A file that is its role's own, whoever we are. */
+static int
+save_for(
+	const struct layout *l, enum layout_role role, const char *path, const void *data, size_t len, mode_t mode, struct err *err)
+{
+	if (file_save(path, data, len, mode, err) < 0)
+		return -1;
+	if (geteuid() == 0 && lchown(path, l->uids[role], (gid_t)l->uids[role]) < 0)
+		return err_errno(err, "%s", path);
+	return 0;
+}
+
 static int
 write_config(const struct layout *l, enum layout_role role, json_t *config_take, struct err *err)
 {
 	OWN_LIB(json_t) config = config_take;
 	OWN_TEXT text = json_line(config);
-	int status = file_save(l->configs[role], text, strlen(text), 0600, err);
+	int status = save_for(l, role, l->configs[role], text, strlen(text), 0600, err);
 
 	mem_wipe(text, strlen(text));
-	if (status == 0 && l->separate_users && chown(l->configs[role], l->uids[role], (gid_t)l->uids[role]) < 0)
-		return err_errno(err, "%s", l->configs[role]);
 	return status;
 }
 
@@ -263,8 +297,8 @@ keyd_principals(const struct layout *l)
 		principal(l, ROLE_GATEWAY, json_pack("[s]", "edgehub-server")));
 }
 
-/* A file of the operator's under an id.  When we are root, its role gets a copy that is its own, made anew at each start: the operator's file may be readable for
- * root alone, or for another user, and no role has the rights of root. */
+/* A file of the operator's under an id.  When we are root, its role gets a copy that is its own: the operator's file may be readable for root alone, or for another
+ * user, and no role has the rights of root.  The copies are made anew at each start, in a folder that is emptied before: what has left config.toml is gone. */
 static int
 preload(const struct layout *l, enum layout_role role, json_t *into, const char *id, const char *path, const char *dir,
 	const char *extension, struct err *err)
@@ -282,9 +316,9 @@ preload(const struct layout *l, enum layout_role role, json_t *into, const char 
 	copy = id_file_path(dir, id, extension, err);
 	status = copy ? file_load(&content, path, err) : -1;
 	if (status == 0)
-		status = file_save(copy, content.data, content.len, role == ROLE_KEYD ? 0600 : 0644, err);
-	if (status == 0 && chown(copy, l->uids[role], (gid_t)l->uids[role]) < 0)
-		status = err_errno(err, "%s", copy);
+		status = save_for(l, role, copy, content.data, content.len, role == ROLE_KEYD ? 0600 : 0644, err);
+	if (status == 0)
+		json_object_set_new(into, id, json_string(copy));
 	buf_wipe(&content);
 	return status;
 }
@@ -327,20 +361,40 @@ preload_certs(const struct layout *l, const struct config *c, json_t *into, cons
 	return preload(l, ROLE_CERTD, into, "trust-bundle-user", c->trust_bundle, certs, ".cer", err);
 }
 
+/* Where the copies for a role lie. */
+static char *
+preloaded_dir(const struct layout *l, enum layout_role role, mode_t mode, struct err *err)
+{
+	OWN_TEXT dir = mem_textf("%s/preloaded", l->dirs[role]);
+
+	return empty_dir(dir, err) < 0 || make_dir(l, role, dir, mode, err) < 0 ? NULL : GIVE(dir);
+}
+
+/* A key that stands in config.toml itself. */
+static int
+save_device_key(const struct layout *l, const struct config *c, json_t *into, const char *dir, struct err *err)
+{
+	OWN_TEXT path = NULL;
+
+	if (c->device_key.len == 0)
+		return 0;
+	path = id_file_path(dir, "device-id", ".key", err);
+	if (!path || save_for(l, ROLE_KEYD, path, c->device_key.bytes, c->device_key.len, 0600, err) < 0)
+		return -1;
+	json_object_set_new(into, "device-id", json_string(path));
+	return 0;
+}
+
 static int
 write_keyd(const struct layout *l, const struct config *c, struct err *err)
 {
 	OWN_LIB(json_t) preloaded = json_object();
 	OWN_TEXT keys = mem_textf("%s/keys", l->dirs[ROLE_KEYD]);
-	OWN_TEXT device_key = id_file_path(keys, "device-id", ".key", err);
+	OWN_TEXT copies = preloaded_dir(l, ROLE_KEYD, 0700, err);
 
-	if (make_dir(l, ROLE_KEYD, keys, 0700, err) < 0 || preload_keys(l, c, preloaded, keys, err) < 0)
+	if (!copies || make_dir(l, ROLE_KEYD, keys, 0700, err) < 0 || preload_keys(l, c, preloaded, copies, err) < 0 ||
+		save_device_key(l, c, preloaded, copies, err) < 0)
 		return -1;
-	/* A key that stands in config.toml itself. */
-	if (c->device_key.len > 0 && file_save(device_key, c->device_key.bytes, c->device_key.len, 0600, err) < 0)
-		return -1;
-	if (c->device_key.len > 0 && l->separate_users && chown(device_key, l->uids[ROLE_KEYD], (gid_t)l->uids[ROLE_KEYD]) < 0)
-		return err_errno(err, "%s", device_key);
 	return write_config(l, ROLE_KEYD,
 		json_pack("{s:s, s:O, s:o, s:o, s:I}", "dir", keys, "preloaded_keys", preloaded, "principals", keyd_principals(l),
 			"sockets", keyd_sockets(l), "max_requests", (json_int_t)(l->separate_users ? c->max_keyd : 64)),
@@ -365,8 +419,9 @@ write_certd(const struct layout *l, const struct config *c, struct err *err)
 	OWN_TEXT certs = mem_textf("%s/certs", l->dirs[ROLE_CERTD]);
 	OWN_LIB(json_t) preloaded = json_object();
 	OWN_LIB(json_t) bundle = json_pack("[s]", "aziot-edged-ca");
+	OWN_TEXT copies = preloaded_dir(l, ROLE_CERTD, 0755, err);
 
-	if (preload_certs(l, c, preloaded, certs, err) < 0)
+	if (!copies || preload_certs(l, c, preloaded, copies, err) < 0)
 		return -1;
 	if (c->trust_bundle)
 		json_array_append_new(bundle, json_string("trust-bundle-user"));

@@ -39,11 +39,14 @@ class Story:
         """Days from today until its end."""
         return (ssl.cert_time_to_seconds(openssl("x509", "-noout", "-enddate", input=pem).strip().split("=")[1]) - time.time()) / DAY
 
-    def ca(self):
-        """(days until the end of the Edge CA, its public key)."""
+    def ca_pem(self):
         certs = os.path.join(self.edge.state, "certd", "certs")
         with open(os.path.join(certs, next(n for n in os.listdir(certs) if n.startswith("aziotedgedca-")))) as f:
-            pem = f.read()
+            return f.read()
+
+    def ca(self):
+        """(days until the end of the Edge CA, its public key)."""
+        pem = self.ca_pem()
         return self.ends(pem), openssl("x509", "-noout", "-pubkey", input=pem)
 
     def leaf_end(self):
@@ -94,6 +97,46 @@ def test_3_name():
         story.restart(0)
         shown = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % story.edge.mqtt_port], capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
         assert re.search(r"issuer=CN ?= ?brand new CA", shown), shown[:600]
+
+
+def test_4_taken_out():
+    """a CA that was taken out of config.toml signs nothing any more, and nothing of its key stays in keyd's folder"""
+    with Story() as story:
+        story.pki.make("edge-ca", "iotedged workload ca edgegateway", file="edgeca")
+        with open(story.folder / "EdgeGateway.toml") as f:
+            without = f.read()
+        with open(story.folder / "EdgeGateway.toml", "w") as f:
+            f.write(without + '\n[edge_ca]\ncert = "file://%s"\npk = "file://%s"\n' % (story.folder / "edgeca.pem", story.folder / "edgeca.key"))
+        story.restart(0)
+        assert "iotedged workload ca edgegateway" in story.edge.log_text()
+        with open(story.folder / "EdgeGateway.toml", "w") as f:
+            f.write(without)
+        story.restart(0)
+        assert "aziot-edge CA EdgeGateway" in openssl("x509", "-noout", "-subject", input=story.ca_pem())
+        if os.getuid() == 0:
+            with open(story.folder / "edgeca.key") as f:
+                key = f.read()
+            for folder, _, names in os.walk(os.path.join(story.edge.state, "keyd")):
+                for name in names:
+                    if name.endswith(".key"):
+                        with open(os.path.join(folder, name), errors="replace") as f:
+                            assert f.read() != key, name
+
+
+def test_5_links():
+    """a folder of a role that has become a link is refused with its path, and nothing behind it is touched"""
+    with Story() as story:
+        assert story.edge.stop() == 0
+        victim, certs = story.folder / "victim", os.path.join(story.edge.state, "certd", "certs")
+        os.mkdir(victim, 0o700)
+        os.rename(certs, certs + ".real")
+        os.symlink(victim, certs)
+        done = run("rootedge", *["edge", *story.edge.args], check=False)
+        assert done.returncode == 1 and certs in done.stderr, done
+        assert os.stat(victim).st_mode & 0o777 == 0o700 and not os.listdir(victim)
+        os.unlink(certs)
+        os.rename(certs + ".real", certs)
+        story.edge.start()
 
 
 if __name__ == "__main__":
