@@ -247,6 +247,7 @@ examine(struct visit *visit)
 		return;
 	target.chain = &visit->chain;
 	target.key = visit->key;
+	target.only_to = probe.sent.item[0];
 	probe_run(&second, &target);
 	judge_answer(visit, own, &second);
 }

@@ -208,11 +208,12 @@ answers_in_tls(struct looking *look)
 static int
 on_cert_asked(SSL *ssl, void *arg)
 {
-	struct probe *probe = arg;
+	const struct looking *look = arg;
+	const struct cert *only_to = look->target->only_to;
+	X509 *server = SSL_get0_peer_certificate(ssl);
 
-	(void)ssl;
-	probe->asks_client_cert = true;
-	return 1;
+	look->probe->asks_client_cert = true;
+	return !only_to || (server && X509_cmp(server, cert_x509(only_to)) == 0);
 }
 
 /* Once it has asked for a certificate, whatever the server objects to is the one it got, or that it got none. */
@@ -354,7 +355,7 @@ look_at(struct looking *look)
 		failed(look->probe, KEY_MISMATCH, mem_text(err.text));
 	} else {
 		look->ssl = SSL_new(ctx);
-		SSL_set_cert_cb(look->ssl, on_cert_asked, look->probe);
+		SSL_set_cert_cb(look->ssl, on_cert_asked, look);
 		tls_set_sni(look->ssl, look->target->host);
 		SSL_set_connect_state(look->ssl);
 		handshake(look);

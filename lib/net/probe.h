@@ -14,7 +14,8 @@ struct probe_target {
 	int port;
 	const struct certs *chain; /* show this certificate when asked; NULL: none */
 	const struct key *key;
-	int64_t timeout_ms; /* 0: 10 s */
+	const struct cert *only_to; /* show it to the server with this certificate, which was judged, and to no other */
+	int64_t timeout_ms;	    /* 0: 10 s */
 };
 
 struct probe {
