@@ -214,14 +214,14 @@ def corpus():
 
 def share(identities, work, do):
     """Each identity does its share at the same time as the others.  Returns [(item, exception)] of what raised."""
-    todo, bad = queue.Queue(), []
+    waiting, bad = queue.Queue(), []
     for item in work:
-        todo.put(item)
+        waiting.put(item)
 
     def worker(who):
         while True:
             try:
-                item = todo.get_nowait()
+                item = waiting.get_nowait()
             except queue.Empty:
                 return
             try:
