@@ -141,6 +141,36 @@ directory_close(struct directory *d, const char *name, enum reason reason)
 		close_holder(&copy, reason);
 }
 
+static void
+visit_there(struct post *post)
+{
+	struct directory_visit *visit = CONTAINER_OF(post, struct directory_visit, post);
+	struct conn *conn = conn_find(visit->loop, visit->conn_id);
+
+	visit->run(visit, conn ? conn_user(conn) : NULL);
+}
+
+bool
+directory_visit(struct directory *d, const char *name, struct directory_visit *visit)
+{
+	struct shard *shard = shard_of(d, name);
+	struct holder *holder;
+
+	visit->post.run = visit_there;
+	visit->loop = NULL;
+	pthread_mutex_lock(&shard->lock);
+	holder = map_find_text(shard->holders, name);
+	if (holder) {
+		visit->loop = holder->loop;
+		visit->conn_id = holder->conn_id;
+	}
+	pthread_mutex_unlock(&shard->lock);
+	if (!visit->loop)
+		return false;
+	loop_post(visit->loop, &visit->post);
+	return true;
+}
+
 bool
 directory_is_connected(struct directory *d, const char *name)
 {
@@ -173,8 +203,32 @@ head_session_close(struct head_session *session, enum reason reason)
 	session->ops->close(session, reason);
 }
 
-bool
-head_session_publish(struct head_session *session, const char *topic, const void *payload, size_t len)
+void *
+head_session_domain(struct head_session *session)
 {
-	return session->ops->publish(session, topic, payload, len);
+	return session->domain;
+}
+
+unsigned
+head_session_wants(struct head_session *session)
+{
+	return session->ops->wants(session);
+}
+
+bool
+head_session_desired(struct head_session *session, int64_t version, const void *patch, size_t len)
+{
+	return session->ops->desired(session, version, patch, len);
+}
+
+bool
+head_session_method(struct head_session *session, const char *name, const char *rid, const void *payload, size_t len)
+{
+	return session->ops->method(session, name, rid, payload, len);
+}
+
+bool
+head_session_deliver(struct head_session *session, const struct head_command *command)
+{
+	return session->ops->deliver(session, command);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The interface between the device-facing protocol heads (MQTT now; HTTP, WebSocket and AMQP later) and what stands behind them: the hub or
+/* The interface between the device-facing protocol heads (MQTT, HTTP; AMQP later) and what stands behind them: the hub or
  * a gateway.  A head knows MQTT and asks for what it needs through struct head_ops; the domain never knows a head.
  *
  * Every operation completes through its call, at once or later, on the loop of the connection: the domain calls the head_*_done function from
@@ -44,6 +44,26 @@ struct head_ack; /* the head's handle of one message that must be acknowledged *
 /* Durable now (ok), or refused / failed (not ok: the connection is closed without PUBACK).  On the loop of the session. */
 void head_message_done(struct head_ack *ack, bool ok);
 
+/* -- Twins (hub 1.9) ---------------------------------------------------------------------------------------------------------- */
+struct head_request {
+	enum { HEAD_TWIN_GET, HEAD_TWIN_REPORT } kind;
+	struct slice if_version; /* a report: the text of the version that it must meet, or empty */
+	struct slice body;
+};
+struct head_call; /* the head's handle of one question, valid until it is answered */
+/* On the loop of the session.  version 0: none is told.  An error has a JSON body with errorCode and message, or clients fail on it (clients-observed 3). */
+void head_answer(struct head_call *call, int status, int64_t version, const void *body, size_t len);
+
+/* -- Commands: cloud-to-device messages (hub 1.7) ------------------------------------------------------------------------------------ */
+struct head_command {
+	uint64_t id; /* the back end's, unique among what this session has not settled */
+	struct slice bag, payload;
+};
+enum head_outcome { HEAD_COMPLETED, HEAD_REJECTED, HEAD_ABANDONED };
+
+/* -- What the session listens to: its subscriptions, kept ones included --------------------------------------------------------------- */
+enum head_wants { HEAD_WANTS_COMMANDS = 1, HEAD_WANTS_DESIRED = 2, HEAD_WANTS_METHODS = 4 };
+
 struct head_ops {
 	/* Who is this?  Answer with head_admit. */
 	void (*admit)(void *backend, const struct head_hello *hello, struct head_admission *admission);
@@ -53,6 +73,17 @@ struct head_ops {
 	/* Subscriptions changed: the whole list, for an identity that keeps them (clean session 0); durable when it returns is not demanded.  May be NULL: none are
 	 * kept. */
 	void (*subscriptions)(void *backend, void *domain, const char *const *filters, const uint8_t *qos, size_t n);
+	/* The session is open: from now on the back end may use it, until `end`.  May be NULL. */
+	void (*live)(void *backend, void *domain, struct head_session *session);
+	/* The device has just said what it listens to, which may be what it did before.  May be NULL. */
+	void (*wants)(void *backend, void *domain, struct head_session *session, unsigned wants);
+	/* A question about the device's twin: answer it with head_answer, in any order.  The slices are borrowed.  NULL: nothing here has twins. */
+	void (*request)(void *backend, void *domain, struct head_session *session, const struct head_request *request,
+		struct head_call *call);
+	/* The device has carried out a method (head_session_method), or says so.  Borrowed.  May be NULL. */
+	void (*method_answer)(void *backend, void *domain, struct slice rid, int status, struct slice payload);
+	/* What became of a command (head_session_deliver).  May be NULL. */
+	void (*settled)(void *backend, void *domain, struct head_session *session, uint64_t command_id, enum head_outcome outcome);
 	/* A rule of the protocol was broken, and the connection is being closed for it: to be logged and counted.  `who` is the identity, or the peer's address
 	 * before it is known.  May be NULL. */
 	void (*violation)(void *backend, const char *who, enum reason reason, const char *detail);
@@ -62,11 +93,16 @@ struct head_ops {
 
 /* What the back end can do with a session, on its loop. */
 struct conn *head_session_conn(struct head_session *session);
+void *head_session_domain(struct head_session *session);
+unsigned head_session_wants(struct head_session *session); /* bits of enum head_wants */
 void head_session_close(struct head_session *session, enum reason reason);
+/* Tell the device; false: it does not listen to that. */
+bool head_session_desired(struct head_session *session, int64_t version, const void *patch, size_t len);
+bool head_session_method(struct head_session *session, const char *name, const char *rid, const void *payload, size_t len);
+/* false also when as many as it may hold are on their way: try again after one was settled. */
+bool head_session_deliver(struct head_session *session, const struct head_command *command);
 /* Kept subscriptions, given before head_admit. */
 void head_admission_restore(struct head_admission *admission, const char *const *filters, const uint8_t *qos, size_t n);
-/* Publish to the device if it has subscribed to a matching filter; false: it has not. */
-bool head_session_publish(struct head_session *session, const char *topic, const void *payload, size_t len);
 
 /* -- The sessions of a back end: newest wins ----------------------------------------------------------------------------------
  * One directory for all loops, in shards by the hash of the name, each with its own lock: it is taken once a connection, never for a message. */
@@ -78,5 +114,14 @@ void directory_claim(struct directory *directory, const char *name, struct loop 
 void directory_release(struct directory *directory, const char *name, uint64_t conn_id);
 /* Close whoever holds it (disabled, deleted, credential changed), from any thread. */
 void directory_close(struct directory *directory, const char *name, enum reason reason);
+/* Run `run` on the loop of whoever holds `name`, with its session, or with NULL when that ended meanwhile.  Any thread.  false: nobody holds it, and `run`
+ * is not called. */
+struct directory_visit {
+	void (*run)(struct directory_visit *visit, struct head_session *session);
+	struct post post;
+	struct loop *loop;
+	uint64_t conn_id;
+};
+bool directory_visit(struct directory *directory, const char *name, struct directory_visit *visit);
 bool directory_is_connected(struct directory *directory, const char *name); /* any thread; may be out of date at once */
 size_t directory_count(struct directory *directory);

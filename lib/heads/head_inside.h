@@ -7,10 +7,14 @@
 
 struct head_session_ops {
 	void (*close)(struct head_session *session, enum reason reason);
-	bool (*publish)(struct head_session *session, const char *topic, const void *payload, size_t len);
+	unsigned (*wants)(const struct head_session *session);
+	bool (*desired)(struct head_session *session, int64_t version, const void *patch, size_t len);
+	bool (*method)(struct head_session *session, const char *name, const char *rid, const void *payload, size_t len);
+	bool (*deliver)(struct head_session *session, const struct head_command *command);
 };
 
 struct head_session {
 	const struct head_session_ops *ops;
 	struct conn *conn;
+	void *domain; /* the back end's, from head_admit to ops->end */
 };

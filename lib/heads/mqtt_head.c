@@ -82,17 +82,6 @@ in_disconnect(struct mqtt_session *s, const struct mqtt_frame *frame)
 	conn_close(s->base.conn, "");
 }
 
-/* Deliveries are QoS 0 so far, so there is nothing that an acknowledgement could name; a well-formed one is harmless. */
-static void
-in_ack(struct mqtt_session *s, const struct mqtt_frame *frame)
-{
-	struct err err = ERR_INIT;
-	uint16_t id;
-
-	if (mqtt_decode_ack(&id, frame, &err) < 0)
-		mqtt_session_violate(s, MQTT_MALFORMED, err.text);
-}
-
 static void
 take_packet(struct mqtt_session *s, const struct mqtt_frame *frame)
 {
@@ -115,7 +104,7 @@ take_packet(struct mqtt_session *s, const struct mqtt_frame *frame)
 		in_disconnect(s, frame);
 		return;
 	case MQTT_PUBACK:
-		in_ack(s, frame);
+		mqtt_in_puback(s, frame);
 		return;
 	case MQTT_CONNECT:
 	case MQTT_CONNACK:
@@ -138,7 +127,7 @@ may_take(const struct mqtt_session *s)
 
 	if (s->state == MQTT_STATE_NEW)
 		return true;
-	return s->state == MQTT_STATE_LIVE && s->n_acks < max;
+	return s->state == MQTT_STATE_LIVE && s->n_acks + s->n_calls < max;
 }
 
 static size_t
@@ -228,6 +217,13 @@ on_timer(struct timer *timer)
 
 /* -- Acknowledgements ----------------------------------------------------------------------------------------------------------------- */
 
+void
+mqtt_session_read_on(struct mqtt_session *s)
+{
+	if (s->state == MQTT_STATE_LIVE && may_take(s))
+		conn_pause(s->base.conn, false);
+}
+
 static void
 send_done_acks(struct mqtt_session *s)
 {
@@ -247,8 +243,7 @@ send_done_acks(struct mqtt_session *s)
 	if (packets.len > 0)
 		mqtt_session_send(s, &packets);
 	buf_clear(&packets);
-	if (s->state == MQTT_STATE_LIVE && may_take(s))
-		conn_pause(s->base.conn, false);
+	mqtt_session_read_on(s);
 }
 
 void
@@ -300,8 +295,8 @@ send_will(struct mqtt_session *s)
 {
 	const struct head_ops *ops = s->head->config.ops;
 
-	if (s->will && s->domain && !s->ended_by_client)
-		ops->message(s->head->config.backend, s->domain, NULL,
+	if (s->will && s->base.domain && !s->ended_by_client)
+		ops->message(s->head->config.backend, s->base.domain, NULL,
 			&(struct head_message){ .bag = slice_of(s->will->bag),
 				.payload = { .text = (const char *)s->will->payload, .len = s->will->len },
 				.retain = s->will->retain,
@@ -330,10 +325,12 @@ on_close(struct conn *conn, const char *why)
 		if (ack->done || ack->failed)
 			mem_free(ack);
 	}
-	if (s->domain) {
+	if (s->base.domain) {
 		directory_release(s->head->config.directory, s->name, conn_id(conn));
-		s->head->config.ops->end(s->head->config.backend, s->domain, &s->base, s->ended_by_client);
+		s->head->config.ops->end(s->head->config.backend, s->base.domain, &s->base, s->ended_by_client);
 	}
+	mqtt_calls_forget(s);
+	mem_free(s->in_flight);
 	clear_subscriptions(s);
 	mem_free(s->name);
 	mem_free(s->device_id);
@@ -357,45 +354,13 @@ close_session(struct head_session *session, enum reason reason)
 	mqtt_session_violate(s, reason, "");
 }
 
-/* Twin answers, desired properties and methods by the filters that ask for them. */
-static enum filter_kind
-wanted_filter(const char *topic)
-{
-	static const struct {
-		const char *prefix;
-		enum filter_kind kind;
-	} rows[] = {
-		{ "$iothub/twin/res/", FILTER_TWIN_RESPONSE },
-		{ "$iothub/twin/PATCH/properties/desired/", FILTER_TWIN_DESIRED },
-		{ "$iothub/methods/POST/", FILTER_METHODS },
-	};
-	struct slice text = slice_of(topic);
-
-	for (size_t i = 0; i < COUNT(rows); i++)
-		if (slice_starts(text, rows[i].prefix))
-			return rows[i].kind;
-	return FILTER_UNKNOWN;
-}
-
-static bool
-publish(struct head_session *session, const char *topic, const void *payload, size_t len)
-{
-	struct mqtt_session *s = CONTAINER_OF(session, struct mqtt_session, base);
-	enum filter_kind wanted = wanted_filter(topic);
-	struct buf packet = BUF_INIT(MQTT_PACKET_MAX);
-
-	for (size_t i = 0; i < s->n_subscriptions; i++) {
-		if (s->subscriptions[i].kind != wanted || wanted == FILTER_UNKNOWN)
-			continue;
-		mqtt_encode_publish(
-			&packet, &(struct mqtt_publish){ .topic = slice_of(topic), .payload = { .text = payload, .len = len } });
-		mqtt_session_send(s, &packet);
-		return true;
-	}
-	return false;
-}
-
-static const struct head_session_ops session_ops = { .close = close_session, .publish = publish };
+static const struct head_session_ops session_ops = {
+	.close = close_session,
+	.wants = mqtt_out_wants,
+	.desired = mqtt_out_desired,
+	.method = mqtt_out_method,
+	.deliver = mqtt_out_deliver,
+};
 
 static const struct conn_ops ops = { .on_open = on_open, .on_data = on_data, .on_close = on_close, .read_max = MQTT_PACKET_MAX };
 

@@ -132,7 +132,7 @@ go_live(struct mqtt_session *s, void *domain, int64_t expires)
 {
 	struct buf packet = BUF_INIT(16);
 
-	s->domain = domain;
+	s->base.domain = domain;
 	s->expires = expires;
 	s->state = MQTT_STATE_LIVE;
 	s->last_heard_ms = clock_boot_ms();
@@ -141,7 +141,9 @@ go_live(struct mqtt_session *s, void *domain, int64_t expires)
 	mqtt_encode_connack(&packet, MQTT_ACCEPTED, false);
 	mqtt_session_send(s, &packet);
 	mqtt_session_arm(s);
-	conn_pause(s->base.conn, false);
+	if (s->head->config.ops->live)
+		s->head->config.ops->live(s->head->config.backend, domain, &s->base);
+	mqtt_session_read_on(s);
 }
 
 void

@@ -43,24 +43,16 @@ take_telemetry(struct mqtt_session *s, const struct mqtt_publish *p, const struc
 		mqtt_session_violate(s, MQTT_TOO_LARGE, "payload and properties");
 		return;
 	}
-	s->head->config.ops->message(s->head->config.backend, s->domain, &s->base, &message, expect_ack(s, p->id));
-}
-
-/* Twins come with a later version: until then each question gets an error that every SDK understands, never silence (hub 1.9). */
-static void
-answer_twin(struct mqtt_session *s, const struct topic *topic)
-{
-	static const char body[] = "{\"errorCode\":404013,\"message\":\"twins are not served here yet\"}";
-	OWN_TEXT answer = mem_textf("$iothub/twin/res/501/?$rid=%.*s", SLICE_FMT(topic->rid));
-
-	head_session_publish(&s->base, answer, body, strlen(body));
+	s->head->config.ops->message(s->head->config.backend, s->base.domain, &s->base, &message, expect_ack(s, p->id));
 }
 
 static void
 take_request(struct mqtt_session *s, const struct mqtt_publish *p, const struct topic *topic)
 {
-	if (topic->kind != TOPIC_METHOD_RESPONSE)
-		answer_twin(s, topic);
+	if (topic->kind == TOPIC_METHOD_RESPONSE)
+		mqtt_in_method_answer(s, topic, p->payload);
+	else
+		mqtt_in_question(s, topic, p->payload);
 	if (p->qos > 0)
 		head_message_done(expect_ack(s, p->id), true);
 }

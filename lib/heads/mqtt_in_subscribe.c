@@ -42,18 +42,29 @@ subscribe(struct mqtt_session *s, struct slice text, uint8_t qos)
 }
 
 static void
-tell_backend(struct mqtt_session *s)
+keep(struct mqtt_session *s)
 {
+	const struct head_ops *ops = s->head->config.ops;
 	const char *filters[MQTT_SUBSCRIPTIONS_MAX];
 	uint8_t qos[MQTT_SUBSCRIPTIONS_MAX];
 
-	if (s->clean_session || !s->head->config.ops->subscriptions)
+	if (s->clean_session || !ops->subscriptions)
 		return;
 	for (size_t i = 0; i < s->n_subscriptions; i++) {
 		filters[i] = s->subscriptions[i].filter;
 		qos[i] = s->subscriptions[i].qos;
 	}
-	s->head->config.ops->subscriptions(s->head->config.backend, s->domain, filters, qos, s->n_subscriptions);
+	ops->subscriptions(s->head->config.backend, s->base.domain, filters, qos, s->n_subscriptions);
+}
+
+/* After the answer: what the device asked for may follow at once. */
+static void
+tell_wants(struct mqtt_session *s)
+{
+	const struct head_ops *ops = s->head->config.ops;
+
+	if (ops->wants)
+		ops->wants(s->head->config.backend, s->base.domain, &s->base, mqtt_out_wants(&s->base));
 }
 
 void
@@ -70,9 +81,10 @@ mqtt_in_subscribe(struct mqtt_session *s, const struct mqtt_frame *frame)
 	}
 	for (size_t i = 0; i < wish.n; i++)
 		codes[i] = subscribe(s, wish.item[i].filter, wish.item[i].qos);
-	tell_backend(s);
+	keep(s);
 	mqtt_encode_suback(&packet, wish.id, codes, wish.n);
 	mqtt_session_send(s, &packet);
+	tell_wants(s);
 }
 
 static void
@@ -100,7 +112,8 @@ mqtt_in_unsubscribe(struct mqtt_session *s, const struct mqtt_frame *frame)
 	}
 	for (size_t i = 0; i < wish.n; i++)
 		unsubscribe(s, wish.item[i].filter);
-	tell_backend(s);
+	keep(s);
 	mqtt_encode_ack(&packet, MQTT_UNSUBACK, wish.id);
 	mqtt_session_send(s, &packet);
+	tell_wants(s);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Inside the MQTT head: a connection from CONNECT to its end.  mqtt_head.c has its life, mqtt_in_*.c the packets that come in. */
+/* Inside the MQTT head: a connection from CONNECT to its end.  mqtt_head.c has its life, mqtt_in_*.c the packets that come in,
+ * mqtt_out.c what is told. */
 
 #include "heads/head_inside.h"
 #include "heads/mqtt_head.h"
@@ -11,6 +12,7 @@
 #define MQTT_PACKET_MAX (MQTT_MESSAGE_MAX + 65535 + 16) /* with any topic */
 #define MQTT_CONNECT_MAX (96 * 1024)			/* from somebody who is not known yet */
 #define MQTT_SUBSCRIPTIONS_MAX 16
+#define MQTT_IN_FLIGHT_MAX 16	   /* commands that are sent and not yet acknowledged */
 #define MQTT_KEEP_ALIVE_MAX_S 1767 /* hub 1.2 */
 
 struct mqtt_head {
@@ -46,6 +48,18 @@ struct head_ack {
 	bool done, failed; /* failed: answered as well, but nothing is acknowledged for it or after it */
 };
 
+/* A question about the twin that waits for its answer. */
+struct head_call {
+	struct mqtt_session *session; /* NULL: it ended */
+	struct head_call *next, **link;
+	char *rid;
+};
+
+struct mqtt_in_flight {
+	uint64_t command_id;
+	uint16_t id;
+};
+
 struct head_admission {
 	struct mqtt_session *session; /* NULL: the connection died meanwhile */
 	const struct mqtt_head *head;
@@ -55,17 +69,18 @@ struct mqtt_session {
 	struct head_session base;
 	const struct mqtt_head *head;
 	char *name, *device_id, *module_id;
-	void *domain;
 	struct head_admission *admission;
 	struct mqtt_will *will;
 	struct mqtt_subscription *subscriptions;
 	size_t n_subscriptions;
 	struct head_ack *acks, **last_ack;
-	size_t n_acks;
+	struct head_call *calls;
+	struct mqtt_in_flight *in_flight; /* NULL until the first one */
+	size_t n_acks, n_calls, n_in_flight;
 	int64_t last_heard_ms, expires;
 	struct timer timer;
 	enum mqtt_state state;
-	uint16_t keep_alive_s;
+	uint16_t keep_alive_s, last_id;
 	bool clean_session, ended_by_client;
 };
 
@@ -73,6 +88,7 @@ struct mqtt_session {
 void mqtt_session_violate(struct mqtt_session *s, enum reason reason, const char *detail);
 void mqtt_session_refuse(struct mqtt_session *s, enum mqtt_connack code);
 void mqtt_session_send(struct mqtt_session *s, struct buf *packet);
+void mqtt_session_read_on(struct mqtt_session *s); /* something that it waited for is done */
 void mqtt_session_arm(struct mqtt_session *s);
 void mqtt_session_put_subscription(struct mqtt_session *s, const char *filter, enum filter_kind kind, uint8_t qos);
 
@@ -81,5 +97,16 @@ void mqtt_in_connect(struct mqtt_session *s, const struct mqtt_frame *frame);
 void mqtt_in_publish(struct mqtt_session *s, const struct mqtt_frame *frame);
 void mqtt_in_subscribe(struct mqtt_session *s, const struct mqtt_frame *frame);
 void mqtt_in_unsubscribe(struct mqtt_session *s, const struct mqtt_frame *frame);
+void mqtt_in_puback(struct mqtt_session *s, const struct mqtt_frame *frame);
+void mqtt_in_question(struct mqtt_session *s, const struct topic *topic, struct slice body);
+void mqtt_in_method_answer(struct mqtt_session *s, const struct topic *topic, struct slice payload);
+void mqtt_calls_forget(struct mqtt_session *s); /* the session ends: answers go nowhere */
+
+/* What goes out (mqtt_out.c): the operations of a session. */
+unsigned mqtt_out_wants(const struct head_session *session);
+bool mqtt_out_desired(struct head_session *session, int64_t version, const void *patch, size_t len);
+bool mqtt_out_method(struct head_session *session, const char *name, const char *rid, const void *payload, size_t len);
+bool mqtt_out_deliver(struct head_session *session, const struct head_command *command);
+void mqtt_out_answer(struct mqtt_session *s, const char *topic, const void *body, size_t len);
 /* Is this the session's own telemetry topic?  Then its bag. */
 bool mqtt_own_telemetry(const struct mqtt_session *s, const struct topic *topic);
