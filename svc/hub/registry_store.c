@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The hub's SQL, all of it (registry_store.h).  Identities stand in columns, not in JSON: what is looked for has an index, and what the REST API
+/* The SQL of the registry (registry_store.h).  Identities stand in columns, not in JSON: what is looked for has an index, and what the REST API
  * shows may change without the file. */
 #include "hub/registry_store.h"
 
@@ -8,24 +8,8 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/rd.h"
+#include "hub/schema.h"
 #include "store/db.h"
-
-static const char *const migrations[] = {
-	"CREATE TABLE identity ("
-	"  device_id TEXT NOT NULL, module_id TEXT NOT NULL, generation_id TEXT NOT NULL, etag TEXT NOT NULL, enabled INTEGER NOT "
-	"NULL,"
-	"  status_reason TEXT, is_edge INTEGER NOT NULL, auth INTEGER NOT NULL, key1 BLOB, key2 BLOB, thumbprint1 TEXT, "
-	"thumbprint2 TEXT,"
-	"  scope TEXT, parents TEXT, parent TEXT, managed_by TEXT, created INTEGER NOT NULL, status_updated INTEGER NOT NULL,"
-	"  PRIMARY KEY (device_id, module_id)) WITHOUT ROWID;"
-	"CREATE INDEX identity_parent ON identity (parent, device_id) WHERE parent IS NOT NULL;"
-	"CREATE INDEX identity_device ON identity (device_id) WHERE module_id = '';"
-	"CREATE TABLE policy (name TEXT PRIMARY KEY, rights INTEGER NOT NULL, key1 BLOB NOT NULL, key2 BLOB NOT NULL) WITHOUT "
-	"ROWID;"
-	"CREATE TABLE subscription (name TEXT PRIMARY KEY, filters TEXT NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE word (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
-};
 
 struct registry_store {
 	struct db *db;
@@ -35,7 +19,7 @@ struct registry_store *
 registry_store_open(const char *path, struct err *err)
 {
 	struct registry_store *store;
-	struct db *db = db_open(path, migrations, COUNT(migrations), err);
+	struct db *db = db_open(path, schema_migrations, schema_n_migrations, err);
 
 	if (!db)
 		return NULL;
@@ -51,6 +35,12 @@ registry_store_close(struct registry_store *store)
 		return;
 	db_close(store->db);
 	mem_free(store);
+}
+
+struct db *
+registry_store_db(struct registry_store *store)
+{
+	return store->db;
 }
 
 int

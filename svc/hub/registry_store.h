@@ -8,10 +8,14 @@
 #include "auth/identity.h"
 #include "base/err.h"
 #include "base/own.h"
+#include "store/db.h"
 
 struct registry_store;
 struct registry_store *registry_store_open(const char *path, struct err *err);
 void registry_store_close(struct registry_store *store);
+
+/* For the stores of other subjects in the same file, which are in the same transactions. */
+struct db *registry_store_db(struct registry_store *store);
 
 int registry_store_begin(struct registry_store *store, struct err *err);
 int registry_store_commit(struct registry_store *store, struct err *err);

@@ -42,13 +42,6 @@ void rest_call_free(struct rest_call *call);
 /* Run call->registry; then `answer`, which responds and frees the call. */
 void rest_call_submit(struct rest_call *call, void (*answer)(struct rest_call *call));
 
-/* Handlers: the path has been matched and the caller may do this. */
-typedef void rest_handler(struct rest *rest, struct http_request *req, const char *const *ids);
-rest_handler rest_device_list, rest_device_get, rest_device_put, rest_device_delete, rest_statistics_devices,
-	rest_statistics_service;
-rest_handler rest_module_list, rest_module_get, rest_module_put, rest_module_delete;
-rest_handler rest_scope_list, rest_scope_get, rest_scope_list_nested, rest_scope_get_nested;
-
 /* Shared by devices and modules (rest_identity.c). */
 void rest_identity_get(struct rest *rest, struct http_request *req, const char *device_id, const char *module_id);
 void rest_identity_put(struct rest *rest, struct http_request *req, const char *const *ids, bool is_module);
@@ -65,3 +58,14 @@ enum rest_who {
 	REST_GATEWAY,		/* the module of the path, by its own token */
 };
 bool rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, unsigned right, const char *const *ids);
+
+/* What is served at a path, "*" standing for an id: a handler is called when the path fits and the caller may do it.  Each file of handlers has a
+ * table, which ends with a row without a method. */
+typedef void rest_handler(struct rest *rest, struct http_request *req, const char *const *ids);
+struct rest_route {
+	const char *method, *path;
+	enum rest_who who;
+	unsigned right;
+	rest_handler *handle;
+};
+extern const struct rest_route rest_device_routes[], rest_module_routes[], rest_statistics_routes[], rest_scope_routes[];

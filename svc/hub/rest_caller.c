@@ -61,6 +61,6 @@ rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, 
 	if (verdict_accepted(verdict))
 		return true;
 	/* The reason is the operator's: it stands in the log. */
-	rest_fail(req, REST_UNAUTHORIZED_ACCESS, "Unauthorized");
+	rest_fail(req, REST_IOT_HUB_UNAUTHORIZED_ACCESS, "Unauthorized");
 	return false;
 }

@@ -5,20 +5,19 @@
 
 #define LIST_MAX 1000
 
-void
-rest_device_get(struct rest *rest, struct http_request *req, const char *const *ids)
+static void
+get(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	rest_identity_get(rest, req, ids[0], NULL);
 }
 
-void
-rest_device_put(struct rest *rest, struct http_request *req, const char *const *ids)
+static void
+put(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	rest_identity_put(rest, req, ids, false);
 }
 
-void
-rest_device_delete(struct rest *rest, struct http_request *req, const char *const *ids)
+static void delete (struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	rest_identity_delete(rest, req, ids, false);
 }
@@ -34,8 +33,8 @@ answer_list(struct rest_call *call)
 	rest_call_free(call);
 }
 
-void
-rest_device_list(struct rest *rest, struct http_request *req, const char *const *ids)
+static void
+list(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	const char *top = http_query(req, "top");
 	int64_t max = LIST_MAX;
@@ -51,21 +50,10 @@ rest_device_list(struct rest *rest, struct http_request *req, const char *const 
 	rest_call_submit(call, answer_list);
 }
 
-void
-rest_statistics_devices(struct rest *rest, struct http_request *req, const char *const *ids)
-{
-	size_t n, enabled;
-
-	(void)ids;
-	registry_count(rest->registry, &n, &enabled);
-	http_respond_json(req, 200, NULL,
-		json_pack("{s:I, s:I, s:I}", "totalDeviceCount", (json_int_t)n, "enabledDeviceCount", (json_int_t)enabled,
-			"disabledDeviceCount", (json_int_t)(n - enabled)));
-}
-
-void
-rest_statistics_service(struct rest *rest, struct http_request *req, const char *const *ids)
-{
-	(void)ids;
-	http_respond_json(req, 200, NULL, json_pack("{s:I}", "connectedDeviceCount", (json_int_t)directory_count(rest->directory)));
-}
+const struct rest_route rest_device_routes[] = {
+	{ "GET", "devices", REST_SERVICE, AUTH_REGISTRY_READ, list },
+	{ "GET", "devices/*", REST_SERVICE, AUTH_REGISTRY_READ, get },
+	{ "PUT", "devices/*", REST_SERVICE, AUTH_REGISTRY_WRITE, put },
+	{ "DELETE", "devices/*", REST_SERVICE, AUTH_REGISTRY_WRITE, delete },
+	{ 0 },
+};

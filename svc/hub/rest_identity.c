@@ -68,7 +68,8 @@ rest_identity_fail(struct rest_call *call)
 		return;
 	case REGISTRY_EXISTS:
 		if (module_id)
-			rest_fail(call->req, REST_MODULE_ALREADY_EXISTS, "module %s is already on device %s", module_id, device_id);
+			rest_fail(call->req, REST_MODULE_ALREADY_EXISTS_ON_DEVICE, "module %s is already on device %s", module_id,
+				device_id);
 		else
 			rest_fail(call->req, REST_DEVICE_ALREADY_EXISTS, "a device with ID '%s' is already registered", device_id);
 		return;
@@ -80,10 +81,11 @@ rest_identity_fail(struct rest_call *call)
 		rest_fail(call->req, REST_PRECONDITION_FAILED, "the etag is not that of what is there");
 		return;
 	case REGISTRY_TOO_MANY_MODULES:
-		rest_fail(call->req, REST_TOO_MANY_MODULES, "a device has at most %d modules", REGISTRY_MODULES_MAX);
+		rest_fail(call->req, REST_TOO_MANY_MODULES_ON_DEVICE, "a device has at most %d modules", REGISTRY_MODULES_MAX);
 		return;
 	case REGISTRY_SYSTEM_MODULE:
-		rest_fail(call->req, REST_SYSTEM_MODULE_UNAUTHORIZED, "$edgeAgent and $edgeHub go with their device only");
+		rest_fail(call->req, REST_SYSTEM_MODULE_MODIFY_UNAUTHORIZED_ACCESS,
+			"$edgeAgent and $edgeHub go with their device only");
 		return;
 	case REGISTRY_BAD_SCOPE:
 		rest_fail(call->req, REST_INVALID_DEVICE_SCOPE,
@@ -94,7 +96,7 @@ rest_identity_fail(struct rest_call *call)
 		return;
 	case REGISTRY_FAILED:
 		log_error("registry: %s", call->registry.err.text);
-		rest_fail(call->req, call->registry.err.kind == ERR_UNAVAILABLE ? REST_UNAVAILABLE : REST_SERVER_ERROR,
+		rest_fail(call->req, call->registry.err.kind == ERR_UNAVAILABLE ? REST_SERVICE_UNAVAILABLE : REST_SERVER_ERROR,
 			"the registry could not be written");
 		return;
 	}

@@ -3,20 +3,19 @@
 #include "base/mem.h"
 #include "hub/rest.h"
 
-void
-rest_module_get(struct rest *rest, struct http_request *req, const char *const *ids)
+static void
+get(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	rest_identity_get(rest, req, ids[0], ids[1]);
 }
 
-void
-rest_module_put(struct rest *rest, struct http_request *req, const char *const *ids)
+static void
+put(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	rest_identity_put(rest, req, ids, true);
 }
 
-void
-rest_module_delete(struct rest *rest, struct http_request *req, const char *const *ids)
+static void delete (struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	rest_identity_delete(rest, req, ids, true);
 }
@@ -32,8 +31,8 @@ answer_list(struct rest_call *call)
 	rest_call_free(call);
 }
 
-void
-rest_module_list(struct rest *rest, struct http_request *req, const char *const *ids)
+static void
+list(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	OWN(identity) device = registry_find(rest->registry, ids[0], NULL);
 	struct rest_call *call;
@@ -47,3 +46,11 @@ rest_module_list(struct rest *rest, struct http_request *req, const char *const 
 	call->registry.device_id = mem_text(ids[0]);
 	rest_call_submit(call, answer_list);
 }
+
+const struct rest_route rest_module_routes[] = {
+	{ "GET", "devices/*/modules", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_READ, list },
+	{ "GET", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_READ, get },
+	{ "PUT", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_WRITE, put },
+	{ "DELETE", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_WRITE, delete },
+	{ 0 },
+};

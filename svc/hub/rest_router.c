@@ -9,28 +9,11 @@
 
 #define SEGMENTS_MAX 6
 
-struct route {
-	const char *method, *path; /* "*" stands for an id */
-	enum rest_who who;
-	unsigned right;
-	rest_handler *handle;
-};
-
-static const struct route routes[] = {
-	{ "GET", "devices", REST_SERVICE, AUTH_REGISTRY_READ, rest_device_list },
-	{ "GET", "devices/*", REST_SERVICE, AUTH_REGISTRY_READ, rest_device_get },
-	{ "PUT", "devices/*", REST_SERVICE, AUTH_REGISTRY_WRITE, rest_device_put },
-	{ "DELETE", "devices/*", REST_SERVICE, AUTH_REGISTRY_WRITE, rest_device_delete },
-	{ "GET", "devices/*/modules", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_READ, rest_module_list },
-	{ "GET", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_READ, rest_module_get },
-	{ "PUT", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_WRITE, rest_module_put },
-	{ "DELETE", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_WRITE, rest_module_delete },
-	{ "GET", "statistics/devices", REST_SERVICE, AUTH_REGISTRY_READ, rest_statistics_devices },
-	{ "GET", "statistics/service", REST_SERVICE, AUTH_REGISTRY_READ, rest_statistics_service },
-	{ "GET", "devices/*/modules/*/devicesAndModulesInDeviceScope", REST_GATEWAY, 0, rest_scope_list },
-	{ "GET", "devices/*/modules/*/deviceAndModuleInDeviceScope", REST_GATEWAY, 0, rest_scope_get },
-	{ "POST", "devices/*/modules/*/devicesAndModulesInTargetDeviceScope", REST_GATEWAY, 0, rest_scope_list_nested },
-	{ "POST", "devices/*/modules/*/getDeviceAndModuleOnBehalfOf", REST_GATEWAY, 0, rest_scope_get_nested },
+static const struct rest_route *const tables[] = {
+	rest_device_routes,
+	rest_module_routes,
+	rest_statistics_routes,
+	rest_scope_routes,
 };
 
 static size_t
@@ -105,27 +88,35 @@ static void
 not_found(struct http_request *req, bool known_path)
 {
 	if (known_path)
-		rest_fail(req, REST_METHOD_NOT_ALLOWED, "%s is not possible here", http_method(req));
+		rest_fail(req, REST_GENERIC_METHOD_NOT_ALLOWED, "%s is not possible here", http_method(req));
 	else
 		rest_fail(req, REST_GENERIC_NOT_FOUND, "there is nothing at this path");
+}
+
+/* The route of this request, or NULL; *known_path: others can be asked for at its path. */
+static const struct rest_route *
+find_route(const struct http_request *req, const char *ids[REST_IDS_MAX], bool *known_path)
+{
+	for (size_t i = 0; i < COUNT(tables); i++)
+		for (const struct rest_route *route = tables[i]; route->method; route++) {
+			memset(ids, 0, REST_IDS_MAX * sizeof(*ids));
+			if (!path_fits(req, route->path, ids))
+				continue;
+			if (text_is(route->method, http_method(req)))
+				return route;
+			*known_path = true;
+		}
+	return NULL;
 }
 
 void
 rest_handle(struct http_request *req, void *arg)
 {
 	const char *ids[REST_IDS_MAX];
-	const struct route *route;
 	bool known_path = false;
+	const struct rest_route *route = find_route(req, ids, &known_path);
 
-	for (route = routes; route < routes + COUNT(routes); route++) {
-		memset(ids, 0, sizeof(ids));
-		if (!path_fits(req, route->path, ids))
-			continue;
-		known_path = true;
-		if (text_is(route->method, http_method(req)))
-			break;
-	}
-	if (route == routes + COUNT(routes)) {
+	if (!route) {
 		not_found(req, known_path);
 		return;
 	}
@@ -177,6 +168,6 @@ rest_call_submit(struct rest_call *call, void (*answer)(struct rest_call *call))
 	call->registry.done = on_registry_done;
 	if (conn && registry_submit(call->rest->registry, &call->registry, loop_owner(conn_loop(conn))))
 		return;
-	rest_fail(call->req, REST_THROTTLED, "too many changes wait; try again");
+	rest_fail(call->req, REST_THROTTLING_EXCEPTION, "too many changes wait; try again");
 	rest_call_free(call);
 }

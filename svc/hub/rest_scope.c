@@ -18,7 +18,7 @@ check_gateway_module(struct http_request *req, const char *const *ids)
 {
 	if (text_is(ids[1], "$edgeHub"))
 		return true;
-	rest_fail(req, REST_UNAUTHORIZED_ACCESS, "only $edgeHub may ask for a scope");
+	rest_fail(req, REST_IOT_HUB_UNAUTHORIZED_ACCESS, "only $edgeHub may ask for a scope");
 	return false;
 }
 
@@ -125,8 +125,8 @@ find_gateway(struct rest *rest, struct http_request *req, const char *id, const 
 	return GIVE(gateway);
 }
 
-void
-rest_scope_list(struct rest *rest, struct http_request *req, const char *const *ids)
+static void
+list(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	const char *count = http_query(req, "deviceCount");
 	int64_t max = PAGE_DEFAULT;
@@ -157,7 +157,7 @@ chain_head(struct http_request *req, const char *chain, const char *actor)
 	struct slice rest = slice_of(chain), head, device;
 
 	if (!text_is(last ? last + 1 : chain, actor)) {
-		rest_fail(req, REST_UNAUTHORIZED_ACCESS, "the authChain does not end with the caller");
+		rest_fail(req, REST_IOT_HUB_UNAUTHORIZED_ACCESS, "the authChain does not end with the caller");
 		return NULL;
 	}
 	slice_cut(&rest, ';', &head);
@@ -165,8 +165,8 @@ chain_head(struct http_request *req, const char *chain, const char *actor)
 	return slice_text(device);
 }
 
-void
-rest_scope_list_nested(struct rest *rest, struct http_request *req, const char *const *ids)
+static void
+list_nested(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	OWN_LIB(json_t) body = check_gateway_module(req, ids) ? rest_body(req) : NULL;
 	const char *chain = NULL, *after = NULL;
@@ -230,8 +230,8 @@ ids_are_valid(struct http_request *req, const char *device_id, const char *modul
 	return false;
 }
 
-void
-rest_scope_get(struct rest *rest, struct http_request *req, const char *const *ids)
+static void
+get(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	const char *device_id = http_query(req, "targetDeviceId"), *module_id = http_query(req, "targetModuleId");
 
@@ -241,8 +241,8 @@ rest_scope_get(struct rest *rest, struct http_request *req, const char *const *i
 		respond_one(rest, req, device_id, module_id, ids[0]);
 }
 
-void
-rest_scope_get_nested(struct rest *rest, struct http_request *req, const char *const *ids)
+static void
+get_nested(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	OWN_LIB(json_t) body = check_gateway_module(req, ids) ? rest_body(req) : NULL;
 	const char *chain = NULL, *device_id = NULL, *module_id = NULL;
@@ -262,3 +262,11 @@ rest_scope_get_nested(struct rest *rest, struct http_request *req, const char *c
 	if (head && ids_are_valid(req, device_id, module_id))
 		respond_one(rest, req, device_id, module_id, ids[0]);
 }
+
+const struct rest_route rest_scope_routes[] = {
+	{ "GET", "devices/*/modules/*/devicesAndModulesInDeviceScope", REST_GATEWAY, 0, list },
+	{ "GET", "devices/*/modules/*/deviceAndModuleInDeviceScope", REST_GATEWAY, 0, get },
+	{ "POST", "devices/*/modules/*/devicesAndModulesInTargetDeviceScope", REST_GATEWAY, 0, list_nested },
+	{ "POST", "devices/*/modules/*/getDeviceAndModuleOnBehalfOf", REST_GATEWAY, 0, get_nested },
+	{ 0 },
+};

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hub/schema.h"
+
+#include "base/mem.h"
+
+const char *const schema_migrations[] = {
+	/* Registry, policies, kept subscriptions. */
+	"CREATE TABLE identity ("
+	"  device_id TEXT NOT NULL, module_id TEXT NOT NULL, generation_id TEXT NOT NULL, etag TEXT NOT NULL, enabled INTEGER NOT "
+	"NULL,"
+	"  status_reason TEXT, is_edge INTEGER NOT NULL, auth INTEGER NOT NULL, key1 BLOB, key2 BLOB, thumbprint1 TEXT, "
+	"thumbprint2 TEXT,"
+	"  scope TEXT, parents TEXT, parent TEXT, managed_by TEXT, created INTEGER NOT NULL, status_updated INTEGER NOT NULL,"
+	"  PRIMARY KEY (device_id, module_id)) WITHOUT ROWID;"
+	"CREATE INDEX identity_parent ON identity (parent, device_id) WHERE parent IS NOT NULL;"
+	"CREATE INDEX identity_device ON identity (device_id) WHERE module_id = '';"
+	"CREATE TABLE policy (name TEXT PRIMARY KEY, rights INTEGER NOT NULL, key1 BLOB NOT NULL, key2 BLOB NOT NULL) WITHOUT "
+	"ROWID;"
+	"CREATE TABLE subscription (name TEXT PRIMARY KEY, filters TEXT NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE word (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+	/* Twins, which an identity has from its first change on, and the values that queries look up: what stands in tags, and in properties where
+	 * the operator wants it indexed. */
+	"CREATE TABLE twin (device_id TEXT NOT NULL, module_id TEXT NOT NULL, version INTEGER NOT NULL, etag TEXT NOT NULL, model_id TEXT,"
+	"  tags TEXT NOT NULL, desired TEXT NOT NULL, desired_meta TEXT NOT NULL, desired_version INTEGER NOT NULL,"
+	"  reported TEXT NOT NULL, reported_meta TEXT NOT NULL, reported_version INTEGER NOT NULL,"
+	"  PRIMARY KEY (device_id, module_id)) WITHOUT ROWID;"
+	"CREATE TABLE twin_value (path TEXT NOT NULL, value NOT NULL, device_id TEXT NOT NULL, module_id TEXT NOT NULL,"
+	"  PRIMARY KEY (path, value, device_id, module_id)) WITHOUT ROWID;",
+};
+
+const size_t schema_n_migrations = COUNT(schema_migrations);
