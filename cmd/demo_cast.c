@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "demo_papers.h"
 #include "hub/client.h"
-#include "hub_session.h"
+#include "hub_tool.h"
 #include "wire/codec.h"
 
 #define START_MS 30000
@@ -91,7 +91,7 @@ put_device(struct hub_session *s, const struct cast *cast, const char *id, const
 {
 	char primary[CERT_FINGERPRINT_LEN], secondary[CERT_FINGERPRINT_LEN];
 	OWN_LIB(json_t) record = more_take;
-	OWN_TEXT path = hub_device_path(id);
+	OWN_TEXT path = hub_tool_path("devices", id, NULL, NULL);
 	json_t *answer = NULL;
 
 	if (paper_fingerprint(primary, cast->dir, papers[0], err) < 0 ||

@@ -13,13 +13,34 @@
 struct verb {
 	const char *name;
 	int (*run)(int argc, char **argv);
+	const char *help;
 };
 
 static const struct verb verbs[] = {
-	{ "events", hub_events },
-	{ "connection-string", hub_connection_string },
-	{ "device", hub_device },
+	{ "device", hub_device, "devices: create, show, list, update, delete, renew-key" },
+	{ "module", hub_module, "modules of a device: create, show, list, delete" },
+	{ "twin", hub_twin, "twins: show, update, replace" },
+	{ "method", hub_method, "direct methods: invoke" },
+	{ "query", hub_query, "what twins say, in the query language" },
+	{ "c2d", hub_c2d, "cloud-to-device messages: send, purge, feedback" },
+	{ "events", hub_events, "what devices sent, from the log" },
+	{ "connection-string", hub_connection_string, "of a policy, device or module" },
 };
+
+static int
+unknown(const char *word)
+{
+	const char *names[COUNT(verbs)], *near;
+
+	for (size_t i = 0; i < COUNT(verbs); i++)
+		names[i] = verbs[i].name;
+	near = text_nearest(word, names, COUNT(names));
+	fprintf(stderr, "rootedge hub: there is no '%s'%s%s%s\n\n", word, near ? "; did you mean '" : "", near ? near : "",
+		near ? "'?" : "");
+	for (size_t i = 0; i < COUNT(verbs); i++)
+		fprintf(stderr, "  %-18s %s\n", verbs[i].name, verbs[i].help);
+	return 2;
+}
 
 int
 cmd_hub(int argc, char **argv)
@@ -29,8 +50,7 @@ cmd_hub(int argc, char **argv)
 	for (size_t i = 0; i < COUNT(verbs); i++)
 		if (text_is(argv[1], verbs[i].name))
 			return verbs[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "rootedge hub: there is no verb '%s'; there are events, connection-string and device\n", argv[1]);
-	return 2;
+	return unknown(argv[1]);
 }
 
 /* -- rootedge hub connection-string ------------------------------------------------------------------------------------------------- */

@@ -5,5 +5,10 @@
 int hub_events(int argc, char **argv);
 int hub_connection_string(int argc, char **argv);
 int hub_device(int argc, char **argv);
+int hub_module(int argc, char **argv);
+int hub_twin(int argc, char **argv);
+int hub_method(int argc, char **argv);
+int hub_query(int argc, char **argv);
+int hub_c2d(int argc, char **argv);
 
 #define HUB_STATE_DEFAULT "/var/lib/rootedge/hub"

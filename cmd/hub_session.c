@@ -13,6 +13,8 @@
 
 #define TOKEN_LIFE_S 300
 #define API "api-version=2021-04-12"
+#define ANSWER_MAX (4 << 20)
+#define HEADERS_MAX 64
 
 int
 hub_session_open(struct hub_session *s, const char *connection_string, const char *ca_path, const char *connect_to, struct err *err)
@@ -36,25 +38,42 @@ hub_session_open(struct hub_session *s, const char *connection_string, const cha
 void
 hub_session_clear(struct hub_session *s)
 {
+	mem_free(s->etag);
 	connstr_free(s->hub);
 	anchors_free(s->anchors);
 }
 
+/* Into an error, as for JSON. */
+static int
+fetch_raw(json_t **out, struct http_answer *answer, struct http_call *call, const struct hub_request *request, struct err *err)
+{
+	call->body = request->raw;
+	call->body_len = request->raw_len;
+	if (http_fetch(answer, call, err) < 0)
+		return -1;
+	if (answer->status < 200 || answer->status > 299)
+		return err_set(err, ERR_UNAVAILABLE, "%s %s: status %d%s%s", call->method, request->path, answer->status,
+			answer->error_code ? " " : "", answer->error_code ? answer->error_code : "");
+	*out = answer->body.len > 0 ? json_parse(answer->body.data, answer->body.len, err) : NULL;
+	return *out || answer->body.len == 0 ? 0 : -1;
+}
+
 int
-hub_session_request(struct hub_session *s, const char *method, const char *path, const json_t *body, bool replace, json_t **out,
-	struct err *err)
+hub_session_ask(struct hub_session *s, const struct hub_request *request, json_t **out, char **continuation, struct err *err)
 {
 	CLEAR(buf) token = BUF_INIT(SAS_TOKEN_MAX);
-	OWN_TEXT url = mem_textf("https://%s/%s?" API, s->hub->host, path);
+	OWN_TEXT url = mem_textf("https://%s/%s?" API "%s%s", s->hub->host, request->path, request->query ? "&" : "",
+		request->query ? request->query : "");
 	OWN_TEXT authorization = NULL;
-	struct http_answer answer = { .body = BUF_INIT(4 << 20) };
-	const char *headers[3] = { NULL };
+	struct http_answer answer = { .body = BUF_INIT(ANSWER_MAX) };
+	const char *headers[HEADERS_MAX + 2] = { NULL };
 	struct http_call call = {
-		.method = method,
+		.method = request->method,
 		.url = url,
 		.connect_to = s->connect_to,
 		.headers = headers,
 		.anchors = s->anchors,
+		.timeout_ms = s->timeout_ms,
 		.who = "tool",
 	};
 	int done;
@@ -62,18 +81,65 @@ hub_session_request(struct hub_session *s, const char *method, const char *path,
 	sas_sign(&token, s->hub->host, clock_wall() + TOKEN_LIFE_S, s->hub->policy, &s->hub->key);
 	authorization = mem_textf("Authorization: %s", buf_text(&token));
 	headers[0] = authorization;
-	headers[1] = replace ? "If-Match: *" : NULL;
-	done = http_fetch_json(out, &answer, &call, body, err);
+	for (size_t i = 0; request->headers && request->headers[i] && i < HEADERS_MAX; i++)
+		headers[i + 1] = request->headers[i];
+	if (request->raw)
+		done = fetch_raw(out, &answer, &call, request, err);
+	else
+		done = http_fetch_json(out, &answer, &call, request->body, err);
+	mem_free(s->etag);
+	s->etag = answer.etag;
+	answer.etag = NULL;
+	if (continuation) {
+		*continuation = answer.continuation;
+		answer.continuation = NULL;
+	}
 	http_answer_clear(&answer);
 	return done;
 }
 
-char *
-hub_device_path(const char *device_id)
+int
+hub_session_request(struct hub_session *s, const char *method, const char *path, const json_t *body, bool replace, json_t **out,
+	struct err *err)
 {
-	CLEAR(buf) path = BUF_INIT(1024);
+	static const char *const whatever_is_there[] = { "If-Match: *", NULL };
+	struct hub_request request = {
+		.method = method, .path = path, .body = body, .headers = replace ? whatever_is_there : NULL
+	};
 
-	buf_puts(&path, "devices/");
-	percent_encode(&path, device_id, strlen(device_id));
-	return buf_take_text(&path);
+	return hub_session_ask(s, &request, out, NULL, err);
+}
+
+/* The lock is the etag, in quotes. */
+static int
+complete(struct hub_session *s, const char *path, struct err *err)
+{
+	OWN_TEXT etag = mem_text(s->etag ? s->etag : "");
+	size_t len = strlen(etag);
+	OWN_TEXT lock = len > 2 ? mem_textn(etag + 1, len - 2) : NULL;
+	OWN_TEXT locked = lock ? mem_textf("%s/%s", path, lock) : NULL;
+	OWN_LIB(json_t) nothing = NULL;
+
+	if (!locked)
+		return err_set(err, ERR_BROKEN, "the hub's answer has no lock");
+	return hub_session_request(s, "DELETE", locked, NULL, false, &nothing, err);
+}
+
+int
+hub_session_take(struct hub_session *s, const char *path, json_t **out, struct err *err)
+{
+	OWN_LIB(json_t) all = json_array();
+	json_t *piece = NULL;
+
+	do {
+		if (hub_session_request(s, "GET", path, NULL, false, &piece, err) < 0)
+			return -1;
+		if (piece) {
+			json_array_append_new(all, piece);
+			if (complete(s, path, err) < 0)
+				return -1;
+		}
+	} while (piece);
+	*out = json_incref(all);
+	return 0;
 }

@@ -20,6 +20,7 @@ http_answer_clear(struct http_answer *answer)
 	mem_free(answer->etag);
 	mem_free(answer->content_type);
 	mem_free(answer->error_code);
+	mem_free(answer->continuation);
 	verdict_free(answer->verdict);
 	*answer = (struct http_answer){ 0 };
 }
@@ -35,6 +36,7 @@ static const struct kept_line kept_lines[] = {
 	{ "etag", offsetof(struct http_answer, etag) },
 	{ "content-type", offsetof(struct http_answer, content_type) },
 	{ "iothub-errorcode", offsetof(struct http_answer, error_code) },
+	{ "x-ms-continuation", offsetof(struct http_answer, continuation) },
 };
 
 static void

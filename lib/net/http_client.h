@@ -32,9 +32,10 @@ struct http_call {
 struct http_answer {
 	int status;
 	struct buf body;
-	char *etag, *content_type, *error_code; /* "iothub-errorcode"; NULL when absent */
-	int64_t retry_after_s;			/* -1 when absent */
-	struct verdict *verdict; /* about the server, https only; also filled when the exchange failed because of it */
+	char *etag, *content_type;
+	char *error_code, *continuation; /* "iothub-errorcode", "x-ms-continuation"; all four NULL when absent */
+	int64_t retry_after_s;		 /* -1 when absent */
+	struct verdict *verdict;	 /* about the server, https only; also filled when the exchange failed because of it */
 };
 void http_answer_clear(struct http_answer *answer);
 

@@ -12,7 +12,7 @@ def device(verb, *args, check=True):
     """`rootedge hub device VERB ...` with the hub's connection string, on its free port."""
     text = run("rootedge", "hub", "connection-string", "--state", hub.state).stdout.strip()
     text = text.replace("HostName=" + hub.hostname, "HostName=%s:%d" % (hub.hostname, hub.https_port))
-    done = run("rootedge", "hub", "device", verb, "--hub", text, "--ca", pki.root, "--connect-to", "127.0.0.1", *args, check=check)
+    done = run("rootedge", "hub", "device", verb, "--hub", text, "--ca", pki.root, "--connect-to", "127.0.0.1", "--json", *args, check=check)
     return json.loads(done.stdout) if check and done.stdout else done
 
 

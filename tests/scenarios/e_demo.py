@@ -181,8 +181,8 @@ def test_03_keep():
             assert "Verified peername: edgegateway.local" in seen and "Verify return code: 0 (ok)" in seen, seen
             assert command(page, "rootedge doctor").startswith("✓ "), page
             fingerprint = command(page, "openssl x509").strip().split("=")[1]
-            record = json.loads(command(page, "rootedge hub device show"))
-            assert fingerprint.replace(":", "") == record["authentication"]["x509Thumbprint"]["primaryThumbprint"] and fingerprint.count(":") == 31, (fingerprint, record)
+            record = command(page, "rootedge hub device show")
+            assert "primaryThumbprint: " + fingerprint.replace(":", "") in record and fingerprint.count(":") == 31, (fingerprint, record)
             if shutil.which("mosquitto_pub"):
                 command(page, "mosquitto_pub")
                 state = re.search(r"^cd '(.*)' &&", page, re.M).group(1)

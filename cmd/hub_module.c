@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rootedge hub module: modules of a device, in the words of `az iot hub module-identity`. */
+#include "base/mem.h"
+#include "base/text.h"
+#include "hub.h"
+#include "hub_tool.h"
+
+struct options {
+	struct hub_tool_options tool;
+	const char *device_id, *module_id, *auth_method, *primary, *secondary;
+};
+
+#define IDS_ROWS                                                                                                                   \
+	HUB_TOOL_ROW("device-id", 'd', "ID", "the device", OPTION_TEXT, device_id),                                                \
+		HUB_TOOL_ROW("module-id", 'm', "ID", "the module", OPTION_TEXT, module_id)
+
+static const struct option_row create_rows[] = {
+	IDS_ROWS,
+	HUB_TOOL_ROW("auth-method", 0, "METHOD", "shared_private_key, x509_thumbprint or x509_ca", OPTION_TEXT, auth_method),
+	HUB_TOOL_ROW("primary-thumbprint", 0, "HEX", "SHA-256 of the certificate, in any spelling", OPTION_TEXT, primary),
+	HUB_TOOL_ROW("secondary-thumbprint", 0, "HEX", "of the second slot", OPTION_TEXT, secondary),
+	HUB_TOOL_ROWS,
+};
+static const struct option_row ids_rows[] = { IDS_ROWS, HUB_TOOL_ROWS };
+static const struct option_row list_rows[] = {
+	HUB_TOOL_ROW("device-id", 'd', "ID", "the device", OPTION_TEXT, device_id),
+	HUB_TOOL_ROWS,
+};
+
+static char *
+module_path(const struct options *o, struct err *err)
+{
+	if (hub_tool_need(o->device_id, "device-id", err) < 0 || hub_tool_need(o->module_id, "module-id", err) < 0)
+		return NULL;
+	return hub_tool_path("devices", o->device_id, o->module_id, NULL);
+}
+
+static int
+create(struct hub_session *s, const void *options, json_t **out, struct err *err)
+{
+	const struct options *o = options;
+	OWN_TEXT path = module_path(o, err);
+	OWN_LIB(json_t) module = NULL;
+	json_t *auth = NULL;
+
+	if (!path || hub_tool_auth(&auth, o->auth_method, o->primary, o->secondary, err) < 0)
+		return -1;
+	module = json_pack("{s:s, s:s, s:o*}", "deviceId", o->device_id, "moduleId", o->module_id, "authentication", auth);
+	return hub_session_request(s, "PUT", path, module, false, out, err);
+}
+
+static int
+show(struct hub_session *s, const void *options, json_t **out, struct err *err)
+{
+	OWN_TEXT path = module_path(options, err);
+
+	return path ? hub_session_request(s, "GET", path, NULL, false, out, err) : -1;
+}
+
+static int delete (struct hub_session *s, const void *options, json_t **out, struct err *err)
+{
+	OWN_TEXT path = module_path(options, err);
+
+	return path ? hub_session_request(s, "DELETE", path, NULL, true, out, err) : -1;
+}
+
+static int
+list(struct hub_session *s, const void *options, json_t **out, struct err *err)
+{
+	const struct options *o = options;
+	OWN_TEXT path = hub_tool_path("devices", o->device_id, NULL, "modules");
+
+	if (hub_tool_need(o->device_id, "device-id", err) < 0)
+		return -1;
+	return hub_session_request(s, "GET", path, NULL, false, out, err);
+}
+
+static const struct hub_column columns[] = {
+	{ "MODULE", "moduleId" },
+	{ "CONNECTION", "connectionState" },
+	{ "AUTHENTICATION", "authentication.type" },
+	{ "MANAGED BY", "managedBy" },
+	{ 0 },
+};
+
+static const struct hub_verb verbs[] = {
+	{ "create", "Add a module to a device.", create_rows, create, NULL },
+	{ "show", "Show a module.", ids_rows, show, NULL },
+	{ "list", "List the modules of a device.", list_rows, list, columns },
+	{ "delete", "Remove a module.", ids_rows, delete, NULL },
+	{ 0 },
+};
+
+int
+hub_module(int argc, char **argv)
+{
+	static const struct hub_noun noun = {
+		.name = "module",
+		.summary = "Create, show, list and delete modules of a device.",
+		.verbs = verbs,
+		.options_size = sizeof(struct options),
+	};
+
+	return hub_noun_run(&noun, argc, argv);
+}

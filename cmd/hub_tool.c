@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a table of verbs to a command line, a request and an answer on the screen (hub_tool.h). */
+#include "hub_tool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "wire/codec.h"
+
+#define PATH_MAX_BYTES 8192
+#define JSON_FILE_MAX (4 << 20)
+
+/* -- For the verbs ------------------------------------------------------------------------------------------------------------- */
+
+int
+hub_tool_need(const char *value, const char *option, struct err *err)
+{
+	return value ? 0 : err_set(err, ERR_INVALID, "--%s is missing", option);
+}
+
+char *
+hub_tool_path(const char *noun, const char *device_id, const char *module_id, const char *rest)
+{
+	CLEAR(buf) path = BUF_INIT(PATH_MAX_BYTES);
+
+	buf_puts(&path, noun);
+	if (device_id) {
+		buf_putc(&path, '/');
+		percent_encode(&path, device_id, strlen(device_id));
+	}
+	if (module_id) {
+		buf_puts(&path, "/modules/");
+		percent_encode(&path, module_id, strlen(module_id));
+	}
+	if (rest)
+		buf_putf(&path, "/%s", rest);
+	return buf_take_text(&path);
+}
+
+json_t *
+hub_tool_json(const char *text, const char *option, struct err *err)
+{
+	CLEAR(buf) file = BUF_INIT(JSON_FILE_MAX);
+	json_t *value;
+
+	if (*text == '@' && file_load(&file, text + 1, err) < 0)
+		return NULL;
+	value = *text == '@' ? json_parse(file.data, file.len, err) : json_parse(text, strlen(text), err);
+	if (!value)
+		(void)err_wrap(err, "--%s", option);
+	return value;
+}
+
+int
+hub_tool_auth(json_t **out, const char *method, const char *primary, const char *secondary, struct err *err)
+{
+	if (!method)
+		method = primary || secondary ? "x509_thumbprint" : "";
+	if (text_is(method, "shared_private_key"))
+		*out = json_pack("{s:s, s:{s:s, s:s}}", "type", "sas", "symmetricKey", "primaryKey", "", "secondaryKey", "");
+	else if (text_is(method, "x509_ca"))
+		*out = json_pack("{s:s}", "type", "certificateAuthority");
+	else if (text_is(method, "x509_thumbprint"))
+		*out = json_pack("{s:s, s:{s:s?, s:s?}}", "type", "selfSigned", "x509Thumbprint", "primaryThumbprint", primary,
+			"secondaryThumbprint", secondary);
+	else if (*method)
+		return err_set(err, ERR_INVALID, "--auth-method is shared_private_key, x509_thumbprint or x509_ca");
+	return 0;
+}
+
+/* -- A verb -------------------------------------------------------------------------------------------------------------------- */
+
+static const char *
+or_environment(const char *given, const char *name)
+{
+	const char *set = given ? given : getenv(name);
+
+	return set && *set ? set : NULL;
+}
+
+static int
+open_session(struct hub_session *s, const struct hub_tool_options *o, struct err *err)
+{
+	const char *text = or_environment(o->hub, "ROOTEDGE_HUB"), *ca = or_environment(o->ca, "ROOTEDGE_CA");
+
+	if (!text)
+		return err_set(err, ERR_INVALID, "--hub is missing (rootedge hub connection-string prints it)");
+	if (!ca)
+		return err_set(err, ERR_INVALID, "--ca is missing: the root that the hub's certificate is trusted by");
+	return hub_session_open(s, text, ca, or_environment(o->connect_to, "ROOTEDGE_CONNECT_TO"), err);
+}
+
+static void
+show(const struct hub_verb *verb, const struct hub_tool_options *o, const json_t *answer)
+{
+	if (o->json) {
+		json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+		putchar('\n');
+	} else if (verb->columns && json_is_array(answer)) {
+		hub_show_table(stdout, answer, verb->columns);
+	} else {
+		hub_show(stdout, answer);
+	}
+}
+
+static int
+run_verb(const struct hub_verb *verb, const void *options, struct err *err)
+{
+	const struct hub_tool_options *o = options;
+	OWN_LIB(json_t) answer = NULL;
+	CLEAR(hub_session) session = { 0 };
+
+	if (open_session(&session, o, err) < 0 || verb->run(&session, options, &answer, err) < 0)
+		return -1;
+	if (answer)
+		show(verb, o, answer);
+	return fflush(stdout) == 0 ? 0 : err_errno(err, "standard output");
+}
+
+/* -- A noun -------------------------------------------------------------------------------------------------------------------- */
+
+void
+hub_noun_print_help(const struct hub_noun *noun, FILE *out)
+{
+	fprintf(out, "%s\n\nusage: rootedge hub %s VERB [OPTIONS]\n\n", noun->summary, noun->name);
+	for (const struct hub_verb *v = noun->verbs; v->name; v++)
+		fprintf(out, "  %-12s %s\n", v->name, v->summary);
+	fprintf(out, "\nrootedge hub %s VERB --help tells more.\n", noun->name);
+}
+
+static const struct hub_verb *
+find_verb(const struct hub_noun *noun, const char *name)
+{
+	for (const struct hub_verb *v = noun->verbs; v->name; v++)
+		if (text_is(v->name, name))
+			return v;
+	return NULL;
+}
+
+/* `command` is what stands before the options in usage and errors. */
+static int
+parse_and_run(const struct hub_verb *verb, const char *command, size_t options_size, int argc, char **argv)
+{
+	struct option_usage usage = { .command = command, .arguments = "", .summary = verb->summary, .rows = verb->rows };
+	void *options = mem_new(options_size);
+	struct err err = ERR_INIT;
+	int n = option_parse(&usage, options, argc, argv, &err), status;
+
+	if (n > 0)
+		(void)err_set(&err, ERR_INVALID, "%s: takes options only, found '%s'", command, argv[0]);
+	status = n != 0 ? 2 : run_verb(verb, options, &err) < 0 ? 1 : 0;
+	if (status == 2)
+		fprintf(stderr, "%s\n", err.text);
+	else if (status == 1)
+		fprintf(stderr, "%s: %s\n", command, err.text);
+	mem_free(options);
+	return status;
+}
+
+int
+hub_verb_run(const struct hub_verb *verb, size_t options_size, int argc, char **argv)
+{
+	OWN_TEXT command = mem_textf("rootedge hub %s", verb->name);
+
+	return parse_and_run(verb, command, options_size, argc, argv);
+}
+
+int
+hub_noun_run(const struct hub_noun *noun, int argc, char **argv)
+{
+	const struct hub_verb *verb = argc > 1 ? find_verb(noun, argv[1]) : NULL;
+	bool asked = argc > 1 && (text_is(argv[1], "--help") || text_is(argv[1], "-h"));
+	OWN_TEXT command = NULL;
+
+	if (!verb) {
+		hub_noun_print_help(noun, asked ? stdout : stderr);
+		return asked ? 0 : 2;
+	}
+	command = mem_textf("rootedge hub %s %s", noun->name, verb->name);
+	return parse_and_run(verb, command, noun->options_size, argc - 1, argv + 1);
+}
