@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions of a device about its twin, and what it says of the methods it was asked to carry out (hub 1.9, 1.10).  Questions may be answered late and in any order; a
  * device with too many of them open is not read from.  Each gets an answer that every SDK understands, never silence. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "heads/mqtt_session.h"
 
 static void
@@ -79,8 +79,10 @@ void
 mqtt_in_method_answer(struct mqtt_session *s, const struct topic *topic, struct slice payload)
 {
 	const struct head_ops *ops = s->head->config.ops;
-	OWN_TEXT status = slice_text(topic->status);
+	OWN_TEXT text = slice_text(topic->status);
+	int64_t status = 0;
 
+	(void)text_to_i64(text, INT32_MIN, INT32_MAX, &status); /* a topic with anything else was not taken for one */
 	if (ops->method_answer)
-		ops->method_answer(s->head->config.backend, s->base.domain, topic->rid, (int)strtol(status, NULL, 10), payload);
+		ops->method_answer(s->head->config.backend, s->base.domain, topic->rid, (int)status, payload);
 }

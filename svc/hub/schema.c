@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The hub's tables, subject by subject in the order in which they came (schema.h).  What is looked for stands in columns with an index, documents stand
+ * as JSON. */
 #include "hub/schema.h"
 
 #include "base/mem.h"
