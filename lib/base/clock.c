@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-static _Atomic int64_t frozen;
+static _Atomic int64_t frozen, shifted_s;
 
 static int64_t
 read_ms(clockid_t id)
@@ -65,7 +65,7 @@ clock_wall_ms(void)
 {
 	if (frozen)
 		return frozen * 1000;
-	return read_ms(CLOCK_REALTIME) + offset_s() * 1000;
+	return read_ms(CLOCK_REALTIME) + (offset_s() + shifted_s) * 1000;
 }
 
 int64_t
@@ -74,6 +74,12 @@ clock_wall(void)
 	int64_t ms = clock_wall_ms();
 
 	return ms >= 0 ? ms / 1000 : -((999 - ms) / 1000);
+}
+
+void
+clock_shift(int64_t seconds)
+{
+	shifted_s = seconds;
 }
 
 void

@@ -61,6 +61,7 @@ REASON(MQTT_UNKNOWN_TOPIC, REASON_BAD, "The topic is none that a hub knows.", "P
 REASON(MQTT_TOO_LARGE, REASON_BAD, "The message is larger than 256 KiB.", "Send smaller messages.", "")
 REASON(MQTT_KEEP_ALIVE, REASON_BAD, "Nothing was heard from the client for one and a half keep-alive times.", "Check the network; raise the keep-alive.", "MQTT 3.1.2-24")
 REASON(SESSION_TAKEN_OVER, REASON_NOTE, "The same identity connected again; the newer connection wins.", "If that happens over and over, two clients use one identity.", "")
+REASON(SESSION_FAULT, REASON_NOTE, "The connection was broken on purpose: the hub was started with --fault.", "Start it without to have none.", "")
 REASON(SESSION_WITHDRAWN, REASON_BAD, "The identity was disabled, deleted or changed while connected.", "Check the identity in the hub.", "")
 REASON(NO_CONNECT_IN_TIME, REASON_BAD, "The client did not finish its handshake and CONNECT in time.", "Check the network and the client.", "")
 REASON(TOO_MANY_CONNECTIONS, REASON_BAD, "The listener's limit of connections is reached.", "Raise the limit, or look for a client that leaks connections.", "")

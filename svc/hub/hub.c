@@ -41,6 +41,7 @@ struct hub {
 	struct directory *directory;
 	struct tls_cache *tls_cache;
 	struct anchors *device_cas;
+	struct faults *faults;
 	struct hub_head *head;
 	struct mqtt_head *mqtt_head;
 	struct rest rest;
@@ -223,11 +224,13 @@ open_heads(struct hub *hub, struct err *err)
 
 	if (open_device_cas(hub, err) < 0)
 		return -1;
+	hub->faults = hub->config.faults ? faults_new(hub->config.faults) : NULL;
 	hub->directory = directory_new();
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
 	head.directory = hub->directory;
 	head.tls_cache = hub->tls_cache;
 	head.device_cas = hub->device_cas;
+	head.faults = hub->faults;
 	hub->head = hub_head_new(&head);
 	mqtt.backend = hub->head;
 	mqtt.directory = hub->directory;
@@ -238,6 +241,7 @@ open_heads(struct hub *hub, struct err *err)
 		.policies = hub->policies,
 		.directory = hub->directory,
 		.device_cas = hub->device_cas,
+		.faults = hub->faults,
 	};
 	hub->http = http_server_new(&http);
 	return 0;
@@ -337,6 +341,7 @@ hub_close(struct hub *hub)
 	message_log_stop(hub->events);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		loop_free(hub->loops[i]);
+	faults_free(hub->faults);
 	mqtt_head_free(hub->mqtt_head);
 	http_server_free(hub->http);
 	directory_free(hub->directory);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "hub/faults.h"
 
 struct hub_config {
 	const char *state_dir, *hostname, *address;
@@ -16,6 +17,7 @@ struct hub_config {
 	size_t n_loops;				  /* 0: one a core */
 	uint64_t retention_bytes;		  /* of events; 0: keep all */
 	size_t max_connections;
+	const struct faults_config *faults; /* NULL: none */
 };
 
 struct hub;

@@ -141,6 +141,11 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 	struct evidence found = { .target = registry_find_judged(head->config.registry, hello->device_id, hello->module_id) };
 	struct verdict *verdict;
 
+	if (faults_throttle(head->config.faults)) {
+		head_admit_unavailable(admission);
+		evidence_clear(&found);
+		return;
+	}
 	if (hello->auth_chain)
 		find_chain(&found, head->config.registry, hello->auth_chain);
 	verdict = judge(head, hello, &found);
@@ -230,6 +235,42 @@ on_stored(void *arg, bool ok)
 		head_message_done(arg, ok);
 }
 
+/* An acknowledgement that comes late on purpose. */
+struct late_ack {
+	struct faults *faults;
+	struct loop *loop;
+	struct head_ack *ack;
+	bool ok;
+};
+
+static void
+acknowledge_late(void *arg)
+{
+	struct late_ack *late = arg;
+
+	head_message_done(late->ack, late->ok);
+	mem_free(late);
+}
+
+static void
+on_stored_with_faults(void *arg, bool ok)
+{
+	struct late_ack *late = arg;
+
+	late->ok = ok;
+	faults_later(late->faults, late->loop, acknowledge_late, late);
+}
+
+static void
+store_with_faults(
+	struct hub_head *head, struct session *session, struct loop *loop, const struct message *message, struct head_ack *ack)
+{
+	struct late_ack *late = NEW(late_ack);
+
+	*late = (struct late_ack){ .faults = head->config.faults, .loop = loop, .ack = ack };
+	message_lane_store(session->lane, message, on_stored_with_faults, late);
+}
+
 static void
 on_message(void *backend, void *domain, struct head_session *head_session, const struct head_message *sent, struct head_ack *ack)
 {
@@ -256,8 +297,16 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		on_stored(ack, false);
 		return;
 	}
+	if (head_session && faults_drop(head->config.faults)) {
+		head_session_close(head_session, SESSION_FAULT);
+		on_stored(ack, false);
+		return;
+	}
 	message.enqueued_ms = clock_wall_ms();
-	message_lane_store(session->lane, &message, on_stored, ack);
+	if (head->config.faults && ack)
+		store_with_faults(head, session, conn_loop(head_session_conn(head_session)), &message, ack);
+	else
+		message_lane_store(session->lane, &message, on_stored, ack);
 }
 
 static void
@@ -267,6 +316,39 @@ on_subscriptions(void *backend, void *domain, const char *const *filters, const 
 	const struct session *session = domain;
 
 	subscriptions_set(head->config.subscriptions, session->name, filters, qos, n);
+}
+
+/* A connection that is to break on purpose, by its number: it may be gone by then. */
+struct doomed {
+	struct loop *loop;
+	uint64_t conn_id;
+};
+
+static void
+disconnect(void *arg)
+{
+	struct doomed *doomed = arg;
+	struct conn *conn = conn_find(doomed->loop, doomed->conn_id);
+
+	if (conn)
+		head_session_close(conn_user(conn), SESSION_FAULT);
+	mem_free(doomed);
+}
+
+static void
+on_live(void *backend, void *domain, struct head_session *head_session)
+{
+	struct hub_head *head = backend;
+	int64_t after_ms = faults_disconnect_ms(head->config.faults);
+	struct conn *conn = head_session_conn(head_session);
+	struct doomed *doomed;
+
+	(void)domain;
+	if (after_ms == 0)
+		return;
+	doomed = NEW(doomed);
+	*doomed = (struct doomed){ .loop = conn_loop(conn), .conn_id = conn_id(conn) };
+	faults_after(head->config.faults, doomed->loop, after_ms, disconnect, doomed);
 }
 
 static void
@@ -296,6 +378,7 @@ const struct head_ops hub_head_ops = {
 	.admit = on_admit,
 	.message = on_message,
 	.subscriptions = on_subscriptions,
+	.live = on_live,
 	.violation = on_violation,
 	.end = on_end,
 };

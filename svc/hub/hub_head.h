@@ -5,6 +5,7 @@
 
 #include "auth/decide.h"
 #include "heads/head.h"
+#include "hub/faults.h"
 #include "hub/registry.h"
 #include "hub/subscriptions.h"
 #include "net/tls.h"
@@ -19,6 +20,7 @@ struct hub_head_config {
 	struct message_log *events; /* with a lane for each loop */
 	struct anchors *device_cas; /* NULL: none are registered */
 	struct auth_policy auth;
+	struct faults *faults; /* NULL: none */
 };
 struct hub_head;
 /* Watches the registry from now on. */

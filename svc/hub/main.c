@@ -10,7 +10,7 @@
 #include "hub/hub.h"
 
 struct options {
-	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca;
+	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault;
 	int64_t mqtt_port, https_port, loops, retention_mib, max_connections;
 	struct service_options service;
 };
@@ -38,6 +38,8 @@ static const struct option_row rows[] = {
 		1 << 30 },
 	{ "max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT,
 		offsetof(struct options, max_connections), 0, 10000000 },
+	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
+		OPTION_TEXT, offsetof(struct options, fault), 0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -69,6 +71,7 @@ check_options(const struct options *o, int n_operands, struct err *err)
 static int
 serve(const struct options *o, struct err *err)
 {
+	struct faults_config faults;
 	struct hub_config config = {
 		.state_dir = o->state,
 		.hostname = o->hostname,
@@ -84,9 +87,15 @@ serve(const struct options *o, struct err *err)
 		.retention_bytes = (uint64_t)o->retention_mib << 20,
 		.max_connections = service_max_connections(o->max_connections, 1),
 	};
-	struct hub *hub = hub_open(&config, err);
+	struct hub *hub;
 	int done;
 
+	if (o->fault && faults_parse(&faults, o->fault, err) < 0)
+		return err_wrap(err, "--fault");
+	config.faults = o->fault ? &faults : NULL;
+	if (o->fault)
+		log_warn("faults on purpose: %s", o->fault);
+	hub = hub_open(&config, err);
 	if (!hub)
 		return -1;
 	log_info("%s serves MQTT on %s:%d and HTTPS on %s:%d", o->hostname, o->address, hub_mqtt_port(hub), o->address,

@@ -5,6 +5,7 @@
 
 #include "auth/decide.h"
 #include "heads/head.h"
+#include "hub/faults.h"
 #include "hub/policy.h"
 #include "hub/registry.h"
 #include "hub/rest_error.h"
@@ -17,6 +18,7 @@ struct rest {
 	struct directory *directory;
 	struct anchors *device_cas; /* NULL: none are registered */
 	struct auth_policy auth;
+	struct faults *faults; /* NULL: none */
 };
 
 /* What to give an HTTP server: arg is the struct rest. */

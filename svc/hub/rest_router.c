@@ -109,8 +109,8 @@ find_route(const struct http_request *req, const char *ids[REST_IDS_MAX], bool *
 	return NULL;
 }
 
-void
-rest_handle(struct http_request *req, void *arg)
+static void
+serve(struct rest *rest, struct http_request *req)
 {
 	const char *ids[REST_IDS_MAX];
 	bool known_path = false;
@@ -120,9 +120,55 @@ rest_handle(struct http_request *req, void *arg)
 		not_found(req, known_path);
 		return;
 	}
-	if (!check_ids(req, ids) || !rest_caller_may(arg, req, route->who, route->right, ids) || !check_version(req))
+	if (!check_ids(req, ids) || !rest_caller_may(rest, req, route->who, route->right, ids) || !check_version(req))
 		return;
-	route->handle(arg, req, ids);
+	route->handle(rest, req, ids);
+}
+
+/* -- With faults on purpose ------------------------------------------------------------------------------------------------------------ */
+
+struct late_request {
+	struct rest *rest;
+	struct http_request *req;
+};
+
+static void
+serve_late(void *arg)
+{
+	struct late_request *late = arg;
+
+	serve(late->rest, late->req);
+	mem_free(late);
+}
+
+static void
+serve_with_faults(struct rest *rest, struct http_request *req)
+{
+	struct conn *conn = http_conn(req);
+	struct late_request *late;
+
+	if (faults_throttle(rest->faults)) {
+		rest_fail(req, REST_THROTTLING_EXCEPTION, "throttled on purpose (--fault)");
+	} else if (!conn || faults_drop(rest->faults)) {
+		if (conn)
+			conn_abort(conn, "broken on purpose (--fault)");
+		http_respond(req, 503, NULL, NULL, 0);
+	} else {
+		late = NEW(late_request);
+		*late = (struct late_request){ .rest = rest, .req = req };
+		faults_later(rest->faults, conn_loop(conn), serve_late, late);
+	}
+}
+
+void
+rest_handle(struct http_request *req, void *arg)
+{
+	struct rest *rest = arg;
+
+	if (rest->faults)
+		serve_with_faults(rest, req);
+	else
+		serve(rest, req);
 }
 
 /* -- Requests that wait for the registry -------------------------------------------------------------------------------------------- */
