@@ -51,11 +51,13 @@ static struct child *
 spawn(const struct child_spec *spec, int ready_fd, struct err *err)
 {
 	OWN(child) child = NEW(child);
-	OWN_TEXT path = cmd_service_path(spec->name);
-	char *argv[ARGS_MAX + 4] = { path }, ready[16];
+	OWN_TEXT path = spec->by_command ? mem_text("/proc/self/exe") : cmd_service_path(spec->name);
+	char *argv[ARGS_MAX + 5] = { path }, ready[16];
 	pid_t parent = getpid();
 	size_t n = 1;
 
+	if (spec->by_command)
+		argv[n++] = (char *)(uintptr_t)spec->name;
 	for (const char *const *arg = spec->args; *arg && n <= ARGS_MAX; arg++)
 		argv[n++] = (char *)(uintptr_t)*arg;
 	if (ready_fd >= 0) {

@@ -14,6 +14,7 @@
 
 struct child_spec {
 	const char *name;	 /* of `rootedge-NAME` */
+	bool by_command;	 /* `rootedge NAME` instead: a verb of it, not the role */
 	const char *const *args; /* NULL-terminated */
 	const char *log_path;	 /* what it says on both outputs is appended there, in JSON */
 	int stop_fd;

@@ -3,7 +3,9 @@
 /* The subcommands of rootedge: one small file each.  argv[0] is the subcommand's own name; the result is the exit status. */
 
 int cmd_cert(int argc, char **argv);
+int cmd_completion(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
+int cmd_dev(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_hub(int argc, char **argv);

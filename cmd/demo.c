@@ -4,13 +4,10 @@
  * then the same doors stay shut for those who are not who they say.  All of it lies in one folder; no process stays when it ends,
  * whatever ends it. */
 #include <dirent.h>
-#include <ftw.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +18,7 @@
 #include "cmd.h"
 #include "demo.h"
 #include "page.h"
+#include "stage.h"
 
 struct options {
 	const char *state;
@@ -45,24 +43,6 @@ static const struct option_usage usage = {
 };
 
 /* -- The folder -------------------------------------------------------------------------------------------------------------- */
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static char *
-make_temporary_dir(struct err *err)
-{
-	const char *parent = getenv("TMPDIR");
-	OWN_TEXT dir = mem_textf("%s/rootedge-demo-XXXXXX", parent && *parent ? parent : "/tmp");
-
-	return mkdtemp(dir) ? GIVE(dir) : err_errno_null(err, "%s", dir);
-}
 
 static bool
 is_empty(const char *path)
@@ -95,7 +75,7 @@ make_named_dir(const char *path, struct err *err)
 static char *
 make_dir(const char *state, struct err *err)
 {
-	OWN_TEXT given = state ? make_named_dir(state, err) : make_temporary_dir(err);
+	OWN_TEXT given = state ? make_named_dir(state, err) : stage_make_dir("demo", false, err);
 	char *dir;
 
 	if (!given)
@@ -105,31 +85,6 @@ make_dir(const char *state, struct err *err)
 }
 
 /* -- All of it --------------------------------------------------------------------------------------------------------------- */
-
-/* nohup says that a hang-up is nothing. */
-static bool
-is_ignored(int number)
-{
-	struct sigaction now;
-
-	return number == SIGHUP && sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
-}
-
-/* Signals wait in a descriptor that every wait looks at, so that none comes between. */
-static int
-hold_signals(void)
-{
-	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < COUNT(ends); i++)
-		if (!is_ignored(ends[i]))
-			sigaddset(&set, ends[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 static bool
 is_interrupted(const struct demo *d)
@@ -161,7 +116,7 @@ finish(struct demo *d, const struct options *o, int done, const struct err *err)
 		buf_putf(&d->missing, "the %s ended before its time\n", ended->name);
 	cast_clear(&d->cast);
 	if (!o->state)
-		nftw(d->dir, remove_one, 16, FTW_PHYS | FTW_DEPTH);
+		stage_remove_dir(d->dir);
 	if (d->missing.len == 0)
 		return 0;
 	if (interrupted)
@@ -198,7 +153,7 @@ cmd_demo(int argc, char **argv)
 		err_set(&err, ERR_INVALID, "takes options only");
 	if (n != 0)
 		return page_failure(usage.command, &err, 2);
-	d.cast.stop_fd = hold_signals();
+	d.cast.stop_fd = stage_hold_signals();
 	d.dir = make_dir(o.state, &err);
 	if (!d.dir)
 		return page_failure(usage.command, &err, 1);

@@ -11,19 +11,6 @@
 
 #define ROOT_FILE PAPER_ROOT ".cert.pem"
 
-/* A word of the shell, whatever is in it. */
-static void
-put_quoted(struct buf *out, const char *text)
-{
-	buf_putc(out, '\'');
-	for (; *text; text++)
-		if (*text == '\'')
-			buf_puts(out, "'\\''");
-		else
-			buf_putc(out, *text);
-	buf_putc(out, '\'');
-}
-
 static int
 write_env(const struct demo *d, struct err *err)
 {
@@ -35,9 +22,9 @@ write_env(const struct demo *d, struct err *err)
 	if (!hub)
 		return -1;
 	buf_puts(&text, "# . ./env\nexport PATH=");
-	put_quoted(&text, own);
+	page_put_quoted(&text, own);
 	buf_puts(&text, ":\"$PATH\"\nexport ROOTEDGE_HUB=");
-	put_quoted(&text, hub);
+	page_put_quoted(&text, hub);
 	buf_putc(&text, '\n');
 	return file_save(path, text.data, text.len, 0600, err);
 }
@@ -77,7 +64,7 @@ put_commands(struct demo *d)
 {
 	demo_page_heading(&d->page, "It goes on until Ctrl-C.  In another shell:");
 	buf_puts(&d->out, "\ncd ");
-	put_quoted(&d->out, d->dir);
+	page_put_quoted(&d->out, d->dir);
 	buf_puts(&d->out, " && . ./env\n");
 	for (size_t i = 0; i < COUNT(commands); i += 2) {
 		buf_putf(&d->out, "\n# %s\n", commands[i]);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "pki/chain.h"
 #include "pki/issue.h"
 
 #define DAY_S 86400
@@ -98,7 +99,7 @@ load_or_make_root(struct root *root, const char *dir, struct err *err)
 	return root->key ? 0 : -1;
 }
 
-static size_t
+static void
 put_names(struct profile *profile, const char *hostname, const struct option_list *names)
 {
 	profile->names[profile->n_names++] = hostname;
@@ -107,21 +108,36 @@ put_names(struct profile *profile, const char *hostname, const struct option_lis
 			profile->names[profile->n_names++] = always[i];
 	for (size_t i = 0; i < names->n; i++)
 		profile->names[profile->n_names++] = names->items[i];
-	return profile->n_names;
+}
+
+static bool
+is_good_for(const struct cert *cert, const struct anchors *anchors, const char *host)
+{
+	struct chain_query query = {
+		.leaf = cert, .purpose = CHAIN_SERVER, .host = host, .now = clock_wall() + (int64_t)RENEW_DAYS * DAY_S
+	};
+	OWN(verdict) verdict = verdict_new("dev", "Is it still good?", host);
+
+	chain_verify(verdict, anchors, &query);
+	return verdict_accepted(verdict);
 }
 
 /* Is the one that is there good for all of these names, and for a while? */
 static bool
 is_still_good(const char *path, const struct root *root, const struct profile *profile)
 {
+	struct certs roots = { 0 };
 	struct err err = ERR_INIT;
-	struct cert *cert = file_exists(path) ? load_cert(path, &err) : NULL;
-	bool good = cert && cert_not_after(cert) > clock_wall() + (int64_t)RENEW_DAYS * DAY_S &&
-		    cert_is_issued_by(cert, root->cert);
+	OWN(cert) cert = file_exists(path) ? load_cert(path, &err) : NULL;
+	OWN(anchors) anchors = NULL;
+	bool good;
 
+	certs_add(&roots, root->cert);
+	anchors = anchors_new(&roots, &err);
+	certs_clear(&roots);
+	good = cert && anchors;
 	for (size_t i = 0; good && i < profile->n_names; i++)
-		good = cert_has_name(cert, profile->names[i]);
-	cert_free(cert);
+		good = is_good_for(cert, anchors, profile->names[i]);
 	return good;
 }
 
@@ -131,16 +147,13 @@ make_server(const struct root *root, const char *dir, const struct profile *prof
 	OWN_TEXT cert_path = dev_papers_cert(dir);
 	OWN_TEXT key_path = dev_papers_key(dir);
 	OWN(key) key = NULL;
-	struct cert *cert;
-	int done;
+	OWN(cert) cert = NULL;
 
 	if (file_exists(key_path) && is_still_good(cert_path, root, profile))
 		return 0;
 	key = key_generate(KEY_EC_P256, err);
 	cert = key ? issue_cert(profile, key_pkey(key), &(struct issuer){ .cert = root->cert, .key = root->key }, err) : NULL;
-	done = cert && key_save(key, key_path, err) == 0 ? save_cert(cert, cert_path, err) : -1;
-	cert_free(cert);
-	return done;
+	return cert && key_save(key, key_path, err) == 0 ? save_cert(cert, cert_path, err) : -1;
 }
 
 int

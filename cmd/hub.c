@@ -27,6 +27,13 @@ static const struct verb verbs[] = {
 	{ "connection-string", hub_connection_string, "of a policy, device or module" },
 };
 
+static void
+list_verbs(FILE *out)
+{
+	for (size_t i = 0; i < COUNT(verbs); i++)
+		fprintf(out, "  %-18s %s\n", verbs[i].name, verbs[i].help);
+}
+
 static int
 unknown(const char *word)
 {
@@ -37,14 +44,26 @@ unknown(const char *word)
 	near = text_nearest(word, names, COUNT(names));
 	fprintf(stderr, "rootedge hub: there is no '%s'%s%s%s\n\n", word, near ? "; did you mean '" : "", near ? near : "",
 		near ? "'?" : "");
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		fprintf(stderr, "  %-18s %s\n", verbs[i].name, verbs[i].help);
+	list_verbs(stderr);
 	return 2;
+}
+
+/* Without a verb: the service's own help, below that of the verbs. */
+static int
+help(int argc, char **argv)
+{
+	puts("Verbs for a hub's operator:\n\nusage: rootedge hub VERB [OPTIONS]\n");
+	list_verbs(stdout);
+	puts("\nWithout a verb it is the hub itself:\n");
+	fflush(stdout);
+	return cmd_exec_service("hub", argc, argv);
 }
 
 int
 cmd_hub(int argc, char **argv)
 {
+	if (argc > 1 && (text_is(argv[1], "--help") || text_is(argv[1], "-h")))
+		return help(argc, argv);
 	if (argc < 2 || argv[1][0] == '-')
 		return cmd_exec_service("hub", argc, argv);
 	for (size_t i = 0; i < COUNT(verbs); i++)

@@ -33,3 +33,15 @@ page_failure(const char *command, const struct err *err, int status)
 		fprintf(stderr, "%s: %s\n", command, err->text);
 	return status;
 }
+
+void
+page_put_quoted(struct buf *out, const char *text)
+{
+	buf_putc(out, '\'');
+	for (; *text; text++)
+		if (*text == '\'')
+			buf_puts(out, "'\\''");
+		else
+			buf_putc(out, *text);
+	buf_putc(out, '\'');
+}

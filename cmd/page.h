@@ -9,7 +9,8 @@
 
 #define PAGE_MAX (1024 * 1024)
 
-bool page_has_colour(void);	   /* standard output is a terminal and NO_COLOR is not set */
-void page_print(struct buf *page); /* and empties it */
+bool page_has_colour(void);				 /* standard output is a terminal and NO_COLOR is not set */
+void page_print(struct buf *page);			 /* and empties it */
+void page_put_quoted(struct buf *out, const char *text); /* a word of the shell, whatever is in it */
 /* "COMMAND: sentence" on standard error; returns `status`. */
 int page_failure(const char *command, const struct err *err, int status);

@@ -31,6 +31,17 @@ open_existing(const char *state_dir, struct err *err)
 	return registry_store_open(path, err);
 }
 
+int
+hub_client_fix_keys(const char *state_dir, const char *text, struct err *err)
+{
+	OWN_TEXT path = hub_client_store_path(state_dir);
+	struct registry_store *store = file_make_dir(state_dir, 0700, err) == 0 ? registry_store_open(path, err) : NULL;
+	int done = store ? policies_fix(store, text, err) : -1;
+
+	registry_store_close(store);
+	return done;
+}
+
 static int
 put_policy(struct buf *out, struct registry_store *store, const char *name, struct err *err)
 {

@@ -48,8 +48,7 @@ static const struct option_usage usage = {
 	.command = "rootedge hub",
 	.arguments = "",
 	.summary = "The hub: device registry, MQTT for devices, HTTPS for services and gateways.",
-	.more = "SIGHUP loads the certificate again; SIGTERM ends.  With a verb it is a tool: rootedge hub events | "
-		"connection-string | device.",
+	.more = "SIGHUP loads the certificate again; SIGTERM ends.",
 	.rows = rows,
 };
 
@@ -58,7 +57,7 @@ check_options(const struct options *o, int n_operands, struct err *err)
 {
 	if (n_operands > 0)
 		return err_set(err, ERR_INVALID,
-			"rootedge hub: there is nothing to give but options; the verbs are events, connection-string and device");
+			"rootedge hub: there is nothing to give but options; rootedge hub --help lists the verbs");
 	if (!o->hostname || !*o->hostname)
 		return err_set(err, ERR_INVALID, "rootedge hub: --hostname is missing, the name that stands in connection strings");
 	if (!o->cert || !o->key)

@@ -2,7 +2,10 @@
 /* Shared access policies: what a back-end application may do, by the key it signs with. */
 #include "hub/policy.h"
 
+#include <string.h>
+
 #include "base/mem.h"
+#include "base/digest.h"
 #include "base/random.h"
 #include "base/text.h"
 
@@ -38,31 +41,42 @@ add_policy(void *arg, const char *name, unsigned rights, const struct secret key
 	policies->n++;
 }
 
+/* A key at random, or the one that follows from the text. */
+static void
+make_key(struct secret *key, const char *text, const char *policy, int slot)
+{
+	OWN_TEXT what = mem_textf("policy %s key %d", policy, slot);
+	uint8_t bytes[KEY_LEN];
+
+	if (text)
+		digest_hmac_sha256(text, strlen(text), what, strlen(what), bytes);
+	else
+		random_bytes(bytes, sizeof(bytes));
+	secret_set(key, bytes, sizeof(bytes));
+	mem_wipe(bytes, sizeof(bytes));
+}
+
 static int
-make_policy(struct registry_store *store, const struct default_row *row, struct err *err)
+make_policy(struct registry_store *store, const struct default_row *row, const char *text, struct err *err)
 {
 	struct secret keys[2] = { 0 };
-	uint8_t bytes[KEY_LEN];
 	int done;
 
-	for (int k = 0; k < 2; k++) {
-		random_bytes(bytes, sizeof(bytes));
-		secret_set(&keys[k], bytes, sizeof(bytes));
-	}
-	mem_wipe(bytes, sizeof(bytes));
+	for (int k = 0; k < 2; k++)
+		make_key(&keys[k], text, row->name, k);
 	done = registry_store_put_policy(store, row->name, row->rights, keys, err);
 	secret_clear(&keys[0]);
 	secret_clear(&keys[1]);
 	return done;
 }
 
-static int
-make_defaults(struct registry_store *store, struct err *err)
+int
+policies_fix(struct registry_store *store, const char *text, struct err *err)
 {
 	if (registry_store_begin(store, err) < 0)
 		return -1;
 	for (size_t i = 0; i < COUNT(defaults); i++)
-		if (make_policy(store, &defaults[i], err) < 0) {
+		if (make_policy(store, &defaults[i], text, err) < 0) {
 			registry_store_rollback(store);
 			return -1;
 		}
@@ -76,7 +90,8 @@ policies_load(struct registry_store *store, struct err *err)
 
 	if (registry_store_policies(store, add_policy, policies, err) < 0)
 		return NULL;
-	if (policies->n == 0 && (make_defaults(store, err) < 0 || registry_store_policies(store, add_policy, policies, err) < 0))
+	if (policies->n == 0 &&
+		(policies_fix(store, NULL, err) < 0 || registry_store_policies(store, add_policy, policies, err) < 0))
 		return NULL;
 	return GIVE(policies);
 }
