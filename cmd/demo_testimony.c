@@ -94,13 +94,11 @@ static int
 count(struct event_reader *reader, const char *device_id, int *n, struct buf *last, struct err *err)
 {
 	struct message message;
-	const uint8_t *data;
-	uint64_t offset;
-	size_t len;
+	struct event_record record;
 	int got;
 
-	while ((got = event_reader_next(reader, &offset, &data, &len, err)) == 1) {
-		if (message_decode(&message, data, len, err) < 0)
+	while ((got = event_reader_next(reader, &record, err)) == 1) {
+		if (message_decode(&message, record.data, record.len, err) < 0)
 			return -1;
 		if (message.source != MESSAGE_TELEMETRY || !slice_is(message.device_id, device_id))
 			continue;
@@ -118,7 +116,7 @@ testimony_count_events(const char *hub_state, const char *device_id, int wanted,
 {
 	OWN_TEXT dir = hub_client_events_path(hub_state);
 	OWN_TEXT lock = file_join(dir, "lock");
-	struct event_reader *reader = event_reader_open(dir, 0, err);
+	struct event_reader *reader = event_reader_open(dir, &(struct event_start){ .value = 0 }, err);
 	int64_t until_ms = clock_boot_ms() + PATIENCE_MS;
 	int notice = notice_open(lock);
 	int n = 0, done = reader ? 0 : -1;

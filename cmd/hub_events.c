@@ -121,33 +121,31 @@ print_row(const struct message *m, uint64_t offset, const char *json)
 }
 
 static int
-print_event(const struct options *o, uint64_t offset, const uint8_t *data, size_t len, struct err *err)
+print_event(const struct options *o, const struct event_record *record, struct err *err)
 {
 	struct message message;
 	OWN_TEXT json = NULL;
 
-	if (message_decode(&message, data, len, err) < 0)
-		return err_wrap(err, "record %llu", (unsigned long long)offset);
+	if (message_decode(&message, record->data, record->len, err) < 0)
+		return err_wrap(err, "record %llu", (unsigned long long)record->place.offset);
 	if (o->device && !slice_is(message.device_id, o->device))
 		return 0;
-	json = message_json(&message, offset);
+	json = message_json(&message, &record->place);
 	if (o->json)
 		puts(json);
 	else
-		print_row(&message, offset, json);
+		print_row(&message, record->place.offset, json);
 	return 0;
 }
 
 static int
 print_all(const struct options *o, struct event_reader *reader, struct err *err)
 {
-	const uint8_t *data;
-	uint64_t offset;
-	size_t len;
+	struct event_record record;
 	int got;
 
-	while ((got = event_reader_next(reader, &offset, &data, &len, err)) == 1)
-		if (print_event(o, offset, data, len, err) < 0)
+	while ((got = event_reader_next(reader, &record, err)) == 1)
+		if (print_event(o, &record, err) < 0)
 			return -1;
 	if (fflush(stdout) != 0)
 		return err_errno(err, "cannot write");
@@ -181,7 +179,7 @@ hub_events(int argc, char **argv)
 		return 2;
 	}
 	dir = hub_client_events_path(o.state);
-	reader = event_reader_open(dir, (uint64_t)o.from, &err);
+	reader = event_reader_open(dir, &(struct event_start){ .value = (uint64_t)o.from }, &err);
 	done = reader ? follow(&o, dir, reader, &err) : -1;
 	event_reader_close(reader);
 	if (done == 0)

@@ -30,6 +30,16 @@ clock_boot_ms(void)
 	return read_ms(CLOCK_BOOTTIME);
 }
 
+void
+clock_until(int64_t after_ms, struct timespec *out)
+{
+	clock_gettime(CLOCK_MONOTONIC, out);
+	out->tv_sec += after_ms / 1000;
+	out->tv_nsec += after_ms % 1000 * 1000000;
+	out->tv_sec += out->tv_nsec / 1000000000;
+	out->tv_nsec %= 1000000000;
+}
+
 #if ROOTEDGE_TEST_CLOCK
 static int64_t
 offset_s(void)

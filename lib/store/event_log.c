@@ -4,12 +4,16 @@
  * groups larger instead of making every message wait its turn.  The bytes are segment.c's, the file is segment_tip.c's. */
 #include "store/event_log.h"
 
+#include <assert.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "store/segment.h"
@@ -19,6 +23,8 @@
 #define RECORD_MAX_DEFAULT (1u << 20)
 #define PENDING_MAX (64u << 20) /* what may wait for the disk */
 #define GROUP_KEEP (1u << 20)
+#define AGE_PARTS 4 /* segments in the time that is kept */
+#define LOOK_MAX_MS 60000
 
 /* What is collected for one commit: the records with room for their heads, and who waits for them, in the same order. */
 struct group {
@@ -40,6 +46,7 @@ struct subscription {
 
 struct old_segment {
 	uint64_t first, bytes;
+	int64_t end_ms; /* nothing in it is younger */
 };
 
 struct event_log {
@@ -54,6 +61,9 @@ struct event_log {
 	pthread_cond_t wake;
 	struct group pending;
 	struct subscription *subscriptions;
+	struct event_wait *waits;
+	struct segment_tally tally[SEGMENT_PARTITIONS_MAX];
+	uint64_t begin[SEGMENT_PARTITIONS_MAX];
 	uint64_t first, next, bytes, forget_below;
 	struct err problem;
 	bool closing;
@@ -107,18 +117,25 @@ group_add(struct group *group, struct event_append *append, const void *data, si
 	group->n++;
 }
 
-/* Give the records their offsets. */
+/* Give the records their places behind what the tip has, and count them. */
 static void
-group_seal(struct group *group, uint64_t next, uint32_t salt)
+group_seal(struct group *group, const struct segment_tip *tip, struct segment_tally *tally)
 {
 	struct event_append *append = group->head;
 	uint8_t *at = group->bytes.data;
+	int64_t now_ms = segment_tip_time(tip);
 	uint64_t len;
 
+	memcpy(tally, tip->tally, sizeof(tip->tally));
 	for (uint32_t back = 0; append; append = append->next, back++) {
+		struct event_place *place = &append->place;
+
 		memcpy(&len, at, sizeof(len));
-		append->offset = next + back;
-		segment_seal(at, len, append->offset, back, salt);
+		place->offset = tip->next + back;
+		place->sequence = tally[place->partition].next;
+		place->time_ms = now_ms;
+		tally[place->partition] = (struct segment_tally){ place->sequence + 1, place->offset, now_ms };
+		segment_seal(at, len, place, back, tip->head.salt);
 		at += SEGMENT_RECORD_LEN + len;
 	}
 }
@@ -259,16 +276,64 @@ close_subscriptions(struct event_log *log)
 	}
 }
 
+/* -- Waiting once --------------------------------------------------------------------------------------------------------------- */
+
+bool
+event_log_wait(struct event_log *log, struct event_wait *wait, uint64_t offset, struct owner *owner, struct post *notify)
+{
+	bool there;
+
+	pthread_mutex_lock(&log->lock);
+	there = log->next > offset;
+	if (!there) {
+		*wait = (struct event_wait){ .notify = notify, .owner = owner, .next = log->waits, .waiting = true };
+		log->waits = wait;
+	}
+	pthread_mutex_unlock(&log->lock);
+	return there;
+}
+
+bool
+event_log_wait_no_more(struct event_log *log, struct event_wait *wait)
+{
+	bool waiting;
+
+	pthread_mutex_lock(&log->lock);
+	waiting = wait->waiting;
+	for (struct event_wait **at = &log->waits; waiting && *at; at = &(*at)->next)
+		if (*at == wait) {
+			*at = wait->next;
+			break;
+		}
+	wait->waiting = false;
+	pthread_mutex_unlock(&log->lock);
+	return waiting;
+}
+
+/* All of them: the offset that each waits for is that of the next record. */
+static void
+end_waits(struct event_log *log)
+{
+	struct event_wait *wait = log->waits, *next;
+
+	log->waits = NULL;
+	for (; wait; wait = next) {
+		next = wait->next;
+		wait->waiting = false;
+		wait->owner->post(wait->owner, wait->notify);
+	}
+}
+
 /* -- Segments that are complete ----------------------------------------------------------------------------------------------- */
 
 static void
-remember_old(struct event_log *log, uint64_t first, uint64_t bytes)
+remember_old(struct event_log *log, uint64_t first, uint64_t bytes, int64_t end_ms)
 {
 	if (log->n_old == log->room_old) {
 		log->room_old = log->room_old ? log->room_old * 2 : 16;
 		log->old = mem_resize(log->old, log->room_old * sizeof(*log->old));
 	}
-	log->old[log->n_old++] = (struct old_segment){ .first = first, .bytes = bytes };
+	log->old[log->n_old++] = (struct old_segment){ first, bytes, end_ms };
 }
 
 static uint64_t
@@ -281,22 +346,72 @@ old_bytes(const struct event_log *log)
 	return bytes;
 }
 
+/* The header of a segment that is complete. */
+static int
+read_head(const struct event_log *log, uint64_t first, struct segment_head *head, struct err *err)
+{
+	char name[SEGMENT_NAME_LEN];
+	OWN_TEXT path = file_join(log->tip.dir, segment_name(first, name));
+	uint8_t bytes[SEGMENT_HEADER_LEN + 1];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t got;
+
+	if (fd < 0)
+		return err_errno(err, "cannot open %s", path);
+	got = pread(fd, bytes, sizeof(bytes), 0);
+	close(fd);
+	if (segment_check_header(head, bytes, got < 0 ? 0 : (size_t)got, first, path, err) == 1)
+		return 0;
+	return err_set(err, ERR_BROKEN, "%s: the header at offset 0 cannot be read", path);
+}
+
 static int
 find_old(struct event_log *log, struct err *err)
 {
 	char name[SEGMENT_NAME_LEN];
+	struct segment_head head;
 	uint64_t *firsts = NULL;
 	struct stat st;
 	size_t n = 0;
+	int done;
 
-	if (segment_list(log->tip.dir, &firsts, &n, err) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		if (firsts[i] != log->tip.first)
-			remember_old(log, firsts[i],
-				fstatat(log->tip.dir_fd, segment_name(firsts[i], name), &st, 0) == 0 ? (uint64_t)st.st_size : 0);
+	done = segment_list(log->tip.dir, &firsts, &n, err);
+	for (size_t i = 0; done == 0 && i + 1 < n; i++) {
+		done = read_head(log, firsts[i + 1], &head, err);
+		remember_old(log, firsts[i],
+			fstatat(log->tip.dir_fd, segment_name(firsts[i], name), &st, 0) == 0 ? (uint64_t)st.st_size : 0,
+			head.begun_ms);
+	}
 	mem_free(firsts);
-	return 0;
+	return done;
+}
+
+/* Where the partitions begin, which the first segment's header says. */
+static void
+find_begin(struct event_log *log)
+{
+	struct segment_head head = log->tip.head;
+	struct err err = ERR_INIT;
+
+	if (log->n_old > 0 && read_head(log, log->old[0].first, &head, &err) < 0)
+		return; /* as it was: some of what it names is gone */
+	pthread_mutex_lock(&log->lock);
+	for (unsigned i = 0; i < SEGMENT_PARTITIONS_MAX; i++)
+		log->begin[i] = head.tally[i].next;
+	pthread_mutex_unlock(&log->lock);
+}
+
+/* May the oldest segment, of so many bytes in all, go? */
+static bool
+is_over(const struct event_log *log, const struct old_segment *oldest, uint64_t end, uint64_t bytes, uint64_t forget_below)
+{
+	const struct event_log_config *config = &log->config;
+
+	if (end <= forget_below)
+		return true;
+	if (config->max_age_ms > 0 && oldest->end_ms < clock_wall_ms() - config->max_age_ms)
+		return true;
+	return !config->refuse_when_full && config->max_bytes > 0 && bytes > config->max_bytes;
 }
 
 /* Remove whole segments: those below what may be forgotten, and the oldest beyond the retention.  A removal that a crash undoes is
@@ -309,41 +424,61 @@ remove_old(struct event_log *log, uint64_t forget_below)
 	size_t n = 0;
 
 	for (; n < log->n_old; n++) {
-		end = n + 1 < log->n_old ? log->old[n + 1].first : log->tip.first;
-		if (end > forget_below &&
-			(log->config.refuse_when_full || log->config.max_bytes == 0 || bytes <= log->config.max_bytes))
+		end = n + 1 < log->n_old ? log->old[n + 1].first : log->tip.head.first;
+		if (!is_over(log, &log->old[n], end, bytes, forget_below))
 			break;
 		if (unlinkat(log->tip.dir_fd, segment_name(log->old[n].first, name), 0) < 0 && errno != ENOENT)
 			break;
 		bytes -= log->old[n].bytes;
 	}
+	if (n == 0)
+		return;
 	log->n_old -= n;
-	if (n > 0)
-		memmove(log->old, log->old + n, log->n_old * sizeof(*log->old));
+	memmove(log->old, log->old + n, log->n_old * sizeof(*log->old));
+	find_begin(log);
 }
 
 /* -- The writer thread --------------------------------------------------------------------------------------------------------- */
 
 static int
-rotate_if_full(struct event_log *log, size_t len, struct err *err)
+rotate(struct event_log *log, struct err *err)
 {
-	uint64_t first = log->tip.first, pos = log->tip.pos;
+	uint64_t first = log->tip.head.first, pos = log->tip.pos;
 
-	if (pos + len <= log->config.segment_bytes || log->tip.next == first)
-		return 0;
 	if (segment_tip_rotate(&log->tip, err) < 0)
 		return -1;
-	remember_old(log, first, pos);
+	remember_old(log, first, pos, log->tip.head.begun_ms);
 	return 0;
+}
+
+/* So that segments can go when their time has come, they are begun often enough. */
+static bool
+is_too_old(const struct event_log *log)
+{
+	int64_t max_age_ms = log->config.max_age_ms;
+
+	return max_age_ms > 0 && log->tip.head.begun_ms < clock_wall_ms() - max_age_ms / AGE_PARTS;
+}
+
+static int
+rotate_if_due(struct event_log *log, size_t len, struct err *err)
+{
+	if (log->tip.next == log->tip.head.first)
+		return 0;
+	if (log->tip.pos + len <= log->config.segment_bytes && !is_too_old(log))
+		return 0;
+	return rotate(log, err);
 }
 
 static int
 commit(struct event_log *log, struct group *group, struct err *err)
 {
-	if (rotate_if_full(log, group->bytes.len, err) < 0)
+	struct segment_tally tally[SEGMENT_PARTITIONS_MAX];
+
+	if (rotate_if_due(log, group->bytes.len, err) < 0)
 		return -1;
-	group_seal(group, log->tip.next, log->tip.salt);
-	return segment_tip_write(&log->tip, group->bytes.data, group->bytes.len, group->n, err);
+	group_seal(group, &log->tip, tally);
+	return segment_tip_write(&log->tip, group->bytes.data, group->bytes.len, group->n, tally, err);
 }
 
 static void
@@ -352,8 +487,9 @@ publish(struct event_log *log, const struct err *problem)
 	uint64_t bytes = old_bytes(log) + log->tip.pos;
 
 	pthread_mutex_lock(&log->lock);
-	log->first = log->n_old > 0 ? log->old[0].first : log->tip.first;
+	log->first = log->n_old > 0 ? log->old[0].first : log->tip.head.first;
 	log->next = log->tip.next;
+	memcpy(log->tally, log->tip.tally, log->tip.head.n_partitions * sizeof(*log->tally));
 	log->bytes = bytes;
 	if (problem)
 		log->problem = *problem;
@@ -375,13 +511,43 @@ write_group(struct event_log *log, uint64_t forget_below)
 	pthread_mutex_lock(&log->lock);
 	for (struct subscription *s = log->subscriptions; s; s = s->next)
 		subscription_fire(s);
+	end_waits(log);
 	pthread_mutex_unlock(&log->lock);
+}
+
+/* Nothing came: what is there grows older all the same. */
+static void
+on_idle(struct event_log *log, uint64_t forget_below)
+{
+	struct err problem = ERR_INIT;
+
+	if (is_too_old(log) && log->tip.next > log->tip.head.first && rotate(log, &problem) < 0)
+		publish(log, &problem);
+	remove_old(log, forget_below);
+	publish(log, NULL);
 }
 
 static bool
 has_work(const struct event_log *log, uint64_t forgotten)
 {
 	return log->closing || log->pending.n > 0 || log->forget_below > forgotten;
+}
+
+/* With a time limit on what is kept, there is something to look at even when nothing comes. */
+static void
+wait_for_work(struct event_log *log, uint64_t forgotten)
+{
+	int64_t look_ms = log->config.max_age_ms / AGE_PARTS / 2;
+	struct timespec until;
+
+	if (look_ms > LOOK_MAX_MS)
+		look_ms = LOOK_MAX_MS;
+	clock_until(look_ms + 1, &until);
+	while (!has_work(log, forgotten))
+		if (look_ms == 0)
+			pthread_cond_wait(&log->wake, &log->lock);
+		else if (pthread_cond_timedwait(&log->wake, &log->lock, &until) != 0)
+			return;
 }
 
 static void *
@@ -393,18 +559,15 @@ writer_main(void *arg)
 
 	do {
 		pthread_mutex_lock(&log->lock);
-		while (!has_work(log, forgotten))
-			pthread_cond_wait(&log->wake, &log->lock);
+		wait_for_work(log, forgotten);
 		group_swap(&log->pending, &log->writing);
 		forgotten = log->forget_below;
 		closing = log->closing && log->writing.n == 0;
 		pthread_mutex_unlock(&log->lock);
-		if (log->writing.n > 0) {
+		if (log->writing.n > 0)
 			write_group(log, forgotten);
-		} else {
-			remove_old(log, forgotten);
-			publish(log, NULL);
-		}
+		else
+			on_idle(log, forgotten);
 	} while (!closing);
 	return NULL;
 }
@@ -446,6 +609,7 @@ struct event_log *
 event_log_open(const struct event_log_config *config, struct err *err)
 {
 	struct event_log *log = NEW(event_log);
+	pthread_condattr_t monotonic;
 
 	log->config = *config;
 	log->config.dir = NULL; /* the tip has its own copy */
@@ -454,6 +618,10 @@ event_log_open(const struct event_log_config *config, struct err *err)
 	/* Room comes back by whole segments: several must fit. */
 	if (log->config.max_bytes > 0 && log->config.segment_bytes > log->config.max_bytes / 4)
 		log->config.segment_bytes = (size_t)(log->config.max_bytes / 4);
+	if (log->config.n_partitions == 0)
+		log->config.n_partitions = 1;
+	if (log->config.n_partitions > EVENT_PARTITIONS_MAX)
+		log->config.n_partitions = EVENT_PARTITIONS_MAX;
 	if (log->config.max_record == 0)
 		log->config.max_record = RECORD_MAX_DEFAULT;
 	if (log->config.max_record > SEGMENT_RECORD_MAX / 2)
@@ -461,11 +629,16 @@ event_log_open(const struct event_log_config *config, struct err *err)
 	group_init(&log->pending);
 	group_init(&log->writing);
 	pthread_mutex_init(&log->lock, NULL);
-	pthread_cond_init(&log->wake, NULL);
-	if (segment_tip_open(&log->tip, config->dir, err) < 0 || find_old(log, err) < 0) {
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&log->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	if (segment_tip_open(&log->tip, config->dir, log->config.n_partitions, err) < 0 || find_old(log, err) < 0) {
 		log_free(log);
 		return NULL;
 	}
+	log->config.n_partitions = log->tip.head.n_partitions;
+	find_begin(log);
 	publish(log, NULL);
 	if (start_writer(log, err) < 0) {
 		log_free(log);
@@ -484,6 +657,9 @@ event_log_close(struct event_log *log)
 	pthread_cond_signal(&log->wake);
 	pthread_mutex_unlock(&log->lock);
 	pthread_join(log->thread, NULL);
+	pthread_mutex_lock(&log->lock);
+	end_waits(log);
+	pthread_mutex_unlock(&log->lock);
 	log_free(log);
 }
 
@@ -510,6 +686,7 @@ event_log_append(struct event_log *log, struct event_append *append, const void 
 
 	if (len == 0 || len > log->config.max_record)
 		return err_set(err, ERR_LIMIT, "a record of %zu bytes: 1 to %zu are possible", len, log->config.max_record);
+	assert(append->place.partition < log->config.n_partitions);
 	pthread_mutex_lock(&log->lock);
 	done = check_room(log, len, err);
 	if (done == 0) {
@@ -548,6 +725,22 @@ uint64_t
 event_log_bytes(struct event_log *log)
 {
 	return read_locked(log, &log->bytes);
+}
+
+unsigned
+event_log_partitions(const struct event_log *log)
+{
+	return log->config.n_partitions;
+}
+
+void
+event_log_partition(struct event_log *log, unsigned partition, struct event_partition *out)
+{
+	const struct segment_tally *tally = &log->tally[partition];
+
+	pthread_mutex_lock(&log->lock);
+	*out = (struct event_partition){ log->begin[partition], tally->next, tally->last_offset, tally->last_ms };
+	pthread_mutex_unlock(&log->lock);
 }
 
 void

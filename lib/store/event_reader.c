@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the event log by offset, in the writer's process or another.  While a writer holds the folder only what it has published as durable is
+/* Reading the event log, in the writer's process or another.  While a writer holds the folder only what it has published as durable is
  * seen; otherwise all whole records are.  Segments that retention removed under a reader are skipped. */
 #include <fcntl.h>
 #include <string.h>
@@ -12,16 +12,16 @@
 #include "store/segment.h"
 #include "store/segment_tip.h"
 
-#define CHUNK (256u << 10)
+#define CHUNK (128u << 10)
 
 struct event_reader {
 	char *dir, *path; /* path: of the open segment */
 	uint8_t *window;  /* bytes of the segment from window_pos on */
 	size_t window_len, window_room;
-	uint64_t window_pos, pos;      /* pos: of the record `next` in the segment */
-	uint64_t first, next, durable; /* first: of the open segment */
+	uint64_t window_pos, pos; /* pos: of the record `next` in the segment */
+	uint64_t next, durable;
+	struct segment_head head; /* of the open segment */
 	int fd, lock_fd;
-	uint32_t salt;
 };
 
 void
@@ -39,51 +39,105 @@ event_reader_close(struct event_reader *reader)
 	mem_free(reader);
 }
 
+/* Open a segment and read its header: 1 done, 0 it is not there or has no header yet. */
+static int
+read_head(const struct event_reader *reader, uint64_t first, struct segment_head *head, int *fd, char **path, struct err *err)
+{
+	uint8_t bytes[SEGMENT_HEADER_LEN + 1]; /* with records behind it, a header that can't be read is damage */
+	char name[SEGMENT_NAME_LEN];
+	OWN_TEXT at = file_join(reader->dir, segment_name(first, name));
+	ssize_t got;
+	int ok;
+
+	*fd = open(at, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (*fd < 0)
+		return errno == ENOENT ? 0 : err_errno(err, "cannot open %s", at);
+	got = pread(*fd, bytes, sizeof(bytes), 0);
+	ok = segment_check_header(head, bytes, got < 0 ? 0 : (size_t)got, first, at, err);
+	if (ok <= 0) {
+		close(*fd);
+		return ok;
+	}
+	*path = GIVE(at);
+	return 1;
+}
+
 /* Make the segment that begins at `first` the open one: 1 done, 0 it has no header yet. */
 static int
 open_segment(struct event_reader *reader, uint64_t first, struct err *err)
 {
-	char name[SEGMENT_NAME_LEN];
-	OWN_TEXT path = file_join(reader->dir, segment_name(first, name));
-	uint8_t header[SEGMENT_HEADER_LEN + 1]; /* with records behind it, a header that can't be read is damage */
-	ssize_t got;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), ok;
-	uint32_t salt = 0;
+	struct segment_head head;
+	char *path = NULL;
+	int fd, ok = read_head(reader, first, &head, &fd, &path, err);
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_errno(err, "cannot open %s", path);
-	got = pread(fd, header, sizeof(header), 0);
-	ok = segment_check_header(header, got < 0 ? 0 : (size_t)got, first, path, &salt, err);
-	if (ok <= 0) {
-		close(fd);
+	if (ok <= 0)
 		return ok;
-	}
 	if (reader->fd >= 0)
 		close(reader->fd);
 	reader->fd = fd;
 	mem_free(reader->path);
-	reader->path = GIVE(path);
-	reader->salt = salt;
-	reader->first = reader->next = first;
-	reader->pos = reader->window_pos = SEGMENT_HEADER_LEN;
+	reader->path = path;
+	reader->head = head;
+	reader->next = first;
+	reader->pos = reader->window_pos = segment_header_len(&head);
 	reader->window_len = 0;
 	return 1;
 }
 
-/* The segment that holds `from`, or the first one behind it: 1, 0 when there is none yet. */
+/* Does the segment begin before what is sought, or at it?  Its name says so for an offset: a header that is damaged is no concern of who reads elsewhere.  A segment
+ * that retention has just removed is before anything.  1, 0, or -1. */
 static int
-find_segment(struct event_reader *reader, uint64_t from, struct err *err)
+is_before(const struct event_reader *reader, uint64_t first, const struct event_start *start, struct err *err)
+{
+	struct segment_head head;
+	char *path = NULL;
+	int fd, ok;
+
+	if (start->kind == EVENT_AT_OFFSET)
+		return first <= start->value;
+	ok = read_head(reader, first, &head, &fd, &path, err);
+	if (ok <= 0)
+		return ok < 0 ? -1 : 1;
+	close(fd);
+	mem_free(path);
+	if (start->kind == EVENT_AT_TIME)
+		return (uint64_t)head.begun_ms < start->value;
+	return start->partition >= head.n_partitions || head.tally[start->partition].next <= start->value;
+}
+
+static int
+find_among(
+	struct event_reader *reader, const uint64_t *firsts, size_t n, const struct event_start *start, size_t *at, struct err *err)
+{
+	size_t high = n, middle;
+	int before;
+
+	*at = 0;
+	while (high - *at > 1) {
+		middle = *at + (high - *at) / 2;
+		before = is_before(reader, firsts[middle], start, err);
+		if (before < 0)
+			return -1;
+		*(before ? at : &high) = middle;
+	}
+	return 0;
+}
+
+/* The segment that holds what is sought, or the first one behind it: 1, 0 when there is none yet. */
+static int
+find_segment(struct event_reader *reader, const struct event_start *start, struct err *err)
 {
 	uint64_t *firsts = NULL, first = 0;
 	size_t n = 0, at = 0;
+	int done = segment_list(reader->dir, &firsts, &n, err);
 
-	if (segment_list(reader->dir, &firsts, &n, err) < 0)
-		return -1;
-	while (at + 1 < n && firsts[at + 1] <= from)
-		at++;
-	if (n > 0)
+	if (done == 0 && n > 0)
+		done = find_among(reader, firsts, n, start, &at, err);
+	if (done == 0 && n > 0)
 		first = firsts[at];
 	mem_free(firsts);
+	if (done < 0)
+		return -1;
 	return n > 0 ? open_segment(reader, first, err) : 0;
 }
 
@@ -96,12 +150,13 @@ fill_window(struct event_reader *reader, size_t want, struct err *err)
 
 	if (reader->window_len - skip >= want)
 		return 0;
-	memmove(reader->window, reader->window + skip, reader->window_len - skip);
+	if (reader->window_len > skip)
+		memmove(reader->window, reader->window + skip, reader->window_len - skip);
 	reader->window_len -= skip;
 	reader->window_pos = reader->pos;
-	if (reader->window_room < want) {
-		reader->window_room = want;
-		reader->window = mem_resize(reader->window, want);
+	if (reader->window_room < want || !reader->window) {
+		reader->window_room = want < CHUNK ? CHUNK : want;
+		reader->window = mem_resize(reader->window, reader->window_room);
 	}
 	while (reader->window_len < want) {
 		got = pread(reader->fd, reader->window + reader->window_len, reader->window_room - reader->window_len,
@@ -120,7 +175,7 @@ cut_next(struct event_reader *reader, struct segment_record *record)
 {
 	size_t skip = (size_t)(reader->pos - reader->window_pos);
 
-	return segment_cut(record, reader->window + skip, reader->window_len - skip, reader->next, reader->salt);
+	return segment_cut(record, reader->window + skip, reader->window_len - skip, reader->next, &reader->head);
 }
 
 /* 1: a record; 0: the bytes end, or end in something that is no record. */
@@ -165,8 +220,8 @@ find_onward(const struct event_reader *reader, uint64_t *first, struct err *err)
 
 	if (segment_list(reader->dir, &firsts, &n, err) < 0)
 		return ONWARD_FAILED;
-	while (at < n && firsts[at] <= reader->first)
-		ours_is_there = ours_is_there || firsts[at++] == reader->first;
+	while (at < n && firsts[at] <= reader->head.first)
+		ours_is_there = ours_is_there || firsts[at++] == reader->head.first;
 	if (at < n) {
 		*first = firsts[at];
 		found = *first == reader->next || (*first > reader->next && !ours_is_there) ? ONWARD_FOUND : ONWARD_MISSING;
@@ -196,52 +251,90 @@ on_no_record(struct event_reader *reader, bool bad, struct err *err)
 	return onward == ONWARD_FOUND ? open_segment(reader, first, err) : 0;
 }
 
-int
-event_reader_next(struct event_reader *reader, uint64_t *offset, const uint8_t **data, size_t *len, struct err *err)
+static bool
+is_reached(const struct event_start *start, const struct event_place *place)
 {
-	struct segment_record record;
+	switch (start->kind) {
+	case EVENT_AT_OFFSET:
+		return place->offset >= start->value;
+	case EVENT_AT_SEQUENCE:
+		return place->partition == start->partition && place->sequence >= start->value;
+	default:
+		return (uint64_t)place->time_ms >= start->value;
+	}
+}
+
+/* 1: a record, which is the next one still. */
+static int
+peek(struct event_reader *reader, struct segment_record *record, struct err *err)
+{
+	const struct event_start where_it_was = { .kind = EVENT_AT_OFFSET, .value = reader->next };
 	bool bad = false;
 	int got, moved;
 
 	for (;;) {
-		if (reader->fd < 0 && (moved = find_segment(reader, reader->next, err)) <= 0)
+		if (reader->fd < 0 && (moved = find_segment(reader, &where_it_was, err)) <= 0)
 			return moved;
 		if (!may_read(reader))
 			return 0;
-		got = read_record(reader, &record, &bad, err);
+		got = read_record(reader, record, &bad, err);
 		if (got != 0)
-			break;
+			return got;
 		moved = on_no_record(reader, bad, err);
 		if (moved <= 0)
 			return moved;
 	}
-	if (got < 0)
-		return -1;
-	*offset = record.offset;
-	*data = record.data;
-	*len = record.len;
-	reader->pos += record.size;
+}
+
+static void
+skip(struct event_reader *reader, const struct segment_record *record)
+{
+	reader->pos += record->size;
 	reader->next++;
+}
+
+int
+event_reader_next(struct event_reader *reader, struct event_record *out, struct err *err)
+{
+	struct segment_record record;
+	int got = peek(reader, &record, err);
+
+	if (got <= 0)
+		return got;
+	*out = (struct event_record){ .place = record.place, .data = record.data, .len = record.len };
+	skip(reader, &record);
 	return 1;
 }
 
+uint64_t
+event_reader_offset(const struct event_reader *reader)
+{
+	return reader->next;
+}
+
+void
+event_reader_rest(struct event_reader *reader)
+{
+	mem_free(reader->window);
+	reader->window = NULL;
+	reader->window_pos = reader->pos;
+	reader->window_len = reader->window_room = 0;
+}
+
 struct event_reader *
-event_reader_open(const char *dir, uint64_t from, struct err *err)
+event_reader_open(const char *dir, const struct event_start *start, struct err *err)
 {
 	struct event_reader *reader = NEW(event_reader);
-	const uint8_t *data;
-	uint64_t offset;
-	size_t len;
-	int got = 0;
+	struct segment_record record;
+	int got;
 
 	reader->dir = mem_text(dir);
 	reader->fd = reader->lock_fd = -1;
-	reader->next = from;
-	reader->window_room = CHUNK;
-	reader->window = mem_new(CHUNK);
-	got = find_segment(reader, from, err);
-	while (got == 1 && reader->next < from)
-		got = event_reader_next(reader, &offset, &data, &len, err);
+	got = find_segment(reader, start, err);
+	if (got == 0 && start->kind == EVENT_AT_OFFSET)
+		reader->next = start->value; /* there is nothing yet */
+	while (got == 1 && (got = peek(reader, &record, err)) == 1 && !is_reached(start, &record.place))
+		skip(reader, &record);
 	if (got < 0) {
 		event_reader_close(reader);
 		return NULL;

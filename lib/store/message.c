@@ -7,9 +7,47 @@
  * The property bag is kept as the device sent it and taken apart only when somebody reads the message: most are only passed on. */
 #include "store/message.h"
 
+#include "base/mem.h"
+#include "base/text.h"
+
 #define VERSION 1
 
 enum { FLAG_RETAIN = 1, FLAG_DUP = 2, FLAG_WILL = 4 };
+
+/* FNV-1a: for ever, or a device would change its partition with a new version. */
+unsigned
+message_partition(struct slice device_id, unsigned n_partitions)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < device_id.len; i++)
+		hash = (hash ^ (uint8_t)device_id.text[i]) * 16777619u;
+	return (hash ^ hash >> 16) % n_partitions;
+}
+
+static const char *const source_names[] = {
+	[MESSAGE_TELEMETRY] = "Telemetry",
+	[MESSAGE_TWIN_CHANGE] = "twinChangeEvents",
+	[MESSAGE_LIFECYCLE] = "deviceLifecycleEvents",
+	[MESSAGE_CONNECTION] = "deviceConnectionStateEvents",
+};
+
+const char *
+message_source_name(enum message_source source)
+{
+	return (size_t)source < COUNT(source_names) ? source_names[source] : NULL;
+}
+
+bool
+message_source_find(const char *name, enum message_source *source)
+{
+	for (size_t i = MESSAGE_TELEMETRY; i < COUNT(source_names); i++)
+		if (text_is_nocase(source_names[i], name)) {
+			*source = (enum message_source)i;
+			return true;
+		}
+	return false;
+}
 
 static void
 put_slice(struct buf *out, struct slice s)

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/rd.h"
+#include "store/event_place.h"
 
 enum message_source { MESSAGE_TELEMETRY = 1, MESSAGE_TWIN_CHANGE, MESSAGE_LIFECYCLE, MESSAGE_CONNECTION };
 
@@ -25,5 +26,10 @@ struct message {
 };
 void message_encode(struct buf *out, const struct message *message);
 int message_decode(struct message *out, const uint8_t *data, size_t len, struct err *err);
-/* For people and programs: JSON with systemProperties, properties, annotations (hub 1.6) and the body as text, JSON or base64.  offset is the log's. */
-char *message_json(const struct message *message, uint64_t offset);
+/* The partition of all that a device and its modules send, of so many. */
+unsigned message_partition(struct slice device_id, unsigned n_partitions);
+/* "Telemetry", "twinChangeEvents"; NULL for a number that is none, false for a name that is none. */
+const char *message_source_name(enum message_source source);
+bool message_source_find(const char *name, enum message_source *source);
+/* For people and programs: JSON with where it stands, systemProperties, properties, annotations (hub 1.6) and the body as text, JSON or base64. */
+char *message_json(const struct message *message, const struct event_place *place);

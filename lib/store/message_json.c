@@ -12,22 +12,6 @@
 #include "wire/codec.h"
 #include "wire/property_bag.h"
 
-static const char *
-source_name(enum message_source source)
-{
-	switch (source) {
-	case MESSAGE_TELEMETRY:
-		return "Telemetry";
-	case MESSAGE_TWIN_CHANGE:
-		return "twinChangeEvents";
-	case MESSAGE_LIFECYCLE:
-		return "deviceLifecycleEvents";
-	case MESSAGE_CONNECTION:
-		return "deviceConnectionStateEvents";
-	}
-	return "";
-}
-
 /* Text where it is text; otherwise what can be shown of it. */
 static json_t *
 text_value(const char *text, size_t len)
@@ -47,8 +31,22 @@ put_slice(json_t *object, const char *name, struct slice value)
 		json_object_set_new(object, name, text_value(value.text, value.len));
 }
 
+/* What a device says of its model, the hub shows beside what it stamps (hub 1.6). */
+static bool
+is_annotation(const char *name)
+{
+	return text_is(name, "dt-subject") || text_is(name, "iothub-interface-id");
+}
+
+/* Who a message is from, the hub says and nobody else. */
+static bool
+is_the_hubs(const char *name)
+{
+	return text_is(name, "iothub-connection-device-id") || text_is(name, "iothub-connection-module-id");
+}
+
 static void
-put_properties(json_t *system, json_t *properties, struct slice text)
+put_properties(json_t *system, json_t *properties, json_t *annotations, struct slice text)
 {
 	struct property_bag bag;
 
@@ -57,18 +55,19 @@ put_properties(json_t *system, json_t *properties, struct slice text)
 		const char *name = buf_text(&bag.name), *known = property_system_name(name);
 		json_t *value = bag.has_value ? text_value(buf_text(&bag.value), bag.value.len) : json_null();
 
-		if (known)
-			json_object_set_new(system, known, value);
+		if (known && is_the_hubs(known))
+			json_decref(value);
+		else if (known)
+			json_object_set_new(is_annotation(known) ? annotations : system, known, value);
 		else
 			json_object_set_new(text_starts(name, "$.") ? system : properties, name, value);
 	}
 	property_bag_clear(&bag);
 }
 
-static json_t *
-annotations(const struct message *m)
+static void
+put_annotations(json_t *object, const struct message *m)
 {
-	json_t *object = json_object();
 	char when[CLOCK_TEXT_LEN];
 
 	put_slice(object, "iothub-connection-device-id", m->device_id);
@@ -77,8 +76,19 @@ annotations(const struct message *m)
 	put_slice(object, "iothub-connection-auth-method", m->auth_method);
 	put_slice(object, "dt-dataschema", m->model_id);
 	json_object_set_new(object, "iothub-enqueuedtime", json_string(clock_text_ms(m->enqueued_ms, when)));
-	json_object_set_new(object, "iothub-message-source", json_string(source_name(m->source)));
-	return object;
+	json_object_set_new(object, "iothub-message-source", json_string(message_source_name(m->source)));
+}
+
+static void
+put_place(json_t *event, const struct message *m, const struct event_place *place)
+{
+	char when[CLOCK_TEXT_LEN];
+
+	json_object_set_new(event, "offset", json_integer((json_int_t)place->offset));
+	json_object_set_new(event, "partition", json_integer((json_int_t)place->partition));
+	json_object_set_new(event, "sequenceNumber", json_integer((json_int_t)place->sequence));
+	json_object_set_new(
+		event, "enqueuedTime", json_string(clock_text_ms(place->time_ms ? place->time_ms : m->enqueued_ms, when)));
 }
 
 static bool
@@ -116,21 +126,22 @@ with_json_body(const char *object, struct slice body)
 }
 
 char *
-message_json(const struct message *message, uint64_t offset)
+message_json(const struct message *message, const struct event_place *place)
 {
-	json_t *event = json_object(), *system = json_object(), *properties = json_object();
+	json_t *event = json_object(), *system = json_object(), *properties = json_object(), *annotations = json_object();
 	bool json_body;
 	char *text, *copy;
 
-	put_properties(system, properties, message->bag);
+	put_annotations(annotations, message);
+	put_properties(system, properties, annotations, message->bag);
 	if (message->retain) /* hub 1.5 */
 		json_object_set_new(properties, "mqtt-retain", json_string("true"));
 	if (message->is_will) /* hub 1.2 */
 		json_object_set_new(properties, "iothub-MessageType", json_string("Will"));
-	json_object_set_new(event, "offset", json_integer((json_int_t)offset));
+	put_place(event, message, place);
 	json_object_set_new(event, "systemProperties", system);
 	json_object_set_new(event, "properties", properties);
-	json_object_set_new(event, "annotations", annotations(message));
+	json_object_set_new(event, "annotations", annotations);
 	json_body = is_json(system, message->payload);
 	if (!json_body)
 		put_body(event, message->payload);

@@ -13,6 +13,7 @@
 
 struct message_log {
 	struct event_log *records;
+	unsigned n_partitions;
 	struct message_lane *lanes;
 	void (*on_trouble)(const char *why);
 	atomic_bool failing; /* the trouble was told */
@@ -48,6 +49,7 @@ message_log_open(const struct message_log_config *config, struct err *err)
 		return NULL;
 	log = NEW(message_log);
 	log->records = records;
+	log->n_partitions = event_log_partitions(records);
 	log->on_trouble = config->on_trouble;
 	return log;
 }
@@ -181,6 +183,7 @@ message_lane_store(struct message_lane *lane, const struct message *message, voi
 	struct err err = ERR_INIT;
 
 	e->append = (struct event_append){ .done = on_appended, .owner = lane->owner };
+	e->append.place.partition = message_partition(message->device_id, lane->log->n_partitions);
 	e->done = done;
 	e->arg = arg;
 	buf_reset(&lane->record);
@@ -191,4 +194,41 @@ message_lane_store(struct message_lane *lane, const struct message *message, voi
 		note_failure(lane->log, err.text);
 	storing_put(e);
 	done(arg, false);
+}
+
+/* -- What the service itself has to say ----------------------------------------------------------------------------------------------- */
+
+struct told {
+	struct event_append append;
+	struct message_log *log;
+};
+
+static void
+on_told(struct event_append *append, bool ok)
+{
+	struct told *told = CONTAINER_OF(append, struct told, append);
+	struct err problem = ERR_INIT;
+
+	if (ok)
+		note_success(told->log);
+	else if (told->log->records && event_log_problem(told->log->records, &problem))
+		note_failure(told->log, problem.text);
+	mem_free(told);
+}
+
+void
+message_log_tell(struct message_log *log, struct owner *owner, const struct message *message)
+{
+	CLEAR(buf) record = BUF_INIT(RECORD_MAX);
+	struct told *told = NEW(told);
+	struct err err = ERR_INIT;
+
+	told->append = (struct event_append){ .done = on_told, .owner = owner };
+	told->append.place.partition = message_partition(message->device_id, log->n_partitions);
+	told->log = log;
+	message_encode(&record, message);
+	if (!record.failed && event_log_append(log->records, &told->append, record.data, record.len, &err) == 0)
+		return;
+	note_failure(log, record.failed ? "an event is too large" : err.text);
+	mem_free(told);
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -119,19 +120,26 @@ view_close(struct view *view)
 		munmap((void *)(uintptr_t)view->data, view->len);
 }
 
-/* Walk over the whole records; what follows the last one must be the torn tail of a write that was never acknowledged. */
+/* Walk over the whole records, counting; what follows the last one must be the torn tail of a write that was never acknowledged. */
 static int
 scan_records(struct segment_tip *tip, const struct view *view, const char *path, struct err *err)
 {
 	struct segment_record record;
-	size_t pos = SEGMENT_HEADER_LEN;
-	uint64_t next = tip->first;
+	size_t pos = segment_header_len(&tip->head);
+	uint64_t next = tip->head.first;
 
-	while (pos < view->len && segment_cut(&record, view->data + pos, view->len - pos, next, tip->salt) == SEGMENT_CUT_DONE) {
+	memcpy(tip->tally, tip->head.tally, sizeof(tip->tally));
+	while (pos < view->len && segment_cut(&record, view->data + pos, view->len - pos, next, &tip->head) == SEGMENT_CUT_DONE) {
+		struct segment_tally *tally = &tip->tally[record.place.partition];
+
+		if (record.place.sequence != tally->next)
+			return err_set(err, ERR_BROKEN, "%s: record %llu does not have the next number of its partition", path,
+				(unsigned long long)next);
+		*tally = (struct segment_tally){ record.place.sequence + 1, record.place.offset, record.place.time_ms };
 		pos += record.size;
 		next++;
 	}
-	if (pos < view->len && segment_has_later_group(view->data + pos, view->len - pos, next, tip->salt))
+	if (pos < view->len && segment_has_later_group(view->data + pos, view->len - pos, next, &tip->head))
 		return err_set(err, ERR_BROKEN,
 			"%s is damaged at offset %zu (record %llu): acknowledged records follow; it is left untouched", path, pos,
 			(unsigned long long)next);
@@ -155,45 +163,111 @@ check_durable(const struct segment_tip *tip, const char *path, struct err *err)
 		path, (unsigned long long)tip->pos, (unsigned long long)tip->next, (unsigned long long)durable, tip->dir);
 }
 
+int64_t
+segment_tip_time(const struct segment_tip *tip)
+{
+	int64_t latest = clock_wall_ms();
+
+	if (tip->head.begun_ms > latest)
+		latest = tip->head.begun_ms;
+	for (unsigned i = 0; i < tip->head.n_partitions; i++)
+		if (tip->tally[i].last_ms > latest)
+			latest = tip->tally[i].last_ms;
+	return latest;
+}
+
 static int
 write_header(struct segment_tip *tip, int fd, const char *path, struct err *err)
 {
-	uint8_t header[SEGMENT_HEADER_LEN];
-	uint32_t salt = (uint32_t)random_u64();
+	uint8_t bytes[SEGMENT_HEADER_LEN];
+	struct segment_head head = {
+		.version = SEGMENT_VERSION,
+		.n_partitions = tip->head.version == SEGMENT_VERSION ? tip->head.n_partitions : tip->new_partitions,
+		.salt = (uint32_t)random_u64(),
+		.first = tip->next,
+		.begun_ms = segment_tip_time(tip),
+	};
 
-	segment_encode_header(header, tip->next, salt);
-	if (ftruncate(fd, 0) < 0 || fault() || pwrite(fd, header, sizeof(header), 0) != (ssize_t)sizeof(header) || fault() ||
+	memcpy(head.tally, tip->tally, sizeof(head.tally));
+	segment_encode_header(bytes, &head);
+	if (ftruncate(fd, 0) < 0 || fault() || pwrite(fd, bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes) || fault() ||
 		fsync(fd) < 0 || fault() || fsync(tip->dir_fd) < 0)
 		return err_errno(err, "cannot begin the segment %s", path);
-	tip->salt = salt;
+	tip->head = head;
 	tip->pos = SEGMENT_HEADER_LEN;
-	tip->first = tip->next;
 	tip->torn = false;
 	return 0;
 }
 
+/* Read a segment to its end: 1, or 0 when it has no header yet. */
 static int
-open_last(struct segment_tip *tip, uint64_t first, struct err *err)
+scan_segment(struct segment_tip *tip, int fd, uint64_t first, const char *path, struct err *err)
+{
+	struct view view = { 0 };
+	int header;
+
+	if (view_open(&view, fd, path, err) < 0)
+		return -1;
+	header = segment_check_header(&tip->head, view.data, view.len, first, path, err);
+	if (header > 0 && scan_records(tip, &view, path, err) < 0)
+		header = -1;
+	view_close(&view);
+	return header;
+}
+
+static int
+open_to_write(struct segment_tip *tip, uint64_t first, const char *path, struct err *err)
+{
+	char name[SEGMENT_NAME_LEN];
+
+	tip->fd = openat(tip->dir_fd, segment_name(first, name), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return tip->fd < 0 ? err_errno(err, "cannot open %s", path) : 0;
+}
+
+/* The last segment has no header: its creation was cut short, and its name says where the one before it ended.  That one has the counts. */
+static int
+begin_again(struct segment_tip *tip, uint64_t first, const uint64_t *before, struct err *err)
 {
 	char name[SEGMENT_NAME_LEN];
 	OWN_TEXT path = mem_textf("%s/%s", tip->dir, segment_name(first, name));
-	struct view view = { 0 };
-	int header, done;
+	OWN_TEXT path_before = before ? mem_textf("%s/%s", tip->dir, segment_name(*before, name)) : NULL;
+	int last = tip->fd;
 
-	tip->fd = openat(tip->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (tip->fd < 0)
-		return err_errno(err, "cannot open %s", path);
-	if (view_open(&view, tip->fd, path, err) < 0)
-		return -1;
-	tip->first = first;
 	tip->next = first;
-	header = segment_check_header(view.data, view.len, first, path, &tip->salt, err);
-	done = header > 0 ? scan_records(tip, &view, path, err) : header;
-	view_close(&view);
-	if (done < 0 || check_durable(tip, path, err) < 0)
+	if (!before && first > 0)
+		return err_set(err, ERR_BROKEN, "%s: the header at offset 0 is damaged, and no segment is left before it", path);
+	if (before) {
+		if (open_to_write(tip, *before, path_before, err) < 0) {
+			tip->fd = last;
+			return -1;
+		}
+		if (scan_segment(tip, tip->fd, *before, path_before, err) < 0 || check_durable(tip, path_before, err) < 0) {
+			close(last);
+			return -1;
+		}
+		close(tip->fd);
+		tip->fd = last;
+		if (tip->next != first)
+			return err_set(err, ERR_BROKEN, "%s ends before record %llu, where %s begins", path_before,
+				(unsigned long long)tip->next, path);
+	}
+	return check_durable(tip, path, err) < 0 ? -1 : write_header(tip, tip->fd, path, err);
+}
+
+static int
+open_last(struct segment_tip *tip, const uint64_t *firsts, size_t n, struct err *err)
+{
+	uint64_t first = firsts[n - 1];
+	char name[SEGMENT_NAME_LEN];
+	OWN_TEXT path = mem_textf("%s/%s", tip->dir, segment_name(first, name));
+	int header;
+
+	if (open_to_write(tip, first, path, err) < 0)
 		return -1;
-	/* No header: its creation was cut short.  The file's name says where the segment before it ended. */
-	return header > 0 ? 0 : write_header(tip, tip->fd, path, err);
+	header = scan_segment(tip, tip->fd, first, path, err);
+	if (header == 0)
+		return begin_again(tip, first, n > 1 ? &firsts[n - 2] : NULL, err);
+	return header < 0 ? -1 : check_durable(tip, path, err);
 }
 
 static int
@@ -211,10 +285,10 @@ cut_tail(struct segment_tip *tip, struct err *err)
 static int
 check_older(struct segment_tip *tip, const uint64_t *firsts, size_t n, struct err *err)
 {
-	uint8_t header[SEGMENT_HEADER_LEN];
+	uint8_t header[SEGMENT_HEADER_LEN + 1];
 	char name[SEGMENT_NAME_LEN];
+	struct segment_head head;
 	ssize_t got;
-	uint32_t salt;
 	int fd;
 
 	for (size_t i = 0; i < n; i++) {
@@ -225,7 +299,7 @@ check_older(struct segment_tip *tip, const uint64_t *firsts, size_t n, struct er
 			return err_errno(err, "cannot open %s", path);
 		got = pread(fd, header, sizeof(header), 0);
 		close(fd);
-		switch (segment_check_header(header, got < 0 ? 0 : (size_t)got, firsts[i], path, &salt, err)) {
+		switch (segment_check_header(&head, header, got < 0 ? 0 : (size_t)got, firsts[i], path, err)) {
 		case 1:
 			break;
 		case 0:
@@ -249,21 +323,38 @@ find_tip(struct segment_tip *tip, struct err *err)
 	if (n == 0)
 		done = segment_tip_rotate(tip, err);
 	else
-		done = check_older(tip, firsts, n - 1, err) < 0 ? -1 : open_last(tip, firsts[n - 1], err);
+		done = check_older(tip, firsts, n - 1, err) < 0 ? -1 : open_last(tip, firsts, n, err);
 	mem_free(firsts);
 	return done;
 }
 
+/* What version 1 wrote stays as it is. */
+static int
+leave_v1(struct segment_tip *tip, struct err *err)
+{
+	char name[SEGMENT_NAME_LEN];
+	OWN_TEXT path = mem_textf("%s/%s", tip->dir, segment_name(tip->next, name));
+
+	if (tip->head.version != 1)
+		return 0;
+	if (fdatasync(tip->fd) < 0)
+		return err_errno(err, "cannot sync the event log %s", tip->dir);
+	if (tip->next > tip->head.first)
+		return segment_tip_rotate(tip, err);
+	return write_header(tip, tip->fd, path, err); /* there is nothing in it */
+}
+
 int
-segment_tip_open(struct segment_tip *tip, const char *dir, struct err *err)
+segment_tip_open(struct segment_tip *tip, const char *dir, unsigned n_partitions, struct err *err)
 {
 	*tip = (struct segment_tip){ .dir = mem_text(dir), .dir_fd = -1, .lock_fd = -1, .fd = -1 };
+	tip->new_partitions = n_partitions;
 	if (file_make_dir(dir, 0700, err) < 0)
 		return -1;
 	tip->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (tip->dir_fd < 0)
 		return err_errno(err, "cannot open the event log %s", dir);
-	if (take_lock(tip, err) < 0 || find_tip(tip, err) < 0 || cut_tail(tip, err) < 0)
+	if (take_lock(tip, err) < 0 || find_tip(tip, err) < 0 || cut_tail(tip, err) < 0 || leave_v1(tip, err) < 0)
 		return -1;
 	/* A tail that is whole was perhaps never synced: nobody may be told of it before it is. */
 	if (fdatasync(tip->fd) < 0)
@@ -329,7 +420,8 @@ write_all(int fd, const uint8_t *data, size_t len, uint64_t pos)
 }
 
 int
-segment_tip_write(struct segment_tip *tip, const uint8_t *group, size_t len, size_t n, struct err *err)
+segment_tip_write(
+	struct segment_tip *tip, const uint8_t *group, size_t len, size_t n, const struct segment_tally *tally, struct err *err)
 {
 	if (cut_tail(tip, err) < 0)
 		return -1;
@@ -341,6 +433,7 @@ segment_tip_write(struct segment_tip *tip, const uint8_t *group, size_t len, siz
 	}
 	tip->pos += len;
 	tip->next += n;
+	memcpy(tip->tally, tally, sizeof(tip->tally));
 	/* Readers of this process wait for it; should it fail, they see the records with the next group. */
 	(void)publish_durable(tip, &(struct err)ERR_INIT);
 	return 0;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "store/event_log.h"
@@ -98,7 +99,7 @@ append_text(struct event_log *log, struct desk *desk, const char *text, uint64_t
 	while (!one.done)
 		desk_run_one(desk, true);
 	if (offset)
-		*offset = one.append.offset;
+		*offset = one.append.place.offset;
 	return one.ok;
 }
 
@@ -143,14 +144,12 @@ static void
 reading_fails(const char *dir, const char *part)
 {
 	struct err err = ERR_INIT;
-	struct event_reader *reader = event_reader_open(dir, 0, &err);
-	const uint8_t *data;
-	uint64_t offset;
-	size_t len;
+	struct event_reader *reader = event_reader_open(dir, &(struct event_start){ .value = 0 }, &err);
+	struct event_record record;
 	int got = reader ? 1 : -1;
 
 	while (got == 1)
-		got = event_reader_next(reader, &offset, &data, &len, &err);
+		got = event_reader_next(reader, &record, &err);
 	event_reader_close(reader);
 	CHECK_INT(got, -1);
 	CHECK(strstr(err.text, part) != NULL);
@@ -161,19 +160,18 @@ static uint64_t
 read_all(const char *dir, uint64_t from)
 {
 	struct err err = ERR_INIT;
-	struct event_reader *reader = event_reader_open(dir, from, &err);
-	const uint8_t *data;
-	uint64_t offset, next = from;
+	struct event_reader *reader = event_reader_open(dir, &(struct event_start){ .value = from }, &err);
+	struct event_record record;
+	uint64_t next = from;
 	char text[64];
-	size_t len;
 	int got;
 
 	if (!reader)
 		fail_msg("%s", err.text);
-	while ((got = event_reader_next(reader, &offset, &data, &len, &err)) == 1) {
-		CHECK_INT(offset, next);
-		CHECK_INT(len, record_text(text, sizeof(text), offset));
-		CHECK_MEM(data, text, len);
+	while ((got = event_reader_next(reader, &record, &err)) == 1) {
+		CHECK_INT(record.place.offset, next);
+		CHECK_INT(record.len, record_text(text, sizeof(text), next));
+		CHECK_MEM(record.data, text, record.len);
 		next++;
 	}
 	if (got < 0)
@@ -263,18 +261,16 @@ TEST("a reader that waits sees a record as soon as it is acknowledged, also acro
 	const char *dir = new_dir();
 	struct event_log *log = open_log(dir, 200);
 	struct err err = ERR_INIT;
-	struct event_reader *reader = event_reader_open(dir, 0, &err);
-	const uint8_t *data;
+	struct event_reader *reader = event_reader_open(dir, &(struct event_start){ .value = 0 }, &err);
+	struct event_record record;
 	struct desk desk;
-	uint64_t offset;
-	size_t len;
 
 	desk_init(&desk);
 	for (uint64_t i = 0; i < 20; i++) {
-		CHECK_INT(event_reader_next(reader, &offset, &data, &len, &err), 0);
+		CHECK_INT(event_reader_next(reader, &record, &err), 0);
 		CHECK(append_number(log, &desk, i));
-		CHECK_INT(event_reader_next(reader, &offset, &data, &len, &err), 1);
-		CHECK_INT(offset, i);
+		CHECK_INT(event_reader_next(reader, &record, &err), 1);
+		CHECK_INT(record.place.offset, i);
 	}
 	event_reader_close(reader);
 	event_log_close(log);
@@ -298,7 +294,7 @@ TEST("what arrives while the disk is busy is one group and completes with one po
 		;
 	for (size_t i = 0; i < COUNT(ones); i++) {
 		CHECK(ones[i].done && ones[i].ok);
-		CHECK_INT(ones[i].append.offset, i);
+		CHECK_INT(ones[i].append.place.offset, i);
 	}
 	CHECK(desk[0].n_posts + desk[1].n_posts < COUNT(ones) / 2);
 }
@@ -376,7 +372,8 @@ add_torn_group(struct buf *bytes, uint64_t next)
 		at = bytes->len;
 		buf_put(bytes, head, sizeof(head));
 		buf_put(bytes, text, len);
-		segment_seal(bytes->data + at, len, next + back, back, salt);
+		segment_seal(
+			bytes->data + at, len, &(struct event_place){ .offset = next + back, .sequence = next + back }, back, salt);
 	}
 	memset(bytes->data + start, 0, SEGMENT_RECORD_LEN);
 }
@@ -409,7 +406,7 @@ TEST("a payload that imitates a record of a later group does not turn a torn tai
 	struct event_log *log;
 
 	fill(dir, 0, 3);
-	segment_seal(forged, 4, 4, 0, 0); /* its author does not know the salt */
+	segment_seal(forged, 4, &(struct event_place){ .offset = 4, .sequence = 4 }, 0, 0); /* its author does not know the salt */
 	CHECK_OK(file_load(&bytes, path, &err), err);
 	buf_put(&bytes, "torn", 4);
 	buf_put(&bytes, forged, sizeof(forged));
@@ -464,9 +461,9 @@ TEST("a segment of a newer version is refused and left untouched")
 
 	fill(dir, 0, 2);
 	whole = load(path);
-	whole.data[11] = 2;
+	whole.data[11] = 3;
 	store(path, whole.data, whole.len);
-	open_fails(dir, ERR_INVALID, "version 2");
+	open_fails(dir, ERR_INVALID, "version 3");
 	after = load(path);
 	CHECK_MEM(after.data, whole.data, whole.len);
 	mem_free(after.data);
@@ -532,7 +529,7 @@ TEST("a full disk refuses the append with its reason and works again once there 
 	CHECK(sigaction(SIGXFSZ, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL) == 0);
 	CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
 	small = limit;
-	small.rlim_cur = 100; /* in the middle of the second record */
+	small.rlim_cur = SEGMENT_HEADER_LEN + 100; /* in the middle of the second record */
 	CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
 	for (int i = 0; i < 3; i++)
 		CHECK(!append_number(log, &desk, 1));
@@ -589,38 +586,37 @@ TEST("a process killed at any moment loses nothing that it had acknowledged")
 TEST("retention drops the oldest segments and a late reader goes on with the first that is left")
 {
 	const char *dir = new_dir();
-	struct event_log_config config = { .dir = dir, .max_bytes = 2000 };
+	struct event_log_config config = { .dir = dir, .max_bytes = 20000 };
 	struct err err = ERR_INIT;
 	struct event_reader *late;
 	struct event_log *log = event_log_open(&config, &err);
-	const uint8_t *data;
-	uint64_t offset = 0, first;
+	struct event_record record = { 0 };
 	struct desk desk;
-	size_t len;
+	uint64_t first;
 
 	desk_init(&desk);
 	CHECK(log != NULL);
 	CHECK(append_number(log, &desk, 0));
-	late = event_reader_open(dir, 0, &err);
-	CHECK_INT(event_reader_next(late, &offset, &data, &len, &err), 1);
-	for (uint64_t i = 1; i < 200; i++)
+	late = event_reader_open(dir, &(struct event_start){ .value = 0 }, &err);
+	CHECK_INT(event_reader_next(late, &record, &err), 1);
+	for (uint64_t i = 1; i < 600; i++)
 		CHECK(append_number(log, &desk, i));
 	first = event_log_first(log);
 	CHECK(first > 100);
-	CHECK(event_log_bytes(log) <= 2000);
-	while (event_reader_next(late, &offset, &data, &len, &err) == 1)
+	CHECK(event_log_bytes(log) <= 20000);
+	while (event_reader_next(late, &record, &err) == 1)
 		;
 	CHECK_INT(err.kind, ERR_NONE);
-	CHECK_INT(offset, 199);
+	CHECK_INT(record.place.offset, 599);
 	event_reader_close(late);
 	event_log_close(log);
-	CHECK_INT(read_all(dir, first), 200);
+	CHECK_INT(read_all(dir, first), 600);
 }
 
 TEST("a queue refuses when it is full and takes more once its consumer forgot a segment")
 {
 	const char *dir = new_dir();
-	struct event_log_config config = { .dir = dir, .max_bytes = 2000, .refuse_when_full = true };
+	struct event_log_config config = { .dir = dir, .max_bytes = 20000, .refuse_when_full = true };
 	struct one one = { .append = { .done = on_done } };
 	struct err err = ERR_INIT;
 	struct event_log *log = event_log_open(&config, &err);
@@ -715,18 +711,321 @@ TEST("a cursor is kept, begins at zero, and is refused when it is no number")
 	CHECK_ERR(err, ERR_BROKEN, path);
 }
 
-TEST("a log written by version 1 is read")
+TEST("a log written by version 1 is read, and goes on in a segment of this version: its records are partition 0, numbered by their "
+     "offsets")
 {
 	const char *dir = new_dir(), *source = getenv("T_DATA");
 	OWN_TEXT golden = mem_textf("%s/event-log-v1.log", source ? source : "tests/data");
 	OWN_TEXT path = first_segment(dir);
+	struct event_log_config config = { .dir = dir, .n_partitions = 4 };
 	struct err err = ERR_INIT;
-	struct bytes bytes = load(golden);
+	struct bytes bytes = load(golden), after;
+	struct event_partition p;
+	struct event_log *log;
+	struct desk desk;
 
+	desk_init(&desk);
 	CHECK_OK(file_make_dir(dir, 0700, &err), err);
 	store(path, bytes.data, bytes.len);
 	CHECK_INT(read_all(dir, 0), 3);
-	event_log_close(open_log(dir, 0));
-	CHECK_INT(read_all(dir, 0), 3);
+	log = event_log_open(&config, &err);
+	CHECK_INT(event_log_partitions(log), 4);
+	event_log_partition(log, 0, &p);
+	CHECK(p.begin == 0 && p.next == 3 && p.last_offset == 2);
+	CHECK(append_number(log, &desk, 3));
+	event_log_partition(log, 0, &p);
+	CHECK(p.begin == 0 && p.next == 4 && p.last_offset == 3 && p.last_ms > 0);
+	event_log_partition(log, 1, &p);
+	CHECK(p.begin == 0 && p.next == 0);
+	event_log_close(log);
+	CHECK_INT(read_all(dir, 0), 4);
+	after = load(path);
+	CHECK_INT(after.len, bytes.len);
+	CHECK_MEM(after.data, bytes.data, bytes.len);
+	mem_free(after.data);
+	mem_free(bytes.data);
+}
+
+TEST("a log of version 1 without records becomes one of this version")
+{
+	const char *dir = new_dir(), *source = getenv("T_DATA");
+	OWN_TEXT golden = mem_textf("%s/event-log-v1.log", source ? source : "tests/data");
+	OWN_TEXT path = first_segment(dir);
+	struct event_log_config config = { .dir = dir, .n_partitions = 2 };
+	struct err err = ERR_INIT;
+	struct bytes bytes = load(golden);
+	struct event_log *log;
+	struct desk desk;
+
+	desk_init(&desk);
+	CHECK_OK(file_make_dir(dir, 0700, &err), err);
+	store(path, bytes.data, 32);
+	log = event_log_open(&config, &err);
+	CHECK(log != NULL);
+	CHECK(append_number(log, &desk, 0));
+	event_log_close(log);
+	CHECK_INT(read_all(dir, 0), 1);
+	mem_free(bytes.data);
+}
+
+/* -- Partitions ------------------------------------------------------------------------------------------------------------------ */
+
+static struct event_log *
+open_partitioned(const char *dir, size_t segment_bytes, unsigned n)
+{
+	struct event_log_config config = { .dir = dir, .segment_bytes = segment_bytes, .n_partitions = n };
+	struct err err = ERR_INIT;
+	struct event_log *log = event_log_open(&config, &err);
+
+	if (!log)
+		fail_msg("%s", err.text);
+	return log;
+}
+
+static struct event_place
+append_to(struct event_log *log, struct desk *desk, unsigned partition, const char *text)
+{
+	struct one one = { .append = { .done = on_done, .owner = &desk->owner, .place.partition = partition } };
+	struct err err = ERR_INIT;
+
+	CHECK_OK(event_log_append(log, &one.append, text, strlen(text), &err), err);
+	while (!one.done)
+		desk_run_one(desk, true);
+	CHECK(one.ok);
+	return one.append.place;
+}
+
+/* Every record must carry the next number of its partition. */
+static void
+check_numbers(const char *dir, uint64_t next[4])
+{
+	struct err err = ERR_INIT;
+	struct event_reader *reader = event_reader_open(dir, &(struct event_start){ .value = 0 }, &err);
+	struct event_record record;
+	int64_t latest_ms = 0;
+	int got;
+
+	memset(next, 0, 4 * sizeof(*next));
+	while ((got = event_reader_next(reader, &record, &err)) == 1) {
+		CHECK_INT(record.place.sequence, next[record.place.partition]);
+		CHECK(record.place.time_ms >= latest_ms);
+		latest_ms = record.place.time_ms;
+		next[record.place.partition]++;
+	}
+	CHECK_INT(got, 0);
+	event_reader_close(reader);
+}
+
+TEST("the numbers of each partition grow by one, over segments, restarts and torn ends")
+{
+	const char *dir = new_dir();
+	struct event_partition p;
+	uint64_t next[4], n = 0;
+	struct event_log *log;
+	struct desk desk;
+
+	desk_init(&desk);
+	for (int round = 0; round < 5; round++) {
+		log = open_partitioned(dir, 1400, 4);
+		for (unsigned i = 0; i < 40; i++)
+			append_to(log, &desk, (i * i + (unsigned)round) % 4, "reading");
+		n += 40;
+		event_log_partition(log, 1, &p);
+		event_log_close(log);
+		check_numbers(dir, next);
+		CHECK_INT(next[0] + next[1] + next[2] + next[3], n);
+		CHECK_INT(p.next, next[1]);
+		if (round == 2) { /* the last record is torn, before anybody was told */
+			uint64_t *firsts = NULL;
+			size_t n_firsts = 0;
+			struct err err = ERR_INIT;
+			struct bytes bytes;
+			char name[SEGMENT_NAME_LEN];
+			OWN_TEXT path = NULL;
+
+			CHECK_OK(segment_list(dir, &firsts, &n_firsts, &err), err);
+			path = mem_textf("%s/%s", dir, segment_name(firsts[n_firsts - 1], name));
+			bytes = load(path);
+			store(path, bytes.data, bytes.len - 3);
+			forget_durable(dir);
+			mem_free(bytes.data);
+			mem_free(firsts);
+			n--;
+		}
+	}
+}
+
+TEST("a partition's beginning, end, last offset and time are known after a restart and after retention, also of one that is quiet")
+{
+	const char *dir = new_dir();
+	struct event_log_config config = { .dir = dir, .max_bytes = 20000, .n_partitions = 4 };
+	struct err err = ERR_INIT;
+	struct event_log *log = event_log_open(&config, &err);
+	struct event_partition quiet, busy, again;
+	struct event_place only, last = { 0 };
+	struct desk desk;
+
+	desk_init(&desk);
+	only = append_to(log, &desk, 3, "the only one");
+	for (int i = 0; i < 600; i++)
+		last = append_to(log, &desk, 1, "one of many readings");
+	for (int round = 0; round < 2; round++) {
+		event_log_partition(log, 3, &quiet);
+		event_log_partition(log, 1, &busy);
+		CHECK(quiet.begin == 1 && quiet.next == 1); /* empty: the retention took it */
+		CHECK(quiet.last_offset == only.offset && quiet.last_ms == only.time_ms);
+		CHECK(busy.next == 600 && busy.begin > 0 && busy.last_offset == last.offset && busy.last_ms == last.time_ms);
+		event_log_partition(log, 0, &again);
+		CHECK(again.begin == 0 && again.next == 0);
+		event_log_close(log);
+		log = event_log_open(&config, &err);
+	}
+	event_log_close(log);
+}
+
+TEST("the number of partitions is that of the beginning")
+{
+	const char *dir = new_dir();
+
+	event_log_close(open_partitioned(dir, 0, 8));
+	for (unsigned n = 0; n < 5; n += 4) {
+		struct event_log *log = open_partitioned(dir, 0, n);
+
+		CHECK_INT(event_log_partitions(log), 8);
+		event_log_close(log);
+	}
+}
+
+TEST("reading begins with a sequence number or a time, wherever it is among the segments")
+{
+	const char *dir = new_dir();
+	struct event_log *log;
+	struct event_place places[60];
+	struct event_record record;
+	struct err err = ERR_INIT;
+	struct event_reader *reader;
+	struct desk desk;
+
+	desk_init(&desk);
+	clock_set_for_test(1772366400);
+	log = open_partitioned(dir, 1400, 2);
+	for (unsigned i = 0; i < COUNT(places); i++) {
+		clock_set_for_test(1772366400 + i);
+		places[i] = append_to(log, &desk, i % 3 == 0, "reading");
+	}
+	for (unsigned i = 0; i < COUNT(places); i++) {
+		struct event_start by_number = {
+			.kind = EVENT_AT_SEQUENCE, .partition = places[i].partition, .value = places[i].sequence
+		};
+		struct event_start by_time = { .kind = EVENT_AT_TIME, .value = (uint64_t)places[i].time_ms - 300 };
+
+		reader = event_reader_open(dir, &by_number, &err);
+		CHECK_INT(event_reader_next(reader, &record, &err), 1);
+		CHECK_INT(record.place.offset, i);
+		event_reader_close(reader);
+		reader = event_reader_open(dir, &by_time, &err);
+		CHECK_INT(event_reader_next(reader, &record, &err), 1);
+		CHECK_INT(record.place.offset, i);
+		event_reader_close(reader);
+	}
+	reader = event_reader_open(dir, &(struct event_start){ .kind = EVENT_AT_SEQUENCE, .partition = 1, .value = 999 }, &err);
+	CHECK_INT(event_reader_next(reader, &record, &err), 0);
+	append_to(log, &desk, 1, "a new one");
+	CHECK_INT(event_reader_next(reader, &record, &err), 1);
+	event_reader_rest(reader);
+	append_to(log, &desk, 1, "and one after a rest");
+	CHECK_INT(event_reader_next(reader, &record, &err), 1);
+	CHECK_INT(record.place.offset, COUNT(places) + 1);
+	event_reader_close(reader);
+	event_log_close(log);
+	clock_set_for_test(0);
+}
+
+TEST("what is older than the retention goes, also while nothing new comes")
+{
+	const char *dir = new_dir();
+	struct event_log_config config = { .dir = dir, .max_age_ms = 4000, .n_partitions = 2 };
+	struct err err = ERR_INIT;
+	struct event_log *log;
+	struct event_partition p;
+	struct desk desk;
+
+	desk_init(&desk);
+	clock_set_for_test(1772366400);
+	log = event_log_open(&config, &err);
+	for (unsigned i = 0; i < 10; i++) {
+		clock_set_for_test(1772366400 + i);
+		append_to(log, &desk, 1, "reading");
+	}
+	CHECK(event_log_first(log) > 2 && event_log_first(log) < 8);
+	clock_set_for_test(1772366400 + 60);
+	do { /* the writer looks every half second: first it begins a new segment, which is young */
+		clock_set_for_test(clock_wall() + 1);
+		sched_yield();
+	} while (event_log_first(log) < 10);
+	event_log_partition(log, 1, &p);
+	CHECK(p.begin == 10 && p.next == 10);
+	CHECK_INT(append_to(log, &desk, 1, "after all of them").sequence, 10);
+	event_log_close(log);
+	clock_set_for_test(0);
+}
+
+TEST("a clock that goes back does not make a record older than the one before it")
+{
+	const char *dir = new_dir();
+	struct event_log *log;
+	struct desk desk;
+	int64_t first_ms;
+
+	desk_init(&desk);
+	clock_set_for_test(1772366400);
+	log = open_partitioned(dir, 0, 2);
+	first_ms = append_to(log, &desk, 0, "noon").time_ms;
+	clock_set_for_test(1772366000);
+	CHECK_INT(append_to(log, &desk, 1, "later").time_ms, first_ms);
+	event_log_close(log);
+	log = open_partitioned(dir, 0, 2);
+	CHECK_INT(append_to(log, &desk, 1, "after a restart").time_ms, first_ms);
+	event_log_close(log);
+	clock_set_for_test(0);
+}
+
+TEST("who waits for a record is told once, not when there is one already, and not after it has given up")
+{
+	struct event_log *log = open_partitioned(new_dir(), 0, 1);
+	struct counter a = { .post.run = count }, b = { .post.run = count };
+	struct event_wait wait_a = { 0 }, wait_b = { 0 };
+	struct desk desk, other;
+
+	desk_init(&desk);
+	desk_init(&other);
+	CHECK(!event_log_wait(log, &wait_a, 0, &other.owner, &a.post));
+	CHECK(!event_log_wait(log, &wait_b, 0, &other.owner, &b.post));
+	CHECK(event_log_wait_no_more(log, &wait_b));
+	CHECK(append_number(log, &desk, 0));
+	desk_run_one(&other, true);
+	CHECK(a.n == 1 && b.n == 0);
+	CHECK(!event_log_wait_no_more(log, &wait_a));
+	CHECK(event_log_wait(log, &wait_a, 0, &other.owner, &a.post));
+	CHECK(!event_log_wait(log, &wait_a, 1, &other.owner, &a.post));
+	event_log_close(log);
+	CHECK(desk_run_one(&other, false)); /* the end is news, too */
+	CHECK_INT(a.n, 2);
+}
+
+TEST("a log written by this version is read by the next one")
+{
+	const char *dir = new_dir(), *source = getenv("T_DATA");
+	OWN_TEXT golden = mem_textf("%s/event-log-v2.log", source ? source : "tests/data");
+	OWN_TEXT path = first_segment(dir);
+	struct err err = ERR_INIT;
+	struct bytes bytes = load(golden);
+	uint64_t next[4];
+
+	CHECK_OK(file_make_dir(dir, 0700, &err), err);
+	store(path, bytes.data, bytes.len);
+	check_numbers(dir, next);
+	CHECK(next[0] == 1 && next[1] == 0 && next[2] == 1 && next[3] == 3);
+	event_log_close(open_partitioned(dir, 0, 0));
 	mem_free(bytes.data);
 }

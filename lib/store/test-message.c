@@ -80,7 +80,8 @@ TEST("a message stored by version 1 is read")
 static void
 check_json(const struct message *message, const char *want)
 {
-	OWN_TEXT json = message_json(message, 7);
+	OWN_TEXT json = message_json(
+		message, &(struct event_place){ .offset = 7, .partition = 2, .sequence = 3, .time_ms = 1772366400456 });
 
 	CHECK_STR(json, want);
 }
@@ -88,7 +89,8 @@ check_json(const struct message *message, const char *want)
 TEST("as JSON a message shows what the device set, what the hub stamped, and a body that is JSON as JSON")
 {
 	check_json(&sample,
-		"{\"offset\":7,\"systemProperties\":{\"message-id\":\"m1\",\"content-type\":\"application/"
+		"{\"offset\":7,\"partition\":2,\"sequenceNumber\":3,\"enqueuedTime\":\"2026-03-01T12:00:00.456Z\","
+		"\"systemProperties\":{\"message-id\":\"m1\",\"content-type\":\"application/"
 		"json\",\"content-encoding\":\"utf-8\"},"
 		"\"properties\":{\"level\":\"high up\",\"empty\":\"\",\"mqtt-retain\":\"true\"},"
 		"\"annotations\":{\"iothub-connection-device-id\":\"pump-1\",\"iothub-connection-module-id\":\"filter\","
@@ -106,7 +108,7 @@ TEST("a body in JSON keeps its digits, and stands on one line")
 
 	m.bag = slice_of("%24.ct=application%2Fjson");
 	m.payload = slice_of("{\"t\": 24.3,\n \"big\": 12345678901234567.25}");
-	json = message_json(&m, 0);
+	json = message_json(&m, &(struct event_place){ 0 });
 	CHECK_CONTAINS(json, "\"body\":{\"t\": 24.3,  \"big\": 12345678901234567.25}}");
 	CHECK(!strchr(json, '\n'));
 }
@@ -115,10 +117,10 @@ TEST("a body that is neither JSON nor text is shown as base64")
 {
 	struct message m = { .source = MESSAGE_TELEMETRY, .device_id = { "d", 1 }, .payload = { "\xff\0x", 3 } };
 
-	check_json(&m,
-		"{\"offset\":7,\"systemProperties\":{},\"properties\":{},\"annotations\":{\"iothub-connection-device-id\":\"d\","
-		"\"iothub-enqueuedtime\":\"1970-01-01T00:00:00.000Z\",\"iothub-message-source\":\"Telemetry\"},"
-		"\"bodyEncoding\":\"base64\",\"body\":\"/wB4\"}");
+	check_json(&m, "{\"offset\":7,\"partition\":2,\"sequenceNumber\":3,\"enqueuedTime\":\"2026-03-01T12:00:00.456Z\","
+		       "\"systemProperties\":{},\"properties\":{},\"annotations\":{\"iothub-connection-device-id\":\"d\","
+		       "\"iothub-enqueuedtime\":\"1970-01-01T00:00:00.000Z\",\"iothub-message-source\":\"Telemetry\"},"
+		       "\"bodyEncoding\":\"base64\",\"body\":\"/wB4\"}");
 }
 
 TEST("a body that only claims to be JSON is shown as text")
@@ -127,7 +129,7 @@ TEST("a body that only claims to be JSON is shown as text")
 		.device_id = { "d", 1 },
 		.bag = { "%24.ct=application%2Fjson", 25 },
 		.payload = { "{oops", 5 } };
-	OWN_TEXT json = message_json(&m, 0);
+	OWN_TEXT json = message_json(&m, &(struct event_place){ 0 });
 
 	CHECK_CONTAINS(json, "\"body\":\"{oops\"");
 }

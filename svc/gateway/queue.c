@@ -90,15 +90,13 @@ static int
 save_segment(struct saving *s, const char *dir, uint64_t first, uint64_t end, uint64_t from, struct err *err)
 {
 	struct err damage = ERR_INIT;
-	struct event_reader *reader = event_reader_open(dir, first, &damage);
-	const uint8_t *data;
-	uint64_t offset;
-	size_t len;
+	struct event_reader *reader = event_reader_open(dir, &(struct event_start){ .value = first }, &damage);
+	struct event_record record;
 	int done = 0;
 
-	while (reader && done == 0 && event_reader_next(reader, &offset, &data, &len, &damage) == 1 && offset < end)
-		if (offset >= from)
-			done = save_record(s, data, len, err);
+	while (reader && done == 0 && event_reader_next(reader, &record, &damage) == 1 && record.place.offset < end)
+		if (record.place.offset >= from)
+			done = save_record(s, record.data, record.len, err);
 	event_reader_close(reader);
 	if (damage.kind != ERR_NONE)
 		log_error("%s", damage.text);
@@ -188,15 +186,14 @@ static int
 check(const char *dir, struct err *err)
 {
 	struct event_reader *reader = NULL;
-	const uint8_t *data;
-	uint64_t from, offset;
-	size_t len;
+	struct event_start start = { .kind = EVENT_AT_OFFSET };
+	struct event_record record;
 	int got = -1;
 
-	if (event_cursor_load(dir, QUEUE_CURSOR, &from, err) == 0)
-		reader = event_reader_open(dir, from, err);
-	while (reader && (got = event_reader_next(reader, &offset, &data, &len, err)) == 1)
-		if (check_message(data, len, err) < 0) {
+	if (event_cursor_load(dir, QUEUE_CURSOR, &start.value, err) == 0)
+		reader = event_reader_open(dir, &start, err);
+	while (reader && (got = event_reader_next(reader, &record, err)) == 1)
+		if (check_message(record.data, record.len, err) < 0) {
 			got = err_wrap(err, "%s", dir);
 			break;
 		}

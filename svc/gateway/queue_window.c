@@ -92,7 +92,7 @@ queue_window_open(const char *dir, struct event_log *log, struct err *err)
 	w->log = log;
 	w->dir = mem_text(dir);
 	if (event_cursor_load(dir, QUEUE_CURSOR, &w->saved, err) == 0)
-		w->reader = event_reader_open(dir, w->saved, err);
+		w->reader = event_reader_open(dir, &(struct event_start){ .value = w->saved }, err);
 	if (w->reader) {
 		w->next = w->saved;
 		event_log_forget_below(log, w->saved); /* a crash may have come between the cursor and that */
@@ -124,14 +124,14 @@ queue_window_close(struct queue_window *w)
 static int
 read_one(struct queue_window *w, struct message *m, uint64_t *offset, struct err *err)
 {
-	const uint8_t *data;
-	size_t len;
+	struct event_record record;
 	int got;
 
-	while ((got = event_reader_next(w->reader, offset, &data, &len, err)) == 1) {
+	while ((got = event_reader_next(w->reader, &record, err)) == 1) {
 		struct err why = ERR_INIT;
 
-		if (message_decode(m, data, len, &why) == 0)
+		*offset = record.place.offset;
+		if (message_decode(m, record.data, record.len, &why) == 0)
 			return 1;
 		log_error("message %llu of the queue is left out: %s", (unsigned long long)*offset, why.text);
 		w->next = *offset + 1;
@@ -144,7 +144,7 @@ queue_window_next(struct queue_window *w, struct err *err)
 {
 	struct message m;
 	struct queued *q;
-	uint64_t offset;
+	uint64_t offset = 0;
 	int got;
 
 	*err = w->damage;

@@ -10,7 +10,7 @@
 #include "store/segment.h"
 
 #define MAX_BYTES (1 << 20)
-#define SEGMENT 1000 /* seven or so messages */
+#define SEGMENT 2200 /* seven or so messages */
 
 /* 20 messages in several segments. */
 static char *
@@ -202,7 +202,7 @@ TEST("a queue of a newer version is refused and left untouched")
 
 	change(path, 11, 0x40); /* of the version */
 	CHECK(!queue_open(dir, MAX_BYTES, &err));
-	CHECK_ERR(err, ERR_INVALID, "version 65");
+	CHECK_ERR(err, ERR_INVALID, "version 66");
 	CHECK_INT(n_set_aside(dir), 0);
 }
 

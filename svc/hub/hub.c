@@ -27,6 +27,7 @@
 #define TLS_SESSIONS_MAX 20000
 #define REGISTRY_QUEUE_MAX 4096
 #define HANDSHAKE_QUEUE_MAX 4096
+#define PARTITIONS_DEFAULT 4
 
 struct hub {
 	struct hub_config config;
@@ -164,13 +165,28 @@ check_registry_is_there(struct hub *hub, const char *store_path, struct err *err
 		err, ERR_BROKEN, "%s is missing, but there are events (move them away to begin without devices)", store_path);
 }
 
+/* A device's partition follows from their number: it can't change under the readers. */
+static int
+check_partitions(const struct hub *hub, struct err *err)
+{
+	unsigned there = event_log_partitions(message_log_records(hub->events));
+
+	if (hub->config.partitions == 0 || hub->config.partitions == there)
+		return 0;
+	return err_set(err, ERR_CONFLICT, "the events have %u partitions, which stays so; --partitions asks for %u", there,
+		hub->config.partitions);
+}
+
 static int
 open_state(struct hub *hub, struct err *err)
 {
 	OWN_TEXT store_path = hub_client_store_path(hub->config.state_dir);
 	OWN_TEXT events_path = hub_client_events_path(hub->config.state_dir);
 	struct message_log_config events = {
-		.log = { .dir = events_path, .max_bytes = hub->config.retention_bytes },
+		.log = { .dir = events_path,
+			.max_bytes = hub->config.retention_bytes,
+			.max_age_ms = hub->config.retention_ms,
+			.n_partitions = hub->config.partitions ? hub->config.partitions : PARTITIONS_DEFAULT },
 		.on_trouble = service_log_storing,
 	};
 
@@ -178,7 +194,7 @@ open_state(struct hub *hub, struct err *err)
 		return -1;
 	/* The event log first: its lock keeps a second hub out of the folder. */
 	hub->events = message_log_open(&events, err);
-	if (!hub->events || check_registry_is_there(hub, store_path, err) < 0)
+	if (!hub->events || check_registry_is_there(hub, store_path, err) < 0 || check_partitions(hub, err) < 0)
 		return -1;
 	for (size_t i = 0; i < hub->n_loops; i++)
 		message_log_add_lane(hub->events, loop_owner(hub->loops[i]));

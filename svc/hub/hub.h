@@ -16,6 +16,8 @@ struct hub_config {
 	const char *device_ca_path;		  /* CAs that devices may be authenticated by; NULL: none */
 	size_t n_loops;				  /* 0: one a core */
 	uint64_t retention_bytes;		  /* of events; 0: keep all */
+	int64_t retention_ms;			  /* the same by age */
+	unsigned partitions;			  /* of events; 0: as it is, or 4 for a new one */
 	size_t max_connections;
 	const struct faults_config *faults; /* NULL: none */
 };

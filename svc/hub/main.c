@@ -8,10 +8,11 @@
 #include "base/option.h"
 #include "common/service.h"
 #include "hub/hub.h"
+#include "store/event_log.h"
 
 struct options {
 	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault;
-	int64_t mqtt_port, https_port, loops, retention_mib, max_connections;
+	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, max_connections;
 	struct service_options service;
 };
 
@@ -36,6 +37,10 @@ static const struct option_row rows[] = {
 	{ "loops", 0, "N", "threads for connections; 0 takes one a core", OPTION_INT, offsetof(struct options, loops), 0, 64 },
 	{ "retention", 0, "MIB", "keep this much of events; 0 keeps all", OPTION_INT, offsetof(struct options, retention_mib), 0,
 		1 << 30 },
+	{ "retention-hours", 0, "HOURS", "keep events this long; 0 keeps all", OPTION_INT,
+		offsetof(struct options, retention_hours), 0, 24 * 365 * 100 },
+	{ "partitions", 0, "N", "of the events, fixed when the hub is first started (4)", OPTION_INT,
+		offsetof(struct options, partitions), 0, EVENT_PARTITIONS_MAX },
 	{ "max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT,
 		offsetof(struct options, max_connections), 0, 10000000 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
@@ -84,6 +89,8 @@ serve(const struct options *o, struct err *err)
 		.device_ca_path = o->device_ca,
 		.n_loops = (size_t)o->loops,
 		.retention_bytes = (uint64_t)o->retention_mib << 20,
+		.retention_ms = o->retention_hours * 3600 * 1000,
+		.partitions = (unsigned)o->partitions,
 		.max_connections = service_max_connections(o->max_connections, 1),
 	};
 	struct hub *hub;
