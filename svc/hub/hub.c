@@ -13,6 +13,7 @@
 #include "common/service.h"
 #include "heads/mqtt_head.h"
 #include "hub/client.h"
+#include "hub/event_source.h"
 #include "hub/hub_head.h"
 #include "hub/policy.h"
 #include "hub/registry.h"
@@ -35,6 +36,7 @@ struct hub {
 	size_t n_loops;
 	struct pool *worker, *handshakes;
 	struct message_log *events;
+	struct event_source *source;
 	struct registry_store *store;
 	struct policies *policies;
 	struct registry *registry;
@@ -235,13 +237,22 @@ open_heads(struct hub *hub, struct err *err)
 		.subscriptions = hub->subscriptions,
 		.events = hub->events,
 	};
+	struct event_source_config source = {
+		.hostname = hub->config.hostname,
+		.log = hub->events,
+		.owner = loop_owner(hub->loops[0]),
+		.sources = hub->config.event_sources,
+	};
 	struct mqtt_head_config mqtt = { .who = "hub", .ops = &hub_head_ops };
 	struct http_server_config http = { .handle = rest_handle, .arg = &hub->rest };
 
 	if (open_device_cas(hub, err) < 0)
 		return -1;
 	hub->faults = hub->config.faults ? faults_new(hub->config.faults) : NULL;
+	hub->source = event_source_new(&source);
+	registry_watch_lifecycle(hub->registry, event_source_on_lifecycle, hub->source);
 	hub->directory = directory_new();
+	head.source = hub->source;
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
 	head.directory = hub->directory;
 	head.tls_cache = hub->tls_cache;
@@ -362,6 +373,7 @@ hub_close(struct hub *hub)
 	http_server_free(hub->http);
 	directory_free(hub->directory);
 	hub_head_free(hub->head);
+	event_source_free(hub->source);
 	subscriptions_close(hub->subscriptions);
 	registry_close(hub->registry);
 	policies_free(hub->policies);

@@ -18,6 +18,7 @@ struct hub_config {
 	uint64_t retention_bytes;		  /* of events; 0: keep all */
 	int64_t retention_ms;			  /* the same by age */
 	unsigned partitions;			  /* of events; 0: as it is, or 4 for a new one */
+	unsigned event_sources;			  /* bits of event_source_parse */
 	size_t max_connections;
 	const struct faults_config *faults; /* NULL: none */
 };

@@ -25,6 +25,7 @@ struct session {
 	struct slice auth_method; /* a constant */
 	struct message_lane *lane;
 	uint64_t epoch;
+	bool is_live;
 };
 
 /* -- The records that a decision needs --------------------------------------------------------------------------------------------- */
@@ -352,6 +353,17 @@ on_live(void *backend, void *domain, struct head_session *head_session)
 }
 
 static void
+on_live(void *backend, void *domain, struct head_session *head_session)
+{
+	struct hub_head *head = backend;
+	struct session *session = domain;
+
+	(void)head_session;
+	session->is_live = true;
+	event_source_session_began(head->config.source, session->identity);
+}
+
+static void
 on_violation(void *backend, const char *who, enum reason reason, const char *detail)
 {
 	(void)backend;
@@ -361,11 +373,13 @@ on_violation(void *backend, const char *who, enum reason reason, const char *det
 static void
 on_end(void *backend, void *domain, struct head_session *head_session, bool clean)
 {
+	struct hub_head *head = backend;
 	struct session *session = domain;
 
-	(void)backend;
 	(void)head_session;
 	(void)clean;
+	if (session->is_live)
+		event_source_session_ended(head->config.source, session->identity);
 	identity_free(session->identity);
 	identity_free(session->actor);
 	identity_free(session->actor_device);

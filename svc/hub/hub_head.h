@@ -5,6 +5,7 @@
 
 #include "auth/decide.h"
 #include "heads/head.h"
+#include "hub/event_source.h"
 #include "hub/faults.h"
 #include "hub/registry.h"
 #include "hub/subscriptions.h"
@@ -18,6 +19,7 @@ struct hub_head_config {
 	struct directory *directory;
 	struct tls_cache *tls_cache;
 	struct message_log *events; /* with a lane for each loop */
+	struct event_source *source;
 	struct anchors *device_cas; /* NULL: none are registered */
 	struct auth_policy auth;
 	struct faults *faults; /* NULL: none */

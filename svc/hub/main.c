@@ -7,11 +7,12 @@
 #include "base/log.h"
 #include "base/option.h"
 #include "common/service.h"
+#include "hub/event_source.h"
 #include "hub/hub.h"
 #include "store/event_log.h"
 
 struct options {
-	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault;
+	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, max_connections;
 	struct service_options service;
 };
@@ -41,6 +42,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, retention_hours), 0, 24 * 365 * 100 },
 	{ "partitions", 0, "N", "of the events, fixed when the hub is first started (4)", OPTION_INT,
 		offsetof(struct options, partitions), 0, EVENT_PARTITIONS_MAX },
+	{ "event-sources", 0, "LIST", "events beside telemetry: lifecycle, connection, twin, or all (none)", OPTION_TEXT,
+		offsetof(struct options, event_sources), 0, 0 },
 	{ "max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT,
 		offsetof(struct options, max_connections), 0, 10000000 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
@@ -101,6 +104,8 @@ serve(const struct options *o, struct err *err)
 	config.faults = o->fault ? &faults : NULL;
 	if (o->fault)
 		log_warn("faults on purpose: %s", o->fault);
+	if (event_source_parse(&config.event_sources, o->event_sources ? o->event_sources : "", err) < 0)
+		return -1;
 	hub = hub_open(&config, err);
 	if (!hub)
 		return -1;

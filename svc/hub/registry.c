@@ -25,6 +25,8 @@ struct registry {
 	atomic_bool stopping;
 	void (*changed)(void *arg, const struct identity *before, const struct identity *after);
 	void *changed_arg;
+	void (*lifecycle)(void *arg, const struct identity *identity, bool created);
+	void *lifecycle_arg;
 	uint64_t ticks, change; /* the last ones used; the worker's */
 };
 
@@ -138,6 +140,14 @@ registry_watch(struct registry *registry, void (*changed)(void *arg, const struc
 	registry->changed_arg = arg;
 }
 
+void
+registry_watch_lifecycle(
+	struct registry *registry, void (*changed)(void *arg, const struct identity *identity, bool created), void *arg)
+{
+	registry->lifecycle = changed;
+	registry->lifecycle_arg = arg;
+}
+
 /* -- Publishing --------------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -164,6 +174,8 @@ publish(struct registry *registry, const char *name, struct identity *after)
 	pthread_rwlock_unlock(&registry->lock);
 	if (before && registry->changed)
 		registry->changed(registry->changed_arg, before, after);
+	if (!before != !after && registry->lifecycle)
+		registry->lifecycle(registry->lifecycle_arg, after ? after : before, after != NULL);
 	identity_free(before);
 }
 

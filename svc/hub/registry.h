@@ -31,6 +31,10 @@ void registry_stop(struct registry *registry);
 void registry_watch(struct registry *registry,
 	void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg);
 
+/* The same of identities that came to be or were removed. */
+void registry_watch_lifecycle(
+	struct registry *registry, void (*changed)(void *arg, const struct identity *identity, bool created), void *arg);
+
 /* -- Any thread; the caller owns a reference; NULL: no such identity ---------------------------------------------------------- */
 struct identity *registry_find(struct registry *registry, const char *device_id, const char *module_id);
 /* The same for a decision: a module of a disabled device is a disabled record. */

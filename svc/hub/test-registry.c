@@ -473,6 +473,36 @@ TEST("whoever watches is told of changes and removals, not of what is new")
 	fixture_close(&f);
 }
 
+static void
+on_lifecycle(void *arg, const struct identity *identity, bool created)
+{
+	struct buf *told = arg;
+	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+
+	buf_putf(told, "%c%s ", created ? '+' : '-', name);
+}
+
+TEST("who watches for lives is told of births and deaths: system modules come with a gateway, and all modules go with their device")
+{
+	struct fixture f = fixture_new();
+	CLEAR(buf) told = BUF_INIT(1000);
+	OWN(identity) gateway = sas_device("gw");
+
+	registry_watch_lifecycle(f.registry, on_lifecycle, &told);
+	put(&f, sas_device("dev1"), NULL, false, NULL);
+	put(&f, sas_device("dev1"), "*", false, NULL);
+	put(&f, module("dev1", "m"), NULL, true, NULL);
+	CHECK_STR(buf_text(&told), "+dev1 +dev1/m ");
+	buf_reset(&told);
+	drop(&f, "dev1", NULL, NULL);
+	CHECK_STR(buf_text(&told), "-dev1/m -dev1 ");
+	buf_reset(&told);
+	gateway->is_edge = true;
+	put(&f, GIVE(gateway), NULL, false, NULL);
+	CHECK_STR(buf_text(&told), "+gw +gw/$edgeAgent +gw/$edgeHub ");
+	fixture_close(&f);
+}
+
 TEST("the five policies are made once, with keys that stay")
 {
 	struct fixture f = fixture_new();
