@@ -219,6 +219,17 @@ headers_are_good(const char *const *headers)
 	return true;
 }
 
+void
+http_request_put_head(struct buf *out, int status, const char *const *headers, bool chunked)
+{
+	bool good = headers_are_good(headers);
+
+	buf_putf(out, "HTTP/1.1 %d %s\r\n", status, http_status_words(status));
+	for (size_t i = 0; good && headers && headers[i]; i++)
+		buf_putf(out, "%s\r\n", headers[i]);
+	buf_puts(out, chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "Connection: close\r\n\r\n");
+}
+
 static void
 put(struct buf *out, int status, const char *const *headers, const void *body, size_t len, bool keep_alive, bool head_only)
 {

@@ -31,7 +31,9 @@ struct http_request {
 	struct buf body, answer;
 	struct cert *leaf;
 	struct peer_process process;
-	bool has_process, keep_alive;
+	const struct http_stream_ops *stream; /* the answer is one */
+	void *stream_arg;
+	bool has_process, keep_alive, may_chunk;
 	unsigned int method;
 	struct job job;
 	struct post post;
@@ -45,4 +47,6 @@ size_t http_request_count(const struct http_request *req, const char *name); /* 
 /* The answer's bytes.  Falls back to a bare 500 when it is too large or a header line is malformed. */
 void http_request_put_answer(
 	struct buf *out, int status, const char *const *headers, const void *body, size_t len, bool keep_alive, bool head_only);
+/* The head of a streamed one. */
+void http_request_put_head(struct buf *out, int status, const char *const *headers, bool chunked);
 const char *http_status_words(int status);

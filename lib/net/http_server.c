@@ -3,6 +3,8 @@
  *
  * A request is shared by the connection and whoever answers it, and is freed when both are done.  The answer always goes through the loop of the connection, so a handler on a
  * worker needs to know nothing of threads. */
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <http_parser.h>
@@ -90,6 +92,100 @@ http_respond_json(struct http_request *req, int status, const char *const *heade
 		with_type[i + 1] = headers[i];
 	http_respond(req, status, with_type, text, strlen(text));
 	json_decref(body_take);
+}
+
+/* -- Streams ------------------------------------------------------------------------------------------------------------------------- */
+
+/* The connection that still waits for this answer, or NULL. */
+static struct http_session *
+session_of_stream(const struct http_request *req)
+{
+	struct conn *conn = conn_find(req->loop, req->conn_id);
+	struct http_session *s = conn ? conn_user(conn) : NULL;
+
+	return s && s->req == req ? s : NULL;
+}
+
+bool
+http_stream_begin(struct http_request *req, int status, const char *const *headers, const struct http_stream_ops *ops, void *arg)
+{
+	struct http_session *s = session_of_stream(req);
+	struct buf head = BUF_INIT(HTTP_HEADERS_MAX);
+
+	assert(loop_is_mine(req->loop));
+	if (!s || req->method == HTTP_HEAD) {
+		http_respond(req, status, headers, NULL, 0);
+		return false;
+	}
+	req->stream = ops;
+	req->stream_arg = arg;
+	http_request_put_head(&head, status, headers, req->may_chunk);
+	conn_write(s->conn, head.data, head.len);
+	buf_clear(&head);
+	conn_pause(s->conn, false); /* or nobody would notice that the peer has gone */
+	return true;
+}
+
+void
+http_stream_write(struct http_request *req, const void *data, size_t len)
+{
+	struct http_session *s = session_of_stream(req);
+	char size[24];
+
+	if (!s || len == 0) /* a chunk without anything would be the end */
+		return;
+	if (!req->may_chunk) {
+		conn_write(s->conn, data, len);
+		return;
+	}
+	conn_write(s->conn, size, (size_t)snprintf(size, sizeof(size), "%zx\r\n", len));
+	conn_write(s->conn, data, len);
+	conn_write(s->conn, "\r\n", 2);
+}
+
+static void
+finish_stream(struct http_request *req, struct http_session *s)
+{
+	if (s) {
+		s->req = NULL;
+		http_request_unref(req);
+	}
+	http_request_unref(req);
+}
+
+void
+http_stream_end(struct http_request *req)
+{
+	struct http_session *s = session_of_stream(req);
+
+	if (s && req->may_chunk)
+		conn_write(s->conn, "0\r\n\r\n", 5);
+	if (s && !req->keep_alive)
+		conn_close(s->conn, "");
+	if (s) {
+		conn_pause(s->conn, true); /* so that what came meanwhile is handed over again */
+		session_next(s);
+	}
+	finish_stream(req, s);
+}
+
+void
+http_stream_abort(struct http_request *req, const char *why)
+{
+	struct http_session *s = session_of_stream(req);
+
+	if (s)
+		conn_abort(s->conn, why);
+	finish_stream(req, s);
+}
+
+static void
+on_drain(struct conn *conn)
+{
+	struct http_session *s = conn_user(conn);
+
+	if (s->req && s->req->stream)
+		s->req->stream->on_drain(s->req->stream_arg);
 }
 
 static const char *const refusal_headers[] = { "Content-Type: application/json", NULL };
@@ -213,6 +309,7 @@ on_headers_complete(http_parser *parser)
 		return -1;
 	http_request_take_url(s->req, &s->url);
 	s->req->method = parser->method;
+	s->req->may_chunk = parser->http_minor > 0;
 	s->req->keep_alive = http_should_keep_alive(parser) && !parser->upgrade;
 	s->refuse = check_framing(s);
 	if (s->refuse)
@@ -378,19 +475,26 @@ static void
 on_close(struct conn *conn, const char *why)
 {
 	struct http_session *s = conn_user(conn);
+	struct http_request *req = s->req;
 
 	(void)why;
+	s->req = NULL;
 	timer_cancel(&s->timer);
-	http_request_unref(s->req);
+	if (req && req->stream)
+		req->stream->on_gone(req->stream_arg);
+	http_request_unref(req);
 	buf_wipe(&s->url);
 	buf_wipe(&s->name);
 	buf_wipe(&s->value);
 	mem_free(s);
 }
 
-static const struct conn_ops ops = {
-	.on_open = on_open, .on_data = on_data, .on_close = on_close, .read_max = 131072, .write_max = HTTP_ANSWER_MAX + 65536
-};
+static const struct conn_ops ops = { .on_open = on_open,
+	.on_data = on_data,
+	.on_drain = on_drain,
+	.on_close = on_close,
+	.read_max = 131072,
+	.write_max = HTTP_ANSWER_MAX + 65536 };
 
 const struct conn_ops *
 http_server_ops(void)

@@ -30,6 +30,21 @@ size_t http_n_segments(const struct http_request *req);
 void http_respond(struct http_request *req, int status, const char *const *headers, const void *body, size_t len);
 void http_respond_json(struct http_request *req, int status, const char *const *headers, json_t *body_take);
 
+/* An answer whose end is not known when it begins: chunks (HTTP/1.0: until the connection ends), on the loop's thread only.  Begin; write, but no more than a
+ * moderate piece before on_drain says that the peer has taken all of it; end, which gives the request back, also after on_gone.  The peer may go at any time: on_gone comes once,
+ * and what is written after it goes nowhere.  What the peer sends meanwhile waits for the end, up to a ceiling.  Begin answers false when there is no stream: the peer is
+ * gone, or asked for the head alone; the request has been given back then. */
+struct http_stream_ops {
+	void (*on_drain)(void *arg);
+	void (*on_gone)(void *arg);
+};
+bool http_stream_begin(
+	struct http_request *req, int status, const char *const *headers, const struct http_stream_ops *ops, void *arg);
+void http_stream_write(struct http_request *req, const void *data, size_t len);
+void http_stream_end(struct http_request *req);
+void http_stream_abort(
+	struct http_request *req, const char *why); /* end without an end: the peer notices that something is missing */
+
 struct http_server_config {
 	void (*handle)(struct http_request *req, void *arg);
 	void *arg;
