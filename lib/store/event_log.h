@@ -75,9 +75,12 @@ bool event_log_wait_no_more(
 /* Reading, also from another process than the writer.  A reader sees durable records only when it is in the writer's process; otherwise whole ones.
  * Opening may read a whole segment. */
 struct event_start {
-	enum { EVENT_AT_OFFSET, EVENT_AT_SEQUENCE, EVENT_AT_TIME } kind;
+	enum { EVENT_AT_OFFSET, EVENT_AT_SEQUENCE, EVENT_AT_TIME, EVENT_AT_GROUP } kind;
 	uint64_t value;	    /* what is before the first one means the first; what is not there yet, the end */
 	unsigned partition; /* whose sequence number it is */
+	/* The first record of any partition at or behind its number here, for all EVENT_PARTITIONS_MAX; those outside the group don't matter (NULL: none is). */
+	const uint64_t *group;
+	const bool *in_group;
 };
 struct event_reader;
 struct event_reader *event_reader_open(const char *dir, const struct event_start *start, struct err *err);

@@ -84,6 +84,21 @@ open_segment(struct event_reader *reader, uint64_t first, struct err *err)
 	return 1;
 }
 
+static bool
+is_in_group(const struct event_start *start, unsigned partition)
+{
+	return !start->in_group || start->in_group[partition];
+}
+
+static bool
+group_is_behind(const struct event_start *start, const struct segment_head *head)
+{
+	for (unsigned i = 0; i < head->n_partitions; i++)
+		if (is_in_group(start, i) && head->tally[i].next > start->group[i])
+			return false;
+	return true;
+}
+
 /* Does the segment begin before what is sought, or at it?  Its name says so for an offset: a header that is damaged is no concern of who reads elsewhere.  A segment
  * that retention has just removed is before anything.  1, 0, or -1. */
 static int
@@ -102,6 +117,8 @@ is_before(const struct event_reader *reader, uint64_t first, const struct event_
 	mem_free(path);
 	if (start->kind == EVENT_AT_TIME)
 		return (uint64_t)head.begun_ms < start->value;
+	if (start->kind == EVENT_AT_GROUP)
+		return group_is_behind(start, &head);
 	return start->partition >= head.n_partitions || head.tally[start->partition].next <= start->value;
 }
 
@@ -259,6 +276,8 @@ is_reached(const struct event_start *start, const struct event_place *place)
 		return place->offset >= start->value;
 	case EVENT_AT_SEQUENCE:
 		return place->partition == start->partition && place->sequence >= start->value;
+	case EVENT_AT_GROUP:
+		return is_in_group(start, place->partition) && place->sequence >= start->group[place->partition];
 	default:
 		return (uint64_t)place->time_ms >= start->value;
 	}

@@ -13,6 +13,7 @@
 #include "common/service.h"
 #include "heads/mqtt_head.h"
 #include "hub/client.h"
+#include "hub/event_readers.h"
 #include "hub/event_source.h"
 #include "hub/hub_head.h"
 #include "hub/policy.h"
@@ -37,6 +38,7 @@ struct hub {
 	struct pool *worker, *handshakes;
 	struct message_log *events;
 	struct event_source *source;
+	struct event_readers *readers;
 	struct registry_store *store;
 	struct policies *policies;
 	struct registry *registry;
@@ -198,6 +200,7 @@ open_state(struct hub *hub, struct err *err)
 	hub->events = message_log_open(&events, err);
 	if (!hub->events || check_registry_is_there(hub, store_path, err) < 0 || check_partitions(hub, err) < 0)
 		return -1;
+	hub->readers = event_readers_new(message_log_records(hub->events), events_path);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		message_log_add_lane(hub->events, loop_owner(hub->loops[i]));
 	hub->store = registry_store_open(store_path, err);
@@ -267,6 +270,7 @@ open_heads(struct hub *hub, struct err *err)
 		.registry = hub->registry,
 		.policies = hub->policies,
 		.directory = hub->directory,
+		.readers = hub->readers,
 		.device_cas = hub->device_cas,
 		.faults = hub->faults,
 	};
@@ -365,6 +369,7 @@ hub_close(struct hub *hub)
 	if (hub->registry)
 		registry_stop(hub->registry);
 	pool_free(hub->worker);
+	event_readers_stop(hub->readers);
 	message_log_stop(hub->events);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		loop_free(hub->loops[i]);
@@ -374,6 +379,7 @@ hub_close(struct hub *hub)
 	directory_free(hub->directory);
 	hub_head_free(hub->head);
 	event_source_free(hub->source);
+	event_readers_free(hub->readers);
 	subscriptions_close(hub->subscriptions);
 	registry_close(hub->registry);
 	policies_free(hub->policies);

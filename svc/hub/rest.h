@@ -16,6 +16,7 @@ struct rest {
 	struct registry *registry;
 	const struct policies *policies;
 	struct directory *directory;
+	struct event_readers *readers;
 	struct anchors *device_cas; /* NULL: none are registered */
 	struct auth_policy auth;
 	struct faults *faults; /* NULL: none */
@@ -56,6 +57,7 @@ json_t *rest_body(struct http_request *req); /* NULL: answered with what is wron
 /* Who is calling (rest_caller.c).  false: answered with 401. */
 enum rest_who {
 	REST_SERVICE,		/* a policy with the right */
+	REST_SERVICE_OURS,	/* the same, for what is no operation of the original: no api-version is needed */
 	REST_SERVICE_OR_DEVICE, /* or the device of the path itself */
 	REST_GATEWAY,		/* the module of the path, by its own token */
 };
@@ -70,4 +72,5 @@ struct rest_route {
 	unsigned right;
 	rest_handler *handle;
 };
-extern const struct rest_route rest_device_routes[], rest_module_routes[], rest_statistics_routes[], rest_scope_routes[];
+extern const struct rest_route rest_device_routes[], rest_module_routes[], rest_statistics_routes[], rest_scope_routes[],
+	rest_event_routes[];

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "common/service.h"
 #include "hub/rest.h"
 #include "wire/sas.h"
@@ -18,9 +19,10 @@ names_policy(const char *token)
 }
 
 static struct verdict *
-judge_service(struct rest *rest, const char *token, unsigned right, const char *const *ids)
+judge_service(struct rest *rest, const struct http_request *req, const char *token, unsigned right, const char *const *ids)
 {
-	OWN_TEXT resource = ids[0] ? mem_textf("devices/%s", ids[0]) : mem_text("devices");
+	bool is_events = text_is_nocase(http_segment(req, 0), "events"); /* an id there is a consumer group's */
+	OWN_TEXT resource = is_events ? mem_text("events") : ids[0] ? mem_textf("devices/%s", ids[0]) : mem_text("devices");
 
 	return auth_decide_service(
 		rest->hostname, resource, token ? token : "", rest->policies->row, rest->policies->n, right, clock_wall());
@@ -48,11 +50,11 @@ bool
 rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, unsigned right, const char *const *ids)
 {
 	const char *token = http_header(req, "Authorization");
-	bool as_service = who == REST_SERVICE || (who == REST_SERVICE_OR_DEVICE && names_policy(token));
+	bool as_service = who == REST_SERVICE || who == REST_SERVICE_OURS || (who == REST_SERVICE_OR_DEVICE && names_policy(token));
 	OWN(verdict) verdict = NULL;
 
 	if (as_service)
-		verdict = judge_service(rest, token, right, ids);
+		verdict = judge_service(rest, req, token, right, ids);
 	else
 		verdict = judge_identity(rest, req, token, ids[0], who == REST_GATEWAY ? ids[1] : NULL);
 	/* What a service asks for often is no news unless it is refused. */

@@ -14,6 +14,7 @@ static const struct rest_route *const tables[] = {
 	rest_module_routes,
 	rest_statistics_routes,
 	rest_scope_routes,
+	rest_event_routes,
 };
 
 static size_t
@@ -120,7 +121,9 @@ serve(struct rest *rest, struct http_request *req)
 		not_found(req, known_path);
 		return;
 	}
-	if (!check_ids(req, ids) || !rest_caller_may(rest, req, route->who, route->right, ids) || !check_version(req))
+	if (!check_ids(req, ids) || !rest_caller_may(rest, req, route->who, route->right, ids))
+		return;
+	if (route->who != REST_SERVICE_OURS && !check_version(req))
 		return;
 	route->handle(rest, req, ids);
 }

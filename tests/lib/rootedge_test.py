@@ -414,9 +414,12 @@ class Hub(Service):
     def rest(self, method, path, body=None, headers=None, policy="iothubowner", **kw):
         headers = dict(headers or {})
         if policy:
-            headers.setdefault("Authorization", sas(self.hostname, self.policy(policy), policy=policy, encode=False))
+            headers.setdefault("Authorization", self.service_token(policy))
         path += ("&" if "?" in path else "?") + "api-version=2021-04-12"
         return https(self.https_port, method, path, body, headers, ca=self.pki.root, **kw)
+
+    def service_token(self, policy="iothubowner"):
+        return sas(self.hostname, self.policy(policy), policy=policy, encode=False)
 
     def create_device(self, id, authentication=None, **more):
         status, _, body = self.rest("PUT", "/devices/" + urllib.parse.quote(id, safe=""), dict({"deviceId": id, "status": "enabled",

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 of the hub at random moments while devices send: nothing acknowledged is lost.  ROUNDS=50 for the long form."""
+"""kill -9 of the hub at random moments while devices send: nothing acknowledged is lost, and the numbers of each partition have no hole.  ROUNDS=50 for the long form."""
 import os, random, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
@@ -28,6 +28,11 @@ def test_kill9():
         for p in pumps:
             p.finish()
         events = hub.events()
+        numbers = {}
+        for e in events:
+            numbers.setdefault(e["partition"], []).append(e["sequenceNumber"])
+        for partition, seen in numbers.items():
+            assert seen == list(range(len(seen))), "partition %d has a hole or a number twice" % partition
         for p in pumps:
             assert p.connections >= ROUNDS, p.connections
             lost = missing(p, events)
