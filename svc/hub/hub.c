@@ -14,6 +14,7 @@
 #include "heads/mqtt_head.h"
 #include "hub/client.h"
 #include "hub/event_readers.h"
+#include "hub/event_sink.h"
 #include "hub/event_source.h"
 #include "hub/hub_head.h"
 #include "hub/policy.h"
@@ -39,6 +40,7 @@ struct hub {
 	struct message_log *events;
 	struct event_source *source;
 	struct event_readers *readers;
+	struct event_sink *sinks[HUB_SINKS_MAX];
 	struct registry_store *store;
 	struct policies *policies;
 	struct registry *registry;
@@ -218,6 +220,22 @@ open_state(struct hub *hub, struct err *err)
 }
 
 static int
+open_sinks(struct hub *hub, struct err *err)
+{
+	struct event_sink_config config = {
+		.ca_path = hub->config.sink_ca_path, .connect_to = hub->config.sink_connect_to, .readers = hub->readers
+	};
+
+	for (size_t i = 0; hub->config.sinks[i]; i++) {
+		config.to = hub->config.sinks[i];
+		hub->sinks[i] = event_sink_start(&config, err);
+		if (!hub->sinks[i])
+			return -1;
+	}
+	return 0;
+}
+
+static int
 open_device_cas(struct hub *hub, struct err *err)
 {
 	struct certs roots = { 0 };
@@ -323,7 +341,7 @@ hub_open(const struct hub_config *config, struct err *err)
 		hub->loops[i] = loop_new(name);
 	}
 	hub->handshakes = pool_new("tls", hub->n_loops, HANDSHAKE_QUEUE_MAX);
-	if (open_state(hub, err) < 0 || open_heads(hub, err) < 0 || open_listeners(hub, err) < 0) {
+	if (open_state(hub, err) < 0 || open_heads(hub, err) < 0 || open_sinks(hub, err) < 0 || open_listeners(hub, err) < 0) {
 		hub_close(hub);
 		return NULL;
 	}
@@ -369,6 +387,8 @@ hub_close(struct hub *hub)
 	if (hub->registry)
 		registry_stop(hub->registry);
 	pool_free(hub->worker);
+	for (size_t i = 0; i < HUB_SINKS_MAX; i++)
+		event_sink_stop(hub->sinks[i]);
 	event_readers_stop(hub->readers);
 	message_log_stop(hub->events);
 	for (size_t i = 0; i < hub->n_loops; i++)

@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "hub/faults.h"
 
+#define HUB_SINKS_MAX 2 /* one of each kind */
+
 struct hub_config {
 	const char *state_dir, *hostname, *address;
 	int mqtt_port, https_port; /* 0: a free one */
@@ -18,7 +20,9 @@ struct hub_config {
 	uint64_t retention_bytes;		  /* of events; 0: keep all */
 	int64_t retention_ms;			  /* the same by age */
 	unsigned partitions;			  /* of events; 0: as it is, or 4 for a new one */
-	unsigned event_sources;			  /* bits of event_source_parse */
+	const char *sinks[HUB_SINKS_MAX + 1];	  /* of event_sink.h, NULL-terminated */
+	const char *sink_ca_path, *sink_connect_to;
+	unsigned event_sources; /* bits of event_source_parse */
 	size_t max_connections;
 	const struct faults_config *faults; /* NULL: none */
 };

@@ -6,13 +6,17 @@
 
 #include "base/log.h"
 #include "base/option.h"
+#include "base/text.h"
 #include "common/service.h"
+#include "hub/event_sink.h"
 #include "hub/event_source.h"
 #include "hub/hub.h"
 #include "store/event_log.h"
 
 struct options {
-	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources;
+	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources, *sink_ca,
+		*sink_connect_to;
+	struct option_list sinks;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, max_connections;
 	struct service_options service;
 };
@@ -44,6 +48,12 @@ static const struct option_row rows[] = {
 		offsetof(struct options, partitions), 0, EVENT_PARTITIONS_MAX },
 	{ "event-sources", 0, "LIST", "events beside telemetry: lifecycle, connection, twin, or all (none)", OPTION_TEXT,
 		offsetof(struct options, event_sources), 0, 0 },
+	{ "sink", 0, "TO", "pass events on to stdout, or by POST to https://...; once each", OPTION_LIST,
+		offsetof(struct options, sinks), 0, 0 },
+	{ "sink-ca", 0, "FILE", "the roots that the server of a sink is trusted by, PEM", OPTION_TEXT,
+		offsetof(struct options, sink_ca), 0, 0 },
+	{ "sink-connect-to", 0, "ADDRESS", "reach that server at this address instead of its name", OPTION_TEXT,
+		offsetof(struct options, sink_connect_to), 0, 0 },
 	{ "max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT,
 		offsetof(struct options, max_connections), 0, 10000000 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
@@ -72,6 +82,24 @@ check_options(const struct options *o, int n_operands, struct err *err)
 		return err_set(err, ERR_INVALID, "rootedge hub: --cert and --key are needed (rootedge cert server makes them)");
 	if (!o->rsa_cert != !o->rsa_key)
 		return err_set(err, ERR_INVALID, "rootedge hub: --rsa-cert and --rsa-key go together");
+	return 0;
+}
+
+/* Two of a kind would be one consumer group. */
+static int
+take_sinks(struct hub_config *config, const struct options *o, struct err *err)
+{
+	const struct option_list *sinks = &o->sinks;
+
+	if (sinks->n > HUB_SINKS_MAX || (sinks->n == 2 && text_is(sinks->items[0], "stdout") == text_is(sinks->items[1], "stdout")))
+		return err_set(err, ERR_INVALID, "rootedge hub: --sink: there may be stdout and one web hook");
+	for (size_t i = 0; i < sinks->n; i++) {
+		if (event_sink_check(sinks->items[i], o->sink_ca, err) < 0)
+			return err_wrap(err, "rootedge hub");
+		config->sinks[i] = sinks->items[i];
+	}
+	config->sink_ca_path = o->sink_ca;
+	config->sink_connect_to = o->sink_connect_to;
 	return 0;
 }
 
@@ -105,6 +133,8 @@ serve(const struct options *o, struct err *err)
 	if (o->fault)
 		log_warn("faults on purpose: %s", o->fault);
 	if (event_source_parse(&config.event_sources, o->event_sources ? o->event_sources : "", err) < 0)
+	if (event_source_parse(&config.event_sources, o->event_sources ? o->event_sources : "", err) < 0 ||
+		take_sinks(&config, o, err) < 0)
 		return -1;
 	hub = hub_open(&config, err);
 	if (!hub)
