@@ -15,6 +15,7 @@
 #define API "api-version=2021-04-12"
 #define ANSWER_MAX (4 << 20)
 #define HEADERS_MAX 64
+#define STREAM_QUIET_MS 60000 /* four of the hub's heartbeats */
 
 int
 hub_session_open(struct hub_session *s, const char *connection_string, const char *ca_path, const char *connect_to, struct err *err)
@@ -43,6 +44,15 @@ hub_session_clear(struct hub_session *s)
 	anchors_free(s->anchors);
 }
 
+static char *
+authorization_of(const struct hub_session *s)
+{
+	CLEAR(buf) token = BUF_INIT(SAS_TOKEN_MAX);
+
+	sas_sign(&token, s->hub->host, clock_wall() + TOKEN_LIFE_S, s->hub->policy, &s->hub->key);
+	return mem_textf("Authorization: %s", buf_text(&token));
+}
+
 /* Into an error, as for JSON. */
 static int
 fetch_raw(json_t **out, struct http_answer *answer, struct http_call *call, const struct hub_request *request, struct err *err)
@@ -61,10 +71,9 @@ fetch_raw(json_t **out, struct http_answer *answer, struct http_call *call, cons
 int
 hub_session_ask(struct hub_session *s, const struct hub_request *request, json_t **out, char **continuation, struct err *err)
 {
-	CLEAR(buf) token = BUF_INIT(SAS_TOKEN_MAX);
 	OWN_TEXT url = mem_textf("https://%s/%s?" API "%s%s", s->hub->host, request->path, request->query ? "&" : "",
 		request->query ? request->query : "");
-	OWN_TEXT authorization = NULL;
+	OWN_TEXT authorization = authorization_of(s);
 	struct http_answer answer = { .body = BUF_INIT(ANSWER_MAX) };
 	const char *headers[HEADERS_MAX + 2] = { NULL };
 	struct http_call call = {
@@ -78,8 +87,6 @@ hub_session_ask(struct hub_session *s, const struct hub_request *request, json_t
 	};
 	int done;
 
-	sas_sign(&token, s->hub->host, clock_wall() + TOKEN_LIFE_S, s->hub->policy, &s->hub->key);
-	authorization = mem_textf("Authorization: %s", buf_text(&token));
 	headers[0] = authorization;
 	for (size_t i = 0; request->headers && request->headers[i] && i < HEADERS_MAX; i++)
 		headers[i + 1] = request->headers[i];
@@ -108,6 +115,33 @@ hub_session_request(struct hub_session *s, const char *method, const char *path,
 	};
 
 	return hub_session_ask(s, &request, out, NULL, err);
+}
+
+int
+hub_session_stream(struct hub_session *s, const char *path, const char *last_id,
+	bool (*on_body)(void *arg, const void *data, size_t len), void *arg, struct err *err)
+{
+	OWN_TEXT url = mem_textf("https://%s/%s", s->hub->host, path);
+	OWN_TEXT authorization = authorization_of(s);
+	OWN_TEXT last = *last_id ? mem_textf("Last-Event-ID: %s", last_id) : NULL;
+	OWN_LIB(json_t) nothing = NULL;
+	struct http_answer answer = { .body = BUF_INIT(ANSWER_MAX) };
+	const char *headers[] = { authorization, last, NULL };
+	struct http_call call = {
+		.method = "GET",
+		.url = url,
+		.connect_to = s->connect_to,
+		.headers = headers,
+		.anchors = s->anchors,
+		.timeout_ms = STREAM_QUIET_MS,
+		.on_body = on_body,
+		.arg = arg,
+		.who = "tool",
+	};
+	int done = http_fetch_json(&nothing, &answer, &call, NULL, err);
+
+	http_answer_clear(&answer);
+	return done;
 }
 
 /* The lock is the etag, in quotes. */

@@ -37,3 +37,6 @@ int hub_session_request(struct hub_session *s, const char *method, const char *p
 	struct err *err);
 /* What is behind a path that gives under a lock, all of it: a list of the pieces, each removed there once it is here. */
 int hub_session_take(struct hub_session *s, const char *path, json_t **out, struct err *err);
+/* GET a stream, and give what comes to on_body (http_client.h) until it ends.  last_id: of the last event seen, or "". */
+int hub_session_stream(struct hub_session *s, const char *path, const char *last_id,
+	bool (*on_body)(void *arg, const void *data, size_t len), void *arg, struct err *err);

@@ -143,6 +143,12 @@ forget_announcement(struct http_answer *answer)
 	answer->retry_after_s = -1;
 }
 
+static bool
+takes_pieces(const struct http_answer_reader *r)
+{
+	return r->on_body && r->answer->status / 100 == 2;
+}
+
 static int
 on_head(http_parser *parser)
 {
@@ -161,7 +167,7 @@ on_head(http_parser *parser)
 	/* RFC 9112 6.3: a length there is that of a body which does not come. */
 	if (r->bodiless || parser->status_code == HTTP_STATUS_NO_CONTENT || parser->status_code == HTTP_STATUS_NOT_MODIFIED)
 		return 1;
-	return has_length && parser->content_length > r->answer->body.max ? stop(r, HTTP_ANSWER_TOO_LARGE) : 0;
+	return has_length && !takes_pieces(r) && parser->content_length > r->answer->body.max ? stop(r, HTTP_ANSWER_TOO_LARGE) : 0;
 }
 
 /* -- The body ------------------------------------------------------------------------------------------------------------------------ */
@@ -171,6 +177,8 @@ on_body(http_parser *parser, const char *at, size_t len)
 {
 	struct http_answer_reader *r = reader_of(parser);
 
+	if (takes_pieces(r))
+		return r->on_body(r->arg, at, len) ? 0 : stop(r, HTTP_ANSWER_WHOLE);
 	buf_put(&r->answer->body, at, len);
 	return r->answer->body.failed ? stop(r, HTTP_ANSWER_TOO_LARGE) : 0;
 }

@@ -17,6 +17,8 @@ enum http_answer_state {
 struct http_answer_reader {
 	struct http_answer *answer; /* borrowed */
 	struct buf name, value;
+	bool (*on_body)(void *arg, const void *data, size_t len); /* as in http_client.h; set after the beginning; may be NULL */
+	void *arg;
 	http_parser parser;
 	enum http_answer_state state;
 	size_t head_len;

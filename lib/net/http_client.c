@@ -97,6 +97,12 @@ where(const struct http_call *call)
 	return call->unix_path ? call->unix_path : call->url;
 }
 
+static int64_t
+timeout_ms(const struct http_call *call)
+{
+	return call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS;
+}
+
 static void
 finish(struct exchange *x)
 {
@@ -166,6 +172,8 @@ write_request(struct exchange *x, struct conn *conn)
 		buf_putf(&head, "Content-Length: %zu\r\n", call->body ? call->body_len : 0);
 	buf_puts(&head, "\r\n");
 	http_answer_begin(&x->reader, x->answer, text_is(call->method, "HEAD"));
+	x->reader.on_body = call->on_body;
+	x->reader.arg = call->arg;
 	if (head.failed || call->body_len > WRITE_MAX - HEAD_MAX)
 		fail(x, ERR_LIMIT, "the request is too large");
 	else
@@ -252,6 +260,8 @@ on_data(struct conn *conn, const uint8_t *data, size_t len)
 	if (!x || x->done)
 		return CONN_BAD; /* nobody asked */
 	x->heard = true;
+	if (x->call->on_body && x->answer->status / 100 == 2)
+		x->deadline_ms = clock_boot_ms() + timeout_ms(x->call);
 	state = http_answer_feed(&x->reader, data, len, &used);
 	if (state == HTTP_ANSWER_TOO_LARGE)
 		fail(x, ERR_LIMIT, "the answer is larger than what is accepted");
@@ -480,7 +490,7 @@ prepare(struct exchange *x, struct err *err)
 {
 	const struct http_call *call = x->call;
 
-	x->deadline_ms = clock_boot_ms() + (call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS);
+	x->deadline_ms = clock_boot_ms() + timeout_ms(call);
 	x->uri = uri_parse(call->url, err);
 	if (!x->uri)
 		return -1;

@@ -26,7 +26,11 @@ struct http_call {
 	size_t max_body;    /* 0: 4 MiB */
 	const atomic_bool
 		*cancelled; /* becomes true when nobody needs the answer any more: looked at about once a second; may be NULL */
-	const char *who;    /* who asks, for the verdict: "edge" */
+	/* With a status of 2xx: given the body as it comes, which is then not kept and has no ceiling; false ends the exchange, which counts as answered.
+	 * timeout_ms is then the time without a byte. */
+	bool (*on_body)(void *arg, const void *data, size_t len);
+	void *arg;
+	const char *who; /* who asks, for the verdict: "edge" */
 };
 
 struct http_answer {

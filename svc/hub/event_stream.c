@@ -158,7 +158,7 @@ turn(struct event_stream *stream)
 
 	if (!is_idle || (!stream->drained && !stream->gone))
 		return;
-	if (stream->gone || is_expired(stream) || !stream->readers->log) {
+	if (stream->gone || is_expired(stream) || !stream->readers->log || (stream->at_end && stream->wish.ends)) {
 		end(stream);
 		return;
 	}

@@ -12,6 +12,7 @@ struct event_stream_wish {
 	struct event_feed_config feed;
 	int64_t expires; /* when what it was let in by ends; it comes again with something newer.  0: never */
 	int64_t heartbeat_ms;
+	bool ends; /* with the last event that there is, instead of waiting for more */
 };
 void event_stream_wish_clear(struct event_stream_wish *wish);
 

@@ -64,6 +64,7 @@ static int
 parse_filters(struct event_stream_wish *wish, const struct http_request *req, struct err *err)
 {
 	const char *device = http_query(req, "device"), *source = http_query(req, "source"), *beat = http_query(req, "heartbeat");
+	const char *follow = http_query(req, "follow");
 	enum message_source found;
 	int64_t seconds = HEARTBEAT_S;
 
@@ -74,6 +75,9 @@ parse_filters(struct event_stream_wish *wish, const struct http_request *req, st
 			"source: there are Telemetry, twinChangeEvents, deviceLifecycleEvents and deviceConnectionStateEvents");
 	if (beat && !text_to_i64(beat, 1, HEARTBEAT_MAX_S, &seconds))
 		return err_set(err, ERR_INVALID, "heartbeat: 1 to %d seconds", HEARTBEAT_MAX_S);
+	if (follow && !text_is(follow, "true") && !text_is(follow, "false"))
+		return err_set(err, ERR_INVALID, "follow: true or false");
+	wish->ends = text_is(follow, "false");
 	wish->device_id = mem_text(device);
 	wish->feed.sources = source ? 1u << found : 0;
 	wish->heartbeat_ms = seconds * 1000;

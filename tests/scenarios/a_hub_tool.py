@@ -95,6 +95,70 @@ def test_05_follow():
         tail.kill()
 
 
+def remote(*args, check=True):
+    """`rootedge hub events` over REST."""
+    text = run("rootedge", "hub", "connection-string", "--state", hub.state, "--policy", "service").stdout.strip()
+    text = text.replace("HostName=" + hub.hostname, "HostName=%s:%d" % (hub.hostname, hub.https_port))
+    return ["rootedge", "hub", "events", "--hub", text, "--ca", pki.root, "--connect-to", "127.0.0.1", *map(str, args)]
+
+
+def offsets(*args):
+    return [json.loads(line)["offset"] for line in run(*args).stdout.splitlines()]
+
+
+def test_06_from_a_running_hub():
+    """over REST come the same events as from the folder, to the end of what there is"""
+    assert run(*remote("--json")).stdout == run("rootedge", "hub", "events", "--state", hub.state, "--json").stdout
+    assert offsets(*remote("--json", "--from", 6)) == [6, 7]
+    assert offsets(*remote("--json", "--device", "two")) == [2, 3]
+    assert offsets(*remote("--json", "--from", "latest")) == []
+    assert offsets(*remote("--json", "--source", "deviceLifecycleEvents")) == []
+    assert "from one .[31m  level=high" in run(*remote()).stdout
+    e = hub.events()[3]
+    same = ["--json", "--partition", e["partition"], "--from", "sequence:%d" % e["sequenceNumber"]]
+    got = offsets(*remote(*same))
+    assert got[0] == 3 and got == [x["offset"] for x in hub.events(*same[1:])], got
+    done = run(*remote("--from", "sequence:99", "--partition", 0), check=False)
+    assert done.returncode == 1 and "no sequence number 99" in done.stderr, done
+    assert run(*remote("--from", "yesterday"), check=False).returncode == 1
+    assert run(*remote("--checkpoint"), check=False).returncode == 2
+    assert run("rootedge", "hub", "events", "--state", hub.state, "--from", "yesterday", check=False).returncode == 1
+
+
+def test_07_groups():
+    """a group goes on behind what it printed, from the folder and from the hub alike"""
+    folder_way = ["rootedge", "hub", "events", "--state", hub.state]
+    group = ["--json", "--consumer-group", "tool", "--checkpoint"]
+    assert offsets(*folder_way, *group, "--partition", 0) + offsets(*folder_way, *group, "--partition", 0) == [e["offset"] for e in hub.events() if e["partition"] == 0]
+    rest = offsets(*folder_way, *group)
+    assert rest == [e["offset"] for e in hub.events() if e["partition"] != 0]
+    assert offsets(*folder_way, *group) == []
+    key = hub.rest("GET", "/devices/one")[2]["authentication"]["symmetricKey"]["primaryKey"]
+    with hub.mqtt("one", password=hub.device_token("one", key)) as m:
+        m.publish("devices/one/messages/events/", b"new")
+    assert offsets(*remote(*group)) == [8]
+    assert offsets(*remote(*group)) == [] and offsets(*folder_way, *group) == []
+
+
+def test_08_follow_a_hub():
+    """--follow over REST survives the hub's restart, and loses and repeats nothing"""
+    hub.stop()
+    hub.keep_ports()
+    hub.start()
+    key = hub.rest("GET", "/devices/one")[2]["authentication"]["symmetricKey"]["primaryKey"]
+    args = remote("--json", "--follow", "--from", 9)
+    with subprocess.Popen([ROOTEDGE, *args[1:]], stdout=subprocess.PIPE, text=True, preexec_fn=parent_death) as tail:
+        for i in range(3):
+            with hub.mqtt("one", password=hub.device_token("one", key)) as m:
+                m.publish("devices/one/messages/events/", b"live %d" % i)
+                m.publish("devices/one/messages/events/", b"again %d" % i)
+            assert json.loads(tail.stdout.readline())["body"] == "live %d" % i
+            assert json.loads(tail.stdout.readline())["body"] == "again %d" % i
+            hub.kill9()
+            hub.start()
+        tail.kill()
+
+
 def test_99_stop():
     """the hub stops in order"""
     assert hub.stop() == 0
