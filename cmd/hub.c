@@ -23,7 +23,7 @@ static const struct verb verbs[] = {
 	{ "method", hub_method, "direct methods: invoke" },
 	{ "query", hub_query, "what twins say, in the query language" },
 	{ "c2d", hub_c2d, "cloud-to-device messages: send, purge, feedback" },
-	{ "events", hub_events, "what devices sent, from the log" },
+	{ "events", hub_events, "what devices sent, from the log or from a running hub" },
 	{ "connection-string", hub_connection_string, "of a policy, device or module" },
 };
 

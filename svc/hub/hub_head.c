@@ -337,14 +337,11 @@ disconnect(void *arg)
 }
 
 static void
-on_live(void *backend, void *domain, struct head_session *head_session)
+disconnect_later(struct hub_head *head, struct conn *conn)
 {
-	struct hub_head *head = backend;
 	int64_t after_ms = faults_disconnect_ms(head->config.faults);
-	struct conn *conn = head_session_conn(head_session);
 	struct doomed *doomed;
 
-	(void)domain;
 	if (after_ms == 0)
 		return;
 	doomed = NEW(doomed);
@@ -358,9 +355,9 @@ on_live(void *backend, void *domain, struct head_session *head_session)
 	struct hub_head *head = backend;
 	struct session *session = domain;
 
-	(void)head_session;
 	session->is_live = true;
 	event_source_session_began(head->config.source, session->identity);
+	disconnect_later(head, head_session_conn(head_session));
 }
 
 static void

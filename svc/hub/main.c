@@ -132,7 +132,6 @@ serve(const struct options *o, struct err *err)
 	config.faults = o->fault ? &faults : NULL;
 	if (o->fault)
 		log_warn("faults on purpose: %s", o->fault);
-	if (event_source_parse(&config.event_sources, o->event_sources ? o->event_sources : "", err) < 0)
 	if (event_source_parse(&config.event_sources, o->event_sources ? o->event_sources : "", err) < 0 ||
 		take_sinks(&config, o, err) < 0)
 		return -1;

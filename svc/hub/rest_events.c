@@ -132,6 +132,10 @@ get_stream(struct rest *rest, struct http_request *req, const char *const *ids)
 	struct err err = ERR_INIT;
 
 	(void)ids;
+	if (!http_conn(req)) { /* nobody is there any more */
+		http_respond(req, 503, NULL, NULL, 0);
+		return;
+	}
 	wish.feed.latest = event_log_next(log);
 	wish.feed.has_latest = true;
 	if (parse_partition(&wish, req, log, &err) < 0 || parse_filters(&wish, req, &err) < 0 || parse_from(&wish, req, &err) < 0 ||
@@ -201,14 +205,15 @@ on_called(struct job *job)
 static void
 submit(struct rest *rest, struct http_request *req, const struct group_call *wanted, int (*run)(struct group_call *call))
 {
+	struct conn *conn = http_conn(req);
 	struct group_call *group_call = NEW(group_call);
 
 	*group_call = *wanted;
 	group_call->readers = rest->readers;
 	group_call->req = req;
 	group_call->run = run;
-	group_call->job = (struct job){ .run = run_call, .done = on_called, .owner = loop_owner(conn_loop(http_conn(req))) };
-	if (pool_try(rest->readers->pool, &group_call->job))
+	group_call->job = (struct job){ .run = run_call, .done = on_called, .owner = conn ? loop_owner(conn_loop(conn)) : NULL };
+	if (conn && pool_try(rest->readers->pool, &group_call->job))
 		return;
 	rest_fail(req, REST_THROTTLING_EXCEPTION, "too much waits; try again");
 	mem_free(group_call->group);
