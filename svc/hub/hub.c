@@ -345,6 +345,8 @@ hub_open(const struct hub_config *config, struct err *err)
 		hub_close(hub);
 		return NULL;
 	}
+	/* Before anybody is told that it serves: who stops it at once means an end in order. */
+	loop_handle_signals(hub->loops[0], reload, hub);
 	return hub;
 }
 
@@ -363,7 +365,6 @@ hub_https_port(const struct hub *hub)
 int
 hub_run(struct hub *hub, struct err *err)
 {
-	loop_handle_signals(hub->loops[0], reload, hub);
 	for (size_t i = 1; i < hub->n_loops; i++)
 		if (loop_start_thread(hub->loops[i], err) < 0)
 			return -1;

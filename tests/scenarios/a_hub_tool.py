@@ -161,7 +161,8 @@ def test_08_follow_a_hub():
 
 def test_99_stop():
     """the hub stops in order"""
-    assert hub.stop() == 0
+    code = hub.stop()
+    assert code == 0, code
     folder.__exit__()
 
 
