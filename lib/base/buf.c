@@ -29,9 +29,8 @@ grow(struct buf *b, size_t cap)
 	b->cap = cap;
 }
 
-/* Room for len more bytes, or false and the buffer has failed. */
 static bool
-make_room(struct buf *b, size_t len)
+make_room_slowly(struct buf *b, size_t len)
 {
 	size_t cap = b->cap ? b->cap : BUF_FIRST;
 
@@ -48,6 +47,26 @@ make_room(struct buf *b, size_t len)
 		cap = b->max + 1;
 	grow(b, cap);
 	return true;
+}
+
+/* Room for len more bytes, or false and the buffer has failed.  What there is of it is never more than the maximum. */
+static inline bool
+make_room(struct buf *b, size_t len)
+{
+	return (len < b->cap - b->len && !b->failed) || make_room_slowly(b, len);
+}
+
+uint8_t *
+buf_extend(struct buf *b, size_t len)
+{
+	uint8_t *at;
+
+	if (!make_room(b, len))
+		return NULL;
+	at = b->data + b->len;
+	b->len += len;
+	b->data[b->len] = 0;
+	return at;
 }
 
 void

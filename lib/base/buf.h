@@ -33,6 +33,8 @@ void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_u16(struct buf *b, uint16_t v); /* numbers are big-endian, as on the wire */
 void buf_put_u32(struct buf *b, uint32_t v);
 void buf_put_u64(struct buf *b, uint64_t v);
+/* len more bytes, for the caller to fill at once; NULL when they don't fit. */
+uint8_t *buf_extend(struct buf *b, size_t len);
 void buf_drop(struct buf *b, size_t len); /* removes the first len bytes */
 
 const char *buf_text(const struct buf *b); /* "" when empty; borrowed */

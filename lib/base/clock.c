@@ -45,15 +45,16 @@ static int64_t
 offset_s(void)
 {
 	static _Atomic int64_t offset, looked = INT64_MIN / 2;
-	const char *path = getenv("ROOTEDGE_CLOCK_FILE");
+	const char *path;
 	struct buf text = BUF_INIT(64);
 	struct err err = ERR_INIT;
 	int64_t now = clock_boot_ms(), value;
 
-	if (!path || now - looked < 100)
+	if (now - looked < 100)
 		return offset;
 	looked = now;
-	if (file_load(&text, path, &err) == 0) {
+	path = getenv("ROOTEDGE_CLOCK_FILE");
+	if (path && file_load(&text, path, &err) == 0) {
 		while (text.len > 0 && text.data[text.len - 1] == '\n')
 			text.data[--text.len] = 0;
 		if (text_to_i64(buf_text(&text), INT64_MIN / 4, INT64_MAX / 4, &value))

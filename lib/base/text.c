@@ -68,13 +68,28 @@ utf8_sequence(const uint8_t *s, size_t left)
 	return n;
 }
 
+/* How many bytes of ASCII stand at s, in whole words: most text is nothing else. */
+static size_t
+ascii_words(const uint8_t *s, size_t len)
+{
+	uint64_t word;
+	size_t i = 0;
+
+	for (; len - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, s + i, sizeof(word));
+		if (word & 0x8080808080808080u)
+			break;
+	}
+	return i;
+}
+
 bool
 text_is_utf8(const char *text, size_t len)
 {
 	const uint8_t *s = (const uint8_t *)text;
 
-	for (size_t i = 0; i < len;) {
-		size_t n = utf8_sequence(s + i, len - i);
+	for (size_t i = ascii_words(s, len); i < len;) {
+		size_t n = s[i] < 0x80 ? 1 : utf8_sequence(s + i, len - i);
 
 		if (n == 0)
 			return false;

@@ -105,12 +105,12 @@ group_swap(struct group *a, struct group *b)
 static void
 group_add(struct group *group, struct event_append *append, const void *data, size_t len)
 {
-	uint8_t head[SEGMENT_RECORD_LEN] = { 0 };
+	uint8_t *at = buf_extend(&group->bytes, SEGMENT_RECORD_LEN + len);
 	uint64_t room = len;
 
-	memcpy(head, &room, sizeof(room));
-	buf_put(&group->bytes, head, sizeof(head));
-	buf_put(&group->bytes, data, len);
+	assert(at); /* check_room */
+	memcpy(at, &room, sizeof(room));
+	memcpy(at + SEGMENT_RECORD_LEN, data, len);
 	append->next = NULL;
 	*group->tail = append;
 	group->tail = &append->next;
