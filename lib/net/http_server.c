@@ -146,6 +146,7 @@ http_stream_write(struct http_request *req, const void *data, size_t len)
 static void
 finish_stream(struct http_request *req, struct http_session *s)
 {
+	req->stream = NULL; /* a connection that is dead but not closed yet has nobody to tell any more */
 	if (s) {
 		s->req = NULL;
 		http_request_unref(req);

@@ -94,6 +94,10 @@ handle(struct http_request *req, void *arg)
 		abort();
 	if (http_stream_begin(req, 200, (const char *[]){ "Content-Type: text/plain", NULL }, &stream_ops, streaming)) {
 		write_piece(streaming);
+		if (text_is(what, "die")) { /* the connection is dead before it is closed */
+			conn_abort(http_conn(req), "for the test");
+			streaming_free(streaming);
+		}
 		return;
 	}
 	streaming->site->n_not_begun++;
@@ -253,6 +257,19 @@ TEST("a stream that is aborted has no end that could be taken for one")
 
 	CHECK(!strstr(heard, "\r\n0\r\n"));
 	CHECK(is_ended(fd));
+	close(fd);
+}
+
+TEST("a stream that ends on a connection that is dead already is told of nothing more")
+{
+	int before = site()->n_gone, fd = dial("GET /die HTTP/1.1\r\nHost: x\r\n\r\n"), other;
+
+	CHECK(is_ended(fd));
+	other = dial("GET /plain HTTP/1.1\r\nHost: x\r\n\r\n");
+	OWN_TEXT heard = hear(other, "plain");
+	CHECK_CONTAINS(heard, "plain");
+	CHECK_INT(site()->n_gone, before);
+	close(other);
 	close(fd);
 }
 
