@@ -131,7 +131,7 @@ check_thumbprint(struct walk *w, const struct cert *leaf)
 		return;
 	}
 	if (match == THUMBPRINT_IS_SHA1 && w->policy->refuse_sha1_thumbprints) {
-		verdict_fail(w->v, THUMBPRINT_SHA1, names[i], cert_subject(leaf), "a SHA-256 thumbprint", slots[i]);
+		verdict_fail(w->v, THUMBPRINT_SHA1_REFUSED, names[i], cert_subject(leaf), "a SHA-256 thumbprint", slots[i]);
 		return;
 	}
 	verdict_pass(w->v, names[i], cert_subject(leaf), slots[i], found);
@@ -170,6 +170,7 @@ judge_ca_signed(struct walk *w)
 {
 	const struct cert *leaf = w->evidence->chain->item[0];
 	const char *cn = cert_common_name(leaf);
+	const struct authority *authority;
 
 	if (!text_is(cn, w->name)) {
 		verdict_fail(w->v, NAME_CN_MISMATCH, "common name", cert_subject(leaf), w->name,
@@ -183,13 +184,9 @@ judge_ca_signed(struct walk *w)
 		verdict_fail(w->v, TRUST_UNKNOWN_ISSUER, "chain", cert_subject(leaf), "a registered CA", "there is none");
 		return;
 	}
-	chain_verify(w->v, w->records->device_cas,
-		&(struct chain_query){ .leaf = leaf,
-			.untrusted = w->evidence->chain,
-			.purpose = CHAIN_CLIENT,
-			.now = w->now,
-			.partial = true,
-			.refuse_ca_leaf = true });
+	authority = authorities_verify(w->v, w->records->device_cas, w->evidence->chain, w->records->target, w->now);
+	if (w->records->vouched)
+		*w->records->vouched = authority;
 }
 
 /* -- Tokens ---------------------------------------------------------------------------------------------------------------- */

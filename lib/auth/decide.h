@@ -3,6 +3,7 @@
 /* Let this peer in?  A pure function of the claimed identity, the evidence shown, the record, and the time: the hub and the
  * gateway, online and offline, all decide here.  No I/O, no clock. */
 
+#include "auth/authority.h"
 #include "auth/identity.h"
 #include "diag/verdict.h"
 #include "pki/cert.h"
@@ -29,7 +30,8 @@ struct auth_records {
 	const struct identity *actor_device; /* and of that gateway itself */
 	const struct identity *const *path;  /* and of the devices between, as the chain names them */
 	size_t n_path;
-	struct anchors *device_cas; /* registered CAs for CA-signed devices; NULL: none */
+	struct authorities *device_cas; /* registered CAs for CA-signed devices; NULL: none */
+	const struct authority **vouched; /* where to tell which of them let the target in; may be NULL */
 };
 
 struct auth_policy {

@@ -181,7 +181,7 @@ TEST("atk-02: a SHA-1 thumbprint is accepted with a note, and refused where the 
 		noted = noted || v->checks[i].reason == THUMBPRINT_SHA1;
 	CHECK(noted);
 	trial.policy.refuse_sha1_thumbprints = true;
-	trial_refused(&trial, THUMBPRINT_SHA1);
+	trial_refused(&trial, THUMBPRINT_SHA1_REFUSED);
 }
 
 TEST("atk-01: a registered certificate past its notAfter, or before its notBefore, is refused; the second of notAfter is past")
@@ -273,10 +273,10 @@ static struct verdict *
 ca_verdict(const char *id, const char *module, const struct made *registered, const struct made *leaf, const struct made *between)
 {
 	CLEAR(trial) trial = trial_of(id, module, IDENTITY_AUTH_CA);
-	OWN(anchors) anchors = registered ? story_anchors(registered, NULL) : NULL;
+	OWN(authorities) authorities = registered ? trial_authorities(registered) : NULL;
 
 	trial_show(&trial, leaf, between);
-	trial.records.device_cas = anchors;
+	trial.records.device_cas = authorities;
 	return trial_decide(&trial);
 }
 

@@ -82,6 +82,19 @@ trial_token(const char *resource, const char *key_text, int64_t expiry)
 	return buf_take_text(&token);
 }
 
+/* One CA that may speak for everybody. */
+static inline struct authorities *
+trial_authorities(const struct made *registered)
+{
+	struct authorities *set = authorities_new();
+	struct authority_scope all = { 0 };
+	struct err err = ERR_INIT;
+
+	if (authorities_add(set, "registered", registered->cert, &all, true, &err) < 0)
+		fail_msg("%s", err.text);
+	return set;
+}
+
 static inline struct verdict *
 trial_decide(const struct trial *trial)
 {
