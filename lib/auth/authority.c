@@ -15,15 +15,15 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define WAY_MAX 8	 /* intermediates */
-#define TRIALS_MAX 16	 /* signatures of one search */
-#define SENT_MAX 32	 /* certificates of a peer that are looked at */
-#define MEMO_SLOTS 4096	 /* chains that are remembered */
-#define BETWEEN_MAX 64	 /* intermediates that are remembered, for all of them */
+#define WAY_MAX 8	/* intermediates */
+#define TRIALS_MAX 16	/* signatures of one search */
+#define SENT_MAX 32	/* certificates of a peer that are looked at */
+#define MEMO_SLOTS 4096 /* chains that are remembered */
+#define BETWEEN_MAX 64	/* intermediates that are remembered, for all of them */
 
 struct remembered {
 	uint8_t leaf[DIGEST_SHA256_LEN];
-	int64_t not_before, not_after; /* of the whole chain */
+	int64_t not_before, not_after;	   /* of the whole chain */
 	const struct authority *authority; /* NULL: an empty slot */
 	struct cert *way[WAY_MAX];	   /* borrowed from `between` */
 	size_t n_way;
@@ -32,7 +32,7 @@ struct remembered {
 struct authorities {
 	struct authority *item[AUTHORITIES_MAX];
 	size_t n;
-	struct certs all; /* the verified ones */
+	struct certs all;    /* the verified ones */
 	struct anchors *any; /* all of them, to say in pki's words why a chain does not close */
 	atomic_int n_refs;
 	pthread_mutex_t lock; /* for what is remembered */
@@ -135,7 +135,7 @@ const struct authority *
 authorities_find(const struct authorities *set, const uint8_t sha256[static DIGEST_SHA256_LEN])
 {
 	for (size_t i = 0; i < set->n; i++)
-		if (set->item[i]->is_verified && memcmp(cert_sha256(set->item[i]->cert), sha256, DIGEST_SHA256_LEN) == 0)
+		if (set->item[i]->is_verified && mem_equal_ct(cert_sha256(set->item[i]->cert), sha256, DIGEST_SHA256_LEN))
 			return set->item[i];
 	return NULL;
 }
@@ -196,10 +196,10 @@ n_sent(const struct search *s)
 static bool
 is_on_the_way(const struct search *s, const struct cert *cert)
 {
-	if (memcmp(cert_sha256(s->sent->item[0]), cert_sha256(cert), DIGEST_SHA256_LEN) == 0)
+	if (cert_is_same(s->sent->item[0], cert))
 		return true;
 	for (size_t i = 0; i < s->way.n; i++)
-		if (memcmp(cert_sha256(s->way.item[i]), cert_sha256(cert), DIGEST_SHA256_LEN) == 0)
+		if (cert_is_same(s->way.item[i], cert))
 			return true;
 	return false;
 }
@@ -301,7 +301,7 @@ static struct cert *
 keep_between(struct authorities *set, struct cert *cert)
 {
 	for (size_t i = 0; i < set->between.n; i++)
-		if (memcmp(cert_sha256(set->between.item[i]), cert_sha256(cert), DIGEST_SHA256_LEN) == 0)
+		if (cert_is_same(set->between.item[i], cert))
 			return set->between.item[i];
 	if (set->between.n == BETWEEN_MAX)
 		return NULL;
@@ -348,7 +348,7 @@ recall(struct authorities *set, const struct cert *leaf, int64_t now, struct rem
 	pthread_mutex_lock(&set->lock);
 	*out = *slot_of(set, leaf);
 	pthread_mutex_unlock(&set->lock);
-	found = out->authority && memcmp(out->leaf, cert_sha256(leaf), DIGEST_SHA256_LEN) == 0;
+	found = out->authority && mem_equal_ct(out->leaf, cert_sha256(leaf), DIGEST_SHA256_LEN);
 	return found && now >= out->not_before && now < out->not_after;
 }
 

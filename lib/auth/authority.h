@@ -44,8 +44,8 @@ int authority_check_cert(const struct cert *cert, struct err *err);
 struct authorities;
 struct authorities *authorities_new(void);
 /* While it is made.  The scope is copied. */
-int authorities_add(struct authorities *set, const char *name, struct cert *cert, const struct authority_scope *scope, bool is_verified,
-	struct err *err);
+int authorities_add(struct authorities *set, const char *name, struct cert *cert, const struct authority_scope *scope,
+	bool is_verified, struct err *err);
 struct authorities *authorities_ref(struct authorities *set);
 void authorities_free(struct authorities *set);
 OWN_DEFINE(authorities);

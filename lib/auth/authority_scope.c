@@ -46,7 +46,8 @@ take_patterns(struct authority_scope *scope, const json_t *list, struct err *err
 	json_array_foreach(list, at, item) {
 		/* Both wildcards are characters of ids, so a pattern is an id in its alphabet. */
 		if (!identity_id_is_valid(json_string_value(item)))
-			return err_set(err, ERR_INVALID, "scope.devices is a list of device ids, in which * and ? stand for others");
+			return err_set(
+				err, ERR_INVALID, "scope.devices is a list of device ids, in which * and ? stand for others");
 		add_pattern(scope, json_string_value(item));
 	}
 	if (list && scope->n_patterns == 0)

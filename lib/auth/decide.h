@@ -30,7 +30,7 @@ struct auth_records {
 	const struct identity *actor_device; /* and of that gateway itself */
 	const struct identity *const *path;  /* and of the devices between, as the chain names them */
 	size_t n_path;
-	struct authorities *device_cas; /* registered CAs for CA-signed devices; NULL: none */
+	struct authorities *device_cas;	  /* registered CAs for CA-signed devices; NULL: none */
 	const struct authority **vouched; /* where to tell which of them let the target in; may be NULL */
 };
 

@@ -85,8 +85,16 @@ identity_copy(const struct identity *from)
 	return copy;
 }
 
+static bool
+same_thumbprints(const struct identity *before, const struct identity *after, const char *thumbprint)
+{
+	if (thumbprint)
+		return text_is(after->thumbprints[0], thumbprint) || text_is(after->thumbprints[1], thumbprint);
+	return text_is(before->thumbprints[0], after->thumbprints[0]) && text_is(before->thumbprints[1], after->thumbprints[1]);
+}
+
 bool
-identity_same_trust(const struct identity *before, const struct identity *after)
+identity_same_trust_by(const struct identity *before, const struct identity *after, const char *thumbprint)
 {
 	if (before->enabled != after->enabled || before->auth != after->auth || before->n_parents != after->n_parents ||
 		!text_is(before->generation_id, after->generation_id))
@@ -95,10 +103,16 @@ identity_same_trust(const struct identity *before, const struct identity *after)
 		if (!text_is(before->parents[i], after->parents[i]))
 			return false;
 	for (int i = 0; i < 2; i++)
-		if (!text_is(before->thumbprints[i], after->thumbprints[i]) || before->keys[i].len != after->keys[i].len ||
+		if (before->keys[i].len != after->keys[i].len ||
 			!mem_equal_ct(before->keys[i].bytes, after->keys[i].bytes, before->keys[i].len))
 			return false;
-	return true;
+	return same_thumbprints(before, after, thumbprint);
+}
+
+bool
+identity_same_trust(const struct identity *before, const struct identity *after)
+{
+	return identity_same_trust_by(before, after, NULL);
 }
 
 struct identity *

@@ -39,6 +39,8 @@ struct identity *identity_copy(const struct identity *identity); /* a new one, t
 
 /* Would a session that was opened under `before` be let in under `after` with the same evidence? */
 bool identity_same_trust(const struct identity *before, const struct identity *after);
+/* The same of a session that was opened by this thumbprint: what else stands in the slots is no matter.  NULL: it was not. */
+bool identity_same_trust_by(const struct identity *before, const struct identity *after, const char *thumbprint);
 /* A module as it is judged: disabled when its device is (or is not there).  Takes a reference and gives one; anything but a module comes back as it is. */
 struct identity *identity_under(struct identity *module_take, const struct identity *device);
 

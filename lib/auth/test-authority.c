@@ -183,8 +183,15 @@ TEST("the scope of a CA: patterns of ids, gateways or not")
 TEST("a scope that can't be meant is refused: nothing misspelt makes it wider")
 {
 	static const char *const bad[] = {
-		"{\"devices\":[]}", "{\"devices\":\"dev*\"}", "{\"devices\":[1]}", "{\"devices\":[\"a b\"]}", "{\"devices\":[\"\"]}",
-		"{\"kind\":\"gateway\"}", "{\"kind\":1}", "{\"device\":[\"dev*\"]}", "{\"devices\":[null]}",
+		"{\"devices\":[]}",
+		"{\"devices\":\"dev*\"}",
+		"{\"devices\":[1]}",
+		"{\"devices\":[\"a b\"]}",
+		"{\"devices\":[\"\"]}",
+		"{\"kind\":\"gateway\"}",
+		"{\"kind\":1}",
+		"{\"device\":[\"dev*\"]}",
+		"{\"devices\":[null]}",
 	};
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
@@ -242,15 +249,14 @@ TEST("a CA renewed under its old key: the certificate that is in date decides")
 	check_names(v, "b-new");
 }
 
-TEST("atk-09: what a resumed session leaves out is remembered, until a date of the chain has passed, and no longer than the set of CAs")
+TEST("atk-09: what a resumed session leaves out is remembered, until a date of the chain has passed, and no longer than the set of "
+     "CAs")
 {
 	OWN(authorities) set = authorities_new();
 	OWN(authorities) next = authorities_new();
 	CLEAR(made) root = story_root("root");
-	CLEAR(made) ca = story_make((struct profile){ .kind = ISSUE_INTERMEDIATE,
-					    .common_name = "CA",
-					    .path_len = -1,
-					    .not_after = STORY_NOW + 100 },
+	CLEAR(made) ca = story_make(
+		(struct profile){ .kind = ISSUE_INTERMEDIATE, .common_name = "CA", .path_len = -1, .not_after = STORY_NOW + 100 },
 		&root);
 	CLEAR(made) leaf = story_crooked((struct crooked){ .common_name = "dev1" }, &ca);
 	OWN(verdict) first = NULL;
@@ -301,9 +307,8 @@ TEST("atk-23: a hundred certificates of one name cost a bounded number of signat
 
 	certs_add(&trial.chain, leaf.cert);
 	for (int i = 0; i < 100; i++) {
-		CLEAR(made) twin = story_crooked((struct crooked){ .common_name = "root",
-							 .extensions = { "basicConstraints", "critical,CA:TRUE" } },
-			&root);
+		CLEAR(made) twin = story_crooked(
+			(struct crooked){ .common_name = "root", .extensions = { "basicConstraints", "critical,CA:TRUE" } }, &root);
 
 		certs_add(&trial.chain, twin.cert);
 	}
@@ -319,9 +324,10 @@ TEST("what may be registered: version 3, CA:TRUE, keyCertSign where keyUsage is 
 	CLEAR(made) ca = story_intermediate("ca", &root);
 	CLEAR(made) leaf = story_device("dev1", &root);
 	CLEAR(made) v1 = story_crooked((struct crooked){ .common_name = "v1", .version = 1 }, NULL);
-	CLEAR(made) no_sign = story_crooked((struct crooked){ .common_name = "x",
-						    .extensions = { "basicConstraints", "CA:TRUE", "keyUsage", "digitalSignature" } },
-		NULL);
+	CLEAR(made) no_sign =
+		story_crooked((struct crooked){ .common_name = "x",
+				      .extensions = { "basicConstraints", "CA:TRUE", "keyUsage", "digitalSignature" } },
+			NULL);
 
 	CHECK_INT(authority_check_cert(root.cert, &err), 0);
 	CHECK_INT(authority_check_cert(ca.cert, &err), 0);
@@ -329,4 +335,3 @@ TEST("what may be registered: version 3, CA:TRUE, keyCertSign where keyUsage is 
 	CHECK(authority_check_cert(v1.cert, &err) < 0);
 	CHECK(authority_check_cert(no_sign.cert, &err) < 0);
 }
-

@@ -125,6 +125,24 @@ clock_text_ms(int64_t wall_ms, char out[static CLOCK_TEXT_LEN])
 	return out;
 }
 
+const char *
+clock_text_http(int64_t wall, char out[static CLOCK_TEXT_LEN])
+{
+	static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	time_t t = (time_t)wall;
+	struct tm tm;
+
+	/* No strftime: its names are the locale's. */
+	if (!gmtime_r(&t, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900) {
+		snprintf(out, CLOCK_TEXT_LEN, "@%lld", (long long)wall);
+		return out;
+	}
+	snprintf(out, CLOCK_TEXT_LEN, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", days + 3 * tm.tm_wday, (unsigned)tm.tm_mday % 100,
+		months + 3 * tm.tm_mon, (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
+		(unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
+	return out;
+}
+
 /* The first second of that day; false when the calendar has no such day, which timegm would move to another one. */
 static bool
 day_start(const struct tm *day, int64_t *wall)

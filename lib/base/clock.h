@@ -20,4 +20,6 @@ void clock_set_for_test(int64_t wall); /* unit tests: freezes clock_wall at this
 /* RFC 3339 in UTC, "2026-03-01T00:00:00Z"; returns out. */
 const char *clock_text(int64_t wall, char out[static CLOCK_TEXT_LEN]);
 const char *clock_text_ms(int64_t wall_ms, char out[static CLOCK_TEXT_LEN]); /* with milliseconds */
-bool clock_parse(const char *text, int64_t *wall);			     /* RFC 3339, or a date alone; any offset */
+/* RFC 1123, as HTTP and certificate objects have it: "Thu, 12 Oct 2017 19:23:50 GMT". */
+const char *clock_text_http(int64_t wall, char out[static CLOCK_TEXT_LEN]);
+bool clock_parse(const char *text, int64_t *wall); /* RFC 3339, or a date alone; any offset */

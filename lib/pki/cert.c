@@ -170,6 +170,12 @@ cert_common_name(const struct cert *cert)
 }
 
 bool
+cert_is_same(const struct cert *a, const struct cert *b)
+{
+	return mem_equal_ct(a->sha256, b->sha256, sizeof(a->sha256));
+}
+
+bool
 cert_is_ca(const struct cert *cert)
 {
 	return (X509_get_extension_flags(cert->x509) & EXFLAG_CA) != 0;

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "common/service.h"
 #include "heads/mqtt_head.h"
+#include "hub/ca.h"
 #include "hub/client.h"
 #include "hub/event_readers.h"
 #include "hub/event_sink.h"
@@ -47,7 +48,7 @@ struct hub {
 	struct subscriptions *subscriptions;
 	struct directory *directory;
 	struct tls_cache *tls_cache;
-	struct anchors *device_cas;
+	struct ca_registry *cas;
 	struct faults *faults;
 	struct hub_head *head;
 	struct mqtt_head *mqtt_head;
@@ -236,20 +237,6 @@ open_sinks(struct hub *hub, struct err *err)
 }
 
 static int
-open_device_cas(struct hub *hub, struct err *err)
-{
-	struct certs roots = { 0 };
-
-	if (!hub->config.device_ca_path)
-		return 0;
-	if (certs_load(&roots, hub->config.device_ca_path, CERTS_MAX, err) < 0)
-		return -1;
-	hub->device_cas = anchors_new(&roots, err);
-	certs_clear(&roots);
-	return hub->device_cas ? 0 : -1;
-}
-
-static int
 open_heads(struct hub *hub, struct err *err)
 {
 	struct hub_head_config head = {
@@ -267,7 +254,8 @@ open_heads(struct hub *hub, struct err *err)
 	struct mqtt_head_config mqtt = { .who = "hub", .ops = &hub_head_ops };
 	struct http_server_config http = { .handle = rest_handle, .arg = &hub->rest };
 
-	if (open_device_cas(hub, err) < 0)
+	hub->cas = ca_open(hub->registry, hub->config.device_ca_path, err);
+	if (!hub->cas)
 		return -1;
 	hub->faults = hub->config.faults ? faults_new(hub->config.faults) : NULL;
 	hub->source = event_source_new(&source);
@@ -277,7 +265,8 @@ open_heads(struct hub *hub, struct err *err)
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
 	head.directory = hub->directory;
 	head.tls_cache = hub->tls_cache;
-	head.device_cas = hub->device_cas;
+	head.cas = hub->cas;
+	head.auth = hub->config.auth;
 	head.faults = hub->faults;
 	hub->head = hub_head_new(&head);
 	mqtt.backend = hub->head;
@@ -289,7 +278,8 @@ open_heads(struct hub *hub, struct err *err)
 		.policies = hub->policies,
 		.directory = hub->directory,
 		.readers = hub->readers,
-		.device_cas = hub->device_cas,
+		.cas = hub->cas,
+		.auth = hub->config.auth,
 		.faults = hub->faults,
 	};
 	hub->http = http_server_new(&http);
@@ -402,6 +392,7 @@ hub_close(struct hub *hub)
 	event_source_free(hub->source);
 	event_readers_free(hub->readers);
 	subscriptions_close(hub->subscriptions);
+	ca_close(hub->cas);
 	registry_close(hub->registry);
 	policies_free(hub->policies);
 	registry_store_close(hub->store);
@@ -409,6 +400,5 @@ hub_close(struct hub *hub)
 	tls_holder_free(hub->mqtt_tls);
 	tls_holder_free(hub->https_tls);
 	tls_cache_free(hub->tls_cache);
-	anchors_free(hub->device_cas);
 	mem_free(hub);
 }

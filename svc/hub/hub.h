@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/decide.h"
 #include "base/err.h"
 #include "hub/faults.h"
 
@@ -15,7 +16,7 @@ struct hub_config {
 	int mqtt_port, https_port; /* 0: a free one */
 	const char *cert_path, *key_path;
 	const char *rsa_cert_path, *rsa_key_path; /* NULL: none */
-	const char *device_ca_path;		  /* CAs that devices may be authenticated by; NULL: none */
+	const char *device_ca_path;		  /* CAs beside the registered ones; NULL: none */
 	size_t n_loops;				  /* 0: one a core */
 	uint64_t retention_bytes;		  /* of events; 0: keep all */
 	int64_t retention_ms;			  /* the same by age */
@@ -24,6 +25,7 @@ struct hub_config {
 	const char *sink_ca_path, *sink_connect_to;
 	unsigned event_sources; /* bits of event_source_parse */
 	size_t max_connections;
+	struct auth_policy auth;
 	const struct faults_config *faults; /* NULL: none */
 };
 

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/service.h"
+#include "hub/trust.h"
 
 #define CHAIN_MAX 8 /* elements of an auth-chain */
 
@@ -19,7 +20,7 @@ struct hub_head {
 };
 
 struct session {
-	struct identity *identity;
+	struct trust trust;
 	struct identity *actor, *actor_device; /* the $edgeHub that speaks for it and its gateway, or NULL */
 	char *name, *model_id;
 	struct slice auth_method; /* a constant */
@@ -73,7 +74,8 @@ find_chain(struct evidence *e, struct registry *registry, const char *chain)
 }
 
 static struct verdict *
-judge(struct hub_head *head, const struct head_hello *hello, const struct evidence *found)
+judge(struct hub_head *head, const struct head_hello *hello, const struct evidence *found, struct authorities *cas,
+	const struct authority **vouched)
 {
 	struct auth_claim claim = {
 		.hub_host = head->config.hostname,
@@ -88,7 +90,8 @@ judge(struct hub_head *head, const struct head_hello *hello, const struct eviden
 		.actor_device = found->actor_device,
 		.path = (const struct identity *const *)found->path,
 		.n_path = found->n_path,
-		.device_cas = head->config.device_cas,
+		.device_cas = cas,
+		.vouched = vouched,
 	};
 
 	return auth_decide("hub", &claim, &evidence, &records, &head->config.auth, clock_wall());
@@ -111,12 +114,13 @@ auth_method(const struct head_hello *hello)
 
 static void
 let_in(struct hub_head *head, const struct head_hello *hello, struct head_admission *admission, struct verdict *verdict_take,
-	struct evidence *found, uint64_t epoch)
+	struct evidence *found, const struct authority *vouched, uint64_t epoch)
 {
 	struct session *session = NEW(session);
+	bool by_certificate = hello->chain->n > 0 && !hello->auth_chain && !(hello->token && *hello->token);
 	struct subscription_list kept;
 
-	session->identity = identity_ref(found->target);
+	trust_init(&session->trust, found->target, by_certificate ? hello->chain->item[0] : NULL, vouched);
 	session->name = identity_name(hello->device_id, hello->module_id);
 	session->model_id = mem_text(hello->model_id);
 	session->actor = identity_ref(found->actor);
@@ -134,12 +138,27 @@ let_in(struct hub_head *head, const struct head_hello *hello, struct head_admiss
 	head_admit(admission, verdict_take, GIVE(found->target), session, hello->token ? auth_token_expiry(hello->token) : 0);
 }
 
+/* A resumed session brings the leaf alone, and what came beside it once is no longer known here.  That is our loss, not the device's fault: it is told to
+ * try again, and finds no session to resume. */
+static void
+ask_for_the_whole_chain(
+	struct hub_head *head, const struct head_hello *hello, struct head_admission *admission, struct verdict *verdict_take)
+{
+	OWN_TEXT name = identity_name(hello->device_id, hello->module_id);
+
+	verdict_free(verdict_take);
+	tls_cache_drop_identity(head->config.tls_cache, name);
+	head_admit_unavailable(admission);
+}
+
 static void
 on_admit(void *backend, const struct head_hello *hello, struct head_admission *admission)
 {
 	struct hub_head *head = backend;
 	uint64_t epoch = registry_epoch(head->config.registry); /* before the look: a change meanwhile is noticed */
 	struct evidence found = { .target = registry_find_judged(head->config.registry, hello->device_id, hello->module_id) };
+	OWN(authorities) cas = ca_current(head->config.cas);
+	const struct authority *vouched = NULL;
 	struct verdict *verdict;
 
 	if (faults_throttle(head->config.faults)) {
@@ -149,10 +168,12 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 	}
 	if (hello->auth_chain)
 		find_chain(&found, head->config.registry, hello->auth_chain);
-	verdict = judge(head, hello, &found);
+	verdict = judge(head, hello, &found, cas, &vouched);
 	service_log_verdict(verdict);
 	if (verdict_accepted(verdict))
-		let_in(head, hello, admission, verdict, &found, epoch);
+		let_in(head, hello, admission, verdict, &found, vouched, epoch);
+	else if (hello->resumed && verdict_cause(verdict) == TRUST_UNKNOWN_ISSUER)
+		ask_for_the_whole_chain(head, hello, admission, verdict);
 	else
 		head_admit(admission, verdict, NULL, NULL, 0);
 	evidence_clear(&found);
@@ -160,13 +181,74 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 
 /* -- Trust withdrawn -------------------------------------------------------------------------------------------------------------------- */
 
+/* Who was let in was enabled, so a module whose device was disabled since has changed as well. */
+static bool
+is_as_judged(struct registry *registry, const struct identity *judged)
+{
+	OWN(identity) now = registry_find_judged(registry, judged->device_id, judged->module_id);
+
+	return now && identity_same_trust(judged, now);
+}
+
+/* The gateway's session was opened by a key of its own, and stands on the device being below it. */
+static bool
+may_still_speak(struct registry *registry, const struct session *session)
+{
+	return is_as_judged(registry, session->actor) && is_as_judged(registry, session->actor_device) &&
+	       registry_is_below(registry, session->trust.identity, session->actor_device->device_id);
+}
+
+/* OK while nothing has changed that it stands on. */
+static enum reason
+why_untrusted(struct hub_head *head, struct session *session)
+{
+	struct registry *registry = head->config.registry;
+	uint64_t epoch = registry_epoch(registry);
+	const struct identity *judged = session->trust.identity;
+	OWN(authorities) cas = NULL;
+	OWN(identity) now = NULL;
+	enum reason reason;
+
+	if (epoch == session->epoch)
+		return OK;
+	cas = ca_current(head->config.cas);
+	now = registry_find_judged(registry, judged->device_id, judged->module_id);
+	reason = trust_check(&session->trust, now, cas);
+	if (reason == OK && session->actor && !may_still_speak(registry, session))
+		reason = SESSION_WITHDRAWN;
+	if (reason == OK)
+		session->epoch = epoch;
+	return reason;
+}
+
+struct recheck {
+	struct directory_visit visit;
+	struct hub_head *head;
+};
+
+static void
+on_recheck(struct directory_visit *visit, struct head_session *head_session)
+{
+	struct recheck *recheck = CONTAINER_OF(visit, struct recheck, visit);
+	enum reason reason = head_session ? why_untrusted(recheck->head, head_session_domain(head_session)) : OK;
+
+	if (reason != OK)
+		head_session_close(head_session, reason);
+	mem_free(recheck);
+}
+
+/* What it stands on may be gone: its session asks again, there where it lives, and no TLS session is resumed. */
 static void
 withdraw(struct hub_head *head, const char *device_id, const char *module_id)
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
+	struct recheck *recheck = NEW(recheck);
 
 	tls_cache_drop_identity(head->config.tls_cache, name);
-	directory_close(head->config.directory, name, SESSION_WITHDRAWN);
+	recheck->head = head;
+	recheck->visit.run = on_recheck;
+	if (!directory_visit(head->config.directory, name, &recheck->visit))
+		mem_free(recheck);
 }
 
 static void
@@ -196,35 +278,20 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 		log_error("registry: %s", err.text);
 }
 
-/* Who was let in was enabled, so a module whose device was disabled since has changed as well. */
-static bool
-is_as_judged(struct registry *registry, const struct identity *judged)
+static void
+withdraw_if_by_ca(void *arg, const struct identity *identity)
 {
-	OWN(identity) now = registry_find_judged(registry, judged->device_id, judged->module_id);
-
-	return now && identity_same_trust(judged, now);
+	if (identity->auth == IDENTITY_AUTH_CA)
+		withdraw(arg, identity->device_id, identity->module_id);
 }
 
-/* The gateway's session was opened by a key of its own, and stands on the device being below it. */
-static bool
-may_still_speak(struct registry *registry, const struct session *session)
+/* On the registry's worker.  Whose CA it was is known to each session. */
+static void
+on_ca_withdrawn(void *arg)
 {
-	return is_as_judged(registry, session->actor) && is_as_judged(registry, session->actor_device) &&
-	       registry_is_below(registry, session->identity, session->actor_device->device_id);
-}
+	struct hub_head *head = arg;
 
-static bool
-is_still_trusted(struct hub_head *head, struct session *session)
-{
-	struct registry *registry = head->config.registry;
-	uint64_t epoch = registry_epoch(registry);
-
-	if (epoch == session->epoch)
-		return true;
-	if (!is_as_judged(registry, session->identity) || (session->actor && !may_still_speak(registry, session)))
-		return false;
-	session->epoch = epoch;
-	return true;
+	registry_each(head->config.registry, withdraw_if_by_ca, head);
 }
 
 /* -- Messages ------------------------------------------------------------------------------------------------------------------------------ */
@@ -277,7 +344,8 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 {
 	struct hub_head *head = backend;
 	struct session *session = domain;
-	const struct identity *identity = session->identity;
+	enum reason reason = why_untrusted(head, session);
+	const struct identity *identity = session->trust.identity;
 	struct message message = {
 		.source = MESSAGE_TELEMETRY,
 		.device_id = slice_of(identity->device_id),
@@ -292,9 +360,9 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		.is_will = sent->is_will,
 	};
 
-	if (!is_still_trusted(head, session)) {
+	if (reason != OK) {
 		if (head_session)
-			head_session_close(head_session, SESSION_WITHDRAWN);
+			head_session_close(head_session, reason);
 		on_stored(ack, false);
 		return;
 	}
@@ -355,9 +423,15 @@ on_live(void *backend, void *domain, struct head_session *head_session)
 	struct hub_head *head = backend;
 	struct session *session = domain;
 
+	enum reason reason = why_untrusted(head, session);
+
 	session->is_live = true;
-	event_source_session_began(head->config.source, session->identity);
-	disconnect_later(head, head_session_conn(head_session));
+	event_source_session_began(head->config.source, session->trust.identity);
+	/* What changed between the decision and now found no session to close. */
+	if (reason != OK)
+		head_session_close(head_session, reason);
+	else
+		disconnect_later(head, head_session_conn(head_session));
 }
 
 static void
@@ -376,8 +450,8 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	(void)head_session;
 	(void)clean;
 	if (session->is_live)
-		event_source_session_ended(head->config.source, session->identity);
-	identity_free(session->identity);
+		event_source_session_ended(head->config.source, session->trust.identity);
+	trust_clear(&session->trust);
 	identity_free(session->actor);
 	identity_free(session->actor_device);
 	mem_free(session->name);
@@ -401,6 +475,7 @@ hub_head_new(const struct hub_head_config *config)
 
 	head->config = *config;
 	registry_watch(config->registry, on_change, head);
+	ca_watch(config->cas, on_ca_withdrawn, head);
 	return head;
 }
 

@@ -6,6 +6,7 @@
 #include "auth/decide.h"
 #include "heads/head.h"
 #include "hub/event_source.h"
+#include "hub/ca.h"
 #include "hub/faults.h"
 #include "hub/registry.h"
 #include "hub/subscriptions.h"
@@ -20,7 +21,7 @@ struct hub_head_config {
 	struct tls_cache *tls_cache;
 	struct message_log *events; /* with a lane for each loop */
 	struct event_source *source;
-	struct anchors *device_cas; /* NULL: none are registered */
+	struct ca_registry *cas;
 	struct auth_policy auth;
 	struct faults *faults; /* NULL: none */
 };

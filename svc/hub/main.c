@@ -18,6 +18,7 @@ struct options {
 		*sink_connect_to;
 	struct option_list sinks;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, max_connections;
+	bool refuse_sha1;
 	struct service_options service;
 };
 
@@ -37,8 +38,8 @@ static const struct option_row rows[] = {
 	{ "rsa-cert", 0, "FILE", "an RSA certificate beside it, for old clients", OPTION_TEXT, offsetof(struct options, rsa_cert),
 		0, 0 },
 	{ "rsa-key", 0, "FILE", "the key of that", OPTION_TEXT, offsetof(struct options, rsa_key), 0, 0 },
-	{ "device-ca", 0, "FILE", "the CAs that issue device certificates, PEM", OPTION_TEXT, offsetof(struct options, device_ca),
-		0, 0 },
+	{ "device-ca", 0, "FILE", "CAs that authenticate devices without being registered, PEM", OPTION_TEXT,
+		offsetof(struct options, device_ca), 0, 0 },
 	{ "loops", 0, "N", "threads for connections; 0 takes one a core", OPTION_INT, offsetof(struct options, loops), 0, 64 },
 	{ "retention", 0, "MIB", "keep this much of events; 0 keeps all", OPTION_INT, offsetof(struct options, retention_mib), 0,
 		1 << 30 },
@@ -58,6 +59,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, max_connections), 0, 10000000 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
 		OPTION_TEXT, offsetof(struct options, fault), 0, 0 },
+	{ "refuse-sha1-thumbprints", 0, NULL, "devices that are registered by a SHA-1 thumbprint are not let in", OPTION_FLAG,
+		offsetof(struct options, refuse_sha1), 0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -122,6 +125,7 @@ serve(const struct options *o, struct err *err)
 		.retention_bytes = (uint64_t)o->retention_mib << 20,
 		.retention_ms = o->retention_hours * 3600 * 1000,
 		.partitions = (unsigned)o->partitions,
+		.auth = { .refuse_sha1_thumbprints = o->refuse_sha1 },
 		.max_connections = service_max_connections(o->max_connections, 1),
 	};
 	struct hub *hub;

@@ -106,6 +106,22 @@ registry_epoch(const struct registry *registry)
 }
 
 void
+registry_touch(struct registry *registry)
+{
+	atomic_fetch_add(&registry->epoch, 1);
+}
+
+void
+registry_each(struct registry *registry, void (*each)(void *arg, const struct identity *identity), void *arg)
+{
+	size_t at = 0;
+	void *value;
+
+	while (map_next(registry->map, &at, NULL, NULL, &value))
+		each(arg, value);
+}
+
+void
 registry_count(struct registry *registry, size_t *n_devices, size_t *n_enabled)
 {
 	pthread_rwlock_rdlock(&registry->lock);

@@ -26,6 +26,9 @@ bool registry_work(struct registry *registry, struct job *job);
 /* No more jobs from now on: before the worker is freed. */
 void registry_stop(struct registry *registry);
 
+/* All of them, in no order; only on the worker. */
+void registry_each(struct registry *registry, void (*each)(void *arg, const struct identity *identity), void *arg);
+
 /* Told of every change of what was there, on the worker, after it is durable and visible: `after` is NULL when it was removed.  Set before
  * the registry is shared. */
 void registry_watch(struct registry *registry,
@@ -45,6 +48,8 @@ struct identity *registry_find_parent(struct registry *registry, const struct id
 bool registry_is_below(struct registry *registry, const struct identity *identity, const char *gateway_id);
 /* Counts the changes of what was there: equal means that nothing known has changed. */
 uint64_t registry_epoch(const struct registry *registry);
+/* Something beside the records changed that decisions stand on: sessions are to ask again. */
+void registry_touch(struct registry *registry);
 void registry_count(struct registry *registry, size_t *n_devices, size_t *n_enabled);
 
 /* -- Calls ------------------------------------------------------------------------------------------------------------------- */

@@ -29,8 +29,8 @@ record_parent(const struct identity *identity)
 }
 
 /* "AAAAAAAAAAE=": clients treat it as opaque, but expect base64. */
-static char *
-etag_of(uint64_t change)
+char *
+record_etag(uint64_t change)
 {
 	CLEAR(buf) text = BUF_INIT(32);
 	uint8_t bytes[8];
@@ -168,7 +168,7 @@ settle_history(struct identity *record, const struct record_wish *wish)
 	mem_free(record->generation_id);
 	record->generation_id = before ? mem_text(before->generation_id) : mem_textf("%018llu", (unsigned long long)wish->ticks);
 	mem_free(record->etag);
-	record->etag = etag_of(wish->change);
+	record->etag = record_etag(wish->change);
 	record->created = before ? before->created : wish->now;
 	record->status_updated = before && before->enabled == record->enabled ? before->status_updated : wish->now;
 }
@@ -207,7 +207,7 @@ record_system_module(const char *device_id, const char *module_id, uint64_t tick
 	module->enabled = true;
 	module->auth = IDENTITY_AUTH_NONE; /* until the gateway registers keys */
 	module->generation_id = mem_textf("%018llu", (unsigned long long)ticks);
-	module->etag = etag_of(change);
+	module->etag = record_etag(change);
 	module->managed_by = mem_text("iotEdge");
 	module->created = module->status_updated = now;
 	return module;

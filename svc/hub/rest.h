@@ -5,6 +5,7 @@
 
 #include "auth/decide.h"
 #include "heads/head.h"
+#include "hub/ca.h"
 #include "hub/faults.h"
 #include "hub/policy.h"
 #include "hub/registry.h"
@@ -17,7 +18,7 @@ struct rest {
 	const struct policies *policies;
 	struct directory *directory;
 	struct event_readers *readers;
-	struct anchors *device_cas; /* NULL: none are registered */
+	struct ca_registry *cas;
 	struct auth_policy auth;
 	struct faults *faults; /* NULL: none */
 };
@@ -52,7 +53,8 @@ void rest_identity_delete(struct rest *rest, struct http_request *req, const cha
 void rest_identity_fail(struct rest_call *call); /* by call->registry.answer */
 json_t *rest_identity_json(struct rest *rest, const struct identity *identity);
 json_t *rest_identities_json(struct rest *rest, struct identity *const *list, size_t n);
-json_t *rest_body(struct http_request *req); /* NULL: answered with what is wrong */
+json_t *rest_body(struct http_request *req);	     /* NULL: answered with what is wrong */
+char *rest_if_match(const struct http_request *req); /* the etag or "*" without quotes; NULL: not given; the caller owns it */
 
 /* Who is calling (rest_caller.c).  false: answered with 401. */
 enum rest_who {
@@ -61,6 +63,8 @@ enum rest_who {
 	REST_SERVICE_OR_DEVICE, /* or the device of the path itself */
 	REST_GATEWAY,		/* the module of the path, by its own token */
 };
+#define REST_OWNER                                                                                                                 \
+	(AUTH_REGISTRY_READ | AUTH_REGISTRY_WRITE | AUTH_SERVICE_CONNECT | AUTH_DEVICE_CONNECT) /* all rights: iothubowner */
 bool rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, unsigned right, const char *const *ids);
 
 /* What is served at a path, "*" standing for an id: a handler is called when the path fits and the caller may do it.  Each file of handlers has a
@@ -73,4 +77,4 @@ struct rest_route {
 	rest_handler *handle;
 };
 extern const struct rest_route rest_device_routes[], rest_module_routes[], rest_statistics_routes[], rest_scope_routes[],
-	rest_event_routes[];
+	rest_event_routes[], rest_ca_routes[];

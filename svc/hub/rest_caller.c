@@ -18,11 +18,26 @@ names_policy(const char *token)
 	return parsed && parsed->policy;
 }
 
-static struct verdict *
-judge_service(struct rest *rest, const struct http_request *req, const char *token, unsigned right, const char *const *ids)
+/* What a token's resource has to cover.  A token for a device of some name is none for a CA or a policy of that name; below events an id is a consumer
+ * group's. */
+static char *
+resource_of(const struct http_request *req, const char *id)
 {
-	bool is_events = text_is_nocase(http_segment(req, 0), "events"); /* an id there is a consumer group's */
-	OWN_TEXT resource = is_events ? mem_text("events") : ids[0] ? mem_textf("devices/%s", ids[0]) : mem_text("devices");
+	static const char *const apart[] = { "certificates", "policies" };
+	const char *noun = "devices";
+
+	if (text_is_nocase(http_segment(req, 0), "events"))
+		return mem_text("events");
+	for (size_t i = 0; i < COUNT(apart); i++)
+		if (text_is_nocase(http_segment(req, 0), apart[i]))
+			noun = apart[i];
+	return id ? mem_textf("%s/%s", noun, id) : mem_text(noun);
+}
+
+static struct verdict *
+judge_service(struct rest *rest, struct http_request *req, const char *token, unsigned right, const char *const *ids)
+{
+	OWN_TEXT resource = resource_of(req, ids[0]);
 
 	return auth_decide_service(
 		rest->hostname, resource, token ? token : "", rest->policies->row, rest->policies->n, right, clock_wall());
@@ -36,7 +51,8 @@ judge_identity(struct rest *rest, struct http_request *req, const char *token, c
 	OWN(identity) record = registry_find_judged(rest->registry, device_id, module_id);
 	struct auth_claim claim = { .hub_host = rest->hostname, .device_id = device_id, .module_id = module_id };
 	struct auth_evidence evidence = { .chain = &chain, .token = token, .resumed = conn && conn_resumed(conn) };
-	struct auth_records records = { .target = record, .device_cas = rest->device_cas };
+	OWN(authorities) cas = ca_current(rest->cas);
+	struct auth_records records = { .target = record, .device_cas = cas };
 	struct verdict *verdict;
 
 	if (conn)

@@ -103,8 +103,8 @@ rest_identity_fail(struct rest_call *call)
 }
 
 /* "\"AAA=\"" and "AAA=" are the same etag, "\"*\"" is "*" (hub 0.11). */
-static char *
-if_match(const struct http_request *req)
+char *
+rest_if_match(const struct http_request *req)
 {
 	const char *text = http_header(req, "If-Match");
 	size_t len = text ? strlen(text) : 0;
@@ -182,7 +182,7 @@ rest_identity_put(struct rest *rest, struct http_request *req, const char *const
 	call->registry.module_id = is_module ? mem_text(ids[1]) : NULL;
 	call->registry.wanted = wanted;
 	call->registry.keep_auth = !json_is_object(json_object_get(body, "authentication"));
-	call->registry.if_match = if_match(req);
+	call->registry.if_match = rest_if_match(req);
 	rest_call_submit(call, answer_put);
 }
 
@@ -204,6 +204,6 @@ rest_identity_delete(struct rest *rest, struct http_request *req, const char *co
 	call->registry.op = REGISTRY_REMOVE;
 	call->registry.device_id = mem_text(ids[0]);
 	call->registry.module_id = is_module ? mem_text(ids[1]) : NULL;
-	call->registry.if_match = if_match(req);
+	call->registry.if_match = rest_if_match(req);
 	rest_call_submit(call, answer_delete);
 }

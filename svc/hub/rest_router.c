@@ -15,6 +15,7 @@ static const struct rest_route *const tables[] = {
 	rest_statistics_routes,
 	rest_scope_routes,
 	rest_event_routes,
+	rest_ca_routes,
 };
 
 static size_t

@@ -29,6 +29,12 @@ const char *const schema_migrations[] = {
 	"  PRIMARY KEY (device_id, module_id)) WITHOUT ROWID;"
 	"CREATE TABLE twin_value (path TEXT NOT NULL, value NOT NULL, device_id TEXT NOT NULL, module_id TEXT NOT NULL,"
 	"  PRIMARY KEY (path, value, device_id, module_id)) WITHOUT ROWID;",
+	/* Registered CAs, and thumbprints that are being changed. */
+	"CREATE TABLE ca (name TEXT PRIMARY KEY, etag TEXT NOT NULL, certificate BLOB NOT NULL, is_verified INTEGER NOT NULL, code TEXT,"
+	"  scope TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE thumbprint_rotation (device_id TEXT NOT NULL, module_id TEXT NOT NULL, generation_id TEXT NOT NULL, old TEXT NOT NULL,"
+	"  new TEXT NOT NULL, offered INTEGER NOT NULL, promoted INTEGER NOT NULL, retires INTEGER NOT NULL,"
+	"  PRIMARY KEY (device_id, module_id)) WITHOUT ROWID;",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);
