@@ -61,6 +61,7 @@ make_device(struct fleet_device *d, size_t number, const struct pair *ca, struct
 		return -1;
 	certs_add(&d->chain[FLEET_SELF], self);
 	certs_add(&d->chain[FLEET_CHAIN], leaf);
+	certs_add(&d->chain[FLEET_LEAF], leaf);
 	certs_add(&d->chain[FLEET_CHAIN], ca->cert);
 	return 0;
 }
@@ -145,6 +146,7 @@ fleet_free(struct fleet *fleet)
 
 		certs_clear(&d->chain[FLEET_SELF]);
 		certs_clear(&d->chain[FLEET_CHAIN]);
+		certs_clear(&d->chain[FLEET_LEAF]);
 		key_free(d->key);
 	}
 	mem_free(fleet->devices);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The devices of a load and those they deal with: a root, an intermediate and a server certificate, and for each device a key with two certificates, one that
- * it signed itself (for registration by thumbprint) and one of the intermediate.  Made afresh for every run, in memory; what a server needs is written to a folder. */
+ * it signed itself (for registration by thumbprint) and one of the intermediate, which goes with it or not.  Made afresh for every run, in memory; what a server needs is written to a folder. */
 
 #include "keys/key.h"
 #include "pki/cert.h"
 
-enum fleet_kind { FLEET_SELF, FLEET_CHAIN };
+enum fleet_kind { FLEET_SELF, FLEET_CHAIN, FLEET_LEAF, FLEET_KINDS };
 
 struct fleet_device {
-	struct certs chain[2]; /* by fleet_kind: as the device sends it */
+	struct certs chain[FLEET_KINDS]; /* by fleet_kind: as the device sends it */
 	struct key *key;
 	char id[32];
 };

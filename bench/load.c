@@ -2,7 +2,7 @@
 /* load DIR N: the load of bench/run.  It makes a fleet of N devices (fleet.h, its files in DIR) and then does what standard input says, a line a command; each answers with a
  * line when it is done, so that the caller can look at the server between any two.
  *
- *	target PORT self|chain NAME HUB ROOTS
+ *	target PORT self|chain|leaf NAME HUB ROOTS
  *				which server from now on, and which of its two certificates a device shows; the name that the server must prove by the
  *				roots in that file; the name of the hub in the user name
  *	connect N		N devices connect and leave again, 16 at a time
@@ -220,7 +220,7 @@ aim(struct load *load, int port, const char *kind, const char *roots_path)
 	struct err err = ERR_INIT;
 
 	load->port = port;
-	load->kind = text_is(kind, "chain") ? FLEET_CHAIN : FLEET_SELF;
+	load->kind = text_is(kind, "chain") ? FLEET_CHAIN : text_is(kind, "leaf") ? FLEET_LEAF : FLEET_SELF;
 	anchors_free(load->roots);
 	load->roots = certs_load(&roots, roots_path, CERTS_MAX, &err) < 0 ? NULL : anchors_new(&roots, &err);
 	certs_clear(&roots);

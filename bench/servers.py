@@ -30,7 +30,7 @@ def register(state, hostname, https_port, roots, fleet, kind, **more):
     with open(fleet + "/thumbprints") as f:
         devices = [line.split() for line in f]
     for id, thumbprint in devices:
-        authentication = {"type": "certificateAuthority"} if kind == "chain" else {
+        authentication = {"type": "certificateAuthority"} if kind != "self" else {
             "type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": thumbprint, "secondaryThumbprint": ""}}
         connection.request("PUT", "/devices/%s?api-version=2021-04-12" % id, json.dumps(dict(more, deviceId=id, authentication=authentication)), headers)
         answer = connection.getresponse()
@@ -50,7 +50,8 @@ def on_first_core():
 
 
 class Server:
-    """One process on one core.  kind: which certificate its devices show, "self" (known by thumbprint) or "chain" (issued by a CA)."""
+    """One process on one core.  kind: which certificate its devices show, "self" (known by thumbprint), "chain" (issued by a CA, its intermediate sent too) or
+    "leaf" (the same, sent alone)."""
 
     def __init__(self, fleet, kind="self", counted=False):
         self.folder, self.fleet, self.kind, self.port, self.roots = Folder(), fleet, kind, free_port(), fleet + "/root.pem"
@@ -164,7 +165,7 @@ class Mosquitto(Server):
         with open(self.folder / "mosquitto.conf", "w") as f:
             f.write("per_listener_settings true\nlistener %d 127.0.0.1\ncafile %s\ncertfile %s/server.cert.pem\nkeyfile %s/server.key.pem\nrequire_certificate true\nuse_identity_as_username true\n"
                     "allow_anonymous false\nmax_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\nlog_type error\nuser root\n%s"
-                    % (self.port, self.fleet + ("/cas.pem" if self.kind == "chain" else "/devices.pem"), self.fleet, self.fleet, self.persistence))
+                    % (self.port, self.fleet + ("/cas.pem" if self.kind != "self" else "/devices.pem"), self.fleet, self.fleet, self.persistence))
 
     def command(self):
         return [self.executable, "-c", self.folder / "mosquitto.conf"]

@@ -21,6 +21,7 @@
 #include "hub/policy.h"
 #include "hub/registry.h"
 #include "hub/rest.h"
+#include "hub/rotation_keeper.h"
 #include "hub/subscriptions.h"
 #include "net/http_server.h"
 #include "net/listener.h"
@@ -49,6 +50,7 @@ struct hub {
 	struct directory *directory;
 	struct tls_cache *tls_cache;
 	struct ca_registry *cas;
+	struct rotation_keeper *rotations;
 	struct faults *faults;
 	struct hub_head *head;
 	struct mqtt_head *mqtt_head;
@@ -255,7 +257,8 @@ open_heads(struct hub *hub, struct err *err)
 	struct http_server_config http = { .handle = rest_handle, .arg = &hub->rest };
 
 	hub->cas = ca_open(hub->registry, hub->config.device_ca_path, err);
-	if (!hub->cas)
+	hub->rotations = hub->cas ? rotation_keeper_open(hub->registry, hub->loops[0], hub->config.thumbprint_grace_s, err) : NULL;
+	if (!hub->rotations)
 		return -1;
 	hub->faults = hub->config.faults ? faults_new(hub->config.faults) : NULL;
 	hub->source = event_source_new(&source);
@@ -266,6 +269,7 @@ open_heads(struct hub *hub, struct err *err)
 	head.directory = hub->directory;
 	head.tls_cache = hub->tls_cache;
 	head.cas = hub->cas;
+	head.rotations = hub->rotations;
 	head.auth = hub->config.auth;
 	head.faults = hub->faults;
 	hub->head = hub_head_new(&head);
@@ -279,6 +283,7 @@ open_heads(struct hub *hub, struct err *err)
 		.directory = hub->directory,
 		.readers = hub->readers,
 		.cas = hub->cas,
+		.rotations = hub->rotations,
 		.auth = hub->config.auth,
 		.faults = hub->faults,
 	};
@@ -355,6 +360,7 @@ hub_https_port(const struct hub *hub)
 int
 hub_run(struct hub *hub, struct err *err)
 {
+	rotation_keeper_start(hub->rotations);
 	for (size_t i = 1; i < hub->n_loops; i++)
 		if (loop_start_thread(hub->loops[i], err) < 0)
 			return -1;
@@ -392,6 +398,7 @@ hub_close(struct hub *hub)
 	event_source_free(hub->source);
 	event_readers_free(hub->readers);
 	subscriptions_close(hub->subscriptions);
+	rotation_keeper_close(hub->rotations);
 	ca_close(hub->cas);
 	registry_close(hub->registry);
 	policies_free(hub->policies);

@@ -26,6 +26,7 @@ struct hub_config {
 	unsigned event_sources; /* bits of event_source_parse */
 	size_t max_connections;
 	struct auth_policy auth;
+	int64_t thumbprint_grace_s;	    /* how long the old one of a rotation is good after the new one was used */
 	const struct faults_config *faults; /* NULL: none */
 };
 

@@ -121,6 +121,8 @@ let_in(struct hub_head *head, const struct head_hello *hello, struct head_admiss
 	struct subscription_list kept;
 
 	trust_init(&session->trust, found->target, by_certificate ? hello->chain->item[0] : NULL, vouched);
+	if (session->trust.thumbprint)
+		rotation_keeper_connected(head->config.rotations, found->target, session->trust.thumbprint);
 	session->name = identity_name(hello->device_id, hello->module_id);
 	session->model_id = mem_text(hello->model_id);
 	session->actor = identity_ref(found->actor);

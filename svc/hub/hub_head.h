@@ -9,6 +9,7 @@
 #include "hub/ca.h"
 #include "hub/faults.h"
 #include "hub/registry.h"
+#include "hub/rotation_keeper.h"
 #include "hub/subscriptions.h"
 #include "net/tls.h"
 #include "store/message_log.h"
@@ -22,6 +23,7 @@ struct hub_head_config {
 	struct message_log *events; /* with a lane for each loop */
 	struct event_source *source;
 	struct ca_registry *cas;
+	struct rotation_keeper *rotations;
 	struct auth_policy auth;
 	struct faults *faults; /* NULL: none */
 };

@@ -17,7 +17,7 @@ struct options {
 	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources, *sink_ca,
 		*sink_connect_to;
 	struct option_list sinks;
-	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, max_connections;
+	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, max_connections, grace_s;
 	bool refuse_sha1;
 	struct service_options service;
 };
@@ -59,6 +59,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, max_connections), 0, 10000000 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
 		OPTION_TEXT, offsetof(struct options, fault), 0, 0 },
+	{ "thumbprint-grace", 0, "SECONDS", "how long the old thumbprint of a rotation is good once the new one was used (86400)",
+		OPTION_INT, offsetof(struct options, grace_s), 0, 366 * 86400 },
 	{ "refuse-sha1-thumbprints", 0, NULL, "devices that are registered by a SHA-1 thumbprint are not let in", OPTION_FLAG,
 		offsetof(struct options, refuse_sha1), 0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
@@ -126,6 +128,7 @@ serve(const struct options *o, struct err *err)
 		.retention_ms = o->retention_hours * 3600 * 1000,
 		.partitions = (unsigned)o->partitions,
 		.auth = { .refuse_sha1_thumbprints = o->refuse_sha1 },
+		.thumbprint_grace_s = o->grace_s,
 		.max_connections = service_max_connections(o->max_connections, 1),
 	};
 	struct hub *hub;
@@ -154,9 +157,12 @@ serve(const struct options *o, struct err *err)
 int
 main(int argc, char **argv)
 {
-	struct options options = {
-		.state = "/var/lib/rootedge/hub", .address = "0.0.0.0", .mqtt_port = 8883, .https_port = 443, .service.ready_fd = -1
-	};
+	struct options options = { .state = "/var/lib/rootedge/hub",
+		.address = "0.0.0.0",
+		.mqtt_port = 8883,
+		.https_port = 443,
+		.grace_s = 86400,
+		.service.ready_fd = -1 };
 	struct err err = ERR_INIT;
 	int n;
 

@@ -183,7 +183,9 @@ registry_store_remove(struct registry_store *store, const char *device_id, const
 	if (module_id) {
 		OWN_TEXT name = mem_textf("%s/%s", device_id, module_id);
 
-		if (registry_store_put_subscriptions(store, name, NULL, err) < 0)
+		if (registry_store_put_subscriptions(store, name, NULL, err) < 0 ||
+			db_run(store->db, err, "DELETE FROM thumbprint_rotation WHERE device_id = ? AND module_id = ?", "tt",
+				device_id, module_id) < 0)
 			return -1;
 		return db_run(
 			store->db, err, "DELETE FROM identity WHERE device_id = ? AND module_id = ?", "tt", device_id, module_id);
@@ -191,7 +193,8 @@ registry_store_remove(struct registry_store *store, const char *device_id, const
 	if (db_run(store->db, err,
 		    "DELETE FROM subscription WHERE name = ?1 OR name IN"
 		    " (SELECT device_id || '/' || module_id FROM identity WHERE device_id = ?1 AND module_id != '')",
-		    "t", device_id) < 0)
+		    "t", device_id) < 0 ||
+		db_run(store->db, err, "DELETE FROM thumbprint_rotation WHERE device_id = ?", "t", device_id) < 0)
 		return -1;
 	return db_run(store->db, err, "DELETE FROM identity WHERE device_id = ?", "t", device_id);
 }

@@ -10,6 +10,7 @@
 #include "hub/policy.h"
 #include "hub/registry.h"
 #include "hub/rest_error.h"
+#include "hub/rotation_keeper.h"
 #include "net/http_server.h"
 
 struct rest {
@@ -19,6 +20,7 @@ struct rest {
 	struct directory *directory;
 	struct event_readers *readers;
 	struct ca_registry *cas;
+	struct rotation_keeper *rotations;
 	struct auth_policy auth;
 	struct faults *faults; /* NULL: none */
 };
@@ -77,4 +79,4 @@ struct rest_route {
 	rest_handler *handle;
 };
 extern const struct rest_route rest_device_routes[], rest_module_routes[], rest_statistics_routes[], rest_scope_routes[],
-	rest_event_routes[], rest_ca_routes[];
+	rest_event_routes[], rest_ca_routes[], rest_thumbprint_routes[];
