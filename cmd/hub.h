@@ -10,5 +10,7 @@ int hub_twin(int argc, char **argv);
 int hub_method(int argc, char **argv);
 int hub_query(int argc, char **argv);
 int hub_c2d(int argc, char **argv);
+int hub_ca(int argc, char **argv);
+int hub_policy(int argc, char **argv);
 
 #define HUB_STATE_DEFAULT "/var/lib/rootedge/hub"

@@ -62,7 +62,7 @@ read_bytes(struct buf *bytes, const char *text, struct err *err)
 }
 
 struct cert *
-ca_read_cert(const char *text, struct err *err)
+ca_read_cert(const char *text, size_t max, struct err *err)
 {
 	CLEAR(buf) bytes = BUF_INIT(CERT_TEXT_MAX);
 	struct certs certs = { 0 };
@@ -70,7 +70,7 @@ ca_read_cert(const char *text, struct err *err)
 
 	if (strlen(text) > CERT_TEXT_MAX)
 		return err_null(err, ERR_LIMIT, "the certificate is longer than %d bytes", CERT_TEXT_MAX);
-	if (read_bytes(&bytes, text, err) < 0 || certs_decode(&certs, &bytes, 1, err) < 0)
+	if (read_bytes(&bytes, text, err) < 0 || certs_decode(&certs, &bytes, max, err) < 0)
 		return NULL;
 	cert = cert_ref(certs.item[0]);
 	certs_clear(&certs);

@@ -20,8 +20,9 @@ struct authorities *ca_current(struct ca_registry *cas); /* any thread; the call
 void ca_watch(struct ca_registry *cas, void (*withdrawn)(void *arg), void *arg);
 
 bool ca_name_is_valid(const char *name); /* [A-Za-z0-9-._]{1,64} */
-/* A certificate as clients send it: PEM, or base64 of DER or PEM; exactly one. */
-struct cert *ca_read_cert(const char *text, struct err *err);
+/* A certificate as clients send it: PEM, or base64 of DER or PEM; the first of at most `max`, which is 1 where what stands behind a leaf has no business. */
+struct cert *ca_read_cert(const char *text, size_t max, struct err *err);
+#define CA_CHAIN_MAX 8
 /* Does `leaf` prove that its maker holds the key of `ca`?  Its CN is the code, the CA signed it, it is in date. */
 int ca_check_proof(const struct cert *ca, const struct cert *leaf, const char *code, int64_t now, struct err *err);
 

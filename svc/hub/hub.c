@@ -18,7 +18,7 @@
 #include "hub/event_sink.h"
 #include "hub/event_source.h"
 #include "hub/hub_head.h"
-#include "hub/policy.h"
+#include "hub/policy_keeper.h"
 #include "hub/registry.h"
 #include "hub/rest.h"
 #include "hub/rotation_keeper.h"
@@ -44,7 +44,7 @@ struct hub {
 	struct event_readers *readers;
 	struct event_sink *sinks[HUB_SINKS_MAX];
 	struct registry_store *store;
-	struct policies *policies;
+	struct policy_keeper *policies;
 	struct registry *registry;
 	struct subscriptions *subscriptions;
 	struct directory *directory;
@@ -211,12 +211,12 @@ open_state(struct hub *hub, struct err *err)
 	hub->store = registry_store_open(store_path, err);
 	if (!hub->store || registry_store_set_text(hub->store, "hostname", hub->config.hostname, err) < 0)
 		return -1;
-	hub->policies = policies_load(hub->store, err);
-	if (!hub->policies)
-		return -1;
 	hub->worker = pool_new("registry", 1, REGISTRY_QUEUE_MAX);
 	hub->registry = registry_open(hub->store, hub->worker, err);
 	if (!hub->registry)
+		return -1;
+	hub->policies = policy_keeper_open(hub->registry, err);
+	if (!hub->policies)
 		return -1;
 	hub->subscriptions = subscriptions_open(hub->registry, loop_owner(hub->loops[0]), err);
 	return hub->subscriptions ? 0 : -1;
@@ -398,10 +398,10 @@ hub_close(struct hub *hub)
 	event_source_free(hub->source);
 	event_readers_free(hub->readers);
 	subscriptions_close(hub->subscriptions);
+	policy_keeper_close(hub->policies);
 	rotation_keeper_close(hub->rotations);
 	ca_close(hub->cas);
 	registry_close(hub->registry);
-	policies_free(hub->policies);
 	registry_store_close(hub->store);
 	message_log_free(hub->events);
 	tls_holder_free(hub->mqtt_tls);

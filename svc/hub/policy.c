@@ -56,6 +56,12 @@ make_key(struct secret *key, const char *text, const char *policy, int slot)
 	mem_wipe(bytes, sizeof(bytes));
 }
 
+void
+policy_make_key(struct secret *key)
+{
+	make_key(key, NULL, "", 0);
+}
+
 static int
 make_policy(struct registry_store *store, const struct default_row *row, const char *text, struct err *err)
 {
@@ -88,6 +94,7 @@ policies_load(struct registry_store *store, struct err *err)
 {
 	OWN(policies) policies = NEW(policies);
 
+	policies->n_refs = 1;
 	if (registry_store_policies(store, add_policy, policies, err) < 0)
 		return NULL;
 	if (policies->n == 0 &&
@@ -96,10 +103,17 @@ policies_load(struct registry_store *store, struct err *err)
 	return GIVE(policies);
 }
 
+struct policies *
+policies_ref(struct policies *policies)
+{
+	policies->n_refs++;
+	return policies;
+}
+
 void
 policies_free(struct policies *policies)
 {
-	if (!policies)
+	if (!policies || --policies->n_refs > 0)
 		return;
 	for (size_t i = 0; i < policies->n; i++) {
 		mem_free(policies->names[i]);

@@ -334,6 +334,12 @@ registry_store_put_policy(
 }
 
 int
+registry_store_remove_policy(struct registry_store *store, const char *name, struct err *err)
+{
+	return db_run(store->db, err, "DELETE FROM policy WHERE name = ?", "t", name);
+}
+
+int
 registry_store_subscriptions(struct registry_store *store, registry_store_filters *each, void *arg, struct err *err)
 {
 	struct db_stmt *rows = db_query(store->db, err, "SELECT name, filters FROM subscription", "");

@@ -52,6 +52,7 @@ typedef void registry_store_policy(void *arg, const char *name, unsigned rights,
 int registry_store_policies(struct registry_store *store, registry_store_policy *each, void *arg, struct err *err);
 int registry_store_put_policy(
 	struct registry_store *store, const char *name, unsigned rights, const struct secret keys[2], struct err *err);
+int registry_store_remove_policy(struct registry_store *store, const char *name, struct err *err);
 
 /* Kept subscriptions of an identity: `filters` is text of the caller's form; NULL removes. */
 typedef void registry_store_filters(void *arg, const char *name, const char *filters);

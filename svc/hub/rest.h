@@ -7,7 +7,7 @@
 #include "heads/head.h"
 #include "hub/ca.h"
 #include "hub/faults.h"
-#include "hub/policy.h"
+#include "hub/policy_keeper.h"
 #include "hub/registry.h"
 #include "hub/rest_error.h"
 #include "hub/rotation_keeper.h"
@@ -16,7 +16,7 @@
 struct rest {
 	const char *hostname; /* borrowed, like all of it */
 	struct registry *registry;
-	const struct policies *policies;
+	struct policy_keeper *policies;
 	struct directory *directory;
 	struct event_readers *readers;
 	struct ca_registry *cas;
@@ -65,8 +65,7 @@ enum rest_who {
 	REST_SERVICE_OR_DEVICE, /* or the device of the path itself */
 	REST_GATEWAY,		/* the module of the path, by its own token */
 };
-#define REST_OWNER                                                                                                                 \
-	(AUTH_REGISTRY_READ | AUTH_REGISTRY_WRITE | AUTH_SERVICE_CONNECT | AUTH_DEVICE_CONNECT) /* all rights: iothubowner */
+#define REST_OWNER POLICY_OWNER /* all rights: iothubowner */
 bool rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, unsigned right, const char *const *ids);
 
 /* What is served at a path, "*" standing for an id: a handler is called when the path fits and the caller may do it.  Each file of handlers has a
@@ -79,4 +78,4 @@ struct rest_route {
 	rest_handler *handle;
 };
 extern const struct rest_route rest_device_routes[], rest_module_routes[], rest_statistics_routes[], rest_scope_routes[],
-	rest_event_routes[], rest_ca_routes[], rest_thumbprint_routes[];
+	rest_event_routes[], rest_ca_routes[], rest_policy_routes[], rest_thumbprint_routes[];

@@ -196,7 +196,7 @@ take_body(struct ca_call *call, const json_t *body, struct err *err)
 	call->has_scope = json_object_get(properties, "scope") != NULL;
 	if (scope && authority_scope_from_json(&call->scope, scope, err) < 0)
 		return -1;
-	call->cert = text ? ca_read_cert(text, err) : NULL;
+	call->cert = text ? ca_read_cert(text, call->op == CA_VERIFY ? CA_CHAIN_MAX : 1, err) : NULL;
 	return text && !call->cert ? -1 : 0;
 }
 

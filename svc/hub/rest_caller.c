@@ -38,9 +38,9 @@ static struct verdict *
 judge_service(struct rest *rest, struct http_request *req, const char *token, unsigned right, const char *const *ids)
 {
 	OWN_TEXT resource = resource_of(req, ids[0]);
+	OWN(policies) policies = policy_keeper_current(rest->policies);
 
-	return auth_decide_service(
-		rest->hostname, resource, token ? token : "", rest->policies->row, rest->policies->n, right, clock_wall());
+	return auth_decide_service(rest->hostname, resource, token ? token : "", policies->row, policies->n, right, clock_wall());
 }
 
 static struct verdict *

@@ -16,6 +16,7 @@ static const struct rest_route *const tables[] = {
 	rest_scope_routes,
 	rest_event_routes,
 	rest_ca_routes,
+	rest_policy_routes,
 	rest_thumbprint_routes,
 };
 

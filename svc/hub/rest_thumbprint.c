@@ -110,7 +110,7 @@ on_offered(struct rotation_call *call)
 static char *
 thumbprint_of_cert(const char *text, struct err *err)
 {
-	OWN(cert) cert = ca_read_cert(text, err);
+	OWN(cert) cert = ca_read_cert(text, CA_CHAIN_MAX, err);
 	CLEAR(buf) hex = BUF_INIT(2 * DIGEST_SHA256_LEN + 1);
 
 	if (!cert)

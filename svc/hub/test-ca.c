@@ -223,7 +223,7 @@ TEST("a leaf, an expired CA and what is no certificate are not registered")
 	CHECK_INT(call(&f, PUT, "a", NULL, &old, NULL), CA_INVALID);
 	CHECK_INT(call(&f, PUT, "a", NULL, NULL, NULL), CA_INVALID);
 	for (size_t i = 0; i < COUNT(bad); i++)
-		CHECK(!ca_read_cert(bad[i], &err));
+		CHECK(!ca_read_cert(bad[i], 1, &err));
 }
 
 TEST("a certificate is read as PEM, as base64 of DER with or without line breaks, and as base64 of PEM; two are too many")
@@ -237,14 +237,14 @@ TEST("a certificate is read as PEM, as base64 of DER with or without line breaks
 	OWN(cert) two = NULL;
 
 	cert_put_pem(root.cert, &pem);
-	one = ca_read_cert(buf_text(&pem), &err);
+	one = ca_read_cert(buf_text(&pem), 1, &err);
 	CHECK(one);
 	base64_encode(&base64, pem.data, pem.len);
-	two = ca_read_cert(buf_text(&base64), &err);
+	two = ca_read_cert(buf_text(&base64), 1, &err);
 	CHECK(two);
 	buf_puts(&twice, buf_text(&pem));
 	buf_puts(&twice, buf_text(&pem));
-	CHECK(!ca_read_cert(buf_text(&twice), &err));
+	CHECK(!ca_read_cert(buf_text(&twice), 1, &err));
 }
 
 TEST("the name of a certificate object has 1 to 64 letters, digits, - . and _")
