@@ -62,8 +62,8 @@ class Story:
     def policy_key(self):
         return parse_connection_string(self.connection_string)["SharedAccessKey"]
 
-    def rest(self, method, path, body=None):
-        return https(443, method, path + "?api-version=2021-04-12", body, {"Authorization": sas(HUB, self.policy_key(), policy="iothubowner", encode=False)},
+    def rest(self, method, path, body=None, headers=None):
+        return https(443, method, path + "?api-version=2021-04-12", body, {"Authorization": sas(HUB, self.policy_key(), policy="iothubowner", encode=False), **(headers or {})},
                      ca=self.pki.root, host="127.0.0.2")
 
     def node(self, script, **env):
@@ -141,6 +141,31 @@ def test_4_device_refused():
     story.node("device.js", MODE="sas", DEVICE="node-sas", KEY=new_key(), EXPECT="refused")
     cert, key = story.pki.make("device", "node-x509", file="impostor")
     story.node("device.js", MODE="x509", DEVICE="node-x509", CERT=cert, CERT_KEY=key, EXPECT="refused")
+
+
+def test_4_signed_by_ca():
+    """azure-iot-device with leaf and two intermediates in one PEM is let in by a registered CA, and sees UnauthorizedError once that has left"""
+    story.pki.make("intermediate", "Factory", file="factory")
+    story.pki.make("intermediate", "Line 1", issuer="factory", file="line1")
+    story.pki.make("intermediate", "Line 1 night shift", issuer="line1", file="night")
+    leaf, key = story.pki.make("device", "node-ca", issuer="night")
+    chain = story.folder / "node-ca-chain.pem"
+    with open(chain, "w") as f:
+        for path in (leaf, story.folder / "line1.pem", story.folder / "night.pem"):
+            with open(path) as part:
+                first = part.read().split("-----END CERTIFICATE-----")[0]
+            f.write(first + "-----END CERTIFICATE-----\n")
+    with open(story.folder / "factory.pem") as f:
+        ca = f.read()
+    status, _, made = story.rest("PUT", "/certificates/factory", {"properties": {"certificate": ca, "isVerified": True, "scope": {"devices": ["node-*"]}}})
+    assert status == 200, made
+    story.rest("PUT", "/devices/node-ca", {"deviceId": "node-ca", "authentication": {"type": "certificateAuthority"}})
+    story.node("device.js", MODE="x509", DEVICE="node-ca", CERT=chain, CERT_KEY=key)
+    story.arrived("node-ca", 100)
+    story.node("device.js", MODE="x509", DEVICE="node-ca", CERT=chain, CERT_KEY=key, COUNT="1")
+    status, _, _ = story.rest("PUT", "/certificates/factory", {"properties": {"isVerified": False}}, {"If-Match": "*"})
+    assert status == 200
+    story.node("device.js", MODE="x509", DEVICE="node-ca", CERT=chain, CERT_KEY=key, EXPECT="refused")
 
 
 def test_5_gateway_sas():
