@@ -141,7 +141,7 @@ static void
 put(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	OWN_LIB(json_t) body = rest_body(req);
-	OWN_TEXT match = rest_if_match(req);
+	OWN_TEXT match = body ? rest_if_match(req) : NULL; /* without a body it is answered, and gone */
 	const char *text = NULL;
 	struct err err = ERR_INIT;
 	unsigned rights;

@@ -150,9 +150,9 @@ static void
 post(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	OWN_LIB(json_t) body = rest_body(req);
-	struct conn *conn = http_conn(req);
 	struct err err = ERR_INIT;
 	struct offer *offer;
+	struct conn *conn;
 	char *thumbprint;
 
 	if (!body)
@@ -162,6 +162,7 @@ post(struct rest *rest, struct http_request *req, const char *const *ids)
 		rest_fail(req, REST_ARGUMENT_INVALID, "%s", err.text);
 		return;
 	}
+	conn = http_conn(req);
 	offer = NEW(offer);
 	*offer = (struct offer){ .rest = rest,
 		.req = req,
