@@ -140,6 +140,18 @@ authorities_find(const struct authorities *set, const uint8_t sha256[static DIGE
 	return NULL;
 }
 
+size_t
+authorities_count(const struct authorities *set)
+{
+	return set->n;
+}
+
+const struct authority *
+authorities_item(const struct authorities *set, size_t i)
+{
+	return set->item[i];
+}
+
 int
 authority_check_cert(const struct cert *cert, struct err *err)
 {

@@ -52,6 +52,14 @@ OWN_DEFINE(authorities);
 /* The verified one with exactly this certificate, or NULL. */
 const struct authority *authorities_find(const struct authorities *set, const uint8_t sha256[static DIGEST_SHA256_LEN]);
 
+size_t authorities_count(const struct authorities *set);
+const struct authority *authorities_item(const struct authorities *set, size_t i);
+
+/* The verified ones as the hub hands them down to its gateways (authority_json.c): a list of {"name", "certificate": base64 of DER, "scope"}.  Reading takes all of it or nothing. */
+json_t *authorities_to_json(const struct authorities *set);
+struct authorities *authorities_from_json(const json_t *list, struct err *err);
+bool authorities_equal(const struct authorities *a, const struct authorities *b); /* NULL is an empty set */
+
 /* Does one of them vouch for chain->item[0] as `record`'s?  Adds its checks to *v and names the CA.  A leaf that is known already needs nothing beside it: a resumed
  * session brings it alone.  NULL: refused. */
 const struct authority *authorities_verify(

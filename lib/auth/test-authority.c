@@ -335,3 +335,60 @@ TEST("what may be registered: version 3, CA:TRUE, keyCertSign where keyUsage is 
 	CHECK(authority_check_cert(v1.cert, &err) < 0);
 	CHECK(authority_check_cert(no_sign.cert, &err) < 0);
 }
+
+TEST("what the hub hands down is the same set again: verified CAs with their scopes, and nothing of the others")
+{
+	OWN(authorities) set = authorities_new();
+	CLEAR(made) one = story_root("one");
+	CLEAR(made) two = story_root("two");
+	CLEAR(made) pending = story_root("pending");
+	struct authority_scope narrow = scope_of("{\"kind\":\"edge\",\"devices\":[\"a*\",\"b?\"]}");
+	struct err err = ERR_INIT;
+	OWN_LIB(json_t) json = NULL;
+	OWN(authorities) again = NULL;
+
+	add(set, "one", &one, ALL);
+	add(set, "two", &two, narrow);
+	authority_scope_clear(&narrow);
+	json = authorities_to_json(set);
+	again = authorities_from_json(json, &err);
+	CHECK(again && authorities_equal(set, again));
+	CHECK_INT(authorities_add(set, "pending", pending.cert, &ALL, false, &err), 0);
+	CHECK(!authorities_equal(set, again));
+	json_decref(json);
+	json = authorities_to_json(set);
+	CHECK_INT(json_array_size(json), 2);
+	CHECK(authorities_equal(NULL, NULL) && !authorities_equal(NULL, again));
+}
+
+TEST("a set that can't be read is no set: a leaf, no scope, a scope or a certificate that is none, too many")
+{
+	CLEAR(made) root = story_root("root");
+	CLEAR(made) leaf = story_device("dev1", &root);
+	OWN(authorities) set = authorities_new();
+	struct err err = ERR_INIT;
+	OWN_LIB(json_t) good = NULL;
+	static const char *const bad[] = { "{}", "[1]", "[{}]", "[{\"name\":\"x\",\"certificate\":\"AAAA\",\"scope\":{}}]",
+		"[{\"name\":\"x\",\"certificate\":\"?\",\"scope\":{}}]" };
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		OWN_LIB(json_t) json = json_parse(bad[i], strlen(bad[i]), &err);
+
+		CHECK(!authorities_from_json(json, &err));
+	}
+	add(set, "root", &root, ALL);
+	good = authorities_to_json(set);
+	json_object_set_new(json_array_get(good, 0), "scope", json_pack("{s:s}", "kind", "everything"));
+	CHECK(!authorities_from_json(good, &err));
+	json_object_del(json_array_get(good, 0), "scope");
+	CHECK(!authorities_from_json(good, &err));
+	authorities_free(GIVE(set));
+	set = authorities_new();
+	add(set, "leaf", &leaf, ALL);
+	json_decref(good);
+	good = authorities_to_json(set);
+	CHECK(!authorities_from_json(good, &err));
+	while (json_array_size(good) <= AUTHORITIES_MAX)
+		json_array_append_new(good, json_object());
+	CHECK(!authorities_from_json(good, &err));
+}

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "auth/trust.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -19,7 +20,7 @@ struct gateway_head {
 };
 
 struct session {
-	struct identity *identity;
+	struct trust trust;
 	struct message_lane *lane;
 	uint64_t epoch;
 };
@@ -49,7 +50,8 @@ add_age(struct verdict *v, const char *name, int64_t confirmed)
 }
 
 static struct verdict *
-judge(struct gateway_head *head, const struct question *q, struct identity **record)
+judge(struct gateway_head *head, const struct question *q, struct authorities *cas, const struct authority **vouched,
+	struct identity **record)
 {
 	OWN_TEXT name = identity_name(q->device_id, q->module_id);
 	int64_t confirmed = 0;
@@ -66,6 +68,8 @@ judge(struct gateway_head *head, const struct question *q, struct identity **rec
 	struct auth_records records = {
 		.target = is_ours ? target : NULL,
 		.is_elsewhere = !is_ours && (target || q->is_elsewhere),
+		.device_cas = cas,
+		.vouched = vouched,
 	};
 	struct verdict *v = auth_decide("gateway", &claim, &evidence, &records, &head->config.auth, clock_wall());
 
@@ -74,19 +78,39 @@ judge(struct gateway_head *head, const struct question *q, struct identity **rec
 	return v;
 }
 
+/* A resumed session brings the leaf alone, and what came beside it once is no longer known here: the device is told to try again, and finds no session to resume. */
+static void
+ask_for_the_whole_chain(
+	struct gateway_head *head, const struct question *q, struct verdict *verdict_take, struct identity *record_take)
+{
+	OWN_TEXT name = identity_name(q->device_id, q->module_id);
+
+	verdict_free(verdict_take);
+	identity_free(record_take);
+	tls_cache_drop_identity(head->config.tls_cache, name);
+	head_admit_unavailable(q->admission);
+}
+
 /* Decide and answer. */
 static void
 answer(struct gateway_head *head, const struct question *q)
 {
 	uint64_t epoch = scope_epoch(head->config.scope); /* before the look: a change meanwhile is noticed */
+	OWN(authorities) cas = scope_cas(head->config.scope);
+	const struct authority *vouched = NULL;
+	bool by_certificate = q->chain.n > 0 && !q->token;
 	struct identity *record;
-	struct verdict *v = judge(head, q, &record);
+	struct verdict *v = judge(head, q, cas, &vouched, &record);
 	struct session *session = NULL;
 
 	service_log_verdict(v);
+	if (q->resumed && verdict_cause(v) == TRUST_UNKNOWN_ISSUER) {
+		ask_for_the_whole_chain(head, q, v, record);
+		return;
+	}
 	if (verdict_accepted(v)) {
 		session = NEW(session);
-		session->identity = identity_ref(record);
+		trust_init(&session->trust, record, by_certificate ? q->chain.item[0] : NULL, vouched);
 		session->lane = message_log_lane(head->config.queue, loop_owner(q->loop));
 		session->epoch = epoch;
 	}
@@ -100,7 +124,7 @@ static bool
 may_change(const struct verdict *v)
 {
 	static const enum reason reasons[] = { DEVICE_UNKNOWN, MODULE_UNKNOWN, DEVICE_OUT_OF_SCOPE, DEVICE_DISABLED,
-		DEVICE_WRONG_AUTH_TYPE, THUMBPRINT_MISMATCH, SAS_BAD_SIGNATURE };
+		DEVICE_WRONG_AUTH_TYPE, THUMBPRINT_MISMATCH, SAS_BAD_SIGNATURE, TRUST_UNKNOWN_ISSUER, CA_OUT_OF_SCOPE };
 	enum reason cause = verdict_cause(v);
 
 	for (size_t i = 0; i < COUNT(reasons); i++)
@@ -113,7 +137,8 @@ static bool
 is_worth_asking(struct gateway_head *head, const struct question *q)
 {
 	OWN(identity) record = NULL;
-	OWN(verdict) v = judge(head, q, &record);
+	OWN(authorities) cas = scope_cas(head->config.scope);
+	OWN(verdict) v = judge(head, q, cas, NULL, &record);
 	OWN_TEXT name = identity_name(q->device_id, q->module_id);
 
 	if (!may_change(v) || q->auth_chain || scope_is_hub_away(head->config.scope))
@@ -198,14 +223,57 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 
 /* -- Trust withdrawn ------------------------------------------------------------------------------------------------------------------- */
 
+/* The change that closes a session may come between its decision and its place in the directory: so each message looks, too.  OK while nothing has changed that
+ * the session stands on. */
+static enum reason
+why_untrusted(struct gateway_head *head, struct session *session)
+{
+	uint64_t epoch = scope_epoch(head->config.scope);
+	const struct identity *judged = session->trust.identity;
+	OWN(authorities) cas = NULL;
+	OWN(identity) now = NULL;
+	enum reason reason;
+	int64_t confirmed;
+
+	if (epoch == session->epoch)
+		return OK;
+	cas = scope_cas(head->config.scope);
+	now = scope_find(head->config.scope, judged->device_id, judged->module_id, &confirmed);
+	reason = trust_check(&session->trust, now, cas);
+	if (reason == OK)
+		session->epoch = epoch;
+	return reason;
+}
+
+struct recheck {
+	struct directory_visit visit;
+	struct gateway_head *head;
+};
+
+static void
+on_recheck(struct directory_visit *visit, struct head_session *head_session)
+{
+	struct recheck *recheck = CONTAINER_OF(visit, struct recheck, visit);
+	enum reason reason = head_session ? why_untrusted(recheck->head, head_session_domain(head_session)) : OK;
+
+	if (reason != OK)
+		head_session_close(head_session, reason);
+	mem_free(recheck);
+}
+
+/* What it stands on may be gone: its session asks again, there where it lives, and no TLS session is resumed. */
 static void
 withdraw(void *arg, const struct identity *identity)
 {
 	struct gateway_head *head = arg;
 	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+	struct recheck *recheck = NEW(recheck);
 
 	tls_cache_drop_identity(head->config.tls_cache, name);
-	directory_close(head->config.directory, name, SESSION_WITHDRAWN);
+	recheck->head = head;
+	recheck->visit.run = on_recheck;
+	if (!directory_visit(head->config.directory, name, &recheck->visit))
+		mem_free(recheck);
 }
 
 /* On a worker.  A disabled device takes its modules with it. */
@@ -219,21 +287,29 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 		scope_each_module(head->config.scope, before->device_id, withdraw, head);
 }
 
-/* The change that closes a session may come between its decision and its place in the directory: so each message looks, too. */
-static bool
-is_still_trusted(struct gateway_head *head, struct session *session)
+static void
+withdraw_if_by_ca(void *arg, const struct identity *identity)
 {
-	uint64_t epoch = scope_epoch(head->config.scope);
-	int64_t confirmed;
-	OWN(identity) now = NULL;
+	if (identity->auth == IDENTITY_AUTH_CA)
+		withdraw(arg, identity);
+}
 
-	if (epoch == session->epoch)
-		return true;
-	now = scope_find(head->config.scope, session->identity->device_id, session->identity->module_id, &confirmed);
-	if (!now || !identity_same_trust(session->identity, now))
-		return false;
-	session->epoch = epoch;
-	return true;
+static void
+on_cas_changed(void *arg)
+{
+	struct gateway_head *head = arg;
+
+	scope_each(head->config.scope, withdraw_if_by_ca, head);
+}
+
+static void
+on_live(void *backend, void *domain, struct head_session *head_session)
+{
+	enum reason reason = why_untrusted(backend, domain);
+
+	/* What changed between the decision and now found no session to close. */
+	if (reason != OK)
+		head_session_close(head_session, reason);
 }
 
 /* -- Messages -------------------------------------------------------------------------------------------------------------------------- */
@@ -250,7 +326,8 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 {
 	struct gateway_head *head = backend;
 	struct session *session = domain;
-	const struct identity *identity = session->identity;
+	const struct identity *identity = session->trust.identity;
+	enum reason reason = why_untrusted(head, session);
 	struct message message = {
 		.source = MESSAGE_TELEMETRY,
 		.device_id = slice_of(identity->device_id),
@@ -262,9 +339,9 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		.is_will = sent->is_will,
 	};
 
-	if (!is_still_trusted(head, session)) {
+	if (reason != OK) {
 		if (head_session)
-			head_session_close(head_session, SESSION_WITHDRAWN);
+			head_session_close(head_session, reason);
 		on_stored(ack, false);
 		return;
 	}
@@ -287,13 +364,14 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	(void)backend;
 	(void)head_session;
 	(void)clean;
-	identity_free(session->identity);
+	trust_clear(&session->trust);
 	mem_free(session);
 }
 
 const struct head_ops gateway_head_ops = {
 	.admit = on_admit,
 	.message = on_message,
+	.live = on_live,
 	.violation = on_violation,
 	.end = on_end,
 };
@@ -306,6 +384,7 @@ gateway_head_new(const struct gateway_head_config *config)
 	head->config = *config;
 	head->asked = asked_new(REMEMBER_MS);
 	scope_watch(config->scope, on_change, head);
+	scope_watch_cas(config->scope, on_cas_changed);
 	return head;
 }
 

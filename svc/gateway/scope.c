@@ -27,13 +27,15 @@ struct scope {
 	struct upstream *upstream;
 	char *path;
 	struct map *records;	    /* name to struct scope_record */
-	pthread_mutex_t lock;	    /* of records */
+	struct authorities *cas;    /* NULL: the hub never told any */
+	pthread_mutex_t lock;	    /* of records and cas */
 	pthread_mutex_t asking;	    /* one question at a time */
 	atomic_uint_fast64_t epoch; /* changes */
 	atomic_bool unsaved;
 	int64_t saved_ms;	       /* boot clock; of whoever asks */
 	atomic_int_fast64_t failed_ms; /* boot clock of the last question without an answer; 0: the last one had one */
 	void (*changed)(void *arg, const struct identity *before, const struct identity *after);
+	void (*cas_changed)(void *arg);
 	void *arg;
 };
 
@@ -97,6 +99,17 @@ scope_find(struct scope *s, const char *device_id, const char *module_id, int64_
 	return identity_under(found, device);
 }
 
+struct authorities *
+scope_cas(struct scope *s)
+{
+	struct authorities *cas;
+
+	pthread_mutex_lock(&s->lock);
+	cas = authorities_ref(s->cas);
+	pthread_mutex_unlock(&s->lock);
+	return cas;
+}
+
 static bool
 is_right_below(const struct identity *device, const struct identity *own)
 {
@@ -138,6 +151,18 @@ scope_each_module(struct scope *s, const char *device_id, void (*module)(void *a
 		if (r->identity->module_id && text_is(r->identity->device_id, device_id))
 			module(arg, r->identity);
 	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+scope_each(struct scope *s, void (*each)(void *arg, const struct identity *identity), void *arg)
+{
+	size_t at = 0;
+	void *value;
+
+	pthread_mutex_lock(&s->lock);
+	while (map_next(s->records, &at, NULL, NULL, &value))
+		each(arg, ((const struct scope_record *)value)->identity);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -209,6 +234,27 @@ take(struct scope *s, const char *name, const struct identity *after, const stru
 	return news;
 }
 
+/* The hub's word on who may speak for devices; NULL: it said none.  Takes the set. */
+static enum news
+take_cas(struct scope *s, struct authorities *cas_take)
+{
+	struct authorities *before;
+
+	if (!cas_take || authorities_equal(s->cas, cas_take)) {
+		authorities_free(cas_take); /* what is remembered of chains stays with the set that is there */
+		return NO_NEWS;
+	}
+	pthread_mutex_lock(&s->lock);
+	before = s->cas;
+	s->cas = cas_take;
+	pthread_mutex_unlock(&s->lock);
+	authorities_free(before);
+	atomic_fetch_add_explicit(&s->epoch, 1, memory_order_release);
+	if (s->cas_changed)
+		s->cas_changed(s->arg);
+	return CHANGED;
+}
+
 /* The names that the hub's full answer does not have. */
 static size_t
 gone_names(struct scope *s, const struct map *identities, char ***names)
@@ -261,7 +307,7 @@ save(struct scope *s)
 
 	s->saved_ms = clock_boot_ms();
 	atomic_store(&s->unsaved, false);
-	if (scope_file_save(s->path, &upstream_config(s->upstream)->workload, s->records, &err) < 0)
+	if (scope_file_save(s->path, &upstream_config(s->upstream)->workload, s->records, s->cas, &err) < 0)
 		log_error("the devices can't be kept for the time when the hub is away: %s", err.text);
 }
 
@@ -302,21 +348,24 @@ int
 scope_refresh(struct scope *s, struct err *err)
 {
 	struct map *identities = map_new();
+	struct authorities *cas = NULL;
 	struct asked_at at;
 	bool complete;
 	int status;
 
 	pthread_mutex_lock(&s->asking);
 	at = asked_now();
-	status = scope_api_list(s->upstream, identities, &complete, err);
+	status = scope_api_list(s->upstream, identities, &cas, &complete, err);
 	note_answer(s, status == 0);
 	if (status == 0) {
+		take_cas(s, GIVE(cas));
 		take_all(s, identities, &at);
 		if (complete)
 			forget_missing(s, identities, &at);
 		save(s);
 	}
 	pthread_mutex_unlock(&s->asking);
+	authorities_free(cas);
 	free_identities(identities);
 	mem_trim();
 	return status;
@@ -342,16 +391,17 @@ look_up_locked(struct scope *s, const char *device_id, const char *module_id, st
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
 	struct map *identities = map_new();
+	struct authorities *cas = NULL;
 	struct asked_at at = asked_now();
-	enum scope_answer answer = scope_api_get(s->upstream, device_id, module_id, identities, err);
-	enum news of_device = NO_NEWS, of_name = NO_NEWS;
+	enum scope_answer answer = scope_api_get(s->upstream, device_id, module_id, identities, &cas, err);
+	enum news of_cas = take_cas(s, cas), of_device = NO_NEWS, of_name = NO_NEWS;
 
 	note_answer(s, answer != SCOPE_NO_ANSWER);
 	if (answer == SCOPE_FOUND && module_id && map_find_text(identities, device_id))
 		of_device = take(s, device_id, map_find_text(identities, device_id), &at);
 	if (answer != SCOPE_NO_ANSWER)
 		of_name = take(s, name, answer == SCOPE_FOUND ? map_find_text(identities, name) : NULL, &at);
-	keep(s, of_name > of_device ? of_name : of_device);
+	keep(s, of_cas == CHANGED ? CHANGED : of_name > of_device ? of_name : of_device);
 	free_identities(identities);
 	return answer;
 }
@@ -386,6 +436,8 @@ set_aside(struct scope *s, const char *why)
 		log_error("%s: %s", s->path, strerror(errno));
 	free_records(s->records);
 	s->records = map_new();
+	authorities_free(s->cas);
+	s->cas = NULL;
 }
 
 /* What could not be asked right now says nothing about the file. */
@@ -406,7 +458,8 @@ scope_open(struct upstream *upstream, const char *state_dir, struct err *err)
 	s->records = map_new();
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->asking, NULL);
-	if (scope_file_load(s->path, &upstream_config(upstream)->workload, s->records, &why) == 0 || why.kind == ERR_MISSING)
+	if (scope_file_load(s->path, &upstream_config(upstream)->workload, s->records, &s->cas, &why) == 0 ||
+		why.kind == ERR_MISSING)
 		return s;
 	if (is_unreadable(&why)) {
 		set_aside(s, why.text);
@@ -425,6 +478,12 @@ scope_watch(struct scope *s, void (*changed)(void *arg, const struct identity *b
 }
 
 void
+scope_watch_cas(struct scope *s, void (*changed)(void *arg))
+{
+	s->cas_changed = changed;
+}
+
+void
 scope_close(struct scope *s)
 {
 	if (!s)
@@ -432,6 +491,7 @@ scope_close(struct scope *s)
 	if (atomic_load(&s->unsaved))
 		save(s);
 	free_records(s->records);
+	authorities_free(s->cas);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->asking);
 	mem_free(s->path);

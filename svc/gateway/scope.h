@@ -3,6 +3,7 @@
 /* The hub's records of those below this gateway (gateway 3), each with the time at which the hub confirmed it: in memory for every decision, on disk
  * (scope_file.h) so that devices known before get in while the hub is away.  A failed question removes nothing. */
 
+#include "auth/authority.h"
 #include "auth/identity.h"
 #include "gateway/scope_api.h"
 
@@ -22,9 +23,13 @@ void scope_close(struct scope *scope);
 /* `changed` is called for each record that was replaced (after: the new one) or has gone (after: NULL), on the thread that found it out.  One watcher. */
 void scope_watch(
 	struct scope *scope, void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg);
+/* Called when other CAs than before may speak for devices, on the thread that found it out. */
+void scope_watch_cas(struct scope *scope, void (*changed)(void *arg));
 
 /* Any thread, never blocks.  The record as it is judged (a module of a disabled device is disabled), or NULL; the caller owns a reference. */
 struct identity *scope_find(struct scope *scope, const char *device_id, const char *module_id, int64_t *confirmed);
+struct authorities *scope_cas(struct scope *scope); /* the hub's CAs; NULL: it never told any; the caller owns a reference */
+void scope_each(struct scope *scope, void (*each)(void *arg, const struct identity *identity), void *arg);
 /* May this gateway speak for it at the hub?  For a device right below it and that device's modules, and for the modules of the device that it is itself; what is below
  * another gateway comes through that one. */
 bool scope_is_ours(struct scope *scope, const struct identity *identity);

@@ -77,6 +77,22 @@ take_records(struct map *into, const json_t *list, bool *complete)
 	}
 }
 
+/* Each answer has them; what can't be read leaves those that were there. */
+static void
+take_cas(struct authorities **cas, const json_t *answer)
+{
+	const json_t *list = json_object_get(answer, "certificateAuthorities");
+	struct err err = ERR_INIT;
+	struct authorities *set = json_is_array(list) ? authorities_from_json(list, &err) : NULL;
+
+	if (json_is_array(list) && !set)
+		log_warn("the hub sent CAs that can't be read: %s", err.text);
+	if (!set)
+		return;
+	authorities_free(*cas);
+	*cas = set;
+}
+
 /* Both lists are there, if only as null: what answers otherwise is not a hub. */
 static int
 take_answer(struct map *into, const json_t *answer, bool *complete, struct err *err)
@@ -94,7 +110,7 @@ take_answer(struct map *into, const json_t *answer, bool *complete, struct err *
 }
 
 int
-scope_api_list(struct upstream *u, struct map *records, bool *complete, struct err *err)
+scope_api_list(struct upstream *u, struct map *records, struct authorities **cas, bool *complete, struct err *err)
 {
 	OWN_TEXT link = NULL;
 
@@ -109,6 +125,7 @@ scope_api_list(struct upstream *u, struct map *records, bool *complete, struct e
 		if (!page || json_find_text(page, "continuationLink", &next, err) < 0 ||
 			take_answer(records, page, complete, err) < 0)
 			return err_wrap(err, "the devices of this gateway");
+		take_cas(cas, page);
 		if (!next || !*next)
 			return 0;
 		mem_free(link);
@@ -118,7 +135,8 @@ scope_api_list(struct upstream *u, struct map *records, bool *complete, struct e
 }
 
 enum scope_answer
-scope_api_get(struct upstream *u, const char *device_id, const char *module_id, struct map *records, struct err *err)
+scope_api_get(struct upstream *u, const char *device_id, const char *module_id, struct map *records, struct authorities **cas,
+	struct err *err)
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
 	OWN_TEXT chain = mem_textf("%s;%s", name, upstream_config(u)->edge_id);
@@ -130,6 +148,7 @@ scope_api_get(struct upstream *u, const char *device_id, const char *module_id, 
 	if (answer) {
 		if (take_answer(records, answer, &complete, err) < 0 || !complete)
 			return SCOPE_NO_ANSWER;
+		take_cas(cas, answer);
 		return map_find_text(records, name) ? SCOPE_FOUND : SCOPE_UNKNOWN;
 	}
 	if (refusal == HTTP_FORBIDDEN)

@@ -49,7 +49,8 @@ put_part(struct buf *file, const struct workload *w, const uint8_t *salt, uint32
 }
 
 static int
-put_parts(struct buf *file, const struct workload *w, const uint8_t *salt, const struct map *records, struct err *err)
+put_parts(struct buf *file, const struct workload *w, const uint8_t *salt, const struct map *records, const struct authorities *cas,
+	struct err *err)
 {
 	size_t n_parts = map_count(records) / RECORDS_A_PART + 1, at = 0;
 	void *value;
@@ -58,6 +59,8 @@ put_parts(struct buf *file, const struct workload *w, const uint8_t *salt, const
 		OWN_LIB(json_t) json = json_pack("{s:I, s:[]}", "parts", (json_int_t)n_parts, "records");
 		json_t *list = json_object_get(json, "records");
 
+		if (part == 0 && cas)
+			json_object_set_new(json, "certificateAuthorities", authorities_to_json(cas));
 		while (json_array_size(list) < RECORDS_A_PART && map_next(records, &at, NULL, NULL, &value)) {
 			const struct scope_record *r = value;
 
@@ -71,7 +74,8 @@ put_parts(struct buf *file, const struct workload *w, const uint8_t *salt, const
 }
 
 int
-scope_file_save(const char *path, const struct workload *w, const struct map *records, struct err *err)
+scope_file_save(
+	const char *path, const struct workload *w, const struct map *records, const struct authorities *cas, struct err *err)
 {
 	CLEAR(buf) file = BUF_INIT(FILE_MAX);
 	uint8_t salt[SALT_LEN];
@@ -79,7 +83,7 @@ scope_file_save(const char *path, const struct workload *w, const struct map *re
 	random_bytes(salt, sizeof(salt));
 	buf_put(&file, magic, sizeof(magic));
 	buf_put(&file, salt, sizeof(salt));
-	if (put_parts(&file, w, salt, records, err) < 0)
+	if (put_parts(&file, w, salt, records, cas, err) < 0)
 		return -1;
 	if (file.failed)
 		return err_set(err, ERR_LIMIT, "%s: too many devices", path);
@@ -126,7 +130,16 @@ decrypt(const struct workload *w, const uint8_t *salt, uint32_t part, struct sli
 }
 
 static int
-take_parts(struct map *records, const struct workload *w, struct rd *in, const uint8_t *salt, struct err *err)
+take_cas(struct authorities **cas, const json_t *json, struct err *err)
+{
+	authorities_free(*cas);
+	*cas = authorities_from_json(json_object_get(json, "certificateAuthorities"), err);
+	return *cas ? 0 : -1;
+}
+
+static int
+take_parts(struct map *records, struct authorities **cas, const struct workload *w, struct rd *in, const uint8_t *salt,
+	struct err *err)
 {
 	int64_t n_parts = 1;
 
@@ -139,6 +152,8 @@ take_parts(struct map *records, const struct workload *w, struct rd *in, const u
 
 		if (!json || json_find_int(json, "parts", &n_parts, err) < 0 || json_find_array(json, "records", &list, err) < 0)
 			return -1;
+		if (json_object_get(json, "certificateAuthorities") && take_cas(cas, json, err) < 0)
+			return -1;
 		json_array_foreach(list, i, item)
 			if (take_record(records, item, err) < 0)
 				return -1;
@@ -147,7 +162,7 @@ take_parts(struct map *records, const struct workload *w, struct rd *in, const u
 }
 
 int
-scope_file_load(const char *path, const struct workload *w, struct map *records, struct err *err)
+scope_file_load(const char *path, const struct workload *w, struct map *records, struct authorities **cas, struct err *err)
 {
 	CLEAR(buf) file = BUF_INIT(FILE_MAX);
 	const uint8_t *salt;
@@ -160,5 +175,5 @@ scope_file_load(const char *path, const struct workload *w, struct map *records,
 		return err_set(err, ERR_INVALID, "%s: not a scope of this version", path);
 	rd_bytes(&in, sizeof(magic));
 	salt = rd_bytes(&in, SALT_LEN);
-	return take_parts(records, w, &in, salt, err) < 0 ? err_wrap(err, "%s", path) : 0;
+	return take_parts(records, cas, w, &in, salt, err) < 0 ? err_wrap(err, "%s", path) : 0;
 }

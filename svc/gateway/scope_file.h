@@ -6,7 +6,9 @@
 #include "base/map.h"
 #include "gateway/scope.h"
 
-/* Writes the records (struct scope_record by name), atomically. */
-int scope_file_save(const char *path, const struct workload *workload, const struct map *records, struct err *err);
+/* Writes the records (struct scope_record by name) and the CAs (NULL: none are known), atomically. */
+int scope_file_save(const char *path, const struct workload *workload, const struct map *records, const struct authorities *cas,
+	struct err *err);
 /* Fills an empty map, whose records are the caller's.  ERR_MISSING: there is no such file. */
-int scope_file_load(const char *path, const struct workload *workload, struct map *records, struct err *err);
+int scope_file_load(
+	const char *path, const struct workload *workload, struct map *records, struct authorities **cas, struct err *err);

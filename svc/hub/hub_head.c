@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/service.h"
-#include "hub/trust.h"
+#include "auth/trust.h"
 
 #define CHAIN_MAX 8 /* elements of an auth-chain */
 
@@ -226,14 +226,19 @@ why_untrusted(struct hub_head *head, struct session *session)
 struct recheck {
 	struct directory_visit visit;
 	struct hub_head *head;
+	bool of_ca; /* a CA was withdrawn, from this device perhaps */
 };
 
 static void
 on_recheck(struct directory_visit *visit, struct head_session *head_session)
 {
 	struct recheck *recheck = CONTAINER_OF(visit, struct recheck, visit);
-	enum reason reason = head_session ? why_untrusted(recheck->head, head_session_domain(head_session)) : OK;
+	struct session *session = head_session ? head_session_domain(head_session) : NULL;
+	enum reason reason = session ? why_untrusted(recheck->head, session) : OK;
 
+	/* By which CA the gateway let it in is not known here.  When the gateway opens its connection again it asks about the device, and hears of the CAs. */
+	if (session && session->actor && recheck->of_ca)
+		reason = CA_WITHDRAWN;
 	if (reason != OK)
 		head_session_close(head_session, reason);
 	mem_free(recheck);
@@ -241,13 +246,14 @@ on_recheck(struct directory_visit *visit, struct head_session *head_session)
 
 /* What it stands on may be gone: its session asks again, there where it lives, and no TLS session is resumed. */
 static void
-withdraw(struct hub_head *head, const char *device_id, const char *module_id)
+withdraw(struct hub_head *head, const char *device_id, const char *module_id, bool of_ca)
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
 	struct recheck *recheck = NEW(recheck);
 
 	tls_cache_drop_identity(head->config.tls_cache, name);
 	recheck->head = head;
+	recheck->of_ca = of_ca;
 	recheck->visit.run = on_recheck;
 	if (!directory_visit(head->config.directory, name, &recheck->visit))
 		mem_free(recheck);
@@ -256,7 +262,7 @@ withdraw(struct hub_head *head, const char *device_id, const char *module_id)
 static void
 withdraw_module(void *arg, const char *device_id, const char *module_id)
 {
-	withdraw(arg, device_id, module_id);
+	withdraw(arg, device_id, module_id, false);
 }
 
 /* On the registry's worker. */
@@ -268,7 +274,7 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 
 	if (after && identity_same_trust(before, after))
 		return;
-	withdraw(head, before->device_id, before->module_id);
+	withdraw(head, before->device_id, before->module_id, false);
 	if (!after) {
 		OWN_TEXT name = identity_name(before->device_id, before->module_id);
 
@@ -284,7 +290,7 @@ static void
 withdraw_if_by_ca(void *arg, const struct identity *identity)
 {
 	if (identity->auth == IDENTITY_AUTH_CA)
-		withdraw(arg, identity->device_id, identity->module_id);
+		withdraw(arg, identity->device_id, identity->module_id, true);
 }
 
 /* On the registry's worker.  Whose CA it was is known to each session. */

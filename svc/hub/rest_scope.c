@@ -22,11 +22,15 @@ check_gateway_module(struct http_request *req, const char *const *ids)
 	return false;
 }
 
+/* With the CAs that may speak for devices, our extension: so that a gateway judges CA-signed devices as the hub does, and while it is away. */
 static void
-respond_scope(struct http_request *req, json_t *devices, json_t *modules, json_t *link)
+respond_scope(struct rest *rest, struct http_request *req, json_t *devices, json_t *modules, json_t *link)
 {
-	http_respond_json(
-		req, 200, NULL, json_pack("{s:o, s:o, s:o}", "devices", devices, "modules", modules, "continuationLink", link));
+	OWN(authorities) cas = ca_current(rest->cas);
+
+	http_respond_json(req, 200, NULL,
+		json_pack("{s:o, s:o, s:o, s:o}", "devices", devices, "modules", modules, "continuationLink", link,
+			"certificateAuthorities", authorities_to_json(cas)));
 }
 
 /* -- A page of a gateway's scope ------------------------------------------------------------------------------------------------------ */
@@ -66,7 +70,7 @@ answer_children(struct rest_call *call)
 	devices = rest_identities_json(call->rest, call->registry.found, call->registry.n_found);
 	if (!call->after) /* the gateway itself stands on the first page */
 		json_array_insert_new(devices, 0, rest_identity_json(call->rest, call->target));
-	respond_scope(call->req, devices, call->modules ? json_incref(call->modules) : json_array(), link_onward(call));
+	respond_scope(call->rest, call->req, devices, call->modules ? json_incref(call->modules) : json_array(), link_onward(call));
 	rest_call_free(call);
 }
 
@@ -217,7 +221,7 @@ respond_one(struct rest *rest, struct http_request *req, const char *device_id, 
 		rest_fail(req, REST_MODULE_NOT_FOUND, "there is no module %s on device %s", module_id, device_id);
 		return;
 	}
-	respond_scope(req, json_pack("[o]", rest_identity_json(rest, device)),
+	respond_scope(rest, req, json_pack("[o]", rest_identity_json(rest, device)),
 		module ? json_pack("[o]", rest_identity_json(rest, module)) : json_array(), json_null());
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a session's ground still holds (trust.h).  Rules only. */
-#include "hub/trust.h"
+#include "auth/trust.h"
 
 #include <string.h>
 
@@ -35,6 +35,6 @@ trust_check(const struct trust *trust, const struct identity *now, const struct 
 		return SESSION_WITHDRAWN;
 	if (!trust->by_ca)
 		return OK;
-	ca = authorities_find(cas, trust->ca);
+	ca = cas ? authorities_find(cas, trust->ca) : NULL;
 	return ca && authority_scope_covers(&ca->scope, now) ? OK : CA_WITHDRAWN;
 }
