@@ -249,6 +249,22 @@ TEST("a CA renewed under its old key: the certificate that is in date decides")
 	check_names(v, "b-new");
 }
 
+TEST("atk-01: a registered CA that has expired vouches for nobody, and neither does one whose time is still to come")
+{
+	OWN(authorities) set = authorities_new();
+	CLEAR(made) root = story_make(
+		(struct profile){ .kind = ISSUE_ROOT, .common_name = "root", .path_len = -1, .not_after = STORY_NOW + 100 }, NULL);
+	CLEAR(made) leaf = story_crooked((struct crooked){ .common_name = "dev1" }, &root);
+	OWN(verdict) late = NULL;
+	OWN(verdict) early = NULL;
+
+	add(set, "root", &root, ALL);
+	late = judged(set, SHOWN(&leaf), STORY_NOW + 100, false);
+	CHECK_CAUSE(late, CERT_EXPIRED);
+	early = judged(set, SHOWN(&leaf), STORY_NOW - 2 * STORY_DAY, false);
+	CHECK_CAUSE(early, CERT_NOT_YET_VALID);
+}
+
 TEST("atk-09: what a resumed session leaves out is remembered, until a date of the chain has passed, and no longer than the set of "
      "CAs")
 {
