@@ -142,3 +142,13 @@ TEST("the file of a story shifts the wall, and again when it changes")
 	unsetenv("ROOTEDGE_CLOCK_FILE");
 }
 #endif
+
+TEST("a date of RFC 1123 has English names and two digits whatever the locale")
+{
+	char text[CLOCK_TEXT_LEN];
+
+	CHECK_STR(clock_text_http(1507836230, text), "Thu, 12 Oct 2017 19:23:50 GMT");
+	CHECK_STR(clock_text_http(0, text), "Thu, 01 Jan 1970 00:00:00 GMT");
+	CHECK_STR(clock_text_http(253402300799, text), "Fri, 31 Dec 9999 23:59:59 GMT");
+	CHECK_STR(clock_text_http(INT64_MAX, text), "@9223372036854775807");
+}
