@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/rd.h"
 #include "hub/schema.h"
+#include "hub/twin_store.h"
 #include "store/db.h"
 
 struct registry_store {
@@ -180,6 +181,8 @@ registry_store_put(struct registry_store *store, const struct identity *i, struc
 int
 registry_store_remove(struct registry_store *store, const char *device_id, const char *module_id, struct err *err)
 {
+	if (twin_store_remove(store->db, device_id, module_id, err) < 0)
+		return -1;
 	if (module_id) {
 		OWN_TEXT name = mem_textf("%s/%s", device_id, module_id);
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Twins in the hub's SQLite file.  An identity has a row from the first change of its twin on; until then its twin is twin_new().  Used like registry_store:
+ * on the registry's worker, inside the transaction of whoever changes something. */
+
+#include "hub/twin_doc.h"
+#include "store/db.h"
+
+/* What stands there, or a new one. */
+struct twin *twin_store_get(struct db *db, const char *device_id, const char *module_id, struct err *err);
+/* `before` is what twin_store_get gave. */
+int twin_store_put(struct db *db, const char *device_id, const char *module_id, const struct twin *before, const struct twin *after,
+	struct err *err);
+/* With module_id NULL those of the device and of all its modules. */
+int twin_store_remove(struct db *db, const char *device_id, const char *module_id, struct err *err);
