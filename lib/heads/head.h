@@ -54,6 +54,9 @@ struct head_call; /* the head's handle of one question, valid until it is answer
 /* On the loop of the session.  version 0: none is told.  An error has a JSON body with errorCode and message, or clients fail on it (clients-observed 3). */
 void head_answer(struct head_call *call, int status, int64_t version, const void *body, size_t len);
 
+/* Who asked, on its loop; NULL when that session has ended: the answer goes nowhere then. */
+struct head_session *head_call_session(struct head_call *call);
+
 /* -- Commands: cloud-to-device messages (hub 1.7) ------------------------------------------------------------------------------------ */
 struct head_command {
 	uint64_t id; /* the back end's, unique among what this session has not settled */

@@ -40,6 +40,12 @@ mqtt_in_question(struct mqtt_session *s, const struct topic *topic, struct slice
 		refuse(call);
 }
 
+struct head_session *
+head_call_session(struct head_call *call)
+{
+	return call->session ? &call->session->base : NULL;
+}
+
 static void
 call_unlink(struct head_call *call)
 {

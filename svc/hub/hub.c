@@ -52,6 +52,9 @@ struct hub {
 	struct ca_registry *cas;
 	struct rotation_keeper *rotations;
 	struct faults *faults;
+	struct twins *twins;
+	struct twin_sessions *twin_sessions;
+	struct methods *methods;
 	struct hub_head *head;
 	struct mqtt_head *mqtt_head;
 	struct rest rest;
@@ -266,7 +269,12 @@ open_heads(struct hub *hub, struct err *err)
 	hub->directory = directory_new();
 	head.source = hub->source;
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
+	hub->twins = twins_new(hub->registry);
+	hub->twin_sessions = twin_sessions_new(hub->twins, hub->directory);
+	hub->methods = methods_new(hub->directory);
 	head.directory = hub->directory;
+	head.twins = hub->twin_sessions;
+	head.methods = hub->methods;
 	head.tls_cache = hub->tls_cache;
 	head.cas = hub->cas;
 	head.rotations = hub->rotations;
@@ -285,6 +293,8 @@ open_heads(struct hub *hub, struct err *err)
 		.cas = hub->cas,
 		.rotations = hub->rotations,
 		.auth = hub->config.auth,
+		.twins = hub->twins,
+		.methods = hub->methods,
 		.faults = hub->faults,
 	};
 	hub->http = http_server_new(&http);
@@ -388,6 +398,7 @@ hub_close(struct hub *hub)
 		event_sink_stop(hub->sinks[i]);
 	event_readers_stop(hub->readers);
 	message_log_stop(hub->events);
+	methods_stop(hub->methods);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		loop_free(hub->loops[i]);
 	faults_free(hub->faults);
@@ -397,6 +408,9 @@ hub_close(struct hub *hub)
 	hub_head_free(hub->head);
 	event_source_free(hub->source);
 	event_readers_free(hub->readers);
+	methods_free(hub->methods);
+	twin_sessions_free(hub->twin_sessions);
+	twins_free(hub->twins);
 	subscriptions_close(hub->subscriptions);
 	policy_keeper_close(hub->policies);
 	rotation_keeper_close(hub->rotations);

@@ -20,6 +20,7 @@ struct hub_head {
 };
 
 struct session {
+	struct hub_head *head;
 	struct trust trust;
 	struct identity *actor, *actor_device; /* the $edgeHub that speaks for it and its gateway, or NULL */
 	char *name, *model_id;
@@ -123,6 +124,7 @@ let_in(struct hub_head *head, const struct head_hello *hello, struct head_admiss
 	trust_init(&session->trust, found->target, by_certificate ? hello->chain->item[0] : NULL, vouched);
 	if (session->trust.thumbprint)
 		rotation_keeper_connected(head->config.rotations, found->target, session->trust.thumbprint);
+	session->head = head;
 	session->name = identity_name(hello->device_id, hello->module_id);
 	session->model_id = mem_text(hello->model_id);
 	session->actor = identity_ref(found->actor);
@@ -302,6 +304,18 @@ on_ca_withdrawn(void *arg)
 	registry_each(head->config.registry, withdraw_if_by_ca, head);
 }
 
+const struct identity *
+hub_head_identity(struct head_session *head_session)
+{
+	struct session *session = head_session_domain(head_session);
+	enum reason reason = why_untrusted(session->head, session);
+
+	if (reason == OK)
+		return session->trust.identity;
+	head_session_close(head_session, reason);
+	return NULL;
+}
+
 /* -- Messages ------------------------------------------------------------------------------------------------------------------------------ */
 
 static void
@@ -425,21 +439,60 @@ disconnect_later(struct hub_head *head, struct conn *conn)
 	faults_after(head->config.faults, doomed->loop, after_ms, disconnect, doomed);
 }
 
+/* -- Twins and methods ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_wants(void *backend, void *domain, struct head_session *head_session, unsigned wants)
+{
+	struct hub_head *head = backend;
+	const struct identity *identity = wants & HEAD_WANTS_METHODS ? hub_head_identity(head_session) : NULL;
+
+	(void)domain;
+	if (identity)
+		methods_on_ready(head->config.methods, head_session, identity);
+}
+
+static void
+on_request(
+	void *backend, void *domain, struct head_session *head_session, const struct head_request *request, struct head_call *call)
+{
+	struct hub_head *head = backend;
+	const struct identity *identity = hub_head_identity(head_session);
+
+	(void)domain;
+	if (identity)
+		twin_sessions_on_request(head->config.twins, head_session, identity, request, call);
+	else
+		head_answer(call, 401, 0, "", 0); /* which goes nowhere: the session is being closed */
+}
+
+static void
+on_method_answer(void *backend, void *domain, struct slice rid, int status, struct slice payload)
+{
+	struct hub_head *head = backend;
+	struct session *session = domain;
+
+	if (why_untrusted(head, session) == OK)
+		methods_on_answer(head->config.methods, session->trust.identity, rid, status, payload);
+}
+
 static void
 on_live(void *backend, void *domain, struct head_session *head_session)
 {
 	struct hub_head *head = backend;
 	struct session *session = domain;
-
 	enum reason reason = why_untrusted(head, session);
 
 	session->is_live = true;
 	event_source_session_began(head->config.source, session->trust.identity);
 	/* What changed between the decision and now found no session to close. */
-	if (reason != OK)
+	if (reason != OK) {
 		head_session_close(head_session, reason);
-	else
-		disconnect_later(head, head_session_conn(head_session));
+		return;
+	}
+	disconnect_later(head, head_session_conn(head_session));
+	twin_sessions_on_live(head->config.twins, head_session, session->trust.identity, session->model_id);
+	on_wants(backend, domain, head_session, head_session_wants(head_session)); /* by its kept subscriptions */
 }
 
 static void
@@ -455,10 +508,10 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	struct hub_head *head = backend;
 	struct session *session = domain;
 
-	(void)head_session;
 	(void)clean;
 	if (session->is_live)
 		event_source_session_ended(head->config.source, session->trust.identity);
+	methods_on_end(head->config.methods, head_session, session->trust.identity);
 	trust_clear(&session->trust);
 	identity_free(session->actor);
 	identity_free(session->actor_device);
@@ -472,6 +525,9 @@ const struct head_ops hub_head_ops = {
 	.message = on_message,
 	.subscriptions = on_subscriptions,
 	.live = on_live,
+	.wants = on_wants,
+	.request = on_request,
+	.method_answer = on_method_answer,
 	.violation = on_violation,
 	.end = on_end,
 };

@@ -8,9 +8,11 @@
 #include "hub/event_source.h"
 #include "hub/ca.h"
 #include "hub/faults.h"
+#include "hub/method.h"
 #include "hub/registry.h"
 #include "hub/rotation_keeper.h"
 #include "hub/subscriptions.h"
+#include "hub/twin_sessions.h"
 #include "net/tls.h"
 #include "store/message_log.h"
 
@@ -19,6 +21,8 @@ struct hub_head_config {
 	struct registry *registry;
 	struct subscriptions *subscriptions;
 	struct directory *directory;
+	struct twin_sessions *twins;
+	struct methods *methods;
 	struct tls_cache *tls_cache;
 	struct message_log *events; /* with a lane for each loop */
 	struct event_source *source;
@@ -31,4 +35,6 @@ struct hub_head;
 /* Watches the registry from now on. */
 struct hub_head *hub_head_new(const struct hub_head_config *config);
 void hub_head_free(struct hub_head *head); /* after the loops */
+/* Who a session of this hub stands for, on its loop.  NULL: trust in it was withdrawn, and it is being closed. */
+const struct identity *hub_head_identity(struct head_session *session);
 extern const struct head_ops hub_head_ops; /* the backend is the hub_head */

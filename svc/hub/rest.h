@@ -11,6 +11,11 @@
 #include "hub/registry.h"
 #include "hub/rest_error.h"
 #include "hub/rotation_keeper.h"
+#include "hub/method.h"
+#include "hub/policy.h"
+#include "hub/registry.h"
+#include "hub/rest_error.h"
+#include "hub/twin.h"
 #include "net/http_server.h"
 
 struct rest {
@@ -21,6 +26,9 @@ struct rest {
 	struct event_readers *readers;
 	struct ca_registry *cas;
 	struct rotation_keeper *rotations;
+	struct twins *twins;
+	struct methods *methods;
+	struct anchors *device_cas; /* NULL: none are registered */
 	struct auth_policy auth;
 	struct faults *faults; /* NULL: none */
 };
@@ -57,6 +65,11 @@ json_t *rest_identity_json(struct rest *rest, const struct identity *identity);
 json_t *rest_identities_json(struct rest *rest, struct identity *const *list, size_t n);
 json_t *rest_body(struct http_request *req);	     /* NULL: answered with what is wrong */
 char *rest_if_match(const struct http_request *req); /* the etag or "*" without quotes; NULL: not given; the caller owns it */
+char *rest_if_match(const struct http_request *req); /* the etag without its quotes, "*", or NULL; the caller's */
+
+/* What went wrong with a twin: which error it is, and its sentence (rest_twin.c). */
+enum rest_error rest_twin_error(enum twin_answer answer);
+const char *rest_twin_sentence(const struct twin_call *call);
 
 /* Who is calling (rest_caller.c).  false: answered with 401. */
 enum rest_who {
@@ -78,4 +91,5 @@ struct rest_route {
 	rest_handler *handle;
 };
 extern const struct rest_route rest_device_routes[], rest_module_routes[], rest_statistics_routes[], rest_scope_routes[],
-	rest_event_routes[], rest_ca_routes[], rest_policy_routes[], rest_thumbprint_routes[];
+	rest_event_routes[], rest_ca_routes[], rest_policy_routes[], rest_thumbprint_routes[], rest_twin_routes[],
+	rest_method_routes[];

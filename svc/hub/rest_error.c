@@ -10,21 +10,22 @@
 
 #define TEXT_MAX 512
 
-struct rest_error_row {
-	int status, number;
-	const char *name;
-};
-
 static const struct rest_error_row rows[REST_ERROR_COUNT] = {
 #define X(code, status, number, name) { status, number, name },
 #include "hub/rest_errors.tbl.h"
 #undef X
 };
 
+const struct rest_error_row *
+rest_error_row(enum rest_error error)
+{
+	return &rows[error];
+}
+
 void
 rest_fail(struct http_request *req, enum rest_error error, const char *fmt, ...)
 {
-	const struct rest_error_row *row = &rows[error];
+	const struct rest_error_row *row = rest_error_row(error);
 	OWN_TEXT name = mem_textf("iothub-errorcode: %s", row->name);
 	const char *headers[3] = { name, row->status == 429 || row->status == 503 ? "Retry-After: 5" : NULL, NULL };
 	char text[TEXT_MAX], id[RANDOM_UUID_LEN], when[CLOCK_TEXT_LEN];

@@ -14,4 +14,10 @@ enum rest_error {
 	REST_ERROR_COUNT
 };
 
+struct rest_error_row {
+	int status, number;
+	const char *name;
+};
+const struct rest_error_row *rest_error_row(enum rest_error error);
+
 void rest_fail(struct http_request *req, enum rest_error error, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -18,6 +18,8 @@ static const struct rest_route *const tables[] = {
 	rest_ca_routes,
 	rest_policy_routes,
 	rest_thumbprint_routes,
+	rest_twin_routes,
+	rest_method_routes,
 };
 
 static size_t
