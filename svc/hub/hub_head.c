@@ -509,9 +509,10 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	struct session *session = domain;
 
 	(void)clean;
-	if (session->is_live)
+	if (session->is_live) {
 		event_source_session_ended(head->config.source, session->trust.identity);
-	methods_on_end(head->config.methods, head_session, session->trust.identity);
+		methods_on_end(head->config.methods, head_session, session->trust.identity);
+	}
 	trust_clear(&session->trust);
 	identity_free(session->actor);
 	identity_free(session->actor_device);

@@ -195,7 +195,21 @@ def test_7_mosquitto_pub():
     wait_for(lambda: [e for e in story.events_of("leaf-x509") if e["properties"].get("from") == "mosquitto"], "the message of mosquitto_pub", 30)
 
 
-def test_8_end():
+def test_8_twins_and_methods():
+    """azure-iot-device and azure-iothub share a twin and call methods, also after the device has renewed its token without subscribing again"""
+    key = story.rest("PUT", "/devices/node-twin", {"deviceId": "node-twin"})[2]["authentication"]["symmetricKey"]["primaryKey"]
+    answer = story.node("twin.js", DEVICE="node-twin", KEY=key, CONNECTION_STRING=story.connection_string, HUB_LOG=story.hub.log_path)
+    assert answer == {"opened": 2}, answer
+
+
+def test_9_twins_and_methods_of_a_module():
+    """a module's twin and methods are its own, with the same clients"""
+    key = story.rest("PUT", "/devices/node-twin/modules/filter", {"deviceId": "node-twin", "moduleId": "filter"})[2]["authentication"]["symmetricKey"]["primaryKey"]
+    story.node("twin.js", DEVICE="node-twin", MODULE="filter", KEY=key, CONNECTION_STRING=story.connection_string, HUB_LOG=story.hub.log_path)
+    assert "firmware" in story.rest("GET", "/twins/node-twin/modules/filter")[2]["properties"]["reported"]
+
+
+def test_99_end():
     """everything stops in order"""
     if hasattr(story, "edge"):
         story.edge.stop()
