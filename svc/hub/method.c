@@ -347,12 +347,13 @@ methods_submit(struct methods *methods, struct method_call *call, struct loop *l
 	pthread_mutex_lock(&methods->lock);
 	target = find_target(methods, call->identity);
 	taken = methods->n < METHODS_MAX && (!target || target->n < METHODS_PER_DEVICE_MAX);
-	if (taken)
+	if (taken) {
 		insert(methods, target ? target : need_target(methods, call->identity), call);
+		arm(call, now_ms);
+	}
 	pthread_mutex_unlock(&methods->lock);
 	if (!taken)
 		return false;
-	arm(call, now_ms);
 	knock_at(methods, call->identity, call->rid, 0);
 	return true;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Direct methods between a service and devices, byte for byte (hub 1.10, 4.5; clients-observed 3)."""
-import os, sys
+import collections, os, random, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 
@@ -308,6 +308,63 @@ def test_15_impatient_callers():
         call = invoke("x")
         reply(m, request(m)[1])
         assert call.answer()[0] == 200
+
+
+def test_16_storm():
+    """while devices connect, lose their sessions and are deleted and made again, each call gets exactly one answer, its own, and desired properties come in order"""
+    end, seen, wrong, token = time.monotonic() + 3, collections.Counter(), [], sas(hub.hostname, hub.policy(), policy="iothubowner", encode=False)
+
+    def rest(method, path, body=None):
+        return https(hub.https_port, method, path + "?api-version=2021-04-12", body, {"Authorization": token}, ca=hub.pki.root)
+
+    def serve(m, chance):
+        last, stop = 0, time.monotonic() + chance.random() / 2
+        while time.monotonic() < stop:
+            kind, body = m.receive(1)
+            n = struct.unpack("!H", body[:2])[0]
+            topic, payload = body[2:2 + n].decode(), body[2 + n:]
+            if "/methods/" in topic and chance.random() < 0.8:
+                reply(m, topic.split("$rid=")[1], 200, payload)
+            elif "/desired/" in topic:
+                version = json.loads(payload)["$version"]
+                if version <= last:
+                    wrong.append((last, version))
+                last = version
+                seen["told"] += 1
+
+    def device(seed):
+        chance = random.Random(seed)
+        while time.monotonic() < end:
+            try:
+                with connect(chance.choice(("dev1", "dev2"))) as m:
+                    m.send(subscribe_packet([("$iothub/twin/PATCH/properties/desired/#", 0)], 8))
+                    assert m.receive()[0] in (0x90, 0x30)
+                    serve(m, chance)
+            except (Refused, EOFError, OSError, AssertionError):
+                seen["ended"] += 1  # by a newer session, or because the device is gone
+
+    def service(seed):
+        chance = random.Random(seed)
+        while time.monotonic() < end:
+            id, n = chance.choice(("dev1", "dev2")), chance.randrange(10 ** 6)
+            rest("PATCH", "/twins/" + id, {"properties": {"desired": {"n": n}}})
+            status, headers, body = rest("POST", "/twins/%s/methods" % id, {"methodName": "x", "payload": n, "responseTimeoutInSeconds": 5, "connectTimeoutInSeconds": chance.choice((0, 1))})
+            seen[status] += 1
+            if status not in (200, 404, 504) or (status == 200 and body != {"status": 200, "payload": n}):
+                wrong.append((status, body))
+
+    def fate():
+        while time.monotonic() < end:
+            rest("DELETE", "/devices/dev2")
+            keys["dev2"] = hub.create_device("dev2")["authentication"]["symmetricKey"]["primaryKey"]
+            rest("POST", "/twins/dev2/methods", {"methodName": "x", "connectTimeoutInSeconds": 1, "responseTimeoutInSeconds": 5})
+
+    threads = [threading.Thread(target=device, args=(i,)) for i in range(4)] + [threading.Thread(target=service, args=(10 + i,)) for i in range(6)] + [threading.Thread(target=fate)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong and seen[200] > 0 and seen["told"] > 0, (wrong, seen)
 
 
 def test_99_stop():
