@@ -26,6 +26,7 @@
 #include "net/http_server.h"
 #include "net/listener.h"
 #include "store/message_log.h"
+#include "wire/json.h"
 
 #define LOOPS_MAX 64
 #define CHAIN_MAX 16
@@ -241,6 +242,17 @@ open_sinks(struct hub *hub, struct err *err)
 	return 0;
 }
 
+/* On the registry's worker. */
+static void
+log_twin_change(void *arg, const struct twin_event *event)
+{
+	struct hub *hub = arg;
+	OWN_LIB(json_t) json = twin_event_json(event);
+
+	event_source_twin_changed(hub->source, event->identity, event->change->replace ? EVENT_TWIN_REPLACED : EVENT_TWIN_UPDATED,
+		json, event->after->version);
+}
+
 static int
 open_heads(struct hub *hub, struct err *err)
 {
@@ -270,6 +282,7 @@ open_heads(struct hub *hub, struct err *err)
 	head.source = hub->source;
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
 	hub->twins = twins_new(hub->registry);
+	twins_watch(hub->twins, log_twin_change, hub);
 	hub->twin_sessions = twin_sessions_new(hub->twins, hub->directory);
 	hub->methods = methods_new(hub->directory);
 	head.directory = hub->directory;

@@ -22,9 +22,22 @@ on_change(void *arg, const struct twin_event *event)
 {
 	struct fixture *f = arg;
 	OWN_LIB(json_t) json = twin_event_json(event);
-	OWN_TEXT line = json_line(json);
+	json_t *properties = json_object_get(json, "properties"), *section;
+	OWN_TEXT line = NULL;
+	const char *name;
 	size_t len = strlen(f->told);
 
+	json_object_foreach(properties, name, section) { /* of the metadata only what it mirrors: there are times in it */
+		json_t *meta = json_object_get(section, "$metadata"), *names = json_array(), *value;
+		const char *key;
+
+		json_object_foreach(meta, key, value)
+			if (*key != '$')
+				json_array_append_new(names, json_string(key));
+		CHECK(json_object_get(meta, "$lastUpdated"));
+		json_object_set_new(section, "$metadata", names);
+	}
+	line = json_line(json);
 	snprintf(f->told + len, sizeof(f->told) - len, "%s%s%s\n", event->identity->module_id ? event->identity->module_id : "",
 		event->change->replace ? "=" : "+", line);
 }
@@ -251,9 +264,10 @@ TEST("who watches hears each change in order, a refused one not at all")
 	call = call_for(NULL, NULL, NULL, NULL);
 	call.model_id = mem_text("dtmi:x;1");
 	CHECK_INT(run(&f, call), TWIN_OK);
-	CHECK_STR(f.told, "+{\"version\":2,\"properties\":{\"desired\":{\"a\":1,\"b\":null,\"$version\":2}}}\n"
-			  "m+{\"version\":2,\"properties\":{\"reported\":{\"r\":1,\"$version\":2}}}\n"
-			  "={\"version\":3,\"tags\":{\"t\":1}}\n");
+	CHECK_STR(f.told,
+		"+{\"version\":2,\"properties\":{\"desired\":{\"a\":1,\"b\":null,\"$metadata\":[\"a\"],\"$version\":2}}}\n"
+		"m+{\"version\":2,\"properties\":{\"reported\":{\"r\":1,\"$metadata\":[\"r\"],\"$version\":2}}}\n"
+		"={\"version\":3,\"tags\":{\"t\":1}}\n");
 	fixture_close(&f);
 }
 

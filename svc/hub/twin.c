@@ -311,19 +311,44 @@ twin_call_clear(struct twin_call *call)
 
 /* -- For the log of changes ---------------------------------------------------------------------------------------------------------------- */
 
-static void
-put_written(json_t *into, const char *name, json_t *written, bool replaced, json_t *values, int64_t version)
+/* The part of the metadata that mirrors what was written. */
+static json_t *
+written_meta(json_t *written, json_t *meta)
 {
-	bool whole = replaced || !json_is_object(written);
+	json_t *out = json_object(), *value, *inner;
+	const char *key;
+
+	json_object_foreach(meta, key, value) {
+		inner = json_object_get(written, key);
+		if (json_is_object(inner))
+			json_object_set_new(out, key, written_meta(inner, value));
+		else if (inner || *key == '$')
+			json_object_set(out, key, value);
+	}
+	return out;
+}
+
+static void
+put_tags(json_t *into, const struct twin_event *event)
+{
+	json_t *written = event->change->tags;
+
+	if (written)
+		json_object_set(into, "tags", event->change->replace || !json_is_object(written) ? event->after->tags : written);
+}
+
+static void
+put_section(json_t *into, const char *name, json_t *written, bool replaced, const struct twin_section *after)
+{
 	json_t *section;
 
 	if (!written)
 		return;
-	section = json_deep_copy(whole ? values : written);
-	json_object_del(section, "$metadata");
-	json_object_del(section, "$version");
-	if (version > 0)
-		json_object_set_new(section, "$version", json_integer(version));
+	if (replaced || !json_is_object(written))
+		written = after->values;
+	section = json_deep_copy(written);
+	json_object_set_new(section, "$metadata", written_meta(written, after->meta));
+	json_object_set_new(section, "$version", json_integer(after->version));
 	json_object_set_new(into, name, section);
 }
 
@@ -334,9 +359,9 @@ twin_event_json(const struct twin_event *event)
 	const struct twin *after = event->after;
 	json_t *json = json_pack("{s:I}", "version", (json_int_t)after->version), *properties = json_object();
 
-	put_written(json, "tags", change->tags, change->replace, after->tags, 0);
-	put_written(properties, "desired", change->desired, change->replace, after->desired.values, after->desired.version);
-	put_written(properties, "reported", change->reported, change->replace, after->reported.values, after->reported.version);
+	put_tags(json, event);
+	put_section(properties, "desired", change->desired, change->replace, &after->desired);
+	put_section(properties, "reported", change->reported, change->replace, &after->reported);
 	if (json_object_size(properties) > 0)
 		json_object_set(json, "properties", properties);
 	json_decref(properties);

@@ -57,7 +57,7 @@ def test_00_start():
     """a hub with devices and a module starts"""
     global hub, folder
     folder = Folder()
-    hub = Hub(folder, Pki(folder))
+    hub = Hub(folder, Pki(folder), "contosoiothub.local", "--event-sources", "twin")
     for id in ("dev1", "dev2"):
         keys[id] = hub.create_device(id)["authentication"]["symmetricKey"]["primaryKey"]
     status, _, module = hub.rest("PUT", "/devices/dev1/modules/m1", {"deviceId": "dev1", "moduleId": "m1"})
@@ -280,6 +280,22 @@ def test_17_many():
         m.send(b"".join(publish_packet(GET + str(i), b" ", 0) if i % 2 else publish_packet(REPORT + str(i), b'{"i":%d}' % i, 0) for i in range(400)))
         rids = {message(m)[0].split("$rid=")[1].split("&")[0] for _ in range(400)}
         assert rids == {str(i) for i in range(400)}
+
+
+def test_18_events():
+    """each change is an event with what was written, its metadata and the versions, in order"""
+    with connect() as m:
+        ask(m, REPORT + "ev", b'{"ev":{"r":1}}')
+    patch({"tags": {"ev": 1}, "properties": {"desired": {"ev": {"d": 1}, "n": None}}})
+    after = patch({"tags": {"last": 2}}, method="PUT")
+    told = [e for e in hub.events("--device", "dev1") if e["annotations"]["iothub-message-source"] == "twinChangeEvents" and "connection-module-id" not in str(e["annotations"])][-3:]
+    assert [e["properties"]["opType"] for e in told] == ["updateTwin", "updateTwin", "replaceTwin"], told
+    reported, desired, whole = [e["body"] for e in told]
+    assert reported["properties"]["reported"]["ev"] == {"r": 1} and list(reported["properties"]) == ["reported"] and "tags" not in reported, reported
+    assert set(reported["properties"]["reported"]["$metadata"]) == {"$lastUpdated", "$lastUpdatedVersion", "ev"}, reported
+    assert desired["tags"] == {"ev": 1} and desired["properties"]["desired"]["ev"] == {"d": 1} and desired["properties"]["desired"]["n"] is None, desired
+    assert whole["tags"] == {"last": 2} and [k for k in whole["properties"]["desired"] if k[0] != "$"] == [], whole
+    assert [b["version"] for b in (reported, desired, whole)] == list(range(after["version"] - 2, after["version"] + 1))
 
 
 def test_99_stop():
