@@ -29,6 +29,8 @@ enum command_end {
 struct command {
 	struct slice device_id, module_id; /* module_id empty: a device; borrowed, like all of it */
 	struct slice message_id, correlation_id, user_id, content_type, content_encoding; /* empty when absent */
+	int64_t sequence, enqueued_ms; /* the sequence is the store's, and grows with each command of the hub */
+	struct slice payload;
 	struct slice properties;	     /* of the application: an encoded bag, or empty */
 	bool has_expiry;		     /* its sender gave one, which the device is told */
 	int64_t expires_ms, locked_until_ms; /* locked_until_ms 0: never delivered, or given back */

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/rd.h"
+#include "hub/command_store.h"
 #include "hub/schema.h"
 #include "hub/twin_store.h"
 #include "store/db.h"
@@ -181,7 +182,10 @@ registry_store_put(struct registry_store *store, const struct identity *i, struc
 int
 registry_store_remove(struct registry_store *store, const char *device_id, const char *module_id, struct err *err)
 {
-	if (twin_store_remove(store->db, device_id, module_id, err) < 0)
+	int64_t n_commands;
+
+	if (twin_store_remove(store->db, device_id, module_id, err) < 0 ||
+		command_store_forget(store, device_id, module_id, &n_commands, err) < 0)
 		return -1;
 	if (module_id) {
 		OWN_TEXT name = mem_textf("%s/%s", device_id, module_id);

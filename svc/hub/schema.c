@@ -35,6 +35,14 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE thumbprint_rotation (device_id TEXT NOT NULL, module_id TEXT NOT NULL, generation_id TEXT NOT NULL, old TEXT NOT NULL,"
 	"  new TEXT NOT NULL, offered INTEGER NOT NULL, promoted INTEGER NOT NULL, retires INTEGER NOT NULL,"
 	"  PRIMARY KEY (device_id, module_id)) WITHOUT ROWID;",
+	/* Commands that wait for their device, or that it has. */
+	"CREATE TABLE command (sequence INTEGER PRIMARY KEY AUTOINCREMENT, device_id TEXT NOT NULL, module_id TEXT NOT NULL,"
+	"  message_id TEXT NOT NULL, correlation_id TEXT NOT NULL, user_id TEXT NOT NULL, content_type TEXT NOT NULL,"
+	"  content_encoding TEXT NOT NULL, properties TEXT NOT NULL, payload BLOB, ack INTEGER NOT NULL, has_expiry INTEGER NOT NULL,"
+	"  enqueued_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, locked_until_ms INTEGER NOT NULL, lock_token TEXT,"
+	"  n_deliveries INTEGER NOT NULL);"
+	"CREATE INDEX command_identity ON command (device_id, module_id, sequence);"
+	"CREATE INDEX command_expiry ON command (expires_ms);",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The SQL of commands: one table for the queues of all devices and modules, so that nothing is in memory for those without any.  On the registry's
+ * worker, like all that writes; what is answered is durable, unless the caller has a transaction open. */
+
+#include "hub/command.h"
+#include "hub/registry_store.h"
+
+int command_store_count(struct registry_store *store, const char *device_id, const char *module_id, int64_t *n, struct err *err);
+/* As it is enqueued: its lock and its deliveries are not looked at. */
+int command_store_add(struct registry_store *store, const struct command *command, int64_t *sequence, struct err *err);
+/* The commands of one queue in order, at most COMMAND_PENDING_MAX; `each` borrows, and writes nothing; lock_token NULL: never locked. */
+typedef void command_store_row(void *arg, const struct command *command, const char *lock_token);
+int command_store_pending(struct registry_store *store, const char *device_id, const char *module_id, command_store_row *each,
+	void *arg, struct err *err);
+/* One more delivery, under a lock. */
+int command_store_lock(struct registry_store *store, int64_t sequence, const char *lock_token, int64_t until_ms, struct err *err);
+int command_store_remove(struct registry_store *store, int64_t sequence, struct err *err);
+/* All of one queue; with module_id NULL those of the device and of all its modules. */
+int command_store_forget(struct registry_store *store, const char *device_id, const char *module_id, int64_t *n, struct err *err);
