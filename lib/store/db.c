@@ -132,17 +132,34 @@ check_content(struct db *db, struct err *err)
 	return 0;
 }
 
+/* From here on closing may move the write-ahead log's content into the file. */
+int
+db_check(struct db *db, struct err *err)
+{
+	if (check_content(db, err) < 0)
+		return -1;
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	return 0;
+}
+
 static int
-migrate(struct db *db, const char *const *migrations, size_t n, struct err *err)
+get_version(struct db *db, size_t *version, struct err *err)
 {
 	char text[32];
-	size_t version = 0;
-	char set[64];
 
 	if (ask(db, "PRAGMA user_version", text, sizeof(text), err) < 0)
 		return -1;
+	*version = 0;
 	for (const char *c = text; *c >= '0' && *c <= '9'; c++)
-		version = version * 10 + (size_t)(*c - '0');
+		*version = *version * 10 + (size_t)(*c - '0');
+	return 0;
+}
+
+static int
+migrate(struct db *db, const char *const *migrations, size_t version, size_t n, struct err *err)
+{
+	char set[64];
+
 	if (version > n) /* newer content that still stands in the write-ahead log */
 		return err_set(err, ERR_INVALID, "%s is of version %zu, this program knows %zu: it is left untouched", db->path,
 			version, n);
@@ -164,41 +181,67 @@ migrate(struct db *db, const char *const *migrations, size_t n, struct err *err)
 }
 
 static int
-set_up(struct db *db, const char *const *migrations, size_t n, struct err *err)
+set_up(struct db *db, const char *const *migrations, size_t n, enum db_check check, struct err *err)
 {
+	size_t version = 0;
 	char mode[16];
 
 	sqlite3_busy_timeout(db->handle, 5000);
 	/* Until everything was found in order, closing must not write the log's content into the file. */
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	if (check_content(db, err) < 0 || ask(db, "PRAGMA journal_mode = WAL", mode, sizeof(mode), err) < 0)
+	if (check == DB_CHECK_NOW && check_content(db, err) < 0)
+		return -1;
+	if (get_version(db, &version, err) < 0)
+		return -1;
+	if (check == DB_CHECK_LATER && version != n && check_content(db, err) < 0)
+		return -1;
+	if (ask(db, "PRAGMA journal_mode = WAL", mode, sizeof(mode), err) < 0)
 		return -1;
 	if (strcmp(mode, "wal") != 0)
 		return err_set(err, ERR_BROKEN, "%s: the journal mode is %s instead of wal", db->path, mode);
 	if (exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", err) < 0 ||
-		migrate(db, migrations, n, err) < 0)
+		migrate(db, migrations, version, n, err) < 0)
 		return -1;
-	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	if (check == DB_CHECK_NOW)
+		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	return 0;
 }
 
+/* A connection without anything done to it yet. */
 static struct db *
-open_file(const char *path, const char *const *migrations, size_t n, struct err *err)
+connect_to(const char *path, int flags, struct err *err)
 {
 	struct db *db = NEW(db);
 
 	db->path = mem_text(path);
-	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-		(void)err_set(err, ERR_BROKEN, "cannot open the database %s: %s", path,
-			db->handle ? sqlite3_errmsg(db->handle) : "no memory");
+	if (sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
+		return db;
+	(void)err_set(
+		err, ERR_BROKEN, "cannot open the database %s: %s", path, db->handle ? sqlite3_errmsg(db->handle) : "no memory");
+	db_close(db);
+	return NULL;
+}
+
+static struct db *
+open_file(const char *path, const char *const *migrations, size_t n, enum db_check check, struct err *err)
+{
+	struct db *db = connect_to(path, SQLITE_OPEN_READWRITE, err);
+
+	if (db && set_up(db, migrations, n, check, err) < 0) {
 		db_close(db);
 		return NULL;
 	}
-	if (set_up(db, migrations, n, err) < 0) {
-		db_close(db);
-		return NULL;
-	}
+	return db;
+}
+
+struct db *
+db_open_reader(const char *path, struct err *err)
+{
+	struct db *db = connect_to(path, SQLITE_OPEN_READONLY, err);
+
+	if (db)
+		sqlite3_busy_timeout(db->handle, 5000);
 	return db;
 }
 
@@ -227,7 +270,7 @@ begin(const char *path, const char *const *migrations, size_t n, struct err *err
 	/* What an earlier try left, and the log of a database that somebody removed: SQLite would take them for this one's. */
 	if (file_remove(fresh_log, err) < 0 || file_remove(old_log, err) < 0 || create_private(fresh, err) < 0)
 		return -1;
-	db = open_file(fresh, migrations, n, err);
+	db = open_file(fresh, migrations, n, DB_CHECK_NOW, err);
 	if (!db)
 		return -1;
 	db_close(db);
@@ -239,11 +282,17 @@ begin(const char *path, const char *const *migrations, size_t n, struct err *err
 }
 
 struct db *
-db_open(const char *path, const char *const *migrations, size_t n, struct err *err)
+db_open_checked(const char *path, const char *const *migrations, size_t n, enum db_check check, struct err *err)
 {
 	if (!file_exists(path) && begin(path, migrations, n, err) < 0)
 		return NULL;
-	return check_file(path, n, err) < 0 ? NULL : open_file(path, migrations, n, err);
+	return check_file(path, n, err) < 0 ? NULL : open_file(path, migrations, n, check, err);
+}
+
+struct db *
+db_open(const char *path, const char *const *migrations, size_t n, struct err *err)
+{
+	return db_open_checked(path, migrations, n, DB_CHECK_NOW, err);
 }
 
 void

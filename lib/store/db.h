@@ -15,6 +15,13 @@ struct db_stmt;
 
 /* migrations[i] brings version i to i+1; all run in one transaction. */
 struct db *db_open(const char *path, const char *const *migrations, size_t n, struct err *err);
+/* Reading a large file through takes seconds.  With DB_CHECK_LATER (a file that needs migrations is checked at once all the same) db_check is due before
+ * the first change: until then nothing is written to the file, not even by closing. */
+enum db_check { DB_CHECK_NOW, DB_CHECK_LATER };
+struct db *db_open_checked(const char *path, const char *const *migrations, size_t n, enum db_check check, struct err *err);
+int db_check(struct db *db, struct err *err);
+/* A second connection to a database that is open, for reading only, on a thread of its own. */
+struct db *db_open_reader(const char *path, struct err *err);
 void db_close(struct db *db);
 const char *db_path(const struct db *db); /* for errors about what the rows say */
 

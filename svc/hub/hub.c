@@ -62,6 +62,7 @@ struct hub {
 	struct http_server *http;
 	struct tls_holder *mqtt_tls, *https_tls;
 	struct listener *mqtt, *https;
+	struct err problem; /* found while it serves, which ends it */
 };
 
 /* -- Certificates -------------------------------------------------------------------------------------------------------------------- */
@@ -212,7 +213,7 @@ open_state(struct hub *hub, struct err *err)
 	hub->readers = event_readers_new(message_log_records(hub->events), events_path);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		message_log_add_lane(hub->events, loop_owner(hub->loops[i]));
-	hub->store = registry_store_open(store_path, err);
+	hub->store = registry_store_open_soon(store_path, err);
 	if (!hub->store || registry_store_set_text(hub->store, "hostname", hub->config.hostname, err) < 0)
 		return -1;
 	hub->worker = pool_new("registry", 1, REGISTRY_QUEUE_MAX);
@@ -344,6 +345,22 @@ open_listeners(struct hub *hub, struct err *err)
 	return hub->https ? 0 : err_wrap(err, "HTTPS");
 }
 
+/* On the first loop: what a small registry has shown before the hub listened. */
+static void
+on_loaded(void *arg, const struct err *problem)
+{
+	struct hub *hub = arg;
+	size_t n, enabled;
+
+	registry_count(hub->registry, &n, &enabled);
+	if (!problem) {
+		log_info("the registry is loaded: %zu devices", n);
+		return;
+	}
+	hub->problem = *problem;
+	loop_stop(hub->loops[0]);
+}
+
 struct hub *
 hub_open(const struct hub_config *config, struct err *err)
 {
@@ -359,7 +376,8 @@ hub_open(const struct hub_config *config, struct err *err)
 		hub->loops[i] = loop_new(name);
 	}
 	hub->handshakes = pool_new("tls", hub->n_loops, HANDSHAKE_QUEUE_MAX);
-	if (open_state(hub, err) < 0 || open_heads(hub, err) < 0 || open_sinks(hub, err) < 0 || open_listeners(hub, err) < 0) {
+	if (open_state(hub, err) < 0 || open_heads(hub, err) < 0 || open_sinks(hub, err) < 0 || open_listeners(hub, err) < 0 ||
+		registry_load_soon(hub->registry, loop_owner(hub->loops[0]), on_loaded, hub, err) < 0) {
 		hub_close(hub);
 		return NULL;
 	}
@@ -388,7 +406,10 @@ hub_run(struct hub *hub, struct err *err)
 		if (loop_start_thread(hub->loops[i], err) < 0)
 			return -1;
 	loop_run(hub->loops[0]);
-	return 0;
+	if (hub->problem.kind == ERR_NONE)
+		return 0;
+	*err = hub->problem;
+	return -1;
 }
 
 void

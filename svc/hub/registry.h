@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The registry of devices and modules.  Everything that a decision needs is in memory: records are immutable and shared by reference, any thread may
- * look them up.  Changes and lists are calls: small operations with compare-and-set on an etag, run one after the other on the registry's worker,
- * durable in SQLite before they are answered. */
+/* The registry of devices and modules.  Everything that a decision needs is in memory, packed; who looks something up gets a fresh record, on any
+ * thread.  Changes and lists are calls: small operations with compare-and-set on an etag, run one after the other on the registry's worker,
+ * durable in SQLite before they are answered.
+ *
+ * A large registry is loaded after the hub listens.  Until then the worker changes nothing: who looks something up that is not in memory yet finds it
+ * in SQLite, through a connection for reading, and calls wait.  Damage that loading finds therefore finds the file as it was. */
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -11,14 +14,19 @@
 #include "auth/identity.h"
 #include "base/err.h"
 #include "base/pool.h"
+#include "hub/registry_call.h"
+#include "hub/registry_change.h"
 #include "hub/registry_store.h"
 
-#define REGISTRY_MODULES_MAX 50
-#define REGISTRY_LEVELS_MAX 5 /* of nested gateways (gateway 3.7) */
-
 struct registry;
-/* The registry uses the store from now on only on `worker`, a pool of one thread; both are borrowed. */
+/* The registry uses the store from now on only on `worker`, a pool of one thread; both are borrowed.  What registry_store_open_soon found small is
+ * loaded when this returns, and so it is without a worker; otherwise registry_load_soon is to follow. */
 struct registry *registry_open(struct registry_store *store, struct pool *worker, struct err *err);
+/* Load on the worker, before anything else that is given to it; then tell `owner` whether it could be: NULL, or what is damaged.  Told nothing when it is
+ * loaded already. */
+int registry_load_soon(struct registry *registry, struct owner *owner, void (*loaded)(void *arg, const struct err *problem),
+	void *arg, struct err *err);
+bool registry_is_loaded(const struct registry *registry);
 void registry_close(struct registry *registry);
 struct registry_store *registry_store_of(struct registry *registry);
 /* Another job for the worker.  false: too much waits already, or the registry is stopping. */
@@ -38,6 +46,9 @@ void registry_watch(struct registry *registry,
 void registry_watch_lifecycle(
 	struct registry *registry, void (*changed)(void *arg, const struct identity *identity, bool created), void *arg);
 
+/* Who keeps the twins that new devices come with (registry_change.h); set before the registry is shared. */
+void registry_keep_twins(struct registry *registry, registry_put_twin *put, void *arg);
+
 /* -- Any thread; the caller owns a reference; NULL: no such identity ---------------------------------------------------------- */
 struct identity *registry_find(struct registry *registry, const char *device_id, const char *module_id);
 /* The same for a decision: a module of a disabled device is a disabled record. */
@@ -50,45 +61,10 @@ bool registry_is_below(struct registry *registry, const struct identity *identit
 uint64_t registry_epoch(const struct registry *registry);
 /* Something beside the records changed that decisions stand on: sessions are to ask again. */
 void registry_touch(struct registry *registry);
+/* Of what is in memory: to know all, run REGISTRY_COUNT first. */
 void registry_count(struct registry *registry, size_t *n_devices, size_t *n_enabled);
 
-/* -- Calls ------------------------------------------------------------------------------------------------------------------- */
-enum registry_op { REGISTRY_PUT, REGISTRY_REMOVE, REGISTRY_LIST_DEVICES, REGISTRY_LIST_MODULES, REGISTRY_LIST_CHILDREN };
-enum registry_answer {
-	REGISTRY_OK,
-	REGISTRY_EXISTS,
-	REGISTRY_NO_DEVICE,
-	REGISTRY_NO_MODULE,
-	REGISTRY_WRONG_ETAG,
-	REGISTRY_TOO_MANY_MODULES,
-	REGISTRY_SYSTEM_MODULE,
-	REGISTRY_BAD_SCOPE,
-	REGISTRY_INVALID, /* err has the sentence */
-	REGISTRY_FAILED,  /* the database; err has the sentence */
-};
-
-struct registry_call {
-	/* The question; owned. */
-	enum registry_op op;
-	char *device_id, *module_id; /* module_id NULL: the device */
-	struct identity *wanted;     /* PUT */
-	bool keep_auth;		     /* PUT: `wanted` says nothing about authentication */
-	char *if_match; /* NULL: PUT creates, REMOVE is unconditional; "*": whatever is there; else the etag that must be there */
-	char *scope, *after; /* lists: children of this scope; begin behind this id */
-	int64_t max;	     /* lists: no more than these */
-
-	/* The answer. */
-	enum registry_answer answer;
-	struct err err;
-	struct identity **found; /* PUT: the record as it is now; lists: the records; owned */
-	size_t n_found;
-	bool more; /* lists: there are more behind the last one */
-
-	void (*done)(struct registry_call *call); /* on the owner it was submitted for */
-	struct registry *registry;
-	struct job job;
-};
-void registry_call_clear(struct registry_call *call);
+/* -- Calls (registry_call.h) ------------------------------------------------------------------------------------------------------- */
 /* false: too much waits already. */
 bool registry_submit(struct registry *registry, struct registry_call *call, struct owner *owner);
 /* The same at once, on this thread: for the worker itself and for tests. */

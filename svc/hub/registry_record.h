@@ -24,6 +24,7 @@ int record_check(const struct identity *record, struct err *err);
 /* The scope under which this record stands, NULL for none. */
 const char *record_parent(const struct identity *identity);
 char *record_etag(uint64_t change);		     /* of the number of a change */
+char *record_scope_device(const char *scope);	     /* the id of the gateway that such a scope would be of, or NULL */
 bool record_is_system_module(const char *module_id); /* $edgeAgent, $edgeHub */
 struct identity *record_system_module(const char *device_id, const char *module_id, uint64_t ticks, uint64_t change, int64_t now);
 

@@ -4,30 +4,78 @@
 #include "hub/registry_store.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/rd.h"
+
+#include "base/text.h"
 #include "hub/command_store.h"
 #include "hub/schema.h"
 #include "hub/twin_store.h"
 #include "store/db.h"
 
+#define SMALL_FILE (8 << 20) /* some 20,000 devices: looked through in less than 50 ms */
+
 struct registry_store {
 	struct db *db;
+	bool checked;
 };
+
+static struct registry_store *
+store_over(struct db *db_take, bool checked)
+{
+	struct registry_store *store = NEW(registry_store);
+
+	store->db = db_take;
+	store->checked = checked;
+	return store;
+}
+
+static struct registry_store *
+open_db(const char *path, enum db_check check, struct err *err)
+{
+	struct db *db = db_open_checked(path, schema_migrations, schema_n_migrations, check, err);
+
+	return db ? store_over(db, check == DB_CHECK_NOW) : NULL;
+}
 
 struct registry_store *
 registry_store_open(const char *path, struct err *err)
 {
-	struct registry_store *store;
-	struct db *db = db_open(path, schema_migrations, schema_n_migrations, err);
+	return open_db(path, DB_CHECK_NOW, err);
+}
 
-	if (!db)
-		return NULL;
-	store = NEW(registry_store);
-	store->db = db;
-	return store;
+struct registry_store *
+registry_store_open_soon(const char *path, struct err *err)
+{
+	struct stat st;
+
+	return open_db(path, stat(path, &st) == 0 && st.st_size > SMALL_FILE ? DB_CHECK_LATER : DB_CHECK_NOW, err);
+}
+
+struct registry_store *
+registry_store_open_reader(const struct registry_store *store, struct err *err)
+{
+	struct db *db = db_open_reader(db_path(store->db), err);
+
+	return db ? store_over(db, true) : NULL;
+}
+
+bool
+registry_store_is_checked(const struct registry_store *store)
+{
+	return store->checked;
+}
+
+int
+registry_store_check(struct registry_store *store, struct err *err)
+{
+	if (!store->checked && db_check(store->db, err) < 0)
+		return -1;
+	store->checked = true;
+	return 0;
 }
 
 void
@@ -48,7 +96,7 @@ registry_store_db(struct registry_store *store)
 int
 registry_store_begin(struct registry_store *store, struct err *err)
 {
-	return db_begin(store->db, err);
+	return registry_store_check(store, err) < 0 ? -1 : db_begin(store->db, err);
 }
 
 int
@@ -296,11 +344,16 @@ registry_store_get_text(struct registry_store *store, const char *name, char **v
 int
 registry_store_set_text(struct registry_store *store, const char *name, const char *value, struct err *err)
 {
+	OWN_TEXT before = NULL;
+
 	/* What stands there already is not written again: three syncs less at every start. */
-	return db_run(store->db, err,
-		"INSERT INTO word (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-		" WHERE word.value <> excluded.value",
-		"tt", name, value);
+	if (registry_store_get_text(store, name, &before, err) < 0)
+		return -1;
+	if (before && text_is(before, value))
+		return 0;
+	if (registry_store_check(store, err) < 0)
+		return -1;
+	return db_run(store->db, err, "INSERT OR REPLACE INTO word (name, value) VALUES (?, ?)", "tt", name, value);
 }
 
 /* -- Policies and subscriptions ------------------------------------------------------------------------------------------------------ */
