@@ -43,9 +43,10 @@ struct registry_call {
 	json_t *twin;		     /* PUT: an object whose tags and properties the twin begins with, or NULL */
 	unsigned slots;		     /* ROTATE: 1 the first key, 2 the second, 3 both */
 	char *if_match; /* NULL: PUT creates, REMOVE is unconditional; "*": whatever is there; else the etag that must be there */
-	char *scope, *after;	     /* lists: children of this scope; begin behind this id */
-	int64_t max;		     /* lists: no more than these */
-	struct registry_call *items; /* BULK: PUT, REMOVE and ROTATE only */
+	char *scope, *after; /* lists: children of this scope; begin behind this id */
+	int64_t max;	     /* lists: no more than these */
+	/* BULK: PUT, REMOVE and ROTATE only; one that has an answer other than REGISTRY_OK already is left alone. */
+	struct registry_call *items;
 	size_t n_items;
 
 	/* The answer. */

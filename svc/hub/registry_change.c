@@ -321,6 +321,8 @@ run_items(struct registry_change *change, struct registry_call *call)
 	}
 	call->answer = REGISTRY_OK;
 	for (size_t i = 0; i < call->n_items && call->answer == REGISTRY_OK; i++) {
+		if (call->items[i].answer != REGISTRY_OK)
+			continue;
 		run_one(change, &call->items[i]);
 		if (call->items[i].answer == REGISTRY_FAILED) {
 			call->answer = REGISTRY_FAILED;

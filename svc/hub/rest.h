@@ -43,6 +43,7 @@ struct rest_call {
 	struct http_request *req;
 	char *ids[REST_IDS_MAX]; /* device and module of the path, decoded */
 	struct registry_call registry;
+	json_t *body; /* what was sent, for who needs it in the answer (rest_bulk.c) */
 	/* Scope requests (rest_scope.c). */
 	struct identity *target; /* the gateway whose scope is listed */
 	json_t *modules;	 /* its modules, on the first page */
@@ -63,13 +64,14 @@ void rest_identity_delete(struct rest *rest, struct http_request *req, const cha
 void rest_identity_fail(struct rest_call *call); /* by call->registry.answer */
 json_t *rest_identity_json(struct rest *rest, const struct identity *identity);
 json_t *rest_identities_json(struct rest *rest, struct identity *const *list, size_t n);
-json_t *rest_body(struct http_request *req);	     /* NULL: answered with what is wrong */
 char *rest_if_match(const struct http_request *req); /* the etag or "*" without quotes; NULL: not given; the caller owns it */
-char *rest_if_match(const struct http_request *req); /* the etag without its quotes, "*", or NULL; the caller's */
 
 /* What went wrong with a twin: which error it is, and its sentence (rest_twin.c). */
 enum rest_error rest_twin_error(enum twin_answer answer);
 const char *rest_twin_sentence(const struct twin_call *call);
+enum rest_error rest_identity_error(const struct registry_call *call, char text[REST_ERROR_TEXT_MAX]);
+json_t *rest_body(struct http_request *req);	   /* an object; NULL: answered with what is wrong */
+json_t *rest_body_array(struct http_request *req); /* the same for an array */
 
 /* Who is calling (rest_caller.c).  false: answered with 401. */
 enum rest_who {
@@ -90,6 +92,6 @@ struct rest_route {
 	unsigned right;
 	rest_handler *handle;
 };
-extern const struct rest_route rest_device_routes[], rest_module_routes[], rest_statistics_routes[], rest_scope_routes[],
-	rest_event_routes[], rest_ca_routes[], rest_policy_routes[], rest_thumbprint_routes[], rest_twin_routes[],
-	rest_method_routes[];
+extern const struct rest_route rest_bulk_routes[], rest_device_routes[], rest_module_routes[], rest_statistics_routes[],
+	rest_scope_routes[], rest_event_routes[], rest_ca_routes[], rest_policy_routes[], rest_thumbprint_routes[],
+	rest_twin_routes[], rest_method_routes[];

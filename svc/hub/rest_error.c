@@ -8,8 +8,6 @@
 #include "base/random.h"
 #include "base/text.h"
 
-#define TEXT_MAX 512
-
 static const struct rest_error_row rows[REST_ERROR_COUNT] = {
 #define X(code, status, number, name) { status, number, name },
 #include "hub/rest_errors.tbl.h"
@@ -22,23 +20,38 @@ rest_error_row(enum rest_error error)
 	return &rows[error];
 }
 
+/* The body in all forms that clients read.  `text` is made UTF-8. */
+json_t *
+rest_error_json(enum rest_error error, char *text)
+{
+	char id[RANDOM_UUID_LEN], when[CLOCK_TEXT_LEN];
+	OWN_TEXT message = NULL;
+	OWN_TEXT tracking = NULL;
+
+	text_repair_utf8(text);
+	message = mem_textf("ErrorCode:%s;%s", rows[error].name, text);
+	tracking = mem_textf("Tracking ID:%s-G:0-TimeStamp:%s", random_uuid(id), clock_text(clock_wall(), when));
+	return json_pack("{s:s, s:s, s:i}", "Message", message, "ExceptionMessage", tracking, "errorCode", rows[error].number);
+}
+
 void
-rest_fail(struct http_request *req, enum rest_error error, const char *fmt, ...)
+rest_fail_json(struct http_request *req, enum rest_error error, json_t *body_take)
 {
 	const struct rest_error_row *row = rest_error_row(error);
 	OWN_TEXT name = mem_textf("iothub-errorcode: %s", row->name);
 	const char *headers[3] = { name, row->status == 429 || row->status == 503 ? "Retry-After: 5" : NULL, NULL };
-	char text[TEXT_MAX], id[RANDOM_UUID_LEN], when[CLOCK_TEXT_LEN];
-	OWN_TEXT message = NULL;
-	OWN_TEXT tracking = NULL;
+
+	http_respond_json(req, row->status, headers, body_take);
+}
+
+void
+rest_fail(struct http_request *req, enum rest_error error, const char *fmt, ...)
+{
+	char text[REST_ERROR_TEXT_MAX];
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	text_repair_utf8(text);
-	message = mem_textf("ErrorCode:%s;%s", row->name, text);
-	tracking = mem_textf("Tracking ID:%s-G:0-TimeStamp:%s", random_uuid(id), clock_text(clock_wall(), when));
-	http_respond_json(req, row->status, headers,
-		json_pack("{s:s, s:s, s:i}", "Message", message, "ExceptionMessage", tracking, "errorCode", row->number));
+	rest_fail_json(req, error, rest_error_json(error, text));
 }

@@ -20,4 +20,9 @@ struct rest_error_row {
 };
 const struct rest_error_row *rest_error_row(enum rest_error error);
 
+#define REST_ERROR_TEXT_MAX 512
+
+json_t *rest_error_json(enum rest_error error, char *text); /* the body of an answer; text is repaired where it isn't UTF-8 */
+/* For an answer that says more than that. */
+void rest_fail_json(struct http_request *req, enum rest_error error, json_t *body_take);
 void rest_fail(struct http_request *req, enum rest_error error, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

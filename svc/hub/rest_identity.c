@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What devices and modules have in common over REST: reading, putting with a precondition, deleting, and the answers to what can go wrong. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -58,48 +59,59 @@ rest_identity_get(struct rest *rest, struct http_request *req, const char *devic
 		respond_identity(rest, req, module_id ? module : device);
 }
 
+/* Which error that is; the sentence goes to text. */
+enum rest_error
+rest_identity_error(const struct registry_call *call, char text[REST_ERROR_TEXT_MAX])
+{
+	const char *device_id = call->device_id, *module_id = call->module_id;
+
+#define SAY(...) snprintf(text, REST_ERROR_TEXT_MAX, __VA_ARGS__)
+	switch (call->answer) {
+	case REGISTRY_EXISTS:
+		if (!module_id) {
+			SAY("a device with ID '%s' is already registered", device_id);
+			return REST_DEVICE_ALREADY_EXISTS;
+		}
+		SAY("module %s is already on device %s", module_id, device_id);
+		return REST_MODULE_ALREADY_EXISTS_ON_DEVICE;
+	case REGISTRY_NO_DEVICE:
+		SAY("there is no device %s", device_id);
+		return REST_DEVICE_NOT_FOUND;
+	case REGISTRY_NO_MODULE:
+		SAY("there is no module %s on device %s", module_id, device_id);
+		return REST_MODULE_NOT_FOUND;
+	case REGISTRY_WRONG_ETAG:
+		SAY("the etag is not that of what is there");
+		return REST_PRECONDITION_FAILED;
+	case REGISTRY_TOO_MANY_MODULES:
+		SAY("a device has at most %d modules", REGISTRY_MODULES_MAX);
+		return REST_TOO_MANY_MODULES_ON_DEVICE;
+	case REGISTRY_SYSTEM_MODULE:
+		SAY("$edgeAgent and $edgeHub go with their device only");
+		return REST_SYSTEM_MODULE_MODIFY_UNAUTHORIZED_ACCESS;
+	case REGISTRY_BAD_SCOPE:
+		SAY("the parent scope is not that of a gateway that can be above this device");
+		return REST_INVALID_DEVICE_SCOPE;
+	case REGISTRY_INVALID:
+		SAY("%s", call->err.text);
+		return REST_ARGUMENT_INVALID;
+	case REGISTRY_OK:
+	case REGISTRY_FAILED:
+		break;
+	}
+	log_error("registry: %s", call->err.text);
+	SAY("the registry could not be written");
+#undef SAY
+	return call->err.kind == ERR_UNAVAILABLE ? REST_SERVICE_UNAVAILABLE : REST_SERVER_ERROR;
+}
+
 void
 rest_identity_fail(struct rest_call *call)
 {
-	const char *device_id = call->ids[0], *module_id = call->registry.module_id;
+	char text[REST_ERROR_TEXT_MAX];
+	enum rest_error error = rest_identity_error(&call->registry, text);
 
-	switch (call->registry.answer) {
-	case REGISTRY_OK:
-		return;
-	case REGISTRY_EXISTS:
-		if (module_id)
-			rest_fail(call->req, REST_MODULE_ALREADY_EXISTS_ON_DEVICE, "module %s is already on device %s", module_id,
-				device_id);
-		else
-			rest_fail(call->req, REST_DEVICE_ALREADY_EXISTS, "a device with ID '%s' is already registered", device_id);
-		return;
-	case REGISTRY_NO_DEVICE:
-	case REGISTRY_NO_MODULE:
-		fail_missing(call->req, device_id, call->registry.answer == REGISTRY_NO_MODULE ? module_id : NULL);
-		return;
-	case REGISTRY_WRONG_ETAG:
-		rest_fail(call->req, REST_PRECONDITION_FAILED, "the etag is not that of what is there");
-		return;
-	case REGISTRY_TOO_MANY_MODULES:
-		rest_fail(call->req, REST_TOO_MANY_MODULES_ON_DEVICE, "a device has at most %d modules", REGISTRY_MODULES_MAX);
-		return;
-	case REGISTRY_SYSTEM_MODULE:
-		rest_fail(call->req, REST_SYSTEM_MODULE_MODIFY_UNAUTHORIZED_ACCESS,
-			"$edgeAgent and $edgeHub go with their device only");
-		return;
-	case REGISTRY_BAD_SCOPE:
-		rest_fail(call->req, REST_INVALID_DEVICE_SCOPE,
-			"the parent scope is not that of a gateway that can be above this device");
-		return;
-	case REGISTRY_INVALID:
-		rest_fail(call->req, REST_ARGUMENT_INVALID, "%s", call->registry.err.text);
-		return;
-	case REGISTRY_FAILED:
-		log_error("registry: %s", call->registry.err.text);
-		rest_fail(call->req, call->registry.err.kind == ERR_UNAVAILABLE ? REST_SERVICE_UNAVAILABLE : REST_SERVER_ERROR,
-			"the registry could not be written");
-		return;
-	}
+	rest_fail_json(call->req, error, rest_error_json(error, text));
 }
 
 /* "\"AAA=\"" and "AAA=" are the same etag, "\"*\"" is "*" (hub 0.11). */
@@ -114,19 +126,34 @@ rest_if_match(const struct http_request *req)
 	return len > 0 ? mem_text(text) : NULL;
 }
 
-json_t *
-rest_body(struct http_request *req)
+static json_t *
+body_of(struct http_request *req, json_type type, const char *what)
 {
 	struct err err = ERR_INIT;
 	size_t len;
 	const void *data = http_body(req, &len);
 	json_t *body = json_parse(data, len, &err);
 
-	if (body && json_is_object(body))
+	if (body && json_typeof(body) == type)
 		return body;
-	rest_fail(req, REST_DESERIALIZATION_ERROR, "%s", body ? "the body is not a JSON object" : err.text);
+	if (body)
+		rest_fail(req, REST_DESERIALIZATION_ERROR, "the body is not a JSON %s", what);
+	else
+		rest_fail(req, REST_DESERIALIZATION_ERROR, "%s", err.text);
 	json_decref(body);
 	return NULL;
+}
+
+json_t *
+rest_body(struct http_request *req)
+{
+	return body_of(req, JSON_OBJECT, "object");
+}
+
+json_t *
+rest_body_array(struct http_request *req)
+{
+	return body_of(req, JSON_ARRAY, "array");
 }
 
 static void

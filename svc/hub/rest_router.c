@@ -10,6 +10,7 @@
 #define SEGMENTS_MAX 6
 
 static const struct rest_route *const tables[] = {
+	rest_bulk_routes,
 	rest_device_routes,
 	rest_module_routes,
 	rest_statistics_routes,
@@ -199,6 +200,7 @@ rest_call_free(struct rest_call *call)
 	registry_call_clear(&call->registry);
 	for (size_t i = 0; i < REST_IDS_MAX; i++)
 		mem_free(call->ids[i]);
+	json_decref(call->body);
 	json_decref(call->modules);
 	identity_free(call->target);
 	mem_free(call->after);
