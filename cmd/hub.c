@@ -25,6 +25,7 @@ static const struct verb verbs[] = {
 	{ "c2d", hub_c2d, "cloud-to-device messages: send, purge, feedback" },
 	{ "ca", hub_ca, "CAs that devices are let in by: list, show, create, update, delete, code, verify" },
 	{ "policy", hub_policy, "what services may do: list, show, create, renew-key, delete" },
+	{ "seed", hub_seed, "many devices at once, from a file" },
 	{ "events", hub_events, "what devices sent, from the log or from a running hub" },
 	{ "connection-string", hub_connection_string, "of a policy, device or module" },
 };

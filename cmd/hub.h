@@ -12,5 +12,6 @@ int hub_query(int argc, char **argv);
 int hub_c2d(int argc, char **argv);
 int hub_ca(int argc, char **argv);
 int hub_policy(int argc, char **argv);
+int hub_seed(int argc, char **argv);
 
 #define HUB_STATE_DEFAULT "/var/lib/rootedge/hub"

@@ -235,6 +235,12 @@ open_file(const char *path, const char *const *migrations, size_t n, enum db_che
 	return db;
 }
 
+int
+db_expect_many(struct db *db, struct err *err)
+{
+	return exec(db, "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16384", err);
+}
+
 struct db *
 db_open_reader(const char *path, struct err *err)
 {

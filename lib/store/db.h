@@ -20,6 +20,8 @@ struct db *db_open(const char *path, const char *const *migrations, size_t n, st
 enum db_check { DB_CHECK_NOW, DB_CHECK_LATER };
 struct db *db_open_checked(const char *path, const char *const *migrations, size_t n, enum db_check check, struct err *err);
 int db_check(struct db *db, struct err *err);
+/* For a process that writes much in little time: 64 MB of pages stay in memory, and the write-ahead log may grow as large. */
+int db_expect_many(struct db *db, struct err *err);
 /* A second connection to a database that is open, for reading only, on a thread of its own. */
 struct db *db_open_reader(const char *path, struct err *err);
 void db_close(struct db *db);

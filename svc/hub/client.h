@@ -2,6 +2,11 @@
 #pragma once
 /* The hub's state folder as tools of its operator see it, whether the hub runs or not. */
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -14,3 +19,20 @@ int hub_client_fix_keys(const char *state_dir, const char *text, struct err *err
 /* Append "HostName=...;SharedAccessKeyName=...;SharedAccessKey=..." of a policy, or the connection string of a device or module. */
 int hub_client_policy_string(struct buf *out, const char *state_dir, const char *policy, struct err *err);
 int hub_client_device_string(struct buf *out, const char *state_dir, const char *device_id, const char *module_id, struct err *err);
+
+/* Devices and modules into the registry of a hub that doesn't run; none can start before hub_seed_close.  Each as in the REST API, with `id` or
+ * `deviceId`, and `parent`, the id of a gateway, in place of its scope.  One that is there already is left as it is, or replaced where `update` says so;
+ * one that can't be is told to `refused` with the line that it came from. */
+struct hub_seed_counts {
+	uint64_t created, updated, existing, refused;
+	uint64_t without_twin; /* of created and updated: tags and properties were not kept */
+};
+
+struct hub_seed;
+struct hub_seed *hub_seed_open(
+	const char *state_dir, bool update, void (*refused)(void *arg, uint64_t line, const char *why), void *arg, struct err *err);
+/* Borrows the JSON and may change it.  -1: the database; what was flushed before is durable. */
+int hub_seed_put(struct hub_seed *seed, json_t *json, uint64_t line, struct err *err);
+int hub_seed_flush(struct hub_seed *seed, struct err *err); /* all that was put is durable, and counted */
+struct hub_seed_counts hub_seed_counts(const struct hub_seed *seed);
+void hub_seed_close(struct hub_seed *seed);

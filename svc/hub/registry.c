@@ -125,11 +125,7 @@ registry_touch(struct registry *registry)
 void
 registry_each(struct registry *registry, void (*each)(void *arg, const struct identity *identity), void *arg)
 {
-	size_t at = 0;
-	void *value;
-
-	while (map_next(registry->map, &at, NULL, NULL, &value))
-		each(arg, value);
+	registry_table_each(registry->table, each, arg);
 }
 
 void

@@ -63,6 +63,12 @@ registry_store_open_reader(const struct registry_store *store, struct err *err)
 	return db ? store_over(db, true) : NULL;
 }
 
+int
+registry_store_expect_many(struct registry_store *store, struct err *err)
+{
+	return db_expect_many(store->db, err);
+}
+
 bool
 registry_store_is_checked(const struct registry_store *store)
 {

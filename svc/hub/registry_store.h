@@ -15,7 +15,8 @@ struct registry_store *registry_store_open(const char *path, struct err *err);
 /* The same, but a large file is not read through for damage: it is at the latest before the first change, or by registry_store_check. */
 struct registry_store *registry_store_open_soon(const char *path, struct err *err);
 bool registry_store_is_checked(const struct registry_store *store);
-int registry_store_check(struct registry_store *store, struct err *err); /* once */
+int registry_store_check(struct registry_store *store, struct err *err);       /* once */
+int registry_store_expect_many(struct registry_store *store, struct err *err); /* changes; memory is spent on them */
 /* Another connection to what an open store has, for reading only and another thread. */
 struct registry_store *registry_store_open_reader(const struct registry_store *store, struct err *err);
 void registry_store_close(struct registry_store *store);

@@ -231,3 +231,30 @@ registry_table_count(struct registry_table *table, size_t *n_devices, size_t *n_
 	*n_devices = atomic_load(&table->n_devices);
 	*n_enabled = atomic_load(&table->n_enabled);
 }
+
+/* Those of a part; `each` runs without its lock. */
+static void
+part_each(struct part *part, void (*each)(void *arg, const struct identity *identity), void *arg)
+{
+	struct identity **found;
+	size_t n = 0;
+
+	pthread_rwlock_rdlock(&part->lock);
+	found = mem_array(part->n + 1, sizeof(struct identity *));
+	for (size_t i = 0; i < part->cap; i++)
+		if (part->packs[i])
+			found[n++] = registry_pack_identity(part->packs[i]);
+	pthread_rwlock_unlock(&part->lock);
+	for (size_t i = 0; i < n; i++) {
+		each(arg, found[i]);
+		identity_free(found[i]);
+	}
+	mem_free(found);
+}
+
+void
+registry_table_each(struct registry_table *table, void (*each)(void *arg, const struct identity *identity), void *arg)
+{
+	for (size_t i = 0; i < PARTS; i++)
+		part_each(&table->parts[i], each, arg);
+}

@@ -15,4 +15,6 @@ struct identity *registry_table_find(struct registry_table *table, const char *d
 /* Takes the record; what stood in its place is the caller's, NULL for nothing. */
 struct registry_pack *registry_table_put(struct registry_table *table, struct registry_pack *pack_take);
 struct registry_pack *registry_table_remove(struct registry_table *table, const char *device_id, const char *module_id);
+/* A fresh record of each, in no order; others may change the table meanwhile, of which it sees some. */
+void registry_table_each(struct registry_table *table, void (*each)(void *arg, const struct identity *identity), void *arg);
 void registry_table_count(struct registry_table *table, size_t *n_devices, size_t *n_enabled);
