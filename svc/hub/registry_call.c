@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A question to the registry owns all that it was asked with and answered with (registry_call.h). */
 #include "hub/registry_call.h"
 
 #include "base/mem.h"
