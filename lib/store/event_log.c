@@ -647,6 +647,21 @@ event_log_open(const struct event_log_config *config, struct err *err)
 	return log;
 }
 
+int
+event_log_keep_out(const char *dir, struct err *err)
+{
+	int dir_fd, lock_fd;
+
+	if (file_make_dir(dir, 0700, err) < 0)
+		return -1;
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return err_errno(err, "cannot open the event log %s", dir);
+	lock_fd = segment_tip_lock_take(dir_fd, dir, err);
+	close(dir_fd);
+	return lock_fd;
+}
+
 void
 event_log_close(struct event_log *log)
 {

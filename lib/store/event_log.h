@@ -31,6 +31,8 @@ struct event_log_config {
 
 struct event_log *event_log_open(const struct event_log_config *config, struct err *err);
 void event_log_close(struct event_log *log); /* completes what was appended */
+/* Keep every writer out without being one: a descriptor, which ends that when it is closed, or -1; ERR_CONFLICT: there is a writer. */
+int event_log_keep_out(const char *dir, struct err *err);
 
 /* An append, embedded in the request.  `done` runs on `owner` after the record is on disk (ok) or could not be written; appends completed by one
  * commit arrive as one batch per owner.  The place is the record's own. */

@@ -29,20 +29,23 @@ fault(void)
 	return true;
 }
 
-static int
-take_lock(struct segment_tip *tip, struct err *err)
+int
+segment_tip_lock_take(int dir_fd, const char *dir, struct err *err)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	tip->lock_fd = openat(tip->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (tip->lock_fd < 0)
-		return err_errno(err, "cannot open %s/lock", tip->dir);
+	if (fd < 0)
+		return err_errno(err, "cannot open %s/lock", dir);
 	/* A lock of the open file description (not flock): readers can ask whether it is held without taking it. */
-	if (fcntl(tip->lock_fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return fd;
 	if (errno == EAGAIN || errno == EACCES)
-		return err_set(err, ERR_CONFLICT, "the event log %s is in use by another process", tip->dir);
-	return err_errno(err, "cannot lock %s/lock", tip->dir);
+		(void)err_set(err, ERR_CONFLICT, "the event log %s is in use by another process", dir);
+	else
+		(void)err_errno(err, "cannot lock %s/lock", dir);
+	close(fd);
+	return -1;
 }
 
 int
@@ -354,7 +357,8 @@ segment_tip_open(struct segment_tip *tip, const char *dir, unsigned n_partitions
 	tip->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (tip->dir_fd < 0)
 		return err_errno(err, "cannot open the event log %s", dir);
-	if (take_lock(tip, err) < 0 || find_tip(tip, err) < 0 || cut_tail(tip, err) < 0 || leave_v1(tip, err) < 0)
+	tip->lock_fd = segment_tip_lock_take(tip->dir_fd, dir, err);
+	if (tip->lock_fd < 0 || find_tip(tip, err) < 0 || cut_tail(tip, err) < 0 || leave_v1(tip, err) < 0)
 		return -1;
 	/* A tail that is whole was perhaps never synced: nobody may be told of it before it is. */
 	if (fdatasync(tip->fd) < 0)

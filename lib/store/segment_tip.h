@@ -33,6 +33,8 @@ int64_t segment_tip_time(const struct segment_tip *tip);
 int segment_tip_write(
 	struct segment_tip *tip, const uint8_t *group, size_t len, size_t n, const struct segment_tally *tally, struct err *err);
 
+int segment_tip_lock_take(int dir_fd, const char *dir, struct err *err); /* the descriptor that holds it, or -1 */
+
 /* What a reader asks: up to which offset records are durable, and is there a writer now? */
 int segment_tip_lock_open(const char *dir); /* a descriptor for the two below, or -1 */
 bool segment_tip_durable(int lock_fd, uint64_t *next);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Many devices into the state folder of a hub that is stopped (client.h): the same rules as over REST, a few thousand in a transaction.  The event log's
  * lock keeps a hub from starting meanwhile. */
-#include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -14,7 +14,7 @@
 #define BATCH 2000
 
 struct hub_seed {
-	struct event_log *events; /* for its lock */
+	int lock_fd; /* of the event log */
 	struct registry_store *store;
 	struct registry_change change;
 	struct registry_call batch; /* BULK */
@@ -31,18 +31,17 @@ open_state(struct hub_seed *seed, const char *state_dir, struct err *err)
 {
 	OWN_TEXT events_path = hub_client_events_path(state_dir);
 	OWN_TEXT store_path = hub_client_store_path(state_dir);
-	struct event_log_config events = { .dir = events_path };
 
 	if (file_make_dir(state_dir, 0700, err) < 0)
 		return -1;
-	seed->events = event_log_open(&events, err);
-	if (!seed->events && err->kind == ERR_CONFLICT)
+	seed->lock_fd = event_log_keep_out(events_path, err);
+	if (seed->lock_fd < 0 && err->kind == ERR_CONFLICT)
 		return err_set(err, ERR_CONFLICT,
 			"a hub runs on %s: stop it first (systemctl stop rootedge-hub), or give devices to the running one by POST "
 			"/devices, 100 "
 			"a request",
 			state_dir);
-	if (!seed->events)
+	if (seed->lock_fd < 0)
 		return -1;
 	seed->store = registry_store_open(store_path, err);
 	if (!seed->store || registry_store_expect_many(seed->store, err) < 0)
@@ -56,6 +55,7 @@ hub_seed_open(
 {
 	struct hub_seed *seed = NEW(hub_seed);
 
+	seed->lock_fd = -1;
 	seed->update = update;
 	seed->refused = refused;
 	seed->arg = arg;
@@ -76,7 +76,8 @@ hub_seed_close(struct hub_seed *seed)
 	registry_call_clear(&seed->batch);
 	registry_change_clear(&seed->change);
 	registry_store_close(seed->store);
-	event_log_close(seed->events);
+	if (seed->lock_fd >= 0)
+		close(seed->lock_fd);
 	mem_free(seed->parent);
 	mem_free(seed->parent_scope);
 	mem_free(seed);

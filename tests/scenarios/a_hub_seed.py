@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """`rootedge hub seed`, and a registry that is so large that the hub serves before it is loaded: what is found meanwhile, and what happens when it is damaged."""
-import csv, hashlib, os, random, sqlite3, sys
+import glob, hashlib, os, random, sqlite3, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 
@@ -131,6 +131,18 @@ def large_csv(path):
         f.write("deviceId,auth,primaryThumbprint,primaryKey\n")
         for i in range(N):
             f.write("big-%05d,%s\n" % (i, "selfSigned,%s," % hashlib.sha256(b"%d" % i).hexdigest() if i % 2 else "sas,," + KEY))
+
+
+def test_06_b_fresh():
+    """a folder where no hub has run yet may be seeded; the hub that comes then begins its events as ever"""
+    state, hub.state = hub.state, folder / "fresh"
+    args = hub.args[:]
+    hub.args[hub.args.index(str(state))] = str(hub.state)
+    assert counts(seed('{"id":"first"}')[0]) == (1, 0, 0, 0)
+    hub.start()
+    assert get("/devices/first")["deviceId"] == "first" and len(glob.glob(hub.state + "/events/*.log")) == 1
+    assert hub.stop() == 0
+    hub.state, hub.args = state, args
 
 
 def test_07_interrupted():
