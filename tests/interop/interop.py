@@ -124,6 +124,16 @@ def test_1_registry():
     story.key = answer["key"]
 
 
+def test_1_b_registry_bulk():
+    """the Registry client adds, updates and removes a hundred devices at once, and modules; a key that was regenerated since lets the SDK in no longer, the new one does"""
+    old = story.node("registry_bulk.js", CONNECTION_STRING=story.connection_string)["key"]
+    status, _, body = story.rest("POST", "/devices/keys/regenerate", {"policyKey": "both", "devices": [{"id": "bulk-3"}, {"id": "bulk-nobody"}]})
+    assert status == 207 and body["rotatedKeys"][0]["id"] == "bulk-3" and body["errors"][0]["errorCode"] == "DeviceNotFound", body
+    story.node("device.js", MODE="sas", DEVICE="bulk-3", KEY=old, EXPECT="refused")
+    story.node("device.js", MODE="sas", DEVICE="bulk-3", KEY=body["rotatedKeys"][0]["primaryKey"])
+    story.arrived("bulk-3", 100)
+
+
 def test_2_device_sas():
     """azure-iot-device sends 100 messages straight to the hub by SAS, and all arrive as sent"""
     story.node("device.js", MODE="sas", DEVICE="node-sas", KEY=story.key)
