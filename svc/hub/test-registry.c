@@ -503,6 +503,65 @@ TEST("who watches for lives is told of births and deaths: system modules come wi
 	fixture_close(&f);
 }
 
+/* Keeps what it is given as a word of the store; a twin with the tag "bad" is wrong. */
+static int
+keep_twin(void *arg, struct registry_store *store, const struct identity *identity, const json_t *twin, struct err *err)
+{
+	OWN_TEXT text = json_dumps(twin, JSON_COMPACT);
+
+	(void)arg;
+	if (json_object_get(json_object_get(twin, "tags"), "bad"))
+		return err_set(err, ERR_INVALID, "a bad tag");
+	return registry_store_set_text(store, identity->device_id, text, err);
+}
+
+static struct registry_call
+item_with_tag(const char *id, const char *tag)
+{
+	return (struct registry_call){ .op = REGISTRY_PUT,
+		.device_id = mem_text(id),
+		.wanted = sas_device(id),
+		.twin = json_pack("{s:{s:s}}", "tags", tag, "1") };
+}
+
+TEST("the twins that devices of a bulk begin with are kept in its transaction; one that is wrong refuses its device and no other")
+{
+	struct fixture f = fixture_new();
+	struct registry_call call = { .op = REGISTRY_BULK, .items = mem_array(3, sizeof(struct registry_call)), .n_items = 3 };
+	struct err err = ERR_INIT;
+	OWN_TEXT kept = NULL;
+	size_t n, enabled;
+
+	registry_keep_twins(f.registry, keep_twin, NULL);
+	call.items[0] = item_with_tag("dev1", "good");
+	call.items[1] = item_with_tag("dev2", "bad");
+	call.items[2] = item_with_tag("dev1", "again");
+	registry_run(f.registry, &call);
+	CHECK_INT(call.answer, REGISTRY_OK);
+	CHECK_INT(call.items[0].answer, REGISTRY_OK);
+	CHECK(!call.items[0].without_twin);
+	CHECK_INT(call.items[1].answer, REGISTRY_INVALID);
+	CHECK_INT(call.items[2].answer, REGISTRY_EXISTS);
+	CHECK(registry_store_get_text(f.store, "dev1", &kept, &err) == 0);
+	CHECK_STR(kept, "{\"tags\":{\"good\":\"1\"}}");
+	registry_count(f.registry, &n, &enabled);
+	CHECK_INT(n, 1);
+	registry_call_clear(&call);
+	fixture_close(&f);
+}
+
+TEST("without anybody who keeps twins a device is made all the same, and the answer says so")
+{
+	struct fixture f = fixture_new();
+	struct registry_call call = item_with_tag("dev1", "good");
+
+	registry_run(f.registry, &call);
+	CHECK_INT(call.answer, REGISTRY_OK);
+	CHECK(call.without_twin);
+	registry_call_clear(&call);
+	fixture_close(&f);
+}
+
 TEST("the five policies are made once, with keys that stay")
 {
 	struct fixture f = fixture_new();
