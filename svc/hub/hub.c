@@ -23,6 +23,7 @@
 #include "hub/rest.h"
 #include "hub/rotation_keeper.h"
 #include "hub/subscriptions.h"
+#include "hub/twin_store.h"
 #include "net/http_server.h"
 #include "net/listener.h"
 #include "store/message_log.h"
@@ -283,6 +284,7 @@ open_heads(struct hub *hub, struct err *err)
 	head.source = hub->source;
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
 	hub->twins = twins_new(hub->registry);
+	registry_keep_twins(hub->registry, twin_store_put_new, NULL);
 	twins_watch(hub->twins, log_twin_change, hub);
 	hub->twin_sessions = twin_sessions_new(hub->twins, hub->directory);
 	hub->methods = methods_new(hub->directory);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "hub/client.h"
 #include "hub/registry_change.h"
+#include "hub/twin_store.h"
 #include "store/event_log.h"
 #include "wire/json.h"
 
@@ -61,9 +62,10 @@ hub_seed_open(
 	seed->arg = arg;
 	seed->batch.op = REGISTRY_BULK;
 	seed->batch.items = mem_array(BATCH, sizeof(*seed->batch.items));
-	/* The seam for twins: seed->change.put_twin, as registry_keep_twins sets it for the hub. */
-	if (open_state(seed, state_dir, err) == 0)
+	if (open_state(seed, state_dir, err) == 0) {
+		seed->change.put_twin = twin_store_put_new;
 		return seed;
+	}
 	hub_seed_close(seed);
 	return NULL;
 }

@@ -5,10 +5,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/random.h"
 #include "base/text.h"
 #include "hub/twin_store.h"
-#include "wire/codec.h"
 #include "wire/json.h"
 
 struct twins {
@@ -102,18 +100,6 @@ check_match(struct twin_call *call)
 	return TWIN_OK;
 }
 
-/* Random, so that none comes back after the identity was deleted and made again. */
-static char *
-new_etag(void)
-{
-	CLEAR(buf) text = BUF_INIT(32);
-	uint8_t bytes[8];
-
-	random_bytes(bytes, sizeof(bytes));
-	base64_encode(&text, bytes, sizeof(bytes));
-	return buf_take_text(&text);
-}
-
 static enum twin_answer
 apply(struct twin_call *call, struct twin *after)
 {
@@ -123,7 +109,7 @@ apply(struct twin_call *call, struct twin *after)
 		return call->err.kind == ERR_LIMIT ? TWIN_TOO_LARGE : TWIN_INVALID;
 	if (call->tags || call->desired) {
 		mem_free(after->etag);
-		after->etag = new_etag();
+		after->etag = twin_store_etag();
 	}
 	if (call->model_id) {
 		mem_free(after->model_id);

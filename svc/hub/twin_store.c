@@ -4,7 +4,10 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/random.h"
+#include "wire/codec.h"
 #include "wire/json.h"
 
 /* An object that was written here is one again, or the file is damaged. */
@@ -86,4 +89,42 @@ twin_store_remove(struct db *db, const char *device_id, const char *module_id, s
 	if (module_id)
 		return db_run(db, err, "DELETE FROM twin WHERE device_id = ? AND module_id = ?", "tt", device_id, module_id);
 	return db_run(db, err, "DELETE FROM twin WHERE device_id = ?", "t", device_id);
+}
+
+/* Random, so that none comes back after the identity was deleted and made again. */
+char *
+twin_store_etag(void)
+{
+	CLEAR(buf) text = BUF_INIT(32);
+	uint8_t bytes[8];
+
+	random_bytes(bytes, sizeof(bytes));
+	base64_encode(&text, bytes, sizeof(bytes));
+	return buf_take_text(&text);
+}
+
+int
+twin_store_put_new(
+	void *unused, struct registry_store *store, const struct identity *identity, const json_t *wanted, struct err *err)
+{
+	struct db *db = registry_store_db(store);
+	const json_t *properties = json_object_get(wanted, "properties");
+	struct twin_change change = {
+		.tags = json_object_get(wanted, "tags"),
+		.desired = json_object_get(properties, "desired"),
+		.reported = json_object_get(properties, "reported"),
+	};
+	OWN(twin) before = NULL;
+	OWN(twin) after = NULL;
+
+	(void)unused;
+	before = twin_store_get(db, identity->device_id, identity->module_id, err);
+	if (!before)
+		return -1;
+	after = twin_copy(before);
+	if (twin_apply(after, &change, clock_wall_ms(), err) < 0)
+		return err->kind == ERR_LIMIT ? err_set(err, ERR_INVALID, "a section of the twin is too large") : -1;
+	mem_free(after->etag);
+	after->etag = twin_store_etag();
+	return twin_store_put(db, identity->device_id, identity->module_id, before, after, err);
 }

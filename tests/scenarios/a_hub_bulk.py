@@ -68,6 +68,14 @@ def test_02_together():
     done(bulk(item("create", "child", deviceScope=get("/devices/gw")["deviceScope"])))
 
 
+def test_02_twins():
+    """a device comes with the tags and properties that it is created with; one whose tags are none is refused as a whole"""
+    done(bulk(item("create", "t1", tags={"floor": 3}, properties={"desired": {"rate": 5}})))
+    twin = get("/twins/t1")
+    assert twin["tags"] == {"floor": 3} and twin["properties"]["desired"]["rate"] == 5 and twin["properties"]["desired"]["$version"] == 2, twin
+    assert bulk(item("create", "t2", tags={"a.b": 1}))[0] == 400 and hub.rest("GET", "/devices/t2")[0] == 404
+
+
 def test_03_some_refused():
     """what is refused of a request is told with its reason, and the rest of it is done"""
     answer = bulk(item("create", "b-000"), item("create", "new"), item("update", "nobody"), item("delete", "gw", moduleId="$edgeHub"), item("create", "nobody", moduleId="m"),

@@ -42,13 +42,14 @@ def test_00_start():
 
 def test_01_json():
     """a JSON array and an object a line bring devices, gateways, children by the gateway's id, and modules"""
-    items = [{"deviceId": "gw", "capabilities": {"iotEdge": True}}, {"id": "leaf", "parent": "gw", "authentication": {"symmetricKey": {"primaryKey": KEY}}}, {"deviceId": "gw", "moduleId": "m1"},
+    items = [{"deviceId": "gw", "capabilities": {"iotEdge": True}, "tags": {"site": "north"}}, {"id": "leaf", "parent": "gw", "authentication": {"symmetricKey": {"primaryKey": KEY}}}, {"deviceId": "gw", "moduleId": "m1"},
              {"deviceId": "off", "status": "disabled", "statusReason": "stock"}]
     assert counts(seed(json.dumps(items, indent=1))[0]) == (4, 0, 0, 0)
     assert counts(seed("\n".join(json.dumps(dict(i, **({"parent": "gw"} if i["id"] != "l0" else {}))) for i in [{"id": "l%d" % n} for n in range(5)]))[0]) == (5, 0, 0, 0)
     assert counts(seed("[ ]")[0]) == (0, 0, 0, 0)
     hub.start()
     gateway = get("/devices/gw")
+    assert get("/twins/gw")["tags"] == {"site": "north"}
     assert get("/devices/leaf")["deviceScope"] == gateway["deviceScope"] == get("/devices/l4")["deviceScope"] and "deviceScope" not in get("/devices/l0")
     assert [m["moduleId"] for m in get("/devices/gw/modules")] == ["$edgeAgent", "$edgeHub", "m1"]
     assert get("/devices/off")["status"] == "disabled" and len(get("/devices/off")["authentication"]["symmetricKey"]["primaryKey"]) == 44
