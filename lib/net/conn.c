@@ -42,6 +42,14 @@ free_tls(struct conn *conn)
 }
 
 static void
+free_framing(struct conn *conn)
+{
+	if (conn->framing)
+		conn->framing->ops->free(conn->framing);
+	conn->framing = NULL;
+}
+
+static void
 end(struct conn *conn)
 {
 	watch_clear(&conn->watch);
@@ -58,6 +66,7 @@ end(struct conn *conn)
 	if (conn->pidfd >= 0)
 		close(conn->pidfd);
 	verdict_free(conn->verdict);
+	free_framing(conn);
 	buf_wipe(&conn->in);
 	buf_wipe(&conn->out);
 	mem_free(conn->process);
@@ -220,6 +229,8 @@ conn_close(struct conn *conn, const char *why)
 		conn_die(conn, why);
 		return;
 	}
+	if (conn->framing)
+		conn->framing->ops->end(conn->framing, &conn->out);
 	conn->state = CONN_FLUSHING;
 	if (!conn->why)
 		conn->why = mem_text(why);
@@ -315,9 +326,18 @@ conn_switch_ops(struct conn *conn, const struct conn_ops *ops, void *user)
 	conn->user = user;
 	conn->in.max = ops->read_max + LOOP_READ_LEN;
 	conn->out.max = ops->write_max ? ops->write_max : WRITE_MAX;
-	conn->read_more = conn->in.len > 0; /* what the one before has left */
+	conn->read_more = conn->read_more || conn->in.len > 0; /* what the one before has left */
 	if (conn->read_more)
 		loop_later(conn->loop, &conn->later);
+}
+
+/* What has arrived before lies in `in` still encoded; whoever calls this from inside of on_data has not even put it there yet. */
+void
+conn_set_framing(struct conn *conn, struct conn_framing *framing_take)
+{
+	free_framing(conn);
+	conn->framing = framing_take;
+	conn->in_is_raw = true;
 }
 
 const char *

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "diag/verdict.h"
 #include "net/loop.h"
 #include "net/tls.h"
@@ -43,6 +44,23 @@ void conn_abort_all(struct loop *loop);		     /* the service is stopping: once t
 void conn_pause(struct conn *conn, bool paused);     /* stop calling on_data: back-pressure */
 size_t conn_queued(const struct conn *conn);
 void conn_switch_ops(struct conn *conn, const struct conn_ops *ops, void *user); /* HTTP upgrade */
+
+/* A framing stands between the bytes of the connection and its protocol, which knows nothing of it: what arrives is decoded before on_data, what is written
+ * is encoded. */
+struct conn_framing;
+struct conn_framing_ops {
+	/* Decode in place: the content, which is never longer, moves to the front of data.  Answers that the protocol need not know of go to out.  Returns the content's
+	 * length; with framing->ended set the connection closes once the content was handed over. */
+	size_t (*decode)(struct conn_framing *framing, uint8_t *data, size_t len, struct buf *out);
+	void (*encode)(struct conn_framing *framing, struct buf *out, const void *data, size_t len);
+	void (*end)(struct conn_framing *framing, struct buf *out); /* the connection is being closed in order: the last word */
+	void (*free)(struct conn_framing *framing);
+};
+struct conn_framing {
+	const struct conn_framing_ops *ops;
+	const char *ended; /* why; a constant */
+};
+void conn_set_framing(struct conn *conn, struct conn_framing *framing_take); /* from here on, in both directions */
 
 /* Who is there. */
 const char *conn_peer_name(const struct conn *conn);   /* "127.0.0.1:4711" or "unix" */

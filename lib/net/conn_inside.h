@@ -40,6 +40,7 @@ struct conn {
 	SSL *ssl; /* NULL: plain */
 	struct conn_phase *phase;
 	struct verdict *verdict;
+	struct conn_framing *framing; /* NULL: none */
 	struct buf in, out;
 	char *why;
 	struct loop *loop;
@@ -51,8 +52,8 @@ struct conn {
 	struct later later;
 	int fd, pidfd;
 	enum conn_state state;
-	bool paused, want_write, read_more, peer_ended;
-	struct sockaddr_in6 peer; /* IPv4 as mapped; sin6_family 0: a unix socket */
+	bool paused, want_write, read_more, peer_ended, in_is_raw; /* in_is_raw: it came before the framing was there */
+	struct sockaddr_in6 peer;				   /* IPv4 as mapped; sin6_family 0: a unix socket */
 	struct peer_process *process;
 };
 

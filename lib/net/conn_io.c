@@ -132,25 +132,61 @@ may_read(const struct conn *conn)
 	       conn->out.len <= (conn->ops->write_high ? conn->ops->write_high : WRITE_HIGH);
 }
 
+/* Take the framing off, in place. */
+static size_t
+unframe(struct conn *conn, uint8_t *data, size_t len)
+{
+	if (!conn->framing || len == 0)
+		return len;
+	len = conn->framing->ops->decode(conn->framing, data, len, &conn->out);
+	if (conn->out.failed)
+		conn_die(conn, "the peer reads too slowly");
+	return len;
+}
+
+static void
+unframe_kept(struct conn *conn)
+{
+	if (!conn->in_is_raw)
+		return;
+	conn->in_is_raw = false;
+	conn->in.len = unframe(conn, conn->in.data, conn->in.len);
+	if (conn->in.len == 0)
+		buf_clear(&conn->in);
+}
+
+/* After its last content was handed over. */
+static void
+end_framing(struct conn *conn)
+{
+	if (conn->framing && conn->framing->ended)
+		conn_close(conn, conn->framing->ended);
+}
+
 static void
 do_read(struct conn *conn)
 {
-	bool again = conn->read_more && conn->in.len > 0;
+	bool again;
 	enum io io;
 	size_t len = 0;
 
+	unframe_kept(conn);
+	again = conn->read_more && conn->in.len > 0;
 	/* First what the protocol left when it paused: with more on top of it, it might not fit. */
 	conn->read_more = false;
 	if (again && !hand_over(conn, NULL, 0))
 		return;
+	end_framing(conn);
 	if (!may_read(conn))
 		conn->read_more = true;
 	if (conn->read_more)
 		return;
 	io = read_burst(conn, loop_read_buffer(conn->loop), &len);
 	conn->read_more = io == IO_DONE && conn_io_has_pending(conn);
+	len = unframe(conn, loop_read_buffer(conn->loop), len);
 	if (len > 0 && !hand_over(conn, loop_read_buffer(conn->loop), len))
 		return;
+	end_framing(conn);
 	if (io == IO_END) {
 		conn->peer_ended = true;
 		conn_close(conn, ""); /* it may still read: what is queued goes out */
@@ -253,7 +289,10 @@ conn_write(struct conn *conn, const void *data, size_t len)
 {
 	if (conn->state != CONN_OPEN)
 		return;
-	buf_put(&conn->out, data, len);
+	if (conn->framing)
+		conn->framing->ops->encode(conn->framing, &conn->out, data, len);
+	else
+		buf_put(&conn->out, data, len);
 	if (conn->out.failed)
 		conn_die(conn, "the peer reads too slowly");
 	else

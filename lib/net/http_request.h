@@ -33,7 +33,7 @@ struct http_request {
 	struct peer_process process;
 	const struct http_stream_ops *stream; /* the answer is one */
 	void *stream_arg;
-	bool has_process, keep_alive, may_chunk;
+	bool has_process, keep_alive, may_chunk, upgrade;
 	unsigned int method;
 	struct job job;
 	struct post post;

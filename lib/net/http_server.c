@@ -189,6 +189,43 @@ on_drain(struct conn *conn)
 		s->req->stream->on_drain(s->req->stream_arg);
 }
 
+/* -- Away from HTTP ------------------------------------------------------------------------------------------------------------------ */
+
+static void
+session_free(struct http_session *s)
+{
+	timer_cancel(&s->timer);
+	http_request_unref(s->req);
+	buf_wipe(&s->url);
+	buf_wipe(&s->name);
+	buf_wipe(&s->value);
+	mem_free(s);
+}
+
+bool
+http_wants_upgrade(const struct http_request *req, const char *protocol)
+{
+	return req->upgrade && text_is_nocase(http_header(req, "upgrade"), protocol);
+}
+
+struct conn *
+http_switch(struct http_request *req, const char *const *headers)
+{
+	struct conn *conn = http_conn(req);
+	struct http_session *s = conn ? conn_user(conn) : NULL;
+	struct buf out = BUF_INIT(4096);
+
+	if (s && s->req == req) {
+		http_request_put_answer(&out, HTTP_STATUS_SWITCHING_PROTOCOLS, headers, NULL, 0, true, false);
+		conn_write(conn, out.data, out.len);
+		session_free(s);
+		conn_pause(conn, false);
+	}
+	http_request_unref(req);
+	buf_clear(&out);
+	return s ? conn : NULL;
+}
+
 static const char *const refusal_headers[] = { "Content-Type: application/json", NULL };
 
 /* What never becomes a request is answered here, and the connection ends: nobody knows where the next request would begin. */
@@ -312,6 +349,7 @@ on_headers_complete(http_parser *parser)
 	s->req->method = parser->method;
 	s->req->may_chunk = parser->http_minor > 0;
 	s->req->keep_alive = http_should_keep_alive(parser) && !parser->upgrade;
+	s->req->upgrade = parser->upgrade && parser->method == HTTP_GET && parser->http_minor > 0;
 	s->refuse = check_framing(s);
 	if (s->refuse)
 		return -1;
@@ -480,14 +518,10 @@ on_close(struct conn *conn, const char *why)
 
 	(void)why;
 	s->req = NULL;
-	timer_cancel(&s->timer);
 	if (req && req->stream)
 		req->stream->on_gone(req->stream_arg);
 	http_request_unref(req);
-	buf_wipe(&s->url);
-	buf_wipe(&s->name);
-	buf_wipe(&s->value);
-	mem_free(s);
+	session_free(s);
 }
 
 static const struct conn_ops ops = { .on_open = on_open,

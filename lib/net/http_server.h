@@ -45,6 +45,11 @@ void http_stream_end(struct http_request *req);
 void http_stream_abort(
 	struct http_request *req, const char *why); /* end without an end: the peer notices that something is missing */
 
+/* HTTP ends here: does the request ask for that?  Then http_switch, on the loop's thread, answers 101 and gives the connection away: the caller sets its ops and user.  NULL: it has
+ * died.  Either way the request is answered. */
+bool http_wants_upgrade(const struct http_request *req, const char *protocol);
+struct conn *http_switch(struct http_request *req, const char *const *headers);
+
 struct http_server_config {
 	void (*handle)(struct http_request *req, void *arg);
 	void *arg;

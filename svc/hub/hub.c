@@ -24,6 +24,7 @@
 #include "hub/rotation_keeper.h"
 #include "hub/subscriptions.h"
 #include "hub/twin_store.h"
+#include "net/conn_websocket.h"
 #include "net/http_server.h"
 #include "net/listener.h"
 #include "store/message_log.h"
@@ -60,6 +61,7 @@ struct hub {
 	struct hub_head *head;
 	struct mqtt_head *mqtt_head;
 	struct rest rest;
+	struct websocket_service websockets[2];
 	struct http_server *http;
 	struct tls_holder *mqtt_tls, *https_tls;
 	struct listener *mqtt, *https;
@@ -255,6 +257,16 @@ log_twin_change(void *arg, const struct twin_event *event)
 		json, event->after->version);
 }
 
+/* All that comes to the HTTPS port. */
+static void
+on_request(struct http_request *req, void *arg)
+{
+	struct hub *hub = arg;
+
+	if (!websocket_serve(req, hub->websockets))
+		rest_handle(req, &hub->rest);
+}
+
 static int
 open_heads(struct hub *hub, struct err *err)
 {
@@ -271,7 +283,7 @@ open_heads(struct hub *hub, struct err *err)
 		.sources = hub->config.event_sources,
 	};
 	struct mqtt_head_config mqtt = { .who = "hub", .ops = &hub_head_ops };
-	struct http_server_config http = { .handle = rest_handle, .arg = &hub->rest };
+	struct http_server_config http = { .handle = on_request, .arg = hub };
 
 	hub->cas = ca_open(hub->registry, hub->config.device_ca_path, err);
 	hub->rotations = hub->cas ? rotation_keeper_open(hub->registry, hub->loops[0], hub->config.thumbprint_grace_s, err) : NULL;
@@ -313,6 +325,11 @@ open_heads(struct hub *hub, struct err *err)
 		.methods = hub->methods,
 		.faults = hub->faults,
 	};
+	hub->websockets[0] = (struct websocket_service){ .path = "/$iothub/websocket",
+		.subprotocol = "mqtt",
+		.ops = mqtt_head_ops(),
+		.on_accept = mqtt_head_on_accept,
+		.user = hub->mqtt_head };
 	hub->http = http_server_new(&http);
 	return 0;
 }

@@ -1,0 +1,348 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""MQTT over WebSocket on the hub's HTTPS port: the handshake's rules, frames of any cut, what is refused with which code, closing, back-pressure, and that who is known by a certificate on port
+8883 is known here as well."""
+import os, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from rootedge_test import *
+
+hub = folder = pki = key = None
+PATH = "/$iothub/websocket"
+NONCE = base64.b64encode(b"the sample nonce").decode()
+
+
+def test_00_start():
+    """a hub starts"""
+    global hub, folder, pki, key
+    folder = Folder()
+    pki = Pki(folder)
+    hub = Hub(folder, pki)
+    key = hub.create_device("dev1")["authentication"]["symmetricKey"]["primaryKey"]
+
+
+def dial(cert=None):
+    context = ssl.create_default_context(cafile=pki.root)
+    context.check_hostname = False
+    if cert:
+        context.load_cert_chain(*cert)
+    raw = socket.create_connection(("127.0.0.1", hub.https_port), timeout=20 * SLOW)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return context.wrap_socket(raw)
+
+
+def upgrade(s, path=PATH, method="GET", version="HTTP/1.1", after=b"", **fields):
+    """Ask for a WebSocket; None removes a field.  (status, headers, body)"""
+    fields = {"Host": hub.hostname, "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": NONCE, "Sec-WebSocket-Version": "13",
+              "Sec-WebSocket-Protocol": "mqtt"} | {k.replace("_", "-"): v for k, v in fields.items()}
+    s.sendall(("%s %s %s\r\n" % (method, path, version) + "".join("%s: %s\r\n" % f for f in fields.items() if f[1] is not None) + "\r\n").encode() + after)
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        piece = s.recv(1)  # not a byte of the frames behind it
+        assert piece, "closed after %r" % head
+        head += piece
+    lines = head.decode().split("\r\n")
+    headers = {k.lower(): v for k, v in (l.split(": ", 1) for l in lines[1:] if l)}
+    body = b""
+    while len(body) < int(headers.get("content-length", 0)):
+        body += s.recv(int(headers["content-length"]) - len(body))
+    return int(lines[0].split()[1]), headers, body
+
+
+def frame(payload, opcode=2, fin=True, masked=True, first=None):
+    n, mask = len(payload), os.urandom(4)
+    length = bytes([n]) if n < 126 else b"\x7e" + struct.pack("!H", n) if n < 65536 else b"\x7f" + struct.pack("!Q", n)
+    head = bytes([first if first is not None else (0x80 if fin else 0) | opcode, length[0] | (0x80 if masked else 0)]) + length[1:]
+    return head + (mask + bytes(b ^ mask[i & 3] for i, b in enumerate(payload)) if masked else payload)
+
+
+class Frames:
+    """A socket to Mqtt: what it sends goes out in frames of `size` bytes, joined into one write; content of frames is what it receives."""
+
+    def __init__(self, s, size=None):
+        self.s, self.size, self.buffer, self.controls = s, size, b"", []
+
+    def sendall(self, data):
+        step = self.size or len(data)
+        self.s.sendall(b"".join(frame(data[i:i + step]) for i in range(0, len(data), step)))
+
+    def receive_frame(self):
+        while True:
+            if len(self.buffer) >= 2:
+                n, at = self.buffer[1], 2
+                assert n < 128, "a server's frame is masked"
+                if n > 125:
+                    at = 4 if n == 126 else 10
+                    n = int.from_bytes(self.buffer[2:at], "big") if len(self.buffer) >= at else 1 << 62
+                if len(self.buffer) >= at + n:
+                    first, payload = self.buffer[0], self.buffer[at:at + n]
+                    self.buffer = self.buffer[at + n:]
+                    assert first & 0x80, "a server's frame is fragmented"
+                    return first & 15, payload
+            piece = self.s.recv(65536)
+            if not piece:
+                raise EOFError("closed by the server")
+            self.buffer += piece
+
+    def recv(self, _):
+        while True:
+            try:
+                opcode, payload = self.receive_frame()
+            except EOFError:
+                return b""
+            if opcode == 2:
+                return payload
+            self.controls.append((opcode, payload))
+
+    def settimeout(self, seconds):
+        self.s.settimeout(seconds)
+
+    def close(self):
+        self.s.close()
+
+
+class WsMqtt(Mqtt):
+    def __init__(self, device, password=None, cert=None, size=None, connect=True):
+        s = dial(cert)
+        status, _, body = upgrade(s)
+        assert status == 101, (status, body)
+        self.sock, self.buffer, self.id = Frames(s, size), b"", 0
+        if connect:
+            self.send(connect_packet(device, username(hub.hostname, device), password))
+            kind, body = self.receive()
+            assert kind == 0x20, kind
+            if body[1]:
+                assert self.closed()
+                raise Refused(body[1])
+
+
+def token():
+    return hub.device_token("dev1", key)
+
+
+def open_socket():
+    s = dial()
+    assert upgrade(s)[0] == 101
+    return Frames(s)
+
+
+def close_code(f):
+    """The code of the server's close, after which the connection ends."""
+    while True:
+        opcode, payload = f.receive_frame()
+        if opcode == 8:
+            break
+    try:
+        while f.s.recv(4096):
+            pass
+    except OSError:
+        pass
+    return struct.unpack("!H", payload[:2])[0]
+
+
+def test_01_handshake():
+    """the answer has the digest of the key and the subprotocol in the client's spelling, and no extension, also for a path whose $ is encoded and in other case"""
+    accept = base64.b64encode(hashlib.sha1((NONCE + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
+    for path, offered, echoed in ((PATH, "mqtt", "mqtt"), ("/%24iothub/websocket", "MQTT", "MQTT"), ("/$IotHub/WebSocket?x=y", "chat, Mqtt", "Mqtt")):
+        with dial() as s:
+            status, headers, _ = upgrade(s, path, Sec_WebSocket_Protocol=offered, Sec_WebSocket_Extensions="permessage-deflate; client_max_window_bits")
+            assert status == 101 and headers["sec-websocket-accept"] == accept and headers["sec-websocket-protocol"] == echoed, headers
+            assert headers["upgrade"] == "websocket" and headers["connection"] == "Upgrade" and "sec-websocket-extensions" not in headers, headers
+
+
+def test_02_handshake_refused():
+    """no subprotocol or another one, a key that is none, a POST, HTTP/1.0 and another path are refused, another version with the one that is spoken"""
+    for want, fields in ((400, {"Sec_WebSocket_Protocol": None}), (400, {"Sec_WebSocket_Protocol": "chat"}), (400, {"Sec_WebSocket_Key": None}),
+                         (400, {"Sec_WebSocket_Key": "c2hvcnQ="}), (426, {"Sec_WebSocket_Version": "8"}), (426, {"Sec_WebSocket_Version": None}),
+                         (404, {"path": "/$iothub/other"}), (404, {"Upgrade": "h2c"}), (404, {"method": "POST"}), (404, {"version": "HTTP/1.0"}),
+                         (404, {"path": "/%"}), (404, {"path": "/$iothub/websocket%00"})):
+        with dial() as s:
+            status, headers, body = upgrade(s, **fields)
+            assert status == want, (status, fields, body)
+            assert want != 426 or headers["sec-websocket-version"] == "13", headers
+
+
+def test_03_sas():
+    """a device connects by its token, its messages arrive, and a large one comes back acknowledged"""
+    with WsMqtt("dev1", token()) as m:
+        m.publish("devices/dev1/messages/events/n=1", b"small")
+        m.publish("devices/dev1/messages/events/n=2", b"x" * 200000)
+    assert [len(json.dumps(e["body"])) > 2 for e in hub.events("--device", "dev1")] == [True, True]
+
+
+def test_04_certificate():
+    """a device connects by the certificate of the TLS session, and not by one that is not its own"""
+    cert = pki.make("device", "xdev")
+    hub.create_x509_device("xdev", thumbprint(cert[0]))
+    with WsMqtt("xdev", cert=cert) as m:
+        m.publish("devices/xdev/messages/events/", b"by certificate")
+    other = pki.make("device", "xdev", file="impostor")
+    for wrong in (other, None):
+        try:
+            WsMqtt("xdev", cert=wrong)
+            raise AssertionError("an impostor is let in")
+        except Refused as refused:
+            assert refused.code == 5
+
+
+def test_05_tiny_frames():
+    """packets in frames of one byte each are read as one stream"""
+    with WsMqtt("dev1", token(), size=1) as m:
+        for i in range(20):
+            m.publish("devices/dev1/messages/events/tiny=%d" % i, b"0123456789" * 10)
+    assert len([e for e in hub.events("--device", "dev1") if "tiny" in e["properties"]]) == 20
+
+
+def test_06_joined_and_fragmented():
+    """several packets in one frame, and one packet in the fragments of a message with a ping between them, are read; each ping is answered with its own bytes"""
+    with WsMqtt("dev1", token()) as m:
+        three = b"".join(publish_packet("devices/dev1/messages/events/", b"joined", 1, i) for i in (1, 2, 3))
+        m.send(three)
+        assert [m.receive()[1] for _ in range(3)] == [struct.pack("!H", i) for i in (1, 2, 3)]
+        one = publish_packet("devices/dev1/messages/events/", b"fragmented", 1, 4)
+        m.sock.s.sendall(frame(one[:5], fin=False) + frame(b"between", 9) + frame(one[5:9], 0, fin=False) + frame(b"", 0, fin=False) + frame(b"", 10) + frame(one[9:], 0))
+        assert m.receive() == (0x40, b"\0\4")
+        assert m.sock.controls == [(10, b"between")], m.sock.controls
+
+
+def test_07_byte_by_byte():
+    """a stream that arrives a byte at a time, headers of frames included, means the same"""
+    with WsMqtt("dev1", token()) as m:
+        for byte in frame(publish_packet("devices/dev1/messages/events/", b"slow", 1, 9)):
+            m.sock.s.sendall(bytes([byte]))
+        assert m.receive() == (0x40, b"\0\x09")
+
+
+def test_08_broken_frames():
+    """each kind of broken frame is refused with its code of RFC 6455, and the connection ends"""
+    for what, data, code in (("unmasked", frame(b"x", masked=False), 1002), ("text", frame(b"x", 1), 1003), ("reserved bit", frame(b"x", first=0xc2), 1002),
+                             ("opcode", frame(b"x", 3), 1002), ("continuation of nothing", frame(b"x", 0), 1002), ("long ping", frame(b"x" * 126, 9), 1002),
+                             ("fragmented ping", frame(b"x", 9, fin=False), 1002), ("huge", b"\x82\xff" + struct.pack("!Q", 1 << 40) + b"mask", 1009),
+                             ("negative", b"\x82\xff" + b"\xff" * 8 + b"mask", 1009), ("close of one byte", frame(b"x", 8), 1002), ("close 1005", frame(b"\x03\xed", 8), 1002)):
+        f = open_socket()
+        f.s.sendall(data)
+        assert close_code(f) == code, what
+        f.close()
+
+
+def test_09_random():
+    """random bytes in place of frames end the connection, and the hub goes on"""
+    import random
+    rng = random.Random(6455)
+    for _ in range(30):
+        f = open_socket()
+        try:
+            f.s.sendall(rng.randbytes(rng.randrange(1, 400)))
+            f.s.shutdown(socket.SHUT_WR)
+            while f.s.recv(4096):
+                pass
+        except OSError:
+            pass
+        f.close()
+    with WsMqtt("dev1", token()) as m:
+        m.publish("devices/dev1/messages/events/")
+
+
+def test_10_close():
+    """a client's close is answered with its code, after what it sent before; MQTT's DISCONNECT and a refusal are followed by a close"""
+    m = WsMqtt("dev1", token())
+    m.sock.s.sendall(frame(publish_packet("devices/dev1/messages/events/last=1", b"last", 0)) + frame(struct.pack("!H", 1001) + b"leaving", 8) + frame(b"never read"))
+    assert close_code(m.sock) == 1001
+    wait_for(lambda: [e for e in hub.events("--device", "dev1") if "last" in e["properties"]], "the message before the close")
+    m = WsMqtt("dev1", token())
+    m.send(packet(0xe0))
+    assert close_code(m.sock) == 1000
+    m = WsMqtt("dev1", connect=False)
+    m.send(connect_packet("dev1", username(hub.hostname, "dev1"), hub.device_token("dev1", new_key())))
+    assert m.receive() == (0x20, b"\0\5")
+    assert close_code(m.sock) == 1000
+
+
+def test_11_silent_after_close():
+    """a client that never ends its side after a close is let go within seconds"""
+    f = open_socket()
+    f.s.sendall(frame(struct.pack("!H", 1000), 8))
+    started = time.monotonic()
+    assert f.receive_frame()[0] == 8
+    raw = f.s.detach() if hasattr(f.s, "detach") else None
+    plain = socket.socket(fileno=raw)
+    plain.setblocking(False)
+
+    def is_reset():
+        try:
+            return plain.send(b"x") < 0
+        except (BrokenPipeError, ConnectionResetError):
+            return True
+        except BlockingIOError:
+            return False
+
+    wait_for(is_reset, "the end of the socket")
+    assert time.monotonic() - started < 8 * SLOW
+    plain.close()
+
+
+def test_12_early_bytes():
+    """frames that were sent together with the request are read once the connection has changed over"""
+    s = dial()
+    hello = connect_packet("dev1", username(hub.hostname, "dev1"), token())
+    assert upgrade(s, after=frame(hello[:9]) + frame(hello[9:]) + frame(packet(0xc0)))[0] == 101
+    f = Frames(s)
+    opcode, answer = f.receive_frame()
+    assert (opcode, answer[:2], answer[3:4]) == (2, b"\x20\x02", b"\0"), answer
+    assert (answer[4:] or f.receive_frame()[1]) == b"\xd0\0"
+    f.close()
+
+
+def test_13_take_over():
+    """the newest connection wins, whichever way it came"""
+    with WsMqtt("dev1", token()) as old, hub.mqtt("dev1", password=token()) as new:
+        assert old.closed()
+        with WsMqtt("dev1", token()):
+            assert new.closed()
+
+
+def test_14_silence():
+    """a WebSocket on which no CONNECT comes is not a place to stay: pings keep nobody alive"""
+    f = open_socket()
+    started = time.monotonic()
+    wait_for(lambda: _ping_fails(f), "the end of a connection without CONNECT", 40)
+    assert time.monotonic() - started > 5
+
+
+def _ping_fails(f):
+    try:
+        f.s.sendall(frame(b"", 9))
+        return f.receive_frame()[0] == 8
+    except (OSError, EOFError):
+        return True
+
+
+def test_15_ping_flood():
+    """who pings and does not read is held back, not stored"""
+    f = open_socket()
+    before = rss()
+    f.s.settimeout(2 * SLOW)
+    flood = frame(b"p" * 125, 9) * 500
+    try:
+        for _ in range(1000):
+            f.s.sendall(flood)
+        raise AssertionError("65 MB of pings were taken from a client that reads nothing")
+    except OSError:
+        pass
+    assert rss() - before < 16 * 1024, rss() - before
+    f.close()
+
+
+def rss():
+    with open("/proc/%d/status" % hub.process.pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+
+def test_99_end():
+    """the hub stops in order with WebSockets open"""
+    open_socket()
+    WsMqtt("dev1", token())
+    hub.stop()
+    folder.__exit__()
+
+
+run_all(globals())
