@@ -28,6 +28,10 @@ http_request_unref(struct http_request *req)
 		while (map_next(req->queries, &at, &key, &len, &value))
 			mem_free(value);
 	map_free(req->queries);
+	if (req->sink)
+		req->sink->free(req->sink);
+	if (req->source)
+		req->source->free(req->source);
 	buf_wipe(&req->body);
 	buf_wipe(&req->answer);
 	cert_free(req->leaf);
@@ -154,6 +158,12 @@ http_body(const struct http_request *req, size_t *len)
 {
 	*len = req->body.len;
 	return buf_text(&req->body);
+}
+
+struct http_sink *
+http_sink_of(const struct http_request *req)
+{
+	return req->sink;
 }
 
 struct conn *

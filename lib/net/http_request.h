@@ -27,8 +27,12 @@ struct http_request {
 	size_t n_headers;
 	char *segments[HTTP_SEGMENTS_MAX]; /* NULL: does not decode */
 	size_t n_segments;
-	struct map *queries; /* decoded values by name */
-	struct buf body, answer;
+	struct map *queries;	 /* decoded values by name */
+	struct buf body, answer; /* of a sink or source: the piece at hand */
+	struct http_sink *sink;
+	struct http_source *source;
+	uint64_t body_len;
+	bool source_failed;
 	struct cert *leaf;
 	struct peer_process process;
 	const struct http_stream_ops *stream; /* the answer is one */

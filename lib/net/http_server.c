@@ -13,11 +13,14 @@
 #include "base/text.h"
 #include "net/http_request.h"
 #include "net/http_screen.h"
+#include "net/loop_inside.h"
 #include "wire/json.h"
 
 #define BODY_MAX (1024 * 1024)
 #define READ_TIMEOUT_MS 30000
 #define IDLE_TIMEOUT_MS 120000
+#define READ_MAX 131072
+#define STREAM_PIECE (256 * 1024) /* at least this much, or the end, comes within READ_TIMEOUT_MS */
 
 struct http_server {
 	struct http_server_config config;
@@ -38,7 +41,8 @@ struct http_session {
 	struct timer timer;
 	enum http_session_state state;
 	bool in_value;
-	int refuse; /* a status to answer instead of handling */
+	bool streaming; /* a worker has a piece */
+	int refuse;	/* a status to answer instead of handling */
 };
 
 /* -- Answers ------------------------------------------------------------------------------------------------------------------------ */
@@ -178,15 +182,6 @@ http_stream_abort(struct http_request *req, const char *why)
 	if (s)
 		conn_abort(s->conn, why);
 	finish_stream(req, s);
-}
-
-static void
-on_drain(struct conn *conn)
-{
-	struct http_session *s = conn_user(conn);
-
-	if (s->req && s->req->stream)
-		s->req->stream->on_drain(s->req->stream_arg);
 }
 
 /* -- Away from HTTP ------------------------------------------------------------------------------------------------------------------ */
@@ -330,9 +325,21 @@ check_framing(const struct http_session *s)
 		return 400;
 	if (encodings > 0 && !text_is_nocase(http_header(req, "transfer-encoding"), "chunked"))
 		return 501;
-	if (lengths > 0 && s->parser.content_length > s->server->config.max_body)
-		return 413;
 	return 0;
+}
+
+/* Where the body goes.  0, or 413. */
+static int
+choose_sink(struct http_session *s)
+{
+	const struct http_server_config *config = &s->server->config;
+	struct http_request *req = s->req;
+	bool has_length = http_request_count(req, "content-length") > 0;
+
+	req->sink = config->sink ? config->sink(req, config->arg) : NULL;
+	if (req->sink)
+		req->body.max = STREAM_PIECE + READ_MAX + LOOP_READ_LEN;
+	return has_length && s->parser.content_length > (req->sink ? req->sink->max : config->max_body) ? 413 : 0;
 }
 
 static int
@@ -351,6 +358,8 @@ on_headers_complete(http_parser *parser)
 	s->req->keep_alive = http_should_keep_alive(parser) && !parser->upgrade;
 	s->req->upgrade = parser->upgrade && parser->method == HTTP_GET && parser->http_minor > 0;
 	s->refuse = check_framing(s);
+	if (!s->refuse)
+		s->refuse = choose_sink(s);
 	if (s->refuse)
 		return -1;
 	if (parser->http_minor > 0 && text_is_nocase(http_header(s->req, "expect"), "100-continue"))
@@ -366,9 +375,10 @@ on_body(http_parser *parser, const char *at, size_t len)
 	struct http_session *s = session_of(parser);
 
 	buf_put(&s->req->body, at, len);
-	if (s->req->body.failed)
+	s->req->body_len += len;
+	if (s->req->body.failed || (s->req->sink && s->req->body_len > s->req->sink->max))
 		s->refuse = 413;
-	return s->req->body.failed;
+	return s->refuse != 0;
 }
 
 static void
@@ -468,13 +478,80 @@ feed(struct http_session *s, const char *data, size_t len)
 	return used;
 }
 
+/* The session that still waits for this request; NULL: its connection died, or has another. */
+static struct http_session *
+session_waiting(struct http_request *req)
+{
+	struct conn *conn = conn_find(req->loop, req->conn_id);
+	struct http_session *s = conn ? conn_user(conn) : NULL;
+
+	return s && s->req == req ? s : NULL;
+}
+
+/* Hand a piece to a worker; the job holds a reference.  false: too many wait. */
+static bool
+stream_piece(struct http_request *req, void (*run)(struct job *job), void (*done)(struct job *job))
+{
+	req->job = (struct job){ .run = run, .done = done, .owner = loop_owner(req->loop) };
+	req->n_refs++;
+	if (pool_try(req->server->config.streams, &req->job))
+		return true;
+	req->n_refs--;
+	return false;
+}
+
+static void
+write_to_sink(struct job *job)
+{
+	struct http_request *req = CONTAINER_OF(job, struct http_request, job);
+
+	req->sink->write(req->sink, req->body.data, req->body.len);
+	buf_reset(&req->body);
+}
+
+static void
+on_written_to_sink(struct job *job)
+{
+	struct http_request *req = CONTAINER_OF(job, struct http_request, job);
+	struct http_session *s = session_waiting(req);
+
+	if (s) {
+		s->streaming = false;
+		if (s->state == ANSWERING) {
+			start_handler(s);
+		} else {
+			timer_arm(&s->timer, READ_TIMEOUT_MS);
+			conn_pause(s->conn, false);
+		}
+	}
+	http_request_unref(req);
+}
+
+/* The sink takes what there is; nothing is read meanwhile. */
+static void
+feed_sink(struct http_session *s)
+{
+	timer_cancel(&s->timer);
+	s->streaming = stream_piece(s->req, write_to_sink, on_written_to_sink);
+	if (!s->streaming)
+		refuse(s, 503, "too many requests at a time");
+}
+
+static bool
+sink_is_due(const struct http_session *s)
+{
+	size_t len = s->req && s->req->sink ? s->req->body.len : 0;
+
+	return len >= STREAM_PIECE || (len > 0 && s->state == ANSWERING);
+}
+
 static size_t
 on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
 	struct http_session *s = conn_user(conn);
 	size_t done = 0, used;
 
-	if (s->state == ANSWERING)
+	if (s->state == ANSWERING || s->streaming)
 		return 0;
 	while (done < len && s->state != ANSWERING) {
 		used = feed(s, (const char *)data + done, len - done);
@@ -482,11 +559,93 @@ on_data(struct conn *conn, const uint8_t *data, size_t len)
 			return len;
 		done += used;
 	}
-	if (s->state == ANSWERING) {
+	if (sink_is_due(s)) {
+		conn_pause(conn, true);
+		feed_sink(s);
+	} else if (s->state == ANSWERING) {
 		conn_pause(conn, true);
 		start_handler(s);
 	}
 	return done;
+}
+
+/* -- Answers from a source ---------------------------------------------------------------------------------------------------------- */
+
+static void
+end_answer(struct http_session *s)
+{
+	struct http_request *req = s->req;
+
+	if (!req->keep_alive)
+		conn_close(s->conn, "");
+	s->req = NULL;
+	session_next(s);
+	http_request_unref(req);
+}
+
+static void
+read_from_source(struct job *job)
+{
+	struct http_request *req = CONTAINER_OF(job, struct http_request, job);
+	size_t len = req->source->len < STREAM_PIECE ? (size_t)req->source->len : STREAM_PIECE;
+	uint8_t *piece = mem_new(len);
+
+	req->source_failed = req->source->read(req->source, piece, len) < 0;
+	req->source->len -= len;
+	buf_put(&req->answer, piece, len);
+	mem_free(piece);
+}
+
+static void
+on_read_from_source(struct job *job)
+{
+	struct http_request *req = CONTAINER_OF(job, struct http_request, job);
+	struct http_session *s = session_waiting(req);
+
+	if (s && req->source_failed) {
+		conn_abort(s->conn, "what was being answered can't be read");
+	} else if (s) {
+		s->streaming = false;
+		conn_write(s->conn, req->answer.data, req->answer.len);
+		timer_arm(&s->timer, READ_TIMEOUT_MS);
+		if (req->source->len == 0)
+			end_answer(s);
+	}
+	buf_clear(&req->answer);
+	http_request_unref(req);
+}
+
+/* The client has read what there was: the next piece. */
+static void
+on_drain(struct conn *conn)
+{
+	struct http_session *s = conn_user(conn);
+
+	if (s->req && s->req->stream)
+		s->req->stream->on_drain(s->req->stream_arg);
+	if (!s->req || !s->req->source || s->streaming)
+		return;
+	s->streaming = stream_piece(s->req, read_from_source, on_read_from_source);
+	if (!s->streaming)
+		conn_abort(conn, "too many requests at a time");
+}
+
+void
+http_respond_from(struct http_request *req, int status, const char *const *headers, struct http_source *source_take)
+{
+	struct http_session *s = session_waiting(req);
+	struct buf head = BUF_INIT(HTTP_HEADERS_MAX);
+
+	req->source = source_take;
+	if (s) {
+		http_request_put_answer(&head, status, headers, NULL, source_take->len, req->keep_alive, true);
+		conn_write(s->conn, head.data, head.len); /* once that is out, on_drain goes on */
+		timer_arm(&s->timer, READ_TIMEOUT_MS);
+		if (source_take->len == 0 || req->method == HTTP_HEAD)
+			end_answer(s);
+	}
+	buf_clear(&head);
+	http_request_unref(req);
 }
 
 static void
@@ -494,7 +653,9 @@ on_timer(struct timer *timer)
 {
 	struct http_session *s = CONTAINER_OF(timer, struct http_session, timer);
 
-	if (s->state == ANSWERING)
+	if (s->state == ANSWERING && s->req && s->req->source)
+		conn_abort(s->conn, "the client does not read its answer");
+	if (s->state == ANSWERING || s->streaming)
 		return;
 	if (s->req)
 		refuse(s, 408, "the request took too long to arrive");
@@ -528,7 +689,7 @@ static const struct conn_ops ops = { .on_open = on_open,
 	.on_data = on_data,
 	.on_drain = on_drain,
 	.on_close = on_close,
-	.read_max = 131072,
+	.read_max = READ_MAX,
 	.write_max = HTTP_ANSWER_MAX + 65536 };
 
 const struct conn_ops *

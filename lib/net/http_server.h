@@ -50,11 +50,29 @@ void http_stream_abort(
 bool http_wants_upgrade(const struct http_request *req, const char *protocol);
 struct conn *http_switch(struct http_request *req, const char *const *headers);
 
+/* A body too large for memory goes to a sink instead, piece by piece on a worker, while the connection waits; the handler comes after the last one. */
+struct http_sink {
+	uint64_t max;							     /* a longer body is answered 413 */
+	void (*write)(struct http_sink *sink, const void *data, size_t len); /* may block; keeps its failure for the handler */
+	void (*free)(struct http_sink *sink);				     /* with the request, on the loop */
+};
+struct http_sink *http_sink_of(const struct http_request *req); /* borrowed; NULL: http_body has it */
+/* An answer too large for memory is read from a source in the same way.  On the loop's thread. */
+struct http_source {
+	uint64_t len;							 /* what is left */
+	int (*read)(struct http_source *source, void *data, size_t len); /* all of it, or -1: the answer breaks off */
+	void (*free)(struct http_source *source);
+};
+void http_respond_from(struct http_request *req, int status, const char *const *headers, struct http_source *source_take);
+
 struct http_server_config {
 	void (*handle)(struct http_request *req, void *arg);
 	void *arg;
 	struct pool *pool; /* NULL: on the loop */
 	size_t max_body;   /* 0: 1 MiB */
+	struct http_sink *(*sink)(
+		struct http_request *req, void *arg); /* asked when the head is here; NULL, or its answer: a body in memory */
+	struct pool *streams;			      /* where sinks are written and sources read */
 };
 /* What to give a listener: ops and user. */
 struct http_server;

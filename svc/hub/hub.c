@@ -13,10 +13,12 @@
 #include "common/service.h"
 #include "heads/mqtt_head.h"
 #include "hub/ca.h"
+#include "hub/blob.h"
 #include "hub/client.h"
 #include "hub/event_readers.h"
 #include "hub/event_sink.h"
 #include "hub/event_source.h"
+#include "hub/files.h"
 #include "hub/hub_head.h"
 #include "hub/policy_keeper.h"
 #include "hub/registry.h"
@@ -50,6 +52,9 @@ struct hub {
 	struct policy_keeper *policies;
 	struct registry *registry;
 	struct subscriptions *subscriptions;
+	struct files *files;
+	char *files_path;
+	struct blob_server blobs;
 	struct directory *directory;
 	struct tls_cache *tls_cache;
 	struct ca_registry *cas;
@@ -195,6 +200,19 @@ check_partitions(const struct hub *hub, struct err *err)
 }
 
 static int
+open_files(struct hub *hub, struct err *err)
+{
+	struct files_config files = {
+		.hostname = hub->config.hostname, .registry = hub->registry, .quota = hub->config.files_quota
+	};
+
+	files.dir = hub->files_path = file_join(hub->config.state_dir, "files");
+	hub->files = files_open(&files, err);
+	hub->blobs = (struct blob_server){ .files = hub->files, .hostname = hub->config.hostname, .policies = hub->policies };
+	return hub->files ? 0 : -1;
+}
+
+static int
 open_state(struct hub *hub, struct err *err)
 {
 	OWN_TEXT store_path = hub_client_store_path(hub->config.state_dir);
@@ -224,7 +242,7 @@ open_state(struct hub *hub, struct err *err)
 	if (!hub->registry)
 		return -1;
 	hub->policies = policy_keeper_open(hub->registry, err);
-	if (!hub->policies)
+	if (!hub->policies || open_files(hub, err) < 0)
 		return -1;
 	hub->subscriptions = subscriptions_open(hub->registry, loop_owner(hub->loops[0]), err);
 	return hub->subscriptions ? 0 : -1;
@@ -263,8 +281,16 @@ on_request(struct http_request *req, void *arg)
 {
 	struct hub *hub = arg;
 
-	if (!websocket_serve(req, hub->websockets))
+	if (!websocket_serve(req, hub->websockets) && !blob_serve(&hub->blobs, req))
 		rest_handle(req, &hub->rest);
+}
+
+static struct http_sink *
+on_body(struct http_request *req, void *arg)
+{
+	struct hub *hub = arg;
+
+	return blob_sink(&hub->blobs, req);
 }
 
 static int
@@ -283,7 +309,7 @@ open_heads(struct hub *hub, struct err *err)
 		.sources = hub->config.event_sources,
 	};
 	struct mqtt_head_config mqtt = { .who = "hub", .ops = &hub_head_ops };
-	struct http_server_config http = { .handle = on_request, .arg = hub };
+	struct http_server_config http = { .handle = on_request, .arg = hub, .sink = on_body, .streams = files_pool(hub->files) };
 
 	hub->cas = ca_open(hub->registry, hub->config.device_ca_path, err);
 	hub->rotations = hub->cas ? rotation_keeper_open(hub->registry, hub->loops[0], hub->config.thumbprint_grace_s, err) : NULL;
@@ -324,6 +350,7 @@ open_heads(struct hub *hub, struct err *err)
 		.twins = hub->twins,
 		.methods = hub->methods,
 		.faults = hub->faults,
+		.files = hub->files,
 	};
 	hub->websockets[0] = (struct websocket_service){ .path = "/$iothub/websocket",
 		.subprotocol = "mqtt",
@@ -361,7 +388,10 @@ open_listeners(struct hub *hub, struct err *err)
 	https.user = hub->http;
 	https.on_accept = http_server_on_accept;
 	hub->https = listener_open(hub->loops, hub->n_loops, &https, err);
-	return hub->https ? 0 : err_wrap(err, "HTTPS");
+	if (!hub->https)
+		return err_wrap(err, "HTTPS");
+	files_set_port(hub->files, listener_port(hub->https));
+	return 0;
 }
 
 /* On the first loop: what a small registry has shown before the hub listened. */
@@ -444,6 +474,7 @@ hub_close(struct hub *hub)
 	pool_free(hub->handshakes);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		conn_abort_all(hub->loops[i]);
+	files_stop(hub->files);
 	if (hub->registry)
 		registry_stop(hub->registry);
 	pool_free(hub->worker);
@@ -468,6 +499,8 @@ hub_close(struct hub *hub)
 	policy_keeper_close(hub->policies);
 	rotation_keeper_close(hub->rotations);
 	ca_close(hub->cas);
+	files_close(hub->files);
+	mem_free(hub->files_path);
 	registry_close(hub->registry);
 	registry_store_close(hub->store);
 	message_log_free(hub->events);

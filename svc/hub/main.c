@@ -17,7 +17,7 @@ struct options {
 	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources, *sink_ca,
 		*sink_connect_to;
 	struct option_list sinks;
-	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, max_connections, grace_s;
+	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, max_connections, grace_s;
 	bool refuse_sha1;
 	struct service_options service;
 };
@@ -55,6 +55,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, sink_ca), 0, 0 },
 	{ "sink-connect-to", 0, "ADDRESS", "reach that server at this address instead of its name", OPTION_TEXT,
 		offsetof(struct options, sink_connect_to), 0, 0 },
+	{ "files-quota", 0, "MIB", "room for the files that devices upload (10240); 0 takes none", OPTION_INT,
+		offsetof(struct options, files_quota_mib), 0, 1 << 30 },
 	{ "max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT,
 		offsetof(struct options, max_connections), 0, 10000000 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
@@ -129,6 +131,7 @@ serve(const struct options *o, struct err *err)
 		.partitions = (unsigned)o->partitions,
 		.auth = { .refuse_sha1_thumbprints = o->refuse_sha1 },
 		.thumbprint_grace_s = o->grace_s,
+		.files_quota = (uint64_t)o->files_quota_mib << 20,
 		.max_connections = service_max_connections(o->max_connections, 1),
 	};
 	struct hub *hub;
@@ -162,6 +165,7 @@ main(int argc, char **argv)
 		.mqtt_port = 8883,
 		.https_port = 443,
 		.grace_s = 86400,
+		.files_quota_mib = 10240,
 		.service.ready_fd = -1 };
 	struct err err = ERR_INIT;
 	int n;

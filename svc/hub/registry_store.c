@@ -257,6 +257,8 @@ registry_store_remove(struct registry_store *store, const char *device_id, const
 		    "t", device_id) < 0 ||
 		db_run(store->db, err, "DELETE FROM thumbprint_rotation WHERE device_id = ?", "t", device_id) < 0)
 		return -1;
+	if (db_run(store->db, err, "DELETE FROM upload WHERE device_id = ?", "t", device_id) < 0)
+		return -1;
 	return db_run(store->db, err, "DELETE FROM identity WHERE device_id = ?", "t", device_id);
 }
 

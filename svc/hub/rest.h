@@ -31,6 +31,7 @@ struct rest {
 	struct anchors *device_cas; /* NULL: none are registered */
 	struct auth_policy auth;
 	struct faults *faults; /* NULL: none */
+	struct files *files;
 };
 
 /* What to give an HTTP server: arg is the struct rest. */
@@ -94,4 +95,4 @@ struct rest_route {
 };
 extern const struct rest_route rest_bulk_routes[], rest_device_routes[], rest_module_routes[], rest_statistics_routes[],
 	rest_scope_routes[], rest_event_routes[], rest_ca_routes[], rest_policy_routes[], rest_thumbprint_routes[],
-	rest_twin_routes[], rest_method_routes[];
+	rest_twin_routes[], rest_method_routes[], rest_file_routes[];

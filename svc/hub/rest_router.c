@@ -21,6 +21,7 @@ static const struct rest_route *const tables[] = {
 	rest_thumbprint_routes,
 	rest_twin_routes,
 	rest_method_routes,
+	rest_file_routes,
 };
 
 static size_t

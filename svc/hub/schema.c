@@ -23,7 +23,8 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE word (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
 	/* Twins, which an identity has from its first change on, and the values that queries look up: what stands in tags, and in properties where
 	 * the operator wants it indexed. */
-	"CREATE TABLE twin (device_id TEXT NOT NULL, module_id TEXT NOT NULL, version INTEGER NOT NULL, etag TEXT NOT NULL, model_id TEXT,"
+	"CREATE TABLE twin (device_id TEXT NOT NULL, module_id TEXT NOT NULL, version INTEGER NOT NULL, etag TEXT NOT NULL, "
+	"model_id TEXT,"
 	"  tags TEXT NOT NULL, desired TEXT NOT NULL, desired_meta TEXT NOT NULL, desired_version INTEGER NOT NULL,"
 	"  reported TEXT NOT NULL, reported_meta TEXT NOT NULL, reported_version INTEGER NOT NULL,"
 	"  PRIMARY KEY (device_id, module_id)) WITHOUT ROWID;"
@@ -43,6 +44,19 @@ const char *const schema_migrations[] = {
 	"  n_deliveries INTEGER NOT NULL);"
 	"CREATE INDEX command_identity ON command (device_id, module_id, sequence);"
 	"CREATE INDEX command_expiry ON command (expires_ms);",
+	/* Uploaded files: uploads that were begun, blobs, blocks of blobs that are still being put together, and what services are told. */
+	"CREATE TABLE upload (correlation_id TEXT PRIMARY KEY, device_id TEXT NOT NULL, blob TEXT NOT NULL, expires INTEGER NOT "
+	"NULL) WITHOUT ROWID;"
+	"CREATE INDEX upload_device ON upload (device_id, expires);"
+	"CREATE TABLE blob (name TEXT PRIMARY KEY, file TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL, "
+	"content_type TEXT) WITHOUT ROWID;"
+	"CREATE TABLE block (blob TEXT NOT NULL, id TEXT NOT NULL, file TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT "
+	"NULL,"
+	"  PRIMARY KEY (blob, id)) WITHOUT ROWID;"
+	"CREATE TABLE file_notification (seq INTEGER PRIMARY KEY AUTOINCREMENT, device_id TEXT NOT NULL, blob TEXT NOT NULL, size "
+	"INTEGER NOT NULL,"
+	"  modified INTEGER NOT NULL, enqueued INTEGER NOT NULL, lock TEXT, locked_until INTEGER NOT NULL DEFAULT 0, deliveries "
+	"INTEGER NOT NULL DEFAULT 0);",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);
