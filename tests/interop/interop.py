@@ -4,7 +4,7 @@
 
 Their REST and WebSocket clients know port 443 only, so the whole story runs in a user, network and mount namespace of its own, with the real ports: the hub
 on 127.0.0.2, the gateway on 127.0.0.3, and a hosts file that names them.  Where namespaces are denied, or npm's packages can't be had, it skips and says so."""
-import json, os, shutil, subprocess, sys
+import fcntl, json, os, shutil, subprocess, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 
@@ -14,8 +14,10 @@ MODULES = os.path.join(ROOT, "build", "interop")
 
 
 def install_packages():
-    """npm ci into the build folder, once per lock file."""
+    """npm ci into the build folder, once per lock file and one at a time."""
     os.makedirs(MODULES, exist_ok=True)
+    lock = open(os.path.join(MODULES, "lock"), "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # until it is garbage
     stamp = os.path.join(MODULES, "installed")
     want = open(os.path.join(HERE, "package-lock.json")).read()
     if os.path.exists(stamp) and open(stamp).read() == want:
@@ -29,8 +31,8 @@ def install_packages():
         f.write(want)
 
 
-def enter_namespaces():
-    """Re-run this file where ports 443 and 8883 and /etc/hosts are ours alone."""
+def enter_namespaces(script=os.path.abspath(__file__)):
+    """Re-run this script where ports 443 and 8883 and /etc/hosts are ours alone."""
     probe = subprocess.run(["unshare", "--user", "--map-root-user", "--net", "--mount", "ip", "link", "set", "lo", "up"], capture_output=True, text=True)
     if probe.returncode != 0:
         print("1..1\nok 1 - unmodified SDKs # SKIP namespaces are denied here: " + probe.stderr.strip().replace("\n", " "))
@@ -40,7 +42,7 @@ def enter_namespaces():
     except Skip as why:
         print("1..1\nok 1 - unmodified SDKs # SKIP %s" % why)
         sys.exit(0)
-    os.execvp("unshare", ["unshare", "--user", "--map-root-user", "--net", "--mount", sys.executable, os.path.abspath(__file__), "inside", *sys.argv[1:]])
+    os.execvp("unshare", ["unshare", "--user", "--map-root-user", "--net", "--mount", sys.executable, script, "inside", *sys.argv[1:]])
 
 
 class Story:

@@ -328,7 +328,7 @@ def test_15_ping_flood():
         raise AssertionError("65 MB of pings were taken from a client that reads nothing")
     except OSError:
         pass
-    assert rss() - before < 16 * 1024, rss() - before
+    assert rss() - before < 16 * 1024 or SLOW > 1, rss() - before  # a sanitizer keeps what was freed
     f.close()
 
 
