@@ -40,9 +40,10 @@ static struct seen
 read_in_two(const uint8_t *data, size_t len, size_t cut)
 {
 	struct seen seen = { .content = BUF_INIT(1 << 20) };
-	uint8_t *copy = mem_dup(data, len ? len : 1);
+	uint8_t *copy = mem_new(len + 1);
 	struct websocket_reader reader;
 
+	memcpy(copy, data, len);
 	websocket_reader_init(&reader, FRAME_MAX_LEN);
 	feed(&reader, copy, cut, &seen);
 	if (seen.event == WEBSOCKET_MORE)

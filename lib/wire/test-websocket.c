@@ -31,7 +31,7 @@ read_all(const void *bytes, size_t len, size_t step, uint64_t max, struct websoc
 {
 	struct websocket_reader reader;
 	struct buf text = BUF_INIT(1 << 20);
-	OWN_TEXT copy = mem_dup(bytes, len ? len : 1);
+	OWN_TEXT copy = mem_dup(bytes, len);
 	size_t at = 0, used, given;
 
 	websocket_reader_init(&reader, max);

@@ -300,6 +300,24 @@ def test_13_take_over():
             assert new.closed()
 
 
+def test_131_burst():
+    """two thousand messages at once, in frames that begin and end anywhere, are all acknowledged in order, though the hub reads on only as it stores them"""
+    import random
+    rng = random.Random(8)
+    with WsMqtt("dev1", token()) as m:
+        stream, frames = b"".join(publish_packet("devices/dev1/messages/events/burst=%d" % i, b"x" * 300, 1, i) for i in range(1, 2001)), []
+        while stream:
+            n = rng.randrange(1, 3000)
+            frames.append(frame(stream[:n]))
+            stream = stream[n:]
+        writer = threading.Thread(target=m.sock.s.sendall, args=(b"".join(frames),))
+        writer.start()
+        for i in range(1, 2001):
+            assert m.receive() == (0x40, struct.pack("!H", i))
+        writer.join()
+    assert len([e for e in hub.events("--device", "dev1") if "burst" in e["properties"]]) == 2000
+
+
 def test_14_silence():
     """a WebSocket on which no CONNECT comes is not a place to stay: pings keep nobody alive"""
     f = open_socket()

@@ -55,6 +55,41 @@ def test_diskfull():
         subprocess.run(["umount", small], check=True)
 
 
+def test_files():
+    """with the disk full an upload is refused as busy, leaves nothing, and what was there before can be read; with room again it works"""
+    with Folder() as folder:
+        small = folder / "small"
+        os.mkdir(small)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", small], check=True)
+        pki = Pki(folder)
+        os.mkdir(os.path.join(small, "hub"))
+        os.symlink(os.path.join(small, "hub"), folder / "hub")
+        with Hub(folder, pki) as hub:
+            key = hub.create_device("dev1")["authentication"]["symmetricKey"]["primaryKey"]
+
+            def link(name):
+                status, _, answer = hub.rest("POST", "/devices/dev1/files", {"blobName": name}, {"Authorization": hub.device_token("dev1", key)})
+                assert status == 200, answer
+                return "/%(containerName)s/%(blobName)s%(sasToken)s" % answer
+
+            def put(url, data):
+                return https(hub.https_port, "PUT", url, data, {"x-ms-blob-type": "BlockBlob"}, ca=pki.root)
+            old, new = link("old"), link("new")
+            assert put(old, b"old")[0] == 201
+            before = os.listdir(os.path.join(hub.state, "files"))
+            for size in (20 << 20, 9 << 20):
+                if size < 12 << 20:
+                    fill(os.path.join(small, "filler"))
+                status, headers, _ = put(new, b"x" * size)
+                assert (status, headers["x-ms-error-code"]) == (503, "ServerBusy") and headers["Retry-After"], status
+                assert os.listdir(os.path.join(hub.state, "files")) == before
+                assert https(hub.https_port, "GET", old, ca=pki.root)[2] == b"old"
+            assert "No space left" in hub.log_text()
+            os.unlink(os.path.join(small, "filler"))
+            assert put(new, b"x" * (4 << 20))[0] == 201
+        subprocess.run(["umount", small], check=True)
+
+
 if __name__ == "__main__":
     if os.environ.get("RE_INSIDE") != "1":
         probe = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "true"], capture_output=True, text=True)
