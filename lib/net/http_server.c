@@ -625,6 +625,7 @@ on_drain(struct conn *conn)
 		s->req->stream->on_drain(s->req->stream_arg);
 	if (!s->req || !s->req->source || s->streaming)
 		return;
+	timer_cancel(&s->timer); /* a slow disk is not the client's fault */
 	s->streaming = stream_piece(s->req, read_from_source, on_read_from_source);
 	if (!s->streaming)
 		conn_abort(conn, "too many requests at a time");

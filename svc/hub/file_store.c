@@ -140,12 +140,6 @@ file_store_remove_blocks(struct registry_store *store, const char *blob, struct 
 }
 
 int
-file_store_remove_old_blocks(struct registry_store *store, int64_t before, struct err *err)
-{
-	return db_run(registry_store_db(store), err, "DELETE FROM block WHERE modified < ?", "i", before);
-}
-
-int
 file_store_files(struct registry_store *store, const char *blob, file_store_file *each, void *arg, struct err *err)
 {
 	struct db_stmt *rows =
@@ -156,6 +150,25 @@ file_store_files(struct registry_store *store, const char *blob, file_store_file
 
 	if (!rows)
 		return -1;
+	while ((got = db_next(rows, err)) == 1)
+		each(arg, db_text(rows, 0), db_int(rows, 1));
+	db_done(rows);
+	return got;
+}
+
+int
+file_store_remove_old_blocks(
+	struct registry_store *store, int64_t before, int64_t max, file_store_file *each, void *arg, struct err *err)
+{
+	struct db_stmt *rows = db_query(registry_store_db(store), err,
+		"DELETE FROM block WHERE file IN (SELECT file FROM block WHERE modified < ? ORDER BY modified LIMIT ?) RETURNING "
+		"file, size",
+		"ii", before, max);
+	int got;
+
+	if (!rows)
+		return -1;
+	/* SQLite hands the rows out when all of them are deleted; they are durable when the statement has ended, and a file that goes a moment before its row is missed by nobody. */
 	while ((got = db_next(rows, err)) == 1)
 		each(arg, db_text(rows, 0), db_int(rows, 1));
 	db_done(rows);

@@ -40,11 +40,13 @@ int file_store_find_block(
 int file_store_put_block(
 	struct registry_store *store, const char *blob, const char *id, const struct blob_record *block, struct err *err);
 int file_store_remove_blocks(struct registry_store *store, const char *blob, struct err *err);
-int file_store_remove_old_blocks(struct registry_store *store, int64_t before, struct err *err);
 
 /* All files that rows name: of a blob's blocks, or (blob NULL) of everything. */
 typedef void file_store_file(void *arg, const char *file, int64_t size);
 int file_store_files(struct registry_store *store, const char *blob, file_store_file *each, void *arg, struct err *err);
+/* Blocks sent before then, no more than `max`: their files are given out once no row names them. */
+int file_store_remove_old_blocks(
+	struct registry_store *store, int64_t before, int64_t max, file_store_file *each, void *arg, struct err *err);
 
 /* -- Notifications (hub 4.6) -------------------------------------------------------------------------------------------------------------- */
 struct file_notification {

@@ -17,8 +17,10 @@
 #define QUEUE_MAX 1024
 #define KEY_LEN 32
 #define KEY_WORD "file_key"
+#define FILE_COST 4096 /* of each file beside its bytes: empty ones take room as well */
 #define COPY_LEN (1024 * 1024)
-#define BLOCK_LIFE_S (7 * 24 * 3600) /* of blocks that nobody made a blob of */
+#define BLOCK_LIFE_S (24 * 3600) /* of blocks that nobody made a blob of */
+#define BLOCKS_AT_A_TIME 1000
 
 struct files {
 	struct files_config config;
@@ -71,7 +73,7 @@ add_known(void *arg, const char *file, int64_t size)
 	struct known *known = arg;
 
 	map_put_text(known->map, file, known);
-	known->size += size;
+	known->size += size + FILE_COST;
 }
 
 static void
@@ -93,10 +95,7 @@ sweep(struct files *files, struct err *err)
 {
 	struct registry_store *store = registry_store_of(files->config.registry);
 	struct known known = { .map = map_new() };
-	int done = file_store_remove_old_blocks(store, clock_wall() - BLOCK_LIFE_S, err);
-
-	if (done == 0)
-		done = file_store_files(store, NULL, add_known, &known, err);
+	int done = file_store_files(store, NULL, add_known, &known, err);
 	if (done == 0) {
 		remove_unknown(files, known.map);
 		files->used = known.size;
@@ -213,6 +212,20 @@ file_part_clear(struct file_part *part)
 	*part = (struct file_part){ .fd = -1 };
 }
 
+/* The room is taken before it is used, so that many at a time stay below the quota as well. */
+static int
+take_room(struct file_part *part, int64_t len)
+{
+	struct files *files = part->files;
+	int64_t before = atomic_fetch_add(&files->used, len);
+
+	if ((uint64_t)(before + len) <= files->config.quota)
+		return 0;
+	atomic_fetch_sub(&files->used, len);
+	return err_set(&part->err, ERR_LIMIT, "the quota of %llu bytes for uploaded files is used up",
+		(unsigned long long)files->config.quota);
+}
+
 static int
 part_open(struct file_part *part)
 {
@@ -221,29 +234,18 @@ part_open(struct file_part *part)
 
 	if (part->id[0])
 		return 0;
+	if (take_room(part, FILE_COST) < 0)
+		return -1;
 	random_bytes(random, sizeof(random));
 	hex_encode(&name, random, sizeof(random), false);
 	part->fd = openat(part->files->dir, buf_text(&name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (part->fd < 0)
-		return err_errno(&part->err, "making a file in %s", part->files->config.dir);
+	if (part->fd < 0) {
+		(void)err_errno(&part->err, "making a file in %s", part->files->config.dir);
+		atomic_fetch_sub(&part->files->used, FILE_COST);
+		return -1;
+	}
 	memcpy(part->id, buf_text(&name), FILE_ID_LEN);
 	return 0;
-}
-
-/* The room is taken before it is used, so that many at a time stay below the quota as well. */
-static int
-take_room(struct file_part *part, size_t len)
-{
-	struct files *files = part->files;
-	int64_t before = atomic_fetch_add(&files->used, (int64_t)len);
-
-	if ((uint64_t)before + len <= files->config.quota) {
-		part->size += (int64_t)len;
-		return 0;
-	}
-	atomic_fetch_sub(&files->used, (int64_t)len);
-	return err_set(&part->err, ERR_LIMIT, "the quota of %llu bytes for uploaded files is used up",
-		(unsigned long long)files->config.quota);
 }
 
 void
@@ -251,8 +253,9 @@ file_part_write(struct file_part *part, const void *data, size_t len)
 {
 	const uint8_t *at = data;
 
-	if (part->err.kind != ERR_NONE || part_open(part) < 0 || take_room(part, len) < 0)
+	if (part->err.kind != ERR_NONE || part_open(part) < 0 || take_room(part, (int64_t)len) < 0)
 		return;
+	part->size += (int64_t)len;
 	while (len > 0) {
 		ssize_t put = write(part->fd, at, len);
 
@@ -315,6 +318,19 @@ files_read(const struct files *files, const char *file, struct err *err)
 void
 files_remove(struct files *files, const char *file, int64_t size)
 {
-	if (unlinkat(files->dir, file, 0) == 0)
-		atomic_fetch_sub(&files->used, size);
+	if (unlinkat(files->dir, file, 0) == 0 || errno == ENOENT)
+		atomic_fetch_sub(&files->used, size + FILE_COST);
+}
+
+static void
+remove_old_block(void *arg, const char *file, int64_t size)
+{
+	files_remove(arg, file, size);
+}
+
+int
+files_remove_old_blocks(struct files *files, struct err *err)
+{
+	return file_store_remove_old_blocks(registry_store_of(files->config.registry), clock_wall() - BLOCK_LIFE_S,
+		BLOCKS_AT_A_TIME, remove_old_block, files, err);
 }

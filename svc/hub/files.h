@@ -53,3 +53,5 @@ int file_part_seal(struct file_part *part);			 /* durable; -1: err */
 
 int files_read(const struct files *files, const char *file, struct err *err); /* a descriptor that the caller closes */
 void files_remove(struct files *files, const char *file, int64_t size);
+/* On the registry's worker, now and then: some of the blocks that nobody made a blob of within a day. */
+int files_remove_old_blocks(struct files *files, struct err *err);

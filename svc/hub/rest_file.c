@@ -110,7 +110,8 @@ begin(struct file_request *r)
 {
 	int64_t n = 0, now = clock_wall();
 
-	if (file_store_count_uploads(store_of(r), r->upload.device_id, now, &n, &r->err) < 0)
+	if (files_remove_old_blocks(r->rest->files, &r->err) < 0 ||
+		file_store_count_uploads(store_of(r), r->upload.device_id, now, &n, &r->err) < 0)
 		return;
 	if (n >= UPLOADS_MAX)
 		refuse(r, REST_DEVICE_MAXIMUM_ACTIVE_FILE_UPLOAD_LIMIT_EXCEEDED, "the device has 10 uploads that have not ended");

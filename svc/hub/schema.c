@@ -53,6 +53,7 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE block (blob TEXT NOT NULL, id TEXT NOT NULL, file TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT "
 	"NULL,"
 	"  PRIMARY KEY (blob, id)) WITHOUT ROWID;"
+	"CREATE INDEX block_modified ON block (modified, file);"
 	"CREATE TABLE file_notification (seq INTEGER PRIMARY KEY AUTOINCREMENT, device_id TEXT NOT NULL, blob TEXT NOT NULL, size "
 	"INTEGER NOT NULL,"
 	"  modified INTEGER NOT NULL, enqueued INTEGER NOT NULL, lock TEXT, locked_until INTEGER NOT NULL DEFAULT 0, deliveries "

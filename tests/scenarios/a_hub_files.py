@@ -334,6 +334,35 @@ def test_15_quota():
     assert put(path2, link2, b"x")[0] == 201
 
 
+def test_151_empty_blocks():
+    """blocks without a byte in them take room as well, which is free again once they are a blob"""
+    global hub, keys
+    main, main_keys = hub, keys
+    with Folder() as small, Hub(small, Pki(small), "contosoiothub.local", "--files-quota", 1, env={"ROOTEDGE_CLOCK_FILE": small / "clock"}) as hub:
+        root, pki.root = pki.root, hub.pki.root
+        try:
+            keys = {"dev1": hub.create_device("dev1")["authentication"]["symmetricKey"]["primaryKey"]}
+            _, path, link = begin("empty")
+            for n, id in enumerate(ids(400)):
+                answer = block(path, link, id, b"")
+                if answer[0] != 201:
+                    break
+            assert code(answer) == (507, "QuotaExceeded") and 200 <= n <= 256, (n, answer)
+            assert code(block_list(path, link, ids(1))) == (507, "QuotaExceeded"), "the blob needs room before its blocks give theirs back"
+            assert put(path, link, b"")[0] == 507
+            hub.kill9()
+            hub.start()
+            assert len(stored()) == n
+            later = int(time.time()) + 2 * 86400
+            with open(small / "clock", "w") as f:
+                f.write("%d\n" % 86500)
+            token = lambda: hub.device_token("dev1", keys["dev1"], expires=later)
+            ask = lambda: send("POST", "/devices/dev1/files" + V, {"blobName": "x"}, Authorization=token())[0] == 200 and len(stored()) == 0
+            wait_for(ask, "the old blocks removed")
+        finally:
+            pki.root, hub, keys = root, main, main_keys
+
+
 def test_16_deleted_device():
     """with the device its uploads are forgotten"""
     assert hub.rest("DELETE", "/devices/many")[0] == 204
