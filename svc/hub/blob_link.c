@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What is signed has the blob's whole name, the rights and the end as they stand in the link, so that nothing of a link can be exchanged and no second way to write a time matters. */
 #include "hub/blob_link.h"
 
 #include <string.h>

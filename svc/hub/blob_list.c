@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A cursor over text that takes word after word, and refuses what it does not expect: an XML parser would know entities, and more than is wanted of a stranger. */
 #include "hub/blob_list.h"
 
 #include <string.h>

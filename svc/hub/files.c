@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The folder, its quota and its pool.  Names are random and given here, so nothing that a device says is ever part of a path; all is opened below the folder's descriptor. */
 #include "hub/files.h"
 
 #include <dirent.h>

@@ -24,7 +24,7 @@ struct hub_config {
 	const char *sinks[HUB_SINKS_MAX + 1];	  /* of event_sink.h, NULL-terminated */
 	const char *sink_ca_path, *sink_connect_to;
 	unsigned event_sources; /* bits of event_source_parse */
-	uint64_t files_quota;	  /* of uploaded files, in bytes; 0: none are taken */
+	uint64_t files_quota;	/* of uploaded files, in bytes; 0: none are taken */
 	size_t max_connections;
 	struct auth_policy auth;
 	int64_t thumbprint_grace_s;	    /* how long the old one of a rotation is good after the new one was used */
