@@ -57,17 +57,26 @@ session_next(struct http_session *s)
 	conn_pause(s->conn, false);
 }
 
+/* The connection that still waits for this answer, or NULL. */
+static struct http_session *
+session_waiting(const struct http_request *req)
+{
+	struct conn *conn = conn_find(req->loop, req->conn_id);
+	struct http_session *s = conn ? conn_user(conn) : NULL;
+
+	return s && s->req == req ? s : NULL;
+}
+
 static void
 deliver(struct post *post)
 {
 	struct http_request *req = CONTAINER_OF(post, struct http_request, post);
-	struct conn *conn = conn_find(req->loop, req->conn_id);
-	struct http_session *s = conn ? conn_user(conn) : NULL;
+	struct http_session *s = session_waiting(req);
 
-	if (s && s->req == req) {
-		conn_write(conn, req->answer.data, req->answer.len);
+	if (s) {
+		conn_write(s->conn, req->answer.data, req->answer.len);
 		if (!req->keep_alive)
-			conn_close(conn, "");
+			conn_close(s->conn, "");
 		s->req = NULL;
 		http_request_unref(req);
 		session_next(s);
@@ -100,20 +109,10 @@ http_respond_json(struct http_request *req, int status, const char *const *heade
 
 /* -- Streams ------------------------------------------------------------------------------------------------------------------------- */
 
-/* The connection that still waits for this answer, or NULL. */
-static struct http_session *
-session_of_stream(const struct http_request *req)
-{
-	struct conn *conn = conn_find(req->loop, req->conn_id);
-	struct http_session *s = conn ? conn_user(conn) : NULL;
-
-	return s && s->req == req ? s : NULL;
-}
-
 bool
 http_stream_begin(struct http_request *req, int status, const char *const *headers, const struct http_stream_ops *ops, void *arg)
 {
-	struct http_session *s = session_of_stream(req);
+	struct http_session *s = session_waiting(req);
 	struct buf head = BUF_INIT(HTTP_HEADERS_MAX);
 
 	assert(loop_is_mine(req->loop));
@@ -133,7 +132,7 @@ http_stream_begin(struct http_request *req, int status, const char *const *heade
 void
 http_stream_write(struct http_request *req, const void *data, size_t len)
 {
-	struct http_session *s = session_of_stream(req);
+	struct http_session *s = session_waiting(req);
 	char size[24];
 
 	if (!s || len == 0) /* a chunk without anything would be the end */
@@ -161,7 +160,7 @@ finish_stream(struct http_request *req, struct http_session *s)
 void
 http_stream_end(struct http_request *req)
 {
-	struct http_session *s = session_of_stream(req);
+	struct http_session *s = session_waiting(req);
 
 	if (s && req->may_chunk)
 		conn_write(s->conn, "0\r\n\r\n", 5);
@@ -177,7 +176,7 @@ http_stream_end(struct http_request *req)
 void
 http_stream_abort(struct http_request *req, const char *why)
 {
-	struct http_session *s = session_of_stream(req);
+	struct http_session *s = session_waiting(req);
 
 	if (s)
 		conn_abort(s->conn, why);
@@ -206,11 +205,11 @@ http_wants_upgrade(const struct http_request *req, const char *protocol)
 struct conn *
 http_switch(struct http_request *req, const char *const *headers)
 {
-	struct conn *conn = http_conn(req);
-	struct http_session *s = conn ? conn_user(conn) : NULL;
+	struct http_session *s = session_waiting(req);
+	struct conn *conn = s ? s->conn : NULL;
 	struct buf out = BUF_INIT(4096);
 
-	if (s && s->req == req) {
+	if (s) {
 		http_request_put_answer(&out, HTTP_STATUS_SWITCHING_PROTOCOLS, headers, NULL, 0, true, false);
 		conn_write(conn, out.data, out.len);
 		session_free(s);
@@ -218,7 +217,7 @@ http_switch(struct http_request *req, const char *const *headers)
 	}
 	http_request_unref(req);
 	buf_clear(&out);
-	return s ? conn : NULL;
+	return conn;
 }
 
 static const char *const refusal_headers[] = { "Content-Type: application/json", NULL };
@@ -476,16 +475,6 @@ feed(struct http_session *s, const char *data, size_t len)
 	if (s->state == ANSWERING)
 		http_parser_pause(&s->parser, 0);
 	return used;
-}
-
-/* The session that still waits for this request; NULL: its connection died, or has another. */
-static struct http_session *
-session_waiting(struct http_request *req)
-{
-	struct conn *conn = conn_find(req->loop, req->conn_id);
-	struct http_session *s = conn ? conn_user(conn) : NULL;
-
-	return s && s->req == req ? s : NULL;
 }
 
 /* Hand a piece to a worker; the job holds a reference.  false: too many wait. */
