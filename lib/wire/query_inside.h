@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the files of the query language share. */
+
+#include "wire/query.h"
+
+enum query_token_kind {
+	QT_END,
+	QT_BAD, /* the lexer's err says why */
+	QT_NAME,
+	QT_STRING,
+	QT_NUMBER,
+	QT_SIGN, /* operators and brackets: `sign` */
+};
+
+enum query_sign {
+	QS_NONE,
+	QS_EQ,
+	QS_NE,
+	QS_LT,
+	QS_LE,
+	QS_GT,
+	QS_GE,
+	QS_PLUS,
+	QS_MINUS,
+	QS_STAR,
+	QS_SLASH,
+	QS_PERCENT,
+	QS_OPEN,
+	QS_CLOSE,
+	QS_OPEN_LIST,
+	QS_CLOSE_LIST,
+	QS_OPEN_NAME, /* [[ */
+	QS_COMMA,
+	QS_DOT,
+};
+
+struct query_token {
+	enum query_token_kind kind;
+	enum query_sign sign;
+	size_t at, len; /* in the text */
+	json_t *value;	/* strings and numbers; owned by the token */
+};
+
+struct query_lexer {
+	const char *text;
+	size_t at, len;
+	struct err *err;
+};
+
+int query_lexer_init(struct query_lexer *lexer, const char *text, struct err *err);
+struct query_token query_lex(struct query_lexer *lexer);
+/* The name between [[ and ]]; behind QS_OPEN_NAME only.  NULL: there is none. */
+char *query_lex_quoted_name(struct query_lexer *lexer);
+/* "... at character N": the number is that of a character, not of a byte. */
+int query_fail(struct query_lexer *lexer, size_t at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* -- Values: three-valued logic and arithmetic, on borrowed JSON ----------------------------------------------------------------- */
+enum query_truth { QUERY_FALSE, QUERY_TRUE, QUERY_UNDEFINED };
+enum query_truth query_compare(enum query_kind how, const json_t *a, const json_t *b);
+json_t *query_number(double value); /* an integer where it is one; NULL when it is no number */
+json_t *query_compute(enum query_kind how, const json_t *a, const json_t *b);
+
+/* -- Functions ----------------------------------------------------------------------------------------------------------------------- */
+const struct query_function *query_function_find(const char *name, size_t len);
+bool query_function_takes(const struct query_function *function, size_t n);
+const char *query_function_name(const struct query_function *function);
+bool query_function_is_starts_with(const struct query_function *function);
+/* args: NULL where undefined. */
+#define QUERY_ARGS_MAX 16
+json_t *query_function_call(const struct query_function *function, json_t *const *args, size_t n);
