@@ -42,6 +42,7 @@ void conn_close(struct conn *conn, const char *why); /* after what is queued was
 void conn_abort(struct conn *conn, const char *why); /* now */
 void conn_abort_all(struct loop *loop);		     /* the service is stopping: once the loop no longer runs, before loop_free */
 void conn_pause(struct conn *conn, bool paused);     /* stop calling on_data: back-pressure */
+bool conn_is_hung_up(const struct conn *conn);	     /* the peer has gone, though a paused connection hasn't read so far */
 size_t conn_queued(const struct conn *conn);
 void conn_switch_ops(struct conn *conn, const struct conn_ops *ops, void *user); /* HTTP upgrade */
 

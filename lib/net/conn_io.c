@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bytes of a connection.  Reading goes into the loop's one buffer as long as more is likely to be there, so that a burst of small packets is handed over as one piece; only
  * an unfinished piece is kept by the connection.  Writing is collected and done once a turn. */
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -297,6 +298,14 @@ conn_write(struct conn *conn, const void *data, size_t len)
 		conn_die(conn, "the peer reads too slowly");
 	else
 		loop_later(conn->loop, &conn->later);
+}
+
+bool
+conn_is_hung_up(const struct conn *conn)
+{
+	struct pollfd fd = { .fd = conn->fd, .events = POLLRDHUP };
+
+	return poll(&fd, 1, 0) == 1 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 size_t

@@ -382,6 +382,24 @@ bind(struct db_stmt *s, const char *types, va_list args)
 	return code;
 }
 
+static int
+bind_value(sqlite3_stmt *stmt, int i, const struct db_value *value)
+{
+	switch (value->type) {
+	case DB_INT:
+		return sqlite3_bind_int64(stmt, i, value->whole);
+	case DB_REAL:
+		return sqlite3_bind_double(stmt, i, value->real);
+	case DB_TEXT:
+		return sqlite3_bind_text64(stmt, i, value->data, value->len, SQLITE_TRANSIENT, SQLITE_UTF8);
+	case DB_BLOB:
+		return sqlite3_bind_blob64(stmt, i, value->data ? value->data : "", value->len, SQLITE_TRANSIENT);
+	case DB_NULL:
+		break;
+	}
+	return sqlite3_bind_null(stmt, i);
+}
+
 static struct db_stmt *
 query_v(struct db *db, struct err *err, const char *sql, const char *types, va_list args)
 {
@@ -407,6 +425,21 @@ db_query(struct db *db, struct err *err, const char *sql, const char *types, ...
 	s = query_v(db, err, sql, types, args);
 	va_end(args);
 	return s;
+}
+
+struct db_stmt *
+db_query_values(struct db *db, struct err *err, const char *sql, const struct db_value *values, size_t n)
+{
+	struct db_stmt *s = stmt_get(db, sql, err);
+	int code = SQLITE_OK;
+
+	for (size_t i = 0; s && i < n && code == SQLITE_OK; i++)
+		code = bind_value(s->stmt, (int)i + 1, &values[i]);
+	if (code == SQLITE_OK)
+		return s;
+	(void)fail(db, sql, err);
+	db_done(s);
+	return NULL;
 }
 
 int
@@ -450,6 +483,20 @@ db_run(struct db *db, struct err *err, const char *sql, const char *types, ...)
 	return done;
 }
 
+int
+db_run_values(struct db *db, struct err *err, const char *sql, const struct db_value *values, size_t n)
+{
+	struct db_stmt *s = db_query_values(db, err, sql, values, n);
+	int done;
+
+	if (!s)
+		return -1;
+	while ((done = db_next(s, err)) == 1)
+		;
+	db_done(s);
+	return done;
+}
+
 const char *
 db_text(struct db_stmt *stmt, int column)
 {
@@ -469,6 +516,29 @@ db_blob(struct db_stmt *stmt, int column, size_t *len)
 
 	*len = (size_t)sqlite3_column_bytes(stmt->stmt, column);
 	return data;
+}
+
+struct db_value
+db_get(struct db_stmt *stmt, int column)
+{
+	static const enum db_type types[] = { [SQLITE_INTEGER] = DB_INT,
+		[SQLITE_FLOAT] = DB_REAL,
+		[SQLITE_TEXT] = DB_TEXT,
+		[SQLITE_BLOB] = DB_BLOB,
+		[SQLITE_NULL] = DB_NULL };
+	struct db_value value = { .type = types[sqlite3_column_type(stmt->stmt, column)] };
+
+	if (value.type == DB_INT)
+		value.whole = sqlite3_column_int64(stmt->stmt, column);
+	else if (value.type == DB_REAL)
+		value.real = sqlite3_column_double(stmt->stmt, column);
+	else if (value.type == DB_TEXT)
+		value.data = sqlite3_column_text(stmt->stmt, column);
+	else if (value.type == DB_BLOB)
+		value.data = sqlite3_column_blob(stmt->stmt, column);
+	if (value.type == DB_TEXT || value.type == DB_BLOB)
+		value.len = (size_t)sqlite3_column_bytes(stmt->stmt, column);
+	return value;
 }
 
 /* -- Transactions --------------------------------------------------------------------------------------------------------------- */

@@ -30,14 +30,26 @@ const char *db_path(const struct db *db); /* for errors about what the rows say 
 /* Run with bound values; types: 't' const char * (NULL ok), 'i' int64_t, 'b' const void *, size_t.  For statements without rows. */
 int db_run(struct db *db, struct err *err, const char *sql, const char *types, ...);
 int64_t db_changes(struct db *db);
+/* The same with values whose types are known only now. */
+enum db_type { DB_NULL, DB_INT, DB_REAL, DB_TEXT, DB_BLOB };
+struct db_value {
+	enum db_type type;
+	int64_t whole;
+	double real;
+	const void *data; /* of texts and blobs; borrowed for the call */
+	size_t len;
+};
+int db_run_values(struct db *db, struct err *err, const char *sql, const struct db_value *values, size_t n);
 int db_begin(struct db *db, struct err *err);
 int db_commit(struct db *db, struct err *err);
 void db_rollback(struct db *db);
 
 /* Rows: db_query, then db_next until 0. */
 struct db_stmt *db_query(struct db *db, struct err *err, const char *sql, const char *types, ...);
+struct db_stmt *db_query_values(struct db *db, struct err *err, const char *sql, const struct db_value *values, size_t n);
 int db_next(struct db_stmt *stmt, struct err *err);    /* 1 row, 0 end, -1 */
 const char *db_text(struct db_stmt *stmt, int column); /* borrowed until the next step; NULL for NULL */
 int64_t db_int(struct db_stmt *stmt, int column);
 const void *db_blob(struct db_stmt *stmt, int column, size_t *len);
+struct db_value db_get(struct db_stmt *stmt, int column); /* borrowed until the next step */
 void db_done(struct db_stmt *stmt);

@@ -18,13 +18,16 @@
 #include "hub/event_readers.h"
 #include "hub/event_sink.h"
 #include "hub/event_source.h"
+#include "hub/configuration.h"
 #include "hub/files.h"
 #include "hub/hub_head.h"
 #include "hub/policy_keeper.h"
+#include "hub/queries.h"
 #include "hub/registry.h"
 #include "hub/rest.h"
 #include "hub/rotation_keeper.h"
 #include "hub/subscriptions.h"
+#include "hub/twin_index.h"
 #include "hub/twin_store.h"
 #include "net/conn_websocket.h"
 #include "net/http_server.h"
@@ -51,6 +54,8 @@ struct hub {
 	struct registry_store *store;
 	struct policy_keeper *policies;
 	struct registry *registry;
+	struct queries *queries;
+	struct configurations *configurations;
 	struct subscriptions *subscriptions;
 	struct files *files;
 	char *files_path;
@@ -237,6 +242,8 @@ open_state(struct hub *hub, struct err *err)
 	hub->store = registry_store_open_soon(store_path, err);
 	if (!hub->store || registry_store_set_text(hub->store, "hostname", hub->config.hostname, err) < 0)
 		return -1;
+	if (twin_index_open(hub->store, hub->config.index_paths, hub->config.n_index_paths, err) < 0)
+		return -1;
 	hub->worker = pool_new("registry", 1, REGISTRY_QUEUE_MAX);
 	hub->registry = registry_open(hub->store, hub->worker, err);
 	if (!hub->registry)
@@ -320,12 +327,20 @@ open_heads(struct hub *hub, struct err *err)
 	registry_watch_lifecycle(hub->registry, event_source_on_lifecycle, hub->source);
 	hub->directory = directory_new();
 	head.source = hub->source;
+	hub->queries = queries_open(db_path(registry_store_db(hub->store)), hub->registry, hub->directory, hub->config.index_paths,
+		hub->config.n_index_paths, err);
+	if (!hub->queries)
+		return -1;
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
 	hub->twins = twins_new(hub->registry);
 	registry_keep_twins(hub->registry, twin_store_put_new, NULL);
 	twins_watch(hub->twins, log_twin_change, hub);
 	hub->twin_sessions = twin_sessions_new(hub->twins, hub->directory);
 	hub->methods = methods_new(hub->directory);
+	hub->configurations = configurations_open(hub->registry, hub->twins, hub->directory, loop_owner(hub->loops[0]),
+		hub->config.index_paths, hub->config.n_index_paths, err);
+	if (!hub->configurations)
+		return -1;
 	head.directory = hub->directory;
 	head.twins = hub->twin_sessions;
 	head.methods = hub->methods;
@@ -351,6 +366,8 @@ open_heads(struct hub *hub, struct err *err)
 		.methods = hub->methods,
 		.faults = hub->faults,
 		.files = hub->files,
+		.queries = hub->queries,
+		.configurations = hub->configurations,
 	};
 	hub->websockets[0] = (struct websocket_service){ .path = "/$iothub/websocket",
 		.subprotocol = "mqtt",
@@ -477,6 +494,7 @@ hub_close(struct hub *hub)
 	files_stop(hub->files);
 	if (hub->registry)
 		registry_stop(hub->registry);
+	queries_stop(hub->queries);
 	pool_free(hub->worker);
 	for (size_t i = 0; i < HUB_SINKS_MAX; i++)
 		event_sink_stop(hub->sinks[i]);
@@ -493,9 +511,11 @@ hub_close(struct hub *hub)
 	event_source_free(hub->source);
 	event_readers_free(hub->readers);
 	methods_free(hub->methods);
+	configurations_close(hub->configurations);
 	twin_sessions_free(hub->twin_sessions);
 	twins_free(hub->twins);
 	subscriptions_close(hub->subscriptions);
+	queries_free(hub->queries);
 	policy_keeper_close(hub->policies);
 	rotation_keeper_close(hub->rotations);
 	ca_close(hub->cas);

@@ -28,6 +28,8 @@ struct hub_config {
 	size_t max_connections;
 	struct auth_policy auth;
 	int64_t thumbprint_grace_s;	    /* how long the old one of a rotation is good after the new one was used */
+	const char *const *index_paths; /* of properties that queries look up */
+	size_t n_index_paths;
 	const struct faults_config *faults; /* NULL: none */
 };
 

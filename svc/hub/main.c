@@ -16,7 +16,7 @@
 struct options {
 	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources, *sink_ca,
 		*sink_connect_to;
-	struct option_list sinks;
+	struct option_list sinks, index;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, max_connections, grace_s;
 	bool refuse_sha1;
 	struct service_options service;
@@ -59,6 +59,10 @@ static const struct option_row rows[] = {
 		offsetof(struct options, files_quota_mib), 0, 1 << 30 },
 	{ "max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT,
 		offsetof(struct options, max_connections), 0, 10000000 },
+	{ "index", 0, "PATH",
+		"queries look up twins by this property, such as properties.reported.model; give it once for each (tags always "
+		"are)",
+		OPTION_LIST, offsetof(struct options, index), 0, 0 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
 		OPTION_TEXT, offsetof(struct options, fault), 0, 0 },
 	{ "thumbprint-grace", 0, "SECONDS", "how long the old thumbprint of a rotation is good once the new one was used (86400)",
@@ -133,6 +137,8 @@ serve(const struct options *o, struct err *err)
 		.thumbprint_grace_s = o->grace_s,
 		.files_quota = (uint64_t)o->files_quota_mib << 20,
 		.max_connections = service_max_connections(o->max_connections, 1),
+		.index_paths = o->index.items,
+		.n_index_paths = o->index.n,
 	};
 	struct hub *hub;
 	int done;

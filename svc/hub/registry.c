@@ -25,6 +25,8 @@ struct registry {
 	void *changed_arg;
 	void (*lifecycle)(void *arg, const struct identity *identity, bool created);
 	void *lifecycle_arg;
+	void (*any)(void *arg, const struct identity *before, const struct identity *after);
+	void *any_arg;
 
 	/* Until all is loaded. */
 	atomic_bool loaded;
@@ -175,6 +177,14 @@ registry_watch_lifecycle(
 }
 
 void
+registry_watch_all(
+	struct registry *registry, void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg)
+{
+	registry->any = changed;
+	registry->any_arg = arg;
+}
+
+void
 registry_keep_twins(struct registry *registry, registry_put_twin *put, void *arg)
 {
 	registry->change.put_twin = put;
@@ -299,6 +309,8 @@ publish(struct registry *registry, const struct registry_changed *changed)
 		registry->changed(registry->changed_arg, changed->before, changed->after);
 	if (!changed->before != !changed->after && registry->lifecycle)
 		registry->lifecycle(registry->lifecycle_arg, named, changed->after != NULL);
+	if (registry->any)
+		registry->any(registry->any_arg, changed->before, changed->after);
 }
 
 static void

@@ -45,6 +45,9 @@ void registry_watch(struct registry *registry,
 /* The same of identities that came to be or were removed. */
 void registry_watch_lifecycle(
 	struct registry *registry, void (*changed)(void *arg, const struct identity *identity, bool created), void *arg);
+/* The same of everything: `before` is NULL for what is new. */
+void registry_watch_all(struct registry *registry,
+	void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg);
 
 /* Who keeps the twins that new devices come with (registry_change.h); set before the registry is shared. */
 void registry_keep_twins(struct registry *registry, registry_put_twin *put, void *arg);

@@ -18,6 +18,9 @@
 #include "hub/twin.h"
 #include "net/http_server.h"
 
+struct queries;	       /* of queries.h */
+struct configurations; /* of configuration.h */
+
 struct rest {
 	const char *hostname; /* borrowed, like all of it */
 	struct registry *registry;
@@ -32,6 +35,8 @@ struct rest {
 	struct auth_policy auth;
 	struct faults *faults; /* NULL: none */
 	struct files *files;
+	struct queries *queries;
+	struct configurations *configurations;
 };
 
 /* What to give an HTTP server: arg is the struct rest. */
@@ -95,4 +100,5 @@ struct rest_route {
 };
 extern const struct rest_route rest_bulk_routes[], rest_device_routes[], rest_module_routes[], rest_statistics_routes[],
 	rest_scope_routes[], rest_event_routes[], rest_ca_routes[], rest_policy_routes[], rest_thumbprint_routes[],
-	rest_twin_routes[], rest_method_routes[], rest_file_routes[];
+	rest_twin_routes[], rest_method_routes[], rest_file_routes[],
+	rest_query_routes[], rest_apply_routes[], rest_configuration_routes[], rest_job_routes[];

@@ -22,6 +22,10 @@ static const struct rest_route *const tables[] = {
 	rest_twin_routes,
 	rest_method_routes,
 	rest_file_routes,
+	rest_apply_routes,
+	rest_configuration_routes,
+	rest_job_routes,
+	rest_query_routes,
 };
 
 static size_t

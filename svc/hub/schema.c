@@ -58,6 +58,18 @@ const char *const schema_migrations[] = {
 	"INTEGER NOT NULL,"
 	"  modified INTEGER NOT NULL, enqueued INTEGER NOT NULL, lock TEXT, locked_until INTEGER NOT NULL DEFAULT 0, deliveries "
 	"INTEGER NOT NULL DEFAULT 0);",
+	/* What queries look for beside that: paths of properties that the operator wants in twin_value, and the rare ones among identities. */
+	"CREATE TABLE twin_index_path (path TEXT PRIMARY KEY) WITHOUT ROWID;"
+	"CREATE INDEX identity_disabled ON identity (device_id) WHERE module_id = '' AND enabled = 0;"
+	"CREATE INDEX identity_edge ON identity (device_id) WHERE module_id = '' AND is_edge = 1;"
+	"CREATE INDEX identity_scope ON identity (scope, device_id) WHERE module_id = '' AND scope IS NOT NULL;"
+	"CREATE INDEX identity_module ON identity (module_id, device_id) WHERE module_id != '';",
+	/* Configurations, and which twins meet their conditions. */
+	"CREATE TABLE configuration (id TEXT PRIMARY KEY, etag TEXT NOT NULL, created_ms INTEGER NOT NULL, doc TEXT NOT NULL,"
+	"  is_doomed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+	"CREATE TABLE configuration_twin (id TEXT NOT NULL, device_id TEXT NOT NULL, module_id TEXT NOT NULL, applied INTEGER NOT NULL,"
+	"  sweep INTEGER NOT NULL, PRIMARY KEY (id, device_id, module_id)) WITHOUT ROWID;"
+	"CREATE INDEX configuration_of_twin ON configuration_twin (device_id, module_id);",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);

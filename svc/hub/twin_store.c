@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "hub/twin_index.h"
 #include "wire/codec.h"
 #include "wire/json.h"
 
@@ -65,6 +66,23 @@ twin_store_get(struct db *db, const char *device_id, const char *module_id, stru
 	return got < 0 ? NULL : GIVE(twin);
 }
 
+/* As the index knows it. */
+static json_t *
+indexed_view(const struct twin *twin)
+{
+	return json_pack("{s:O, s:O, s:O}", "tags", twin->tags, "desired", twin->desired.values, "reported", twin->reported.values);
+}
+
+static int
+update_index(struct db *db, const char *device_id, const char *module_id, const struct twin *before, const struct twin *after,
+	struct err *err)
+{
+	OWN_LIB(json_t) was = indexed_view(before);
+	OWN_LIB(json_t) is = indexed_view(after);
+
+	return twin_index_update(db, device_id, module_id, was, is, err);
+}
+
 int
 twin_store_put(struct db *db, const char *device_id, const char *module_id, const struct twin *before, const struct twin *after,
 	struct err *err)
@@ -75,7 +93,8 @@ twin_store_put(struct db *db, const char *device_id, const char *module_id, cons
 	OWN_TEXT reported = json_line(after->reported.values);
 	OWN_TEXT reported_meta = json_line(after->reported.meta);
 
-	(void)before;
+	if (update_index(db, device_id, module_id, before, after, err) < 0)
+		return -1;
 	return db_run(db, err,
 		"INSERT OR REPLACE INTO twin (device_id, module_id, version, etag, model_id, tags, desired, desired_meta,"
 		" desired_version, reported, reported_meta, reported_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -86,6 +105,8 @@ twin_store_put(struct db *db, const char *device_id, const char *module_id, cons
 int
 twin_store_remove(struct db *db, const char *device_id, const char *module_id, struct err *err)
 {
+	if (twin_index_remove(db, device_id, module_id, err) < 0)
+		return -1;
 	if (module_id)
 		return db_run(db, err, "DELETE FROM twin WHERE device_id = ? AND module_id = ?", "tt", device_id, module_id);
 	return db_run(db, err, "DELETE FROM twin WHERE device_id = ?", "t", device_id);

@@ -221,6 +221,11 @@ def test_9_twins_and_methods_of_a_module():
     assert "firmware" in story.rest("GET", "/twins/node-twin/modules/filter")[2]["properties"]["reported"]
 
 
+def test_90_queries_and_configurations():
+    """the Registry client of azure-iothub queries page by page, keeps configurations that are applied, and gives a gateway its content"""
+    assert story.node("query.js", CONNECTION_STRING=story.connection_string)["pages"] == 3
+
+
 def test_99_end():
     """everything stops in order"""
     if hasattr(story, "edge"):
