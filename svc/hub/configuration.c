@@ -33,7 +33,6 @@ struct configuration {
 	json_t *doc; /* as it was put */
 	enum content_kind kind;
 	struct query *condition; /* NULL: no twin meets it */
-	char *sweep_text;	 /* the query that finds its twins */
 	int64_t created_ms, priority;
 	bool to_sweep, to_finish;
 	bool is_doomed; /* deleted; it goes when all twins are without it */
@@ -58,12 +57,6 @@ struct configurations {
 };
 
 /* -- Conditions --------------------------------------------------------------------------------------------------------------------------- */
-
-static bool
-is_everything(const char *condition)
-{
-	return text_is(condition + strspn(condition, " \t\r\n"), "*");
-}
 
 /* "FROM devices.modules WHERE ..." is how the original has conditions on modules; the condition alone will do as well. */
 static struct query *
@@ -91,28 +84,23 @@ configuration_check_condition(const char *condition, enum content_kind kind, str
 	return query ? 0 : -1;
 }
 
-/* What stands behind WHERE. */
-static const char *
-bare_condition(const char *condition)
+/* The query that finds the twins: their names, by the same condition.  Deployments are for gateways only. */
+static struct query *
+sweep_query(const struct configuration *c, struct err *err)
 {
-	const char *text = condition + strspn(condition, " \t\r\n");
-	const char *where = strncasecmp(text, "FROM ", 5) == 0 ? strcasestr(text, " WHERE ") : NULL;
+	const char *condition = json_string_value(json_object_get(c->doc, "targetCondition"));
+	OWN(query) target = parse_condition(condition, c->kind, err);
+	OWN(query) query = NULL;
 
-	return where ? where + strlen(" WHERE ") : strncasecmp(text, "FROM ", 5) == 0 ? "*" : text;
-}
-
-/* Deployments are for gateways only. */
-static char *
-sweep_text(const char *condition, enum content_kind kind)
-{
-	const char *bare = bare_condition(condition);
-	const char *edge = kind == CONTENT_MODULES ? "capabilities.iotEdge = true" : "true";
-
-	if (is_everything(bare))
-		return mem_textf(
-			"SELECT deviceId, moduleId FROM %s WHERE %s", kind == CONTENT_MODULE ? "devices.modules" : "devices", edge);
-	return mem_textf("SELECT deviceId, moduleId FROM %s WHERE (%s) AND %s",
-		kind == CONTENT_MODULE ? "devices.modules" : "devices", bare, edge);
+	if (!target)
+		return NULL;
+	if (c->kind == CONTENT_MODULES && !target->where)
+		return query_parse("SELECT deviceId FROM devices WHERE capabilities.iotEdge = true", err);
+	query = query_parse(
+		c->kind == CONTENT_MODULE ? "SELECT deviceId, moduleId FROM devices.modules" : "SELECT deviceId FROM devices", err);
+	if (query)
+		query->where = GIVE(target->where);
+	return GIVE(query);
 }
 
 /* -- Configurations in memory ---------------------------------------------------------------------------------------------------------------- */
@@ -124,7 +112,6 @@ configuration_free(struct configuration *c)
 		return;
 	mem_free(c->id);
 	mem_free(c->etag);
-	mem_free(c->sweep_text);
 	json_decref(c->doc);
 	query_free(c->condition);
 	mem_free(c);
@@ -161,7 +148,6 @@ read_target(struct configuration *c, struct err *err)
 	c->condition = parse_condition(condition, c->kind, err);
 	if (!c->condition)
 		return CONFIGURATION_BAD_CONDITION;
-	c->sweep_text = sweep_text(condition, c->kind);
 	return CONFIGURATION_OK;
 }
 
@@ -430,11 +416,11 @@ begin_sweep(struct configurations *cs, struct configuration *c, struct err *err)
 	c->sweep++;
 	if (!c->condition)
 		return 0;
-	query = query_parse(c->sweep_text, err);
+	query = sweep_query(c, err);
 	if (!query)
 		return -1;
 	cs->swept = c;
-	return twin_walk_init(&cs->walk, query, c->sweep_text, cs->indexed_paths, cs->n_indexed_paths, NULL, SWEEP_ROWS, err);
+	return twin_walk_init(&cs->walk, query, c->id, cs->indexed_paths, cs->n_indexed_paths, NULL, SWEEP_ROWS, err);
 }
 
 static void
@@ -459,6 +445,10 @@ sweep_on(struct configurations *cs, int64_t until, struct err *err)
 		const char *module_id = json_string_value(json_object_get(row, "moduleId"));
 		struct target target = { json_string_value(json_object_get(row, "deviceId")), module_id ? module_id : "" };
 
+		OWN(identity) identity = registry_find(cs->registry, target.device_id, module_id);
+
+		if (!identity || (c->kind == CONTENT_MODULES && !identity->is_edge))
+			continue;
 		if (hold(cs, c, target, err) < 0 || settle(cs, target, NULL, err) < 0)
 			return -1;
 	}
@@ -592,6 +582,15 @@ do_something(struct configurations *cs, int64_t until, struct err *err)
 	return 0;
 }
 
+/* What failed is no longer known in parts: the next event, or the next start, begins with all of it. */
+static void
+start_over(struct configurations *cs)
+{
+	end_sweep(cs);
+	for (size_t i = 0; i < cs->n; i++)
+		cs->list[i]->to_sweep = !cs->list[i]->is_doomed;
+}
+
 bool
 configurations_step(struct configurations *cs, int64_t ms)
 {
@@ -601,8 +600,10 @@ configurations_step(struct configurations *cs, int64_t ms)
 
 	while (did == 1 && clock_boot_ms() < until)
 		did = do_something(cs, until, &err);
-	if (did < 0)
-		log_error("configurations: %s", err.text); /* the next event, or the next start, tries again */
+	if (did < 0) {
+		log_error("configurations: %s", err.text);
+		start_over(cs);
+	}
 	return did == 1;
 }
 
@@ -686,14 +687,23 @@ count_twins(struct configurations *cs, const struct configuration *c, int64_t *t
 static json_t *
 system_metrics(struct configurations *cs, const struct configuration *c, struct err *err)
 {
+	const char *condition = json_string_value(json_object_get(c->doc, "targetCondition"));
 	int64_t targeted = 0, applied = 0;
+	OWN_TEXT target = NULL;
 	OWN_TEXT query = mem_textf("select deviceId from %s where configurations.[[%s]].status = 'Applied'",
 		c->kind == CONTENT_MODULE ? "devices.modules" : "devices", c->id);
 
+	if (condition && strncasecmp(condition, "FROM ", 5) == 0)
+		target = mem_textf("select deviceId %s", condition);
+	else
+		target = mem_textf("select deviceId from %s where %s", c->kind == CONTENT_MODULE ? "devices.modules" : "devices",
+			c->condition && c->condition->where ? condition
+			: c->condition			    ? "true"
+							    : "false");
 	if (count_twins(cs, c, &targeted, &applied, err) < 0)
 		return NULL;
 	return json_pack("{s:{s:I, s:I}, s:{s:s, s:s}}", "results", "targetedCount", (json_int_t)targeted, "appliedCount",
-		(json_int_t)applied, "queries", "targetedCount", c->sweep_text ? c->sweep_text : "", "appliedCount", query);
+		(json_int_t)applied, "queries", "targetedCount", target, "appliedCount", query);
 }
 
 /* How many rows a metric has; NULL when that takes too long to be told in passing. */

@@ -21,6 +21,7 @@
 #include "hub/configuration.h"
 #include "hub/files.h"
 #include "hub/hub_head.h"
+#include "hub/jobs.h"
 #include "hub/policy_keeper.h"
 #include "hub/queries.h"
 #include "hub/registry.h"
@@ -56,6 +57,7 @@ struct hub {
 	struct registry *registry;
 	struct queries *queries;
 	struct configurations *configurations;
+	struct jobs *jobs;
 	struct subscriptions *subscriptions;
 	struct files *files;
 	char *files_path;
@@ -341,6 +343,10 @@ open_heads(struct hub *hub, struct err *err)
 		hub->config.index_paths, hub->config.n_index_paths, err);
 	if (!hub->configurations)
 		return -1;
+	hub->jobs = jobs_open(hub->registry, hub->twins, hub->methods, hub->directory, hub->loops[0], hub->config.index_paths,
+		hub->config.n_index_paths, err);
+	if (!hub->jobs)
+		return -1;
 	head.directory = hub->directory;
 	head.twins = hub->twin_sessions;
 	head.methods = hub->methods;
@@ -368,6 +374,7 @@ open_heads(struct hub *hub, struct err *err)
 		.files = hub->files,
 		.queries = hub->queries,
 		.configurations = hub->configurations,
+		.jobs = hub->jobs,
 	};
 	hub->websockets[0] = (struct websocket_service){ .path = "/$iothub/websocket",
 		.subprotocol = "mqtt",
@@ -495,6 +502,7 @@ hub_close(struct hub *hub)
 	if (hub->registry)
 		registry_stop(hub->registry);
 	queries_stop(hub->queries);
+	jobs_stop(hub->jobs);
 	pool_free(hub->worker);
 	for (size_t i = 0; i < HUB_SINKS_MAX; i++)
 		event_sink_stop(hub->sinks[i]);
@@ -512,6 +520,7 @@ hub_close(struct hub *hub)
 	event_readers_free(hub->readers);
 	methods_free(hub->methods);
 	configurations_close(hub->configurations);
+	jobs_close(hub->jobs);
 	twin_sessions_free(hub->twin_sessions);
 	twins_free(hub->twins);
 	subscriptions_close(hub->subscriptions);

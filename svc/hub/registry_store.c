@@ -238,6 +238,8 @@ registry_store_remove(struct registry_store *store, const char *device_id, const
 {
 	int64_t n_commands;
 
+	if (!module_id && db_run(store->db, err, "DELETE FROM job_device WHERE device_id = ?", "t", device_id) < 0)
+		return -1;
 	if (db_run(store->db, err, "DELETE FROM configuration_twin WHERE device_id = ?1 AND (?2 IS NULL OR module_id = ?2)", "tt",
 		    device_id, module_id) < 0 ||
 		twin_store_remove(store->db, device_id, module_id, err) < 0 ||

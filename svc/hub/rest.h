@@ -20,6 +20,8 @@
 
 struct queries;	       /* of queries.h */
 struct configurations; /* of configuration.h */
+struct jobs;
+struct query;
 
 struct rest {
 	const char *hostname; /* borrowed, like all of it */
@@ -37,6 +39,7 @@ struct rest {
 	struct files *files;
 	struct queries *queries;
 	struct configurations *configurations;
+	struct jobs *jobs;
 };
 
 /* What to give an HTTP server: arg is the struct rest. */
@@ -78,6 +81,12 @@ const char *rest_twin_sentence(const struct twin_call *call);
 enum rest_error rest_identity_error(const struct registry_call *call, char text[REST_ERROR_TEXT_MAX]);
 json_t *rest_body(struct http_request *req);	   /* an object; NULL: answered with what is wrong */
 json_t *rest_body_array(struct http_request *req); /* the same for an array */
+
+/* x-ms-max-item-count; false: answered. */
+bool rest_page_size(struct http_request *req, int64_t *max);
+int rest_method_check(const json_t *parameters, struct err *err); /* are they those of a method call? */
+/* The rows of FROM devices.jobs (rest_job.c); takes the query. */
+void rest_job_devices(struct rest *rest, struct http_request *req, struct query *query_take, int64_t max);
 
 /* Who is calling (rest_caller.c).  false: answered with 401. */
 enum rest_who {

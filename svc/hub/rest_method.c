@@ -105,6 +105,17 @@ take_question(struct method_call *method, json_t *body, struct err *err)
 	return take_payload(method, body, err);
 }
 
+int
+rest_method_check(const json_t *parameters, struct err *err)
+{
+	OWN_LIB(json_t) copy = json_copy((json_t *)(uintptr_t)parameters);
+	struct method_call method = { 0 };
+	int done = take_question(&method, copy, err);
+
+	method_call_clear(&method);
+	return done;
+}
+
 /* The identity that is called, or NULL: answered. */
 static struct identity *
 find_identity(struct rest *rest, struct http_request *req, const char *const *ids)

@@ -85,8 +85,8 @@ on_dropped(struct query_call *call)
 	page_free(page);
 }
 
-static bool
-page_size(struct http_request *req, int64_t *max)
+bool
+rest_page_size(struct http_request *req, int64_t *max)
 {
 	const char *text = http_header(req, "x-ms-max-item-count");
 
@@ -103,6 +103,15 @@ page_size(struct http_request *req, int64_t *max)
 	return false;
 }
 
+static bool
+is_of_jobs(const char *text)
+{
+	struct err ignored = ERR_INIT;
+	OWN(query) query = query_parse(text, &ignored);
+
+	return query && query->from == QUERY_JOBS;
+}
+
 static void
 run(struct rest *rest, struct http_request *req, const char *text, int64_t max)
 {
@@ -114,11 +123,11 @@ run(struct rest *rest, struct http_request *req, const char *text, int64_t max)
 	page->call.is_wanted = is_wanted;
 	page->call.done = on_done;
 	page->call.dropped = on_dropped;
-	if (queries_prepare(rest->queries, &page->call, text, http_header(req, "x-ms-continuation"), max, &err) < 0) {
-		rest_fail(req, REST_ARGUMENT_INVALID, "%s", err.text);
+	if (is_of_jobs(text)) {
+		rest_job_devices(rest, req, query_parse(text, &err), max);
 		page_free(page);
-	} else if (page->call.walk.query->from == QUERY_JOBS) {
-		rest_fail(req, REST_FEATURE_NOT_SUPPORTED, "this hub has no scheduled jobs");
+	} else if (queries_prepare(rest->queries, &page->call, text, http_header(req, "x-ms-continuation"), max, &err) < 0) {
+		rest_fail(req, REST_ARGUMENT_INVALID, "%s", err.text);
 		page_free(page);
 	} else if (!conn || !queries_submit(&page->call, loop_owner(conn_loop(conn)))) {
 		rest_fail(req, REST_THROTTLING_EXCEPTION, "too many queries wait; try again");
@@ -141,7 +150,7 @@ query(struct rest *rest, struct http_request *req, const char *const *ids)
 		rest_fail(req, REST_ARGUMENT_INVALID, "%s", err.text);
 		return;
 	}
-	if (page_size(req, &max))
+	if (rest_page_size(req, &max))
 		run(rest, req, text, max);
 }
 

@@ -70,6 +70,12 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE configuration_twin (id TEXT NOT NULL, device_id TEXT NOT NULL, module_id TEXT NOT NULL, applied INTEGER NOT NULL,"
 	"  sweep INTEGER NOT NULL, PRIMARY KEY (id, device_id, module_id)) WITHOUT ROWID;"
 	"CREATE INDEX configuration_of_twin ON configuration_twin (device_id, module_id);",
+	/* Scheduled jobs, and what became of each device. */
+	"CREATE TABLE job (id TEXT PRIMARY KEY, doc TEXT NOT NULL, created_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL,"
+	"  status INTEGER NOT NULL, failure TEXT) WITHOUT ROWID;"
+	"CREATE TABLE job_device (job_id TEXT NOT NULL, device_id TEXT NOT NULL, status INTEGER NOT NULL, start_ms INTEGER NOT NULL,"
+	"  updated_ms INTEGER NOT NULL, outcome TEXT, PRIMARY KEY (job_id, device_id)) WITHOUT ROWID;"
+	"CREATE INDEX job_of_device ON job_device (device_id);",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);

@@ -282,7 +282,7 @@ TEST("a module's configuration may say that it is from devices.modules")
 {
 	struct fixture f = fixture_new();
 	static const char modules[] = "{\"content\": {\"moduleContent\": {\"properties.desired.rate\": 3}}, \"targetCondition\": "
-				      "\"from devices.modules where moduleId = 'm'\"}";
+				      "\"from devices.modules\\nwhere moduleId = 'm'\"}";
 	static const char devices[] = "{\"content\": {\"moduleContent\": {\"properties.desired.rate\": 3}}, \"targetCondition\": "
 				      "\"from devices where deviceId = 'd'\"}";
 

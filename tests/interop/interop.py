@@ -222,7 +222,7 @@ def test_9_twins_and_methods_of_a_module():
 
 
 def test_90_queries_and_configurations():
-    """the Registry client of azure-iothub queries page by page, keeps configurations that are applied, and gives a gateway its content"""
+    """the clients of azure-iothub query page by page, keep configurations that are applied, give a gateway its content, and schedule jobs"""
     assert story.node("query.js", CONNECTION_STRING=story.connection_string)["pages"] == 3
 
 

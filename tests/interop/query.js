@@ -62,6 +62,15 @@ async function main() {
 
 	const jobs = JobClient.fromConnectionString(process.env.CONNECTION_STRING);
 	await assert.rejects(jobs.getJob('none'));
+	await jobs.scheduleTwinUpdate('twins', "tags.fleet = 'query'", { etag: '*', tags: { job: true } }, new Date(), 60);
+	await jobs.scheduleDeviceMethod('methods', "deviceId = 'query-0'", { methodName: 'm', payload: 1 }, new Date(), 60);
+	await waitFor(async () => (await jobs.getJob('twins')).jobStatus.status === 'completed' && (await jobs.getJob('methods')).jobStatus.status === 'completed');
+	assert.strictEqual((await body(registry.getTwin('query-3'))).tags.job, true);
+	const [[outcome]] = await rows("SELECT * FROM devices.jobs WHERE devices.jobs.jobId = 'methods'", 10, 'next');
+	assert.strictEqual(outcome.status, 'failed'); // nobody is connected
+	await jobs.scheduleTwinUpdate('never', '*', { tags: { never: true } }, new Date(Date.now() + 3600000), 60);
+	assert.strictEqual((await jobs.cancelJob('never')).jobStatus.status, 'cancelled');
+	assert.deepStrictEqual((await jobs.createQuery('scheduleUpdateTwin').next()).result.map((j) => j.jobId), ['never', 'twins']);
 
 	console.log(JSON.stringify({ pages: pages.length }));
 }
