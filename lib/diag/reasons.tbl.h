@@ -58,6 +58,14 @@ REASON(SAS_UNKNOWN_POLICY, REASON_BAD, "There is no such shared access policy.",
 REASON(CHAIN_OF_GATEWAYS, REASON_BAD, "The gateway may not speak for this device.", "Check the parent of the device and the auth-chain that the gateway sends.", "")
 REASON(MODULE_UNKNOWN, REASON_BAD, "There is no such module on this device.", "Create the module identity.", "")
 
+/* Provisioning: hub/provisioning */
+REASON(ID_SCOPE_UNKNOWN, REASON_BAD, "The id scope is not that of this provisioning service.", "Give the device the id scope of the service that it is enrolled at.", "")
+REASON(REGISTRATION_ID_INVALID, REASON_BAD, "The registration id has a character that none may have, or is too long.", "Use 1 to 128 letters, digits and -._: that end with a letter, a digit or a hyphen.", "")
+REASON(ENROLLMENT_UNKNOWN, REASON_BAD, "No enrollment fits what the device showed.", "Enroll the device, or its CA or key as a group; a device under an intermediate CA must send that certificate along.", "")
+REASON(ENROLLMENT_DISABLED, REASON_BAD, "The enrollment that fits is disabled.", "Enable the enrollment; no other one is tried in its place.", "")
+REASON(ENROLLMENT_WRONG_PROOF, REASON_BAD, "The enrollment asks for another way of attestation than the device used.", "Use the credential that the device is enrolled with, or change its enrollment.", "")
+REASON(ENROLLMENT_CERT_DIFFERS, REASON_BAD, "The certificate is neither the primary nor the secondary one of the device's individual enrollment.", "Enroll this certificate, or delete the individual enrollment if a group is meant to answer.", "")
+
 /* Protocol: heads/ */
 REASON(MQTT_BAD_PROTOCOL_LEVEL, REASON_BAD, "The client speaks another version of MQTT than 3.1.1.", "Use MQTT 3.1.1.", "MQTT 3.1.2-2")
 REASON(MQTT_BAD_USERNAME, REASON_BAD, "The MQTT user name is not of the form HUB/DEVICE/?api-version=...", "See docs/compatibility.md for the user name.", "")

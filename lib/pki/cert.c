@@ -301,3 +301,27 @@ cert_line(const struct cert *cert)
 	return mem_textf("%s  (until %.10s, SHA-256 %.11s…)", *cert->subject ? cert->subject : "(no subject)",
 		clock_text(cert->not_after, until), cert_fingerprint(cert, fingerprint));
 }
+
+bool
+cert_has_acceptable_key(const struct cert *cert)
+{
+	EVP_PKEY *key = X509_get0_pubkey(cert->x509);
+
+	return key && key_is_acceptable(key);
+}
+
+bool
+cert_is_issued_by(const struct cert *cert, const struct cert *issuer)
+{
+	EVP_PKEY *key = X509_get0_pubkey(issuer->x509);
+	bool is = key && X509_check_issued(issuer->x509, cert->x509) == X509_V_OK && X509_verify(cert->x509, key) == 1;
+
+	ERR_clear_error();
+	return is;
+}
+
+int
+cert_version(const struct cert *cert)
+{
+	return (int)X509_get_version(cert->x509) + 1;
+}

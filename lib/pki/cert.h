@@ -37,6 +37,11 @@ bool cert_may_client(const struct cert *cert);			 /* extendedKeyUsage absent, or
 char *cert_names(const struct cert *cert);			 /* "DNS:a, IP:1.2.3.4": the SAN for people */
 char *cert_find_uri(const struct cert *cert, const char *start); /* the first URI of the SAN that starts so, or NULL */
 bool cert_matches_key(const struct cert *cert, const struct key *key);
+bool cert_has_acceptable_key(const struct cert *cert); /* key_is_acceptable */
+/* Names, usage and signature fit: one link of a chain, which says nothing about dates or trust. */
+bool cert_is_issued_by(const struct cert *cert, const struct cert *issuer);
+int cert_version(const struct cert *cert);  /* 3 */
+char *cert_serial(const struct cert *cert); /* "0A:1B": upper-case hex with colons; the caller owns it */
 void cert_put_pem(const struct cert *cert, struct buf *out);
 char *cert_line(const struct cert *cert);     /* one line for people: subject, until when, SHA-256 */
 char *cert_key_text(const struct cert *cert); /* "EC P-256" */

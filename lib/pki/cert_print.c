@@ -86,8 +86,8 @@ hex_of(const uint8_t *bytes, size_t len)
 	return buf_take_text(&hex);
 }
 
-static char *
-serial(const struct cert *cert)
+char *
+cert_serial(const struct cert *cert)
 {
 	const ASN1_INTEGER *number = X509_get0_serialNumber(cert_x509(cert));
 
@@ -162,7 +162,7 @@ cert_print(const struct cert *cert, int64_t now, struct buf *out, bool colour)
 	put_row_take(out, "for", cert_uses(cert));
 	put_row_take(out, "key", cert_key_text(cert));
 	put_row(out, "signed with", signature_name(cert));
-	put_row_take(out, "serial", serial(cert));
+	put_row_take(out, "serial", cert_serial(cert));
 	put_row_take(out, "key id", key_id(X509_get0_subject_key_id(cert_x509(cert))));
 	put_row_take(out, "issuer key id", key_id(X509_get0_authority_key_id(cert_x509(cert))));
 	put_row(out, "SHA-256", cert_fingerprint(cert, fingerprint));
@@ -202,7 +202,7 @@ cert_json(const struct cert *cert)
 	set_text_take(object, "extendedKeyUsage", cert_uses(cert));
 	set_text_take(object, "key", cert_key_text(cert));
 	set_text(object, "signature", signature_name(cert));
-	set_text_take(object, "serial", serial(cert));
+	set_text_take(object, "serial", cert_serial(cert));
 	set_text(object, "sha256", cert_fingerprint(cert, fingerprint));
 	set_text_take(object, "sha1", hex_of(cert_sha1(cert), DIGEST_SHA1_LEN));
 	return json_line(object);

@@ -212,3 +212,15 @@ TEST("a certificate is shown to people and to programs with all that decides abo
 	CHECK_STR(value, "DNS:edgegateway.local");
 	buf_clear(&page);
 }
+
+TEST("a certificate is issued by whose name and key signed it, and by no CA that only has the name")
+{
+	CLEAR(made) root = story_root("root");
+	CLEAR(made) imposter = story_root("root");
+	CLEAR(made) leaf = story_device("dev1", &root);
+
+	CHECK(cert_is_issued_by(leaf.cert, root.cert));
+	CHECK(!cert_is_issued_by(leaf.cert, imposter.cert));
+	CHECK(!cert_is_issued_by(root.cert, leaf.cert));
+	CHECK(!cert_is_issued_by(leaf.cert, leaf.cert));
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Enrollments and the rules of their ids (enrollment.h). */
+#include "hub/provisioning/enrollment.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+struct enrollment *
+enrollment_new(const char *id, bool is_group)
+{
+	struct enrollment *enrollment = NEW(enrollment);
+
+	enrollment->id = mem_text(id);
+	enrollment->is_group = is_group;
+	enrollment->enabled = true;
+	return enrollment;
+}
+
+void
+enrollment_free(struct enrollment *enrollment)
+{
+	if (!enrollment)
+		return;
+	for (int i = 0; i < 2; i++) {
+		secret_clear(&enrollment->keys[i]);
+		cert_free(enrollment->certs[i]);
+	}
+	mem_free(enrollment->id);
+	mem_free(enrollment->device_id);
+	mem_free(enrollment->etag);
+	mem_free(enrollment);
+}
+
+static bool
+is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool
+enrollment_id_is_valid(const char *id)
+{
+	size_t len = id ? strnlen(id, ENROLLMENT_ID_MAX + 1) : 0;
+
+	if (len == 0 || len > ENROLLMENT_ID_MAX || !(is_alnum(id[len - 1]) || id[len - 1] == '-'))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!is_alnum(id[i]) && !strchr("-._:", id[i]))
+			return false;
+	return true;
+}
+
+char *
+enrollment_id_fold(const char *id)
+{
+	return text_lower(id);
+}

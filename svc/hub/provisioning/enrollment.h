@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* An enrollment: who may register at the provisioning service, what it has to show, and what becomes of it in a hub (hub 6.5, 7).  An individual one is for
+ * one registration id, a group for all that its key or its CA vouches for. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/own.h"
+#include "base/secret.h"
+#include "pki/cert.h"
+
+#define ENROLLMENT_ID_MAX 128
+#define ENROLLMENT_COMMON_NAME_MAX 64 /* hub 6.5: what a CN can hold */
+
+enum enrollment_proof { ENROLLMENT_BY_KEY, ENROLLMENT_BY_CERT, ENROLLMENT_BY_CA, ENROLLMENT_BY_TPM };
+
+struct enrollment {
+	char *id; /* registrationId, or enrollmentGroupId; as it was written first */
+	bool is_group, enabled;
+	enum enrollment_proof proof;
+	struct secret keys[2]; /* BY_KEY: primary, secondary; decoded */
+	struct cert *certs[2]; /* BY_CERT: the device's own; BY_CA: its issuer's; NULL when empty */
+	char *device_id;       /* individual: NULL takes the registration id */
+	char *etag;	       /* as it stands in JSON */
+	int64_t created, updated;
+};
+
+struct enrollment *enrollment_new(const char *id, bool is_group);
+void enrollment_free(struct enrollment *enrollment);
+OWN_DEFINE(enrollment);
+
+/* Letters, digits and "-._:", at most 128, the last one a letter, a digit or "-" (hub 6). */
+bool enrollment_id_is_valid(const char *id);
+/* Ids that differ in case only are the same: the form under which they are kept and looked for.  The caller owns it. */
+char *enrollment_id_fold(const char *id);
