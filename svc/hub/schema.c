@@ -76,6 +76,13 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE job_device (job_id TEXT NOT NULL, device_id TEXT NOT NULL, status INTEGER NOT NULL, start_ms INTEGER NOT NULL,"
 	"  updated_ms INTEGER NOT NULL, outcome TEXT, PRIMARY KEY (job_id, device_id)) WITHOUT ROWID;"
 	"CREATE INDEX job_of_device ON job_device (device_id);",
+	/* Provisioning: ids in lower case, beside the name as it was written. */
+	"CREATE TABLE enrollment (is_group INTEGER NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, enabled INTEGER NOT NULL,"
+	"  proof INTEGER NOT NULL, key1 BLOB, key2 BLOB, cert1 TEXT, cert2 TEXT, device_id TEXT, etag TEXT NOT NULL, wishes TEXT NOT NULL,"
+	"  created INTEGER NOT NULL, updated INTEGER NOT NULL, PRIMARY KEY (is_group, id)) WITHOUT ROWID;"
+	"CREATE TABLE registration (id TEXT PRIMARY KEY, name TEXT NOT NULL, group_id TEXT, hub TEXT NOT NULL, device_id TEXT NOT NULL,"
+	"  operation TEXT NOT NULL, etag TEXT NOT NULL, assigned INTEGER NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL"
+	"  ) WITHOUT ROWID;",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);

@@ -30,6 +30,7 @@ enrollment_free(struct enrollment *enrollment)
 	mem_free(enrollment->id);
 	mem_free(enrollment->device_id);
 	mem_free(enrollment->etag);
+	json_decref(enrollment->wishes);
 	mem_free(enrollment);
 }
 

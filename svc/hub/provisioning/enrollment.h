@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/err.h"
 #include "base/own.h"
 #include "base/secret.h"
@@ -23,7 +25,8 @@ struct enrollment {
 	struct secret keys[2]; /* BY_KEY: primary, secondary; decoded */
 	struct cert *certs[2]; /* BY_CERT: the device's own; BY_CA: its issuer's; NULL when empty */
 	char *device_id;       /* individual: NULL takes the registration id */
-	char *etag;	       /* as it stands in JSON */
+	json_t *wishes; /* what becomes of the device, as it was sent and checked: capabilities, initialTwin, policies, ... */
+	char *etag;	/* as it stands in JSON */
 	int64_t created, updated;
 };
 
@@ -35,3 +38,17 @@ OWN_DEFINE(enrollment);
 bool enrollment_id_is_valid(const char *id);
 /* Ids that differ in case only are the same: the form under which they are kept and looked for.  The caller owns it. */
 char *enrollment_id_fold(const char *id);
+
+/* -- JSON (hub 7; enrollment_json.c) -----------------------------------------------------------------------------------------
+ * From what a service sends, to the record that is kept.  `before` is what is there, or NULL: what an update does not repeat because it was never told
+ * (keys, certificates) stays.  Keys that nobody gave are made.  The etag is new with each change. */
+struct enrollment_wish {
+	const char *id; /* of the path: one in the body must be the same */
+	bool is_group;
+	const json_t *body;
+	const struct enrollment *before;
+	int64_t now;
+};
+struct enrollment *enrollment_compose(const struct enrollment_wish *wish, struct err *err);
+json_t *enrollment_to_json(const struct enrollment *enrollment); /* tells no key, and of certificates what they say */
+json_t *enrollment_attestation_json(const struct enrollment *enrollment, bool with_keys);

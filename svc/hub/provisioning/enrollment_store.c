@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The SQL of the provisioning service (enrollment_store.h).  What a decision needs stands in columns; what only becomes of the device is JSON. */
+#include "hub/provisioning/enrollment_store.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "wire/json.h"
+
+#define COLUMNS "name, enabled, proof, key1, key2, cert1, cert2, device_id, etag, wishes, created, updated"
+#define PEM_MAX 32768
+
+static void
+read_key(struct secret *key, struct db_stmt *row, int column)
+{
+	size_t len;
+	const void *bytes = db_blob(row, column, &len);
+
+	if (bytes && len > 0 && len <= SECRET_MAX)
+		secret_set(key, bytes, len);
+}
+
+static int
+read_cert(struct cert **cert, struct db_stmt *row, int column, struct err *err)
+{
+	const char *pem = db_text(row, column);
+	struct certs list = { 0 };
+
+	if (!pem)
+		return 0;
+	if (certs_parse(&list, pem, strlen(pem), 1, err) < 0)
+		return err_wrap(err, "a certificate of an enrollment");
+	*cert = cert_ref(list.item[0]);
+	certs_clear(&list);
+	return 0;
+}
+
+static struct enrollment *
+read_enrollment(struct db_stmt *row, bool is_group, struct err *err)
+{
+	OWN(enrollment) e = enrollment_new(db_text(row, 0), is_group);
+	const char *wishes = db_text(row, 9);
+
+	e->enabled = db_int(row, 1) != 0;
+	e->proof = (enum enrollment_proof)db_int(row, 2);
+	for (int i = 0; i < 2; i++) {
+		read_key(&e->keys[i], row, 3 + i);
+		if (read_cert(&e->certs[i], row, 5 + i, err) < 0)
+			return NULL;
+	}
+	e->device_id = mem_text(db_text(row, 7));
+	e->etag = mem_text(db_text(row, 8));
+	e->wishes = json_parse(wishes ? wishes : "", wishes ? strlen(wishes) : 0, err);
+	e->created = db_int(row, 10);
+	e->updated = db_int(row, 11);
+	return e->wishes ? GIVE(e) : NULL;
+}
+
+int
+enrollment_store_list(
+	struct db *db, bool is_group, const char *after, int64_t max, enrollment_store_each *each, void *arg, struct err *err)
+{
+	OWN_TEXT behind = after ? enrollment_id_fold(after) : mem_text("");
+	struct db_stmt *row =
+		db_query(db, err, "SELECT " COLUMNS " FROM enrollment WHERE is_group = ? AND id > ? ORDER BY id LIMIT ?", "iti",
+			(int64_t)is_group, behind, max);
+	int more = row ? db_next(row, err) : -1;
+
+	while (more > 0) {
+		struct enrollment *e = read_enrollment(row, is_group, err);
+
+		if (e)
+			each(arg, e);
+		more = e ? db_next(row, err) : -1;
+	}
+	if (row)
+		db_done(row);
+	return more;
+}
+
+int
+enrollment_store_find(struct db *db, bool is_group, const char *id, struct enrollment **out, struct err *err)
+{
+	OWN_TEXT key = enrollment_id_fold(id);
+	struct db_stmt *row =
+		db_query(db, err, "SELECT " COLUMNS " FROM enrollment WHERE is_group = ? AND id = ?", "it", (int64_t)is_group, key);
+	int there = row ? db_next(row, err) : -1;
+
+	*out = there > 0 ? read_enrollment(row, is_group, err) : NULL;
+	if (row)
+		db_done(row);
+	return there < 0 || (there > 0 && !*out) ? -1 : 0;
+}
+
+static char *
+pem_of(const struct cert *cert)
+{
+	struct buf pem = BUF_INIT(PEM_MAX);
+
+	if (!cert)
+		return NULL;
+	cert_put_pem(cert, &pem);
+	return buf_take_text(&pem);
+}
+
+int
+enrollment_store_put(struct db *db, const struct enrollment *e, struct err *err)
+{
+	OWN_TEXT key = enrollment_id_fold(e->id);
+	OWN_TEXT pem1 = pem_of(e->certs[0]);
+	OWN_TEXT pem2 = pem_of(e->certs[1]);
+	OWN_TEXT wishes = json_line(e->wishes);
+
+	return db_run(db, err, "INSERT OR REPLACE INTO enrollment (is_group, id, " COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"ittiibbtttttii", (int64_t)e->is_group, key, e->id, (int64_t)e->enabled, (int64_t)e->proof, e->keys[0].bytes,
+		e->keys[0].len, e->keys[1].bytes, e->keys[1].len, pem1, pem2, e->device_id, e->etag, wishes, e->created,
+		e->updated);
+}
+
+int
+enrollment_store_remove(struct db *db, bool is_group, const char *id, struct err *err)
+{
+	OWN_TEXT key = enrollment_id_fold(id);
+
+	return db_run(db, err, "DELETE FROM enrollment WHERE is_group = ? AND id = ?", "it", (int64_t)is_group, key);
+}
+
+/* -- Registrations ---------------------------------------------------------------------------------------------------------------- */
+
+void
+registration_free(struct registration *r)
+{
+	if (!r)
+		return;
+	mem_free(r->id);
+	mem_free(r->group_id);
+	mem_free(r->hub);
+	mem_free(r->device_id);
+	mem_free(r->operation);
+	mem_free(r->etag);
+	mem_free(r);
+}
+
+int
+registration_find(struct db *db, const char *id, struct registration **out, struct err *err)
+{
+	OWN_TEXT key = enrollment_id_fold(id);
+	struct db_stmt *row = db_query(db, err,
+		"SELECT name, group_id, hub, device_id, operation, etag, assigned, created, updated FROM registration WHERE id = ?",
+		"t", key);
+	int there = row ? db_next(row, err) : -1;
+	struct registration *r = NULL;
+
+	if (there > 0) {
+		r = NEW(registration);
+		r->id = mem_text(db_text(row, 0));
+		r->group_id = mem_text(db_text(row, 1));
+		r->hub = mem_text(db_text(row, 2));
+		r->device_id = mem_text(db_text(row, 3));
+		r->operation = mem_text(db_text(row, 4));
+		r->etag = mem_text(db_text(row, 5));
+		r->assigned = db_int(row, 6) != 0;
+		r->created = db_int(row, 7);
+		r->updated = db_int(row, 8);
+	}
+	if (row)
+		db_done(row);
+	*out = r;
+	return there < 0 ? -1 : 0;
+}
+
+int
+registration_put(struct db *db, const struct registration *r, struct err *err)
+{
+	OWN_TEXT key = enrollment_id_fold(r->id);
+
+	return db_run(db, err,
+		"INSERT OR REPLACE INTO registration (id, name, group_id, hub, device_id, operation, etag, assigned, created, "
+		"updated)"
+		" VALUES (?,?,?,?,?,?,?,?,?,?)",
+		"tttttttiii", key, r->id, r->group_id, r->hub, r->device_id, r->operation, r->etag, (int64_t)r->assigned,
+		r->created, r->updated);
+}
+
+int
+registration_remove(struct db *db, const char *id, struct err *err)
+{
+	OWN_TEXT key = enrollment_id_fold(id);
+
+	return db_run(db, err, "DELETE FROM registration WHERE id = ?", "t", key);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the provisioning service keeps in SQLite: enrollments and registrations.  Used by one thread at a time, the registry's worker.  Ids are looked for
+ * without regard to case. */
+
+#include "hub/provisioning/enrollment.h"
+#include "store/db.h"
+
+/* *out is NULL when there is none. */
+int enrollment_store_find(struct db *db, bool is_group, const char *id, struct enrollment **out, struct err *err);
+int enrollment_store_put(struct db *db, const struct enrollment *enrollment, struct err *err);
+int enrollment_store_remove(struct db *db, bool is_group, const char *id, struct err *err);
+/* In the order of ids, those behind `after` (NULL: from the beginning); `each` owns what it gets. */
+typedef void enrollment_store_each(void *arg, struct enrollment *enrollment_take);
+int enrollment_store_list(
+	struct db *db, bool is_group, const char *after, int64_t max, enrollment_store_each *each, void *arg, struct err *err);
+
+/* What became of a device.  It is written before the hub is (ASSIGNING), and again after that: a kill between leaves a claim on the device id, which the next
+ * register of the same id goes on with. */
+struct registration {
+	char *id;	/* as the device wrote it first */
+	char *group_id; /* NULL: by an individual enrollment */
+	char *hub, *device_id, *operation, *etag;
+	bool assigned;
+	int64_t created, updated;
+};
+void registration_free(struct registration *registration);
+OWN_DEFINE(registration);
+int registration_find(struct db *db, const char *id, struct registration **out, struct err *err);
+int registration_put(struct db *db, const struct registration *registration, struct err *err);
+int registration_remove(struct db *db, const char *id, struct err *err);
