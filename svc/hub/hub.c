@@ -24,6 +24,7 @@
 #include "hub/jobs.h"
 #include "hub/policy_keeper.h"
 #include "hub/queries.h"
+#include "hub/provisioning/provisioning.h"
 #include "hub/registry.h"
 #include "hub/rest.h"
 #include "hub/rotation_keeper.h"
@@ -77,7 +78,10 @@ struct hub {
 	struct http_server *http;
 	struct tls_holder *mqtt_tls, *https_tls;
 	struct listener *mqtt, *https;
-	struct err problem; /* found while it serves, which ends it */
+	struct err problem;		   /* found while it serves, which ends it */
+	struct provisioning *provisioning; /* NULL: not wanted */
+	struct http_server *provisioning_http;
+	struct listener *provisioning_https;
 };
 
 /* -- Certificates -------------------------------------------------------------------------------------------------------------------- */
@@ -250,6 +254,8 @@ open_state(struct hub *hub, struct err *err)
 	hub->registry = registry_open(hub->store, hub->worker, err);
 	if (!hub->registry)
 		return -1;
+	if (hub->config.provisioning && provisioning_prepare(hub->store, err) < 0)
+		return -1;
 	hub->policies = policy_keeper_open(hub->registry, err);
 	if (!hub->policies || open_files(hub, err) < 0)
 		return -1;
@@ -385,6 +391,29 @@ open_heads(struct hub *hub, struct err *err)
 	return 0;
 }
 
+/* Its listener is like that of HTTPS, on another port. */
+static int
+open_provisioning(struct hub *hub, struct listener_config https, struct err *err)
+{
+	struct provisioning_config config = { .hostname = hub->config.hostname,
+		.id_scope = hub->config.id_scope,
+		.registry = hub->registry,
+		.policies = hub->policies };
+	struct http_server_config http = { .handle = provisioning_handle };
+
+	if (!hub->config.provisioning)
+		return 0;
+	hub->provisioning = provisioning_open(&config, err);
+	if (!hub->provisioning)
+		return err_wrap(err, "provisioning");
+	http.arg = hub->provisioning;
+	hub->provisioning_http = http_server_new(&http);
+	https.port = hub->config.provisioning_port;
+	https.user = hub->provisioning_http;
+	hub->provisioning_https = listener_open(hub->loops, hub->n_loops, &https, err);
+	return hub->provisioning_https ? 0 : err_wrap(err, "provisioning");
+}
+
 static int
 open_listeners(struct hub *hub, struct err *err)
 {
@@ -415,7 +444,7 @@ open_listeners(struct hub *hub, struct err *err)
 	if (!hub->https)
 		return err_wrap(err, "HTTPS");
 	files_set_port(hub->files, listener_port(hub->https));
-	return 0;
+	return open_provisioning(hub, https, err);
 }
 
 /* On the first loop: what a small registry has shown before the hub listened. */
@@ -472,6 +501,18 @@ hub_https_port(const struct hub *hub)
 }
 
 int
+hub_provisioning_port(const struct hub *hub)
+{
+	return hub->provisioning_https ? listener_port(hub->provisioning_https) : 0;
+}
+
+const char *
+hub_id_scope(const struct hub *hub)
+{
+	return hub->provisioning ? provisioning_id_scope(hub->provisioning) : NULL;
+}
+
+int
 hub_run(struct hub *hub, struct err *err)
 {
 	rotation_keeper_start(hub->rotations);
@@ -495,6 +536,7 @@ hub_close(struct hub *hub)
 	/* Each loop has an ear of a listener: only now may another thread touch it. */
 	listener_close(hub->mqtt);
 	listener_close(hub->https);
+	listener_close(hub->provisioning_https);
 	pool_free(hub->handshakes);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		conn_abort_all(hub->loops[i]);
@@ -514,6 +556,8 @@ hub_close(struct hub *hub)
 	faults_free(hub->faults);
 	mqtt_head_free(hub->mqtt_head);
 	http_server_free(hub->http);
+	http_server_free(hub->provisioning_http);
+	provisioning_close(hub->provisioning);
 	directory_free(hub->directory);
 	hub_head_free(hub->head);
 	event_source_free(hub->source);

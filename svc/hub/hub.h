@@ -2,6 +2,7 @@
 #pragma once
 /* The assembled hub: registry, events, device and service endpoints on their loops. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ struct hub_config {
 	int64_t thumbprint_grace_s;	    /* how long the old one of a rotation is good after the new one was used */
 	const char *const *index_paths; /* of properties that queries look up */
 	size_t n_index_paths;
+	bool provisioning;		    /* the provisioning service too */
+	int provisioning_port;		    /* its HTTPS; 0: a free one */
+	const char *id_scope;		    /* NULL: made at the first start */
 	const struct faults_config *faults; /* NULL: none */
 };
 
@@ -37,5 +41,7 @@ struct hub;
 struct hub *hub_open(const struct hub_config *config, struct err *err); /* listens when it returns */
 int hub_mqtt_port(const struct hub *hub);
 int hub_https_port(const struct hub *hub);
-int hub_run(struct hub *hub, struct err *err); /* on this thread, until SIGTERM or SIGINT; SIGHUP loads the certificate again */
+int hub_provisioning_port(const struct hub *hub); /* 0: there is none */
+const char *hub_id_scope(const struct hub *hub);  /* NULL: there is none */
+int hub_run(struct hub *hub, struct err *err);	  /* on this thread, until SIGTERM or SIGINT; SIGHUP loads the certificate again */
 void hub_close(struct hub *hub);

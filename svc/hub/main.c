@@ -11,13 +11,16 @@
 #include "hub/event_sink.h"
 #include "hub/event_source.h"
 #include "hub/hub.h"
+#include "hub/provisioning/provisioning.h"
 #include "store/event_log.h"
 
 struct options {
 	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources, *sink_ca,
-		*sink_connect_to;
+		*sink_connect_to, *id_scope;
+	bool provisioning;
 	struct option_list sinks, index;
-	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, max_connections, grace_s;
+	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, max_connections, grace_s,
+		provisioning_port;
 	bool refuse_sha1;
 	struct service_options service;
 };
@@ -63,6 +66,12 @@ static const struct option_row rows[] = {
 		"queries look up twins by this property, such as properties.reported.model; give it once for each (tags always "
 		"are)",
 		OPTION_LIST, offsetof(struct options, index), 0, 0 },
+	{ "provisioning", 0, NULL, "serve provisioning too: devices register themselves by their enrollment", OPTION_FLAG,
+		offsetof(struct options, provisioning), 0, 0 },
+	{ "provisioning-port", 0, "PORT", "HTTPS of that, for devices and services (8444); 0 takes a free one", OPTION_INT,
+		offsetof(struct options, provisioning_port), 0, 65535 },
+	{ "id-scope", 0, "TEXT", "the id scope that devices give (made at the first start)", OPTION_TEXT,
+		offsetof(struct options, id_scope), 0, 0 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
 		OPTION_TEXT, offsetof(struct options, fault), 0, 0 },
 	{ "thumbprint-grace", 0, "SECONDS", "how long the old thumbprint of a rotation is good once the new one was used (86400)",
@@ -91,6 +100,8 @@ check_options(const struct options *o, int n_operands, struct err *err)
 		return err_set(err, ERR_INVALID, "rootedge hub: --hostname is missing, the name that stands in connection strings");
 	if (!o->cert || !o->key)
 		return err_set(err, ERR_INVALID, "rootedge hub: --cert and --key are needed (rootedge cert server makes them)");
+	if (o->id_scope && !provisioning_scope_is_valid(o->id_scope))
+		return err_set(err, ERR_INVALID, "rootedge hub: --id-scope has 1 to %d letters and digits", PROVISIONING_SCOPE_MAX);
 	if (!o->rsa_cert != !o->rsa_key)
 		return err_set(err, ERR_INVALID, "rootedge hub: --rsa-cert and --rsa-key go together");
 	return 0;
@@ -139,6 +150,9 @@ serve(const struct options *o, struct err *err)
 		.max_connections = service_max_connections(o->max_connections, 1),
 		.index_paths = o->index.items,
 		.n_index_paths = o->index.n,
+		.provisioning = o->provisioning,
+		.provisioning_port = (int)o->provisioning_port,
+		.id_scope = o->id_scope,
 	};
 	struct hub *hub;
 	int done;
@@ -156,8 +170,11 @@ serve(const struct options *o, struct err *err)
 		return -1;
 	log_info("%s serves MQTT on %s:%d and HTTPS on %s:%d", o->hostname, o->address, hub_mqtt_port(hub), o->address,
 		hub_https_port(hub));
-	service_ready(&o->service, json_pack("{s:s, s:i, s:i}", "hostname", o->hostname, "mqtt_port", hub_mqtt_port(hub),
-					   "https_port", hub_https_port(hub)));
+	if (o->provisioning)
+		log_info("provisioning with the id scope %s on %s:%d", hub_id_scope(hub), o->address, hub_provisioning_port(hub));
+	service_ready(&o->service,
+		json_pack("{s:s, s:i, s:i, s:i, s:s*}", "hostname", o->hostname, "mqtt_port", hub_mqtt_port(hub), "https_port",
+			hub_https_port(hub), "provisioning_port", hub_provisioning_port(hub), "id_scope", hub_id_scope(hub)));
 	done = hub_run(hub, err);
 	hub_close(hub);
 	return done;
@@ -172,6 +189,7 @@ main(int argc, char **argv)
 		.https_port = 443,
 		.grace_s = 86400,
 		.files_quota_mib = 10240,
+		.provisioning_port = 8444,
 		.service.ready_fd = -1 };
 	struct err err = ERR_INIT;
 	int n;

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The provisioning service: what it keeps for itself, and the way of a request to its handler and back (provisioning.h). */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "common/service.h"
+#include "hub/provisioning/provisioning_inside.h"
+#include "wire/json.h"
+
+#define TEXT_MAX 512
+
+/* -- Opening ---------------------------------------------------------------------------------------------------------------------- */
+
+static int
+make_owner(struct registry_store *store, struct err *err)
+{
+	struct secret keys[2] = { 0 };
+	int done;
+
+	for (int i = 0; i < 2; i++)
+		policy_make_key(&keys[i]);
+	done = registry_store_put_policy(store, PROVISIONING_OWNER,
+		PROVISIONING_ENROLLMENT_READ | PROVISIONING_ENROLLMENT_WRITE | PROVISIONING_REGISTRATION_READ |
+			PROVISIONING_REGISTRATION_WRITE,
+		keys, err);
+	secret_clear(&keys[0]);
+	secret_clear(&keys[1]);
+	return done;
+}
+
+int
+provisioning_prepare(struct registry_store *store, struct err *err)
+{
+	OWN(policies) policies = policies_load(store, err);
+
+	if (!policies)
+		return -1;
+	return policies_find(policies, PROVISIONING_OWNER) ? 0 : make_owner(store, err);
+}
+
+static int
+open_id_scope(struct provisioning *p, struct registry_store *store, struct err *err)
+{
+	if (p->config.id_scope) {
+		p->id_scope = mem_text(p->config.id_scope);
+		return 0;
+	}
+	if (registry_store_get_text(store, "id_scope", &p->id_scope, err) < 0)
+		return -1;
+	if (p->id_scope)
+		return 0;
+	p->id_scope = mem_textf("0ne%08X", (unsigned)random_u64());
+	return registry_store_set_text(store, "id_scope", p->id_scope, err);
+}
+
+bool
+provisioning_scope_is_valid(const char *scope)
+{
+	size_t len = strlen(scope);
+
+	for (size_t i = 0; i < len; i++)
+		if (!((scope[i] >= 'a' && scope[i] <= 'z') || (scope[i] >= 'A' && scope[i] <= 'Z') ||
+			    (scope[i] >= '0' && scope[i] <= '9')))
+			return false;
+	return len > 0 && len <= PROVISIONING_SCOPE_MAX;
+}
+
+struct provisioning *
+provisioning_open(const struct provisioning_config *config, struct err *err)
+{
+	struct provisioning *p = NEW(provisioning);
+	struct registry_store *store = registry_store_of(config->registry);
+
+	p->config = *config;
+	if (open_id_scope(p, store, err) == 0)
+		return p;
+	provisioning_close(p);
+	return NULL;
+}
+
+void
+provisioning_close(struct provisioning *p)
+{
+	if (!p)
+		return;
+	mem_free(p->id_scope);
+	mem_free(p);
+}
+
+const char *
+provisioning_id_scope(const struct provisioning *p)
+{
+	return p->id_scope;
+}
+
+/* -- Answers ---------------------------------------------------------------------------------------------------------------------- */
+
+void
+provisioning_fail(struct provisioning_call *call, int number, const char *fmt, ...)
+{
+	char text[TEXT_MAX], id[RANDOM_UUID_LEN], when[CLOCK_TEXT_LEN];
+	OWN_TEXT code = mem_textf("x-ms-error-code: %d", number);
+	const char *headers[] = { code, number / 1000 == 429 || number / 1000 == 503 ? "Retry-After: 5" : NULL, NULL };
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	text_repair_utf8(text);
+	http_respond_json(call->req, number / 1000, headers,
+		json_pack("{s:i, s:s, s:s, s:s}", "errorCode", number, "trackingId", random_uuid(id), "message", text,
+			"timestampUtc", clock_text(clock_wall(), when)));
+}
+
+void
+provisioning_fail_broken(struct provisioning_call *call, const struct err *err)
+{
+	log_error("provisioning: %s", err->text);
+	if (err->kind == ERR_UNAVAILABLE)
+		provisioning_fail(call, 503001, "the service can't write now");
+	else
+		provisioning_fail(call, 500001, "internal error");
+}
+
+json_t *
+provisioning_body(struct provisioning_call *call)
+{
+	struct err err = ERR_INIT;
+	size_t len;
+	const void *data = http_body(call->req, &len);
+	json_t *body = json_parse(data, len, &err);
+
+	if (body && json_is_object(body))
+		return body;
+	provisioning_fail(call, 400004, "%s", body ? "the body is not a JSON object" : err.text);
+	json_decref(body);
+	return NULL;
+}
+
+struct db *
+provisioning_db(const struct provisioning_call *call)
+{
+	return registry_store_db(registry_store_of(call->provisioning->config.registry));
+}
+
+/* -- Routes ----------------------------------------------------------------------------------------------------------------------- */
+
+static size_t
+n_segments(const struct http_request *req)
+{
+	size_t n = http_n_segments(req);
+	const char *last = n > 0 ? http_segment(req, n - 1) : NULL;
+
+	return last && !*last ? n - 1 : n;
+}
+
+static bool
+path_fits(struct provisioning_call *call, const char *pattern)
+{
+	struct slice rest = slice_of(pattern), word;
+	size_t n = n_segments(call->req), i = 0, n_ids = 0;
+	bool more = true;
+
+	memset(call->ids, 0, sizeof(call->ids));
+	for (; more; i++) {
+		const char *segment = i < n ? http_segment(call->req, i) : NULL;
+
+		more = slice_cut(&rest, '/', &word);
+		if (!segment)
+			return false;
+		if (slice_is(word, "*"))
+			call->ids[n_ids++] = segment;
+		else if (strlen(segment) != word.len || strncasecmp(segment, word.text, word.len) != 0)
+			return false;
+	}
+	return i == n;
+}
+
+static const struct provisioning_route *
+find_route(struct provisioning_call *call, const struct provisioning_route *routes)
+{
+	for (; routes->method; routes++)
+		if (text_is(routes->method, http_method(call->req)) && path_fits(call, routes->path))
+			return routes;
+	return NULL;
+}
+
+static bool
+service_may(struct provisioning_call *call)
+{
+	const char *token = http_header(call->req, "Authorization");
+	OWN(policies) policies = policy_keeper_current(call->provisioning->config.policies);
+	OWN(verdict) v = auth_decide_service(call->provisioning->config.hostname, http_segment(call->req, 0), token ? token : "",
+		policies->row, policies->n, call->route->right, clock_wall());
+
+	if (verdict_accepted(v))
+		return true;
+	service_log_verdict(v);
+	provisioning_fail(call, 401000, "Unauthorized");
+	return false;
+}
+
+static void
+call_free(struct provisioning_call *call)
+{
+	certs_clear(&call->chain);
+	mem_free(call);
+}
+
+static void
+run(struct job *job)
+{
+	struct provisioning_call *call = CONTAINER_OF(job, struct provisioning_call, job);
+
+	call->route->handle(call);
+}
+
+static void
+done(struct job *job)
+{
+	call_free(CONTAINER_OF(job, struct provisioning_call, job));
+}
+
+void
+provisioning_handle(struct http_request *req, void *provisioning)
+{
+	struct provisioning_call *call = NEW(provisioning_call);
+	struct conn *conn = http_conn(req);
+
+	call->provisioning = provisioning;
+	call->req = req;
+	call->route = find_route(call, provisioning_service_routes);
+	if (!call->route)
+		call->route = find_route(call, provisioning_device_routes);
+	if (!call->route) {
+		provisioning_fail(call, 404000, "there is nothing at this path");
+	} else if (!http_query(req, "api-version")) {
+		provisioning_fail(call, 400001, "the api-version is missing");
+	} else if (call->route->right == 0 || service_may(call)) {
+		if (conn)
+			call->chain = conn_peer_chain(conn);
+		call->job = (struct job){ .run = run, .done = done, .owner = conn ? loop_owner(conn_loop(conn)) : NULL };
+		if (conn && registry_work(call->provisioning->config.registry, &call->job))
+			return;
+		provisioning_fail(call, 429001, "too many requests wait; try again");
+	}
+	call_free(call);
+}

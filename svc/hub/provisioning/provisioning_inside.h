@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside provisioning: a request on its way through the worker. */
+
+#include "hub/provisioning/enrollment_store.h"
+#include "hub/provisioning/provisioning.h"
+
+#define PROVISIONING_IDS_MAX 3
+
+struct provisioning {
+	struct provisioning_config config;
+	char *id_scope;
+};
+
+struct provisioning_call {
+	struct provisioning *provisioning;
+	struct http_request *req;
+	const struct provisioning_route *route;
+	const char *ids[PROVISIONING_IDS_MAX + 1]; /* the segments that stand for one, decoded; the request's */
+	struct certs chain;			   /* of a device */
+	struct job job;
+};
+
+/* On the worker: answers.  right 0: a device's own, which judges by itself. */
+typedef void provisioning_handler(struct provisioning_call *call);
+struct provisioning_route {
+	const char *method, *path;
+	unsigned right;
+	bool is_group;
+	provisioning_handler *handle;
+};
+extern const struct provisioning_route provisioning_service_routes[], provisioning_device_routes[];
+
+struct db *provisioning_db(const struct provisioning_call *call);
+/* {"errorCode", "trackingId", "message", "timestampUtc"} (hub 7); number is the status and three digits. */
+void provisioning_fail(struct provisioning_call *call, int number, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void provisioning_fail_broken(struct provisioning_call *call, const struct err *err); /* the log has it */
+json_t *provisioning_body(struct provisioning_call *call);			      /* an object, or NULL: answered */

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What services do (hub 7): enrollments and groups, one by one, listed, up to ten at once, and what became of the devices. */
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "hub/provisioning/provisioning_inside.h"
+#include "wire/codec.h"
+#include "wire/json.h"
+
+#define PAGE_MAX 1000
+#define BULK_MAX 10
+#define CONTINUATION_MAX 512
+
+enum numbers {
+	BAD_ARGUMENT = 400004,
+	NO_ENROLLMENT = 404201,
+	NO_GROUP = 404204,
+	EXISTS = 409201,
+	GROUP_EXISTS = 409202,
+	WRONG_ETAG = 412001,
+	BROKEN = 500001,
+};
+
+/* "\"AAA=\"" and "AAA=" are the same. */
+static char *
+if_match_of(const struct http_request *req)
+{
+	const char *text = http_header(req, "If-Match");
+	size_t len = text ? strlen(text) : 0;
+
+	if (len >= 2 && text[0] == '"' && text[len - 1] == '"')
+		return mem_textn(text + 1, len - 2);
+	return len > 0 ? mem_text(text) : NULL;
+}
+
+static void
+answer_enrollment(struct provisioning_call *call, const struct enrollment *e)
+{
+	OWN_TEXT etag = mem_textf("ETag: \"%s\"", e->etag);
+	const char *headers[] = { etag, NULL };
+
+	http_respond_json(call->req, 200, headers, enrollment_to_json(e));
+}
+
+/* What is there, or NULL: answered. */
+static struct enrollment *
+get(struct provisioning_call *call)
+{
+	bool is_group = call->route->is_group;
+	struct err err = ERR_INIT;
+	struct enrollment *e;
+
+	if (enrollment_store_find(provisioning_db(call), is_group, call->ids[0], &e, &err) < 0)
+		provisioning_fail_broken(call, &err);
+	else if (!e)
+		provisioning_fail(call, is_group ? NO_GROUP : NO_ENROLLMENT, "there is no enrollment%s %s",
+			is_group ? " group" : "", call->ids[0]);
+	return e;
+}
+
+static void
+show(struct provisioning_call *call)
+{
+	OWN(enrollment) e = get(call);
+
+	if (e)
+		answer_enrollment(call, e);
+}
+
+static void
+show_mechanism(struct provisioning_call *call)
+{
+	OWN(enrollment) e = get(call);
+
+	if (e)
+		http_respond_json(call->req, 200, NULL, enrollment_attestation_json(e, true));
+}
+
+/* What this service can't do is refused when it is asked for, not when a device comes. */
+static int
+check_possible(const struct provisioning *p, const struct enrollment *e, struct err *err)
+{
+	const char *hub = json_string_value(json_object_get(e->wishes, "iotHubHostName"));
+	const json_t *hubs = json_object_get(e->wishes, "iotHubs");
+
+	if (text_is(json_string_value(json_object_get(e->wishes, "allocationPolicy")), "custom"))
+		return err_set(err, ERR_INVALID, "allocationPolicy custom is not possible here");
+	if (json_object_get(e->wishes, "credentialPolicyName"))
+		return err_set(err, ERR_INVALID, "credentialPolicyName is not possible here");
+	for (size_t i = 0; i < json_array_size(hubs); i++)
+		if (!text_is_nocase(json_string_value(json_array_get(hubs, i)), p->config.hostname))
+			return err_set(err, ERR_INVALID, "iotHubs names a hub that is not linked; %s is", p->config.hostname);
+	if (hub && *hub && !text_is_nocase(hub, p->config.hostname))
+		return err_set(err, ERR_INVALID, "iotHubHostName is not a linked hub; %s is", p->config.hostname);
+	return 0;
+}
+
+static int
+match(const struct enrollment *before, bool is_group, const char *if_match)
+{
+	if (!if_match)
+		return before ? (is_group ? GROUP_EXISTS : EXISTS) : 0;
+	if (!before)
+		return is_group ? NO_GROUP : NO_ENROLLMENT;
+	return text_is(if_match, "*") || text_is(if_match, before->etag) ? 0 : WRONG_ETAG;
+}
+
+/* 0, or the number of what is wrong, with a sentence. */
+static int
+put_one(struct provisioning_call *call, const char *id, const json_t *body, const char *if_match, struct enrollment **out,
+	struct err *err)
+{
+	bool is_group = call->route->is_group;
+	OWN(enrollment) before = NULL;
+	OWN(enrollment) after = NULL;
+	struct enrollment_wish wish = { .id = id, .is_group = is_group, .body = body, .now = clock_wall() };
+	int wrong;
+
+	if (enrollment_store_find(provisioning_db(call), is_group, id, &before, err) < 0)
+		return BROKEN;
+	wrong = match(before, is_group, if_match);
+	if (wrong) {
+		(void)err_set(err, ERR_CONFLICT,
+			wrong == WRONG_ETAG ? "the etag is not that of what is there"
+			: before	    ? "it is there already"
+					    : "it is not there");
+		return wrong;
+	}
+	wish.before = before;
+	after = enrollment_compose(&wish, err);
+	if (!after || check_possible(call->provisioning, after, err) < 0)
+		return BAD_ARGUMENT;
+	if (enrollment_store_put(provisioning_db(call), after, err) < 0)
+		return BROKEN;
+	*out = GIVE(after);
+	return 0;
+}
+
+static int
+remove_one(struct provisioning_call *call, const char *id, const char *if_match, struct err *err)
+{
+	bool is_group = call->route->is_group;
+	OWN(enrollment) before = NULL;
+	int wrong;
+
+	if (enrollment_store_find(provisioning_db(call), is_group, id, &before, err) < 0)
+		return BROKEN;
+	wrong = match(before, is_group, if_match ? if_match : "*");
+	if (wrong) {
+		(void)err_set(err, ERR_CONFLICT, before ? "the etag is not that of what is there" : "it is not there");
+		return wrong;
+	}
+	return enrollment_store_remove(provisioning_db(call), is_group, id, err) < 0 ? BROKEN : 0;
+}
+
+static void
+fail(struct provisioning_call *call, int number, const struct err *err)
+{
+	if (number == BROKEN)
+		provisioning_fail_broken(call, err);
+	else
+		provisioning_fail(call, number, "%s: %s", call->ids[0], err->text);
+}
+
+static void
+put(struct provisioning_call *call)
+{
+	OWN_LIB(json_t) body = provisioning_body(call);
+	OWN_TEXT if_match = if_match_of(call->req);
+	OWN(enrollment) e = NULL;
+	struct err err = ERR_INIT;
+	int wrong = body ? put_one(call, call->ids[0], body, if_match, &e, &err) : 0;
+
+	if (wrong)
+		fail(call, wrong, &err);
+	else if (e)
+		answer_enrollment(call, e);
+}
+
+static void delete (struct provisioning_call *call)
+{
+	OWN_TEXT if_match = if_match_of(call->req);
+	struct err err = ERR_INIT;
+	int wrong = remove_one(call, call->ids[0], if_match, &err);
+
+	if (wrong)
+		fail(call, wrong, &err);
+	else
+		http_respond(call->req, 204, NULL, NULL, 0);
+}
+
+/* -- Up to ten at once -------------------------------------------------------------------------------------------------------------- */
+
+static int
+bulk_one(struct provisioning_call *call, const char *mode, const char *id, const json_t *item, struct err *err)
+{
+	const char *etag = json_string_value(json_object_get(item, "etag"));
+	OWN(enrollment) e = NULL;
+
+	if (text_is_nocase(mode, "create"))
+		return put_one(call, id, item, NULL, &e, err);
+	if (text_is_nocase(mode, "update"))
+		return put_one(call, id, item, "*", &e, err);
+	if (text_is_nocase(mode, "updateIfMatchETag"))
+		return put_one(call, id, item, etag ? etag : "", &e, err);
+	return remove_one(call, id, NULL, err);
+}
+
+static bool
+mode_is_known(const char *mode)
+{
+	return text_is_nocase(mode, "create") || text_is_nocase(mode, "update") || text_is_nocase(mode, "updateIfMatchETag") ||
+	       text_is_nocase(mode, "delete");
+}
+
+static void
+bulk(struct provisioning_call *call)
+{
+	OWN_LIB(json_t) body = provisioning_body(call);
+	const char *mode = json_string_value(json_object_get(body, "mode"));
+	const json_t *list = json_object_get(body, "enrollments");
+	json_t *errors;
+
+	if (!body)
+		return;
+	if (!mode || !mode_is_known(mode) || !json_is_array(list) || json_array_size(list) == 0 ||
+		json_array_size(list) > BULK_MAX) {
+		provisioning_fail(call, BAD_ARGUMENT, "a bulk operation has a mode and 1 to %d enrollments", BULK_MAX);
+		return;
+	}
+	errors = json_array();
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *id = json_string_value(json_object_get(json_array_get(list, i), "registrationId"));
+		struct err err = ERR_INIT;
+		int wrong = id ? bulk_one(call, mode, id, json_array_get(list, i), &err) : BAD_ARGUMENT;
+
+		if (wrong)
+			json_array_append_new(errors, json_pack("{s:s, s:i, s:s}", "registrationId", id ? id : "", "errorCode",
+							      wrong, "errorStatus", wrong == BROKEN ? "internal error" : err.text));
+	}
+	http_respond_json(
+		call->req, 200, NULL, json_pack("{s:b, s:o}", "isSuccessful", json_array_size(errors) == 0, "errors", errors));
+}
+
+/* -- Lists ------------------------------------------------------------------------------------------------------------------------- */
+
+struct page {
+	json_t *list;
+	size_t max;
+	char *last; /* the id of the last one */
+	bool more;
+};
+
+static void
+add_to_page(void *arg, struct enrollment *enrollment_take)
+{
+	OWN(enrollment) e = enrollment_take;
+	struct page *page = arg;
+
+	page->more = json_array_size(page->list) == page->max;
+	if (page->more)
+		return;
+	json_array_append_new(page->list, enrollment_to_json(e));
+	mem_free(page->last);
+	page->last = mem_text(e->id);
+}
+
+/* "*" and "SELECT *", as clients send it: nothing else is known here. */
+static bool
+query_is_all(const char *query)
+{
+	if (!query || text_is(query, "*") || text_is_nocase(query, "SELECT *"))
+		return true;
+	return text_is_nocase(query, "SELECT * FROM enrollments") || text_is_nocase(query, "SELECT * FROM enrollmentGroups");
+}
+
+static bool
+page_begins(struct provisioning_call *call, struct page *page, char **after)
+{
+	const char *count = http_header(call->req, "x-ms-max-item-count"), *from = http_header(call->req, "x-ms-continuation");
+	struct buf text = BUF_INIT(CONTINUATION_MAX);
+	int64_t max = PAGE_MAX;
+
+	if (count && !text_to_i64(count, 1, PAGE_MAX, &max)) {
+		provisioning_fail(call, BAD_ARGUMENT, "x-ms-max-item-count is not a number from 1 to %d", PAGE_MAX);
+		return false;
+	}
+	if (from && (!base64_decode(&text, from, strlen(from), BASE64_STRICT) || !enrollment_id_is_valid(buf_text(&text)))) {
+		provisioning_fail(call, BAD_ARGUMENT, "x-ms-continuation is none of ours");
+		buf_clear(&text);
+		return false;
+	}
+	*after = from ? buf_take_text(&text) : NULL;
+	page->max = (size_t)max;
+	return true;
+}
+
+static void
+answer_page(struct provisioning_call *call, struct page *page)
+{
+	OWN_TEXT type = mem_textf("x-ms-item-type: %s", call->route->is_group ? "enrollmentGroup" : "enrollment");
+	struct buf next = BUF_INIT(CONTINUATION_MAX);
+	const char *headers[3] = { type, NULL, NULL };
+
+	if (page->more) {
+		buf_puts(&next, "x-ms-continuation: ");
+		base64_encode(&next, page->last, strlen(page->last));
+		headers[1] = buf_text(&next);
+	}
+	http_respond_json(call->req, 200, headers, json_incref(page->list));
+	buf_clear(&next);
+}
+
+static void
+query(struct provisioning_call *call)
+{
+	OWN_LIB(json_t) body = provisioning_body(call);
+	struct page page = { 0 };
+	OWN_TEXT after = NULL;
+	struct err err = ERR_INIT;
+
+	if (!body)
+		return;
+	if (!query_is_all(json_string_value(json_object_get(body, "query")))) {
+		provisioning_fail(call, BAD_ARGUMENT, "the query is none of: *, SELECT *");
+		return;
+	}
+	if (!page_begins(call, &page, &after))
+		return;
+	page.list = json_array();
+	if (enrollment_store_list(
+		    provisioning_db(call), call->route->is_group, after, (int64_t)page.max + 1, add_to_page, &page, &err) < 0)
+		provisioning_fail_broken(call, &err);
+	else
+		answer_page(call, &page);
+	json_decref(page.list);
+	mem_free(page.last);
+}
+
+#define READ PROVISIONING_ENROLLMENT_READ
+#define WRITE PROVISIONING_ENROLLMENT_WRITE
+const struct provisioning_route provisioning_service_routes[] = {
+	{ "POST", "enrollments/query", READ, false, query },
+	{ "POST", "enrollments", WRITE, false, bulk },
+	{ "GET", "enrollments/*", READ, false, show },
+	{ "PUT", "enrollments/*", WRITE, false, put },
+	{ "DELETE", "enrollments/*", WRITE, false, delete },
+	{ "POST", "enrollments/*/attestationmechanism", READ | WRITE, false, show_mechanism },
+	{ "POST", "enrollmentGroups/query", READ, true, query },
+	{ "GET", "enrollmentGroups/*", READ, true, show },
+	{ "PUT", "enrollmentGroups/*", WRITE, true, put },
+	{ "DELETE", "enrollmentGroups/*", WRITE, true, delete },
+	{ "POST", "enrollmentGroups/*/attestationmechanism", READ | WRITE, true, show_mechanism },
+	{ 0 },
+};
