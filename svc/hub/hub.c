@@ -395,7 +395,9 @@ open_heads(struct hub *hub, struct err *err)
 static int
 open_provisioning(struct hub *hub, struct listener_config https, struct err *err)
 {
-	struct provisioning_config config = { .hostname = hub->config.hostname,
+	struct provisioning_config config = { .hostname = hub->config.provisioning_hostname ? hub->config.provisioning_hostname
+											    : hub->config.hostname,
+		.hub = hub->config.hostname,
 		.id_scope = hub->config.id_scope,
 		.registry = hub->registry,
 		.policies = hub->policies };
@@ -409,6 +411,8 @@ open_provisioning(struct hub *hub, struct listener_config https, struct err *err
 	http.arg = hub->provisioning;
 	hub->provisioning_http = http_server_new(&http);
 	https.port = hub->config.provisioning_port;
+	if (hub->config.provisioning_address)
+		https.address = hub->config.provisioning_address;
 	https.user = hub->provisioning_http;
 	hub->provisioning_https = listener_open(hub->loops, hub->n_loops, &https, err);
 	return hub->provisioning_https ? 0 : err_wrap(err, "provisioning");

@@ -28,13 +28,14 @@ struct hub_config {
 	uint64_t files_quota;	/* of uploaded files, in bytes; 0: none are taken */
 	size_t max_connections;
 	struct auth_policy auth;
-	int64_t thumbprint_grace_s;	    /* how long the old one of a rotation is good after the new one was used */
+	int64_t thumbprint_grace_s;	/* how long the old one of a rotation is good after the new one was used */
 	const char *const *index_paths; /* of properties that queries look up */
 	size_t n_index_paths;
-	bool provisioning;		    /* the provisioning service too */
-	int provisioning_port;		    /* its HTTPS; 0: a free one */
-	const char *id_scope;		    /* NULL: made at the first start */
-	const struct faults_config *faults; /* NULL: none */
+	bool provisioning;					  /* the provisioning service too */
+	int provisioning_port;					  /* its HTTPS; 0: a free one */
+	const char *provisioning_hostname, *provisioning_address; /* NULL: as the hub's */
+	const char *id_scope;					  /* NULL: made at the first start */
+	const struct faults_config *faults;			  /* NULL: none */
 };
 
 struct hub;

@@ -16,7 +16,7 @@
 
 struct options {
 	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources, *sink_ca,
-		*sink_connect_to, *id_scope;
+		*sink_connect_to, *id_scope, *provisioning_hostname, *provisioning_address;
 	bool provisioning;
 	struct option_list sinks, index;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, max_connections, grace_s,
@@ -70,6 +70,10 @@ static const struct option_row rows[] = {
 		offsetof(struct options, provisioning), 0, 0 },
 	{ "provisioning-port", 0, "PORT", "HTTPS of that, for devices and services (8444); 0 takes a free one", OPTION_INT,
 		offsetof(struct options, provisioning_port), 0, 65535 },
+	{ "provisioning-hostname", 0, "NAME", "the name that provisioning is known by (the hub's)", OPTION_TEXT,
+		offsetof(struct options, provisioning_hostname), 0, 0 },
+	{ "provisioning-address", 0, "ADDRESS", "listen for it on this address (--address)", OPTION_TEXT,
+		offsetof(struct options, provisioning_address), 0, 0 },
 	{ "id-scope", 0, "TEXT", "the id scope that devices give (made at the first start)", OPTION_TEXT,
 		offsetof(struct options, id_scope), 0, 0 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
@@ -152,6 +156,8 @@ serve(const struct options *o, struct err *err)
 		.n_index_paths = o->index.n,
 		.provisioning = o->provisioning,
 		.provisioning_port = (int)o->provisioning_port,
+		.provisioning_hostname = o->provisioning_hostname,
+		.provisioning_address = o->provisioning_address,
 		.id_scope = o->id_scope,
 	};
 	struct hub *hub;

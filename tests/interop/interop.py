@@ -10,6 +10,7 @@ from rootedge_test import *
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HUB, GATEWAY = "contosoiothub.azure-devices.test", "edgegateway.local"
+PROVISIONING = "contosodps.azure-devices-provisioning.test"
 MODULES = os.path.join(ROOT, "build", "interop")
 
 
@@ -53,11 +54,12 @@ class Story:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         hosts = self.folder / "hosts"
         with open(hosts, "w") as f:
-            f.write("127.0.0.1 localhost\n127.0.0.2 %s\n127.0.0.3 %s\n" % (HUB, GATEWAY))
+            f.write("127.0.0.1 localhost\n127.0.0.2 %s\n127.0.0.3 %s\n127.0.0.4 %s\n" % (HUB, GATEWAY, PROVISIONING))
         subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
         self.pki = Pki(self.folder)
-        cert, key = self.pki.make("server", HUB, file="hubcert")
-        self.hub = Service(self.folder, "hub", "--state", self.folder / "hub", "--hostname", HUB, "--address", "127.0.0.2", "--cert", cert, "--key", key)
+        cert, key = self.pki.make("server", HUB, "--san", PROVISIONING, file="hubcert")
+        self.hub = Service(self.folder, "hub", "--state", self.folder / "hub", "--hostname", HUB, "--address", "127.0.0.2", "--cert", cert, "--key", key,
+                           "--provisioning", "--provisioning-hostname", PROVISIONING, "--provisioning-address", "127.0.0.4", "--provisioning-port", "443")
         self.connection_string = run("rootedge", "hub", "connection-string", "--state", self.folder / "hub").stdout.strip()
         self.key = None
 
@@ -224,6 +226,16 @@ def test_9_twins_and_methods_of_a_module():
 def test_90_queries_and_configurations():
     """the clients of azure-iothub query page by page, keep configurations that are applied, give a gateway its content, and schedule jobs"""
     assert story.node("query.js", CONNECTION_STRING=story.connection_string)["pages"] == 3
+
+
+def test_93_provisioning():
+    """azure-iot-provisioning-service enrolls, azure-iot-provisioning-device registers over HTTP by key and certificate, alone and in groups, and azure-iot-device connects"""
+    text = run("rootedge", "hub", "connection-string", "--state", story.folder / "hub", "--policy", "provisioningserviceowner").stdout.strip()
+    run("rootedge", "cert", "root", "--name", "plant CA", "--out", story.folder / "plant.pem", "--key-out", story.folder / "plant.key")
+    own, own_key = story.pki.make("device", "prov-cert")
+    leaf, leaf_key = story.pki.make("device", "prov-leaf", issuer="plant")
+    story.node("provisioning.js", SERVICE=text.replace(HUB, PROVISIONING), PROVISIONING=PROVISIONING, ID_SCOPE=story.hub.ready["id_scope"], OWN=own, OWN_KEY=own_key,
+               LEAF=leaf, LEAF_KEY=leaf_key, PLANT=story.folder / "plant.pem")
 
 
 def test_99_end():

@@ -22,7 +22,8 @@ bool provisioning_scope_is_valid(const char *scope); /* letters and digits */
 
 struct provisioning;
 struct provisioning_config {
-	const char *hostname; /* of the hub, and of this service: the audience of tokens; borrowed */
+	const char *hostname; /* of this service: the audience of tokens; borrowed */
+	const char *hub;      /* the host name of the hub that devices are assigned to; borrowed */
 	const char *id_scope; /* NULL: the one that was made at the first start */
 	struct registry *registry;
 	struct policy_keeper *policies;

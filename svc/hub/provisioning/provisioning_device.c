@@ -210,7 +210,7 @@ begin(struct provisioning_call *call, struct registration *r, const struct enrol
 		r->created = clock_wall();
 	}
 	set_text(&r->group_id, e->is_group ? mem_text(e->id) : NULL);
-	set_text(&r->hub, mem_text(call->provisioning->config.hostname));
+	set_text(&r->hub, mem_text(call->provisioning->config.hub));
 	set_text(&r->operation, mem_textf("5.%016llx.%s", (unsigned long long)random_u64(), random_uuid(uuid)));
 	set_text(&r->etag, mem_text(random_uuid(uuid)));
 	r->assigned = false;

@@ -91,10 +91,10 @@ check_possible(const struct provisioning *p, const struct enrollment *e, struct 
 	if (json_object_get(e->wishes, "credentialPolicyName"))
 		return err_set(err, ERR_INVALID, "credentialPolicyName is not possible here");
 	for (size_t i = 0; i < json_array_size(hubs); i++)
-		if (!text_is_nocase(json_string_value(json_array_get(hubs, i)), p->config.hostname))
-			return err_set(err, ERR_INVALID, "iotHubs names a hub that is not linked; %s is", p->config.hostname);
-	if (hub && *hub && !text_is_nocase(hub, p->config.hostname))
-		return err_set(err, ERR_INVALID, "iotHubHostName is not a linked hub; %s is", p->config.hostname);
+		if (!text_is_nocase(json_string_value(json_array_get(hubs, i)), p->config.hub))
+			return err_set(err, ERR_INVALID, "iotHubs names a hub that is not linked; %s is", p->config.hub);
+	if (hub && *hub && !text_is_nocase(hub, p->config.hub))
+		return err_set(err, ERR_INVALID, "iotHubHostName is not a linked hub; %s is", p->config.hub);
 	return 0;
 }
 
