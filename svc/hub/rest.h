@@ -46,11 +46,11 @@ struct rest {
 void rest_handle(struct http_request *req, void *arg);
 
 /* One request on its way through the registry. */
-#define REST_IDS_MAX 2
+#define REST_IDS_MAX 3
 struct rest_call {
 	struct rest *rest;
 	struct http_request *req;
-	char *ids[REST_IDS_MAX]; /* device and module of the path, decoded */
+	char *ids[REST_IDS_MAX]; /* of the path, decoded: device and module, or what the route has */
 	struct registry_call registry;
 	json_t *body; /* what was sent, for who needs it in the answer (rest_bulk.c) */
 	/* Scope requests (rest_scope.c). */
@@ -75,6 +75,9 @@ json_t *rest_identity_json(struct rest *rest, const struct identity *identity);
 json_t *rest_identities_json(struct rest *rest, struct identity *const *list, size_t n);
 char *rest_if_match(const struct http_request *req); /* the etag or "*" without quotes; NULL: not given; the caller owns it */
 
+/* A method on its way, or false: answered; and the answer when it was not carried out (rest_method.c). */
+bool rest_method_submit(struct rest *rest, struct http_request *req, struct method_call *method);
+void rest_method_fail(struct http_request *req, const struct method_call *method);
 /* What went wrong with a twin: which error it is, and its sentence (rest_twin.c). */
 enum rest_error rest_twin_error(enum twin_answer answer);
 const char *rest_twin_sentence(const struct twin_call *call);
@@ -109,5 +112,5 @@ struct rest_route {
 };
 extern const struct rest_route rest_bulk_routes[], rest_device_routes[], rest_module_routes[], rest_statistics_routes[],
 	rest_scope_routes[], rest_event_routes[], rest_ca_routes[], rest_policy_routes[], rest_thumbprint_routes[],
-	rest_twin_routes[], rest_method_routes[], rest_file_routes[],
-	rest_query_routes[], rest_apply_routes[], rest_configuration_routes[], rest_job_routes[];
+	rest_twin_routes[], rest_method_routes[], rest_file_routes[], rest_query_routes[], rest_apply_routes[],
+	rest_configuration_routes[], rest_job_routes[], rest_digital_twin_routes[];

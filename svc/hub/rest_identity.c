@@ -170,7 +170,7 @@ answer_put(struct rest_call *call)
 static bool
 complete_ids(json_t *body, const char *const *ids, bool is_module)
 {
-	static const char *const names[REST_IDS_MAX] = { "deviceId", "moduleId" };
+	static const char *const names[2] = { "deviceId", "moduleId" };
 
 	for (int i = 0; i < (is_module ? 2 : 1); i++) {
 		const json_t *given = json_object_get(body, names[i]);

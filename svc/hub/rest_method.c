@@ -39,6 +39,12 @@ static const struct {
 	[METHOD_TOO_LARGE] = { REST_MESSAGE_TOO_LARGE, "its answer is larger than 128 KB" },
 };
 
+void
+rest_method_fail(struct http_request *req, const struct method_call *method)
+{
+	rest_fail(req, failures[method->answer].error, "%s: %s", method->identity->device_id, failures[method->answer].sentence);
+}
+
 static void
 on_done(struct method_call *method)
 {
@@ -48,8 +54,7 @@ on_done(struct method_call *method)
 		http_respond_json(
 			request->req, 200, NULL, json_pack("{s:i, s:O}", "status", method->status, "payload", method->result));
 	else
-		rest_fail(request->req, failures[method->answer].error, "%s: %s", method->identity->device_id,
-			failures[method->answer].sentence);
+		rest_method_fail(request->req, method);
 	method_request_free(request);
 }
 
@@ -130,16 +135,16 @@ find_identity(struct rest *rest, struct http_request *req, const char *const *id
 	return ids[1] ? module : GIVE(device);
 }
 
-static void
-submit(struct rest *rest, struct method_request *request)
+bool
+rest_method_submit(struct rest *rest, struct http_request *req, struct method_call *method)
 {
-	struct conn *conn = http_conn(request->req);
+	struct conn *conn = http_conn(req);
 
-	if (conn && methods_submit(rest->methods, &request->method, conn_loop(conn)))
-		return;
-	rest_fail(request->req, REST_DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED,
-		"too many methods are on their way; at most %d to one device", METHODS_PER_DEVICE_MAX);
-	method_request_free(request);
+	if (conn && methods_submit(rest->methods, method, conn_loop(conn)))
+		return true;
+	rest_fail(req, REST_DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED, "too many methods are on their way; at most %d to one device",
+		METHODS_PER_DEVICE_MAX);
+	return false;
 }
 
 static void
@@ -157,7 +162,8 @@ invoke(struct rest *rest, struct http_request *req, const char *const *ids)
 	request->method.identity = identity;
 	request->method.done = on_done;
 	if (take_question(&request->method, body, &err) == 0) {
-		submit(rest, request);
+		if (!rest_method_submit(rest, req, &request->method))
+			method_request_free(request);
 		return;
 	}
 	rest_fail(req, err.kind == ERR_LIMIT ? REST_MESSAGE_TOO_LARGE : REST_ARGUMENT_INVALID, "%s", err.text);

@@ -20,6 +20,7 @@ static const struct rest_route *const tables[] = {
 	rest_policy_routes,
 	rest_thumbprint_routes,
 	rest_twin_routes,
+	rest_digital_twin_routes,
 	rest_method_routes,
 	rest_file_routes,
 	rest_apply_routes,

@@ -21,7 +21,7 @@ def routes():
 
 
 def concrete(pattern, ids):
-    ids = iter(ids)
+    ids = iter(ids + ids[-1:] * 3)
     return "/" + "/".join(next(ids) if word == "*" else word for word in pattern.split("/"))
 
 
