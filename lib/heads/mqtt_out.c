@@ -70,7 +70,7 @@ mqtt_out_method(struct head_session *session, const char *name, const char *rid,
 	CLEAR(buf) topic = BUF_INIT(TOPIC_MAX);
 
 	buf_putf(&topic, "$iothub/methods/POST/");
-	percent_encode(&topic, name, strlen(name));
+	percent_encode_segment(&topic, name, strlen(name)); /* "component*command" stays as it is */
 	buf_putf(&topic, "/?$rid=%s", rid);
 	if (topic.failed || !find_subscription(s, FILTER_METHODS))
 		return false;

@@ -1,35 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 // A digital twin with azure-iothub's DigitalTwinClient, its commands answered by azure-iot-device.  Prints one JSON line.
+'use strict';
 const { DigitalTwinClient, IoTHubTokenCredentials } = require('azure-iothub');
 const { Client } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
 
-const [service, device] = process.argv.slice(2);
+const { HUB, DEVICE, KEY, CONNECTION_STRING } = process.env;
+
+// What the client makes of an answer has the answer in it.
+const command = async (promise) => {
+	const answer = await promise;
+	return { status: answer.xMsCommandStatuscode, payload: JSON.parse(answer._response.bodyAsText) };
+};
 
 async function main() {
+	const twins = new DigitalTwinClient(new IoTHubTokenCredentials(CONNECTION_STRING));
+	const device = Client.fromConnectionString(`HostName=${HUB};DeviceId=${DEVICE};SharedAccessKey=${KEY}`, Mqtt);
+	const patience = { connectTimeoutInSeconds: 20 };
 	const out = {};
-	const twins = new DigitalTwinClient(new IoTHubTokenCredentials(service));
-	const id = /DeviceId=([^;]+)/.exec(device)[1];
-	const client = Client.fromConnectionString(device, Mqtt);
-	await client.setOptions({ modelId: 'dtmi:com:example:TemperatureController;1', ca: process.env.NODE_EXTRA_CA_CERTS });
-	await client.open();
+
+	await device.setOptions({ modelId: 'dtmi:com:example:TemperatureController;1' });
+	await device.open();
 	for (const name of ['reboot', 'thermostat1*report'])
-		client.onDeviceMethod(name, (request, response) => response.send(207, { did: name, with: request.payload }));
-	await new Promise(resolve => setImmediate(resolve));
-	await twins.updateDigitalTwin(id, [{ op: 'add', path: '/thermostat1/target', value: 20.5 }]);
-	const read = await twins.getDigitalTwin(id);
-	out.twin = read.body || read;
-	const invoke = async (call) => { const r = await call(); return { status: r.statusCode, payload: r.payload || r.body || r.result }; };
-	for (let i = 0; ; i++)
-		try {
-			out.root = await invoke(() => twins.invokeCommand(id, 'reboot', { delay: 3 }, { connectTimeoutInSeconds: 20 }));
-			break;
-		} catch (e) {
-			if (i === 3) throw e;
-		}
-	out.component = await invoke(() => twins.invokeComponentCommand(id, 'thermostat1', 'report', {}, { connectTimeoutInSeconds: 20 }));
-	await client.close();
+		device.onDeviceMethod(name, (request, response) => response.send(207, { did: name, with: request.payload }));
+	await twins.updateDigitalTwin(DEVICE, [{ op: 'add', path: '/thermostat1/target', value: 20.5 }]);
+	out.twin = JSON.parse((await twins.getDigitalTwin(DEVICE))._response.bodyAsText);
+	out.root = await command(twins.invokeCommand(DEVICE, 'reboot', { delay: 3 }, patience));
+	out.component = await command(twins.invokeComponentCommand(DEVICE, 'thermostat1', 'report', {}, patience));
+	await device.close();
 	console.log(JSON.stringify(out));
 }
 
-main().catch(e => { console.error(e); process.exit(1); });
+main().then(() => process.exit(0), (e) => {
+	console.error(e);
+	process.exit(1);
+});

@@ -228,6 +228,14 @@ def test_90_queries_and_configurations():
     assert story.node("query.js", CONNECTION_STRING=story.connection_string)["pages"] == 3
 
 
+def test_91_digital_twin():
+    """azure-iothub's DigitalTwinClient patches and reads a digital twin, and calls commands of the model and of a component"""
+    key = story.rest("PUT", "/devices/node-pnp", {"deviceId": "node-pnp"})[2]["authentication"]["symmetricKey"]["primaryKey"]
+    answer = story.node("digital_twin.js", DEVICE="node-pnp", KEY=key, CONNECTION_STRING=story.connection_string)
+    assert answer["twin"]["thermostat1"]["$metadata"]["target"]["desiredValue"] == 20.5, answer
+    assert answer["root"] == {"status": 207, "payload": {"did": "reboot", "with": {"delay": 3}}} and answer["component"]["payload"]["did"] == "thermostat1*report", answer
+
+
 def test_93_provisioning():
     """azure-iot-provisioning-service enrolls, azure-iot-provisioning-device registers over HTTP by key and certificate, alone and in groups, and azure-iot-device connects"""
     text = run("rootedge", "hub", "connection-string", "--state", story.folder / "hub", "--policy", "provisioningserviceowner").stdout.strip()

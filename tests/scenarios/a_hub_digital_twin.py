@@ -53,7 +53,7 @@ def test_03_commands():
     with connect() as m:
         m.send(subscribe_packet([("$iothub/methods/POST/#", 0)]))
         assert m.receive()[0] == 0x90
-        for path, name, body, sent in (("commands/reboot", b"reboot", {"delay": 3}, b'{"delay":3}'), ("components/thermostat1/commands/report", b"thermostat1%2Areport", None, b"null"),
+        for path, name, body, sent in (("commands/reboot", b"reboot", {"delay": 3}, b'{"delay":3}'), ("components/thermostat1/commands/report", b"thermostat1*report", None, b"null"),
                                        ("commands/reboot", b"reboot", 5, b"5")):
             answers = []
             asking = threading.Thread(target=lambda: answers.append(hub.rest("POST", "/digitaltwins/dev1/" + path, None if body is None else json.dumps(body).encode())))
