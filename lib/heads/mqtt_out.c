@@ -62,6 +62,17 @@ mqtt_out_desired(struct head_session *session, int64_t version, const void *patc
 	       send_publish(s, slice_of(topic), (struct slice){ .text = patch, .len = len }, 0);
 }
 
+/* "component*command" stays as it is: devices compare the name as it comes. */
+static void
+put_method_name(struct buf *topic, const char *name)
+{
+	for (; *name; name++)
+		if (*name == '*')
+			buf_putc(topic, '*');
+		else
+			percent_encode(topic, name, 1);
+}
+
 /* Nothing may follow the rid: the C client takes the rest of the topic for it (hub 1.10). */
 bool
 mqtt_out_method(struct head_session *session, const char *name, const char *rid, const void *payload, size_t len)
@@ -70,7 +81,7 @@ mqtt_out_method(struct head_session *session, const char *name, const char *rid,
 	CLEAR(buf) topic = BUF_INIT(TOPIC_MAX);
 
 	buf_putf(&topic, "$iothub/methods/POST/");
-	percent_encode_segment(&topic, name, strlen(name)); /* "component*command" stays as it is */
+	put_method_name(&topic, name);
 	buf_putf(&topic, "/?$rid=%s", rid);
 	if (topic.failed || !find_subscription(s, FILTER_METHODS))
 		return false;
