@@ -153,6 +153,16 @@ http_header(const struct http_request *req, const char *name)
 	return NULL;
 }
 
+bool
+http_next_header(const struct http_request *req, size_t *at, const char **name, const char **value)
+{
+	if (*at == req->n_headers)
+		return false;
+	*name = req->headers[*at].name;
+	*value = req->headers[(*at)++].value;
+	return true;
+}
+
 const void *
 http_body(const struct http_request *req, size_t *len)
 {

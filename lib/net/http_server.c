@@ -38,6 +38,8 @@ struct http_session {
 	struct http_request *req; /* being read, or being answered */
 	struct buf url, name, value;
 	size_t headers_len;
+	void *kept; /* the handler's, with how to release it */
+	void (*release)(void *kept);
 	struct timer timer;
 	enum http_session_state state;
 	bool in_value;
@@ -105,6 +107,37 @@ http_respond_json(struct http_request *req, int status, const char *const *heade
 		with_type[i + 1] = headers[i];
 	http_respond(req, status, with_type, text, strlen(text));
 	json_decref(body_take);
+}
+
+/* -- What a handler keeps ------------------------------------------------------------------------------------------------------------ */
+
+void *
+http_kept(const struct http_request *req)
+{
+	struct http_session *s = session_waiting(req);
+
+	return s ? s->kept : NULL;
+}
+
+static void
+release_kept(struct http_session *s)
+{
+	if (s->release)
+		s->release(s->kept);
+}
+
+void
+http_keep(struct http_request *req, void *kept, void (*release)(void *kept))
+{
+	struct http_session *s = session_waiting(req);
+
+	if (!s) {
+		release(kept);
+		return;
+	}
+	release_kept(s);
+	s->kept = kept;
+	s->release = release;
 }
 
 /* -- Streams ------------------------------------------------------------------------------------------------------------------------- */
@@ -189,6 +222,7 @@ static void
 session_free(struct http_session *s)
 {
 	timer_cancel(&s->timer);
+	release_kept(s);
 	http_request_unref(s->req);
 	buf_wipe(&s->url);
 	buf_wipe(&s->name);

@@ -17,6 +17,8 @@ const char *http_method(const struct http_request *req);		   /* "GET" */
 const char *http_path(const struct http_request *req);			   /* still percent-encoded, without the query */
 const char *http_query(const struct http_request *req, const char *name);  /* decoded value, NULL when absent; the last one wins */
 const char *http_header(const struct http_request *req, const char *name); /* any case; NULL when absent */
+/* The header lines in their order; *at begins as 0.  false: there is no other. */
+bool http_next_header(const struct http_request *req, size_t *at, const char **name, const char **value);
 const void *http_body(const struct http_request *req, size_t *len);
 struct conn *http_conn(const struct http_request *req);	     /* on the loop's thread only; NULL when it died */
 struct cert *http_peer_leaf(const struct http_request *req); /* captured when the request began, so usable on a worker; borrowed */
@@ -25,6 +27,11 @@ bool http_peer_process(const struct http_request *req, struct peer_process *out)
 /* The i-th segment of the path, percent-decoded; NULL past the end or when the decoding is malformed or yields NUL. */
 const char *http_segment(const struct http_request *req, size_t i);
 size_t http_n_segments(const struct http_request *req);
+
+/* What a handler keeps for all requests of this one's connection, on the loop's thread: one thing, released with the connection or when another takes its
+ * place.  When the connection died, http_keep releases at once. */
+void *http_kept(const struct http_request *req);
+void http_keep(struct http_request *req, void *kept, void (*release)(void *kept));
 
 /* headers: "Name: value" lines, NULL-terminated, may be NULL.  Content-Length is added; body may be NULL. */
 void http_respond(struct http_request *req, int status, const char *const *headers, const void *body, size_t len);
