@@ -25,6 +25,7 @@ struct head_hello {
 	bool resumed;
 	const char *peer; /* address, for the log */
 	bool clean_session;
+	bool is_request; /* no session: some requests of a connection.  It claims no identity, has no kept subscriptions and is never live */
 };
 struct head_admission; /* the head's handle of this question, valid until it is answered */
 
@@ -32,7 +33,7 @@ struct head_admission; /* the head's handle of this question, valid until it is 
  * token ends (0: never).  `n_filters` kept subscriptions of the identity are restored. */
 void head_admit(struct head_admission *admission, struct verdict *verdict_take, struct identity *identity_take, void *domain,
 	int64_t expires);
-void head_admit_unavailable(struct head_admission *admission); /* CONNACK 3 */
+void head_admit_unavailable(struct head_admission *admission); /* CONNACK 3, 503 */
 
 /* -- Telemetry ---------------------------------------------------------------------------------------------------------------- */
 struct head_message {
@@ -41,7 +42,7 @@ struct head_message {
 	bool retain, dup, is_will;
 };
 struct head_ack; /* the head's handle of one message that must be acknowledged */
-/* Durable now (ok), or refused / failed (not ok: the connection is closed without PUBACK).  On the loop of the session. */
+/* Durable now (ok), or refused / failed (not ok: MQTT closes the connection without PUBACK, HTTP answers 503).  On the loop of the session. */
 void head_message_done(struct head_ack *ack, bool ok);
 
 /* -- Twins (hub 1.9) ---------------------------------------------------------------------------------------------------------- */
@@ -63,6 +64,19 @@ struct head_command {
 	struct slice bag, payload;
 };
 enum head_outcome { HEAD_COMPLETED, HEAD_REJECTED, HEAD_ABANDONED };
+
+/* The same for a device that asks, one at a time: it is locked for the one who got it, and the lock is how that one speaks of it. */
+struct head_parcel {
+	const char *lock_token;
+	uint64_t sequence;
+	int n_deliveries;
+	int64_t enqueued_ms, expires_ms;
+	struct slice bag, payload;
+};
+struct head_receipt;								    /* the head's handle of one such question */
+void head_received(struct head_receipt *receipt, const struct head_parcel *parcel); /* NULL: nothing waits.  Borrowed */
+struct head_settlement;								    /* and of one outcome that is told */
+void head_settled(struct head_settlement *settlement, bool found); /* durable; or nobody holds that lock (any more) */
 
 /* -- What the session listens to: its subscriptions, kept ones included --------------------------------------------------------------- */
 enum head_wants { HEAD_WANTS_COMMANDS = 1, HEAD_WANTS_DESIRED = 2, HEAD_WANTS_METHODS = 4 };
@@ -87,6 +101,13 @@ struct head_ops {
 	void (*method_answer)(void *backend, void *domain, struct slice rid, int status, struct slice payload);
 	/* What became of a command (head_session_deliver).  May be NULL. */
 	void (*settled)(void *backend, void *domain, struct head_session *session, uint64_t command_id, enum head_outcome outcome);
+	/* The oldest command that waits for this identity, locked for it: answer with head_received.  NULL: nothing here has commands. */
+	void (*receive)(void *backend, void *domain, struct head_receipt *receipt);
+	/* What became of it: answer with head_settled.  The token is what the peer sent, borrowed. */
+	void (*settle)(
+		void *backend, void *domain, const char *lock_token, enum head_outcome outcome, struct head_settlement *settlement);
+	/* Has nothing changed that let it in?  For who was admitted with is_request: before each request, for nothing can reach it between them. */
+	bool (*stands)(void *backend, void *domain);
 	/* A rule of the protocol was broken, and the connection is being closed for it: to be logged and counted.  `who` is the identity, or the peer's address
 	 * before it is known.  May be NULL. */
 	void (*violation)(void *backend, const char *who, enum reason reason, const char *detail);

@@ -230,7 +230,7 @@ send_done_acks(struct mqtt_session *s)
 	struct buf packets = BUF_INIT(4 * 65536);
 
 	while (s->acks && s->acks->done) {
-		struct head_ack *ack = s->acks;
+		struct mqtt_ack *ack = s->acks;
 
 		s->acks = ack->next;
 		if (!s->acks)
@@ -247,8 +247,9 @@ send_done_acks(struct mqtt_session *s)
 }
 
 void
-head_message_done(struct head_ack *ack, bool ok)
+mqtt_session_acknowledge(struct head_ack *head_ack, bool ok)
 {
+	struct mqtt_ack *ack = CONTAINER_OF(head_ack, struct mqtt_ack, base);
 	struct mqtt_session *s = ack->session;
 
 	if (!s) {
@@ -319,7 +320,7 @@ on_close(struct conn *conn, const char *why)
 	send_will(s);
 	if (s->admission)
 		s->admission->session = NULL;
-	for (struct head_ack *ack = s->acks, *next; ack; ack = next) {
+	for (struct mqtt_ack *ack = s->acks, *next; ack; ack = next) {
 		next = ack->next;
 		ack->session = NULL;
 		if (ack->done || ack->failed)

@@ -41,12 +41,78 @@ take_will(struct mqtt_session *s, const struct mqtt_connect *c)
 	return true;
 }
 
+/* -- The back end's answer ------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_restore(struct head_admission *base, const char *filter, uint8_t qos)
+{
+	struct mqtt_session *s = CONTAINER_OF(base, struct mqtt_admission, base)->session;
+	enum filter_kind kind = filter_parse(slice_of(filter)).kind;
+
+	if (s && s->n_subscriptions < MQTT_SUBSCRIPTIONS_MAX && kind != FILTER_UNKNOWN)
+		mqtt_session_put_subscription(s, filter, kind, qos);
+}
+
+static void
+go_live(struct mqtt_session *s, void *domain, int64_t expires)
+{
+	struct buf packet = BUF_INIT(16);
+
+	s->base.domain = domain;
+	s->expires = expires;
+	s->state = MQTT_STATE_LIVE;
+	s->last_heard_ms = clock_boot_ms();
+	directory_claim(s->head->config.directory, s->name, conn_loop(s->base.conn), conn_id(s->base.conn));
+	conn_allow_resumption(s->base.conn, s->name);
+	mqtt_encode_connack(&packet, MQTT_ACCEPTED, false);
+	mqtt_session_send(s, &packet);
+	mqtt_session_arm(s);
+	if (s->head->config.ops->live)
+		s->head->config.ops->live(s->head->config.backend, domain, &s->base);
+	mqtt_session_read_on(s);
+}
+
+static void
+on_answer(struct head_admission *base, bool accepted, void *domain, int64_t expires)
+{
+	struct mqtt_admission *admission = CONTAINER_OF(base, struct mqtt_admission, base);
+	struct mqtt_session *s = admission->session;
+
+	if (s)
+		s->admission = NULL;
+	if (s && s->state != MQTT_STATE_ADMITTING)
+		s = NULL; /* it is being closed already */
+	if (s && accepted)
+		go_live(s, domain, expires);
+	else if (s)
+		mqtt_session_refuse(s, MQTT_NOT_AUTHORIZED);
+	else if (accepted)
+		admission->head->config.ops->end(admission->head->config.backend, domain, NULL, false);
+	mem_free(admission);
+}
+
+static void
+on_unavailable(struct head_admission *base)
+{
+	struct mqtt_admission *admission = CONTAINER_OF(base, struct mqtt_admission, base);
+	struct mqtt_session *s = admission->session;
+
+	if (s) {
+		s->admission = NULL;
+		if (s->state == MQTT_STATE_ADMITTING)
+			mqtt_session_refuse(s, MQTT_UNAVAILABLE);
+	}
+	mem_free(admission);
+}
+
+/* -- The question ---------------------------------------------------------------------------------------------------- */
+
 static void
 ask_backend(struct mqtt_session *s, const struct mqtt_connect *c, const struct username *u)
 {
 	struct certs chain = conn_peer_chain(s->base.conn);
 	OWN_TEXT token = c->has_password && c->password.len > 0 ? slice_text(c->password) : NULL;
-	struct head_admission *admission = NEW(head_admission);
+	struct mqtt_admission *admission = NEW(mqtt_admission);
 	struct head_hello hello = {
 		.loop = conn_loop(s->base.conn),
 		.device_id = s->device_id,
@@ -64,9 +130,10 @@ ask_backend(struct mqtt_session *s, const struct mqtt_connect *c, const struct u
 
 	s->state = MQTT_STATE_ADMITTING;
 	s->admission = admission;
+	admission->base = (struct head_admission){ .answer = on_answer, .unavailable = on_unavailable, .restore = on_restore };
 	admission->session = s;
 	admission->head = s->head;
-	s->head->config.ops->admit(s->head->config.backend, &hello, admission);
+	s->head->config.ops->admit(s->head->config.backend, &hello, &admission->base);
 	if (token)
 		mem_wipe(token, strlen(token));
 	certs_clear(&chain);
@@ -112,71 +179,4 @@ mqtt_in_connect(struct mqtt_session *s, const struct mqtt_frame *frame)
 	s->clean_session = c.clean_session;
 	if (take_will(s, &c))
 		ask_backend(s, &c, u);
-}
-
-/* -- The back end's answer ------------------------------------------------------------------------------------------------------------- */
-
-void
-head_admission_restore(struct head_admission *admission, const char *const *filters, const uint8_t *qos, size_t n)
-{
-	for (size_t i = 0; admission->session && i < n && i < MQTT_SUBSCRIPTIONS_MAX; i++) {
-		enum filter_kind kind = filter_parse(slice_of(filters[i])).kind;
-
-		if (kind != FILTER_UNKNOWN)
-			mqtt_session_put_subscription(admission->session, filters[i], kind, qos[i]);
-	}
-}
-
-static void
-go_live(struct mqtt_session *s, void *domain, int64_t expires)
-{
-	struct buf packet = BUF_INIT(16);
-
-	s->base.domain = domain;
-	s->expires = expires;
-	s->state = MQTT_STATE_LIVE;
-	s->last_heard_ms = clock_boot_ms();
-	directory_claim(s->head->config.directory, s->name, conn_loop(s->base.conn), conn_id(s->base.conn));
-	conn_allow_resumption(s->base.conn, s->name);
-	mqtt_encode_connack(&packet, MQTT_ACCEPTED, false);
-	mqtt_session_send(s, &packet);
-	mqtt_session_arm(s);
-	if (s->head->config.ops->live)
-		s->head->config.ops->live(s->head->config.backend, domain, &s->base);
-	mqtt_session_read_on(s);
-}
-
-void
-head_admit(struct head_admission *admission, struct verdict *verdict_take, struct identity *identity_take, void *domain,
-	int64_t expires)
-{
-	struct mqtt_session *s = admission->session;
-	bool accepted = verdict_accepted(verdict_take);
-
-	verdict_free(verdict_take);
-	identity_free(identity_take);
-	if (s)
-		s->admission = NULL;
-	if (s && s->state != MQTT_STATE_ADMITTING)
-		s = NULL; /* it is being closed already */
-	if (s && accepted)
-		go_live(s, domain, expires);
-	else if (s)
-		mqtt_session_refuse(s, MQTT_NOT_AUTHORIZED);
-	else if (accepted)
-		admission->head->config.ops->end(admission->head->config.backend, domain, NULL, false);
-	mem_free(admission);
-}
-
-void
-head_admit_unavailable(struct head_admission *admission)
-{
-	struct mqtt_session *s = admission->session;
-
-	if (s) {
-		s->admission = NULL;
-		if (s->state == MQTT_STATE_ADMITTING)
-			mqtt_session_refuse(s, MQTT_UNAVAILABLE);
-	}
-	mem_free(admission);
 }

@@ -24,14 +24,15 @@ mqtt_own_telemetry(const struct mqtt_session *s, const struct topic *topic)
 static struct head_ack *
 expect_ack(struct mqtt_session *s, uint16_t id)
 {
-	struct head_ack *ack = NEW(head_ack);
+	struct mqtt_ack *ack = NEW(mqtt_ack);
 
+	ack->base.done = mqtt_session_acknowledge;
 	ack->session = s;
 	ack->id = id;
 	*s->last_ack = ack;
 	s->last_ack = &ack->next;
 	s->n_acks++;
-	return ack;
+	return &ack->base;
 }
 
 static void

@@ -41,9 +41,10 @@ struct mqtt_will {
 };
 
 /* A message that waits to be durable.  PUBACKs leave in the order of the messages, so done ones wait for those before them. */
-struct head_ack {
+struct mqtt_ack {
+	struct head_ack base;
 	struct mqtt_session *session; /* NULL: it ended */
-	struct head_ack *next;
+	struct mqtt_ack *next;
 	uint16_t id;	   /* 0: QoS 0, nothing is sent */
 	bool done, failed; /* failed: answered as well, but nothing is acknowledged for it or after it */
 };
@@ -60,7 +61,8 @@ struct mqtt_in_flight {
 	uint16_t id;
 };
 
-struct head_admission {
+struct mqtt_admission {
+	struct head_admission base;
 	struct mqtt_session *session; /* NULL: the connection died meanwhile */
 	const struct mqtt_head *head;
 };
@@ -69,11 +71,11 @@ struct mqtt_session {
 	struct head_session base;
 	const struct mqtt_head *head;
 	char *name, *device_id, *module_id;
-	struct head_admission *admission;
+	struct mqtt_admission *admission;
 	struct mqtt_will *will;
 	struct mqtt_subscription *subscriptions;
 	size_t n_subscriptions;
-	struct head_ack *acks, **last_ack;
+	struct mqtt_ack *acks, **last_ack;
 	struct head_call *calls;
 	struct mqtt_in_flight *in_flight; /* NULL until the first one */
 	size_t n_acks, n_calls, n_in_flight;
@@ -91,6 +93,9 @@ void mqtt_session_send(struct mqtt_session *s, struct buf *packet);
 void mqtt_session_read_on(struct mqtt_session *s); /* something that it waited for is done */
 void mqtt_session_arm(struct mqtt_session *s);
 void mqtt_session_put_subscription(struct mqtt_session *s, const char *filter, enum filter_kind kind, uint8_t qos);
+
+/* A message is durable, or never will be. */
+void mqtt_session_acknowledge(struct head_ack *ack, bool ok);
 
 /* Each takes one packet. */
 void mqtt_in_connect(struct mqtt_session *s, const struct mqtt_frame *frame);
