@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/service.h"
+#include "heads/http_head.h"
 #include "heads/mqtt_head.h"
 #include "hub/ca.h"
 #include "hub/blob.h"
@@ -73,6 +74,7 @@ struct hub {
 	struct methods *methods;
 	struct hub_head *head;
 	struct mqtt_head *mqtt_head;
+	struct http_head *http_head;
 	struct rest rest;
 	struct websocket_service websockets[2];
 	struct http_server *http;
@@ -324,6 +326,7 @@ open_heads(struct hub *hub, struct err *err)
 		.sources = hub->config.event_sources,
 	};
 	struct mqtt_head_config mqtt = { .who = "hub", .ops = &hub_head_ops };
+	struct http_head_config devices = { .ops = &hub_head_ops, .fail = rest_fail_device };
 	struct http_server_config http = { .handle = on_request, .arg = hub, .sink = on_body, .streams = files_pool(hub->files) };
 
 	hub->cas = ca_open(hub->registry, hub->config.device_ca_path, err);
@@ -365,10 +368,13 @@ open_heads(struct hub *hub, struct err *err)
 	mqtt.backend = hub->head;
 	mqtt.directory = hub->directory;
 	hub->mqtt_head = mqtt_head_new(&mqtt);
+	devices.backend = hub->head;
+	hub->http_head = http_head_new(&devices);
 	hub->rest = (struct rest){
 		.hostname = hub->config.hostname,
 		.registry = hub->registry,
 		.policies = hub->policies,
+		.devices = hub->http_head,
 		.directory = hub->directory,
 		.readers = hub->readers,
 		.cas = hub->cas,
@@ -559,6 +565,7 @@ hub_close(struct hub *hub)
 		loop_free(hub->loops[i]);
 	faults_free(hub->faults);
 	mqtt_head_free(hub->mqtt_head);
+	http_head_free(hub->http_head);
 	http_server_free(hub->http);
 	http_server_free(hub->provisioning_http);
 	provisioning_close(hub->provisioning);

@@ -114,12 +114,25 @@ auth_method(const struct head_hello *hello)
 }
 
 static void
+restore_subscriptions(struct hub_head *head, const struct head_hello *hello, const char *name, struct head_admission *admission)
+{
+	struct subscription_list kept;
+
+	if (hello->clean_session) {
+		subscriptions_set(head->config.subscriptions, name, NULL, NULL, 0);
+		return;
+	}
+	subscriptions_get(head->config.subscriptions, name, &kept);
+	head_admission_restore(admission, kept.filters, kept.qos, kept.n);
+	subscription_list_clear(&kept);
+}
+
+static void
 let_in(struct hub_head *head, const struct head_hello *hello, struct head_admission *admission, struct verdict *verdict_take,
 	struct evidence *found, const struct authority *vouched, uint64_t epoch)
 {
 	struct session *session = NEW(session);
 	bool by_certificate = hello->chain->n > 0 && !hello->auth_chain && !(hello->token && *hello->token);
-	struct subscription_list kept;
 
 	trust_init(&session->trust, found->target, by_certificate ? hello->chain->item[0] : NULL, vouched);
 	if (session->trust.thumbprint)
@@ -132,13 +145,8 @@ let_in(struct hub_head *head, const struct head_hello *hello, struct head_admiss
 	session->auth_method = auth_method(hello);
 	session->lane = message_log_lane(head->config.events, loop_owner(hello->loop));
 	session->epoch = epoch;
-	if (hello->clean_session) {
-		subscriptions_set(head->config.subscriptions, session->name, NULL, NULL, 0);
-	} else {
-		subscriptions_get(head->config.subscriptions, session->name, &kept);
-		head_admission_restore(admission, kept.filters, kept.qos, kept.n);
-		subscription_list_clear(&kept);
-	}
+	if (!hello->is_request)
+		restore_subscriptions(head, hello, session->name, admission);
 	head_admit(admission, verdict_take, GIVE(found->target), session, hello->token ? auth_token_expiry(hello->token) : 0);
 }
 
@@ -223,6 +231,12 @@ why_untrusted(struct hub_head *head, struct session *session)
 	if (reason == OK)
 		session->epoch = epoch;
 	return reason;
+}
+
+static bool
+on_stands(void *backend, void *domain)
+{
+	return why_untrusted(backend, domain) == OK;
 }
 
 struct recheck {
@@ -529,6 +543,7 @@ const struct head_ops hub_head_ops = {
 	.wants = on_wants,
 	.request = on_request,
 	.method_answer = on_method_answer,
+	.stands = on_stands,
 	.violation = on_violation,
 	.end = on_end,
 };

@@ -5,6 +5,7 @@
 
 #include "auth/decide.h"
 #include "heads/head.h"
+#include "heads/http_head.h"
 #include "hub/ca.h"
 #include "hub/faults.h"
 #include "hub/policy_keeper.h"
@@ -27,6 +28,7 @@ struct rest {
 	const char *hostname; /* borrowed, like all of it */
 	struct registry *registry;
 	struct policy_keeper *policies;
+	struct http_head *devices; /* who takes what devices ask for */
 	struct directory *directory;
 	struct event_readers *readers;
 	struct ca_registry *cas;

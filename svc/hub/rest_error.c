@@ -55,3 +55,18 @@ rest_fail(struct http_request *req, enum rest_error error, const char *fmt, ...)
 	va_end(args);
 	rest_fail_json(req, error, rest_error_json(error, text));
 }
+
+void
+rest_fail_device(struct http_request *req, enum http_head_error error, const char *words)
+{
+	static const enum rest_error errors[HTTP_HEAD_ERROR_COUNT] = {
+		[HTTP_HEAD_BAD_ID] = REST_ARGUMENT_INVALID,
+		[HTTP_HEAD_UNAUTHORIZED] = REST_IOT_HUB_UNAUTHORIZED_ACCESS,
+		[HTTP_HEAD_BAD_MESSAGE] = REST_DESERIALIZATION_ERROR,
+		[HTTP_HEAD_TOO_LARGE] = REST_MESSAGE_TOO_LARGE,
+		[HTTP_HEAD_LOCK_LOST] = REST_DEVICE_MESSAGE_LOCK_LOST,
+		[HTTP_HEAD_UNAVAILABLE] = REST_SERVICE_UNAVAILABLE,
+	};
+
+	rest_fail(req, errors[error], "%s", words);
+}

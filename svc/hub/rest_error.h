@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "base/own.h"
+#include "heads/http_head.h"
 #include "net/http_server.h"
 
 enum rest_error {
@@ -25,4 +26,6 @@ const struct rest_error_row *rest_error_row(enum rest_error error);
 json_t *rest_error_json(enum rest_error error, char *text); /* the body of an answer; text is repaired where it isn't UTF-8 */
 /* For an answer that says more than that. */
 void rest_fail_json(struct http_request *req, enum rest_error error, json_t *body_take);
+/* What went wrong with a device's request. */
+void rest_fail_device(struct http_request *req, enum http_head_error error, const char *words);
 void rest_fail(struct http_request *req, enum rest_error error, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -180,6 +180,8 @@ rest_handle(struct http_request *req, void *arg)
 {
 	struct rest *rest = arg;
 
+	if (http_head_take(rest->devices, req))
+		return;
 	if (rest->faults)
 		serve_with_faults(rest, req);
 	else
