@@ -199,13 +199,34 @@ say(int fd, const char *line, const char *headers, const char *body)
 	CHECK_INT(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
+/* The number behind these words; 0 where they are not. */
+static int64_t
+number_after(const char *text, const char *words)
+{
+	const char *at = strstr(text, words);
+	char digits[8] = "";
+	int64_t number = 0;
+
+	if (at)
+		snprintf(digits, sizeof(digits), "%.*s", (int)strspn(at + strlen(words), "0123456789"), at + strlen(words));
+	text_to_i64(digits, 0, 1000000, &number);
+	return number;
+}
+
+static bool
+is_whole(const char *answer, size_t len)
+{
+	const char *end = strstr(answer, "\r\n\r\n");
+
+	return end && len >= (size_t)(end + 4 - answer) + (size_t)number_after(answer, "Content-Length: ");
+}
+
 /* The status, and the whole answer when asked for; 0: the connection ended. */
 static int
 hear(int fd, char **whole)
 {
 	static char heard[65536];
-	size_t len = 0, body = 0;
-	char *end = NULL, *length;
+	size_t len = 0;
 	ssize_t n;
 
 	do {
@@ -214,13 +235,10 @@ hear(int fd, char **whole)
 			return 0;
 		len += (size_t)n;
 		heard[len] = '\0';
-		end = strstr(heard, "\r\n\r\n");
-		length = end ? strstr(heard, "Content-Length: ") : NULL;
-		body = length ? strtoul(length + 16, NULL, 10) : 0;
-	} while (!end || len < (size_t)(end + 4 - heard) + body);
+	} while (!is_whole(heard, len));
 	if (whole)
 		*whole = heard;
-	return atoi(heard + 9);
+	return (int)number_after(heard, "HTTP/1.1 ");
 }
 
 #define GOOD "Authorization: good\r\n"

@@ -102,19 +102,23 @@ TEST("a thousand messages are a batch, one more is too many")
 	CHECK(repeated(MESSAGE_BATCH_MESSAGES_MAX + 1, "{\"body\":\"\"}", &fits) == ERR_LIMIT);
 }
 
+/* A message whose text has so many bytes, and whose property "" adds one, the "=". */
+static char *
+sized(int len)
+{
+	return mem_textf("{\"base64Encoded\":false,\"body\":\"%0*d\",\"properties\":{\"\":\"\"}}", len, 0);
+}
+
 TEST("payloads and properties together have 256 KiB")
 {
-	char message[2048] = "{\"base64Encoded\":false,\"body\":\"";
+	OWN_TEXT fitting = sized(1023);
+	OWN_TEXT larger = sized(1024);
 	bool fits;
-	size_t at = strlen(message);
 
-	memset(message + at, 'x', 1022);
-	strcpy(message + at + 1022, "\",\"properties\":{\"\":\"\"}}"); /* with "=" it is 1023 bytes */
-	repeated(256, message, &fits);
+	repeated(256, fitting, &fits);
 	CHECK(fits);
-	memset(message + at + 1022, 'x', 2);
-	strcpy(message + at + 1024, "\",\"properties\":{\"\":\"\"}}");
-	CHECK(repeated(256, message, &fits) == ERR_LIMIT);
+	CHECK(repeated(256, larger, &fits) == ERR_LIMIT);
+	CHECK(repeated(257, fitting, &fits) == ERR_LIMIT);
 }
 
 TEST("what counts of a property is its encoded form")
