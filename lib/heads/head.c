@@ -39,7 +39,19 @@ head_received(struct head_receipt *receipt, const struct head_parcel *parcel)
 }
 
 void
+head_receive_unavailable(struct head_receipt *receipt)
+{
+	receipt->unavailable(receipt);
+}
+
+void
 head_settled(struct head_settlement *settlement, bool found)
 {
 	settlement->settled(settlement, found);
+}
+
+void
+head_settle_unavailable(struct head_settlement *settlement)
+{
+	settlement->unavailable(settlement);
 }

@@ -75,8 +75,10 @@ struct head_parcel {
 };
 struct head_receipt;								    /* the head's handle of one such question */
 void head_received(struct head_receipt *receipt, const struct head_parcel *parcel); /* NULL: nothing waits.  Borrowed */
-struct head_settlement;								    /* and of one outcome that is told */
+void head_receive_unavailable(struct head_receipt *receipt);
+struct head_settlement;						   /* and of one outcome that is told */
 void head_settled(struct head_settlement *settlement, bool found); /* durable; or nobody holds that lock (any more) */
+void head_settle_unavailable(struct head_settlement *settlement);
 
 /* -- What the session listens to: its subscriptions, kept ones included --------------------------------------------------------------- */
 enum head_wants { HEAD_WANTS_COMMANDS = 1, HEAD_WANTS_DESIRED = 2, HEAD_WANTS_METHODS = 4 };
@@ -102,10 +104,10 @@ struct head_ops {
 	/* What became of a command (head_session_deliver).  May be NULL. */
 	void (*settled)(void *backend, void *domain, struct head_session *session, uint64_t command_id, enum head_outcome outcome);
 	/* The oldest command that waits for this identity, locked for it: answer with head_received.  NULL: nothing here has commands. */
-	void (*receive)(void *backend, void *domain, struct head_receipt *receipt);
+	void (*receive)(void *backend, void *domain, struct head_session *session, struct head_receipt *receipt);
 	/* What became of it: answer with head_settled.  The token is what the peer sent, borrowed. */
-	void (*settle)(
-		void *backend, void *domain, const char *lock_token, enum head_outcome outcome, struct head_settlement *settlement);
+	void (*settle)(void *backend, void *domain, struct head_session *session, const char *lock_token, enum head_outcome outcome,
+		struct head_settlement *settlement);
 	/* Has nothing changed that let it in?  For who was admitted with is_request: before each request, for nothing can reach it between them. */
 	bool (*stands)(void *backend, void *domain);
 	/* A rule of the protocol was broken, and the connection is being closed for it: to be logged and counted.  `who` is the identity, or the peer's address

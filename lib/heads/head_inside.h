@@ -26,10 +26,12 @@ struct head_ack {
 
 struct head_receipt {
 	void (*received)(struct head_receipt *receipt, const struct head_parcel *parcel);
+	void (*unavailable)(struct head_receipt *receipt);
 };
 
 struct head_settlement {
 	void (*settled)(struct head_settlement *settlement, bool found);
+	void (*unavailable)(struct head_settlement *settlement);
 };
 
 struct head_session {

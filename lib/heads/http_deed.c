@@ -198,14 +198,20 @@ on_received(struct head_receipt *receipt, const struct head_parcel *parcel)
 	http_call_answer(call, 200, (const char *const *)headers.line, parcel->payload.text, parcel->payload.len);
 }
 
+static void
+on_receive_unavailable(struct head_receipt *receipt)
+{
+	http_call_fail(CONTAINER_OF(receipt, struct http_call, receipt), HTTP_HEAD_UNAVAILABLE, "try again");
+}
+
 void
 http_deed_receive(struct http_call *call, struct http_device *device)
 {
 	const struct http_head_config *config = &call->head->config;
 
-	call->receipt.received = on_received;
+	call->receipt = (struct head_receipt){ .received = on_received, .unavailable = on_receive_unavailable };
 	if (config->ops->receive)
-		config->ops->receive(config->backend, device->base.domain, &call->receipt);
+		config->ops->receive(config->backend, device->base.domain, &device->base, &call->receipt);
 	else
 		head_received(&call->receipt, NULL);
 }
@@ -219,6 +225,12 @@ on_settled(struct head_settlement *settlement, bool found)
 		http_call_answer(call, 204, NULL, NULL, 0);
 	else
 		http_call_fail(call, HTTP_HEAD_LOCK_LOST, "nobody holds this lock, or not any more");
+}
+
+static void
+on_settle_unavailable(struct head_settlement *settlement)
+{
+	http_call_fail(CONTAINER_OF(settlement, struct http_call, settlement), HTTP_HEAD_UNAVAILABLE, "try again");
 }
 
 /* Clients name the lock again, quoted or not, or not at all. */
@@ -238,9 +250,10 @@ settle(struct http_call *call, struct http_device *device, enum head_outcome out
 {
 	const struct http_head_config *config = &call->head->config;
 
-	call->settlement.settled = on_settled;
+	call->settlement = (struct head_settlement){ .settled = on_settled, .unavailable = on_settle_unavailable };
 	if (config->ops->settle && matches(call))
-		config->ops->settle(config->backend, device->base.domain, call->lock_token, outcome, &call->settlement);
+		config->ops->settle(
+			config->backend, device->base.domain, &device->base, call->lock_token, outcome, &call->settlement);
 	else
 		head_settled(&call->settlement, false);
 }

@@ -17,8 +17,11 @@ static const struct http_deed deeds[] = {
 	{ "POST", "devices/*/messages/events", http_deed_send },
 	{ "POST", "devices/*/modules/+/messages/events", http_deed_send },
 	{ "GET", "devices/*/messages/devicebound", http_deed_receive },
+	{ "GET", "devices/*/modules/+/messages/devicebound", http_deed_receive },
 	{ "DELETE", "devices/*/messages/devicebound/?", http_deed_complete },
+	{ "DELETE", "devices/*/modules/+/messages/devicebound/?", http_deed_complete },
 	{ "POST", "devices/*/messages/devicebound/?/abandon", http_deed_abandon },
+	{ "POST", "devices/*/modules/+/messages/devicebound/?/abandon", http_deed_abandon },
 };
 
 static size_t

@@ -78,11 +78,15 @@ on_message(void *backend, void *domain, struct head_session *session, const stru
 }
 
 static void
-on_receive(void *backend, void *domain, struct head_receipt *receipt)
+on_receive(void *backend, void *domain, struct head_session *session, struct head_receipt *receipt)
 {
 	struct site *s = backend;
 
-	(void)domain;
+	MUST(head_session_domain(session) == domain);
+	if (s->is_away) {
+		head_receive_unavailable(receipt);
+		return;
+	}
 	head_received(receipt,
 		s->is_full
 			? NULL
@@ -96,13 +100,17 @@ on_receive(void *backend, void *domain, struct head_receipt *receipt)
 }
 
 static void
-on_settle(void *backend, void *domain, const char *lock_token, enum head_outcome outcome, struct head_settlement *settlement)
+on_settle(void *backend, void *domain, struct head_session *session, const char *lock_token, enum head_outcome outcome,
+	struct head_settlement *settlement)
 {
 	struct site *s = backend;
 
-	(void)domain;
+	MUST(head_session_domain(session) == domain);
 	buf_putf(&s->told, "%s %d\n", lock_token, outcome);
-	head_settled(settlement, text_is(lock_token, "lock-1"));
+	if (s->is_away)
+		head_settle_unavailable(settlement);
+	else
+		head_settled(settlement, text_is(lock_token, "lock-1"));
 }
 
 static bool
@@ -558,4 +566,19 @@ TEST("a lock that nobody holds, or another than the header names, is 412")
 	CHECK_INT(ask_once("POST " BOUND "/lock-1/abandon", GOOD "If-Match: \"\r\n", ""), 412);
 	CHECK_STR(told(), "");
 	CHECK_INT(ask_once("DELETE " BOUND "/lock-1", "", ""), 401);
+}
+
+TEST("a queue that can't be used now is 503: what it holds is neither nothing nor lost")
+{
+	int fd = dial();
+
+	CHECK_INT(ask(fd, EVENTS, GOOD, ""), 204);
+	told();
+	site()->is_away = true;
+	CHECK_INT(ask(fd, "GET " BOUND, GOOD, ""), 503);
+	CHECK_INT(ask(fd, "DELETE " BOUND "/lock-1", GOOD, ""), 503);
+	site()->is_away = false;
+	CHECK_INT(ask(fd, "GET " BOUND, GOOD, ""), 200);
+	CHECK_STR(told(), "lock-1 0\n");
+	close(fd);
 }
