@@ -42,11 +42,14 @@ send_one(struct http_call *call, struct http_device *device, struct slice bag, s
 static bool
 is_own_address(const struct http_call *call, const char *name, const char *value)
 {
-	size_t len = strlen(http_path(call->req));
+	const char *path = http_path(call->req);
+	size_t len = strlen(path);
 
 	if (!text_is_nocase(name, "iothub-to"))
 		return false;
-	return strncasecmp(value, http_path(call->req), len) == 0 && (!value[len] || value[len] == '/' || value[len] == '?');
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	return strncasecmp(value, path, len) == 0 && (!value[len] || value[len] == '/' || value[len] == '?');
 }
 
 /* false: more of them than a message can have. */

@@ -346,6 +346,8 @@ TEST("an event is stored with its properties, and answered with 204")
 			  "one"),
 		204);
 	CHECK_STR(told(), "%24.mid=m&k=a%20b|one\n");
+	CHECK_INT(ask_once("POST /devices/d/messages/events/", GOOD "iothub-to: /devices/d/messages/events\r\n", ""), 204);
+	CHECK_STR(told(), "|\n");
 	CHECK_INT(ask_once("POST /DEVICES/d/Messages/EVENTS/", GOOD "iothub-to: else\r\n", ""), 204);
 	CHECK_STR(told(), "%24.to=else|\n");
 	CHECK_INT(ask_once("POST /devices/d/modules/m/messages/events", GOOD, "two"), 204);

@@ -26,6 +26,7 @@ struct session {
 	char *name, *model_id;
 	struct slice auth_method; /* a constant */
 	struct message_lane *lane;
+	struct faults *faults; /* NULL: none, or a request: it had its own on the way here (rest_router.c) */
 	uint64_t epoch;
 	bool is_live;
 };
@@ -145,6 +146,7 @@ let_in(struct hub_head *head, const struct head_hello *hello, struct head_admiss
 	session->auth_method = auth_method(hello);
 	session->lane = message_log_lane(head->config.events, loop_owner(hello->loop));
 	session->epoch = epoch;
+	session->faults = hello->is_request ? NULL : head->config.faults;
 	if (!hello->is_request)
 		restore_subscriptions(head, hello, session->name, admission);
 	head_admit(admission, verdict_take, GIVE(found->target), session, hello->token ? auth_token_expiry(hello->token) : 0);
@@ -173,7 +175,7 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 	const struct authority *vouched = NULL;
 	struct verdict *verdict;
 
-	if (faults_throttle(head->config.faults)) {
+	if (!hello->is_request && faults_throttle(head->config.faults)) {
 		head_admit_unavailable(admission);
 		evidence_clear(&found);
 		return;
@@ -366,12 +368,11 @@ on_stored_with_faults(void *arg, bool ok)
 }
 
 static void
-store_with_faults(
-	struct hub_head *head, struct session *session, struct loop *loop, const struct message *message, struct head_ack *ack)
+store_with_faults(struct session *session, struct loop *loop, const struct message *message, struct head_ack *ack)
 {
 	struct late_ack *late = NEW(late_ack);
 
-	*late = (struct late_ack){ .faults = head->config.faults, .loop = loop, .ack = ack };
+	*late = (struct late_ack){ .faults = session->faults, .loop = loop, .ack = ack };
 	message_lane_store(session->lane, message, on_stored_with_faults, late);
 }
 
@@ -402,14 +403,14 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		on_stored(ack, false);
 		return;
 	}
-	if (head_session && faults_drop(head->config.faults)) {
+	if (head_session && faults_drop(session->faults)) {
 		head_session_close(head_session, SESSION_FAULT);
 		on_stored(ack, false);
 		return;
 	}
 	message.enqueued_ms = clock_wall_ms();
-	if (head->config.faults && ack)
-		store_with_faults(head, session, conn_loop(head_session_conn(head_session)), &message, ack);
+	if (session->faults && ack)
+		store_with_faults(session, conn_loop(head_session_conn(head_session)), &message, ack);
 	else
 		message_lane_store(session->lane, &message, on_stored, ack);
 }

@@ -127,8 +127,11 @@ serve(struct rest *rest, struct http_request *req)
 {
 	const char *ids[REST_IDS_MAX];
 	bool known_path = false;
-	const struct rest_route *route = find_route(req, ids, &known_path);
+	const struct rest_route *route;
 
+	if (http_head_take(rest->devices, req))
+		return;
+	route = find_route(req, ids, &known_path);
 	if (!route) {
 		not_found(req, known_path);
 		return;
@@ -180,8 +183,6 @@ rest_handle(struct http_request *req, void *arg)
 {
 	struct rest *rest = arg;
 
-	if (http_head_take(rest->devices, req))
-		return;
 	if (rest->faults)
 		serve_with_faults(rest, req);
 	else

@@ -8,6 +8,11 @@ from rootedge_test import *
 folder = pki = key = None
 
 
+def send(hub, body=b"x"):
+    """A message over HTTPS."""
+    return https(hub.https_port, "POST", "/devices/dev1/messages/events", body, {"Authorization": hub.device_token("dev1", key)}, ca=pki.root)
+
+
 def faulty(spec):
     hub = Hub(folder, pki, "contosoiothub.local", "--fault", spec)
     return hub
@@ -33,7 +38,10 @@ def test_01_delay():
     begin = time.monotonic()
     assert hub.rest("GET", "/devices/dev1")[0] == 200
     assert time.monotonic() - begin >= 0.3
-    assert [e["body"] for e in hub.events()][-1] == "late", hub.events()
+    begin = time.monotonic()
+    assert send(hub, b"later")[0] == 204
+    assert time.monotonic() - begin >= 0.3
+    assert [e["body"] for e in hub.events()] == ["late", "later"], hub.events()
     hub.stop()
 
 
@@ -42,6 +50,7 @@ def test_02_throttle():
     hub = faulty("throttle=100%")
     status, headers, body = hub.rest("GET", "/devices/dev1")
     assert status == 429 and body["errorCode"] == 429001 and "Retry-After" in headers, (status, headers, body)
+    assert send(hub)[0] == 429
     try:
         hub.mqtt("dev1", password=hub.device_token("dev1", key))
         raise AssertionError("let in")
@@ -60,11 +69,12 @@ def test_03_drop():
         raise AssertionError("acknowledged")
     except (EOFError, OSError):
         pass
-    try:
-        hub.rest("GET", "/devices/dev1")
-        raise AssertionError("answered")
-    except (OSError, http.client.HTTPException):
-        pass
+    for ask in (lambda: hub.rest("GET", "/devices/dev1"), lambda: send(hub)):
+        try:
+            ask()
+            raise AssertionError("answered")
+        except (OSError, http.client.HTTPException):
+            pass
     assert len(hub.events()) == before and "SESSION_FAULT" in hub.log_text(), hub.log_text()
     hub.stop()
 
