@@ -49,7 +49,8 @@ command_expiry(int64_t asked_ms, int64_t now_ms, int64_t *expires_ms)
 bool
 command_is_locked(const struct command *command, int64_t now_ms)
 {
-	return command->locked_until_ms > now_ms;
+	/* A lock that ends too late was made before the clock went back: it would hold for as long as the clock was wrong. */
+	return command->locked_until_ms > now_ms && command->locked_until_ms <= now_ms + COMMAND_LOCK_MS;
 }
 
 enum command_end

@@ -83,23 +83,81 @@ read_command(struct command *c, struct db_stmt *row)
 	c->payload.text = db_blob(row, 9, &c->payload.len);
 }
 
+#define SELECT_COMMAND                                                                                                             \
+	"SELECT sequence, device_id, module_id, message_id, correlation_id, user_id, content_type, content_encoding, properties,"  \
+	" payload, ack, has_expiry, enqueued_ms, expires_ms, locked_until_ms, n_deliveries, lock_token FROM command "
+
+static int
+each_row(struct db_stmt *row, command_store_row *each, void *arg, struct err *err)
+{
+	struct command command;
+	bool more = true;
+	int got = 0;
+
+	if (!row)
+		return -1;
+	while (more && (got = db_next(row, err)) == 1) {
+		read_command(&command, row);
+		more = each(arg, &command, db_text(row, 16));
+	}
+	db_done(row);
+	return got < 0 ? -1 : 0;
+}
+
 int
 command_store_pending(struct registry_store *store, const char *device_id, const char *module_id, command_store_row *each,
 	void *arg, struct err *err)
 {
+	return each_row(
+		db_query(registry_store_db(store), err, SELECT_COMMAND "WHERE device_id = ? AND module_id = ? ORDER BY sequence",
+			"tt", device_id, module_id ? module_id : ""),
+		each, arg, err);
+}
+
+int
+command_store_find(struct registry_store *store, const char *device_id, const char *module_id, const char *lock_token,
+	int64_t sequence, command_store_row *each, void *arg, struct err *err)
+{
+	struct db *db = registry_store_db(store);
+	struct db_stmt *row;
+
+	if (!module_id)
+		module_id = "";
+	if (lock_token)
+		row = db_query(db, err, SELECT_COMMAND "WHERE device_id = ? AND module_id = ? AND lock_token = ?", "ttt", device_id,
+			module_id, lock_token);
+	else
+		row = db_query(db, err, SELECT_COMMAND "WHERE device_id = ? AND module_id = ? AND sequence = ?", "tti", device_id,
+			module_id, sequence);
+	return each_row(row, each, arg, err);
+}
+
+int
+command_store_overdue(struct registry_store *store, int64_t now_ms, command_store_row *each, void *arg, struct err *err)
+{
+	struct db *db = registry_store_db(store);
+
+	if (each_row(db_query(db, err, SELECT_COMMAND "WHERE expires_ms <= ?", "i", now_ms), each, arg, err) < 0)
+		return -1;
+	/* The limit stands in the text, so that the index of the few is used. */
+	_Static_assert(COMMAND_DELIVERIES_MAX == 10, "the index of the schema");
+	return each_row(
+		db_query(db, err, SELECT_COMMAND "WHERE n_deliveries >= 10 AND expires_ms > ?", "i", now_ms), each, arg, err);
+}
+
+int
+command_store_queues(struct registry_store *store, command_store_queue *each, void *arg, struct err *err)
+{
 	struct db_stmt *row = db_query(registry_store_db(store), err,
-		"SELECT sequence, device_id, module_id, message_id, correlation_id, user_id, content_type, content_encoding,"
-		" properties, payload, ack, has_expiry, enqueued_ms, expires_ms, locked_until_ms, n_deliveries, lock_token"
-		" FROM command WHERE device_id = ? AND module_id = ? ORDER BY sequence LIMIT ?",
-		"tti", device_id, module_id ? module_id : "", (int64_t)COMMAND_PENDING_MAX);
-	struct command command;
+		"SELECT device_id, module_id, COUNT(*) FROM command GROUP BY device_id, module_id", "");
+	const char *module_id;
 	int got;
 
 	if (!row)
 		return -1;
 	while ((got = db_next(row, err)) == 1) {
-		read_command(&command, row);
-		each(arg, &command, db_text(row, 16));
+		module_id = db_text(row, 1);
+		each(arg, db_text(row, 0), *module_id ? module_id : NULL, db_int(row, 2));
 	}
 	db_done(row);
 	return got;
@@ -111,6 +169,23 @@ command_store_lock(struct registry_store *store, int64_t sequence, const char *l
 	return db_run(registry_store_db(store), err,
 		"UPDATE command SET lock_token = ?, locked_until_ms = ?, n_deliveries = n_deliveries + 1 WHERE sequence = ?", "tii",
 		lock_token, until_ms, sequence);
+}
+
+int
+command_store_unlock(struct registry_store *store, int64_t sequence, bool unsent, struct err *err)
+{
+	return db_run(registry_store_db(store), err,
+		"UPDATE command SET lock_token = NULL, locked_until_ms = 0, n_deliveries = n_deliveries - ? WHERE sequence = ?",
+		"ii", (int64_t)unsent, sequence);
+}
+
+int
+command_store_release(struct registry_store *store, const char *device_id, const char *module_id, struct err *err)
+{
+	return db_run(registry_store_db(store), err,
+		"UPDATE command SET locked_until_ms = 0"
+		" WHERE device_id = ? AND module_id = ? AND lock_token IS NULL AND locked_until_ms > 0",
+		"tt", device_id, module_id ? module_id : "");
 }
 
 int

@@ -83,6 +83,13 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE registration (id TEXT PRIMARY KEY, name TEXT NOT NULL, group_id TEXT, hub TEXT NOT NULL, device_id TEXT NOT NULL,"
 	"  operation TEXT NOT NULL, etag TEXT NOT NULL, assigned INTEGER NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL"
 	"  ) WITHOUT ROWID;",
+	/* What became of commands, for who asked to hear of it. */
+	"CREATE TABLE feedback (sequence INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL, device_id TEXT NOT NULL,"
+	"  generation_id TEXT NOT NULL, outcome INTEGER NOT NULL, ended_ms INTEGER NOT NULL, locked_until_ms INTEGER NOT NULL,"
+	"  lock_token TEXT, n_deliveries INTEGER NOT NULL);"
+	"CREATE INDEX feedback_lock ON feedback (lock_token) WHERE lock_token IS NOT NULL;"
+	"CREATE INDEX feedback_age ON feedback (ended_ms);"
+	"CREATE INDEX command_worn ON command (n_deliveries) WHERE n_deliveries >= 10;",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);

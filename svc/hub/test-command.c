@@ -73,3 +73,11 @@ TEST("the bag of a command has its dollars and slashes encoded and says where to
 	CHECK_STR(buf_text(&bag),
 		"%24.to=%2Fdevices%2Fdev1%2Fmodules%2Fmod%2Fmessages%2Fdevicebound&%24.exp=2026-01-01T00%3A00%3A00.000Z");
 }
+
+TEST("a lock from before the clock went back holds no longer than a lock")
+{
+	struct command c = { .locked_until_ms = 1000 + COMMAND_LOCK_MS };
+
+	CHECK(command_is_locked(&c, 1000));
+	CHECK(!command_is_locked(&c, 999));
+}

@@ -37,13 +37,14 @@ struct seen {
 	struct buf text;
 };
 
-static void
+static bool
 see(void *arg, const struct command *c, const char *lock_token)
 {
 	struct seen *seen = arg;
 
 	buf_putf(&seen->text, "%.*s %.*s %.*s %d %s;", SLICE_FMT(c->payload), SLICE_FMT(c->message_id), SLICE_FMT(c->properties),
 		c->n_deliveries, lock_token ? lock_token : "-");
+	return true;
 }
 
 static char *
