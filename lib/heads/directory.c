@@ -232,3 +232,9 @@ head_session_deliver(struct head_session *session, const struct head_command *co
 {
 	return session->ops->deliver(session, command);
 }
+
+void
+head_session_forget(struct head_session *session, uint64_t command_id)
+{
+	session->ops->forget(session, command_id);
+}

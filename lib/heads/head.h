@@ -81,7 +81,12 @@ void head_settled(struct head_settlement *settlement, bool found); /* durable; o
 void head_settle_unavailable(struct head_settlement *settlement);
 
 /* -- What the session listens to: its subscriptions, kept ones included --------------------------------------------------------------- */
-enum head_wants { HEAD_WANTS_COMMANDS = 1, HEAD_WANTS_DESIRED = 2, HEAD_WANTS_METHODS = 4 };
+enum head_wants {
+	HEAD_WANTS_COMMANDS = 1,
+	HEAD_WANTS_DESIRED = 2,
+	HEAD_WANTS_METHODS = 4,
+	HEAD_ASKED_COMMANDS = 8, /* only told to ops->wants: it has asked for commands just now, on this connection */
+};
 
 struct head_ops {
 	/* Who is this?  Answer with head_admit. */
@@ -127,6 +132,8 @@ bool head_session_desired(struct head_session *session, int64_t version, const v
 bool head_session_method(struct head_session *session, const char *name, const char *rid, const void *payload, size_t len);
 /* false also when as many as it may hold are on their way: try again after one was settled. */
 bool head_session_deliver(struct head_session *session, const struct head_command *command);
+/* Its command is no longer its own: what the device says about it from now on is overlooked. */
+void head_session_forget(struct head_session *session, uint64_t command_id);
 /* Kept subscriptions, given before head_admit. */
 void head_admission_restore(struct head_admission *admission, const char *const *filters, const uint8_t *qos, size_t n);
 

@@ -11,6 +11,7 @@ struct head_session_ops {
 	bool (*desired)(struct head_session *session, int64_t version, const void *patch, size_t len);
 	bool (*method)(struct head_session *session, const char *name, const char *rid, const void *payload, size_t len);
 	bool (*deliver)(struct head_session *session, const struct head_command *command);
+	void (*forget)(struct head_session *session, uint64_t command_id);
 };
 
 struct head_admission {

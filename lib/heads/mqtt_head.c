@@ -361,6 +361,7 @@ static const struct head_session_ops session_ops = {
 	.desired = mqtt_out_desired,
 	.method = mqtt_out_method,
 	.deliver = mqtt_out_deliver,
+	.forget = mqtt_out_forget,
 };
 
 static const struct conn_ops ops = { .on_open = on_open, .on_data = on_data, .on_close = on_close, .read_max = MQTT_PACKET_MAX };

@@ -28,7 +28,7 @@ is_own(const struct mqtt_session *s, const struct filter *filter)
 }
 
 static uint8_t
-subscribe(struct mqtt_session *s, struct slice text, uint8_t qos)
+subscribe(struct mqtt_session *s, struct slice text, uint8_t qos, unsigned *asked)
 {
 	struct filter filter = filter_parse(text);
 	OWN_TEXT copy = NULL;
@@ -38,6 +38,8 @@ subscribe(struct mqtt_session *s, struct slice text, uint8_t qos)
 	copy = slice_text(text);
 	qos = qos > 1 ? 1 : qos;
 	mqtt_session_put_subscription(s, copy, filter.kind, qos);
+	if (filter.kind == FILTER_DEVICEBOUND || filter.kind == FILTER_MODULE_ALL)
+		*asked |= HEAD_ASKED_COMMANDS;
 	return qos;
 }
 
@@ -59,12 +61,12 @@ keep(struct mqtt_session *s)
 
 /* After the answer: what the device asked for may follow at once. */
 static void
-tell_wants(struct mqtt_session *s)
+tell_wants(struct mqtt_session *s, unsigned asked)
 {
 	const struct head_ops *ops = s->head->config.ops;
 
 	if (ops->wants)
-		ops->wants(s->head->config.backend, s->base.domain, &s->base, mqtt_out_wants(&s->base));
+		ops->wants(s->head->config.backend, s->base.domain, &s->base, mqtt_out_wants(&s->base) | asked);
 }
 
 void
@@ -73,6 +75,7 @@ mqtt_in_subscribe(struct mqtt_session *s, const struct mqtt_frame *frame)
 	struct mqtt_subscribe wish;
 	uint8_t codes[MQTT_FILTERS_MAX];
 	struct buf packet = BUF_INIT(256);
+	unsigned asked = 0;
 	struct err err = ERR_INIT;
 
 	if (mqtt_decode_subscribe(&wish, frame, &err) < 0) {
@@ -80,11 +83,11 @@ mqtt_in_subscribe(struct mqtt_session *s, const struct mqtt_frame *frame)
 		return;
 	}
 	for (size_t i = 0; i < wish.n; i++)
-		codes[i] = subscribe(s, wish.item[i].filter, wish.item[i].qos);
+		codes[i] = subscribe(s, wish.item[i].filter, wish.item[i].qos, &asked);
 	keep(s);
 	mqtt_encode_suback(&packet, wish.id, codes, wish.n);
 	mqtt_session_send(s, &packet);
-	tell_wants(s);
+	tell_wants(s, asked);
 }
 
 static void
@@ -115,5 +118,5 @@ mqtt_in_unsubscribe(struct mqtt_session *s, const struct mqtt_frame *frame)
 	keep(s);
 	mqtt_encode_ack(&packet, MQTT_UNSUBACK, wish.id);
 	mqtt_session_send(s, &packet);
-	tell_wants(s);
+	tell_wants(s, 0);
 }

@@ -143,6 +143,25 @@ mqtt_out_deliver(struct head_session *session, const struct head_command *comman
 	return true;
 }
 
+static void
+take_out(struct mqtt_session *s, size_t i)
+{
+	s->n_in_flight--;
+	memmove(&s->in_flight[i], &s->in_flight[i + 1], (s->n_in_flight - i) * sizeof(s->in_flight[0]));
+}
+
+void
+mqtt_out_forget(struct head_session *session, uint64_t command_id)
+{
+	struct mqtt_session *s = CONTAINER_OF(session, struct mqtt_session, base);
+
+	for (size_t i = 0; i < s->n_in_flight; i++)
+		if (s->in_flight[i].command_id == command_id) {
+			take_out(s, i);
+			return;
+		}
+}
+
 /* An acknowledgement that names nothing is harmless: the command was settled by its first one. */
 void
 mqtt_in_puback(struct mqtt_session *s, const struct mqtt_frame *frame)
@@ -159,8 +178,7 @@ mqtt_in_puback(struct mqtt_session *s, const struct mqtt_frame *frame)
 		if (s->in_flight[i].id != id)
 			continue;
 		command_id = s->in_flight[i].command_id;
-		s->n_in_flight--;
-		memmove(&s->in_flight[i], &s->in_flight[i + 1], (s->n_in_flight - i) * sizeof(s->in_flight[0]));
+		take_out(s, i);
 		if (s->head->config.ops->settled)
 			s->head->config.ops->settled(s->head->config.backend, s->base.domain, &s->base, command_id, HEAD_COMPLETED);
 		return;

@@ -112,6 +112,7 @@ unsigned mqtt_out_wants(const struct head_session *session);
 bool mqtt_out_desired(struct head_session *session, int64_t version, const void *patch, size_t len);
 bool mqtt_out_method(struct head_session *session, const char *name, const char *rid, const void *payload, size_t len);
 bool mqtt_out_deliver(struct head_session *session, const struct head_command *command);
+void mqtt_out_forget(struct head_session *session, uint64_t command_id);
 void mqtt_out_answer(struct mqtt_session *s, const char *topic, const void *body, size_t len);
 /* Is this the session's own telemetry topic?  Then its bag. */
 bool mqtt_own_telemetry(const struct mqtt_session *s, const struct topic *topic);

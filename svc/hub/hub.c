@@ -16,6 +16,7 @@
 #include "hub/ca.h"
 #include "hub/blob.h"
 #include "hub/client.h"
+#include "hub/command_sessions.h"
 #include "hub/event_readers.h"
 #include "hub/event_sink.h"
 #include "hub/event_source.h"
@@ -72,6 +73,8 @@ struct hub {
 	struct twins *twins;
 	struct twin_sessions *twin_sessions;
 	struct methods *methods;
+	struct command_queue *commands;
+	struct command_sessions *command_sessions;
 	struct hub_head *head;
 	struct mqtt_head *mqtt_head;
 	struct http_head *http_head;
@@ -356,9 +359,15 @@ open_heads(struct hub *hub, struct err *err)
 		hub->config.n_index_paths, err);
 	if (!hub->jobs)
 		return -1;
+	hub->commands = command_queue_open(hub->registry, err);
+	if (!hub->commands)
+		return -1;
+	hub->command_sessions = command_sessions_new(hub->commands, hub->directory);
 	head.directory = hub->directory;
 	head.twins = hub->twin_sessions;
 	head.methods = hub->methods;
+	head.commands = hub->commands;
+	head.command_sessions = hub->command_sessions;
 	head.tls_cache = hub->tls_cache;
 	head.cas = hub->cas;
 	head.rotations = hub->rotations;
@@ -382,6 +391,7 @@ open_heads(struct hub *hub, struct err *err)
 		.auth = hub->config.auth,
 		.twins = hub->twins,
 		.methods = hub->methods,
+		.commands = hub->commands,
 		.faults = hub->faults,
 		.files = hub->files,
 		.queries = hub->queries,
@@ -526,6 +536,7 @@ int
 hub_run(struct hub *hub, struct err *err)
 {
 	rotation_keeper_start(hub->rotations);
+	command_queue_start(hub->commands, hub->loops[0]);
 	for (size_t i = 1; i < hub->n_loops; i++)
 		if (loop_start_thread(hub->loops[i], err) < 0)
 			return -1;
@@ -576,6 +587,8 @@ hub_close(struct hub *hub)
 	methods_free(hub->methods);
 	configurations_close(hub->configurations);
 	jobs_close(hub->jobs);
+	command_sessions_free(hub->command_sessions);
+	command_queue_close(hub->commands);
 	twin_sessions_free(hub->twin_sessions);
 	twins_free(hub->twins);
 	subscriptions_close(hub->subscriptions);

@@ -27,6 +27,7 @@ struct session {
 	struct slice auth_method; /* a constant */
 	struct message_lane *lane;
 	struct faults *faults; /* NULL: none, or a request: it had its own on the way here (rest_router.c) */
+	struct command_slot commands;
 	uint64_t epoch;
 	bool is_live;
 };
@@ -297,6 +298,7 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 		OWN_TEXT name = identity_name(before->device_id, before->module_id);
 
 		subscriptions_set(head->config.subscriptions, name, NULL, NULL, 0);
+		command_queue_forget(head->config.commands, before->device_id, before->module_id);
 	}
 	/* A disabled device takes its modules with it. */
 	if (after && !after->module_id && !after->enabled &&
@@ -330,6 +332,14 @@ hub_head_identity(struct head_session *head_session)
 		return session->trust.identity;
 	head_session_close(head_session, reason);
 	return NULL;
+}
+
+struct command_slot *
+hub_head_commands(struct head_session *head_session)
+{
+	struct session *session = head_session_domain(head_session);
+
+	return &session->commands;
 }
 
 /* -- Messages ------------------------------------------------------------------------------------------------------------------------------ */
@@ -454,17 +464,31 @@ disconnect_later(struct hub_head *head, struct conn *conn)
 	faults_after(head->config.faults, doomed->loop, after_ms, disconnect, doomed);
 }
 
-/* -- Twins and methods ---------------------------------------------------------------------------------------------------------------- */
+/* -- Twins, methods, commands --------------------------------------------------------------------------------------------------------- */
 
 static void
 on_wants(void *backend, void *domain, struct head_session *head_session, unsigned wants)
 {
 	struct hub_head *head = backend;
-	const struct identity *identity = wants & HEAD_WANTS_METHODS ? hub_head_identity(head_session) : NULL;
+	const struct identity *identity =
+		wants & (HEAD_WANTS_METHODS | HEAD_ASKED_COMMANDS) ? hub_head_identity(head_session) : NULL;
+
+	(void)domain;
+	if (identity && (wants & HEAD_WANTS_METHODS))
+		methods_on_ready(head->config.methods, head_session, identity);
+	if (identity)
+		command_sessions_on_wants(head->config.command_sessions, head_session, identity, wants);
+}
+
+static void
+on_settled(void *backend, void *domain, struct head_session *head_session, uint64_t command_id, enum head_outcome outcome)
+{
+	struct hub_head *head = backend;
+	const struct identity *identity = hub_head_identity(head_session);
 
 	(void)domain;
 	if (identity)
-		methods_on_ready(head->config.methods, head_session, identity);
+		command_sessions_on_settled(head->config.command_sessions, head_session, identity, command_id, outcome);
 }
 
 static void
@@ -508,6 +532,7 @@ on_live(void *backend, void *domain, struct head_session *head_session)
 	disconnect_later(head, head_session_conn(head_session));
 	twin_sessions_on_live(head->config.twins, head_session, session->trust.identity, session->model_id);
 	on_wants(backend, domain, head_session, head_session_wants(head_session)); /* by its kept subscriptions */
+	command_sessions_on_live(head->config.command_sessions, head_session, session->trust.identity);
 }
 
 static void
@@ -527,6 +552,7 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	if (session->is_live) {
 		event_source_session_ended(head->config.source, session->trust.identity);
 		methods_on_end(head->config.methods, head_session, session->trust.identity);
+		command_sessions_on_end(head_session);
 	}
 	trust_clear(&session->trust);
 	identity_free(session->actor);
@@ -545,6 +571,7 @@ const struct head_ops hub_head_ops = {
 	.request = on_request,
 	.method_answer = on_method_answer,
 	.stands = on_stands,
+	.settled = on_settled,
 	.violation = on_violation,
 	.end = on_end,
 };

@@ -7,6 +7,7 @@
 #include "heads/head.h"
 #include "hub/event_source.h"
 #include "hub/ca.h"
+#include "hub/command_sessions.h"
 #include "hub/faults.h"
 #include "hub/method.h"
 #include "hub/registry.h"
@@ -23,6 +24,8 @@ struct hub_head_config {
 	struct directory *directory;
 	struct twin_sessions *twins;
 	struct methods *methods;
+	struct command_queue *commands;
+	struct command_sessions *command_sessions;
 	struct tls_cache *tls_cache;
 	struct message_log *events; /* with a lane for each loop */
 	struct event_source *source;
@@ -37,4 +40,5 @@ struct hub_head *hub_head_new(const struct hub_head_config *config);
 void hub_head_free(struct hub_head *head); /* after the loops */
 /* Who a session of this hub stands for, on its loop.  NULL: trust in it was withdrawn, and it is being closed. */
 const struct identity *hub_head_identity(struct head_session *session);
+struct command_slot *hub_head_commands(struct head_session *session);
 extern const struct head_ops hub_head_ops; /* the backend is the hub_head */

@@ -7,6 +7,7 @@
 #include "heads/head.h"
 #include "heads/http_head.h"
 #include "hub/ca.h"
+#include "hub/command_queue.h"
 #include "hub/faults.h"
 #include "hub/policy_keeper.h"
 #include "hub/registry.h"
@@ -35,6 +36,7 @@ struct rest {
 	struct rotation_keeper *rotations;
 	struct twins *twins;
 	struct methods *methods;
+	struct command_queue *commands;
 	struct anchors *device_cas; /* NULL: none are registered */
 	struct auth_policy auth;
 	struct faults *faults; /* NULL: none */
@@ -115,4 +117,4 @@ struct rest_route {
 extern const struct rest_route rest_bulk_routes[], rest_device_routes[], rest_module_routes[], rest_statistics_routes[],
 	rest_scope_routes[], rest_event_routes[], rest_ca_routes[], rest_policy_routes[], rest_thumbprint_routes[],
 	rest_twin_routes[], rest_method_routes[], rest_file_routes[], rest_query_routes[], rest_apply_routes[],
-	rest_configuration_routes[], rest_job_routes[], rest_digital_twin_routes[];
+	rest_configuration_routes[], rest_job_routes[], rest_digital_twin_routes[], rest_command_routes[];

@@ -13,8 +13,11 @@ json_t *
 rest_identity_json(struct rest *rest, const struct identity *identity)
 {
 	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+	json_t *json = identity_to_json(identity, directory_is_connected(rest->directory, name), true);
+	size_t n = command_queue_count(rest->commands, identity->device_id, identity->module_id);
 
-	return identity_to_json(identity, directory_is_connected(rest->directory, name), true);
+	json_object_set_new(json, "cloudToDeviceMessageCount", json_integer((json_int_t)n));
+	return json;
 }
 
 json_t *

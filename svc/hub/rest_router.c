@@ -22,6 +22,7 @@ static const struct rest_route *const tables[] = {
 	rest_twin_routes,
 	rest_digital_twin_routes,
 	rest_method_routes,
+	rest_command_routes,
 	rest_file_routes,
 	rest_apply_routes,
 	rest_configuration_routes,
