@@ -111,12 +111,21 @@ purge(struct hub_session *s, const void *options, json_t **out, struct err *err)
 	return hub_session_request(s, "DELETE", path, NULL, false, out, err);
 }
 
-/* What there is: each answer is taken out of the hub by its lock once it is in our hands. */
+/* What there is, batch by batch: each answer is taken out of the hub by its lock once it is in our hands. */
 static int
 feedback(struct hub_session *s, const void *options, json_t **out, struct err *err)
 {
+	OWN_LIB(json_t) batches = NULL;
+	json_t *batch;
+	size_t i;
+
 	(void)options;
-	return hub_session_take(s, "messages/serviceBound/feedback", out, err);
+	if (hub_session_take(s, "messages/serviceBound/feedback", &batches, err) < 0)
+		return -1;
+	*out = json_array();
+	json_array_foreach(batches, i, batch)
+		json_array_extend(*out, batch);
+	return 0;
 }
 
 static const struct hub_verb verbs[] = {
