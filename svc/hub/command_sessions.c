@@ -36,6 +36,7 @@ struct courier {
 	struct timer timer;
 	struct command_call call; /* the one that asks for commands */
 	bool is_asking, ask_again;
+	bool is_sure;	 /* that there is something that it has not: what it has may have been purged, so counting does not tell */
 	int64_t next_ms; /* what others have locked may be had then; 0: they have nothing */
 	struct flight flights[IN_FLIGHT_MAX];
 	size_t n;
@@ -287,10 +288,12 @@ submit(struct courier *courier, const struct identity *identity)
 		.done = on_taken,
 	};
 	courier->is_asking = command_queue_submit(courier->sessions->queue, &courier->call, loop_owner(courier->loop));
-	if (courier->is_asking)
+	if (courier->is_asking) {
 		slot->has_taken = true;
-	else
+		courier->is_sure = false;
+	} else {
 		command_call_clear(&courier->call);
+	}
 	return courier->is_asking;
 }
 
@@ -298,8 +301,10 @@ submit(struct courier *courier, const struct identity *identity)
 static bool
 is_needed(const struct courier *courier, const struct identity *identity)
 {
+	size_t n = command_queue_count(courier->sessions->queue, identity->device_id, identity->module_id);
+
 	return courier->n < IN_FLIGHT_MAX && (head_session_wants(courier->session) & HEAD_WANTS_COMMANDS) &&
-	       command_queue_count(courier->sessions->queue, identity->device_id, identity->module_id) > courier->n;
+	       n > (courier->is_sure ? 0 : courier->n);
 }
 
 static void
@@ -352,8 +357,13 @@ on_timer(struct timer *timer)
 static void
 look(struct command_sessions *sessions, struct head_session *session, const struct identity *identity)
 {
-	if (command_queue_count(sessions->queue, identity->device_id, identity->module_id) > 0)
-		ask(need_courier(sessions, session), identity);
+	struct courier *courier;
+
+	if (command_queue_count(sessions->queue, identity->device_id, identity->module_id) == 0)
+		return;
+	courier = need_courier(sessions, session);
+	courier->is_sure = true;
+	ask(courier, identity);
 }
 
 void

@@ -324,6 +324,19 @@ def test_09_full():
     assert count() == 0
 
 
+def test_09_b_purged_on_its_way():
+    """a purge takes what a device has not acknowledged as well; what is sent next comes at once"""
+    with connect() as m:
+        send(b"gone")
+        gone = take(m, ack=False)
+        assert purge()["totalMessagesPurged"] == 1
+        send(b"next")
+        assert take(m).payload == b"next"
+        settled()
+        puback(m, gone)
+        ping(m)
+
+
 def test_10_feedback():
     """feedback is an array of records with a lock: completed once, abandoned it comes again"""
     send(messageid="p", ack="full")
