@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "hub/command_store.h"
 #include "hub/feedback.h"
 
@@ -205,6 +206,15 @@ check_identity(struct command_queue *queue, struct command_call *call)
 	return call->module_id && !module ? COMMAND_NO_MODULE : COMMAND_OK;
 }
 
+/* It was not deleted, and perhaps made again, since it asked. */
+static bool
+is_same(struct command_queue *queue, const struct command_call *call)
+{
+	OWN(identity) now = call->generation_id ? registry_find(queue->registry, call->device_id, call->module_id) : NULL;
+
+	return !call->generation_id || (now && text_is(now->generation_id, call->generation_id));
+}
+
 /* What its sender gave counts, and its topic must be one. */
 static enum command_answer
 check_size(const struct command *c)
@@ -299,6 +309,8 @@ take(struct command_queue *queue, struct work *work)
 	struct command_call *call = work->call;
 	int64_t until_ms = work->dead.now_ms + COMMAND_LOCK_MS;
 
+	if (!is_same(queue, call))
+		return COMMAND_NO_DEVICE;
 	if (call->is_first && command_store_release(store, call->device_id, call->module_id, &call->err) < 0)
 		return COMMAND_FAILED;
 	if (command_store_pending(store, call->device_id, call->module_id, take_row, work, &call->err) < 0)
@@ -339,6 +351,8 @@ settle(struct command_queue *queue, struct work *work)
 	struct command_call *call = work->call;
 	struct target target = { .work = work };
 
+	if (!is_same(queue, call))
+		return COMMAND_LOCK_LOST;
 	if (command_store_find(store_of(queue), call->device_id, call->module_id, call->lock_token, call->sequence, settle_row,
 		    &target, &call->err) < 0)
 		return COMMAND_FAILED;
@@ -477,6 +491,7 @@ command_call_clear(struct command_call *call)
 	mem_free(call->device_id);
 	mem_free(call->module_id);
 	mem_free(call->lock_token);
+	mem_free(call->generation_id);
 	*call = (struct command_call){ 0 };
 }
 

@@ -48,9 +48,10 @@ struct command_parcel {
 enum command_outcome { COMMAND_COMPLETE, COMMAND_REJECT, COMMAND_ABANDON, COMMAND_UNSENT /* that was no delivery */ };
 
 struct command_call {
-	/* The question; ids and lock token are owned. */
+	/* The question; all texts but the command are owned. */
 	enum command_op op;
 	char *device_id, *module_id; /* module_id NULL: the device's own */
+	char *generation_id;	     /* TAKE and SETTLE, when the device itself asks: it must still be that one */
 	struct command command;	     /* ADD: what its sender says; borrowed until `done`; expires_ms 0: nothing was asked */
 	size_t max;		     /* TAKE: no more than these */
 	bool is_session;	     /* TAKE: locked without a token, for who settles by the sequence */

@@ -178,9 +178,8 @@ settle(struct command_sessions *sessions, struct head_session *session, const st
 	settle_on(sessions, conn_loop(conn), conn_id(conn), identity->device_id, identity->module_id, sequence, what);
 }
 
-void
-command_sessions_on_settled(struct command_sessions *sessions, struct head_session *session, const struct identity *identity,
-	uint64_t command_id, enum head_outcome outcome)
+enum command_outcome
+command_outcome_of(enum head_outcome outcome)
 {
 	static const enum command_outcome outcomes[] = {
 		[HEAD_COMPLETED] = COMMAND_COMPLETE,
@@ -188,7 +187,14 @@ command_sessions_on_settled(struct command_sessions *sessions, struct head_sessi
 		[HEAD_ABANDONED] = COMMAND_ABANDON,
 	};
 
-	settle(sessions, session, identity, (int64_t)command_id, outcomes[outcome]);
+	return outcomes[outcome];
+}
+
+void
+command_sessions_on_settled(struct command_sessions *sessions, struct head_session *session, const struct identity *identity,
+	uint64_t command_id, enum head_outcome outcome)
+{
+	settle(sessions, session, identity, (int64_t)command_id, command_outcome_of(outcome));
 }
 
 /* -- Bringing ------------------------------------------------------------------------------------------------------------------------------------ */
@@ -282,6 +288,7 @@ submit(struct courier *courier, const struct identity *identity)
 		.op = COMMAND_TAKE,
 		.device_id = mem_text(identity->device_id),
 		.module_id = mem_text(identity->module_id),
+		.generation_id = mem_text(identity->generation_id),
 		.max = IN_FLIGHT_MAX - courier->n,
 		.is_session = true,
 		.is_first = !slot->has_taken,

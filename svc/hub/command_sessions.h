@@ -6,6 +6,8 @@
 #include "heads/head.h"
 #include "hub/command_queue.h"
 
+enum command_outcome command_outcome_of(enum head_outcome outcome);
+
 struct command_sessions;
 /* Watches the queue from now on; both are borrowed. */
 struct command_sessions *command_sessions_new(struct command_queue *queue, struct directory *directory);

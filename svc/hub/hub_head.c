@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/service.h"
+#include "hub/command_requests.h"
 #include "auth/trust.h"
 
 #define CHAIN_MAX 8 /* elements of an auth-chain */
@@ -516,6 +517,25 @@ on_method_answer(void *backend, void *domain, struct slice rid, int status, stru
 }
 
 static void
+on_receive(void *backend, void *domain, struct head_session *head_session, struct head_receipt *receipt)
+{
+	struct hub_head *head = backend;
+	struct session *session = domain;
+
+	command_requests_receive(head->config.commands, head_session, session->trust.identity, receipt);
+}
+
+static void
+on_settle(void *backend, void *domain, struct head_session *head_session, const char *lock_token, enum head_outcome outcome,
+	struct head_settlement *settlement)
+{
+	struct hub_head *head = backend;
+	struct session *session = domain;
+
+	command_requests_settle(head->config.commands, head_session, session->trust.identity, lock_token, outcome, settlement);
+}
+
+static void
 on_live(void *backend, void *domain, struct head_session *head_session)
 {
 	struct hub_head *head = backend;
@@ -572,6 +592,8 @@ const struct head_ops hub_head_ops = {
 	.method_answer = on_method_answer,
 	.stands = on_stands,
 	.settled = on_settled,
+	.receive = on_receive,
+	.settle = on_settle,
 	.violation = on_violation,
 	.end = on_end,
 };

@@ -365,12 +365,76 @@ def test_10_feedback():
         assert hub.rest("POST", path + token + "/abandon", policy="service")[0] == 412
 
 
+def device_https(method, path="", id="dev1", headers=None):
+    token = hub.device_token(id, keys[id.replace("/modules/", "/")])
+    return https(hub.https_port, method, "/devices/%s/messages/devicebound%s" % (id, path) + ("&" if "?" in path else "?") + "api-version=2021-04-12", None,
+                 dict({"Authorization": token}, **(headers or {})), ca=hub.pki.root)
+
+
+def receive(id="dev1"):
+    """(payload, headers, lock token), or None."""
+    status, headers, body = device_https("GET", id=id)
+    if status == 204:
+        return None
+    assert status == 200, (status, body)
+    return body, headers, headers["ETag"].strip('"')
+
+
+def test_10_b_https():
+    """a device that asks over HTTPS gets one command at a time, and completes, rejects or abandons it by its lock"""
+    assert receive() is None
+    for name in ("one", "two", "three"):
+        send(name.encode(), messageid=name, ack="full", app_k="v 1", contenttype="text/plain", expiry=hub_time(600))
+    payload, headers, one = receive()
+    assert payload == b"one" and headers["iothub-messageid"] == "one" and headers["iothub-app-k"] == "v 1" and headers["iothub-ack"] == "full", headers.items()
+    assert headers["iothub-deliverycount"] == "1" and int(headers["iothub-sequencenumber"]) > 0 and headers["iothub-enqueuedtime"].endswith("Z") and headers["iothub-expiry"].endswith("Z")
+    assert headers["Content-Type"] == "text/plain" and headers["iothub-to"] == "/devices/dev1/messages/devicebound", headers.items()
+    payload, _, two = receive()
+    assert payload == b"two"
+    assert device_https("POST", "/%s/abandon" % two)[0] == 204
+    payload, headers, again = receive()
+    assert payload == b"two" and headers["iothub-deliverycount"] == "2" and again != two
+    assert device_https("DELETE", "/" + two)[0] == 412
+    assert device_https("DELETE", "/%s?reject=true" % again)[0] == 204
+    assert device_https("DELETE", "/" + one, headers={"If-Match": one})[0] == 204
+    status, headers, _ = device_https("DELETE", "/" + one)
+    assert (status, headers["iothub-errorcode"]) == (412, "DeviceMessageLockLost")
+    _, _, three = receive()
+    assert device_https("DELETE", "/" + three, id="dev2")[0] == 412  # somebody else's lock
+    later(61)
+    payload, _, again = wait_for(receive, "the end of a lock")
+    assert payload == b"three" and device_https("DELETE", "/" + three)[0] == 412
+    assert device_https("DELETE", "/" + again)[0] == 204
+    send(b"m", "dev1/modules/m1")
+    payload, headers, token = receive("dev1/modules/m1")
+    assert payload == b"m" and device_https("DELETE", "/" + token, id="dev1/modules/m1")[0] == 204
+    assert (count(), receive()) == (0, None)
+    expect({"one": "Success", "two": "Rejected", "three": "Success"})
+
+
+def test_10_c_both():
+    """what was given to one is not given to the other; what is abandoned over HTTPS is pushed to the session that listens"""
+    with connect() as m:
+        send(b"pushed")
+        got = take(m, ack=False)
+        assert receive() is None
+        puback(m, got)
+        settled()
+    send(b"polled")
+    _, _, token = receive()
+    with connect() as m:
+        ping(m)
+        assert device_https("POST", "/%s/abandon" % token)[0] == 204
+        assert take(m).payload == b"polled"
+        settled()
+
+
 def test_11_tool():
     """rootedge hub c2d sends, purges and fetches feedback"""
     login = "HostName=contosoiothub.local:%d;SharedAccessKeyName=iothubowner;SharedAccessKey=%s" % (hub.https_port, hub.policy())
 
     def tool(*args):
-        out = run("rootedge", "hub", "c2d", *args, "--hub", login, "--ca", hub.pki.root, "--connect-to", "127.0.0.1", "--json").stdout
+        out = run("rootedge", "hub", "c2d", *args, "--hub", login, "--ca", hub.pki.root, "--connect-to", "127.0.0.1", "--json", env=dict(os.environ, ROOTEDGE_CLOCK_FILE=folder / "clock")).stdout
         return json.loads(out)
 
     answer = tool("send", "-d", "dev1", "--data", "from the tool", "-p", "k=v", "--ack", "full", "--message-id", "t1")
