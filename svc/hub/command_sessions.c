@@ -268,6 +268,8 @@ on_taken(struct command_call *call)
 	*call = (struct command_call){ 0 };
 	courier->is_asking = false;
 	courier->ask_again = false;
+	if (answer.answer == COMMAND_OK)
+		hub_head_commands(courier->session)->has_taken = true;
 	courier->next_ms = answer.answer == COMMAND_FAILED ? clock_wall_ms() + RETRY_MS : answer.next_ms;
 	bring_all(courier, identity, &answer);
 	command_call_clear(&answer);
@@ -282,8 +284,6 @@ on_taken(struct command_call *call)
 static bool
 submit(struct courier *courier, const struct identity *identity)
 {
-	struct command_slot *slot = hub_head_commands(courier->session);
-
 	courier->call = (struct command_call){
 		.op = COMMAND_TAKE,
 		.device_id = mem_text(identity->device_id),
@@ -291,16 +291,14 @@ submit(struct courier *courier, const struct identity *identity)
 		.generation_id = mem_text(identity->generation_id),
 		.max = IN_FLIGHT_MAX - courier->n,
 		.is_session = true,
-		.is_first = !slot->has_taken,
+		.is_first = !hub_head_commands(courier->session)->has_taken,
 		.done = on_taken,
 	};
 	courier->is_asking = command_queue_submit(courier->sessions->queue, &courier->call, loop_owner(courier->loop));
-	if (courier->is_asking) {
-		slot->has_taken = true;
+	if (courier->is_asking)
 		courier->is_sure = false;
-	} else {
+	else
 		command_call_clear(&courier->call);
-	}
 	return courier->is_asking;
 }
 

@@ -21,6 +21,7 @@ static const struct {
 	{ "version", TWIN_PART_STORED },
 	{ "modelId", TWIN_PART_STORED },
 	{ "configurations", TWIN_PART_CONFIGURATIONS },
+	{ "cloudToDeviceMessageCount", TWIN_PART_COMMANDS },
 };
 
 static unsigned
@@ -85,7 +86,6 @@ static const struct {
 	{ "statusUpdateTime", "statusUpdatedTime" },
 	{ "connectionState", "connectionState" },
 	{ "lastActivityTime", "lastActivityTime" },
-	{ "cloudToDeviceMessageCount", "cloudToDeviceMessageCount" },
 	{ "capabilities", "capabilities" },
 	{ "deviceScope", "deviceScope" },
 	{ "parentScopes", "parentScopes" },
@@ -196,6 +196,19 @@ put_configurations(json_t *row, struct db *db, const struct identity *identity, 
 	return got;
 }
 
+static int
+put_commands(json_t *row, struct db *db, const struct identity *identity, struct err *err)
+{
+	struct db_stmt *count = db_query(db, err, "SELECT COUNT(*) FROM command WHERE device_id = ? AND module_id = ?", "tt",
+		identity->device_id, identity->module_id ? identity->module_id : "");
+	int got = count ? db_next(count, err) : -1;
+
+	if (got == 1)
+		json_object_set_new(row, "cloudToDeviceMessageCount", json_integer(db_int(count, 0)));
+	db_done(count);
+	return got < 0 ? -1 : 0;
+}
+
 int
 twin_row_load(const struct twin_row_context *context, const char *device_id, const char *module_id, unsigned parts, json_t **out,
 	struct err *err)
@@ -211,10 +224,12 @@ twin_row_load(const struct twin_row_context *context, const char *device_id, con
 		json_object_set_new(row, "moduleId", json_string(module_id));
 	if (parts & TWIN_PART_IDENTITY)
 		put_identity(row, context, identity);
-	if ((parts & ~(unsigned)(TWIN_PART_IDENTITY | TWIN_PART_CONFIGURATIONS)) &&
+	if ((parts & ~(unsigned)(TWIN_PART_IDENTITY | TWIN_PART_CONFIGURATIONS | TWIN_PART_COMMANDS)) &&
 		load_stored(row, context->db, identity, parts, err) < 0)
 		return -1;
 	if ((parts & TWIN_PART_CONFIGURATIONS) && put_configurations(row, context->db, identity, err) < 0)
+		return -1;
+	if ((parts & TWIN_PART_COMMANDS) && put_commands(row, context->db, identity, err) < 0)
 		return -1;
 	*out = GIVE(row);
 	return 0;

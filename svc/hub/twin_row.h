@@ -18,7 +18,8 @@ enum twin_part {
 	TWIN_PART_REPORTED = 16,
 	TWIN_PART_META = 32, /* $metadata and $version of the sections */
 	TWIN_PART_CONFIGURATIONS = 64,
-	TWIN_PARTS_SHOWN = 63, /* SELECT * */
+	TWIN_PART_COMMANDS = 128,		    /* cloudToDeviceMessageCount */
+	TWIN_PARTS_SHOWN = 63 | TWIN_PART_COMMANDS, /* SELECT * */
 };
 
 /* What the condition needs; what the columns and groups do. */

@@ -314,6 +314,9 @@ def test_09_full():
     send(to="dev1/modules/m1")
     assert hub.rest("GET", "/devices/dev1/modules/m1")[2]["cloudToDeviceMessageCount"] == 1
     assert hub.rest("GET", "/twins/dev1")[2]["cloudToDeviceMessageCount"] == 50
+    for where, n in (("deviceId = 'dev1'", 50), ("cloudToDeviceMessageCount > 40", 50), ("deviceId = 'dev2'", 0)):
+        rows = hub.rest("POST", "/devices/query", {"query": "SELECT * FROM devices WHERE " + where}, policy="service")[2]
+        assert [r["cloudToDeviceMessageCount"] for r in rows] == [n], (where, rows)
     with connect() as m:
         take(m)
         wait_for(lambda: count() < 50, "room")
