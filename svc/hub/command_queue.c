@@ -274,7 +274,7 @@ pack(struct command_call *call, const struct command *c)
 	call->parcels[call->n_parcels++] = (struct command_parcel){
 		.sequence = c->sequence,
 		.enqueued_ms = c->enqueued_ms,
-		.expires_ms = c->expires_ms,
+		.expires_ms = c->has_expiry ? c->expires_ms : 0,
 		.n_deliveries = c->n_deliveries + 1,
 		.lock_token = call->is_session ? NULL : mem_text(random_uuid(token)),
 		.bag = buf_take_text(&bag),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Commands (cloud-to-device messages) from services to devices over MQTT, byte for byte (hub 1.7, 4.6; clients-observed 3)."""
-import datetime, os, sys
+import datetime, itertools, os, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 
@@ -82,6 +82,15 @@ def ping(m):
     """What was sent before has been taken, and nothing else was on its way to us."""
     m.send(packet(0xc0))
     assert m.receive() == (0xd0, b"")
+
+
+def ping_through(m, seen):
+    """The same, and what came before the answer is in `seen`."""
+    m.send(packet(0xc0))
+    for first, body in iter(m.receive, (0xd0, b"")):
+        got = Got(first, body)
+        puback(m, got)
+        seen.add(got.payload)
 
 
 def count(to="dev1"):
@@ -410,7 +419,8 @@ def test_10_b_https():
     assert device_https("DELETE", "/" + again)[0] == 204
     send(b"m", "dev1/modules/m1")
     payload, headers, token = receive("dev1/modules/m1")
-    assert payload == b"m" and device_https("DELETE", "/" + token, id="dev1/modules/m1")[0] == 204
+    assert payload == b"m" and "iothub-expiry" not in headers and "iothub-ack" not in headers, headers.items()
+    assert device_https("DELETE", "/" + token, id="dev1/modules/m1")[0] == 204
     assert (count(), receive()) == (0, None)
     expect({"one": "Success", "two": "Rejected", "three": "Success"})
 
@@ -502,6 +512,45 @@ def test_14_kill9():
         assert [take(m).payload for _ in range(2)] == [b"sent", b"waits"]
         settled()
     expect({"w": "Success"})
+
+
+def test_14_b_kill9_rounds():
+    """what a service was told is accepted arrives, whenever the hub dies"""
+    accepted, seen, number = set(), set(), itertools.count()
+
+    def pour():
+        try:
+            while True:
+                body = b"k%d" % next(number)
+                if post(body, "dev2")[0] == 201:
+                    accepted.add(body)
+        except (OSError, http.client.HTTPException):
+            pass  # the hub died
+
+    def fetch():
+        try:
+            with connect("dev2") as m:
+                while True:
+                    seen.add(take(m).payload)
+        except (OSError, EOFError):
+            pass
+
+    for i in range(6):
+        threads = [threading.Thread(target=f, daemon=True) for f in (pour, fetch)]
+        for t in threads:
+            t.start()
+        want = len(accepted) + 5 * i  # each time at another point
+        wait_for(lambda: len(accepted) > want, "accepted commands", 30)
+        hub.kill9()
+        for t in threads:
+            t.join(30 * SLOW)
+            assert not t.is_alive()
+        hub.start()
+    with connect("dev2") as m:
+        while count("dev2"):
+            seen.add(take(m).payload)
+            ping_through(m, seen)
+    assert accepted <= seen, accepted - seen
 
 
 def test_15_storm():
