@@ -38,9 +38,9 @@ enum command_answer {
 
 /* A command on its way to the device. */
 struct command_parcel {
-	int64_t sequence, enqueued_ms, expires_ms;
-	int n_deliveries;	/* with this one */
-	char *lock_token, *bag; /* lock_token NULL: a session's */
+	int64_t sequence, enqueued_ms, expires_ms; /* expires_ms 0: its sender said nothing about it */
+	int n_deliveries;			   /* with this one */
+	char *lock_token, *bag;			   /* lock_token NULL: a session's */
 	uint8_t *payload;
 	size_t len;
 };
