@@ -104,7 +104,7 @@ static int
 run_seed(struct dev *dev, const char *state, struct err *err)
 {
 	OWN_TEXT log = file_join(dev->dir, "seed.log");
-	const char *args[] = { "seed", "--state", state, "--hostname", dev->o->hostname, dev->o->seed, NULL };
+	const char *args[] = { "seed", "--state", state, dev->o->seed, NULL };
 	int status;
 
 	if (!dev->o->seed)

@@ -17,12 +17,15 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-	{ "device", hub_device, "devices: create, show, list, update, delete, renew-key" },
-	{ "module", hub_module, "modules of a device: create, show, list, delete" },
+	{ "device", hub_device, "devices: create, show, list, update, delete, renew-key, show-connection-string" },
+	{ "module", hub_module, "modules of a device: create, show, list, update, delete" },
 	{ "twin", hub_twin, "twins: show, update, replace" },
 	{ "method", hub_method, "direct methods: invoke" },
 	{ "query", hub_query, "what twins say, in the query language" },
 	{ "c2d", hub_c2d, "cloud-to-device messages: send, purge, feedback" },
+	{ "file", hub_file, "files that devices upload: notifications" },
+	{ "configuration", hub_configuration, "automatic configurations: create, show, list, update, delete, show-metric" },
+	{ "job", hub_job, "changes of many devices: create, show, list, cancel" },
 	{ "ca", hub_ca, "CAs that devices are let in by: list, show, create, update, delete, code, verify" },
 	{ "policy", hub_policy, "what services may do: list, show, create, renew-key, delete" },
 	{ "seed", hub_seed, "many devices at once, from a file" },

@@ -12,6 +12,9 @@ int hub_query(int argc, char **argv);
 int hub_c2d(int argc, char **argv);
 int hub_ca(int argc, char **argv);
 int hub_policy(int argc, char **argv);
+int hub_configuration(int argc, char **argv);
+int hub_job(int argc, char **argv);
+int hub_file(int argc, char **argv);
 int hub_seed(int argc, char **argv);
 
 #define HUB_STATE_DEFAULT "/var/lib/rootedge/hub"

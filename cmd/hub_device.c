@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge hub device: devices of a hub over its REST API, in the words of `az iot hub device-identity`. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/text.h"
 #include "hub.h"
@@ -7,7 +9,7 @@
 
 struct options {
 	struct hub_tool_options tool;
-	const char *device_id, *auth_method, *primary, *secondary, *parent, *status, *status_reason, *key_type;
+	const char *device_id, *auth_method, *primary, *secondary, *parent, *status, *status_reason, *key_type, *module_id;
 	int64_t top;
 	bool edge_enabled;
 };
@@ -31,6 +33,13 @@ static const struct option_row list_rows[] = {
 static const struct option_row key_rows[] = {
 	DEVICE_ROW,
 	HUB_TOOL_ROW("key-type", 0, "KEY", "primary, secondary or both (both)", OPTION_TEXT, key_type),
+	HUB_TOOL_ROWS,
+};
+
+static const struct option_row string_rows[] = {
+	DEVICE_ROW,
+	HUB_TOOL_ROW("module-id", 'm', "ID", "of its module instead", OPTION_TEXT, module_id),
+	HUB_TOOL_ROW("key-type", 0, "KEY", "primary or secondary (primary)", OPTION_TEXT, key_type),
 	HUB_TOOL_ROWS,
 };
 
@@ -152,6 +161,47 @@ renew_key(struct hub_session *s, const void *options, json_t **out, struct err *
 	return hub_session_request(s, "POST", "devices/keys/regenerate", body, false, out, err);
 }
 
+/* With a key, or "x509=true" for whom no key is kept.  A port of our HostName is that of HTTPS and says nothing to a device. */
+static int
+put_string(struct buf *out, const char *host, const struct options *o, const json_t *record, struct err *err)
+{
+	const json_t *auth = json_object_get(record, "authentication");
+	const char *name = o->key_type && text_is(o->key_type, "secondary") ? "secondaryKey" : "primaryKey";
+	const char *type = json_string_value(json_object_get(auth, "type"));
+	const char *key = json_string_value(json_object_get(json_object_get(auth, "symmetricKey"), name));
+
+	buf_putf(out, "HostName=%.*s;DeviceId=%s", (int)strcspn(host, ":"), host, o->device_id);
+	if (o->module_id)
+		buf_putf(out, ";ModuleId=%s", o->module_id);
+	if (type && text_is(type, "sas") && key)
+		buf_putf(out, ";SharedAccessKey=%s", key);
+	else if (type && (text_is(type, "selfSigned") || text_is(type, "certificateAuthority")))
+		buf_puts(out, ";x509=true");
+	else
+		return err_set(err, ERR_MISSING, "it has neither a key nor a certificate to show");
+	return 0;
+}
+
+static int
+show_connection_string(struct hub_session *s, const void *options, json_t **out, struct err *err)
+{
+	const struct options *o = options;
+	OWN_TEXT path = hub_tool_path("devices", o->device_id, o->module_id, NULL);
+	CLEAR(buf) text = BUF_INIT(4096);
+	OWN_LIB(json_t) record = NULL;
+
+	if (hub_tool_need(o->device_id, "device-id", err) < 0)
+		return -1;
+	if (o->key_type && !text_is(o->key_type, "primary") && !text_is(o->key_type, "secondary"))
+		return err_set(err, ERR_INVALID, "--key-type is primary or secondary");
+	if (hub_session_request(s, "GET", path, NULL, false, &record, err) < 0 ||
+		put_string(&text, s->hub->host, o, record, err) < 0)
+		return -1;
+	*out = json_pack("{s:s}", "connectionString", buf_text(&text));
+	buf_wipe(&text);
+	return 0;
+}
+
 static const struct hub_column columns[] = {
 	{ "ID", "deviceId" },
 	{ "STATUS", "status" },
@@ -169,6 +219,8 @@ static const struct hub_verb verbs[] = {
 	{ "update", "Change a device; what is not given stays.", wish_rows, update, NULL },
 	{ "delete", "Delete a device with its modules.", device_rows, delete, NULL },
 	{ "renew-key", "Make new symmetric keys for a device.", key_rows, renew_key, NULL },
+	{ "show-connection-string", "Show what a client connects with; it contains a key.", string_rows, show_connection_string,
+		NULL },
 	{ 0 },
 };
 

@@ -16,7 +16,7 @@
 #include "base/text.h"
 #include "hub.h"
 #include "hub/client.h"
-#include "hub_session.h"
+#include "hub_tool.h"
 #include "notice.h"
 #include "store/event_feed.h"
 #include "wire/codec.h"
@@ -39,10 +39,11 @@ struct options {
 static const struct option_row rows[] = {
 	{ "state", 's', "DIR", "the hub's state folder (" HUB_STATE_DEFAULT ")", OPTION_TEXT, offsetof(struct options, state), 0,
 		0 },
-	{ "hub", 'H', "STRING", "instead: connection string of a running hub; HostName may have a port", OPTION_TEXT,
-		offsetof(struct options, hub), 0, 0 },
-	{ "ca", 0, "FILE", "the root that the hub's certificate is trusted by", OPTION_TEXT, offsetof(struct options, ca), 0, 0 },
-	{ "connect-to", 0, "ADDRESS", "TCP goes there; the name is still checked", OPTION_TEXT,
+	{ "hub", 'H', "STRING", "instead: connection string of a running hub ($ROOTEDGE_HUB); HostName may have a port",
+		OPTION_TEXT, offsetof(struct options, hub), 0, 0 },
+	{ "ca", 0, "FILE", "the root that the hub's certificate is trusted by ($ROOTEDGE_CA)", OPTION_TEXT,
+		offsetof(struct options, ca), 0, 0 },
+	{ "connect-to", 0, "ADDRESS", "TCP goes there; the name is still checked ($ROOTEDGE_CONNECT_TO)", OPTION_TEXT,
 		offsetof(struct options, connect_to), 0, 0 },
 	{ "follow", 'f', NULL, "wait for more and print them as they come", OPTION_FLAG, offsetof(struct options, follow), 0, 0 },
 	{ "json", 'j', NULL, "a JSON object a line", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
@@ -383,6 +384,20 @@ read_hub(const struct options *o, struct err *err)
 
 /* -- The verb ------------------------------------------------------------------------------------------------------------------------------ */
 
+/* The environment names a hub where nothing on the command line does; a folder that is given is meant. */
+static void
+settle(struct options *o)
+{
+	if (!o->state)
+		o->hub = hub_tool_or_environment(o->hub, "ROOTEDGE_HUB");
+	if (o->hub) {
+		o->ca = hub_tool_or_environment(o->ca, "ROOTEDGE_CA");
+		o->connect_to = hub_tool_or_environment(o->connect_to, "ROOTEDGE_CONNECT_TO");
+	}
+	if (!o->state)
+		o->state = HUB_STATE_DEFAULT;
+}
+
 static int
 check_options(struct options *o, struct err *err)
 {
@@ -398,13 +413,14 @@ check_options(struct options *o, struct err *err)
 int
 hub_events(int argc, char **argv)
 {
-	struct options o = { .state = HUB_STATE_DEFAULT, .partition = -1 };
+	struct options o = { .partition = -1 };
 	struct err err = ERR_INIT;
 
 	if (option_parse(&usage, &o, argc, argv, &err) < 0 || check_options(&o, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		return 2;
 	}
+	settle(&o);
 	if ((o.hub ? read_hub(&o, &err) : read_log(&o, &err)) == 0)
 		return 0;
 	fprintf(stderr, "rootedge hub events: %s\n", err.text);

@@ -13,8 +13,17 @@
 
 #define PATH_MAX_BYTES 8192
 #define JSON_FILE_MAX (4 << 20)
+#define PAGE 1000
 
 /* -- For the verbs ------------------------------------------------------------------------------------------------------------- */
+
+const char *
+hub_tool_or_environment(const char *given, const char *name)
+{
+	const char *set = given ? given : getenv(name);
+
+	return set && *set ? set : NULL;
+}
 
 int
 hub_tool_need(const char *value, const char *option, struct err *err)
@@ -72,26 +81,57 @@ hub_tool_auth(json_t **out, const char *method, const char *primary, const char 
 	return 0;
 }
 
-/* -- A verb -------------------------------------------------------------------------------------------------------------------- */
-
-static const char *
-or_environment(const char *given, const char *name)
+static int
+next_page(struct hub_session *s, const struct hub_request *first, int64_t left, json_t *all, char **continuation, struct err *err)
 {
-	const char *set = given ? given : getenv(name);
+	OWN_TEXT count = mem_textf("x-ms-max-item-count: %lld", (long long)(left < PAGE ? left : PAGE));
+	OWN_TEXT behind = *continuation ? mem_textf("x-ms-continuation: %s", *continuation) : NULL;
+	const char *headers[] = { count, behind, NULL };
+	struct hub_request request = *first;
+	OWN_LIB(json_t) page = NULL;
 
-	return set && *set ? set : NULL;
+	request.headers = headers;
+	mem_free(*continuation);
+	*continuation = NULL;
+	if (hub_session_ask(s, &request, &page, continuation, err) < 0)
+		return -1;
+	if (!json_is_array(page))
+		return err_set(err, ERR_BROKEN, "the hub's answer is no list");
+	return json_array_extend(all, page);
 }
+
+int
+hub_tool_pages(struct hub_session *s, const struct hub_request *request, int64_t top, json_t **out, struct err *err)
+{
+	OWN_LIB(json_t) all = json_array();
+	char *continuation = NULL;
+	int64_t left = PAGE;
+	int done;
+
+	do {
+		if (top)
+			left = top - (int64_t)json_array_size(all);
+		done = next_page(s, request, left, all, &continuation, err);
+	} while (done == 0 && continuation && (!top || (int64_t)json_array_size(all) < top));
+	mem_free(continuation);
+	if (done < 0)
+		return -1;
+	*out = json_incref(all);
+	return 0;
+}
+
+/* -- A verb -------------------------------------------------------------------------------------------------------------------- */
 
 static int
 open_session(struct hub_session *s, const struct hub_tool_options *o, struct err *err)
 {
-	const char *text = or_environment(o->hub, "ROOTEDGE_HUB"), *ca = or_environment(o->ca, "ROOTEDGE_CA");
+	const char *text = hub_tool_or_environment(o->hub, "ROOTEDGE_HUB"), *ca = hub_tool_or_environment(o->ca, "ROOTEDGE_CA");
 
 	if (!text)
 		return err_set(err, ERR_INVALID, "--hub is missing (rootedge hub connection-string prints it)");
 	if (!ca)
 		return err_set(err, ERR_INVALID, "--ca is missing: the root that the hub's certificate is trusted by");
-	return hub_session_open(s, text, ca, or_environment(o->connect_to, "ROOTEDGE_CONNECT_TO"), err);
+	return hub_session_open(s, text, ca, hub_tool_or_environment(o->connect_to, "ROOTEDGE_CONNECT_TO"), err);
 }
 
 static void
@@ -128,7 +168,7 @@ hub_noun_print_help(const struct hub_noun *noun, FILE *out)
 {
 	fprintf(out, "%s\n\nusage: rootedge hub %s VERB [OPTIONS]\n\n", noun->summary, noun->name);
 	for (const struct hub_verb *v = noun->verbs; v->name; v++)
-		fprintf(out, "  %-12s %s\n", v->name, v->summary);
+		fprintf(out, "  %-22s %s\n", v->name, v->summary);
 	fprintf(out, "\nrootedge hub %s VERB --help tells more.\n", noun->name);
 }
 

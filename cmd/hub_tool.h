@@ -54,6 +54,7 @@ int hub_noun_run(const struct hub_noun *noun, int argc, char **argv);
 void hub_noun_print_help(const struct hub_noun *noun, FILE *out);
 
 /* -- For the verbs ------------------------------------------------------------------------------------------------------------- */
+const char *hub_tool_or_environment(const char *given, const char *name); /* NULL: neither, or empty */
 int hub_tool_need(const char *value, const char *option, struct err *err); /* -1: it was not given */
 /* "devices/ID", "twins/ID/modules/M": segments are percent-encoded; NULL ends them, so an absent module is left out with the word before it. */
 char *hub_tool_path(const char *noun, const char *device_id, const char *module_id, const char *rest);
@@ -61,6 +62,8 @@ char *hub_tool_path(const char *noun, const char *device_id, const char *module_
 json_t *hub_tool_json(const char *text, const char *option, struct err *err);
 /* --auth-method, --primary-thumbprint and --secondary-thumbprint as the "authentication" of a record; *out stays NULL when nothing was given. */
 int hub_tool_auth(json_t **out, const char *method, const char *primary, const char *secondary, struct err *err);
+/* The rows of all pages that the request brings, up to top (0: all); *out is the caller's. */
+int hub_tool_pages(struct hub_session *s, const struct hub_request *request, int64_t top, json_t **out, struct err *err);
 /* How it is shown (hub_show.c). */
 void hub_show(FILE *out, const json_t *value);
 void hub_show_table(FILE *out, const json_t *list, const struct hub_column *columns);

@@ -95,6 +95,16 @@ def test_05_follow():
         tail.kill()
 
 
+def verb(*args, check=True):
+    """`rootedge hub NOUN VERB ...`, with the hub in the environment."""
+    text = run("rootedge", "hub", "connection-string", "--state", hub.state).stdout.strip()
+    text = text.replace("HostName=" + hub.hostname, "HostName=%s:%d" % (hub.hostname, hub.https_port))
+    env = dict(os.environ, ROOTEDGE_HUB=text, ROOTEDGE_CA=pki.root, ROOTEDGE_CONNECT_TO="127.0.0.1")
+    done = subprocess.run([ROOTEDGE, "hub", *args, "--json"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0 or not check, (args, done.stderr)
+    return (json.loads(done.stdout) if done.stdout else None) if check else done
+
+
 def remote(*args, check=True):
     """`rootedge hub events` over REST."""
     text = run("rootedge", "hub", "connection-string", "--state", hub.state, "--policy", "service").stdout.strip()
@@ -157,6 +167,100 @@ def test_08_follow_a_hub():
             hub.kill9()
             hub.start()
         tail.kill()
+
+
+def test_09_environment():
+    """events come from the hub that the environment names, and from the folder that was given in spite of it"""
+    text = run("rootedge", "hub", "connection-string", "--state", hub.state).stdout.strip().replace("HostName=" + hub.hostname, "HostName=%s:%d" % (hub.hostname, hub.https_port))
+    env = dict(os.environ, ROOTEDGE_HUB=text, ROOTEDGE_CA=pki.root, ROOTEDGE_CONNECT_TO="127.0.0.1")
+    ask = lambda *args: subprocess.run([ROOTEDGE, "hub", "events", "--json", *args], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert ask().returncode == 0 and len(ask().stdout.splitlines()) == len(hub.events()), ask()
+    assert ask("--state", folder / "nothing").returncode == 1
+
+
+def test_10_modules():
+    """a module gets another credential, by its etag if that is given; nothing to change is an error"""
+    device("create", "--device-id", "m")
+    made = verb("module", "create", "-d", "m", "-m", "m1")
+    assert verb("module", "update", "-d", "m", "-m", "m1", "--auth-method", "x509_ca", "-e", made["etag"])["authentication"]["type"] == "certificateAuthority"
+    done = verb("module", "update", "-d", "m", "-m", "m1", "--auth-method", "shared_private_key", "-e", made["etag"], check=False)
+    assert done.returncode == 1 and "PreconditionFailed" in done.stderr, done
+    assert verb("module", "show", "-d", "m", "-m", "m1")["authentication"]["type"] == "certificateAuthority"
+    assert verb("module", "update", "-d", "m", "-m", "m1", check=False).returncode == 1
+    assert verb("module", "update", "-d", "m", "-m", "m2", "--auth-method", "x509_ca", check=False).returncode == 1
+
+
+def test_11_connection_strings_over_rest():
+    """a device's connection string over REST is that from the folder, with either key; of a certificate device it says x509=true"""
+    strings = [verb("device", "show-connection-string", "-d", "m", "--key-type", t)["connectionString"] for t in ("primary", "secondary")]
+    assert strings[0] == run("rootedge", "hub", "connection-string", "--state", hub.state, "--device", "m").stdout.strip() != strings[1], strings
+    keys = hub.rest("GET", "/devices/m")[2]["authentication"]["symmetricKey"]
+    assert [parse_connection_string(s)["SharedAccessKey"] for s in strings] == [keys["primaryKey"], keys["secondaryKey"]]
+    assert verb("device", "show-connection-string", "-d", "m", "-m", "m1")["connectionString"] == "HostName=%s;DeviceId=m;ModuleId=m1;x509=true" % hub.hostname
+    assert verb("device", "show-connection-string", "-d", "nobody", check=False).returncode == 1
+    assert verb("device", "show-connection-string", "-d", "m", "--key-type", "third", check=False).returncode == 1
+
+
+def test_12_configurations():
+    """a configuration is made, applied, changed, measured and deleted; its update leaves what was not given"""
+    for i in (1, 2):
+        device("create", "--device-id", "floor%d" % i)
+        verb("twin", "update", "-d", "floor%d" % i, "--tags", '{"floor": %d}' % i)
+    content = folder / "content.json"
+    with open(content, "w") as f:
+        json.dump({"content": {"deviceContent": {"properties.desired.rate": 7}}}, f)
+    made = verb("configuration", "create", "-c", "c1", "-k", "@" + content, "--target-condition", "tags.floor = 2", "--priority", "3", "-m",
+                '{"all": "SELECT deviceId FROM devices"}', "--labels", '{"a": "b"}')
+    assert (made["priority"], made["labels"], made["content"]["deviceContent"]) == (3, {"a": "b"}, {"properties.desired.rate": 7}), made
+    wait_for(lambda: verb("configuration", "show", "-c", "c1")["systemMetrics"]["results"]["appliedCount"] == 1, "it to be applied")
+    assert verb("twin", "show", "-d", "floor2")["properties"]["desired"]["rate"] == 7
+    metric = verb("configuration", "show-metric", "-c", "c1", "-m", "all")
+    assert {"floor1", "floor2"} <= {row["deviceId"] for row in metric["result"]}, metric
+    assert [row["deviceId"] for row in verb("configuration", "show-metric", "-c", "c1", "-m", "appliedCount", "--metric-type", "system")["result"]] == ["floor2"]
+    changed = verb("configuration", "update", "-c", "c1", "--priority", "0")
+    assert (changed["priority"], changed["targetCondition"], changed["labels"], changed["metrics"]["queries"]) == (0, "tags.floor = 2", {"a": "b"}, made["metrics"]["queries"])
+    assert [c["id"] for c in verb("configuration", "list")] == ["c1"]
+    for wrong in (("show-metric", "-c", "c1", "-m", "none"), ("show-metric", "-c", "c1", "-m", "all", "--metric-type", "x"), ("update", "-c", "c1", "--priority", "-1"),
+                  ("update", "-c", "c1", "--priority", "5", "-e", made["etag"]), ("delete", "-c", "c1", "-e", made["etag"]), ("create", "-c", "c2", "-k", "{"),
+                  ("create", "-c", "c2"), ("show",), ("show", "-c", "c2")):
+        done = verb("configuration", *wrong, check=False)
+        assert done.returncode == 1 and done.stderr.startswith("rootedge hub configuration " + wrong[0]), (wrong, done)
+    verb("configuration", "delete", "-c", "c1")
+    assert verb("configuration", "list") == []
+
+
+def test_13_jobs():
+    """a job changes twins, another is cancelled, and lists are by type and state"""
+    verb("job", "create", "--job-id", "j1", "--job-type", "scheduleUpdateTwin", "-q", "tags.floor = 1", "--twin-patch", '{"tags": {"done": true}}')
+    wait_for(lambda: verb("job", "show", "--job-id", "j1")["status"] == "completed", "the job")
+    assert verb("twin", "show", "-d", "floor1")["tags"] == {"floor": 1, "done": True}
+    made = verb("job", "create", "--job-id", "j2", "--job-type", "scheduleDeviceMethod", "-q", "*", "--method-name", "reboot", "--method-payload", '{"in": 5}', "--ttl", "60",
+                "--start-time", "2099-01-01T00:00:00Z")
+    assert made["cloudToDeviceMethod"]["payload"] == {"in": 5} and made["maxExecutionTimeInSeconds"] == 60, made
+    assert verb("job", "cancel", "--job-id", "j2")["status"] == "cancelled"
+    assert {j["jobId"] for j in verb("job", "list")} == {"j1", "j2"} and len(verb("job", "list", "--top", "1")) == 1
+    assert [j["jobId"] for j in verb("job", "list", "--job-status", "cancelled")] == [j["jobId"] for j in verb("job", "list", "--job-type", "scheduleDeviceMethod")] == ["j2"]
+    assert verb("job", "list", "--job-status", "a b&jobStatus=cancelled") == []
+    for wrong in (("create", "--job-id", "j3", "--job-type", "nonsense", "-q", "*"), ("create", "--job-id", "j3", "--job-type", "scheduleUpdateTwin", "-q", "*"),
+                  ("create", "--job-id", "j3", "--job-type", "scheduleDeviceMethod", "-q", "*"), ("show", "--job-id", "j3"), ("cancel", "--job-id", "j2"), ("cancel",)):
+        done = verb("job", *wrong, check=False)
+        assert done.returncode == 1 and done.stderr.startswith("rootedge hub job " + wrong[0]), (wrong, done)
+
+
+def test_14_files():
+    """file notifications are shown and taken: the second time there are none"""
+    key = hub.rest("GET", "/devices/one")[2]["authentication"]["symmetricKey"]["primaryKey"]
+    token = {"Authorization": hub.device_token("one", key)}
+    status, _, place = https(hub.https_port, "POST", "/devices/one/files?api-version=2021-04-12", {"blobName": "log.txt"}, token, ca=pki.root)
+    assert status == 200, place
+    status, _, _ = https(hub.https_port, "PUT", "/%s/%s%s" % (place["containerName"], urllib.parse.quote(place["blobName"]), place["sasToken"]), b"hello", {"x-ms-blob-type": "BlockBlob"}, ca=pki.root)
+    assert status == 201, status
+    done = {"correlationId": place["correlationId"], "isSuccess": True, "statusCode": 200, "statusDescription": ""}
+    status, _, answer = https(hub.https_port, "POST", "/devices/one/files/notifications?api-version=2021-04-12", done, token, ca=pki.root)
+    assert status == 204, answer
+    taken = verb("file", "notifications")
+    assert [(n["deviceId"], n["blobSizeInBytes"]) for n in taken] == [("one", 5)], taken
+    assert verb("file", "notifications") == []
 
 
 def test_99_stop():

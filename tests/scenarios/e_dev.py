@@ -117,6 +117,27 @@ def test_07_completion():
     assert complete("dev", "") == ["up", "env"] and run("rootedge", "completion", "csh", check=False).returncode == 2
 
 
+def test_08_seed():
+    """a hub begins with the devices of a file, with their tags; a seed that is not taken ends it, and says where it stands why"""
+    seed = folder / "seed.json"
+    with open(seed, "w") as f:
+        json.dump([{"deviceId": "s1", "tags": {"floor": 1}, "properties": {"desired": {"rate": 5}}}, {"deviceId": "s2", "tags": {"floor": 2}}, {"deviceId": "s3"}], f)
+    state = folder / "seeded"
+    args = ("--state", state, "--mqtt-port", 0, "--https-port", 0, "--seed", seed)
+    up = Up(*args)
+    assert [d["deviceId"] for d in up.tool("query", "-q", "SELECT deviceId FROM devices WHERE tags.floor >= 1")] == ["s1", "s2"]
+    assert up.tool("twin", "show", "-d", "s1")["properties"]["desired"]["rate"] == 5
+    key = up.tool("device", "show", "-d", "s3")["authentication"]["symmetricKey"]["primaryKey"]
+    up.down()
+    up = Up(*args)
+    assert up.tool("device", "show", "-d", "s3")["authentication"]["symmetricKey"]["primaryKey"] == key
+    up.down()
+    with open(seed, "w") as f:
+        f.write('[{"deviceId": "bad id"}]')
+    done = run("rootedge", "dev", "up", *map(str, args), check=False)
+    assert done.returncode == 1 and "the seed was not taken" in done.stderr and state in done.stderr, done
+
+
 def test_99_stop():
     """the folder goes"""
     folder.__exit__()
