@@ -138,6 +138,14 @@ def test_1_b_registry_bulk():
     story.arrived("bulk-3", 100)
 
 
+def test_1_c_operations():
+    """the clients see modules by etag, the codes of what is unknown or not there, 401 for a wrong key; module outputs, an upload by hand and a renewed token work"""
+    story.node("operations.js", CONNECTION_STRING=story.connection_string)
+    events = story.events_of("ops")
+    assert [e["body"] for e in events] == ["from an output", "before", "after"], events
+    assert events[0]["systemProperties"]["iothub-outputname"] == "out1" and events[0]["annotations"]["iothub-connection-module-id"] == "m1", events[0]
+
+
 def test_2_device_sas():
     """azure-iot-device sends 100 messages straight to the hub by SAS, and all arrive as sent"""
     story.node("device.js", MODE="sas", DEVICE="node-sas", KEY=story.key)
@@ -244,6 +252,12 @@ def test_93_provisioning():
     leaf, leaf_key = story.pki.make("device", "prov-leaf", issuer="plant")
     story.node("provisioning.js", SERVICE=text.replace(HUB, PROVISIONING), PROVISIONING=PROVISIONING, ID_SCOPE=story.hub.ready["id_scope"], OWN=own, OWN_KEY=own_key,
                LEAF=leaf, LEAF_KEY=leaf_key, PLANT=story.folder / "plant.pem")
+
+
+def test_94_enrollments():
+    """azure-iot-provisioning-service pages through enrollments and groups, sends many at once, and deletes by etag"""
+    text = run("rootedge", "hub", "connection-string", "--state", story.folder / "hub", "--policy", "provisioningserviceowner").stdout.strip()
+    story.node("enrollments.js", SERVICE=text.replace(HUB, PROVISIONING))
 
 
 def test_99_end():
