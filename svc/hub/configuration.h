@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Configurations (hub 4.5): a condition on twins, and what the desired properties of those that meet it shall be.  They are applied from then on: to twins that
- * begin to meet the condition, and taken back from those that no longer do.  Of several configurations the one with the highest priority counts, the younger one of
- * equals; of a gateway's, the layers with a higher priority than the highest whole deployment lie on top of that.
- *
- * Everything here runs on the registry's worker.  What follows from a change is done in small steps between other work; after a crash the next start goes through
- * all conditions once. */
+/* One configuration (hub 4.5): a condition on twins, and what the desired properties of those that meet it shall be.  Here is what its document may say, which twins it
+ * looks for, and which of several counts: the one with the highest priority, the younger one of equals; of a gateway's, the layers with a higher priority than the highest
+ * whole deployment lie on top of that.  Pure; any thread. */
 
-#include "heads/head.h"
 #include "hub/content.h"
-#include "hub/registry.h"
-#include "hub/twin.h"
+#include "wire/query.h"
 
 #define CONFIGURATIONS_MAX 100
 
-struct configurations;
-/* `owner` is the loop that hands steps to the worker.  All is borrowed; the paths are those of the index of twins. */
-struct configurations *configurations_open(struct registry *registry, struct twins *twins, struct directory *directory,
-	struct owner *owner, const char *const *indexed_paths, size_t n_indexed_paths, struct err *err);
-void configurations_close(struct configurations *configurations); /* once the worker and the loops have ended */
-
+/* What is wrong with one, or with what was asked about one. */
 enum configuration_answer {
 	CONFIGURATION_OK,
 	CONFIGURATION_EXISTS,
@@ -35,32 +25,36 @@ enum configuration_answer {
 	CONFIGURATION_ANSWER_COUNT,
 };
 
-enum configuration_op { CONFIGURATION_GET, CONFIGURATION_LIST, CONFIGURATION_PUT, CONFIGURATION_REMOVE };
-struct configuration_call {
-	/* The question; owned. */
-	enum configuration_op op;
-	char *id;
-	json_t *body;	/* PUT */
-	char *if_match; /* NULL: PUT creates; "*": whatever is there; else its etag */
-	int64_t max;	/* LIST */
+/* Owns its texts, the document and the condition. */
+struct configuration {
+	char *id, *etag;
+	json_t *doc; /* as it was put, and "updated_ms" */
+	enum content_kind kind;
+	struct query *condition; /* NULL: no twin meets it */
+	int64_t created_ms, priority;
 
-	/* The answer. */
-	enum configuration_answer answer;
-	struct err err;
-	json_t *result; /* the configuration as it is now, or an array of them */
-	char *etag;
-
-	void (*done)(struct configuration_call *call); /* on the owner it was submitted for */
-	struct configurations *configurations;
-	struct job job;
+	/* How far the twins have followed (configurations.h). */
+	bool to_sweep, to_finish;
+	bool is_doomed; /* deleted; it goes when all twins are without it */
+	int64_t sweep;	/* number of the last one */
 };
-void configuration_call_clear(struct configuration_call *call);
-/* false: too much waits already. */
-bool configurations_submit(struct configurations *configurations, struct configuration_call *call, struct owner *owner);
-/* The same at once: for tests. */
-void configurations_run(struct configurations *configurations, struct configuration_call *call);
-/* Do what is to be done for at most this long; true: there is more. */
-bool configurations_step(struct configurations *configurations, int64_t ms);
+/* Takes the document over.  It counts only once it has been read. */
+struct configuration *configuration_new(const char *id, const char *etag, json_t *doc, int64_t created_ms);
+void configuration_free(struct configuration *c);
+OWN_DEFINE(configuration);
 
-/* Is the condition, or the metric, one?  Any thread. */
+/* Fill kind, condition and priority from the document; anything but CONFIGURATION_OK: `err` says what is wrong with it. */
+enum configuration_answer configuration_read(struct configuration *c, struct err *err);
+/* Is the condition one?  "FROM devices.modules WHERE ..." is how the original has conditions on modules; the condition alone will do as well. */
 int configuration_check_condition(const char *condition, enum content_kind kind, struct err *err);
+/* The query that finds its twins, by their names; the caller's. */
+struct query *configuration_sweep_query(const struct configuration *c, struct err *err);
+/* The entries of its content; of the content for all modules of a gateway, those of this module.  Borrowed; NULL without any. */
+json_t *configuration_entries(const struct configuration *c, const char *module_id);
+
+/* NULL: there is none of that name that is, or is not, doomed. */
+struct configuration *configuration_find(struct configuration *const *list, size_t n, const char *id, bool is_doomed);
+bool configuration_is_among(const struct configuration *c, struct configuration *const *list, size_t n);
+/* Of these, all of which want one twin, those of this kind that count: least important first.  Their number. */
+size_t configuration_choose(
+	struct configuration *const *list, size_t n_list, enum content_kind kind, struct configuration *chosen[CONFIGURATIONS_MAX]);

@@ -20,7 +20,7 @@
 #include "hub/event_readers.h"
 #include "hub/event_sink.h"
 #include "hub/event_source.h"
-#include "hub/configuration.h"
+#include "hub/configurations.h"
 #include "hub/files.h"
 #include "hub/hub_head.h"
 #include "hub/jobs.h"

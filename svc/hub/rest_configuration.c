@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "hub/configuration.h"
+#include "hub/configurations.h"
 #include "hub/rest.h"
 #include "wire/json.h"
 #include "wire/query.h"
