@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Scheduled jobs (hub 4.5): from a time on, and for so long, change the twin or call a method of every device that meets a condition.  A job and what became of each device
- * are durable: after a crash the job goes on with the devices that it has not done.  A change of a twin may then be made twice; a method, which may have been carried out,
+/* All scheduled jobs (scheduled_job.h), and their doing.  A job and what became of each device are durable: after a crash the job goes on with the devices that it has not done.  A change of a twin may then be made twice; a method, which may have been carried out,
  * is not called again, and counts as failed.
  *
  * Jobs are the registry's worker's; methods are called on the loop. */
@@ -26,7 +25,7 @@ struct job_call {
 	/* The question; owned. */
 	enum job_op op;
 	char *id;
-	json_t *body;		    /* PUT: checked by job_check */
+	json_t *body;		    /* PUT: checked by scheduled_job_check */
 	char *type, *status;	    /* LIST: only these, or NULL */
 	struct query *query;	    /* LIST_DEVICES: the rows that it selects */
 	char *after, *after_device; /* lists: behind this one */
@@ -44,6 +43,3 @@ struct job_call {
 };
 void job_call_clear(struct job_call *call);
 bool jobs_submit(struct jobs *jobs, struct job_call *call, struct owner *owner); /* false: too much waits already */
-
-/* Is it a job, but for the parameters of its method?  Any thread. */
-int job_check(const json_t *body, struct err *err);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "hub/jobs.h"
 #include "hub/rest.h"
+#include "hub/scheduled_job.h"
 #include "wire/codec.h"
 #include "wire/json.h"
 #include "wire/query.h"
@@ -175,7 +176,7 @@ check_body(const json_t *body, const char *id, struct err *err)
 
 	if (given && !json_is_null(given) && !text_is(json_string_value(given), id))
 		return err_set(err, ERR_INVALID, "the jobId in the body is not that of the path");
-	if (job_check(body, err) < 0)
+	if (scheduled_job_check(body, err) < 0)
 		return -1;
 	return json_is_object(method) ? rest_method_check(method, err) : 0;
 }
