@@ -55,6 +55,33 @@ char *query_lex_quoted_name(struct query_lexer *lexer);
 /* "... at character N": the number is that of a character, not of a byte. */
 int query_fail(struct query_lexer *lexer, size_t at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* -- Trees ------------------------------------------------------------------------------------------------------------------------------- */
+struct query_node *query_node_new(enum query_kind kind);
+struct query_node *query_node_value(json_t *value_take);
+void query_node_adopt(struct query_node *node, struct query_node *kid_take);
+void query_node_free(struct query_node *node);
+OWN_DEFINE(query_node);
+
+/* -- Grammar: one token in hand.  What fails has said so to the lexer's err ---------------------------------------------------------------- */
+#define QUERY_LIST_MAX 2048 /* elements of an array, terms of AND and OR: more than 8192 characters have */
+struct query_parser {
+	struct query_lexer lexer;
+	struct query_token token; /* the next one */
+	int level;
+	enum query_source from;
+};
+void query_next(struct query_parser *p);
+bool query_is_word(const struct query_parser *p, const char *word);
+bool query_take_word(struct query_parser *p, const char *word); /* take: if it is there, it is gone */
+bool query_is_sign(const struct query_parser *p, enum query_sign sign);
+bool query_take_sign(struct query_parser *p, enum query_sign sign);
+bool query_is_reserved(const struct query_parser *p);
+int query_fail_expected(struct query_parser *p, const char *what);
+/* The caller's, or NULL. */
+struct query_node *query_parse_path(struct query_parser *p);
+struct query_node *query_parse_sum(struct query_parser *p); /* a value: what a column may be */
+struct query_node *query_parse_or(struct query_parser *p);  /* a condition */
+
 /* -- Values: three-valued logic and arithmetic, on borrowed JSON ----------------------------------------------------------------- */
 enum query_truth { QUERY_FALSE, QUERY_TRUE, QUERY_UNDEFINED };
 enum query_truth query_compare(enum query_kind how, const json_t *a, const json_t *b);

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The grammar of the query language's expressions, by recursive descent with one token in hand.  What nests is counted on the way down; what comes out is
+ * no deeper than QUERY_DEPTH_MAX, so everyone may walk the tree by recursion. */
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "wire/query_inside.h"
+
+/* -- Tokens --------------------------------------------------------------------------------------------------------------------------- */
+
+void
+query_next(struct query_parser *p)
+{
+	json_decref(p->token.value);
+	p->token = query_lex(&p->lexer);
+}
+
+bool
+query_is_word(const struct query_parser *p, const char *word)
+{
+	return p->token.kind == QT_NAME && p->token.len == strlen(word) &&
+	       strncasecmp(p->lexer.text + p->token.at, word, p->token.len) == 0;
+}
+
+bool
+query_take_word(struct query_parser *p, const char *word)
+{
+	if (!query_is_word(p, word))
+		return false;
+	query_next(p);
+	return true;
+}
+
+bool
+query_is_sign(const struct query_parser *p, enum query_sign sign)
+{
+	return p->token.kind == QT_SIGN && p->token.sign == sign;
+}
+
+bool
+query_take_sign(struct query_parser *p, enum query_sign sign)
+{
+	if (!query_is_sign(p, sign))
+		return false;
+	query_next(p);
+	return true;
+}
+
+/* The lexer has said already what is bad. */
+int
+query_fail_expected(struct query_parser *p, const char *what)
+{
+	if (p->token.kind == QT_BAD)
+		return -1;
+	if (p->token.kind == QT_END)
+		return query_fail(&p->lexer, p->token.at, "%s is expected, and the query ends", what);
+	return query_fail(&p->lexer, p->token.at, "%s is expected, not %.*s", what, (int)(p->token.len < 40 ? p->token.len : 40),
+		p->lexer.text + p->token.at);
+}
+
+static struct query_node *
+expected(struct query_parser *p, const char *what)
+{
+	(void)query_fail_expected(p, what);
+	return NULL;
+}
+
+/* -- Paths ------------------------------------------------------------------------------------------------------------------------------ */
+
+static const char *const reserved[] = { "SELECT", "TOP", "FROM", "WHERE", "GROUP", "BY", "AS", "AND", "OR", "NOT", "IN", "NIN" };
+
+bool
+query_is_reserved(const struct query_parser *p)
+{
+	for (size_t i = 0; i < COUNT(reserved); i++)
+		if (query_is_word(p, reserved[i]))
+			return true;
+	return false;
+}
+
+static void
+add_name(struct query_node *node, char *name_take)
+{
+	node->path = mem_resize(node->path, (node->n_path + 1) * sizeof(char *));
+	node->path[node->n_path++] = name_take;
+}
+
+/* name | [[name with anything]] */
+static int
+path_step(struct query_parser *p, struct query_node *node)
+{
+	char *name;
+
+	if (query_is_sign(p, QS_OPEN_NAME)) {
+		name = query_lex_quoted_name(&p->lexer);
+		if (!name)
+			return query_fail(&p->lexer, p->token.at, "a name and ]] are expected behind [[");
+		add_name(node, name);
+	} else if (p->token.kind == QT_NAME) {
+		add_name(node, mem_textn(p->lexer.text + p->token.at, p->token.len));
+	} else {
+		return query_fail_expected(p, "a name");
+	}
+	query_next(p);
+	return node->n_path <= QUERY_DEPTH_MAX ? 0
+					       : query_fail(&p->lexer, p->token.at, "a path has at most %d names", QUERY_DEPTH_MAX);
+}
+
+struct query_node *
+query_parse_path(struct query_parser *p)
+{
+	OWN(query_node) node = query_node_new(QUERY_PATH);
+
+	do {
+		if (path_step(p, node) < 0)
+			return NULL;
+	} while (query_take_sign(p, QS_DOT));
+	return GIVE(node);
+}
+
+/* -- Expressions, weakest first ------------------------------------------------------------------------------------------------------ */
+
+static struct query_node *
+check_depth(struct query_parser *p, struct query_node *node)
+{
+	if (!node || node->depth <= QUERY_DEPTH_MAX)
+		return node;
+	(void)query_fail(&p->lexer, p->token.at, "expressions may be nested %d deep", QUERY_DEPTH_MAX);
+	query_node_free(node);
+	return NULL;
+}
+
+/* One of two, and what it is about; takes left, also when it fails. */
+static struct query_node *
+pair(struct query_parser *p, enum query_kind kind, struct query_node *left_take, struct query_node *right_take)
+{
+	OWN(query_node) node = query_node_new(kind);
+
+	query_node_adopt(node, left_take);
+	if (!right_take)
+		return NULL;
+	query_node_adopt(node, right_take);
+	return check_depth(p, GIVE(node));
+}
+
+static json_t *
+negative(const json_t *number)
+{
+	if (json_is_integer(number) && json_integer_value(number) != INT64_MIN)
+		return json_integer(-json_integer_value(number));
+	return json_real(-json_number_value(number));
+}
+
+/* A constant of an array: nothing has to be looked up for it. */
+static json_t *
+parse_constant(struct query_parser *p)
+{
+	static const struct {
+		const char *word;
+		json_t *(*make)(void);
+	} words[] = { { "true", json_true }, { "false", json_false }, { "null", json_null } };
+	bool minus = query_take_sign(p, QS_MINUS);
+	json_t *value = NULL;
+
+	if (p->token.kind == QT_NUMBER)
+		value = minus ? negative(p->token.value) : json_incref(p->token.value);
+	else if (p->token.kind == QT_STRING && !minus)
+		value = json_incref(p->token.value);
+	for (size_t i = 0; !value && !minus && i < COUNT(words); i++)
+		if (query_is_word(p, words[i].word))
+			value = words[i].make();
+	if (value)
+		query_next(p);
+	else
+		(void)query_fail_expected(p, "a constant");
+	return value;
+}
+
+/* Behind the opening bracket. */
+static struct query_node *
+parse_list(struct query_parser *p)
+{
+	OWN(query_node) node = query_node_value(json_array());
+	json_t *value;
+
+	if (query_take_sign(p, QS_CLOSE_LIST))
+		return GIVE(node);
+	do {
+		value = parse_constant(p);
+		if (!value)
+			return NULL;
+		json_array_append_new(node->value, value);
+		if (json_array_size(node->value) > QUERY_LIST_MAX)
+			return expected(p, "an array with fewer elements");
+	} while (query_take_sign(p, QS_COMMA));
+	if (!query_take_sign(p, QS_CLOSE_LIST))
+		return expected(p, "] or a comma");
+	return GIVE(node);
+}
+
+/* Behind the opening parenthesis. */
+static struct query_node *
+parse_arguments(struct query_parser *p, const struct query_function *function, size_t at)
+{
+	OWN(query_node) node = query_node_new(QUERY_CALL);
+	struct query_node *argument;
+
+	node->function = function;
+	if (!query_is_sign(p, QS_CLOSE))
+		do {
+			argument = query_parse_or(p);
+			if (!argument)
+				return NULL;
+			query_node_adopt(node, argument);
+		} while (node->n_kids < QUERY_ARGS_MAX && query_take_sign(p, QS_COMMA));
+	if (!query_take_sign(p, QS_CLOSE))
+		return expected(p, ") or a comma");
+	if (!query_function_takes(function, node->n_kids)) {
+		(void)query_fail(&p->lexer, at, "%s does not take %zu arguments", query_function_name(function), node->n_kids);
+		return NULL;
+	}
+	return GIVE(node);
+}
+
+static struct query_node *
+parse_call(struct query_parser *p, const struct query_token *name)
+{
+	const char *text = p->lexer.text + name->at;
+	const struct query_function *function = query_function_find(text, name->len);
+
+	if (!function) {
+		(void)query_fail(&p->lexer, name->at, "there is no function %.*s", (int)(name->len < 40 ? name->len : 40), text);
+		return NULL;
+	}
+	return parse_arguments(p, function, name->at);
+}
+
+/* A word: a constant, a function or the beginning of a path. */
+static struct query_node *
+parse_word(struct query_parser *p)
+{
+	struct query_token name = p->token;
+	struct query_lexer ahead = p->lexer;
+	struct query_token after;
+
+	if (query_is_reserved(p))
+		return expected(p, "a value");
+	if (query_is_word(p, "true") || query_is_word(p, "false") || query_is_word(p, "null"))
+		return query_node_value(parse_constant(p));
+	if (query_take_word(p, "undefined"))
+		return query_node_value(NULL);
+	after = query_lex(&ahead);
+	json_decref(after.value);
+	if (after.kind != QT_SIGN || after.sign != QS_OPEN)
+		return query_parse_path(p);
+	query_next(p);
+	query_next(p);
+	return parse_call(p, &name);
+}
+
+static struct query_node *
+parse_primary(struct query_parser *p)
+{
+	struct query_node *node;
+
+	if (query_take_sign(p, QS_OPEN)) {
+		node = query_parse_or(p);
+		if (node && !query_take_sign(p, QS_CLOSE)) {
+			query_node_free(node);
+			return expected(p, ")");
+		}
+		return node;
+	}
+	if (query_take_sign(p, QS_OPEN_LIST))
+		return parse_list(p);
+	if (query_is_sign(p, QS_OPEN_NAME))
+		return query_parse_path(p);
+	if (p->token.kind == QT_NAME)
+		return parse_word(p);
+	if (p->token.kind != QT_NUMBER && p->token.kind != QT_STRING)
+		return expected(p, "a value");
+	return query_node_value(parse_constant(p));
+}
+
+/* -x, and the one place that every recursion passes. */
+static struct query_node *
+parse_unary(struct query_parser *p)
+{
+	struct query_node *node, *inner;
+
+	if (p->level >= QUERY_DEPTH_MAX)
+		return expected(p, "something less nested");
+	p->level++;
+	if (query_is_sign(p, QS_MINUS)) {
+		query_next(p);
+		inner = parse_unary(p);
+		if (inner && inner->kind == QUERY_VALUE && json_is_number(inner->value)) {
+			node = query_node_value(negative(inner->value));
+			query_node_free(inner);
+		} else {
+			node = query_node_new(QUERY_MINUS);
+			if (inner)
+				query_node_adopt(node, inner);
+			node = inner ? check_depth(p, node) : (query_node_free(node), NULL);
+		}
+	} else {
+		node = parse_primary(p);
+	}
+	p->level--;
+	return node;
+}
+
+struct operator_row {
+	enum query_sign sign;
+	enum query_kind kind;
+};
+
+static const struct operator_row products[] = { { QS_STAR, QUERY_MUL }, { QS_SLASH, QUERY_DIV }, { QS_PERCENT, QUERY_MOD }, { 0 } };
+static const struct operator_row sums[] = { { QS_PLUS, QUERY_ADD }, { QS_MINUS, QUERY_SUB }, { 0 } };
+static const struct operator_row comparisons[] = { { QS_EQ, QUERY_EQ }, { QS_NE, QUERY_NE }, { QS_LT, QUERY_LT },
+	{ QS_LE, QUERY_LE }, { QS_GT, QUERY_GT }, { QS_GE, QUERY_GE }, { 0 } };
+
+static const struct operator_row *
+take_operator(struct query_parser *p, const struct operator_row *rows)
+{
+	for (; rows->sign; rows++)
+		if (query_take_sign(p, rows->sign))
+			return rows;
+	return NULL;
+}
+
+static struct query_node *
+parse_product(struct query_parser *p)
+{
+	struct query_node *node = parse_unary(p);
+	const struct operator_row *row;
+
+	while (node && (row = take_operator(p, products)))
+		node = pair(p, row->kind, node, parse_unary(p));
+	return node;
+}
+
+struct query_node *
+query_parse_sum(struct query_parser *p)
+{
+	struct query_node *node = parse_product(p);
+	const struct operator_row *row;
+
+	while (node && (row = take_operator(p, sums)))
+		node = pair(p, row->kind, node, parse_product(p));
+	return node;
+}
+
+/* x IN [..], x NIN [..], x NOT IN [..] */
+static struct query_node *
+parse_membership(struct query_parser *p, struct query_node *left_take, bool is_not)
+{
+	struct query_node *list = NULL;
+
+	if (query_take_sign(p, QS_OPEN_LIST))
+		list = parse_list(p);
+	else if (p->token.kind == QT_NAME && !query_is_reserved(p))
+		list = query_parse_path(p);
+	else
+		(void)query_fail_expected(p, "[ and constants");
+	return pair(p, is_not ? QUERY_NIN : QUERY_IN, left_take, list);
+}
+
+static struct query_node *
+parse_comparison(struct query_parser *p)
+{
+	struct query_node *node = query_parse_sum(p);
+	const struct operator_row *row = node ? take_operator(p, comparisons) : NULL;
+
+	if (row)
+		return pair(p, row->kind, node, query_parse_sum(p));
+	if (!node)
+		return NULL;
+	if (query_take_word(p, "IN"))
+		return parse_membership(p, node, false);
+	if (query_take_word(p, "NIN"))
+		return parse_membership(p, node, true);
+	if (!query_take_word(p, "NOT"))
+		return node;
+	if (query_take_word(p, "IN"))
+		return parse_membership(p, node, true);
+	query_node_free(node);
+	return expected(p, "IN");
+}
+
+static struct query_node *
+parse_not(struct query_parser *p)
+{
+	struct query_node *node, *inner;
+
+	if (!query_take_word(p, "NOT"))
+		return parse_comparison(p);
+	if (p->level >= QUERY_DEPTH_MAX)
+		return expected(p, "something less nested");
+	p->level++;
+	inner = parse_not(p);
+	p->level--;
+	if (!inner)
+		return NULL;
+	node = query_node_new(QUERY_NOT);
+	query_node_adopt(node, inner);
+	return check_depth(p, node);
+}
+
+/* Terms with the same word between them are one node: a long condition isn't a deep one. */
+static struct query_node *
+parse_chain(struct query_parser *p, const char *word, enum query_kind kind, struct query_node *(*parse_term)(struct query_parser *))
+{
+	struct query_node *first = parse_term(p), *term;
+	OWN(query_node) node = NULL;
+
+	if (!first || !query_is_word(p, word))
+		return first;
+	node = query_node_new(kind);
+	query_node_adopt(node, first);
+	while (query_take_word(p, word)) {
+		term = parse_term(p);
+		if (!term)
+			return NULL;
+		query_node_adopt(node, term);
+	}
+	return check_depth(p, GIVE(node));
+}
+
+static struct query_node *
+parse_and(struct query_parser *p)
+{
+	return parse_chain(p, "AND", QUERY_AND, parse_not);
+}
+
+struct query_node *
+query_parse_or(struct query_parser *p)
+{
+	return parse_chain(p, "OR", QUERY_OR, parse_and);
+}
