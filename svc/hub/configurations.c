@@ -309,7 +309,7 @@ configurations_open(struct registry *registry, struct twins *twins, struct direc
 		return NULL;
 	}
 	twins_watch(twins, on_twin, cs);
-	registry_watch_all(registry, on_identity, cs);
+	registry_watch(registry, REGISTRY_ALL, on_identity, cs);
 	if (cs->n > 0)
 		configurations_wake(cs);
 	return cs;

@@ -160,9 +160,9 @@ event_source_lifecycle(struct event_source *source, const struct identity *ident
 }
 
 void
-event_source_on_lifecycle(void *source, const struct identity *identity, bool created)
+event_source_on_lifecycle(void *source, const struct identity *before, const struct identity *after)
 {
-	event_source_lifecycle(source, identity, created, NULL);
+	event_source_lifecycle(source, after ? after : before, after != NULL, NULL);
 }
 
 /* -- Twins ---------------------------------------------------------------------------------------------------------------------------- */

@@ -338,7 +338,6 @@ open_heads(struct hub *hub, struct err *err)
 		return -1;
 	hub->faults = hub->config.faults ? faults_new(hub->config.faults) : NULL;
 	hub->source = event_source_new(&source);
-	registry_watch_lifecycle(hub->registry, event_source_on_lifecycle, hub->source);
 	hub->directory = directory_new();
 	head.source = hub->source;
 	hub->queries = queries_open(db_path(registry_store_db(hub->store)), hub->registry, hub->directory, hub->config.index_paths,
@@ -374,6 +373,7 @@ open_heads(struct hub *hub, struct err *err)
 	head.auth = hub->config.auth;
 	head.faults = hub->faults;
 	hub->head = hub_head_new(&head);
+	registry_watch(hub->registry, REGISTRY_CREATED | REGISTRY_REMOVED, event_source_on_lifecycle, hub->source);
 	mqtt.backend = hub->head;
 	mqtt.directory = hub->directory;
 	hub->mqtt_head = mqtt_head_new(&mqtt);

@@ -604,7 +604,7 @@ hub_head_new(const struct hub_head_config *config)
 	struct hub_head *head = NEW(hub_head);
 
 	head->config = *config;
-	registry_watch(config->registry, on_change, head);
+	registry_watch(config->registry, REGISTRY_CHANGED | REGISTRY_REMOVED, on_change, head);
 	ca_watch(config->cas, on_ca_withdrawn, head);
 	return head;
 }

@@ -13,6 +13,13 @@
 #include "hub/registry_table.h"
 
 #define LIST_MAX 1000
+#define WATCHERS_MAX 4
+
+struct watcher {
+	unsigned events;
+	void (*told)(void *arg, const struct identity *before, const struct identity *after);
+	void *arg;
+};
 
 struct registry {
 	struct registry_store *store;
@@ -21,12 +28,8 @@ struct registry {
 	struct registry_change change; /* the worker's */
 	atomic_uint_fast64_t epoch;
 	atomic_bool stopping;
-	void (*changed)(void *arg, const struct identity *before, const struct identity *after);
-	void *changed_arg;
-	void (*lifecycle)(void *arg, const struct identity *identity, bool created);
-	void *lifecycle_arg;
-	void (*any)(void *arg, const struct identity *before, const struct identity *after);
-	void *any_arg;
+	struct watcher watchers[WATCHERS_MAX];
+	size_t n_watchers;
 
 	/* Until all is loaded. */
 	atomic_bool loaded;
@@ -161,27 +164,11 @@ registry_stop(struct registry *registry)
 }
 
 void
-registry_watch(struct registry *registry, void (*changed)(void *arg, const struct identity *before, const struct identity *after),
-	void *arg)
+registry_watch(struct registry *registry, unsigned events,
+	void (*told)(void *arg, const struct identity *before, const struct identity *after), void *arg)
 {
-	registry->changed = changed;
-	registry->changed_arg = arg;
-}
-
-void
-registry_watch_lifecycle(
-	struct registry *registry, void (*changed)(void *arg, const struct identity *identity, bool created), void *arg)
-{
-	registry->lifecycle = changed;
-	registry->lifecycle_arg = arg;
-}
-
-void
-registry_watch_all(
-	struct registry *registry, void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg)
-{
-	registry->any = changed;
-	registry->any_arg = arg;
+	assert(registry->n_watchers < WATCHERS_MAX);
+	registry->watchers[registry->n_watchers++] = (struct watcher){ events, told, arg };
 }
 
 void
@@ -288,6 +275,16 @@ registry_close(struct registry *registry)
 
 /* -- Changes ------------------------------------------------------------------------------------------------------------------------ */
 
+static void
+tell(struct registry *registry, const struct identity *before, const struct identity *after)
+{
+	unsigned event = !before ? REGISTRY_CREATED : after ? REGISTRY_CHANGED : REGISTRY_REMOVED;
+
+	for (size_t i = 0; i < registry->n_watchers; i++)
+		if (registry->watchers[i].events & event)
+			registry->watchers[i].told(registry->watchers[i].arg, before, after);
+}
+
 /* Visible from here on; who watches is told of what was there before. */
 static void
 publish(struct registry *registry, const struct registry_changed *changed)
@@ -305,12 +302,7 @@ publish(struct registry *registry, const struct registry_changed *changed)
 	if (before)
 		atomic_fetch_add(&registry->epoch, 1);
 	registry_pack_free(before);
-	if (changed->before && registry->changed)
-		registry->changed(registry->changed_arg, changed->before, changed->after);
-	if (!changed->before != !changed->after && registry->lifecycle)
-		registry->lifecycle(registry->lifecycle_arg, named, changed->after != NULL);
-	if (registry->any)
-		registry->any(registry->any_arg, changed->before, changed->after);
+	tell(registry, changed->before, changed->after);
 }
 
 static void

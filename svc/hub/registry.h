@@ -37,17 +37,11 @@ void registry_stop(struct registry *registry);
 /* All of them, in no order; only on the worker. */
 void registry_each(struct registry *registry, void (*each)(void *arg, const struct identity *identity), void *arg);
 
-/* Told of every change of what was there, on the worker, after it is durable and visible: `after` is NULL when it was removed.  Set before
- * the registry is shared. */
-void registry_watch(struct registry *registry,
-	void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg);
-
-/* The same of identities that came to be or were removed. */
-void registry_watch_lifecycle(
-	struct registry *registry, void (*changed)(void *arg, const struct identity *identity, bool created), void *arg);
-/* The same of everything: `before` is NULL for what is new. */
-void registry_watch_all(struct registry *registry,
-	void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg);
+/* Told of changes, on the worker, after they are durable and visible, in the order in which they began to watch: `before` is NULL for what is new,
+ * `after` for what was removed.  Set before the registry is shared. */
+enum registry_event { REGISTRY_CREATED = 1, REGISTRY_CHANGED = 2, REGISTRY_REMOVED = 4, REGISTRY_ALL = 7 };
+void registry_watch(struct registry *registry, unsigned events,
+	void (*told)(void *arg, const struct identity *before, const struct identity *after), void *arg);
 
 /* Who keeps the twins that new devices come with (registry_change.h); set before the registry is shared. */
 void registry_keep_twins(struct registry *registry, registry_put_twin *put, void *arg);

@@ -452,13 +452,13 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 	snprintf(seen->last, sizeof(seen->last), "%s", name);
 }
 
-TEST("whoever watches is told of changes and removals, not of what is new")
+TEST("who watches for changes and removals is told of them, not of what is new")
 {
 	struct fixture f = fixture_new();
 	struct seen seen = { 0 };
 	uint64_t epoch;
 
-	registry_watch(f.registry, on_change, &seen);
+	registry_watch(f.registry, REGISTRY_CHANGED | REGISTRY_REMOVED, on_change, &seen);
 	put(&f, sas_device("dev1"), NULL, false, NULL);
 	CHECK_INT(seen.n, 0);
 	epoch = registry_epoch(f.registry);
@@ -474,12 +474,13 @@ TEST("whoever watches is told of changes and removals, not of what is new")
 }
 
 static void
-on_lifecycle(void *arg, const struct identity *identity, bool created)
+on_lifecycle(void *arg, const struct identity *before, const struct identity *after)
 {
+	const struct identity *identity = after ? after : before;
 	struct buf *told = arg;
 	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
 
-	buf_putf(told, "%c%s ", created ? '+' : '-', name);
+	buf_putf(told, "%c%s ", after ? '+' : '-', name);
 }
 
 TEST("who watches for lives is told of births and deaths: system modules come with a gateway, and all modules go with their device")
@@ -488,7 +489,7 @@ TEST("who watches for lives is told of births and deaths: system modules come wi
 	CLEAR(buf) told = BUF_INIT(1000);
 	OWN(identity) gateway = sas_device("gw");
 
-	registry_watch_lifecycle(f.registry, on_lifecycle, &told);
+	registry_watch(f.registry, REGISTRY_CREATED | REGISTRY_REMOVED, on_lifecycle, &told);
 	put(&f, sas_device("dev1"), NULL, false, NULL);
 	put(&f, sas_device("dev1"), "*", false, NULL);
 	put(&f, module("dev1", "m"), NULL, true, NULL);
@@ -500,6 +501,27 @@ TEST("who watches for lives is told of births and deaths: system modules come wi
 	gateway->is_edge = true;
 	put(&f, GIVE(gateway), NULL, false, NULL);
 	CHECK_STR(buf_text(&told), "+gw +gw/$edgeAgent +gw/$edgeHub ");
+	fixture_close(&f);
+}
+
+TEST("several watch, each for its own, in the order in which they began")
+{
+	struct fixture f = fixture_new();
+	CLEAR(buf) told = BUF_INIT(1000);
+	struct seen seen = { 0 };
+
+	registry_watch(f.registry, REGISTRY_REMOVED, on_lifecycle, &told);
+	registry_watch(f.registry, REGISTRY_CHANGED, on_change, &seen);
+	registry_watch(f.registry, REGISTRY_ALL, on_lifecycle, &told);
+	put(&f, sas_device("dev1"), NULL, false, NULL);
+	CHECK_STR(buf_text(&told), "+dev1 ");
+	CHECK_INT(seen.n, 0);
+	put(&f, sas_device("dev1"), "*", false, NULL);
+	CHECK_STR(buf_text(&told), "+dev1 +dev1 ");
+	CHECK_INT(seen.n, 1);
+	drop(&f, "dev1", NULL, NULL);
+	CHECK_STR(buf_text(&told), "+dev1 +dev1 -dev1 -dev1 ");
+	CHECK_INT(seen.n, 1);
 	fixture_close(&f);
 }
 
