@@ -13,6 +13,7 @@
 #include "common/service.h"
 #include "hub/command_requests.h"
 #include "auth/trust.h"
+#include "hub/hub_faults.h"
 
 #define CHAIN_MAX 8 /* elements of an auth-chain */
 
@@ -352,41 +353,6 @@ on_stored(void *arg, bool ok)
 		head_message_done(arg, ok);
 }
 
-/* An acknowledgement that comes late on purpose. */
-struct late_ack {
-	struct faults *faults;
-	struct loop *loop;
-	struct head_ack *ack;
-	bool ok;
-};
-
-static void
-acknowledge_late(void *arg)
-{
-	struct late_ack *late = arg;
-
-	head_message_done(late->ack, late->ok);
-	mem_free(late);
-}
-
-static void
-on_stored_with_faults(void *arg, bool ok)
-{
-	struct late_ack *late = arg;
-
-	late->ok = ok;
-	faults_later(late->faults, late->loop, acknowledge_late, late);
-}
-
-static void
-store_with_faults(struct session *session, struct loop *loop, const struct message *message, struct head_ack *ack)
-{
-	struct late_ack *late = NEW(late_ack);
-
-	*late = (struct late_ack){ .faults = session->faults, .loop = loop, .ack = ack };
-	message_lane_store(session->lane, message, on_stored_with_faults, late);
-}
-
 static void
 on_message(void *backend, void *domain, struct head_session *head_session, const struct head_message *sent, struct head_ack *ack)
 {
@@ -421,7 +387,7 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 	}
 	message.enqueued_ms = clock_wall_ms();
 	if (session->faults && ack)
-		store_with_faults(session, conn_loop(head_session_conn(head_session)), &message, ack);
+		hub_faults_store(session->faults, conn_loop(head_session_conn(head_session)), session->lane, &message, ack);
 	else
 		message_lane_store(session->lane, &message, on_stored, ack);
 }
@@ -433,36 +399,6 @@ on_subscriptions(void *backend, void *domain, const char *const *filters, const 
 	const struct session *session = domain;
 
 	subscriptions_set(head->config.subscriptions, session->name, filters, qos, n);
-}
-
-/* A connection that is to break on purpose, by its number: it may be gone by then. */
-struct doomed {
-	struct loop *loop;
-	uint64_t conn_id;
-};
-
-static void
-disconnect(void *arg)
-{
-	struct doomed *doomed = arg;
-	struct conn *conn = conn_find(doomed->loop, doomed->conn_id);
-
-	if (conn)
-		head_session_close(conn_user(conn), SESSION_FAULT);
-	mem_free(doomed);
-}
-
-static void
-disconnect_later(struct hub_head *head, struct conn *conn)
-{
-	int64_t after_ms = faults_disconnect_ms(head->config.faults);
-	struct doomed *doomed;
-
-	if (after_ms == 0)
-		return;
-	doomed = NEW(doomed);
-	*doomed = (struct doomed){ .loop = conn_loop(conn), .conn_id = conn_id(conn) };
-	faults_after(head->config.faults, doomed->loop, after_ms, disconnect, doomed);
 }
 
 /* -- Twins, methods, commands --------------------------------------------------------------------------------------------------------- */
@@ -549,7 +485,7 @@ on_live(void *backend, void *domain, struct head_session *head_session)
 		head_session_close(head_session, reason);
 		return;
 	}
-	disconnect_later(head, head_session_conn(head_session));
+	hub_faults_disconnect(head->config.faults, head_session_conn(head_session));
 	twin_sessions_on_live(head->config.twins, head_session, session->trust.identity, session->model_id);
 	on_wants(backend, domain, head_session, head_session_wants(head_session)); /* by its kept subscriptions */
 	command_sessions_on_live(head->config.command_sessions, head_session, session->trust.identity);
