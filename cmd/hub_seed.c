@@ -129,13 +129,11 @@ print_summary(struct run *run, bool json)
 	wipe_bar(run);
 	if (run->shown > REFUSED_SHOWN)
 		fprintf(stderr, "and %llu more that were refused\n", (unsigned long long)(run->shown - REFUSED_SHOWN));
-	if (n.without_twin > 0)
-		fprintf(stderr, "tags and desired properties of %llu were not kept\n", (unsigned long long)n.without_twin);
 	if (json)
-		printf("{\"created\":%llu,\"updated\":%llu,\"existing\":%llu,\"refused\":%llu,\"withoutTwin\":%llu,\"seconds\":%."
+		printf("{\"created\":%llu,\"updated\":%llu,\"existing\":%llu,\"refused\":%llu,\"seconds\":%."
 		       "3f}\n",
 			(unsigned long long)n.created, (unsigned long long)n.updated, (unsigned long long)n.existing,
-			(unsigned long long)n.refused, (unsigned long long)n.without_twin, seconds);
+			(unsigned long long)n.refused, seconds);
 	else
 		printf("%llu created, %llu updated, %llu were there already, %llu refused, in %.1f s\n",
 			(unsigned long long)n.created, (unsigned long long)n.updated, (unsigned long long)n.existing,

@@ -25,7 +25,6 @@ int hub_client_device_string(struct buf *out, const char *state_dir, const char 
  * one that can't be is told to `refused` with the line that it came from. */
 struct hub_seed_counts {
 	uint64_t created, updated, existing, refused;
-	uint64_t without_twin; /* of created and updated: tags and properties were not kept */
 };
 
 struct hub_seed;

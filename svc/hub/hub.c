@@ -32,7 +32,6 @@
 #include "hub/rotation_keeper.h"
 #include "hub/subscriptions.h"
 #include "hub/twin_index.h"
-#include "hub/twin_store.h"
 #include "net/conn_websocket.h"
 #include "net/http_server.h"
 #include "net/listener.h"
@@ -346,7 +345,6 @@ open_heads(struct hub *hub, struct err *err)
 		return -1;
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
 	hub->twins = twins_new(hub->registry);
-	registry_keep_twins(hub->registry, twin_store_put_new, NULL);
 	twins_watch(hub->twins, log_twin_change, hub);
 	hub->twin_sessions = twin_sessions_new(hub->twins, hub->directory);
 	hub->methods = methods_new(hub->directory);

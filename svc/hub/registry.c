@@ -171,13 +171,6 @@ registry_watch(struct registry *registry, unsigned events,
 	registry->watchers[registry->n_watchers++] = (struct watcher){ events, told, arg };
 }
 
-void
-registry_keep_twins(struct registry *registry, registry_put_twin *put, void *arg)
-{
-	registry->change.put_twin = put;
-	registry->change.put_twin_arg = arg;
-}
-
 /* -- Loading ------------------------------------------------------------------------------------------------------------------------ */
 
 static int

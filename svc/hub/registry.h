@@ -43,9 +43,6 @@ enum registry_event { REGISTRY_CREATED = 1, REGISTRY_CHANGED = 2, REGISTRY_REMOV
 void registry_watch(struct registry *registry, unsigned events,
 	void (*told)(void *arg, const struct identity *before, const struct identity *after), void *arg);
 
-/* Who keeps the twins that new devices come with (registry_change.h); set before the registry is shared. */
-void registry_keep_twins(struct registry *registry, registry_put_twin *put, void *arg);
-
 /* -- Any thread; the caller owns a reference; NULL: no such identity ---------------------------------------------------------- */
 struct identity *registry_find(struct registry *registry, const char *device_id, const char *module_id);
 /* The same for a decision: a module of a disabled device is a disabled record. */

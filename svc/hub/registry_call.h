@@ -54,8 +54,7 @@ struct registry_call {
 	struct err err;
 	struct identity **found; /* PUT and ROTATE: the record as it is now; lists: the records; owned */
 	size_t n_found;
-	bool more;	   /* lists: there are more behind the last one */
-	bool without_twin; /* PUT: `twin` was left out, there is nobody who keeps it */
+	bool more; /* lists: there are more behind the last one */
 
 	void (*done)(struct registry_call *call); /* on the owner it was submitted for */
 	struct registry *registry;

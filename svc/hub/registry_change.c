@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "hub/registry_record.h"
+#include "hub/twin_store.h"
 
 #define TICKS_1970 621355968000000000ull /* 100 ns since the year 1 */
 #define KEY_LEN 32
@@ -190,8 +191,7 @@ save_twin(struct registry_change *change, struct registry_call *call, const stru
 {
 	if (!call->twin)
 		return REGISTRY_OK;
-	call->without_twin = change->put_twin == NULL;
-	if (call->without_twin || change->put_twin(change->put_twin_arg, change->store, after, call->twin, &call->err) == 0)
+	if (twin_store_put_new(registry_store_db(change->store), after, call->twin, &call->err) == 0)
 		return REGISTRY_OK;
 	return call->err.kind == ERR_INVALID ? REGISTRY_INVALID : REGISTRY_FAILED;
 }

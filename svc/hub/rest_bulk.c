@@ -171,17 +171,10 @@ error_json(const struct registry_call *item, const json_t *sent)
 		rest_error_row(error)->name, "errorStatus", text, "operation", operation ? operation : "create");
 }
 
-static json_t *
-warning_json(const struct registry_call *item)
-{
-	return json_pack("{s:s, s:s, s:s}", "deviceId", item->device_id, "warningCode", "DeviceRegisteredWithoutTwin",
-		"warningStatus", "the tags and properties were not kept");
-}
-
 static void
 respond_changes(struct rest_call *call)
 {
-	json_t *errors = json_array(), *warnings = json_array(), *body, *error;
+	json_t *errors = json_array(), *body, *error;
 	char text[] = "some items were refused";
 
 	for (size_t i = 0; i < call->registry.n_items; i++) {
@@ -189,10 +182,8 @@ respond_changes(struct rest_call *call)
 
 		if (item->answer != REGISTRY_OK)
 			json_array_append_new(errors, error_json(item, json_array_get(call->body, i)));
-		else if (item->without_twin)
-			json_array_append_new(warnings, warning_json(item));
 	}
-	body = json_pack("{s:b, s:o, s:o}", "isSuccessful", json_array_size(errors) == 0, "errors", errors, "warnings", warnings);
+	body = json_pack("{s:b, s:o, s:[]}", "isSuccessful", json_array_size(errors) == 0, "errors", errors, "warnings");
 	if (json_array_size(errors) == 0) {
 		http_respond_json(call->req, 200, NULL, body);
 		return;

@@ -8,7 +8,6 @@
 #include "base/text.h"
 #include "hub/client.h"
 #include "hub/registry_change.h"
-#include "hub/twin_store.h"
 #include "store/event_log.h"
 #include "wire/json.h"
 
@@ -62,10 +61,8 @@ hub_seed_open(
 	seed->arg = arg;
 	seed->batch.op = REGISTRY_BULK;
 	seed->batch.items = mem_array(BATCH, sizeof(*seed->batch.items));
-	if (open_state(seed, state_dir, err) == 0) {
-		seed->change.put_twin = twin_store_put_new;
+	if (open_state(seed, state_dir, err) == 0)
 		return seed;
-	}
 	hub_seed_close(seed);
 	return NULL;
 }
@@ -114,7 +111,6 @@ settle(struct hub_seed *seed, const struct registry_call *item, uint64_t line)
 	case REGISTRY_OK:
 		seed->counts.updated += item->if_match ? 1 : 0;
 		seed->counts.created += item->if_match ? 0 : 1;
-		seed->counts.without_twin += item->without_twin ? 1 : 0;
 		break;
 	case REGISTRY_EXISTS:
 		seed->counts.existing++;

@@ -8,6 +8,7 @@
 #include "hub/policy.h"
 #include "hub/registry.h"
 #include "hub/registry_record.h"
+#include "hub/twin_store.h"
 #include "t.h"
 
 /* A registry in a file of its own; calls run on the test's thread. */
@@ -525,18 +526,6 @@ TEST("several watch, each for its own, in the order in which they began")
 	fixture_close(&f);
 }
 
-/* Keeps what it is given as a word of the store; a twin with the tag "bad" is wrong. */
-static int
-keep_twin(void *arg, struct registry_store *store, const struct identity *identity, const json_t *twin, struct err *err)
-{
-	OWN_TEXT text = json_dumps(twin, JSON_COMPACT);
-
-	(void)arg;
-	if (json_object_get(json_object_get(twin, "tags"), "bad"))
-		return err_set(err, ERR_INVALID, "a bad tag");
-	return registry_store_set_text(store, identity->device_id, text, err);
-}
-
 static struct registry_call
 item_with_tag(const char *id, const char *tag)
 {
@@ -551,35 +540,25 @@ TEST("the twins that devices of a bulk begin with are kept in its transaction; o
 	struct fixture f = fixture_new();
 	struct registry_call call = { .op = REGISTRY_BULK, .items = mem_array(3, sizeof(struct registry_call)), .n_items = 3 };
 	struct err err = ERR_INIT;
-	OWN_TEXT kept = NULL;
+	OWN(twin) kept = NULL;
+	OWN(twin) refused = NULL;
 	size_t n, enabled;
 
-	registry_keep_twins(f.registry, keep_twin, NULL);
 	call.items[0] = item_with_tag("dev1", "good");
-	call.items[1] = item_with_tag("dev2", "bad");
+	call.items[1] = item_with_tag("dev2", "a.b");
 	call.items[2] = item_with_tag("dev1", "again");
 	registry_run(f.registry, &call);
 	CHECK_INT(call.answer, REGISTRY_OK);
 	CHECK_INT(call.items[0].answer, REGISTRY_OK);
-	CHECK(!call.items[0].without_twin);
 	CHECK_INT(call.items[1].answer, REGISTRY_INVALID);
 	CHECK_INT(call.items[2].answer, REGISTRY_EXISTS);
-	CHECK(registry_store_get_text(f.store, "dev1", &kept, &err) == 0);
-	CHECK_STR(kept, "{\"tags\":{\"good\":\"1\"}}");
+	kept = twin_store_get(registry_store_db(f.store), "dev1", NULL, &err);
+	CHECK_STR(json_string_value(json_object_get(kept->tags, "good")), "1");
+	CHECK_INT(json_object_size(kept->tags), 1);
+	refused = twin_store_get(registry_store_db(f.store), "dev2", NULL, &err);
+	CHECK_INT(json_object_size(refused->tags), 0);
 	registry_count(f.registry, &n, &enabled);
 	CHECK_INT(n, 1);
-	registry_call_clear(&call);
-	fixture_close(&f);
-}
-
-TEST("without anybody who keeps twins a device is made all the same, and the answer says so")
-{
-	struct fixture f = fixture_new();
-	struct registry_call call = item_with_tag("dev1", "good");
-
-	registry_run(f.registry, &call);
-	CHECK_INT(call.answer, REGISTRY_OK);
-	CHECK(call.without_twin);
 	registry_call_clear(&call);
 	fixture_close(&f);
 }

@@ -125,10 +125,8 @@ twin_store_etag(void)
 }
 
 int
-twin_store_put_new(
-	void *unused, struct registry_store *store, const struct identity *identity, const json_t *wanted, struct err *err)
+twin_store_put_new(struct db *db, const struct identity *identity, const json_t *wanted, struct err *err)
 {
-	struct db *db = registry_store_db(store);
 	const json_t *properties = json_object_get(wanted, "properties");
 	struct twin_change change = {
 		.tags = json_object_get(wanted, "tags"),
@@ -138,7 +136,6 @@ twin_store_put_new(
 	OWN(twin) before = NULL;
 	OWN(twin) after = NULL;
 
-	(void)unused;
 	before = twin_store_get(db, identity->device_id, identity->module_id, err);
 	if (!before)
 		return -1;

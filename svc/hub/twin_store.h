@@ -16,7 +16,6 @@ int twin_store_put(struct db *db, const char *device_id, const char *module_id, 
 int twin_store_remove(struct db *db, const char *device_id, const char *module_id, struct err *err);
 
 char *twin_store_etag(void); /* for what services write; the caller owns it */
-/* What a new identity comes with, {"tags", "properties": {"desired", "reported"}}, as registry_put_twin wants it (registry_change.h): ERR_INVALID and
- * nothing written when it is wrong. */
-int twin_store_put_new(
-	void *unused, struct registry_store *store, const struct identity *identity, const json_t *wanted, struct err *err);
+/* What a new identity comes with, {"tags", "properties": {"desired", "reported"}}: ERR_INVALID and nothing written when it is
+ * wrong. */
+int twin_store_put_new(struct db *db, const struct identity *identity, const json_t *wanted, struct err *err);
