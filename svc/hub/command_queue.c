@@ -339,6 +339,8 @@ settle_row(void *arg, const struct command *c, const char *lock_token)
 	/* Who has it by a token has it as long as the lock; a session's device has it, however late it says so. */
 	if (call->lock_token ? !command_is_locked(c, target->work->dead.now_ms) : lock_token != NULL)
 		return false;
+	if (call->n_deliveries > 0 && call->n_deliveries != c->n_deliveries)
+		return false;
 	target->sequence = c->sequence;
 	if (call->outcome == COMMAND_COMPLETE || call->outcome == COMMAND_REJECT)
 		note_dead(&target->work->dead, c, ends[call->outcome]);

@@ -59,6 +59,7 @@ struct command_call {
 	char *lock_token;	     /* SETTLE: by this or, when it is NULL, by the sequence; a sequence needs no lock any more */
 	int64_t sequence;	     /* of ADD the answer */
 	enum command_outcome outcome;
+	int n_deliveries; /* SETTLE: only what was delivered so many times; 0: however many */
 
 	/* The answer. */
 	enum command_answer answer;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands on their way to sessions (command_sessions.h).  A session to whose device something is to be brought has a courier, on its loop: it asks the queue for as many as may be
- * on their way, sends them, and remembers when each lock ends.  Then the device has not said anything for too long: the command is forgotten by the
+ * on their way, sends them, and remembers when each lock ends.  When one does, the device has said nothing for too long: the command is forgotten by the
  * session and asked for again.  What the device acknowledged but the queue has not yet settled stays on the courier's list, so that it is asked for again
  * when the queue could not.
  *
@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "hub/hub_head.h"
 
@@ -148,34 +147,14 @@ on_settled(struct command_call *call)
 
 /* When too much waits already, its lock ends and it is sent again. */
 static void
-settle_on(struct command_sessions *sessions, struct loop *loop, uint64_t conn_id, const char *device_id, const char *module_id,
-	int64_t sequence, enum command_outcome what)
+submit_outcome(struct command_sessions *sessions, struct outcome *outcome)
 {
-	struct outcome *outcome = NEW(outcome);
-
-	outcome->loop = loop;
-	outcome->conn_id = conn_id;
-	outcome->call = (struct command_call){
-		.op = COMMAND_SETTLE,
-		.device_id = mem_text(device_id),
-		.module_id = mem_text(module_id),
-		.sequence = sequence,
-		.outcome = what,
-		.done = on_settled,
-	};
-	if (command_queue_submit(sessions->queue, &outcome->call, loop_owner(loop)))
+	outcome->call.op = COMMAND_SETTLE;
+	outcome->call.done = on_settled;
+	if (command_queue_submit(sessions->queue, &outcome->call, loop_owner(outcome->loop)))
 		return;
 	command_call_clear(&outcome->call);
 	mem_free(outcome);
-}
-
-static void
-settle(struct command_sessions *sessions, struct head_session *session, const struct identity *identity, int64_t sequence,
-	enum command_outcome what)
-{
-	struct conn *conn = head_session_conn(session);
-
-	settle_on(sessions, conn_loop(conn), conn_id(conn), identity->device_id, identity->module_id, sequence, what);
 }
 
 enum command_outcome
@@ -194,14 +173,38 @@ void
 command_sessions_on_settled(struct command_sessions *sessions, struct head_session *session, const struct identity *identity,
 	uint64_t command_id, enum head_outcome outcome)
 {
-	settle(sessions, session, identity, (int64_t)command_id, command_outcome_of(outcome));
+	struct conn *conn = head_session_conn(session);
+	struct outcome *it = NEW(outcome);
+
+	it->loop = conn_loop(conn);
+	it->conn_id = conn_id(conn);
+	it->call.device_id = mem_text(identity->device_id);
+	it->call.module_id = mem_text(identity->module_id);
+	it->call.sequence = (int64_t)command_id;
+	it->call.outcome = command_outcome_of(outcome);
+	submit_outcome(sessions, it);
 }
 
 /* -- Bringing ------------------------------------------------------------------------------------------------------------------------------------ */
 
-/* Sent, or given back: the device does not listen any more, or is about to go. */
+/* It could not be sent, and is somebody else's.  By now another session may have it: that one's is another delivery. */
+static void
+give_back(struct courier *courier, const struct command_call *taken, const struct command_parcel *parcel)
+{
+	struct outcome *outcome = NEW(outcome);
+
+	outcome->loop = courier->loop;
+	outcome->call.device_id = mem_text(taken->device_id);
+	outcome->call.module_id = mem_text(taken->module_id);
+	outcome->call.sequence = parcel->sequence;
+	outcome->call.n_deliveries = parcel->n_deliveries;
+	outcome->call.outcome = COMMAND_UNSENT;
+	submit_outcome(courier->sessions, outcome);
+}
+
+/* false: the device does not listen any more, or is about to go. */
 static bool
-bring(struct courier *courier, const struct identity *identity, const struct command_parcel *parcel, int64_t until_ms)
+bring(struct courier *courier, const struct command_parcel *parcel, int64_t until_ms)
 {
 	struct head_command command = {
 		.id = (uint64_t)parcel->sequence,
@@ -217,35 +220,22 @@ bring(struct courier *courier, const struct identity *identity, const struct com
 	if (head_session_deliver(courier->session, &command))
 		return true;
 	drop_flight(courier, parcel->sequence);
-	settle(courier->sessions, courier->session, identity, parcel->sequence, COMMAND_UNSENT);
-	hub_head_commands(courier->session)->from_ms = clock_boot_ms() + RETRY_MS;
 	return false;
 }
 
-/* Nobody is there to send them to: they are somebody else's then. */
+/* In order: after one that could not be sent, none is. */
 static void
-give_back(struct courier *courier)
-{
-	const struct command_call *call = &courier->call;
-
-	for (size_t i = 0; i < call->n_parcels; i++)
-		settle_on(courier->sessions, courier->loop, 0, call->device_id, call->module_id, call->parcels[i].sequence,
-			COMMAND_UNSENT);
-}
-
-static void
-bring_all(struct courier *courier, const struct identity *identity, const struct command_call *call)
+bring_all(struct courier *courier, const struct command_call *taken)
 {
 	int64_t until_ms = clock_wall_ms() + COMMAND_LOCK_MS;
-	bool sent = true;
+	size_t i = 0;
 
-	for (size_t i = 0; i < call->n_parcels; i++) {
-		/* In order: after one that could not be sent, none is. */
-		if (sent)
-			sent = bring(courier, identity, &call->parcels[i], until_ms);
-		else
-			settle(courier->sessions, courier->session, identity, call->parcels[i].sequence, COMMAND_UNSENT);
-	}
+	while (i < taken->n_parcels && bring(courier, &taken->parcels[i], until_ms))
+		i++;
+	if (i < taken->n_parcels)
+		hub_head_commands(courier->session)->from_ms = clock_boot_ms() + RETRY_MS;
+	for (; i < taken->n_parcels; i++)
+		give_back(courier, taken, &taken->parcels[i]);
 }
 
 static void
@@ -257,7 +247,8 @@ on_taken(struct command_call *call)
 	struct command_call answer;
 
 	if (!identity) {
-		give_back(courier);
+		for (size_t i = 0; i < call->n_parcels; i++)
+			give_back(courier, call, &call->parcels[i]);
 		command_call_clear(call);
 		courier->is_asking = false;
 		if (!courier->session)
@@ -271,7 +262,7 @@ on_taken(struct command_call *call)
 	if (answer.answer == COMMAND_OK)
 		hub_head_commands(courier->session)->has_taken = true;
 	courier->next_ms = answer.answer == COMMAND_FAILED ? clock_wall_ms() + RETRY_MS : answer.next_ms;
-	bring_all(courier, identity, &answer);
+	bring_all(courier, &answer);
 	command_call_clear(&answer);
 	if (again)
 		ask(courier, identity);

@@ -288,6 +288,44 @@ TEST("what could not be sent was no delivery")
 	fixture_end(&f);
 }
 
+TEST("what an old session could not send does not take from the new one what that has")
+{
+	struct fixture f;
+	struct command_call unsent = {
+		.op = COMMAND_SETTLE, .device_id = mem_text("dev1"), .n_deliveries = 1, .outcome = COMMAND_UNSENT
+	};
+
+	fixture_new(&f, "late");
+	unsent.sequence = add(&f, "one");
+	expect_session(&f, true, "one/1");
+	expect_session(&f, true, "one/2");
+	command_queue_run(f.queue, &unsent);
+	CHECK_INT(unsent.answer, COMMAND_LOCK_LOST);
+	command_call_clear(&unsent);
+	expect_session(&f, false, "");
+	fixture_end(&f);
+}
+
+TEST("an identity that was deleted and made again gets nothing on behalf of the old one")
+{
+	struct fixture f;
+	struct command_call take_call = { .op = COMMAND_TAKE, .device_id = mem_text("dev1"), .max = 1 };
+	OWN(identity) old = NULL;
+
+	fixture_new(&f, "reborn");
+	old = registry_find(f.registry, "dev1", NULL);
+	take_call.generation_id = mem_text(old->generation_id);
+	registry_do(&f, REGISTRY_REMOVE, "dev1", NULL);
+	registry_do(&f, REGISTRY_PUT, "dev1", NULL);
+	add(&f, "new");
+	command_queue_run(f.queue, &take_call);
+	CHECK_INT(take_call.answer, COMMAND_NO_DEVICE);
+	CHECK_INT(take_call.n_parcels, 0);
+	command_call_clear(&take_call);
+	expect_session(&f, true, "new/1");
+	fixture_end(&f);
+}
+
 TEST("after ten deliveries in vain a command is dead, and its sender hears of it")
 {
 	struct fixture f;
