@@ -318,7 +318,38 @@ def test_17_paths():
     assert not it.news()
 
 
-def test_18_end():
+def test_18_kill():
+    """what was answered with 204 is there after a kill -9, each message of a batch too"""
+    answered, started = [], threading.Event()
+    it.hub.keep_ports()
+    token = it.token("busy")
+
+    def pump(name):
+        for n in range(100000):
+            bodies = ["%s.%d.%d" % (name, n, i) for i in range(1 + n % 3)]
+            batch = json.dumps([{"body": b, "base64Encoded": False} for b in bodies])
+            try:
+                if exchange(s[name], "POST /devices/busy/messages/events", "Authorization: " + token, "Content-Type: " + BATCH["Content-Type"], "Content-Length: %d" % len(batch), body=batch.encode()) == 204:
+                    answered.extend(bodies)
+            except (OSError, http.client.HTTPException):
+                return
+            if n == 20:
+                started.set()
+
+    s = {name: it.dial() for name in "abc"}
+    pumps = [threading.Thread(target=pump, args=(name,)) for name in s]
+    for p in pumps:
+        p.start()
+    assert started.wait(30 * SLOW)
+    it.hub.kill9()
+    for p in pumps:
+        p.join()
+    it.hub.start()
+    stored = [e["body"] for e in it.news()]
+    assert len(answered) > 20 and not set(answered) - set(stored), set(answered) - set(stored)
+
+
+def test_19_end():
     """the hub stops in order, with a connection open"""
     s = it.dial()
     assert exchange(s, "POST /devices/dev1/messages/events", "Content-Length: 1", "Authorization: " + it.token(), body=b"x") == 204
