@@ -68,6 +68,22 @@ fetch_raw(json_t **out, struct http_answer *answer, struct http_call *call, cons
 	return *out || answer->body.len == 0 ? 0 : -1;
 }
 
+/* A hub that says no says why: "ErrorCode:NAME;sentence".  The sentence is for people, the request is what they typed. */
+static void
+say_plainly(const struct http_answer *answer, struct err *err)
+{
+	struct err ignored = ERR_INIT;
+	OWN_LIB(json_t) body = answer->body.len > 0 ? json_parse(answer->body.data, answer->body.len, &ignored) : NULL;
+	const char *message = json_string_value(json_object_get(body, "Message"));
+	const char *sentence = message ? strchr(message, ';') : NULL;
+	int kind = err->kind;
+
+	if (answer->status < 300 || !answer->error_code || !sentence)
+		return;
+	*err = (struct err)ERR_INIT;
+	(void)err_set(err, kind, "%s (%d %s)", sentence + 1, answer->status, answer->error_code);
+}
+
 int
 hub_session_ask(struct hub_session *s, const struct hub_request *request, json_t **out, char **continuation, struct err *err)
 {
@@ -94,6 +110,8 @@ hub_session_ask(struct hub_session *s, const struct hub_request *request, json_t
 		done = fetch_raw(out, &answer, &call, request, err);
 	else
 		done = http_fetch_json(out, &answer, &call, request->body, err);
+	if (done < 0)
+		say_plainly(&answer, err);
 	mem_free(s->etag);
 	s->etag = answer.etag;
 	answer.etag = NULL;

@@ -14,6 +14,7 @@
 #define PATH_MAX_BYTES 8192
 #define JSON_FILE_MAX (4 << 20)
 #define PAGE 1000
+#define VERBS_MAX 16
 
 /* -- For the verbs ------------------------------------------------------------------------------------------------------------- */
 
@@ -172,6 +173,19 @@ hub_noun_print_help(const struct hub_noun *noun, FILE *out)
 	fprintf(out, "\nrootedge hub %s VERB --help tells more.\n", noun->name);
 }
 
+static void
+print_unknown(const struct hub_noun *noun, const char *word)
+{
+	const char *names[VERBS_MAX], *near;
+	size_t n = 0;
+
+	for (const struct hub_verb *v = noun->verbs; v->name && n < VERBS_MAX; v++)
+		names[n++] = v->name;
+	near = text_nearest(word, names, n);
+	fprintf(stderr, "rootedge hub %s: there is no verb '%s'%s%s%s\n\n", noun->name, word, near ? "; did you mean '" : "",
+		near ? near : "", near ? "'?" : "");
+}
+
 static const struct hub_verb *
 find_verb(const struct hub_noun *noun, const char *name)
 {
@@ -217,6 +231,8 @@ hub_noun_run(const struct hub_noun *noun, int argc, char **argv)
 	OWN_TEXT command = NULL;
 
 	if (!verb) {
+		if (argc > 1 && !asked)
+			print_unknown(noun, argv[1]);
 		hub_noun_print_help(noun, asked ? stdout : stderr);
 		return asked ? 0 : 2;
 	}

@@ -42,9 +42,11 @@ def test_01_devices():
 def test_02_device_errors():
     """what goes wrong is said in a sentence, with status 1; a wrong call with status 2"""
     done = device("show", "--device-id", "nobody", check=False)
-    assert done.returncode == 1 and "DeviceNotFound" in done.stderr, done
+    assert done.returncode == 1 and done.stderr == "rootedge hub device show: there is no device nobody (404 DeviceNotFound)\n", done
     assert device("create", check=False).returncode == 1
     assert device("destroy", check=False).returncode == 2
+    done = device("craete", check=False)
+    assert done.returncode == 2 and "there is no verb 'craete'; did you mean 'create'?" in done.stderr, done
     assert run("rootedge", "hub", "evnts", check=False).returncode == 2
 
 
