@@ -17,7 +17,7 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-	{ "device", hub_device, "devices: create, show, list, update, delete, renew-key, show-connection-string" },
+	{ "device", hub_device, "devices: create, show, list, update, delete, renew-key, show-connection-string, why" },
 	{ "module", hub_module, "modules of a device: create, show, list, update, delete" },
 	{ "twin", hub_twin, "twins: show, update, replace" },
 	{ "method", hub_method, "direct methods: invoke" },

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge hub device: devices of a hub over its REST API, in the words of `az iot hub device-identity`. */
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "diag/verdict.h"
 #include "hub.h"
 #include "hub_tool.h"
+
+#define WHY_MAX 65536
 
 struct options {
 	struct hub_tool_options tool;
@@ -40,6 +45,12 @@ static const struct option_row string_rows[] = {
 	DEVICE_ROW,
 	HUB_TOOL_ROW("module-id", 'm', "ID", "of its module instead", OPTION_TEXT, module_id),
 	HUB_TOOL_ROW("key-type", 0, "KEY", "primary or secondary (primary)", OPTION_TEXT, key_type),
+	HUB_TOOL_ROWS,
+};
+
+static const struct option_row why_rows[] = {
+	DEVICE_ROW,
+	HUB_TOOL_ROW("module-id", 'm', "ID", "its module instead", OPTION_TEXT, module_id),
 	HUB_TOOL_ROWS,
 };
 
@@ -202,6 +213,32 @@ show_connection_string(struct hub_session *s, const void *options, json_t **out,
 	return 0;
 }
 
+/* People get the verdict as the doctor prints one. */
+static int
+why(struct hub_session *s, const void *options, json_t **out, struct err *err)
+{
+	const struct options *o = options;
+	OWN_TEXT path = hub_tool_path("devices", o->device_id, o->module_id, "why");
+	OWN_LIB(json_t) answer = NULL;
+	OWN_TEXT text = NULL;
+	OWN(verdict) verdict = NULL;
+	CLEAR(buf) page = BUF_INIT(WHY_MAX);
+
+	if (hub_tool_need(o->device_id, "device-id", err) < 0 || hub_session_request(s, "GET", path, NULL, false, &answer, err) < 0)
+		return -1;
+	if (o->tool.json || !json_is_object(json_object_get(answer, "verdict"))) {
+		*out = o->tool.json ? json_incref(answer) : json_string("not refused since the hub was started");
+		return 0;
+	}
+	text = json_line(json_object_get(answer, "verdict"));
+	verdict = verdict_from_json(text, err);
+	if (!verdict)
+		return -1;
+	verdict_print(verdict, &page, isatty(STDOUT_FILENO));
+	printf("%s\n%s", json_string_value(json_object_get(answer, "refusedTime")), buf_text(&page));
+	return 0;
+}
+
 static const struct hub_column columns[] = {
 	{ "ID", "deviceId" },
 	{ "STATUS", "status" },
@@ -219,6 +256,7 @@ static const struct hub_verb verbs[] = {
 	{ "update", "Change a device; what is not given stays.", wish_rows, update, NULL },
 	{ "delete", "Delete a device with its modules.", device_rows, delete, NULL },
 	{ "renew-key", "Make new symmetric keys for a device.", key_rows, renew_key, NULL },
+	{ "why", "Show why it was last not let in.", why_rows, why, NULL },
 	{ "show-connection-string", "Show what a client connects with; it contains a key.", string_rows, show_connection_string,
 		NULL },
 	{ 0 },

@@ -74,6 +74,7 @@ struct hub {
 	struct methods *methods;
 	struct command_queue *commands;
 	struct command_sessions *command_sessions;
+	struct refusals *refusals;
 	struct hub_head *head;
 	struct mqtt_head *mqtt_head;
 	struct http_head *http_head;
@@ -370,6 +371,7 @@ open_heads(struct hub *hub, struct err *err)
 	head.rotations = hub->rotations;
 	head.auth = hub->config.auth;
 	head.faults = hub->faults;
+	head.refusals = hub->refusals = refusals_new(REFUSALS_MAX);
 	hub->head = hub_head_new(&head);
 	registry_watch(hub->registry, REGISTRY_CREATED | REGISTRY_REMOVED, event_source_on_lifecycle, hub->source);
 	mqtt.backend = hub->head;
@@ -395,6 +397,7 @@ open_heads(struct hub *hub, struct err *err)
 		.queries = hub->queries,
 		.configurations = hub->configurations,
 		.jobs = hub->jobs,
+		.refusals = hub->refusals,
 	};
 	hub->websockets[0] = (struct websocket_service){ .path = "/$iothub/websocket",
 		.subprotocol = "mqtt",
@@ -580,6 +583,7 @@ hub_close(struct hub *hub)
 	provisioning_close(hub->provisioning);
 	directory_free(hub->directory);
 	hub_head_free(hub->head);
+	refusals_free(hub->refusals);
 	event_source_free(hub->source);
 	event_readers_free(hub->readers);
 	methods_free(hub->methods);

@@ -187,6 +187,8 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 		find_chain(&found, head->config.registry, hello->auth_chain);
 	verdict = judge(head, hello, &found, cas, &vouched);
 	service_log_verdict(verdict);
+	if (!verdict_accepted(verdict) && found.target)
+		refusals_keep(head->config.refusals, found.target, verdict, clock_wall());
 	if (verdict_accepted(verdict))
 		let_in(head, hello, admission, verdict, &found, vouched, epoch);
 	else if (hello->resumed && verdict_cause(verdict) == TRUST_UNKNOWN_ISSUER)

@@ -10,6 +10,7 @@
 #include "hub/command_sessions.h"
 #include "hub/faults.h"
 #include "hub/method.h"
+#include "hub/refusals.h"
 #include "hub/registry.h"
 #include "hub/rotation_keeper.h"
 #include "hub/subscriptions.h"
@@ -32,6 +33,7 @@ struct hub_head_config {
 	struct ca_registry *cas;
 	struct rotation_keeper *rotations;
 	struct auth_policy auth;
+	struct refusals *refusals; /* where those of known devices are kept */
 	struct faults *faults; /* NULL: none */
 };
 struct hub_head;

@@ -44,6 +44,7 @@ struct rest {
 	struct queries *queries;
 	struct configurations *configurations;
 	struct jobs *jobs;
+	struct refusals *refusals;
 };
 
 /* What to give an HTTP server: arg is the struct rest. */
@@ -117,4 +118,4 @@ struct rest_route {
 extern const struct rest_route rest_bulk_routes[], rest_device_routes[], rest_module_routes[], rest_statistics_routes[],
 	rest_scope_routes[], rest_event_routes[], rest_ca_routes[], rest_policy_routes[], rest_thumbprint_routes[],
 	rest_twin_routes[], rest_method_routes[], rest_file_routes[], rest_query_routes[], rest_apply_routes[],
-	rest_configuration_routes[], rest_job_routes[], rest_digital_twin_routes[], rest_command_routes[];
+	rest_configuration_routes[], rest_job_routes[], rest_digital_twin_routes[], rest_command_routes[], rest_refusal_routes[];

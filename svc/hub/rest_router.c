@@ -28,6 +28,7 @@ static const struct rest_route *const tables[] = {
 	rest_configuration_routes,
 	rest_job_routes,
 	rest_query_routes,
+	rest_refusal_routes,
 };
 
 static size_t

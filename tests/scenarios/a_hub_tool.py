@@ -265,6 +265,30 @@ def test_14_files():
     assert verb("file", "notifications") == []
 
 
+def test_15_why():
+    """why says what a known device was last refused for, as a verdict; nothing of one that was not, and 404 of a stranger"""
+    key = hub.create_device("late")["authentication"]["symmetricKey"]["primaryKey"]
+    assert verb("device", "why", "-d", "late")["verdict"] is None
+    try:
+        hub.mqtt("late", password=hub.device_token("late", new_key()))
+        raise AssertionError("was let in")
+    except Refused as e:
+        assert e.code == 5, e.code
+    answer = verb("device", "why", "-d", "late")
+    assert [c["reason"] for c in answer["verdict"]["checks"] if not c["passed"]] == ["SAS_BAD_SIGNATURE"] and answer["refusedTime"], answer
+    env = dict(os.environ, ROOTEDGE_HUB=run("rootedge", "hub", "connection-string", "--state", hub.state).stdout.strip().replace("HostName=" + hub.hostname, "HostName=%s:%d" % (hub.hostname, hub.https_port)),
+               ROOTEDGE_CA=pki.root, ROOTEDGE_CONNECT_TO="127.0.0.1")
+    page = subprocess.run([ROOTEDGE, "hub", "device", "why", "-d", "late"], env=env, stdout=subprocess.PIPE, text=True).stdout
+    assert "SAS_BAD_SIGNATURE" in page and key not in page, page
+    done = verb("device", "why", "-d", "nobody", check=False)
+    assert done.returncode == 1 and "DeviceNotFound" in done.stderr, done
+    assert verb("device", "why", "-d", "m", "-m", "m1")["verdict"] is None
+    assert hub.rest("GET", "/devices/late/why", policy="device")[0] == 401
+    device("delete", "--device-id", "late")
+    device("create", "--device-id", "late")
+    assert verb("device", "why", "-d", "late")["verdict"] is None
+
+
 def test_99_stop():
     """the hub stops in order"""
     code = hub.stop()
