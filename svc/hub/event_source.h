@@ -25,7 +25,7 @@ int event_source_parse(unsigned *sources, const char *names, struct err *err);
 
 /* deviceLifecycleEvents, with the twin as JSON; NULL: that of a new identity. */
 void event_source_lifecycle(struct event_source *source, const struct identity *identity, bool created, const char *twin);
-/* For registry_watch_lifecycle. */
+/* For registry_watch: creations and removals. */
 void event_source_on_lifecycle(void *source, const struct identity *before, const struct identity *after);
 
 /* twinChangeEvents.  `json` is an object: of an update the changed "tags" and "properties" with their $metadata, of a replacement the twin.  The version is

@@ -364,32 +364,40 @@ twin_device_view(const struct twin *twin)
 static const struct {
 	const char *twin, *record;
 } shown_of_record[] = {
-	{ "deviceId", "deviceId" },
-	{ "moduleId", "moduleId" },
 	{ "deviceEtag", "etag" },
 	{ "status", "status" },
 	{ "statusReason", "statusReason" },
 	{ "statusUpdateTime", "statusUpdatedTime" },
 	{ "connectionState", "connectionState" },
 	{ "lastActivityTime", "lastActivityTime" },
-	{ "cloudToDeviceMessageCount", "cloudToDeviceMessageCount" },
 	{ "capabilities", "capabilities" },
 	{ "deviceScope", "deviceScope" },
 	{ "parentScopes", "parentScopes" },
 };
 
-json_t *
-twin_service_view(const struct twin *twin, const json_t *identity)
+void
+twin_put_record(json_t *view, const json_t *record)
 {
-	const json_t *authentication = json_object_get(identity, "authentication");
-	json_t *view = json_object();
+	const json_t *authentication = json_object_get(record, "authentication");
 
 	json_object_set_new(view, "status", json_string("enabled")); /* a module's record has none */
 	for (size_t i = 0; i < COUNT(shown_of_record); i++)
-		if (json_object_get(identity, shown_of_record[i].record))
-			json_object_set(view, shown_of_record[i].twin, json_object_get(identity, shown_of_record[i].record));
+		if (json_object_get(record, shown_of_record[i].record))
+			json_object_set(view, shown_of_record[i].twin, json_object_get(record, shown_of_record[i].record));
 	json_object_set(view, "authenticationType", json_object_get(authentication, "type"));
 	json_object_set(view, "x509Thumbprint", json_object_get(authentication, "x509Thumbprint"));
+}
+
+json_t *
+twin_service_view(const struct twin *twin, const json_t *identity)
+{
+	static const char *const same[] = { "deviceId", "moduleId", "cloudToDeviceMessageCount" };
+	json_t *view = json_object();
+
+	for (size_t i = 0; i < COUNT(same); i++)
+		if (json_object_get(identity, same[i]))
+			json_object_set(view, same[i], json_object_get(identity, same[i]));
+	twin_put_record(view, identity);
 	json_object_set_new(view, "etag", json_string(twin->etag));
 	json_object_set_new(view, "version", json_integer(twin->version));
 	json_object_set_new(view, "modelId", json_string(twin->model_id ? twin->model_id : ""));

@@ -50,5 +50,7 @@ int twin_apply(struct twin *twin, const struct twin_change *change, int64_t now_
 json_t *twin_desired_news(const struct twin *before, const struct twin *after, const struct twin_change *change);
 
 json_t *twin_device_view(const struct twin *twin);
+/* What a twin shows of its identity, from the record as the registry's REST API has it. */
+void twin_put_record(json_t *view, const json_t *record);
 /* `identity` is the record as the registry API shows it (identity_to_json). */
 json_t *twin_service_view(const struct twin *twin, const json_t *identity);

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "hub/twin_doc.h"
 #include "wire/json.h"
 
 /* -- What is needed -------------------------------------------------------------------------------------------------------------------- */
@@ -76,35 +77,14 @@ twin_row_column_parts(const struct query *query)
 
 /* -- The identity's part ------------------------------------------------------------------------------------------------------------------ */
 
-/* Members of the record, by their names here and there. */
-static const struct {
-	const char *twin, *record;
-} shown_of_record[] = {
-	{ "deviceEtag", "etag" },
-	{ "status", "status" },
-	{ "statusReason", "statusReason" },
-	{ "statusUpdateTime", "statusUpdatedTime" },
-	{ "connectionState", "connectionState" },
-	{ "lastActivityTime", "lastActivityTime" },
-	{ "capabilities", "capabilities" },
-	{ "deviceScope", "deviceScope" },
-	{ "parentScopes", "parentScopes" },
-};
-
 static void
 put_identity(json_t *row, const struct twin_row_context *context, const struct identity *identity)
 {
 	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
 	bool connected = context->directory && directory_is_connected(context->directory, name);
 	OWN_LIB(json_t) record = identity_to_json(identity, connected, false);
-	const json_t *authentication = json_object_get(record, "authentication");
 
-	json_object_set_new(row, "status", json_string("enabled")); /* a module's record has none */
-	for (size_t i = 0; i < COUNT(shown_of_record); i++)
-		if (json_object_get(record, shown_of_record[i].record))
-			json_object_set(row, shown_of_record[i].twin, json_object_get(record, shown_of_record[i].record));
-	json_object_set(row, "authenticationType", json_object_get(authentication, "type"));
-	json_object_set(row, "x509Thumbprint", json_object_get(authentication, "x509Thumbprint"));
+	twin_put_record(row, record);
 }
 
 /* -- The stored part ------------------------------------------------------------------------------------------------------------------------ */
