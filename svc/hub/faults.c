@@ -28,6 +28,7 @@ struct faults {
 	struct faults_config config;
 	pthread_mutex_t lock; /* for the list: loops add and remove */
 	struct later *waiting;
+	bool stopped;
 };
 
 /* -- The option -------------------------------------------------------------------------------------------------------------------------- */
@@ -170,8 +171,13 @@ on_time(struct timer *timer)
 void
 faults_after(struct faults *faults, struct loop *loop, int64_t after_ms, void (*run)(void *arg), void *arg)
 {
-	struct later *later = NEW(later);
+	struct later *later;
 
+	if (faults->stopped) {
+		run(arg);
+		return;
+	}
+	later = NEW(later);
 	later->faults = faults;
 	later->run = run;
 	later->arg = arg;
@@ -196,17 +202,25 @@ faults_later(struct faults *faults, struct loop *loop, void (*run)(void *arg), v
 }
 
 void
-faults_free(struct faults *faults)
+faults_stop(struct faults *faults)
 {
 	struct later *later;
 
 	if (!faults)
 		return;
+	faults->stopped = true;
 	while ((later = faults->waiting)) {
-		forget(later);
-		later->run(later->arg);
-		mem_free(later);
+		timer_cancel(&later->timer);
+		on_time(&later->timer);
 	}
+}
+
+void
+faults_free(struct faults *faults)
+{
+	if (!faults)
+		return;
+	faults_stop(faults);
 	pthread_mutex_destroy(&faults->lock);
 	mem_free(faults);
 }

@@ -21,7 +21,9 @@ int faults_parse(struct faults_config *out, const char *text, struct err *err);
 
 struct faults;
 struct faults *faults_new(const struct faults_config *config); /* also sets the clock of this process */
-void faults_free(struct faults *faults);		       /* after the loops; what still waits is run */
+/* What waits happens now, and nothing waits from now on.  Once no loop runs and before one is freed: who waits knows its loop. */
+void faults_stop(struct faults *faults);
+void faults_free(struct faults *faults); /* stopped at the latest now; after the loops, which may still hand something over */
 
 /* All of these take NULL for a hub without faults. */
 bool faults_drop(const struct faults *faults);

@@ -573,6 +573,7 @@ hub_close(struct hub *hub)
 	event_readers_stop(hub->readers);
 	message_log_stop(hub->events);
 	methods_stop(hub->methods);
+	faults_stop(hub->faults);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		loop_free(hub->loops[i]);
 	faults_free(hub->faults);

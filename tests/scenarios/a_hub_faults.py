@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """`rootedge hub --fault`: late answers, broken connections, throttling and a wrong clock on purpose, for those who test against a hub."""
-import os, sys, time
+import http.client, os, ssl, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 
@@ -104,6 +104,17 @@ def test_06_wrong():
     cert, cert_key = pki.make("server", "x", file="x")
     done = run("rootedge", "hub", "--state", folder / "y", "--hostname", "x", "--cert", cert, "--key", cert_key, "--fault", "noise=5%", check=False)
     assert done.returncode == 1 and "throttle=10%" in done.stderr, done
+
+
+def test_07_stopped():
+    """a hub that is stopped while answers are held back ends in order"""
+    hub = faulty("delay=60s")
+    late = http.client.HTTPSConnection("127.0.0.1", hub.https_port, context=ssl._create_unverified_context(), timeout=10)
+    late.request("GET", "/devices/dev1?api-version=2021-04-12", headers={"Authorization": hub.service_token()})
+    m = hub.mqtt("dev1", password=hub.device_token("dev1", key))
+    m.send(publish_packet("devices/dev1/messages/events/", b"late"))
+    hub.stop()
+    late.close()
 
 
 def test_99_stop():
