@@ -20,6 +20,7 @@
 #define PARAMETERS 5
 #define SQL_MAX 4096
 #define HASH_LEN 8
+#define PAGE_BYTES (4u << 20) /* a page ends behind the row that goes beyond: a thousand large twins would be no answer any more */
 
 /* -- SQL ----------------------------------------------------------------------------------------------------------------------------- */
 
@@ -216,9 +217,16 @@ set_place(struct twin_cursor *at, const char *device_id, const char *module_id, 
 static int
 keep_row(struct twin_walk *walk, const json_t *row, struct err *err)
 {
+	json_t *shown;
+
 	if (walk->groups)
 		return query_groups_add(walk->groups, row, err);
-	json_array_append_new(walk->rows, query_project(walk->query, row));
+	shown = query_project(walk->query, row);
+	if (json_array_size(walk->rows) == 0)
+		walk->n_bytes = 0;
+	if (walk->max > 0)
+		walk->n_bytes += json_dumpb(shown, NULL, 0, JSON_COMPACT);
+	json_array_append_new(walk->rows, shown);
 	if (walk->at.left > 0)
 		walk->at.left--;
 	return 0;
@@ -249,7 +257,11 @@ visit(struct twin_walk *walk, const struct twin_row_context *context, const char
 static bool
 is_full(const struct twin_walk *walk)
 {
-	return !walk->groups && (walk->at.left == 0 || (walk->max > 0 && (int64_t)json_array_size(walk->rows) >= walk->max));
+	size_t n = json_array_size(walk->rows);
+
+	if (walk->groups)
+		return false;
+	return walk->at.left == 0 || (walk->max > 0 && ((int64_t)n >= walk->max || (n > 0 && walk->n_bytes >= PAGE_BYTES)));
 }
 
 /* The rest of a leg.  1: it is done, 0: the walk stops inside. */

@@ -27,6 +27,7 @@ struct twin_walk {
 	json_t *rows;
 	struct query_groups *groups; /* NULL: rows are twins */
 	int64_t max;		     /* rows of this page; 0: any number */
+	size_t n_bytes;		     /* of the rows of this page, as text */
 	int64_t n_visited;	     /* twins that were looked at */
 	enum twin_walk_state state;
 	unsigned condition_parts, column_parts;

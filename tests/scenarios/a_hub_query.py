@@ -42,6 +42,8 @@ def test_00_start():
         twin = "INSERT INTO twin VALUES (?, '', 2, 'AAAAAAAAAAI=', NULL, ?, '{}', '{}', 1, ?, '{}', 2)"
         db.execute(twin, ("dev1", '{"site":{"name":"north","floor":1}}', '{"battery":10}'))
         db.execute(twin, ("dev2", '{"site":{"name":"north","floor":2}}', '{"battery":20.5,"heat":7}'))
+        for i in range(100):
+            db.execute(twin, ("many-%05d" % (MANY - 100 + i), '{"kind":"large"}', json.dumps({"text": "x" * 100000})))
         db.execute(twin, ("dev3", '{"site":{"name":"süd \'3\'"}}', '{}'))
     db.close()
     hub.env["ROOTEDGE_LOG"] = "debug,json"
@@ -136,6 +138,17 @@ def test_07_gone():
     """a device that is deleted is in no answer any more, nor in the index"""
     assert hub.rest("DELETE", "/devices/dev2", headers={"If-Match": "*"})[0] == 204
     assert visited("SELECT * FROM devices WHERE tags.site.name = 'north'") == (1, 1)
+
+
+def test_08_large():
+    """a page of large twins ends before it is too large to be an answer, and the next one goes on"""
+    seen, sizes, cursor = [], [], None
+    while not sizes or cursor:
+        head, rows = ask("SELECT * FROM devices WHERE tags.kind = 'large'", x_ms_max_item_count=1000, **({"x_ms_continuation": cursor} if cursor else {}))
+        seen += [row["deviceId"] for row in rows]
+        sizes.append(len(json.dumps(rows)))
+        cursor = head["x-ms-continuation"]
+    assert seen == ["many-%05d" % (MANY - 100 + i) for i in range(100)] and max(sizes) < 5 << 20, (len(seen), sizes)
 
 
 if __name__ == "__main__":
