@@ -18,12 +18,12 @@ names_policy(const char *token)
 	return parsed && parsed->policy;
 }
 
-/* What a token's resource has to cover.  A token for a device of some name is none for a CA or a policy of that name; below events an id is a consumer
+/* What a token's resource has to cover.  A token for a device of some name is none for a CA, a policy, a configuration or a job of that name; below events an id is a consumer
  * group's. */
 static char *
 resource_of(const struct http_request *req, const char *id)
 {
-	static const char *const apart[] = { "certificates", "policies" };
+	static const char *const apart[] = { "certificates", "policies", "configurations", "jobs" };
 	const char *noun = "devices";
 
 	if (text_is_nocase(http_segment(req, 0), "events"))

@@ -67,6 +67,14 @@ def test_02_refused():
     assert tested == {"targetConditionError": "", "customMetricQueryErrors": {}}
 
 
+def test_02b_scope():
+    """a token for a device is none for a configuration or a job of its name"""
+    for resource, status in (("/devices/c1", 401), ("", 404)):
+        token = sas(hub.hostname + resource, hub.policy(), policy="iothubowner", encode=False)
+        for path in ("/configurations/c1", "/jobs/v2/c1"):
+            assert hub.rest("GET", path, headers={"Authorization": token})[0] == status, (resource, path)
+
+
 def test_03_applied():
     """what meets the condition gets the content, a connected device hears of it, and what no longer does loses it"""
     tag("dev1", site="north")
