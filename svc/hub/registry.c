@@ -228,13 +228,20 @@ registry_load_soon(struct registry *registry, struct owner *owner, void (*loaded
 {
 	if (registry_is_loaded(registry))
 		return 0;
-	registry->reader = registry_store_open_reader(registry->store, err);
-	if (!registry->reader)
-		return -1;
 	registry->on_loaded = loaded;
 	registry->on_loaded_arg = arg;
 	registry->load = (struct job){ .run = run_load, .done = load_done, .owner = owner };
 	return registry_work(registry, &registry->load) ? 0 : err_set(err, ERR_UNAVAILABLE, "the registry's worker is busy");
+}
+
+/* All of it, or a way to look into the file until registry_load_soon: the worker may be asked before that. */
+static int
+load_or_look(struct registry *registry, struct err *err)
+{
+	if (!registry->worker || registry_store_is_checked(registry->store))
+		return load(registry, err);
+	registry->reader = registry_store_open_reader(registry->store, err);
+	return registry->reader ? 0 : -1;
 }
 
 struct registry *
@@ -246,8 +253,7 @@ registry_open(struct registry_store *store, struct pool *worker, struct err *err
 	registry->worker = worker;
 	registry->table = registry_table_new();
 	pthread_mutex_init(&registry->reader_lock, NULL);
-	if (registry_change_open(&registry->change, store, err) < 0 ||
-		((!worker || registry_store_is_checked(store)) && load(registry, err) < 0)) {
+	if (registry_change_open(&registry->change, store, err) < 0 || load_or_look(registry, err) < 0) {
 		registry_close(registry);
 		return NULL;
 	}
