@@ -185,9 +185,15 @@ file_notification_clear(struct file_notification *notification)
 	*notification = (struct file_notification){ 0 };
 }
 
+/* Each one that comes takes two that nobody wanted along: what devices can fill stays bounded where no service ever asks. */
 int
 file_store_put_notification(struct registry_store *store, const struct file_notification *n, struct err *err)
 {
+	if (db_run(registry_store_db(store), err,
+		    "DELETE FROM file_notification WHERE seq IN (SELECT seq FROM file_notification ORDER BY seq LIMIT 2) AND "
+		    "enqueued < ?",
+		    "i", n->enqueued - NOTIFICATION_LIFE_S) < 0)
+		return -1;
 	return db_run(registry_store_db(store), err,
 		"INSERT INTO file_notification (device_id, blob, size, modified, enqueued) VALUES (?, ?, ?, ?, ?)", "ttiii",
 		n->device_id, n->blob, n->size, n->modified, n->enqueued);
