@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries over REST (hub 4.5): rows, pages and their headers, what an indexed query looks at, what is refused and where it is wrong, askers that go, and that
 nothing of it stands in the way of devices."""
-import os, sqlite3, sys
+import os, sqlite3, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 
@@ -149,6 +149,17 @@ def test_08_large():
         sizes.append(len(json.dumps(rows)))
         cursor = head["x-ms-continuation"]
     assert seen == ["many-%05d" % (MANY - 100 + i) for i in range(100)] and max(sizes) < 5 << 20, (len(seen), sizes)
+
+
+def test_09_metrics():
+    """however many slow metrics a configuration has, who reads it keeps the registry for a moment only"""
+    slow = "SELECT * FROM devices WHERE " + " AND ".join("NOT CONTAINS(CONCAT(deviceId, 'x'), '%d')" % i for i in range(10000, 10100))
+    body = {"content": {"deviceContent": {"properties.desired.a": 1}}, "targetCondition": "tags.none = 1",
+            "metrics": {"queries": {"m%d" % i: slow for i in range(120)}}}
+    assert hub.rest("PUT", "/configurations/many", body)[0] == 200
+    begin = time.monotonic()
+    status, _, shown = hub.rest("GET", "/configurations/many")
+    assert status == 200 and len(shown["metrics"]["queries"]) == 120 and time.monotonic() - begin < 6, (status, time.monotonic() - begin)
 
 
 if __name__ == "__main__":
