@@ -169,6 +169,14 @@ ask_for_the_whole_chain(
 }
 
 static void
+refuse(struct hub_head *head, const struct evidence *found, struct head_admission *admission, struct verdict *verdict_take)
+{
+	if (found->target)
+		refusals_keep(head->config.refusals, found->target, verdict_take, clock_wall());
+	head_admit(admission, verdict_take, NULL, NULL, 0);
+}
+
+static void
 on_admit(void *backend, const struct head_hello *hello, struct head_admission *admission)
 {
 	struct hub_head *head = backend;
@@ -187,14 +195,12 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 		find_chain(&found, head->config.registry, hello->auth_chain);
 	verdict = judge(head, hello, &found, cas, &vouched);
 	service_log_verdict(verdict);
-	if (!verdict_accepted(verdict) && found.target)
-		refusals_keep(head->config.refusals, found.target, verdict, clock_wall());
 	if (verdict_accepted(verdict))
 		let_in(head, hello, admission, verdict, &found, vouched, epoch);
 	else if (hello->resumed && verdict_cause(verdict) == TRUST_UNKNOWN_ISSUER)
 		ask_for_the_whole_chain(head, hello, admission, verdict);
 	else
-		head_admit(admission, verdict, NULL, NULL, 0);
+		refuse(head, &found, admission, verdict);
 	evidence_clear(&found);
 }
 
