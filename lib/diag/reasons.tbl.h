@@ -69,6 +69,7 @@ REASON(ENROLLMENT_CERT_DIFFERS, REASON_BAD, "The certificate is neither the prim
 /* Protocol: heads/ */
 REASON(MQTT_BAD_PROTOCOL_LEVEL, REASON_BAD, "The client speaks another version of MQTT than 3.1.1.", "Use MQTT 3.1.1.", "MQTT 3.1.2-2")
 REASON(MQTT_BAD_USERNAME, REASON_BAD, "The MQTT user name is not of the form HUB/DEVICE/?api-version=...", "See docs/compatibility.md for the user name.", "")
+REASON(PROVISIONING_BAD_USERNAME, REASON_BAD, "The MQTT user name is not of the form ID-SCOPE/registrations/REGISTRATION-ID/api-version=...", "Use a provisioning client here, and a device client at the hub.", "")
 REASON(MQTT_CLIENT_ID_MISMATCH, REASON_BAD, "The MQTT client id is not the identity in the user name.", "Use the device id (or DEVICE/MODULE) as client id.", "")
 REASON(MQTT_MALFORMED, REASON_BAD, "A packet breaks a rule of MQTT.", "Use a conforming client.", "MQTT 4.8")
 REASON(MQTT_QOS2, REASON_BAD, "QoS 2 is not supported.", "Publish with QoS 0 or 1.", "")

@@ -27,6 +27,7 @@
 #include "hub/policy_keeper.h"
 #include "hub/queries.h"
 #include "hub/provisioning/provisioning.h"
+#include "hub/provisioning/provisioning_mqtt.h"
 #include "hub/registry.h"
 #include "hub/rest.h"
 #include "hub/rotation_keeper.h"
@@ -86,7 +87,7 @@ struct hub {
 	struct err problem;		   /* found while it serves, which ends it */
 	struct provisioning *provisioning; /* NULL: not wanted */
 	struct http_server *provisioning_http;
-	struct listener *provisioning_https;
+	struct listener *provisioning_https, *provisioning_mqtt;
 };
 
 /* -- Certificates -------------------------------------------------------------------------------------------------------------------- */
@@ -408,7 +409,7 @@ open_heads(struct hub *hub, struct err *err)
 	return 0;
 }
 
-/* Its listener is like that of HTTPS, on another port. */
+/* Its listeners are like that of HTTPS, on other ports. */
 static int
 open_provisioning(struct hub *hub, struct listener_config https, struct err *err)
 {
@@ -419,6 +420,7 @@ open_provisioning(struct hub *hub, struct listener_config https, struct err *err
 		.registry = hub->registry,
 		.policies = hub->policies };
 	struct http_server_config http = { .handle = provisioning_handle };
+	struct listener_config mqtt;
 
 	if (!hub->config.provisioning)
 		return 0;
@@ -430,9 +432,17 @@ open_provisioning(struct hub *hub, struct listener_config https, struct err *err
 	https.port = hub->config.provisioning_port;
 	if (hub->config.provisioning_address)
 		https.address = hub->config.provisioning_address;
+	mqtt = https;
 	https.user = hub->provisioning_http;
 	hub->provisioning_https = listener_open(hub->loops, hub->n_loops, &https, err);
-	return hub->provisioning_https ? 0 : err_wrap(err, "provisioning");
+	if (!hub->provisioning_https)
+		return err_wrap(err, "provisioning");
+	mqtt.port = hub->config.provisioning_mqtt_port;
+	mqtt.ops = provisioning_mqtt_ops();
+	mqtt.on_accept = provisioning_mqtt_on_accept;
+	mqtt.user = hub->provisioning;
+	hub->provisioning_mqtt = listener_open(hub->loops, hub->n_loops, &mqtt, err);
+	return hub->provisioning_mqtt ? 0 : err_wrap(err, "provisioning over MQTT");
 }
 
 static int
@@ -527,6 +537,12 @@ hub_provisioning_port(const struct hub *hub)
 	return hub->provisioning_https ? listener_port(hub->provisioning_https) : 0;
 }
 
+int
+hub_provisioning_mqtt_port(const struct hub *hub)
+{
+	return hub->provisioning_mqtt ? listener_port(hub->provisioning_mqtt) : 0;
+}
+
 const char *
 hub_id_scope(const struct hub *hub)
 {
@@ -559,6 +575,7 @@ hub_close(struct hub *hub)
 	listener_close(hub->mqtt);
 	listener_close(hub->https);
 	listener_close(hub->provisioning_https);
+	listener_close(hub->provisioning_mqtt);
 	pool_free(hub->handshakes);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		conn_abort_all(hub->loops[i]);

@@ -32,7 +32,7 @@ struct hub_config {
 	const char *const *index_paths; /* of properties that queries look up */
 	size_t n_index_paths;
 	bool provisioning;					  /* the provisioning service too */
-	int provisioning_port;					  /* its HTTPS; 0: a free one */
+	int provisioning_port, provisioning_mqtt_port;		  /* its HTTPS and MQTT; 0: a free one */
 	const char *provisioning_hostname, *provisioning_address; /* NULL: as the hub's */
 	const char *id_scope;					  /* NULL: made at the first start */
 	const struct faults_config *faults;			  /* NULL: none */
@@ -43,6 +43,7 @@ struct hub *hub_open(const struct hub_config *config, struct err *err); /* liste
 int hub_mqtt_port(const struct hub *hub);
 int hub_https_port(const struct hub *hub);
 int hub_provisioning_port(const struct hub *hub); /* 0: there is none */
-const char *hub_id_scope(const struct hub *hub);  /* NULL: there is none */
-int hub_run(struct hub *hub, struct err *err);	  /* on this thread, until SIGTERM or SIGINT; SIGHUP loads the certificate again */
+int hub_provisioning_mqtt_port(const struct hub *hub);
+const char *hub_id_scope(const struct hub *hub); /* NULL: there is none */
+int hub_run(struct hub *hub, struct err *err);	 /* on this thread, until SIGTERM or SIGINT; SIGHUP loads the certificate again */
 void hub_close(struct hub *hub);

@@ -20,7 +20,7 @@ struct options {
 	bool provisioning;
 	struct option_list sinks, index;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, max_connections, grace_s,
-		provisioning_port;
+		provisioning_port, provisioning_mqtt_port;
 	bool refuse_sha1;
 	struct service_options service;
 };
@@ -70,6 +70,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, provisioning), 0, 0 },
 	{ "provisioning-port", 0, "PORT", "HTTPS of that, for devices and services (8444); 0 takes a free one", OPTION_INT,
 		offsetof(struct options, provisioning_port), 0, 65535 },
+	{ "provisioning-mqtt-port", 0, "PORT", "MQTT of that, for devices (8884); 0 takes a free one", OPTION_INT,
+		offsetof(struct options, provisioning_mqtt_port), 0, 65535 },
 	{ "provisioning-hostname", 0, "NAME", "the name that provisioning is known by (the hub's)", OPTION_TEXT,
 		offsetof(struct options, provisioning_hostname), 0, 0 },
 	{ "provisioning-address", 0, "ADDRESS", "listen for it on this address (--address)", OPTION_TEXT,
@@ -156,6 +158,7 @@ serve(const struct options *o, struct err *err)
 		.n_index_paths = o->index.n,
 		.provisioning = o->provisioning,
 		.provisioning_port = (int)o->provisioning_port,
+		.provisioning_mqtt_port = (int)o->provisioning_mqtt_port,
 		.provisioning_hostname = o->provisioning_hostname,
 		.provisioning_address = o->provisioning_address,
 		.id_scope = o->id_scope,
@@ -177,10 +180,12 @@ serve(const struct options *o, struct err *err)
 	log_info("%s serves MQTT on %s:%d and HTTPS on %s:%d", o->hostname, o->address, hub_mqtt_port(hub), o->address,
 		hub_https_port(hub));
 	if (o->provisioning)
-		log_info("provisioning with the id scope %s on %s:%d", hub_id_scope(hub), o->address, hub_provisioning_port(hub));
-	service_ready(&o->service,
-		json_pack("{s:s, s:i, s:i, s:i, s:s*}", "hostname", o->hostname, "mqtt_port", hub_mqtt_port(hub), "https_port",
-			hub_https_port(hub), "provisioning_port", hub_provisioning_port(hub), "id_scope", hub_id_scope(hub)));
+		log_info("provisioning with the id scope %s on %s:%d, MQTT on port %d", hub_id_scope(hub), o->address,
+			hub_provisioning_port(hub), hub_provisioning_mqtt_port(hub));
+	service_ready(
+		&o->service, json_pack("{s:s, s:i, s:i, s:i, s:i, s:s*}", "hostname", o->hostname, "mqtt_port", hub_mqtt_port(hub),
+				     "https_port", hub_https_port(hub), "provisioning_port", hub_provisioning_port(hub),
+				     "provisioning_mqtt_port", hub_provisioning_mqtt_port(hub), "id_scope", hub_id_scope(hub)));
 	done = hub_run(hub, err);
 	hub_close(hub);
 	return done;
@@ -196,6 +201,7 @@ main(int argc, char **argv)
 		.grace_s = 86400,
 		.files_quota_mib = 10240,
 		.provisioning_port = 8444,
+		.provisioning_mqtt_port = 8884,
 		.service.ready_fd = -1 };
 	struct err err = ERR_INIT;
 	int n;

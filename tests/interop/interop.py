@@ -59,7 +59,8 @@ class Story:
         self.pki = Pki(self.folder)
         cert, key = self.pki.make("server", HUB, "--san", PROVISIONING, file="hubcert")
         self.hub = Service(self.folder, "hub", "--state", self.folder / "hub", "--hostname", HUB, "--address", "127.0.0.2", "--cert", cert, "--key", key,
-                           "--provisioning", "--provisioning-hostname", PROVISIONING, "--provisioning-address", "127.0.0.4", "--provisioning-port", "443")
+                           "--provisioning", "--provisioning-hostname", PROVISIONING, "--provisioning-address", "127.0.0.4", "--provisioning-port", "443",
+                           "--provisioning-mqtt-port", "8883")
         self.connection_string = run("rootedge", "hub", "connection-string", "--state", self.folder / "hub").stdout.strip()
         self.key = None
 
@@ -258,6 +259,27 @@ def test_94_enrollments():
     """azure-iot-provisioning-service pages through enrollments and groups, sends many at once, and deletes by etag"""
     text = run("rootedge", "hub", "connection-string", "--state", story.folder / "hub", "--policy", "provisioningserviceowner").stdout.strip()
     story.node("enrollments.js", SERVICE=text.replace(HUB, PROVISIONING))
+
+
+def registers(transport):
+    """The device client over MQTT with everything it may be enrolled by: its own names and CA for each transport."""
+    name = transport.lower()
+    text = run("rootedge", "hub", "connection-string", "--state", story.folder / "hub", "--policy", "provisioningserviceowner").stdout.strip()
+    run("rootedge", "cert", "root", "--name", name + " CA", "--out", story.folder / (name + ".pem"), "--key-out", story.folder / (name + ".key"))
+    own, own_key = story.pki.make("device", name + "-cert")
+    leaf, leaf_key = story.pki.make("device", name + "-leaf", issuer=name)
+    story.node("provisioning_mqtt.js", TRANSPORT=transport, SERVICE=text.replace(HUB, PROVISIONING), PROVISIONING=PROVISIONING, ID_SCOPE=story.hub.ready["id_scope"],
+               OWN=own, OWN_KEY=own_key, LEAF=leaf, LEAF_KEY=leaf_key, PLANT=story.folder / (name + ".pem"))
+
+
+def test_95_provisioning_mqtt():
+    """azure-iot-provisioning-device-mqtt registers over MQTT by key and certificate, alone and in groups, and hears when it may not"""
+    registers("Mqtt")
+
+
+def test_96_provisioning_websocket():
+    """the same over WebSocket on port 443"""
+    registers("MqttWs")
 
 
 def test_99_end():

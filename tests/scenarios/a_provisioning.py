@@ -63,7 +63,7 @@ def refused(answer):
 
 def start():
     global hub
-    hub = Hub(folder, pki, "contosoiothub.local", "--provisioning", "--provisioning-port", 0)
+    hub = Hub(folder, pki, "contosoiothub.local", "--provisioning", "--provisioning-port", 0, "--provisioning-mqtt-port", 0)
 
 
 def connects(device, key=None, cert=None):

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "common/service.h"
 #include "hub/provisioning/provisioning_inside.h"
+#include "hub/provisioning/provisioning_mqtt.h"
 #include "wire/json.h"
 
 #define TEXT_MAX 512
@@ -59,6 +60,20 @@ open_id_scope(struct provisioning *p, struct registry_store *store, struct err *
 	return registry_store_set_text(store, "id_scope", p->id_scope, err);
 }
 
+/* The C# SDK asks for the root, all others as at the hub (hub 6.2). */
+static void
+open_websockets(struct provisioning *p)
+{
+	static const char *const paths[] = { "/$iothub/websocket", "/" };
+
+	for (size_t i = 0; i < COUNT(paths); i++)
+		p->websockets[i] = (struct websocket_service){ .path = paths[i],
+			.subprotocol = "mqtt",
+			.ops = provisioning_mqtt_ops(),
+			.on_accept = provisioning_mqtt_on_accept,
+			.user = p };
+}
+
 bool
 provisioning_scope_is_valid(const char *scope)
 {
@@ -78,6 +93,7 @@ provisioning_open(const struct provisioning_config *config, struct err *err)
 	struct registry_store *store = registry_store_of(config->registry);
 
 	p->config = *config;
+	open_websockets(p);
 	if (open_id_scope(p, store, err) == 0)
 		return p;
 	provisioning_close(p);
@@ -101,21 +117,36 @@ provisioning_id_scope(const struct provisioning *p)
 
 /* -- Answers ---------------------------------------------------------------------------------------------------------------------- */
 
+json_t *
+provisioning_error(int number, const char *fmt, va_list args)
+{
+	char text[TEXT_MAX], id[RANDOM_UUID_LEN], when[CLOCK_TEXT_LEN];
+
+	vsnprintf(text, sizeof(text), fmt, args);
+	text_repair_utf8(text);
+	return json_pack("{s:i, s:s, s:s, s:s}", "errorCode", number, "trackingId", random_uuid(id), "message", text,
+		"timestampUtc", clock_text(clock_wall(), when));
+}
+
+int
+provisioning_retry_after_s(int number)
+{
+	return number / 1000 == 429 || number / 1000 == 503 ? 5 : 0;
+}
+
 void
 provisioning_fail(struct provisioning_call *call, int number, const char *fmt, ...)
 {
-	char text[TEXT_MAX], id[RANDOM_UUID_LEN], when[CLOCK_TEXT_LEN];
 	OWN_TEXT code = mem_textf("x-ms-error-code: %d", number);
-	const char *headers[] = { code, number / 1000 == 429 || number / 1000 == 503 ? "Retry-After: 5" : NULL, NULL };
+	OWN_TEXT again = mem_textf("Retry-After: %d", provisioning_retry_after_s(number));
+	const char *headers[] = { code, provisioning_retry_after_s(number) ? again : NULL, NULL };
+	json_t *body;
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	body = provisioning_error(number, fmt, args);
 	va_end(args);
-	text_repair_utf8(text);
-	http_respond_json(call->req, number / 1000, headers,
-		json_pack("{s:i, s:s, s:s, s:s}", "errorCode", number, "trackingId", random_uuid(id), "message", text,
-			"timestampUtc", clock_text(clock_wall(), when)));
+	http_respond_json(call->req, number / 1000, headers, body);
 }
 
 void
@@ -227,8 +258,8 @@ done(struct job *job)
 	call_free(CONTAINER_OF(job, struct provisioning_call, job));
 }
 
-void
-provisioning_handle(struct http_request *req, void *provisioning)
+static void
+handle(struct http_request *req, struct provisioning *provisioning)
 {
 	struct provisioning_call *call = NEW(provisioning_call);
 	struct conn *conn = http_conn(req);
@@ -251,4 +282,13 @@ provisioning_handle(struct http_request *req, void *provisioning)
 		provisioning_fail(call, 429001, "too many requests wait; try again");
 	}
 	call_free(call);
+}
+
+void
+provisioning_handle(struct http_request *req, void *provisioning)
+{
+	struct provisioning *p = provisioning;
+
+	if (!websocket_serve(req, p->websockets))
+		handle(req, p);
 }

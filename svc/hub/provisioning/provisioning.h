@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The provisioning service inside the hub, over HTTPS: devices register (hub 6.1), services enroll them (hub 7).  Requests are read on the loop of their
+/* The provisioning service inside the hub: devices register over HTTPS and MQTT (hub 6), services enroll them (hub 7).  Requests are read on the loop of their
  * connection, judged and carried out on the registry's worker, one after the other: of two registrations at once one is the first. */
 
 #include "auth/decide.h"

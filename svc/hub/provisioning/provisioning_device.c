@@ -1,393 +1,82 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What devices do (hub 6.1): register, ask how that goes, look it up.  Every request is judged anew with the evidence of its own connection, and nothing is
- * told as assigned before the registration and the device in the hub are durable.
- *
- * The order of writing: first the registration claims the device id, then the hub's record is made or changed, then the registration is assigned.  What a kill leaves is
- * gone on with by the next register, with the same device and the same keys, because all of it follows from the enrollment.
- *
- * A device of the hub that no registration has claimed is somebody's own: it is taken over only when it trusts exactly what the enrollment says (atk-17). */
-#include "base/clock.h"
+/* Devices over HTTPS (hub 6.1): the registrar answers, this is how it is asked; and what services ask about registrations (hub 7). */
 #include "base/mem.h"
-#include "base/random.h"
 #include "base/text.h"
-#include "common/service.h"
-#include "hub/provisioning/attest.h"
 #include "hub/provisioning/provisioning_inside.h"
-#include "wire/codec.h"
-#include "wire/json.h"
-
-#define RETRY_AFTER "Retry-After: 1"
+#include "hub/provisioning/registrar.h"
 
 enum numbers {
-	BAD_ARGUMENT = 400004,
-	UNAUTHORIZED = 401000,
 	NO_REGISTRATION = 404202,
-	NO_OPERATION = 404203,
-	CONFLICT = 409203,
 };
 
-/* -- Judging ------------------------------------------------------------------------------------------------------------------------ */
-
-struct groups {
-	struct enrollment **item;
-	size_t n;
-};
-
-static void
-add_group(void *arg, struct enrollment *enrollment_take)
-{
-	struct groups *groups = arg;
-
-	groups->item = mem_resize(groups->item, (groups->n + 1) * sizeof(*groups->item));
-	groups->item[groups->n++] = enrollment_take;
-}
-
-static void
-groups_clear(struct groups *groups)
-{
-	for (size_t i = 0; i < groups->n; i++)
-		enrollment_free(groups->item[i]);
-	mem_free(groups->item);
-}
-
-/* The matched enrollment leaves the list; the caller owns it. */
-static struct enrollment *
-take_matched(struct groups *groups, struct enrollment **individual, const struct enrollment *matched)
-{
-	if (matched == *individual)
-		return GIVE(*individual);
-	for (size_t i = 0; i < groups->n; i++)
-		if (groups->item[i] == matched)
-			return GIVE(groups->item[i]);
-	return NULL;
-}
-
-static struct enrollment *
-decide(struct provisioning_call *call, struct groups *groups, struct enrollment **individual)
-{
-	struct attest_claim claim = {
-		.id_scope = call->provisioning->id_scope, .given_scope = call->ids[0], .registration_id = call->ids[1]
-	};
-	struct attest_evidence evidence = { .chain = &call->chain, .token = http_header(call->req, "Authorization") };
-	struct attest_records records = {
-		.individual = *individual, .groups = (const struct enrollment *const *)groups->item, .n_groups = groups->n
-	};
-	const struct enrollment *matched;
-	OWN(verdict) v = attest_decide(&claim, &evidence, &records, clock_wall(), &matched);
-
-	service_log_verdict(v);
-	if (matched)
-		return take_matched(groups, individual, matched);
-	/* The reason is the operator's: it stands in the log. */
-	provisioning_fail(call, UNAUTHORIZED, "Unauthorized");
-	return NULL;
-}
-
-/* NULL: answered. */
-static struct enrollment *
-judge(struct provisioning_call *call)
-{
-	struct db *db = provisioning_db(call);
-	OWN(enrollment) individual = NULL;
-	struct groups groups = { 0 };
-	struct enrollment *matched = NULL;
-	struct err err = ERR_INIT;
-	bool known =
-		!enrollment_id_is_valid(call->ids[1]) || enrollment_store_find(db, false, call->ids[1], &individual, &err) == 0;
-
-	if (known && !individual)
-		known = enrollment_store_list(db, true, NULL, INT64_MAX, add_group, &groups, &err) == 0;
-	if (known)
-		matched = decide(call, &groups, &individual);
-	else
-		provisioning_fail_broken(call, &err);
-	groups_clear(&groups);
-	return matched;
-}
-
-/* -- The device in the hub ------------------------------------------------------------------------------------------------------------ */
+/* -- Devices ---------------------------------------------------------------------------------------------------------------------- */
 
 static char *
-thumbprint_of(const struct cert *cert)
+location_of(const struct provisioning_call *call, const struct registrar_answer *answer)
 {
-	struct buf hex = BUF_INIT(128);
+	const char *operation = answer->status == 202 ? json_string_value(json_object_get(answer->body, "operationId")) : NULL;
 
-	hex_encode(&hex, cert_sha256(cert), DIGEST_SHA256_LEN, true);
-	return buf_take_text(&hex);
-}
-
-/* hub 6.5: individual certificates by both slots, a single one in both; what a CA vouches for by the leaf that was shown. */
-static void
-trust_certs(struct identity *device, const struct enrollment *e, const struct certs *chain)
-{
-	const struct cert *shown = e->proof == ENROLLMENT_BY_CA ? chain->item[0] : NULL;
-
-	device->auth = IDENTITY_AUTH_THUMBPRINT;
-	for (int i = 0; i < 2; i++) {
-		const struct cert *cert = shown ? shown : e->certs[i] ? e->certs[i] : e->certs[1 - i];
-
-		mem_free(device->thumbprints[i]);
-		device->thumbprints[i] = thumbprint_of(cert);
-		secret_clear(&device->keys[i]);
-	}
+	return operation ? mem_textf("Location: https://%s/%s/registrations/%s/operations/%s", call->provisioning->config.hostname,
+				   call->provisioning->id_scope, call->ids[1], operation)
+			 : NULL;
 }
 
 static void
-trust_keys(struct identity *device, const struct enrollment *e, const char *registration_id)
+respond(struct provisioning_call *call, struct registrar_answer *answer)
 {
-	device->auth = IDENTITY_AUTH_SAS;
-	for (int i = 0; i < 2; i++) {
-		if (e->is_group)
-			attest_derive_key(&device->keys[i], &e->keys[i], registration_id);
-		else
-			secret_set(&device->keys[i], e->keys[i].bytes, e->keys[i].len);
-		mem_free(device->thumbprints[i]);
-		device->thumbprints[i] = NULL;
-	}
+	OWN_TEXT code = answer->number ? mem_textf("x-ms-error-code: %d", answer->number) : NULL;
+	OWN_TEXT again = answer->retry_after_s ? mem_textf("Retry-After: %d", answer->retry_after_s) : NULL;
+	OWN_TEXT location = location_of(call, answer);
+	const char *headers[4] = { 0 };
+	size_t n = 0;
+
+	if (code)
+		headers[n++] = code;
+	if (again)
+		headers[n++] = again;
+	if (location)
+		headers[n++] = location;
+	http_respond_json(call->req, answer->status, headers, GIVE(answer->body));
 }
 
-/* What is there keeps all but its credentials: it may be disabled, or have got a parent. */
-static struct identity *
-wanted_device(struct provisioning_call *call, const struct enrollment *e, const char *device_id, const struct identity *before)
+static void
+ask(struct provisioning_call *call, registrar_question *question)
 {
-	const json_t *capabilities = json_object_get(e->wishes, "capabilities");
-	struct identity *device = before ? identity_copy(before) : identity_new(device_id, NULL);
-
-	if (!before) {
-		device->enabled = true;
-		device->is_edge = json_is_true(json_object_get(capabilities, "iotEdge"));
-	}
-	if (e->proof == ENROLLMENT_BY_KEY)
-		trust_keys(device, e, call->ids[1]);
-	else
-		trust_certs(device, e, &call->chain);
-	return device;
-}
-
-/* 0, or the number of what is wrong: answered. */
-static int
-put_device(struct provisioning_call *call, const struct enrollment *e, struct identity *wanted_take, const struct identity *before)
-{
-	struct registry_call put = {
-		.op = REGISTRY_PUT,
-		.device_id = mem_text(wanted_take->device_id),
-		.wanted = wanted_take,
-		.twin = before ? NULL : json_incref(json_object_get(e->wishes, "initialTwin")),
-		.if_match = before ? mem_text(before->etag) : NULL,
+	struct registrar_call asked = {
+		.provisioning = call->provisioning,
+		.id_scope = call->ids[0],
+		.registration_id = call->ids[1],
+		.operation = call->ids[2],
+		.token = http_header(call->req, "Authorization"),
+		.chain = &call->chain,
 	};
-	int wrong = 0;
 
-	registry_run(call->provisioning->config.registry, &put);
-	if (put.answer == REGISTRY_FAILED) {
-		provisioning_fail_broken(call, &put.err);
-		wrong = 1;
-	} else if (put.answer != REGISTRY_OK) {
-		provisioning_fail(call, CONFLICT, "the hub refuses the device: %s", put.err.text);
-		wrong = 1;
-	}
-	registry_call_clear(&put);
-	return wrong;
-}
-
-/* -- Registering -------------------------------------------------------------------------------------------------------------------- */
-
-static void
-set_text(char **field, char *value_take)
-{
-	mem_free(*field);
-	*field = value_take;
-}
-
-/* A new operation of this registration, or of a new one. */
-static void
-begin(struct provisioning_call *call, struct registration *r, const struct enrollment *e)
-{
-	char uuid[RANDOM_UUID_LEN];
-
-	if (!r->id) {
-		r->id = mem_text(call->ids[1]);
-		r->device_id = mem_text(e->device_id ? e->device_id : call->ids[1]);
-		r->created = clock_wall();
-	}
-	set_text(&r->group_id, e->is_group ? mem_text(e->id) : NULL);
-	set_text(&r->hub, mem_text(call->provisioning->config.hub));
-	set_text(&r->operation, mem_textf("5.%016llx.%s", (unsigned long long)random_u64(), random_uuid(uuid)));
-	set_text(&r->etag, mem_text(random_uuid(uuid)));
-	r->assigned = false;
-	r->updated = clock_wall();
-}
-
-static bool
-may_take_over(struct provisioning_call *call, const struct registration *r, const struct enrollment *e,
-	const struct identity *before, const struct identity *wanted)
-{
-	/* Keys and thumbprints follow from the id as it is written: one device, one spelling. */
-	if (r && e->is_group && !text_is(r->id, call->ids[1])) {
-		provisioning_fail(call, CONFLICT, "this id is registered in another spelling");
-		return false;
-	}
-	/* Another group's CA or key vouches for the same name: it says nothing about this device (atk-07). */
-	if (r && e->is_group && !text_is(r->group_id, e->id)) {
-		provisioning_fail(call, CONFLICT, "this id was registered by another enrollment");
-		return false;
-	}
-	if (!r && before && !identity_same_trust(before, wanted)) {
-		provisioning_fail(call, CONFLICT, "the hub has a device of this id that was not provisioned here");
-		return false;
-	}
-	return true;
-}
-
-static void
-answer_assigning(struct provisioning_call *call, const struct registration *r)
-{
-	OWN_TEXT location = mem_textf("Location: https://%s/%s/registrations/%s/operations/%s", call->provisioning->config.hostname,
-		call->provisioning->id_scope, r->id, r->operation);
-	const char *headers[] = { RETRY_AFTER, location, NULL };
-
-	http_respond_json(call->req, 202, headers, json_pack("{s:s, s:s}", "operationId", r->operation, "status", "assigning"));
-}
-
-/* Claim, device, assigned (see above). */
-static void
-assign(struct provisioning_call *call, const struct enrollment *e, struct registration *found)
-{
-	OWN(registration) fresh = found ? NULL : NEW(registration);
-	struct registration *r = found ? found : fresh;
-	const char *device_id = found ? found->device_id : e->device_id ? e->device_id : call->ids[1];
-	OWN(identity) before = registry_find(call->provisioning->config.registry, device_id, NULL);
-	OWN(identity) wanted = wanted_device(call, e, device_id, before);
-	bool same = before && identity_same_trust(before, wanted);
-	struct err err = ERR_INIT;
-
-	if (!may_take_over(call, found, e, before, wanted))
-		return;
-	begin(call, r, e);
-	if (registration_put(provisioning_db(call), r, &err) < 0) {
-		provisioning_fail_broken(call, &err);
-		return;
-	}
-	if (!same && put_device(call, e, GIVE(wanted), before) != 0)
-		return;
-	r->assigned = true;
-	if (registration_put(provisioning_db(call), r, &err) < 0)
-		provisioning_fail_broken(call, &err);
-	else
-		answer_assigning(call, r);
-}
-
-/* An empty body says what the path says.  false: answered. */
-static bool
-body_is_good(struct provisioning_call *call)
-{
-	OWN_LIB(json_t) body = NULL;
-	const char *id;
-	size_t len;
-
-	http_body(call->req, &len);
-	if (len == 0)
-		return true;
-	body = provisioning_body(call);
-	if (!body)
-		return false;
-	id = json_string_value(json_object_get(body, "registrationId"));
-	if (id && !text_is(id, call->ids[1])) {
-		provisioning_fail(call, BAD_ARGUMENT, "the registrationId in the body is not that of the path");
-		return false;
-	}
-	if (json_object_get(body, "csr") || json_object_get(body, "clientCertificateCsr")) {
-		provisioning_fail(call, BAD_ARGUMENT, "certificates are not issued here");
-		return false;
-	}
-	return true;
+	asked.body.text = http_body(call->req, &asked.body.len);
+	question(&asked);
+	respond(call, &asked.answer);
+	registrar_call_clear(&asked);
 }
 
 static void
 on_register(struct provisioning_call *call)
 {
-	OWN(enrollment) e = judge(call);
-	OWN(registration) found = NULL;
-	struct err err = ERR_INIT;
-
-	if (!e || !body_is_good(call))
-		return;
-	if (registration_find(provisioning_db(call), call->ids[1], &found, &err) < 0)
-		provisioning_fail_broken(call, &err);
-	else
-		assign(call, e, found);
-}
-
-/* -- Asking ------------------------------------------------------------------------------------------------------------------------ */
-
-static void
-put_time(json_t *object, const char *name, int64_t wall)
-{
-	char text[CLOCK_TEXT_LEN];
-
-	json_object_set_new(object, name, json_string(clock_text(wall, text)));
-}
-
-static json_t *
-state_json(const struct registration *r, const struct enrollment *e)
-{
-	json_t *state = json_pack(
-		"{s:s, s:s, s:s}", "registrationId", r->id, "status", r->assigned ? "assigned" : "assigning", "etag", r->etag);
-	json_t *proof = json_object();
-
-	if (r->assigned) {
-		json_object_set_new(state, "assignedHub", json_string(r->hub));
-		json_object_set_new(state, "deviceId", json_string(r->device_id));
-		json_object_set_new(state, "substatus", json_string("initialAssignment"));
-	}
-	if (r->group_id)
-		json_object_set_new(proof, "enrollmentGroupId", json_string(r->group_id));
-	if (e)
-		json_object_set_new(state, e->proof == ENROLLMENT_BY_KEY ? "symmetricKey" : "x509", json_incref(proof));
-	json_decref(proof);
-	put_time(state, "createdDateTimeUtc", r->created);
-	put_time(state, "lastUpdatedDateTimeUtc", r->updated);
-	return state;
+	ask(call, registrar_register);
 }
 
 static void
 on_operation(struct provisioning_call *call)
 {
-	OWN(enrollment) e = judge(call);
-	OWN(registration) r = NULL;
-	struct err err = ERR_INIT;
-
-	if (!e)
-		return;
-	if (registration_find(provisioning_db(call), call->ids[1], &r, &err) < 0)
-		provisioning_fail_broken(call, &err);
-	else if (!r || !text_is(r->operation, call->ids[2]))
-		provisioning_fail(call, NO_OPERATION, "there is no such operation");
-	else if (!r->assigned)
-		answer_assigning(call, r);
-	else
-		http_respond_json(call->req, 200, NULL,
-			json_pack("{s:s, s:s, s:o}", "operationId", r->operation, "status", "assigned", "registrationState",
-				state_json(r, e)));
+	ask(call, registrar_operation);
 }
 
 static void
 on_lookup(struct provisioning_call *call)
 {
-	OWN(enrollment) e = judge(call);
-	OWN(registration) r = NULL;
-	struct err err = ERR_INIT;
-
-	if (!e)
-		return;
-	if (registration_find(provisioning_db(call), call->ids[1], &r, &err) < 0)
-		provisioning_fail_broken(call, &err);
-	else if (!r)
-		provisioning_fail(call, NO_REGISTRATION, "it has not registered yet");
-	else
-		http_respond_json(call->req, 200, NULL, state_json(r, e));
+	ask(call, registrar_lookup);
 }
 
-/* The same for services (hub 7). */
+/* -- Services --------------------------------------------------------------------------------------------------------------------- */
+
 static void
 on_show(struct provisioning_call *call)
 {
@@ -399,7 +88,7 @@ on_show(struct provisioning_call *call)
 	else if (!r)
 		provisioning_fail(call, NO_REGISTRATION, "there is no registration %s", call->ids[0]);
 	else
-		http_respond_json(call->req, 200, NULL, state_json(r, NULL));
+		http_respond_json(call->req, 200, NULL, registrar_state_json(r, NULL));
 }
 
 static void

@@ -2,14 +2,18 @@
 #pragma once
 /* Inside provisioning: a request on its way through the worker. */
 
+#include <stdarg.h>
+
 #include "hub/provisioning/enrollment_store.h"
 #include "hub/provisioning/provisioning.h"
+#include "net/conn_websocket.h"
 
 #define PROVISIONING_IDS_MAX 3
 
 struct provisioning {
 	struct provisioning_config config;
 	char *id_scope;
+	struct websocket_service websockets[3]; /* on the port of HTTPS; the last one ends them */
 };
 
 struct provisioning_call {
@@ -33,6 +37,8 @@ extern const struct provisioning_route provisioning_service_routes[], provisioni
 
 struct db *provisioning_db(const struct provisioning_call *call);
 /* {"errorCode", "trackingId", "message", "timestampUtc"} (hub 7); number is the status and three digits. */
+json_t *provisioning_error(int number, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
+int provisioning_retry_after_s(int number); /* 0: trying again is of no use */
 void provisioning_fail(struct provisioning_call *call, int number, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void provisioning_fail_broken(struct provisioning_call *call, const struct err *err); /* the log has it */
 json_t *provisioning_body(struct provisioning_call *call);			      /* an object, or NULL: answered */
