@@ -90,6 +90,8 @@ const char *const schema_migrations[] = {
 	"CREATE INDEX feedback_lock ON feedback (lock_token) WHERE lock_token IS NOT NULL;"
 	"CREATE INDEX feedback_age ON feedback (ended_ms);"
 	"CREATE INDEX command_worn ON command (n_deliveries) WHERE n_deliveries >= 10;",
+	/* What a device said of itself when it registered: JSON. */
+	"ALTER TABLE registration ADD COLUMN payload TEXT;",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);

@@ -273,6 +273,26 @@ def test_11_registrations():
     assert register("dev-sym", token("dev-sym", key))[0] == 200  # the hub's device has the same keys
 
 
+def test_11_b_payload():
+    """what a device sends along is shown to services, to it never, over a restart too, until it registers again without"""
+    key = service("POST", "/enrollments/dev-sym/attestationmechanism")[2]["symmetricKey"]["primaryKey"]
+    shown = lambda: service("GET", "/registrations/dev-sym")[2].get("devicePayload", "nothing")
+    sends = lambda payload: register("dev-sym", token("dev-sym", key), {"registrationId": "dev-sym", "payload": payload})
+    for payload in {"model": "dtmi:x;1", "n": [1, None, {"ü": False}]}, "text", 0, False, [], {}, "x" * 65534:
+        status, state = sends(payload)
+        assert status == 200 and "payload" not in state and "devicePayload" not in state, state
+        assert shown() == payload, payload
+    assert sends("x" * 65535)[0] == 400 and shown() == "x" * 65534
+    sends({"kept": True})
+    hub.stop()
+    start()
+    assert shown() == {"kept": True}
+    sends(None)
+    assert shown() == "nothing"
+    sends(1)
+    assert register("dev-sym", token("dev-sym", key))[0] == 200 and shown() == "nothing"
+
+
 def test_12_race():
     """of registrations of one id at once by two certificates of a group, each is answered and the hub has one device with one of them"""
     pairs = [pki.make("device", "racer", issuer="plant", file="racer%d" % i) for i in range(4)]

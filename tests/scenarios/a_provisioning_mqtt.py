@@ -117,8 +117,9 @@ def test_00_start():
 def test_01_node():
     """Node's form: keep alive 180, QoS 1, clean; an individual key, and a key of a group"""
     with connect("dev-sym", own, keep_alive=180) as c:
-        state = register(c, json.dumps({"registrationId": "dev-sym"}).encode())
+        state = register(c, json.dumps({"registrationId": "dev-sym", "payload": {"model": "m"}}).encode())
     assert (state["assignedHub"], state["deviceId"], state["substatus"]) == (hub.hostname, "renamed", "initialAssignment"), state
+    assert service("GET", "/registrations/dev-sym")[2]["devicePayload"] == {"model": "m"}
     hub_takes("renamed", own)
     with connect("leaf-1", derive(group, "leaf-1"), keep_alive=180) as c:
         assert register(c, json.dumps({"registrationId": "leaf-1"}).encode())["symmetricKey"] == {"enrollmentGroupId": "plant"}
@@ -132,6 +133,7 @@ def test_02_python():
             c.send(connect_packet("leaf-2", user("leaf-2"), token("leaf-2", derive(group, "leaf-2")), False, 60))
             assert c.receive() == (0x20, b"\0\0")  # never session present
             assert register(c, b'{"registrationId":"leaf-2","payload":null}')["deviceId"] == "leaf-2"
+    assert "devicePayload" not in service("GET", "/registrations/leaf-2")[2]
 
 
 def test_03_c():

@@ -138,6 +138,7 @@ registration_free(struct registration *r)
 	mem_free(r->device_id);
 	mem_free(r->operation);
 	mem_free(r->etag);
+	mem_free(r->payload);
 	mem_free(r);
 }
 
@@ -146,7 +147,8 @@ registration_find(struct db *db, const char *id, struct registration **out, stru
 {
 	OWN_TEXT key = enrollment_id_fold(id);
 	struct db_stmt *row = db_query(db, err,
-		"SELECT name, group_id, hub, device_id, operation, etag, assigned, created, updated FROM registration WHERE id = ?",
+		"SELECT name, group_id, hub, device_id, operation, etag, assigned, created, updated, payload FROM registration "
+		"WHERE id = ?",
 		"t", key);
 	int there = row ? db_next(row, err) : -1;
 	struct registration *r = NULL;
@@ -162,6 +164,7 @@ registration_find(struct db *db, const char *id, struct registration **out, stru
 		r->assigned = db_int(row, 6) != 0;
 		r->created = db_int(row, 7);
 		r->updated = db_int(row, 8);
+		r->payload = mem_text(db_text(row, 9));
 	}
 	if (row)
 		db_done(row);
@@ -176,10 +179,10 @@ registration_put(struct db *db, const struct registration *r, struct err *err)
 
 	return db_run(db, err,
 		"INSERT OR REPLACE INTO registration (id, name, group_id, hub, device_id, operation, etag, assigned, created, "
-		"updated)"
-		" VALUES (?,?,?,?,?,?,?,?,?,?)",
-		"tttttttiii", key, r->id, r->group_id, r->hub, r->device_id, r->operation, r->etag, (int64_t)r->assigned,
-		r->created, r->updated);
+		"updated, payload)"
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+		"tttttttiiit", key, r->id, r->group_id, r->hub, r->device_id, r->operation, r->etag, (int64_t)r->assigned,
+		r->created, r->updated, r->payload);
 }
 
 int

@@ -21,6 +21,7 @@ struct registration {
 	char *id;	/* as the device wrote it first */
 	char *group_id; /* NULL: by an individual enrollment */
 	char *hub, *device_id, *operation, *etag;
+	char *payload; /* what it sent along when it registered last: JSON, on one line; NULL: nothing */
 	bool assigned;
 	int64_t created, updated;
 };

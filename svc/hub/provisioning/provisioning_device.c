@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Devices over HTTPS (hub 6.1): the registrar answers, this is how it is asked; and what services ask about registrations (hub 7). */
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/text.h"
 #include "hub/provisioning/provisioning_inside.h"
 #include "hub/provisioning/registrar.h"
+#include "wire/json.h"
 
 enum numbers {
 	NO_REGISTRATION = 404202,
@@ -77,6 +80,19 @@ on_lookup(struct provisioning_call *call)
 
 /* -- Services --------------------------------------------------------------------------------------------------------------------- */
 
+/* What the device sends is for services; `payload` is what a device gets. */
+static json_t *
+shown_json(const struct registration *r)
+{
+	json_t *state = registrar_state_json(r, NULL);
+	struct err err = ERR_INIT;
+	json_t *payload = r->payload ? json_parse(r->payload, strlen(r->payload), &err) : NULL;
+
+	if (payload)
+		json_object_set_new(state, "devicePayload", payload);
+	return state;
+}
+
 static void
 on_show(struct provisioning_call *call)
 {
@@ -88,7 +104,7 @@ on_show(struct provisioning_call *call)
 	else if (!r)
 		provisioning_fail(call, NO_REGISTRATION, "there is no registration %s", call->ids[0]);
 	else
-		http_respond_json(call->req, 200, NULL, registrar_state_json(r, NULL));
+		http_respond_json(call->req, 200, NULL, shown_json(r));
 }
 
 static void

@@ -7,6 +7,7 @@
  *
  * A device of the hub that no registration has claimed is somebody's own: it is taken over only when it trusts exactly what the enrollment says (atk-17). */
 #include <stdarg.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -20,6 +21,7 @@
 #include "wire/json.h"
 
 #define RETRY_AFTER_S 1
+#define PAYLOAD_MAX (64 * 1024) /* on one line; what fits into a packet fits, too */
 
 enum numbers {
 	BAD_ARGUMENT = 400004,
@@ -309,7 +311,7 @@ answer_assigning(struct registrar_call *call, const struct registration *r)
 
 /* Claim, device, assigned (see above). */
 static void
-assign(struct registrar_call *call, const struct enrollment *e, struct registration *found)
+assign(struct registrar_call *call, const struct enrollment *e, struct registration *found, const char *payload)
 {
 	OWN(registration) fresh = found ? NULL : NEW(registration);
 	struct registration *r = found ? found : fresh;
@@ -322,6 +324,7 @@ assign(struct registrar_call *call, const struct enrollment *e, struct registrat
 	if (!may_take_over(call, found, e, before, wanted))
 		return;
 	begin(call, r, e);
+	set_text(&r->payload, mem_text(payload));
 	if (registration_put(db_of(call), r, &err) < 0) {
 		fail_broken(call, &err);
 		return;
@@ -335,9 +338,24 @@ assign(struct registrar_call *call, const struct enrollment *e, struct registrat
 		answer_assigning(call, r);
 }
 
+/* NULL is as good as nothing (the Python SDK sends it).  false: answered. */
+static bool
+take_payload(struct registrar_call *call, const json_t *body, char **payload)
+{
+	const json_t *value = json_object_get(body, "payload");
+
+	if (!value || json_is_null(value))
+		return true;
+	*payload = json_line(value);
+	if (strlen(*payload) <= PAYLOAD_MAX)
+		return true;
+	fail(call, BAD_ARGUMENT, "the payload is longer than %d bytes", PAYLOAD_MAX);
+	return false;
+}
+
 /* An empty body says what the path says.  false: answered. */
 static bool
-body_is_good(struct registrar_call *call)
+read_body(struct registrar_call *call, char **payload)
 {
 	OWN_LIB(json_t) body = NULL;
 	const char *id;
@@ -359,7 +377,7 @@ body_is_good(struct registrar_call *call)
 		fail(call, BAD_ARGUMENT, "certificates are not issued here");
 		return false;
 	}
-	return true;
+	return take_payload(call, body, payload);
 }
 
 void
@@ -367,14 +385,15 @@ registrar_register(struct registrar_call *call)
 {
 	OWN(enrollment) e = judge(call);
 	OWN(registration) found = NULL;
+	OWN_TEXT payload = NULL;
 	struct err err = ERR_INIT;
 
-	if (!e || !body_is_good(call))
+	if (!e || !read_body(call, &payload))
 		return;
 	if (registration_find(db_of(call), call->registration_id, &found, &err) < 0)
 		fail_broken(call, &err);
 	else
-		assign(call, e, found);
+		assign(call, e, found, payload);
 }
 
 /* -- Asking ------------------------------------------------------------------------------------------------------------------------ */
