@@ -418,7 +418,9 @@ open_provisioning(struct hub *hub, struct listener_config https, struct err *err
 		.hub = hub->config.hostname,
 		.id_scope = hub->config.id_scope,
 		.registry = hub->registry,
-		.policies = hub->policies };
+		.policies = hub->policies,
+		.owner = loop_owner(hub->loops[0]),
+		.hubs_ca_path = hub->config.provisioning_hubs_ca_path };
 	struct http_server_config http = { .handle = provisioning_handle };
 	struct listener_config mqtt;
 
@@ -585,6 +587,7 @@ hub_close(struct hub *hub)
 	queries_stop(hub->queries);
 	jobs_stop(hub->jobs);
 	pool_free(hub->worker);
+	provisioning_stop(hub->provisioning);
 	for (size_t i = 0; i < HUB_SINKS_MAX; i++)
 		event_sink_stop(hub->sinks[i]);
 	event_readers_stop(hub->readers);

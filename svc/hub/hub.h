@@ -31,8 +31,9 @@ struct hub_config {
 	int64_t thumbprint_grace_s;	/* how long the old one of a rotation is good after the new one was used */
 	const char *const *index_paths; /* of properties that queries look up */
 	size_t n_index_paths;
-	bool provisioning;					  /* the provisioning service too */
-	int provisioning_port, provisioning_mqtt_port;		  /* its HTTPS and MQTT; 0: a free one */
+	bool provisioning;			       /* the provisioning service too */
+	int provisioning_port, provisioning_mqtt_port; /* its HTTPS and MQTT; 0: a free one */
+	const char *provisioning_hubs_ca_path;	       /* the roots that linked hubs are trusted by; NULL: there are none */
 	const char *provisioning_hostname, *provisioning_address; /* NULL: as the hub's */
 	const char *id_scope;					  /* NULL: made at the first start */
 	const struct faults_config *faults;			  /* NULL: none */

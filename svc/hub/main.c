@@ -16,7 +16,7 @@
 
 struct options {
 	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources, *sink_ca,
-		*sink_connect_to, *id_scope, *provisioning_hostname, *provisioning_address;
+		*sink_connect_to, *id_scope, *provisioning_hostname, *provisioning_address, *provisioning_hubs_ca;
 	bool provisioning;
 	struct option_list sinks, index;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, max_connections, grace_s,
@@ -72,6 +72,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, provisioning_port), 0, 65535 },
 	{ "provisioning-mqtt-port", 0, "PORT", "MQTT of that, for devices (8884); 0 takes a free one", OPTION_INT,
 		offsetof(struct options, provisioning_mqtt_port), 0, 65535 },
+	{ "provisioning-hubs-ca", 0, "FILE", "the roots that other hubs, to which devices are assigned, are trusted by, PEM",
+		OPTION_TEXT, offsetof(struct options, provisioning_hubs_ca), 0, 0 },
 	{ "provisioning-hostname", 0, "NAME", "the name that provisioning is known by (the hub's)", OPTION_TEXT,
 		offsetof(struct options, provisioning_hostname), 0, 0 },
 	{ "provisioning-address", 0, "ADDRESS", "listen for it on this address (--address)", OPTION_TEXT,
@@ -159,6 +161,7 @@ serve(const struct options *o, struct err *err)
 		.provisioning = o->provisioning,
 		.provisioning_port = (int)o->provisioning_port,
 		.provisioning_mqtt_port = (int)o->provisioning_mqtt_port,
+		.provisioning_hubs_ca_path = o->provisioning_hubs_ca,
 		.provisioning_hostname = o->provisioning_hostname,
 		.provisioning_address = o->provisioning_address,
 		.id_scope = o->id_scope,

@@ -92,6 +92,10 @@ const char *const schema_migrations[] = {
 	"CREATE INDEX command_worn ON command (n_deliveries) WHERE n_deliveries >= 10;",
 	/* What a device said of itself when it registered: JSON. */
 	"ALTER TABLE registration ADD COLUMN payload TEXT;",
+	/* Hubs beside our own; `owned`: a registration has made the device there; `failure`: why it can't be assigned. */
+	"CREATE TABLE linked_hub (host TEXT PRIMARY KEY, policy TEXT NOT NULL, key BLOB NOT NULL, weight INTEGER NOT NULL) WITHOUT ROWID;"
+	"ALTER TABLE registration ADD COLUMN owned INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE registration ADD COLUMN failure TEXT;",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);

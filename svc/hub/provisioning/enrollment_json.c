@@ -42,7 +42,7 @@ static const struct wish_row wish_rows[] = {
 static int
 check_allocation(const json_t *wishes, struct err *err)
 {
-	static const char *const policies[] = { "hashed", "geoLatency", "static", "custom" };
+	static const char *const policies[] = { "hashed", "weighted", "geoLatency", "static", "custom" };
 	const char *policy = json_string_value(json_object_get(wishes, "allocationPolicy"));
 	const json_t *custom = json_object_get(wishes, "customAllocationDefinition");
 	bool known = !policy;
@@ -50,7 +50,7 @@ check_allocation(const json_t *wishes, struct err *err)
 	for (size_t i = 0; i < COUNT(policies); i++)
 		known = known || text_is(policy, policies[i]);
 	if (!known)
-		return err_set(err, ERR_INVALID, "allocationPolicy is none of hashed, geoLatency, static, custom");
+		return err_set(err, ERR_INVALID, "allocationPolicy is none of hashed, weighted, geoLatency, static, custom");
 	if (text_is(policy, "custom") && !json_is_string(json_object_get(custom, "webhookUrl")))
 		return err_set(err, ERR_INVALID, "allocationPolicy custom needs customAllocationDefinition.webhookUrl");
 	return 0;

@@ -139,6 +139,7 @@ registration_free(struct registration *r)
 	mem_free(r->operation);
 	mem_free(r->etag);
 	mem_free(r->payload);
+	mem_free(r->failure);
 	mem_free(r);
 }
 
@@ -147,7 +148,8 @@ registration_find(struct db *db, const char *id, struct registration **out, stru
 {
 	OWN_TEXT key = enrollment_id_fold(id);
 	struct db_stmt *row = db_query(db, err,
-		"SELECT name, group_id, hub, device_id, operation, etag, assigned, created, updated, payload FROM registration "
+		"SELECT name, group_id, hub, device_id, operation, etag, assigned, created, updated, payload, owned, failure FROM "
+		"registration "
 		"WHERE id = ?",
 		"t", key);
 	int there = row ? db_next(row, err) : -1;
@@ -165,6 +167,8 @@ registration_find(struct db *db, const char *id, struct registration **out, stru
 		r->created = db_int(row, 7);
 		r->updated = db_int(row, 8);
 		r->payload = mem_text(db_text(row, 9));
+		r->owned = db_int(row, 10) != 0;
+		r->failure = mem_text(db_text(row, 11));
 	}
 	if (row)
 		db_done(row);
@@ -179,10 +183,10 @@ registration_put(struct db *db, const struct registration *r, struct err *err)
 
 	return db_run(db, err,
 		"INSERT OR REPLACE INTO registration (id, name, group_id, hub, device_id, operation, etag, assigned, created, "
-		"updated, payload)"
-		" VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-		"tttttttiiit", key, r->id, r->group_id, r->hub, r->device_id, r->operation, r->etag, (int64_t)r->assigned,
-		r->created, r->updated, r->payload);
+		"updated, payload, owned, failure)"
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"tttttttiiitit", key, r->id, r->group_id, r->hub, r->device_id, r->operation, r->etag, (int64_t)r->assigned,
+		r->created, r->updated, r->payload, (int64_t)r->owned, r->failure);
 }
 
 int

@@ -12,9 +12,12 @@
 #include "common/service.h"
 #include "hub/provisioning/provisioning_inside.h"
 #include "hub/provisioning/provisioning_mqtt.h"
+#include "pki/chain.h"
 #include "wire/json.h"
 
 #define TEXT_MAX 512
+#define HUB_THREADS 4
+#define HUB_QUEUE_MAX 1024
 
 /* -- Opening ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -86,6 +89,21 @@ provisioning_scope_is_valid(const char *scope)
 	return len > 0 && len <= PROVISIONING_SCOPE_MAX;
 }
 
+static int
+open_hubs(struct provisioning *p, struct err *err)
+{
+	struct certs roots = { 0 };
+
+	p->pool = pool_new("hubs", HUB_THREADS, HUB_QUEUE_MAX);
+	if (!p->config.hubs_ca_path)
+		return 0;
+	if (certs_load(&roots, p->config.hubs_ca_path, CERTS_MAX, err) < 0)
+		return -1;
+	p->hub_anchors = anchors_new(&roots, err);
+	certs_clear(&roots);
+	return p->hub_anchors ? 0 : -1;
+}
+
 struct provisioning *
 provisioning_open(const struct provisioning_config *config, struct err *err)
 {
@@ -94,10 +112,21 @@ provisioning_open(const struct provisioning_config *config, struct err *err)
 
 	p->config = *config;
 	open_websockets(p);
-	if (open_id_scope(p, store, err) == 0)
+	pthread_mutex_init(&p->lock, NULL);
+	if (open_id_scope(p, store, err) == 0 && open_hubs(p, err) == 0)
 		return p;
 	provisioning_close(p);
 	return NULL;
+}
+
+void
+provisioning_stop(struct provisioning *p)
+{
+	if (!p)
+		return;
+	p->stopping = true;
+	pool_free(p->pool);
+	p->pool = NULL;
 }
 
 void
@@ -105,6 +134,9 @@ provisioning_close(struct provisioning *p)
 {
 	if (!p)
 		return;
+	provisioning_stop(p);
+	anchors_free(p->hub_anchors);
+	pthread_mutex_destroy(&p->lock);
 	mem_free(p->id_scope);
 	mem_free(p);
 }
@@ -269,6 +301,8 @@ handle(struct http_request *req, struct provisioning *provisioning)
 	call->route = find_route(call, provisioning_service_routes);
 	if (!call->route)
 		call->route = find_route(call, provisioning_device_routes);
+	if (!call->route)
+		call->route = find_route(call, provisioning_hub_routes);
 	if (!call->route) {
 		provisioning_fail(call, 404000, "there is nothing at this path");
 	} else if (!http_query(req, "api-version")) {

@@ -27,11 +27,14 @@ struct provisioning_config {
 	const char *id_scope; /* NULL: the one that was made at the first start */
 	struct registry *registry;
 	struct policy_keeper *policies;
+	struct owner *owner;	  /* a loop that lives longer than the worker */
+	const char *hubs_ca_path; /* the roots that linked hubs are trusted by; NULL: there are none */
 };
 /* Makes the owner's policy where there is none: before the policies are loaded. */
 int provisioning_prepare(struct registry_store *store, struct err *err);
 /* Makes the id scope where there is none.  Before the registry is shared. */
 struct provisioning *provisioning_open(const struct provisioning_config *config, struct err *err);
+void provisioning_stop(struct provisioning *provisioning);  /* when the worker is no more */
 void provisioning_close(struct provisioning *provisioning); /* the worker must be idle */
 const char *provisioning_id_scope(const struct provisioning *provisioning);
 void provisioning_handle(struct http_request *req, void *provisioning); /* for http_server_config.handle */

@@ -2,7 +2,9 @@
 #pragma once
 /* Inside provisioning: a request on its way through the worker. */
 
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 
 #include "hub/provisioning/enrollment_store.h"
 #include "hub/provisioning/provisioning.h"
@@ -13,6 +15,11 @@
 struct provisioning {
 	struct provisioning_config config;
 	char *id_scope;
+	struct anchors *hub_anchors; /* that linked hubs are trusted by; NULL: none can be linked */
+	struct pool *pool;	     /* where devices are made in linked hubs */
+	struct assignment *running;
+	pthread_mutex_t lock; /* of running */
+	atomic_bool stopping;
 	struct websocket_service websockets[3]; /* on the port of HTTPS; the last one ends them */
 };
 
@@ -33,7 +40,7 @@ struct provisioning_route {
 	bool is_group;
 	provisioning_handler *handle;
 };
-extern const struct provisioning_route provisioning_service_routes[], provisioning_device_routes[];
+extern const struct provisioning_route provisioning_service_routes[], provisioning_device_routes[], provisioning_hub_routes[];
 
 struct db *provisioning_db(const struct provisioning_call *call);
 /* {"errorCode", "trackingId", "message", "timestampUtc"} (hub 7); number is the status and three digits. */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "hub/provisioning/linked_hub.h"
 #include "hub/provisioning/provisioning_inside.h"
 #include "wire/codec.h"
 #include "wire/json.h"
@@ -79,9 +80,23 @@ show_mechanism(struct provisioning_call *call)
 		http_respond_json(call->req, 200, NULL, enrollment_attestation_json(e, true));
 }
 
+static int
+check_linked(const struct provisioning_call *call, const char *host, struct err *err)
+{
+	OWN(linked_hub) hub = NULL;
+
+	if (!host)
+		return err_set(err, ERR_INVALID, "iotHubs names hubs");
+	if (text_is_nocase(host, call->provisioning->config.hub))
+		return 0;
+	if (linked_hub_find(provisioning_db(call), host, &hub, err) < 0)
+		return -1;
+	return hub ? 0 : err_set(err, ERR_INVALID, "%s is not a linked hub", host);
+}
+
 /* What this service can't do is refused when it is asked for, not when a device comes. */
 static int
-check_possible(const struct provisioning *p, const struct enrollment *e, struct err *err)
+check_possible(const struct provisioning_call *call, const struct enrollment *e, struct err *err)
 {
 	const char *hub = json_string_value(json_object_get(e->wishes, "iotHubHostName"));
 	const json_t *hubs = json_object_get(e->wishes, "iotHubs");
@@ -91,10 +106,10 @@ check_possible(const struct provisioning *p, const struct enrollment *e, struct 
 	if (json_object_get(e->wishes, "credentialPolicyName"))
 		return err_set(err, ERR_INVALID, "credentialPolicyName is not possible here");
 	for (size_t i = 0; i < json_array_size(hubs); i++)
-		if (!text_is_nocase(json_string_value(json_array_get(hubs, i)), p->config.hub))
-			return err_set(err, ERR_INVALID, "iotHubs names a hub that is not linked; %s is", p->config.hub);
-	if (hub && *hub && !text_is_nocase(hub, p->config.hub))
-		return err_set(err, ERR_INVALID, "iotHubHostName is not a linked hub; %s is", p->config.hub);
+		if (check_linked(call, json_string_value(json_array_get(hubs, i)), err) < 0)
+			return -1;
+	if (hub && *hub)
+		return check_linked(call, hub, err);
 	return 0;
 }
 
@@ -131,7 +146,7 @@ put_one(struct provisioning_call *call, const char *id, const json_t *body, cons
 	}
 	wish.before = before;
 	after = enrollment_compose(&wish, err);
-	if (!after || check_possible(call->provisioning, after, err) < 0)
+	if (!after || check_possible(call, after, err) < 0)
 		return BAD_ARGUMENT;
 	if (enrollment_store_put(provisioning_db(call), after, err) < 0)
 		return BROKEN;

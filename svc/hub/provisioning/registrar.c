@@ -15,6 +15,8 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "common/service.h"
+#include "hub/provisioning/allocation.h"
+#include "hub/provisioning/assignment.h"
 #include "hub/provisioning/attest.h"
 #include "hub/provisioning/registrar.h"
 #include "wire/codec.h"
@@ -274,7 +276,6 @@ begin(struct registrar_call *call, struct registration *r, const struct enrollme
 		r->created = clock_wall();
 	}
 	set_text(&r->group_id, e->is_group ? mem_text(e->id) : NULL);
-	set_text(&r->hub, mem_text(call->provisioning->config.hub));
 	set_text(&r->operation, mem_textf("5.%016llx.%s", (unsigned long long)random_u64(), random_uuid(uuid)));
 	set_text(&r->etag, mem_text(random_uuid(uuid)));
 	r->assigned = false;
@@ -309,9 +310,26 @@ answer_assigning(struct registrar_call *call, const struct registration *r)
 	answer(call, 202, json_pack("{s:s, s:s}", "operationId", r->operation, "status", "assigning"));
 }
 
+/* The claim is on disk when this answers true. */
+static bool
+claim(struct registrar_call *call, struct registration *r, const struct enrollment *e, const char *host, const char *payload)
+{
+	struct err err = ERR_INIT;
+
+	begin(call, r, e);
+	r->owned = r->owned && text_is(r->hub, host);
+	set_text(&r->hub, mem_text(host));
+	set_text(&r->payload, mem_text(payload));
+	set_text(&r->failure, NULL);
+	if (registration_put(db_of(call), r, &err) == 0)
+		return true;
+	fail_broken(call, &err);
+	return false;
+}
+
 /* Claim, device, assigned (see above). */
 static void
-assign(struct registrar_call *call, const struct enrollment *e, struct registration *found, const char *payload)
+assign_here(struct registrar_call *call, const struct enrollment *e, struct registration *found, const char *payload)
 {
 	OWN(registration) fresh = found ? NULL : NEW(registration);
 	struct registration *r = found ? found : fresh;
@@ -321,19 +339,133 @@ assign(struct registrar_call *call, const struct enrollment *e, struct registrat
 	bool same = before && identity_same_trust(before, wanted);
 	struct err err = ERR_INIT;
 
-	if (!may_take_over(call, found, e, before, wanted))
+	if (!may_take_over(call, found, e, before, wanted) || !claim(call, r, e, call->provisioning->config.hub, payload))
 		return;
-	begin(call, r, e);
-	set_text(&r->payload, mem_text(payload));
-	if (registration_put(db_of(call), r, &err) < 0) {
-		fail_broken(call, &err);
-		return;
-	}
 	if (!same && put_device(call, e, GIVE(wanted), before) != 0)
 		return;
 	r->assigned = true;
 	if (registration_put(db_of(call), r, &err) < 0)
 		fail_broken(call, &err);
+	else
+		answer_assigning(call, r);
+}
+
+/* -- Linked hubs ------------------------------------------------------------------------------------------------------------------- */
+
+static void
+make_there(struct registrar_call *call, const struct enrollment *e, const struct registration *r, const struct linked_hub *hub)
+{
+	OWN(identity) wanted = wanted_device(call, e, r->device_id, NULL);
+
+	if (assignment_start(call->provisioning, r, hub, wanted, json_object_get(e->wishes, "initialTwin")))
+		answer_assigning(call, r);
+	else
+		registrar_refuse_busy(call);
+}
+
+static void
+assign_there(struct registrar_call *call, const struct enrollment *e, struct registration *found, const char *payload,
+	const struct linked_hub *hub)
+{
+	OWN(registration) fresh = found ? NULL : NEW(registration);
+	struct registration *r = found ? found : fresh;
+
+	/* What is in the other hub is looked at there (assignment.c). */
+	if (may_take_over(call, found, e, NULL, NULL) && claim(call, r, e, hub->host, payload))
+		make_there(call, e, r, hub);
+}
+
+/* May the enrollment use this hub? */
+static bool
+is_wanted(const struct enrollment *e, const char *host)
+{
+	const json_t *hubs = json_object_get(e->wishes, "iotHubs");
+	const char *one = json_string_value(json_object_get(e->wishes, "iotHubHostName"));
+
+	for (size_t i = 0; i < json_array_size(hubs); i++)
+		if (text_is_nocase(json_string_value(json_array_get(hubs, i)), host))
+			return true;
+	return json_array_size(hubs) == 0 && (!one || !*one || text_is_nocase(one, host));
+}
+
+/* static: the one that is named first. */
+static bool
+is_first(const struct enrollment *e, const char *host)
+{
+	const char *first = json_string_value(json_array_get(json_object_get(e->wishes, "iotHubs"), 0));
+
+	return text_is(json_string_value(json_object_get(e->wishes, "allocationPolicy")), "static") && text_is_nocase(first, host);
+}
+
+/* A new device's hub: an index into hubs, hubs->n for our own, or -1: answered. */
+static int
+pick(struct registrar_call *call, const struct enrollment *e, const struct linked_hubs *hubs)
+{
+	const char *policy = json_string_value(json_object_get(e->wishes, "allocationPolicy"));
+	int64_t weights[LINKED_HUBS_MAX + 1];
+	size_t which[LINKED_HUBS_MAX + 1], n = 0;
+
+	for (size_t k = 0; k <= hubs->n; k++) {
+		size_t i = (hubs->n + k) % (hubs->n + 1); /* our own first */
+		const char *host = i < hubs->n ? hubs->item[i]->host : call->provisioning->config.hub;
+
+		if (is_first(e, host))
+			return (int)i;
+		if (!is_wanted(e, host))
+			continue;
+		weights[n] = i < hubs->n ? hubs->item[i]->weight : 1;
+		which[n++] = i;
+	}
+	if (n > 0)
+		return (int)which[allocation_pick(policy, weights, n, call->registration_id)];
+	fail(call, CONFLICT, "no hub that the enrollment names is linked");
+	return -1;
+}
+
+/* The hub where it is already, the same way: a registration keeps its hub.  Only one that no other hub has made a device for gets another one. */
+static int
+find_hub(struct registrar_call *call, const struct enrollment *e, const struct registration *found, const struct linked_hubs *hubs)
+{
+	if (text_is_nocase(found->hub, call->provisioning->config.hub))
+		return (int)hubs->n;
+	for (size_t i = 0; i < hubs->n; i++)
+		if (text_is(found->hub, hubs->item[i]->host))
+			return (int)i;
+	if (!found->owned)
+		return pick(call, e, hubs);
+	fail(call, CONFLICT, "the hub of this registration is no longer linked");
+	return -1;
+}
+
+static void
+assign(struct registrar_call *call, const struct enrollment *e, struct registration *found, const char *payload)
+{
+	struct linked_hubs hubs;
+	struct err err = ERR_INIT;
+	int i = -1;
+
+	if (linked_hubs_load(db_of(call), &hubs, &err) < 0)
+		fail_broken(call, &err);
+	else
+		i = found && !found->failure ? find_hub(call, e, found, &hubs) : pick(call, e, &hubs);
+	if (i == (int)hubs.n)
+		assign_here(call, e, found, payload);
+	else if (i >= 0)
+		assign_there(call, e, found, payload, hubs.item[i]);
+	linked_hubs_clear(&hubs);
+}
+
+/* Asked how it goes: what nobody works on (the other hub was away, or we were) is begun anew. */
+static void
+go_on(struct registrar_call *call, const struct enrollment *e, const struct registration *r)
+{
+	OWN(linked_hub) hub = NULL;
+	struct err err = ERR_INIT;
+
+	if (linked_hub_find(db_of(call), r->hub, &hub, &err) < 0)
+		fail_broken(call, &err);
+	else if (hub)
+		make_there(call, e, r, hub);
 	else
 		answer_assigning(call, r);
 }
@@ -406,17 +538,26 @@ put_time(json_t *object, const char *name, int64_t wall)
 	json_object_set_new(object, name, json_string(clock_text(wall, text)));
 }
 
+static const char *
+status_of(const struct registration *r)
+{
+	return r->assigned ? "assigned" : r->failure ? "failed" : "assigning";
+}
+
 json_t *
 registrar_state_json(const struct registration *r, const struct enrollment *e)
 {
-	json_t *state = json_pack(
-		"{s:s, s:s, s:s}", "registrationId", r->id, "status", r->assigned ? "assigned" : "assigning", "etag", r->etag);
+	json_t *state = json_pack("{s:s, s:s, s:s}", "registrationId", r->id, "status", status_of(r), "etag", r->etag);
 	json_t *proof = json_object();
 
 	if (r->assigned) {
 		json_object_set_new(state, "assignedHub", json_string(r->hub));
 		json_object_set_new(state, "deviceId", json_string(r->device_id));
 		json_object_set_new(state, "substatus", json_string("initialAssignment"));
+	}
+	if (r->failure) {
+		json_object_set_new(state, "errorCode", json_integer(CONFLICT));
+		json_object_set_new(state, "errorMessage", json_string(r->failure));
 	}
 	if (r->group_id)
 		json_object_set_new(proof, "enrollmentGroupId", json_string(r->group_id));
@@ -441,11 +582,11 @@ registrar_operation(struct registrar_call *call)
 		fail_broken(call, &err);
 	else if (!r || !text_is(r->operation, call->operation))
 		fail(call, NO_OPERATION, "there is no such operation");
-	else if (!r->assigned)
-		answer_assigning(call, r);
+	else if (!r->assigned && !r->failure)
+		go_on(call, e, r);
 	else
 		answer(call, 200,
-			json_pack("{s:s, s:s, s:o}", "operationId", r->operation, "status", "assigned", "registrationState",
+			json_pack("{s:s, s:s, s:o}", "operationId", r->operation, "status", status_of(r), "registrationState",
 				registrar_state_json(r, e)));
 }
 
