@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "auth/identity.h"
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -85,34 +86,75 @@ identity_copy(const struct identity *from)
 	return copy;
 }
 
-static bool
-same_thumbprints(const struct identity *before, const struct identity *after, const char *thumbprint)
+struct subject
+identity_subject(const struct identity *identity)
 {
-	if (thumbprint)
-		return text_is(after->thumbprints[0], thumbprint) || text_is(after->thumbprints[1], thumbprint);
-	return text_is(before->thumbprints[0], after->thumbprints[0]) && text_is(before->thumbprints[1], after->thumbprints[1]);
+	return (struct subject){ identity->device_id, identity->module_id, identity->generation_id };
 }
 
-bool
-identity_same_trust_by(const struct identity *before, const struct identity *after, const char *thumbprint)
+struct subject
+subject_copy(const struct subject *s)
 {
-	if (before->enabled != after->enabled || before->auth != after->auth || before->n_parents != after->n_parents ||
-		!text_is(before->generation_id, after->generation_id))
-		return false;
-	for (size_t i = 0; i < before->n_parents; i++)
-		if (!text_is(before->parents[i], after->parents[i]))
-			return false;
+	return (struct subject){ mem_text(s->device_id), mem_text(s->module_id), mem_text(s->generation_id) };
+}
+
+void
+subject_clear(struct subject *s)
+{
+	mem_free(s->device_id);
+	mem_free(s->module_id);
+	mem_free(s->generation_id);
+	*s = (struct subject){ 0 };
+}
+
+char *
+subject_name(const struct subject *s)
+{
+	return identity_name(s->device_id, s->module_id);
+}
+
+/* With its length, so that no two records look the same in a row; NULL and "" differ. */
+static void
+put_field(struct buf *b, const void *bytes, size_t len)
+{
+	buf_put_u8(b, bytes != NULL);
+	buf_put_u64(b, len);
+	buf_put(b, bytes, len);
+}
+
+static void
+put_text(struct buf *b, const char *text)
+{
+	put_field(b, text, text ? strlen(text) : 0);
+}
+
+void
+identity_ground(const struct identity *identity, const char *thumbprint, uint8_t out[static DIGEST_SHA256_LEN])
+{
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+
+	buf_put_u8(&b, identity->enabled);
+	buf_put_u8(&b, (uint8_t)identity->auth);
+	put_text(&b, identity->generation_id);
+	buf_put_u64(&b, identity->n_parents);
+	for (size_t i = 0; i < identity->n_parents; i++)
+		put_text(&b, identity->parents[i]);
 	for (int i = 0; i < 2; i++)
-		if (before->keys[i].len != after->keys[i].len ||
-			!mem_equal_ct(before->keys[i].bytes, after->keys[i].bytes, before->keys[i].len))
-			return false;
-	return same_thumbprints(before, after, thumbprint);
+		put_field(&b, identity->keys[i].bytes, identity->keys[i].len);
+	put_text(&b, thumbprint ? thumbprint : identity->thumbprints[0]);
+	put_text(&b, thumbprint ? NULL : identity->thumbprints[1]);
+	digest_sha256(b.data, b.len, out);
+	buf_wipe(&b); /* it held keys */
 }
 
 bool
 identity_same_trust(const struct identity *before, const struct identity *after)
 {
-	return identity_same_trust_by(before, after, NULL);
+	uint8_t was[DIGEST_SHA256_LEN], is[DIGEST_SHA256_LEN];
+
+	identity_ground(before, NULL, was);
+	identity_ground(after, NULL, is);
+	return mem_equal_ct(was, is, sizeof(was));
 }
 
 struct identity *

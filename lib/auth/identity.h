@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/own.h"
 #include "base/secret.h"
@@ -31,16 +32,26 @@ struct identity {
 	int64_t created, status_updated; /* seconds UTC */
 };
 
+/* Who it is, and which life of it: what was deleted and made again has another generation.  For those who need not know, or keep, more. */
+struct subject {
+	char *device_id, *module_id, *generation_id;
+};
+struct subject identity_subject(const struct identity *identity); /* borrows from it */
+struct subject subject_copy(const struct subject *subject);	  /* owned */
+void subject_clear(struct subject *subject);			  /* an owned one */
+char *subject_name(const struct subject *subject);		  /* as identity_name */
+
 struct identity *identity_new(const char *device_id, const char *module_id);
 struct identity *identity_ref(const struct identity *identity);
 void identity_free(struct identity *identity);
 OWN_DEFINE(identity);
 struct identity *identity_copy(const struct identity *identity); /* a new one, to be changed before it is shared */
 
+/* All of a record that letting a session in stands on, as a digest, so that a session need not keep the record and its keys: while it stays the same, the same evidence would
+ * be let in.  Of one that was opened by a thumbprint, that counts and not what else stands in the slots; NULL: it was not. */
+void identity_ground(const struct identity *identity, const char *thumbprint, uint8_t out[static DIGEST_SHA256_LEN]);
 /* Would a session that was opened under `before` be let in under `after` with the same evidence? */
 bool identity_same_trust(const struct identity *before, const struct identity *after);
-/* The same of a session that was opened by this thumbprint: what else stands in the slots is no matter.  NULL: it was not. */
-bool identity_same_trust_by(const struct identity *before, const struct identity *after, const char *thumbprint);
 /* A module as it is judged: disabled when its device is (or is not there).  Takes a reference and gives one; anything but a module comes back as it is. */
 struct identity *identity_under(struct identity *module_take, const struct identity *device);
 

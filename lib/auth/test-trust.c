@@ -25,9 +25,9 @@ TEST("a session stands on the thumbprint that let it in: another slot may be fil
 	OWN(identity) both = device(a, b);
 	OWN(identity) moved = device(b, a);
 	OWN(identity) gone = device(b, NULL);
-	CLEAR(trust) trust = { 0 };
+	struct trust trust;
 
-	trust_init(&trust, before, mine.cert, NULL);
+	CHECK_STR(trust_init(&trust, before, mine.cert, NULL), a);
 	CHECK_INT(trust_check(&trust, both, NULL), OK);
 	CHECK_INT(trust_check(&trust, moved, NULL), OK);
 	CHECK_INT(trust_check(&trust, gone, NULL), SESSION_WITHDRAWN);
@@ -44,7 +44,7 @@ TEST("a session stands on the CA that vouched: not on one of the same name, and 
 	OWN(authorities) narrow = authorities_new();
 	struct authority_scope all = { 0 }, edge = { .kind = AUTHORITY_EDGE };
 	struct err err = ERR_INIT;
-	CLEAR(trust) trust = { 0 };
+	struct trust trust;
 
 	identity->auth = IDENTITY_AUTH_CA;
 	authorities_add(before, "a", root.cert, &all, true, &err);

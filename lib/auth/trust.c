@@ -7,23 +7,46 @@
 #include "auth/thumbprint.h"
 #include "base/mem.h"
 
-void
-trust_init(struct trust *trust, const struct identity *identity, const struct cert *leaf, const struct authority *vouched)
+static const char *
+thumbprint_of(const struct identity *identity, const struct cert *leaf)
 {
-	*trust = (struct trust){ .identity = identity_ref(identity), .by_ca = vouched != NULL };
-	if (vouched)
-		memcpy(trust->ca, cert_sha256(vouched->cert), sizeof(trust->ca));
-	for (int i = 0; leaf && identity->auth == IDENTITY_AUTH_THUMBPRINT && !trust->thumbprint && i < 2; i++)
+	for (int i = 0; leaf && identity->auth == IDENTITY_AUTH_THUMBPRINT && i < 2; i++)
 		if (thumbprint_compare(identity->thumbprints[i], leaf) != THUMBPRINT_DIFFERS)
-			trust->thumbprint = mem_text(identity->thumbprints[i]);
+			return identity->thumbprints[i];
+	return NULL;
 }
 
-void
-trust_clear(struct trust *trust)
+const char *
+trust_init(struct trust *trust, const struct identity *identity, const struct cert *leaf, const struct authority *vouched)
 {
-	identity_free(trust->identity);
-	mem_free(trust->thumbprint);
-	*trust = (struct trust){ 0 };
+	const char *thumbprint = thumbprint_of(identity, leaf);
+
+	*trust = (struct trust){ .by_thumbprint = thumbprint != NULL, .by_ca = vouched != NULL };
+	identity_ground(identity, thumbprint, trust->ground);
+	if (vouched)
+		memcpy(trust->ca, cert_sha256(vouched->cert), sizeof(trust->ca));
+	return thumbprint;
+}
+
+static bool
+is_ground(const struct trust *trust, const struct identity *now, const char *thumbprint)
+{
+	uint8_t ground[DIGEST_SHA256_LEN];
+
+	identity_ground(now, thumbprint, ground);
+	return mem_equal_ct(ground, trust->ground, sizeof(ground));
+}
+
+/* The thumbprint that counted may stand in either slot. */
+static bool
+holds(const struct trust *trust, const struct identity *now)
+{
+	if (!trust->by_thumbprint)
+		return is_ground(trust, now, NULL);
+	for (int i = 0; i < 2; i++)
+		if (now->thumbprints[i] && is_ground(trust, now, now->thumbprints[i]))
+			return true;
+	return false;
 }
 
 enum reason
@@ -31,7 +54,7 @@ trust_check(const struct trust *trust, const struct identity *now, const struct 
 {
 	const struct authority *ca;
 
-	if (!now || !identity_same_trust_by(trust->identity, now, trust->thumbprint))
+	if (!now || !holds(trust, now))
 		return SESSION_WITHDRAWN;
 	if (!trust->by_ca)
 		return OK;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* By what a session was let in, and whether it would still be: the record as it was judged, and which thumbprint or CA counted.  So a slot that is filled, or a
- * CA that leaves, ends the sessions that stood on it and no others. */
+/* By what a session was let in, and whether it would still be: what of the record was judged, as a digest (identity_ground), and which thumbprint or CA counted.  So a slot that is
+ * filled, or a CA that leaves, ends the sessions that stood on it and no others, and an open session holds no record and no key. */
 
 #include "auth/authority.h"
 
 struct trust {
-	struct identity *identity; /* as it was judged */
-	char *thumbprint;	   /* of the slot that counted; NULL: none did */
+	uint8_t ground[DIGEST_SHA256_LEN];
 	uint8_t ca[DIGEST_SHA256_LEN];
-	bool by_ca;
+	bool by_thumbprint, by_ca;
 };
-/* The identity was let in with this certificate (NULL: with a token), for which `vouched` (NULL: none) answers. */
-void trust_init(struct trust *trust, const struct identity *identity, const struct cert *leaf, const struct authority *vouched);
-void trust_clear(struct trust *trust);
+/* The identity was let in with this certificate (NULL: with a token), for which `vouched` (NULL: none) answers.  Returns the thumbprint that counted, which is the identity's;
+ * NULL: none did. */
+const char *trust_init(
+	struct trust *trust, const struct identity *identity, const struct cert *leaf, const struct authority *vouched);
 
 /* OK, or why it would not be let in any more.  now: its record, NULL when it is gone. */
 enum reason trust_check(const struct trust *trust, const struct identity *now, const struct authorities *cas);

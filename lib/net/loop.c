@@ -13,15 +13,16 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/conn.h"
 #include "net/loop_inside.h"
 #include "net/resolve.h"
+#include "net/timer_heap.h"
 
 #define SLOT_BITS 24
 #define SLOTS_MAX (1u << SLOT_BITS)
 
-static_assert(sizeof(struct event) <= sizeof(((struct timer *)0)->impl), "struct event fits into a timer");
 static_assert(sizeof(struct event) <= sizeof(((struct watch *)0)->impl), "struct event fits into a watch");
 
 /* Rounds of "later" work in one turn: enough for a connection to die, end and be freed; what asks for more waits until the others had a look at their descriptors. */
@@ -31,7 +32,9 @@ struct loop {
 	struct owner owner;
 	struct event_base *base;
 	char *name;
-	struct event wake, turn, signals[3];
+	struct event wake, turn, alarm, signals[3];
+	struct timer_heap timers;
+	int64_t alarm_ms; /* when the alarm comes; 0: not set */
 	int wake_fd;
 	pthread_mutex_t lock; /* of the posts */
 	struct post *first, **last;
@@ -119,6 +122,46 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 		event_add(&loop->turn, &at_once);
 }
 
+/* -- The clock ------------------------------------------------------------------------------------------------------------------- */
+
+/* When libevent wakes us: no later than the first timer is due.  An alarm that comes too early, because that one was cancelled, costs one look. */
+static void
+set_alarm(struct loop *loop)
+{
+	const struct timer *first = timer_heap_first(&loop->timers);
+	int64_t ms;
+	struct timeval tv;
+
+	if (!first || (loop->alarm_ms != 0 && loop->alarm_ms <= first->due_ms))
+		return;
+	loop->alarm_ms = first->due_ms;
+	ms = first->due_ms - clock_boot_ms();
+	ms = ms < 0 ? 0 : ms;
+	tv = (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	event_add(&loop->alarm, &tv);
+}
+
+/* As many as there are now, so that one that arms itself again at once leaves descriptors their turn. */
+static void
+on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+	int64_t now_ms = clock_boot_ms();
+	struct timer *first;
+
+	(void)fd;
+	(void)what;
+	loop->alarm_ms = INT64_MIN; /* those that are armed meanwhile wait for the end of this */
+	for (size_t n = loop->timers.n; n > 0 && (first = timer_heap_first(&loop->timers)) && first->due_ms <= now_ms; n--) {
+		timer_heap_remove(&loop->timers, first);
+		first->fire(first);
+	}
+	loop->alarm_ms = 0;
+	set_alarm(loop);
+}
+
+/* -- Loops ------------------------------------------------------------------------------------------------------------------------ */
+
 static void
 post_to(struct owner *owner, struct post *post)
 {
@@ -146,6 +189,7 @@ loop_new(const char *name)
 	event_assign(&loop->wake, loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
 	event_add(&loop->wake, NULL);
 	event_assign(&loop->turn, loop->base, -1, 0, on_turn, loop);
+	event_assign(&loop->alarm, loop->base, -1, 0, on_alarm, loop);
 	return loop;
 }
 
@@ -179,6 +223,8 @@ loop_free(struct loop *loop)
 			event_del(&loop->signals[i]);
 	event_del(&loop->wake);
 	event_del(&loop->turn);
+	event_del(&loop->alarm);
+	timer_heap_clear(&loop->timers);
 	event_base_free(loop->base);
 	close(loop->wake_fd);
 	pthread_mutex_destroy(&loop->lock);
@@ -416,42 +462,25 @@ loop_each_conn(struct loop *loop, void (*call)(struct conn *conn))
 
 /* -- Timers and descriptors ------------------------------------------------------------------------------------------------------ */
 
-static struct event *
-timer_event(struct timer *timer)
-{
-	return (struct event *)(void *)timer->impl;
-}
-
-static void
-on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct timer *timer = arg;
-
-	(void)fd;
-	(void)what;
-	timer->fire(timer);
-}
-
 void
 timer_init(struct timer *timer, struct loop *loop, void (*fire)(struct timer *timer))
 {
-	timer->fire = fire;
-	event_assign(timer_event(timer), loop->base, -1, 0, on_timer, timer);
+	*timer = (struct timer){ .fire = fire, .loop = loop };
 }
 
+/* The clock counts whole milliseconds: one more, so that it is never too early. */
 void
 timer_arm(struct timer *timer, int64_t after_ms)
 {
-	int64_t ms = after_ms < 0 ? 0 : after_ms;
-	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-
-	event_add(timer_event(timer), &tv);
+	timer_heap_put(&timer->loop->timers, timer, clock_boot_ms() + (after_ms > 0 ? after_ms + 1 : 0));
+	set_alarm(timer->loop);
 }
 
 void
 timer_cancel(struct timer *timer)
 {
-	event_del(timer_event(timer));
+	if (timer->place)
+		timer_heap_remove(&timer->loop->timers, timer);
 }
 
 static struct event *

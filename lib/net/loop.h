@@ -33,7 +33,9 @@ bool loop_is_mine(const struct loop *loop);	      /* am I on its thread? */
 /* A timer, embedded.  One shot; arm it again for a period.  Cancelling or re-arming is cheap. */
 struct timer {
 	void (*fire)(struct timer *timer);
-	void *impl[16]; /* libevent's struct event, so that a timer needs no allocation */
+	struct loop *loop;
+	int64_t due_ms; /* boot clock */
+	size_t place;	/* net/timer_heap.h's; 0: not armed */
 };
 void timer_init(struct timer *timer, struct loop *loop, void (*fire)(struct timer *timer));
 void timer_arm(struct timer *timer, int64_t after_ms);
@@ -43,7 +45,7 @@ void timer_cancel(struct timer *timer);
 enum watch_for { WATCH_READ = 1, WATCH_WRITE = 2 };
 struct watch {
 	void (*ready)(struct watch *watch, unsigned what);
-	void *impl[16];
+	void *impl[16]; /* libevent's struct event, so that a watch needs no allocation */
 };
 void watch_init(struct watch *watch, struct loop *loop, int fd, void (*ready)(struct watch *watch, unsigned what));
 void watch_set(struct watch *watch, unsigned what); /* level-triggered; 0 stops */

@@ -20,6 +20,7 @@ struct gateway_head {
 };
 
 struct session {
+	struct identity *identity; /* the scope's, shared */
 	struct trust trust;
 	struct message_lane *lane;
 	uint64_t epoch;
@@ -110,6 +111,7 @@ answer(struct gateway_head *head, const struct question *q)
 	}
 	if (verdict_accepted(v)) {
 		session = NEW(session);
+		session->identity = identity_ref(record);
 		trust_init(&session->trust, record, by_certificate ? q->chain.item[0] : NULL, vouched);
 		session->lane = message_log_lane(head->config.queue, loop_owner(q->loop));
 		session->epoch = epoch;
@@ -229,7 +231,7 @@ static enum reason
 why_untrusted(struct gateway_head *head, struct session *session)
 {
 	uint64_t epoch = scope_epoch(head->config.scope);
-	const struct identity *judged = session->trust.identity;
+	const struct identity *judged = session->identity;
 	OWN(authorities) cas = NULL;
 	OWN(identity) now = NULL;
 	enum reason reason;
@@ -326,7 +328,7 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 {
 	struct gateway_head *head = backend;
 	struct session *session = domain;
-	const struct identity *identity = session->trust.identity;
+	const struct identity *identity = session->identity;
 	enum reason reason = why_untrusted(head, session);
 	struct message message = {
 		.source = MESSAGE_TELEMETRY,
@@ -364,7 +366,7 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	(void)backend;
 	(void)head_session;
 	(void)clean;
-	trust_clear(&session->trust);
+	identity_free(session->identity);
 	mem_free(session);
 }
 

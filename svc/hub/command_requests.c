@@ -12,14 +12,14 @@ struct command_request {
 };
 
 static struct command_request *
-request_new(const struct identity *identity, enum command_op op, void (*done)(struct command_call *call))
+request_new(const struct subject *subject, enum command_op op, void (*done)(struct command_call *call))
 {
 	struct command_request *request = NEW(command_request);
 
 	request->call.op = op;
-	request->call.device_id = mem_text(identity->device_id);
-	request->call.module_id = mem_text(identity->module_id);
-	request->call.generation_id = mem_text(identity->generation_id);
+	request->call.device_id = mem_text(subject->device_id);
+	request->call.module_id = mem_text(subject->module_id);
+	request->call.generation_id = mem_text(subject->generation_id);
 	request->call.done = done;
 	return request;
 }
@@ -69,16 +69,16 @@ on_taken(struct command_call *call)
 
 void
 command_requests_receive(
-	struct command_queue *queue, struct head_session *session, const struct identity *identity, struct head_receipt *receipt)
+	struct command_queue *queue, struct head_session *session, const struct subject *subject, struct head_receipt *receipt)
 {
 	struct command_request *request;
 
 	/* They ask once a second, and most often there is nothing. */
-	if (command_queue_count(queue, identity->device_id, identity->module_id) == 0) {
+	if (command_queue_count(queue, subject->device_id, subject->module_id) == 0) {
 		head_received(receipt, NULL);
 		return;
 	}
-	request = request_new(identity, COMMAND_TAKE, on_taken);
+	request = request_new(subject, COMMAND_TAKE, on_taken);
 	request->receipt = receipt;
 	request->call.max = 1;
 	if (submit(queue, session, request))
@@ -102,10 +102,10 @@ on_settled(struct command_call *call)
 }
 
 void
-command_requests_settle(struct command_queue *queue, struct head_session *session, const struct identity *identity,
+command_requests_settle(struct command_queue *queue, struct head_session *session, const struct subject *subject,
 	const char *lock_token, enum head_outcome outcome, struct head_settlement *settlement)
 {
-	struct command_request *request = request_new(identity, COMMAND_SETTLE, on_settled);
+	struct command_request *request = request_new(subject, COMMAND_SETTLE, on_settled);
 
 	request->settlement = settlement;
 	request->call.lock_token = mem_text(lock_token);

@@ -7,6 +7,6 @@
 
 /* On the loop of the session, whose trust was just looked at. */
 void command_requests_receive(
-	struct command_queue *queue, struct head_session *session, const struct identity *identity, struct head_receipt *receipt);
-void command_requests_settle(struct command_queue *queue, struct head_session *session, const struct identity *identity,
+	struct command_queue *queue, struct head_session *session, const struct subject *subject, struct head_receipt *receipt);
+void command_requests_settle(struct command_queue *queue, struct head_session *session, const struct subject *subject,
 	const char *lock_token, enum head_outcome outcome, struct head_settlement *settlement);

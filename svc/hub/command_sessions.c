@@ -41,7 +41,7 @@ struct courier {
 	size_t n;
 };
 
-static void ask(struct courier *courier, const struct identity *identity);
+static void ask(struct courier *courier, const struct subject *subject);
 
 /* -- The courier ---------------------------------------------------------------------------------------------------------------------------- */
 
@@ -134,13 +134,13 @@ on_settled(struct command_call *call)
 	struct outcome *outcome = CONTAINER_OF(call, struct outcome, call);
 	struct head_session *session = session_of(outcome);
 	struct courier *courier = session ? hub_head_commands(session)->courier : NULL;
-	const struct identity *identity = courier ? hub_head_identity(session) : NULL;
+	const struct subject *subject = courier ? hub_head_subject(session) : NULL;
 
 	if (courier && call->answer != COMMAND_FAILED)
 		drop_flight(courier, call->sequence);
 	/* Looking at the trust may have ended the session, and the courier with it. */
-	if (identity && hub_head_commands(session)->courier == courier)
-		ask(courier, identity);
+	if (subject && hub_head_commands(session)->courier == courier)
+		ask(courier, subject);
 	command_call_clear(&outcome->call);
 	mem_free(outcome);
 }
@@ -170,7 +170,7 @@ command_outcome_of(enum head_outcome outcome)
 }
 
 void
-command_sessions_on_settled(struct command_sessions *sessions, struct head_session *session, const struct identity *identity,
+command_sessions_on_settled(struct command_sessions *sessions, struct head_session *session, const struct subject *subject,
 	uint64_t command_id, enum head_outcome outcome)
 {
 	struct conn *conn = head_session_conn(session);
@@ -178,8 +178,8 @@ command_sessions_on_settled(struct command_sessions *sessions, struct head_sessi
 
 	it->loop = conn_loop(conn);
 	it->conn_id = conn_id(conn);
-	it->call.device_id = mem_text(identity->device_id);
-	it->call.module_id = mem_text(identity->module_id);
+	it->call.device_id = mem_text(subject->device_id);
+	it->call.module_id = mem_text(subject->module_id);
 	it->call.sequence = (int64_t)command_id;
 	it->call.outcome = command_outcome_of(outcome);
 	submit_outcome(sessions, it);
@@ -242,11 +242,11 @@ static void
 on_taken(struct command_call *call)
 {
 	struct courier *courier = CONTAINER_OF(call, struct courier, call);
-	const struct identity *identity = courier->session ? hub_head_identity(courier->session) : NULL;
+	const struct subject *subject = courier->session ? hub_head_subject(courier->session) : NULL;
 	bool again = courier->ask_again;
 	struct command_call answer;
 
-	if (!identity) {
+	if (!subject) {
 		for (size_t i = 0; i < call->n_parcels; i++)
 			give_back(courier, call, &call->parcels[i]);
 		command_call_clear(call);
@@ -265,7 +265,7 @@ on_taken(struct command_call *call)
 	bring_all(courier, &answer);
 	command_call_clear(&answer);
 	if (again)
-		ask(courier, identity);
+		ask(courier, subject);
 	else
 		rest(courier);
 }
@@ -273,13 +273,13 @@ on_taken(struct command_call *call)
 /* -- Asking -------------------------------------------------------------------------------------------------------------------------------------- */
 
 static bool
-submit(struct courier *courier, const struct identity *identity)
+submit(struct courier *courier, const struct subject *subject)
 {
 	courier->call = (struct command_call){
 		.op = COMMAND_TAKE,
-		.device_id = mem_text(identity->device_id),
-		.module_id = mem_text(identity->module_id),
-		.generation_id = mem_text(identity->generation_id),
+		.device_id = mem_text(subject->device_id),
+		.module_id = mem_text(subject->module_id),
+		.generation_id = mem_text(subject->generation_id),
 		.max = IN_FLIGHT_MAX - courier->n,
 		.is_session = true,
 		.is_first = !hub_head_commands(courier->session)->has_taken,
@@ -295,16 +295,16 @@ submit(struct courier *courier, const struct identity *identity)
 
 /* Is there more than what it has? */
 static bool
-is_needed(const struct courier *courier, const struct identity *identity)
+is_needed(const struct courier *courier, const struct subject *subject)
 {
-	size_t n = command_queue_count(courier->sessions->queue, identity->device_id, identity->module_id);
+	size_t n = command_queue_count(courier->sessions->queue, subject->device_id, subject->module_id);
 
 	return courier->n < IN_FLIGHT_MAX && (head_session_wants(courier->session) & HEAD_WANTS_COMMANDS) &&
 	       n > (courier->is_sure ? 0 : courier->n);
 }
 
 static void
-ask(struct courier *courier, const struct identity *identity)
+ask(struct courier *courier, const struct subject *subject)
 {
 	int64_t early_ms = hub_head_commands(courier->session)->from_ms - clock_boot_ms();
 
@@ -312,12 +312,12 @@ ask(struct courier *courier, const struct identity *identity)
 		courier->ask_again = true;
 		return;
 	}
-	if (!is_needed(courier, identity)) {
+	if (!is_needed(courier, subject)) {
 		courier->next_ms = 0;
 		rest(courier);
 	} else if (early_ms > 0) {
 		timer_arm(&courier->timer, early_ms);
-	} else if (!submit(courier, identity)) {
+	} else if (!submit(courier, subject)) {
 		timer_arm(&courier->timer, RETRY_MS);
 	}
 }
@@ -340,45 +340,45 @@ static void
 on_timer(struct timer *timer)
 {
 	struct courier *courier = CONTAINER_OF(timer, struct courier, timer);
-	const struct identity *identity = hub_head_identity(courier->session);
+	const struct subject *subject = hub_head_subject(courier->session);
 
-	if (!identity)
+	if (!subject)
 		return; /* its end has freed the courier, or is about to */
 	drop_late(courier);
-	ask(courier, identity);
+	ask(courier, subject);
 }
 
 /* -- The session ------------------------------------------------------------------------------------------------------------------------------ */
 
 static void
-look(struct command_sessions *sessions, struct head_session *session, const struct identity *identity)
+look(struct command_sessions *sessions, struct head_session *session, const struct subject *subject)
 {
 	struct courier *courier;
 
-	if (command_queue_count(sessions->queue, identity->device_id, identity->module_id) == 0)
+	if (command_queue_count(sessions->queue, subject->device_id, subject->module_id) == 0)
 		return;
 	courier = need_courier(sessions, session);
 	courier->is_sure = true;
-	ask(courier, identity);
+	ask(courier, subject);
 }
 
 void
-command_sessions_on_live(struct command_sessions *sessions, struct head_session *session, const struct identity *identity)
+command_sessions_on_live(struct command_sessions *sessions, struct head_session *session, const struct subject *subject)
 {
 	if (!(head_session_wants(session) & HEAD_WANTS_COMMANDS))
 		return;
 	hub_head_commands(session)->from_ms = clock_boot_ms() + GRACE_MS;
-	look(sessions, session, identity);
+	look(sessions, session, subject);
 }
 
 void
 command_sessions_on_wants(
-	struct command_sessions *sessions, struct head_session *session, const struct identity *identity, unsigned wants)
+	struct command_sessions *sessions, struct head_session *session, const struct subject *subject, unsigned wants)
 {
 	if (!(wants & HEAD_ASKED_COMMANDS))
 		return;
 	hub_head_commands(session)->from_ms = 0;
-	look(sessions, session, identity);
+	look(sessions, session, subject);
 }
 
 void
@@ -406,10 +406,10 @@ static void
 on_visit(struct directory_visit *visit, struct head_session *session)
 {
 	struct knock *knock = CONTAINER_OF(visit, struct knock, visit);
-	const struct identity *identity = session ? hub_head_identity(session) : NULL;
+	const struct subject *subject = session ? hub_head_subject(session) : NULL;
 
-	if (identity)
-		look(knock->sessions, session, identity);
+	if (subject)
+		look(knock->sessions, session, subject);
 	mem_free(knock);
 }
 

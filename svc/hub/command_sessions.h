@@ -22,9 +22,9 @@ struct command_slot {
 };
 
 /* On the loop of the session, whose trust was just looked at. */
-void command_sessions_on_live(struct command_sessions *sessions, struct head_session *session, const struct identity *identity);
+void command_sessions_on_live(struct command_sessions *sessions, struct head_session *session, const struct subject *subject);
 void command_sessions_on_wants(
-	struct command_sessions *sessions, struct head_session *session, const struct identity *identity, unsigned wants);
-void command_sessions_on_settled(struct command_sessions *sessions, struct head_session *session, const struct identity *identity,
+	struct command_sessions *sessions, struct head_session *session, const struct subject *subject, unsigned wants);
+void command_sessions_on_settled(struct command_sessions *sessions, struct head_session *session, const struct subject *subject,
 	uint64_t command_id, enum head_outcome outcome);
 void command_sessions_on_end(struct head_session *session);

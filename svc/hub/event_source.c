@@ -28,7 +28,7 @@ struct event_source {
 /* One event on its way. */
 struct event {
 	enum message_source source;
-	const struct identity *identity;
+	struct subject subject; /* borrowed */
 	const char *schema, *op;
 	const char *body;
 };
@@ -91,9 +91,9 @@ put_bag(struct buf *bag, const struct event_source *source, const struct event *
 	property_put(bag, "$.ct", "application/json");
 	property_put(bag, "$.ce", "utf-8");
 	property_put(bag, "hubName", source->hub_name);
-	property_put(bag, "deviceId", event->identity->device_id);
-	if (event->identity->module_id)
-		property_put(bag, "moduleId", event->identity->module_id);
+	property_put(bag, "deviceId", event->subject.device_id);
+	if (event->subject.module_id)
+		property_put(bag, "moduleId", event->subject.module_id);
 	property_put(bag, "opType", event->op);
 	property_put(bag, "iothub-message-schema", event->schema);
 	property_put(bag, "operationTimestamp", clock_text_ms(now_ms, when));
@@ -107,8 +107,8 @@ tell(struct event_source *source, const struct event *event)
 	struct message message = {
 		.source = event->source,
 		.enqueued_ms = now_ms,
-		.device_id = slice_of(event->identity->device_id),
-		.module_id = slice_of(event->identity->module_id ? event->identity->module_id : ""),
+		.device_id = slice_of(event->subject.device_id),
+		.module_id = slice_of(event->subject.module_id ? event->subject.module_id : ""),
 		.payload = slice_of(event->body),
 	};
 
@@ -144,7 +144,7 @@ event_source_lifecycle(struct event_source *source, const struct identity *ident
 	OWN_TEXT body = NULL;
 	struct event event = {
 		.source = MESSAGE_LIFECYCLE,
-		.identity = identity,
+		.subject = identity_subject(identity),
 		.schema = is_module ? "moduleLifecycleNotification" : "deviceLifecycleNotification",
 	};
 
@@ -175,7 +175,7 @@ event_source_twin_changed(struct event_source *source, const struct identity *id
 	OWN_TEXT text = NULL;
 	struct event event = {
 		.source = MESSAGE_TWIN_CHANGE,
-		.identity = identity,
+		.subject = identity_subject(identity),
 		.schema = "twinChangeNotification",
 		.op = what == EVENT_TWIN_REPLACED ? "replaceTwin" : "updateTwin",
 	};
@@ -193,14 +193,14 @@ event_source_twin_changed(struct event_source *source, const struct identity *id
 
 /* A number of 256 bits in hexadecimal that only grows, over restarts too, as long as the clock does. */
 static void
-tell_connection(struct event_source *source, const struct identity *identity, bool connected)
+tell_connection(struct event_source *source, const struct subject *subject, bool connected)
 {
-	bool is_module = identity->module_id != NULL;
+	bool is_module = subject->module_id != NULL;
 	OWN_TEXT body = mem_textf("{\"sequenceNumber\":\"%032llX%032llX\"}", (unsigned long long)source->started_ms,
 		(unsigned long long)++source->n_connection_events);
 	struct event event = {
 		.source = MESSAGE_CONNECTION,
-		.identity = identity,
+		.subject = *subject,
 		.schema = "deviceConnectionStateNotification",
 		.body = body,
 	};
@@ -213,9 +213,9 @@ tell_connection(struct event_source *source, const struct identity *identity, bo
 }
 
 static void
-count_session(struct event_source *source, const struct identity *identity, int by)
+count_session(struct event_source *source, const struct subject *subject, int by)
 {
-	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+	OWN_TEXT name = subject_name(subject);
 	intptr_t before, after;
 
 	pthread_mutex_lock(&source->lock);
@@ -226,22 +226,22 @@ count_session(struct event_source *source, const struct identity *identity, int 
 	else
 		map_remove_text(source->connected, name);
 	if ((before > 0) != (after > 0))
-		tell_connection(source, identity, after > 0);
+		tell_connection(source, subject, after > 0);
 	pthread_mutex_unlock(&source->lock);
 }
 
 void
-event_source_session_began(struct event_source *source, const struct identity *identity)
+event_source_session_began(struct event_source *source, const struct subject *subject)
 {
 	if (is_wanted(source, MESSAGE_CONNECTION))
-		count_session(source, identity, 1);
+		count_session(source, subject, 1);
 }
 
 void
-event_source_session_ended(struct event_source *source, const struct identity *identity)
+event_source_session_ended(struct event_source *source, const struct subject *subject)
 {
 	if (is_wanted(source, MESSAGE_CONNECTION))
-		count_session(source, identity, -1);
+		count_session(source, subject, -1);
 }
 
 struct event_source *

@@ -35,5 +35,5 @@ void event_source_twin_changed(struct event_source *source, const struct identit
 	const json_t *json, int64_t version);
 
 /* deviceConnectionStateEvents.  Sessions are counted: one that takes over from another changes nothing. */
-void event_source_session_began(struct event_source *source, const struct identity *identity);
-void event_source_session_ended(struct event_source *source, const struct identity *identity);
+void event_source_session_began(struct event_source *source, const struct subject *subject);
+void event_source_session_ended(struct event_source *source, const struct subject *subject);

@@ -16,16 +16,25 @@
 #include "hub/hub_faults.h"
 
 #define CHAIN_MAX 8 /* elements of an auth-chain */
+#define EDGE_HUB "$edgeHub"
 
 struct hub_head {
 	struct hub_head_config config;
 };
 
+/* A gateway that speaks for a device: its $edgeHub was judged, and itself. */
+struct speaker {
+	char *gateway_id;
+	struct trust module, device;
+};
+
+/* There are as many as connections: no record, and no key. */
 struct session {
 	struct hub_head *head;
+	struct subject subject;
 	struct trust trust;
-	struct identity *actor, *actor_device; /* the $edgeHub that speaks for it and its gateway, or NULL */
-	char *name, *model_id;
+	struct speaker *speaker; /* NULL: it speaks for itself */
+	char *model_id;
 	struct slice auth_method; /* a constant */
 	struct message_lane *lane;
 	struct faults *faults; /* NULL: none, or a request: it had its own on the way here (rest_router.c) */
@@ -66,7 +75,7 @@ find_chain(struct evidence *e, struct registry *registry, const char *chain)
 		id = slice_text(one);
 		if (!more) {
 			e->actor_device = registry_find(registry, id, NULL);
-			e->actor = registry_find_judged(registry, id, "$edgeHub");
+			e->actor = registry_find_judged(registry, id, EDGE_HUB);
 			return;
 		}
 		if (e->n_path == CHAIN_MAX)
@@ -117,6 +126,26 @@ auth_method(const struct head_hello *hello)
 				 : "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"iothub\"}");
 }
 
+static struct speaker *
+speaker_new(const struct evidence *found)
+{
+	struct speaker *speaker = NEW(speaker);
+
+	speaker->gateway_id = mem_text(found->actor_device->device_id);
+	trust_init(&speaker->module, found->actor, NULL, NULL);
+	trust_init(&speaker->device, found->actor_device, NULL, NULL);
+	return speaker;
+}
+
+static void
+speaker_free(struct speaker *speaker)
+{
+	if (!speaker)
+		return;
+	mem_free(speaker->gateway_id);
+	mem_free(speaker);
+}
+
 static void
 restore_subscriptions(struct hub_head *head, const struct head_hello *hello, const char *name, struct head_admission *admission)
 {
@@ -136,22 +165,23 @@ let_in(struct hub_head *head, const struct head_hello *hello, struct head_admiss
 	struct evidence *found, const struct authority *vouched, uint64_t epoch)
 {
 	struct session *session = NEW(session);
+	struct subject subject = identity_subject(found->target);
+	OWN_TEXT name = subject_name(&subject);
 	bool by_certificate = hello->chain->n > 0 && !hello->auth_chain && !(hello->token && *hello->token);
+	const char *thumbprint = trust_init(&session->trust, found->target, by_certificate ? hello->chain->item[0] : NULL, vouched);
 
-	trust_init(&session->trust, found->target, by_certificate ? hello->chain->item[0] : NULL, vouched);
-	if (session->trust.thumbprint)
-		rotation_keeper_connected(head->config.rotations, found->target, session->trust.thumbprint);
+	if (thumbprint)
+		rotation_keeper_connected(head->config.rotations, found->target, thumbprint);
 	session->head = head;
-	session->name = identity_name(hello->device_id, hello->module_id);
+	session->subject = subject_copy(&subject);
 	session->model_id = mem_text(hello->model_id);
-	session->actor = identity_ref(found->actor);
-	session->actor_device = identity_ref(found->actor_device);
+	session->speaker = found->actor ? speaker_new(found) : NULL;
 	session->auth_method = auth_method(hello);
 	session->lane = message_log_lane(head->config.events, loop_owner(hello->loop));
 	session->epoch = epoch;
 	session->faults = hello->is_request ? NULL : head->config.faults;
 	if (!hello->is_request)
-		restore_subscriptions(head, hello, session->name, admission);
+		restore_subscriptions(head, hello, name, admission);
 	head_admit(admission, verdict_take, GIVE(found->target), session, hello->token ? auth_token_expiry(hello->token) : 0);
 }
 
@@ -208,19 +238,22 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 
 /* Who was let in was enabled, so a module whose device was disabled since has changed as well. */
 static bool
-is_as_judged(struct registry *registry, const struct identity *judged)
+is_as_judged(struct registry *registry, const struct trust *trust, const char *device_id, const char *module_id)
 {
-	OWN(identity) now = registry_find_judged(registry, judged->device_id, judged->module_id);
+	OWN(identity) now = registry_find_judged(registry, device_id, module_id);
 
-	return now && identity_same_trust(judged, now);
+	return trust_check(trust, now, NULL) == OK;
 }
 
 /* The gateway's session was opened by a key of its own, and stands on the device being below it. */
 static bool
 may_still_speak(struct registry *registry, const struct session *session)
 {
-	return is_as_judged(registry, session->actor) && is_as_judged(registry, session->actor_device) &&
-	       registry_is_below(registry, session->trust.identity, session->actor_device->device_id);
+	const struct speaker *speaker = session->speaker;
+
+	return is_as_judged(registry, &speaker->module, speaker->gateway_id, EDGE_HUB) &&
+	       is_as_judged(registry, &speaker->device, speaker->gateway_id, NULL) &&
+	       registry_is_below(registry, session->subject.device_id, speaker->gateway_id);
 }
 
 /* OK while nothing has changed that it stands on. */
@@ -229,7 +262,6 @@ why_untrusted(struct hub_head *head, struct session *session)
 {
 	struct registry *registry = head->config.registry;
 	uint64_t epoch = registry_epoch(registry);
-	const struct identity *judged = session->trust.identity;
 	OWN(authorities) cas = NULL;
 	OWN(identity) now = NULL;
 	enum reason reason;
@@ -237,9 +269,9 @@ why_untrusted(struct hub_head *head, struct session *session)
 	if (epoch == session->epoch)
 		return OK;
 	cas = ca_current(head->config.cas);
-	now = registry_find_judged(registry, judged->device_id, judged->module_id);
+	now = registry_find_judged(registry, session->subject.device_id, session->subject.module_id);
 	reason = trust_check(&session->trust, now, cas);
-	if (reason == OK && session->actor && !may_still_speak(registry, session))
+	if (reason == OK && session->speaker && !may_still_speak(registry, session))
 		reason = SESSION_WITHDRAWN;
 	if (reason == OK)
 		session->epoch = epoch;
@@ -266,7 +298,7 @@ on_recheck(struct directory_visit *visit, struct head_session *head_session)
 	enum reason reason = session ? why_untrusted(recheck->head, session) : OK;
 
 	/* By which CA the gateway let it in is not known here.  When the gateway opens its connection again it asks about the device, and hears of the CAs. */
-	if (session && session->actor && recheck->of_ca)
+	if (session && session->speaker && recheck->of_ca)
 		reason = CA_WITHDRAWN;
 	if (reason != OK)
 		head_session_close(head_session, reason);
@@ -332,14 +364,14 @@ on_ca_withdrawn(void *arg)
 	registry_each(head->config.registry, withdraw_if_by_ca, head);
 }
 
-const struct identity *
-hub_head_identity(struct head_session *head_session)
+const struct subject *
+hub_head_subject(struct head_session *head_session)
 {
 	struct session *session = head_session_domain(head_session);
 	enum reason reason = why_untrusted(session->head, session);
 
 	if (reason == OK)
-		return session->trust.identity;
+		return &session->subject;
 	head_session_close(head_session, reason);
 	return NULL;
 }
@@ -367,12 +399,12 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 	struct hub_head *head = backend;
 	struct session *session = domain;
 	enum reason reason = why_untrusted(head, session);
-	const struct identity *identity = session->trust.identity;
+	const struct subject *subject = &session->subject;
 	struct message message = {
 		.source = MESSAGE_TELEMETRY,
-		.device_id = slice_of(identity->device_id),
-		.module_id = slice_of(identity->module_id ? identity->module_id : ""),
-		.generation_id = slice_of(identity->generation_id),
+		.device_id = slice_of(subject->device_id),
+		.module_id = slice_of(subject->module_id ? subject->module_id : ""),
+		.generation_id = slice_of(subject->generation_id),
 		.auth_method = session->auth_method,
 		.model_id = slice_of(session->model_id ? session->model_id : ""),
 		.bag = sent->bag,
@@ -405,8 +437,9 @@ on_subscriptions(void *backend, void *domain, const char *const *filters, const 
 {
 	struct hub_head *head = backend;
 	const struct session *session = domain;
+	OWN_TEXT name = subject_name(&session->subject);
 
-	subscriptions_set(head->config.subscriptions, session->name, filters, qos, n);
+	subscriptions_set(head->config.subscriptions, name, filters, qos, n);
 }
 
 /* -- Twins, methods, commands --------------------------------------------------------------------------------------------------------- */
@@ -415,25 +448,24 @@ static void
 on_wants(void *backend, void *domain, struct head_session *head_session, unsigned wants)
 {
 	struct hub_head *head = backend;
-	const struct identity *identity =
-		wants & (HEAD_WANTS_METHODS | HEAD_ASKED_COMMANDS) ? hub_head_identity(head_session) : NULL;
+	const struct subject *subject = wants & (HEAD_WANTS_METHODS | HEAD_ASKED_COMMANDS) ? hub_head_subject(head_session) : NULL;
 
 	(void)domain;
-	if (identity && (wants & HEAD_WANTS_METHODS))
-		methods_on_ready(head->config.methods, head_session, identity);
-	if (identity)
-		command_sessions_on_wants(head->config.command_sessions, head_session, identity, wants);
+	if (subject && (wants & HEAD_WANTS_METHODS))
+		methods_on_ready(head->config.methods, head_session, subject);
+	if (subject)
+		command_sessions_on_wants(head->config.command_sessions, head_session, subject, wants);
 }
 
 static void
 on_settled(void *backend, void *domain, struct head_session *head_session, uint64_t command_id, enum head_outcome outcome)
 {
 	struct hub_head *head = backend;
-	const struct identity *identity = hub_head_identity(head_session);
+	const struct subject *subject = hub_head_subject(head_session);
 
 	(void)domain;
-	if (identity)
-		command_sessions_on_settled(head->config.command_sessions, head_session, identity, command_id, outcome);
+	if (subject)
+		command_sessions_on_settled(head->config.command_sessions, head_session, subject, command_id, outcome);
 }
 
 static void
@@ -441,11 +473,11 @@ on_request(
 	void *backend, void *domain, struct head_session *head_session, const struct head_request *request, struct head_call *call)
 {
 	struct hub_head *head = backend;
-	const struct identity *identity = hub_head_identity(head_session);
+	const struct subject *subject = hub_head_subject(head_session);
 
 	(void)domain;
-	if (identity)
-		twin_sessions_on_request(head->config.twins, head_session, identity, request, call);
+	if (subject)
+		twin_sessions_on_request(head->config.twins, head_session, subject, request, call);
 	else
 		head_answer(call, 401, 0, "", 0); /* which goes nowhere: the session is being closed */
 }
@@ -457,7 +489,7 @@ on_method_answer(void *backend, void *domain, struct slice rid, int status, stru
 	struct session *session = domain;
 
 	if (why_untrusted(head, session) == OK)
-		methods_on_answer(head->config.methods, session->trust.identity, rid, status, payload);
+		methods_on_answer(head->config.methods, &session->subject, rid, status, payload);
 }
 
 static void
@@ -466,7 +498,7 @@ on_receive(void *backend, void *domain, struct head_session *head_session, struc
 	struct hub_head *head = backend;
 	struct session *session = domain;
 
-	command_requests_receive(head->config.commands, head_session, session->trust.identity, receipt);
+	command_requests_receive(head->config.commands, head_session, &session->subject, receipt);
 }
 
 static void
@@ -476,7 +508,7 @@ on_settle(void *backend, void *domain, struct head_session *head_session, const 
 	struct hub_head *head = backend;
 	struct session *session = domain;
 
-	command_requests_settle(head->config.commands, head_session, session->trust.identity, lock_token, outcome, settlement);
+	command_requests_settle(head->config.commands, head_session, &session->subject, lock_token, outcome, settlement);
 }
 
 static void
@@ -487,16 +519,16 @@ on_live(void *backend, void *domain, struct head_session *head_session)
 	enum reason reason = why_untrusted(head, session);
 
 	session->is_live = true;
-	event_source_session_began(head->config.source, session->trust.identity);
+	event_source_session_began(head->config.source, &session->subject);
 	/* What changed between the decision and now found no session to close. */
 	if (reason != OK) {
 		head_session_close(head_session, reason);
 		return;
 	}
 	hub_faults_disconnect(head->config.faults, head_session_conn(head_session));
-	twin_sessions_on_live(head->config.twins, head_session, session->trust.identity, session->model_id);
+	twin_sessions_on_live(head->config.twins, head_session, &session->subject, session->model_id);
 	on_wants(backend, domain, head_session, head_session_wants(head_session)); /* by its kept subscriptions */
-	command_sessions_on_live(head->config.command_sessions, head_session, session->trust.identity);
+	command_sessions_on_live(head->config.command_sessions, head_session, &session->subject);
 }
 
 static void
@@ -514,14 +546,12 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 
 	(void)clean;
 	if (session->is_live) {
-		event_source_session_ended(head->config.source, session->trust.identity);
-		methods_on_end(head->config.methods, head_session, session->trust.identity);
+		event_source_session_ended(head->config.source, &session->subject);
+		methods_on_end(head->config.methods, head_session, &session->subject);
 		command_sessions_on_end(head_session);
 	}
-	trust_clear(&session->trust);
-	identity_free(session->actor);
-	identity_free(session->actor_device);
-	mem_free(session->name);
+	subject_clear(&session->subject);
+	speaker_free(session->speaker);
 	mem_free(session->model_id);
 	mem_free(session);
 }

@@ -34,13 +34,13 @@ struct hub_head_config {
 	struct rotation_keeper *rotations;
 	struct auth_policy auth;
 	struct refusals *refusals; /* where those of known devices are kept */
-	struct faults *faults; /* NULL: none */
+	struct faults *faults;	   /* NULL: none */
 };
 struct hub_head;
 /* Watches the registry from now on. */
 struct hub_head *hub_head_new(const struct hub_head_config *config);
 void hub_head_free(struct hub_head *head); /* after the loops */
 /* Who a session of this hub stands for, on its loop.  NULL: trust in it was withdrawn, and it is being closed. */
-const struct identity *hub_head_identity(struct head_session *session);
+const struct subject *hub_head_subject(struct head_session *session);
 struct command_slot *hub_head_commands(struct head_session *session);
 extern const struct head_ops hub_head_ops; /* the backend is the hub_head */

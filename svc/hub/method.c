@@ -67,22 +67,22 @@ method_call_clear(struct method_call *call)
 /* -- The table; with the lock ------------------------------------------------------------------------------------------------------------ */
 
 static struct target *
-find_target(struct methods *methods, const struct identity *identity)
+find_target(struct methods *methods, const struct subject *subject)
 {
-	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+	OWN_TEXT name = subject_name(subject);
 
 	return map_find_text(methods->targets, name);
 }
 
 static struct target *
-need_target(struct methods *methods, const struct identity *identity)
+need_target(struct methods *methods, const struct subject *subject)
 {
-	struct target *target = find_target(methods, identity);
+	struct target *target = find_target(methods, subject);
 
 	if (target)
 		return target;
 	target = NEW(target);
-	target->name = identity_name(identity->device_id, identity->module_id);
+	target->name = subject_name(subject);
 	map_put_text(methods->targets, target->name, target);
 	return target;
 }
@@ -160,13 +160,14 @@ on_timer(struct timer *timer)
 {
 	struct method_call *call = CONTAINER_OF(timer, struct method_call, timer);
 	struct methods *methods = call->methods;
+	struct subject subject = identity_subject(call->identity);
 	int64_t now_ms = clock_boot_ms();
 
 	pthread_mutex_lock(&methods->lock);
 	if (!call->is_over && now_ms < call->due_ms) {
 		arm(call, now_ms);
 	} else if (!call->is_over) {
-		take_out(methods, find_target(methods, call->identity), call);
+		take_out(methods, find_target(methods, &subject), call);
 		post_home(call, call->session ? METHOD_TIMED_OUT : METHOD_NOT_ONLINE);
 	}
 	pthread_mutex_unlock(&methods->lock);
@@ -203,15 +204,15 @@ find_waiting(struct target *target)
 
 /* Claim the oldest call that waits: nobody else sends it. */
 static struct letter *
-claim(struct methods *methods, struct head_session *session, const struct identity *identity)
+claim(struct methods *methods, struct head_session *session, const struct subject *subject)
 {
 	struct letter *letter = NULL;
 	struct target *target;
 	struct method_call *call;
 
 	pthread_mutex_lock(&methods->lock);
-	while (!letter && (target = find_target(methods, identity)) != NULL && (call = find_waiting(target)) != NULL) {
-		if (!text_is(call->identity->generation_id, identity->generation_id)) {
+	while (!letter && (target = find_target(methods, subject)) != NULL && (call = find_waiting(target)) != NULL) {
+		if (!text_is(call->identity->generation_id, subject->generation_id)) {
 			take_out(methods, target, call);
 			post_home(call, METHOD_GONE);
 			continue;
@@ -231,7 +232,7 @@ claim(struct methods *methods, struct head_session *session, const struct identi
 struct knock {
 	struct directory_visit visit;
 	struct methods *methods;
-	struct identity *identity;
+	struct subject subject;
 	uint64_t not_conn; /* that one did not take it */
 	char rid[20];
 };
@@ -239,7 +240,7 @@ struct knock {
 static void
 knock_free(struct knock *knock)
 {
-	identity_free(knock->identity);
+	subject_clear(&knock->subject);
 	mem_free(knock);
 }
 
@@ -252,7 +253,7 @@ nobody_there(struct knock *knock)
 	struct method_call *call;
 
 	pthread_mutex_lock(&methods->lock);
-	target = find_target(methods, knock->identity);
+	target = find_target(methods, &knock->subject);
 	call = find_call(target, slice_of(knock->rid));
 	if (call && !call->session && call->connect_ms == 0) {
 		take_out(methods, target, call);
@@ -266,24 +267,24 @@ on_visit(struct directory_visit *visit, struct head_session *session)
 {
 	struct knock *knock = CONTAINER_OF(visit, struct knock, visit);
 	bool refused = session && conn_id(head_session_conn(session)) == knock->not_conn;
-	const struct identity *identity = session && !refused ? hub_head_identity(session) : NULL;
+	const struct subject *subject = session && !refused ? hub_head_subject(session) : NULL;
 
-	if (identity && (head_session_wants(session) & HEAD_WANTS_METHODS))
-		methods_on_ready(knock->methods, session, identity);
+	if (subject && (head_session_wants(session) & HEAD_WANTS_METHODS))
+		methods_on_ready(knock->methods, session, subject);
 	else
 		nobody_there(knock);
 	knock_free(knock);
 }
 
 static void
-knock_at(struct methods *methods, const struct identity *identity, const char *rid, uint64_t not_conn)
+knock_at(struct methods *methods, const struct subject *subject, const char *rid, uint64_t not_conn)
 {
-	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+	OWN_TEXT name = subject_name(subject);
 	struct knock *knock = NEW(knock);
 
 	knock->visit.run = on_visit;
 	knock->methods = methods;
-	knock->identity = identity_ref(identity);
+	knock->subject = subject_copy(subject);
 	knock->not_conn = not_conn;
 	snprintf(knock->rid, sizeof(knock->rid), "%s", rid);
 	if (directory_visit(methods->directory, name, &knock->visit))
@@ -294,12 +295,12 @@ knock_at(struct methods *methods, const struct identity *identity, const char *r
 
 /* The session is ending already: the call waits on, for the next one. */
 static void
-take_back(struct methods *methods, const struct identity *identity, struct letter *letter)
+take_back(struct methods *methods, const struct subject *subject, struct letter *letter)
 {
 	struct method_call *call;
 
 	pthread_mutex_lock(&methods->lock);
-	call = find_call(find_target(methods, identity), slice_of(letter->rid));
+	call = find_call(find_target(methods, subject), slice_of(letter->rid));
 	if (call) {
 		call->session = NULL;
 		call->due_ms = call->connect_until_ms;
@@ -310,21 +311,21 @@ take_back(struct methods *methods, const struct identity *identity, struct lette
 }
 
 void
-methods_on_ready(struct methods *methods, struct head_session *session, const struct identity *identity)
+methods_on_ready(struct methods *methods, struct head_session *session, const struct subject *subject)
 {
 	bool sent = true;
 
 	while (sent) {
-		OWN(letter) letter = claim(methods, session, identity);
+		OWN(letter) letter = claim(methods, session, subject);
 
 		if (!letter)
 			return;
 		sent = head_session_method(session, letter->name, letter->rid, letter->payload, strlen(letter->payload));
 		if (sent)
 			continue;
-		take_back(methods, identity, letter);
+		take_back(methods, subject, letter);
 		/* The next one may have come while this one was being tried. */
-		knock_at(methods, identity, letter->rid, conn_id(head_session_conn(session)));
+		knock_at(methods, subject, letter->rid, conn_id(head_session_conn(session)));
 	}
 }
 
@@ -334,6 +335,7 @@ bool
 methods_submit(struct methods *methods, struct method_call *call, struct loop *loop)
 {
 	int64_t now_ms = clock_boot_ms();
+	struct subject subject = identity_subject(call->identity);
 	struct target *target;
 	bool taken;
 
@@ -345,16 +347,16 @@ methods_submit(struct methods *methods, struct method_call *call, struct loop *l
 	call->connect_until_ms = call->due_ms;
 	timer_init(&call->timer, loop, on_timer);
 	pthread_mutex_lock(&methods->lock);
-	target = find_target(methods, call->identity);
+	target = find_target(methods, &subject);
 	taken = methods->n < METHODS_MAX && (!target || target->n < METHODS_PER_DEVICE_MAX);
 	if (taken) {
-		insert(methods, target ? target : need_target(methods, call->identity), call);
+		insert(methods, target ? target : need_target(methods, &subject), call);
 		arm(call, now_ms);
 	}
 	pthread_mutex_unlock(&methods->lock);
 	if (!taken)
 		return false;
-	knock_at(methods, call->identity, call->rid, 0);
+	knock_at(methods, &subject, call->rid, 0);
 	return true;
 }
 
@@ -371,13 +373,13 @@ take_result(struct method_call *call, int status, struct slice payload)
 }
 
 void
-methods_on_answer(struct methods *methods, const struct identity *identity, struct slice rid, int status, struct slice payload)
+methods_on_answer(struct methods *methods, const struct subject *subject, struct slice rid, int status, struct slice payload)
 {
 	struct target *target;
 	struct method_call *call;
 
 	pthread_mutex_lock(&methods->lock);
-	target = find_target(methods, identity);
+	target = find_target(methods, subject);
 	call = find_call(target, rid);
 	if (call && !call->session)
 		call = NULL; /* guessed: it was not sent yet */
@@ -389,13 +391,13 @@ methods_on_answer(struct methods *methods, const struct identity *identity, stru
 }
 
 void
-methods_on_end(struct methods *methods, struct head_session *session, const struct identity *identity)
+methods_on_end(struct methods *methods, struct head_session *session, const struct subject *subject)
 {
 	struct method_call *call, *next;
 	struct target *target;
 
 	pthread_mutex_lock(&methods->lock);
-	target = find_target(methods, identity);
+	target = find_target(methods, subject);
 	for (call = target ? target->calls : NULL; call; call = next) {
 		next = call->next;
 		if (call->session != session)

@@ -66,7 +66,6 @@ bool methods_submit(struct methods *methods, struct method_call *call, struct lo
 
 /* On the loop of the session: it listens to methods now; what a device answered, which is overlooked unless that was asked of it and is still open; the session
  * has ended. */
-void methods_on_ready(struct methods *methods, struct head_session *session, const struct identity *identity);
-void methods_on_answer(
-	struct methods *methods, const struct identity *identity, struct slice rid, int status, struct slice payload);
-void methods_on_end(struct methods *methods, struct head_session *session, const struct identity *identity);
+void methods_on_ready(struct methods *methods, struct head_session *session, const struct subject *subject);
+void methods_on_answer(struct methods *methods, const struct subject *subject, struct slice rid, int status, struct slice payload);
+void methods_on_end(struct methods *methods, struct head_session *session, const struct subject *subject);

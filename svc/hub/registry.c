@@ -100,9 +100,9 @@ registry_find_parent(struct registry *registry, const struct identity *identity)
 }
 
 bool
-registry_is_below(struct registry *registry, const struct identity *identity, const char *gateway_id)
+registry_is_below(struct registry *registry, const char *device_id, const char *gateway_id)
 {
-	struct identity *at = registry_find(registry, identity->device_id, NULL), *parent;
+	struct identity *at = registry_find(registry, device_id, NULL), *parent;
 	bool found = false;
 
 	for (int level = 0; at && !found && level <= REGISTRY_LEVELS_MAX; level++) {

@@ -49,8 +49,8 @@ struct identity *registry_find(struct registry *registry, const char *device_id,
 struct identity *registry_find_judged(struct registry *registry, const char *device_id, const char *module_id);
 struct identity *registry_find_scope(struct registry *registry, const char *scope); /* the gateway whose scope that is */
 struct identity *registry_find_parent(struct registry *registry, const struct identity *identity);
-/* Is the device `identity` belongs to `gateway_id` itself, or somewhere below it? */
-bool registry_is_below(struct registry *registry, const struct identity *identity, const char *gateway_id);
+/* Is this device `gateway_id` itself, or somewhere below it? */
+bool registry_is_below(struct registry *registry, const char *device_id, const char *gateway_id);
 /* Counts the changes of what was there: equal means that nothing known has changed. */
 uint64_t registry_epoch(const struct registry *registry);
 /* Something beside the records changed that decisions stand on: sessions are to ask again. */

@@ -122,7 +122,7 @@ find_gateway(struct rest *rest, struct http_request *req, const char *id, const 
 		rest_fail(req, REST_DEVICE_NOT_FOUND, "there is no gateway %s", id);
 		return NULL;
 	}
-	if (!registry_is_below(rest->registry, gateway, actor)) {
+	if (!registry_is_below(rest->registry, gateway->device_id, actor)) {
 		rest_fail(req, REST_GENERIC_FORBIDDEN, "%s is not below %s", id, actor);
 		return NULL;
 	}
@@ -213,7 +213,7 @@ respond_one(struct rest *rest, struct http_request *req, const char *device_id, 
 		rest_fail(req, REST_DEVICE_NOT_FOUND, "there is no device %s", device_id);
 		return;
 	}
-	if (!registry_is_below(rest->registry, device, actor)) {
+	if (!registry_is_below(rest->registry, device->device_id, actor)) {
 		rest_fail(req, REST_GENERIC_FORBIDDEN, "%s is not below %s", device_id, actor);
 		return;
 	}

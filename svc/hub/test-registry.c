@@ -279,8 +279,8 @@ TEST("a child stands in its parent's scope and is found there; a scope of nobody
 	CHECK_STR(leaf->parents[0], parent->scope);
 	up = registry_find_parent(f.registry, leaf);
 	CHECK(up && text_is(up->device_id, "gw"));
-	CHECK(registry_is_below(f.registry, leaf, "gw"));
-	CHECK(!registry_is_below(f.registry, parent, "leaf"));
+	CHECK(registry_is_below(f.registry, leaf->device_id, "gw"));
+	CHECK(!registry_is_below(f.registry, parent->device_id, "leaf"));
 	wanted = sas_device("leaf2");
 	wanted->scope = mem_text(parent->scope); /* as a service sends it */
 	CHECK_INT(put(&f, wanted, NULL, false, NULL), REGISTRY_OK);
@@ -323,7 +323,7 @@ TEST("gateways nest five deep and never in a circle")
 		CHECK_INT(put(&f, child_of(level[i - 1], gateway(id)), NULL, false, &level[i]), REGISTRY_OK);
 	}
 	CHECK_INT(put(&f, child_of(level[4], sas_device("leaf")), NULL, false, &leaf), REGISTRY_OK);
-	CHECK(registry_is_below(f.registry, leaf, "gw0"));
+	CHECK(registry_is_below(f.registry, leaf->device_id, "gw0"));
 	CHECK_INT(put(&f, child_of(level[2], gateway("gw0")), "*", false, NULL), REGISTRY_BAD_SCOPE);
 	CHECK_INT(put(&f, child_of(level[1], gateway("gw1")), "*", false, NULL), REGISTRY_BAD_SCOPE);
 	for (int i = 0; i < 5; i++)

@@ -78,7 +78,7 @@ on_asked(struct twin_call *twin)
 	if (session && twin->answer == TWIN_GONE)
 		head_session_close(session, SESSION_WITHDRAWN);
 	else if (session)
-		hub_head_identity(session);
+		hub_head_subject(session);
 	answer(ask);
 	ask_free(ask);
 }
@@ -102,16 +102,16 @@ take_report(struct ask *ask, const struct head_request *request)
 }
 
 void
-twin_sessions_on_request(struct twin_sessions *sessions, struct head_session *session, const struct identity *identity,
+twin_sessions_on_request(struct twin_sessions *sessions, struct head_session *session, const struct subject *subject,
 	const struct head_request *request, struct head_call *call)
 {
 	struct ask *ask = NEW(ask);
 
 	ask->call = call;
 	ask->twin.done = on_asked;
-	ask->twin.device_id = mem_text(identity->device_id);
-	ask->twin.module_id = mem_text(identity->module_id);
-	ask->twin.generation_id = mem_text(identity->generation_id);
+	ask->twin.device_id = mem_text(subject->device_id);
+	ask->twin.module_id = mem_text(subject->module_id);
+	ask->twin.generation_id = mem_text(subject->generation_id);
 	if (request->kind == HEAD_TWIN_REPORT && !take_report(ask, request)) {
 		ask_free(ask);
 		return;
@@ -136,7 +136,7 @@ on_model_kept(struct twin_call *twin)
 /* It is said at each connection, so one that finds no room now is kept at the next. */
 void
 twin_sessions_on_live(
-	struct twin_sessions *sessions, struct head_session *session, const struct identity *identity, const char *model_id)
+	struct twin_sessions *sessions, struct head_session *session, const struct subject *subject, const char *model_id)
 {
 	size_t len = model_id ? strlen(model_id) : 0;
 	struct twin_call *twin;
@@ -144,9 +144,9 @@ twin_sessions_on_live(
 	if (len == 0 || len > MODEL_ID_MAX || !text_is_utf8(model_id, len) || text_has_control(model_id, len))
 		return;
 	twin = NEW(twin_call);
-	twin->device_id = mem_text(identity->device_id);
-	twin->module_id = mem_text(identity->module_id);
-	twin->generation_id = mem_text(identity->generation_id);
+	twin->device_id = mem_text(subject->device_id);
+	twin->module_id = mem_text(subject->module_id);
+	twin->generation_id = mem_text(subject->generation_id);
 	twin->model_id = mem_text(model_id);
 	twin->done = on_model_kept;
 	if (twins_submit(sessions->twins, twin, loop_owner(conn_loop(head_session_conn(session)))))
@@ -175,7 +175,7 @@ bring(struct directory_visit *visit, struct head_session *session)
 {
 	struct news *news = CONTAINER_OF(visit, struct news, visit);
 
-	if (session && hub_head_identity(session))
+	if (session && hub_head_subject(session))
 		head_session_desired(session, news->version, news->text, strlen(news->text));
 	news_free(news);
 }

@@ -12,6 +12,6 @@ void twin_sessions_free(struct twin_sessions *sessions); /* after the loops */
 
 /* On the loop of the session, whose trust was just looked at. */
 void twin_sessions_on_live(
-	struct twin_sessions *sessions, struct head_session *session, const struct identity *identity, const char *model_id);
-void twin_sessions_on_request(struct twin_sessions *sessions, struct head_session *session, const struct identity *identity,
+	struct twin_sessions *sessions, struct head_session *session, const struct subject *subject, const char *model_id);
+void twin_sessions_on_request(struct twin_sessions *sessions, struct head_session *session, const struct subject *subject,
 	const struct head_request *request, struct head_call *call);
