@@ -8,9 +8,11 @@
  *	connect N		N devices connect and leave again, 16 at a time
  *	open N			N devices connect and stay
  *	publish N		each open device sends N messages at QoS 1, the next when the one before is acknowledged
+ *	subscribe		each open device subscribes to its twin and to methods
+ *	ping			each open device sends PINGREQ, and is answered
  *	close			the open devices leave
  *
- * The devices are those of lib/device: they verify the server's chain and name in every handshake.  Anything that goes wrong ends the program with 1: a measurement with
+ * The devices (peer.h) verify the server's chain and name in every handshake.  Anything that goes wrong ends the program with 1: a measurement with
  * failures is none. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +21,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "device/device_client.h"
-#include "fleet.h"
+#include "peer.h"
 
 #define TEXT_LEN 256
 #define AT_A_TIME 16
@@ -30,19 +31,17 @@
 struct device {
 	struct load *load;
 	const struct fleet_device *is;
-	struct device_client *client; /* NULL: not connected */
-	int64_t to_send;
+	struct peer *peer; /* NULL: not connected */
+	int64_t to_send;   /* messages after this one */
 };
 
 struct load {
 	struct fleet *fleet;
 	struct loop *loop;
 	struct device *devices;
-	const struct device_client_ops *ops; /* of the command that runs */
-	struct anchors *roots;
-	enum fleet_kind kind;
+	const struct peer_ops *ops; /* of the command that runs */
+	struct peer_target target;
 	char name[TEXT_LEN], hub[TEXT_LEN];
-	int port;
 	size_t n_open; /* the first so many devices */
 	size_t n_begun, n_done, n_wanted;
 	char payload[PAYLOAD_LEN];
@@ -55,28 +54,19 @@ static void __attribute__((noreturn)) give_up(const char *who, const char *why)
 }
 
 static void
-begin_next(struct load *load)
+begin(struct load *load, struct device *d)
 {
-	struct device *d = &load->devices[load->n_begun++ % load->fleet->n_devices];
-	struct tls_client_config tls = { .anchors = load->roots, .chain = &d->is->chain[load->kind], .key = d->is->key };
-	struct device_client_config config = {
-		.host = load->name,
-		.connect_to = "127.0.0.1",
-		.port = load->port,
-		.hub_host = load->hub,
-		.device_id = d->is->id,
-		.who = "device",
-		.keep_alive_s = 1200,
-		.answer_within_ms = 300000, /* a server under callgrind is slow */
-	};
 	struct err err = ERR_INIT;
 
-	config.tls = tls_client_new(&tls, &err);
-	if (config.tls)
-		d->client = device_client_connect(load->loop, &config, load->ops, d, &err);
-	if (!d->client)
+	d->peer = peer_connect(load->loop, d->is, &load->target, load->ops, d, &err);
+	if (!d->peer)
 		give_up(d->is->id, err.text);
-	tls_client_free(config.tls);
+}
+
+static void
+begin_next(struct load *load)
+{
+	begin(load, &load->devices[load->n_begun++ % load->fleet->n_devices]);
 }
 
 /* One of n is done; another may begin. */
@@ -90,31 +80,30 @@ one_done(struct load *load)
 }
 
 static void
-on_end(struct device_client *client, void *user, enum device_client_end end, uint8_t code, const char *why)
+on_end(struct peer *peer, void *user, bool by_us, const char *why)
 {
 	struct device *d = user;
 
-	(void)client;
-	(void)code;
-	if (end != DEVICE_CLIENT_CLOSED)
+	(void)peer;
+	if (!by_us)
 		give_up(d->is->id, why);
-	d->client = NULL;
+	d->peer = NULL;
 	one_done(d->load);
 }
 
 /* -- connect ------------------------------------------------------------------------------------------------------------------------- */
 
 static void
-leave_again(struct device_client *client, void *user)
+leave_again(struct peer *peer, void *user)
 {
 	(void)user;
-	device_client_close(client);
+	peer_close(peer);
 }
 
-static const struct device_client_ops visit_ops = { .on_connected = leave_again, .on_end = on_end };
+static const struct peer_ops visit_ops = { .on_live = leave_again, .on_end = on_end };
 
 static void
-run(struct load *load, const struct device_client_ops *ops, size_t n)
+run(struct load *load, const struct peer_ops *ops, size_t n)
 {
 	load->ops = ops;
 	load->n_begun = load->n_done = 0;
@@ -130,40 +119,37 @@ do_connect(struct load *load, size_t n)
 	run(load, &visit_ops, n);
 }
 
-/* -- open, publish, close -------------------------------------------------------------------------------------------------------------- */
+/* -- open, publish, subscribe, ping, close -------------------------------------------------------------------------------------------------------------- */
 
 static void
-on_opened(struct device_client *client, void *user)
+on_opened(struct peer *peer, void *user)
 {
 	struct device *d = user;
 
-	(void)client;
+	(void)peer;
 	one_done(d->load);
 }
 
 static void
 send_one(struct device *d)
 {
-	struct device_message message = { .payload = { .text = d->load->payload, .len = PAYLOAD_LEN }, .qos = 1 };
-
 	d->to_send--;
-	device_client_publish(d->client, &message, 0);
+	peer_publish(d->peer, d->load->payload, PAYLOAD_LEN);
 }
 
 static void
-on_acked(struct device_client *client, void *user, uint64_t cookie)
+on_answer(struct peer *peer, void *user)
 {
 	struct device *d = user;
 
-	(void)client;
-	(void)cookie;
+	(void)peer;
 	if (d->to_send > 0)
 		send_one(d);
 	else
 		one_done(d->load);
 }
 
-static const struct device_client_ops stay_ops = { .on_connected = on_opened, .on_acked = on_acked, .on_end = on_end };
+static const struct peer_ops stay_ops = { .on_live = on_opened, .on_answer = on_answer, .on_end = on_end };
 
 static void
 do_open(struct load *load, size_t n)
@@ -200,14 +186,35 @@ do_publish(struct load *load, size_t n)
 	run_until_done(load);
 }
 
+/* Each does it once. */
+static void
+all_do(struct load *load, void (*what)(struct peer *peer))
+{
+	expect_all(load);
+	for (size_t i = 0; i < load->n_open; i++)
+		what(load->devices[i].peer);
+	run_until_done(load);
+}
+
+static void
+do_subscribe(struct load *load, size_t n)
+{
+	(void)n;
+	all_do(load, peer_subscribe);
+}
+
+static void
+do_ping(struct load *load, size_t n)
+{
+	(void)n;
+	all_do(load, peer_ping);
+}
+
 static void
 do_close(struct load *load, size_t n)
 {
 	(void)n;
-	expect_all(load);
-	for (size_t i = 0; i < load->n_open; i++)
-		device_client_close(load->devices[i].client);
-	run_until_done(load);
+	all_do(load, peer_close);
 	load->n_open = 0;
 }
 
@@ -219,19 +226,22 @@ aim(struct load *load, int port, const char *kind, const char *roots_path)
 	struct certs roots = { 0 };
 	struct err err = ERR_INIT;
 
-	load->port = port;
-	load->kind = text_is(kind, "chain") ? FLEET_CHAIN : text_is(kind, "leaf") ? FLEET_LEAF : FLEET_SELF;
-	anchors_free(load->roots);
-	load->roots = certs_load(&roots, roots_path, CERTS_MAX, &err) < 0 ? NULL : anchors_new(&roots, &err);
+	load->target.name = load->name;
+	load->target.hub = load->hub;
+	load->target.port = port;
+	load->target.kind = text_is(kind, "chain") ? FLEET_CHAIN : text_is(kind, "leaf") ? FLEET_LEAF : FLEET_SELF;
+	anchors_free(load->target.roots);
+	load->target.roots = certs_load(&roots, roots_path, CERTS_MAX, &err) < 0 ? NULL : anchors_new(&roots, &err);
 	certs_clear(&roots);
-	if (!load->roots)
+	if (!load->target.roots)
 		give_up("target", err.text);
 }
 
 static const struct {
 	const char *name;
 	void (*run)(struct load *load, size_t n);
-} commands[] = { { "connect", do_connect }, { "open", do_open }, { "publish", do_publish }, { "close", do_close } };
+} commands[] = { { "connect", do_connect }, { "open", do_open }, { "publish", do_publish }, { "subscribe", do_subscribe },
+	{ "ping", do_ping }, { "close", do_close } };
 
 static void
 obey(struct load *load, const char *line)
@@ -282,7 +292,7 @@ main(int argc, char **argv)
 		obey(&load, line);
 	loop_free(load.loop);
 	mem_free(load.devices);
-	anchors_free(load.roots);
+	anchors_free(load.target.roots);
 	fleet_free(load.fleet);
 	return 0;
 }

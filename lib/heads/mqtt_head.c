@@ -270,28 +270,6 @@ mqtt_session_acknowledge(struct head_ack *head_ack, bool ok)
 /* -- Sessions ------------------------------------------------------------------------------------------------------------------------- */
 
 static void
-clear_subscriptions(struct mqtt_session *s)
-{
-	for (size_t i = 0; i < s->n_subscriptions; i++)
-		mem_free(s->subscriptions[i].filter);
-	mem_free(s->subscriptions);
-	s->subscriptions = NULL;
-	s->n_subscriptions = 0;
-}
-
-void
-mqtt_session_put_subscription(struct mqtt_session *s, const char *filter, enum filter_kind kind, uint8_t qos)
-{
-	for (size_t i = 0; i < s->n_subscriptions; i++)
-		if (strcmp(s->subscriptions[i].filter, filter) == 0) {
-			s->subscriptions[i].qos = qos;
-			return;
-		}
-	s->subscriptions = mem_resize(s->subscriptions, (s->n_subscriptions + 1) * sizeof(*s->subscriptions));
-	s->subscriptions[s->n_subscriptions++] = (struct mqtt_subscription){ .filter = mem_text(filter), .kind = kind, .qos = qos };
-}
-
-static void
 send_will(struct mqtt_session *s)
 {
 	const struct head_ops *ops = s->head->config.ops;
@@ -332,7 +310,6 @@ on_close(struct conn *conn, const char *why)
 	}
 	mqtt_calls_forget(s);
 	mem_free(s->in_flight);
-	clear_subscriptions(s);
 	mem_free(s->name);
 	mem_free(s->device_id);
 	mem_free(s->module_id);

@@ -49,8 +49,8 @@ on_restore(struct head_admission *base, const char *filter, uint8_t qos)
 	struct mqtt_session *s = CONTAINER_OF(base, struct mqtt_admission, base)->session;
 	enum filter_kind kind = filter_parse(slice_of(filter)).kind;
 
-	if (s && s->n_subscriptions < MQTT_SUBSCRIPTIONS_MAX && kind != FILTER_UNKNOWN)
-		mqtt_session_put_subscription(s, filter, kind, qos);
+	if (s && kind != FILTER_UNKNOWN)
+		s->subscribed[kind] = qos ? MQTT_SUBSCRIBED_QOS1 : MQTT_SUBSCRIBED_QOS0;
 }
 
 static void

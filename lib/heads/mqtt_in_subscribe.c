@@ -31,32 +31,34 @@ static uint8_t
 subscribe(struct mqtt_session *s, struct slice text, uint8_t qos, unsigned *asked)
 {
 	struct filter filter = filter_parse(text);
-	OWN_TEXT copy = NULL;
 
-	if (!is_own(s, &filter) || s->n_subscriptions == MQTT_SUBSCRIPTIONS_MAX)
+	if (!is_own(s, &filter))
 		return REFUSED;
-	copy = slice_text(text);
-	qos = qos > 1 ? 1 : qos;
-	mqtt_session_put_subscription(s, copy, filter.kind, qos);
+	s->subscribed[filter.kind] = qos > 0 ? MQTT_SUBSCRIBED_QOS1 : MQTT_SUBSCRIBED_QOS0;
 	if (filter.kind == FILTER_DEVICEBOUND || filter.kind == FILTER_MODULE_ALL)
 		*asked |= HEAD_ASKED_COMMANDS;
-	return qos;
+	return qos > 0 ? 1 : 0;
 }
 
 static void
 keep(struct mqtt_session *s)
 {
 	const struct head_ops *ops = s->head->config.ops;
-	const char *filters[MQTT_SUBSCRIPTIONS_MAX];
-	uint8_t qos[MQTT_SUBSCRIPTIONS_MAX];
+	char *filters[FILTER_KINDS];
+	uint8_t qos[FILTER_KINDS];
+	size_t n = 0;
 
 	if (s->clean_session || !ops->subscriptions)
 		return;
-	for (size_t i = 0; i < s->n_subscriptions; i++) {
-		filters[i] = s->subscriptions[i].filter;
-		qos[i] = s->subscriptions[i].qos;
+	for (int kind = 0; kind < FILTER_KINDS; kind++) {
+		if (s->subscribed[kind] == MQTT_NOT_SUBSCRIBED)
+			continue;
+		filters[n] = filter_text((enum filter_kind)kind, s->device_id, s->module_id);
+		qos[n++] = s->subscribed[kind] == MQTT_SUBSCRIBED_QOS1;
 	}
-	ops->subscriptions(s->head->config.backend, s->base.domain, filters, qos, s->n_subscriptions);
+	ops->subscriptions(s->head->config.backend, s->base.domain, (const char *const *)filters, qos, n);
+	while (n > 0)
+		mem_free(filters[--n]);
 }
 
 /* After the answer: what the device asked for may follow at once. */
@@ -93,13 +95,10 @@ mqtt_in_subscribe(struct mqtt_session *s, const struct mqtt_frame *frame)
 static void
 unsubscribe(struct mqtt_session *s, struct slice text)
 {
-	for (size_t i = 0; i < s->n_subscriptions; i++) {
-		if (!slice_is(text, s->subscriptions[i].filter))
-			continue;
-		mem_free(s->subscriptions[i].filter);
-		s->subscriptions[i] = s->subscriptions[--s->n_subscriptions];
-		return;
-	}
+	struct filter filter = filter_parse(text);
+
+	if (is_own(s, &filter))
+		s->subscribed[filter.kind] = MQTT_NOT_SUBSCRIBED;
 }
 
 void

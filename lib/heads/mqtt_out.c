@@ -21,26 +21,17 @@ send_publish(struct mqtt_session *s, struct slice topic, struct slice payload, u
 	return true;
 }
 
-static const struct mqtt_subscription *
-find_subscription(const struct mqtt_session *s, enum filter_kind kind)
-{
-	for (size_t i = 0; i < s->n_subscriptions; i++)
-		if (s->subscriptions[i].kind == kind)
-			return &s->subscriptions[i];
-	return NULL;
-}
-
 unsigned
 mqtt_out_wants(const struct head_session *session)
 {
 	const struct mqtt_session *s = (const struct mqtt_session *)session; /* which it begins with */
 	unsigned wants = 0;
 
-	if (find_subscription(s, FILTER_DEVICEBOUND) || find_subscription(s, FILTER_MODULE_ALL))
+	if (s->subscribed[FILTER_DEVICEBOUND] || s->subscribed[FILTER_MODULE_ALL])
 		wants |= HEAD_WANTS_COMMANDS;
-	if (find_subscription(s, FILTER_TWIN_DESIRED))
+	if (s->subscribed[FILTER_TWIN_DESIRED])
 		wants |= HEAD_WANTS_DESIRED;
-	if (find_subscription(s, FILTER_METHODS))
+	if (s->subscribed[FILTER_METHODS])
 		wants |= HEAD_WANTS_METHODS;
 	return wants;
 }
@@ -48,7 +39,7 @@ mqtt_out_wants(const struct head_session *session)
 void
 mqtt_out_answer(struct mqtt_session *s, const char *topic, const void *body, size_t len)
 {
-	if (find_subscription(s, FILTER_TWIN_RESPONSE))
+	if (s->subscribed[FILTER_TWIN_RESPONSE])
 		send_publish(s, slice_of(topic), (struct slice){ .text = body, .len = len }, 0);
 }
 
@@ -58,7 +49,7 @@ mqtt_out_desired(struct head_session *session, int64_t version, const void *patc
 	struct mqtt_session *s = CONTAINER_OF(session, struct mqtt_session, base);
 	OWN_TEXT topic = mem_textf("$iothub/twin/PATCH/properties/desired/?$version=%lld", (long long)version);
 
-	return find_subscription(s, FILTER_TWIN_DESIRED) &&
+	return s->subscribed[FILTER_TWIN_DESIRED] &&
 	       send_publish(s, slice_of(topic), (struct slice){ .text = patch, .len = len }, 0);
 }
 
@@ -83,7 +74,7 @@ mqtt_out_method(struct head_session *session, const char *name, const char *rid,
 	buf_putf(&topic, "$iothub/methods/POST/");
 	put_method_name(&topic, name);
 	buf_putf(&topic, "/?$rid=%s", rid);
-	if (topic.failed || !find_subscription(s, FILTER_METHODS))
+	if (topic.failed || !s->subscribed[FILTER_METHODS])
 		return false;
 	return send_publish(s, (struct slice){ .text = (const char *)topic.data, .len = topic.len },
 		(struct slice){ .text = payload, .len = len }, 0);
@@ -119,18 +110,18 @@ bool
 mqtt_out_deliver(struct head_session *session, const struct head_command *command)
 {
 	struct mqtt_session *s = CONTAINER_OF(session, struct mqtt_session, base);
-	const struct mqtt_subscription *wanted = find_subscription(s, FILTER_DEVICEBOUND);
+	uint8_t wanted = s->subscribed[FILTER_DEVICEBOUND];
 	CLEAR(buf) topic = BUF_INIT(TOPIC_MAX);
 	uint16_t id = 0;
 
 	if (!wanted)
-		wanted = find_subscription(s, FILTER_MODULE_ALL);
+		wanted = s->subscribed[FILTER_MODULE_ALL];
 	if (!wanted || s->n_in_flight == MQTT_IN_FLIGHT_MAX)
 		return false;
 	command_topic(&topic, s, command->bag);
 	if (topic.failed)
 		return false;
-	if (wanted->qos > 0)
+	if (wanted == MQTT_SUBSCRIBED_QOS1)
 		id = next_id(s);
 	if (!send_publish(s, (struct slice){ .text = (const char *)topic.data, .len = topic.len }, command->payload, id))
 		return false;

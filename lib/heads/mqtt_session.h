@@ -11,9 +11,8 @@
 #define MQTT_MESSAGE_MAX (256 * 1024)			/* payload and properties (hub 1.6) */
 #define MQTT_PACKET_MAX (MQTT_MESSAGE_MAX + 65535 + 16) /* with any topic */
 #define MQTT_CONNECT_MAX (96 * 1024)			/* from somebody who is not known yet */
-#define MQTT_SUBSCRIPTIONS_MAX 16
-#define MQTT_IN_FLIGHT_MAX 16	   /* commands that are sent and not yet acknowledged */
-#define MQTT_KEEP_ALIVE_MAX_S 1767 /* hub 1.2 */
+#define MQTT_IN_FLIGHT_MAX 16				/* commands that are sent and not yet acknowledged */
+#define MQTT_KEEP_ALIVE_MAX_S 1767			/* hub 1.2 */
 
 struct mqtt_head {
 	struct mqtt_head_config config;
@@ -27,11 +26,7 @@ enum mqtt_state {
 	MQTT_STATE_ENDING, /* being closed: nothing is taken */
 };
 
-struct mqtt_subscription {
-	char *filter;
-	enum filter_kind kind;
-	uint8_t qos;
-};
+enum mqtt_subscribed { MQTT_NOT_SUBSCRIBED, MQTT_SUBSCRIBED_QOS0, MQTT_SUBSCRIBED_QOS1 };
 
 struct mqtt_will {
 	char *bag;
@@ -73,8 +68,6 @@ struct mqtt_session {
 	char *name, *device_id, *module_id;
 	struct mqtt_admission *admission;
 	struct mqtt_will *will;
-	struct mqtt_subscription *subscriptions;
-	size_t n_subscriptions;
 	struct mqtt_ack *acks, **last_ack;
 	struct head_call *calls;
 	struct mqtt_in_flight *in_flight; /* NULL until the first one */
@@ -82,6 +75,7 @@ struct mqtt_session {
 	int64_t last_heard_ms, expires;
 	struct timer timer;
 	enum mqtt_state state;
+	uint8_t subscribed[FILTER_KINDS]; /* enum mqtt_subscribed: of each kind an identity has one filter */
 	uint16_t keep_alive_s, last_id;
 	bool clean_session, ended_by_client;
 };
@@ -92,7 +86,6 @@ void mqtt_session_refuse(struct mqtt_session *s, enum mqtt_connack code);
 void mqtt_session_send(struct mqtt_session *s, struct buf *packet);
 void mqtt_session_read_on(struct mqtt_session *s); /* something that it waited for is done */
 void mqtt_session_arm(struct mqtt_session *s);
-void mqtt_session_put_subscription(struct mqtt_session *s, const char *filter, enum filter_kind kind, uint8_t qos);
 
 /* A message is durable, or never will be. */
 void mqtt_session_acknowledge(struct head_ack *ack, bool ok);

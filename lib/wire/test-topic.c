@@ -91,6 +91,19 @@ struct wish {
 	const char *device, *module;
 };
 
+TEST("of each kind an identity has one filter, which is read as it is written")
+{
+	for (int kind = 1; kind < FILTER_KINDS; kind++) {
+		const char *module_id = kind == FILTER_INPUTS || kind == FILTER_MODULE_ALL ? "m" : NULL;
+		OWN_TEXT text = filter_text((enum filter_kind)kind, "d", module_id);
+
+		CHECK_INT(filter_parse(slice_of(text)).kind, kind);
+	}
+	CHECK_INT(filter_parse(slice_of("devices//$iothub/twin/res/#")).kind, FILTER_UNKNOWN);
+	CHECK_INT(filter_parse(slice_of("devices/d/modules//$iothub/twin/res/#")).kind, FILTER_UNKNOWN);
+	CHECK_INT(filter_parse(slice_of("devices/d/$iothub/twin/res/#")).kind, FILTER_UNKNOWN);
+}
+
 TEST("filters are known exactly as the SDKs write them")
 {
 	static const struct wish wishes[] = {

@@ -2,6 +2,7 @@
 /* Topics and filters, taken apart from the left. */
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "wire/topic.h"
 
@@ -97,29 +98,48 @@ topic_parse(struct slice text)
 	return topic;
 }
 
+/* What stands in a filter, after "devices/ID/" or "devices/ID/modules/ID/" where it has an owner: one text for each kind, so that a kind says all of a subscription. */
+static const struct {
+	const char *text;
+	bool has_owner, of_module; /* of_module: of no device */
+} filter_rows[FILTER_KINDS] = {
+	[FILTER_TWIN_RESPONSE] = { "$iothub/twin/res/#", false, false },
+	[FILTER_TWIN_DESIRED] = { "$iothub/twin/PATCH/properties/desired/#", false, false },
+	[FILTER_METHODS] = { "$iothub/methods/POST/#", false, false },
+	[FILTER_DEVICEBOUND] = { "messages/devicebound/#", true, false },
+	[FILTER_INPUTS] = { "inputs/#", true, true },
+	[FILTER_MODULE_ALL] = { "#", true, true },
+};
+
 struct filter
 filter_parse(struct slice text)
 {
 	struct filter filter = { 0 };
-	struct slice s = text;
+	struct slice rest = text;
+	bool has_owner = take_owner(&rest, &filter.device_id, &filter.module_id);
 
-	if (slice_is(text, "$iothub/twin/res/#"))
-		filter.kind = FILTER_TWIN_RESPONSE;
-	else if (slice_is(text, "$iothub/twin/PATCH/properties/desired/#"))
-		filter.kind = FILTER_TWIN_DESIRED;
-	else if (slice_is(text, "$iothub/methods/POST/#"))
-		filter.kind = FILTER_METHODS;
-	else if (!take_owner(&s, &filter.device_id, &filter.module_id))
-		return (struct filter){ 0 };
-	else if (slice_is(s, "messages/devicebound/#"))
-		filter.kind = FILTER_DEVICEBOUND;
-	else if (filter.module_id.len > 0 && slice_is(s, "inputs/#"))
-		filter.kind = FILTER_INPUTS;
-	else if (filter.module_id.len > 0 && slice_is(s, "#"))
-		filter.kind = FILTER_MODULE_ALL;
-	else
-		return (struct filter){ 0 };
-	return filter;
+	if (!has_owner)
+		rest = text;
+	for (int kind = 1; kind < FILTER_KINDS; kind++) {
+		if (filter_rows[kind].has_owner != has_owner || (filter_rows[kind].of_module && filter.module_id.len == 0))
+			continue;
+		if (!slice_is(rest, filter_rows[kind].text))
+			continue;
+		filter.kind = (enum filter_kind)kind;
+		return filter;
+	}
+	return (struct filter){ 0 };
+}
+
+char *
+filter_text(enum filter_kind kind, const char *device_id, const char *module_id)
+{
+	const char *text = filter_rows[kind].text;
+
+	if (!filter_rows[kind].has_owner)
+		return mem_text(text);
+	return module_id ? mem_textf("devices/%s/modules/%s/%s", device_id, module_id, text)
+			 : mem_textf("devices/%s/%s", device_id, text);
 }
 
 uint8_t

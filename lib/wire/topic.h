@@ -35,11 +35,14 @@ enum filter_kind {
 	FILTER_TWIN_DESIRED,  /* $iothub/twin/PATCH/properties/desired/# */
 	FILTER_METHODS,	      /* $iothub/methods/POST/# */
 };
+#define FILTER_KINDS (FILTER_METHODS + 1)
 
 struct filter {
 	enum filter_kind kind;
 	struct slice device_id, module_id;
 };
 struct filter filter_parse(struct slice text);
+/* Of one identity there is one filter of each kind. */
+char *filter_text(enum filter_kind kind, const char *device_id, const char *module_id);
 /* The QoS of what is delivered for it: 1 for messages, 0 for the rest. */
 uint8_t filter_qos(enum filter_kind kind);
