@@ -6,7 +6,7 @@
  *				which server from now on, and which of its two certificates a device shows; the name that the server must prove by the
  *				roots in that file; the name of the hub in the user name
  *	connect N		N devices connect and leave again, 16 at a time
- *	open N			N devices connect and stay
+ *	open N			N more devices connect and stay
  *	publish N		each open device sends N messages at QoS 1, the next when the one before is acknowledged
  *	subscribe		each open device subscribes to its twin and to methods
  *	ping			each open device sends PINGREQ, and is answered
@@ -43,6 +43,7 @@ struct load {
 	struct peer_target target;
 	char name[TEXT_LEN], hub[TEXT_LEN];
 	size_t n_open; /* the first so many devices */
+	size_t n_next; /* device to begin with */
 	size_t n_begun, n_done, n_wanted;
 	char payload[PAYLOAD_LEN];
 };
@@ -66,7 +67,8 @@ begin(struct load *load, struct device *d)
 static void
 begin_next(struct load *load)
 {
-	begin(load, &load->devices[load->n_begun++ % load->fleet->n_devices]);
+	load->n_begun++;
+	begin(load, &load->devices[load->n_next++ % load->fleet->n_devices]);
 }
 
 /* One of n is done; another may begin. */
@@ -103,9 +105,10 @@ leave_again(struct peer *peer, void *user)
 static const struct peer_ops visit_ops = { .on_live = leave_again, .on_end = on_end };
 
 static void
-run(struct load *load, const struct peer_ops *ops, size_t n)
+run(struct load *load, const struct peer_ops *ops, size_t first, size_t n)
 {
 	load->ops = ops;
+	load->n_next = first;
 	load->n_begun = load->n_done = 0;
 	load->n_wanted = n;
 	for (size_t i = 0; i < AT_A_TIME && i < n; i++)
@@ -116,7 +119,7 @@ run(struct load *load, const struct peer_ops *ops, size_t n)
 static void
 do_connect(struct load *load, size_t n)
 {
-	run(load, &visit_ops, n);
+	run(load, &visit_ops, 0, n);
 }
 
 /* -- open, publish, subscribe, ping, close -------------------------------------------------------------------------------------------------------------- */
@@ -154,10 +157,10 @@ static const struct peer_ops stay_ops = { .on_live = on_opened, .on_answer = on_
 static void
 do_open(struct load *load, size_t n)
 {
-	if (n > load->fleet->n_devices)
+	if (n > load->fleet->n_devices - load->n_open)
 		give_up("open", "the fleet is smaller");
-	run(load, &stay_ops, n);
-	load->n_open = n;
+	run(load, &stay_ops, load->n_open, n);
+	load->n_open += n;
 }
 
 /* For what is done by the devices that are open. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Open addressing with linear probing; removal moves what follows back, so there are no tombstones.  The hash is SipHash-2-4 under a key
  * drawn once per process. */
+#include <assert.h>
 #include <endian.h>
 #include <pthread.h>
 #include <string.h>
@@ -10,16 +11,16 @@
 #include "base/random.h"
 
 struct slot {
-	uint8_t *key; /* NULL: free */
-	size_t len;
-	uint64_t hash;
+	const uint8_t *key; /* NULL: free */
 	void *value;
+	uint32_t len, hash; /* the lower half is enough to find a place by */
 };
 
 struct map {
 	struct slot *slots;
 	size_t n_slots; /* a power of two, or 0 */
 	size_t count;
+	bool keys_in_values;
 };
 
 static uint64_t sip_key[2];
@@ -92,20 +93,36 @@ map_new(void)
 	return NEW(map);
 }
 
+struct map *
+map_new_keys_in_values(void)
+{
+	struct map *map = NEW(map);
+
+	map->keys_in_values = true;
+	return map;
+}
+
+static void
+free_key(const struct map *map, const struct slot *slot)
+{
+	if (!map->keys_in_values)
+		mem_free((void *)(uintptr_t)slot->key);
+}
+
 void
 map_free(struct map *map)
 {
 	if (!map)
 		return;
 	for (size_t i = 0; i < map->n_slots; i++)
-		mem_free(map->slots[i].key);
+		free_key(map, &map->slots[i]);
 	mem_free(map->slots);
 	mem_free(map);
 }
 
 /* The slot that holds the key, or the free one where it would go. */
 static struct slot *
-locate(const struct map *map, const void *key, size_t len, uint64_t hash)
+locate(const struct map *map, const void *key, size_t len, uint32_t hash)
 {
 	size_t mask = map->n_slots - 1;
 
@@ -137,7 +154,7 @@ map_find(const struct map *map, const void *key, size_t len)
 {
 	if (map->count == 0)
 		return NULL;
-	return locate(map, key, len, map_hash(key, len))->value;
+	return locate(map, key, len, (uint32_t)map_hash(key, len))->value;
 }
 
 void *
@@ -149,18 +166,26 @@ map_find_text(const struct map *map, const char *key)
 void *
 map_put(struct map *map, const void *key, size_t len, void *value)
 {
-	uint64_t hash = map_hash(key, len);
+	uint32_t hash = (uint32_t)map_hash(key, len);
 	struct slot *slot = map->count > 0 ? locate(map, key, len, hash) : NULL;
 
 	if (slot && slot->key) { /* before growing: replacing must not disturb a walk */
 		void *before = slot->value;
 
+		if (map->keys_in_values)
+			slot->key = key;
 		slot->value = value;
 		return before;
 	}
 	if ((map->count + 1) * 4 > map->n_slots * 3)
 		grow(map);
-	*locate(map, key, len, hash) = (struct slot){ .key = mem_dup(key, len), .len = len, .hash = hash, .value = value };
+	assert(len <= UINT32_MAX && map->n_slots <= UINT32_MAX);
+	*locate(map, key, len, hash) = (struct slot){
+		.key = map->keys_in_values ? key : mem_dup(key, len),
+		.value = value,
+		.len = (uint32_t)len,
+		.hash = hash,
+	};
 	map->count++;
 	return NULL;
 }
@@ -196,11 +221,11 @@ map_remove(struct map *map, const void *key, size_t len)
 
 	if (map->count == 0)
 		return NULL;
-	slot = locate(map, key, len, map_hash(key, len));
+	slot = locate(map, key, len, (uint32_t)map_hash(key, len));
 	if (!slot->key)
 		return NULL;
 	value = slot->value;
-	mem_free(slot->key);
+	free_key(map, slot);
 	*slot = (struct slot){ 0 };
 	map->count--;
 	close_hole(map, (size_t)(slot - map->slots));

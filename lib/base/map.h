@@ -10,6 +10,8 @@
 struct map;
 
 struct map *map_new(void);
+/* The same, but keys are not copied: each is part of its value, and must stay as it is while that is in the map. */
+struct map *map_new_keys_in_values(void);
 void map_free(struct map *map); /* values are left alone */
 
 void *map_find(const struct map *map, const void *key, size_t len);

@@ -22,6 +22,24 @@ TEST("what was put is found, by the bytes of its key")
 	map_free(NULL);
 }
 
+struct named {
+	char name[8];
+};
+
+TEST("a key that is part of its value is that of the newest value, also when the one before is gone")
+{
+	struct map *map = map_new_keys_in_values();
+	struct named first = { "a" }, second = { "a" };
+
+	map_put_text(map, first.name, &first);
+	CHECK(map_put_text(map, second.name, &second) == &first);
+	memset(&first, 'x', sizeof(first));
+	CHECK(map_find_text(map, "a") == &second);
+	CHECK(map_remove_text(map, "a") == &second);
+	CHECK(map_find_text(map, "a") == NULL);
+	map_free(map);
+}
+
 TEST("the empty key and keys with zeros are keys like others")
 {
 	struct map *map = map_new();

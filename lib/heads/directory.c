@@ -14,10 +14,11 @@
 struct holder {
 	struct loop *loop;
 	uint64_t conn_id;
+	char name[];
 };
 
 struct shard {
-	struct map *holders;
+	struct map *holders; /* by their names */
 	pthread_mutex_t lock;
 };
 
@@ -28,7 +29,8 @@ struct directory {
 
 struct closing {
 	struct post post;
-	struct holder holder;
+	struct loop *loop;
+	uint64_t conn_id;
 	enum reason reason;
 };
 
@@ -38,7 +40,7 @@ directory_new(void)
 	struct directory *d = NEW(directory);
 
 	for (size_t i = 0; i < N_SHARDS; i++) {
-		d->shards[i].holders = map_new();
+		d->shards[i].holders = map_new_keys_in_values();
 		pthread_mutex_init(&d->shards[i].lock, NULL);
 	}
 	return d;
@@ -71,7 +73,7 @@ static void
 close_there(struct post *post)
 {
 	struct closing *c = CONTAINER_OF(post, struct closing, post);
-	struct conn *conn = conn_find(c->holder.loop, c->holder.conn_id);
+	struct conn *conn = conn_find(c->loop, c->conn_id);
 
 	if (conn)
 		head_session_close(conn_user(conn), c->reason);
@@ -79,28 +81,40 @@ close_there(struct post *post)
 }
 
 static void
-close_holder(const struct holder *holder, enum reason reason)
+close_later(struct loop *loop, uint64_t conn_id, enum reason reason)
 {
 	struct closing *c = NEW(closing);
 
 	c->post.run = close_there;
-	c->holder = *holder;
+	c->loop = loop;
+	c->conn_id = conn_id;
 	c->reason = reason;
-	loop_post(holder->loop, &c->post);
+	loop_post(loop, &c->post);
+}
+
+static struct holder *
+holder_new(const char *name, struct loop *loop, uint64_t conn_id)
+{
+	size_t size = strlen(name) + 1;
+	struct holder *holder = mem_new(sizeof(*holder) + size);
+
+	holder->loop = loop;
+	holder->conn_id = conn_id;
+	memcpy(holder->name, name, size);
+	return holder;
 }
 
 void
 directory_claim(struct directory *d, const char *name, struct loop *loop, uint64_t conn_id)
 {
 	struct shard *shard = shard_of(d, name);
-	struct holder *holder = NEW(holder), *before;
+	struct holder *holder = holder_new(name, loop, conn_id), *before;
 
-	*holder = (struct holder){ .loop = loop, .conn_id = conn_id };
 	pthread_mutex_lock(&shard->lock);
-	before = map_put_text(shard->holders, name, holder);
+	before = map_put_text(shard->holders, holder->name, holder);
 	pthread_mutex_unlock(&shard->lock);
 	if (before)
-		close_holder(before, SESSION_TAKEN_OVER);
+		close_later(before->loop, before->conn_id, SESSION_TAKEN_OVER);
 	else
 		d->count++;
 	mem_free(before);
@@ -128,17 +142,19 @@ void
 directory_close(struct directory *d, const char *name, enum reason reason)
 {
 	struct shard *shard = shard_of(d, name);
-	struct holder *holder, copy;
-	bool there;
+	struct loop *loop = NULL;
+	uint64_t conn_id = 0;
+	struct holder *holder;
 
 	pthread_mutex_lock(&shard->lock);
 	holder = map_find_text(shard->holders, name);
-	there = holder != NULL;
-	if (there)
-		copy = *holder;
+	if (holder) {
+		loop = holder->loop;
+		conn_id = holder->conn_id;
+	}
 	pthread_mutex_unlock(&shard->lock);
-	if (there)
-		close_holder(&copy, reason);
+	if (loop)
+		close_later(loop, conn_id, reason);
 }
 
 static void

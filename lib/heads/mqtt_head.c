@@ -23,20 +23,16 @@ mqtt_session_send(struct mqtt_session *s, struct buf *packet)
 	buf_clear(packet);
 }
 
-static const char *
-who(const struct mqtt_session *s)
-{
-	return s->name ? s->name : conn_peer_name(s->base.conn);
-}
-
 void
 mqtt_session_violate(struct mqtt_session *s, enum reason reason, const char *detail)
 {
+	OWN_TEXT name = s->device_id ? identity_name(s->device_id, s->module_id) : mem_text(conn_peer_name(s->base.conn));
+
 	if (s->state == MQTT_STATE_ENDING)
 		return;
 	s->state = MQTT_STATE_ENDING;
 	if (s->head->config.ops->violation)
-		s->head->config.ops->violation(s->head->config.backend, who(s), reason, detail);
+		s->head->config.ops->violation(s->head->config.backend, name, reason, detail);
 	conn_close(s->base.conn, reason_row(reason)->sentence);
 }
 
@@ -305,12 +301,13 @@ on_close(struct conn *conn, const char *why)
 			mem_free(ack);
 	}
 	if (s->base.domain) {
-		directory_release(s->head->config.directory, s->name, conn_id(conn));
+		OWN_TEXT name = identity_name(s->device_id, s->module_id);
+
+		directory_release(s->head->config.directory, name, conn_id(conn));
 		s->head->config.ops->end(s->head->config.backend, s->base.domain, &s->base, s->ended_by_client);
 	}
 	mqtt_calls_forget(s);
 	mem_free(s->in_flight);
-	mem_free(s->name);
 	mem_free(s->device_id);
 	mem_free(s->module_id);
 	mem_free(s);

@@ -56,14 +56,15 @@ on_restore(struct head_admission *base, const char *filter, uint8_t qos)
 static void
 go_live(struct mqtt_session *s, void *domain, int64_t expires)
 {
+	OWN_TEXT name = identity_name(s->device_id, s->module_id);
 	struct buf packet = BUF_INIT(16);
 
 	s->base.domain = domain;
 	s->expires = expires;
 	s->state = MQTT_STATE_LIVE;
 	s->last_heard_ms = clock_boot_ms();
-	directory_claim(s->head->config.directory, s->name, conn_loop(s->base.conn), conn_id(s->base.conn));
-	conn_allow_resumption(s->base.conn, s->name);
+	directory_claim(s->head->config.directory, name, conn_loop(s->base.conn), conn_id(s->base.conn));
+	conn_allow_resumption(s->base.conn, name);
 	mqtt_encode_connack(&packet, MQTT_ACCEPTED, false);
 	mqtt_session_send(s, &packet);
 	mqtt_session_arm(s);
@@ -146,6 +147,7 @@ mqtt_in_connect(struct mqtt_session *s, const struct mqtt_frame *frame)
 	struct err err = ERR_INIT;
 	OWN(username) u = NULL;
 	OWN_TEXT client_id = NULL;
+	OWN_TEXT name = NULL;
 
 	if (mqtt_decode_connect(&c, frame, &err) < 0) {
 		mqtt_session_violate(s, MQTT_MALFORMED, err.text);
@@ -167,10 +169,10 @@ mqtt_in_connect(struct mqtt_session *s, const struct mqtt_frame *frame)
 				    : "an id with characters that no id has");
 		return;
 	}
-	s->name = identity_name(u->device_id, u->module_id);
+	name = identity_name(u->device_id, u->module_id);
 	client_id = slice_text(c.client_id);
-	if (!text_is(client_id, s->name)) {
-		refuse(s, MQTT_BAD_ID, MQTT_CLIENT_ID_MISMATCH, s->name);
+	if (!text_is(client_id, name)) {
+		refuse(s, MQTT_BAD_ID, MQTT_CLIENT_ID_MISMATCH, name);
 		return;
 	}
 	s->device_id = mem_text(u->device_id);

@@ -65,17 +65,17 @@ struct mqtt_admission {
 struct mqtt_session {
 	struct head_session base;
 	const struct mqtt_head *head;
-	char *name, *device_id, *module_id;
+	char *device_id, *module_id; /* NULL before CONNECT */
 	struct mqtt_admission *admission;
 	struct mqtt_will *will;
 	struct mqtt_ack *acks, **last_ack;
 	struct head_call *calls;
 	struct mqtt_in_flight *in_flight; /* NULL until the first one */
-	size_t n_acks, n_calls, n_in_flight;
 	int64_t last_heard_ms, expires;
 	struct timer timer;
 	enum mqtt_state state;
-	uint8_t subscribed[FILTER_KINDS]; /* enum mqtt_subscribed: of each kind an identity has one filter */
+	uint8_t subscribed[FILTER_KINDS];      /* enum mqtt_subscribed: of each kind an identity has one filter */
+	uint16_t n_acks, n_calls, n_in_flight; /* all have ceilings */
 	uint16_t keep_alive_s, last_id;
 	bool clean_session, ended_by_client;
 };

@@ -418,9 +418,3 @@ conn_refuse_resumption(struct conn *conn)
 	tls_refuse(conn->ssl);
 	tls_drop_intermediates(conn->ssl);
 }
-
-const char *
-conn_resumed_identity(const struct conn *conn)
-{
-	return conn->ssl ? tls_resumed_identity(conn->ssl) : NULL;
-}

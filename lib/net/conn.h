@@ -83,7 +83,6 @@ bool conn_peer_process(const struct conn *conn, struct peer_process *out); /* un
  * peer sent beside its leaf. */
 void conn_allow_resumption(struct conn *conn, const char *identity);
 void conn_refuse_resumption(struct conn *conn);
-const char *conn_resumed_identity(const struct conn *conn); /* what the resumed session was bound to, or NULL */
 
 /* Make a connection.  host is used for the name check (and SNI unless it is an address); connect_to overrides where TCP goes
  * ("127.0.0.3"), NULL means host.  Name resolution runs on the pool.  Failure before on_open is reported by on_close alone, with the reason. */

@@ -52,7 +52,6 @@ free_peer(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void 
 	tls_client_free(peer->client);
 	mem_free(peer->host);
 	mem_free(peer->identity);
-	mem_free(peer->resumed);
 	mem_free(peer);
 }
 
@@ -185,7 +184,7 @@ on_new_session(SSL *ssl, SSL_SESSION *session)
 
 	if (!peer || !peer->identity || !peer->server->cache)
 		return 0; /* TLS 1.2 asks before the verdict: tls_allow puts it in afterwards */
-	tls_cache_put(peer->server->cache, session, peer->identity);
+	tls_cache_put(peer->server->cache, session, GIVE(peer->identity));
 	return 1;
 }
 
@@ -193,16 +192,10 @@ static SSL_SESSION *
 on_find_session(SSL *ssl, const unsigned char *id, int len, int *copy)
 {
 	struct tls_peer *peer = tls_peer_of(ssl);
-	char *identity = NULL;
-	SSL_SESSION *session;
-
 	*copy = 0;
 	if (!peer || !peer->server->cache)
 		return NULL;
-	session = tls_cache_find(peer->server->cache, id, (size_t)len, &identity);
-	mem_free(peer->resumed);
-	peer->resumed = identity;
-	return session;
+	return tls_cache_find(peer->server->cache, id, (size_t)len);
 }
 
 /* libssl found a session too old, or a connection of it broke with an alert. */
@@ -355,7 +348,7 @@ tls_allow(SSL *ssl, const char *identity)
 		SSL_SESSION *session = SSL_get1_session(ssl);
 
 		if (session)
-			tls_cache_put(peer->server->cache, session, identity);
+			tls_cache_put(peer->server->cache, session, GIVE(peer->identity));
 	}
 }
 
@@ -367,12 +360,6 @@ tls_refuse(SSL *ssl)
 
 	if (peer->server && peer->server->cache && session)
 		tls_cache_remove(peer->server->cache, session);
-}
-
-const char *
-tls_resumed_identity(SSL *ssl)
-{
-	return SSL_session_reused(ssl) ? tls_peer_of(ssl)->resumed : NULL;
 }
 
 struct certs

@@ -13,14 +13,12 @@
 struct entry {
 	SSL_SESSION *session;
 	char *identity;
-	uint8_t id[SSL_MAX_SSL_SESSION_ID_LENGTH];
-	unsigned int id_len;
 	struct entry *newer, *older; /* by use */
 	struct entry *next_of_identity;
 };
 
 struct tls_cache {
-	struct map *by_id, *by_identity;
+	struct map *by_id, *by_identity; /* their keys are in the entries */
 	struct entry *newest, *oldest;
 	size_t max_sessions;
 	pthread_mutex_t lock;
@@ -31,8 +29,8 @@ tls_cache_new(size_t max_sessions)
 {
 	struct tls_cache *cache = NEW(tls_cache);
 
-	cache->by_id = map_new();
-	cache->by_identity = map_new();
+	cache->by_id = map_new_keys_in_values();
+	cache->by_identity = map_new_keys_in_values();
 	cache->max_sessions = max_sessions;
 	pthread_mutex_init(&cache->lock, NULL);
 	return cache;
@@ -61,7 +59,7 @@ unlink_identity(struct tls_cache *cache, struct entry *e)
 
 	if (first == e) {
 		if (e->next_of_identity)
-			map_put_text(cache->by_identity, e->identity, e->next_of_identity);
+			map_put_text(cache->by_identity, e->next_of_identity->identity, e->next_of_identity);
 		else
 			map_remove_text(cache->by_identity, e->identity);
 		return;
@@ -75,9 +73,12 @@ unlink_identity(struct tls_cache *cache, struct entry *e)
 static void
 forget(struct tls_cache *cache, struct entry *e)
 {
+	unsigned int len;
+	const uint8_t *id = SSL_SESSION_get_id(e->session, &len);
+
 	unlink_use(cache, e);
 	unlink_identity(cache, e);
-	map_remove(cache->by_id, e->id, e->id_len);
+	map_remove(cache->by_id, id, len);
 	SSL_SESSION_free(e->session);
 	mem_free(e->identity);
 	mem_free(e);
@@ -109,20 +110,20 @@ limit_identity(struct tls_cache *cache, struct entry *newest)
 }
 
 void
-tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, const char *identity)
+tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, char *identity_take)
 {
 	struct entry *e = NEW(entry), *before;
-	const uint8_t *id = SSL_SESSION_get_id(session_take, &e->id_len);
+	unsigned int len;
+	const uint8_t *id = SSL_SESSION_get_id(session_take, &len);
 
-	memcpy(e->id, id, e->id_len);
 	e->session = session_take;
-	e->identity = mem_text(identity);
+	e->identity = identity_take;
 	pthread_mutex_lock(&cache->lock);
-	before = map_find(cache->by_id, e->id, e->id_len);
+	before = map_find(cache->by_id, id, len);
 	if (before)
 		forget(cache, before);
-	map_put(cache->by_id, e->id, e->id_len, e);
-	e->next_of_identity = map_put_text(cache->by_identity, identity, e);
+	map_put(cache->by_id, id, len, e);
+	e->next_of_identity = map_put_text(cache->by_identity, e->identity, e);
 	link_newest(cache, e);
 	limit_identity(cache, e);
 	if (map_count(cache->by_id) > cache->max_sessions)
@@ -131,7 +132,7 @@ tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, const char *id
 }
 
 SSL_SESSION *
-tls_cache_find(struct tls_cache *cache, const uint8_t *id, size_t len, char **identity)
+tls_cache_find(struct tls_cache *cache, const uint8_t *id, size_t len)
 {
 	SSL_SESSION *session = NULL;
 	struct entry *e;
@@ -143,7 +144,6 @@ tls_cache_find(struct tls_cache *cache, const uint8_t *id, size_t len, char **id
 		link_newest(cache, e);
 		session = e->session;
 		SSL_SESSION_up_ref(session);
-		*identity = mem_text(e->identity);
 	}
 	pthread_mutex_unlock(&cache->lock);
 	return session;

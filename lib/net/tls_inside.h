@@ -11,8 +11,7 @@ struct tls_peer {
 	struct tls_client *client;
 	char *host;		  /* client: the name to check */
 	struct verdict **verdict; /* client: where the verdict goes */
-	char *identity;		  /* server: allowed to resume as */
-	char *resumed;		  /* server: the identity of the session that was looked up */
+	char *identity;		  /* server: allowed to resume as, until there is a session that says so */
 };
 struct tls_peer *tls_peer_of(const SSL *ssl);
 struct tls_peer *tls_peer_attach(SSL *ssl);
@@ -35,11 +34,10 @@ SSL *tls_client_ssl(struct tls_client *client, const char *host, struct verdict 
 /* After the verdict about a client. */
 void tls_allow(SSL *ssl, const char *identity);
 void tls_refuse(SSL *ssl);
-const char *tls_resumed_identity(SSL *ssl); /* NULL when not resumed */
 void tls_drop_intermediates(SSL *ssl);
 struct certs tls_peer_chain(SSL *ssl);
 void tls_free(SSL *ssl); /* keeps its session in the cache */
 
-void tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, const char *identity);
-SSL_SESSION *tls_cache_find(struct tls_cache *cache, const uint8_t *id, size_t len, char **identity); /* a reference */
+void tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, char *identity_take);
+SSL_SESSION *tls_cache_find(struct tls_cache *cache, const uint8_t *id, size_t len); /* a reference */
 void tls_cache_remove(struct tls_cache *cache, SSL_SESSION *session);

@@ -35,7 +35,7 @@ struct session {
 	struct trust trust;
 	struct speaker *speaker; /* NULL: it speaks for itself */
 	char *model_id;
-	struct slice auth_method; /* a constant */
+	const char *auth_method; /* a constant */
 	struct message_lane *lane;
 	struct faults *faults; /* NULL: none, or a request: it had its own on the way here (rest_router.c) */
 	struct command_slot commands;
@@ -114,16 +114,16 @@ judge(struct hub_head *head, const struct head_hello *hello, const struct eviden
 /* -- Let in? -------------------------------------------------------------------------------------------------------------------------- */
 
 /* Hub 1.6. */
-static struct slice
+static const char *
 auth_method(const struct head_hello *hello)
 {
 	bool by_token = hello->token && *hello->token;
 
 	if (hello->module_id)
-		return slice_of(by_token ? "{\"scope\":\"module\",\"type\":\"sas\",\"issuer\":\"iothub\"}"
-					 : "{\"scope\":\"module\",\"type\":\"x509\",\"issuer\":\"iothub\"}");
-	return slice_of(by_token ? "{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\"}"
-				 : "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"iothub\"}");
+		return by_token ? "{\"scope\":\"module\",\"type\":\"sas\",\"issuer\":\"iothub\"}"
+				: "{\"scope\":\"module\",\"type\":\"x509\",\"issuer\":\"iothub\"}";
+	return by_token ? "{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\"}"
+			: "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"iothub\"}";
 }
 
 static struct speaker *
@@ -405,7 +405,7 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		.device_id = slice_of(subject->device_id),
 		.module_id = slice_of(subject->module_id ? subject->module_id : ""),
 		.generation_id = slice_of(subject->generation_id),
-		.auth_method = session->auth_method,
+		.auth_method = slice_of(session->auth_method),
 		.model_id = slice_of(session->model_id ? session->model_id : ""),
 		.bag = sent->bag,
 		.payload = sent->payload,
