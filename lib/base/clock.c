@@ -25,6 +25,15 @@ read_ms(clockid_t id)
 }
 
 int64_t
+clock_thread_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t
 clock_boot_ms(void)
 {
 	return read_ms(CLOCK_BOOTTIME);

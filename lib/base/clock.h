@@ -10,10 +10,11 @@
 
 int64_t clock_wall(void); /* seconds since 1970, UTC */
 int64_t clock_wall_ms(void);
-int64_t clock_boot_ms(void);	       /* never goes back, counts sleep */
+int64_t clock_boot_ms(void);   /* never goes back, counts sleep */
+int64_t clock_thread_us(void); /* what this thread has computed, microseconds */
 struct timespec;
 void clock_until(int64_t after_ms, struct timespec *out); /* for a condition variable on CLOCK_MONOTONIC */
-void clock_shift(int64_t seconds); /* this process's wall clock is wrong by so much from now on: faults on purpose */
+void clock_shift(int64_t seconds);     /* this process's wall clock is wrong by so much from now on: faults on purpose */
 void clock_set_for_test(int64_t wall); /* unit tests: freezes clock_wall at this value; 0 thaws */
 
 #define CLOCK_TEXT_LEN 32

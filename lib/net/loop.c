@@ -51,6 +51,8 @@ struct loop {
 	bool has_thread;
 	size_t n_away; /* jobs with workers that will come back */
 	_Atomic(pthread_t) runs_on;
+	struct loop_turns turns;
+	bool turns_are_watched;
 };
 
 static struct post *
@@ -236,12 +238,52 @@ loop_free(struct loop *loop)
 	mem_free(loop);
 }
 
+static void
+run_watched(struct loop *loop)
+{
+	int64_t before = clock_thread_us();
+
+	do {
+		int64_t now, spent;
+
+		event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
+		now = clock_thread_us();
+		spent = now - before;
+		before = now;
+		loop->turns.n++;
+		loop->turns.sum_us += spent;
+		if (spent > loop->turns.longest_us)
+			loop->turns.longest_us = spent;
+	} while (!event_base_got_exit(loop->base));
+}
+
 void
 loop_run(struct loop *loop)
 {
 	loop->runs_on = pthread_self();
-	event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+	if (loop->turns_are_watched)
+		run_watched(loop);
+	else
+		event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
 	loop->runs_on = 0;
+}
+
+void
+loop_watch_turns(struct loop *loop)
+{
+	loop->turns_are_watched = true;
+}
+
+struct loop_turns
+loop_turns(const struct loop *loop)
+{
+	return loop->turns;
+}
+
+const char *
+loop_name(const struct loop *loop)
+{
+	return loop->name;
 }
 
 void

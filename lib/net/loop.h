@@ -26,6 +26,16 @@ void loop_run_once(struct loop *loop);
 int loop_start_thread(struct loop *loop, struct err *err); /* loop_run on a thread of its own */
 void loop_join(struct loop *loop);
 
+/* How long does this loop keep those who wait?  From its next loop_run on the CPU time of each turn is measured, which is all that happens between two looks at what is ready;
+ * it costs a turn a call of the kernel.  Ask once it no longer runs. */
+void loop_watch_turns(struct loop *loop);
+struct loop_turns {
+	uint64_t n;
+	int64_t longest_us, sum_us; /* of CPU time: what the kernel gave to others in between does not count */
+};
+struct loop_turns loop_turns(const struct loop *loop);
+const char *loop_name(const struct loop *loop);
+
 struct owner *loop_owner(struct loop *loop);
 void loop_post(struct loop *loop, struct post *post); /* any thread */
 bool loop_is_mine(const struct loop *loop);	      /* am I on its thread? */

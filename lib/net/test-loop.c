@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loops: posts, timers, descriptors, "later", signals. */
+#include <poll.h>
 #include <signal.h>
 
 #include "net/loop_inside.h"
@@ -88,6 +89,44 @@ TEST("a loop on a thread of its own with a long name runs until it is stopped")
 	loop_stop(loop);
 	loop_join(loop);
 	CHECK(!loop_is_running(loop));
+}
+
+struct load {
+	struct post post;
+	int64_t compute_us, wait_ms;
+};
+
+static void
+on_load(struct post *post)
+{
+	struct load *load = CONTAINER_OF(post, struct load, post);
+	int64_t until = clock_thread_us() + load->compute_us;
+
+	while (clock_thread_us() < until)
+		;
+	poll(NULL, 0, (int)load->wait_ms);
+}
+
+TEST("the longest turn of a loop that is watched is the one that computes longest, not one that only waits; without being asked "
+     "nothing is measured")
+{
+	OWN(loop) loop = loop_new("test");
+	OWN(loop) other = loop_new("other");
+	struct load computes = { .post.run = on_load, .compute_us = 20000 }, waits = { .post.run = on_load, .wait_ms = 300 };
+
+	loop_watch_turns(loop);
+	loop_post(loop, &computes.post);
+	run_for(loop, 30);
+	CHECK(loop_turns(loop).longest_us >= 20000);
+	loop_post(loop, &waits.post);
+	run_for(loop, 30);
+	CHECK(loop_turns(loop).longest_us < 300000);
+	CHECK(loop_turns(loop).n >= 4);
+	CHECK(loop_turns(loop).sum_us >= loop_turns(loop).longest_us);
+	computes.compute_us = 1000;
+	loop_post(other, &computes.post);
+	run_for(other, 30);
+	CHECK_INT(loop_turns(other).longest_us, 0);
 }
 
 struct alarm_clock {

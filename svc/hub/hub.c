@@ -556,6 +556,8 @@ hub_run(struct hub *hub, struct err *err)
 {
 	rotation_keeper_start(hub->rotations);
 	command_queue_start(hub->commands, hub->loops[0]);
+	for (size_t i = 0; i < hub->n_loops && hub->config.watch_turns; i++)
+		loop_watch_turns(hub->loops[i]);
 	for (size_t i = 1; i < hub->n_loops; i++)
 		if (loop_start_thread(hub->loops[i], err) < 0)
 			return -1;
@@ -566,6 +568,15 @@ hub_run(struct hub *hub, struct err *err)
 	return -1;
 }
 
+static void
+tell_turns(const struct loop *loop)
+{
+	struct loop_turns turns = loop_turns(loop);
+
+	log_info("%s: %llu turns, the longest %.1f ms of CPU time, %.0f ms in all", loop_name(loop), (unsigned long long)turns.n,
+		(double)turns.longest_us / 1000, (double)turns.sum_us / 1000);
+}
+
 void
 hub_close(struct hub *hub)
 {
@@ -573,6 +584,8 @@ hub_close(struct hub *hub)
 		loop_stop(hub->loops[i]);
 		loop_join(hub->loops[i]);
 	}
+	for (size_t i = 0; i < hub->n_loops && hub->config.watch_turns; i++)
+		tell_turns(hub->loops[i]);
 	/* Each loop has an ear of a listener: only now may another thread touch it. */
 	listener_close(hub->mqtt);
 	listener_close(hub->https);

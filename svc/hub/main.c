@@ -21,7 +21,7 @@ struct options {
 	struct option_list sinks, index;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, max_connections, grace_s,
 		provisioning_port, provisioning_mqtt_port;
-	bool refuse_sha1;
+	bool refuse_sha1, watch_turns;
 	struct service_options service;
 };
 
@@ -86,6 +86,8 @@ static const struct option_row rows[] = {
 		OPTION_INT, offsetof(struct options, grace_s), 0, 366 * 86400 },
 	{ "refuse-sha1-thumbprints", 0, NULL, "devices that are registered by a SHA-1 thumbprint are not let in", OPTION_FLAG,
 		offsetof(struct options, refuse_sha1), 0, 0 },
+	{ "watch-turns", 0, NULL, "measure the turns of the loops, and log the longest at the end", OPTION_FLAG,
+		offsetof(struct options, watch_turns), 0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -156,6 +158,7 @@ serve(const struct options *o, struct err *err)
 		.thumbprint_grace_s = o->grace_s,
 		.files_quota = (uint64_t)o->files_quota_mib << 20,
 		.max_connections = service_max_connections(o->max_connections, 1),
+		.watch_turns = o->watch_turns,
 		.index_paths = o->index.items,
 		.n_index_paths = o->index.n,
 		.provisioning = o->provisioning,

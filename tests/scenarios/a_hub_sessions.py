@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Sessions and telemetry as the SDKs need them (clients-observed 3, hub 1.4 to 1.6)."""
-import os, sys
+import os, re, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 
@@ -16,7 +16,7 @@ def test_00_start():
     """a hub with one device starts"""
     global hub, folder, key
     folder = Folder()
-    hub = Hub(folder, Pki(folder))
+    hub = Hub(folder, Pki(folder), "contosoiothub.local", "--watch-turns")
     key = hub.create_device("dev1")["authentication"]["symmetricKey"]["primaryKey"]
 
 
@@ -116,8 +116,11 @@ def test_08_modules():
 
 
 def test_99_stop():
-    """the hub stops in order"""
+    """the hub stops in order, and says how long the longest turn of each of its loops was"""
     hub.stop()
+    turns = re.findall(r"loop-(\d+): (\d+) turns, the longest ([\d.]+) ms of CPU time, (\d+) ms in all", hub.log_text())
+    assert turns, hub.log_text()[-500:]
+    assert any(int(n) > 10 and 0 < float(longest) <= float(total) + 1 for _, n, longest, total in turns), turns
     folder.__exit__()
 
 
