@@ -86,6 +86,15 @@ save_certs(const char *dir, const char *name, struct cert *first, struct cert *s
 	return save(dir, name, &pem, err);
 }
 
+/* For those who come without us. */
+static int
+save_first(const struct fleet_device *d, const char *dir, struct err *err)
+{
+	OWN_TEXT key_path = file_join(dir, "device.key.pem");
+
+	return save_certs(dir, "device.pem", d->chain[FLEET_SELF].item[0], NULL, err) < 0 ? -1 : key_save(d->key, key_path, err);
+}
+
 static int
 save_devices(const struct fleet *fleet, const char *dir, struct err *err)
 {
@@ -133,7 +142,7 @@ fleet_make(const char *dir, const char *host, size_t n_devices, struct err *err)
 	for (; fleet->n_devices < n_devices; fleet->n_devices++)
 		if (make_device(&fleet->devices[fleet->n_devices], fleet->n_devices + 1, &ca, err) < 0)
 			return NULL;
-	return save_devices(fleet, dir, err) < 0 ? NULL : GIVE(fleet);
+	return save_devices(fleet, dir, err) < 0 || save_first(&fleet->devices[0], dir, err) < 0 ? NULL : GIVE(fleet);
 }
 
 void

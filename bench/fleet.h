@@ -20,7 +20,7 @@ struct fleet {
 };
 
 /* Writes server.cert.pem, server.key.pem, root.pem, cas.pem (root and intermediate), devices.pem (all self-signed certificates) and thumbprints ("ID SHA-256" a
- * line) into dir. */
+ * line), and self-signed certificate and key of the first device (device.pem, device.key.pem) into dir. */
 struct fleet *fleet_make(const char *dir, const char *host, size_t n_devices, struct err *err);
 void fleet_free(struct fleet *fleet);
 OWN_DEFINE(fleet);

@@ -10,6 +10,9 @@
  *	publish N		each open device sends N messages at QoS 1, the next when the one before is acknowledged
  *	subscribe		each open device subscribes to its twin and to methods
  *	ping			each open device sends PINGREQ, and is answered
+ *	storm N			the connections of all open devices but the first N break, and all of them connect again, 1,000 at a time; meanwhile each of the N sends messages, one
+ *				after the other.  A connection that breaks is tried again.  Tells how often that was, how many messages there were and how long they waited for
+ *				their acknowledgements, in milliseconds
  *	close			the open devices leave
  *
  * The devices (peer.h) verify the server's chain and name in every handshake.  Anything that goes wrong ends the program with 1: a measurement with
@@ -25,6 +28,8 @@
 
 #define TEXT_LEN 256
 #define AT_A_TIME 16
+#define AT_A_TIME_IN_STORM 1000 /* our own handshakes have a queue */
+#define WAIT_MAX_MS 10000
 #define PAYLOAD_LEN 256
 #define DEVICES_MAX 100000
 
@@ -33,6 +38,8 @@ struct device {
 	const struct fleet_device *is;
 	struct peer *peer; /* NULL: not connected */
 	int64_t to_send;   /* messages after this one */
+	int64_t sent_ms;
+	bool is_bystander;
 };
 
 struct load {
@@ -46,6 +53,9 @@ struct load {
 	size_t n_next; /* device to begin with */
 	size_t n_begun, n_done, n_wanted;
 	char payload[PAYLOAD_LEN];
+	bool is_storming;
+	size_t n_retries, n_waiting;
+	uint32_t waits[WAIT_MAX_MS + 1]; /* how many messages waited so many milliseconds */
 };
 
 static void __attribute__((noreturn)) give_up(const char *who, const char *why)
@@ -105,13 +115,13 @@ leave_again(struct peer *peer, void *user)
 static const struct peer_ops visit_ops = { .on_live = leave_again, .on_end = on_end };
 
 static void
-run(struct load *load, const struct peer_ops *ops, size_t first, size_t n)
+run(struct load *load, const struct peer_ops *ops, size_t first, size_t n, size_t at_a_time)
 {
 	load->ops = ops;
 	load->n_next = first;
 	load->n_begun = load->n_done = 0;
 	load->n_wanted = n;
-	for (size_t i = 0; i < AT_A_TIME && i < n; i++)
+	for (size_t i = 0; i < at_a_time && i < n; i++)
 		begin_next(load);
 	loop_run(load->loop);
 }
@@ -119,7 +129,7 @@ run(struct load *load, const struct peer_ops *ops, size_t first, size_t n)
 static void
 do_connect(struct load *load, size_t n)
 {
-	run(load, &visit_ops, 0, n);
+	run(load, &visit_ops, 0, n, AT_A_TIME);
 }
 
 /* -- open, publish, subscribe, ping, close -------------------------------------------------------------------------------------------------------------- */
@@ -141,12 +151,34 @@ send_one(struct device *d)
 }
 
 static void
+bystander_sends(struct device *d)
+{
+	d->sent_ms = clock_boot_ms();
+	peer_publish(d->peer, d->load->payload, PAYLOAD_LEN);
+}
+
+/* They go on as long as the storm does. */
+static void
+bystander_answered(struct device *d)
+{
+	int64_t waited = clock_boot_ms() - d->sent_ms;
+
+	d->load->waits[waited < WAIT_MAX_MS ? waited : WAIT_MAX_MS]++;
+	if (d->load->is_storming)
+		bystander_sends(d);
+	else if (--d->load->n_waiting == 0)
+		loop_stop(d->load->loop);
+}
+
+static void
 on_answer(struct peer *peer, void *user)
 {
 	struct device *d = user;
 
 	(void)peer;
-	if (d->to_send > 0)
+	if (d->is_bystander)
+		bystander_answered(d);
+	else if (d->to_send > 0)
 		send_one(d);
 	else
 		one_done(d->load);
@@ -159,7 +191,7 @@ do_open(struct load *load, size_t n)
 {
 	if (n > load->fleet->n_devices - load->n_open)
 		give_up("open", "the fleet is smaller");
-	run(load, &stay_ops, load->n_open, n);
+	run(load, &stay_ops, load->n_open, n, AT_A_TIME);
 	load->n_open += n;
 }
 
@@ -221,6 +253,77 @@ do_close(struct load *load, size_t n)
 	load->n_open = 0;
 }
 
+/* -- storm ------------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_storm_end(struct peer *peer, void *user, bool by_us, const char *why)
+{
+	struct device *d = user;
+
+	if (by_us) {
+		on_end(peer, user, by_us, why);
+		return;
+	}
+	d->load->n_retries++;
+	begin(d->load, d);
+}
+
+static const struct peer_ops storm_ops = { .on_live = on_opened, .on_answer = on_answer, .on_end = on_storm_end };
+
+/* The wait that no more than so many per mille exceeded. */
+static size_t
+wait_at(const struct load *load, size_t n, size_t per_mille)
+{
+	size_t seen = 0, ms = 0;
+
+	for (; ms < WAIT_MAX_MS && (seen + load->waits[ms]) * 1000 < n * per_mille; ms++)
+		seen += load->waits[ms];
+	return ms;
+}
+
+static void
+tell_storm(const struct load *load)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i <= WAIT_MAX_MS; i++)
+		n += load->waits[i];
+	printf("waits %zu retries %zu messages %zu middle %zu of-100 %zu longest\n", load->n_retries, n, wait_at(load, n, 500),
+		wait_at(load, n, 990), wait_at(load, n, 1000));
+}
+
+static void
+drop_all_but(struct load *load, size_t n)
+{
+	load->n_begun = load->n_wanted = load->n_open - n;
+	load->n_done = 0;
+	for (size_t i = n; i < load->n_open; i++)
+		peer_drop(load->devices[i].peer);
+	run_until_done(load);
+}
+
+static void
+do_storm(struct load *load, size_t n)
+{
+	if (n >= load->n_open)
+		give_up("storm", "all would be bystanders");
+	memset(load->waits, 0, sizeof(load->waits));
+	load->n_retries = 0;
+	load->is_storming = true;
+	load->n_waiting = n;
+	for (size_t i = 0; i < n; i++) {
+		load->devices[i].is_bystander = true;
+		bystander_sends(&load->devices[i]);
+	}
+	drop_all_but(load, n);
+	run(load, &storm_ops, n, load->n_open - n, AT_A_TIME_IN_STORM);
+	load->is_storming = false;
+	loop_run(load->loop); /* for the last acknowledgements */
+	for (size_t i = 0; i < n; i++)
+		load->devices[i].is_bystander = false;
+	tell_storm(load);
+}
+
 /* -- Commands ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -244,7 +347,7 @@ static const struct {
 	const char *name;
 	void (*run)(struct load *load, size_t n);
 } commands[] = { { "connect", do_connect }, { "open", do_open }, { "publish", do_publish }, { "subscribe", do_subscribe },
-	{ "ping", do_ping }, { "close", do_close } };
+	{ "ping", do_ping }, { "storm", do_storm }, { "close", do_close } };
 
 static void
 obey(struct load *load, const char *line)

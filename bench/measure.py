@@ -22,6 +22,15 @@ def cpu_us(pid):
     return total / 1000
 
 
+def cpu_us_of_threads(pid):
+    """The same for each thread by its name; the first one has the program's."""
+    spent = {}
+    for tid in threads(pid):
+        with open("/proc/%d/task/%d/comm" % (pid, tid)) as name, open("/proc/%d/task/%d/schedstat" % (pid, tid)) as stat:
+            spent["loop-0" if tid == pid else name.read().strip()] = int(stat.read().split()[0]) / 1000
+    return spent
+
+
 def user_and_kernel(pid):
     """(user, kernel) seconds since the start, in ticks of the clock: good for a proportion."""
     with open("/proc/%d/stat" % pid) as f:
@@ -113,12 +122,12 @@ class Load:
             sys.exit("bench: the load ended")
         return line
 
-    def do(self, command, *args):
+    def do(self, command, *args, expect=None):
         line = " ".join([command, *map(str, args)])
         print("$ load: " + line, file=sys.stderr)
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        self.answer(command)
+        return self.answer(expect or command)
 
     def stop(self):
         self.process.stdin.close()

@@ -187,6 +187,13 @@ peer_ping(struct peer *peer)
 }
 
 void
+peer_drop(struct peer *peer)
+{
+	peer->by_us = true;
+	conn_abort(peer->conn, "");
+}
+
+void
 peer_close(struct peer *peer)
 {
 	struct buf packet = BUF_INIT(16);

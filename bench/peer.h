@@ -25,4 +25,5 @@ struct peer *peer_connect(struct loop *loop, const struct fleet_device *is, cons
 void peer_publish(struct peer *peer, const void *payload, size_t len); /* telemetry at QoS 1 */
 void peer_subscribe(struct peer *peer); /* to the answers about the twin, to desired properties and to methods, in one packet */
 void peer_ping(struct peer *peer);
-void peer_close(struct peer *peer);
+void peer_close(struct peer *peer); /* says DISCONNECT */
+void peer_drop(struct peer *peer);  /* breaks off */

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The servers that are compared, each in the way that it is meant to let in exactly the devices of the fleet.  A new one needs a command, a port, and prepare()."""
-import contextlib, http.client, json, os, shutil, socket, ssl, subprocess, sys, time
+import contextlib, http.client, json, os, re, shutil, socket, ssl, subprocess, sys, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 import rootedge_test
-from rootedge_test import Folder, Pki, parent_death, parse_connection_string, run, sas, wait_for
+from rootedge_test import Folder, Mqtt, Pki, parent_death, parse_connection_string, run, sas, username, wait_for
 from measure import Callgrind, cpu_us
 
 HOST = "localhost"
@@ -62,6 +62,7 @@ class Server:
     server_name = HOST
     can_be_counted = True  # also where that means to start it under callgrind
     hub_host = HOST
+    log_level = "error"
     helpers = {}  # other processes that work for it: name and id
 
     @property
@@ -83,7 +84,7 @@ class Server:
         log = open(self.folder / "log", "ab")
         began = time.perf_counter()
         with on_first_core():
-            self.process = subprocess.Popen(command, preexec_fn=parent_death, env=dict(os.environ, ROOTEDGE_LOG="error"), stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, preexec_fn=parent_death, env=dict(os.environ, ROOTEDGE_LOG=self.log_level), stdout=log, stderr=log)
         while not is_listening(self.port):
             if self.process.poll() is not None or time.perf_counter() - began > 60:
                 sys.exit("bench: %s does not start:\n%s" % (self.name, open(self.folder / "log").read()))
@@ -119,6 +120,27 @@ class Hub(Server):
 
     def let_in(self):
         register(self.folder / "hub", HOST, self.https_port, self.roots, self.fleet, self.kind)
+
+
+class HubWithTwoLoops(Hub):
+    name = "hub-two-loops"
+
+    def command(self):
+        return [*super().command(), "--loops", "2"]
+
+
+class HubWatched(Hub):
+    """Which tells at its end how long the longest turn of its loop was, and logs as it does by default."""
+    name = "hub-watched"
+    log_level = "info"
+
+    def command(self):
+        return [*super().command(), "--watch-turns"]
+
+    def longest_turn_ms(self):
+        self.stop()
+        with open(self.folder / "log") as f:
+            return max(float(ms) for ms in re.findall(r"the longest ([\d.]+) ms of CPU time", f.read()))
 
 
 class Gateway(Server):

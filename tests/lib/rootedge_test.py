@@ -284,8 +284,8 @@ class Mqtt:
     """One client connection.  connect=False leaves the CONNECT to the test."""
 
     def __init__(self, port, ca=None, cert=None, key=None, host="127.0.0.1", name=None, client_id=None, user=None, password=None, connect=True, clean=False,
-                 keep_alive=60, will=None, session=None, tls12=False):
-        context = ssl.create_default_context(cafile=ca)
+                 keep_alive=60, will=None, session=None, tls12=False, context=None):
+        context = context or ssl.create_default_context(cafile=ca)
         context.check_hostname = name is not None
         if tls12:
             context.maximum_version = ssl.TLSVersion.TLSv1_2
