@@ -19,7 +19,7 @@
 #include "net/listener.h"
 
 #define BACKLOG 1024
-#define ACCEPTS_A_TURN 64
+#define ACCEPTS_A_TURN 32
 #define PAUSE_MS 100
 #define MAX_CONNS 100000
 #define OPEN_TIMEOUT_MS 20000

@@ -27,6 +27,8 @@ static_assert(sizeof(struct event) <= sizeof(((struct watch *)0)->impl), "struct
 
 /* Rounds of "later" work in one turn: enough for a connection to die, end and be freed; what asks for more waits until the others had a look at their descriptors. */
 #define ROUNDS_A_TURN 3
+/* And no more pieces of it than take a few milliseconds: when thousands of connections break at once, ending all of them in one turn would keep the clock and the posts waiting. */
+#define LATER_A_TURN 256
 
 struct loop {
 	struct owner owner;
@@ -92,10 +94,11 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 	run_posts(arg);
 }
 
-static void
-run_round(struct loop *loop)
+/* Returns how many may still be run in this turn. */
+static size_t
+run_round(struct loop *loop, size_t left)
 {
-	for (size_t n = loop->n_later; n > 0 && loop->later_first; n--) {
+	for (size_t n = loop->n_later; n > 0 && left > 0 && loop->later_first; n--, left--) {
 		struct later *later = loop->later_first;
 
 		loop->later_first = later->next;
@@ -105,6 +108,16 @@ run_round(struct loop *loop)
 		later->queued = false;
 		later->run(later);
 	}
+	return left;
+}
+
+static void
+run_later(struct loop *loop, size_t at_most)
+{
+	loop->in_turn = true;
+	for (int i = 0; i < ROUNDS_A_TURN && loop->later_first; i++)
+		at_most = run_round(loop, at_most);
+	loop->in_turn = false;
 }
 
 static void
@@ -115,10 +128,7 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	loop->in_turn = true;
-	for (int i = 0; i < ROUNDS_A_TURN && loop->later_first; i++)
-		run_round(loop);
-	loop->in_turn = false;
+	run_later(loop, LATER_A_TURN);
 	/* A timer, because an event made active here would run before descriptors are looked at. */
 	if (loop->later_first)
 		event_add(&loop->turn, &at_once);
@@ -210,7 +220,7 @@ loop_finish(struct loop *loop)
 	}
 	for (int i = 0; i < 16 && (loop->later_first || loop->first); i++) {
 		run_posts(loop);
-		on_turn(-1, 0, loop);
+		run_later(loop, SIZE_MAX);
 	}
 }
 
