@@ -73,8 +73,9 @@ TEST("without a delay it runs at once; with one later, and at the end at the lat
 	while (n < 2)
 		loop_run_once(loop);
 	faults_later(faults, loop, count, &n);
-	loop_free(loop);
 	CHECK_INT(n, 2);
-	faults_free(faults);
+	faults_stop(faults);
 	CHECK_INT(n, 3);
+	loop_free(loop);
+	faults_free(faults);
 }
