@@ -11,6 +11,30 @@
 
 /* -- Conditions --------------------------------------------------------------------------------------------------------------------------- */
 
+static void
+look_for_desired(void *arg, const struct query_node *path)
+{
+	bool *found = arg;
+
+	*found = *found || (path->n_path >= 2 && text_is_nocase(path->path[0], "properties") && text_is(path->path[1], "desired"));
+}
+
+/* Desired properties are what configurations set: one whose condition depended on them would undo itself for ever. */
+static struct query *
+without_desired(struct query *query_take, struct err *err)
+{
+	bool found = false;
+
+	if (query_take && query_take->where)
+		query_each_path(query_take->where, look_for_desired, &found);
+	if (!found)
+		return query_take;
+	query_free(query_take);
+	return err_null(err, ERR_INVALID,
+		"a condition looks at tags, reported properties and what the registry has, not at desired properties, which "
+		"configurations set");
+}
+
 static struct query *
 parse_condition(const char *condition, enum content_kind kind, struct err *err)
 {
@@ -20,12 +44,12 @@ parse_condition(const char *condition, enum content_kind kind, struct err *err)
 	OWN(query) query = NULL;
 
 	if (strncasecmp(text, "FROM ", 5) != 0)
-		return query_parse_condition(text, from, err);
+		return without_desired(query_parse_condition(text, from, err), err);
 	whole = mem_textf("SELECT * %s", text);
 	query = query_parse(whole, err);
 	if (query && query->from != from)
 		return err_null(err, ERR_INVALID, "the condition is on another kind of twins than the content");
-	return GIVE(query);
+	return without_desired(GIVE(query), err);
 }
 
 int

@@ -59,6 +59,7 @@ def test_02_refused():
     """wrong contents, conditions and metrics are refused by their codes; testQueries tells what is wrong with them"""
     good = {"content": {"deviceContent": {"properties.desired.a": 1}}}
     for extra, code in (({"content": {}}, 400402), ({"content": {"deviceContent": {"tags.a": 1}}}, 400402), ({"targetCondition": "a = = 1"}, 400401),
+                        ({"targetCondition": "properties.desired.a != 1"}, 400401), ({"targetCondition": "FROM devices WHERE NOT (tags.x = 1 OR is_defined(properties.desired.a))"}, 400401),
                         ({"metrics": {"queries": {"q": "x"}}}, 400404), ({"priority": "high"}, 400004), ({"id": "other"}, 400004)):
         assert rest("PUT", "/configurations/bad", dict(good, **extra), status=400)[1]["errorCode"] == code, extra
     _, tested = rest("POST", "/configurations/testQueries", {"targetCondition": "tags.a = ", "customMetricQueries": {"good": "SELECT * FROM devices", "bad": "SELECT"}})
