@@ -152,29 +152,35 @@ read_header(struct seed_file *file, struct err *err)
 	return done;
 }
 
+/* The object in `object` of that name, made when there is none; NULL: something else is there, or that is no name. */
+static json_t *
+need_object(json_t *object, const char *key)
+{
+	json_t *inner = json_object_get(object, key);
+
+	if (inner)
+		return json_is_object(inner) ? inner : NULL;
+	inner = json_object();
+	return json_object_set_new(object, key, inner) == 0 ? inner : NULL; /* which frees it when it can't */
+}
+
 /* Set `value` at "a.b.c", making the objects on the way. */
 static int
 put_path(json_t *object, const char *path, json_t *value_take, struct err *err)
 {
 	struct slice rest = slice_of(path), word;
+	OWN_TEXT key = NULL;
 
-	while (slice_cut(&rest, '.', &word)) {
-		OWN_TEXT key = slice_text(word);
-		json_t *inner = json_object_get(object, key);
+	while (object && slice_cut(&rest, '.', &word)) {
+		OWN_TEXT name = slice_text(word);
 
-		if (!inner) {
-			inner = json_object();
-			json_object_set_new(object, key, inner);
-		}
-		object = inner;
+		object = need_object(object, name);
 	}
-	if (json_is_object(object)) {
-		OWN_TEXT key = slice_text(word);
-
-		json_object_set_new(object, key, value_take);
+	key = slice_text(word);
+	if (!object || json_is_object(json_object_get(object, key)))
+		json_decref(value_take);
+	else if (json_object_set_new(object, key, value_take) == 0)
 		return 0;
-	}
-	json_decref(value_take);
 	return err_set(err, ERR_INVALID, "the columns contradict each other at %s", path);
 }
 
