@@ -97,6 +97,13 @@ where(const struct http_call *call)
 	return call->unix_path ? call->unix_path : call->url;
 }
 
+/* How much of it an error may show: behind the question mark may be a key. */
+static int
+shown(const char *where)
+{
+	return (int)strcspn(where, "?");
+}
+
 static int64_t
 timeout_ms(const struct http_call *call)
 {
@@ -113,7 +120,7 @@ finish(struct exchange *x)
 static void
 fail(struct exchange *x, enum err_kind kind, const char *why)
 {
-	err_set(&x->trouble, kind, "%s %s: %s", x->call->method, where(x->call), why);
+	err_set(&x->trouble, kind, "%s %.*s: %s", x->call->method, shown(where(x->call)), where(x->call), why);
 	finish(x);
 }
 
@@ -510,7 +517,7 @@ http_fetch(struct http_answer *out, const struct http_call *call, struct err *er
 	*out = (struct http_answer){ .body = BUF_INIT(call->max_body ? call->max_body : MAX_BODY), .retry_after_s = -1 };
 	status = prepare(&x, err);
 	if (status < 0)
-		err_wrap(err, "%s %s", call->method, where(call));
+		err_wrap(err, "%s %.*s", call->method, shown(where(call)), where(call));
 	else
 		converse(&x, caller_get());
 	if (x.trouble.kind != ERR_NONE) {
@@ -586,10 +593,10 @@ http_fetch_json(json_t **out, struct http_answer *answer, const struct http_call
 	if (answer->body.len > 0)
 		json = json_parse(answer->body.data, answer->body.len, &unparsable);
 	if (answer->status >= 300)
-		return err_set(err, kind_of(answer->status), "%s %s: status %d: %s", call->method, call->url, answer->status,
-			json ? message_of(json) : "");
+		return err_set(err, kind_of(answer->status), "%s %.*s: status %d: %s", call->method, shown(call->url), call->url,
+			answer->status, json ? message_of(json) : "");
 	if (answer->body.len > 0 && !json)
-		return err_set(err, ERR_INVALID, "%s %s: %s", call->method, call->url, unparsable.text);
+		return err_set(err, ERR_INVALID, "%s %.*s: %s", call->method, shown(call->url), call->url, unparsable.text);
 	*out = GIVE(json);
 	return 0;
 }

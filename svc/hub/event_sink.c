@@ -125,19 +125,6 @@ deliver_to_stdout(struct event_sink *sink, int64_t *retry_ms, struct err *err)
 
 /* -- To a web hook ------------------------------------------------------------------------------------------------------------------------- */
 
-/* What stands behind the question mark may be a key. */
-static void
-hide_query(struct err *err, const char *url)
-{
-	const char *mark = strchr(url, '?');
-	char *at = mark ? strstr(err->text, mark) : NULL;
-	size_t len = mark ? strlen(mark) : 0;
-
-	if (!at)
-		return;
-	memmove(at, at + len, strlen(at + len) + 1);
-}
-
 static int
 deliver_to_hook(struct event_sink *sink, int64_t *retry_ms, struct err *err)
 {
@@ -156,9 +143,7 @@ deliver_to_hook(struct event_sink *sink, int64_t *retry_ms, struct err *err)
 	};
 	int done = http_fetch(&answer, &call, err);
 
-	if (done < 0)
-		hide_query(err, sink->url);
-	else if (answer.status / 100 != 2)
+	if (done == 0 && answer.status / 100 != 2)
 		done = err_set(err, ERR_UNAVAILABLE, "it answers with status %d", answer.status);
 	if (answer.retry_after_s > 0)
 		*retry_ms = answer.retry_after_s > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : answer.retry_after_s * 1000;
