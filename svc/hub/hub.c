@@ -314,72 +314,96 @@ on_body(struct http_request *req, void *arg)
 	return blob_sink(&hub->blobs, req);
 }
 
+/* What decides about devices and goes beside the registry. */
 static int
-open_heads(struct hub *hub, struct err *err)
+open_trust(struct hub *hub, struct err *err)
 {
-	struct hub_head_config head = {
-		.hostname = hub->config.hostname,
-		.registry = hub->registry,
-		.subscriptions = hub->subscriptions,
-		.events = hub->events,
-	};
-	struct event_source_config source = {
-		.hostname = hub->config.hostname,
-		.log = hub->events,
-		.owner = loop_owner(hub->loops[0]),
-		.sources = hub->config.event_sources,
-	};
-	struct mqtt_head_config mqtt = { .who = "hub", .ops = &hub_head_ops };
-	struct http_head_config devices = { .ops = &hub_head_ops, .fail = rest_fail_device };
-	struct http_server_config http = { .handle = on_request, .arg = hub, .sink = on_body, .streams = files_pool(hub->files) };
-
 	hub->cas = ca_open(hub->registry, hub->config.device_ca_path, err);
 	hub->rotations = hub->cas ? rotation_keeper_open(hub->registry, hub->loops[0], hub->config.thumbprint_grace_s, err) : NULL;
-	if (!hub->rotations)
-		return -1;
-	hub->faults = hub->config.faults ? faults_new(hub->config.faults) : NULL;
-	hub->source = event_source_new(&source);
-	hub->directory = directory_new();
-	head.source = hub->source;
-	hub->queries = queries_open(db_path(registry_store_db(hub->store)), hub->registry, hub->directory, hub->config.index_paths,
-		hub->config.n_index_paths, err);
-	if (!hub->queries)
-		return -1;
+	hub->refusals = refusals_new(REFUSALS_MAX);
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
+	hub->directory = directory_new();
+	hub->faults = hub->config.faults ? faults_new(hub->config.faults) : NULL;
+	return hub->rotations ? 0 : -1;
+}
+
+/* What devices and services ask for, each on what was opened before it. */
+static int
+open_subjects(struct hub *hub, struct err *err)
+{
+	const struct hub_config *config = &hub->config;
+	struct event_source_config source = { .hostname = config->hostname,
+		.log = hub->events,
+		.owner = loop_owner(hub->loops[0]),
+		.sources = config->event_sources };
+
+	hub->source = event_source_new(&source);
 	hub->twins = twins_new(hub->registry);
 	twins_watch(hub->twins, log_twin_change, hub);
 	hub->twin_sessions = twin_sessions_new(hub->twins, hub->directory);
 	hub->methods = methods_new(hub->directory);
+	hub->queries = queries_open(db_path(registry_store_db(hub->store)), hub->registry, hub->directory, config->index_paths,
+		config->n_index_paths, err);
+	if (!hub->queries)
+		return -1;
 	hub->configurations = configurations_open(hub->registry, hub->twins, hub->directory, loop_owner(hub->loops[0]),
-		hub->config.index_paths, hub->config.n_index_paths, err);
+		config->index_paths, config->n_index_paths, err);
 	if (!hub->configurations)
 		return -1;
-	hub->jobs = jobs_open(hub->registry, hub->twins, hub->methods, hub->directory, hub->loops[0], hub->config.index_paths,
-		hub->config.n_index_paths, err);
+	hub->jobs = jobs_open(hub->registry, hub->twins, hub->methods, hub->directory, hub->loops[0], config->index_paths,
+		config->n_index_paths, err);
 	if (!hub->jobs)
 		return -1;
 	hub->commands = command_queue_open(hub->registry, err);
 	if (!hub->commands)
 		return -1;
 	hub->command_sessions = command_sessions_new(hub->commands, hub->directory);
-	head.directory = hub->directory;
-	head.twins = hub->twin_sessions;
-	head.methods = hub->methods;
-	head.commands = hub->commands;
-	head.command_sessions = hub->command_sessions;
-	head.tls_cache = hub->tls_cache;
-	head.cas = hub->cas;
-	head.rotations = hub->rotations;
-	head.auth = hub->config.auth;
-	head.faults = hub->faults;
-	head.refusals = hub->refusals = refusals_new(REFUSALS_MAX);
+	return 0;
+}
+
+static void
+open_device_heads(struct hub *hub)
+{
+	struct hub_head_config head = {
+		.hostname = hub->config.hostname,
+		.registry = hub->registry,
+		.subscriptions = hub->subscriptions,
+		.events = hub->events,
+		.source = hub->source,
+		.directory = hub->directory,
+		.twins = hub->twin_sessions,
+		.methods = hub->methods,
+		.commands = hub->commands,
+		.command_sessions = hub->command_sessions,
+		.tls_cache = hub->tls_cache,
+		.cas = hub->cas,
+		.rotations = hub->rotations,
+		.auth = hub->config.auth,
+		.faults = hub->faults,
+		.refusals = hub->refusals,
+	};
+	struct mqtt_head_config mqtt = { .who = "hub", .ops = &hub_head_ops, .directory = hub->directory };
+	struct http_head_config devices = { .ops = &hub_head_ops, .fail = rest_fail_device };
+
 	hub->head = hub_head_new(&head);
 	registry_watch(hub->registry, REGISTRY_CREATED | REGISTRY_REMOVED, event_source_on_lifecycle, hub->source);
-	mqtt.backend = hub->head;
-	mqtt.directory = hub->directory;
+	mqtt.backend = devices.backend = hub->head;
 	hub->mqtt_head = mqtt_head_new(&mqtt);
-	devices.backend = hub->head;
 	hub->http_head = http_head_new(&devices);
+	hub->websockets[0] = (struct websocket_service){
+		.path = "/$iothub/websocket",
+		.subprotocol = "mqtt",
+		.ops = mqtt_head_ops(),
+		.on_accept = mqtt_head_on_accept,
+		.user = hub->mqtt_head,
+	};
+}
+
+static void
+open_rest(struct hub *hub)
+{
+	struct http_server_config http = { .handle = on_request, .arg = hub, .sink = on_body, .streams = files_pool(hub->files) };
+
 	hub->rest = (struct rest){
 		.hostname = hub->config.hostname,
 		.registry = hub->registry,
@@ -400,13 +424,7 @@ open_heads(struct hub *hub, struct err *err)
 		.jobs = hub->jobs,
 		.refusals = hub->refusals,
 	};
-	hub->websockets[0] = (struct websocket_service){ .path = "/$iothub/websocket",
-		.subprotocol = "mqtt",
-		.ops = mqtt_head_ops(),
-		.on_accept = mqtt_head_on_accept,
-		.user = hub->mqtt_head };
 	hub->http = http_server_new(&http);
-	return 0;
 }
 
 /* Its listeners are like that of HTTPS, on other ports. */
@@ -496,6 +514,18 @@ on_loaded(void *arg, const struct err *problem)
 	loop_stop(hub->loops[0]);
 }
 
+static int
+open_all(struct hub *hub, struct err *err)
+{
+	if (open_state(hub, err) < 0 || open_trust(hub, err) < 0 || open_subjects(hub, err) < 0)
+		return -1;
+	open_device_heads(hub);
+	open_rest(hub);
+	if (open_sinks(hub, err) < 0 || open_listeners(hub, err) < 0)
+		return -1;
+	return registry_load_soon(hub->registry, loop_owner(hub->loops[0]), on_loaded, hub, err);
+}
+
 struct hub *
 hub_open(const struct hub_config *config, struct err *err)
 {
@@ -511,8 +541,7 @@ hub_open(const struct hub_config *config, struct err *err)
 		hub->loops[i] = loop_new(name);
 	}
 	hub->handshakes = pool_new("tls", hub->n_loops, HANDSHAKE_QUEUE_MAX);
-	if (open_state(hub, err) < 0 || open_heads(hub, err) < 0 || open_sinks(hub, err) < 0 || open_listeners(hub, err) < 0 ||
-		registry_load_soon(hub->registry, loop_owner(hub->loops[0]), on_loaded, hub, err) < 0) {
+	if (open_all(hub, err) < 0) {
 		hub_close(hub);
 		return NULL;
 	}
