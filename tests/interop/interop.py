@@ -78,6 +78,16 @@ class Story:
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
+    def new_devices(self, name):
+        """A device NAME-sas, whose key is returned, and a device NAME-x509, with the paths of its certificate and key."""
+        cert, cert_key = self.pki.make("device", name + "-x509")
+        status, _, answer = self.rest("PUT", "/devices/%s-sas" % name, {"deviceId": name + "-sas"})
+        assert status == 200, answer
+        prints = dict.fromkeys(("primaryThumbprint", "secondaryThumbprint"), thumbprint(cert))
+        status, _, refusal = self.rest("PUT", "/devices/%s-x509" % name, {"deviceId": name + "-x509", "authentication": {"type": "selfSigned", "x509Thumbprint": prints}})
+        assert status == 200, refusal
+        return answer["authentication"]["symmetricKey"]["primaryKey"], cert, cert_key
+
     def events_of(self, device):
         out = run("rootedge", "hub", "events", "--state", self.folder / "hub", "--json", "--device", device).stdout
         return [json.loads(l) for l in out.splitlines()]

@@ -13,12 +13,7 @@ def test_1_start():
     """a hub with a key device and a certificate device starts on port 443"""
     global story, cert, cert_key, key
     story = Story()
-    cert, cert_key = story.pki.make("device", "http-x509")
-    status, _, answer = story.rest("PUT", "/devices/http-sas", {"deviceId": "http-sas"})
-    assert status == 200, answer
-    key = answer["authentication"]["symmetricKey"]["primaryKey"]
-    assert story.rest("PUT", "/devices/http-x509", {"deviceId": "http-x509", "authentication": {"type": "selfSigned", "x509Thumbprint": {
-        "primaryThumbprint": thumbprint(cert), "secondaryThumbprint": thumbprint(cert)}}})[0] == 200
+    key, cert, cert_key = story.new_devices("http")
 
 
 def arrived(device):
