@@ -181,6 +181,28 @@ def test_05_disabled():
     assert register("dev-cert", cert=folder / "dev-cert.pem", key=folder / "dev-cert.key")[0] == 200
 
 
+def test_05_b_groups_change():
+    """a group counts as it is now: made, disabled, enabled again with other keys, removed, each from the next question on"""
+    def ask_with(key):
+        return register("changing-1", token("changing-1", derive(key, "changing-1")))
+
+    def put(**more):
+        assert service("PUT", "/enrollmentGroups/changing", dict(KEYS, **more), **({"If_Match": "*"} if more else {}))[0] == 200
+        return service("POST", "/enrollmentGroups/changing/attestationmechanism")[2]["symmetricKey"]["primaryKey"]
+
+    refused(ask_with(new_key()))
+    key = put()
+    assert ask_with(key)[0] == 200
+    put(provisioningStatus="disabled")
+    refused(ask_with(key))
+    other = new_key()
+    put(provisioningStatus="enabled", attestation={"type": "symmetricKey", "symmetricKey": {"primaryKey": other, "secondaryKey": new_key()}})
+    refused(ask_with(key))
+    assert ask_with(other)[0] == 200
+    assert service("DELETE", "/enrollmentGroups/changing", If_Match="*")[0] == 204
+    refused(ask_with(other))
+
+
 def test_06_not_taken_over():
     """a device of the hub that was not provisioned is never given to who registers under its id"""
     status, _, mine = hub.rest("PUT", "/devices/by-hand", {"deviceId": "by-hand"})

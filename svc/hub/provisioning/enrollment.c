@@ -15,13 +15,23 @@ enrollment_new(const char *id, bool is_group)
 	enrollment->id = mem_text(id);
 	enrollment->is_group = is_group;
 	enrollment->enabled = true;
+	enrollment->refs = 1;
 	return enrollment;
+}
+
+struct enrollment *
+enrollment_ref(const struct enrollment *enrollment)
+{
+	struct enrollment *mine = (struct enrollment *)(uintptr_t)enrollment;
+
+	mine->refs++;
+	return mine;
 }
 
 void
 enrollment_free(struct enrollment *enrollment)
 {
-	if (!enrollment)
+	if (!enrollment || --enrollment->refs > 0)
 		return;
 	for (int i = 0; i < 2; i++) {
 		secret_clear(&enrollment->keys[i]);

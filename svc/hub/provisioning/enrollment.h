@@ -28,9 +28,11 @@ struct enrollment {
 	json_t *wishes; /* what becomes of the device, as it was sent and checked: capabilities, initialTwin, policies, ... */
 	char *etag;	/* as it stands in JSON */
 	int64_t created, updated;
+	unsigned refs; /* of one thread, the registry's worker */
 };
 
 struct enrollment *enrollment_new(const char *id, bool is_group);
+struct enrollment *enrollment_ref(const struct enrollment *enrollment);
 void enrollment_free(struct enrollment *enrollment);
 OWN_DEFINE(enrollment);
 

@@ -136,6 +136,7 @@ provisioning_close(struct provisioning *p)
 		return;
 	provisioning_stop(p);
 	anchors_free(p->hub_anchors);
+	enrollment_groups_clear(&p->groups);
 	pthread_mutex_destroy(&p->lock);
 	mem_free(p->id_scope);
 	mem_free(p);

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 
-#include "hub/provisioning/enrollment_store.h"
+#include "hub/provisioning/enrollment_groups.h"
 #include "hub/provisioning/provisioning.h"
 #include "net/conn_websocket.h"
 
@@ -15,6 +15,7 @@
 struct provisioning {
 	struct provisioning_config config;
 	char *id_scope;
+	struct enrollment_groups groups;
 	struct anchors *hub_anchors; /* that linked hubs are trusted by; NULL: none can be linked */
 	struct pool *pool;	     /* where devices are made in linked hubs */
 	struct assignment *running;

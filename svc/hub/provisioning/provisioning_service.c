@@ -123,6 +123,14 @@ match(const struct enrollment *before, bool is_group, const char *if_match)
 	return text_is(if_match, "*") || text_is(if_match, before->etag) ? 0 : WRONG_ETAG;
 }
 
+/* Also when what was written is taken back: then they are read as they were. */
+static void
+forget_groups(struct provisioning_call *call)
+{
+	if (call->route->is_group)
+		enrollment_groups_clear(&call->provisioning->groups);
+}
+
 /* 0, or the number of what is wrong, with a sentence. */
 static int
 put_one(struct provisioning_call *call, const char *id, const json_t *body, const char *if_match, struct enrollment **out,
@@ -150,6 +158,7 @@ put_one(struct provisioning_call *call, const char *id, const json_t *body, cons
 		return BAD_ARGUMENT;
 	if (enrollment_store_put(provisioning_db(call), after, err) < 0)
 		return BROKEN;
+	forget_groups(call);
 	*out = GIVE(after);
 	return 0;
 }
@@ -168,7 +177,10 @@ remove_one(struct provisioning_call *call, const char *id, const char *if_match,
 		(void)err_set(err, ERR_CONFLICT, before ? "the etag is not that of what is there" : "it is not there");
 		return wrong;
 	}
-	return enrollment_store_remove(provisioning_db(call), is_group, id, err) < 0 ? BROKEN : 0;
+	if (enrollment_store_remove(provisioning_db(call), is_group, id, err) < 0)
+		return BROKEN;
+	forget_groups(call);
+	return 0;
 }
 
 static void

@@ -86,81 +86,49 @@ registrar_call_clear(struct registrar_call *call)
 
 /* -- Judging ------------------------------------------------------------------------------------------------------------------------ */
 
-struct groups {
-	struct enrollment **item;
-	size_t n;
-};
-
-static void
-add_group(void *arg, struct enrollment *enrollment_take)
-{
-	struct groups *groups = arg;
-
-	groups->item = mem_resize(groups->item, (groups->n + 1) * sizeof(*groups->item));
-	groups->item[groups->n++] = enrollment_take;
-}
-
-static void
-groups_clear(struct groups *groups)
-{
-	for (size_t i = 0; i < groups->n; i++)
-		enrollment_free(groups->item[i]);
-	mem_free(groups->item);
-}
-
-/* The matched enrollment leaves the list; the caller owns it. */
 static struct enrollment *
-take_matched(struct groups *groups, struct enrollment **individual, const struct enrollment *matched)
-{
-	if (matched == *individual)
-		return GIVE(*individual);
-	for (size_t i = 0; i < groups->n; i++)
-		if (groups->item[i] == matched)
-			return GIVE(groups->item[i]);
-	return NULL;
-}
-
-static struct enrollment *
-decide(struct registrar_call *call, struct groups *groups, struct enrollment **individual)
+decide(struct registrar_call *call, const struct enrollment_groups *groups, const struct enrollment *individual)
 {
 	struct attest_claim claim = {
 		.id_scope = call->provisioning->id_scope, .given_scope = call->id_scope, .registration_id = call->registration_id
 	};
 	struct attest_evidence evidence = { .chain = call->chain, .token = call->token };
 	struct attest_records records = {
-		.individual = *individual, .groups = (const struct enrollment *const *)groups->item, .n_groups = groups->n
+		.individual = individual, .groups = (const struct enrollment *const *)groups->item, .n_groups = groups->n
 	};
 	const struct enrollment *matched;
 	OWN(verdict) v = attest_decide(&claim, &evidence, &records, clock_wall(), &matched);
 
 	service_log_verdict(v);
 	if (matched)
-		return take_matched(groups, individual, matched);
+		return enrollment_ref(matched);
 	/* The reason is the operator's: it stands in the log. */
 	fail(call, UNAUTHORIZED, "Unauthorized");
 	return NULL;
 }
 
-/* NULL: answered. */
+/* Who has an enrollment of its own is judged by that alone.  NULL: answered. */
 static struct enrollment *
 judge(struct registrar_call *call)
 {
-	struct db *db = db_of(call);
+	static const struct enrollment_groups none;
+	struct enrollment_groups *groups = &call->provisioning->groups;
 	OWN(enrollment) individual = NULL;
-	struct groups groups = { 0 };
-	struct enrollment *matched = NULL;
+	struct db *db = db_of(call);
 	struct err err = ERR_INIT;
-	bool known = !enrollment_id_is_valid(call->registration_id) ||
-		     enrollment_store_find(db, false, call->registration_id, &individual, &err) == 0;
 
-	if (known && !individual)
-		known = enrollment_store_list(db, true, NULL, INT64_MAX, add_group, &groups, &err) == 0;
-	if (known)
-		matched = decide(call, &groups, &individual);
-	else
+	if (enrollment_id_is_valid(call->registration_id) &&
+		enrollment_store_find(db, false, call->registration_id, &individual, &err) < 0) {
 		fail_broken(call, &err);
-	groups_clear(&groups);
-	return matched;
+		return NULL;
+	}
+	if (individual)
+		return decide(call, &none, individual);
+	if (enrollment_groups_load(groups, db, &err) < 0) {
+		fail_broken(call, &err);
+		return NULL;
+	}
+	return decide(call, groups, NULL);
 }
 
 bool
