@@ -2,7 +2,7 @@
 /* Lists of blocks and names of blobs: what is accepted stays below its ceilings and can be written again as the same. */
 #include "base/mem.h"
 #include "fuzz.h"
-#include "hub/blob_list.h"
+#include "hub/files/blob_list.h"
 
 static void
 check_list(const uint8_t *data, size_t size)

@@ -4,8 +4,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "hub/policy.h"
-#include "hub/registry_store.h"
+#include "hub/registry/policy.h"
+#include "hub/registry/registry_store.h"
 #include "wire/connstr.h"
 
 char *

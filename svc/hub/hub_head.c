@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/service.h"
-#include "hub/command_requests.h"
+#include "hub/commands/command_requests.h"
 #include "auth/trust.h"
 #include "hub/hub_faults.h"
 

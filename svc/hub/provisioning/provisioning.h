@@ -4,8 +4,8 @@
  * connection, judged and carried out on the registry's worker, one after the other: of two registrations at once one is the first. */
 
 #include "auth/decide.h"
-#include "hub/policy_keeper.h"
-#include "hub/registry.h"
+#include "hub/registry/policy_keeper.h"
+#include "hub/registry/registry.h"
 #include "net/http_server.h"
 
 /* Rights of policies at the provisioning service: apart from those at the hub, so that no policy of one opens the other. */

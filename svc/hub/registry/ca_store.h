@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The registered CAs as they are kept: one certificate object (hub 8) a row of the registry's file. */
+
+#include "auth/authority.h"
+#include "hub/registry/registry_store.h"
+
+struct ca_record {
+	char *name, *etag;
+	char *code; /* the verification code that was asked for last; NULL: none waits for its proof */
+	struct cert *cert;
+	struct authority_scope scope;
+	bool is_verified;
+	int64_t created, updated; /* seconds UTC */
+};
+struct ca_record *ca_record_copy(const struct ca_record *record);
+void ca_record_free(struct ca_record *record);
+OWN_DEFINE(ca_record);
+
+/* By name.  `each` gets a record that is its own. */
+typedef void ca_store_each(void *arg, struct ca_record *record_take);
+int ca_store_load(struct registry_store *store, ca_store_each *each, void *arg, struct err *err);
+int ca_store_put(struct registry_store *store, const struct ca_record *record, struct err *err);
+int ca_store_remove(struct registry_store *store, const char *name, struct err *err);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The shared access policies of a running hub: decisions take them by reference, changes are made by the registry's worker, durable before they count, and counted for the next
+ * request.  One policy with all rights always stays: nobody locks himself out. */
+
+#include "hub/registry/policy.h"
+#include "hub/registry/registry.h"
+
+#define POLICY_NAME_MAX 64
+#define POLICY_OWNER (AUTH_REGISTRY_READ | AUTH_REGISTRY_WRITE | AUTH_SERVICE_CONNECT | AUTH_DEVICE_CONNECT)
+
+struct policy_keeper;
+struct policy_keeper *policy_keeper_open(struct registry *registry, struct err *err);
+void policy_keeper_close(struct policy_keeper *keeper);
+struct policies *policy_keeper_current(struct policy_keeper *keeper); /* any thread; the caller owns a reference */
+
+bool policy_name_is_valid(const char *name); /* [A-Za-z0-9!._-]{1,64} */
+/* "RegistryRead, RegistryWrite": the rights by their names; 0: not readable. */
+unsigned policy_rights_parse(const char *text);
+char *policy_rights_text(unsigned rights);
+
+enum policy_op { POLICY_PUT, POLICY_RENEW, POLICY_REMOVE };
+enum policy_renewal { POLICY_PRIMARY, POLICY_SECONDARY, POLICY_BOTH, POLICY_SWAP };
+enum policy_answer { POLICY_OK, POLICY_MISSING, POLICY_EXISTS, POLICY_TOO_MANY, POLICY_LAST_OWNER, POLICY_FAILED };
+struct policy_call {
+	enum policy_op op;
+	char *name;	  /* owned */
+	unsigned rights;  /* PUT */
+	bool may_replace; /* PUT: what is there keeps its keys */
+	enum policy_renewal renewal;
+	enum policy_answer answer;
+	struct err err;
+	void (*done)(struct policy_call *call);
+	struct policy_keeper *keeper;
+	struct job job;
+};
+bool policy_keeper_submit(struct policy_keeper *keeper, struct policy_call *call, struct owner *owner); /* false: too much waits */
+void policy_keeper_run(struct policy_keeper *keeper, struct policy_call *call); /* at once: for the worker and for tests */

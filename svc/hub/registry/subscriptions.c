@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kept subscriptions (subscriptions.h).  An identity's list is one text, "QOS FILTER" a line: one string to compare, to keep and to store.  What
+ * changed is written in one transaction at a time; meanwhile further changes collect. */
+#include "hub/registry/subscriptions.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/rd.h"
+#include "base/text.h"
+
+#define LIST_TEXT_MAX (64 << 10)
+#define WRITE_MAX 1000 /* in one transaction */
+
+struct entry {
+	char *name, *text; /* text NULL: nothing is kept any more */
+	struct entry *next_dirty;
+	bool dirty;
+};
+
+struct subscriptions {
+	struct registry *registry;
+	pthread_mutex_t lock;
+	struct map *map;
+	struct entry *dirty;
+	bool writing, failed;
+	struct job job;
+};
+
+/* -- The text of a list ------------------------------------------------------------------------------------------------------------ */
+
+static char *
+list_text(const char *const *filters, const uint8_t *qos, size_t n)
+{
+	CLEAR(buf) text = BUF_INIT(LIST_TEXT_MAX);
+
+	for (size_t i = 0; i < n && i < SUBSCRIPTIONS_MAX; i++)
+		buf_putf(&text, "%c %s\n", '0' + qos[i], filters[i]);
+	return text.len > 0 && !text.failed ? buf_take_text(&text) : NULL;
+}
+
+static void
+list_parse(struct subscription_list *list, const char *text)
+{
+	char *line, *end;
+
+	*list = (struct subscription_list){ .text = mem_text(text) };
+	for (line = list->text; line && *line && list->n < SUBSCRIPTIONS_MAX; line = end + 1) {
+		end = strchr(line, '\n');
+		if (!end || end - line < 3 || (*line != '0' && *line != '1'))
+			break;
+		*end = '\0';
+		list->qos[list->n] = (uint8_t)(*line - '0');
+		list->filters[list->n++] = line + 2;
+	}
+}
+
+void
+subscription_list_clear(struct subscription_list *list)
+{
+	mem_free(list->text);
+	*list = (struct subscription_list){ 0 };
+}
+
+/* -- Writing ------------------------------------------------------------------------------------------------------------------------ */
+
+struct written {
+	char *name, *text;
+};
+
+/* Take up to WRITE_MAX changed entries: names and texts are copied, so that the lock is not held while the disk works. */
+static size_t
+take_dirty(struct subscriptions *s, struct written *out)
+{
+	struct entry *e;
+	size_t n = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (n < WRITE_MAX && (e = s->dirty) != NULL) {
+		s->dirty = e->next_dirty;
+		e->dirty = false;
+		out[n++] = (struct written){ mem_text(e->name), mem_text(e->text) };
+	}
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+static int
+write_all(struct registry_store *store, const struct written *list, size_t n, struct err *err)
+{
+	if (registry_store_begin(store, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (registry_store_put_subscriptions(store, list[i].name, list[i].text, err) < 0) {
+			registry_store_rollback(store);
+			return -1;
+		}
+	return registry_store_commit(store, err);
+}
+
+static void
+mark_dirty(struct subscriptions *s, struct entry *e)
+{
+	if (e->dirty)
+		return;
+	e->dirty = true;
+	e->next_dirty = s->dirty;
+	s->dirty = e;
+}
+
+static void
+entry_free(struct entry *e)
+{
+	mem_free(e->name);
+	mem_free(e->text);
+	mem_free(e);
+}
+
+/* What was written and is empty is forgotten; what could not be written stays changed until the next change brings it here again. */
+static void
+settle(struct subscriptions *s, const struct written *list, size_t n, bool ok)
+{
+	struct entry *e;
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < n; i++) {
+		e = map_find_text(s->map, list[i].name);
+		if (!e)
+			continue;
+		if (!ok)
+			mark_dirty(s, e);
+		else if (!e->text && !e->dirty) {
+			map_remove_text(s->map, list[i].name);
+			entry_free(e);
+		}
+	}
+	s->failed = !ok;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* true: something was written and there may be more. */
+static bool
+write_some(struct subscriptions *s)
+{
+	struct written *list = mem_array(WRITE_MAX, sizeof(*list));
+	size_t n = take_dirty(s, list);
+	struct err err = ERR_INIT;
+	bool ok = n == 0 || write_all(registry_store_of(s->registry), list, n, &err) == 0;
+
+	settle(s, list, n, ok);
+	for (size_t i = 0; i < n; i++) {
+		mem_free(list[i].name);
+		mem_free(list[i].text);
+	}
+	mem_free(list);
+	return ok && n > 0;
+}
+
+static void
+run_job(struct job *job)
+{
+	struct subscriptions *s = CONTAINER_OF(job, struct subscriptions, job);
+
+	while (write_some(s))
+		;
+}
+
+static void
+start_writing(struct subscriptions *s)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->dirty && !s->writing)
+		s->writing = registry_work(s->registry, &s->job);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void
+job_done(struct job *job)
+{
+	struct subscriptions *s = CONTAINER_OF(job, struct subscriptions, job);
+	bool failed;
+
+	pthread_mutex_lock(&s->lock);
+	s->writing = false;
+	failed = s->failed;
+	pthread_mutex_unlock(&s->lock);
+	if (!failed)
+		start_writing(s); /* what changed since the last look */
+}
+
+/* -- The interface -------------------------------------------------------------------------------------------------------------------- */
+
+static void
+put_entry(struct subscriptions *s, const char *name, char *text_take, bool dirty)
+{
+	struct entry *e = map_find_text(s->map, name);
+
+	if (!e) {
+		e = NEW(entry);
+		e->name = mem_text(name);
+		map_put_text(s->map, name, e);
+	}
+	mem_free(e->text);
+	e->text = text_take;
+	if (dirty)
+		mark_dirty(s, e);
+}
+
+static void
+load_one(void *arg, const char *name, const char *filters)
+{
+	put_entry(arg, name, mem_text(filters), false);
+}
+
+struct subscriptions *
+subscriptions_open(struct registry *registry, struct owner *owner, struct err *err)
+{
+	struct subscriptions *s = NEW(subscriptions);
+
+	s->registry = registry;
+	s->map = map_new();
+	s->job = (struct job){ .run = run_job, .done = job_done, .owner = owner };
+	pthread_mutex_init(&s->lock, NULL);
+	if (registry_store_subscriptions(registry_store_of(registry), load_one, s, err) < 0) {
+		subscriptions_close(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+subscriptions_close(struct subscriptions *s)
+{
+	size_t at = 0;
+	void *value;
+
+	if (!s)
+		return;
+	while (write_some(s))
+		;
+	while (map_next(s->map, &at, NULL, NULL, &value))
+		entry_free(value);
+	map_free(s->map);
+	pthread_mutex_destroy(&s->lock);
+	mem_free(s);
+}
+
+void
+subscriptions_get(struct subscriptions *s, const char *name, struct subscription_list *out)
+{
+	struct entry *e;
+
+	*out = (struct subscription_list){ 0 };
+	pthread_mutex_lock(&s->lock);
+	e = map_find_text(s->map, name);
+	if (e && e->text)
+		list_parse(out, e->text);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+subscriptions_set(struct subscriptions *s, const char *name, const char *const *filters, const uint8_t *qos, size_t n)
+{
+	char *text = list_text(filters, qos, n);
+	struct entry *e;
+	bool same;
+
+	pthread_mutex_lock(&s->lock);
+	e = map_find_text(s->map, name);
+	same = text_is(e ? e->text : NULL, text);
+	if (same)
+		mem_free(text);
+	else
+		put_entry(s, name, text, true);
+	pthread_mutex_unlock(&s->lock);
+	if (!same)
+		start_writing(s);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The subscriptions of identities that connect with clean session 0: kept over connections and restarts, because SDKs do not subscribe again after
+ * they renewed their token (clients-observed 3).  In memory for every connect, in SQLite a moment later. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/post.h"
+#include "hub/registry/registry.h"
+
+#define SUBSCRIPTIONS_MAX 64 /* of one identity */
+
+struct subscriptions;
+/* Writes on the registry's worker; `owner` is the loop on which its writing is arranged. */
+struct subscriptions *subscriptions_open(struct registry *registry, struct owner *owner, struct err *err);
+/* Writes what is still to be written.  The worker must be idle. */
+void subscriptions_close(struct subscriptions *subscriptions);
+
+struct subscription_list {
+	char *text; /* owns what the filters point into */
+	const char *filters[SUBSCRIPTIONS_MAX];
+	uint8_t qos[SUBSCRIPTIONS_MAX];
+	size_t n;
+};
+void subscription_list_clear(struct subscription_list *list);
+
+/* Any thread. */
+void subscriptions_get(struct subscriptions *subscriptions, const char *name, struct subscription_list *out);
+void subscriptions_set(
+	struct subscriptions *subscriptions, const char *name, const char *const *filters, const uint8_t *qos, size_t n);

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a gateway asks about those below it (hub 5, gateway 3.3): the devices of its scope a page at a time, or one device and module.  The caller has
+ * proven to be the $edgeHub of the path.  Which devices it may see follows from the registry's own parents, never from the chain that it
+ * sends (atk-26). */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "hub/rest/rest.h"
+#include "wire/codec.h"
+#include "wire/json.h"
+
+#define PAGE_MAX 1000
+#define PAGE_DEFAULT 100
+
+static bool
+check_gateway_module(struct http_request *req, const char *const *ids)
+{
+	if (text_is(ids[1], "$edgeHub"))
+		return true;
+	rest_fail(req, REST_IOT_HUB_UNAUTHORIZED_ACCESS, "only $edgeHub may ask for a scope");
+	return false;
+}
+
+/* With the CAs that may speak for devices, our extension: so that a gateway judges CA-signed devices as the hub does, and while it is away. */
+static void
+respond_scope(struct rest *rest, struct http_request *req, json_t *devices, json_t *modules, json_t *link)
+{
+	OWN(authorities) cas = ca_current(rest->cas);
+
+	http_respond_json(req, 200, NULL,
+		json_pack("{s:o, s:o, s:o, s:o}", "devices", devices, "modules", modules, "continuationLink", link,
+			"certificateAuthorities", authorities_to_json(cas)));
+}
+
+/* -- A page of a gateway's scope ------------------------------------------------------------------------------------------------------ */
+
+/* The flat API's link is a path, the nested one's is only given back to us. */
+static json_t *
+link_onward(const struct rest_call *call)
+{
+	CLEAR(buf) link = BUF_INIT(4096);
+	const char *last;
+
+	if (!call->registry.more || call->registry.n_found == 0)
+		return json_null();
+	last = call->registry.found[call->registry.n_found - 1]->device_id;
+	if (call->is_nested)
+		return json_string(last);
+	buf_puts(&link, "/devices/");
+	percent_encode(&link, call->ids[0], strlen(call->ids[0]));
+	buf_puts(&link, "/modules/");
+	percent_encode(&link, call->ids[1], strlen(call->ids[1]));
+	buf_putf(&link, "/devicesAndModulesInDeviceScope?deviceCount=%lld&continuationToken=", (long long)call->max);
+	percent_encode(&link, last, strlen(last));
+	buf_puts(&link, "&api-version=2018-08-30-preview");
+	return json_string(buf_text(&link));
+}
+
+static void
+answer_children(struct rest_call *call)
+{
+	json_t *devices;
+
+	if (call->registry.answer != REGISTRY_OK) {
+		rest_identity_fail(call);
+		rest_call_free(call);
+		return;
+	}
+	devices = rest_identities_json(call->rest, call->registry.found, call->registry.n_found);
+	if (!call->after) /* the gateway itself stands on the first page */
+		json_array_insert_new(devices, 0, rest_identity_json(call->rest, call->target));
+	respond_scope(call->rest, call->req, devices, call->modules ? json_incref(call->modules) : json_array(), link_onward(call));
+	rest_call_free(call);
+}
+
+static void
+ask_children(struct rest_call *call)
+{
+	registry_call_clear(&call->registry);
+	call->registry.op = REGISTRY_LIST_CHILDREN;
+	call->registry.scope = mem_text(call->target->scope);
+	call->registry.after = mem_text(call->after);
+	call->registry.max = call->max;
+	rest_call_submit(call, answer_children);
+}
+
+static void
+answer_modules(struct rest_call *call)
+{
+	if (call->registry.answer != REGISTRY_OK) {
+		rest_identity_fail(call);
+		rest_call_free(call);
+		return;
+	}
+	call->modules = rest_identities_json(call->rest, call->registry.found, call->registry.n_found);
+	ask_children(call);
+}
+
+/* The modules of the gateway come with the first page. */
+static void
+list_scope(struct rest_call *call, const char *after, int64_t max)
+{
+	call->max = max;
+	call->after = after && *after ? mem_text(after) : NULL;
+	if (call->after) {
+		ask_children(call);
+		return;
+	}
+	call->registry.op = REGISTRY_LIST_MODULES;
+	call->registry.device_id = mem_text(call->target->device_id);
+	rest_call_submit(call, answer_modules);
+}
+
+/* The gateway whose scope is asked for: the caller or a gateway below it. */
+static struct identity *
+find_gateway(struct rest *rest, struct http_request *req, const char *id, const char *actor)
+{
+	OWN(identity) gateway = registry_find(rest->registry, id, NULL);
+
+	if (!gateway || !gateway->is_edge) {
+		rest_fail(req, REST_DEVICE_NOT_FOUND, "there is no gateway %s", id);
+		return NULL;
+	}
+	if (!registry_is_below(rest->registry, gateway->device_id, actor)) {
+		rest_fail(req, REST_GENERIC_FORBIDDEN, "%s is not below %s", id, actor);
+		return NULL;
+	}
+	return GIVE(gateway);
+}
+
+static void
+list(struct rest *rest, struct http_request *req, const char *const *ids)
+{
+	const char *count = http_query(req, "deviceCount");
+	int64_t max = PAGE_DEFAULT;
+	struct identity *gateway;
+	struct rest_call *call;
+
+	if (!check_gateway_module(req, ids))
+		return;
+	if (count && !text_to_i64(count, 1, PAGE_MAX, &max)) {
+		rest_fail(req, REST_DEVICE_INVALID_RESULT_COUNT, "deviceCount must be a number from 1 to %d", PAGE_MAX);
+		return;
+	}
+	gateway = find_gateway(rest, req, ids[0], ids[0]);
+	if (!gateway)
+		return;
+	call = rest_call_new(rest, req, ids);
+	call->target = gateway;
+	list_scope(call, http_query(req, "continuationToken"), max);
+}
+
+/* -- The nested form: the same with a chain "target;...;actor" -------------------------------------------------------------------- */
+
+/* The device at the head of the chain, whose last element must be the caller.  NULL: answered. */
+static char *
+chain_head(struct http_request *req, const char *chain, const char *actor)
+{
+	const char *last = strrchr(chain, ';');
+	struct slice rest = slice_of(chain), head, device;
+
+	if (!text_is(last ? last + 1 : chain, actor)) {
+		rest_fail(req, REST_IOT_HUB_UNAUTHORIZED_ACCESS, "the authChain does not end with the caller");
+		return NULL;
+	}
+	slice_cut(&rest, ';', &head);
+	slice_cut(&head, '/', &device);
+	return slice_text(device);
+}
+
+static void
+list_nested(struct rest *rest, struct http_request *req, const char *const *ids)
+{
+	OWN_LIB(json_t) body = check_gateway_module(req, ids) ? rest_body(req) : NULL;
+	const char *chain = NULL, *after = NULL;
+	struct err err = ERR_INIT;
+	int64_t max = PAGE_DEFAULT;
+	OWN_TEXT head = NULL;
+	struct identity *gateway;
+	struct rest_call *call;
+
+	if (!body)
+		return;
+	if (json_get_text(body, "authChain", &chain, &err) < 0 || json_find_text(body, "continuationLink", &after, &err) < 0 ||
+		json_find_int(body, "pageSize", &max, &err) < 0) {
+		rest_fail(req, REST_ARGUMENT_INVALID, "%s", err.text);
+		return;
+	}
+	if (max < 1 || max > PAGE_MAX) {
+		rest_fail(req, REST_DEVICE_INVALID_RESULT_COUNT, "pageSize must be a number from 1 to %d", PAGE_MAX);
+		return;
+	}
+	head = chain_head(req, chain, ids[0]);
+	gateway = head ? find_gateway(rest, req, head, ids[0]) : NULL;
+	if (!gateway)
+		return;
+	call = rest_call_new(rest, req, ids);
+	call->target = gateway;
+	call->is_nested = true;
+	list_scope(call, after, max);
+}
+
+/* -- One device, and perhaps a module of it --------------------------------------------------------------------------------------- */
+
+static void
+respond_one(struct rest *rest, struct http_request *req, const char *device_id, const char *module_id, const char *actor)
+{
+	OWN(identity) device = registry_find(rest->registry, device_id, NULL);
+	OWN(identity) module = module_id ? registry_find(rest->registry, device_id, module_id) : NULL;
+
+	if (!device) {
+		rest_fail(req, REST_DEVICE_NOT_FOUND, "there is no device %s", device_id);
+		return;
+	}
+	if (!registry_is_below(rest->registry, device->device_id, actor)) {
+		rest_fail(req, REST_GENERIC_FORBIDDEN, "%s is not below %s", device_id, actor);
+		return;
+	}
+	if (module_id && !module) {
+		rest_fail(req, REST_MODULE_NOT_FOUND, "there is no module %s on device %s", module_id, device_id);
+		return;
+	}
+	respond_scope(rest, req, json_pack("[o]", rest_identity_json(rest, device)),
+		module ? json_pack("[o]", rest_identity_json(rest, module)) : json_array(), json_null());
+}
+
+static bool
+ids_are_valid(struct http_request *req, const char *device_id, const char *module_id)
+{
+	if (device_id && identity_id_is_valid(device_id) && (!module_id || identity_id_is_valid(module_id)))
+		return true;
+	rest_fail(req, REST_ARGUMENT_INVALID, "targetDeviceId and targetModuleId must be ids");
+	return false;
+}
+
+static void
+get(struct rest *rest, struct http_request *req, const char *const *ids)
+{
+	const char *device_id = http_query(req, "targetDeviceId"), *module_id = http_query(req, "targetModuleId");
+
+	if (module_id && !*module_id)
+		module_id = NULL;
+	if (check_gateway_module(req, ids) && ids_are_valid(req, device_id, module_id))
+		respond_one(rest, req, device_id, module_id, ids[0]);
+}
+
+static void
+get_nested(struct rest *rest, struct http_request *req, const char *const *ids)
+{
+	OWN_LIB(json_t) body = check_gateway_module(req, ids) ? rest_body(req) : NULL;
+	const char *chain = NULL, *device_id = NULL, *module_id = NULL;
+	struct err err = ERR_INIT;
+	OWN_TEXT head = NULL;
+
+	if (!body)
+		return;
+	if (json_get_text(body, "authChain", &chain, &err) < 0 || json_get_text(body, "targetDeviceId", &device_id, &err) < 0 ||
+		json_find_text(body, "targetModuleId", &module_id, &err) < 0) {
+		rest_fail(req, REST_ARGUMENT_INVALID, "%s", err.text);
+		return;
+	}
+	if (module_id && !*module_id)
+		module_id = NULL;
+	head = chain_head(req, chain, ids[0]);
+	if (head && ids_are_valid(req, device_id, module_id))
+		respond_one(rest, req, device_id, module_id, ids[0]);
+}
+
+const struct rest_route rest_scope_routes[] = {
+	{ "GET", "devices/*/modules/*/devicesAndModulesInDeviceScope", REST_GATEWAY, 0, list },
+	{ "GET", "devices/*/modules/*/deviceAndModuleInDeviceScope", REST_GATEWAY, 0, get },
+	{ "POST", "devices/*/modules/*/devicesAndModulesInTargetDeviceScope", REST_GATEWAY, 0, list_nested },
+	{ "POST", "devices/*/modules/*/getDeviceAndModuleOnBehalfOf", REST_GATEWAY, 0, get_nested },
+	{ 0 },
+};
