@@ -295,7 +295,50 @@ def test_16_nested():
     fails(hub.rest("PUT", "/devices/top", dict(top, parentScopes=[low["deviceScope"]]), {"If-Match": "*"}), 400, "InvalidDeviceScope", 400028)
 
 
-def test_17_disabled_gateway():
+def test_17_modules_on_behalf():
+    """atk-26: a gateway makes, reads, lists and deletes modules of a device below it, as the identity service there asks; of nobody else, and not through a gateway that is disabled"""
+    top, top_key = make_gateway("nest-top")
+    low, low_key = make_gateway("nest-low", parentScopes=[top["deviceScope"]])
+    make_gateway("nest-side")
+
+    def ask(what, body, actor="nest-top", key=top_key, method="POST", headers=None):
+        return raw(method, "/devices/%s/modules/$edgeHub/%s?api-version=2020-06-30-preview" % (actor, what), edge_token(actor, key), body, headers)
+
+    chain = {"authChain": "nest-low;nest-top"}
+    module = {"moduleId": "m1", "deviceId": "nest-low", "managedBy": "IotEdge", "authentication": {"type": "none"}}
+    status, _, body = ask("putModuleOnBehalfOf", dict(chain, module=module))
+    assert status == 200 and (body["deviceId"], body["moduleId"], body["authentication"]["type"]) == ("nest-low", "m1", "none"), body
+    fails(ask("putModuleOnBehalfOf", dict(chain, module=module)), 409, "ModuleAlreadyExistsOnDevice", 409301)
+    key = new_key()
+    keyed = dict(module, authentication={"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": key}})
+    assert ask("putModuleOnBehalfOf", dict(chain, module=keyed), method="PUT", headers={"If-Match": "*"})[0] == 200
+    assert ask("getModuleOnBehalfOf", dict(chain, targetModuleId="m1"))[2]["authentication"]["symmetricKey"]["primaryKey"] == key
+    assert [m["moduleId"] for m in ask("getModulesOnTargetDevice", chain)[2]] == ["$edgeAgent", "$edgeHub", "m1"]
+    own = ask("getModulesOnTargetDevice", {"authChain": "nest-low"}, "nest-low", low_key)
+    assert own[0] == 200 and len(own[2]) == 3, own
+
+    for what, body in (("getModuleOnBehalfOf", {"targetModuleId": "m1"}), ("getModulesOnTargetDevice", {}), ("putModuleOnBehalfOf", {"module": dict(module, moduleId="m2")}), ("deleteModuleOnBehalfOf", {"moduleId": "m1"})):
+        fails(ask(what, dict(body, authChain="nest-side;nest-top")), 403, "GenericForbidden", 403000)
+        fails(ask(what, dict(body, authChain="nest-top;nest-low"), "nest-low", low_key), 403, "GenericForbidden", 403000)
+        fails(ask(what, dict(body, authChain="nest-low;nest-side")), 401, "IotHubUnauthorizedAccess", 401002)
+        fails(ask(what, dict(body, authChain="nobody;nest-top")), 404, "DeviceNotFound", 404001)
+        fails(ask(what, dict(body, authChain="nest-low;nest-top"), key=low_key), 401, "IotHubUnauthorizedAccess", 401002)
+        fails(ask(what, body), 400, "ArgumentInvalid", 400004)
+        fails(ask(what, dict(body, authChain=7)), 400, "ArgumentInvalid", 400004)
+        assert ask(what, [])[0] == 400
+    for bad in ({}, {"module": 1}, {"module": {}}, {"module": {"moduleId": "a/b"}}, {"module": {"moduleId": "m3", "deviceId": "nest-top"}}):
+        fails(ask("putModuleOnBehalfOf", dict(chain, **bad)), 400, "ArgumentInvalid", 400004)
+    fails(ask("getModuleOnBehalfOf", dict(chain, targetModuleId="..")), 400, "ArgumentInvalid", 400004)
+    fails(ask("deleteModuleOnBehalfOf", dict(chain, moduleId="$edgeHub")), 401, "SystemModuleModifyUnauthorizedAccess", 401100)
+
+    hub.rest("PUT", "/devices/nest-low", dict(low, status="disabled"), {"If-Match": "*"})
+    fails(ask("getModulesOnTargetDevice", chain), 403, "GenericForbidden", 403000)
+    hub.rest("PUT", "/devices/nest-low", dict(low, status="enabled"), {"If-Match": "*"})
+    assert ask("deleteModuleOnBehalfOf", dict(chain, moduleId="m1"))[0] == 204
+    fails(ask("getModuleOnBehalfOf", dict(chain, targetModuleId="..")), 400, "ArgumentInvalid", 400004)
+
+
+def test_18_disabled_gateway():
     """a module of a disabled device is refused"""
     gw3, key3 = make_gateway("gw3")
     path = "/devices/gw3/modules/$edgeHub/devicesAndModulesInTargetDeviceScope?api-version=2020-06-30-preview"
@@ -305,7 +348,7 @@ def test_17_disabled_gateway():
     assert "DEVICE_DISABLED" in hub.reasons()
 
 
-def test_18_gateway_key():
+def test_19_gateway_key():
     """a session that a gateway opened for its child ends when the gateway's key is another"""
     gw4, key4 = make_gateway("gw4")
     hub.create_device("leaf-key", deviceScope=gw4["deviceScope"])

@@ -99,20 +99,33 @@ registry_find_parent(struct registry *registry, const struct identity *identity)
 	return scope ? registry_find_scope(registry, scope) : NULL;
 }
 
-bool
-registry_is_below(struct registry *registry, const char *device_id, const char *gateway_id)
+static bool
+is_below(struct registry *registry, const char *device_id, const char *gateway_id, bool enabled)
 {
 	struct identity *at = registry_find(registry, device_id, NULL), *parent;
 	bool found = false;
 
 	for (int level = 0; at && !found && level <= REGISTRY_LEVELS_MAX; level++) {
-		found = text_is(at->device_id, gateway_id);
-		parent = found ? NULL : registry_find_parent(registry, at);
+		if (!enabled || at->enabled)
+			found = text_is(at->device_id, gateway_id);
+		parent = found || (enabled && !at->enabled) ? NULL : registry_find_parent(registry, at);
 		identity_free(at);
 		at = parent;
 	}
 	identity_free(at);
 	return found;
+}
+
+bool
+registry_is_below(struct registry *registry, const char *device_id, const char *gateway_id)
+{
+	return is_below(registry, device_id, gateway_id, false);
+}
+
+bool
+registry_is_reached(struct registry *registry, const char *device_id, const char *gateway_id)
+{
+	return is_below(registry, device_id, gateway_id, true);
 }
 
 uint64_t

@@ -51,6 +51,8 @@ struct identity *registry_find_scope(struct registry *registry, const char *scop
 struct identity *registry_find_parent(struct registry *registry, const struct identity *identity);
 /* Is this device `gateway_id` itself, or somewhere below it? */
 bool registry_is_below(struct registry *registry, const char *device_id, const char *gateway_id);
+/* The same, and are it and all on the way up enabled? */
+bool registry_is_reached(struct registry *registry, const char *device_id, const char *gateway_id);
 /* Counts the changes of what was there: equal means that nothing known has changed. */
 uint64_t registry_epoch(const struct registry *registry);
 /* Something beside the records changed that decisions stand on: sessions are to ask again. */

@@ -74,11 +74,19 @@ void rest_call_submit(struct rest_call *call, void (*answer)(struct rest_call *c
 /* Shared by devices and modules (rest_identity.c). */
 void rest_identity_get(struct rest *rest, struct http_request *req, const char *device_id, const char *module_id);
 void rest_identity_put(struct rest *rest, struct http_request *req, const char *const *ids, bool is_module);
+void rest_identity_put_json(struct rest *rest, struct http_request *req, const char *const *ids, bool is_module,
+	json_t *body); /* completes the body: ids aren't parts of it */
 void rest_identity_delete(struct rest *rest, struct http_request *req, const char *const *ids, bool is_module);
 void rest_identity_fail(struct rest_call *call); /* by call->registry.answer */
 json_t *rest_identity_json(struct rest *rest, const struct identity *identity);
 json_t *rest_identities_json(struct rest *rest, struct identity *const *list, size_t n);
+void rest_modules_list(struct rest *rest, struct http_request *req, const char *const *ids); /* of a device (rest_module.c) */
 char *rest_if_match(const struct http_request *req); /* the etag or "*" without quotes; NULL: not given; the caller owns it */
+
+/* What gateways ask (rest_scope.c): is the caller the $edgeHub of the path; and the device at the head of a chain "target;...;actor", whose last element must be the
+ * caller, owned by the caller.  false, NULL: answered. */
+bool rest_check_edge_hub(struct http_request *req, const char *const *ids);
+char *rest_chain_head(struct http_request *req, const char *chain, const char *actor);
 
 /* A method on its way, or false: answered; and the answer when it was not carried out (rest_method.c). */
 bool rest_method_submit(struct rest *rest, struct http_request *req, struct method_call *method);
@@ -108,6 +116,7 @@ bool rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who 
 
 /* What is served at a path, "*" standing for an id: a handler is called when the path fits and the caller may do it.  Each file of handlers has a
  * table, which ends with a row without a method. */
+/* ids: REST_IDS_MAX of them, NULL where the path has no more. */
 typedef void rest_handler(struct rest *rest, struct http_request *req, const char *const *ids);
 struct rest_route {
 	const char *method, *path;
@@ -118,4 +127,5 @@ struct rest_route {
 extern const struct rest_route rest_bulk_routes[], rest_device_routes[], rest_module_routes[], rest_statistics_routes[],
 	rest_scope_routes[], rest_event_routes[], rest_ca_routes[], rest_policy_routes[], rest_thumbprint_routes[],
 	rest_twin_routes[], rest_method_routes[], rest_file_routes[], rest_query_routes[], rest_apply_routes[],
-	rest_configuration_routes[], rest_job_routes[], rest_digital_twin_routes[], rest_command_routes[], rest_refusal_routes[];
+	rest_configuration_routes[], rest_job_routes[], rest_digital_twin_routes[], rest_command_routes[], rest_refusal_routes[],
+	rest_on_behalf_routes[];

@@ -191,12 +191,18 @@ void
 rest_identity_put(struct rest *rest, struct http_request *req, const char *const *ids, bool is_module)
 {
 	OWN_LIB(json_t) body = rest_body(req);
+
+	if (body)
+		rest_identity_put_json(rest, req, ids, is_module, body);
+}
+
+void
+rest_identity_put_json(struct rest *rest, struct http_request *req, const char *const *ids, bool is_module, json_t *body)
+{
 	struct identity *wanted;
 	struct err err = ERR_INIT;
 	struct rest_call *call;
 
-	if (!body)
-		return;
 	if (!complete_ids(body, ids, is_module)) {
 		rest_fail(req, REST_ARGUMENT_INVALID, "the ids in the body are not those of the path");
 		return;

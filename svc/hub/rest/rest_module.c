@@ -31,8 +31,8 @@ answer_list(struct rest_call *call)
 	rest_call_free(call);
 }
 
-static void
-list(struct rest *rest, struct http_request *req, const char *const *ids)
+void
+rest_modules_list(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	OWN(identity) device = registry_find(rest->registry, ids[0], NULL);
 	struct rest_call *call;
@@ -48,7 +48,7 @@ list(struct rest *rest, struct http_request *req, const char *const *ids)
 }
 
 const struct rest_route rest_module_routes[] = {
-	{ "GET", "devices/*/modules", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_READ, list },
+	{ "GET", "devices/*/modules", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_READ, rest_modules_list },
 	{ "GET", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_READ, get },
 	{ "PUT", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_WRITE, put },
 	{ "DELETE", "devices/*/modules/*", REST_SERVICE_OR_DEVICE, AUTH_REGISTRY_WRITE, delete },

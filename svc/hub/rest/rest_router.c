@@ -29,6 +29,7 @@ static const struct rest_route *const tables[] = {
 	rest_job_routes,
 	rest_query_routes,
 	rest_refusal_routes,
+	rest_on_behalf_routes,
 };
 
 static size_t

@@ -13,8 +13,8 @@
 #define PAGE_MAX 1000
 #define PAGE_DEFAULT 100
 
-static bool
-check_gateway_module(struct http_request *req, const char *const *ids)
+bool
+rest_check_edge_hub(struct http_request *req, const char *const *ids)
 {
 	if (text_is(ids[1], "$edgeHub"))
 		return true;
@@ -137,7 +137,7 @@ list(struct rest *rest, struct http_request *req, const char *const *ids)
 	struct identity *gateway;
 	struct rest_call *call;
 
-	if (!check_gateway_module(req, ids))
+	if (!rest_check_edge_hub(req, ids))
 		return;
 	if (count && !text_to_i64(count, 1, PAGE_MAX, &max)) {
 		rest_fail(req, REST_DEVICE_INVALID_RESULT_COUNT, "deviceCount must be a number from 1 to %d", PAGE_MAX);
@@ -154,8 +154,8 @@ list(struct rest *rest, struct http_request *req, const char *const *ids)
 /* -- The nested form: the same with a chain "target;...;actor" -------------------------------------------------------------------- */
 
 /* The device at the head of the chain, whose last element must be the caller.  NULL: answered. */
-static char *
-chain_head(struct http_request *req, const char *chain, const char *actor)
+char *
+rest_chain_head(struct http_request *req, const char *chain, const char *actor)
 {
 	const char *last = strrchr(chain, ';');
 	struct slice rest = slice_of(chain), head, device;
@@ -172,7 +172,7 @@ chain_head(struct http_request *req, const char *chain, const char *actor)
 static void
 list_nested(struct rest *rest, struct http_request *req, const char *const *ids)
 {
-	OWN_LIB(json_t) body = check_gateway_module(req, ids) ? rest_body(req) : NULL;
+	OWN_LIB(json_t) body = rest_check_edge_hub(req, ids) ? rest_body(req) : NULL;
 	const char *chain = NULL, *after = NULL;
 	struct err err = ERR_INIT;
 	int64_t max = PAGE_DEFAULT;
@@ -191,7 +191,7 @@ list_nested(struct rest *rest, struct http_request *req, const char *const *ids)
 		rest_fail(req, REST_DEVICE_INVALID_RESULT_COUNT, "pageSize must be a number from 1 to %d", PAGE_MAX);
 		return;
 	}
-	head = chain_head(req, chain, ids[0]);
+	head = rest_chain_head(req, chain, ids[0]);
 	gateway = head ? find_gateway(rest, req, head, ids[0]) : NULL;
 	if (!gateway)
 		return;
@@ -241,14 +241,14 @@ get(struct rest *rest, struct http_request *req, const char *const *ids)
 
 	if (module_id && !*module_id)
 		module_id = NULL;
-	if (check_gateway_module(req, ids) && ids_are_valid(req, device_id, module_id))
+	if (rest_check_edge_hub(req, ids) && ids_are_valid(req, device_id, module_id))
 		respond_one(rest, req, device_id, module_id, ids[0]);
 }
 
 static void
 get_nested(struct rest *rest, struct http_request *req, const char *const *ids)
 {
-	OWN_LIB(json_t) body = check_gateway_module(req, ids) ? rest_body(req) : NULL;
+	OWN_LIB(json_t) body = rest_check_edge_hub(req, ids) ? rest_body(req) : NULL;
 	const char *chain = NULL, *device_id = NULL, *module_id = NULL;
 	struct err err = ERR_INIT;
 	OWN_TEXT head = NULL;
@@ -262,7 +262,7 @@ get_nested(struct rest *rest, struct http_request *req, const char *const *ids)
 	}
 	if (module_id && !*module_id)
 		module_id = NULL;
-	head = chain_head(req, chain, ids[0]);
+	head = rest_chain_head(req, chain, ids[0]);
 	if (head && ids_are_valid(req, device_id, module_id))
 		respond_one(rest, req, device_id, module_id, ids[0]);
 }
