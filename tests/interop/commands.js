@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The unmodified azure-iot-device client over MQTT receives commands that a service sends over REST: what waited for it, many in order, and those after a renewal of its token, which
-// subscribes to nothing.  Prints one JSON line.
+// The unmodified azure-iot-device client over MQTT (with WEBSOCKET in a WebSocket) receives commands that a service sends over REST: what waited for it, many in order, and those after
+// a renewal of its token, which subscribes to nothing.  Prints one JSON line.
 'use strict';
 const assert = require('assert');
 const fs = require('fs');
 const { Client, SharedAccessKeyAuthenticationProvider } = require('azure-iot-device');
-const { Mqtt } = require('azure-iot-device-mqtt');
+const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 
-const { HUB, DEVICE, KEY, CA, HUB_LOG, TOKEN } = process.env;
+const { HUB, DEVICE, KEY, CA, HUB_LOG, TOKEN, WEBSOCKET } = process.env;
+const transport = WEBSOCKET ? MqttWs : Mqtt;
+const ca = fs.readFileSync(CA, 'utf8'); // over WebSocket a file's name is not understood
 const API = '?api-version=2021-04-12';
 
 async function rest(method, path, body, headers) {
@@ -42,8 +44,8 @@ async function main() {
 		'iothub-expiry': expiry, 'iothub-ack': 'full', 'iothub-app-k': 'v 1/2&3=4%5', 'iothub-app-empty': '' });
 
 	const auth = SharedAccessKeyAuthenticationProvider.fromConnectionString(`HostName=${HUB};DeviceId=${DEVICE};SharedAccessKey=${KEY}`);
-	const client = Client.fromAuthenticationProvider(auth, Mqtt);
-	await client.setOptions({ ca: CA });
+	const client = Client.fromAuthenticationProvider(auth, transport);
+	await client.setOptions({ ca });
 	await client.open();
 	client.on('message', (m) => { got.push(m); client.complete(m, (e) => assert.ifError(e)); });
 	const first = await waitFor(() => got[0]);
@@ -71,8 +73,8 @@ async function main() {
 
 	await client.close(); // who comes again finds what waited, although its application listens late
 	await send('while away');
-	const again = Client.fromConnectionString(`HostName=${HUB};DeviceId=${DEVICE};SharedAccessKey=${KEY}`, Mqtt);
-	await again.setOptions({ ca: CA });
+	const again = Client.fromConnectionString(`HostName=${HUB};DeviceId=${DEVICE};SharedAccessKey=${KEY}`, transport);
+	await again.setOptions({ ca });
 	await again.open();
 	await new Promise((resolve) => setTimeout(resolve, 500)); // the application is slow
 	again.on('message', (m) => got.push(m));

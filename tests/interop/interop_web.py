@@ -90,7 +90,17 @@ def test_8_curl():
     uploaded("web-sas/curl.txt", 15)
 
 
-def test_9_end():
+def test_9_twins_and_methods():
+    """twins, methods and commands over WebSocket, of a device and of a module, also after the token was renewed without subscribing again"""
+    connection = dict(KEY=story.new_devices("ws")[0], DEVICE="ws-sas", WEBSOCKET="1", HUB_LOG=story.hub.log_path)
+    assert story.node("twin.js", CONNECTION_STRING=story.connection_string, **connection) == {"opened": 2}
+    token = sas(HUB, story.policy_key(), policy="iothubowner", encode=False)
+    assert story.node("commands.js", TOKEN=token, **connection) == {"received": 43}
+    connection["KEY"] = story.rest("PUT", "/devices/ws-sas/modules/filter", {})[2]["authentication"]["symmetricKey"]["primaryKey"]
+    story.node("twin.js", MODULE="filter", CONNECTION_STRING=story.connection_string, **connection)
+
+
+def test_99_end():
     """everything stops in order"""
     story.hub.stop()
     story.folder.__exit__()

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The unmodified azure-iot-device client of a device or module (MQTT) and the service's azure-iothub client on both ends of a twin and of direct methods; then the same again
-// after the device has renewed its token, which it does without subscribing again.  Prints one JSON line.
+// The unmodified azure-iot-device client of a device or module (MQTT; with WEBSOCKET in a WebSocket) and the service's azure-iothub client on both ends of a twin and of direct
+// methods; then the same again after the device has renewed its token, which it does without subscribing again.  Prints one JSON line.
 'use strict';
 const assert = require('assert');
 const fs = require('fs');
 const { Client, ModuleClient, SharedAccessKeyAuthenticationProvider } = require('azure-iot-device');
-const { Mqtt } = require('azure-iot-device-mqtt');
+const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 const { Registry, Client: ServiceClient } = require('azure-iothub');
 
-const { HUB, DEVICE, MODULE, KEY, CONNECTION_STRING, CA, HUB_LOG } = process.env;
+const { HUB, DEVICE, MODULE, KEY, CONNECTION_STRING, CA, HUB_LOG, WEBSOCKET } = process.env;
+const transport = WEBSOCKET ? MqttWs : Mqtt;
+const ca = fs.readFileSync(CA, 'utf8'); // over WebSocket a file's name is not understood
 const registry = Registry.fromConnectionString(CONNECTION_STRING);
 const service = ServiceClient.fromConnectionString(CONNECTION_STRING);
 
@@ -88,8 +90,8 @@ async function main() {
 
 	const auth = SharedAccessKeyAuthenticationProvider.fromConnectionString(
 		`HostName=${HUB};DeviceId=${DEVICE}${MODULE ? ';ModuleId=' + MODULE : ''};SharedAccessKey=${KEY}`);
-	const client = (MODULE ? ModuleClient : Client).fromAuthenticationProvider(auth, Mqtt);
-	await client.setOptions({ ca: CA });
+	const client = (MODULE ? ModuleClient : Client).fromAuthenticationProvider(auth, transport);
+	await client.setOptions({ ca });
 	await client.open();
 	client.onMethod = (MODULE ? client.onMethod : client.onDeviceMethod).bind(client);
 	client.onMethod('echo', (request, response) => response.send(200, { got: request.payload }, (e) => assert.ifError(e)));
