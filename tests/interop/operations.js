@@ -87,6 +87,25 @@ async function checkOutputs(module) {
 	await client.close();
 }
 
+// A module calls another one of its device: the SDK asks for that where it says its gateway is.
+async function checkModuleCallsModule(module) {
+	const callee = await body(registry.addModule({ deviceId: 'ops', moduleId: 'callee' }));
+	const connect = async (id, key) => {
+		const client = ModuleClient.fromConnectionString(`HostName=${HUB};DeviceId=ops;ModuleId=${id};SharedAccessKey=${key};GatewayHostName=${HUB}`, Mqtt);
+		await client.setOptions({ ca });
+		await client.open();
+		return client;
+	};
+	const listening = await connect('callee', callee.authentication.symmetricKey.primaryKey);
+	listening.onMethod('add', (request, response) => response.send(200, { sum: request.payload.a + request.payload.b }));
+	const calling = await connect('m1', module.authentication.symmetricKey.primaryKey);
+	const ask = (deviceId) => calling.invokeMethod(deviceId, 'callee', { methodName: 'add', payload: { a: 3, b: 4 }, responseTimeoutInSeconds: 10, connectTimeoutInSeconds: 10 });
+	assert.deepStrictEqual((({ status, payload }) => ({ status, payload }))(await ask('ops')), { status: 200, payload: { sum: 7 } });
+	await assert.rejects(ask('somebody-else'), (e) => e.name === 'UnauthorizedError');
+	await calling.close();
+	await listening.close();
+}
+
 function put(place, data) {
 	const path = `/${place.containerName}/${encodeURIComponent(place.blobName).replace(/%2F/g, '/')}${place.sasToken}`;
 	return new Promise((resolve, reject) => {
@@ -124,6 +143,7 @@ async function main() {
 	await checkUnknown();
 	await checkWrongKey();
 	await checkOutputs(module);
+	await checkModuleCallsModule(module);
 	await checkUploadByHand();
 	await registry.removeModule('ops', 'm1');
 	await registry.delete('ops');

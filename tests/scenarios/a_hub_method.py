@@ -204,6 +204,42 @@ def test_08_module():
         ping(device)
 
 
+def test_08_from_a_module():
+    """a module, by its own token and without an api-version, calls other modules and devices at its device or below it, and nobody else"""
+    top = hub.create_device("edge", capabilities={"iotEdge": True})
+    caller = hub.rest("PUT", "/devices/edge/modules/caller", {})[2]["authentication"]["symmetricKey"]["primaryKey"]
+    for id, at in (("edge/modules/other", "edge/other"), ("below", "below"), ("beside", "beside")):
+        made = hub.rest("PUT", "/devices/" + id, {"deviceScope": top["deviceScope"]} if id == "below" else {})[2]
+        keys[at] = made["authentication"]["symmetricKey"]["primaryKey"]
+    token = sas("%s/devices/edge/modules/caller" % hub.hostname, caller)
+
+    def ask(id, headers, body=None):
+        return https(hub.https_port, "POST", "/twins/%s/methods" % id, body or {"methodName": "go", "payload": 1, "timeout": 30}, headers, ca=hub.pki.root)
+
+    who = {"Authorization": token, "x-ms-edge-moduleId": "edge/caller"}
+    with connect("edge", module="other") as other, connect("below") as below:
+        for m, id in ((other, "edge/modules/other"), (below, "below")):
+            got = []
+            thread = threading.Thread(target=lambda: got.append(ask(id, who)))
+            thread.start()
+            name, rid, payload = request(m)
+            assert (name, payload) == ("go", b"1"), (name, payload)
+            reply(m, rid, 201, b'"back"')
+            thread.join(20)
+            assert got[0][0] == 200 and got[0][2] == {"status": 201, "payload": "back"}, got
+    assert ask("edge/modules/other", who)[2]["errorCode"] == 404103
+    for id, headers in (("beside", who), ("nobody", who), ("dev1/modules/m1", who), ("below", {"x-ms-edge-moduleId": "edge/caller"}),
+                        ("below", dict(who, **{"x-ms-edge-moduleId": "edge/other"})), ("below", dict(who, **{"x-ms-edge-moduleId": "edge/nobody"})),
+                        ("below", dict(who, Authorization=sas("%s/devices/edge/modules/caller" % hub.hostname, new_key())))):
+        assert ask(id, headers)[0] == 401, (id, headers)
+    for bad in ("edge", "", "edge/", "/caller", "edge/caller/x", "edge/%zz", "a%2Fb/c"):
+        assert ask("below", dict(who, **{"x-ms-edge-moduleId": bad}))[0] == 400, bad
+    assert ask("below", dict(who), {"methodName": "go", "timeout": 1})[0] == 400
+    hub.rest("PUT", "/devices/edge", dict(top, status="disabled"), {"If-Match": "*"})
+    assert ask("below", who)[0] == 401
+    assert ask("dev1", {"Authorization": hub.service_token("iothubowner")})[0] == 400  # a service says which version it speaks
+
+
 def test_09_session_end():
     """the end of the session that a call was sent to ends the call: by DISCONNECT, by a newer session, by deleting the device"""
     m = connect()

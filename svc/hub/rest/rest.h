@@ -109,9 +109,11 @@ enum rest_who {
 	REST_SERVICE,		/* a policy with the right */
 	REST_SERVICE_OURS,	/* the same, for what is no operation of the original: no api-version is needed */
 	REST_SERVICE_OR_DEVICE, /* or the device of the path itself */
-	REST_GATEWAY,		/* the module of the path, by its own token */
+	REST_SERVICE_OR_MODULE, /* or a module named in x-ms-edge-moduleId, whose device is that of the path or above it; it need not give an api-version */
+	REST_GATEWAY, /* the module of the path, by its own token */
 };
 #define REST_OWNER POLICY_OWNER /* all rights: iothubowner */
+bool rest_caller_is_module(const struct http_request *req, enum rest_who who);
 bool rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, unsigned right, const char *const *ids);
 
 /* What is served at a path, "*" standing for an id: a handler is called when the path fits and the caller may do it.  Each file of handlers has a

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is calling, and may they?  A service shows a token signed with a policy's key, a device its own token or the certificate of the TLS
- * session, a gateway the token of its $edgeHub.  The decision is lib/auth's; here the evidence is collected and the verdict logged. */
+ * session, a gateway the token of its $edgeHub, a module that calls others its own.  The decision is lib/auth's; here the evidence is collected and the verdict logged. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rd.h"
 #include "base/text.h"
 #include "common/service.h"
 #include "hub/rest/rest.h"
+#include "wire/codec.h"
 #include "wire/sas.h"
 
 static bool
@@ -62,13 +64,53 @@ judge_identity(struct rest *rest, struct http_request *req, const char *token, c
 	return verdict;
 }
 
+/* -- A module that calls others (hub 2.3): who it is, it says in a header ---------------------------------------------------------------- */
+
+bool
+rest_caller_is_module(const struct http_request *req, enum rest_who who)
+{
+	return who == REST_SERVICE_OR_MODULE && http_header(req, "x-ms-edge-moduleId");
+}
+
+/* "device/module", both percent-encoded; false: it is not two ids. */
+static bool
+read_module(const struct http_request *req, struct buf *device_id, struct buf *module_id)
+{
+	struct slice rest = slice_of(http_header(req, "x-ms-edge-moduleId")), device;
+
+	return slice_cut(&rest, '/', &device) && percent_decode(device_id, device.text, device.len) &&
+	       percent_decode(module_id, rest.text, rest.len) && identity_id_is_valid(buf_text(device_id)) &&
+	       identity_id_is_valid(buf_text(module_id));
+}
+
+static bool
+module_may(struct rest *rest, struct http_request *req, const char *target)
+{
+	CLEAR(buf) device_id = BUF_INIT(3 * IDENTITY_ID_MAX), module_id = BUF_INIT(3 * IDENTITY_ID_MAX);
+	OWN(verdict) verdict = NULL;
+
+	if (!read_module(req, &device_id, &module_id)) {
+		rest_fail(req, REST_ARGUMENT_INVALID, "x-ms-edge-moduleId must be a device's id, a slash and a module's id");
+		return false;
+	}
+	verdict = judge_identity(rest, req, http_header(req, "Authorization"), buf_text(&device_id), buf_text(&module_id));
+	service_log_verdict(verdict);
+	/* It reaches its own device and those below. */
+	if (verdict_accepted(verdict) && registry_is_reached(rest->registry, target, buf_text(&device_id)))
+		return true;
+	rest_fail(req, REST_IOT_HUB_UNAUTHORIZED_ACCESS, "Unauthorized");
+	return false;
+}
+
 bool
 rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, unsigned right, const char *const *ids)
 {
 	const char *token = http_header(req, "Authorization");
-	bool as_service = who == REST_SERVICE || who == REST_SERVICE_OURS || (who == REST_SERVICE_OR_DEVICE && names_policy(token));
+	bool as_service = who != REST_GATEWAY && (who != REST_SERVICE_OR_DEVICE || names_policy(token));
 	OWN(verdict) verdict = NULL;
 
+	if (rest_caller_is_module(req, who))
+		return module_may(rest, req, ids[0]);
 	if (as_service)
 		verdict = judge_service(rest, req, token, right, ids);
 	else

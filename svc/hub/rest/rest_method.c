@@ -100,11 +100,14 @@ take_payload(struct method_call *method, json_t *body, struct err *err)
 	return 0;
 }
 
+/* The C SDK's modules call the time to answer "timeout" (hub 2.3). */
 static int
 take_question(struct method_call *method, json_t *body, struct err *err)
 {
+	const char *response = json_object_get(body, "timeout") ? "timeout" : "responseTimeoutInSeconds";
+
 	if (take_name(method, body, err) < 0 ||
-		take_seconds(&method->response_ms, body, "responseTimeoutInSeconds", RESPONSE_DEFAULT_S, RESPONSE_MIN_S, err) < 0 ||
+		take_seconds(&method->response_ms, body, response, RESPONSE_DEFAULT_S, RESPONSE_MIN_S, err) < 0 ||
 		take_seconds(&method->connect_ms, body, "connectTimeoutInSeconds", 0, 0, err) < 0)
 		return -1;
 	return take_payload(method, body, err);
@@ -171,7 +174,7 @@ invoke(struct rest *rest, struct http_request *req, const char *const *ids)
 }
 
 const struct rest_route rest_method_routes[] = {
-	{ "POST", "twins/*/methods", REST_SERVICE, AUTH_SERVICE_CONNECT, invoke },
-	{ "POST", "twins/*/modules/*/methods", REST_SERVICE, AUTH_SERVICE_CONNECT, invoke },
+	{ "POST", "twins/*/methods", REST_SERVICE_OR_MODULE, AUTH_SERVICE_CONNECT, invoke },
+	{ "POST", "twins/*/modules/*/methods", REST_SERVICE_OR_MODULE, AUTH_SERVICE_CONNECT, invoke },
 	{ 0 },
 };
