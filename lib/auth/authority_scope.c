@@ -126,38 +126,13 @@ authority_scope_text(const struct authority_scope *scope)
 	return buf_take_text(&text);
 }
 
-/* The last "*" that was met takes one character more whenever what follows it does not fit: linear but for that, no recursion. */
-static bool
-fits(const char *pattern, const char *id)
-{
-	const char *star = NULL, *retry = NULL;
-
-	while (*id) {
-		if (*pattern == '*') {
-			star = pattern++;
-			retry = id;
-		} else if (*pattern == '?' || *pattern == *id) {
-			pattern++;
-			id++;
-		} else if (star) {
-			pattern = star + 1;
-			id = ++retry;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return !*pattern;
-}
-
 bool
 authority_scope_covers(const struct authority_scope *scope, const struct identity *identity)
 {
 	if (scope->kind != AUTHORITY_ALL && identity->is_edge != (scope->kind == AUTHORITY_EDGE))
 		return false;
 	for (size_t i = 0; i < scope->n_patterns; i++)
-		if (fits(scope->patterns[i], identity->device_id))
+		if (text_fits(identity->device_id, scope->patterns[i]))
 			return true;
 	return scope->n_patterns == 0;
 }

@@ -133,3 +133,32 @@ TEST("words of any length may be asked for")
 	CHECK(text_nearest(word, words, COUNT(words)) == NULL);
 	CHECK_STR(text_nearest("pord", words, COUNT(words)), "port");
 }
+
+TEST("a pattern matches whole texts, with * for any run and ? for one character")
+{
+	static const struct {
+		const char *pattern, *text;
+		bool matches;
+	} cases[] = {
+		{ "device-id", "device-id", true },
+		{ "device-id", "device-id2", false },
+		{ "device-id", "xdevice-id", false },
+		{ "aziot-edged/module/*", "aziot-edged/module/a:1:server", true },
+		{ "aziot-edged/module/*", "aziot-edged/module/", true },
+		{ "aziot-edged/module/*", "aziot-edged-ca", false },
+		{ "aziot-edged/module/*:server", "aziot-edged/module/a:1:identity", false },
+		{ "*a*b*", "xxaxxbxx", true },
+		{ "*a*b*", "xxbxxaxx", false },
+		{ "k?y", "key", true },
+		{ "k?y", "ky", false },
+		{ "k?y", "keey", false },
+		{ "", "", true },
+		{ "", "a", false },
+		{ "*", "", true },
+		{ "Key", "key", false },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (text_fits(cases[i].text, cases[i].pattern) != cases[i].matches)
+			fail_msg("'%s' against '%s'", cases[i].pattern, cases[i].text);
+}

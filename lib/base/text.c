@@ -132,6 +132,30 @@ text_lower(const char *text)
 }
 
 bool
+text_fits(const char *text, const char *pattern)
+{
+	const char *star = NULL, *back = NULL;
+
+	while (*text) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			back = text;
+		} else if (*pattern == '?' || *pattern == *text) {
+			pattern++;
+			text++;
+		} else if (star) {
+			pattern = star; /* let the star eat one more */
+			text = ++back;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return !*pattern;
+}
+
+bool
 text_to_i64(const char *text, int64_t min, int64_t max, int64_t *out)
 {
 	bool negative = *text == '-';

@@ -16,6 +16,9 @@ bool text_is_utf8(const char *text, size_t len);     /* RFC 3629: no surrogates,
 bool text_has_control(const char *text, size_t len); /* any byte below 0x20, or 0x7f */
 char *text_lower(const char *text);		     /* ASCII; the caller owns the copy */
 
+/* Is it, whole and with its case, what the pattern says: * stands for any run of characters, ? for one?  Linear but for what follows the last *; no recursion. */
+bool text_fits(const char *text, const char *pattern);
+
 /* A whole decimal number within [min, max] and nothing else; false leaves *out alone. */
 bool text_to_i64(const char *text, int64_t min, int64_t max, int64_t *out);
 

@@ -35,7 +35,7 @@ static enum issue_kind
 kind_of(const char *id)
 {
 	for (size_t i = 0; i < COUNT(kinds); i++)
-		if (pattern_matches(kinds[i].pattern, id))
+		if (text_fits(id, kinds[i].pattern))
 			return kinds[i].kind;
 	return ISSUE_DEVICE;
 }

@@ -6,34 +6,10 @@
 #include "wire/json.h"
 
 bool
-pattern_matches(const char *pattern, const char *text)
-{
-	const char *star = NULL, *back = NULL;
-
-	while (*text) {
-		if (*pattern == '*') {
-			star = ++pattern;
-			back = text;
-		} else if (*pattern == '?' || *pattern == *text) {
-			pattern++;
-			text++;
-		} else if (star) {
-			pattern = star; /* let the star eat one more */
-			text = ++back;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return !*pattern;
-}
-
-bool
 principal_may(const struct principal *principal, const char *id)
 {
 	for (size_t i = 0; principal && i < principal->n_patterns; i++)
-		if (pattern_matches(principal->patterns[i], id))
+		if (text_fits(id, principal->patterns[i]))
 			return true;
 	return false;
 }

@@ -31,4 +31,3 @@ void principals_clear(struct principals *principals);
 const struct principal *principals_find(const struct principals *principals, uid_t uid);
 const struct principal *principals_named(const struct principals *principals, const char *name);
 bool principal_may(const struct principal *principal, const char *id);
-bool pattern_matches(const char *pattern, const char *text);

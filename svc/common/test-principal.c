@@ -4,35 +4,6 @@
 #include "t.h"
 #include "wire/json.h"
 
-TEST("a pattern matches whole ids, with * for any run and ? for one character")
-{
-	static const struct {
-		const char *pattern, *text;
-		bool matches;
-	} cases[] = {
-		{ "device-id", "device-id", true },
-		{ "device-id", "device-id2", false },
-		{ "device-id", "xdevice-id", false },
-		{ "aziot-edged/module/*", "aziot-edged/module/a:1:server", true },
-		{ "aziot-edged/module/*", "aziot-edged/module/", true },
-		{ "aziot-edged/module/*", "aziot-edged-ca", false },
-		{ "aziot-edged/module/*:server", "aziot-edged/module/a:1:identity", false },
-		{ "*a*b*", "xxaxxbxx", true },
-		{ "*a*b*", "xxbxxaxx", false },
-		{ "k?y", "key", true },
-		{ "k?y", "ky", false },
-		{ "k?y", "keey", false },
-		{ "", "", true },
-		{ "", "a", false },
-		{ "*", "", true },
-		{ "Key", "key", false },
-	};
-
-	for (size_t i = 0; i < COUNT(cases); i++)
-		if (pattern_matches(cases[i].pattern, cases[i].text) != cases[i].matches)
-			fail_msg("'%s' against '%s'", cases[i].pattern, cases[i].text);
-}
-
 static void
 load(struct principals *p, const char *text)
 {
