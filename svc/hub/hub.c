@@ -23,6 +23,7 @@
 #include "hub/automation/configurations.h"
 #include "hub/files/files.h"
 #include "hub/hub_head.h"
+#include "hub/hub_tls.h"
 #include "hub/automation/jobs.h"
 #include "hub/registry/policy_keeper.h"
 #include "hub/twins/queries.h"
@@ -40,7 +41,6 @@
 #include "wire/json.h"
 
 #define LOOPS_MAX 64
-#define CHAIN_MAX 16
 #define TLS_SESSIONS_MAX 20000
 #define REGISTRY_QUEUE_MAX 4096
 #define HANDSHAKE_QUEUE_MAX 4096
@@ -82,7 +82,7 @@ struct hub {
 	struct rest rest;
 	struct websocket_service websockets[2];
 	struct http_server *http;
-	struct tls_holder *mqtt_tls, *https_tls;
+	struct hub_tls tls;
 	struct listener *mqtt, *https;
 	struct err problem;		   /* found while it serves, which ends it */
 	struct provisioning *provisioning; /* NULL: not wanted */
@@ -90,98 +90,18 @@ struct hub {
 	struct listener *provisioning_https, *provisioning_mqtt;
 };
 
-/* -- Certificates -------------------------------------------------------------------------------------------------------------------- */
-
-struct server_identity {
-	struct certs chain, rsa_chain;
-	struct key *key, *rsa_key;
-};
-
-static void
-server_identity_clear(struct server_identity *id)
-{
-	certs_clear(&id->chain);
-	certs_clear(&id->rsa_chain);
-	key_free(id->key);
-	key_free(id->rsa_key);
-}
-
-static int
-load_pair(struct certs *chain, struct key **key, const char *cert_path, const char *key_path, struct err *err)
-{
-	if (certs_load(chain, cert_path, CHAIN_MAX, err) < 0)
-		return -1;
-	*key = key_load(key_path, err);
-	if (!*key)
-		return -1;
-	if (!cert_matches_key(chain->item[0], *key))
-		return err_set(err, ERR_INVALID, "the key %s is not that of the certificate %s", key_path, cert_path);
-	return 0;
-}
-
-static int
-load_server_identity(struct server_identity *id, const struct hub_config *config, struct err *err)
-{
-	if (load_pair(&id->chain, &id->key, config->cert_path, config->key_path, err) < 0)
-		return -1;
-	if (!config->rsa_cert_path)
-		return 0;
-	return load_pair(&id->rsa_chain, &id->rsa_key, config->rsa_cert_path, config->rsa_key_path, err);
-}
-
-/* Sessions are resumed by devices on MQTT only, and are no good elsewhere. */
-static struct tls_server *
-make_tls(struct hub *hub, const struct server_identity *id, bool mqtt, struct err *err)
-{
-	struct tls_server_config config = {
-		.chain = &id->chain,
-		.key = id->key,
-		.rsa_chain = id->rsa_key ? &id->rsa_chain : NULL,
-		.rsa_key = id->rsa_key,
-		.ask_client_cert = true,
-		.session_scope = mqtt ? "hub-mqtt" : "hub-https",
-		.cache = mqtt ? hub->tls_cache : NULL,
-	};
-
-	return tls_server_new(&config, err);
-}
-
-/* Both contexts or none. */
-static int
-make_both_tls(struct hub *hub, struct tls_server **mqtt, struct tls_server **https, struct err *err)
-{
-	struct server_identity id = { 0 };
-	OWN(tls_server) one = NULL;
-	OWN(tls_server) other = NULL;
-	int done = load_server_identity(&id, &hub->config, err);
-
-	if (done == 0) {
-		one = make_tls(hub, &id, true, err);
-		other = one ? make_tls(hub, &id, false, err) : NULL;
-		done = other ? 0 : -1;
-	}
-	server_identity_clear(&id);
-	if (done < 0)
-		return -1;
-	*mqtt = GIVE(one);
-	*https = GIVE(other);
-	return 0;
-}
+/* -- The certificate ---------------------------------------------------------------------------------------------------------------------- */
 
 static void
 reload(void *arg)
 {
 	struct hub *hub = arg;
-	struct tls_server *mqtt, *https;
 	struct err err = ERR_INIT;
 
-	if (make_both_tls(hub, &mqtt, &https, &err) < 0) {
+	if (hub_tls_reload(&hub->tls, &err) < 0)
 		log_error("the certificate that was in use stays: %s", err.text);
-		return;
-	}
-	tls_holder_swap(hub->mqtt_tls, mqtt);
-	tls_holder_swap(hub->https_tls, https);
-	log_info("the certificate was loaded again from %s", hub->config.cert_path);
+	else
+		log_info("the certificate was loaded again from %s", hub->config.cert_path);
 }
 
 /* -- Opening ----------------------------------------------------------------------------------------------------------------------------- */
@@ -472,14 +392,16 @@ open_listeners(struct hub *hub, struct err *err)
 		.address = hub->config.address, .handshakes = hub->handshakes, .max_conns = hub->config.max_connections
 	};
 	struct listener_config mqtt = common, https = common;
-	struct tls_server *mqtt_tls, *https_tls;
+	struct hub_tls_config tls = { .cert_path = hub->config.cert_path,
+		.key_path = hub->config.key_path,
+		.rsa_cert_path = hub->config.rsa_cert_path,
+		.rsa_key_path = hub->config.rsa_key_path,
+		.cache = hub->tls_cache };
 
-	if (make_both_tls(hub, &mqtt_tls, &https_tls, err) < 0)
+	if (hub_tls_open(&hub->tls, &tls, err) < 0)
 		return -1;
-	hub->mqtt_tls = tls_holder_new(mqtt_tls);
-	hub->https_tls = tls_holder_new(https_tls);
 	mqtt.port = hub->config.mqtt_port;
-	mqtt.tls = hub->mqtt_tls;
+	mqtt.tls = hub->tls.mqtt;
 	mqtt.ops = mqtt_head_ops();
 	mqtt.user = hub->mqtt_head;
 	mqtt.on_accept = mqtt_head_on_accept;
@@ -487,7 +409,7 @@ open_listeners(struct hub *hub, struct err *err)
 	if (!hub->mqtt)
 		return err_wrap(err, "MQTT");
 	https.port = hub->config.https_port;
-	https.tls = hub->https_tls;
+	https.tls = hub->tls.https;
 	https.ops = http_server_ops();
 	https.user = hub->http;
 	https.on_accept = http_server_on_accept;
@@ -606,8 +528,9 @@ tell_turns(const struct loop *loop)
 		(double)turns.longest_us / 1000, (double)turns.sum_us / 1000);
 }
 
-void
-hub_close(struct hub *hub)
+/* No new work: the other threads end, and then this one may touch the ears that the listeners have on each loop. */
+static void
+end_connections(struct hub *hub)
 {
 	for (size_t i = 1; i < hub->n_loops; i++) {
 		loop_stop(hub->loops[i]);
@@ -615,7 +538,6 @@ hub_close(struct hub *hub)
 	}
 	for (size_t i = 0; i < hub->n_loops && hub->config.watch_turns; i++)
 		tell_turns(hub->loops[i]);
-	/* Each loop has an ear of a listener: only now may another thread touch it. */
 	listener_close(hub->mqtt);
 	listener_close(hub->https);
 	listener_close(hub->provisioning_https);
@@ -623,6 +545,12 @@ hub_close(struct hub *hub)
 	pool_free(hub->handshakes);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		conn_abort_all(hub->loops[i]);
+}
+
+/* What was begun is made durable, and the threads beside the loops end. */
+static void
+end_work(struct hub *hub)
+{
 	files_stop(hub->files);
 	if (hub->registry)
 		registry_stop(hub->registry);
@@ -636,9 +564,12 @@ hub_close(struct hub *hub)
 	message_log_stop(hub->events);
 	methods_stop(hub->methods);
 	faults_stop(hub->faults);
-	for (size_t i = 0; i < hub->n_loops; i++)
-		loop_free(hub->loops[i]);
-	faults_free(hub->faults);
+}
+
+/* Who serves, then what was served, then where it stands: the other way round than they were opened. */
+static void
+free_heads(struct hub *hub)
+{
 	mqtt_head_free(hub->mqtt_head);
 	http_head_free(hub->http_head);
 	http_server_free(hub->http);
@@ -646,6 +577,11 @@ hub_close(struct hub *hub)
 	provisioning_close(hub->provisioning);
 	directory_free(hub->directory);
 	hub_head_free(hub->head);
+}
+
+static void
+free_subjects(struct hub *hub)
+{
 	refusals_free(hub->refusals);
 	event_source_free(hub->source);
 	event_readers_free(hub->readers);
@@ -656,18 +592,35 @@ hub_close(struct hub *hub)
 	command_queue_close(hub->commands);
 	twin_sessions_free(hub->twin_sessions);
 	twins_free(hub->twins);
-	subscriptions_close(hub->subscriptions);
 	queries_free(hub->queries);
-	policy_keeper_close(hub->policies);
 	rotation_keeper_close(hub->rotations);
 	ca_close(hub->cas);
+	faults_free(hub->faults);
+}
+
+static void
+free_state(struct hub *hub)
+{
+	subscriptions_close(hub->subscriptions);
+	policy_keeper_close(hub->policies);
 	files_close(hub->files);
 	mem_free(hub->files_path);
 	registry_close(hub->registry);
 	registry_store_close(hub->store);
 	message_log_free(hub->events);
-	tls_holder_free(hub->mqtt_tls);
-	tls_holder_free(hub->https_tls);
+	hub_tls_close(&hub->tls);
 	tls_cache_free(hub->tls_cache);
+}
+
+void
+hub_close(struct hub *hub)
+{
+	end_connections(hub);
+	end_work(hub);
+	for (size_t i = 0; i < hub->n_loops; i++)
+		loop_free(hub->loops[i]); /* runs what still comes back to it */
+	free_heads(hub);
+	free_subjects(hub);
+	free_state(hub);
 	mem_free(hub);
 }

@@ -13,7 +13,7 @@
 #include "hub/registry/registry_table.h"
 
 #define LIST_MAX 1000
-#define WATCHERS_MAX 4
+#define WATCHERS_MAX 6
 
 struct watcher {
 	unsigned events;
