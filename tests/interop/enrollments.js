@@ -27,8 +27,8 @@ async function main() {
 	assert.strictEqual((await body(service.getEnrollmentGroup('ops-group'))).etag, group.etag);
 	assert.ok((await body(service.getEnrollmentGroupAttestationMechanism('ops-group'))).symmetricKey.primaryKey);
 	assert.ok((await pages(service.createEnrollmentGroupQuery({ query: 'SELECT *' }, 10))).flat().some((g) => g.enrollmentGroupId === 'ops-group'));
-	// docs/compatibility.md: not there.
-	await assert.rejects(pages(service.createEnrollmentGroupDeviceRegistrationStateQuery({ query: 'SELECT *' }, 'ops-group', 10)), (e) => e.response.statusCode === 404);
+	assert.deepStrictEqual(await pages(service.createEnrollmentGroupDeviceRegistrationStateQuery({ query: 'SELECT *' }, 'ops-group', 10)), [[]]);
+	await assert.rejects(pages(service.createEnrollmentGroupDeviceRegistrationStateQuery({ query: 'SELECT *' }, 'ops-nobody', 10)), (e) => e.response.statusCode === 404);
 	await assert.rejects(service.createOrUpdateEnrollmentGroup({ ...group, etag: 'AAAAAAAAAAE=' }), (e) => e.response.statusCode === 412);
 
 	const enrollments = ['ops-1', 'ops-2', 'ops-3'].map((registrationId) => ({ registrationId, attestation: symmetric() }));

@@ -54,6 +54,17 @@ async function main() {
 	state = await register(new SymmetricKeySecurityClient('prov-member', derive(key, 'prov-member')));
 	await connect(state, { key: derive(key, 'prov-member') });
 
+	const second = 'prov-member-2';
+	await register(new SymmetricKeySecurityClient(second, derive(key, second)));
+	const query = service.createEnrollmentGroupDeviceRegistrationStateQuery({ query: 'SELECT *' }, 'prov-keys', 1);
+	const members = [];
+	do
+		members.push(...(await query.next(query.continuationToken)).responseBody);
+	while (query.hasMoreResults);
+	assert.deepStrictEqual(members.map((m) => m.registrationId), ['prov-member', second]);
+	await service.deleteDeviceRegistrationState(members[1]);
+	await assert.rejects(service.getDeviceRegistrationState(second), (e) => e.response.statusCode === 404);
+
 	const own = { cert: read(OWN), key: read(OWN_KEY) };
 	await service.createOrUpdateIndividualEnrollment({ registrationId: 'prov-cert',
 		attestation: { type: 'x509', x509: { clientCertificates: { primary: { certificate: own.cert } } } } });

@@ -359,7 +359,48 @@ def test_13_kill():
         assert hub.rest("GET", "/devices/" + i)[2]["authentication"]["symmetricKey"]["primaryKey"] == derive(group, i)
 
 
-def test_14_end():
+def pages(group, size, policy=OWNER):
+    """All pages of a group's registrations."""
+    found, more = [], {}
+    while True:
+        status, head, page = service("POST", "/registrations/%s/query" % group, {"query": "SELECT *"}, policy, x_ms_max_item_count=str(size), **more)
+        assert status == 200 and head["x-ms-item-type"] == "deviceRegistration" and len(page) <= size, (status, head, page)
+        found.append(page)
+        if not head.get("x-ms-continuation"):
+            return found
+        more = {"x_ms_continuation": head["x-ms-continuation"]}
+
+
+def test_14_of_a_group():
+    """the registrations of a group are listed page by page, each as a look gives it, for whoever may read registrations and in any case of the group's name"""
+    found = pages("PLANT", 7)
+    ids = [r["registrationId"] for page in found for r in page]
+    assert all(len(page) == 7 for page in found[:-1]) and ids == sorted(set(ids)) and {"killed-%d" % i for i in range(30)} <= set(ids), found
+    assert "dev-sym" not in ids and "racer" not in ids and "leaf-1" in ids, ids
+    assert found[0][0] == service("GET", "/registrations/" + ids[0])[2]
+    assert service("POST", "/registrations/plant/query", "")[2][0]["registrationId"] == ids[0]
+    status, _, error = service("POST", "/registrations/nobody/query", {})
+    assert status == 404 and error["errorCode"] == 404204, error
+    for header in {"x_ms_max_item_count": "0"}, {"x_ms_max_item_count": "x"}, {"x_ms_continuation": "x"}, {"x_ms_continuation": "a" * 700}:
+        assert service("POST", "/registrations/plant/query", {}, **header)[0] == 400, header
+    assert service("POST", "/registrations/plant/query", {}, policy="iothubowner")[0] == 401
+    assert ask("POST", "/registrations/plant/query", {})[0] == 401
+
+
+def test_15_forgotten():
+    """a registration is forgotten by its etag, and the device stays in the hub"""
+    _, head, state = service("GET", "/registrations/killed-0")
+    assert head["ETag"].strip('"') == state["etag"] and base64.b64decode(state["etag"])[:1] == b'"', state
+    assert service("DELETE", "/registrations/killed-0", If_Match='"AAAA"')[0] == 412
+    assert service("DELETE", "/registrations/killed-0", If_Match=state["etag"])[0] == 204
+    status, _, error = service("GET", "/registrations/killed-0")
+    assert status == 404 and error["errorCode"] == 404202, error
+    assert service("DELETE", "/registrations/killed-0")[0] == 404
+    assert service("DELETE", "/registrations/killed-1")[0] == 204
+    assert hub.rest("GET", "/devices/killed-0")[0] == 200
+
+
+def test_16_end():
     """no key is in the log, and the hub stops in order"""
     key = service("POST", "/enrollments/dev-sym/attestationmechanism")[2]["symmetricKey"]["primaryKey"]
     assert key not in hub.log_text()

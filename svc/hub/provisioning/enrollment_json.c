@@ -279,9 +279,8 @@ take_status(struct enrollment *e, const json_t *body, struct err *err)
 	return 0;
 }
 
-/* The base64 of a quoted uuid, as clients know it (hub 6.4). */
-static char *
-make_etag(void)
+char *
+enrollment_etag(void)
 {
 	char uuid[RANDOM_UUID_LEN];
 	OWN_TEXT quoted = mem_textf("\"%s\"", random_uuid(uuid));
@@ -300,7 +299,7 @@ enrollment_compose(const struct enrollment_wish *wish, struct err *err)
 	if (take_ids(e, wish, err) < 0 || take_status(e, wish->body, err) < 0 || take_attestation(e, wish, err) < 0 ||
 		take_wishes(e, wish->body, err) < 0)
 		return NULL;
-	e->etag = make_etag();
+	e->etag = enrollment_etag();
 	e->created = before ? before->created : wish->now;
 	e->updated = wish->now;
 	return GIVE(e);

@@ -143,37 +143,57 @@ registration_free(struct registration *r)
 	mem_free(r);
 }
 
+#define REGISTRATION_COLUMNS "name, group_id, hub, device_id, operation, etag, assigned, created, updated, payload, owned, failure"
+
+static struct registration *
+read_registration(struct db_stmt *row)
+{
+	struct registration *r = NEW(registration);
+
+	r->id = mem_text(db_text(row, 0));
+	r->group_id = mem_text(db_text(row, 1));
+	r->hub = mem_text(db_text(row, 2));
+	r->device_id = mem_text(db_text(row, 3));
+	r->operation = mem_text(db_text(row, 4));
+	r->etag = mem_text(db_text(row, 5));
+	r->assigned = db_int(row, 6) != 0;
+	r->created = db_int(row, 7);
+	r->updated = db_int(row, 8);
+	r->payload = mem_text(db_text(row, 9));
+	r->owned = db_int(row, 10) != 0;
+	r->failure = mem_text(db_text(row, 11));
+	return r;
+}
+
 int
 registration_find(struct db *db, const char *id, struct registration **out, struct err *err)
 {
 	OWN_TEXT key = enrollment_id_fold(id);
-	struct db_stmt *row = db_query(db, err,
-		"SELECT name, group_id, hub, device_id, operation, etag, assigned, created, updated, payload, owned, failure FROM "
-		"registration "
-		"WHERE id = ?",
-		"t", key);
+	struct db_stmt *row = db_query(db, err, "SELECT " REGISTRATION_COLUMNS " FROM registration WHERE id = ?", "t", key);
 	int there = row ? db_next(row, err) : -1;
-	struct registration *r = NULL;
 
-	if (there > 0) {
-		r = NEW(registration);
-		r->id = mem_text(db_text(row, 0));
-		r->group_id = mem_text(db_text(row, 1));
-		r->hub = mem_text(db_text(row, 2));
-		r->device_id = mem_text(db_text(row, 3));
-		r->operation = mem_text(db_text(row, 4));
-		r->etag = mem_text(db_text(row, 5));
-		r->assigned = db_int(row, 6) != 0;
-		r->created = db_int(row, 7);
-		r->updated = db_int(row, 8);
-		r->payload = mem_text(db_text(row, 9));
-		r->owned = db_int(row, 10) != 0;
-		r->failure = mem_text(db_text(row, 11));
-	}
+	*out = there > 0 ? read_registration(row) : NULL;
 	if (row)
 		db_done(row);
-	*out = r;
 	return there < 0 ? -1 : 0;
+}
+
+int
+registration_list(
+	struct db *db, const char *group_id, const char *after, int64_t max, registration_each *each, void *arg, struct err *err)
+{
+	OWN_TEXT behind = after ? enrollment_id_fold(after) : mem_text("");
+	struct db_stmt *row = db_query(db, err,
+		"SELECT " REGISTRATION_COLUMNS
+		" FROM registration WHERE group_id = ? COLLATE NOCASE AND id > ? ORDER BY id LIMIT ?",
+		"tti", group_id, behind, max);
+	int more = row ? db_next(row, err) : -1;
+
+	for (; more > 0; more = db_next(row, err))
+		each(arg, read_registration(row));
+	if (row)
+		db_done(row);
+	return more;
 }
 
 int
@@ -182,9 +202,7 @@ registration_put(struct db *db, const struct registration *r, struct err *err)
 	OWN_TEXT key = enrollment_id_fold(r->id);
 
 	return db_run(db, err,
-		"INSERT OR REPLACE INTO registration (id, name, group_id, hub, device_id, operation, etag, assigned, created, "
-		"updated, payload, owned, failure)"
-		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"INSERT OR REPLACE INTO registration (id, " REGISTRATION_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		"tttttttiiitit", key, r->id, r->group_id, r->hub, r->device_id, r->operation, r->etag, (int64_t)r->assigned,
 		r->created, r->updated, r->payload, (int64_t)r->owned, r->failure);
 }

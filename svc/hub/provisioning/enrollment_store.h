@@ -29,5 +29,9 @@ struct registration {
 void registration_free(struct registration *registration);
 OWN_DEFINE(registration);
 int registration_find(struct db *db, const char *id, struct registration **out, struct err *err);
+/* Of a group, in the order of ids, those behind `after` (NULL: from the beginning); `each` owns what it gets. */
+typedef void registration_each(void *arg, struct registration *registration_take);
+int registration_list(
+	struct db *db, const char *group_id, const char *after, int64_t max, registration_each *each, void *arg, struct err *err);
 int registration_put(struct db *db, const struct registration *registration, struct err *err);
 int registration_remove(struct db *db, const char *id, struct err *err);

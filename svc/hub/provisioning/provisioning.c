@@ -207,6 +207,17 @@ provisioning_body(struct provisioning_call *call)
 	return NULL;
 }
 
+char *
+provisioning_if_match(const struct http_request *req)
+{
+	const char *text = http_header(req, "If-Match");
+	size_t len = text ? strlen(text) : 0;
+
+	if (len >= 2 && text[0] == '"' && text[len - 1] == '"')
+		return mem_textn(text + 1, len - 2);
+	return len > 0 ? mem_text(text) : NULL;
+}
+
 struct db *
 provisioning_db(const struct provisioning_call *call)
 {
@@ -247,11 +258,15 @@ path_fits(struct provisioning_call *call, const char *pattern)
 }
 
 static const struct provisioning_route *
-find_route(struct provisioning_call *call, const struct provisioning_route *routes)
+find_route(struct provisioning_call *call)
 {
-	for (; routes->method; routes++)
-		if (text_is(routes->method, http_method(call->req)) && path_fits(call, routes->path))
-			return routes;
+	static const struct provisioning_route *const tables[] = { provisioning_service_routes, provisioning_registration_routes,
+		provisioning_hub_routes, provisioning_device_routes };
+
+	for (size_t i = 0; i < COUNT(tables); i++)
+		for (const struct provisioning_route *route = tables[i]; route->method; route++)
+			if (text_is(route->method, http_method(call->req)) && path_fits(call, route->path))
+				return route;
 	return NULL;
 }
 
@@ -299,11 +314,7 @@ handle(struct http_request *req, struct provisioning *provisioning)
 
 	call->provisioning = provisioning;
 	call->req = req;
-	call->route = find_route(call, provisioning_service_routes);
-	if (!call->route)
-		call->route = find_route(call, provisioning_device_routes);
-	if (!call->route)
-		call->route = find_route(call, provisioning_hub_routes);
+	call->route = find_route(call);
 	if (!call->route) {
 		provisioning_fail(call, 404000, "there is nothing at this path");
 	} else if (!http_query(req, "api-version")) {

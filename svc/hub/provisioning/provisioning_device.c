@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Devices over HTTPS (hub 6.1): the registrar answers, this is how it is asked; and what services ask about registrations (hub 7). */
+/* Devices over HTTPS (hub 6.1): the registrar answers, this is how it is asked. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -7,12 +7,6 @@
 #include "hub/provisioning/provisioning_inside.h"
 #include "hub/provisioning/registrar.h"
 #include "wire/json.h"
-
-enum numbers {
-	NO_REGISTRATION = 404202,
-};
-
-/* -- Devices ---------------------------------------------------------------------------------------------------------------------- */
 
 static char *
 location_of(const struct provisioning_call *call, const struct registrar_answer *answer)
@@ -78,53 +72,7 @@ on_lookup(struct provisioning_call *call)
 	ask(call, registrar_lookup);
 }
 
-/* -- Services --------------------------------------------------------------------------------------------------------------------- */
-
-/* What the device sends is for services; `payload` is what a device gets. */
-static json_t *
-shown_json(const struct registration *r)
-{
-	json_t *state = registrar_state_json(r, NULL);
-	struct err err = ERR_INIT;
-	json_t *payload = r->payload ? json_parse(r->payload, strlen(r->payload), &err) : NULL;
-
-	if (payload)
-		json_object_set_new(state, "devicePayload", payload);
-	return state;
-}
-
-static void
-on_show(struct provisioning_call *call)
-{
-	OWN(registration) r = NULL;
-	struct err err = ERR_INIT;
-
-	if (registration_find(provisioning_db(call), call->ids[0], &r, &err) < 0)
-		provisioning_fail_broken(call, &err);
-	else if (!r)
-		provisioning_fail(call, NO_REGISTRATION, "there is no registration %s", call->ids[0]);
-	else
-		http_respond_json(call->req, 200, NULL, shown_json(r));
-}
-
-static void
-on_forget(struct provisioning_call *call)
-{
-	OWN(registration) r = NULL;
-	struct err err = ERR_INIT;
-
-	if (registration_find(provisioning_db(call), call->ids[0], &r, &err) < 0 ||
-		(r && registration_remove(provisioning_db(call), call->ids[0], &err) < 0))
-		provisioning_fail_broken(call, &err);
-	else if (!r)
-		provisioning_fail(call, NO_REGISTRATION, "there is no registration %s", call->ids[0]);
-	else
-		http_respond(call->req, 204, NULL, NULL, 0);
-}
-
 const struct provisioning_route provisioning_device_routes[] = {
-	{ "GET", "registrations/*", PROVISIONING_REGISTRATION_READ, false, on_show },
-	{ "DELETE", "registrations/*", PROVISIONING_REGISTRATION_WRITE, false, on_forget },
 	{ "PUT", "*/registrations/*/register", 0, false, on_register },
 	{ "GET", "*/registrations/*/operations/*", 0, false, on_operation },
 	{ "POST", "*/registrations/*", 0, false, on_lookup },

@@ -41,7 +41,8 @@ struct provisioning_route {
 	bool is_group;
 	provisioning_handler *handle;
 };
-extern const struct provisioning_route provisioning_service_routes[], provisioning_device_routes[], provisioning_hub_routes[];
+extern const struct provisioning_route provisioning_service_routes[], provisioning_registration_routes[],
+	provisioning_device_routes[], provisioning_hub_routes[];
 
 struct db *provisioning_db(const struct provisioning_call *call);
 /* {"errorCode", "trackingId", "message", "timestampUtc"} (hub 7); number is the status and three digits. */
@@ -50,3 +51,4 @@ int provisioning_retry_after_s(int number); /* 0: trying again is of no use */
 void provisioning_fail(struct provisioning_call *call, int number, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void provisioning_fail_broken(struct provisioning_call *call, const struct err *err); /* the log has it */
 json_t *provisioning_body(struct provisioning_call *call);			      /* an object, or NULL: answered */
+char *provisioning_if_match(const struct http_request *req); /* "\"AAA=\"" and "AAA=" are the same; NULL: none */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What services do (hub 7): enrollments and groups, one by one, listed, up to ten at once, and what became of the devices. */
+/* What services do (hub 7): enrollments and groups, one by one, listed, and up to ten at once. */
 #include <string.h>
 #include <strings.h>
 
@@ -8,12 +8,10 @@
 #include "base/text.h"
 #include "hub/provisioning/linked_hub.h"
 #include "hub/provisioning/provisioning_inside.h"
-#include "wire/codec.h"
+#include "hub/provisioning/provisioning_page.h"
 #include "wire/json.h"
 
-#define PAGE_MAX 1000
 #define BULK_MAX 10
-#define CONTINUATION_MAX 512
 
 enum numbers {
 	BAD_ARGUMENT = 400004,
@@ -24,18 +22,6 @@ enum numbers {
 	WRONG_ETAG = 412001,
 	BROKEN = 500001,
 };
-
-/* "\"AAA=\"" and "AAA=" are the same. */
-static char *
-if_match_of(const struct http_request *req)
-{
-	const char *text = http_header(req, "If-Match");
-	size_t len = text ? strlen(text) : 0;
-
-	if (len >= 2 && text[0] == '"' && text[len - 1] == '"')
-		return mem_textn(text + 1, len - 2);
-	return len > 0 ? mem_text(text) : NULL;
-}
 
 static void
 answer_enrollment(struct provisioning_call *call, const struct enrollment *e)
@@ -196,7 +182,7 @@ static void
 put(struct provisioning_call *call)
 {
 	OWN_LIB(json_t) body = provisioning_body(call);
-	OWN_TEXT if_match = if_match_of(call->req);
+	OWN_TEXT if_match = provisioning_if_match(call->req);
 	OWN(enrollment) e = NULL;
 	struct err err = ERR_INIT;
 	int wrong = body ? put_one(call, call->ids[0], body, if_match, &e, &err) : 0;
@@ -209,7 +195,7 @@ put(struct provisioning_call *call)
 
 static void delete (struct provisioning_call *call)
 {
-	OWN_TEXT if_match = if_match_of(call->req);
+	OWN_TEXT if_match = provisioning_if_match(call->req);
 	struct err err = ERR_INIT;
 	int wrong = remove_one(call, call->ids[0], if_match, &err);
 
@@ -274,25 +260,13 @@ bulk(struct provisioning_call *call)
 
 /* -- Lists ------------------------------------------------------------------------------------------------------------------------- */
 
-struct page {
-	json_t *list;
-	size_t max;
-	char *last; /* the id of the last one */
-	bool more;
-};
-
 static void
 add_to_page(void *arg, struct enrollment *enrollment_take)
 {
 	OWN(enrollment) e = enrollment_take;
-	struct page *page = arg;
 
-	page->more = json_array_size(page->list) == page->max;
-	if (page->more)
-		return;
-	json_array_append_new(page->list, enrollment_to_json(e));
-	mem_free(page->last);
-	page->last = mem_text(e->id);
+	if (provisioning_page_has_room(arg))
+		provisioning_page_add(arg, enrollment_to_json(e), e->id);
 }
 
 /* "*" and "SELECT *", as clients send it: nothing else is known here. */
@@ -304,49 +278,11 @@ query_is_all(const char *query)
 	return text_is_nocase(query, "SELECT * FROM enrollments") || text_is_nocase(query, "SELECT * FROM enrollmentGroups");
 }
 
-static bool
-page_begins(struct provisioning_call *call, struct page *page, char **after)
-{
-	const char *count = http_header(call->req, "x-ms-max-item-count"), *from = http_header(call->req, "x-ms-continuation");
-	struct buf text = BUF_INIT(CONTINUATION_MAX);
-	int64_t max = PAGE_MAX;
-
-	if (count && !text_to_i64(count, 1, PAGE_MAX, &max)) {
-		provisioning_fail(call, BAD_ARGUMENT, "x-ms-max-item-count is not a number from 1 to %d", PAGE_MAX);
-		return false;
-	}
-	if (from && (!base64_decode(&text, from, strlen(from), BASE64_STRICT) || !enrollment_id_is_valid(buf_text(&text)))) {
-		provisioning_fail(call, BAD_ARGUMENT, "x-ms-continuation is none of ours");
-		buf_clear(&text);
-		return false;
-	}
-	*after = from ? buf_take_text(&text) : NULL;
-	page->max = (size_t)max;
-	return true;
-}
-
-static void
-answer_page(struct provisioning_call *call, struct page *page)
-{
-	OWN_TEXT type = mem_textf("x-ms-item-type: %s", call->route->is_group ? "enrollmentGroup" : "enrollment");
-	struct buf next = BUF_INIT(CONTINUATION_MAX);
-	const char *headers[3] = { type, NULL, NULL };
-
-	if (page->more) {
-		buf_puts(&next, "x-ms-continuation: ");
-		base64_encode(&next, page->last, strlen(page->last));
-		headers[1] = buf_text(&next);
-	}
-	http_respond_json(call->req, 200, headers, json_incref(page->list));
-	buf_clear(&next);
-}
-
 static void
 query(struct provisioning_call *call)
 {
 	OWN_LIB(json_t) body = provisioning_body(call);
-	struct page page = { 0 };
-	OWN_TEXT after = NULL;
+	struct provisioning_page page;
 	struct err err = ERR_INIT;
 
 	if (!body)
@@ -355,16 +291,14 @@ query(struct provisioning_call *call)
 		provisioning_fail(call, BAD_ARGUMENT, "the query is none of: *, SELECT *");
 		return;
 	}
-	if (!page_begins(call, &page, &after))
+	if (!provisioning_page_begin(call, &page))
 		return;
-	page.list = json_array();
 	if (enrollment_store_list(
-		    provisioning_db(call), call->route->is_group, after, (int64_t)page.max + 1, add_to_page, &page, &err) < 0)
+		    provisioning_db(call), call->route->is_group, page.after, (int64_t)page.max + 1, add_to_page, &page, &err) < 0)
 		provisioning_fail_broken(call, &err);
 	else
-		answer_page(call, &page);
-	json_decref(page.list);
-	mem_free(page.last);
+		provisioning_page_answer(call, &page, call->route->is_group ? "enrollmentGroup" : "enrollment");
+	provisioning_page_clear(&page);
 }
 
 #define READ PROVISIONING_ENROLLMENT_READ

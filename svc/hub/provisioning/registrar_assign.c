@@ -62,7 +62,7 @@ begin(struct registrar_call *call, struct registration *r, const struct enrollme
 	}
 	set_text(&r->group_id, e->is_group ? mem_text(e->id) : NULL);
 	set_text(&r->operation, mem_textf("5.%016llx.%s", (unsigned long long)random_u64(), random_uuid(uuid)));
-	set_text(&r->etag, mem_text(random_uuid(uuid)));
+	set_text(&r->etag, enrollment_etag());
 	r->assigned = false;
 	r->updated = clock_wall();
 }

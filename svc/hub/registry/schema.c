@@ -106,6 +106,7 @@ const char *const schema_migrations[] = {
 	"ROWID;"
 	"ALTER TABLE registration ADD COLUMN owned INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE registration ADD COLUMN failure TEXT;",
+	"CREATE INDEX registration_of_group ON registration (group_id COLLATE NOCASE, id) WHERE group_id IS NOT NULL;",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);
