@@ -55,8 +55,8 @@ show(struct provisioning_call *call)
 static void
 forget(struct provisioning_call *call)
 {
+	OWN_TEXT if_match = provisioning_if_match(call->req); /* once it is answered, the request is gone */
 	OWN(registration) r = get(call);
-	OWN_TEXT if_match = provisioning_if_match(call->req);
 	struct err err = ERR_INIT;
 
 	if (!r)
