@@ -23,6 +23,11 @@ struct asked_at {
 	int64_t wall, boot_ms;
 };
 
+/* A record that was replaced, or has gone (after NULL). */
+struct change {
+	struct identity *before, *after;
+};
+
 struct scope {
 	struct upstream *upstream;
 	char *path;
@@ -34,6 +39,10 @@ struct scope {
 	atomic_bool unsaved;
 	int64_t saved_ms;	       /* boot clock; of whoever asks */
 	atomic_int_fast64_t failed_ms; /* boot clock of the last question without an answer; 0: the last one had one */
+	struct change *changes;	       /* not yet told; of whoever asks */
+	size_t n_changes, cap_changes;
+	bool cas_are_others;
+	bool is_failing; /* to save; of whoever asks */
 	void (*changed)(void *arg, const struct identity *before, const struct identity *after);
 	void (*cas_changed)(void *arg);
 	void *arg;
@@ -215,6 +224,40 @@ put(struct scope *s, const char *name, const struct identity *identity, const st
 	return before;
 }
 
+/* The change is in force for whoever asks from now on.  The watcher hears of it when it is kept, because what he does is seen outside: a device whose
+ * session was closed must not be let in by a gateway that crashes and starts again. */
+static void
+note_change(struct scope *s, const struct identity *before, const struct identity *after)
+{
+	if (s->n_changes == s->cap_changes) {
+		s->cap_changes = s->cap_changes ? s->cap_changes * 2 : 8;
+		s->changes = mem_resize(s->changes, s->cap_changes * sizeof(*s->changes));
+	}
+	s->changes[s->n_changes++] = (struct change){ .before = identity_ref(before), .after = identity_ref(after) };
+}
+
+static void
+tell_change(struct scope *s, const struct change *change)
+{
+	if (s->changed)
+		s->changed(s->arg, change->before, change->after);
+	identity_free(change->before);
+	identity_free(change->after);
+}
+
+static void
+tell(struct scope *s)
+{
+	for (size_t i = 0; i < s->n_changes; i++)
+		tell_change(s, &s->changes[i]);
+	mem_free(s->changes);
+	s->changes = NULL;
+	s->n_changes = s->cap_changes = 0;
+	if (s->cas_are_others && s->cas_changed)
+		s->cas_changed(s->arg);
+	s->cas_are_others = false;
+}
+
 enum news { NO_NEWS, NEWCOMER, CHANGED };
 
 /* The hub's word on one name: its record, or that there is none. */
@@ -228,8 +271,8 @@ take(struct scope *s, const char *name, const struct identity *after, const stru
 
 	if (news != NO_NEWS)
 		atomic_fetch_add_explicit(&s->epoch, 1, memory_order_release);
-	if (news == CHANGED && s->changed)
-		s->changed(s->arg, before->identity, after);
+	if (news == CHANGED)
+		note_change(s, before->identity, after);
 	scope_record_free(before);
 	return news;
 }
@@ -250,8 +293,7 @@ take_cas(struct scope *s, struct authorities *cas_take)
 	pthread_mutex_unlock(&s->lock);
 	authorities_free(before);
 	atomic_fetch_add_explicit(&s->epoch, 1, memory_order_release);
-	if (s->cas_changed)
-		s->cas_changed(s->arg);
+	s->cas_are_others = true;
 	return CHANGED;
 }
 
@@ -299,7 +341,7 @@ forget_missing(struct scope *s, const struct map *identities, const struct asked
 	mem_free(gone);
 }
 
-/* Only questions change the records, and there is one at a time: so they may be read here without the lock. */
+/* Only questions change the records, and there is one at a time: so they may be read here without the lock.  What could not be kept is tried again. */
 static void
 save(struct scope *s)
 {
@@ -307,8 +349,14 @@ save(struct scope *s)
 
 	s->saved_ms = clock_boot_ms();
 	atomic_store(&s->unsaved, false);
-	if (scope_file_save(s->path, &upstream_config(s->upstream)->workload, s->records, s->cas, &err) < 0)
+	if (scope_file_save(s->path, &upstream_config(s->upstream)->workload, s->records, s->cas, &err) == 0) {
+		s->is_failing = false;
+		return;
+	}
+	if (!s->is_failing)
 		log_error("the devices can't be kept for the time when the hub is away: %s", err.text);
+	s->is_failing = true;
+	atomic_store(&s->unsaved, true);
 }
 
 /* A crowd of newcomers is saved together.  Trust that was withdrawn must not come back by a crash. */
@@ -363,6 +411,7 @@ scope_refresh(struct scope *s, struct err *err)
 		if (complete)
 			forget_missing(s, identities, &at);
 		save(s);
+		tell(s);
 	}
 	pthread_mutex_unlock(&s->asking);
 	authorities_free(cas);
@@ -402,6 +451,7 @@ look_up_locked(struct scope *s, const char *device_id, const char *module_id, st
 	if (answer != SCOPE_NO_ANSWER)
 		of_name = take(s, name, answer == SCOPE_FOUND ? map_find_text(identities, name) : NULL, &at);
 	keep(s, of_cas == CHANGED ? CHANGED : of_name > of_device ? of_name : of_device);
+	tell(s);
 	free_identities(identities);
 	return answer;
 }

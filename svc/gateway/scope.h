@@ -20,7 +20,8 @@ struct scope *scope_open(struct upstream *upstream, const char *state_dir, struc
 
 void scope_close(struct scope *scope);
 
-/* `changed` is called for each record that was replaced (after: the new one) or has gone (after: NULL), on the thread that found it out.  One watcher. */
+/* `changed` is called for each record that was replaced (after: the new one) or has gone (after: NULL), on the thread that found it out, when it is on the disk (or could
+ * not be brought there); the record itself changes before.  One watcher. */
 void scope_watch(
 	struct scope *scope, void (*changed)(void *arg, const struct identity *before, const struct identity *after), void *arg);
 /* Called when other CAs than before may speak for devices, on the thread that found it out. */

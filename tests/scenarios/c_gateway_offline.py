@@ -91,8 +91,15 @@ def test_01_kept():
     with wait_for(connect, "the device, enabled again", 30) as m:
         m.publish("devices/off/messages/events/", b"enabled again")
         it.arrived("enabled again")
+        # While the part of the edge that encrypts what is kept hangs, nothing can be kept.
+        edged, before = it.edge.role("edged"), os.stat(path("scope")).st_ino
+        os.kill(edged, signal.SIGSTOP)
+        slow = threading.Timer(1, os.kill, (edged, signal.SIGCONT))
+        slow.start()
         it.change("off", status="disabled")
         assert m.closed()
+        assert os.stat(path("scope")).st_ino != before, "a session was closed before that was on the disk"
+        slow.join()
     kill_edge()
     it.hub.stop()
     it.edge.start()
