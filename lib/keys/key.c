@@ -20,7 +20,8 @@ OWN_DEFINE_LIB(BIO, BIO_free_all);
 struct key {
 	EVP_PKEY *pkey;
 	char describe[KEY_DESCRIBE_LEN];
-	bool is_remote;
+	const struct key_remote_ops *remote; /* NULL: the private half is here */
+	void *remote_arg;		     /* pkey's */
 	atomic_int n_refs;
 };
 
@@ -142,7 +143,7 @@ key_to_pem(const struct key *key, struct buf *out, struct err *err)
 	char *data;
 	long len;
 
-	if (key->is_remote)
+	if (key->remote)
 		return err_set(err, ERR_DENIED, "the private half of this key stays where it is");
 	bio = BIO_new(BIO_s_secmem());
 	if (PEM_write_bio_PKCS8PrivateKey(bio, key->pkey, NULL, NULL, 0, NULL, NULL) != 1)
@@ -202,6 +203,19 @@ key_remote_new(const EVP_PKEY *public_pkey, const struct key_remote_ops *ops, vo
 	if (!pkey)
 		return NULL;
 	key = key_from_pkey_take(pkey);
-	key->is_remote = true;
+	key->remote = ops;
+	key->remote_arg = arg;
 	return key;
+}
+
+bool
+key_is_remote(const struct key *key)
+{
+	return key->remote != NULL;
+}
+
+int
+key_remote_sign(const struct key *key, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig_len, struct err *err)
+{
+	return key->remote->sign(key->remote_arg, tbs, len, sig, sig_len, err);
 }

@@ -2,8 +2,8 @@
 #pragma once
 /* A key pair and what one can do with it, wherever the private half lives.
  *
- * Back ends (key_backend.h): file (a PEM file), memory, and from a service's side the remote one (svc/keyd/client.h), whose private half
- * stays in keyd; PKCS#11 and TPM 2.0 join them by the same interface.  Whatever the back end, key_pkey gives an EVP_PKEY that TLS
+ * Back ends: a PEM file, memory, a PKCS #11 token (pkcs11.h), a TPM (tpm.h), and from a service's side the remote one (svc/keyd/client.h), whose private half
+ * stays in keyd.  Whatever the back end, key_pkey gives an EVP_PKEY that TLS
  * and X.509 code can sign with: for a remote key it belongs to our own OpenSSL provider (key_provider.c), which turns
  * a signature into a request.  Keys are immutable and may be shared by threads (key_ref). */
 
@@ -21,8 +21,11 @@ struct key;
 enum key_alg { KEY_EC_P256, KEY_EC_P384, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_4096, KEY_ED25519 };
 const char *key_alg_name(enum key_alg alg); /* "ec-p256", as in configuration */
 bool key_alg_parse(const char *name, enum key_alg *alg);
-/* The original's preference list, "rsa-2048:*" (edge-services 9.2): the first one this back end can; "" and "*" give ec-p256. */
-enum key_alg key_alg_prefer(const char *list);
+#define KEY_ALGS 6
+/* The original's preference list, "rsa-2048:*" (edge-services 9.2), the best first; a back end takes the first one that it can make.  Unknown names are overlooked, "*" is ec-p256 and
+ * rsa-2048; a list with nothing in it is "*".  Returns how many there are, at least 1. */
+size_t key_alg_list(const char *list, enum key_alg out[static KEY_ALGS]);
+enum key_alg key_alg_prefer(const char *list); /* the first: memory and files can make all */
 
 struct key *key_generate(enum key_alg alg, struct err *err); /* in memory */
 struct key *key_from_pem(
@@ -50,3 +53,6 @@ struct key_remote_ops {
 };
 /* `public_pkey` gives the public half (copied).  The key owns arg from now on (released by ops->release). */
 struct key *key_remote_new(const EVP_PKEY *public_pkey, const struct key_remote_ops *ops, void *arg, struct err *err);
+bool key_is_remote(const struct key *key);
+/* ops->sign itself: the way through OpenSSL makes one failure of all that may have happened there. */
+int key_remote_sign(const struct key *key, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig_len, struct err *err);

@@ -27,12 +27,23 @@ key_alg_parse(const char *name, enum key_alg *alg)
 	return false;
 }
 
-enum key_alg
-key_alg_prefer(const char *list)
+static size_t
+add(enum key_alg out[static KEY_ALGS], size_t n, enum key_alg alg)
+{
+	for (size_t i = 0; i < n; i++)
+		if (out[i] == alg)
+			return n;
+	out[n] = alg;
+	return n + 1;
+}
+
+size_t
+key_alg_list(const char *list, enum key_alg out[static KEY_ALGS])
 {
 	struct slice rest = slice_of(list), word;
 	enum key_alg alg;
 	bool more = true;
+	size_t n = 0;
 
 	while (more) {
 		OWN_TEXT name = NULL;
@@ -40,11 +51,20 @@ key_alg_prefer(const char *list)
 		more = slice_cut(&rest, ':', &word);
 		name = slice_text(word);
 		if (key_alg_parse(name, &alg))
-			return alg; /* a file holds all of them, so the first wins; unknown names are overlooked */
-		if (text_is(name, "*"))
-			break;
+			n = add(out, n, alg);
+		if (text_is(name, "*") || (!more && n == 0))
+			n = add(out, add(out, n, KEY_EC_P256), KEY_RSA_2048);
 	}
-	return KEY_EC_P256;
+	return n;
+}
+
+enum key_alg
+key_alg_prefer(const char *list)
+{
+	enum key_alg algs[KEY_ALGS];
+
+	key_alg_list(list, algs);
+	return algs[0];
 }
 
 bool

@@ -38,6 +38,50 @@ private_operation(const struct key *key, int padding, const void *data, size_t l
 	return 0;
 }
 
+/* RFC 8017 9.2 without the hash: 00 01 FF... 00 and the block. */
+static int
+pad_pkcs1(uint8_t *out, size_t size, const void *data, size_t len, struct err *err)
+{
+	if (len + 11 > size)
+		return err_set(err, ERR_INVALID, "the key can't do this with %zu bytes", len);
+	memset(out, 0xff, size);
+	out[0] = 0;
+	out[1] = 1;
+	out[size - len - 1] = 0;
+	memcpy(out + size - len, data, len);
+	return 0;
+}
+
+/* The key is in a token or a TPM, which is asked as it is: its own failures are told, not OpenSSL's. */
+static int
+remote_operation(const struct key *key, int padding, const void *data, size_t len, struct buf *out, struct err *err)
+{
+	uint8_t block[SIGNATURE_MAX], result[SIGNATURE_MAX];
+	size_t size = (size_t)EVP_PKEY_get_size(key_pkey(key)), result_len = sizeof(result);
+
+	if (size > sizeof(block))
+		return err_set(err, ERR_LIMIT, "a key of %zu bytes", size);
+	if (padding == RSA_NO_PADDING && len != size)
+		return err_set(err, ERR_INVALID, "the key can't do this with %zu bytes", len);
+	if (padding == RSA_PKCS1_PADDING) {
+		if (pad_pkcs1(block, size, data, len, err) < 0)
+			return -1;
+		data = block;
+		len = size;
+	}
+	if (key_remote_sign(key, data, len, result, &result_len, err) < 0)
+		return -1;
+	buf_put(out, result, result_len);
+	return 0;
+}
+
+static int
+operation(const struct key *key, int padding, const void *data, size_t len, struct buf *out, struct err *err)
+{
+	return key_is_remote(key) ? remote_operation(key, padding, data, len, out, err)
+				  : private_operation(key, padding, data, len, out, err);
+}
+
 int
 key_raw_ecdsa(const struct key *key, const void *digest, size_t len, struct buf *sig, struct err *err)
 {
@@ -45,7 +89,7 @@ key_raw_ecdsa(const struct key *key, const void *digest, size_t len, struct buf 
 		return err_set(err, ERR_INVALID, "not an EC key");
 	if (len < 20 || len > 64)
 		return err_set(err, ERR_INVALID, "a digest has 20 to 64 bytes, not %zu", len);
-	return private_operation(key, 0, digest, len, sig, err);
+	return operation(key, 0, digest, len, sig, err);
 }
 
 int
@@ -53,7 +97,7 @@ key_raw_rsa(const struct key *key, enum key_raw_padding padding, const void *blo
 {
 	if (!key_raw_is_rsa(key))
 		return err_set(err, ERR_INVALID, "not an RSA key");
-	return private_operation(key, padding == KEY_RAW_PKCS1 ? RSA_PKCS1_PADDING : RSA_NO_PADDING, block, len, out, err);
+	return operation(key, padding == KEY_RAW_PKCS1 ? RSA_PKCS1_PADDING : RSA_NO_PADDING, block, len, out, err);
 }
 
 static int

@@ -66,6 +66,32 @@ TEST("a saved key is readable by its owner alone and loads as the same key")
 	CHECK(EVP_PKEY_eq(key_pkey(key), key_pkey(again)) == 1);
 }
 
+TEST("a preference list is the kinds to try, each once, with what * stands for at its place")
+{
+	static const struct {
+		const char *list;
+		size_t n;
+		enum key_alg algs[KEY_ALGS];
+	} cases[] = {
+		{ "rsa-2048:*", 2, { KEY_RSA_2048, KEY_EC_P256 } },
+		{ "ec-p256:rsa-4096:*", 3, { KEY_EC_P256, KEY_RSA_4096, KEY_RSA_2048 } },
+		{ "rsa-4096", 1, { KEY_RSA_4096 } },
+		{ "", 2, { KEY_EC_P256, KEY_RSA_2048 } },
+		{ "dilithium:falcon", 2, { KEY_EC_P256, KEY_RSA_2048 } },
+		{ "ec-p384:ec-p384:dilithium", 1, { KEY_EC_P384 } },
+		{ "*:*:ec-p256:rsa-2048:rsa-3072:rsa-4096:ec-p384:ed25519:*", KEY_ALGS,
+			{ KEY_EC_P256, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_4096, KEY_EC_P384, KEY_ED25519 } },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		enum key_alg algs[KEY_ALGS];
+
+		CHECK_INT(key_alg_list(cases[i].list, algs), cases[i].n);
+		for (size_t k = 0; k < cases[i].n; k++)
+			CHECK_INT(algs[k], cases[i].algs[k]);
+	}
+}
+
 static char *
 encrypted_pem(const struct key *key, bool traditional)
 {
