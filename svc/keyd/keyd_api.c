@@ -2,14 +2,13 @@
 /* The keys service's endpoints (edge-services 1.1).  Every operation, not only the creation of a handle, asks whether the caller may use the key. */
 #include <string.h>
 
-#include "base/digest.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "keyd/key_handle.h"
 #include "keyd/keyd.h"
-#include "keys/aead.h"
 #include "keys/key_raw.h"
+#include "keys/symmetric_key.h"
 #include "wire/codec.h"
 #include "wire/json.h"
 
@@ -126,31 +125,37 @@ answer_handle(const struct route_call *call, enum key_handle_kind kind, const ch
 
 /* -- Making and finding ------------------------------------------------------------------------------------------------------------------ */
 
+/* What the key is for, as enum key_store_usage; -1 with err. */
 static int
-check_usage(const json_t *body, struct err *err)
+get_usage(const json_t *body, struct err *err)
 {
 	const char *usage;
 	struct slice rest, word;
 	bool more = true;
+	int found = 0;
 
 	if (json_get_text(body, "usage", &usage, err) < 0)
 		return -1;
 	for (rest = slice_of(usage); more;) {
 		more = slice_cut(&rest, ',', &word);
-		if (!slice_is(word, "derive") && !slice_is(word, "sign") && !slice_is(word, "encrypt"))
+		if (slice_is(word, "derive") || slice_is(word, "sign"))
+			found |= KEY_STORE_SIGN;
+		else if (slice_is(word, "encrypt"))
+			found |= KEY_STORE_ENCRYPT;
+		else
 			return err_set(err, ERR_INVALID, "parameter \"usage\" has an invalid value: derive, sign, encrypt");
 	}
-	return 0;
+	return found;
 }
 
 static int
-import_bytes(const struct route_call *call, const char *id, struct err *err)
+import_bytes(const struct route_call *call, const char *id, int usage, struct err *err)
 {
 	struct buf bytes = BUF_INIT(SECRET_MAX);
 	int status = get_bytes(call->body, "keyBytes", &bytes, err);
 
 	if (status == 0)
-		status = key_store_import_secret(keyd_of(call)->store, id, bytes.data, bytes.len, err);
+		status = key_store_import_symmetric(keyd_of(call)->store, id, usage, bytes.data, bytes.len, err);
 	buf_wipe(&bytes);
 	return status;
 }
@@ -158,29 +163,30 @@ import_bytes(const struct route_call *call, const char *id, struct err *err)
 static int
 create_key(const struct route_call *call, json_t **answer, struct err *err)
 {
+	OWN(symmetric_key) key = NULL;
 	const char *id, *bytes;
-	struct secret secret = { 0 };
-	int status;
+	int usage;
 
-	if (need_body(call, err) < 0 || json_get_text(call->body, "keyId", &id, err) < 0 || check_usage(call->body, err) < 0 ||
-		json_find_text(call->body, "keyBytes", &bytes, err) < 0 || authorize(call, id, err) < 0)
+	if (need_body(call, err) < 0 || json_get_text(call->body, "keyId", &id, err) < 0)
 		return -1;
-	status = bytes ? import_bytes(call, id, err) : key_store_create_secret(keyd_of(call)->store, id, &secret, err);
-	secret_clear(&secret);
-	return status < 0 ? -1 : answer_handle(call, KEY_HANDLE_KEY, id, answer);
+	usage = get_usage(call->body, err);
+	if (usage < 0 || json_find_text(call->body, "keyBytes", &bytes, err) < 0 || authorize(call, id, err) < 0)
+		return -1;
+	if (bytes)
+		return import_bytes(call, id, usage, err) < 0 ? -1 : answer_handle(call, KEY_HANDLE_KEY, id, answer);
+	key = key_store_create_symmetric(keyd_of(call)->store, id, usage, err);
+	return key ? answer_handle(call, KEY_HANDLE_KEY, id, answer) : -1;
 }
 
 static int
 load_key(const struct route_call *call, json_t **answer, struct err *err)
 {
-	struct secret secret = { 0 };
-	int status;
+	OWN(symmetric_key) key = NULL;
 
 	if (authorize(call, call->var[0], err) < 0)
 		return -1;
-	status = key_store_load_secret(keyd_of(call)->store, call->var[0], &secret, err);
-	secret_clear(&secret);
-	return status < 0 ? -1 : answer_handle(call, KEY_HANDLE_KEY, call->var[0], answer);
+	key = key_store_load_symmetric(keyd_of(call)->store, call->var[0], err);
+	return key ? answer_handle(call, KEY_HANDLE_KEY, call->var[0], answer) : -1;
 }
 
 static int
@@ -208,7 +214,8 @@ load_pair(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-delete_any(const struct route_call *call, enum key_handle_kind kind, struct err *err)
+delete_any(const struct route_call *call, enum key_handle_kind kind, int (*delete)(struct key_store *, const char *, struct err *),
+	struct err *err)
 {
 	OWN(key_handle) handle = get_handle(call, "keyHandle", err);
 
@@ -216,21 +223,21 @@ delete_any(const struct route_call *call, enum key_handle_kind kind, struct err 
 		return -1;
 	if (handle->kind != kind)
 		return err_set(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: another kind of key");
-	return key_store_delete(keyd_of(call)->store, handle->id, err) < 0 ? -1 : 204;
+	return delete (keyd_of(call)->store, handle->id, err) < 0 ? -1 : 204;
 }
 
 static int
 delete_key(const struct route_call *call, json_t **answer, struct err *err)
 {
 	(void)answer;
-	return delete_any(call, KEY_HANDLE_KEY, err);
+	return delete_any(call, KEY_HANDLE_KEY, key_store_delete_symmetric, err);
 }
 
 static int
 delete_pair(const struct route_call *call, json_t **answer, struct err *err)
 {
 	(void)answer;
-	return delete_any(call, KEY_HANDLE_PAIR, err);
+	return delete_any(call, KEY_HANDLE_PAIR, key_store_delete_pair, err);
 }
 
 static int
@@ -258,22 +265,18 @@ pair_of(const struct route_call *call, const struct key_handle *handle, struct e
 	return key_store_load_pair(keyd_of(call)->store, handle->id, err);
 }
 
-/* The bytes of a symmetric key, derived if the handle says so (edge-services 7.1). */
-static int
-secret_of(const struct route_call *call, const struct key_handle *handle, struct secret *out, struct err *err)
+/* A symmetric key, derived if the handle says so (edge-services 7.1). */
+static struct symmetric_key *
+symmetric_of(const struct route_call *call, const struct key_handle *handle, struct err *err)
 {
-	uint8_t derived[DIGEST_SHA256_LEN];
+	OWN(symmetric_key) base = NULL;
 
 	if (handle->kind == KEY_HANDLE_PAIR)
-		return err_set(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: a key pair");
-	if (key_store_load_secret(keyd_of(call)->store, handle->id, out, err) < 0)
-		return -1;
-	if (handle->kind == KEY_HANDLE_DERIVED) {
-		digest_hmac_sha256(out->bytes, out->len, handle->data, handle->data_len, derived);
-		secret_set(out, derived, sizeof(derived));
-		mem_wipe(derived, sizeof(derived));
-	}
-	return 0;
+		return err_null(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: a key pair");
+	base = key_store_load_symmetric(keyd_of(call)->store, handle->id, err);
+	if (!base || handle->kind != KEY_HANDLE_DERIVED)
+		return GIVE(base);
+	return symmetric_key_derive(base, handle->data, handle->data_len, err);
 }
 
 static int
@@ -323,16 +326,20 @@ static int
 export_derived(const struct route_call *call, json_t **answer, struct err *err)
 {
 	OWN(key_handle) handle = get_handle(call, "keyHandle", err);
-	struct secret secret = { 0 };
+	OWN(symmetric_key) key = NULL;
+	const struct secret *bytes;
 
 	if (!handle)
 		return -1;
 	if (handle->kind != KEY_HANDLE_DERIVED)
 		return err_set(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: only derived keys may leave");
-	if (authorize(call, handle->id, err) < 0 || secret_of(call, handle, &secret, err) < 0)
+	if (authorize(call, handle->id, err) < 0)
 		return -1;
-	*answer = bytes_answer("key", secret.bytes, secret.len);
-	secret_clear(&secret);
+	key = symmetric_of(call, handle, err);
+	bytes = key ? symmetric_key_bytes(key) : NULL;
+	if (!bytes)
+		return -1;
+	*answer = bytes_answer("key", bytes->bytes, bytes->len);
 	return 200;
 }
 
@@ -340,18 +347,16 @@ static int
 sign_hmac(
 	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
 {
+	OWN(symmetric_key) key = NULL;
 	struct buf message = BUF_INIT(BYTES_MAX);
-	struct secret secret = { 0 };
-	uint8_t mac[DIGEST_SHA256_LEN];
+	uint8_t mac[SYMMETRIC_MAC_LEN];
 	int status = get_bytes(parameters, "message", &message, err);
 
 	if (status == 0)
-		status = secret_of(call, handle, &secret, err);
-	if (status == 0) {
-		digest_hmac_sha256(secret.bytes, secret.len, message.data, message.len, mac);
+		key = symmetric_of(call, handle, err);
+	status = key ? symmetric_key_hmac(key, message.data, message.len, mac, err) : -1;
+	if (status == 0)
 		buf_put(out, mac, sizeof(mac));
-	}
-	secret_clear(&secret);
 	buf_wipe(&message);
 	return status;
 }
@@ -394,38 +399,41 @@ sign(const struct route_call *call, json_t **answer, struct err *err)
 	return status < 0 ? -1 : 200;
 }
 
-struct aead_call {
-	struct buf iv, aad, data;
-	struct secret secret;
-};
-
 static int
-fill_aead(struct aead_call *a, const struct route_call *call, const struct key_handle *handle, const json_t *parameters,
-	const char *data_name, struct err *err)
+crypt_aead(const struct route_call *call, const struct key_handle *handle, const struct symmetric_message *m, bool encrypt,
+	struct buf *out, struct err *err)
 {
-	if (handle->kind == KEY_HANDLE_DERIVED)
-		return err_set(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: a derived key");
-	if (get_bytes(parameters, "iv", &a->iv, err) < 0 || get_bytes(parameters, "aad", &a->aad, err) < 0 ||
-		get_bytes(call->body, data_name, &a->data, err) < 0)
+	OWN(symmetric_key) key = symmetric_of(call, handle, err);
+
+	if (!key)
 		return -1;
-	return secret_of(call, handle, &a->secret, err);
+	return encrypt ? symmetric_key_encrypt(key, m, out, err) : symmetric_key_decrypt(key, m, out, err);
 }
 
 static int
 aead(const struct route_call *call, const struct key_handle *handle, const json_t *parameters, bool encrypt, struct buf *out,
 	struct err *err)
 {
-	struct aead_call a = { .iv = BUF_INIT(1024), .aad = BUF_INIT(4096), .data = BUF_INIT(BYTES_MAX) };
-	int status = fill_aead(&a, call, handle, parameters, encrypt ? "plaintext" : "ciphertext", err);
+	struct buf iv = BUF_INIT(1024), aad = BUF_INIT(4096), data = BUF_INIT(BYTES_MAX);
+	int status = 0;
 
-	if (status == 0 && encrypt)
-		status = aead_encrypt(out, &a.secret, a.iv.data, a.iv.len, a.aad.data, a.aad.len, a.data.data, a.data.len, err);
-	else if (status == 0)
-		status = aead_decrypt(out, &a.secret, a.iv.data, a.iv.len, a.aad.data, a.aad.len, a.data.data, a.data.len, err);
-	secret_clear(&a.secret);
-	buf_clear(&a.iv);
-	buf_clear(&a.aad);
-	buf_wipe(&a.data);
+	if (handle->kind == KEY_HANDLE_DERIVED)
+		return err_set(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value: a derived key");
+	if (get_bytes(parameters, "iv", &iv, err) < 0 || get_bytes(parameters, "aad", &aad, err) < 0 ||
+		get_bytes(call->body, encrypt ? "plaintext" : "ciphertext", &data, err) < 0)
+		status = -1;
+	else
+		status = crypt_aead(call, handle,
+			&(struct symmetric_message){ .iv = iv.data,
+				.aad = aad.data,
+				.data = data.data,
+				.iv_size = iv.len,
+				.aad_size = aad.len,
+				.size = data.len },
+			encrypt, out, err);
+	buf_clear(&iv);
+	buf_clear(&aad);
+	buf_wipe(&data);
 	return status;
 }
 

@@ -40,6 +40,7 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	struct keyd_door doors[DOORS_MAX];
 	json_t *principals = NULL, *preloaded = NULL, *sockets = NULL;
 	int64_t max_requests = 10;
+	struct key_store_config store = { 0 };
 	const char *dir;
 	int status;
 
@@ -47,10 +48,14 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		json_find_object(config, "preloaded_keys", &preloaded, err) < 0 ||
 		json_find_array(config, "sockets", &sockets, err) < 0 ||
 		json_find_int(config, "max_requests", &max_requests, err) < 0 ||
+		json_find_text(config, "pkcs11_lib_path", &store.pkcs11_module, err) < 0 ||
+		json_find_text(config, "pkcs11_base_slot", &store.pkcs11_base, err) < 0 ||
 		principals_from_json(&keyd.principals, principals, err) < 0)
 		return -1;
-	keyd.store = key_store_open(dir, preloaded, err);
-	status = keyd.store ? key_store_create_secret(keyd.store, "handle-validation-key", &keyd.validation_key, err) : -1;
+	store.dir = dir;
+	store.preloaded = preloaded;
+	keyd.store = key_store_open(&store, err);
+	status = keyd.store ? key_store_own_secret(keyd.store, "handle-validation-key", &keyd.validation_key, err) : -1;
 	if (status == 0) {
 		service = local_service_new(&keyd_routes);
 		status = listen_all(service, &keyd, doors, sockets, max_requests, err);

@@ -21,7 +21,7 @@ open_at(const char *name, const char *preloaded)
 	struct place p = { .dir = mem_textf("%s/%s", T_TMPDIR, name) };
 	OWN_LIB(json_t) json = preloaded ? json_parse(preloaded, strlen(preloaded), &err) : NULL;
 
-	p.store = key_store_open(p.dir, json, &err);
+	p.store = key_store_open(&(struct key_store_config){ .dir = p.dir, .preloaded = json }, &err);
 	if (!p.store)
 		fail_msg("%s", err.text);
 	return p;
@@ -33,7 +33,7 @@ reopen(struct place *p)
 	struct err err = ERR_INIT;
 
 	key_store_close(p->store);
-	p->store = key_store_open(p->dir, NULL, &err);
+	p->store = key_store_open(&(struct key_store_config){ .dir = p->dir }, &err);
 }
 
 static void
@@ -41,6 +41,29 @@ close_place(struct place *p)
 {
 	key_store_close(p->store);
 	mem_free(p->dir);
+}
+
+static int
+take_bytes(struct symmetric_key *key_take, struct secret *out)
+{
+	OWN(symmetric_key) key = key_take;
+	const struct secret *bytes = key ? symmetric_key_bytes(key) : NULL;
+
+	if (bytes)
+		secret_set(out, bytes->bytes, bytes->len);
+	return bytes ? 0 : -1;
+}
+
+static int
+create_secret(struct key_store *store, const char *id, struct secret *out, struct err *err)
+{
+	return take_bytes(key_store_create_symmetric(store, id, KEY_STORE_SIGN, err), out);
+}
+
+static int
+load_secret(struct key_store *store, const char *id, struct secret *out, struct err *err)
+{
+	return take_bytes(key_store_load_symmetric(store, id, err), out);
 }
 
 static char *
@@ -78,7 +101,7 @@ TEST("keys are files that only their owner can read, in a folder that only its o
 	struct stat st;
 
 	CHECK(key != NULL);
-	CHECK_OK(key_store_create_secret(p.store, "secret", &secret, &err), err);
+	CHECK_OK(create_secret(p.store, "secret", &secret, &err), err);
 	CHECK(stat(p.dir, &st) == 0);
 	CHECK_INT(st.st_mode & 07777, 0700);
 	for (size_t i = 0; i < 2; i++) {
@@ -115,7 +138,7 @@ TEST("an empty symmetric key is an error, not an empty key")
 	struct stat st;
 
 	CHECK_OK(file_save(path, "", 0, 0600, &err), err);
-	CHECK(key_store_create_secret(p.store, "master", &secret, &err) < 0);
+	CHECK(create_secret(p.store, "master", &secret, &err) < 0);
 	CHECK_ERR(err, ERR_BROKEN, "an empty key");
 	CHECK(stat(path, &st) == 0 && st.st_size == 0);
 	close_place(&p);
@@ -131,7 +154,7 @@ TEST("a key that isn't there is missing, and deleting one makes it so")
 	CHECK_INT(err.kind, ERR_MISSING);
 	key = key_store_create_pair(p.store, "a", "ec-p256", &err);
 	CHECK(key);
-	CHECK_OK(key_store_delete(p.store, "a", &err), err);
+	CHECK_OK(key_store_delete_pair(p.store, "a", &err), err);
 	CHECK(!key_store_load_pair(p.store, "a", &err));
 	close_place(&p);
 }
@@ -177,10 +200,10 @@ TEST("an imported key has 1 to SECRET_MAX bytes")
 	struct secret secret;
 	uint8_t bytes[SECRET_MAX + 1] = { 1 };
 
-	CHECK(key_store_import_secret(p.store, "k", bytes, 0, &err) < 0);
-	CHECK(key_store_import_secret(p.store, "k", bytes, sizeof(bytes), &err) < 0);
-	CHECK_OK(key_store_import_secret(p.store, "k", bytes, SECRET_MAX, &err), err);
-	CHECK_OK(key_store_load_secret(p.store, "k", &secret, &err), err);
+	CHECK(key_store_import_symmetric(p.store, "k", KEY_STORE_SIGN, bytes, 0, &err) < 0);
+	CHECK(key_store_import_symmetric(p.store, "k", KEY_STORE_SIGN, bytes, sizeof(bytes), &err) < 0);
+	CHECK_OK(key_store_import_symmetric(p.store, "k", KEY_STORE_SIGN, bytes, SECRET_MAX, &err), err);
+	CHECK_OK(load_secret(p.store, "k", &secret, &err), err);
 	CHECK_INT(secret.len, SECRET_MAX);
 	CHECK_MEM(secret.bytes, bytes, SECRET_MAX);
 	close_place(&p);
@@ -197,10 +220,10 @@ TEST("atk-15: a symbolic link planted in the store is refused, for reading and f
 
 	CHECK_OK(file_save(elsewhere, "known to all", 12, 0644, &err), err);
 	CHECK(symlink(elsewhere, path) == 0);
-	CHECK(key_store_load_secret(p.store, "k", &secret, &err) < 0);
+	CHECK(load_secret(p.store, "k", &secret, &err) < 0);
 	CHECK_ERR(err, ERR_BROKEN, "symbolic link");
 	CHECK(!key_store_create_pair(p.store, "k", "", &err));
-	CHECK(key_store_import_secret(p.store, "k", "mine", 4, &err) < 0);
+	CHECK(key_store_import_symmetric(p.store, "k", KEY_STORE_SIGN, "mine", 4, &err) < 0);
 	after = content_of(elsewhere);
 	CHECK_STR(after, "known to all");
 	close_place(&p);
@@ -216,11 +239,11 @@ TEST("no crash point leaves an id with an empty or half-written key")
 		int status;
 
 		file_fault_after = n;
-		status = key_store_create_secret(p.store, "master", &made, &err);
+		status = create_secret(p.store, "master", &made, &err);
 		file_fault_after = 0;
 		reopen(&p);
 		err = (struct err)ERR_INIT;
-		if (key_store_load_secret(p.store, "master", &found, &err) == 0)
+		if (load_secret(p.store, "master", &found, &err) == 0)
 			CHECK_INT(found.len, 32);
 		else
 			CHECK_INT(err.kind, ERR_MISSING);
@@ -239,11 +262,11 @@ TEST("a pair is no symmetric key, and none is put in its place")
 	OWN(key) after = NULL;
 
 	CHECK(pair != NULL);
-	CHECK(key_store_load_secret(p.store, "ca", &secret, &err) < 0);
+	CHECK(load_secret(p.store, "ca", &secret, &err) < 0);
 	CHECK_ERR(err, ERR_INVALID, "key pair");
-	CHECK(key_store_create_secret(p.store, "ca", &secret, &err) < 0);
+	CHECK(create_secret(p.store, "ca", &secret, &err) < 0);
 	CHECK_ERR(err, ERR_INVALID, "key pair");
-	CHECK(key_store_import_secret(p.store, "ca", "0123456789abcdef", 16, &err) < 0);
+	CHECK(key_store_import_symmetric(p.store, "ca", KEY_STORE_SIGN, "0123456789abcdef", 16, &err) < 0);
 	CHECK_ERR(err, ERR_INVALID, "key pair");
 	reopen(&p);
 	err = (struct err)ERR_INIT;
