@@ -113,6 +113,16 @@ take_path(char **out, const struct toml *root, const char *path, struct err *err
 	return *out ? 0 : toml_err(toml_find_path(root, path), err, "%s", why.text);
 }
 
+static int
+take_key_place(char **out, const struct toml *root, const char *path, struct err *err)
+{
+	const char *text = NULL;
+
+	if (toml_find_text(root, path, &text, err) < 0)
+		return -1;
+	return text ? config_keys_take_place(out, toml_find_path(root, path), err) : 0;
+}
+
 /* What is to stand in certificates. */
 static int
 check_host(const char *name, const struct toml *value, struct err *err)
@@ -169,7 +179,7 @@ take_device_key(struct config *c, const struct toml *root, const char *file, str
 	int status = 0;
 
 	if (toml_find_text(root, value_path, &value, err) < 0 ||
-		take_path(&c->device_key_path, root, "provisioning.authentication.device_id_pk.uri", err) < 0)
+		take_key_place(&c->device_key_path, root, "provisioning.authentication.device_id_pk.uri", err) < 0)
 		return -1;
 	if (value && (!base64_decode(&bytes, value, strlen(value), BASE64_LAX) || bytes.len == 0))
 		status = toml_err(toml_find_path(root, value_path), err, "the key is not base64");
@@ -196,7 +206,7 @@ take_authentication(struct config *c, const struct toml *root, const char *file,
 		return toml_err(toml_find_path(root, "provisioning.authentication.method"), err, "x509 or sas, not '%s'", method);
 	c->by_certificate = true;
 	if (take_path(&c->identity_cert, root, "provisioning.authentication.identity_cert", err) < 0 ||
-		take_path(&c->identity_pk, root, "provisioning.authentication.identity_pk", err) < 0 ||
+		take_key_place(&c->identity_pk, root, "provisioning.authentication.identity_pk", err) < 0 ||
 		need(c->identity_cert, "provisioning.authentication.identity_cert", file, err) < 0)
 		return -1;
 	return need(c->identity_pk, "provisioning.authentication.identity_pk", file, err);
@@ -232,13 +242,13 @@ take_edge_ca(struct config *c, const struct toml *root, const char *file, struct
 	int64_t quickstart_days = 90;
 
 	c->ca_days = 30;
-	if (take_path(&c->ca_cert, root, "edge_ca.cert", err) < 0 || take_path(&c->ca_pk, root, "edge_ca.pk", err) < 0 ||
+	if (take_path(&c->ca_cert, root, "edge_ca.cert", err) < 0 || take_key_place(&c->ca_pk, root, "edge_ca.pk", err) < 0 ||
 		take_text(&c->ca_method, root, "edge_ca.method", err) < 0 ||
 		take_text(&c->ca_common_name, root, "edge_ca.common_name", err) < 0 ||
 		toml_find_int(root, "edge_ca.expiry_days", 1, 36500, &c->ca_days, err) < 0 ||
 		toml_find_int(root, "edge_ca.auto_generated_edge_ca_expiry_days", 1, 36500, &quickstart_days, err) < 0 ||
 		take_path(&c->local_ca_cert, root, "cert_issuance.local_ca.cert", err) < 0 ||
-		take_path(&c->local_ca_pk, root, "cert_issuance.local_ca.pk", err) < 0)
+		take_key_place(&c->local_ca_pk, root, "cert_issuance.local_ca.pk", err) < 0)
 		return -1;
 	if (!c->ca_common_name)
 		c->ca_common_name = mem_textf("aziot-edge CA %.46s", c->device_id);
@@ -271,7 +281,13 @@ take_preloaded(json_t **out, const struct toml *root, const char *path, bool lis
 		const struct toml *value = t->item[i];
 		struct err why = ERR_INIT;
 
-		if (value->type == TOML_STRING) {
+		if (value->type == TOML_STRING && !lists) {
+			OWN_TEXT place = NULL;
+
+			if (config_keys_take_place(&place, value, err) < 0)
+				return -1;
+			json_object_set_new(*out, value->key, json_string(place));
+		} else if (value->type == TOML_STRING) {
 			OWN_TEXT file = uri_file_path(value->text, &why);
 
 			if (!file)
@@ -379,7 +395,8 @@ take_all(struct config *c, const struct toml *root, const char *file, struct err
 	if (check_keys(root, "", err) < 0 || take_text(&c->hostname, root, "hostname", err) < 0 ||
 		take_path(&c->trust_bundle, root, "trust_bundle_cert", err) < 0 || take_provisioning(c, root, file, err) < 0 ||
 		take_edge_ca(c, root, file, err) < 0 || take_limits(c, root, err) < 0 || take_gateway(c, root, err) < 0 ||
-		take_modules(c, root, err) < 0 || take_preloaded(&c->preloaded_keys, root, "preloaded_keys", false, err) < 0)
+		take_modules(c, root, err) < 0 || take_preloaded(&c->preloaded_keys, root, "preloaded_keys", false, err) < 0 ||
+		config_keys_take(&c->keys, root, err) < 0)
 		return -1;
 	if (!c->hostname && gethostname(own_name, sizeof(own_name) - 1) == 0)
 		c->hostname = mem_text(own_name);
@@ -430,6 +447,7 @@ config_free(struct config *c)
 	}
 	json_decref(c->preloaded_keys);
 	json_decref(c->preloaded_certs);
+	config_keys_clear(&c->keys);
 	secret_clear(&c->device_key);
 	mem_free(c);
 }

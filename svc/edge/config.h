@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/own.h"
 #include "base/secret.h"
+#include "edge/config_keys.h"
 
 #define CONFIG_NAMES_MAX 31
 #define CONFIG_MODULES_MAX 32
@@ -27,8 +28,9 @@ struct config {
 	char *hostname, *hub_name, *device_id;
 	char *trust_bundle; /* a path, or NULL */
 	bool by_certificate;
-	char *identity_cert, *identity_pk; /* paths */
-	char *device_key_path;		   /* or: */
+	char *identity_cert;   /* a path */
+	char *identity_pk;     /* where a key lies, as all that end in pk: a path or a PKCS #11 URI */
+	char *device_key_path; /* the same, or: */
 	struct secret device_key;
 	char *ca_form; /* "quickstart", "preloaded", "issued" */
 	char *ca_cert, *ca_pk, *ca_method, *ca_common_name;
@@ -46,6 +48,7 @@ struct config {
 	struct config_module modules[CONFIG_MODULES_MAX];
 	size_t n_modules;
 	int64_t first_uid;
+	struct config_keys keys;
 };
 
 struct config *config_load(const char *path, struct err *err);

@@ -216,6 +216,8 @@ check_pair(const char *cert_path, const char *key_path, struct err *err)
 		return 0;
 	if (load_certs(&certs, cert_path, err) < 0)
 		return -1;
+	if (!config_keys_is_file(key_path))
+		return 0; /* only keyd asks a token: edged says whether they belong together */
 	key = key_load(key_path, err);
 	if (!key)
 		return -1;
@@ -309,7 +311,7 @@ preload(const struct layout *l, enum layout_role role, json_t *into, const char 
 
 	if (!path)
 		return 0;
-	if (geteuid() != 0) {
+	if (geteuid() != 0 || !config_keys_is_file(path)) {
 		json_object_set_new(into, id, json_string(path));
 		return 0;
 	}
@@ -396,7 +398,8 @@ write_keyd(const struct layout *l, const struct config *c, struct err *err)
 		save_device_key(l, c, preloaded, copies, err) < 0)
 		return -1;
 	return write_config(l, ROLE_KEYD,
-		json_pack("{s:s, s:O, s:o, s:o, s:I}", "dir", keys, "preloaded_keys", preloaded, "principals", keyd_principals(l),
+		json_pack("{s:s, s:s*, s:s*, s:O, s:o, s:o, s:I}", "dir", keys, "pkcs11_lib_path", c->keys.pkcs11_lib_path,
+			"pkcs11_base_slot", c->keys.pkcs11_base_slot, "preloaded_keys", preloaded, "principals", keyd_principals(l),
 			"sockets", keyd_sockets(l), "max_requests", (json_int_t)(l->separate_users ? c->max_keyd : 64)),
 		err);
 }

@@ -127,27 +127,68 @@ push_gateway(const struct edge *e, char **args, size_t *n)
 }
 
 static void
+allow_read(struct sandbox *s, const char *path)
+{
+	if (path && s->n_read < SANDBOX_PATHS_MAX)
+		s->read[s->n_read++] = path;
+}
+
+static void
+allow_write(struct sandbox *s, const char *path)
+{
+	if (path && s->n_write < SANDBOX_PATHS_MAX)
+		s->write[s->n_write++] = path;
+}
+
+/* The process becomes the role or ends, so what is allocated on the way there is never freed. */
+static void
+allow_key(struct sandbox *s, const char *place)
+{
+	char *files[CONFIG_PLACE_FILES];
+	size_t n = config_keys_files(place, files);
+
+	for (size_t i = 0; i < n; i++)
+		allow_read(s, files[i]);
+}
+
+static void
+allow_keys(struct sandbox *s, const struct config *c)
+{
+	const char *places[] = { c->identity_pk, c->device_key_path, c->ca_pk, c->local_ca_pk, c->keys.pkcs11_base_slot };
+	const char *id;
+	json_t *place;
+
+	for (size_t i = 0; i < COUNT(places); i++)
+		allow_key(s, places[i]);
+	json_object_foreach(c->preloaded_keys, id, place)
+		allow_key(s, json_string_value(place));
+	allow_read(s, c->keys.pkcs11_lib_path);
+	for (size_t i = 0; i < c->keys.n_paths; i++)
+		allow_write(s, c->keys.paths[i]);
+	s->groups = c->keys.groups;
+	s->n_groups = c->keys.n_groups;
+}
+
+static void
 fill_sandbox(const struct edge *e, enum layout_role role, struct sandbox *s, const char *program_dir)
 {
 	const struct layout *l = e->layout;
 	const struct config *c = e->config;
-	const char *keyd_files[] = { c->identity_pk, c->device_key_path, c->ca_pk, c->local_ca_pk };
 	const char *certd_files[] = { c->identity_cert, c->ca_cert, c->local_ca_cert, c->trust_bundle };
-	const char *const *files = role == ROLE_KEYD ? keyd_files : role == ROLE_CERTD ? certd_files : NULL;
 
 	*s = (struct sandbox){ .change_user = l->separate_users, .uid = l->uids[role] };
-	s->read[s->n_read++] = program_dir;
-	s->read[s->n_read++] = l->identity_bundle;
-	for (size_t i = 0; files && i < COUNT(keyd_files); i++)
-		if (files[i])
-			s->read[s->n_read++] = files[i];
-	if (getenv("ROOTEDGE_CLOCK_FILE"))
-		s->read[s->n_read++] = getenv("ROOTEDGE_CLOCK_FILE");
-	s->write[s->n_write++] = l->dirs[role];
+	allow_read(s, program_dir);
+	allow_read(s, l->identity_bundle);
+	for (size_t i = 0; role == ROLE_CERTD && i < COUNT(certd_files); i++)
+		allow_read(s, certd_files[i]);
+	if (role == ROLE_KEYD)
+		allow_keys(s, c);
+	allow_read(s, getenv("ROOTEDGE_CLOCK_FILE"));
+	allow_write(s, l->dirs[role]);
 	if (role != ROLE_GATEWAY && role != ROLE_EDGED)
-		s->write[s->n_write++] = l->run_dir;
-	if (role == ROLE_KEYD && l->gateway_run_dir)
-		s->write[s->n_write++] = l->gateway_run_dir;
+		allow_write(s, l->run_dir);
+	if (role == ROLE_KEYD)
+		allow_write(s, l->gateway_run_dir);
 }
 
 /* A session of its own: a role has no business with the operator's terminal, and Ctrl-C there is for the supervisor, which ends the roles in order. */
@@ -417,7 +458,7 @@ warn_of_secrets(const struct config *c, const char *config_path)
 		c->local_ca_pk };
 
 	for (size_t i = 0; i < COUNT(paths); i++)
-		if (paths[i] && sandbox_all_may_read(paths[i]))
+		if (config_keys_is_file(paths[i]) && sandbox_all_may_read(paths[i]))
 			log_warn("%s: without root every role can read what lies there; move it out of the system's folders",
 				paths[i]);
 }

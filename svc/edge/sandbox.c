@@ -129,9 +129,12 @@ enforce(int ruleset, struct err *err)
 }
 
 static int
-change_user(uid_t uid, struct err *err)
+change_user(const struct sandbox *s, struct err *err)
 {
-	if (setgroups(0, NULL) < 0 || setresgid((gid_t)uid, (gid_t)uid, (gid_t)uid) < 0 || setresuid(uid, uid, uid) < 0)
+	uid_t uid = s->uid;
+
+	if (setgroups(s->n_groups, s->groups) < 0 || setresgid((gid_t)uid, (gid_t)uid, (gid_t)uid) < 0 ||
+		setresuid(uid, uid, uid) < 0)
 		return err_errno(err, "becoming user %u", uid);
 	if (setresuid(0, 0, 0) == 0) /* it must not be undone */
 		return err_set(err, ERR_BROKEN, "user %u can become root again", uid);
@@ -160,7 +163,7 @@ sandbox_enter(const struct sandbox *s, struct err *err)
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(err, "no_new_privs");
-	if (s->change_user && change_user(s->uid, err) < 0)
+	if (s->change_user && change_user(s, err) < 0)
 		return -1;
 	if (!s->change_user && geteuid() == 0 && drop_capabilities(err) < 0)
 		return -1;

@@ -11,14 +11,16 @@
 
 #include "base/err.h"
 
-#define SANDBOX_PATHS_MAX 32
+#define SANDBOX_PATHS_MAX 96
 
 struct sandbox {
 	bool change_user;
 	uid_t uid;
+	const gid_t *groups; /* beside the one of its uid */
+	size_t n_groups;
 	const char *read[SANDBOX_PATHS_MAX]; /* files and folders, beside the system's */
 	size_t n_read;
-	const char *write[SANDBOX_PATHS_MAX]; /* folders */
+	const char *write[SANDBOX_PATHS_MAX]; /* folders, or files and devices */
 	size_t n_write;
 };
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Where keys lie, as config.toml has it: files, PKCS #11 tokens. */
+
+#include <sys/types.h>
+
+#include "wire/toml.h"
+
+#define CONFIG_GROUPS_MAX 16
+#define CONFIG_PATHS_MAX 16
+
+/* [aziot_keys] */
+struct config_keys {
+	char *pkcs11_lib_path, *pkcs11_base_slot;
+	gid_t groups[CONFIG_GROUPS_MAX];
+	size_t n_groups;
+	char *paths[CONFIG_PATHS_MAX];
+	size_t n_paths;
+};
+
+int config_keys_take(struct config_keys *keys, const struct toml *root, struct err *err);
+void config_keys_clear(struct config_keys *keys);
+
+/* The place of a key: a file's path, or a PKCS #11 URI as it was written.  Errors don't show what may hold a PIN. */
+int config_keys_take_place(char **out, const struct toml *value, struct err *err);
+bool config_keys_is_file(const char *place); /* NULL is none */
+/* Files that whoever uses the place must be able to read: itself, or a module and a PIN.  The caller owns them; returns how many. */
+#define CONFIG_PLACE_FILES 2
+size_t config_keys_files(const char *place, char *out[static CONFIG_PLACE_FILES]);
