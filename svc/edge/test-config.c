@@ -159,8 +159,8 @@ TEST("what this version can't do is refused by its name")
 		"\"tpm\" }\n",
 		"'tpm'");
 	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "
-		"\"x509\", identity_cert = \"/a\", identity_pk = \"pkcs11:token=x\" }\n",
-		"pkcs11");
+		"\"x509\", identity_cert = \"/a\", identity_pk = \"pkcs11:tokn=x\" }\n",
+		"tokn");
 }
 
 TEST("atk-10: an error about a key does not show the key")
