@@ -64,6 +64,11 @@ REASON(REGISTRATION_ID_INVALID, REASON_BAD, "The registration id has a character
 REASON(ENROLLMENT_UNKNOWN, REASON_BAD, "No enrollment fits what the device showed.", "Enroll the device, or its CA or key as a group; a device under an intermediate CA must send that certificate along.", "")
 REASON(ENROLLMENT_DISABLED, REASON_BAD, "The enrollment that fits is disabled.", "Enable the enrollment; no other one is tried in its place.", "")
 REASON(ENROLLMENT_WRONG_PROOF, REASON_BAD, "The enrollment asks for another way of attestation than the device used.", "Use the credential that the device is enrolled with, or change its enrollment.", "")
+REASON(TPM_NEEDS_HTTPS, REASON_BAD, "A TPM is challenged over HTTPS only.", "Let the device register over HTTPS.", "")
+REASON(TPM_ENDORSEMENT_KEY_DIFFERS, REASON_BAD, "The TPM has another endorsement key than the one that is enrolled.", "Enroll this one if the device got another TPM; otherwise somebody else uses its registration id.", "")
+REASON(TPM_STORAGE_ROOT_KEY_DIFFERS, REASON_BAD, "The TPM has another storage root key than the one that is enrolled.", "A TPM that was cleared has a new one: enroll that, or none.", "")
+REASON(TPM_STORAGE_ROOT_KEY_UNFIT, REASON_BAD, "No key can be kept under what the device calls its storage root key.", "Make it by the usual template: RSA 2048 or NIST P-256, SHA-256, AES-128-CFB, bound to its TPM, and used by its authorisation alone.", "")
+REASON(TPM_CHALLENGE_UNANSWERED, REASON_BAD, "The token was not signed with the key of a challenge of the last minutes.", "Register again from the challenge on; a TPM that can't activate it is not the enrolled one.", "")
 REASON(ENROLLMENT_CERT_DIFFERS, REASON_BAD, "The certificate is neither the primary nor the secondary one of the device's individual enrollment.", "Enroll this certificate, or delete the individual enrollment if a group is meant to answer.", "")
 
 /* Protocol: heads/ */

@@ -128,3 +128,12 @@ tpm_seed_send(struct buf *out, uint8_t seed[static TPM_SEED_LEN], const struct t
 	random_bytes(seed, TPM_SEED_LEN);
 	return send_rsa(out, seed, to, label, err);
 }
+
+int
+tpm_seed_check(const struct tpm_public *to, struct err *err)
+{
+	CLEAR(buf) out = BUF_INIT(2 + TPM_RSA_LEN);
+	uint8_t seed[TPM_SEED_LEN];
+
+	return tpm_seed_send(&out, seed, to, "IDENTITY", err);
+}

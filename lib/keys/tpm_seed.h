@@ -16,3 +16,4 @@
 /* Appends TPM2B_ENCRYPTED_SECRET, and fills the seed, which the caller wipes.  Fails for a point that is not on the curve. */
 int tpm_seed_send(
 	struct buf *out, uint8_t seed[static TPM_SEED_LEN], const struct tpm_public *to, const char *label, struct err *err);
+int tpm_seed_check(const struct tpm_public *to, struct err *err); /* can it be sent one? */

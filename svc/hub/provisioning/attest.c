@@ -8,8 +8,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "hub/provisioning/tpm_secret.h"
 #include "pki/chain.h"
+#include "wire/codec.h"
 #include "wire/sas.h"
+#include "wire/tpm_public.h"
 
 #define LEVELS_MAX 8 /* certificates above the leaf, as in pki/chain */
 #define TOKEN_POLICY "registration"
@@ -274,11 +277,133 @@ pass_signature(struct walk *w, const struct enrollment *enrollment, int key)
 	verdict_pass(w->v, key == 0 ? "primary key" : "secondary key", enrollment->id, "the signature of an enrolled key", "it is");
 }
 
+/* -- TPMs ------------------------------------------------------------------------------------------------------------------------- */
+
+void
+attest_tpm_clear(struct attest_tpm *tpm)
+{
+	mem_free(tpm->endorsement_key);
+	mem_free(tpm->storage_root_key);
+	*tpm = (struct attest_tpm){ 0 };
+}
+
+/* By the name that the TPM itself has for it. */
+static char *
+line_of(const char *base64)
+{
+	struct buf line = BUF_INIT(128);
+	struct tpm_public key;
+	struct err err = ERR_INIT;
+
+	if (!base64)
+		return mem_text("none");
+	if (tpm_public_parse(&key, base64, &err) < 0)
+		return mem_text(err.text);
+	buf_puts(&line, "the key of name ");
+	hex_encode(&line, key.name, TPM_NAME_LEN, false);
+	return buf_take_text(&line);
+}
+
+static bool
+check_same_key(struct walk *w, enum reason reason, const char *what, const char *enrolled, const char *shown)
+{
+	OWN_TEXT wanted = line_of(enrolled);
+	OWN_TEXT found = line_of(shown);
+
+	if (!text_is(enrolled, shown))
+		return refuse(w, reason, what, wanted, found);
+	verdict_pass(w->v, what, w->claim->registration_id, wanted, "it is");
+	return true;
+}
+
+static bool
+check_storage_root_key(struct walk *w, const char *shown)
+{
+	OWN_TEXT found = line_of(shown);
+	struct tpm_public key;
+	struct err err = ERR_INIT;
+
+	if (!shown || tpm_public_parse(&key, shown, &err) < 0 || !tpm_public_may_be_parent(&key))
+		return refuse(w, TPM_STORAGE_ROOT_KEY_UNFIT, "storage root key", "a key that others can be kept under", found);
+	return true;
+}
+
+static const char *
+storage_root_key_of(const struct walk *w, const struct enrollment *enrollment)
+{
+	const char *shown = w->evidence->tpm->storage_root_key;
+
+	return shown ? shown : enrollment->storage_root_key;
+}
+
+/* Asked how it goes, a device does not say what TPM it has: then the key that signs does. */
+static bool
+check_tpm(struct walk *w, const struct enrollment *enrollment)
+{
+	const char *ek = w->evidence->tpm->endorsement_key, *srk = storage_root_key_of(w, enrollment);
+
+	if (ek && !check_same_key(w, TPM_ENDORSEMENT_KEY_DIFFERS, "endorsement key", enrollment->endorsement_key, ek))
+		return false;
+	if (enrollment->storage_root_key &&
+		!check_same_key(w, TPM_STORAGE_ROOT_KEY_DIFFERS, "storage root key", enrollment->storage_root_key, srk))
+		return false;
+	return check_storage_root_key(w, srk);
+}
+
+static bool
+is_answered(const struct walk *w, const struct enrollment *enrollment, const struct sas_token *token)
+{
+	struct secret key = { 0 };
+	bool found = false;
+
+	for (int age = 0; age < TPM_CHALLENGE_WINDOWS && !found; age++) {
+		tpm_challenge_key(&key, enrollment, storage_root_key_of(w, enrollment), w->now, age);
+		found = sas_signature_matches(token, &key);
+	}
+	secret_clear(&key);
+	return found;
+}
+
+static void
+judge_tpm_token(struct walk *w, const struct enrollment *enrollment, const struct sas_token *token)
+{
+	if (!w->evidence->tpm)
+		refuse(w, TPM_NEEDS_HTTPS, "credential", "a challenge over HTTPS", "another way");
+	else if (check_tpm(w, enrollment) && !is_answered(w, enrollment, token))
+		refuse(w, TPM_CHALLENGE_UNANSWERED, "token signature", "the key of a challenge", "another key");
+	else if (verdict_accepted(w->v))
+		verdict_pass(w->v, "token signature", enrollment->id, "the key of a challenge", "it is");
+}
+
+struct verdict *
+attest_challenge(
+	const struct attest_claim *claim, const struct attest_evidence *evidence, const struct attest_records *records, int64_t now)
+{
+	OWN_TEXT question = mem_textf("May the TPM of %s be challenged?", claim->registration_id);
+	struct walk w = {
+		.v = verdict_new("provisioning", question, claim->registration_id),
+		.claim = claim,
+		.evidence = evidence,
+		.records = records,
+		.now = now,
+	};
+
+	if (check_claim(&w) && check_enabled(&w, records->individual))
+		check_tpm(&w, records->individual);
+	return w.v;
+}
+
+/* -- Tokens of an enrollment ------------------------------------------------------------------------------------------------------ */
+
 static void
 judge_own_token(struct walk *w, const struct enrollment *enrollment, const struct sas_token *token)
 {
 	int key;
 
+	if (enrollment->proof == ENROLLMENT_BY_TPM) {
+		judge_tpm_token(w, enrollment, token);
+		return;
+	}
 	if (enrollment->proof != ENROLLMENT_BY_KEY) {
 		refuse(w, ENROLLMENT_WRONG_PROOF, "credential", "what the enrollment asks for", "a shared access signature");
 		return;

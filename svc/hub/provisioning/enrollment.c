@@ -38,6 +38,8 @@ enrollment_free(struct enrollment *enrollment)
 		cert_free(enrollment->certs[i]);
 	}
 	mem_free(enrollment->id);
+	mem_free(enrollment->endorsement_key);
+	mem_free(enrollment->storage_root_key);
 	mem_free(enrollment->device_id);
 	mem_free(enrollment->etag);
 	json_decref(enrollment->wishes);

@@ -22,9 +22,10 @@ struct enrollment {
 	char *id; /* registrationId, or enrollmentGroupId; as it was written first */
 	bool is_group, enabled;
 	enum enrollment_proof proof;
-	struct secret keys[2]; /* BY_KEY: primary, secondary; decoded */
+	struct secret keys[2]; /* BY_KEY: primary, secondary; decoded.  BY_TPM: what its keys follow from (tpm_secret.h) */
 	struct cert *certs[2]; /* BY_CERT: the device's own; BY_CA: its issuer's; NULL when empty */
-	char *device_id;       /* individual: NULL takes the registration id */
+	char *endorsement_key, *storage_root_key; /* BY_TPM: base64 of TPM2B_PUBLIC, in its one spelling; the second may be NULL */
+	char *device_id;			  /* individual: NULL takes the registration id */
 	json_t *wishes; /* what becomes of the device, as it was sent and checked: capabilities, initialTwin, policies, ... */
 	char *etag;	/* as it stands in JSON */
 	int64_t created, updated;

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "hub/provisioning/enrollment.h"
+#include "keys/tpm_seed.h"
 #include "wire/codec.h"
 #include "wire/json.h"
 
@@ -222,6 +223,57 @@ take_certs(struct enrollment *e, const json_t *attestation, const struct enrollm
 	return 0;
 }
 
+/* -- TPMs -------------------------------------------------------------------------------------------------------------------------- */
+
+/* A key that nothing can be encrypted for is refused now, and not when the device comes. */
+static int
+read_tpm_key(char **out, struct tpm_public *key, const char *text, const char *name, struct err *err)
+{
+	if (tpm_public_parse(key, text, err) < 0 || tpm_seed_check(key, err) < 0)
+		return err_wrap(err, "%s", name);
+	*out = mem_text(text);
+	return 0;
+}
+
+static int
+take_tpm_keys(struct enrollment *e, const json_t *tpm, struct err *err)
+{
+	const char *ek, *srk;
+	struct tpm_public key;
+
+	if (json_get_text(tpm, "endorsementKey", &ek, err) < 0 || json_find_text(tpm, "storageRootKey", &srk, err) < 0 ||
+		read_tpm_key(&e->endorsement_key, &key, ek, "endorsementKey", err) < 0)
+		return -1;
+	if (!srk || !*srk)
+		return 0;
+	if (read_tpm_key(&e->storage_root_key, &key, srk, "storageRootKey", err) < 0)
+		return -1;
+	return tpm_public_may_be_parent(&key) ? 0
+					      : err_set(err, ERR_INVALID, "storageRootKey is not used by its authorisation alone");
+}
+
+/* The same TPM keeps its keys over an update. */
+static int
+take_tpm(struct enrollment *e, const json_t *attestation, const struct enrollment *before, struct err *err)
+{
+	json_t *tpm = NULL;
+
+	if (e->is_group)
+		return err_set(err, ERR_INVALID, "a group has no tpm: an endorsement key is of one device");
+	if (json_find_object(attestation, "tpm", &tpm, err) < 0)
+		return -1;
+	if (!tpm)
+		return err_set(err, ERR_INVALID, "missing field `attestation.tpm`");
+	e->proof = ENROLLMENT_BY_TPM;
+	if (take_tpm_keys(e, tpm, err) < 0)
+		return -1;
+	if (before && before->proof == ENROLLMENT_BY_TPM && text_is(before->endorsement_key, e->endorsement_key))
+		secret_set(&e->keys[0], before->keys[0].bytes, before->keys[0].len);
+	else
+		make_key(&e->keys[0]);
+	return 0;
+}
+
 /* -- From JSON --------------------------------------------------------------------------------------------------------------------- */
 
 static int
@@ -240,6 +292,8 @@ take_attestation(struct enrollment *e, const struct enrollment_wish *wish, struc
 		return take_keys(e, attestation, wish->before, err);
 	if (text_is(type, "x509"))
 		return take_certs(e, attestation, wish->before, err);
+	if (text_is(type, "tpm"))
+		return take_tpm(e, attestation, wish->before, err);
 	return err_set(err, ERR_INVALID, "attestation of type '%.32s' is not possible here", type);
 }
 
@@ -394,6 +448,9 @@ enrollment_attestation_json(const struct enrollment *e, bool with_keys)
 		json_object_set_new(attestation, "symmetricKey", keys_json(e));
 	if (e->proof == ENROLLMENT_BY_CERT || e->proof == ENROLLMENT_BY_CA)
 		json_object_set_new(attestation, "x509", certs_json(e));
+	if (e->proof == ENROLLMENT_BY_TPM)
+		json_object_set_new(attestation, "tpm",
+			json_pack("{s:s, s:s*}", "endorsementKey", e->endorsement_key, "storageRootKey", e->storage_root_key));
 	return attestation;
 }
 

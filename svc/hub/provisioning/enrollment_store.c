@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "wire/json.h"
 
-#define COLUMNS "name, enabled, proof, key1, key2, cert1, cert2, device_id, etag, wishes, created, updated"
+#define COLUMNS                                                                                                                    \
+	"name, enabled, proof, key1, key2, cert1, cert2, device_id, etag, wishes, created, updated, endorsement_key, "             \
+	"storage_root_key"
 #define PEM_MAX 32768
 
 static void
@@ -53,6 +55,8 @@ read_enrollment(struct db_stmt *row, bool is_group, struct err *err)
 	e->wishes = json_parse(wishes ? wishes : "", wishes ? strlen(wishes) : 0, err);
 	e->created = db_int(row, 10);
 	e->updated = db_int(row, 11);
+	e->endorsement_key = mem_text(db_text(row, 12));
+	e->storage_root_key = mem_text(db_text(row, 13));
 	return e->wishes ? GIVE(e) : NULL;
 }
 
@@ -111,10 +115,11 @@ enrollment_store_put(struct db *db, const struct enrollment *e, struct err *err)
 	OWN_TEXT pem2 = pem_of(e->certs[1]);
 	OWN_TEXT wishes = json_line(e->wishes);
 
-	return db_run(db, err, "INSERT OR REPLACE INTO enrollment (is_group, id, " COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		"ittiibbtttttii", (int64_t)e->is_group, key, e->id, (int64_t)e->enabled, (int64_t)e->proof, e->keys[0].bytes,
-		e->keys[0].len, e->keys[1].bytes, e->keys[1].len, pem1, pem2, e->device_id, e->etag, wishes, e->created,
-		e->updated);
+	return db_run(db, err,
+		"INSERT OR REPLACE INTO enrollment (is_group, id, " COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"ittiibbtttttiitt", (int64_t)e->is_group, key, e->id, (int64_t)e->enabled, (int64_t)e->proof, e->keys[0].bytes,
+		e->keys[0].len, e->keys[1].bytes, e->keys[1].len, pem1, pem2, e->device_id, e->etag, wishes, e->created, e->updated,
+		e->endorsement_key, e->storage_root_key);
 }
 
 int
@@ -140,10 +145,12 @@ registration_free(struct registration *r)
 	mem_free(r->etag);
 	mem_free(r->payload);
 	mem_free(r->failure);
+	mem_free(r->storage_root_key);
 	mem_free(r);
 }
 
-#define REGISTRATION_COLUMNS "name, group_id, hub, device_id, operation, etag, assigned, created, updated, payload, owned, failure"
+#define REGISTRATION_COLUMNS                                                                                                       \
+	"name, group_id, hub, device_id, operation, etag, assigned, created, updated, payload, owned, failure, storage_root_key"
 
 static struct registration *
 read_registration(struct db_stmt *row)
@@ -162,6 +169,7 @@ read_registration(struct db_stmt *row)
 	r->payload = mem_text(db_text(row, 9));
 	r->owned = db_int(row, 10) != 0;
 	r->failure = mem_text(db_text(row, 11));
+	r->storage_root_key = mem_text(db_text(row, 12));
 	return r;
 }
 
@@ -202,9 +210,9 @@ registration_put(struct db *db, const struct registration *r, struct err *err)
 	OWN_TEXT key = enrollment_id_fold(r->id);
 
 	return db_run(db, err,
-		"INSERT OR REPLACE INTO registration (id, " REGISTRATION_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		"tttttttiiitit", key, r->id, r->group_id, r->hub, r->device_id, r->operation, r->etag, (int64_t)r->assigned,
-		r->created, r->updated, r->payload, (int64_t)r->owned, r->failure);
+		"INSERT OR REPLACE INTO registration (id, " REGISTRATION_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"tttttttiiititt", key, r->id, r->group_id, r->hub, r->device_id, r->operation, r->etag, (int64_t)r->assigned,
+		r->created, r->updated, r->payload, (int64_t)r->owned, r->failure, r->storage_root_key);
 }
 
 int

@@ -21,8 +21,9 @@ struct registration {
 	char *id;	/* as the device wrote it first */
 	char *group_id; /* NULL: by an individual enrollment */
 	char *hub, *device_id, *operation, *etag;
-	char *payload;	      /* what it sent along when it registered last: JSON, on one line; NULL: nothing */
-	char *failure;	      /* why it can't be assigned; NULL: it is, or will be */
+	char *payload;		/* what it sent along when it registered last: JSON, on one line; NULL: nothing */
+	char *failure;		/* why it can't be assigned; NULL: it is, or will be */
+	char *storage_root_key; /* that its TPM showed last, which does not say so again when it asks how it goes; NULL: it has none */
 	bool assigned, owned; /* owned: the device in a linked hub was made by this registration */
 	int64_t created, updated;
 };

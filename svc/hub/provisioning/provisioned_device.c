@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "hub/provisioning/attest.h"
+#include "hub/provisioning/tpm_secret.h"
 #include "wire/codec.h"
 
 static char *
@@ -32,16 +33,31 @@ trust_certs(struct identity *device, const struct enrollment *e, const struct ce
 }
 
 static void
-trust_keys(struct identity *device, const struct enrollment *e, const char *registration_id)
+trust_no_certs(struct identity *device)
 {
 	device->auth = IDENTITY_AUTH_SAS;
+	for (int i = 0; i < 2; i++) {
+		mem_free(device->thumbprints[i]);
+		device->thumbprints[i] = NULL;
+	}
+}
+
+static void
+trust_tpm(struct identity *device, const struct enrollment *e)
+{
+	trust_no_certs(device);
+	tpm_hub_keys(device->keys, e, e->storage_root_key);
+}
+
+static void
+trust_keys(struct identity *device, const struct enrollment *e, const char *registration_id)
+{
+	trust_no_certs(device);
 	for (int i = 0; i < 2; i++) {
 		if (e->is_group)
 			attest_derive_key(&device->keys[i], &e->keys[i], registration_id);
 		else
 			secret_set(&device->keys[i], e->keys[i].bytes, e->keys[i].len);
-		mem_free(device->thumbprints[i]);
-		device->thumbprints[i] = NULL;
 	}
 }
 
@@ -56,7 +72,9 @@ provisioned_device(const struct enrollment *e, const struct certs *chain, const 
 		device->enabled = true;
 		device->is_edge = json_is_true(json_object_get(capabilities, "iotEdge"));
 	}
-	if (e->proof == ENROLLMENT_BY_KEY)
+	if (e->proof == ENROLLMENT_BY_TPM)
+		trust_tpm(device, e);
+	else if (e->proof == ENROLLMENT_BY_KEY)
 		trust_keys(device, e, registration_id);
 	else
 		trust_certs(device, e, chain);

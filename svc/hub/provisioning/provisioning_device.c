@@ -46,6 +46,7 @@ ask(struct provisioning_call *call, registrar_question *question)
 		.operation = call->ids[2],
 		.token = http_header(call->req, "Authorization"),
 		.chain = &call->chain,
+		.is_https = true,
 	};
 
 	asked.body.text = http_body(call->req, &asked.body.len);

@@ -19,6 +19,7 @@ struct registrar_call {
 	const char *operation;			/* registrar_operation: which */
 	const char *token;			/* NULL: none */
 	const struct certs *chain;		/* that the handshake proved */
+	bool is_https;				/* a TPM can be challenged (hub 6.2) */
 	struct slice body;
 	struct registrar_answer answer;
 };

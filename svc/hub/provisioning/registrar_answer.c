@@ -93,7 +93,9 @@ registrar_state_json(const struct registration *r, const struct enrollment *e)
 	}
 	if (r->group_id)
 		json_object_set_new(proof, "enrollmentGroupId", json_string(r->group_id));
-	if (e)
+	if (e && e->proof == ENROLLMENT_BY_TPM)
+		json_object_set_new(state, "tpm", registrar_tpm_json(r, e));
+	else if (e)
 		json_object_set_new(state, e->proof == ENROLLMENT_BY_KEY ? "symmetricKey" : "x509", json_incref(proof));
 	json_decref(proof);
 	put_time(state, "createdDateTimeUtc", r->created);

@@ -60,6 +60,7 @@ begin(struct registrar_call *call, struct registration *r, const struct enrollme
 		r->device_id = mem_text(e->device_id ? e->device_id : call->registration_id);
 		r->created = clock_wall();
 	}
+	set_text(&r->storage_root_key, mem_text(e->storage_root_key));
 	set_text(&r->group_id, e->is_group ? mem_text(e->id) : NULL);
 	set_text(&r->operation, mem_textf("5.%016llx.%s", (unsigned long long)random_u64(), random_uuid(uuid)));
 	set_text(&r->etag, enrollment_etag());

@@ -107,6 +107,10 @@ const char *const schema_migrations[] = {
 	"ALTER TABLE registration ADD COLUMN owned INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE registration ADD COLUMN failure TEXT;",
 	"CREATE INDEX registration_of_group ON registration (group_id COLLATE NOCASE, id) WHERE group_id IS NOT NULL;",
+	/* TPMs: public keys in base64. */
+	"ALTER TABLE enrollment ADD COLUMN endorsement_key TEXT;"
+	"ALTER TABLE enrollment ADD COLUMN storage_root_key TEXT;"
+	"ALTER TABLE registration ADD COLUMN storage_root_key TEXT;",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);
