@@ -5,6 +5,7 @@
 #include "hub/registry/schema.h"
 #include "pki/story.h"
 #include "wire/json.h"
+#include "wire/tpm_story.h"
 
 TEST("a registration id has letters, digits and -._: and ends with a letter, a digit or a hyphen")
 {
@@ -141,6 +142,63 @@ TEST("a group's certificate must be a CA's, an individual one's must not, and a 
 	not_composed("plant", true, cert_body("signingCertificates", &leaf), "no CA certificate");
 	not_composed("dev1", false, cert_body("clientCertificates", &root), "is a CA certificate");
 	not_composed("plant", true, cert_body("clientCertificates", &leaf), "no clientCertificates");
+}
+
+static json_t *
+tpm_body(const char *ek, const char *srk)
+{
+	return json_pack(
+		"{s:{s:s, s:{s:s*, s:s*}}}", "attestation", "type", "tpm", "tpm", "endorsementKey", ek, "storageRootKey", srk);
+}
+
+TEST("an enrollment by TPM shows both public keys and keeps its secret until the endorsement key is another one")
+{
+	OWN(enrollment) first = composed("dev1", false, tpm_body(STORY_EK, STORY_SRK), NULL);
+	OWN_LIB(json_t) seen = enrollment_to_json(first);
+	OWN(enrollment) second = composed("dev1", false, json_incref(seen), first);
+	OWN(enrollment) opened = composed("dev1", false, tpm_body(STORY_EK, NULL), second);
+	OWN(enrollment) other = composed("dev1", false, tpm_body(STORY_EK_P256, NULL), opened);
+	OWN_TEXT text = json_line(json_object_get(seen, "attestation"));
+
+	CHECK_STR(text, "{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"" STORY_EK "\",\"storageRootKey\":\"" STORY_SRK "\"}}");
+	CHECK_STR(second->storage_root_key, STORY_SRK);
+	CHECK(opened->storage_root_key == NULL);
+	CHECK_INT(first->keys[0].len, 64);
+	CHECK_MEM(opened->keys[0].bytes, first->keys[0].bytes, 64);
+	CHECK(memcmp(other->keys[0].bytes, first->keys[0].bytes, 64) != 0);
+}
+
+TEST("what is no key of a TPM is refused by the name of its field, and a group has no TPM")
+{
+	not_composed("dev1", false, tpm_body(NULL, STORY_SRK), "endorsementKey");
+	not_composed("dev1", false, tpm_body("", NULL), "endorsementKey");
+	not_composed("dev1", false, tpm_body(STORY_EK " ", NULL), "endorsementKey");
+	not_composed("dev1", false, tpm_body(STORY_EK, "AAAA"), "storageRootKey");
+	not_composed("dev1", false, tpm_body(STORY_EK, STORY_EK), "storageRootKey");
+	not_composed("plant", true, tpm_body(STORY_EK, NULL), "group");
+	not_composed("dev1", false, json_pack("{s:{s:s}}", "attestation", "type", "tpm"), "attestation.tpm");
+}
+
+TEST("an enrollment by TPM is found again with its keys, and a registration with the storage root key")
+{
+	struct db *db = new_db("tpm.sqlite");
+	OWN(enrollment) e = composed("dev1", false, tpm_body(STORY_EK, STORY_SRK), NULL);
+	OWN(enrollment) found = NULL;
+	struct registration r = { .id = e->id, .hub = e->id, .device_id = e->id, .operation = e->id, .etag = e->etag };
+	OWN(registration) kept = NULL;
+	struct err err = ERR_INIT;
+
+	r.storage_root_key = e->storage_root_key;
+	CHECK_OK(enrollment_store_put(db, e, &err), err);
+	CHECK_OK(enrollment_store_find(db, false, "dev1", &found, &err), err);
+	CHECK_INT(found->proof, ENROLLMENT_BY_TPM);
+	CHECK_STR(found->endorsement_key, STORY_EK);
+	CHECK_STR(found->storage_root_key, STORY_SRK);
+	CHECK_MEM(found->keys[0].bytes, e->keys[0].bytes, 64);
+	CHECK_OK(registration_put(db, &r, &err), err);
+	CHECK_OK(registration_find(db, "dev1", &kept, &err), err);
+	CHECK_STR(kept->storage_root_key, STORY_SRK);
+	db_close(db);
 }
 
 TEST("what can't be is refused with a sentence that names it")
