@@ -292,6 +292,25 @@ def test_96_provisioning_websocket():
     registers("MqttWs")
 
 
+def test_97_provisioning_tpm():
+    """azure-iot-provisioning-device registers by TPM over HTTP: its challenge is activated in a TPM, which signs for it and for azure-iot-device"""
+    import soft_tpm
+    if soft_tpm.why_not():
+        raise Skip(soft_tpm.why_not())
+    tpms = []
+    for name in "tpm", "tpm2":
+        os.mkdir(story.folder / name)
+        tpms.append(soft_tpm.SoftTpm(story.folder / name))
+        wait_for(tpms[-1].is_up, "the TPM " + name)
+        tpms[-1].make_keys("rsa")
+    text = run("rootedge", "hub", "connection-string", "--state", story.folder / "hub", "--policy", "provisioningserviceowner").stdout.strip()
+    story.node("provisioning_tpm.js", SERVICE=text.replace(HUB, PROVISIONING), PROVISIONING=PROVISIONING, ID_SCOPE=story.hub.ready["id_scope"], TPM=story.folder / "tpm",
+               OTHER_TPM=story.folder / "tpm2", SOFT_TPM=soft_tpm.__file__)
+    assert [e["body"] for e in story.events_of("prov-tpm-device")] == ["signed in the TPM"] * 3
+    for tpm in tpms:
+        tpm.close()
+
+
 def test_99_end():
     """everything stops in order"""
     if hasattr(story, "edge"):
