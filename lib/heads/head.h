@@ -41,7 +41,7 @@ struct head_message {
 	struct slice payload;
 	bool retain, dup, is_will;
 };
-struct head_ack; /* the head's handle of one message that must be acknowledged */
+struct head_ack; /* the head's handle of one message, or list of subscriptions, that must be acknowledged */
 /* Durable now (ok), or refused / failed (not ok: MQTT closes the connection without PUBACK, HTTP answers 503).  On the loop of the session. */
 void head_message_done(struct head_ack *ack, bool ok);
 
@@ -94,9 +94,10 @@ struct head_ops {
 	/* Store this.  The slices are borrowed for the call.  `ack` is NULL for a will. */
 	void (*message)(void *backend, void *domain, struct head_session *session, const struct head_message *message,
 		struct head_ack *ack);
-	/* Subscriptions changed: the whole list, for an identity that keeps them (clean session 0); durable when it returns is not demanded.  May be NULL: none are
-	 * kept. */
-	void (*subscriptions)(void *backend, void *domain, const char *const *filters, const uint8_t *qos, size_t n);
+	/* Subscriptions changed: the whole list, for an identity that keeps them (clean session 0).  They are acknowledged when they are durable: their client does not
+	 * ask for them again, and would hear nothing any more.  May be NULL: none are kept. */
+	void (*subscriptions)(void *backend, void *domain, struct head_session *session, const char *const *filters,
+		const uint8_t *qos, size_t n, struct head_ack *ack);
 	/* The session is open: from now on the back end may use it, until `end`.  May be NULL. */
 	void (*live)(void *backend, void *domain, struct head_session *session);
 	/* The device has just said what it listens to, which may be what it did before.  May be NULL. */

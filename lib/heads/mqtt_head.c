@@ -221,9 +221,37 @@ mqtt_session_read_on(struct mqtt_session *s)
 }
 
 static void
+ack_free(struct mqtt_ack *ack)
+{
+	buf_clear(&ack->packet);
+	mem_free(ack);
+}
+
+static void
+put_ack(struct buf *packets, const struct mqtt_ack *ack)
+{
+	if (ack->packet.len > 0)
+		buf_put(packets, ack->packet.data, ack->packet.len);
+	else if (ack->id != 0)
+		mqtt_encode_ack(packets, MQTT_PUBACK, ack->id);
+}
+
+/* What the device asked for may follow at once. */
+static void
+tell_wants(struct mqtt_session *s, unsigned asked)
+{
+	const struct head_ops *ops = s->head->config.ops;
+
+	if (ops->wants && s->state == MQTT_STATE_LIVE)
+		ops->wants(s->head->config.backend, s->base.domain, &s->base, mqtt_out_wants(&s->base) | asked);
+}
+
+static void
 send_done_acks(struct mqtt_session *s)
 {
 	struct buf packets = BUF_INIT(4 * 65536);
+	bool subscribed = false;
+	unsigned asked = 0;
 
 	while (s->acks && s->acks->done) {
 		struct mqtt_ack *ack = s->acks;
@@ -232,35 +260,53 @@ send_done_acks(struct mqtt_session *s)
 		if (!s->acks)
 			s->last_ack = &s->acks;
 		s->n_acks--;
-		if (ack->id != 0)
-			mqtt_encode_ack(&packets, MQTT_PUBACK, ack->id);
-		mem_free(ack);
+		put_ack(&packets, ack);
+		subscribed = subscribed || ack->is_subscriptions;
+		asked |= ack->asked;
+		ack_free(ack);
 	}
 	if (packets.len > 0)
 		mqtt_session_send(s, &packets);
 	buf_clear(&packets);
+	if (subscribed)
+		tell_wants(s, asked);
 	mqtt_session_read_on(s);
 }
 
-void
-mqtt_session_acknowledge(struct head_ack *head_ack, bool ok)
+/* It is durable, or never will be. */
+static void
+on_durable(struct head_ack *head_ack, bool ok)
 {
 	struct mqtt_ack *ack = CONTAINER_OF(head_ack, struct mqtt_ack, base);
 	struct mqtt_session *s = ack->session;
 
 	if (!s) {
-		mem_free(ack);
+		ack_free(ack);
 		return;
 	}
 	if (!ok) {
-		/* No PUBACK, and none for what comes after it: the client sends all of it again. */
+		/* No acknowledgement, and none for what comes after it: the client sends all of it again. */
 		ack->failed = true;
-		mqtt_session_violate(s, UNAVAILABLE, "the message could not be stored");
+		mqtt_session_violate(s, UNAVAILABLE, "what it sent could not be stored");
 		return;
 	}
 	ack->done = true;
 	if (s->acks == ack)
 		send_done_acks(s);
+}
+
+struct mqtt_ack *
+mqtt_session_expect_ack(struct mqtt_session *s)
+{
+	struct mqtt_ack *ack = NEW(mqtt_ack);
+
+	ack->base.done = on_durable;
+	ack->packet = (struct buf)BUF_INIT(256);
+	ack->session = s;
+	*s->last_ack = ack;
+	s->last_ack = &ack->next;
+	s->n_acks++;
+	return ack;
 }
 
 /* -- Sessions ------------------------------------------------------------------------------------------------------------------------- */
@@ -298,7 +344,7 @@ on_close(struct conn *conn, const char *why)
 		next = ack->next;
 		ack->session = NULL;
 		if (ack->done || ack->failed)
-			mem_free(ack);
+			ack_free(ack);
 	}
 	if (s->base.domain) {
 		OWN_TEXT name = identity_name(s->device_id, s->module_id);

@@ -24,14 +24,9 @@ mqtt_own_telemetry(const struct mqtt_session *s, const struct topic *topic)
 static struct head_ack *
 expect_ack(struct mqtt_session *s, uint16_t id)
 {
-	struct mqtt_ack *ack = NEW(mqtt_ack);
+	struct mqtt_ack *ack = mqtt_session_expect_ack(s);
 
-	ack->base.done = mqtt_session_acknowledge;
-	ack->session = s;
 	ack->id = id;
-	*s->last_ack = ack;
-	s->last_ack = &ack->next;
-	s->n_acks++;
 	return &ack->base;
 }
 

@@ -40,35 +40,37 @@ subscribe(struct mqtt_session *s, struct slice text, uint8_t qos, unsigned *aske
 	return qos > 0 ? 1 : 0;
 }
 
+/* The acknowledgement leaves when it is durable, and then the back end hears what the device listens to. */
 static void
-keep(struct mqtt_session *s)
+keep(struct mqtt_session *s, struct head_ack *ack)
 {
 	const struct head_ops *ops = s->head->config.ops;
 	char *filters[FILTER_KINDS];
 	uint8_t qos[FILTER_KINDS];
 	size_t n = 0;
 
-	if (s->clean_session || !ops->subscriptions)
+	if (s->clean_session || !ops->subscriptions) {
+		head_message_done(ack, true);
 		return;
+	}
 	for (int kind = 0; kind < FILTER_KINDS; kind++) {
 		if (s->subscribed[kind] == MQTT_NOT_SUBSCRIBED)
 			continue;
 		filters[n] = filter_text((enum filter_kind)kind, s->device_id, s->module_id);
 		qos[n++] = s->subscribed[kind] == MQTT_SUBSCRIBED_QOS1;
 	}
-	ops->subscriptions(s->head->config.backend, s->base.domain, (const char *const *)filters, qos, n);
+	ops->subscriptions(s->head->config.backend, s->base.domain, &s->base, (const char *const *)filters, qos, n, ack);
 	while (n > 0)
 		mem_free(filters[--n]);
 }
 
-/* After the answer: what the device asked for may follow at once. */
-static void
-tell_wants(struct mqtt_session *s, unsigned asked)
+static struct mqtt_ack *
+expect_ack(struct mqtt_session *s)
 {
-	const struct head_ops *ops = s->head->config.ops;
+	struct mqtt_ack *ack = mqtt_session_expect_ack(s);
 
-	if (ops->wants)
-		ops->wants(s->head->config.backend, s->base.domain, &s->base, mqtt_out_wants(&s->base) | asked);
+	ack->is_subscriptions = true;
+	return ack;
 }
 
 void
@@ -76,20 +78,18 @@ mqtt_in_subscribe(struct mqtt_session *s, const struct mqtt_frame *frame)
 {
 	struct mqtt_subscribe wish;
 	uint8_t codes[MQTT_FILTERS_MAX];
-	struct buf packet = BUF_INIT(256);
-	unsigned asked = 0;
 	struct err err = ERR_INIT;
+	struct mqtt_ack *ack;
 
 	if (mqtt_decode_subscribe(&wish, frame, &err) < 0) {
 		mqtt_session_violate(s, MQTT_MALFORMED, err.text);
 		return;
 	}
+	ack = expect_ack(s);
 	for (size_t i = 0; i < wish.n; i++)
-		codes[i] = subscribe(s, wish.item[i].filter, wish.item[i].qos, &asked);
-	keep(s);
-	mqtt_encode_suback(&packet, wish.id, codes, wish.n);
-	mqtt_session_send(s, &packet);
-	tell_wants(s, asked);
+		codes[i] = subscribe(s, wish.item[i].filter, wish.item[i].qos, &ack->asked);
+	mqtt_encode_suback(&ack->packet, wish.id, codes, wish.n);
+	keep(s, &ack->base);
 }
 
 static void
@@ -105,8 +105,8 @@ void
 mqtt_in_unsubscribe(struct mqtt_session *s, const struct mqtt_frame *frame)
 {
 	struct mqtt_subscribe wish;
-	struct buf packet = BUF_INIT(16);
 	struct err err = ERR_INIT;
+	struct mqtt_ack *ack;
 
 	if (mqtt_decode_unsubscribe(&wish, frame, &err) < 0) {
 		mqtt_session_violate(s, MQTT_MALFORMED, err.text);
@@ -114,8 +114,7 @@ mqtt_in_unsubscribe(struct mqtt_session *s, const struct mqtt_frame *frame)
 	}
 	for (size_t i = 0; i < wish.n; i++)
 		unsubscribe(s, wish.item[i].filter);
-	keep(s);
-	mqtt_encode_ack(&packet, MQTT_UNSUBACK, wish.id);
-	mqtt_session_send(s, &packet);
-	tell_wants(s, 0);
+	ack = expect_ack(s);
+	mqtt_encode_ack(&ack->packet, MQTT_UNSUBACK, wish.id);
+	keep(s, &ack->base);
 }

@@ -35,14 +35,18 @@ struct mqtt_will {
 	bool retain;
 };
 
-/* A message that waits to be durable.  PUBACKs leave in the order of the messages, so done ones wait for those before them. */
+/* Something that waits to be durable: a message, or subscriptions.  Acknowledgements leave in the order of what they are for, so done ones wait for those before them. */
 struct mqtt_ack {
 	struct head_ack base;
+	struct buf packet;	      /* SUBACK, UNSUBACK; else empty */
 	struct mqtt_session *session; /* NULL: it ended */
 	struct mqtt_ack *next;
-	uint16_t id;	   /* 0: QoS 0, nothing is sent */
-	bool done, failed; /* failed: answered as well, but nothing is acknowledged for it or after it */
+	unsigned asked;	       /* of subscriptions: what the back end hears after the packet has left */
+	uint16_t id;	       /* of a message; 0: QoS 0, nothing is sent */
+	bool is_subscriptions; /* they were changed */
+	bool done, failed;     /* failed: answered as well, but nothing is acknowledged for it or after it */
 };
+struct mqtt_ack *mqtt_session_expect_ack(struct mqtt_session *s);
 
 /* A question about the twin that waits for its answer. */
 struct head_call {
@@ -86,9 +90,6 @@ void mqtt_session_refuse(struct mqtt_session *s, enum mqtt_connack code);
 void mqtt_session_send(struct mqtt_session *s, struct buf *packet);
 void mqtt_session_read_on(struct mqtt_session *s); /* something that it waited for is done */
 void mqtt_session_arm(struct mqtt_session *s);
-
-/* A message is durable, or never will be. */
-void mqtt_session_acknowledge(struct head_ack *ack, bool ok);
 
 /* Each takes one packet. */
 void mqtt_in_connect(struct mqtt_session *s, const struct mqtt_frame *frame);

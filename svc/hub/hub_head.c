@@ -51,7 +51,7 @@ restore_subscriptions(struct hub_head *head, const struct head_hello *hello, con
 	struct subscription_list kept;
 
 	if (hello->clean_session) {
-		subscriptions_set(head->config.subscriptions, name, NULL, NULL, 0);
+		subscriptions_set(head->config.subscriptions, name, NULL, NULL, 0, NULL);
 		return;
 	}
 	subscriptions_get(head->config.subscriptions, name, &kept);
@@ -160,7 +160,7 @@ on_removed(void *arg, const struct identity *before, const struct identity *afte
 	OWN_TEXT name = identity_name(before->device_id, before->module_id);
 
 	(void)after;
-	subscriptions_set(head->config.subscriptions, name, NULL, NULL, 0);
+	subscriptions_set(head->config.subscriptions, name, NULL, NULL, 0, NULL);
 	command_queue_forget(head->config.commands, before->device_id, before->module_id);
 }
 
@@ -232,14 +232,40 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		message_lane_store(session->lane, &message, on_stored, ack);
 }
 
+struct keeping {
+	struct subscriptions_wait wait;
+	struct head_ack *ack;
+};
+
 static void
-on_subscriptions(void *backend, void *domain, const char *const *filters, const uint8_t *qos, size_t n)
+on_kept(struct subscriptions_wait *wait, bool ok)
+{
+	struct keeping *keeping = CONTAINER_OF(wait, struct keeping, wait);
+
+	head_message_done(keeping->ack, ok);
+	mem_free(keeping);
+}
+
+static void
+on_subscriptions(void *backend, void *domain, struct head_session *head_session, const char *const *filters, const uint8_t *qos,
+	size_t n, struct head_ack *ack)
 {
 	struct hub_head *head = backend;
 	const struct session *session = domain;
 	OWN_TEXT name = subject_name(&session->standing.subject);
+	struct keeping *keeping;
 
-	subscriptions_set(head->config.subscriptions, name, filters, qos, n);
+	/* What a device listened to that was deleted is not the next one's of its name. */
+	if (!hub_head_subject(head_session)) {
+		head_message_done(ack, false);
+		return;
+	}
+	keeping = NEW(keeping);
+	keeping->ack = ack;
+	keeping->wait =
+		(struct subscriptions_wait){ .done = on_kept, .owner = loop_owner(conn_loop(head_session_conn(head_session))) };
+	if (subscriptions_set(head->config.subscriptions, name, filters, qos, n, &keeping->wait))
+		on_kept(&keeping->wait, true);
 }
 
 /* -- Twins, methods, commands --------------------------------------------------------------------------------------------------------- */

@@ -554,6 +554,20 @@ def test_14_b_kill9_rounds():
     assert accepted <= seen, accepted - seen
 
 
+def test_14_c_kill9_subscription():
+    """a subscription that was acknowledged is kept, also when the hub dies the next moment, for its client does not ask for it again"""
+    for i in range(3):
+        with connect("dev3", subscribe=False, clean=True):
+            pass  # nothing is kept
+        with connect("dev3", clean=False):
+            hub.kill9()
+        hub.start()
+        send(b"kept %d" % i, "dev3")
+        with connect("dev3", subscribe=False, clean=False) as m:
+            assert take(m).payload == b"kept %d" % i
+            settled("dev3")
+
+
 def test_15_storm():
     """while services send and a device keeps losing its connection, each command arrives, and none is left"""
     seen, sent, failed = set(), set(), []

@@ -18,7 +18,8 @@
 struct entry {
 	char *name, *text; /* text NULL: nothing is kept any more */
 	struct entry *next_dirty;
-	bool dirty;
+	struct subscriptions_wait *waits; /* for the next write */
+	bool dirty, in_write;
 };
 
 struct subscriptions {
@@ -65,10 +66,44 @@ subscription_list_clear(struct subscription_list *list)
 	*list = (struct subscription_list){ 0 };
 }
 
+/* -- Who waits --------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+run_wait(struct post *post)
+{
+	struct subscriptions_wait *wait = CONTAINER_OF(post, struct subscriptions_wait, post);
+
+	wait->done(wait, wait->ok);
+}
+
+static void
+tell_waits(struct subscriptions_wait *wait, bool ok)
+{
+	struct subscriptions_wait *next;
+
+	for (; wait; wait = next) {
+		next = wait->next;
+		wait->ok = ok;
+		wait->post.run = run_wait;
+		wait->owner->post(wait->owner, &wait->post);
+	}
+}
+
+/* Nobody writes now. */
+static void
+fail_waits(struct subscriptions *s)
+{
+	for (struct entry *e = s->dirty; e; e = e->next_dirty) {
+		tell_waits(e->waits, false);
+		e->waits = NULL;
+	}
+}
+
 /* -- Writing ------------------------------------------------------------------------------------------------------------------------ */
 
 struct written {
 	char *name, *text;
+	struct subscriptions_wait *waits;
 };
 
 /* Take up to WRITE_MAX changed entries: names and texts are copied, so that the lock is not held while the disk works. */
@@ -82,7 +117,9 @@ take_dirty(struct subscriptions *s, struct written *out)
 	while (n < WRITE_MAX && (e = s->dirty) != NULL) {
 		s->dirty = e->next_dirty;
 		e->dirty = false;
-		out[n++] = (struct written){ mem_text(e->name), mem_text(e->text) };
+		e->in_write = true;
+		out[n++] = (struct written){ mem_text(e->name), mem_text(e->text), e->waits };
+		e->waits = NULL;
 	}
 	pthread_mutex_unlock(&s->lock);
 	return n;
@@ -128,8 +165,10 @@ settle(struct subscriptions *s, const struct written *list, size_t n, bool ok)
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < n; i++) {
 		e = map_find_text(s->map, list[i].name);
+		tell_waits(list[i].waits, ok);
 		if (!e)
 			continue;
+		e->in_write = false;
 		if (!ok)
 			mark_dirty(s, e);
 		else if (!e->text && !e->dirty) {
@@ -174,6 +213,8 @@ start_writing(struct subscriptions *s)
 	pthread_mutex_lock(&s->lock);
 	if (s->dirty && !s->writing)
 		s->writing = registry_work(s->registry, &s->job);
+	if (!s->writing)
+		fail_waits(s);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -186,6 +227,8 @@ job_done(struct job *job)
 	pthread_mutex_lock(&s->lock);
 	s->writing = false;
 	failed = s->failed;
+	if (failed)
+		fail_waits(s);
 	pthread_mutex_unlock(&s->lock);
 	if (!failed)
 		start_writing(s); /* what changed since the last look */
@@ -193,7 +236,7 @@ job_done(struct job *job)
 
 /* -- The interface -------------------------------------------------------------------------------------------------------------------- */
 
-static void
+static struct entry *
 put_entry(struct subscriptions *s, const char *name, char *text_take, bool dirty)
 {
 	struct entry *e = map_find_text(s->map, name);
@@ -207,6 +250,7 @@ put_entry(struct subscriptions *s, const char *name, char *text_take, bool dirty
 	e->text = text_take;
 	if (dirty)
 		mark_dirty(s, e);
+	return e;
 }
 
 static void
@@ -261,21 +305,28 @@ subscriptions_get(struct subscriptions *s, const char *name, struct subscription
 	pthread_mutex_unlock(&s->lock);
 }
 
-void
-subscriptions_set(struct subscriptions *s, const char *name, const char *const *filters, const uint8_t *qos, size_t n)
+bool
+subscriptions_set(struct subscriptions *s, const char *name, const char *const *filters, const uint8_t *qos, size_t n,
+	struct subscriptions_wait *wait)
 {
 	char *text = list_text(filters, qos, n);
 	struct entry *e;
-	bool same;
+	bool durable;
 
 	pthread_mutex_lock(&s->lock);
 	e = map_find_text(s->map, name);
-	same = text_is(e ? e->text : NULL, text);
-	if (same)
+	/* What is being written may be an older list, and may fail. */
+	durable = text_is(e ? e->text : NULL, text) && !(e && (e->dirty || e->in_write));
+	if (durable)
 		mem_free(text);
 	else
-		put_entry(s, name, text, true);
+		e = put_entry(s, name, text, true);
+	if (!durable && wait) {
+		wait->next = e->waits;
+		e->waits = wait;
+	}
 	pthread_mutex_unlock(&s->lock);
-	if (!same)
+	if (!durable)
 		start_writing(s);
+	return durable;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The subscriptions of identities that connect with clean session 0: kept over connections and restarts, because SDKs do not subscribe again after
- * they renewed their token (clients-observed 3).  In memory for every connect, in SQLite a moment later. */
+ * they renewed their token (clients-observed 3).  In memory for every connect, in SQLite a moment later: who asked for them waits for that. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +26,14 @@ struct subscription_list {
 };
 void subscription_list_clear(struct subscription_list *list);
 
-/* Any thread. */
+/* Any thread.  Set: true when it is durable already; otherwise `wait`, unless it is NULL, is told on its owner when it is, or could not be made so. */
+struct subscriptions_wait {
+	void (*done)(struct subscriptions_wait *wait, bool ok);
+	struct owner *owner;
+	struct subscriptions_wait *next;
+	struct post post;
+	bool ok;
+};
 void subscriptions_get(struct subscriptions *subscriptions, const char *name, struct subscription_list *out);
-void subscriptions_set(
-	struct subscriptions *subscriptions, const char *name, const char *const *filters, const uint8_t *qos, size_t n);
+bool subscriptions_set(struct subscriptions *subscriptions, const char *name, const char *const *filters, const uint8_t *qos,
+	size_t n, struct subscriptions_wait *wait);

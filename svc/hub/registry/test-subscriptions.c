@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kept subscriptions. */
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
 #include "base/mem.h"
 #include "hub/registry/subscriptions.h"
 #include "t.h"
 
 static void
-post_nowhere(struct owner *owner, struct post *post)
+post_at_once(struct owner *owner, struct post *post)
 {
 	(void)owner;
-	(void)post; /* the job's end is of no interest here */
+	post->run(post);
 }
 
-static struct owner nowhere = { .post = post_nowhere };
+static struct owner at_once = { .post = post_at_once };
 
 struct fixture {
 	struct registry_store *store;
@@ -28,7 +32,7 @@ fixture_open(struct fixture *f, const char *path)
 	f->store = registry_store_open(path, &err);
 	f->worker = pool_new("registry", 1, 10);
 	f->registry = registry_open(f->store, f->worker, &err);
-	f->subscriptions = subscriptions_open(f->registry, &nowhere, &err);
+	f->subscriptions = subscriptions_open(f->registry, &at_once, &err);
 	if (!f->subscriptions)
 		fail_msg("%s", err.text);
 }
@@ -52,10 +56,10 @@ TEST("subscriptions are there again after a restart, changed ones as they were l
 	struct fixture f;
 
 	fixture_open(&f, path);
-	subscriptions_set(f.subscriptions, "dev1", filters, qos, 1);
-	subscriptions_set(f.subscriptions, "dev2", filters, qos, 2);
-	subscriptions_set(f.subscriptions, "dev1", filters, qos, 2);
-	subscriptions_set(f.subscriptions, "dev2", NULL, NULL, 0);
+	subscriptions_set(f.subscriptions, "dev1", filters, qos, 1, NULL);
+	subscriptions_set(f.subscriptions, "dev2", filters, qos, 2, NULL);
+	subscriptions_set(f.subscriptions, "dev1", filters, qos, 2, NULL);
+	subscriptions_set(f.subscriptions, "dev2", NULL, NULL, 0, NULL);
 	fixture_close(&f);
 	fixture_open(&f, path);
 	subscriptions_get(f.subscriptions, "dev1", &list);
@@ -69,4 +73,49 @@ TEST("subscriptions are there again after a restart, changed ones as they were l
 	CHECK_INT(list.n, 0);
 	subscription_list_clear(&list);
 	fixture_close(&f);
+}
+
+struct told {
+	struct subscriptions_wait wait;
+	atomic_int n_ok, n_failed;
+};
+
+static void
+on_told(struct subscriptions_wait *wait, bool ok)
+{
+	struct told *told = CONTAINER_OF(wait, struct told, wait);
+
+	atomic_fetch_add(ok ? &told->n_ok : &told->n_failed, 1);
+}
+
+static void
+wait_for(const struct told *told)
+{
+	int64_t end_ms = clock_boot_ms() + 20000;
+
+	while (atomic_load(&told->n_ok) + atomic_load(&told->n_failed) == 0 && clock_boot_ms() < end_ms)
+		sched_yield();
+	CHECK_INT(atomic_load(&told->n_ok) + atomic_load(&told->n_failed), 1);
+}
+
+TEST("who waits for subscriptions is told once, that they are kept or that they could not be; what is kept already is not waited "
+     "for")
+{
+	OWN_TEXT path = mem_textf("%s/hub.sqlite", T_TMPDIR);
+	const char *filters[] = { "$iothub/twin/res/#", "devices/dev1/messages/devicebound/#" };
+	const uint8_t qos[] = { 0, 1 };
+	struct told first = { .wait = { .done = on_told, .owner = &at_once } }, second = first, third = first;
+	struct fixture f;
+
+	fixture_open(&f, path);
+	CHECK(!subscriptions_set(f.subscriptions, "dev1", filters, qos, 1, &first.wait));
+	wait_for(&first);
+	CHECK(subscriptions_set(f.subscriptions, "dev1", filters, qos, 1, &second.wait));
+	registry_stop(f.registry);
+	CHECK(!subscriptions_set(f.subscriptions, "dev1", filters, qos, 2, &third.wait));
+	wait_for(&third);
+	fixture_close(&f);
+	CHECK_INT(atomic_load(&first.n_ok), 1);
+	CHECK_INT(atomic_load(&second.n_ok) + atomic_load(&second.n_failed), 0);
+	CHECK_INT(atomic_load(&third.n_failed), 1);
 }
