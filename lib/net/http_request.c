@@ -32,6 +32,7 @@ http_request_unref(struct http_request *req)
 		req->sink->free(req->sink);
 	if (req->source)
 		req->source->free(req->source);
+	http_server_discharge(req->server, req->charged);
 	buf_wipe(&req->body);
 	buf_wipe(&req->answer);
 	cert_free(req->leaf);

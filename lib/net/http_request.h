@@ -32,6 +32,7 @@ struct http_request {
 	struct http_sink *sink;
 	struct http_source *source;
 	uint64_t body_len;
+	size_t charged; /* of the body, to the server's account of all */
 	bool source_failed;
 	struct cert *leaf;
 	struct peer_process process;
@@ -48,6 +49,7 @@ struct http_request *http_request_new(struct http_server *server, struct conn *c
 void http_request_unref(struct http_request *req);
 void http_request_take_url(struct http_request *req, struct buf *url);
 size_t http_request_count(const struct http_request *req, const char *name); /* header lines of this name */
+void http_server_discharge(struct http_server *server, size_t len);	     /* so much less is in memory */
 /* The answer's bytes.  Falls back to a bare 500 when it is too large or a header line is malformed. */
 void http_request_put_answer(
 	struct buf *out, int status, const char *const *headers, const void *body, size_t len, bool keep_alive, bool head_only);

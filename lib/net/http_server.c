@@ -17,6 +17,8 @@
 #include "wire/json.h"
 
 #define BODY_MAX (1024 * 1024)
+#define BODIES_MAX ((size_t)256 * 1024 * 1024)
+#define BODY_SMALL (16 * 1024) /* as much as a head costs */
 #define READ_TIMEOUT_MS 30000
 #define IDLE_TIMEOUT_MS 120000
 #define READ_MAX 131072
@@ -24,6 +26,7 @@
 
 struct http_server {
 	struct http_server_config config;
+	atomic_size_t bodies; /* in memory */
 };
 
 /* Where a connection is. */
@@ -402,11 +405,34 @@ on_headers_complete(http_parser *parser)
 	return 0;
 }
 
+void
+http_server_discharge(struct http_server *server, size_t len)
+{
+	atomic_fetch_sub_explicit(&server->bodies, len, memory_order_relaxed);
+}
+
+/* false: too much is in memory already.  A piece for a sink is small, and gone in a moment. */
+static bool
+charge_body(struct http_request *req, size_t len)
+{
+	size_t before;
+
+	if (req->sink)
+		return true;
+	before = atomic_fetch_add_explicit(&req->server->bodies, len, memory_order_relaxed);
+	req->charged += len;
+	return before + len <= req->server->config.max_bodies || req->charged <= BODY_SMALL;
+}
+
 static int
 on_body(http_parser *parser, const char *at, size_t len)
 {
 	struct http_session *s = session_of(parser);
 
+	if (!charge_body(s->req, len))
+		s->refuse = 503;
+	if (s->refuse)
+		return -1;
 	buf_put(&s->req->body, at, len);
 	s->req->body_len += len;
 	if (s->req->body.failed || (s->req->sink && s->req->body_len > s->req->sink->max))
@@ -746,6 +772,7 @@ http_server_new(const struct http_server_config *config)
 
 	server->config = *config;
 	server->config.max_body = config->max_body ? config->max_body : BODY_MAX;
+	server->config.max_bodies = config->max_bodies ? config->max_bodies : BODIES_MAX;
 	return server;
 }
 

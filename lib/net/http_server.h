@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* An HTTP/1.1 server on connections of a listener (http-parser underneath): GET with a body, chunked bodies, keep-alive, pipelining one at a
- * time, upgrade to WebSocket.  Ceilings for line, headers and body; a request that takes longer than 30 s to arrive is answered 408.
+ * time, upgrade to WebSocket.  Ceilings for line, headers and body, and for all bodies together; a request that takes longer than 30 s to arrive is answered 408.
  *
  * The handler gets the whole request and answers at once or later, from the loop of the connection: http_respond.  With `pool` set the handler runs on
  * a worker instead and may block; it then answers from there.  A request whose connection died may still be answered: nothing happens. */
@@ -77,6 +77,9 @@ struct http_server_config {
 	void *arg;
 	struct pool *pool; /* NULL: on the loop */
 	size_t max_body;   /* 0: 1 MiB */
+	/* Of all bodies in memory together, 0: 256 MiB.  Beyond it a body that is more than a little is answered 503: anybody may send one, on as many
+	 * connections as he is let open. */
+	size_t max_bodies;
 	struct http_sink *(*sink)(
 		struct http_request *req, void *arg); /* asked when the head is here; NULL, or its answer: a body in memory */
 	struct pool *streams;			      /* where sinks are written and sources read */
