@@ -25,35 +25,64 @@ give_back(struct post *post)
 	job->done(job);
 }
 
+/* The first one that waits, and those behind it that go with it. */
 static struct job *
-next_job(struct pool *pool)
+take_jobs(struct pool *pool)
 {
-	struct job *job;
+	struct job *first = pool->first, *last = first;
+	size_t n = 1;
+
+	while (first->group && last->next && last->next->group == first->group && n < JOB_GROUP_MAX) {
+		last = last->next;
+		n++;
+	}
+	pool->first = last->next;
+	if (!pool->first)
+		pool->last = &pool->first;
+	pool->n_queued -= n;
+	last->next = NULL;
+	return first;
+}
+
+static struct job *
+next_jobs(struct pool *pool)
+{
+	struct job *jobs;
 
 	pthread_mutex_lock(&pool->lock);
 	while (!pool->first && !pool->ending)
 		pthread_cond_wait(&pool->work, &pool->lock);
-	job = pool->first;
-	if (job) {
-		pool->first = job->next;
-		if (!pool->first)
-			pool->last = &pool->first;
-		pool->n_queued--;
-	}
+	jobs = pool->first ? take_jobs(pool) : NULL;
 	pthread_mutex_unlock(&pool->lock);
-	return job;
+	return jobs;
+}
+
+static void
+run_all(struct job *jobs)
+{
+	struct job_group *group = jobs->group;
+
+	if (group)
+		group->begin(group);
+	for (struct job *job = jobs; job; job = job->next)
+		job->run(job);
+	if (group)
+		group->end(group, jobs);
 }
 
 static void *
 work(void *arg)
 {
 	struct pool *pool = arg;
-	struct job *job;
+	struct job *jobs, *next;
 
-	while ((job = next_job(pool))) {
-		job->run(job);
-		job->post.run = give_back;
-		job->owner->post(job->owner, &job->post);
+	while ((jobs = next_jobs(pool))) {
+		run_all(jobs);
+		for (struct job *job = jobs; job; job = next) {
+			next = job->next; /* who gets it back may free it */
+			job->post.run = give_back;
+			job->owner->post(job->owner, &job->post);
+		}
 	}
 	return NULL;
 }

@@ -270,3 +270,83 @@ TEST("a long name is cut to what the kernel takes")
 	CHECK_STR(task.thread_name, "a-name-of-more-");
 	pool_free(pool);
 }
+
+/* What a group's worker does, a letter a step. */
+struct grouped {
+	struct job_group group;
+	char did[64];
+};
+
+struct member {
+	struct job job;
+	struct grouped *grouped;
+	char letter;
+	size_t *n_done;
+};
+
+static void
+write_down(struct grouped *grouped, char letter)
+{
+	grouped->did[strlen(grouped->did)] = letter;
+}
+
+static void
+group_begin(struct job_group *group)
+{
+	write_down(CONTAINER_OF(group, struct grouped, group), '(');
+}
+
+static void
+group_end(struct job_group *group, struct job *jobs)
+{
+	struct grouped *grouped = CONTAINER_OF(group, struct grouped, group);
+
+	for (struct job *job = jobs; job; job = job->next)
+		CHECK(!job->post.run); /* not given back yet */
+	write_down(grouped, ')');
+}
+
+static void
+member_run(struct job *job)
+{
+	struct member *member = CONTAINER_OF(job, struct member, job);
+
+	write_down(member->grouped, member->letter);
+}
+
+static void
+member_done(struct job *job)
+{
+	++*CONTAINER_OF(job, struct member, job)->n_done;
+}
+
+TEST("jobs of a group that wait one behind the other are done together, and given back after it; another job ends it")
+{
+	struct pool *pool = pool_new("work", 1, 20);
+	struct grouped grouped = { .group = { group_begin, group_end } };
+	struct member members[6];
+	struct inbox inbox;
+	struct task first;
+	struct gate gate;
+	size_t n_done = 0;
+
+	inbox_init(&inbox);
+	gate_init(&gate);
+	first = task_for(&inbox);
+	first.gate = &gate;
+	CHECK(pool_try(pool, &first.job));
+	gate_await(&gate);
+	for (size_t i = 0; i < COUNT(members); i++) {
+		members[i] = (struct member){ .grouped = &grouped, .letter = (char)('a' + (int)i), .n_done = &n_done };
+		members[i].job = (struct job){ .run = member_run, .done = member_done, .owner = &inbox.owner };
+		members[i].job.group = i == 3 ? NULL : &grouped.group;
+		CHECK(pool_try(pool, &members[i].job));
+	}
+	gate_open(&gate);
+	pump(&inbox, 1);
+	pool_free(pool); /* waits for all */
+	CHECK_STR(grouped.did, "(abc)d(ef)");
+	CHECK_INT(n_done, 0);
+	pump(&inbox, COUNT(members));
+	CHECK_INT(n_done, COUNT(members));
+}

@@ -29,6 +29,7 @@ struct db {
 	sqlite3 *handle;
 	char *path;
 	struct db_stmt *stmts; /* prepared once */
+	int depth;	       /* of transactions in each other */
 };
 
 static enum err_kind
@@ -155,6 +156,13 @@ get_version(struct db *db, size_t *version, struct err *err)
 	return 0;
 }
 
+static void
+undo(struct db *db)
+{
+	if (!sqlite3_get_autocommit(db->handle))
+		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
 static int
 migrate(struct db *db, const char *const *migrations, size_t version, size_t n, struct err *err)
 {
@@ -169,12 +177,12 @@ migrate(struct db *db, const char *const *migrations, size_t version, size_t n, 
 		return -1;
 	for (size_t i = version; i < n; i++)
 		if (exec(db, migrations[i], err) < 0) {
-			db_rollback(db);
+			undo(db);
 			return err_wrap(err, "bringing it from version %zu to %zu", i, i + 1);
 		}
 	snprintf(set, sizeof(set), "PRAGMA user_version = %zu", n);
 	if (exec(db, set, err) < 0 || exec(db, "COMMIT", err) < 0) {
-		db_rollback(db);
+		undo(db);
 		return -1;
 	}
 	return 0;
@@ -549,24 +557,49 @@ db_changes(struct db *db)
 	return sqlite3_changes64(db->handle);
 }
 
+/* After a full disk or a failing one SQLite may have undone the whole transaction by itself: a savepoint would then begin, and release would commit, one of its own. */
+static int
+check_outer(const struct db *db, struct err *err)
+{
+	if (!sqlite3_get_autocommit(db->handle))
+		return 0;
+	return err_set(err, ERR_UNAVAILABLE, "%s: the transaction around this one was undone", db->path);
+}
+
 int
 db_begin(struct db *db, struct err *err)
 {
-	return db_run(db, err, "BEGIN IMMEDIATE", "");
+	if (db->depth > 0 && check_outer(db, err) < 0)
+		return -1;
+	if (db_run(db, err, db->depth == 0 ? "BEGIN IMMEDIATE" : "SAVEPOINT inner", "") < 0)
+		return -1;
+	db->depth++;
+	return 0;
+}
+
+static void
+roll_back(struct db *db)
+{
+	const char *sql = db->depth == 1 ? "ROLLBACK" : "ROLLBACK TO inner; RELEASE inner";
+
+	if (!sqlite3_get_autocommit(db->handle))
+		sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+	db->depth--;
 }
 
 int
-db_commit(struct db *db, struct err *err)
+db_end(struct db *db, int done, struct err *err)
 {
-	if (db_run(db, err, "COMMIT", "") == 0)
+	if (done == 0 && check_outer(db, err) == 0 && db_run(db, err, db->depth == 1 ? "COMMIT" : "RELEASE inner", "") == 0) {
+		db->depth--;
 		return 0;
-	db_rollback(db);
+	}
+	roll_back(db);
 	return -1;
 }
 
-void
-db_rollback(struct db *db)
+bool
+db_is_in_transaction(const struct db *db)
 {
-	if (!sqlite3_get_autocommit(db->handle))
-		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	return db->depth > 0;
 }

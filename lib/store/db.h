@@ -40,9 +40,11 @@ struct db_value {
 	size_t len;
 };
 int db_run_values(struct db *db, struct err *err, const char *sql, const struct db_value *values, size_t n);
+/* Transactions stand in each other: an inner one that is undone leaves the outer one as it was, and nothing is durable before the outermost ends. */
 int db_begin(struct db *db, struct err *err);
-int db_commit(struct db *db, struct err *err);
-void db_rollback(struct db *db);
+/* done 0: commit, anything else: undo, and then -1 is returned with `err` as it was.  Whatever it returns, the transaction is over. */
+int db_end(struct db *db, int done, struct err *err);
+bool db_is_in_transaction(const struct db *db);
 
 /* Rows: db_query, then db_next until 0. */
 struct db_stmt *db_query(struct db *db, struct err *err, const char *sql, const char *types, ...);

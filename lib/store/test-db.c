@@ -88,8 +88,65 @@ TEST("a transaction that is rolled back leaves nothing")
 
 	CHECK_OK(db_begin(db, &err), err);
 	CHECK_OK(db_run(db, &err, "INSERT INTO thing (name) VALUES (?)", "t", "a"), err);
-	db_rollback(db);
+	CHECK_INT(db_end(db, -1, &err), -1);
+	CHECK_INT(err.kind, ERR_NONE);
 	CHECK_INT(count_things(db), 0);
+	db_close(db);
+}
+
+static void
+put(struct db *db, const char *name)
+{
+	struct err err = ERR_INIT;
+
+	CHECK_OK(db_run(db, &err, "INSERT INTO thing (name) VALUES (?)", "t", name), err);
+}
+
+TEST("a transaction in another one is undone alone, and what it left is durable with the outer one")
+{
+	const char *path = new_path();
+	struct db *db = open_db(path, 2), *other;
+	struct err err = ERR_INIT;
+
+	CHECK_OK(db_begin(db, &err), err);
+	put(db, "a");
+	CHECK_OK(db_begin(db, &err), err);
+	put(db, "b");
+	CHECK_OK(db_begin(db, &err), err);
+	put(db, "c");
+	CHECK_OK(db_end(db, 0, &err), err);
+	CHECK_INT(db_end(db, -1, &err), -1);
+	CHECK_INT(count_things(db), 1);
+	CHECK_OK(db_begin(db, &err), err);
+	put(db, "d");
+	CHECK_OK(db_end(db, 0, &err), err);
+	other = db_open_reader(path, &err);
+	CHECK_INT(count_things(other), 0); /* nobody else has seen anything */
+	CHECK(db_is_in_transaction(db));
+	CHECK_OK(db_end(db, 0, &err), err);
+	CHECK_INT(count_things(other), 2);
+	CHECK(!db_is_in_transaction(db));
+	db_close(other);
+	db_close(db);
+}
+
+TEST("a transaction that was undone from within takes all inner ones along")
+{
+	struct db *db = open_db(new_path(), 2);
+	struct err err = ERR_INIT;
+
+	CHECK_OK(db_begin(db, &err), err);
+	put(db, "a");
+	CHECK_OK(db_run(db, &err, "ROLLBACK", ""), err); /* as SQLite does by itself where a disk fails */
+	CHECK_INT(db_begin(db, &err), -1);
+	CHECK_ERR(err, ERR_UNAVAILABLE, "was undone");
+	CHECK_INT(db_end(db, 0, &err), -1);
+	CHECK(!db_is_in_transaction(db));
+	CHECK_INT(count_things(db), 0);
+	CHECK_OK(db_begin(db, &err), err);
+	put(db, "b");
+	CHECK_OK(db_end(db, 0, &err), err);
+	CHECK_INT(count_things(db), 1);
 	db_close(db);
 }
 

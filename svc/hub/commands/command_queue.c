@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queues of commands (command_queue.h).  A call is one transaction: what it finds dead on its way ends in it as well, with the feedback about it.  A sweep does the same
+/* The queues of commands (command_queue.h).  What a call finds dead on its way ends in its transaction as well, with the feedback about it.  A sweep does the same
  * for queues that nobody asks. */
 #include "hub/commands/command_queue.h"
 
@@ -156,7 +156,7 @@ bury(struct command_queue *queue, const struct dead_list *list, struct err *err)
 
 /* -- Adding ------------------------------------------------------------------------------------------------------------------------------- */
 
-/* A transaction: what it changes in the counts, once it is durable. */
+/* What a call changes in the counts. */
 struct work {
 	struct command_call *call;
 	struct dead_list dead;
@@ -395,21 +395,10 @@ purge(struct command_queue *queue, struct work *work)
 /* -- A transaction --------------------------------------------------------------------------------------------------------------------------- */
 
 static void
-count_all(struct command_queue *queue, const struct dead_list *dead)
+count_all(struct command_queue *queue, const struct dead_list *dead, int64_t by)
 {
 	for (size_t i = 0; i < dead->n; i++)
-		count(queue, dead->item[i].device_id, dead->item[i].module_id, -1);
-}
-
-static void
-publish(struct command_queue *queue, const struct work *work)
-{
-	const struct command_call *call = work->call;
-
-	count(queue, call->device_id, call->module_id, work->n_added);
-	count_all(queue, &work->dead);
-	if (work->is_ready && queue->ready)
-		queue->ready(queue->ready_arg, call->device_id, call->module_id);
+		count(queue, dead->item[i].device_id, dead->item[i].module_id, by);
 }
 
 static void
@@ -420,6 +409,16 @@ drop_parcels(struct command_call *call)
 	mem_free(call->parcels);
 	call->parcels = NULL;
 	call->n_parcels = 0;
+}
+
+/* The counts hold what the transaction has so far: the next step in it may be about the same queue. */
+static void
+count_work(struct command_queue *queue, const struct work *work, int64_t sign)
+{
+	const struct command_call *call = work->call;
+
+	count(queue, call->device_id, call->module_id, sign * work->n_added);
+	count_all(queue, &work->dead, -sign);
 }
 
 static enum command_answer
@@ -437,53 +436,95 @@ transact(struct command_queue *queue, struct work *work)
 	if (registry_store_begin(store_of(queue), &call->err) < 0)
 		return COMMAND_FAILED;
 	answer = ops[call->op](queue, work);
-	if (answer == COMMAND_OK &&
-		(bury(queue, &work->dead, &call->err) < 0 || registry_store_commit(store_of(queue), &call->err) < 0))
+	if (answer == COMMAND_OK && bury(queue, &work->dead, &call->err) < 0)
 		answer = COMMAND_FAILED;
-	if (answer != COMMAND_OK)
-		registry_store_rollback(store_of(queue));
+	if (registry_store_end(store_of(queue), answer == COMMAND_OK ? 0 : -1, &call->err) < 0 && answer == COMMAND_OK)
+		answer = COMMAND_FAILED;
 	return answer;
 }
 
-void
-command_queue_run(struct command_queue *queue, struct command_call *call)
+static void
+work_free(struct work *work)
 {
-	struct work work = { .call = call, .dead.now_ms = clock_wall_ms() };
+	dead_list_clear(&work->dead);
+	mem_free(work);
+}
 
-	call->answer = transact(queue, &work);
+static void
+run_step(struct registry_step *step)
+{
+	struct command_call *call = CONTAINER_OF(step, struct command_call, step);
+
+	call->work = NEW(work);
+	call->work->call = call;
+	call->work->dead.now_ms = clock_wall_ms();
+	call->answer = transact(call->queue, call->work);
 	if (call->answer == COMMAND_OK)
-		publish(queue, &work);
+		count_work(call->queue, call->work, 1);
+}
+
+static void
+publish(struct command_queue *queue, const struct command_call *call)
+{
+	if (call->work->is_ready && queue->ready)
+		queue->ready(queue->ready_arg, call->device_id, call->module_id);
+}
+
+static void
+undo(struct command_queue *queue, struct command_call *call, const struct err *problem)
+{
+	if (call->work && call->answer == COMMAND_OK)
+		count_work(queue, call->work, -1);
+	call->answer = COMMAND_FAILED;
+	call->err = *problem;
+}
+
+static void
+settle_step(struct registry_step *step, const struct err *problem)
+{
+	struct command_call *call = CONTAINER_OF(step, struct command_call, step);
+
+	if (problem)
+		undo(call->queue, call, problem);
+	if (call->answer == COMMAND_OK)
+		publish(call->queue, call);
 	else
 		drop_parcels(call);
 	if (call->answer == COMMAND_FAILED)
 		log_error("commands: %s", call->err.text);
-	dead_list_clear(&work.dead);
+	if (call->work)
+		work_free(call->work);
+	call->work = NULL;
 }
 
 /* -- Calls ------------------------------------------------------------------------------------------------------------------------------------- */
 
 static void
-run_job(struct job *job)
+step_done(struct registry_step *step)
 {
-	struct command_call *call = CONTAINER_OF(job, struct command_call, job);
-
-	command_queue_run(call->queue, call);
-}
-
-static void
-job_done(struct job *job)
-{
-	struct command_call *call = CONTAINER_OF(job, struct command_call, job);
+	struct command_call *call = CONTAINER_OF(step, struct command_call, step);
 
 	call->done(call);
+}
+
+static struct registry_step *
+step_of(struct command_queue *queue, struct command_call *call)
+{
+	call->queue = queue;
+	call->step = (struct registry_step){ .run = run_step, .settle = settle_step, .done = step_done };
+	return &call->step;
 }
 
 bool
 command_queue_submit(struct command_queue *queue, struct command_call *call, struct owner *owner)
 {
-	call->queue = queue;
-	call->job = (struct job){ .run = run_job, .done = job_done, .owner = owner };
-	return registry_work(queue->registry, &call->job);
+	return registry_step(queue->registry, step_of(queue, call), owner);
+}
+
+void
+command_queue_run(struct command_queue *queue, struct command_call *call)
+{
+	registry_step_now(queue->registry, step_of(queue, call));
 }
 
 void
@@ -503,14 +544,14 @@ static int
 sweep(struct command_queue *queue, struct dead_list *dead, struct err *err)
 {
 	struct registry_store *store = store_of(queue);
+	int done = 0;
 
 	if (registry_store_begin(store, err) < 0)
 		return -1;
-	if (command_store_overdue(store, dead->now_ms, note_if_dead, dead, err) == 0 && bury(queue, dead, err) == 0 &&
-		feedback_store_trim(store, dead->now_ms, err) == 0 && registry_store_commit(store, err) == 0)
-		return 0;
-	registry_store_rollback(store);
-	return -1;
+	if (command_store_overdue(store, dead->now_ms, note_if_dead, dead, err) < 0 || bury(queue, dead, err) < 0 ||
+		feedback_store_trim(store, dead->now_ms, err) < 0)
+		done = -1;
+	return registry_store_end(store, done, err);
 }
 
 void
@@ -522,7 +563,7 @@ command_queue_sweep(struct command_queue *queue)
 	if (sweep(queue, &dead, &err) < 0)
 		log_error("commands: %s", err.text);
 	else
-		count_all(queue, &dead);
+		count_all(queue, &dead, -1);
 	dead_list_clear(&dead);
 }
 

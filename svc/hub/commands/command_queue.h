@@ -71,7 +71,8 @@ struct command_call {
 
 	void (*done)(struct command_call *call); /* on the owner it was submitted for */
 	struct command_queue *queue;
-	struct job job;
+	struct work *work;
+	struct registry_step step;
 };
 void command_call_clear(struct command_call *call);
 /* false: too much waits already. */

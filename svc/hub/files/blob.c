@@ -272,18 +272,17 @@ static void
 record(struct blob_call *call)
 {
 	struct err err = ERR_INIT;
-	bool begun, done;
+	int done;
 
 	take_part(call);
-	begun = registry_store_begin(store_of(call), &err) == 0;
-	done = begun && (call->block_id ? replace_block(call, &err) : replace_blob(call, &err)) == 0 &&
-	       registry_store_commit(store_of(call), &err) == 0;
-	if (done) {
+	done = registry_store_begin(store_of(call), &err);
+	if (done == 0)
+		done = registry_store_end(
+			store_of(call), call->block_id ? replace_block(call, &err) : replace_blob(call, &err), &err);
+	if (done == 0) {
 		call->part->kept = true;
 		return;
 	}
-	if (begun)
-		registry_store_rollback(store_of(call));
 	call->n_dropped = 0;
 	call_failed(call, &err);
 }

@@ -263,11 +263,7 @@ save(struct ca_registry *cas, const char *name, struct ca_record *after, struct 
 		done = stamp(store, after, err) < 0 ? -1 : ca_store_put(store, after, err);
 	else
 		done = ca_store_remove(store, name, err);
-	if (done == 0)
-		done = registry_store_commit(store, err);
-	if (done < 0)
-		registry_store_rollback(store);
-	return done;
+	return registry_store_end(store, done, err);
 }
 
 static void

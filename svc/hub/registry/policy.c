@@ -79,14 +79,13 @@ make_policy(struct registry_store *store, const struct default_row *row, const c
 int
 policies_fix(struct registry_store *store, const char *text, struct err *err)
 {
+	int done = 0;
+
 	if (registry_store_begin(store, err) < 0)
 		return -1;
-	for (size_t i = 0; i < COUNT(defaults); i++)
-		if (make_policy(store, &defaults[i], text, err) < 0) {
-			registry_store_rollback(store);
-			return -1;
-		}
-	return registry_store_commit(store, err);
+	for (size_t i = 0; i < COUNT(defaults) && done == 0; i++)
+		done = make_policy(store, &defaults[i], text, err);
+	return registry_store_end(store, done, err);
 }
 
 struct policies *

@@ -25,6 +25,7 @@ struct registry {
 	struct registry_store *store;
 	struct pool *worker;
 	struct registry_table *table;
+	struct registry_steps *steps;
 	struct registry_change change; /* the worker's */
 	atomic_uint_fast64_t epoch;
 	atomic_bool stopping;
@@ -170,6 +171,18 @@ registry_work(struct registry *registry, struct job *job)
 	return !atomic_load(&registry->stopping) && pool_try(registry->worker, job);
 }
 
+bool
+registry_step(struct registry *registry, struct registry_step *step, struct owner *owner)
+{
+	return registry_work(registry, registry_steps_job(registry->steps, step, owner));
+}
+
+void
+registry_step_now(struct registry *registry, struct registry_step *step)
+{
+	registry_steps_run(registry->steps, step);
+}
+
 void
 registry_stop(struct registry *registry)
 {
@@ -265,6 +278,7 @@ registry_open(struct registry_store *store, struct pool *worker, struct err *err
 	registry->store = store;
 	registry->worker = worker;
 	registry->table = registry_table_new();
+	registry->steps = registry_steps_new(store);
 	pthread_mutex_init(&registry->reader_lock, NULL);
 	if (registry_change_open(&registry->change, store, err) < 0 || load_or_look(registry, err) < 0) {
 		registry_close(registry);
@@ -281,6 +295,7 @@ registry_close(struct registry *registry)
 	registry_change_clear(&registry->change);
 	registry_store_close(registry->reader);
 	registry_table_free(registry->table);
+	registry_steps_free(registry->steps);
 	pthread_mutex_destroy(&registry->reader_lock);
 	mem_free(registry);
 }

@@ -16,6 +16,7 @@
 #include "base/pool.h"
 #include "hub/registry/registry_call.h"
 #include "hub/registry/registry_change.h"
+#include "hub/registry/registry_step.h"
 #include "hub/registry/registry_store.h"
 
 struct registry;
@@ -31,6 +32,9 @@ void registry_close(struct registry *registry);
 struct registry_store *registry_store_of(struct registry *registry);
 /* Another job for the worker.  false: too much waits already, or the registry is stopping. */
 bool registry_work(struct registry *registry, struct job *job);
+/* The same for a step, which shares its transaction with those beside it (registry_step.h). */
+bool registry_step(struct registry *registry, struct registry_step *step, struct owner *owner);
+void registry_step_now(struct registry *registry, struct registry_step *step); /* on this thread: registry_steps_run */
 /* No more jobs from now on: before the worker is freed. */
 void registry_stop(struct registry *registry);
 

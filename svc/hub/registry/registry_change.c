@@ -331,28 +331,33 @@ run_items(struct registry_change *change, struct registry_call *call)
 	}
 }
 
+/* What came before the commit; 1: there is nothing to commit. */
 static int
-commit(struct registry_change *change, struct err *err)
+conclude(struct registry_change *change, struct registry_call *call)
 {
-	if (registry_store_set_number(change->store, "ticks", (int64_t)change->ticks, err) < 0 ||
-		registry_store_set_number(change->store, "change", (int64_t)change->change, err) < 0)
+	if (call->answer != REGISTRY_OK || change->n_changed == 0)
+		return 1;
+	if (registry_store_set_number(change->store, "ticks", (int64_t)change->ticks, &call->err) < 0 ||
+		registry_store_set_number(change->store, "change", (int64_t)change->change, &call->err) < 0)
 		return -1;
-	return registry_store_commit(change->store, err);
+	return 0;
 }
 
 void
 registry_change_run(struct registry_change *change, struct registry_call *call)
 {
+	int done;
+
 	forget_changed(change);
 	if (registry_store_begin(change->store, &call->err) < 0) {
 		call->answer = REGISTRY_FAILED;
 		return;
 	}
 	run_items(change, call);
-	if (call->answer == REGISTRY_OK && change->n_changed > 0 && commit(change, &call->err) < 0)
-		call->answer = REGISTRY_FAILED;
-	if (call->answer == REGISTRY_OK && change->n_changed > 0)
+	done = conclude(change, call);
+	if (registry_store_end(change->store, done, &call->err) == 0)
 		return;
-	registry_store_rollback(change->store);
+	if (done != 1)
+		call->answer = REGISTRY_FAILED;
 	forget_changed(change);
 }

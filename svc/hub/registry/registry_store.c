@@ -106,15 +106,9 @@ registry_store_begin(struct registry_store *store, struct err *err)
 }
 
 int
-registry_store_commit(struct registry_store *store, struct err *err)
+registry_store_end(struct registry_store *store, int done, struct err *err)
 {
-	return db_commit(store->db, err);
-}
-
-void
-registry_store_rollback(struct registry_store *store)
-{
-	db_rollback(store->db);
+	return db_end(store->db, done, err);
 }
 
 /* -- Identities ---------------------------------------------------------------------------------------------------------------- */

@@ -25,8 +25,7 @@ void registry_store_close(struct registry_store *store);
 struct db *registry_store_db(struct registry_store *store);
 
 int registry_store_begin(struct registry_store *store, struct err *err);
-int registry_store_commit(struct registry_store *store, struct err *err);
-void registry_store_rollback(struct registry_store *store);
+int registry_store_end(struct registry_store *store, int done, struct err *err); /* 0: commit, else: undo (db_end) */
 
 /* Identities.  `each` gets a new identity that is its own; -1: it can't be right, which ends the loading as damage. */
 typedef int registry_store_identity(void *arg, struct identity *identity_take, struct err *err);

@@ -128,14 +128,13 @@ take_dirty(struct subscriptions *s, struct written *out)
 static int
 write_all(struct registry_store *store, const struct written *list, size_t n, struct err *err)
 {
+	int done = 0;
+
 	if (registry_store_begin(store, err) < 0)
 		return -1;
-	for (size_t i = 0; i < n; i++)
-		if (registry_store_put_subscriptions(store, list[i].name, list[i].text, err) < 0) {
-			registry_store_rollback(store);
-			return -1;
-		}
-	return registry_store_commit(store, err);
+	for (size_t i = 0; i < n && done == 0; i++)
+		done = registry_store_put_subscriptions(store, list[i].name, list[i].text, err);
+	return registry_store_end(store, done, err);
 }
 
 static void

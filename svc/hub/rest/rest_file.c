@@ -198,11 +198,13 @@ notify(struct file_request *r, const struct file_upload *upload)
 static void
 conclude(struct file_request *r, const struct file_upload *upload)
 {
+	int done = 0;
+
 	if (registry_store_begin(store_of(r), &r->err) < 0)
 		return;
-	if ((r->succeeded && notify(r, upload) < 0) || file_store_end_upload(store_of(r), r->id, &r->err) < 0 ||
-		registry_store_commit(store_of(r), &r->err) < 0)
-		registry_store_rollback(store_of(r));
+	if ((r->succeeded && notify(r, upload) < 0) || file_store_end_upload(store_of(r), r->id, &r->err) < 0)
+		done = -1;
+	registry_store_end(store_of(r), done, &r->err);
 }
 
 static void

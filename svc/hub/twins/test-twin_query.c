@@ -77,11 +77,13 @@ put_twin(struct fixture *f, const char *device_id, const char *module_id, const 
 	OWN_TEXT desired = json_line(json_object_get(is, "desired"));
 	OWN_TEXT reported = json_line(json_object_get(is, "reported"));
 
-	if (db_begin(db_of(f), &err) < 0 ||
-		db_run(db_of(f), &err,
-			"INSERT OR REPLACE INTO twin VALUES (?, ?, 2, 'AAAAAAAAAAI=', NULL, ?, ?, '{}', 2, ?, '{}', 3)", "ttttt",
-			device_id, module_id ? module_id : "", tags, desired, reported) < 0 ||
-		twin_index_update(db_of(f), device_id, module_id, was, is, &err) < 0 || db_commit(db_of(f), &err) < 0)
+	int done = db_begin(db_of(f), &err);
+
+	if (db_run(db_of(f), &err, "INSERT OR REPLACE INTO twin VALUES (?, ?, 2, 'AAAAAAAAAAI=', NULL, ?, ?, '{}', 2, ?, '{}', 3)",
+		    "ttttt", device_id, module_id ? module_id : "", tags, desired, reported) < 0 ||
+		twin_index_update(db_of(f), device_id, module_id, was, is, &err) < 0)
+		done = -1;
+	if (db_end(db_of(f), done, &err) < 0)
 		fail_msg("%s", err.text);
 }
 

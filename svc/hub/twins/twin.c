@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading and changing twins (twin.h).  A call finds the identity and its twin, makes the twin that is wanted, and puts it; several calls can be one
- * transaction.  Watchers are told when it is committed, while the worker can do nothing else: so they hear versions in order. */
+/* Reading and changing twins (twin.h).  A call finds the identity and its twin, makes the twin that is wanted, and puts it, as a step of a transaction that it shares with
+ * others.  Watchers are told when that is committed, while the worker can do nothing else: so they hear versions in order. */
 #include "hub/twins/twin.h"
 
 #include "base/clock.h"
@@ -43,12 +43,6 @@ twins_watch(struct twins *twins, void (*changed)(void *arg, const struct twin_ev
 }
 
 /* -- One change ------------------------------------------------------------------------------------------------------------------------ */
-
-/* A step of a transaction: the call with what it found. */
-struct step {
-	struct twin_call *call;
-	struct twin *before; /* NULL: nothing was changed */
-};
 
 static struct twin_change
 change_of(const struct twin_call *call)
@@ -119,9 +113,8 @@ apply(struct twin_call *call, struct twin *after)
 }
 
 static enum twin_answer
-change(struct db *db, struct step *step)
+change(struct db *db, struct twin_call *call)
 {
-	struct twin_call *call = step->call;
 	OWN(twin) after = NULL;
 	enum twin_answer answer = check_match(call);
 
@@ -133,7 +126,7 @@ change(struct db *db, struct step *step)
 		return answer;
 	if (twin_store_put(db, call->device_id, call->module_id, call->twin, after, &call->err) < 0)
 		return TWIN_FAILED;
-	step->before = call->twin;
+	call->before = call->twin;
 	call->twin = GIVE(after);
 	return TWIN_OK;
 }
@@ -149,10 +142,9 @@ forget_known_model(struct twin_call *call)
 }
 
 static enum twin_answer
-take_step(struct twins *twins, struct step *step)
+find_and_change(struct twins *twins, struct twin_call *call)
 {
 	struct db *db = registry_store_db(registry_store_of(twins->registry));
-	struct twin_call *call = step->call;
 	enum twin_answer answer = find_identity(twins, call);
 
 	if (answer != TWIN_OK)
@@ -161,122 +153,124 @@ take_step(struct twins *twins, struct step *step)
 	if (!call->twin)
 		return TWIN_FAILED;
 	forget_known_model(call);
-	return has_change(call) ? change(db, step) : TWIN_OK;
+	return has_change(call) ? change(db, call) : TWIN_OK;
 }
 
-/* -- A transaction ----------------------------------------------------------------------------------------------------------------------- */
+/* -- Transactions ------------------------------------------------------------------------------------------------------------------------ */
+
+void
+twins_try(struct twins *twins, struct twin_call *call)
+{
+	struct registry_store *store = registry_store_of(twins->registry);
+
+	call->answer = TWIN_FAILED;
+	if (registry_store_begin(store, &call->err) < 0)
+		return;
+	call->answer = find_and_change(twins, call);
+	if (registry_store_end(store, call->answer == TWIN_OK ? 0 : -1, &call->err) < 0 && call->answer == TWIN_OK)
+		call->answer = TWIN_FAILED;
+}
 
 static void
-tell(struct twins *twins, const struct step *step)
+tell(struct twins *twins, const struct twin_call *call)
 {
-	struct twin_change wanted = change_of(step->call);
-	struct twin_event event = {
-		.identity = step->call->identity, .before = step->before, .after = step->call->twin, .change = &wanted
-	};
+	struct twin_change wanted = change_of(call);
+	struct twin_event event = { .identity = call->identity, .before = call->before, .after = call->twin, .change = &wanted };
 
 	for (size_t i = 0; i < twins->n_watchers; i++)
 		twins->watcher[i].changed(twins->watcher[i].arg, &event);
 }
 
+/* What was only read is as undone as what was written: it may be what a step before it wrote. */
+void
+twins_settle(struct twins *twins, struct twin_call *call, const struct err *problem)
+{
+	if (problem) {
+		call->answer = TWIN_FAILED;
+		call->err = *problem;
+	} else if (call->answer == TWIN_OK && call->before && writes(call)) {
+		tell(twins, call);
+	}
+	twin_free(call->before);
+	call->before = NULL;
+}
+
 /* The index of who said no. */
 static size_t
-take_steps(struct twins *twins, struct step *steps, size_t n)
+try_all(struct twins *twins, struct twin_call *calls, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		steps[i].call->answer = take_step(twins, &steps[i]);
-		if (steps[i].call->answer != TWIN_OK)
+		twins_try(twins, &calls[i]);
+		if (calls[i].answer != TWIN_OK)
 			break;
 	}
 	return i;
 }
 
-static size_t
-fail_all(struct step *steps, size_t n, const struct err *err)
-{
-	for (size_t i = 0; i < n; i++) {
-		steps[i].call->answer = TWIN_FAILED;
-		steps[i].call->err = *err;
-	}
-	return 0;
-}
-
-static size_t
-run_steps(struct twins *twins, struct step *steps, size_t n)
-{
-	struct registry_store *store = registry_store_of(twins->registry);
-	struct err err = ERR_INIT;
-	size_t who;
-
-	if (registry_store_begin(store, &err) < 0)
-		return fail_all(steps, n, &err);
-	who = take_steps(twins, steps, n);
-	if (who < n) {
-		registry_store_rollback(store);
-		return who;
-	}
-	if (registry_store_commit(store, &err) < 0) {
-		registry_store_rollback(store);
-		return fail_all(steps, n, &err);
-	}
-	for (size_t i = 0; i < n; i++)
-		if (steps[i].before && writes(steps[i].call))
-			tell(twins, &steps[i]);
-	return n;
-}
-
 size_t
 twins_run_all(struct twins *twins, struct twin_call *calls, size_t n)
 {
-	struct step *steps = mem_array(n, sizeof(*steps));
-	size_t who;
+	struct registry_store *store = registry_store_of(twins->registry);
+	struct err err = ERR_INIT;
+	size_t who = n;
+	int done = registry_store_begin(store, &err);
 
+	if (done == 0) {
+		who = try_all(twins, calls, n);
+		done = registry_store_end(store, who == n ? 0 : -1, &err);
+	}
 	for (size_t i = 0; i < n; i++)
-		steps[i].call = &calls[i];
-	who = run_steps(twins, steps, n);
-	for (size_t i = 0; i < n; i++)
-		twin_free(steps[i].before);
-	mem_free(steps);
-	return who;
-}
-
-void
-twins_run(struct twins *twins, struct twin_call *call)
-{
-	struct step step = { .call = call };
-
-	if (has_change(call))
-		run_steps(twins, &step, 1);
-	else
-		call->answer = take_step(twins, &step);
-	twin_free(step.before);
+		if (done == 0 || who == n)
+			twins_settle(twins, &calls[i], done == 0 ? NULL : &err);
+	return done == 0 || who < n ? who : 0;
 }
 
 /* -- Calls ---------------------------------------------------------------------------------------------------------------------------------- */
 
 static void
-run_job(struct job *job)
+run_step(struct registry_step *step)
 {
-	struct twin_call *call = CONTAINER_OF(job, struct twin_call, job);
+	struct twin_call *call = CONTAINER_OF(step, struct twin_call, step);
 
-	twins_run(call->twins, call);
+	twins_try(call->twins, call);
 }
 
 static void
-job_done(struct job *job)
+settle_step(struct registry_step *step, const struct err *problem)
 {
-	struct twin_call *call = CONTAINER_OF(job, struct twin_call, job);
+	struct twin_call *call = CONTAINER_OF(step, struct twin_call, step);
+
+	twins_settle(call->twins, call, problem);
+}
+
+static void
+step_done(struct registry_step *step)
+{
+	struct twin_call *call = CONTAINER_OF(step, struct twin_call, step);
 
 	call->done(call);
+}
+
+static struct registry_step *
+step_of(struct twins *twins, struct twin_call *call)
+{
+	call->twins = twins;
+	call->step = (struct registry_step){ .run = run_step, .settle = settle_step, .done = step_done };
+	return &call->step;
 }
 
 bool
 twins_submit(struct twins *twins, struct twin_call *call, struct owner *owner)
 {
-	call->twins = twins;
-	call->job = (struct job){ .run = run_job, .done = job_done, .owner = owner };
-	return registry_work(twins->registry, &call->job);
+	return registry_step(twins->registry, step_of(twins, call), owner);
+}
+
+void
+twins_run(struct twins *twins, struct twin_call *call)
+{
+	registry_step_now(twins->registry, step_of(twins, call));
 }
 
 void
@@ -292,6 +286,7 @@ twin_call_clear(struct twin_call *call)
 	json_decref(call->reported);
 	identity_free(call->identity);
 	twin_free(call->twin);
+	twin_free(call->before);
 	*call = (struct twin_call){ 0 };
 }
 

@@ -57,12 +57,16 @@ struct twin_call {
 
 	void (*done)(struct twin_call *call); /* on the owner it was submitted for */
 	struct twins *twins;
-	struct job job;
+	struct twin *before; /* NULL: nothing was changed */
+	struct registry_step step;
 };
 void twin_call_clear(struct twin_call *call);
 /* false: too much waits already. */
 bool twins_submit(struct twins *twins, struct twin_call *call, struct owner *owner);
 /* The same at once, on this thread: for the worker itself and for tests. */
 void twins_run(struct twins *twins, struct twin_call *call);
-/* Several at once, for the worker: all of them in one transaction or, when one says no, none.  The index of who said no, or n. */
+/* For the worker, in a transaction that the caller has begun: what says no has changed nothing.  When that has ended, twins_settle is due for each. */
+void twins_try(struct twins *twins, struct twin_call *call);
+void twins_settle(struct twins *twins, struct twin_call *call, const struct err *problem); /* NULL: it is durable */
+/* Several at once in a transaction of their own: all of them or, when one says no, none.  The index of who said no, or n. */
 size_t twins_run_all(struct twins *twins, struct twin_call *calls, size_t n);

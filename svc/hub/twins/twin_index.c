@@ -311,8 +311,7 @@ twin_index_open(struct registry_store *store, const char *const *paths, size_t n
 		return 0;
 	if (registry_store_begin(store, err) < 0)
 		return -1;
-	if (rebuild(db, wanted, err) == 0)
-		return registry_store_commit(store, err);
-	registry_store_rollback(store);
+	if (registry_store_end(store, rebuild(db, wanted, err), err) == 0)
+		return 0;
 	return err_wrap(err, "building the index of twins");
 }
