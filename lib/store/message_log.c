@@ -201,6 +201,8 @@ message_lane_store(struct message_lane *lane, const struct message *message, voi
 struct told {
 	struct event_append append;
 	struct message_log *log;
+	void (*done)(void *arg, bool ok);
+	void *arg;
 };
 
 static void
@@ -213,11 +215,14 @@ on_told(struct event_append *append, bool ok)
 		note_success(told->log);
 	else if (told->log->records && event_log_problem(told->log->records, &problem))
 		note_failure(told->log, problem.text);
+	if (told->done)
+		told->done(told->arg, ok);
 	mem_free(told);
 }
 
 void
-message_log_tell(struct message_log *log, struct owner *owner, const struct message *message)
+message_log_tell(
+	struct message_log *log, struct owner *owner, const struct message *message, void (*done)(void *arg, bool ok), void *arg)
 {
 	CLEAR(buf) record = BUF_INIT(RECORD_MAX);
 	struct told *told = NEW(told);
@@ -226,9 +231,13 @@ message_log_tell(struct message_log *log, struct owner *owner, const struct mess
 	told->append = (struct event_append){ .done = on_told, .owner = owner };
 	told->append.place.partition = message_partition(message->device_id, log->n_partitions);
 	told->log = log;
+	told->done = done;
+	told->arg = arg;
 	message_encode(&record, message);
 	if (!record.failed && event_log_append(log->records, &told->append, record.data, record.len, &err) == 0)
 		return;
 	note_failure(log, record.failed ? "an event is too large" : err.text);
 	mem_free(told);
+	if (done)
+		done(arg, false);
 }

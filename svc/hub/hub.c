@@ -38,7 +38,6 @@
 #include "net/http_server.h"
 #include "net/listener.h"
 #include "store/message_log.h"
-#include "wire/json.h"
 
 #define LOOPS_MAX 64
 #define TLS_SESSIONS_MAX 20000
@@ -52,6 +51,7 @@ struct hub {
 	size_t n_loops;
 	struct pool *worker, *handshakes;
 	struct message_log *events;
+	struct event_outbox *outbox;
 	struct event_source *source;
 	struct event_readers *readers;
 	struct event_sink *sinks[HUB_SINKS_MAX];
@@ -205,17 +205,6 @@ open_sinks(struct hub *hub, struct err *err)
 	return 0;
 }
 
-/* On the registry's worker. */
-static void
-log_twin_change(void *arg, const struct twin_event *event)
-{
-	struct hub *hub = arg;
-	OWN_LIB(json_t) json = twin_event_json(event);
-
-	event_source_twin_changed(hub->source, event->identity, event->change->replace ? EVENT_TWIN_REPLACED : EVENT_TWIN_UPDATED,
-		json, event->after->version);
-}
-
 /* All that comes to the HTTPS port. */
 static void
 on_request(struct http_request *req, void *arg)
@@ -252,14 +241,19 @@ static int
 open_subjects(struct hub *hub, struct err *err)
 {
 	const struct hub_config *config = &hub->config;
+	OWN_TEXT events_path = hub_client_events_path(config->state_dir);
 	struct event_source_config source = { .hostname = config->hostname,
 		.log = hub->events,
 		.owner = loop_owner(hub->loops[0]),
 		.sources = config->event_sources };
 
+	source.outbox = hub->outbox = event_outbox_open(hub->registry, hub->events, events_path, hub->loops[0], err);
+	if (!hub->outbox)
+		return -1;
 	hub->source = event_source_new(&source);
 	hub->twins = twins_new(hub->registry);
-	twins_watch(hub->twins, log_twin_change, hub);
+	twins_record(hub->twins, event_source_record_twin, hub->source);
+	registry_record(hub->registry, event_source_record_identity, hub->source);
 	hub->twin_sessions = twin_sessions_new(hub->twins, hub->directory);
 	hub->methods = methods_new(hub->directory);
 	hub->queries = queries_open(db_path(registry_store_db(hub->store)), hub->registry, hub->directory, config->index_paths,
@@ -306,7 +300,6 @@ open_device_heads(struct hub *hub)
 	struct http_head_config devices = { .ops = &hub_head_ops, .fail = rest_fail_device };
 
 	hub->head = hub_head_new(&head);
-	registry_watch(hub->registry, REGISTRY_CREATED | REGISTRY_REMOVED, event_source_on_lifecycle, hub->source);
 	mqtt.backend = devices.backend = hub->head;
 	hub->mqtt_head = mqtt_head_new(&mqtt);
 	hub->http_head = http_head_new(&devices);
@@ -556,6 +549,7 @@ end_work(struct hub *hub)
 		registry_stop(hub->registry);
 	queries_stop(hub->queries);
 	jobs_stop(hub->jobs);
+	event_outbox_stop(hub->outbox);
 	pool_free(hub->worker);
 	provisioning_stop(hub->provisioning);
 	for (size_t i = 0; i < HUB_SINKS_MAX; i++)
@@ -584,6 +578,7 @@ free_subjects(struct hub *hub)
 {
 	refusals_free(hub->refusals);
 	event_source_free(hub->source);
+	event_outbox_close(hub->outbox);
 	event_readers_free(hub->readers);
 	methods_free(hub->methods);
 	configurations_close(hub->configurations);

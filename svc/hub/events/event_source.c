@@ -10,7 +10,6 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "base/text.h"
 #include "wire/json.h"
 #include "wire/property_bag.h"
 
@@ -99,22 +98,39 @@ put_bag(struct buf *bag, const struct event_source *source, const struct event *
 	property_put(bag, "operationTimestamp", clock_text_ms(now_ms, when));
 }
 
-static void
-tell(struct event_source *source, const struct event *event)
+/* The message of an event; the bag is kept in `bag`. */
+static struct message
+message_of(struct event_source *source, const struct event *event, struct buf *bag)
 {
-	CLEAR(buf) bag = BUF_INIT(BAG_MAX);
-	int64_t now_ms = clock_wall_ms();
 	struct message message = {
 		.source = event->source,
-		.enqueued_ms = now_ms,
+		.enqueued_ms = clock_wall_ms(),
 		.device_id = slice_of(event->subject.device_id),
 		.module_id = slice_of(event->subject.module_id ? event->subject.module_id : ""),
 		.payload = slice_of(event->body),
 	};
 
-	put_bag(&bag, source, event, now_ms);
-	message.bag = (struct slice){ buf_text(&bag), bag.len };
-	message_log_tell(source->config.log, source->config.owner, &message);
+	put_bag(bag, source, event, message.enqueued_ms);
+	message.bag = (struct slice){ buf_text(bag), bag->len };
+	return message;
+}
+
+static void
+tell(struct event_source *source, const struct event *event)
+{
+	CLEAR(buf) bag = BUF_INIT(BAG_MAX);
+	struct message message = message_of(source, event, &bag);
+
+	message_log_tell(source->config.log, source->config.owner, &message, NULL, NULL);
+}
+
+static int
+record(struct event_source *source, const struct event *event, struct err *err)
+{
+	CLEAR(buf) bag = BUF_INIT(BAG_MAX);
+	struct message message = message_of(source, event, &bag);
+
+	return event_outbox_put(source->config.outbox, &message, err);
 }
 
 /* -- Life-cycle ----------------------------------------------------------------------------------------------------------------------- */
@@ -137,56 +153,54 @@ new_twin(const struct identity *identity)
 	return json_line(twin);
 }
 
-void
-event_source_lifecycle(struct event_source *source, const struct identity *identity, bool created, const char *twin)
+static const char *
+lifecycle_op(bool is_module, bool created)
 {
+	if (is_module)
+		return created ? "createModuleIdentity" : "deleteModuleIdentity";
+	return created ? "createDeviceIdentity" : "deleteDeviceIdentity";
+}
+
+int
+event_source_record_identity(void *arg, const struct identity *before, const struct identity *after, struct err *err)
+{
+	struct event_source *source = arg;
+	const struct identity *identity = after ? after : before;
 	bool is_module = identity->module_id != NULL;
 	OWN_TEXT body = NULL;
 	struct event event = {
 		.source = MESSAGE_LIFECYCLE,
 		.subject = identity_subject(identity),
 		.schema = is_module ? "moduleLifecycleNotification" : "deviceLifecycleNotification",
+		.op = lifecycle_op(is_module, after != NULL),
 	};
 
-	if (!is_wanted(source, MESSAGE_LIFECYCLE))
-		return;
-	if (is_module)
-		event.op = created ? "createModuleIdentity" : "deleteModuleIdentity";
-	else
-		event.op = created ? "createDeviceIdentity" : "deleteDeviceIdentity";
-	body = twin ? mem_text(twin) : new_twin(identity);
-	event.body = body;
-	tell(source, &event);
-}
-
-void
-event_source_on_lifecycle(void *source, const struct identity *before, const struct identity *after)
-{
-	event_source_lifecycle(source, after ? after : before, after != NULL, NULL);
+	if ((before && after) || !is_wanted(source, MESSAGE_LIFECYCLE))
+		return 0;
+	event.body = body = new_twin(identity);
+	return record(source, &event, err);
 }
 
 /* -- Twins ---------------------------------------------------------------------------------------------------------------------------- */
 
-void
-event_source_twin_changed(struct event_source *source, const struct identity *identity, enum event_twin_change what,
-	const json_t *json, int64_t version)
+int
+event_source_record_twin(void *arg, const struct twin_event *change, struct err *err)
 {
-	OWN_LIB(json_t) body = NULL;
-	OWN_TEXT text = NULL;
+	struct event_source *source = arg;
+	OWN_LIB(json_t) json = NULL;
+	OWN_TEXT body = NULL;
 	struct event event = {
 		.source = MESSAGE_TWIN_CHANGE,
-		.subject = identity_subject(identity),
+		.subject = identity_subject(change->identity),
 		.schema = "twinChangeNotification",
-		.op = what == EVENT_TWIN_REPLACED ? "replaceTwin" : "updateTwin",
+		.op = change->change->replace ? "replaceTwin" : "updateTwin",
 	};
 
 	if (!is_wanted(source, MESSAGE_TWIN_CHANGE))
-		return;
-	body = json_pack("{s:I}", "version", (json_int_t)version);
-	json_object_update_missing(body, (json_t *)(uintptr_t)json);
-	text = json_line(body);
-	event.body = text;
-	tell(source, &event);
+		return 0;
+	json = twin_event_json(change);
+	event.body = body = json_line(json);
+	return record(source, &event, err);
 }
 
 /* -- Connections ---------------------------------------------------------------------------------------------------------------------- */

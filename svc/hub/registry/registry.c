@@ -197,6 +197,14 @@ registry_watch(struct registry *registry, unsigned events,
 	registry->watchers[registry->n_watchers++] = (struct watcher){ events, told, arg };
 }
 
+void
+registry_record(struct registry *registry,
+	int (*record)(void *arg, const struct identity *before, const struct identity *after, struct err *err), void *arg)
+{
+	registry->change.record = record;
+	registry->change.record_arg = arg;
+}
+
 /* -- Loading ------------------------------------------------------------------------------------------------------------------------ */
 
 static int

@@ -46,6 +46,9 @@ void registry_each(struct registry *registry, void (*each)(void *arg, const stru
 enum registry_event { REGISTRY_CREATED = 1, REGISTRY_CHANGED = 2, REGISTRY_REMOVED = 4, REGISTRY_ALL = 7 };
 void registry_watch(struct registry *registry, unsigned events,
 	void (*told)(void *arg, const struct identity *before, const struct identity *after), void *arg);
+/* The same before the commit of each change, which is undone where this fails: for who writes it down.  There is one. */
+void registry_record(struct registry *registry,
+	int (*record)(void *arg, const struct identity *before, const struct identity *after, struct err *err), void *arg);
 
 /* -- Any thread; the caller owns a reference; NULL: no such identity ---------------------------------------------------------- */
 struct identity *registry_find(struct registry *registry, const char *device_id, const char *module_id);

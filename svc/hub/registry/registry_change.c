@@ -331,7 +331,16 @@ run_items(struct registry_change *change, struct registry_call *call)
 	}
 }
 
-/* What came before the commit; 1: there is nothing to commit. */
+static int
+record_all(struct registry_change *change, struct err *err)
+{
+	for (size_t i = 0; i < change->n_changed && change->record; i++)
+		if (change->record(change->record_arg, change->changed[i].before, change->changed[i].after, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* What comes before the commit; 1: there is nothing to commit. */
 static int
 conclude(struct registry_change *change, struct registry_call *call)
 {
@@ -340,7 +349,7 @@ conclude(struct registry_change *change, struct registry_call *call)
 	if (registry_store_set_number(change->store, "ticks", (int64_t)change->ticks, &call->err) < 0 ||
 		registry_store_set_number(change->store, "change", (int64_t)change->change, &call->err) < 0)
 		return -1;
-	return 0;
+	return record_all(change, &call->err);
 }
 
 void

@@ -19,6 +19,9 @@ struct registry_change {
 	uint64_t ticks, change;		  /* the last ones used */
 	struct registry_changed *changed; /* in this transaction, in their order; owned */
 	size_t n_changed, room;
+	/* Called for each of them before the commit, which is undone where it fails; NULL: nobody. */
+	int (*record)(void *arg, const struct identity *before, const struct identity *after, struct err *err);
+	void *record_arg;
 };
 
 int registry_change_open(struct registry_change *change, struct registry_store *store, struct err *err);

@@ -21,6 +21,8 @@
 struct registry_store {
 	struct db *db;
 	bool checked;
+	void (*ended)(void *arg, bool is_durable);
+	void *ended_arg;
 };
 
 static struct registry_store *
@@ -108,7 +110,18 @@ registry_store_begin(struct registry_store *store, struct err *err)
 int
 registry_store_end(struct registry_store *store, int done, struct err *err)
 {
-	return db_end(store->db, done, err);
+	int ended = db_end(store->db, done, err);
+
+	if (store->ended && !db_is_in_transaction(store->db))
+		store->ended(store->ended_arg, ended == 0);
+	return ended;
+}
+
+void
+registry_store_watch(struct registry_store *store, void (*ended)(void *arg, bool is_durable), void *arg)
+{
+	store->ended = ended;
+	store->ended_arg = arg;
 }
 
 /* -- Identities ---------------------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,8 @@ void registry_store_close(struct registry_store *store);
 struct db *registry_store_db(struct registry_store *store);
 
 int registry_store_begin(struct registry_store *store, struct err *err);
+/* Told of the end of each outermost transaction, on its thread; one watches, or NULL. */
+void registry_store_watch(struct registry_store *store, void (*ended)(void *arg, bool is_durable), void *arg);
 int registry_store_end(struct registry_store *store, int done, struct err *err); /* 0: commit, else: undo (db_end) */
 
 /* Identities.  `each` gets a new identity that is its own; -1: it can't be right, which ends the loading as damage. */

@@ -111,6 +111,8 @@ const char *const schema_migrations[] = {
 	"ALTER TABLE enrollment ADD COLUMN endorsement_key TEXT;"
 	"ALTER TABLE enrollment ADD COLUMN storage_root_key TEXT;"
 	"ALTER TABLE registration ADD COLUMN storage_root_key TEXT;",
+	/* Events about changes, until the event log has them: each is a record as it stands there. */
+	"CREATE TABLE outbox (number INTEGER PRIMARY KEY, record BLOB NOT NULL);",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);

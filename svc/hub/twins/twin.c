@@ -16,6 +16,8 @@ struct twins {
 		void *arg;
 	} watcher[TWIN_WATCHERS_MAX];
 	size_t n_watchers;
+	int (*record)(void *arg, const struct twin_event *event, struct err *err);
+	void *record_arg;
 };
 
 struct twins *
@@ -40,6 +42,13 @@ twins_watch(struct twins *twins, void (*changed)(void *arg, const struct twin_ev
 		abort(); /* they are counted in hub.c */
 	twins->watcher[twins->n_watchers].changed = changed;
 	twins->watcher[twins->n_watchers++].arg = arg;
+}
+
+void
+twins_record(struct twins *twins, int (*record)(void *arg, const struct twin_event *event, struct err *err), void *arg)
+{
+	twins->record = record;
+	twins->record_arg = arg;
 }
 
 /* -- One change ------------------------------------------------------------------------------------------------------------------------ */
@@ -156,6 +165,23 @@ find_and_change(struct twins *twins, struct twin_call *call)
 	return has_change(call) ? change(db, call) : TWIN_OK;
 }
 
+static struct twin_event
+event_of(const struct twin_call *call, const struct twin_change *wanted)
+{
+	return (struct twin_event){ .identity = call->identity, .before = call->before, .after = call->twin, .change = wanted };
+}
+
+static enum twin_answer
+write_down(struct twins *twins, struct twin_call *call)
+{
+	struct twin_change wanted = change_of(call);
+	struct twin_event event = event_of(call, &wanted);
+
+	if (!twins->record || !call->before || !writes(call) || twins->record(twins->record_arg, &event, &call->err) == 0)
+		return TWIN_OK;
+	return TWIN_FAILED;
+}
+
 /* -- Transactions ------------------------------------------------------------------------------------------------------------------------ */
 
 void
@@ -167,6 +193,8 @@ twins_try(struct twins *twins, struct twin_call *call)
 	if (registry_store_begin(store, &call->err) < 0)
 		return;
 	call->answer = find_and_change(twins, call);
+	if (call->answer == TWIN_OK)
+		call->answer = write_down(twins, call);
 	if (registry_store_end(store, call->answer == TWIN_OK ? 0 : -1, &call->err) < 0 && call->answer == TWIN_OK)
 		call->answer = TWIN_FAILED;
 }
@@ -175,7 +203,7 @@ static void
 tell(struct twins *twins, const struct twin_call *call)
 {
 	struct twin_change wanted = change_of(call);
-	struct twin_event event = { .identity = call->identity, .before = call->before, .after = call->twin, .change = &wanted };
+	struct twin_event event = event_of(call, &wanted);
 
 	for (size_t i = 0; i < twins->n_watchers; i++)
 		twins->watcher[i].changed(twins->watcher[i].arg, &event);

@@ -21,6 +21,8 @@ struct twin_event {
 /* On the worker, in turn, and before the call that did it is answered.  What model a device is, is no news.  Set before the hub serves. */
 #define TWIN_WATCHERS_MAX 4
 void twins_watch(struct twins *twins, void (*changed)(void *arg, const struct twin_event *event), void *arg);
+/* The same within the transaction of the change, which is undone where this fails: for who writes it down.  There is one. */
+void twins_record(struct twins *twins, int (*record)(void *arg, const struct twin_event *event, struct err *err), void *arg);
 /* What the change wrote, for who logs it: {"version", "tags", "properties": {"desired", "reported"}}, each where it was written, with its $metadata and $version; after a
  * replacement, the whole section. */
 json_t *twin_event_json(const struct twin_event *event);
