@@ -350,6 +350,7 @@ open_provisioning(struct hub *hub, struct listener_config https, struct err *err
 		.id_scope = hub->config.id_scope,
 		.registry = hub->registry,
 		.policies = hub->policies,
+		.loop = hub->loops[0],
 		.owner = loop_owner(hub->loops[0]),
 		.hubs_ca_path = hub->config.provisioning_hubs_ca_path };
 	struct http_server_config http = { .handle = provisioning_handle };

@@ -54,6 +54,7 @@ struct enrollment_wish {
 };
 struct enrollment *enrollment_compose(const struct enrollment_wish *wish, struct err *err);
 json_t *enrollment_to_json(const struct enrollment *enrollment); /* tells no key, and of certificates what they say */
+json_t *enrollment_cert_json(const struct cert *cert, bool with_pem);
 json_t *enrollment_attestation_json(const struct enrollment *enrollment, bool with_keys);
 char *enrollment_etag(
 	void); /* a new one: the base64 of a quoted uuid, as clients know it (hub 6.4); a registration has such a one, too */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "hub/provisioning/custom_allocation.h"
 #include "hub/provisioning/enrollment.h"
 #include "keys/tpm_seed.h"
 #include "wire/codec.h"
@@ -52,9 +53,11 @@ check_allocation(const json_t *wishes, struct err *err)
 		known = known || text_is(policy, policies[i]);
 	if (!known)
 		return err_set(err, ERR_INVALID, "allocationPolicy is none of hashed, weighted, geoLatency, static, custom");
-	if (text_is(policy, "custom") && !json_is_string(json_object_get(custom, "webhookUrl")))
+	if (!text_is(policy, "custom"))
+		return 0;
+	if (!json_is_string(json_object_get(custom, "webhookUrl")))
 		return err_set(err, ERR_INVALID, "allocationPolicy custom needs customAllocationDefinition.webhookUrl");
-	return 0;
+	return custom_allocation_check_url(json_string_value(json_object_get(custom, "webhookUrl")), err);
 }
 
 static int
@@ -409,14 +412,26 @@ cert_info_json(const struct cert *cert)
 	return info;
 }
 
+json_t *
+enrollment_cert_json(const struct cert *cert, bool with_pem)
+{
+	json_t *json = json_pack("{s:o}", "info", cert_info_json(cert));
+	CLEAR(buf) pem = BUF_INIT(2 * CERT_TEXT_MAX);
+
+	if (with_pem) {
+		cert_put_pem(cert, &pem);
+		json_object_set_new(json, "certificate", json_string(buf_text(&pem)));
+	}
+	return json;
+}
+
 static json_t *
 certs_json(const struct enrollment *e)
 {
 	json_t *pair = json_object();
 
 	for (int i = 0; i < 2; i++)
-		json_object_set_new(
-			pair, slots[i], e->certs[i] ? json_pack("{s:o}", "info", cert_info_json(e->certs[i])) : json_null());
+		json_object_set_new(pair, slots[i], e->certs[i] ? enrollment_cert_json(e->certs[i], false) : json_null());
 	return json_pack("{s:o}", e->proof == ENROLLMENT_BY_CA ? "signingCertificates" : "clientCertificates", pair);
 }
 

@@ -5,9 +5,8 @@
 #include "base/text.h"
 #include "hub/provisioning/allocation.h"
 
-/* May the enrollment use this hub? */
-static bool
-is_wanted(const struct enrollment *e, const char *host)
+bool
+hub_choice_may(const struct enrollment *e, const char *host)
 {
 	const json_t *hubs = json_object_get(e->wishes, "iotHubs");
 	const char *one = json_string_value(json_object_get(e->wishes, "iotHubHostName"));
@@ -27,6 +26,21 @@ is_first(const struct enrollment *e, const char *host)
 	return text_is(json_string_value(json_object_get(e->wishes, "allocationPolicy")), "static") && text_is_nocase(first, host);
 }
 
+const char *
+hub_choice_name(const struct linked_hubs *hubs, size_t i, const char *ours)
+{
+	return i < hubs->n ? hubs->item[i]->host : ours;
+}
+
+int
+hub_choice_find(const struct linked_hubs *hubs, const char *ours, const char *host)
+{
+	for (size_t i = 0; i <= hubs->n; i++)
+		if (text_is_nocase(hub_choice_name(hubs, i, ours), host))
+			return (int)i;
+	return -1;
+}
+
 int
 hub_choice_pick(const struct enrollment *e, const struct linked_hubs *hubs, const char *ours, const char *registration_id)
 {
@@ -36,11 +50,11 @@ hub_choice_pick(const struct enrollment *e, const struct linked_hubs *hubs, cons
 
 	for (size_t k = 0; k <= hubs->n; k++) {
 		size_t i = (hubs->n + k) % (hubs->n + 1); /* our own first */
-		const char *host = i < hubs->n ? hubs->item[i]->host : ours;
+		const char *host = hub_choice_name(hubs, i, ours);
 
 		if (is_first(e, host))
 			return (int)i;
-		if (!is_wanted(e, host))
+		if (!hub_choice_may(e, host))
 			continue;
 		weights[n] = i < hubs->n ? hubs->item[i]->weight : 1;
 		which[n++] = i;

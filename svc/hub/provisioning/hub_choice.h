@@ -7,3 +7,7 @@
 
 /* An index into hubs, hubs->n for our own, or -1: the enrollment names none that is linked. */
 int hub_choice_pick(const struct enrollment *e, const struct linked_hubs *hubs, const char *ours, const char *registration_id);
+int hub_choice_find(const struct linked_hubs *hubs, const char *ours, const char *host); /* the same; -1: it is not linked */
+const char *hub_choice_name(const struct linked_hubs *hubs, size_t i, const char *ours);
+bool hub_choice_may(
+	const struct enrollment *e, const char *host); /* is it one that the enrollment names, or does that name none? */

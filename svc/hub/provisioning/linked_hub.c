@@ -24,6 +24,18 @@ linked_hub_free(struct linked_hub *hub)
 	mem_free(hub);
 }
 
+struct linked_hub *
+linked_hub_copy(const struct linked_hub *hub)
+{
+	struct linked_hub *copy = NEW(linked_hub);
+
+	copy->host = mem_text(hub->host);
+	copy->policy = mem_text(hub->policy);
+	secret_set(&copy->key, hub->key.bytes, hub->key.len);
+	copy->weight = hub->weight;
+	return copy;
+}
+
 /* -- JSON ------------------------------------------------------------------------------------------------------------------------- */
 
 /* It becomes part of a URL: what no host name has stays out. */

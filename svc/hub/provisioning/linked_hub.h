@@ -16,6 +16,7 @@ struct linked_hub {
 	struct secret key;   /* of the policy */
 	int64_t weight;
 };
+struct linked_hub *linked_hub_copy(const struct linked_hub *hub);
 void linked_hub_free(struct linked_hub *hub);
 OWN_DEFINE(linked_hub);
 

@@ -18,41 +18,29 @@ thumbprint_of(const struct cert *cert)
 
 /* hub 6.5: individual certificates by both slots, a single one in both; what a CA vouches for by the leaf that was shown. */
 static void
-trust_certs(struct identity *device, const struct enrollment *e, const struct certs *chain)
+trust_certs(struct identity *device, const struct enrollment *e, const struct cert *shown)
 {
-	const struct cert *shown = e->proof == ENROLLMENT_BY_CA ? chain->item[0] : NULL;
+	const struct cert *leaf = e->proof == ENROLLMENT_BY_CA ? shown : NULL;
 
 	device->auth = IDENTITY_AUTH_THUMBPRINT;
 	for (int i = 0; i < 2; i++) {
-		const struct cert *cert = shown ? shown : e->certs[i] ? e->certs[i] : e->certs[1 - i];
+		const struct cert *cert = leaf ? leaf : e->certs[i] ? e->certs[i] : e->certs[1 - i];
 
-		mem_free(device->thumbprints[i]);
 		device->thumbprints[i] = thumbprint_of(cert);
-		secret_clear(&device->keys[i]);
 	}
 }
 
 static void
-trust_no_certs(struct identity *device)
+trust_tpm(struct identity *device, const struct enrollment *e, const struct registration *r)
 {
 	device->auth = IDENTITY_AUTH_SAS;
-	for (int i = 0; i < 2; i++) {
-		mem_free(device->thumbprints[i]);
-		device->thumbprints[i] = NULL;
-	}
-}
-
-static void
-trust_tpm(struct identity *device, const struct enrollment *e)
-{
-	trust_no_certs(device);
-	tpm_hub_keys(device->keys, e, e->storage_root_key);
+	tpm_hub_keys(device->keys, e, r->storage_root_key);
 }
 
 static void
 trust_keys(struct identity *device, const struct enrollment *e, const char *registration_id)
 {
-	trust_no_certs(device);
+	device->auth = IDENTITY_AUTH_SAS;
 	for (int i = 0; i < 2; i++) {
 		if (e->is_group)
 			attest_derive_key(&device->keys[i], &e->keys[i], registration_id);
@@ -62,21 +50,43 @@ trust_keys(struct identity *device, const struct enrollment *e, const char *regi
 }
 
 struct identity *
-provisioned_device(const struct enrollment *e, const struct certs *chain, const char *registration_id, const char *device_id,
-	const struct identity *before)
+provisioned_device(const struct enrollment *e, const struct registration *r)
 {
 	const json_t *capabilities = json_object_get(e->wishes, "capabilities");
-	struct identity *device = before ? identity_copy(before) : identity_new(device_id, NULL);
+	struct identity *device;
 
-	if (!before) {
-		device->enabled = true;
-		device->is_edge = json_is_true(json_object_get(capabilities, "iotEdge"));
-	}
+	if ((e->proof == ENROLLMENT_BY_CA && !r->shown) || (e->proof == ENROLLMENT_BY_TPM && !r->storage_root_key))
+		return NULL;
+	device = identity_new(r->device_id, NULL);
+	device->enabled = true;
+	device->is_edge = json_is_true(json_object_get(capabilities, "iotEdge"));
 	if (e->proof == ENROLLMENT_BY_TPM)
-		trust_tpm(device, e);
+		trust_tpm(device, e, r);
 	else if (e->proof == ENROLLMENT_BY_KEY)
-		trust_keys(device, e, registration_id);
+		trust_keys(device, e, r->id);
 	else
-		trust_certs(device, e, chain);
+		trust_certs(device, e, r->shown);
 	return device;
+}
+
+struct identity *
+provisioned_device_renewed(const struct identity *before, const struct identity *wanted)
+{
+	struct identity *device = identity_copy(before);
+
+	device->auth = wanted->auth;
+	for (int i = 0; i < 2; i++) {
+		secret_set(&device->keys[i], wanted->keys[i].bytes, wanted->keys[i].len);
+		mem_free(device->thumbprints[i]);
+		device->thumbprints[i] = mem_text(wanted->thumbprints[i]);
+	}
+	return device;
+}
+
+bool
+provisioned_device_is_same(const struct identity *before, const struct identity *wanted)
+{
+	OWN(identity) renewed = provisioned_device_renewed(before, wanted);
+
+	return identity_same_trust(before, renewed);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What becomes of a device in a hub (hub 6.5): a pure function of its enrollment and of what it showed, so that whatever a kill leaves is gone on with to the same device. */
+/* What becomes of a device in a hub (hub 6.5): a pure function of its enrollment and its registration, so that whatever a kill leaves is gone on with to the same device. */
 
 #include "auth/identity.h"
-#include "hub/provisioning/enrollment.h"
+#include "hub/provisioning/registration.h"
 
-/* What is there (before; NULL: nothing) keeps all but its credentials: it may be disabled, or have got a parent.  chain: what the handshake proved, for an enrollment by a CA. */
-struct identity *provisioned_device(const struct enrollment *e, const struct certs *chain, const char *registration_id,
-	const char *device_id, const struct identity *before);
+/* NULL: its CA vouches for a certificate, and the registration does not know which. */
+struct identity *provisioned_device(const struct enrollment *e, const struct registration *r);
+/* The credentials of `wanted`, and all else as it is: it may be disabled, or have got a parent. */
+struct identity *provisioned_device_renewed(const struct identity *before, const struct identity *wanted);
+/* Does what is there trust exactly what is wanted? */
+bool provisioned_device_is_same(const struct identity *before, const struct identity *wanted);

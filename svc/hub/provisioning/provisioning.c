@@ -12,12 +12,11 @@
 #include "common/service.h"
 #include "hub/provisioning/provisioning_inside.h"
 #include "hub/provisioning/provisioning_mqtt.h"
+#include "hub/provisioning/pursuit.h"
 #include "pki/chain.h"
 #include "wire/json.h"
 
 #define TEXT_MAX 512
-#define HUB_THREADS 4
-#define HUB_QUEUE_MAX 1024
 
 /* -- Opening ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -94,7 +93,6 @@ open_hubs(struct provisioning *p, struct err *err)
 {
 	struct certs roots = { 0 };
 
-	p->pool = pool_new("hubs", HUB_THREADS, HUB_QUEUE_MAX);
 	if (!p->config.hubs_ca_path)
 		return 0;
 	if (certs_load(&roots, p->config.hubs_ca_path, CERTS_MAX, err) < 0)
@@ -113,7 +111,7 @@ provisioning_open(const struct provisioning_config *config, struct err *err)
 	p->config = *config;
 	open_websockets(p);
 	pthread_mutex_init(&p->lock, NULL);
-	if (open_id_scope(p, store, err) == 0 && open_hubs(p, err) == 0)
+	if (open_id_scope(p, store, err) == 0 && open_hubs(p, err) == 0 && pursuits_open(p, err) == 0)
 		return p;
 	provisioning_close(p);
 	return NULL;
@@ -125,8 +123,7 @@ provisioning_stop(struct provisioning *p)
 	if (!p)
 		return;
 	p->stopping = true;
-	pool_free(p->pool);
-	p->pool = NULL;
+	pursuits_stop(p);
 }
 
 void
@@ -135,6 +132,7 @@ provisioning_close(struct provisioning *p)
 	if (!p)
 		return;
 	provisioning_stop(p);
+	pursuits_close(p);
 	anchors_free(p->hub_anchors);
 	enrollment_groups_clear(&p->groups);
 	pthread_mutex_destroy(&p->lock);

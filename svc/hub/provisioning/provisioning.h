@@ -7,6 +7,7 @@
 #include "hub/registry/policy_keeper.h"
 #include "hub/registry/registry.h"
 #include "net/http_server.h"
+#include "net/loop.h"
 
 /* Rights of policies at the provisioning service: apart from those at the hub, so that no policy of one opens the other. */
 enum provisioning_right {
@@ -27,8 +28,9 @@ struct provisioning_config {
 	const char *id_scope; /* NULL: the one that was made at the first start */
 	struct registry *registry;
 	struct policy_keeper *policies;
-	struct owner *owner;	  /* a loop that lives longer than the worker */
-	const char *hubs_ca_path; /* the roots that linked hubs are trusted by; NULL: there are none */
+	struct loop *loop;	  /* lives longer than the worker */
+	struct owner *owner;	  /* of that loop */
+	const char *hubs_ca_path; /* the roots that linked hubs and web hooks are trusted by; NULL: there are none */
 };
 /* Makes the owner's policy where there is none: before the policies are loaded. */
 int provisioning_prepare(struct registry_store *store, struct err *err);

@@ -17,9 +17,12 @@ struct provisioning {
 	char *id_scope;
 	struct enrollment_groups groups;
 	struct anchors *hub_anchors; /* that linked hubs are trusted by; NULL: none can be linked */
-	struct pool *pool;	     /* where devices are made in linked hubs */
-	struct assignment *running;
+	struct pool *pool;	     /* where linked hubs and web hooks are asked */
+	struct pursuit *running;     /* in the order in which they began */
+	size_t n_running;
 	pthread_mutex_t lock; /* of running */
+	struct timer timer;
+	struct job look; /* for what is due */
 	atomic_bool stopping;
 	struct websocket_service websockets[3]; /* on the port of HTTPS; the last one ends them */
 };

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "hub/provisioning/custom_allocation.h"
 #include "hub/provisioning/linked_hub.h"
 #include "hub/provisioning/provisioning_inside.h"
 #include "hub/provisioning/provisioning_page.h"
@@ -87,8 +88,10 @@ check_possible(const struct provisioning_call *call, const struct enrollment *e,
 	const char *hub = json_string_value(json_object_get(e->wishes, "iotHubHostName"));
 	const json_t *hubs = json_object_get(e->wishes, "iotHubs");
 
-	if (text_is(json_string_value(json_object_get(e->wishes, "allocationPolicy")), "custom"))
-		return err_set(err, ERR_INVALID, "allocationPolicy custom is not possible here");
+	if (custom_allocation_is_wanted(e) && !call->provisioning->hub_anchors)
+		return err_set(err, ERR_INVALID,
+			"allocationPolicy custom needs a start with --provisioning-hubs-ca, the roots that web hooks are trusted "
+			"by");
 	if (json_object_get(e->wishes, "credentialPolicyName"))
 		return err_set(err, ERR_INVALID, "credentialPolicyName is not possible here");
 	for (size_t i = 0; i < json_array_size(hubs); i++)

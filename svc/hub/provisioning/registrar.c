@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "hub/provisioning/pursuit.h"
 #include "hub/provisioning/registrar_inside.h"
 #include "wire/json.h"
 
@@ -78,6 +79,22 @@ registrar_admit(struct registrar_call *call)
 
 /* -- Asking ------------------------------------------------------------------------------------------------------------------------ */
 
+/* What nobody works on is begun anew: the other hub was away, and the device waits. */
+static int
+find_as_it_goes(struct registrar_call *call, struct registration **out, struct err *err)
+{
+	struct registration *r;
+
+	if (registration_find(registrar_db(call), call->registration_id, out, err) < 0)
+		return -1;
+	r = *out;
+	if (!r || r->assigned || r->failure || !text_is(r->operation, call->operation))
+		return 0;
+	pursuit_wake(call->provisioning, r);
+	registration_free(r);
+	return registration_find(registrar_db(call), call->registration_id, out, err);
+}
+
 void
 registrar_operation(struct registrar_call *call)
 {
@@ -87,12 +104,12 @@ registrar_operation(struct registrar_call *call)
 
 	if (!e)
 		return;
-	if (registration_find(registrar_db(call), call->registration_id, &r, &err) < 0)
+	if (find_as_it_goes(call, &r, &err) < 0)
 		registrar_fail_broken(call, &err);
 	else if (!r || !text_is(r->operation, call->operation))
 		registrar_fail(call, REGISTRAR_NO_OPERATION, "there is no such operation");
 	else if (!r->assigned && !r->failure)
-		registrar_go_on(call, e, r);
+		registrar_answer_assigning(call, r);
 	else
 		registrar_answer(call, 200,
 			json_pack("{s:s, s:s, s:o}", "operationId", r->operation, "status", registration_status(r),

@@ -5,6 +5,7 @@
 
 #include "base/rd.h"
 #include "hub/provisioning/provisioning_inside.h"
+#include "hub/provisioning/registration.h"
 
 struct registrar_answer {
 	int number; /* 0, or what is wrong: the status and three digits */

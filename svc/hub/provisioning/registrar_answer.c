@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the registrar answers (registrar_inside.h): a status with its body, an error with its number, and a registration as devices and services read it (hub 6.4). */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "hub/provisioning/registrar_inside.h"
+#include "hub/provisioning/reprovision.h"
+#include "wire/json.h"
 
 #define RETRY_AFTER_S 1
 
@@ -70,6 +74,17 @@ put_time(json_t *object, const char *name, int64_t wall)
 	json_object_set_new(object, name, json_string(clock_text(wall, text)));
 }
 
+/* What its custom allocation has for it. */
+static void
+put_returned(json_t *state, const struct registration *r)
+{
+	struct err err = ERR_INIT;
+	json_t *payload = r->assigned && r->returned ? json_parse(r->returned, strlen(r->returned), &err) : NULL;
+
+	if (payload)
+		json_object_set_new(state, "payload", payload);
+}
+
 const char *
 registration_status(const struct registration *r)
 {
@@ -85,10 +100,11 @@ registrar_state_json(const struct registration *r, const struct enrollment *e)
 	if (r->assigned) {
 		json_object_set_new(state, "assignedHub", json_string(r->hub));
 		json_object_set_new(state, "deviceId", json_string(r->device_id));
-		json_object_set_new(state, "substatus", json_string("initialAssignment"));
+		json_object_set_new(state, "substatus", json_string(reprovision_substatus(r->substatus)));
 	}
+	put_returned(state, r);
 	if (r->failure) {
-		json_object_set_new(state, "errorCode", json_integer(REGISTRAR_CONFLICT));
+		json_object_set_new(state, "errorCode", json_integer(r->error ? r->error : REGISTRAR_CONFLICT));
 		json_object_set_new(state, "errorMessage", json_string(r->failure));
 	}
 	if (r->group_id)

@@ -37,5 +37,3 @@ json_t *registrar_tpm_json(const struct registration *r, const struct enrollment
 
 /* Always answers.  found: the registration as it is, NULL: there is none. */
 void registrar_assign(struct registrar_call *call, const struct enrollment *e, struct registration *found, const char *payload);
-/* Asked how it goes: what nobody works on (the other hub was away, or we were) is begun anew. */
-void registrar_go_on(struct registrar_call *call, const struct enrollment *e, const struct registration *r);

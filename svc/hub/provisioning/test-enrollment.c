@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "hub/provisioning/enrollment.h"
 #include "hub/provisioning/enrollment_store.h"
+#include "hub/provisioning/registration.h"
 #include "hub/registry/schema.h"
 #include "pki/story.h"
 #include "wire/json.h"

@@ -113,6 +113,18 @@ const char *const schema_migrations[] = {
 	"ALTER TABLE registration ADD COLUMN storage_root_key TEXT;",
 	/* Events about changes, until the event log has them: each is a record as it stands there. */
 	"CREATE TABLE outbox (number INTEGER PRIMARY KEY, record BLOB NOT NULL);",
+	/* A registration moves (`from_hub`: out of which), and is gone on with when it is due.  What is in our own hub was always made by its registration. */
+	"ALTER TABLE registration ADD COLUMN from_hub TEXT;"
+	"ALTER TABLE registration ADD COLUMN returned TEXT;"
+	"ALTER TABLE registration ADD COLUMN twin TEXT;"
+	"ALTER TABLE registration ADD COLUMN error INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE registration ADD COLUMN shown TEXT;"
+	"ALTER TABLE registration ADD COLUMN substatus INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE registration ADD COLUMN due INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE registration ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX registration_due ON registration (due) WHERE due > 0;"
+	"UPDATE registration SET due = 1 WHERE assigned = 0 AND failure IS NULL;"
+	"UPDATE registration SET owned = 1 WHERE hub NOT IN (SELECT host FROM linked_hub);",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);
