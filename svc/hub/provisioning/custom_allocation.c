@@ -74,6 +74,9 @@ context_of(const struct enrollment *e, const struct registration *r)
 	}
 	if (e->proof == ENROLLMENT_BY_KEY)
 		json_object_set_new(context, "symmetricKey", json_object());
+	else if (e->proof == ENROLLMENT_BY_TPM)
+		json_object_set_new(context, "tpm",
+			json_pack("{s:s*, s:s*}", "endorsementKey", e->endorsement_key, "storageRootKey", r->storage_root_key));
 	else if (r->shown)
 		json_object_set_new(context, "x509",
 			json_pack("{s:{s:o}}", "clientCertificates", "primary", enrollment_cert_json(r->shown, true)));
