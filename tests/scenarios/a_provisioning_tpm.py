@@ -392,7 +392,7 @@ def test_15_mqtt():
 
 
 def test_16_linked_hub():
-    """in a linked hub the device is made with the TPM's key"""
+    """in a linked hub the device is made with the TPM's key, which it keeps when it moves home"""
     global other, other_folder
     c = tpm("c", "ecc")
     other_folder = Folder()
@@ -404,6 +404,10 @@ def test_16_linked_hub():
     state = register("dev-far", c)
     assert state["assignedHub"] == far and hub.rest("GET", "/devices/dev-far")[0] == 404, state
     connects(c, "dev-far", other, "localhost")
+    status, _, e = service("PUT", "/enrollments/dev-far", dict(attestation(c.ek()), iotHubs=[HOME]), If_Match="*")
+    assert status == 200, e
+    assert register("dev-far", c)["assignedHub"] == HOME
+    connects(c, "dev-far")
 
 
 def test_17_new_enrollment():

@@ -108,10 +108,10 @@ registrar_tpm_json(const struct registration *r, const struct enrollment *e)
 	struct err err = ERR_INIT;
 	OWN_TEXT blob = NULL;
 
-	if (!r->assigned)
+	if (!r->assigned || !r->storage_root_key)
 		return json_object();
-	tpm_hub_keys(keys, e, e->storage_root_key);
-	blob = wrap(e, e->storage_root_key, &keys[0], &err);
+	tpm_hub_keys(keys, e, r->storage_root_key);
+	blob = wrap(e, r->storage_root_key, &keys[0], &err);
 	secret_clear(&keys[0]);
 	secret_clear(&keys[1]);
 	if (!blob)
