@@ -267,6 +267,26 @@ def test_13_token_ends():
         assert s.next()["offset"] > 0
 
 
+def test_13_b_key_withdrawn():
+    """a stream ends when the key is withdrawn that its token was signed with, and what comes after that is not sent on it; one by the other key goes on"""
+    def signed(key):
+        return sas(hub.hostname, key, policy="leaked", encode=False)
+    keys_of = hub.rest("PUT", "/policies/leaked", {"rights": "ServiceConnect"})[2]
+    with Stream(hub, "from=latest&heartbeat=60", token=signed(keys_of["primaryKey"])) as leaked, \
+            Stream(hub, "from=latest&heartbeat=1", token=signed(keys_of["secondaryKey"])) as good, \
+            Stream(hub, "from=latest&heartbeat=1", token=signed(keys_of["primaryKey"])) as idle:
+        assert hub.rest("POST", "/policies/leaked/regenerate", {"key": "primary"})[0] == 200
+        send("dev1", 1, start=9000)
+        assert numbers(good.take(1)) == [9000]
+        try:
+            raise AssertionError("it was sent %r" % leaked.next())
+        except (EOFError, http.client.IncompleteRead):
+            pass
+        assert idle.ended()
+        assert hub.rest("DELETE", "/policies/leaked", headers={"If-Match": "*"})[0] == 204
+        assert good.ended()
+
+
 def test_14_stop():
     """a hub with streams stops at once, and they end"""
     s = Stream(hub, "from=earliest")

@@ -38,6 +38,9 @@ event_stream_wish_clear(struct event_stream_wish *wish)
 {
 	mem_free(wish->group);
 	mem_free(wish->device_id);
+	if (wish->token)
+		mem_wipe(wish->token, strlen(wish->token));
+	mem_free(wish->token);
 	*wish = (struct event_stream_wish){ 0 };
 }
 
@@ -137,9 +140,9 @@ write_out(struct event_stream *stream, const void *data, size_t len)
 }
 
 static bool
-is_expired(const struct event_stream *stream)
+is_withdrawn(const struct event_stream *stream)
 {
-	return stream->wish.expires > 0 && clock_wall() >= stream->wish.expires;
+	return !stream->wish.stands(stream->wish.arg, stream->wish.token);
 }
 
 static void
@@ -158,7 +161,7 @@ turn(struct event_stream *stream)
 
 	if (!is_idle || (!stream->drained && !stream->gone))
 		return;
-	if (stream->gone || is_expired(stream) || !stream->readers->log || (stream->at_end && stream->wish.ends)) {
+	if (stream->gone || !stream->readers->log || (stream->at_end && stream->wish.ends) || is_withdrawn(stream)) {
 		end(stream);
 		return;
 	}
@@ -179,6 +182,10 @@ on_worked(struct job *job)
 		log_error("a stream of events ends: %s", stream->trouble.text);
 	if (!stream->gone && (stream->trouble.kind != ERR_NONE || stream->out.failed)) {
 		end_badly(stream, "the events cannot be read");
+		return;
+	}
+	if (stream->out.len > 0 && !stream->gone && is_withdrawn(stream)) {
+		end(stream);
 		return;
 	}
 	if (stream->out.len > 0 && !stream->gone)
@@ -255,7 +262,7 @@ on_timer(struct timer *timer)
 			end_badly(stream, "the peer reads too slowly");
 		return;
 	}
-	if (is_expired(stream)) {
+	if (is_withdrawn(stream)) {
 		stop_waiting(stream);
 		turn(stream);
 		return;

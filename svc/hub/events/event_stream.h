@@ -9,8 +9,11 @@
 
 struct event_stream_wish {
 	char *group, *device_id; /* owned; the device may be NULL */
+	char *token;		 /* by which it was let in; owned */
+	/* Is it still?  Asked on the loop before something is sent, and at each heartbeat: when not, the stream ends, and may come again with something newer. */
+	bool (*stands)(void *arg, const char *token);
+	void *arg;
 	struct event_feed_config feed;
-	int64_t expires; /* when what it was let in by ends; it comes again with something newer.  0: never */
 	int64_t heartbeat_ms;
 	bool ends; /* with the last event that there is, instead of waiting for more */
 };

@@ -114,6 +114,8 @@ enum rest_who {
 };
 #define REST_OWNER POLICY_OWNER /* all rights: iothubowner */
 bool rest_caller_is_module(const struct http_request *req, enum rest_who who);
+/* Would a service with this token still be let in?  For answers that last, like a stream. */
+bool rest_token_stands(struct rest *rest, const char *resource, const char *token, unsigned right);
 bool rest_caller_may(struct rest *rest, struct http_request *req, enum rest_who who, unsigned right, const char *const *ids);
 
 /* What is served at a path, "*" standing for an id: a handler is called when the path fits and the caller may do it.  Each file of handlers has a

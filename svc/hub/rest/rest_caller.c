@@ -37,12 +37,27 @@ resource_of(const struct http_request *req, const char *id)
 }
 
 static struct verdict *
-judge_service(struct rest *rest, struct http_request *req, const char *token, unsigned right, const char *const *ids)
+judge_token(struct rest *rest, const char *resource, const char *token, unsigned right)
 {
-	OWN_TEXT resource = resource_of(req, ids[0]);
 	OWN(policies) policies = policy_keeper_current(rest->policies);
 
 	return auth_decide_service(rest->hostname, resource, token ? token : "", policies->row, policies->n, right, clock_wall());
+}
+
+static struct verdict *
+judge_service(struct rest *rest, struct http_request *req, const char *token, unsigned right, const char *const *ids)
+{
+	OWN_TEXT resource = resource_of(req, ids[0]);
+
+	return judge_token(rest, resource, token, right);
+}
+
+bool
+rest_token_stands(struct rest *rest, const char *resource, const char *token, unsigned right)
+{
+	OWN(verdict) verdict = judge_token(rest, resource, token, right);
+
+	return verdict_accepted(verdict);
 }
 
 static struct verdict *

@@ -124,10 +124,16 @@ parse_from(struct event_stream_wish *wish, const struct http_request *req, struc
 	return 0;
 }
 
+static bool
+still_may(void *arg, const char *token)
+{
+	return rest_token_stands(arg, "events", token, AUTH_SERVICE_CONNECT);
+}
+
 static void
 get_stream(struct rest *rest, struct http_request *req, const char *const *ids)
 {
-	struct event_stream_wish wish = { .expires = auth_token_expiry(http_header(req, "Authorization")) };
+	struct event_stream_wish wish = { .stands = still_may, .arg = rest };
 	struct event_log *log = rest->readers->log;
 	struct err err = ERR_INIT;
 
@@ -136,6 +142,7 @@ get_stream(struct rest *rest, struct http_request *req, const char *const *ids)
 		http_respond(req, 503, NULL, NULL, 0);
 		return;
 	}
+	wish.token = mem_text(http_header(req, "Authorization"));
 	wish.feed.latest = event_log_next(log);
 	wish.feed.has_latest = true;
 	if (parse_partition(&wish, req, log, &err) < 0 || parse_filters(&wish, req, &err) < 0 || parse_from(&wish, req, &err) < 0 ||
