@@ -104,20 +104,29 @@ holder_new(const char *name, struct loop *loop, uint64_t conn_id)
 	return holder;
 }
 
-void
+struct directory_older
 directory_claim(struct directory *d, const char *name, struct loop *loop, uint64_t conn_id)
 {
 	struct shard *shard = shard_of(d, name);
 	struct holder *holder = holder_new(name, loop, conn_id), *before;
+	struct directory_older older = { 0 };
 
 	pthread_mutex_lock(&shard->lock);
 	before = map_put_text(shard->holders, holder->name, holder);
 	pthread_mutex_unlock(&shard->lock);
 	if (before)
-		close_later(before->loop, before->conn_id, SESSION_TAKEN_OVER);
+		older = (struct directory_older){ .loop = before->loop, .conn_id = before->conn_id };
 	else
 		d->count++;
 	mem_free(before);
+	return older;
+}
+
+void
+directory_end_older(const struct directory_older *older)
+{
+	if (older->loop)
+		close_later(older->loop, older->conn_id, SESSION_TAKEN_OVER);
 }
 
 void

@@ -143,8 +143,14 @@ void head_admission_restore(struct head_admission *admission, const char *const 
 struct directory;
 struct directory *directory_new(void);
 void directory_free(struct directory *directory);
-/* Claim `name` for this connection: an older holder is closed with SESSION_TAKEN_OVER, on its own loop. */
-void directory_claim(struct directory *directory, const char *name, struct loop *loop, uint64_t conn_id);
+/* Claim `name` for this connection.  Who held it before is closed with SESSION_TAKEN_OVER, on its own loop, by directory_end_older: when the new session is live, so that
+ * there is no moment between the two in which nobody is connected. */
+struct directory_older {
+	struct loop *loop; /* NULL: there was none */
+	uint64_t conn_id;
+};
+struct directory_older directory_claim(struct directory *directory, const char *name, struct loop *loop, uint64_t conn_id);
+void directory_end_older(const struct directory_older *older);
 void directory_release(struct directory *directory, const char *name, uint64_t conn_id);
 /* Close whoever holds it (disabled, deleted, credential changed), from any thread. */
 void directory_close(struct directory *directory, const char *name, enum reason reason);

@@ -58,18 +58,20 @@ go_live(struct mqtt_session *s, void *domain, int64_t expires)
 {
 	OWN_TEXT name = identity_name(s->device_id, s->module_id);
 	struct buf packet = BUF_INIT(16);
+	struct directory_older older;
 
 	s->base.domain = domain;
 	s->expires = expires;
 	s->state = MQTT_STATE_LIVE;
 	s->last_heard_ms = clock_boot_ms();
-	directory_claim(s->head->config.directory, name, conn_loop(s->base.conn), conn_id(s->base.conn));
+	older = directory_claim(s->head->config.directory, name, conn_loop(s->base.conn), conn_id(s->base.conn));
 	conn_allow_resumption(s->base.conn, name);
 	mqtt_encode_connack(&packet, MQTT_ACCEPTED, false);
 	mqtt_session_send(s, &packet);
 	mqtt_session_arm(s);
 	if (s->head->config.ops->live)
 		s->head->config.ops->live(s->head->config.backend, domain, &s->base);
+	directory_end_older(&older);
 	mqtt_session_read_on(s);
 }
 
