@@ -161,15 +161,28 @@ tls_failure(int ssl_error, int number, char out[static TLS_FAILURE_LEN])
 
 /* -- Server ------------------------------------------------------------------------------------------------------------------------ */
 
+/* Also beside the leaf: whoever looks for an issuer among them computes with their keys.  A key that can't be read is no issuer's. */
+static bool
+costs_too_much(const X509 *leaf, STACK_OF(X509) * beside)
+{
+	if (!X509_get0_pubkey(leaf) || EVP_PKEY_get_bits(X509_get0_pubkey(leaf)) > PEER_KEY_BITS_MAX ||
+		sk_X509_num(beside) > PEER_CERTS_MAX)
+		return true;
+	for (int i = 0; i < sk_X509_num(beside); i++) {
+		const EVP_PKEY *key = X509_get0_pubkey(sk_X509_value(beside, i));
+
+		if (key && EVP_PKEY_get_bits(key) > PEER_KEY_BITS_MAX)
+			return true;
+	}
+	return false;
+}
+
 /* Possession is proven by the handshake; whether this certificate may come in is decided when the claimed identity is known.  Only what would cost us too much ends here (atk-23). */
 static int
 accept_any(X509_STORE_CTX *ctx, void *arg)
 {
-	const EVP_PKEY *key = X509_get0_pubkey(X509_STORE_CTX_get0_cert(ctx));
-
 	(void)arg;
-	if (!key || EVP_PKEY_get_bits(key) > PEER_KEY_BITS_MAX ||
-		sk_X509_num(X509_STORE_CTX_get0_untrusted(ctx)) > PEER_CERTS_MAX) {
+	if (costs_too_much(X509_STORE_CTX_get0_cert(ctx), X509_STORE_CTX_get0_untrusted(ctx))) {
 		X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_REJECTED);
 		return 0;
 	}

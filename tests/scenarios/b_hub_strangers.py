@@ -226,6 +226,15 @@ def test_09_huge_key():
     good.check()
 
 
+def test_09_b_huge_key_beside():
+    """atk-23: a key of RSA 16384 in a certificate beside the client's is refused as well: whoever looks for the issuer would compute with it"""
+    cert, key = pki.make("device", "beside")
+    with open(folder / "beside", "w") as out, open(cert) as one, open(folder / "huge.pem") as other:
+        out.write(one.read() + other.read())
+    refused_in_handshake(folder / "beside", key)
+    good.check()
+
+
 def test_10_huge_chain():
     """atk-23: 100 certificates of 16 KB beside the client's are refused in the handshake, at no cost in memory; so are eleven small ones; three are judged"""
     cert, key = pki.make("device", "chained")
