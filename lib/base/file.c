@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole files, read with a ceiling and replaced atomically. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -234,6 +235,24 @@ file_make_dir(const char *path, mode_t mode, struct err *err)
 		*at = '/';
 	}
 	return make_one(copy, mode, err);
+}
+
+int
+file_lock(int dir_fd, const char *name, struct err *err)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return err_errno(err, "cannot open %s", name);
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return fd;
+	if (errno == EAGAIN || errno == EACCES)
+		(void)err_set(err, ERR_CONFLICT, "in use by another process");
+	else
+		(void)err_errno(err, "cannot lock %s", name);
+	close(fd);
+	return -1;
 }
 
 char *

@@ -21,6 +21,9 @@ int file_remove(const char *path, struct err *err); /* absent is fine; the remov
 bool file_exists(const char *path);
 int file_make_dir(const char *path, mode_t mode, struct err *err); /* with parents; existing is fine */
 int file_sync_dir(const char *path, struct err *err);
+/* For one process at a time: the descriptor that holds dir_fd/name (which may be the working directory, AT_FDCWD), or -1: ERR_CONFLICT when another process does.  It is a lock of the
+ * open file description, so that others can ask whether it is held without taking it. */
+int file_lock(int dir_fd, const char *name, struct err *err);
 char *file_join(const char *dir, const char *name); /* the caller owns the path */
 
 /* For tests: the n-th write, fsync or rename from now fails with EIO; 0: none. */

@@ -32,20 +32,9 @@ fault(void)
 int
 segment_tip_lock_take(int dir_fd, const char *dir, struct err *err)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = file_lock(dir_fd, "lock", err);
 
-	if (fd < 0)
-		return err_errno(err, "cannot open %s/lock", dir);
-	/* A lock of the open file description (not flock): readers can ask whether it is held without taking it. */
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return fd;
-	if (errno == EAGAIN || errno == EACCES)
-		(void)err_set(err, ERR_CONFLICT, "the event log %s is in use by another process", dir);
-	else
-		(void)err_errno(err, "cannot lock %s/lock", dir);
-	close(fd);
-	return -1;
+	return fd < 0 ? err_wrap(err, "the event log %s", dir) : fd;
 }
 
 int

@@ -8,6 +8,8 @@
 #include "hub/registry/registry_store.h"
 #include "wire/connstr.h"
 
+#define HTTPS_PORT 443
+
 char *
 hub_client_store_path(const char *state_dir)
 {
@@ -18,6 +20,12 @@ char *
 hub_client_events_path(const char *state_dir)
 {
 	return file_join(state_dir, "events");
+}
+
+char *
+hub_client_provisioning_path(const char *state_dir)
+{
+	return file_join(state_dir, "provisioning.sqlite");
 }
 
 /* Opening would make an empty one. */
@@ -43,32 +51,68 @@ hub_client_fix_keys(const char *state_dir, const char *text, struct err *err)
 }
 
 static int
-put_policy(struct buf *out, struct registry_store *store, const char *name, struct err *err)
+put_policy(struct buf *out, struct policies *policies_take, const char *host, const char *name, struct err *err)
 {
-	OWN(policies) policies = policies_load(store, err);
-	const struct auth_service_policy *policy;
-	struct connstr text = { 0 };
+	OWN(policies) policies = policies_take;
+	const struct auth_service_policy *policy = policies ? policies_find(policies, name) : NULL;
+	OWN_TEXT host_copy = mem_text(host);
+	struct connstr text = { .host = host_copy, .has_key = true };
 
-	if (!policies || registry_store_get_text(store, "hostname", &text.host, err) < 0)
+	if (!policies)
 		return -1;
-	policy = policies_find(policies, name);
-	if (policy) {
-		text.policy = policies->names[policy - policies->row];
-		text.has_key = true;
-		secret_set(&text.key, policy->keys[0]->bytes, policy->keys[0]->len);
-		connstr_format(out, &text);
-		secret_clear(&text.key);
-	}
-	mem_free(text.host);
-	return policy ? 0 : err_set(err, ERR_MISSING, "there is no policy %s", name);
+	if (!policy)
+		return err_set(err, ERR_MISSING, "there is no policy %s", name);
+	text.policy = policies->names[policy - policies->row];
+	secret_set(&text.key, policy->keys[0]->bytes, policy->keys[0]->len);
+	connstr_format(out, &text);
+	secret_clear(&text.key);
+	return 0;
 }
 
 int
 hub_client_policy_string(struct buf *out, const char *state_dir, const char *policy, struct err *err)
 {
 	struct registry_store *store = open_existing(state_dir, err);
-	int done = store ? put_policy(out, store, policy, err) : -1;
+	OWN_TEXT host = NULL;
+	int done = store ? registry_store_get_text(store, "hostname", &host, err) : -1;
 
+	if (done == 0)
+		done = put_policy(out, policies_load(store, err), host, policy, err);
+	registry_store_close(store);
+	return done;
+}
+
+/* -- Provisioning ------------------------------------------------------------------------------------------------------------------- */
+
+static int
+put_provisioning(struct buf *out, struct registry_store *store, const char *policy, struct err *err)
+{
+	OWN_TEXT name = NULL;
+	OWN_TEXT host = NULL;
+	int64_t port;
+
+	if (registry_store_get_text(store, PROVISIONING_HOSTNAME, &name, err) < 0 ||
+		registry_store_get_number(store, PROVISIONING_PORT, &port, err) < 0)
+		return -1;
+	if (!name)
+		return err_set(err, ERR_MISSING, "this hub has not provisioned yet: rootedge hub --provisioning does");
+	host = port == HTTPS_PORT ? mem_text(name) : mem_textf("%s:%d", name, (int)port);
+	return put_policy(out, policies_read(store, err), host, policy, err);
+}
+
+int
+hub_client_provisioning_string(struct buf *out, const char *state_dir, const char *policy, struct err *err)
+{
+	OWN_TEXT alone = hub_client_provisioning_path(state_dir);
+	OWN_TEXT beside = hub_client_store_path(state_dir);
+	struct registry_store *store = NULL;
+	int done = -1;
+
+	if (!file_exists(alone) && !file_exists(beside))
+		return err_set(err, ERR_MISSING, "neither provisioning nor a hub has run with the state folder %s", state_dir);
+	store = registry_store_open(file_exists(alone) ? alone : beside, err);
+	if (store)
+		done = put_provisioning(out, store, policy, err);
 	registry_store_close(store);
 	return done;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The hub's state folder as tools of its operator see it, whether the hub runs or not. */
+/* The state folder of the hub, or of provisioning alone, as tools of its operator see it, whether it runs or not. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,6 +12,8 @@
 
 char *hub_client_store_path(const char *state_dir);
 char *hub_client_events_path(const char *state_dir);
+char *hub_client_provisioning_path(const char *state_dir); /* of provisioning alone */
+#define PROVISIONING_STATE_DEFAULT "/var/lib/rootedge/provisioning"
 
 /* Give the policies keys that follow from a text, before the hub runs (policies_fix). */
 int hub_client_fix_keys(const char *state_dir, const char *text, struct err *err);
@@ -19,6 +21,8 @@ int hub_client_fix_keys(const char *state_dir, const char *text, struct err *err
 /* Append "HostName=...;SharedAccessKeyName=...;SharedAccessKey=..." of a policy, or the connection string of a device or module. */
 int hub_client_policy_string(struct buf *out, const char *state_dir, const char *policy, struct err *err);
 int hub_client_device_string(struct buf *out, const char *state_dir, const char *device_id, const char *module_id, struct err *err);
+/* The same for provisioning, in a hub or alone.  HostName has its port, unless that is the one that everybody knows. */
+int hub_client_provisioning_string(struct buf *out, const char *state_dir, const char *policy, struct err *err);
 
 /* Devices and modules into the registry of a hub that doesn't run; none can start before hub_seed_close.  Each as in the REST API, with `id` or
  * `deviceId`, and `parent`, the id of a gateway, in place of its scope.  One that is there already is left as it is, or replaced where `update` says so;

@@ -27,8 +27,7 @@
 #include "hub/automation/jobs.h"
 #include "hub/registry/policy_keeper.h"
 #include "hub/twins/queries.h"
-#include "hub/provisioning/provisioning.h"
-#include "hub/provisioning/provisioning_mqtt.h"
+#include "hub/provisioning/provisioning_server.h"
 #include "hub/registry/registry.h"
 #include "hub/rest/rest.h"
 #include "hub/registry/rotation_keeper.h"
@@ -84,10 +83,8 @@ struct hub {
 	struct http_server *http;
 	struct hub_tls tls;
 	struct listener *mqtt, *https;
-	struct err problem;		   /* found while it serves, which ends it */
-	struct provisioning *provisioning; /* NULL: not wanted */
-	struct http_server *provisioning_http;
-	struct listener *provisioning_https, *provisioning_mqtt;
+	struct err problem;			  /* found while it serves, which ends it */
+	struct provisioning_server *provisioning; /* NULL: not wanted */
 };
 
 /* -- The certificate ---------------------------------------------------------------------------------------------------------------------- */
@@ -180,7 +177,7 @@ open_state(struct hub *hub, struct err *err)
 	hub->registry = registry_open(hub->store, hub->worker, err);
 	if (!hub->registry)
 		return -1;
-	if (hub->config.provisioning && provisioning_prepare(hub->store, err) < 0)
+	if (hub->config.provisioning && provisioning_prepare(hub->store, false, err) < 0)
 		return -1;
 	hub->policies = policy_keeper_open(hub->registry, err);
 	if (!hub->policies || open_files(hub, err) < 0)
@@ -340,43 +337,34 @@ open_rest(struct hub *hub)
 	hub->http = http_server_new(&http);
 }
 
-/* Its listeners are like that of HTTPS, on other ports. */
+/* Its listeners are like those of the hub, on other ports. */
 static int
-open_provisioning(struct hub *hub, struct listener_config https, struct err *err)
+open_provisioning(struct hub *hub, const struct listener_config *common, struct err *err)
 {
-	struct provisioning_config config = { .hostname = hub->config.provisioning_hostname ? hub->config.provisioning_hostname
-											    : hub->config.hostname,
-		.hub = hub->config.hostname,
-		.id_scope = hub->config.id_scope,
-		.registry = hub->registry,
-		.policies = hub->policies,
-		.loop = hub->loops[0],
-		.owner = loop_owner(hub->loops[0]),
-		.hubs_ca_path = hub->config.provisioning_hubs_ca_path };
-	struct http_server_config http = { .handle = provisioning_handle };
-	struct listener_config mqtt;
+	const struct hub_config *hc = &hub->config;
+	struct provisioning_server_config config = {
+		.provisioning = { .hostname = hc->provisioning_hostname ? hc->provisioning_hostname : hc->hostname,
+			.hub = hc->hostname,
+			.id_scope = hc->id_scope,
+			.registry = hub->registry,
+			.policies = hub->policies,
+			.loop = hub->loops[0],
+			.owner = loop_owner(hub->loops[0]),
+			.hubs_ca_path = hc->provisioning_hubs_ca_path },
+		.loops = hub->loops,
+		.n_loops = hub->n_loops,
+		.listen = *common,
+		.https_port = hc->provisioning_port,
+		.mqtt_port = hc->provisioning_mqtt_port,
+	};
 
-	if (!hub->config.provisioning)
+	if (!hc->provisioning)
 		return 0;
-	hub->provisioning = provisioning_open(&config, err);
-	if (!hub->provisioning)
-		return err_wrap(err, "provisioning");
-	http.arg = hub->provisioning;
-	hub->provisioning_http = http_server_new(&http);
-	https.port = hub->config.provisioning_port;
-	if (hub->config.provisioning_address)
-		https.address = hub->config.provisioning_address;
-	mqtt = https;
-	https.user = hub->provisioning_http;
-	hub->provisioning_https = listener_open(hub->loops, hub->n_loops, &https, err);
-	if (!hub->provisioning_https)
-		return err_wrap(err, "provisioning");
-	mqtt.port = hub->config.provisioning_mqtt_port;
-	mqtt.ops = provisioning_mqtt_ops();
-	mqtt.on_accept = provisioning_mqtt_on_accept;
-	mqtt.user = hub->provisioning;
-	hub->provisioning_mqtt = listener_open(hub->loops, hub->n_loops, &mqtt, err);
-	return hub->provisioning_mqtt ? 0 : err_wrap(err, "provisioning over MQTT");
+	config.listen.tls = hub->tls.https;
+	if (hc->provisioning_address)
+		config.listen.address = hc->provisioning_address;
+	hub->provisioning = provisioning_server_open(&config, err);
+	return hub->provisioning ? 0 : -1;
 }
 
 static int
@@ -386,10 +374,10 @@ open_listeners(struct hub *hub, struct err *err)
 		.address = hub->config.address, .handshakes = hub->handshakes, .max_conns = hub->config.max_connections
 	};
 	struct listener_config mqtt = common, https = common;
-	struct hub_tls_config tls = { .cert_path = hub->config.cert_path,
-		.key_path = hub->config.key_path,
-		.rsa_cert_path = hub->config.rsa_cert_path,
-		.rsa_key_path = hub->config.rsa_key_path,
+	struct hub_tls_config tls = { .paths = { .cert = hub->config.cert_path,
+					      .key = hub->config.key_path,
+					      .rsa_cert = hub->config.rsa_cert_path,
+					      .rsa_key = hub->config.rsa_key_path },
 		.cache = hub->tls_cache };
 
 	if (hub_tls_open(&hub->tls, &tls, err) < 0)
@@ -411,7 +399,7 @@ open_listeners(struct hub *hub, struct err *err)
 	if (!hub->https)
 		return err_wrap(err, "HTTPS");
 	files_set_port(hub->files, listener_port(hub->https));
-	return open_provisioning(hub, https, err);
+	return open_provisioning(hub, &common, err);
 }
 
 /* On the first loop: what a small registry has shown before the hub listened. */
@@ -481,19 +469,19 @@ hub_https_port(const struct hub *hub)
 int
 hub_provisioning_port(const struct hub *hub)
 {
-	return hub->provisioning_https ? listener_port(hub->provisioning_https) : 0;
+	return hub->provisioning ? provisioning_server_https_port(hub->provisioning) : 0;
 }
 
 int
 hub_provisioning_mqtt_port(const struct hub *hub)
 {
-	return hub->provisioning_mqtt ? listener_port(hub->provisioning_mqtt) : 0;
+	return hub->provisioning ? provisioning_server_mqtt_port(hub->provisioning) : 0;
 }
 
 const char *
 hub_id_scope(const struct hub *hub)
 {
-	return hub->provisioning ? provisioning_id_scope(hub->provisioning) : NULL;
+	return hub->provisioning ? provisioning_server_id_scope(hub->provisioning) : NULL;
 }
 
 int
@@ -534,8 +522,7 @@ end_connections(struct hub *hub)
 		tell_turns(hub->loops[i]);
 	listener_close(hub->mqtt);
 	listener_close(hub->https);
-	listener_close(hub->provisioning_https);
-	listener_close(hub->provisioning_mqtt);
+	provisioning_server_shut(hub->provisioning);
 	pool_free(hub->handshakes);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		conn_abort_all(hub->loops[i]);
@@ -552,7 +539,7 @@ end_work(struct hub *hub)
 	jobs_stop(hub->jobs);
 	event_outbox_stop(hub->outbox);
 	pool_free(hub->worker);
-	provisioning_stop(hub->provisioning);
+	provisioning_server_stop(hub->provisioning);
 	for (size_t i = 0; i < HUB_SINKS_MAX; i++)
 		event_sink_stop(hub->sinks[i]);
 	event_readers_stop(hub->readers);
@@ -568,8 +555,7 @@ free_heads(struct hub *hub)
 	mqtt_head_free(hub->mqtt_head);
 	http_head_free(hub->http_head);
 	http_server_free(hub->http);
-	http_server_free(hub->provisioning_http);
-	provisioning_close(hub->provisioning);
+	provisioning_server_free(hub->provisioning);
 	directory_free(hub->directory);
 	hub_head_free(hub->head);
 }

@@ -3,12 +3,11 @@
 /* By what certificates the hub is known, on each of its two ports: an ECDSA or any other, and perhaps an RSA one beside it for old clients. */
 
 #include "base/err.h"
-#include "net/tls.h"
+#include "net/server_identity.h"
 
 struct hub_tls_config {
-	const char *cert_path, *key_path;	  /* borrowed */
-	const char *rsa_cert_path, *rsa_key_path; /* NULL: none */
-	struct tls_cache *cache;		  /* of sessions, which devices resume on MQTT; borrowed */
+	struct server_identity_paths paths; /* borrowed */
+	struct tls_cache *cache;	    /* of sessions, which devices resume on MQTT; borrowed */
 };
 struct hub_tls {
 	struct hub_tls_config config;

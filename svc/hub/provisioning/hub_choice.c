@@ -52,6 +52,8 @@ hub_choice_pick(const struct enrollment *e, const struct linked_hubs *hubs, cons
 		size_t i = (hubs->n + k) % (hubs->n + 1); /* our own first */
 		const char *host = hub_choice_name(hubs, i, ours);
 
+		if (!host)
+			continue;
 		if (is_first(e, host))
 			return (int)i;
 		if (!hub_choice_may(e, host))

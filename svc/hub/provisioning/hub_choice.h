@@ -5,7 +5,7 @@
 #include "hub/provisioning/enrollment.h"
 #include "hub/provisioning/linked_hub.h"
 
-/* An index into hubs, hubs->n for our own, or -1: the enrollment names none that is linked. */
+/* An index into hubs, hubs->n for our own (NULL: there is none), or -1: the enrollment names none that is linked. */
 int hub_choice_pick(const struct enrollment *e, const struct linked_hubs *hubs, const char *ours, const char *registration_id);
 int hub_choice_find(const struct linked_hubs *hubs, const char *ours, const char *host); /* the same; -1: it is not linked */
 const char *hub_choice_name(const struct linked_hubs *hubs, size_t i, const char *ours);

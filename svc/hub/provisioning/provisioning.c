@@ -28,19 +28,16 @@ make_owner(struct registry_store *store, struct err *err)
 
 	for (int i = 0; i < 2; i++)
 		policy_make_key(&keys[i]);
-	done = registry_store_put_policy(store, PROVISIONING_OWNER,
-		PROVISIONING_ENROLLMENT_READ | PROVISIONING_ENROLLMENT_WRITE | PROVISIONING_REGISTRATION_READ |
-			PROVISIONING_REGISTRATION_WRITE,
-		keys, err);
+	done = registry_store_put_policy(store, PROVISIONING_OWNER, PROVISIONING_ALL, keys, err);
 	secret_clear(&keys[0]);
 	secret_clear(&keys[1]);
 	return done;
 }
 
 int
-provisioning_prepare(struct registry_store *store, struct err *err)
+provisioning_prepare(struct registry_store *store, bool alone, struct err *err)
 {
-	OWN(policies) policies = policies_load(store, err);
+	OWN(policies) policies = alone ? policies_read(store, err) : policies_load(store, err);
 
 	if (!policies)
 		return -1;
@@ -259,7 +256,7 @@ static const struct provisioning_route *
 find_route(struct provisioning_call *call)
 {
 	static const struct provisioning_route *const tables[] = { provisioning_service_routes, provisioning_registration_routes,
-		provisioning_hub_routes, provisioning_device_routes };
+		provisioning_hub_routes, provisioning_policy_routes, provisioning_device_routes };
 
 	for (size_t i = 0; i < COUNT(tables); i++)
 		for (const struct provisioning_route *route = tables[i]; route->method; route++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The provisioning service inside the hub: devices register over HTTPS and MQTT (hub 6), services enroll them (hub 7).  Requests are read on the loop of their
+/* The provisioning service, inside the hub or alone: devices register over HTTPS and MQTT (hub 6), services enroll them (hub 7).  Requests are read on the loop of their
  * connection, judged and carried out on the registry's worker, one after the other: of two registrations at once one is the first. */
 
 #include "auth/decide.h"
@@ -9,13 +9,6 @@
 #include "net/http_server.h"
 #include "net/loop.h"
 
-/* Rights of policies at the provisioning service: apart from those at the hub, so that no policy of one opens the other. */
-enum provisioning_right {
-	PROVISIONING_ENROLLMENT_READ = 1 << 8,
-	PROVISIONING_ENROLLMENT_WRITE = 1 << 9,
-	PROVISIONING_REGISTRATION_READ = 1 << 10,
-	PROVISIONING_REGISTRATION_WRITE = 1 << 11,
-};
 #define PROVISIONING_OWNER "provisioningserviceowner"
 #define PROVISIONING_SCOPE_MAX 64
 
@@ -24,7 +17,7 @@ bool provisioning_scope_is_valid(const char *scope); /* letters and digits */
 struct provisioning;
 struct provisioning_config {
 	const char *hostname; /* of this service: the audience of tokens; borrowed */
-	const char *hub;      /* the host name of the hub that devices are assigned to; borrowed */
+	const char *hub;      /* the host name of our hub, which devices may be assigned to; NULL: we are alone; borrowed */
 	const char *id_scope; /* NULL: the one that was made at the first start */
 	struct registry *registry;
 	struct policy_keeper *policies;
@@ -32,8 +25,8 @@ struct provisioning_config {
 	struct owner *owner;	  /* of that loop */
 	const char *hubs_ca_path; /* the roots that linked hubs and web hooks are trusted by; NULL: there are none */
 };
-/* Makes the owner's policy where there is none: before the policies are loaded. */
-int provisioning_prepare(struct registry_store *store, struct err *err);
+/* Makes the owner's policy where there is none: before the policies are loaded.  alone: there are none of a hub. */
+int provisioning_prepare(struct registry_store *store, bool alone, struct err *err);
 /* Makes the id scope where there is none.  Before the registry is shared. */
 struct provisioning *provisioning_open(const struct provisioning_config *config, struct err *err);
 void provisioning_stop(struct provisioning *provisioning);  /* when the worker is no more */

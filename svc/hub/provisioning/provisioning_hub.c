@@ -85,7 +85,7 @@ put(struct provisioning_call *call)
 		provisioning_fail(call, BAD_ARGUMENT, "%s", err.text);
 	else if (!call->provisioning->hub_anchors)
 		provisioning_fail(
-			call, BAD_ARGUMENT, "start with --provisioning-hubs-ca, the roots that linked hubs are trusted by");
+			call, BAD_ARGUMENT, "rootedge hub needs --provisioning-hubs-ca, the roots that linked hubs are trusted by");
 	else if (text_is_nocase(hub->host, call->provisioning->config.hub))
 		provisioning_fail(call, BAD_ARGUMENT, "%s is this hub, which is linked always", hub->host);
 	else

@@ -45,7 +45,7 @@ struct provisioning_route {
 	provisioning_handler *handle;
 };
 extern const struct provisioning_route provisioning_service_routes[], provisioning_registration_routes[],
-	provisioning_device_routes[], provisioning_hub_routes[];
+	provisioning_device_routes[], provisioning_hub_routes[], provisioning_policy_routes[];
 
 struct db *provisioning_db(const struct provisioning_call *call);
 /* {"errorCode", "trackingId", "message", "timestampUtc"} (hub 7); number is the status and three digits. */

@@ -89,17 +89,22 @@ policies_fix(struct registry_store *store, const char *text, struct err *err)
 }
 
 struct policies *
-policies_load(struct registry_store *store, struct err *err)
+policies_read(struct registry_store *store, struct err *err)
 {
 	OWN(policies) policies = NEW(policies);
 
 	policies->n_refs = 1;
-	if (registry_store_policies(store, add_policy, policies, err) < 0)
-		return NULL;
-	if (policies->n == 0 &&
-		(policies_fix(store, NULL, err) < 0 || registry_store_policies(store, add_policy, policies, err) < 0))
-		return NULL;
-	return GIVE(policies);
+	return registry_store_policies(store, add_policy, policies, err) < 0 ? NULL : GIVE(policies);
+}
+
+struct policies *
+policies_load(struct registry_store *store, struct err *err)
+{
+	OWN(policies) policies = policies_read(store, err);
+
+	if (!policies || policies->n > 0)
+		return GIVE(policies);
+	return policies_fix(store, NULL, err) < 0 ? NULL : policies_read(store, err);
 }
 
 struct policies *

@@ -20,7 +20,8 @@ struct policies {
 	atomic_int n_refs;
 };
 
-/* Load them, making the default ones where there are none. */
+struct policies *policies_read(struct registry_store *store, struct err *err); /* there may be none */
+/* The same, making the default ones where there are none. */
 struct policies *policies_load(struct registry_store *store, struct err *err);
 struct policies *policies_ref(struct policies *policies); /* they don't change once they are shared */
 void policies_free(struct policies *policies);

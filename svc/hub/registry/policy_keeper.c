@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "wire/codec.h"
 #include "wire/json.h"
 
 struct policy_keeper {
@@ -40,6 +41,10 @@ static const struct {
 	{ "RegistryWrite", AUTH_REGISTRY_WRITE },
 	{ "ServiceConnect", AUTH_SERVICE_CONNECT },
 	{ "DeviceConnect", AUTH_DEVICE_CONNECT },
+	{ "EnrollmentRead", PROVISIONING_ENROLLMENT_READ },
+	{ "EnrollmentWrite", PROVISIONING_ENROLLMENT_WRITE },
+	{ "RegistrationStatusRead", PROVISIONING_REGISTRATION_READ },
+	{ "RegistrationStatusWrite", PROVISIONING_REGISTRATION_WRITE },
 };
 
 static unsigned
@@ -72,12 +77,48 @@ policy_rights_parse(const char *text)
 char *
 policy_rights_text(unsigned rights)
 {
-	CLEAR(buf) text = BUF_INIT(128);
+	CLEAR(buf) text = BUF_INIT(256);
 
 	for (size_t i = 0; i < COUNT(right_names); i++)
 		if (rights & right_names[i].right)
 			buf_putf(&text, "%s%s", text.len > 0 ? ", " : "", right_names[i].name);
 	return buf_take_text(&text);
+}
+
+static json_t *
+key_json(const struct secret *key)
+{
+	struct buf text = BUF_INIT(256);
+	json_t *json;
+
+	base64_encode(&text, key->bytes, key->len);
+	json = json_string(buf_text(&text));
+	buf_wipe(&text);
+	return json;
+}
+
+json_t *
+policy_to_json(const struct auth_service_policy *policy)
+{
+	OWN_TEXT rights = policy_rights_text(policy->rights);
+
+	return json_pack("{s:s, s:o, s:o, s:s}", "keyName", policy->name, "primaryKey", key_json(policy->keys[0]), "secondaryKey",
+		key_json(policy->keys[1]), "rights", rights);
+}
+
+bool
+policy_renewal_parse(enum policy_renewal *out, const char *word)
+{
+	static const char *const words[] = {
+		[POLICY_PRIMARY] = "primary", [POLICY_SECONDARY] = "secondary", [POLICY_BOTH] = "both", [POLICY_SWAP] = "swap"
+	};
+
+	for (size_t i = 0; i < COUNT(words); i++)
+		if (text_is(word, words[i])) {
+			*out = (enum policy_renewal)i;
+			return true;
+		}
+	return false;
 }
 
 /* -- What counts now ---------------------------------------------------------------------------------------------------------------------- */
@@ -135,19 +176,26 @@ policy_keeper_close(struct policy_keeper *keeper)
 /* -- Changes, on the worker --------------------------------------------------------------------------------------------------------------- */
 
 static bool
-is_owner(unsigned rights)
+is_owner(const struct auth_service_policy *policy, unsigned all)
 {
-	return (rights & POLICY_OWNER) == POLICY_OWNER;
+	return (policy->rights & all) == all;
 }
 
-/* Would there be nobody left who may do everything? */
+/* Would there be nobody left who may do everything, at the hub or at provisioning, if it had only these rights? */
 static bool
-is_last_owner(const struct policies *policies, const struct auth_service_policy *policy)
+is_last_owner(const struct policies *policies, const struct auth_service_policy *policy, unsigned rights)
 {
-	for (size_t i = 0; i < policies->n; i++)
-		if (&policies->row[i] != policy && is_owner(policies->row[i].rights))
-			return false;
-	return is_owner(policy->rights);
+	static const unsigned owners[] = { POLICY_OWNER, PROVISIONING_ALL };
+
+	for (size_t k = 0; k < COUNT(owners); k++) {
+		bool other = !is_owner(policy, owners[k]) || (rights & owners[k]) == owners[k];
+
+		for (size_t i = 0; i < policies->n; i++)
+			other = other || (&policies->row[i] != policy && is_owner(&policies->row[i], owners[k]));
+		if (!other)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -173,7 +221,7 @@ put(struct policy_keeper *keeper, const struct policies *policies, const struct 
 		return POLICY_MISSING;
 	if (!before && policies->n == POLICIES_MAX)
 		return POLICY_TOO_MANY;
-	if (before && !is_owner(call->rights) && is_last_owner(policies, before))
+	if (before && is_last_owner(policies, before, call->rights))
 		return POLICY_LAST_OWNER;
 	for (int k = 0; k < 2; k++) {
 		if (before)
@@ -212,7 +260,7 @@ static enum policy_answer
 drop(struct policy_keeper *keeper, const struct policies *policies, const struct auth_service_policy *before,
 	struct policy_call *call)
 {
-	if (is_last_owner(policies, before))
+	if (is_last_owner(policies, before, 0))
 		return POLICY_LAST_OWNER;
 	return registry_store_remove_policy(registry_store_of(keeper->registry), call->name, &call->err) < 0 ? POLICY_FAILED
 													     : POLICY_OK;

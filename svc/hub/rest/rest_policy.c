@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "hub/rest/rest.h"
-#include "wire/codec.h"
 #include "wire/json.h"
 
 struct policy_request {
@@ -14,29 +13,6 @@ struct policy_request {
 	struct policy_call call;
 };
 
-/* -- As clients see them -------------------------------------------------------------------------------------------------------------- */
-
-static json_t *
-key_json(const struct secret *key)
-{
-	struct buf text = BUF_INIT(256);
-	json_t *json;
-
-	base64_encode(&text, key->bytes, key->len);
-	json = json_string(buf_text(&text));
-	buf_wipe(&text);
-	return json;
-}
-
-static json_t *
-policy_json(const struct auth_service_policy *policy)
-{
-	OWN_TEXT rights = policy_rights_text(policy->rights);
-
-	return json_pack("{s:s, s:o, s:o, s:s}", "keyName", policy->name, "primaryKey", key_json(policy->keys[0]), "secondaryKey",
-		key_json(policy->keys[1]), "rights", rights);
-}
-
 static void
 respond_one(struct rest *rest, struct http_request *req, const char *name)
 {
@@ -44,7 +20,7 @@ respond_one(struct rest *rest, struct http_request *req, const char *name)
 	const struct auth_service_policy *policy = policies_find(policies, name);
 
 	if (policy)
-		http_respond_json(req, 200, NULL, policy_json(policy));
+		http_respond_json(req, 200, NULL, policy_to_json(policy));
 	else
 		rest_fail(req, REST_GENERIC_NOT_FOUND, "there is no policy %s", name);
 }
@@ -57,7 +33,7 @@ list(struct rest *rest, struct http_request *req, const char *const *ids)
 
 	(void)ids;
 	for (size_t i = 0; i < policies->n; i++)
-		json_array_append_new(array, policy_json(&policies->row[i]));
+		json_array_append_new(array, policy_to_json(&policies->row[i]));
 	http_respond_json(req, 200, NULL, json_pack("{s:o}", "value", array));
 }
 
@@ -153,7 +129,7 @@ put(struct rest *rest, struct http_request *req, const char *const *ids)
 		return;
 	}
 	rights = policy_rights_parse(text);
-	if (rights == 0)
+	if (rights == 0 || (rights & ~POLICY_OWNER))
 		rest_fail(req, REST_ARGUMENT_INVALID,
 			"rights are some of RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect");
 	else
@@ -168,11 +144,9 @@ static void delete (struct rest *rest, struct http_request *req, const char *con
 static void
 regenerate(struct rest *rest, struct http_request *req, const char *const *ids)
 {
-	static const char *const words[] = {
-		[POLICY_PRIMARY] = "primary", [POLICY_SECONDARY] = "secondary", [POLICY_BOTH] = "both", [POLICY_SWAP] = "swap"
-	};
 	OWN_LIB(json_t) body = rest_body(req);
 	const char *key = NULL;
+	struct policy_call call = { .op = POLICY_RENEW };
 	struct err err = ERR_INIT;
 
 	if (!body)
@@ -181,12 +155,10 @@ regenerate(struct rest *rest, struct http_request *req, const char *const *ids)
 		rest_fail(req, REST_ARGUMENT_INVALID, "%s", err.text);
 		return;
 	}
-	for (size_t i = 0; i < COUNT(words); i++)
-		if (text_is(key, words[i])) {
-			submit(rest, req, (struct policy_call){ .op = POLICY_RENEW, .renewal = (enum policy_renewal)i }, ids[0]);
-			return;
-		}
-	rest_fail(req, REST_INVALID_POLICY_KEY, "key is primary, secondary, both or swap");
+	if (policy_renewal_parse(&call.renewal, key))
+		submit(rest, req, call, ids[0]);
+	else
+		rest_fail(req, REST_INVALID_POLICY_KEY, "key is primary, secondary, both or swap");
 }
 
 /* What the hub lets in beside that, to be read. */
