@@ -198,7 +198,9 @@ def test_08_b_kill():
     hub.kill9()
     start()
     for i in ids:
-        wait_for(lambda: poll(operations[i], i, derive(i, far_group)), i, 30)
+        ends = []
+        wait_for(lambda: ends.append(poll(operations[i], i, derive(i, far_group))) or ends[-1], i, 30)
+        assert ends[-1]["status"] == "assigned", ends[-1]
         assert other.rest("GET", "/devices/" + i)[2]["authentication"]["symmetricKey"]["primaryKey"] == derive(i, far_group)
 
 

@@ -75,6 +75,18 @@ check_flags(const json_t *wishes, struct err *err)
 	return 0;
 }
 
+/* The hub would refuse another one when the device comes. */
+static int
+check_twin(const json_t *wishes, struct err *err)
+{
+	const json_t *twin = json_object_get(wishes, "initialTwin");
+	json_t *tags, *properties = NULL, *desired;
+
+	if (twin && (json_find_object(twin, "tags", &tags, err) < 0 || json_find_object(twin, "properties", &properties, err) < 0))
+		return err_wrap(err, "initialTwin");
+	return properties && json_find_object(properties, "desired", &desired, err) < 0 ? err_wrap(err, "initialTwin") : 0;
+}
+
 static int
 take_wishes(struct enrollment *e, const json_t *body, struct err *err)
 {
@@ -88,7 +100,9 @@ take_wishes(struct enrollment *e, const json_t *body, struct err *err)
 			return err_set(err, ERR_INVALID, "%s is of another type", wish_rows[i].name);
 		json_object_set(e->wishes, wish_rows[i].name, value);
 	}
-	return check_allocation(e->wishes, err) < 0 || check_flags(e->wishes, err) < 0 ? -1 : 0;
+	if (check_allocation(e->wishes, err) < 0 || check_flags(e->wishes, err) < 0)
+		return -1;
+	return check_twin(e->wishes, err);
 }
 
 /* -- Keys ------------------------------------------------------------------------------------------------------------------------ */

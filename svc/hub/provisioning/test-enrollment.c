@@ -218,6 +218,10 @@ TEST("what can't be is refused with a sentence that names it")
 		{ "{\"allocationPolicy\":\"custom\",\"attestation\":{\"type\":\"symmetricKey\"}}", "webhookUrl" },
 		{ "{\"capabilities\":{\"iotEdge\":1},\"attestation\":{\"type\":\"symmetricKey\"}}", "iotEdge" },
 		{ "{\"initialTwin\":[],\"attestation\":{\"type\":\"symmetricKey\"}}", "initialTwin" },
+		{ "{\"initialTwin\":{\"tags\":[]},\"attestation\":{\"type\":\"symmetricKey\"}}", "initialTwin" },
+		{ "{\"initialTwin\":{\"properties\":7},\"attestation\":{\"type\":\"symmetricKey\"}}", "initialTwin" },
+		{ "{\"initialTwin\":{\"properties\":{\"desired\":[]}},\"attestation\":{\"type\":\"symmetricKey\"}}",
+			"initialTwin" },
 	};
 	struct err err = ERR_INIT;
 
