@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge hub ca: the CAs that a hub lets devices in by, in the words of `az iot hub certificate`. */
-#include <string.h>
-
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "hub.h"
 #include "hub_tool.h"
-#include "wire/codec.h"
-
-#define CERT_FILE_MAX (64 << 10)
 
 struct options {
 	struct hub_tool_options tool;
@@ -44,21 +38,6 @@ static char *
 ca_path(const struct options *o, const char *rest, struct err *err)
 {
 	return hub_tool_need(o->name, "name", err) < 0 ? NULL : hub_tool_path("certificates", o->name, NULL, rest);
-}
-
-/* PEM as it is, anything else as base64: what the hub makes of it is its affair. */
-static json_t *
-file_json(const char *path, struct err *err)
-{
-	CLEAR(buf) bytes = BUF_INIT(CERT_FILE_MAX);
-	CLEAR(buf) text = BUF_INIT(2 * CERT_FILE_MAX);
-
-	if (file_load(&bytes, path, err) < 0)
-		return NULL;
-	if (text_is_utf8((const char *)bytes.data, bytes.len) && strstr(buf_text(&bytes), "-----BEGIN"))
-		return json_string(buf_text(&bytes));
-	base64_encode(&text, bytes.data, bytes.len);
-	return json_string(buf_text(&text));
 }
 
 static int
@@ -97,7 +76,7 @@ static json_t *
 wish_json(const struct options *o, struct err *err)
 {
 	OWN_LIB(json_t) properties = json_object();
-	json_t *cert = o->path ? file_json(o->path, err) : NULL;
+	json_t *cert = o->path ? hub_tool_cert(o->path, err) : NULL;
 
 	if (o->path && !cert)
 		return NULL;
@@ -175,7 +154,7 @@ verify(struct hub_session *s, const void *options, json_t **out, struct err *err
 {
 	const struct options *o = options;
 	OWN_TEXT path = ca_path(o, "verify", err);
-	OWN_LIB(json_t) cert = path && hub_tool_need(o->path, "path", err) == 0 ? file_json(o->path, err) : NULL;
+	OWN_LIB(json_t) cert = path && hub_tool_need(o->path, "path", err) == 0 ? hub_tool_cert(o->path, err) : NULL;
 	OWN_LIB(json_t) body = cert ? json_pack("{s:O}", "certificate", cert) : NULL;
 
 	return body ? ask(s, "POST", path, etag_of(o), body, out, err) : -1;

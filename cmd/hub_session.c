@@ -68,7 +68,7 @@ fetch_raw(json_t **out, struct http_answer *answer, struct http_call *call, cons
 	return *out || answer->body.len == 0 ? 0 : -1;
 }
 
-/* A hub that says no says why: "ErrorCode:NAME;sentence".  The sentence is for people, the request is what they typed. */
+/* Who says no says why: a hub "ErrorCode:NAME;sentence", provisioning a number and a sentence.  The sentence is for people, the request is what they typed. */
 static void
 say_plainly(const struct http_answer *answer, struct err *err)
 {
@@ -76,12 +76,20 @@ say_plainly(const struct http_answer *answer, struct err *err)
 	OWN_LIB(json_t) body = answer->body.len > 0 ? json_parse(answer->body.data, answer->body.len, &ignored) : NULL;
 	const char *message = json_string_value(json_object_get(body, "Message"));
 	const char *sentence = message ? strchr(message, ';') : NULL;
+	const char *other = json_string_value(json_object_get(body, "message"));
+	json_int_t number = json_integer_value(json_object_get(body, "errorCode"));
 	int kind = err->kind;
 
-	if (answer->status < 300 || !answer->error_code || !sentence)
+	if (answer->status < 300)
 		return;
-	*err = (struct err)ERR_INIT;
-	(void)err_set(err, kind, "%s (%d %s)", sentence + 1, answer->status, answer->error_code);
+	if (answer->error_code && sentence) {
+		*err = (struct err)ERR_INIT;
+		(void)err_set(err, kind, "%s (%d %s)", sentence + 1, answer->status, answer->error_code);
+	} else if (other && number) {
+		*err = (struct err)ERR_INIT;
+		(void)err_set(err, kind, "%s (%d)",
+			answer->status == 401 ? "the policy or its key is wrong, or it may not do this" : other, (int)number);
+	}
 }
 
 int

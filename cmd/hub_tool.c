@@ -12,9 +12,23 @@
 #include "wire/codec.h"
 
 #define PATH_MAX_BYTES 8192
+#define CERT_FILE_MAX (64 << 10)
 #define JSON_FILE_MAX (4 << 20)
 #define PAGE 1000
 #define VERBS_MAX 16
+
+static const struct hub_tool_service hub = {
+	.command = "rootedge hub", .option = "hub", .environment = "ROOTEDGE_HUB", .it = "the hub"
+};
+const struct hub_tool_service hub_tool_provisioning = {
+	.command = "rootedge provisioning", .option = "login", .environment = "ROOTEDGE_PROVISIONING", .it = "provisioning"
+};
+
+static const struct hub_tool_service *
+service_of(const struct hub_noun *noun)
+{
+	return noun->service ? noun->service : &hub;
+}
 
 /* -- For the verbs ------------------------------------------------------------------------------------------------------------- */
 
@@ -65,6 +79,20 @@ hub_tool_json(const char *text, const char *option, struct err *err)
 	return value;
 }
 
+json_t *
+hub_tool_cert(const char *path, struct err *err)
+{
+	CLEAR(buf) bytes = BUF_INIT(CERT_FILE_MAX);
+	CLEAR(buf) text = BUF_INIT(2 * CERT_FILE_MAX);
+
+	if (file_load(&bytes, path, err) < 0)
+		return NULL;
+	if (text_is_utf8((const char *)bytes.data, bytes.len) && strstr(buf_text(&bytes), "-----BEGIN"))
+		return json_string(buf_text(&bytes));
+	base64_encode(&text, bytes.data, bytes.len);
+	return json_string(buf_text(&text));
+}
+
 int
 hub_tool_auth(json_t **out, const char *method, const char *primary, const char *secondary, struct err *err)
 {
@@ -97,7 +125,7 @@ next_page(struct hub_session *s, const struct hub_request *first, int64_t left, 
 	if (hub_session_ask(s, &request, &page, continuation, err) < 0)
 		return -1;
 	if (!json_is_array(page))
-		return err_set(err, ERR_BROKEN, "the hub's answer is no list");
+		return err_set(err, ERR_BROKEN, "the answer is no list");
 	return json_array_extend(all, page);
 }
 
@@ -124,14 +152,16 @@ hub_tool_pages(struct hub_session *s, const struct hub_request *request, int64_t
 /* -- A verb -------------------------------------------------------------------------------------------------------------------- */
 
 static int
-open_session(struct hub_session *s, const struct hub_tool_options *o, struct err *err)
+open_session(struct hub_session *s, const struct hub_tool_service *service, const struct hub_tool_options *o, struct err *err)
 {
-	const char *text = hub_tool_or_environment(o->hub, "ROOTEDGE_HUB"), *ca = hub_tool_or_environment(o->ca, "ROOTEDGE_CA");
+	const char *text = hub_tool_or_environment(o->hub, service->environment),
+		   *ca = hub_tool_or_environment(o->ca, "ROOTEDGE_CA");
 
 	if (!text)
-		return err_set(err, ERR_INVALID, "--hub is missing (rootedge hub connection-string prints it)");
+		return err_set(
+			err, ERR_INVALID, "--%s is missing (%s connection-string prints it)", service->option, service->command);
 	if (!ca)
-		return err_set(err, ERR_INVALID, "--ca is missing: the root that the hub's certificate is trusted by");
+		return err_set(err, ERR_INVALID, "--ca is missing: the root that the certificate of %s is trusted by", service->it);
 	return hub_session_open(s, text, ca, hub_tool_or_environment(o->connect_to, "ROOTEDGE_CONNECT_TO"), err);
 }
 
@@ -149,13 +179,14 @@ show(const struct hub_verb *verb, const struct hub_tool_options *o, const json_t
 }
 
 static int
-run_verb(const struct hub_verb *verb, const void *options, struct err *err)
+run_verb(const struct hub_verb *verb, const struct hub_noun *noun, const void *options, struct err *err)
 {
 	const struct hub_tool_options *o = options;
+	bool is_local = noun->is_local && noun->is_local(options);
 	OWN_LIB(json_t) answer = NULL;
 	CLEAR(hub_session) session = { 0 };
 
-	if (open_session(&session, o, err) < 0 || verb->run(&session, options, &answer, err) < 0)
+	if ((!is_local && open_session(&session, service_of(noun), o, err) < 0) || verb->run(&session, options, &answer, err) < 0)
 		return -1;
 	if (answer)
 		show(verb, o, answer);
@@ -167,10 +198,10 @@ run_verb(const struct hub_verb *verb, const void *options, struct err *err)
 void
 hub_noun_print_help(const struct hub_noun *noun, FILE *out)
 {
-	fprintf(out, "%s\n\nusage: rootedge hub %s VERB [OPTIONS]\n\n", noun->summary, noun->name);
+	fprintf(out, "%s\n\nusage: %s %s VERB [OPTIONS]\n\n", noun->summary, service_of(noun)->command, noun->name);
 	for (const struct hub_verb *v = noun->verbs; v->name; v++)
 		fprintf(out, "  %-22s %s\n", v->name, v->summary);
-	fprintf(out, "\nrootedge hub %s VERB --help tells more.\n", noun->name);
+	fprintf(out, "\n%s %s VERB --help tells more.\n", service_of(noun)->command, noun->name);
 }
 
 static void
@@ -182,8 +213,8 @@ print_unknown(const struct hub_noun *noun, const char *word)
 	for (const struct hub_verb *v = noun->verbs; v->name && n < VERBS_MAX; v++)
 		names[n++] = v->name;
 	near = text_nearest(word, names, n);
-	fprintf(stderr, "rootedge hub %s: there is no verb '%s'%s%s%s\n\n", noun->name, word, near ? "; did you mean '" : "",
-		near ? near : "", near ? "'?" : "");
+	fprintf(stderr, "%s %s: there is no verb '%s'%s%s%s\n\n", service_of(noun)->command, noun->name, word,
+		near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static const struct hub_verb *
@@ -197,7 +228,8 @@ find_verb(const struct hub_noun *noun, const char *name)
 
 /* `command` is what stands before the options in usage and errors. */
 static int
-parse_and_run(const struct hub_verb *verb, const char *command, size_t options_size, int argc, char **argv)
+parse_and_run(
+	const struct hub_verb *verb, const struct hub_noun *noun, const char *command, size_t options_size, int argc, char **argv)
 {
 	struct option_usage usage = { .command = command, .arguments = "", .summary = verb->summary, .rows = verb->rows };
 	void *options = mem_new(options_size);
@@ -206,7 +238,7 @@ parse_and_run(const struct hub_verb *verb, const char *command, size_t options_s
 
 	if (n > 0)
 		(void)err_set(&err, ERR_INVALID, "%s: takes options only, found '%s'", command, argv[0]);
-	status = n != 0 ? 2 : run_verb(verb, options, &err) < 0 ? 1 : 0;
+	status = n != 0 ? 2 : run_verb(verb, noun, options, &err) < 0 ? 1 : 0;
 	if (status == 2)
 		fprintf(stderr, "%s\n", err.text);
 	else if (status == 1)
@@ -218,9 +250,10 @@ parse_and_run(const struct hub_verb *verb, const char *command, size_t options_s
 int
 hub_verb_run(const struct hub_verb *verb, size_t options_size, int argc, char **argv)
 {
+	static const struct hub_noun none = { 0 };
 	OWN_TEXT command = mem_textf("rootedge hub %s", verb->name);
 
-	return parse_and_run(verb, command, options_size, argc, argv);
+	return parse_and_run(verb, &none, command, options_size, argc, argv);
 }
 
 int
@@ -236,6 +269,6 @@ hub_noun_run(const struct hub_noun *noun, int argc, char **argv)
 		hub_noun_print_help(noun, asked ? stdout : stderr);
 		return asked ? 0 : 2;
 	}
-	command = mem_textf("rootedge hub %s %s", noun->name, verb->name);
-	return parse_and_run(verb, command, noun->options_size, argc - 1, argv + 1);
+	command = mem_textf("%s %s %s", service_of(noun)->command, noun->name, verb->name);
+	return parse_and_run(verb, noun, command, noun->options_size, argc - 1, argv + 1);
 }

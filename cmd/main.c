@@ -14,6 +14,8 @@ struct noun {
 
 static const struct noun nouns[] = {
 	{ "hub", cmd_hub, "the hub: device registry, MQTT and HTTPS endpoints; and verbs for it (hub events, ...)" },
+	{ "provisioning", cmd_provisioning,
+		"devices that register themselves, for several hubs; and verbs for it, in a hub or alone" },
 	{ "edge", NULL, "an edge device: keyd, certd, identityd and edged, started and watched" },
 	{ "gateway", NULL, "the gateway alone; rootedge edge starts it" },
 	{ "device", NULL, "a downstream device (TempSensor), for trying things out" },
@@ -36,7 +38,7 @@ usage(FILE *out)
 	      "usage: rootedge NOUN [VERB] [OPTIONS]\n\n",
 		out);
 	for (size_t i = 0; i < COUNT(nouns); i++)
-		fprintf(out, "  %-10s %s\n", nouns[i].name, nouns[i].help);
+		fprintf(out, "  %-12s %s\n", nouns[i].name, nouns[i].help);
 	fputs("\nrootedge NOUN --help tells more.\n", out);
 	return out == stdout ? 0 : 2;
 }

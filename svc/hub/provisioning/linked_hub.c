@@ -47,29 +47,48 @@ host_is_good(const char *host)
 	return len > 0 && len <= HOST_MAX && strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-:") == len && host[0] != ':';
 }
 
+static int
+take_string(struct linked_hub *hub, const char *host, const char *text, struct err *err)
+{
+	OWN(connstr) string = connstr_parse(text, err);
+
+	if (!string)
+		return -1;
+	if (!host_is_good(hub->host) || !text_is_nocase(string->host, host))
+		return err_set(err, ERR_INVALID, "the HostName of the connection string is not that of the path");
+	if (!string->policy || !string->has_key || string->device_id)
+		return err_set(err, ERR_INVALID, "the connection string is not that of a policy with its key");
+	hub->policy = mem_text(string->policy);
+	secret_set(&hub->key, string->key.bytes, string->key.len);
+	return 0;
+}
+
+static void
+keep_string(struct linked_hub *hub, const struct linked_hub *before)
+{
+	hub->policy = mem_text(before->policy);
+	secret_set(&hub->key, before->key.bytes, before->key.len);
+}
+
 struct linked_hub *
-linked_hub_from_json(const char *host, const json_t *body, struct err *err)
+linked_hub_from_json(const char *host, const json_t *body, const struct linked_hub *before, struct err *err)
 {
 	OWN(linked_hub) hub = NEW(linked_hub);
-	OWN(connstr) string = NULL;
-	const char *text;
+	const char *text = NULL;
 
 	hub->host = text_lower(host);
-	hub->weight = 1;
-	if (json_get_text(body, "connectionString", &text, err) < 0 ||
+	hub->weight = before ? before->weight : 1;
+	if (json_find_text(body, "connectionString", &text, err) < 0 ||
 		json_find_int(body, "allocationWeight", &hub->weight, err) < 0)
 		return NULL;
 	if (hub->weight < 0 || hub->weight > ALLOCATION_WEIGHT_MAX)
 		return err_null(err, ERR_INVALID, "allocationWeight is not from 0 to %d", ALLOCATION_WEIGHT_MAX);
-	string = connstr_parse(text, err);
-	if (!string)
+	if (!text && !before)
+		return err_null(err, ERR_INVALID, "missing field `connectionString`");
+	if (!text)
+		keep_string(hub, before);
+	else if (take_string(hub, host, text, err) < 0)
 		return NULL;
-	if (!host_is_good(hub->host) || !text_is_nocase(string->host, host))
-		return err_null(err, ERR_INVALID, "the HostName of the connection string is not that of the path");
-	if (!string->policy || !string->has_key || string->device_id)
-		return err_null(err, ERR_INVALID, "the connection string is not that of a policy with its key");
-	hub->policy = mem_text(string->policy);
-	secret_set(&hub->key, string->key.bytes, string->key.len);
 	return GIVE(hub);
 }
 

@@ -20,8 +20,9 @@ struct linked_hub *linked_hub_copy(const struct linked_hub *hub);
 void linked_hub_free(struct linked_hub *hub);
 OWN_DEFINE(linked_hub);
 
-/* {"connectionString": "HostName=...;SharedAccessKeyName=...;SharedAccessKey=...", "allocationWeight": 1}; the host is that of the path. */
-struct linked_hub *linked_hub_from_json(const char *host, const json_t *body, struct err *err);
+/* {"connectionString": "HostName=...;SharedAccessKeyName=...;SharedAccessKey=...", "allocationWeight": 1}; the host is that of the path.  What is missing is as `before`, which may
+ * be NULL. */
+struct linked_hub *linked_hub_from_json(const char *host, const json_t *body, const struct linked_hub *before, struct err *err);
 json_t *linked_hub_to_json(const struct linked_hub *hub); /* without the key */
 
 int linked_hub_find(struct db *db, const char *host, struct linked_hub **out, struct err *err); /* NULL: there is none */

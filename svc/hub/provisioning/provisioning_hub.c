@@ -54,15 +54,13 @@ show(struct provisioning_call *call)
 }
 
 static void
-store(struct provisioning_call *call, const struct linked_hub *hub)
+store(struct provisioning_call *call, const struct linked_hub *hub, bool is_new)
 {
 	struct linked_hubs hubs;
-	OWN(linked_hub) before = NULL;
 	struct err err = ERR_INIT;
-	bool good = linked_hubs_load(provisioning_db(call), &hubs, &err) == 0 &&
-		    linked_hub_find(provisioning_db(call), hub->host, &before, &err) == 0;
+	bool good = linked_hubs_load(provisioning_db(call), &hubs, &err) == 0;
 
-	if (good && !before && hubs.n == LINKED_HUBS_MAX)
+	if (good && is_new && hubs.n == LINKED_HUBS_MAX)
 		provisioning_fail(call, TOO_MANY, "%d hubs are linked", LINKED_HUBS_MAX);
 	else if (!good || linked_hub_put(provisioning_db(call), hub, &err) < 0)
 		provisioning_fail_broken(call, &err);
@@ -71,16 +69,26 @@ store(struct provisioning_call *call, const struct linked_hub *hub)
 	linked_hubs_clear(&hubs);
 }
 
+/* If-Match: it must be there. */
 static void
 put(struct provisioning_call *call)
 {
 	OWN_LIB(json_t) body = provisioning_body(call);
+	OWN(linked_hub) before = NULL;
 	OWN(linked_hub) hub = NULL;
 	struct err err = ERR_INIT;
 
 	if (!body)
 		return;
-	hub = linked_hub_from_json(call->ids[0], body, &err);
+	if (linked_hub_find(provisioning_db(call), call->ids[0], &before, &err) < 0) {
+		provisioning_fail_broken(call, &err);
+		return;
+	}
+	if (!before && http_header(call->req, "If-Match")) {
+		provisioning_fail(call, NO_HUB, "there is no linked hub %s", call->ids[0]);
+		return;
+	}
+	hub = linked_hub_from_json(call->ids[0], body, before, &err);
 	if (!hub)
 		provisioning_fail(call, BAD_ARGUMENT, "%s", err.text);
 	else if (!call->provisioning->hub_anchors)
@@ -89,7 +97,7 @@ put(struct provisioning_call *call)
 	else if (text_is_nocase(hub->host, call->provisioning->config.hub))
 		provisioning_fail(call, BAD_ARGUMENT, "%s is this hub, which is linked always", hub->host);
 	else
-		store(call, hub);
+		store(call, hub, !before);
 }
 
 static void
