@@ -14,6 +14,7 @@
 #include "cmd.h"
 #include "dev.h"
 #include "dev_papers.h"
+#include "dev_provisioning.h"
 #include "hub/client.h"
 #include "page.h"
 #include "stage.h"
@@ -23,13 +24,15 @@
 #define START_MS 60000
 #define MQTT_PORT 8883
 #define HTTPS_PORT 8443
-#define ARGS_MAX 40
+#define PROVISIONING_PORT_DEFAULT "8444"
+#define PROVISIONING_MQTT_PORT_DEFAULT "8884"
+#define ARGS_MAX 48
 
 struct options {
 	const char *state, *hostname, *address, *seed, *fixed, *fault;
 	struct option_list names, hub;
 	int64_t mqtt_port, https_port;
-	bool ephemeral;
+	bool ephemeral, provisioning;
 };
 
 static const struct option_row rows[] = {
@@ -48,6 +51,8 @@ static const struct option_row rows[] = {
 		65535 },
 	{ "https-port", 0, "PORT", "for services and devices (8443; SDKs want 443); 0 takes a free one", OPTION_INT,
 		offsetof(struct options, https_port), 0, 65535 },
+	{ "provisioning", 0, NULL, "provisioning too, with an enrollment group by key (" DEV_GROUP "): ports 8444 and 8884",
+		OPTION_FLAG, offsetof(struct options, provisioning), 0, 0 },
 	{ "fault", 0, "FAULTS", "break things on purpose: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h", OPTION_TEXT,
 		offsetof(struct options, fault), 0, 0 },
 	{ "hub", 0, "ARGUMENT", "a further argument for rootedge hub: --hub=--loops --hub=1", OPTION_LIST,
@@ -139,6 +144,13 @@ start_hub(struct dev *dev, const char *state, struct err *err)
 		args[n++] = "--fault";
 		args[n++] = o->fault;
 	}
+	if (o->provisioning) {
+		args[n++] = "--provisioning";
+		args[n++] = "--provisioning-port";
+		args[n++] = o->ephemeral ? "0" : PROVISIONING_PORT_DEFAULT;
+		args[n++] = "--provisioning-mqtt-port";
+		args[n++] = o->ephemeral ? "0" : PROVISIONING_MQTT_PORT_DEFAULT;
+	}
 	for (size_t i = 0; i < o->hub.n; i++)
 		args[n++] = o->hub.items[i];
 	dev->hub = child_start(
@@ -176,8 +188,30 @@ put_export(struct buf *out, const char *name, const char *value)
 	buf_putc(out, '\n');
 }
 
+/* What is said of provisioning: how devices and services reach it, and the group that devices enroll by.  NULL and no error: there is none. */
+static json_t *
+provisioning_line(const struct dev *dev, const char *state, const char *root, struct err *err)
+{
+	CLEAR(buf) string = BUF_INIT(4096);
+	CLEAR(hub_session) session = { 0 };
+	OWN_TEXT key = NULL;
+
+	if (!dev->o->provisioning)
+		return NULL;
+	if (hub_client_provisioning_string(&string, state, "provisioningserviceowner", err) < 0 ||
+		hub_session_open(&session, buf_text(&string), root, dev->o->address, err) < 0)
+		return NULL;
+	key = dev_provisioning_group_key(&session, dev->o->fixed, err);
+	if (!key)
+		return err_wrap_null(err, "provisioning");
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s}", "idScope",
+		json_string_value(json_object_get(dev->hub->ready, "id_scope")), "provisioningPort",
+		child_port(dev->hub, "provisioning_port"), "provisioningMqttPort", child_port(dev->hub, "provisioning_mqtt_port"),
+		"provisioningConnectionString", buf_text(&string), "groupId", DEV_GROUP, "groupKey", key);
+}
+
 static int
-write_env(const struct dev *dev, const char *string, const char *root, struct err *err)
+write_env(const struct dev *dev, const char *string, const char *root, const json_t *provisioning, struct err *err)
 {
 	CLEAR(buf) text = BUF_INIT(16384);
 	OWN_TEXT path = file_join(dev->dir, "env");
@@ -186,6 +220,11 @@ write_env(const struct dev *dev, const char *string, const char *root, struct er
 	put_export(&text, "ROOTEDGE_CA", root);
 	put_export(&text, "ROOTEDGE_CONNECT_TO", dev->o->address);
 	put_export(&text, "NODE_EXTRA_CA_CERTS", root);
+	if (provisioning) {
+		put_export(&text, "ROOTEDGE_PROVISIONING",
+			json_string_value(json_object_get(provisioning, "provisioningConnectionString")));
+		put_export(&text, "ROOTEDGE_ID_SCOPE", json_string_value(json_object_get(provisioning, "idScope")));
+	}
 	return file_save(path, text.data, text.len, 0600, err);
 }
 
@@ -196,12 +235,15 @@ announce(const struct dev *dev, const char *state, struct err *err)
 	OWN_TEXT root = dev_papers_root(dev->dir);
 	OWN_TEXT whole = realpath(root, NULL);
 	OWN_LIB(json_t) line = NULL;
+	OWN_LIB(json_t) provisioning = string && whole ? provisioning_line(dev, state, whole, err) : NULL;
 
-	if (!string || !whole || write_env(dev, string, whole, err) < 0)
+	if (!string || !whole || (dev->o->provisioning && !provisioning) || write_env(dev, string, whole, provisioning, err) < 0)
 		return -1;
 	line = json_pack("{s:b, s:s, s:i, s:i, s:s, s:s, s:s}", "ready", 1, "hostname", dev->o->hostname, "mqttPort",
 		child_port(dev->hub, "mqtt_port"), "httpsPort", child_port(dev->hub, "https_port"), "connectionString", string,
 		"caFile", whole, "state", dev->dir);
+	if (provisioning)
+		json_object_update(line, provisioning);
 	json_dumpf(line, stdout, JSON_COMPACT);
 	putchar('\n');
 	return fflush(stdout) == 0 ? 0 : err_errno(err, "standard output");

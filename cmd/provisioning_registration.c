@@ -15,6 +15,8 @@ struct options {
 		"registration-id", 'r', "ID", "of the device, which for an enrollment of its own is that one's", OPTION_TEXT, id)
 
 static const struct option_row id_rows[] = { ID_ROW, PROVISIONING_TOOL_ROWS };
+static const struct option_row delete_rows[] = { ID_ROW,
+	HUB_TOOL_ROW("etag", 0, "ETAG", "only if it is in this state", OPTION_TEXT, etag), PROVISIONING_TOOL_ROWS };
 static const struct option_row list_rows[] = {
 	HUB_TOOL_ROW("group-id", 'g', "ID", "of this enrollment group", OPTION_TEXT, group_id),
 	{ "top", 0, "N", "no more than so many", OPTION_INT, offsetof(struct options, top), 1, 1000000 },
@@ -37,9 +39,13 @@ show(struct hub_session *s, const void *options, json_t **out, struct err *err)
 
 static int delete (struct hub_session *s, const void *options, json_t **out, struct err *err)
 {
-	OWN_TEXT path = registration_path(options, err);
+	const struct options *o = options;
+	OWN_TEXT path = registration_path(o, err);
+	OWN_TEXT match = o->etag ? mem_textf("If-Match: %s", o->etag) : NULL;
+	const char *headers[] = { match, NULL };
+	struct hub_request request = { .method = "DELETE", .path = path, .headers = headers };
 
-	return path ? hub_session_request(s, "DELETE", path, NULL, true, out, err) : -1;
+	return path ? hub_session_ask(s, &request, out, NULL, err) : -1;
 }
 
 static int
@@ -66,7 +72,8 @@ static const struct hub_column columns[] = {
 static const struct hub_verb verbs[] = {
 	{ "show", "Show what became of a device.", id_rows, show, NULL },
 	{ "list", "List the devices that registered by a group.", list_rows, list, columns },
-	{ "delete", "Forget a registration: the device may register as new, and the hub's device stays.", id_rows, delete, NULL },
+	{ "delete", "Forget a registration: the device may register as new, and the hub's device stays.", delete_rows, delete,
+		NULL },
 	{ 0 },
 };
 

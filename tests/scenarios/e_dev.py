@@ -114,7 +114,31 @@ def test_07_completion():
 
     assert "hub" in complete("h") and {"device", "module"} <= set(complete("hub", "")), complete("hub", "")
     assert complete("hub", "device", "cr") == ["create"] and complete("hub", "device", "create", "--prim") == ["--primary-thumbprint"]
+    assert "linked-hub" in complete("provisioning", "") and complete("provisioning", "enrollment-group", "comp") == ["compute-device-key"]
+    assert complete("provisioning", "enrollment", "create", "--initial-twin-t") == ["--initial-twin-tags"]
     assert complete("dev", "") == ["up", "env"] and run("rootedge", "completion", "csh", check=False).returncode == 2
+
+
+def test_07_b_provisioning():
+    """with provisioning its line has all that a device registers by, a device of the group does and connects, and with --fixed the group's key stays"""
+    up = Up("--ephemeral", "--provisioning", "--fixed", "contoso")
+    group, scope = up.line["groupKey"], up.line["idScope"]
+    derived = run("rootedge", "provisioning", "enrollment-group", "compute-device-key", "--key", group, "--registration-id", "dev1").stdout.strip()
+    headers = {"Authorization": sas("%s/registrations/dev1" % scope, derived, policy="registration", encode=False)}
+    path = "/%s/registrations/dev1" % scope
+    ask = lambda method, rest: https(up.line["provisioningPort"], method, path + rest + "?api-version=2021-06-01", {"registrationId": "dev1"}, headers, ca=up.line["caFile"])
+    assert ask("PUT", "/register")[0] == 202
+    assert ask("POST", "")[2]["status"] == "assigned"
+    Mqtt(up.line["mqttPort"], ca=up.line["caFile"], name="localhost", client_id="dev1", user=username("localhost", "dev1"), password=sas("localhost/devices/dev1", derived)).close()
+    listed = subprocess.run(["sh", "-c", '. "$1/env"; "$2" provisioning registration list -g dev', "sh", up.line["state"], ROOTEDGE], stdout=subprocess.PIPE, text=True).stdout
+    assert listed.splitlines()[1].split()[:4] == ["dev1", "assigned", "localhost", "dev1"], listed
+    up.down()
+    up = Up("--ephemeral", "--provisioning", "--fixed", "contoso")
+    assert up.line["groupKey"] == group
+    up.down()
+    up = Up("--ephemeral")
+    assert "idScope" not in up.line
+    up.down()
 
 
 def test_08_seed():
