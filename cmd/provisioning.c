@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "cmd.h"
 #include "hub/client.h"
+#include "hub_tool.h"
+#include "page.h"
 
 static const struct verb {
 	const char *name;
@@ -21,6 +23,7 @@ static const struct verb {
 	{ "registration", provisioning_registration, "what became of devices: show, list, delete" },
 	{ "linked-hub", provisioning_linked_hub, "hubs that devices are assigned to: create, show, list, update, delete" },
 	{ "policy", provisioning_policy, "what services may do: list, show, create, update, renew-key, delete" },
+	{ "show", provisioning_show, "the id scope, and where it is reached" },
 	{ "connection-string", provisioning_connection_string, "of a policy, for these verbs and for services" },
 };
 
@@ -69,46 +72,92 @@ cmd_provisioning(int argc, char **argv)
 	return unknown(argv[1]);
 }
 
-/* -- rootedge provisioning connection-string --------------------------------------------------------------------------------------- */
+/* -- rootedge provisioning show and connection-string: from the state folder --------------------------------------------------- */
 
 struct options {
 	const char *state, *policy;
+	bool json;
 };
 
-static const struct option_row rows[] = {
-	{ "state", 's', "DIR", "the state folder of provisioning, or of the hub that it is in (" PROVISIONING_STATE_DEFAULT ")",
-		OPTION_TEXT, offsetof(struct options, state), 0, 0 },
+#define STATE_ROW                                                                                                                  \
+	{                                                                                                                          \
+		"state", 's', "DIR",                                                                                               \
+			"the state folder of provisioning, or of the hub that it is in (" PROVISIONING_STATE_DEFAULT ")",          \
+			OPTION_TEXT, offsetof(struct options, state), 0, 0                                                         \
+	}
+
+static const struct option_row show_rows[] = {
+	STATE_ROW,
+	{ "json", 0, NULL, "JSON, for programs", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
+	{ 0 },
+};
+
+static const struct option_row string_rows[] = {
+	STATE_ROW,
 	{ "policy-name", 'n', "NAME", "of this policy (provisioningserviceowner)", OPTION_TEXT, offsetof(struct options, policy), 0,
 		0 },
 	{ 0 },
 };
 
-static const struct option_usage usage = {
+static const struct option_usage show_usage = {
+	.command = "rootedge provisioning show",
+	.arguments = "",
+	.summary = "Print the id scope that devices give, and where provisioning was last reached.",
+	.rows = show_rows,
+};
+
+static const struct option_usage string_usage = {
 	.command = "rootedge provisioning connection-string",
 	.arguments = "",
 	.summary = "Print the connection string of a policy of provisioning.  It contains a key.",
 	.more = "Its HostName has a port when that is not 443: the verbs take it so, SDKs don't.",
-	.rows = rows,
+	.rows = string_rows,
 };
+
+static int
+parse(const struct option_usage *usage, struct options *o, int argc, char **argv)
+{
+	struct err err = ERR_INIT;
+	int n = option_parse(usage, o, argc, argv, &err);
+
+	if (n > 0)
+		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
+	return n == 0 ? 0 : page_failure(usage->command, &err, 2);
+}
+
+int
+provisioning_show(int argc, char **argv)
+{
+	struct options o = { .state = PROVISIONING_STATE_DEFAULT };
+	int status = parse(&show_usage, &o, argc, argv);
+	struct err err = ERR_INIT;
+	OWN_LIB(json_t) json = status == 0 ? hub_client_provisioning_json(o.state, &err) : NULL;
+
+	if (status != 0)
+		return status;
+	if (!json)
+		return page_failure(show_usage.command, &err, 1);
+	if (o.json) {
+		json_dumpf(json, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		hub_show(stdout, json);
+	}
+	return 0;
+}
 
 int
 provisioning_connection_string(int argc, char **argv)
 {
 	struct options o = { .state = PROVISIONING_STATE_DEFAULT, .policy = "provisioningserviceowner" };
+	int status = parse(&string_usage, &o, argc, argv);
 	CLEAR(buf) text = BUF_INIT(4096);
 	struct err err = ERR_INIT;
-	int n = option_parse(&usage, &o, argc, argv, &err);
 
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "%s: takes options only, found '%s'", usage.command, argv[0]);
-	if (n != 0) {
-		fprintf(stderr, "%s\n", err.text);
-		return 2;
-	}
-	if (hub_client_provisioning_string(&text, o.state, o.policy, &err) < 0) {
-		fprintf(stderr, "%s: %s\n", usage.command, err.text);
-		return 1;
-	}
+	if (status != 0)
+		return status;
+	if (hub_client_provisioning_string(&text, o.state, o.policy, &err) < 0)
+		return page_failure(string_usage.command, &err, 1);
 	puts(buf_text(&text));
 	buf_wipe(&text);
 	return 0;

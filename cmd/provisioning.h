@@ -8,3 +8,4 @@ int provisioning_registration(int argc, char **argv);
 int provisioning_linked_hub(int argc, char **argv);
 int provisioning_policy(int argc, char **argv); /* hub_policy.c */
 int provisioning_connection_string(int argc, char **argv);
+int provisioning_show(int argc, char **argv);

@@ -7,6 +7,7 @@
 #include "wire/connstr.h"
 
 #define WEIGHT_MAX 1000
+#define STRING_MAX 4096
 
 struct options {
 	struct hub_tool_options tool;
@@ -23,7 +24,12 @@ struct options {
 
 static const struct option_row list_rows[] = { PROVISIONING_TOOL_ROWS };
 static const struct option_row host_rows[] = { HOST_ROW, PROVISIONING_TOOL_ROWS };
-static const struct option_row create_rows[] = { WISH_ROWS, PROVISIONING_TOOL_ROWS };
+static const struct option_row create_rows[] = {
+	WISH_ROWS,
+	HUB_TOOL_ROW(
+		"linked-hub", 0, "HOST", "its name with its port, when the string has none and it is not 443", OPTION_TEXT, host),
+	PROVISIONING_TOOL_ROWS,
+};
 static const struct option_row update_rows[] = { HOST_ROW, WISH_ROWS, PROVISIONING_TOOL_ROWS };
 
 static char *
@@ -33,7 +39,8 @@ link_path(const char *host, struct err *err)
 }
 
 static int
-put(struct hub_session *s, const struct options *o, const char *host, bool replace, json_t **out, struct err *err)
+put(struct hub_session *s, const struct options *o, const char *host, const char *string, bool replace, json_t **out,
+	struct err *err)
 {
 	OWN_TEXT path = link_path(host, err);
 	OWN_LIB(json_t) body = json_object();
@@ -45,24 +52,33 @@ put(struct hub_session *s, const struct options *o, const char *host, bool repla
 		return err_set(err, ERR_INVALID, "--allocation-weight is a number from 0 to %d", WEIGHT_MAX);
 	if (o->weight)
 		json_object_set_new(body, "allocationWeight", json_integer(weight));
-	if (o->connection_string)
-		json_object_set_new(body, "connectionString", json_string(o->connection_string));
+	if (string)
+		json_object_set_new(body, "connectionString", json_string(string));
 	return hub_session_request(s, "PUT", path, body, replace, out, err);
 }
 
-/* Whose connection string it is says the string. */
+/* The name is that of the connection string, unless another one is given: a hub does not say at which port it is. */
 static int
 create(struct hub_session *s, const void *options, json_t **out, struct err *err)
 {
 	const struct options *o = options;
+	CLEAR(buf) text = BUF_INIT(STRING_MAX);
 	OWN(connstr) string = NULL;
+	int done;
 
 	if (hub_tool_need(o->connection_string, "connection-string", err) < 0)
 		return -1;
 	string = connstr_parse(o->connection_string, err);
 	if (!string)
 		return err_wrap(err, "--connection-string");
-	return put(s, o, string->host, false, out, err);
+	if (o->host) {
+		mem_free(string->host);
+		string->host = mem_text(o->host);
+	}
+	connstr_format(&text, string);
+	done = put(s, o, string->host, buf_text(&text), false, out, err);
+	buf_wipe(&text);
+	return done;
 }
 
 static int
@@ -70,7 +86,7 @@ update(struct hub_session *s, const void *options, json_t **out, struct err *err
 {
 	const struct options *o = options;
 
-	return put(s, o, o->host, true, out, err);
+	return put(s, o, o->host, o->connection_string, true, out, err);
 }
 
 static int

@@ -84,37 +84,55 @@ hub_client_policy_string(struct buf *out, const char *state_dir, const char *pol
 
 /* -- Provisioning ------------------------------------------------------------------------------------------------------------------- */
 
-static int
-put_provisioning(struct buf *out, struct registry_store *store, const char *policy, struct err *err)
+static struct registry_store *
+open_provisioning(const char *state_dir, struct err *err)
+{
+	OWN_TEXT alone = hub_client_provisioning_path(state_dir);
+	OWN_TEXT beside = hub_client_store_path(state_dir);
+
+	if (!file_exists(alone) && !file_exists(beside))
+		return err_null(err, ERR_MISSING, "neither provisioning nor a hub has run with the state folder %s", state_dir);
+	return registry_store_open(file_exists(alone) ? alone : beside, err);
+}
+
+/* The caller owns it. */
+static char *
+provisioning_host(struct registry_store *store, struct err *err)
 {
 	OWN_TEXT name = NULL;
-	OWN_TEXT host = NULL;
 	int64_t port;
 
 	if (registry_store_get_text(store, PROVISIONING_HOSTNAME, &name, err) < 0 ||
 		registry_store_get_number(store, PROVISIONING_PORT, &port, err) < 0)
-		return -1;
+		return NULL;
 	if (!name)
-		return err_set(err, ERR_MISSING, "this hub has not provisioned yet: rootedge hub --provisioning does");
-	host = port == HTTPS_PORT ? mem_text(name) : mem_textf("%s:%d", name, (int)port);
-	return put_policy(out, policies_read(store, err), host, policy, err);
+		return err_null(err, ERR_MISSING, "this hub has not provisioned yet: rootedge hub --provisioning does");
+	return port == HTTPS_PORT ? mem_text(name) : mem_textf("%s:%d", name, (int)port);
 }
 
 int
 hub_client_provisioning_string(struct buf *out, const char *state_dir, const char *policy, struct err *err)
 {
-	OWN_TEXT alone = hub_client_provisioning_path(state_dir);
-	OWN_TEXT beside = hub_client_store_path(state_dir);
-	struct registry_store *store = NULL;
-	int done = -1;
+	struct registry_store *store = open_provisioning(state_dir, err);
+	OWN_TEXT host = store ? provisioning_host(store, err) : NULL;
+	int done = host ? put_policy(out, policies_read(store, err), host, policy, err) : -1;
 
-	if (!file_exists(alone) && !file_exists(beside))
-		return err_set(err, ERR_MISSING, "neither provisioning nor a hub has run with the state folder %s", state_dir);
-	store = registry_store_open(file_exists(alone) ? alone : beside, err);
-	if (store)
-		done = put_provisioning(out, store, policy, err);
 	registry_store_close(store);
 	return done;
+}
+
+json_t *
+hub_client_provisioning_json(const char *state_dir, struct err *err)
+{
+	struct registry_store *store = open_provisioning(state_dir, err);
+	OWN_TEXT host = store ? provisioning_host(store, err) : NULL;
+	OWN_TEXT scope = NULL;
+	json_t *json = NULL;
+
+	if (host && registry_store_get_text(store, PROVISIONING_ID_SCOPE, &scope, err) == 0)
+		json = json_pack("{s:s?, s:s}", "idScope", scope, "serviceOperationsHostName", host);
+	registry_store_close(store);
+	return json;
 }
 
 static int

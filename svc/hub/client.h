@@ -23,6 +23,8 @@ int hub_client_policy_string(struct buf *out, const char *state_dir, const char 
 int hub_client_device_string(struct buf *out, const char *state_dir, const char *device_id, const char *module_id, struct err *err);
 /* The same for provisioning, in a hub or alone.  HostName has its port, unless that is the one that everybody knows. */
 int hub_client_provisioning_string(struct buf *out, const char *state_dir, const char *policy, struct err *err);
+/* {"idScope", "serviceOperationsHostName"}, as of its last start. */
+json_t *hub_client_provisioning_json(const char *state_dir, struct err *err);
 
 /* Devices and modules into the registry of a hub that doesn't run; none can start before hub_seed_close.  Each as in the REST API, with `id` or
  * `deviceId`, and `parent`, the id of a gateway, in place of its scope.  One that is there already is left as it is, or replaced where `update` says so;

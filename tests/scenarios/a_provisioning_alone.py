@@ -87,6 +87,8 @@ def test_00_start():
     alone.stop()
     alone = Alone(folder, pki)
     assert alone.ready["id_scope"] == scope
+    assert json.loads(run("rootedge", "provisioning", "show", "--state", alone.state, "--json").stdout) == {
+        "idScope": scope, "serviceOperationsHostName": "%s:%d" % (NAME, alone.ready["provisioning_port"])}
     for i in range(2):
         folders.append(Folder())
         hubs.append(Hub(folders[i], pki, "localhost"))
@@ -131,7 +133,7 @@ def test_03_link():
     assert "--connection-string" in alone.wrong("linked-hub", "create")
     alone.tool("linked-hub", "delete", "--linked-hub", far(1))
     assert [h["name"] for h in alone.tool("linked-hub", "list")] == [far(0)]
-    alone.tool("linked-hub", "create", "--connection-string", hub_string(1), "--allocation-weight", "3")
+    alone.tool("linked-hub", "create", "--connection-string", hub_string(1).replace(far(1), "localhost"), "--linked-hub", far(1), "--allocation-weight", "3")
     assert not any(hubs[i].policy() in alone.log_text() for i in range(2))
 
 

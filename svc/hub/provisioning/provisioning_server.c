@@ -45,7 +45,8 @@ write_address(struct provisioning_server *s, const struct provisioning_server_co
 {
 	struct registry_store *store = registry_store_of(config->provisioning.registry);
 
-	if (registry_store_set_text(store, PROVISIONING_HOSTNAME, config->provisioning.hostname, err) < 0)
+	if (registry_store_set_text(store, PROVISIONING_HOSTNAME, config->provisioning.hostname, err) < 0 ||
+		registry_store_set_text(store, PROVISIONING_ID_SCOPE, provisioning_id_scope(s->provisioning), err) < 0)
 		return -1;
 	return registry_store_set_number(store, PROVISIONING_PORT, listener_port(s->https), err);
 }

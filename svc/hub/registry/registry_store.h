@@ -54,9 +54,10 @@ int registry_store_get_number(struct registry_store *store, const char *name, in
 int registry_store_set_number(struct registry_store *store, const char *name, int64_t value, struct err *err);
 int registry_store_get_text(struct registry_store *store, const char *name, char **value, struct err *err);
 int registry_store_set_text(struct registry_store *store, const char *name, const char *value, struct err *err);
-/* Where provisioning is reached. */
+/* Where provisioning is reached, as of its last start. */
 #define PROVISIONING_HOSTNAME "provisioning_hostname"
 #define PROVISIONING_PORT "provisioning_port"
+#define PROVISIONING_ID_SCOPE "provisioning_id_scope"
 
 /* Policies. */
 typedef void registry_store_policy(void *arg, const char *name, unsigned rights, const struct secret keys[2]);
