@@ -11,6 +11,8 @@ hub_choice_may(const struct enrollment *e, const char *host)
 	const json_t *hubs = json_object_get(e->wishes, "iotHubs");
 	const char *one = json_string_value(json_object_get(e->wishes, "iotHubHostName"));
 
+	if (!host) /* provisioning is alone: there is no hub of ours */
+		return false;
 	for (size_t i = 0; i < json_array_size(hubs); i++)
 		if (text_is_nocase(json_string_value(json_array_get(hubs, i)), host))
 			return true;
@@ -52,9 +54,7 @@ hub_choice_pick(const struct enrollment *e, const struct linked_hubs *hubs, cons
 		size_t i = (hubs->n + k) % (hubs->n + 1); /* our own first */
 		const char *host = hub_choice_name(hubs, i, ours);
 
-		if (!host)
-			continue;
-		if (is_first(e, host))
+		if (host && is_first(e, host))
 			return (int)i;
 		if (!hub_choice_may(e, host))
 			continue;
