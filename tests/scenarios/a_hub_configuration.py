@@ -115,6 +115,11 @@ def test_05_one_gateway():
     too_much = dict(content, sim={"properties.desired.rate": 6}, other={"properties.desired.x": ["x" * 4000] * 9})
     assert rest("POST", path, {"modulesContent": too_much}, status=413)[1]["errorCode"] == 413001
     assert desired("gw", "sim") == {"rate": 5} and [m["moduleId"] for m in rest("GET", "/devices/gw/modules")[1]] == ["$edgeAgent", "$edgeHub", "sim"]
+    for n in range(46):  # 49 of the 50 that there may be
+        rest("PUT", "/devices/gw/modules/m%02d" % n, {"deviceId": "gw", "moduleId": "m%02d" % n})
+    two_more = dict(content, sim={"properties.desired.rate": 7}, n1={"properties.desired.x": 1}, n2={"properties.desired.x": 1})
+    rest("POST", path, {"modulesContent": two_more}, status=413)
+    assert desired("gw", "sim") == {"rate": 5} and rest("GET", "/devices/gw/modules/n1", status=404), "the fiftieth was made, and left when the next one could not be"
     for bad in ({}, {"modulesContent": {}}, {"modulesContent": {"m": 1}}, {"modulesContent": {"m": {"tags": {}}}}, {"modulesContent": {"a b": {}}},
                 {"modulesContent": {"$own": {"properties.desired": {}}}}, []):
         assert hub.rest("POST", path, bad)[0] == 400, bad

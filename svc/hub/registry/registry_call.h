@@ -48,6 +48,9 @@ struct registry_call {
 	/* BULK: PUT, REMOVE and ROTATE only; one that has an answer other than REGISTRY_OK already is left alone. */
 	struct registry_call *items;
 	size_t n_items;
+	/* Changes: in the same transaction, after it; -1: both are undone, and the answer is REGISTRY_FAILED.  NULL: nothing. */
+	int (*also)(void *arg, struct err *err);
+	void *also_arg;
 
 	/* The answer. */
 	enum registry_answer answer;

@@ -344,12 +344,14 @@ record_all(struct registry_change *change, struct err *err)
 static int
 conclude(struct registry_change *change, struct registry_call *call)
 {
-	if (call->answer != REGISTRY_OK || change->n_changed == 0)
+	if (call->answer != REGISTRY_OK || (change->n_changed == 0 && !call->also))
 		return 1;
 	if (registry_store_set_number(change->store, "ticks", (int64_t)change->ticks, &call->err) < 0 ||
 		registry_store_set_number(change->store, "change", (int64_t)change->change, &call->err) < 0)
 		return -1;
-	return record_all(change, &call->err);
+	if (record_all(change, &call->err) < 0)
+		return -1;
+	return call->also ? call->also(call->also_arg, &call->err) : 0;
 }
 
 void

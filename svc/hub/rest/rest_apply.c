@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* POST /devices/{d}/applyConfigurationContent (hub 4.5): the desired properties of all modules of a gateway at once, or of none.  Modules that are not there are
- * made, as a deployment expects; nothing is made or changed before everything was found to be right. */
+ * made, as a deployment expects, in the same transaction. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -16,6 +16,9 @@ struct apply {
 	struct http_request *req;
 	char *device_id;
 	json_t *modules;
+	struct registry_call bulk; /* those that are to be made */
+	struct twin_call *twins;   /* of all */
+	size_t n_twins;
 	enum rest_error error;
 	bool good;
 	struct err err;
@@ -24,6 +27,10 @@ struct apply {
 static void
 apply_free(struct apply *apply)
 {
+	for (size_t i = 0; i < apply->n_twins; i++)
+		twin_call_clear(&apply->twins[i]);
+	mem_free(apply->twins);
+	registry_call_clear(&apply->bulk);
 	mem_free(apply->device_id);
 	json_decref(apply->modules);
 	mem_free(apply);
@@ -58,10 +65,11 @@ desired_after(struct apply *apply, const char *module_id, json_t *entries)
 	return GIVE(desired);
 }
 
-static bool
-make_module(struct apply *apply, const char *module_id)
+/* -- The transaction: modules that are not there, then all twins ------------------------------------------------------------------------- */
+
+static struct registry_call
+making(const struct apply *apply, const char *module_id)
 {
-	OWN(identity) there = registry_find(apply->rest->registry, apply->device_id, module_id);
 	struct registry_call call = {
 		.op = REGISTRY_PUT, .device_id = mem_text(apply->device_id), .module_id = mem_text(module_id)
 	};
@@ -70,28 +78,71 @@ make_module(struct apply *apply, const char *module_id)
 	call.wanted->enabled = true;
 	call.wanted->auth = IDENTITY_AUTH_NONE;
 	call.wanted->managed_by = mem_text("IotEdge");
-	if (there)
-		call.answer = REGISTRY_OK;
-	else
-		registry_run(apply->rest->registry, &call);
-	if (call.answer != REGISTRY_OK)
-		fail(apply, call.answer == REGISTRY_TOO_MANY_MODULES ? REST_TOO_MANY_MODULES_ON_DEVICE
-								     : REST_INVALID_CONFIGURATION_CONTENT);
-	if (call.answer != REGISTRY_OK)
-		(void)err_set(&apply->err, ERR_INVALID, "the module %s cannot be made", module_id);
-	registry_call_clear(&call);
-	return apply->good;
+	return call;
+}
+
+static int
+check_made(struct apply *apply, const struct registry_call *made)
+{
+	if (made->answer == REGISTRY_OK)
+		return 0;
+	fail(apply,
+		made->answer == REGISTRY_TOO_MANY_MODULES ? REST_TOO_MANY_MODULES_ON_DEVICE : REST_INVALID_CONFIGURATION_CONTENT);
+	return err_set(&apply->err, ERR_INVALID, "the module %s cannot be made", made->module_id);
+}
+
+static int
+change_twin(struct apply *apply, struct twin_call *call)
+{
+	twins_try(apply->rest->twins, call);
+	if (call->answer == TWIN_OK)
+		return 0;
+	fail(apply, rest_twin_error(call->answer));
+	apply->err = call->err;
+	return -1;
+}
+
+static int
+change_all(void *arg, struct err *err)
+{
+	struct apply *apply = arg;
+
+	(void)err; /* ours says it */
+	for (size_t i = 0; i < apply->bulk.n_items; i++)
+		if (check_made(apply, &apply->bulk.items[i]) < 0)
+			return -1;
+	for (size_t i = 0; i < apply->n_twins; i++)
+		if (change_twin(apply, &apply->twins[i]) < 0)
+			return -1;
+	return 0;
 }
 
 static void
-change_all(struct apply *apply, struct twin_call *calls, size_t n)
+commit(struct apply *apply)
 {
-	size_t who = twins_run_all(apply->rest->twins, calls, n);
+	struct registry *registry = apply->rest->registry;
 
-	if (who == n)
-		return;
-	fail(apply, rest_twin_error(calls[who].answer));
-	apply->err = calls[who].err;
+	registry_run(registry, &apply->bulk);
+	if (apply->good && apply->bulk.answer != REGISTRY_OK) {
+		fail(apply, REST_SERVER_ERROR);
+		apply->err = apply->bulk.err;
+	}
+	for (size_t i = 0; i < apply->n_twins; i++)
+		twins_settle(apply->rest->twins, &apply->twins[i], apply->good ? NULL : &apply->err);
+}
+
+/* -- A call on the worker --------------------------------------------------------------------------------------------------------------------- */
+
+static void
+prepare(struct apply *apply, const char *module_id, json_t *entries)
+{
+	OWN(identity) there = registry_find(apply->rest->registry, apply->device_id, module_id);
+	struct twin_call *twin = &apply->twins[apply->n_twins++];
+
+	*twin = (struct twin_call){ .device_id = mem_text(apply->device_id), .module_id = mem_text(module_id), .replace = true };
+	twin->desired = desired_after(apply, module_id, entries);
+	if (!there)
+		apply->bulk.items[apply->bulk.n_items++] = making(apply, module_id);
 }
 
 static void
@@ -99,31 +150,24 @@ run(struct job *job)
 {
 	struct apply *apply = CONTAINER_OF(job, struct apply, job);
 	OWN(identity) device = registry_find(apply->rest->registry, apply->device_id, NULL);
-	struct twin_call *calls = mem_array(json_object_size(apply->modules), sizeof(*calls));
+	size_t n = json_object_size(apply->modules);
 	const char *name;
 	json_t *entries;
-	size_t n = 0;
 
 	apply->good = device != NULL;
 	if (!device) {
 		apply->error = REST_DEVICE_NOT_FOUND;
 		(void)err_set(&apply->err, ERR_MISSING, "there is no device %s", apply->device_id);
+		return;
 	}
-	json_object_foreach(apply->modules, name, entries) {
-		if (!apply->good)
-			break;
-		calls[n].device_id = mem_text(apply->device_id);
-		calls[n].module_id = mem_text(name);
-		calls[n].replace = true;
-		calls[n++].desired = desired_after(apply, name, entries);
-	}
-	for (size_t i = 0; i < n && apply->good; i++)
-		make_module(apply, calls[i].module_id);
+	apply->twins = mem_array(n, sizeof(*apply->twins));
+	apply->bulk = (struct registry_call){ .op = REGISTRY_BULK, .also = change_all, .also_arg = apply };
+	apply->bulk.items = mem_array(n, sizeof(*apply->bulk.items));
+	json_object_foreach(apply->modules, name, entries)
+		if (apply->good)
+			prepare(apply, name, entries);
 	if (apply->good)
-		change_all(apply, calls, n);
-	for (size_t i = 0; i < n; i++)
-		twin_call_clear(&calls[i]);
-	mem_free(calls);
+		commit(apply);
 }
 
 static void

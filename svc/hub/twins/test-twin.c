@@ -288,7 +288,27 @@ TEST("the model that a device named at its connection is kept, and named again i
 	fixture_close(&f);
 }
 
-TEST("several twins are changed together or not at all")
+/* In a transaction of ours; which of them said no, or n. */
+static size_t
+run_all(struct fixture *f, struct twin_call *calls, size_t n)
+{
+	struct err err = ERR_INIT;
+	size_t i;
+
+	CHECK_OK(registry_store_begin(f->store, &err), err);
+	for (i = 0; i < n; i++) {
+		twins_try(f->twins, &calls[i]);
+		if (calls[i].answer != TWIN_OK)
+			break;
+	}
+	CHECK_STR(f->told, "");
+	registry_store_end(f->store, i == n ? 0 : -1, &err);
+	for (size_t k = 0; k < n && i == n; k++)
+		twins_settle(f->twins, &calls[k], NULL);
+	return i;
+}
+
+TEST("several twins are changed together or not at all, and told of afterwards")
 {
 	struct fixture f;
 	struct twin_call calls[2];
@@ -296,7 +316,7 @@ TEST("several twins are changed together or not at all")
 	fixture_new(&f);
 	calls[0] = call_for(NULL, NULL, "{\"a\":1}", NULL);
 	calls[1] = call_for("nobody", NULL, "{\"a\":1}", NULL);
-	CHECK_INT(twins_run_all(f.twins, calls, 2), 1);
+	CHECK_INT(run_all(&f, calls, 2), 1);
 	CHECK_INT(calls[1].answer, TWIN_NO_MODULE);
 	check_twin(&f, NULL, "{\"desired\":{\"$version\":1},\"reported\":{\"$version\":1},\"tags\":{}}");
 	CHECK_STR(f.told, "");
@@ -305,7 +325,8 @@ TEST("several twins are changed together or not at all")
 	calls[0] = call_for(NULL, NULL, "{\"a\":1}", NULL);
 	calls[1] = call_for("m", NULL, "{\"a\":2}", NULL);
 	calls[1].replace = true;
-	CHECK_INT(twins_run_all(f.twins, calls, 2), 2);
+	CHECK_INT(run_all(&f, calls, 2), 2);
+	CHECK_CONTAINS(f.told, "\nm=");
 	check_twin(&f, "m", "{\"desired\":{\"a\":2,\"$version\":2},\"reported\":{\"$version\":1},\"tags\":{}}");
 	twin_call_clear(&calls[0]);
 	twin_call_clear(&calls[1]);
@@ -325,5 +346,59 @@ TEST("a twin that is no JSON in the file any more is reported as damage")
 	CHECK_INT(call.answer, TWIN_FAILED);
 	CHECK_CONTAINS(call.err.text, "is damaged: the twin of dev1");
 	twin_call_clear(&call);
+	fixture_close(&f);
+}
+
+struct together {
+	struct fixture *f;
+	struct twin_call *call;
+};
+
+static int
+change_too(void *arg, struct err *err)
+{
+	struct together *together = arg;
+
+	(void)err;
+	twins_try(together->f->twins, together->call);
+	return together->call->answer == TWIN_OK ? 0 : -1;
+}
+
+static enum registry_answer
+make_with_twin(struct fixture *f, const char *module_id, const char *desired)
+{
+	struct twin_call twin = call_for(module_id, NULL, desired, NULL);
+	struct together together = { f, &twin };
+	struct registry_call call = { .op = REGISTRY_PUT,
+		.device_id = mem_text("dev1"),
+		.module_id = mem_text(module_id),
+		.wanted = identity_new("dev1", module_id),
+		.also = change_too,
+		.also_arg = &together };
+	enum registry_answer answer;
+
+	registry_run(f->registry, &call);
+	answer = call.answer;
+	twins_settle(f->twins, &twin, answer == REGISTRY_OK ? NULL : &call.err);
+	registry_call_clear(&call);
+	twin_call_clear(&twin);
+	return answer;
+}
+
+TEST("a module and its twin are made together, or neither is")
+{
+	struct fixture f;
+	OWN(identity) made = NULL;
+
+	fixture_new(&f);
+	CHECK_INT(make_with_twin(&f, "n", "{\"a.b\":1}"), REGISTRY_FAILED);
+	CHECK(!registry_find(f.registry, "dev1", "n"));
+	fixture_close(&f);
+	fixture_open(&f);
+	CHECK(!registry_find(f.registry, "dev1", "n"));
+	CHECK_INT(make_with_twin(&f, "n", "{\"a\":1}"), REGISTRY_OK);
+	made = registry_find(f.registry, "dev1", "n");
+	CHECK(made);
+	check_twin(&f, "n", "{\"desired\":{\"a\":1,\"$version\":2},\"reported\":{\"$version\":1},\"tags\":{}}");
 	fixture_close(&f);
 }

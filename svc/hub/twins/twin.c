@@ -80,12 +80,24 @@ no(struct twin_call *call, enum twin_answer answer, const char *sentence)
 	return answer;
 }
 
+/* What the transaction itself has made is not in memory yet. */
+static struct identity *
+find_module(struct twins *twins, struct twin_call *call)
+{
+	struct identity *found = registry_find(twins->registry, call->device_id, call->module_id);
+	struct err err = ERR_INIT;
+
+	if (!found && registry_store_find(registry_store_of(twins->registry), call->device_id, call->module_id, &found, &err) < 0)
+		return NULL;
+	return found;
+}
+
 static enum twin_answer
 find_identity(struct twins *twins, struct twin_call *call)
 {
 	OWN(identity) device = registry_find(twins->registry, call->device_id, NULL);
 
-	call->identity = call->module_id ? registry_find(twins->registry, call->device_id, call->module_id) : GIVE(device);
+	call->identity = call->module_id ? find_module(twins, call) : GIVE(device);
 	if (call->identity && call->generation_id && !text_is(call->generation_id, call->identity->generation_id))
 		return no(call, TWIN_GONE, "this identity was deleted");
 	if (call->identity)
@@ -221,38 +233,6 @@ twins_settle(struct twins *twins, struct twin_call *call, const struct err *prob
 	}
 	twin_free(call->before);
 	call->before = NULL;
-}
-
-/* The index of who said no. */
-static size_t
-try_all(struct twins *twins, struct twin_call *calls, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		twins_try(twins, &calls[i]);
-		if (calls[i].answer != TWIN_OK)
-			break;
-	}
-	return i;
-}
-
-size_t
-twins_run_all(struct twins *twins, struct twin_call *calls, size_t n)
-{
-	struct registry_store *store = registry_store_of(twins->registry);
-	struct err err = ERR_INIT;
-	size_t who = n;
-	int done = registry_store_begin(store, &err);
-
-	if (done == 0) {
-		who = try_all(twins, calls, n);
-		done = registry_store_end(store, who == n ? 0 : -1, &err);
-	}
-	for (size_t i = 0; i < n; i++)
-		if (done == 0 || who == n)
-			twins_settle(twins, &calls[i], done == 0 ? NULL : &err);
-	return done == 0 || who < n ? who : 0;
 }
 
 /* -- Calls ---------------------------------------------------------------------------------------------------------------------------------- */

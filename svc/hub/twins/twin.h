@@ -70,5 +70,3 @@ void twins_run(struct twins *twins, struct twin_call *call);
 /* For the worker, in a transaction that the caller has begun: what says no has changed nothing.  When that has ended, twins_settle is due for each. */
 void twins_try(struct twins *twins, struct twin_call *call);
 void twins_settle(struct twins *twins, struct twin_call *call, const struct err *problem); /* NULL: it is durable */
-/* Several at once in a transaction of their own: all of them or, when one says no, none.  The index of who said no, or n. */
-size_t twins_run_all(struct twins *twins, struct twin_call *calls, size_t n);
