@@ -72,17 +72,23 @@ job_store_begin(struct db *db, const char *id, struct err *err)
 int
 job_store_end(struct db *db, const char *id, enum scheduled_job_status status, const char *why, int64_t now_ms, struct err *err)
 {
-	return db_run(db, err, "UPDATE job SET status = ?, end_ms = ?, failure = ? WHERE id = ?", "iitt", (int64_t)status, now_ms,
-		why, id);
+	return db_run(db, err,
+		"UPDATE job SET status = ?1, end_ms = ?2, failure = ?3, n_devices = (SELECT count(*) FROM job_device WHERE job_id "
+		"= ?4) WHERE id = ?4",
+		"iitt", (int64_t)status, now_ms, why, id);
 }
 
+/* Both statements must forget the same: the job last. */
+#define FORGOTTEN                                                                                                                  \
+	"(SELECT id FROM (SELECT id, end_ms, row_number() OVER newest AS n, sum(n_devices) OVER newest AS n_devices FROM job"      \
+	" WHERE end_ms > 0 WINDOW newest AS (ORDER BY end_ms DESC, id)) WHERE end_ms < ?1 OR n > ?2 OR n_devices > ?3)"
+
 int
-job_store_forget(struct db *db, int64_t before_ms, struct err *err)
+job_store_forget(struct db *db, int64_t before_ms, int64_t max_jobs, int64_t max_devices, struct err *err)
 {
-	if (db_run(db, err, "DELETE FROM job_device WHERE job_id IN (SELECT id FROM job WHERE end_ms > 0 AND end_ms < ?)", "i",
-		    before_ms) < 0)
+	if (db_run(db, err, "DELETE FROM job_device WHERE job_id IN " FORGOTTEN, "iii", before_ms, max_jobs, max_devices) < 0)
 		return -1;
-	return db_run(db, err, "DELETE FROM job WHERE end_ms > 0 AND end_ms < ?", "i", before_ms);
+	return db_run(db, err, "DELETE FROM job WHERE id IN " FORGOTTEN, "iii", before_ms, max_jobs, max_devices);
 }
 
 /* -- Devices --------------------------------------------------------------------------------------------------------------------------------- */

@@ -15,8 +15,8 @@ int job_store_add(struct db *db, const char *id, const json_t *doc, int64_t crea
 int job_store_begin(struct db *db, const char *id, struct err *err);
 int job_store_end(
 	struct db *db, const char *id, enum scheduled_job_status status, const char *why, int64_t now_ms, struct err *err);
-/* Those that ended before. */
-int job_store_forget(struct db *db, int64_t before_ms, struct err *err);
+/* Those that ended before; and of the others, the newest first, what is more than so many jobs, or devices in them. */
+int job_store_forget(struct db *db, int64_t before_ms, int64_t max_jobs, int64_t max_devices, struct err *err);
 
 /* 1: it has its row already, whatever that says. */
 int job_store_has_device(struct db *db, const char *job_id, const char *device_id, struct err *err);

@@ -11,7 +11,6 @@
 
 #define STEP_MS 50
 #define TICK_MS 200
-#define PAGE 20
 #define IN_FLIGHT_MAX 32
 
 /* -- Jobs that are not over ----------------------------------------------------------------------------------------------------------------- */
@@ -96,51 +95,19 @@ begin_job(struct jobs *jobs, struct job_active *a, struct err *err)
 		return -1;
 	query->where = GIVE(condition->where);
 	a->is_running = a->is_walking = true;
-	return twin_walk_init(&a->walk, query, a->id, jobs->indexed_paths, jobs->n_indexed_paths, NULL, PAGE, err);
-}
-
-static int
-change_twin(struct jobs *jobs, const struct job_active *a, const char *device_id, struct err *err)
-{
-	const json_t *update = json_object_get(a->doc, "updateTwin");
-	const char *etag = json_string_value(json_object_get(update, "etag"));
-	struct twin_call call = { .device_id = mem_text(device_id), .if_match = mem_text(etag && *etag ? etag : "*") };
-	OWN_LIB(json_t) outcome = NULL;
-	int done;
-
-	call.tags = json_incref(json_object_get(update, "tags"));
-	call.desired = json_incref(json_object_get(json_object_get(update, "properties"), "desired"));
-	twins_run(jobs->twins, &call);
-	if (call.answer != TWIN_OK)
-		outcome = scheduled_job_error(call.answer == TWIN_FAILED ? "the registry could not be used" : call.err.text);
-	done = job_store_put_device(
-		jobs->db, a->id, device_id, call.answer == TWIN_OK ? SCHEDULED_JOB_COMPLETED : SCHEDULED_JOB_FAILED, outcome, err);
-	twin_call_clear(&call);
-	return done;
-}
-
-static int
-do_device(struct jobs *jobs, struct job_active *a, const char *device_id, struct err *err)
-{
-	int there = job_store_has_device(jobs->db, a->id, device_id, err);
-
-	if (there != 0)
-		return there < 0 ? -1 : 0;
-	return a->is_method ? jobs_call_method(jobs, a, device_id, err) : change_twin(jobs, a, device_id, err);
+	return twin_walk_init(&a->walk, query, a->id, jobs->indexed_paths, jobs->n_indexed_paths, NULL, JOBS_PAGE, err);
 }
 
 static int
 walk_on(struct jobs *jobs, struct job_active *a, int64_t until, struct err *err)
 {
 	struct twin_row_context context = { .db = jobs->db, .registry = jobs->registry, .directory = jobs->directory };
-	json_t *row;
-	size_t i;
 
-	if (twin_walk_go(&a->walk, &context, until, err) < 0)
+	/* Rows that are there are those of a page that failed. */
+	if (json_array_size(a->walk.rows) == 0 && twin_walk_go(&a->walk, &context, until, err) < 0)
 		return -1;
-	json_array_foreach(a->walk.rows, i, row)
-		if (do_device(jobs, a, json_string_value(json_object_get(row, "deviceId")), err) < 0)
-			return -1;
+	if (jobs_do_page(jobs, a, a->walk.rows, err) < 0)
+		return -1;
 	json_array_clear(a->walk.rows);
 	if (a->walk.state == TWIN_WALK_END) {
 		twin_walk_clear(&a->walk);
@@ -162,7 +129,7 @@ go_on(struct jobs *jobs, struct job_active *a, int64_t until, struct err *err)
 		return jobs_end(jobs, a, SCHEDULED_JOB_FAILED, "its time was up", err) < 0 ? -1 : 1;
 	if (!a->is_running)
 		return begin_job(jobs, a, err) < 0 ? -1 : 1;
-	if (a->is_walking && a->n_in_flight + PAGE > IN_FLIGHT_MAX)
+	if (a->is_walking && a->n_in_flight + JOBS_PAGE > IN_FLIGHT_MAX)
 		return 0;
 	if (a->is_walking)
 		return walk_on(jobs, a, until, err) < 0 ? -1 : 1;

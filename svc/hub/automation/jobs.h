@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* All scheduled jobs (scheduled_job.h), and their doing.  A job and what became of each device are durable: after a crash the job goes on with the devices that it has not done.  A change of a twin may then be made twice; a method, which may have been carried out,
- * is not called again, and counts as failed.
+/* All scheduled jobs (scheduled_job.h), and their doing.  A job and what became of each device are durable, together with the change of its twin: after
+ * a crash the job goes on with the devices that it has not done.  A method, which may have been carried out, is not called again, and counts as failed.
  *
  * Jobs are the registry's worker's; methods are called on the loop. */
 

@@ -10,6 +10,8 @@
 
 #define LIST_MS 50
 #define KEPT_MS (30ll * 24 * 3600 * 1000)
+#define KEPT_MAX 10000		  /* jobs that are over */
+#define KEPT_DEVICES_MAX 10000000 /* devices in them */
 
 static enum job_answer
 get(struct jobs *jobs, struct job_call *call)
@@ -31,7 +33,7 @@ put(struct jobs *jobs, struct job_call *call)
 		return JOB_TOO_MANY;
 	if (scheduled_job_start(call->body, &start, &call->err) < 0)
 		return JOB_INVALID;
-	if (job_store_forget(jobs->db, now - KEPT_MS, &call->err) < 0)
+	if (job_store_forget(jobs->db, now - KEPT_MS, KEPT_MAX, KEPT_DEVICES_MAX, &call->err) < 0)
 		return JOB_FAILED;
 	added = job_store_add(jobs->db, call->id, call->body, now, start, &call->err);
 	if (added != 1)

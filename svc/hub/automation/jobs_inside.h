@@ -44,8 +44,11 @@ void jobs_add_active(struct jobs *jobs, const char *id, json_t *doc, int64_t sta
 struct job_active *jobs_find_active(struct jobs *jobs, const char *id);
 int jobs_end(struct jobs *jobs, struct job_active *a, enum scheduled_job_status status, const char *why, struct err *err);
 
-/* Call the job's method on a device. */
-int jobs_call_method(struct jobs *jobs, struct job_active *a, const char *device_id, struct err *err);
+/* Do what the job does to the devices of these rows, no more than JOBS_PAGE; -1: nothing of it is done. */
+#define JOBS_PAGE 20
+int jobs_do_page(struct jobs *jobs, struct job_active *a, const json_t *rows, struct err *err);
+/* Call the job's method on a device, of which it is written down that it is. */
+void jobs_call_method(struct jobs *jobs, struct job_active *a, const char *device_id);
 /* Write down one outcome that has come back; 1: there was one. */
 int jobs_write_back(struct jobs *jobs, struct err *err);
 bool jobs_have_outcomes(struct jobs *jobs); /* any thread */

@@ -60,19 +60,15 @@ milliseconds(const json_t *method, const char *name, int64_t usual)
 	return (json_is_integer(seconds) ? json_integer_value(seconds) : usual) * 1000;
 }
 
-int
-jobs_call_method(struct jobs *jobs, struct job_active *a, const char *device_id, struct err *err)
+void
+jobs_call_method(struct jobs *jobs, struct job_active *a, const char *device_id)
 {
 	const json_t *method = json_object_get(a->doc, "cloudToDeviceMethod"), *payload = json_object_get(method, "payload");
 	struct identity *identity = registry_find(jobs->registry, device_id, NULL);
 	struct job_errand *errand;
 
 	if (!identity)
-		return 0;
-	if (job_store_put_device(jobs->db, a->id, device_id, SCHEDULED_JOB_RUNNING, NULL, err) < 0) {
-		identity_free(identity);
-		return -1;
-	}
+		return;
 	errand = NEW(job_errand);
 	errand->jobs = jobs;
 	errand->job_id = mem_text(a->id);
@@ -84,7 +80,6 @@ jobs_call_method(struct jobs *jobs, struct job_active *a, const char *device_id,
 	errand->post.run = on_loop;
 	a->n_in_flight++;
 	loop_post(jobs->loop, &errand->post);
-	return 0;
 }
 
 static json_t *
@@ -120,25 +115,33 @@ take_back(struct jobs *jobs)
 	return errand;
 }
 
+static int
+write_outcome(struct jobs *jobs, const struct job_errand *errand, struct err *err)
+{
+	OWN_LIB(json_t) outcome = outcome_of(errand);
+	bool is_done = errand->was_sent && errand->method.answer == METHOD_DONE;
+
+	return job_store_put_device(jobs->db, errand->job_id, errand->method.identity->device_id,
+		is_done ? SCHEDULED_JOB_COMPLETED : SCHEDULED_JOB_FAILED, outcome, err);
+}
+
 int
 jobs_write_back(struct jobs *jobs, struct err *err)
 {
 	struct job_errand *errand = take_back(jobs);
 	struct job_active *a;
-	OWN_LIB(json_t) outcome = NULL;
-	int done;
 
 	if (!errand)
 		return 0;
+	if (write_outcome(jobs, errand, err) < 0) {
+		bring_back(errand); /* the next tick tries again */
+		return -1;
+	}
 	a = jobs_find_active(jobs, errand->job_id);
 	if (a)
 		a->n_in_flight--;
-	outcome = outcome_of(errand);
-	done = job_store_put_device(jobs->db, errand->job_id, errand->method.identity->device_id,
-		errand->was_sent && errand->method.answer == METHOD_DONE ? SCHEDULED_JOB_COMPLETED : SCHEDULED_JOB_FAILED, outcome,
-		err);
 	errand_free(errand);
-	return done < 0 ? -1 : 1;
+	return 1;
 }
 
 bool

@@ -125,6 +125,9 @@ const char *const schema_migrations[] = {
 	"CREATE INDEX registration_due ON registration (due) WHERE due > 0;"
 	"UPDATE registration SET due = 1 WHERE assigned = 0 AND failure IS NULL;"
 	"UPDATE registration SET owned = 1 WHERE hub NOT IN (SELECT host FROM linked_hub);",
+	/* How many devices a job that is over has come to. */
+	"ALTER TABLE job ADD COLUMN n_devices INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE job SET n_devices = (SELECT count(*) FROM job_device WHERE job_id = id) WHERE end_ms > 0;",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);
