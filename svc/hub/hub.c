@@ -136,9 +136,10 @@ check_partitions(const struct hub *hub, struct err *err)
 static int
 open_files(struct hub *hub, struct err *err)
 {
-	struct files_config files = {
-		.hostname = hub->config.hostname, .registry = hub->registry, .quota = hub->config.files_quota
-	};
+	struct files_config files = { .hostname = hub->config.hostname,
+		.registry = hub->registry,
+		.quota = hub->config.files_quota,
+		.device_quota = hub->config.files_device_quota };
 
 	files.dir = hub->files_path = file_join(hub->config.state_dir, "files");
 	hub->files = files_open(&files, err);

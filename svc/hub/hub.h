@@ -24,8 +24,9 @@ struct hub_config {
 	unsigned partitions;			  /* of events; 0: as it is, or 4 for a new one */
 	const char *sinks[HUB_SINKS_MAX + 1];	  /* of event_sink.h, NULL-terminated */
 	const char *sink_ca_path, *sink_connect_to;
-	unsigned event_sources; /* bits of event_source_parse */
-	uint64_t files_quota;	/* of uploaded files, in bytes; 0: none are taken */
+	unsigned event_sources;	     /* bits of event_source_parse */
+	uint64_t files_quota;	     /* of uploaded files, in bytes; 0: none are taken */
+	uint64_t files_device_quota; /* of one device's */
 	size_t max_connections;
 	bool watch_turns; /* say at the end how long the loops kept those who waited */
 	struct auth_policy auth;

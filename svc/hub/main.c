@@ -19,8 +19,8 @@ struct options {
 		*sink_connect_to, *id_scope, *provisioning_hostname, *provisioning_address, *provisioning_hubs_ca;
 	bool provisioning;
 	struct option_list sinks, index;
-	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, max_connections, grace_s,
-		provisioning_port, provisioning_mqtt_port;
+	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, files_device_quota_mib,
+		max_connections, grace_s, provisioning_port, provisioning_mqtt_port;
 	bool refuse_sha1, watch_turns;
 	struct service_options service;
 };
@@ -60,6 +60,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, sink_connect_to), 0, 0 },
 	{ "files-quota", 0, "MIB", "room for the files that devices upload (10240); 0 takes none", OPTION_INT,
 		offsetof(struct options, files_quota_mib), 0, 1 << 30 },
+	{ "files-device-quota", 0, "MIB", "room for the files of one device (1024); 0: as much as for all", OPTION_INT,
+		offsetof(struct options, files_device_quota_mib), 0, 1 << 30 },
 	{ "max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT,
 		offsetof(struct options, max_connections), 0, 10000000 },
 	{ "index", 0, "PATH",
@@ -157,6 +159,8 @@ serve(const struct options *o, struct err *err)
 		.auth = { .refuse_sha1_thumbprints = o->refuse_sha1 },
 		.thumbprint_grace_s = o->grace_s,
 		.files_quota = (uint64_t)o->files_quota_mib << 20,
+		.files_device_quota = (uint64_t)(o->files_device_quota_mib > 0 ? o->files_device_quota_mib : o->files_quota_mib)
+				      << 20,
 		.max_connections = service_max_connections(o->max_connections, 1),
 		.watch_turns = o->watch_turns,
 		.index_paths = o->index.items,
@@ -206,6 +210,7 @@ main(int argc, char **argv)
 		.https_port = 443,
 		.grace_s = 86400,
 		.files_quota_mib = 10240,
+		.files_device_quota_mib = 1024,
 		.provisioning_port = 8444,
 		.provisioning_mqtt_port = 8884,
 		.service.ready_fd = -1 };

@@ -363,12 +363,71 @@ def test_151_empty_blocks():
             pki.root, hub, keys = root, main, main_keys
 
 
+def test_152_device_quota():
+    """one device doesn't take the room of the others, hears that it is its own that is used up, also after a restart, and has it again when it replaces what was there"""
+    global hub, keys
+    main, main_keys = hub, keys
+    with Folder() as small, Hub(small, Pki(small), "contosoiothub.local", "--files-quota", 16, "--files-device-quota", 4) as hub:
+        root, pki.root = pki.root, hub.pki.root
+        try:
+            keys = {d: hub.create_device(d)["authentication"]["symmetricKey"]["primaryKey"] for d in ("dev1", "dev2")}
+            _, path, link = begin("a")
+            _, path2, link2 = begin("b")
+            _, path3, link3 = begin("c", "dev2")
+            assert put(path, link, b"x" * (3 * MIB))[0] == 201
+            for restart in (False, True):
+                if restart:
+                    hub.kill9()
+                    hub.keep_ports()
+                    hub.start()
+                answer = put(path2, link2, b"x" * (2 * MIB))
+                assert code(answer) == (507, "QuotaExceeded") and "of this device" in str(answer[2]), answer
+            assert put(path3, link3, b"x" * (3 * MIB))[0] == 201
+            assert put(path, link, b"x")[0] == 201
+            assert put(path2, link2, b"x" * (2 * MIB))[0] == 201
+        finally:
+            pki.root, hub, keys = root, main, main_keys
+
+
+def made_again(device):
+    assert hub.rest("DELETE", "/devices/" + device)[0] == 204
+    keys[device] = hub.create_device(device)["authentication"]["symmetricKey"]["primaryKey"]
+
+
 def test_16_deleted_device():
-    """with the device its uploads are forgotten"""
-    assert hub.rest("DELETE", "/devices/many")[0] == 204
-    keys["many"] = hub.create_device("many")["authentication"]["symmetricKey"]["primaryKey"]
+    """with the device its uploads, blobs and notifications are forgotten, and its room is free; no link of it is good for the next one of its name, not even in the middle of an upload"""
+    made_again("many")
     for i in range(10):
         begin(str(i), "many")
+    keys["gone"] = hub.create_device("gone")["authentication"]["symmetricKey"]["primaryKey"]
+    keys["gone0"] = hub.create_device("gone0")["authentication"]["symmetricKey"]["primaryKey"]
+    before = set(stored())
+    id, path, link = begin("log", "gone")
+    _, neighbour, neighbour_link = begin("log", "gone0")
+    assert put(neighbour, neighbour_link, b"mine")[0] == 201
+    kept = set(stored())
+    assert put(path, link, b"old")[0] == 201 and block(path, link, ids(1)[0], b"y" * MIB)[0] == 201 and done(id, "gone")[0] == 204
+    sock = half_an_upload(path, link, 2 * MIB, MIB)
+    wait_for(lambda: len(stored()) == len(kept) + 3, "half an upload")
+    made_again("gone")
+    wait_for(lambda: len(stored()) == len(kept) + 1, "the files of the device removed")
+    sock.sendall(b"x" * MIB)
+    assert sock.recv(4096).startswith(b"HTTP/1.1 403 ")
+    sock.close()
+    wait_for(lambda: set(stored()) == kept, "half an upload removed")
+    assert code(put(path, link, b"stolen")) == (403, "AuthenticationFailed") and send("GET", path + link)[0] == 403
+    assert service("GET", path)[0] == 404 and service("GET", NOTES)[0] == 204
+    assert code(done(id, "gone")) == (400, "InvalidFileUploadCorrelationId")
+    _, path, link = begin("log", "gone")
+    assert send("GET", path + link)[0] == 404 and put(path, link, b"new")[0] == 201
+    assert send("GET", neighbour + neighbour_link)[0] == 200
+    hub.kill9()
+    hub.start()
+    assert service("GET", path)[0] == 200 and len(stored()) == len(kept) + 1
+    assert hub.rest("DELETE", "/devices/gone")[0] == 204
+    hub.kill9()  # perhaps before the file is gone
+    hub.start()
+    assert set(stored()) == kept and before < kept
 
 
 def test_17_no_files():

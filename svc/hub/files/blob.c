@@ -37,14 +37,25 @@ blob_of(const struct http_request *req)
 	return buf_take_text(&name);
 }
 
+/* Of the device whose blob it is, as it is now; the caller owns it.  NULL: there is none. */
+static char *
+generation_of(const struct blob_server *server, const char *blob)
+{
+	OWN_TEXT device_id = file_store_device(blob);
+	OWN(identity) device = registry_find(files_registry(server->files), device_id, NULL);
+
+	return device ? mem_text(device->generation_id) : NULL;
+}
+
 static bool
-link_allows(const struct blob_server *server, const struct http_request *req, const char *blob, enum blob_right right)
+link_allows(const struct blob_server *server, const struct http_request *req, const char *blob, const char *generation_id,
+	enum blob_right right)
 {
 	struct blob_link link = {
 		.rights = http_query(req, "sp"), .expires = http_query(req, "se"), .signature = http_query(req, "sig")
 	};
 
-	return blob_link_allows(&link, files_key(server->files), blob, right, clock_wall());
+	return generation_id && blob_link_allows(&link, files_key(server->files), blob, generation_id, right, clock_wall());
 }
 
 /* A service reads by its policy's token, as it does anything else. */
@@ -81,6 +92,7 @@ static const struct blob_error denied = { 403, "AuthenticationFailed", "The link
 			       bad_list = { 400, "InvalidBlockList",
 				       "The list of blocks is malformed, or names a block that is not here." },
 			       no_room = { 507, "QuotaExceeded", "The room for uploaded files is used up." },
+			       no_device_room = { 507, "QuotaExceeded", "The room for files of this device is used up." },
 			       busy = { 503, "ServerBusy", "The blob can't be stored now; try again." },
 			       broken = { 500, "InternalError", "The blob can't be read." };
 
@@ -125,6 +137,7 @@ struct dropped_file {
 
 struct blob_call {
 	char *blob, *block_id;
+	char *generation_id; /* of the device, when the link was looked at */
 	struct blob_list list;
 	struct blob_record record, *blocks;
 	struct dropped_file *dropped; /* no row names them any more */
@@ -158,6 +171,7 @@ call_free(struct blob_call *call)
 	mem_free(call->blocks);
 	mem_free(call->dropped);
 	mem_free(call->block_id);
+	mem_free(call->generation_id);
 	mem_free(call->blob);
 	mem_free(call);
 }
@@ -206,15 +220,19 @@ static void
 call_failed(struct blob_call *call, const struct err *err)
 {
 	log_error("files: %s: %s", call->blob, err->text);
-	call->error = err->kind == ERR_LIMIT ? &no_room : err->kind == ERR_UNAVAILABLE || err->kind == ERR_BROKEN ? &busy : &broken;
+	if (err->kind == ERR_LIMIT)
+		call->error = call->part && call->part->is_device_full ? &no_device_room : &no_room;
+	else
+		call->error = err->kind == ERR_UNAVAILABLE || err->kind == ERR_BROKEN ? &busy : &broken;
 }
 
 static void
-drop(void *arg, const char *file, int64_t size)
+drop(void *arg, const char *blob, const char *file, int64_t size)
 {
 	struct blob_call *call = arg;
 	struct dropped_file *one;
 
+	(void)blob; /* it is the call's */
 	call->dropped = mem_resize(call->dropped, (call->n_dropped + 1) * sizeof(*call->dropped));
 	one = &call->dropped[call->n_dropped++];
 	snprintf(one->file, sizeof(one->file), "%s", file);
@@ -247,7 +265,7 @@ replace_block(struct blob_call *call, struct err *err)
 		file_store_put_block(store_of(call), call->blob, call->block_id, &call->record, err) < 0)
 		return -1;
 	if (before.file[0])
-		drop(call, before.file, before.size);
+		drop(call, call->blob, before.file, before.size);
 	return 0;
 }
 
@@ -260,7 +278,7 @@ replace_blob(struct blob_call *call, struct err *err)
 	if (file_store_find_blob(store_of(call), call->blob, &before, err) < 0)
 		return -1;
 	if (before.file[0])
-		drop(call, before.file, before.size);
+		drop(call, call->blob, before.file, before.size);
 	blob_record_clear(&before);
 	if (file_store_files(store_of(call), call->blob, drop, call, err) < 0 ||
 		file_store_remove_blocks(store_of(call), call->blob, err) < 0)
@@ -271,9 +289,15 @@ replace_blob(struct blob_call *call, struct err *err)
 static void
 record(struct blob_call *call)
 {
+	OWN_TEXT generation_id = generation_of(call->server, call->blob);
 	struct err err = ERR_INIT;
 	int done;
 
+	/* The device was deleted while it sent, and what another one of its name has is not its own. */
+	if (!text_is(generation_id, call->generation_id)) {
+		call->error = &denied;
+		return;
+	}
 	take_part(call);
 	done = registry_store_begin(store_of(call), &err);
 	if (done == 0)
@@ -291,7 +315,7 @@ static void
 remove_dropped(struct blob_call *call)
 {
 	for (size_t i = 0; i < call->n_dropped; i++)
-		files_remove(call->server->files, call->dropped[i].file, call->dropped[i].size);
+		files_remove(call->server->files, call->blob, call->dropped[i].file, call->dropped[i].size);
 }
 
 static void
@@ -438,6 +462,7 @@ struct http_sink *
 blob_sink(struct blob_server *server, struct http_request *req)
 {
 	OWN_TEXT blob = NULL;
+	OWN_TEXT generation_id = NULL;
 	struct blob_sink *sink;
 	bool allowed;
 
@@ -445,10 +470,11 @@ blob_sink(struct blob_server *server, struct http_request *req)
 		text_is(http_query(req, "comp"), "blocklist"))
 		return NULL;
 	blob = blob_of(req);
-	allowed = blob && link_allows(server, req, blob, BLOB_WRITE);
+	generation_id = blob ? generation_of(server, blob) : NULL;
+	allowed = blob && link_allows(server, req, blob, generation_id, BLOB_WRITE);
 	sink = NEW(blob_sink);
 	sink->base = (struct http_sink){ .max = allowed ? BODY_MAX : REFUSED_BODY_MAX, .write = sink_write, .free = sink_free };
-	file_part_init(&sink->part, allowed ? server->files : NULL);
+	file_part_init(&sink->part, allowed ? server->files : NULL, blob);
 	return &sink->base;
 }
 
@@ -465,7 +491,7 @@ part_of(const struct http_request *req)
 /* -- Requests ------------------------------------------------------------------------------------------------------------------------------- */
 
 static struct blob_call *
-call_new(struct blob_server *server, struct http_request *req, const char *blob)
+call_new(struct blob_server *server, struct http_request *req, const char *blob, const char *generation_id)
 {
 	struct blob_call *call = NEW(blob_call);
 
@@ -473,7 +499,8 @@ call_new(struct blob_server *server, struct http_request *req, const char *blob)
 	call->req = req;
 	call->blob = mem_text(blob);
 	call->fd = -1;
-	file_part_init(&call->joined, server->files);
+	file_part_init(&call->joined, server->files, blob);
+	call->generation_id = mem_text(generation_id);
 	return call;
 }
 
@@ -503,9 +530,9 @@ content_type(const struct http_request *req)
 }
 
 static void
-put_part(struct blob_server *server, struct http_request *req, const char *blob, const char *block_id)
+put_part(struct blob_server *server, struct http_request *req, const char *blob, const char *generation_id, const char *block_id)
 {
-	struct blob_call *call = call_new(server, req, blob);
+	struct blob_call *call = call_new(server, req, blob, generation_id);
 
 	call->part = part_of(req);
 	call->block_id = mem_text(block_id);
@@ -514,9 +541,9 @@ put_part(struct blob_server *server, struct http_request *req, const char *blob,
 }
 
 static void
-put_list(struct blob_server *server, struct http_request *req, const char *blob)
+put_list(struct blob_server *server, struct http_request *req, const char *blob, const char *generation_id)
 {
-	struct blob_call *call = call_new(server, req, blob);
+	struct blob_call *call = call_new(server, req, blob, generation_id);
 	struct err err = ERR_INIT;
 	size_t len;
 	const void *body = http_body(req, &len);
@@ -532,34 +559,37 @@ static void
 put(struct blob_server *server, struct http_request *req, const char *blob)
 {
 	const char *comp = http_query(req, "comp"), *block_id = http_query(req, "blockid");
+	OWN_TEXT generation_id = generation_of(server, blob);
 
-	if (!link_allows(server, req, blob, BLOB_WRITE))
+	if (!link_allows(server, req, blob, generation_id, BLOB_WRITE))
 		fail(req, &denied);
 	else if (text_is(comp, "blocklist"))
-		put_list(server, req, blob);
+		put_list(server, req, blob, generation_id);
 	else if (!part_of(req))
 		fail(req, &denied);
 	else if (text_is(comp, "block") && (!block_id || !blob_block_id_is_valid(block_id)))
 		fail(req, &bad_block_id);
 	else if (text_is(comp, "block"))
-		put_part(server, req, blob, block_id);
+		put_part(server, req, blob, generation_id, block_id);
 	else if (comp)
 		fail(req, &bad_comp);
 	else if (!text_is_nocase(http_header(req, "x-ms-blob-type"), "BlockBlob"))
 		fail(req, &bad_type);
 	else
-		put_part(server, req, blob, NULL);
+		put_part(server, req, blob, generation_id, NULL);
 }
 
 static void
 get(struct blob_server *server, struct http_request *req, const char *blob)
 {
-	if (!link_allows(server, req, blob, BLOB_READ) && !policy_allows(server, req))
+	OWN_TEXT generation_id = generation_of(server, blob);
+
+	if (!link_allows(server, req, blob, generation_id, BLOB_READ) && !policy_allows(server, req))
 		fail(req, &denied);
 	else if (http_query(req, "comp"))
 		fail(req, &bad_comp);
 	else
-		start(call_new(server, req, blob), reading, answer_content);
+		start(call_new(server, req, blob, generation_id), reading, answer_content);
 }
 
 bool

@@ -3,6 +3,7 @@
 #include "hub/files/file_store.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -143,15 +144,15 @@ int
 file_store_files(struct registry_store *store, const char *blob, file_store_file *each, void *arg, struct err *err)
 {
 	struct db_stmt *rows =
-		blob ? db_query(registry_store_db(store), err, "SELECT file, size FROM block WHERE blob = ?", "t", blob)
-		     : db_query(registry_store_db(store), err, "SELECT file, size FROM block UNION ALL SELECT file, size FROM blob",
-			       "");
+		blob ? db_query(registry_store_db(store), err, "SELECT blob, file, size FROM block WHERE blob = ?", "t", blob)
+		     : db_query(registry_store_db(store), err,
+			       "SELECT blob, file, size FROM block UNION ALL SELECT name, file, size FROM blob", "");
 	int got;
 
 	if (!rows)
 		return -1;
 	while ((got = db_next(rows, err)) == 1)
-		each(arg, db_text(rows, 0), db_int(rows, 1));
+		each(arg, db_text(rows, 0), db_text(rows, 1), db_int(rows, 2));
 	db_done(rows);
 	return got;
 }
@@ -162,7 +163,7 @@ file_store_remove_old_blocks(
 {
 	struct db_stmt *rows = db_query(registry_store_db(store), err,
 		"DELETE FROM block WHERE file IN (SELECT file FROM block WHERE modified < ? ORDER BY modified LIMIT ?) RETURNING "
-		"file, size",
+		"blob, file, size",
 		"ii", before, max);
 	int got;
 
@@ -170,7 +171,50 @@ file_store_remove_old_blocks(
 		return -1;
 	/* SQLite hands the rows out when all of them are deleted; they are durable when the statement has ended, and a file that goes a moment before its row is missed by nobody. */
 	while ((got = db_next(rows, err)) == 1)
-		each(arg, db_text(rows, 0), db_int(rows, 1));
+		each(arg, db_text(rows, 0), db_text(rows, 1), db_int(rows, 2));
+	db_done(rows);
+	return got;
+}
+
+/* -- With the device -------------------------------------------------------------------------------------------------------------------- */
+
+char *
+file_store_device(const char *blob)
+{
+	return mem_textf("%.*s", (int)strcspn(blob, "/"), blob);
+}
+
+/* "DEVICE/" to before "DEVICE0", which is the next letter. */
+#define OF_DEVICE(column) " " column " > ?1 || '/' AND " column " < ?1 || '0'"
+
+int
+file_store_forget_device(struct registry_store *store, const char *device_id, struct err *err)
+{
+	static const char *const statements[] = {
+		"INSERT INTO dropped_file (file, blob, size) SELECT file, name, size FROM blob WHERE" OF_DEVICE("name"),
+		"INSERT INTO dropped_file (file, blob, size) SELECT file, blob, size FROM block WHERE" OF_DEVICE("blob"),
+		"DELETE FROM blob WHERE" OF_DEVICE("name"),
+		"DELETE FROM block WHERE" OF_DEVICE("blob"),
+		"DELETE FROM upload WHERE device_id = ?1",
+		"DELETE FROM file_notification WHERE device_id = ?1",
+	};
+
+	for (size_t i = 0; i < COUNT(statements); i++)
+		if (db_run(registry_store_db(store), err, statements[i], "t", device_id) < 0)
+			return -1;
+	return 0;
+}
+
+int
+file_store_take_dropped(struct registry_store *store, file_store_file *each, void *arg, struct err *err)
+{
+	struct db_stmt *rows = db_query(registry_store_db(store), err, "DELETE FROM dropped_file RETURNING blob, file, size", "");
+	int got;
+
+	if (!rows)
+		return -1;
+	while ((got = db_next(rows, err)) == 1)
+		each(arg, db_text(rows, 0), db_text(rows, 1), db_int(rows, 2));
 	db_done(rows);
 	return got;
 }

@@ -41,12 +41,18 @@ int file_store_put_block(
 	struct registry_store *store, const char *blob, const char *id, const struct blob_record *block, struct err *err);
 int file_store_remove_blocks(struct registry_store *store, const char *blob, struct err *err);
 
+/* The device of a blob's name; the caller owns it. */
+char *file_store_device(const char *blob);
 /* All files that rows name: of a blob's blocks, or (blob NULL) of everything. */
-typedef void file_store_file(void *arg, const char *file, int64_t size);
+typedef void file_store_file(void *arg, const char *blob, const char *file, int64_t size);
 int file_store_files(struct registry_store *store, const char *blob, file_store_file *each, void *arg, struct err *err);
 /* Blocks sent before then, no more than `max`: their files are given out once no row names them. */
 int file_store_remove_old_blocks(
 	struct registry_store *store, int64_t before, int64_t max, file_store_file *each, void *arg, struct err *err);
+
+/* With a device go its uploads, blobs and notifications, in the transaction that removes it.  The files are noted, and given out once, after that. */
+int file_store_forget_device(struct registry_store *store, const char *device_id, struct err *err);
+int file_store_take_dropped(struct registry_store *store, file_store_file *each, void *arg, struct err *err);
 
 /* -- Notifications (hub 4.6) -------------------------------------------------------------------------------------------------------------- */
 struct file_notification {

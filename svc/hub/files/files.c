@@ -9,9 +9,11 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "hub/files/file_room.h"
 #include "wire/codec.h"
 
 #define THREADS 2
@@ -29,9 +31,93 @@ struct files {
 	struct pool *pool;
 	int dir;
 	int port;
-	atomic_int_fast64_t used;
+	struct file_room *room;
 	atomic_bool stopping;
 };
+
+/* -- Removing ----------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+remove_file(struct files *files, const char *device_id, const char *file, int64_t size)
+{
+	if (unlinkat(files->dir, file, 0) == 0 || errno == ENOENT)
+		file_room_give_back(files->room, device_id, size + FILE_COST);
+}
+
+/* Files of a device that is no more. */
+struct removal {
+	struct files *files;
+	struct dropped {
+		char *device_id;
+		char file[FILE_ID_LEN];
+		int64_t size;
+	} * list;
+	size_t n;
+	struct job job;
+	struct owner owner; /* nobody waits */
+};
+
+static void
+run_removal(struct job *job)
+{
+	struct removal *removal = CONTAINER_OF(job, struct removal, job);
+
+	for (size_t i = 0; i < removal->n; i++)
+		remove_file(removal->files, removal->list[i].device_id, removal->list[i].file, removal->list[i].size);
+}
+
+static void
+removal_done(struct job *job)
+{
+	struct removal *removal = CONTAINER_OF(job, struct removal, job);
+
+	for (size_t i = 0; i < removal->n; i++)
+		mem_free(removal->list[i].device_id);
+	mem_free(removal->list);
+	mem_free(removal);
+}
+
+/* On the pool's thread: there is nobody to give it back to. */
+static void
+end_removal(struct owner *owner, struct post *post)
+{
+	(void)owner;
+	post->run(post);
+}
+
+static void
+note_dropped(void *arg, const char *blob, const char *file, int64_t size)
+{
+	struct removal *removal = arg;
+	struct dropped *one;
+
+	removal->list = mem_resize(removal->list, (removal->n + 1) * sizeof(*removal->list));
+	one = &removal->list[removal->n++];
+	*one = (struct dropped){ .device_id = file_store_device(blob), .size = size };
+	snprintf(one->file, sizeof(one->file), "%s", file);
+}
+
+/* On the registry's worker, when no row names them any more.  What is cut off is swept at the next start. */
+static void
+on_removed(void *arg, const struct identity *before, const struct identity *after)
+{
+	struct files *files = arg;
+	struct removal *removal;
+	struct err err = ERR_INIT;
+
+	(void)after;
+	if (before->module_id)
+		return;
+	removal = NEW(removal);
+	*removal = (struct removal){ .files = files, .owner = { end_removal } };
+	removal->job = (struct job){ .run = run_removal, .done = removal_done, .owner = &removal->owner };
+	if (file_store_take_dropped(registry_store_of(files->config.registry), note_dropped, removal, &err) < 0)
+		log_error("files: %s", err.text);
+	if (removal->n > 0 && files_work(files, &removal->job))
+		return;
+	run_removal(&removal->job);
+	removal_done(&removal->job);
+}
 
 /* -- Opening ------------------------------------------------------------------------------------------------------------------------------ */
 
@@ -65,16 +151,26 @@ load_key(struct files *files, struct err *err)
 
 struct known {
 	struct map *map;
-	int64_t size;
+	struct file_room *room;
 };
 
 static void
-add_known(void *arg, const char *file, int64_t size)
+add_known(void *arg, const char *blob, const char *file, int64_t size)
 {
 	struct known *known = arg;
+	OWN_TEXT device_id = file_store_device(blob);
 
 	map_put_text(known->map, file, known);
-	known->size += size + FILE_COST;
+	file_room_add(known->room, device_id, size + FILE_COST);
+}
+
+static void
+forget_dropped(void *arg, const char *blob, const char *file, int64_t size)
+{
+	(void)arg; /* nobody knows it any more: it is swept */
+	(void)blob;
+	(void)file;
+	(void)size;
 }
 
 static void
@@ -95,12 +191,13 @@ static int
 sweep(struct files *files, struct err *err)
 {
 	struct registry_store *store = registry_store_of(files->config.registry);
-	struct known known = { .map = map_new() };
+	struct known known = { .map = map_new(), .room = files->room };
 	int done = file_store_files(store, NULL, add_known, &known, err);
-	if (done == 0) {
+
+	if (done == 0)
+		done = file_store_take_dropped(store, forget_dropped, NULL, err);
+	if (done == 0)
 		remove_unknown(files, known.map);
-		files->used = known.size;
-	}
 	map_free(known.map);
 	return done;
 }
@@ -111,6 +208,7 @@ files_open(const struct files_config *config, struct err *err)
 	struct files *files = NEW(files);
 
 	files->config = *config;
+	files->room = file_room_new(config->quota, config->device_quota);
 	files->dir = -1;
 	files->pool = pool_new("files", THREADS, QUEUE_MAX);
 	if (file_make_dir(config->dir, 0700, err) < 0)
@@ -120,8 +218,10 @@ files_open(const struct files_config *config, struct err *err)
 		(void)err_errno(err, "%s", config->dir);
 		goto failed;
 	}
-	if (load_key(files, err) == 0 && sweep(files, err) == 0)
+	if (load_key(files, err) == 0 && sweep(files, err) == 0) {
+		registry_watch(config->registry, REGISTRY_REMOVED, on_removed, files);
 		return files;
+	}
 failed:
 	files_stop(files);
 	files_close(files);
@@ -146,6 +246,7 @@ files_close(struct files *files)
 	if (files->dir >= 0)
 		close(files->dir);
 	secret_clear(&files->key);
+	file_room_free(files->room);
 	mem_free(files);
 }
 
@@ -198,9 +299,9 @@ files_work(struct files *files, struct job *job)
 /* -- A file being written ------------------------------------------------------------------------------------------------------------------ */
 
 void
-file_part_init(struct file_part *part, struct files *files)
+file_part_init(struct file_part *part, struct files *files, const char *blob)
 {
-	*part = (struct file_part){ .files = files, .fd = -1 };
+	*part = (struct file_part){ .files = files, .device_id = files ? file_store_device(blob) : NULL, .fd = -1 };
 }
 
 void
@@ -209,22 +310,28 @@ file_part_clear(struct file_part *part)
 	if (part->fd >= 0)
 		close(part->fd);
 	if (part->files && part->id[0] && !part->kept)
-		files_remove(part->files, part->id, part->size);
+		remove_file(part->files, part->device_id, part->id, part->size);
+	mem_free(part->device_id);
 	*part = (struct file_part){ .fd = -1 };
 }
 
-/* The room is taken before it is used, so that many at a time stay below the quota as well. */
 static int
-take_room(struct file_part *part, int64_t len)
+take_room(struct file_part *part, int64_t n)
 {
-	struct files *files = part->files;
-	int64_t before = atomic_fetch_add(&files->used, len);
+	const struct files_config *config = &part->files->config;
 
-	if ((uint64_t)(before + len) <= files->config.quota)
-		return 0;
-	atomic_fetch_sub(&files->used, len);
-	return err_set(&part->err, ERR_LIMIT, "the quota of %llu bytes for uploaded files is used up",
-		(unsigned long long)files->config.quota);
+	switch (file_room_take(part->files->room, part->device_id, n)) {
+	case FILE_ROOM_DEVICE_FULL:
+		part->is_device_full = true;
+		return err_set(&part->err, ERR_LIMIT, "the room of %llu bytes for the files of %s is used up",
+			(unsigned long long)config->device_quota, part->device_id);
+	case FILE_ROOM_FULL:
+		return err_set(&part->err, ERR_LIMIT, "the quota of %llu bytes for uploaded files is used up",
+			(unsigned long long)config->quota);
+	case FILE_ROOM_OK:
+		break;
+	}
+	return 0;
 }
 
 static int
@@ -242,7 +349,7 @@ part_open(struct file_part *part)
 	part->fd = openat(part->files->dir, buf_text(&name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (part->fd < 0) {
 		(void)err_errno(&part->err, "making a file in %s", part->files->config.dir);
-		atomic_fetch_sub(&part->files->used, FILE_COST);
+		file_room_give_back(part->files->room, part->device_id, FILE_COST);
 		return -1;
 	}
 	memcpy(part->id, buf_text(&name), FILE_ID_LEN);
@@ -317,16 +424,17 @@ files_read(const struct files *files, const char *file, struct err *err)
 }
 
 void
-files_remove(struct files *files, const char *file, int64_t size)
+files_remove(struct files *files, const char *blob, const char *file, int64_t size)
 {
-	if (unlinkat(files->dir, file, 0) == 0 || errno == ENOENT)
-		atomic_fetch_sub(&files->used, size + FILE_COST);
+	OWN_TEXT device_id = file_store_device(blob);
+
+	remove_file(files, device_id, file, size);
 }
 
 static void
-remove_old_block(void *arg, const char *file, int64_t size)
+remove_old_block(void *arg, const char *blob, const char *file, int64_t size)
 {
-	files_remove(arg, file, size);
+	files_remove(arg, blob, file, size);
 }
 
 int

@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "hub/commands/command_store.h"
+#include "hub/files/file_store.h"
 #include "hub/registry/schema.h"
 #include "hub/twins/twin_store.h"
 #include "store/db.h"
@@ -268,7 +269,7 @@ registry_store_remove(struct registry_store *store, const char *device_id, const
 		    "t", device_id) < 0 ||
 		db_run(store->db, err, "DELETE FROM thumbprint_rotation WHERE device_id = ?", "t", device_id) < 0)
 		return -1;
-	if (db_run(store->db, err, "DELETE FROM upload WHERE device_id = ?", "t", device_id) < 0)
+	if (file_store_forget_device(store, device_id, err) < 0)
 		return -1;
 	return db_run(store->db, err, "DELETE FROM identity WHERE device_id = ?", "t", device_id);
 }

@@ -128,6 +128,9 @@ const char *const schema_migrations[] = {
 	/* How many devices a job that is over has come to. */
 	"ALTER TABLE job ADD COLUMN n_devices INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE job SET n_devices = (SELECT count(*) FROM job_device WHERE job_id = id) WHERE end_ms > 0;",
+	/* Files whose device was removed: they are on the disk until the next look. */
+	"CREATE TABLE dropped_file (file TEXT PRIMARY KEY, blob TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX file_notification_device ON file_notification (device_id);",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);

@@ -20,7 +20,8 @@
 
 /* One request on its way through the registry's worker. */
 struct file_request {
-	char *id; /* of the correlation, or the lock; owned */
+	char *id;	     /* of the correlation, or the lock; owned */
+	char *generation_id; /* of the device that begins */
 	struct file_upload upload;
 	struct file_notification notification;
 	struct rest *rest;
@@ -40,6 +41,7 @@ request_free(struct file_request *r)
 	file_upload_clear(&r->upload);
 	file_notification_clear(&r->notification);
 	mem_free(r->id);
+	mem_free(r->generation_id);
 	mem_free(r);
 }
 
@@ -105,11 +107,24 @@ answer_nothing(struct file_request *r)
 
 /* -- A device begins ------------------------------------------------------------------------------------------------------------------------ */
 
+static char *
+generation_of(struct rest *rest, const char *device_id)
+{
+	OWN(identity) device = registry_find(rest->registry, device_id, NULL);
+
+	return device ? mem_text(device->generation_id) : NULL;
+}
+
 static void
 begin(struct file_request *r)
 {
+	OWN_TEXT generation_id = generation_of(r->rest, r->upload.device_id);
 	int64_t n = 0, now = clock_wall();
 
+	if (!r->generation_id || !text_is(generation_id, r->generation_id)) {
+		refuse(r, REST_DEVICE_NOT_FOUND, "the device was deleted");
+		return;
+	}
 	if (files_remove_old_blocks(r->rest->files, &r->err) < 0 ||
 		file_store_count_uploads(store_of(r), r->upload.device_id, now, &n, &r->err) < 0)
 		return;
@@ -125,7 +140,8 @@ answer_link(struct file_request *r)
 	CLEAR(buf) link = BUF_INIT(LINK_MAX);
 	OWN_TEXT host = files_host(r->rest->files);
 
-	blob_link_put(&link, files_key(r->rest->files), r->upload.blob, BLOB_READ | BLOB_WRITE, r->upload.expires);
+	blob_link_put(
+		&link, files_key(r->rest->files), r->upload.blob, r->generation_id, BLOB_READ | BLOB_WRITE, r->upload.expires);
 	http_respond_json(r->req, 200, NULL,
 		json_pack("{s:s, s:s, s:s, s:s, s:s}", "correlationId", r->id, "hostName", host, "containerName", FILES_CONTAINER,
 			"blobName", r->upload.blob, "sasToken", buf_text(&link)));
@@ -172,6 +188,7 @@ post_file(struct rest *rest, struct http_request *req, const char *const *ids)
 		return;
 	r = NEW(file_request);
 	r->id = mem_text(random_uuid(id));
+	r->generation_id = generation_of(rest, ids[0]);
 	r->upload = (struct file_upload){ .device_id = mem_text(ids[0]), .blob = blob, .expires = clock_wall() + FILES_LIFE_S };
 	submit(rest, req, r, begin, answer_link);
 }
