@@ -225,7 +225,7 @@ on_body(struct http_request *req, void *arg)
 static int
 open_trust(struct hub *hub, struct err *err)
 {
-	hub->cas = ca_open(hub->registry, hub->config.device_ca_path, err);
+	hub->cas = ca_open(hub->registry, CA_OF_HUB, hub->config.device_ca_path, err);
 	hub->rotations = hub->cas ? rotation_keeper_open(hub->registry, hub->loops[0], hub->config.thumbprint_grace_s, err) : NULL;
 	hub->refusals = refusals_new(REFUSALS_MAX);
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);

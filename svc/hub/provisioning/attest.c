@@ -103,6 +103,10 @@ check_chain_to(struct walk *w, const struct enrollment *enrollment, const struct
 	struct err err = ERR_INIT;
 	OWN(anchors) anchors = NULL;
 
+	if (!enrollment->certs[0] && !enrollment->certs[1]) {
+		refuse(w, CA_NOT_VERIFIED, "enrollment", "a verified CA of the name that it refers to", "none");
+		return;
+	}
 	for (int i = 0; i < 2; i++)
 		if (enrollment->certs[i])
 			certs_add(&roots, enrollment->certs[i]);

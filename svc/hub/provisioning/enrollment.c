@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "hub/registry/ca.h"
 
 struct enrollment *
 enrollment_new(const char *id, bool is_group)
@@ -36,6 +37,7 @@ enrollment_free(struct enrollment *enrollment)
 	for (int i = 0; i < 2; i++) {
 		secret_clear(&enrollment->keys[i]);
 		cert_free(enrollment->certs[i]);
+		mem_free(enrollment->ca_names[i]);
 	}
 	mem_free(enrollment->id);
 	mem_free(enrollment->endorsement_key);
@@ -44,6 +46,23 @@ enrollment_free(struct enrollment *enrollment)
 	mem_free(enrollment->etag);
 	json_decref(enrollment->wishes);
 	mem_free(enrollment);
+}
+
+bool
+enrollment_has_ca_names(const struct enrollment *enrollment)
+{
+	return enrollment->ca_names[0] || enrollment->ca_names[1];
+}
+
+void
+enrollment_resolve(struct enrollment *enrollment, const struct ca_registry *cas)
+{
+	for (int i = 0; i < 2; i++) {
+		struct cert *cert = enrollment->ca_names[i] ? ca_find_verified(cas, enrollment->ca_names[i]) : NULL;
+
+		if (cert)
+			enrollment->certs[i] = cert_ref(cert);
+	}
 }
 
 static bool

@@ -25,9 +25,11 @@ struct enrollment {
 	struct secret keys[2]; /* BY_KEY: primary, secondary; decoded.  BY_TPM: what its keys follow from (tpm_secret.h) */
 	struct cert *certs[2]; /* BY_CERT: the device's own; BY_CA: its issuer's; NULL when empty */
 	char *endorsement_key, *storage_root_key; /* BY_TPM: base64 of TPM2B_PUBLIC, in its one spelling; the second may be NULL */
-	char *device_id;			  /* individual: NULL takes the registration id */
-	json_t *wishes; /* what becomes of the device, as it was sent and checked: capabilities, initialTwin, policies, ... */
-	char *etag;	/* as it stands in JSON */
+	char *ca_names
+		[2]; /* BY_CA: of registered CAs, which stand in certs while they are verified (enrollment_resolve); NULL: it has its own */
+	char *device_id; /* individual: NULL takes the registration id */
+	json_t *wishes;	 /* what becomes of the device, as it was sent and checked: capabilities, initialTwin, policies, ... */
+	char *etag;	 /* as it stands in JSON */
 	int64_t created, updated;
 	unsigned refs; /* of one thread, the registry's worker */
 };
@@ -36,6 +38,11 @@ struct enrollment *enrollment_new(const char *id, bool is_group);
 struct enrollment *enrollment_ref(const struct enrollment *enrollment);
 void enrollment_free(struct enrollment *enrollment);
 OWN_DEFINE(enrollment);
+
+bool enrollment_has_ca_names(const struct enrollment *enrollment);
+struct ca_registry;
+/* Those of its names that are of a verified CA now become its certs.  Once, on what was read from the store. */
+void enrollment_resolve(struct enrollment *enrollment, const struct ca_registry *cas);
 
 /* Letters, digits and "-._:", at most 128, the last one a letter, a digit or "-" (hub 6). */
 bool enrollment_id_is_valid(const char *id);

@@ -14,7 +14,7 @@ add(void *arg, struct enrollment *enrollment_take)
 }
 
 int
-enrollment_groups_load(struct enrollment_groups *groups, struct db *db, struct err *err)
+enrollment_groups_load(struct enrollment_groups *groups, struct db *db, const struct ca_registry *cas, struct err *err)
 {
 	if (groups->loaded)
 		return 0;
@@ -22,6 +22,8 @@ enrollment_groups_load(struct enrollment_groups *groups, struct db *db, struct e
 		enrollment_groups_clear(groups);
 		return -1;
 	}
+	for (size_t i = 0; i < groups->n; i++)
+		enrollment_resolve(groups->item[i], cas);
 	groups->loaded = true;
 	return 0;
 }

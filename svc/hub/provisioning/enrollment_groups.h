@@ -11,6 +11,6 @@ struct enrollment_groups {
 	bool loaded;
 };
 
-int enrollment_groups_load(
-	struct enrollment_groups *groups, struct db *db, struct err *err); /* does nothing while they are as they were */
-void enrollment_groups_clear(struct enrollment_groups *groups);		   /* one has changed: they are read again */
+int enrollment_groups_load(struct enrollment_groups *groups, struct db *db, const struct ca_registry *cas,
+	struct err *err);					/* does nothing while they are as they were */
+void enrollment_groups_clear(struct enrollment_groups *groups); /* one, or a CA, has changed: they are read again */

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "hub/provisioning/custom_allocation.h"
 #include "hub/provisioning/enrollment.h"
+#include "hub/registry/ca.h"
 #include "keys/tpm_seed.h"
 #include "wire/codec.h"
 #include "wire/json.h"
@@ -216,28 +217,49 @@ take_slot(struct enrollment *e, int i, const json_t *pair, const struct enrollme
 	return e->certs[i] ? check_cert(e, e->certs[i], err) : err_wrap(err, "%s", slots[i]);
 }
 
+/* Names of CAs that are registered here; whether they are is looked at by who has the list. */
+static int
+take_ca_names(struct enrollment *e, const json_t *pair, struct err *err)
+{
+	const char *name;
+
+	for (int i = 0; i < 2; i++) {
+		if (json_find_text(pair, slots[i], &name, err) < 0)
+			return err_wrap(err, "caReferences");
+		if (name && *name && !ca_name_is_valid(name))
+			return err_set(err, ERR_INVALID, "caReferences.%s is no name of a certificate", slots[i]);
+		e->ca_names[i] = name && *name ? mem_text(name) : NULL;
+	}
+	return enrollment_has_ca_names(e) ? 0 : err_set(err, ERR_INVALID, "caReferences names no certificate");
+}
+
+static int
+take_pair(struct enrollment *e, const json_t *pair, const struct enrollment *before, struct err *err)
+{
+	for (int i = 0; i < 2; i++)
+		if (take_slot(e, i, pair, before, err) < 0)
+			return -1;
+	return e->certs[0] || e->certs[1] ? 0 : err_set(err, ERR_INVALID, "there is no certificate");
+}
+
 static int
 take_certs(struct enrollment *e, const json_t *attestation, const struct enrollment *before, struct err *err)
 {
-	json_t *x509 = NULL, *own = NULL, *signing = NULL, *pair;
+	json_t *x509 = NULL, *own = NULL, *signing = NULL, *names = NULL;
 
 	if (json_find_object(attestation, "x509", &x509, err) < 0)
 		return -1;
 	if (x509 && (json_find_object(x509, "clientCertificates", &own, err) < 0 ||
-			    json_find_object(x509, "signingCertificates", &signing, err) < 0))
+			    json_find_object(x509, "signingCertificates", &signing, err) < 0 ||
+			    json_find_object(x509, "caReferences", &names, err) < 0))
 		return -1;
-	if (!own == !signing)
-		return err_set(err, ERR_INVALID, "attestation.x509 needs either clientCertificates or signingCertificates");
+	if (!!own + !!signing + !!names != 1)
+		return err_set(
+			err, ERR_INVALID, "attestation.x509 needs one of clientCertificates, signingCertificates, caReferences");
 	if (own && e->is_group)
 		return err_set(err, ERR_INVALID, "a group has no clientCertificates: its CA signs");
 	e->proof = own ? ENROLLMENT_BY_CERT : ENROLLMENT_BY_CA;
-	pair = own ? own : signing;
-	for (int i = 0; i < 2; i++)
-		if (take_slot(e, i, pair, before, err) < 0)
-			return -1;
-	if (!e->certs[0] && !e->certs[1])
-		return err_set(err, ERR_INVALID, "there is no certificate");
-	return 0;
+	return names ? take_ca_names(e, names, err) : take_pair(e, own ? own : signing, before, err);
 }
 
 /* -- TPMs -------------------------------------------------------------------------------------------------------------------------- */
@@ -444,6 +466,11 @@ certs_json(const struct enrollment *e)
 {
 	json_t *pair = json_object();
 
+	if (enrollment_has_ca_names(e)) {
+		for (int i = 0; i < 2; i++)
+			json_object_set_new(pair, slots[i], e->ca_names[i] ? json_string(e->ca_names[i]) : json_null());
+		return json_pack("{s:o}", "caReferences", pair);
+	}
 	for (int i = 0; i < 2; i++)
 		json_object_set_new(pair, slots[i], e->certs[i] ? enrollment_cert_json(e->certs[i], false) : json_null());
 	return json_pack("{s:o}", e->proof == ENROLLMENT_BY_CA ? "signingCertificates" : "clientCertificates", pair);

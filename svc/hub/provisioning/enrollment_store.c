@@ -9,7 +9,7 @@
 
 #define COLUMNS                                                                                                                    \
 	"name, enabled, proof, key1, key2, cert1, cert2, device_id, etag, wishes, created, updated, endorsement_key, "             \
-	"storage_root_key"
+	"storage_root_key, ca1, ca2"
 #define PEM_MAX 32768
 
 static void
@@ -57,6 +57,8 @@ read_enrollment(struct db_stmt *row, bool is_group, struct err *err)
 	e->updated = db_int(row, 11);
 	e->endorsement_key = mem_text(db_text(row, 12));
 	e->storage_root_key = mem_text(db_text(row, 13));
+	e->ca_names[0] = mem_text(db_text(row, 14));
+	e->ca_names[1] = mem_text(db_text(row, 15));
 	return e->wishes ? GIVE(e) : NULL;
 }
 
@@ -116,10 +118,10 @@ enrollment_store_put(struct db *db, const struct enrollment *e, struct err *err)
 	OWN_TEXT wishes = json_line(e->wishes);
 
 	return db_run(db, err,
-		"INSERT OR REPLACE INTO enrollment (is_group, id, " COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		"ittiibbtttttiitt", (int64_t)e->is_group, key, e->id, (int64_t)e->enabled, (int64_t)e->proof, e->keys[0].bytes,
+		"INSERT OR REPLACE INTO enrollment (is_group, id, " COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"ittiibbtttttiitttt", (int64_t)e->is_group, key, e->id, (int64_t)e->enabled, (int64_t)e->proof, e->keys[0].bytes,
 		e->keys[0].len, e->keys[1].bytes, e->keys[1].len, pem1, pem2, e->device_id, e->etag, wishes, e->created, e->updated,
-		e->endorsement_key, e->storage_root_key);
+		e->endorsement_key, e->storage_root_key, e->ca_names[0], e->ca_names[1]);
 }
 
 int

@@ -99,6 +99,13 @@ open_hubs(struct provisioning *p, struct err *err)
 	return p->hub_anchors ? 0 : -1;
 }
 
+static int
+open_cas(struct provisioning *p, struct err *err)
+{
+	p->cas = ca_open(p->config.registry, CA_OF_PROVISIONING, NULL, err);
+	return p->cas ? 0 : -1;
+}
+
 struct provisioning *
 provisioning_open(const struct provisioning_config *config, struct err *err)
 {
@@ -108,7 +115,7 @@ provisioning_open(const struct provisioning_config *config, struct err *err)
 	p->config = *config;
 	open_websockets(p);
 	pthread_mutex_init(&p->lock, NULL);
-	if (open_id_scope(p, store, err) == 0 && open_hubs(p, err) == 0 && pursuits_open(p, err) == 0)
+	if (open_id_scope(p, store, err) == 0 && open_hubs(p, err) == 0 && open_cas(p, err) == 0 && pursuits_open(p, err) == 0)
 		return p;
 	provisioning_close(p);
 	return NULL;
@@ -132,6 +139,7 @@ provisioning_close(struct provisioning *p)
 	pursuits_close(p);
 	anchors_free(p->hub_anchors);
 	enrollment_groups_clear(&p->groups);
+	ca_close(p->cas);
 	pthread_mutex_destroy(&p->lock);
 	mem_free(p->id_scope);
 	mem_free(p);
@@ -256,7 +264,7 @@ static const struct provisioning_route *
 find_route(struct provisioning_call *call)
 {
 	static const struct provisioning_route *const tables[] = { provisioning_service_routes, provisioning_registration_routes,
-		provisioning_hub_routes, provisioning_policy_routes, provisioning_device_routes };
+		provisioning_hub_routes, provisioning_policy_routes, provisioning_ca_routes, provisioning_device_routes };
 
 	for (size_t i = 0; i < COUNT(tables); i++)
 		for (const struct provisioning_route *route = tables[i]; route->method; route++)
@@ -265,13 +273,13 @@ find_route(struct provisioning_call *call)
 	return NULL;
 }
 
-static bool
-service_may(struct provisioning_call *call)
+bool
+provisioning_caller_may(struct provisioning_call *call, unsigned right)
 {
 	const char *token = http_header(call->req, "Authorization");
 	OWN(policies) policies = policy_keeper_current(call->provisioning->config.policies);
 	OWN(verdict) v = auth_decide_service(call->provisioning->config.hostname, http_segment(call->req, 0), token ? token : "",
-		policies->row, policies->n, call->route->right, clock_wall());
+		policies->row, policies->n, right, clock_wall());
 
 	if (verdict_accepted(v))
 		return true;
@@ -314,7 +322,7 @@ handle(struct http_request *req, struct provisioning *provisioning)
 		provisioning_fail(call, 404000, "there is nothing at this path");
 	} else if (!http_query(req, "api-version")) {
 		provisioning_fail(call, 400001, "the api-version is missing");
-	} else if (call->route->right == 0 || service_may(call)) {
+	} else if (call->route->right == 0 || provisioning_caller_may(call, call->route->right)) {
 		if (conn)
 			call->chain = conn_peer_chain(conn);
 		call->job = (struct job){ .run = run, .done = done, .owner = conn ? loop_owner(conn_loop(conn)) : NULL };

@@ -8,6 +8,7 @@
 
 #include "hub/provisioning/enrollment_groups.h"
 #include "hub/provisioning/provisioning.h"
+#include "hub/registry/ca.h"
 #include "net/conn_websocket.h"
 
 #define PROVISIONING_IDS_MAX 3
@@ -16,6 +17,7 @@ struct provisioning {
 	struct provisioning_config config;
 	char *id_scope;
 	struct enrollment_groups groups;
+	struct ca_registry *cas;     /* that enrollments refer to */
 	struct anchors *hub_anchors; /* that linked hubs are trusted by; NULL: none can be linked */
 	struct pool *pool;	     /* where linked hubs and web hooks are asked */
 	struct pursuit *running;     /* in the order in which they began */
@@ -45,8 +47,9 @@ struct provisioning_route {
 	provisioning_handler *handle;
 };
 extern const struct provisioning_route provisioning_service_routes[], provisioning_registration_routes[],
-	provisioning_device_routes[], provisioning_hub_routes[], provisioning_policy_routes[];
+	provisioning_device_routes[], provisioning_hub_routes[], provisioning_policy_routes[], provisioning_ca_routes[];
 
+bool provisioning_caller_may(struct provisioning_call *call, unsigned right); /* false: answered */
 struct db *provisioning_db(const struct provisioning_call *call);
 /* {"errorCode", "trackingId", "message", "timestampUtc"} (hub 7); number is the status and three digits. */
 json_t *provisioning_error(int number, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));

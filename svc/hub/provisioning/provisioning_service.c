@@ -81,6 +81,23 @@ check_linked(const struct provisioning_call *call, const char *host, struct err 
 	return hub ? 0 : err_set(err, ERR_INVALID, "%s is not a linked hub", host);
 }
 
+static int
+check_cas(const struct provisioning_call *call, const struct enrollment *e, struct err *err)
+{
+	for (int i = 0; i < 2; i++) {
+		struct ca_call look = { .op = CA_GET, .name = e->ca_names[i] };
+
+		if (!e->ca_names[i])
+			continue;
+		ca_run(call->provisioning->cas, &look);
+		look.name = NULL;
+		if (look.answer != CA_OK)
+			return err_set(err, ERR_INVALID, "there is no certificate %s", e->ca_names[i]);
+		ca_call_clear(&look);
+	}
+	return 0;
+}
+
 /* What this service can't do is refused when it is asked for, not when a device comes. */
 static int
 check_possible(const struct provisioning_call *call, const struct enrollment *e, struct err *err)
@@ -94,6 +111,8 @@ check_possible(const struct provisioning_call *call, const struct enrollment *e,
 			"by");
 	if (json_object_get(e->wishes, "credentialPolicyName"))
 		return err_set(err, ERR_INVALID, "credentialPolicyName is not possible here");
+	if (check_cas(call, e, err) < 0)
+		return -1;
 	for (size_t i = 0; i < json_array_size(hubs); i++)
 		if (check_linked(call, json_string_value(json_array_get(hubs, i)), err) < 0)
 			return -1;

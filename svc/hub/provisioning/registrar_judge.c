@@ -87,8 +87,10 @@ registrar_judge(struct registrar_call *call)
 	if (individual && individual->proof == ENROLLMENT_BY_TPM)
 		return judge_tpm(call, individual);
 	if (individual)
+		enrollment_resolve(individual, call->provisioning->cas);
+	if (individual)
 		return decide(call, &no_groups, individual, NULL);
-	if (enrollment_groups_load(groups, db, &err) < 0) {
+	if (enrollment_groups_load(groups, db, call->provisioning->cas, &err) < 0) {
 		registrar_fail_broken(call, &err);
 		return NULL;
 	}

@@ -281,3 +281,50 @@ TEST("a registration is kept as it was written, under its id in any case, until 
 	CHECK(gone == NULL);
 	db_close(db);
 }
+
+TEST("an enrollment may name CAs that are registered, which an update keeps and a look shows")
+{
+	OWN_LIB(json_t) body = json_loads(
+		"{\"attestation\": {\"type\": \"x509\", \"x509\": {\"caReferences\": {\"primary\": \"plant\"}}}}", 0, NULL);
+	struct enrollment_wish wish = { .id = "g", .is_group = true, .body = body, .now = 1 };
+	struct err err = ERR_INIT;
+	OWN(enrollment) e = enrollment_compose(&wish, &err);
+	OWN_LIB(json_t) shown = e ? enrollment_to_json(e) : NULL;
+	const json_t *x509 = json_object_get(json_object_get(shown, "attestation"), "x509");
+	OWN_LIB(json_t) want = json_loads("{\"caReferences\": {\"primary\": \"plant\", \"secondary\": null}}", 0, NULL);
+	struct db *db = new_db("names.sqlite");
+	OWN(enrollment) kept = NULL;
+	OWN(enrollment) again = NULL;
+
+	CHECK(e != NULL);
+	CHECK(e->proof == ENROLLMENT_BY_CA && !e->certs[0] && !e->certs[1]);
+	CHECK(json_equal(x509, want));
+	CHECK_OK(enrollment_store_put(db, e, &err), err);
+	CHECK_OK(enrollment_store_find(db, true, "G", &kept, &err), err);
+	CHECK_STR(kept->ca_names[0], "plant");
+	CHECK(kept->ca_names[1] == NULL);
+	wish.before = kept;
+	wish.body = shown;
+	again = enrollment_compose(&wish, &err);
+	CHECK(again != NULL);
+	CHECK_STR(again->ca_names[0], "plant");
+	db_close(db);
+}
+
+TEST("names of CAs that are none, and more than one kind of certificates, are refused")
+{
+	static const char *const bad[] = { "{\"caReferences\": {}}", "{\"caReferences\": {\"primary\": \"\"}}",
+		"{\"caReferences\": {\"primary\": 7}}", "{\"caReferences\": {\"primary\": \"a b\"}}", "{\"caReferences\": []}",
+		"{\"caReferences\": {\"primary\": \"a\"}, \"signingCertificates\": {}}",
+		"{\"caReferences\": {\"primary\": \"a\"}, \"clientCertificates\": {}}" };
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		OWN_TEXT text = mem_textf("{\"attestation\": {\"type\": \"x509\", \"x509\": %s}}", bad[i]);
+		OWN_LIB(json_t) body = json_loads(text, 0, NULL);
+		struct enrollment_wish wish = { .id = "g", .is_group = true, .body = body, .now = 1 };
+		struct err err = ERR_INIT;
+		OWN(enrollment) e = enrollment_compose(&wish, &err);
+
+		CHECK(e == NULL && err.kind == ERR_INVALID);
+	}
+}

@@ -19,6 +19,7 @@
 
 struct ca_registry {
 	struct registry *registry;
+	enum ca_list list;
 	struct ca_record *item[AUTHORITIES_MAX]; /* by name */
 	size_t n;
 	struct certs from_file;
@@ -167,14 +168,15 @@ load_one(void *arg, struct ca_record *record_take)
 }
 
 struct ca_registry *
-ca_open(struct registry *registry, const char *file_path, struct err *err)
+ca_open(struct registry *registry, enum ca_list list, const char *file_path, struct err *err)
 {
 	struct ca_registry *cas = NEW(ca_registry);
 
 	cas->registry = registry;
+	cas->list = list;
 	pthread_mutex_init(&cas->lock, NULL);
 	if ((file_path && certs_load(&cas->from_file, file_path, AUTHORITIES_MAX / 2, err) < 0) ||
-		ca_store_load(registry_store_of(registry), load_one, cas, err) < 0 || !(cas->current = make_set(cas, err))) {
+		ca_store_load(registry_store_of(registry), list, load_one, cas, err) < 0 || !(cas->current = make_set(cas, err))) {
 		ca_close(cas);
 		return NULL;
 	}
@@ -213,6 +215,14 @@ find(const struct ca_registry *cas, const char *name)
 	size_t at = position(cas, name);
 
 	return at < cas->n && text_is(cas->item[at]->name, name) ? cas->item[at] : NULL;
+}
+
+struct cert *
+ca_find_verified(const struct ca_registry *cas, const char *name)
+{
+	const struct ca_record *record = find(cas, name);
+
+	return record && record->is_verified ? record->cert : NULL;
 }
 
 static void
@@ -260,9 +270,9 @@ save(struct ca_registry *cas, const char *name, struct ca_record *after, struct 
 	if (done < 0)
 		return -1;
 	if (after)
-		done = stamp(store, after, err) < 0 ? -1 : ca_store_put(store, after, err);
+		done = stamp(store, after, err) < 0 ? -1 : ca_store_put(store, cas->list, after, err);
 	else
-		done = ca_store_remove(store, name, err);
+		done = ca_store_remove(store, cas->list, name, err);
 	return registry_store_end(store, done, err);
 }
 

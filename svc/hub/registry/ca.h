@@ -13,7 +13,9 @@
 
 struct ca_registry;
 /* file_path: CAs that the operator vouches for at the start, without an object of theirs; may be NULL. */
-struct ca_registry *ca_open(struct registry *registry, const char *file_path, struct err *err);
+struct ca_registry *ca_open(struct registry *registry, enum ca_list list, const char *file_path, struct err *err);
+/* On the worker: the certificate of this name, if it is verified; borrowed until the next change. */
+struct cert *ca_find_verified(const struct ca_registry *cas, const char *name);
 void ca_close(struct ca_registry *cas);
 struct authorities *ca_current(struct ca_registry *cas); /* any thread; the caller owns a reference */
 /* Told on the worker after each change that may have taken trust away.  Set before it is shared. */
@@ -60,3 +62,10 @@ struct ca_call {
 void ca_call_clear(struct ca_call *call);
 bool ca_submit(struct ca_registry *cas, struct ca_call *call, struct owner *owner); /* false: too much waits already */
 void ca_run(struct ca_registry *cas, struct ca_call *call);			    /* at once: for the worker and for tests */
+
+/* -- JSON (hub 8; ca_json.c) ---------------------------------------------------------------------------------------------------- */
+
+/* type: of the resource, as clients know it.  A scope is shown where there are such. */
+json_t *ca_to_json(const struct ca_record *ca, const char *type, bool with_scope, bool with_code);
+/* An object of the original's shape, or its properties alone, into the question. */
+int ca_call_from_json(struct ca_call *call, const json_t *body, struct err *err);

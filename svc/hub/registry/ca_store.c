@@ -64,12 +64,26 @@ read_record(struct db_stmt *row, struct err *err)
 	return GIVE(record);
 }
 
+static const struct {
+	const char *load, *put, *remove;
+} sql[] = {
+#define SQL_OF(table)                                                                                                              \
+	{                                                                                                                          \
+		.load = "SELECT name, etag, certificate, is_verified, code, scope, created, updated FROM " table " ORDER BY name", \
+		.put = "INSERT OR REPLACE INTO " table " (name, etag, certificate, is_verified, code, scope, created, updated)"    \
+		       " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",                                                                         \
+		.remove = "DELETE FROM " table " WHERE name = ?"                                                                   \
+	}
+	[CA_OF_HUB] = SQL_OF("ca"),
+	[CA_OF_PROVISIONING] = SQL_OF("provisioning_ca"),
+#undef SQL_OF
+};
+
 int
-ca_store_load(struct registry_store *store, ca_store_each *each, void *arg, struct err *err)
+ca_store_load(struct registry_store *store, enum ca_list list, ca_store_each *each, void *arg, struct err *err)
 {
 	struct db *db = registry_store_db(store);
-	struct db_stmt *rows = db_query(
-		db, err, "SELECT name, etag, certificate, is_verified, code, scope, created, updated FROM ca ORDER BY name", "");
+	struct db_stmt *rows = db_query(db, err, sql[list].load, "");
 	struct ca_record *record;
 	int got;
 
@@ -88,7 +102,7 @@ ca_store_load(struct registry_store *store, ca_store_each *each, void *arg, stru
 }
 
 int
-ca_store_put(struct registry_store *store, const struct ca_record *r, struct err *err)
+ca_store_put(struct registry_store *store, enum ca_list list, const struct ca_record *r, struct err *err)
 {
 	OWN_LIB(json_t) scope = authority_scope_to_json(&r->scope);
 	OWN_TEXT scope_text = json_line(scope);
@@ -97,17 +111,14 @@ ca_store_put(struct registry_store *store, const struct ca_record *r, struct err
 
 	if (len <= 0)
 		return err_set(err, ERR_BROKEN, "the certificate of %s can't be written", r->name);
-	done = db_run(registry_store_db(store), err,
-		"INSERT OR REPLACE INTO ca (name, etag, certificate, is_verified, code, scope, created, updated)"
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		"ttbittii", r->name, r->etag, (const void *)der, (size_t)len, (int64_t)r->is_verified, r->code, scope_text,
-		r->created, r->updated);
+	done = db_run(registry_store_db(store), err, sql[list].put, "ttbittii", r->name, r->etag, (const void *)der, (size_t)len,
+		(int64_t)r->is_verified, r->code, scope_text, r->created, r->updated);
 	OPENSSL_free(der);
 	return done;
 }
 
 int
-ca_store_remove(struct registry_store *store, const char *name, struct err *err)
+ca_store_remove(struct registry_store *store, enum ca_list list, const char *name, struct err *err)
 {
-	return db_run(registry_store_db(store), err, "DELETE FROM ca WHERE name = ?", "t", name);
+	return db_run(registry_store_db(store), err, sql[list].remove, "t", name);
 }

@@ -131,6 +131,12 @@ const char *const schema_migrations[] = {
 	/* Files whose device was removed: they are on the disk until the next look. */
 	"CREATE TABLE dropped_file (file TEXT PRIMARY KEY, blob TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX file_notification_device ON file_notification (device_id);",
+	/* CAs of provisioning, and the names by which enrollments refer to them. */
+	"CREATE TABLE provisioning_ca (name TEXT PRIMARY KEY, etag TEXT NOT NULL, certificate BLOB NOT NULL, is_verified INTEGER NOT "
+	"NULL,"
+	"  code TEXT, scope TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL) WITHOUT ROWID;"
+	"ALTER TABLE enrollment ADD COLUMN ca1 TEXT;"
+	"ALTER TABLE enrollment ADD COLUMN ca2 TEXT;",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);

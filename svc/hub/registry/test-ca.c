@@ -24,7 +24,7 @@ fixture_open(struct fixture *f)
 	clock_set_for_test(STORY_NOW);
 	f->store = registry_store_open(f->path, &err);
 	f->registry = f->store ? registry_open(f->store, NULL, &err) : NULL;
-	f->cas = f->registry ? ca_open(f->registry, NULL, &err) : NULL;
+	f->cas = f->registry ? ca_open(f->registry, CA_OF_HUB, NULL, &err) : NULL;
 	if (!f->cas)
 		fail_msg("%s", err.text);
 }

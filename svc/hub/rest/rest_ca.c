@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Certificate objects over REST (hub 8): what the original does at its resource manager stands here at the hub's own address, in the same shape.  Our
  * extension is properties.scope: for which devices the CA may speak. */
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "hub/registry/ca.h"
 #include "hub/rest/rest.h"
-#include "wire/codec.h"
 #include "wire/json.h"
 
 struct ca_request {
@@ -15,54 +13,9 @@ struct ca_request {
 	struct ca_call call;
 };
 
-/* -- As clients see them ---------------------------------------------------------------------------------------------------------- */
+#define TYPE "Microsoft.Devices/IotHubs/Certificates"
 
-static json_t *
-hex_json(const uint8_t *bytes, size_t len)
-{
-	CLEAR(buf) text = BUF_INIT(128);
-
-	hex_encode(&text, bytes, len, true);
-	return json_string(buf_text(&text));
-}
-
-static json_t *
-der_json(const struct cert *cert)
-{
-	CLEAR(buf) text = BUF_INIT(128 * 1024);
-	uint8_t *der = NULL;
-	int len = i2d_X509(cert_x509(cert), &der);
-
-	if (len > 0)
-		base64_encode(&text, der, (size_t)len);
-	OPENSSL_free(der);
-	return json_string(buf_text(&text));
-}
-
-static void
-put_date(json_t *properties, const char *name, int64_t wall)
-{
-	char text[CLOCK_TEXT_LEN];
-
-	json_object_set_new(properties, name, json_string(clock_text_http(wall, text)));
-}
-
-static json_t *
-ca_json(const struct ca_record *ca, bool with_code)
-{
-	json_t *p = json_pack("{s:s, s:o, s:b, s:o}", "subject",
-		cert_common_name(ca->cert) ? cert_common_name(ca->cert) : cert_subject(ca->cert), "thumbprint",
-		hex_json(cert_sha1(ca->cert), DIGEST_SHA1_LEN), "isVerified", ca->is_verified, "certificate", der_json(ca->cert));
-
-	put_date(p, "expiry", cert_not_after(ca->cert));
-	put_date(p, "created", ca->created);
-	put_date(p, "updated", ca->updated);
-	json_object_set_new(p, "scope", authority_scope_to_json(&ca->scope));
-	if (with_code && ca->code)
-		json_object_set_new(p, "verificationCode", json_string(ca->code));
-	return json_pack("{s:s, s:s, s:o, s:s}", "name", ca->name, "type", "Microsoft.Devices/IotHubs/Certificates", "properties",
-		p, "etag", ca->etag);
-}
+/* -- Answers ------------------------------------------------------------------------------------------------------------------------ */
 
 static void
 fail(struct http_request *req, const struct ca_call *call)
@@ -107,7 +60,7 @@ respond_one(struct http_request *req, const struct ca_call *call)
 	OWN_TEXT etag = mem_textf("ETag: \"%s\"", ca->etag);
 	const char *headers[] = { etag, NULL };
 
-	http_respond_json(req, 200, headers, ca_json(ca, call->op == CA_CODE));
+	http_respond_json(req, 200, headers, ca_to_json(ca, TYPE, true, call->op == CA_CODE));
 }
 
 static void
@@ -116,7 +69,7 @@ respond_list(struct http_request *req, const struct ca_call *call)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < call->n_found; i++)
-		json_array_append_new(list, ca_json(call->found[i], false));
+		json_array_append_new(list, ca_to_json(call->found[i], TYPE, true, false));
 	http_respond_json(req, 200, NULL, json_pack("{s:o}", "value", list));
 }
 
@@ -177,29 +130,6 @@ submit(struct rest *rest, struct ca_request *r)
 	request_free(r);
 }
 
-/* An object of the original's shape, or its properties alone. */
-static int
-take_body(struct ca_call *call, const json_t *body, struct err *err)
-{
-	json_t *properties = NULL, *scope = NULL;
-	const char *text = NULL;
-
-	if (json_find_object(body, "properties", &properties, err) < 0)
-		return -1;
-	properties = properties ? properties : (json_t *)(uintptr_t)body;
-	call->has_verified = json_is_boolean(json_object_get(properties, "isVerified"));
-	if (json_find_text(properties, "certificate", &text, err) < 0 ||
-		json_find_bool(properties, "isVerified", &call->is_verified, err) < 0 ||
-		json_find_object(properties, "scope", &scope, err) < 0)
-		return -1;
-	/* null takes the scope away; what is left out stays. */
-	call->has_scope = json_object_get(properties, "scope") != NULL;
-	if (scope && authority_scope_from_json(&call->scope, scope, err) < 0)
-		return -1;
-	call->cert = text ? ca_read_cert(text, call->op == CA_VERIFY ? CA_CHAIN_MAX : 1, err) : NULL;
-	return text && !call->cert ? -1 : 0;
-}
-
 static void
 put(struct rest *rest, struct http_request *req, const char *const *ids)
 {
@@ -212,7 +142,7 @@ put(struct rest *rest, struct http_request *req, const char *const *ids)
 			request_free(r);
 		return;
 	}
-	if (take_body(&r->call, body, &err) < 0) {
+	if (ca_call_from_json(&r->call, body, &err) < 0) {
 		rest_fail(req, REST_ARGUMENT_INVALID, "%s", err.text);
 		request_free(r);
 		return;
@@ -232,7 +162,7 @@ verify(struct rest *rest, struct http_request *req, const char *const *ids)
 	OWN_LIB(json_t) body = r ? rest_body(req) : NULL;
 	struct err err = ERR_INIT;
 
-	if (body && take_body(&r->call, body, &err) == 0 && r->call.cert) {
+	if (body && ca_call_from_json(&r->call, body, &err) == 0 && r->call.cert) {
 		submit(rest, r);
 		return;
 	}
