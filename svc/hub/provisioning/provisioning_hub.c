@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What operators do: link other hubs, look at the links, take them away.  A registration keeps its hub: taking a link away changes nothing there. */
+/* What operators do: link other hubs, look at the links, take them away.  Taking a link away changes nothing in that hub. */
 #include "base/mem.h"
 #include "base/text.h"
 #include "hub/provisioning/linked_hub.h"
