@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/rd.h"
 #include "base/text.h"
 #include "keys/pkcs11_module.h"
 
@@ -160,7 +161,7 @@ field_is(const char *wanted, const CK_UTF8CHAR *field, size_t size)
 
 	while (len > 0 && field[len - 1] == ' ')
 		len--;
-	return !wanted || (strlen(wanted) == len && memcmp(wanted, field, len) == 0);
+	return !wanted || slice_is((struct slice){ .text = (const char *)field, .len = len }, wanted);
 }
 
 static bool
