@@ -4,15 +4,17 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "edge/config_keys.h"
 #include "wire/pkcs11_uri.h"
+#include "wire/tss_key.h"
 #include "wire/uri.h"
 
 bool
 config_keys_is_file(const char *place)
 {
-	return place && !pkcs11_uri_is(place);
+	return place && !pkcs11_uri_is(place) && !tss_key_is_uri(place);
 }
 
 static int
@@ -24,19 +26,31 @@ check_pkcs11(const struct toml *value, struct err *err)
 	return uri ? 0 : toml_err(value, err, "%s", why.text);
 }
 
+static int
+check_pkcs11_key(const struct toml *value, struct err *err)
+{
+	struct err why = ERR_INIT;
+	OWN(pkcs11_uri) uri = pkcs11_uri_parse(value->text, &why);
+
+	if (!uri)
+		return toml_err(value, err, "%s", why.text);
+	if (!uri->text[PKCS11_OBJECT] && uri->id_len == 0)
+		return toml_err(value, err, "the pkcs11: URI names no key in the token (object or id)");
+	return 0;
+}
+
 int
 config_keys_take_place(char **out, const struct toml *value, struct err *err)
 {
-	struct err ignored = ERR_INIT;
+	struct err why = ERR_INIT;
+	uint32_t handle;
 
-	if (pkcs11_uri_is(value->text)) {
-		if (check_pkcs11(value, err) < 0)
-			return -1;
-		*out = mem_text(value->text);
-		return 0;
-	}
-	*out = uri_file_path(value->text, &ignored);
-	return *out ? 0 : toml_err(value, err, "neither a file:///PATH nor a pkcs11: URI");
+	if (pkcs11_uri_is(value->text) && check_pkcs11_key(value, err) < 0)
+		return -1;
+	if (tss_key_is_uri(value->text) && tss_key_parse_uri(value->text, &handle, &why) < 0)
+		return toml_err(value, err, "%s", why.text);
+	*out = config_keys_is_file(value->text) ? uri_file_path(value->text, &why) : mem_text(value->text);
+	return *out ? 0 : toml_err(value, err, "none of a file:///PATH, a pkcs11: and a tpm: URI");
 }
 
 static char *
@@ -125,6 +139,26 @@ take_base(struct config_keys *keys, const struct toml *root, struct err *err)
 	return 0;
 }
 
+static int
+take_tpm(struct config_keys *keys, const struct toml *root, struct err *err)
+{
+	const char *tcti = NULL, *auth = NULL;
+
+	if (toml_find_bool(root, "aziot_keys.tpm_base", &keys->tpm_base, err) < 0 ||
+		toml_find_text(root, "tpm.tcti", &tcti, err) < 0 ||
+		toml_find_text(root, "tpm.hierarchy_authorization.owner", &auth, err) < 0)
+		return -1;
+	keys->tpm_tcti = mem_text(tcti);
+	keys->tpm_owner_auth = mem_text(auth);
+	if (keys->tpm_base && keys->pkcs11_base_slot)
+		return toml_err(toml_find_path(root, "aziot_keys.tpm_base"), err,
+			"new keys are made in one place: either pkcs11_base_slot or tpm_base");
+	if (auth && strlen(auth) > SECRET_MAX)
+		return toml_err(
+			toml_find_path(root, "tpm.hierarchy_authorization.owner"), err, "more than %d characters", SECRET_MAX);
+	return 0;
+}
+
 int
 config_keys_take(struct config_keys *keys, const struct toml *root, struct err *err)
 {
@@ -135,7 +169,7 @@ config_keys_take(struct config_keys *keys, const struct toml *root, struct err *
 	if (library && *library != '/')
 		return toml_err(toml_find_path(root, "aziot_keys.pkcs11_lib_path"), err, "the whole path of a module is expected");
 	keys->pkcs11_lib_path = mem_text(library);
-	if (take_base(keys, root, err) < 0 || take_groups(keys, root, err) < 0)
+	if (take_base(keys, root, err) < 0 || take_tpm(keys, root, err) < 0 || take_groups(keys, root, err) < 0)
 		return -1;
 	return take_paths(keys, root, err);
 }
@@ -145,6 +179,10 @@ config_keys_clear(struct config_keys *keys)
 {
 	mem_free(keys->pkcs11_lib_path);
 	mem_free(keys->pkcs11_base_slot);
+	mem_free(keys->tpm_tcti);
+	if (keys->tpm_owner_auth)
+		mem_wipe(keys->tpm_owner_auth, strlen(keys->tpm_owner_auth));
+	mem_free(keys->tpm_owner_auth);
 	for (size_t i = 0; i < keys->n_paths; i++)
 		mem_free(keys->paths[i]);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Where keys lie, as config.toml has it: files, PKCS #11 tokens. */
+/* Where keys lie, as config.toml has it: files, PKCS #11 tokens, the TPM. */
 
 #include <sys/types.h>
 
@@ -9,8 +9,10 @@
 #define CONFIG_GROUPS_MAX 16
 #define CONFIG_PATHS_MAX 16
 
-/* [aziot_keys] */
+/* [aziot_keys] and [tpm] */
 struct config_keys {
+	bool tpm_base;
+	char *tpm_tcti, *tpm_owner_auth;
 	char *pkcs11_lib_path, *pkcs11_base_slot;
 	gid_t groups[CONFIG_GROUPS_MAX];
 	size_t n_groups;
@@ -21,7 +23,7 @@ struct config_keys {
 int config_keys_take(struct config_keys *keys, const struct toml *root, struct err *err);
 void config_keys_clear(struct config_keys *keys);
 
-/* The place of a key: a file's path, or a PKCS #11 URI as it was written.  Errors don't show what may hold a PIN. */
+/* The place of a key: a file's path, or a URI (pkcs11:, tpm:) as it was written.  Errors don't show what may hold a PIN. */
 int config_keys_take_place(char **out, const struct toml *value, struct err *err);
 bool config_keys_is_file(const char *place); /* NULL is none */
 /* Files that whoever uses the place must be able to read: itself, or a module and a PIN.  The caller owns them; returns how many. */

@@ -20,6 +20,7 @@
 #include "edge/layout.h"
 #include "pki/cert.h"
 #include "wire/json.h"
+#include "wire/tss_key.h"
 
 #define OPERATORS_FILE_MAX (4 * 1024 * 1024)
 #define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
@@ -206,6 +207,17 @@ load_certs(struct certs *out, const char *path, struct err *err)
 	return certs_parse(out, buf_text(&text), text.len, CERTS_MAX, err) < 0 ? err_wrap(err, "%s", path) : 0;
 }
 
+static bool
+is_tpm_key(const char *path)
+{
+	struct buf text = BUF_INIT(OPERATORS_FILE_MAX);
+	struct err ignored = ERR_INIT;
+	bool is = file_load(&text, path, &ignored) == 0 && tss_key_is(buf_text(&text), text.len);
+
+	buf_wipe(&text);
+	return is;
+}
+
 static int
 check_pair(const char *cert_path, const char *key_path, struct err *err)
 {
@@ -216,8 +228,8 @@ check_pair(const char *cert_path, const char *key_path, struct err *err)
 		return 0;
 	if (load_certs(&certs, cert_path, err) < 0)
 		return -1;
-	if (!config_keys_is_file(key_path))
-		return 0; /* only keyd asks a token: edged says whether they belong together */
+	if (!config_keys_is_file(key_path) || is_tpm_key(key_path))
+		return 0; /* only keyd asks a token or the TPM: edged says whether they belong together */
 	key = key_load(key_path, err);
 	if (!key)
 		return -1;
@@ -270,6 +282,12 @@ static json_t *
 principal(const struct layout *l, enum layout_role role, json_t *ids)
 {
 	return json_pack("{s:s, s:I, s:o}", "name", role_names[role], "uid", (json_int_t)l->uids[role], "ids", ids);
+}
+
+static json_t *
+tpm_json(const struct config_keys *keys)
+{
+	return json_pack("{s:b, s:s*, s:s*}", "base", keys->tpm_base, "tcti", keys->tpm_tcti, "owner_auth", keys->tpm_owner_auth);
 }
 
 static json_t *
@@ -398,9 +416,10 @@ write_keyd(const struct layout *l, const struct config *c, struct err *err)
 		save_device_key(l, c, preloaded, copies, err) < 0)
 		return -1;
 	return write_config(l, ROLE_KEYD,
-		json_pack("{s:s, s:s*, s:s*, s:O, s:o, s:o, s:I}", "dir", keys, "pkcs11_lib_path", c->keys.pkcs11_lib_path,
-			"pkcs11_base_slot", c->keys.pkcs11_base_slot, "preloaded_keys", preloaded, "principals", keyd_principals(l),
-			"sockets", keyd_sockets(l), "max_requests", (json_int_t)(l->separate_users ? c->max_keyd : 64)),
+		json_pack("{s:s, s:o, s:s*, s:s*, s:O, s:o, s:o, s:I}", "dir", keys, "tpm", tpm_json(&c->keys), "pkcs11_lib_path",
+			c->keys.pkcs11_lib_path, "pkcs11_base_slot", c->keys.pkcs11_base_slot, "preloaded_keys", preloaded,
+			"principals", keyd_principals(l), "sockets", keyd_sockets(l), "max_requests",
+			(json_int_t)(l->separate_users ? c->max_keyd : 64)),
 		err);
 }
 

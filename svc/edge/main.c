@@ -163,6 +163,8 @@ allow_keys(struct sandbox *s, const struct config *c)
 	json_object_foreach(c->preloaded_keys, id, place)
 		allow_key(s, json_string_value(place));
 	allow_read(s, c->keys.pkcs11_lib_path);
+	allow_write(s, "/dev/tpmrm0");
+	allow_write(s, "/dev/tpm0");
 	for (size_t i = 0; i < c->keys.n_paths; i++)
 		allow_write(s, c->keys.paths[i]);
 	s->groups = c->keys.groups;

@@ -158,9 +158,75 @@ TEST("what this version can't do is refused by its name")
 	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "
 		"\"tpm\" }\n",
 		"'tpm'");
-	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "
-		"\"x509\", identity_cert = \"/a\", identity_pk = \"pkcs11:tokn=x\" }\n",
-		"tokn");
+}
+
+#define X509(pk)                                                                                                                   \
+	"[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "            \
+	"\"x509\", identity_cert = \"/a\", identity_pk = \"" pk "\" }\n"
+
+TEST("every pk takes a PKCS #11 or a TPM URI, as it was written")
+{
+	struct err err;
+	OWN(config) c = load(
+		X509("pkcs11:token=Edge;object=identity?pin-value=1234") "[edge_ca]\ncert = \"/ca.pem\"\npk = "
+									 "\"tpm:handle=0x81000010\"\n"
+									 "[cert_issuance.local_ca]\ncert = \"/l.pem\"\npk = "
+									 "\"pkcs11:id=%01\"\n[preloaded_keys]\nmine = "
+									 "\"pkcs11:object=m\"\n"
+									 "yours = \"file:///y.pem\"\n[aziot_keys]\npkcs11_lib_path "
+									 "= \"/usr/lib/m.so\"\npkcs11_base_slot = "
+									 "\"pkcs11:slot-id=0\"\n"
+									 "paths = [\"/var/lib/tokens\"]\n[tpm]\ntcti = "
+									 "\"swtpm:port=1\"\nhierarchy_authorization.owner = "
+									 "\"pw\"\n",
+		&err);
+
+	if (!c)
+		fail_msg("%s", err.text);
+	CHECK_STR(c->identity_pk, "pkcs11:token=Edge;object=identity?pin-value=1234");
+	CHECK_STR(c->ca_pk, "tpm:handle=0x81000010");
+	CHECK_STR(c->local_ca_pk, "pkcs11:id=%01");
+	CHECK_STR(json_string_value(json_object_get(c->preloaded_keys, "mine")), "pkcs11:object=m");
+	CHECK_STR(json_string_value(json_object_get(c->preloaded_keys, "yours")), "/y.pem");
+	CHECK_STR(c->keys.pkcs11_lib_path, "/usr/lib/m.so");
+	CHECK_STR(c->keys.pkcs11_base_slot, "pkcs11:slot-id=0");
+	CHECK_STR(c->keys.tpm_tcti, "swtpm:port=1");
+	CHECK_STR(c->keys.tpm_owner_auth, "pw");
+	CHECK(!c->keys.tpm_base);
+	CHECK_INT(c->keys.n_paths, 1);
+	CHECK(!config_keys_is_file(c->identity_pk) && !config_keys_is_file(c->ca_pk) && config_keys_is_file("/y.pem"));
+}
+
+TEST("a place of keys that can't be meant is named with its line, without what may be a PIN")
+{
+	static const struct {
+		const char *text, *part;
+	} cases[] = {
+		{ X509("pkcs11:token=x?pin-value=9f31c0de"), "names no key in the token" },
+		{ X509("pkcs11:tokn=x?pin-value=9f31c0de"), "no attribute 'tokn'" },
+		{ X509("pkcs12:token=x?pin-value=9f31c0de"), "none of a file:///PATH, a pkcs11: and a tpm: URI" },
+		{ X509("tpm:0x81000001"), "tpm:handle=0x81" },
+		{ SAS "[preloaded_keys]\nk = \"http://x/?pin-value=9f31c0de\"\n", "none of a file" },
+		{ SAS "[aziot_keys]\npkcs11_lib_path = \"m.so\"\n", "pkcs11_lib_path: the whole path" },
+		{ SAS "[aziot_keys]\npkcs11_base_slot = \"/dev/token\"\n", "pkcs11_base_slot" },
+		{ SAS "[aziot_keys]\npkcs11_base_slot = \"pkcs11:token=a\"\ntpm_base = true\n",
+			"either pkcs11_base_slot or tpm_base" },
+		{ SAS "[aziot_keys]\ngroups = [\"no-such-group\"]\n", "'no-such-group' is no group" },
+		{ SAS "[aziot_keys]\ngroups = [\"root\"]\n", "'root' is no group" },
+		{ SAS "[aziot_keys]\npaths = [\"relative\"]\n", "the whole path" },
+		{ SAS "[aziot_keys]\npaths = [\"/\"]\n", "the whole path" },
+		{ SAS "[aziot_keys]\npkcs11_lib_pat = \"x\"\n", "pkcs11_lib_path" },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct err err;
+		OWN(config) c = load(cases[i].text, &err);
+
+		CHECK(!c);
+		CHECK_CONTAINS(err.text, "config.toml:");
+		CHECK_CONTAINS(err.text, cases[i].part);
+		CHECK(!strstr(err.text, "9f31c0de"));
+	}
 }
 
 TEST("atk-10: an error about a key does not show the key")

@@ -13,19 +13,22 @@
 #include "common/id_file.h"
 #include "keyd/key_files.h"
 #include "keyd/key_store.h"
+#include "wire/tss_key.h"
 
 /* Where the operator says. */
 struct preloaded {
 	char *path;
 	struct pkcs11_uri *uri; /* or: */
+	uint32_t tpm_handle;	/* or: */
 };
 
 struct key_store {
 	char *dir;
 	struct pkcs11 *pkcs11;
 	struct pkcs11_uri *base; /* or NULL */
-	struct map *preloaded;	 /* id to struct preloaded, as it is for good */
-	pthread_mutex_t lock;	 /* the following */
+	struct key_files files;
+	struct map *preloaded; /* id to struct preloaded, as it is for good */
+	pthread_mutex_t lock;  /* the following */
 	pthread_cond_t released;
 	struct map *claimed; /* ids */
 	struct map *pairs;   /* id to struct key */
@@ -39,12 +42,14 @@ take_preloaded(struct key_store *s, const char *id, const char *place, struct er
 	struct preloaded *p = NEW(preloaded);
 
 	map_put_text(s->preloaded, id, p);
-	if (!pkcs11_uri_is(place)) {
-		p->path = mem_text(place);
-		return 0;
+	if (pkcs11_uri_is(place)) {
+		p->uri = pkcs11_uri_parse(place, err);
+		return p->uri ? 0 : err_wrap(err, "the preloaded key %.100s", id);
 	}
-	p->uri = pkcs11_uri_parse(place, err);
-	return p->uri ? 0 : err_wrap(err, "the preloaded key %.100s", id);
+	if (tss_key_is_uri(place))
+		return tss_key_parse_uri(place, &p->tpm_handle, err) < 0 ? err_wrap(err, "the preloaded key %.100s", id) : 0;
+	p->path = mem_text(place);
+	return 0;
 }
 
 static int
@@ -54,6 +59,10 @@ take_config(struct key_store *s, const struct key_store_config *config, struct e
 	json_t *place;
 
 	s->pkcs11 = pkcs11_new(config->pkcs11_module);
+	s->files.tpm = tpm_new(config->tpm_tcti, config->tpm_owner_auth.len > 0 ? &config->tpm_owner_auth : NULL);
+	s->files.make_in_tpm = config->tpm_base;
+	if (config->tpm_base && config->pkcs11_base)
+		return err_set(err, ERR_INVALID, "new keys are made in one place: either pkcs11_base_slot or tpm_base");
 	if (config->pkcs11_base) {
 		s->base = pkcs11_uri_parse(config->pkcs11_base, err);
 		if (!s->base)
@@ -109,6 +118,7 @@ key_store_close(struct key_store *s)
 	map_free(s->claimed);
 	pkcs11_uri_free(s->base);
 	pkcs11_free(s->pkcs11);
+	tpm_free(s->files.tpm);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->released);
 	mem_free(s->dir);
@@ -174,6 +184,7 @@ forget(struct key_store *s, const char *id)
 struct place {
 	const struct pkcs11_uri *token; /* or NULL */
 	char *path;			/* or NULL */
+	uint32_t tpm_handle;		/* instead of both, or 0 */
 	bool is_preloaded;
 	struct pkcs11_uri *own_uri;
 };
@@ -191,7 +202,9 @@ find_place(const struct key_store *s, const char *id, struct place *out, struct 
 	const struct preloaded *p = map_find_text(s->preloaded, id);
 
 	if (p) {
-		*out = (struct place){ .token = p->uri, .path = mem_text(p->path), .is_preloaded = true };
+		*out = (struct place){
+			.token = p->uri, .path = mem_text(p->path), .tpm_handle = p->tpm_handle, .is_preloaded = true
+		};
 		return 0;
 	}
 	out->path = id_file_place(s->dir, id, ".key", err);
@@ -229,19 +242,21 @@ load_pair(struct key_store *s, const struct place *place, struct err *err)
 {
 	struct key *key = NULL;
 
+	if (place->tpm_handle)
+		return tpm_load_persistent(s->files.tpm, place->tpm_handle, err);
 	if (place->token) {
 		key = pkcs11_load_pair(s->pkcs11, place->token, err);
 		if (key || !goes_on(place, err))
 			return key;
 	}
-	return key_files_load_pair(place->path, err);
+	return key_files_load_pair(&s->files, place->path, err);
 }
 
 static struct key *
 make_pair(struct key_store *s, const struct place *place, const char *algorithms, struct err *err)
 {
 	return place->token ? pkcs11_make_pair(s->pkcs11, place->token, algorithms, err)
-			    : key_files_make_pair(place->path, algorithms, err);
+			    : key_files_make_pair(&s->files, place->path, algorithms, err);
 }
 
 /* algorithms: NULL to load only. */
@@ -311,7 +326,7 @@ move_pair(struct key_store *s, const struct place *from, const struct place *to,
 	int here, there;
 
 	if (!from->path || !to->path)
-		return err_set(err, ERR_INVALID, "a key stays in the token where the configuration says that it is");
+		return err_set(err, ERR_INVALID, "a key stays in the token or TPM where the configuration says that it is");
 	here = is_in_token(s, from, err);
 	there = here < 0 ? -1 : is_in_token(s, to, err);
 	if (there < 0)
@@ -345,7 +360,8 @@ key_store_move_pair(struct key_store *s, const char *from, const char *to, struc
 static int
 delete_pair(struct key_store *s, const struct place *place, struct err *err)
 {
-	int n = is_in_token(s, place, err);
+	int n = place->tpm_handle ? err_set(err, ERR_INVALID, "a key stays in the TPM where the configuration says that it is")
+				  : is_in_token(s, place, err);
 
 	if (n < 0)
 		return -1;
@@ -370,12 +386,12 @@ key_store_delete_pair(struct key_store *s, const char *id, struct err *err)
 /* -- Symmetric keys ----------------------------------------------------------------------------------------------------------------------- */
 
 static struct symmetric_key *
-load_file(const struct place *place, const char *id, struct err *err)
+load_file(struct key_store *s, const struct place *place, const char *id, struct err *err)
 {
 	struct secret secret = { 0 };
 	struct symmetric_key *key = NULL;
 
-	if (key_files_load_secret(place->path, &secret, err) == 0)
+	if (key_files_load_secret(&s->files, place->path, &secret, err) == 0)
 		key = symmetric_key_from_secret(&secret);
 	else if (err->kind == ERR_INVALID)
 		err_wrap(err, "the key %.100s", id);
@@ -388,12 +404,14 @@ load_symmetric(struct key_store *s, const struct place *place, const char *id, s
 {
 	struct symmetric_key *key = NULL;
 
+	if (place->tpm_handle)
+		return err_null(err, ERR_INVALID, "the key %.100s is a key pair in the TPM", id);
 	if (place->token) {
 		key = pkcs11_load_symmetric(s->pkcs11, place->token, err);
 		if (key || !goes_on(place, err))
 			return key;
 	}
-	return load_file(place, id, err);
+	return load_file(s, place, id, err);
 }
 
 /* Is the key made in the token?  1, 0 when it has no mechanism for this use, or -1. */
@@ -422,12 +440,12 @@ make_in_token(struct key_store *s, const struct place *place, int usage, const s
 }
 
 static struct symmetric_key *
-make_in_file(const struct place *place, struct err *err)
+make_in_file(struct key_store *s, const struct place *place, struct err *err)
 {
 	struct secret secret = { 0 };
 	struct symmetric_key *key = NULL;
 
-	if (key_files_make_secret(place->path, &secret, err) == 0)
+	if (key_files_make_secret(&s->files, place->path, &secret, err) == 0)
 		key = symmetric_key_from_secret(&secret);
 	secret_clear(&secret);
 	return key;
@@ -438,7 +456,7 @@ make_symmetric(struct key_store *s, const struct place *place, const char *id, i
 {
 	int in_token = goes_into_token(s, place, id, usage, err);
 
-	return in_token < 0 ? NULL : in_token ? make_in_token(s, place, usage, NULL, err) : make_in_file(place, err);
+	return in_token < 0 ? NULL : in_token ? make_in_token(s, place, usage, NULL, err) : make_in_file(s, place, err);
 }
 
 /* usage 0: load only. */
@@ -478,11 +496,13 @@ import(struct key_store *s, const struct place *place, const char *id, int usage
 	OWN(symmetric_key) now = NULL;
 	int in_token;
 
+	if (place->tpm_handle)
+		return err_set(err, ERR_INVALID, "a key pair in the TPM");
 	if (place->token && !before && !goes_on(place, err))
 		return -1;
 	in_token = before ? 1 : file_exists(place->path) ? 0 : goes_into_token(s, place, id, usage, err);
 	if (in_token == 0)
-		return key_files_import_secret(place->path, bytes->bytes, bytes->len, err);
+		return key_files_import_secret(&s->files, place->path, bytes, err);
 	now = in_token > 0 ? make_in_token(s, place, usage, bytes, err) : NULL;
 	return now ? 0 : -1;
 }
@@ -515,7 +535,7 @@ delete_symmetric(struct key_store *s, const struct place *place, struct err *err
 		return pkcs11_delete_symmetric(s->pkcs11, place->token, err);
 	if (place->token && !goes_on(place, err))
 		return -1;
-	return file_remove(place->path, err);
+	return place->path ? file_remove(place->path, err) : err_set(err, ERR_INVALID, "a key pair in the TPM");
 }
 
 int
@@ -536,11 +556,12 @@ int
 key_store_own_secret(struct key_store *s, const char *id, struct secret *out, struct err *err)
 {
 	OWN_TEXT path = id_file_place(s->dir, id, ".key", err);
+	struct key_files plain = { .tpm = s->files.tpm };
 
 	if (!path)
 		return -1;
-	if (key_files_load_secret(path, out, err) == 0 || err->kind != ERR_MISSING)
+	if (key_files_load_secret(&plain, path, out, err) == 0 || err->kind != ERR_MISSING)
 		return err->kind == ERR_NONE ? 0 : -1;
 	*err = (struct err)ERR_INIT;
-	return key_files_make_secret(path, out, err);
+	return key_files_make_secret(&plain, path, out, err);
 }

@@ -2,8 +2,9 @@
 #pragma once
 /* Keys by id, and where each lies (edge-services 9.1, 9.3).
  *
- * A preloaded id is where the operator says, in a file or a token, and nowhere else; it is never made.  Any other id is looked for in the base token, where there is one, under the id as
- * label, and then in keyd's folder: pairs as PKCS#8 PEM, symmetric keys as raw bytes.  New keys go to the base token; without one into the folder.  A token that is away is a failure
+ * A preloaded id is where the operator says, in a file, a token or the TPM, and nowhere else; it is never made.  Any other id is looked for in the base token, where there is one, under the id as
+ * label, and then in keyd's folder: pairs as PKCS#8 PEM, symmetric keys as raw bytes.  New keys go to the base token; without one into the folder, as plain files or, with
+ * tpm_base, as files that only the TPM can use.  keyd's own secret is always plain: it is needed before anything else.  A token or TPM that is away is a failure
  * (ERR_UNAVAILABLE), never a reason to look or to make elsewhere.  Only symmetric keys of a use that the token has no mechanism for go into the folder, and the log says so.
  *
  * Create means create if absent; a file that is there and can't be read is a failure and stays untouched (the original overwrites it).  Any thread: operations on one id wait for each
@@ -19,9 +20,12 @@ struct key_store;
 
 struct key_store_config {
 	const char *dir;
-	const json_t *preloaded;   /* {"id": a path, or a PKCS #11 URI}, or NULL */
-	const char *pkcs11_module; /* of URIs that name none, or NULL */
-	const char *pkcs11_base;   /* URI of the token that new keys are made in, or NULL */
+	const json_t *preloaded;      /* {"id": a path, or a URI "pkcs11:..." or "tpm:handle=..."}, or NULL */
+	const char *pkcs11_module;    /* of URIs that name none, or NULL */
+	const char *pkcs11_base;      /* URI of the token that new keys are made in, or NULL */
+	const char *tpm_tcti;	      /* tpm.h */
+	struct secret tpm_owner_auth; /* length 0: none */
+	bool tpm_base;		      /* new keys are made in the TPM */
 };
 
 struct key_store *key_store_open(const struct key_store_config *config, struct err *err);

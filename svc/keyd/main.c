@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge-keyd: the only process of an edge device that touches private keys. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "common/local_service.h"
 #include "keyd/keyd.h"
@@ -32,6 +34,27 @@ listen_all(struct local_service *service, struct keyd *keyd, struct keyd_door *d
 	return 0;
 }
 
+/* "tpm": {"tcti", "owner_auth", "base"} */
+static int
+take_tpm(struct key_store_config *store, const json_t *config, struct err *err)
+{
+	json_t *tpm = NULL;
+	const char *auth = NULL;
+
+	if (json_find_object(config, "tpm", &tpm, err) < 0)
+		return -1;
+	if (!tpm)
+		return 0;
+	if (json_find_text(tpm, "tcti", &store->tpm_tcti, err) < 0 || json_find_text(tpm, "owner_auth", &auth, err) < 0 ||
+		json_find_bool(tpm, "base", &store->tpm_base, err) < 0)
+		return -1;
+	if (auth && strlen(auth) > SECRET_MAX)
+		return err_set(err, ERR_INVALID, "owner_auth has more than %d characters", SECRET_MAX);
+	if (auth)
+		secret_set(&store->tpm_owner_auth, auth, strlen(auth));
+	return 0;
+}
+
 static int
 serve(const json_t *config, const struct service_options *options, struct err *err)
 {
@@ -49,12 +72,13 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		json_find_array(config, "sockets", &sockets, err) < 0 ||
 		json_find_int(config, "max_requests", &max_requests, err) < 0 ||
 		json_find_text(config, "pkcs11_lib_path", &store.pkcs11_module, err) < 0 ||
-		json_find_text(config, "pkcs11_base_slot", &store.pkcs11_base, err) < 0 ||
+		json_find_text(config, "pkcs11_base_slot", &store.pkcs11_base, err) < 0 || take_tpm(&store, config, err) < 0 ||
 		principals_from_json(&keyd.principals, principals, err) < 0)
 		return -1;
 	store.dir = dir;
 	store.preloaded = preloaded;
 	keyd.store = key_store_open(&store, err);
+	secret_clear(&store.tpm_owner_auth);
 	status = keyd.store ? key_store_own_secret(keyd.store, "handle-validation-key", &keyd.validation_key, err) : -1;
 	if (status == 0) {
 		service = local_service_new(&keyd_routes);

@@ -47,3 +47,46 @@ class SoftHsm:
     def labels(self):
         """How many objects it has, by what SoftHSM keeps of each."""
         return sum(n.endswith(".object") and n != "token.object" for _, _, names in os.walk(self.dir) for n in names)
+
+
+class Swtpm:
+    """A TPM 2.0 on two ports of this machine.  The same state is the same TPM."""
+
+    def __init__(self, folder):
+        if not shutil.which("swtpm"):
+            raise Skip("swtpm is not installed")
+        self.folder, self.port = folder, self.two_ports()
+        self.tcti = "swtpm:host=127.0.0.1,port=%d" % self.port
+        self.on()
+
+    @staticmethod
+    def two_ports():
+        while True:
+            with socket.socket() as a, socket.socket() as b:
+                a.bind(("127.0.0.1", 0))
+                port = a.getsockname()[1]
+                try:
+                    b.bind(("127.0.0.1", port + 1))
+                    return port
+                except (OSError, OverflowError):
+                    pass
+
+    def on(self, name="tpm"):
+        os.makedirs(self.folder / name, exist_ok=True)
+        self.process = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + self.folder / name, "--server", "type=tcp,port=%d" % self.port,
+                                         "--ctrl", "type=tcp,port=%d" % (self.port + 1), "--flags", "not-need-init"], preexec_fn=parent_death, stderr=subprocess.DEVNULL)
+        wait_for(self.answers, "swtpm answers", 20)
+
+    def answers(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.port + 1)) == 0
+
+    def off(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.off()

@@ -2,68 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """keyd with its keys in a PKCS #11 token (SoftHSM 2): the same endpoints as with files, a token that is pulled out and put back while keyd runs, and nothing that
 lands elsewhere than it was asked for."""
-import base64, hashlib, hmac, json, os, subprocess, sys
+import base64, json, os, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
+from keyd_client import *
 from tokens import *
 
-V = "?api-version=2021-05-01"
-ME = os.getuid()
 KEYD_UID = 61840
 
 
-def b64(data):
-    return base64.b64encode(data).decode()
-
-
-class Keyd(Service):
-    def __init__(self, folder, hsm, **config):
-        self.sock, self.keys = folder / "keyd.sock", folder / "keys"
-        with open(folder / "keyd.json", "w") as f:
-            json.dump(dict({"dir": self.keys, "principals": [{"name": "me", "uid": ME, "ids": ["*"]}], "sockets": [{"path": self.sock, "principal": "me"}],
-                            "pkcs11_lib_path": hsm.module, "pkcs11_base_slot": hsm.uri()}, **config), f)
-        super().__init__(folder, "keyd", "--config", folder / "keyd.json", env=dict(hsm.env, ROOTEDGE_LOG="debug,json"))
-
-    def ask(self, method, path, body=None):
-        status, _, answer = unix_http(self.sock, method, path + V, body)
-        return status, answer
-
-    def handle(self, path, body, method="POST"):
-        status, answer = self.ask(method, path, body)
-        assert status == 200, (status, answer, self.log_text()[-1500:])
-        return answer["keyHandle"]
-
-    def value(self, handle, name):
-        status, answer = self.ask("POST", "/parameters/" + name, {"keyHandle": handle})
-        assert status == 200, (status, answer)
-        return answer["value"] if name == "algorithm" else base64.b64decode(answer["value"])
-
-    def sign(self, handle):
-        digest = hashlib.sha256(b"to be signed").digest()
-        return self.ask("POST", "/sign", {"keyHandle": handle, "algorithm": "ECDSA", "parameters": {"digest": b64(digest)}})
-
-    def hmac(self, handle, data=b"data"):
-        return self.ask("POST", "/sign", {"keyHandle": handle, "algorithm": "HMAC-SHA256", "parameters": {"message": b64(data)}})
-
-    def files(self):
-        return [n for n in os.listdir(self.keys) if not n.startswith("handlevalidationkey-")]
-
-
-def verify(folder, point, signature, curve=bytes.fromhex("2a8648ce3d030107")):
-    spki = bytes.fromhex("301306072a8648ce3d0201") + b"\x06\x08" + curve + b"\x03" + bytes([len(point) + 1]) + b"\x00" + point
-    spki = b"\x30" + bytes([len(spki)]) + spki
-    for name, data in (("pub.pem", b"-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(spki) + b"-----END PUBLIC KEY-----\n"), ("digest", hashlib.sha256(b"to be signed").digest()),
-                       ("sig", signature)):
-        with open(folder / name, "wb") as f:
-            f.write(data)
-    return subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", folder / "pub.pem", "-in", folder / "digest", "-sigfile", folder / "sig"], capture_output=True).returncode == 0
+def with_token(folder, hsm, **config):
+    return Keyd(folder, dict({"pkcs11_lib_path": hsm.module, "pkcs11_base_slot": hsm.uri()}, **config), hsm.env)
 
 
 def test_01_pairs():
     """a new pair is made in the token and nothing of it in keyd's folder; it signs, and is the same after a restart"""
     with Folder() as folder:
         hsm = SoftHsm(folder)
-        with Keyd(folder, hsm) as keyd:
+        with with_token(folder, hsm) as keyd:
             h = keyd.handle("/keypair", {"keyId": "device-id", "preferredAlgorithms": "ec-p256:*"})
             assert keyd.files() == [] and hsm.labels() == 2, (keyd.files(), hsm.labels())
             point = keyd.value(h, "ec-point")
@@ -74,16 +30,7 @@ def test_01_pairs():
             assert keyd.value(h, "ec-point") == point, "a handle outlives a restart, with the key in the token"
             again = keyd.handle("/keypair", {"keyId": "device-id", "preferredAlgorithms": "rsa-2048"})
             assert keyd.value(again, "ec-point") == point and hsm.labels() == 2
-            rsa = keyd.handle("/keypair", {"keyId": "rsa", "preferredAlgorithms": "rsa-2048:*"})
-            n, e = (int.from_bytes(keyd.value(rsa, "rsa-" + p), "big") for p in ("modulus", "exponent"))
-            info = bytes.fromhex("3031300d060960864801650304020105000420") + hashlib.sha256(b"x").digest()
-            padded = b"\x00\x01" + b"\xff" * (253 - len(info)) + b"\x00" + info
-            for algorithm, block in (("RSA-PKCS1", info), ("RSA-NO-PADDING", padded), ("RSA-NO-PADDING", b"\x00" + os.urandom(255))):
-                status, answer = keyd.ask("POST", "/encrypt", {"keyHandle": rsa, "algorithm": algorithm, "plaintext": b64(block)})
-                assert status == 200, answer
-                back = pow(int.from_bytes(base64.b64decode(answer["ciphertext"]), "big"), e, n).to_bytes(256, "big")
-                assert back == (padded if algorithm == "RSA-PKCS1" else block)
-            assert keyd.ask("POST", "/encrypt", {"keyHandle": rsa, "algorithm": "RSA-NO-PADDING", "plaintext": b64(b"short")})[0] == 400
+            check_rsa(keyd, keyd.handle("/keypair", {"keyId": "rsa", "preferredAlgorithms": "rsa-2048:*"}))
             assert keyd.ask("POST", "/keypair", {"keyId": "none", "preferredAlgorithms": "ed25519"})[0] == 400 and keyd.files() == []
 
 
@@ -92,22 +39,11 @@ def test_02_symmetric():
     with Folder() as folder:
         hsm = SoftHsm(folder)
         master = os.urandom(32)
-        with Keyd(folder, hsm) as keyd:
+        with with_token(folder, hsm) as keyd:
             h = keyd.handle("/key", {"keyId": "master", "usage": "derive,sign", "keyBytes": b64(master)})
-            assert keyd.hmac(h)[1] == {"signature": b64(hmac.new(master, b"data", hashlib.sha256).digest())}
-            derived = keyd.handle("/derivedkey", {"baseKeyHandle": h, "derivationData": b64(b"m:1:primary")})
-            want = hmac.new(master, b"m:1:primary", hashlib.sha256).digest()
-            assert keyd.ask("POST", "/derivedkey/export", {"keyHandle": derived}) == (200, {"key": b64(want)})
-            assert keyd.hmac(derived)[1] == {"signature": b64(hmac.new(want, b"data", hashlib.sha256).digest())}
-            assert keyd.ask("POST", "/derivedkey/export", {"keyHandle": h})[0] == 400
+            check_hmac(keyd, h, master)
             enc = keyd.handle("/key", {"keyId": "enc", "usage": "encrypt"})
-            parameters = {"iv": b64(b"an iv"), "aad": b64(b"$edgeHub")}
-            status, answer = keyd.ask("POST", "/encrypt", {"keyHandle": enc, "algorithm": "AEAD", "parameters": parameters, "plaintext": b64(b"twin" * 1000)})
-            assert status == 200 and base64.b64decode(answer["ciphertext"])[0] == 2, answer
-            opened = {"keyHandle": enc, "algorithm": "AEAD", "parameters": parameters, "ciphertext": answer["ciphertext"]}
-            assert keyd.ask("POST", "/decrypt", opened) == (200, {"plaintext": b64(b"twin" * 1000)})
-            assert keyd.ask("POST", "/decrypt", dict(opened, parameters=dict(parameters, aad=b64(b"x"))))[0] == 400
-            assert keyd.ask("POST", "/decrypt", opened)[0] == 200, "a wrong one does no harm to the next"
+            check_aead(keyd, enc)
             assert keyd.ask("POST", "/key", {"keyId": "both", "usage": "encrypt,sign"})[0] == 400
             assert keyd.files() == [], keyd.files()
             assert keyd.ask("DELETE", "/key", {"keyHandle": enc})[0] == 204 and keyd.ask("GET", "/key/enc")[0] == 400
@@ -118,7 +54,7 @@ def test_03_pulled_out():
     with Folder() as folder:
         hsm = SoftHsm(folder)
         run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", folder / "file.pem")
-        with Keyd(folder, hsm, preloaded_keys={"in-file": folder / "file.pem"}) as keyd:
+        with with_token(folder, hsm, preloaded_keys={"in-file": folder / "file.pem"}) as keyd:
             pair, secret = keyd.handle("/keypair", {"keyId": "device-id"}), keyd.handle("/key", {"keyId": "master", "usage": "sign"})
             mac, point = keyd.hmac(secret), keyd.value(pair, "ec-point")
             in_file = keyd.handle("/keypair/in-file", None, "GET")
@@ -144,7 +80,7 @@ def test_04_absent_at_start():
     with Folder() as folder:
         hsm = SoftHsm(folder)
         hsm.pull()
-        with Keyd(folder, hsm) as keyd:
+        with with_token(folder, hsm) as keyd:
             assert keyd.ask("POST", "/keypair", {"keyId": "device-id"}) == (500, {"message": "internal error"})
             hsm.put_back()
             wait_for(lambda: keyd.ask("POST", "/keypair", {"keyId": "device-id"})[0] == 200, "the token is taken")
@@ -158,7 +94,7 @@ def test_05_preloaded():
         run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", folder / "own.pem")
         hsm.take_key(folder / "own.pem", "factory")
         preloaded = {"device-id": hsm.uri("factory"), "absent": hsm.uri("nothing"), "elsewhere": "pkcs11:token=Other;object=factory"}
-        with Keyd(folder, hsm, preloaded_keys=preloaded, pkcs11_base_slot=None) as keyd:
+        with with_token(folder, hsm, preloaded_keys=preloaded, pkcs11_base_slot=None) as keyd:
             h = keyd.handle("/keypair", {"keyId": "device-id"})
             assert verify(folder, keyd.value(h, "ec-point"), base64.b64decode(keyd.sign(h)[1]["signature"]))
             status, answer = keyd.ask("POST", "/keypair", {"keyId": "absent"})
@@ -175,9 +111,9 @@ def test_06_move():
     """a pair moves to another id within the token and takes the place of the one there; between token and file nothing moves"""
     with Folder() as folder:
         hsm = SoftHsm(folder)
-        with Keyd(folder, hsm, pkcs11_base_slot=None) as keyd:
+        with with_token(folder, hsm, pkcs11_base_slot=None) as keyd:
             keyd.handle("/keypair", {"keyId": "older"})
-        with Keyd(folder, hsm) as keyd:
+        with with_token(folder, hsm) as keyd:
             old, new = (keyd.handle("/keypair", {"keyId": i}) for i in ("ca", "ca-temp"))
             point = keyd.value(new, "ec-point")
             assert keyd.value(old, "ec-point") != point
@@ -201,7 +137,7 @@ def test_07_pin():
     with Folder() as folder:
         hsm = SoftHsm(folder)
         wrong = hsm.uri("x").replace(PIN, PIN + "-wrong")
-        with Keyd(folder, hsm, preloaded_keys={"wrong": wrong}) as keyd:
+        with with_token(folder, hsm, preloaded_keys={"wrong": wrong}) as keyd:
             answers = [keyd.ask("GET", "/keypair/wrong") for _ in range(12)]
             keyd.handle("/keypair", {"keyId": "right"})
             hsm.pull()
@@ -223,7 +159,7 @@ def test_08_loaded_when_needed():
     with Folder() as folder:
         hsm = SoftHsm(folder)
         run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", folder / "file.pem")
-        with Keyd(folder, hsm, preloaded_keys={"in-file": folder / "file.pem"}) as keyd:
+        with with_token(folder, hsm, preloaded_keys={"in-file": folder / "file.pem"}) as keyd:
             keyd.handle("/keypair/in-file", None, "GET")
             try:
                 maps = open("/proc/%d/maps" % keyd.process.pid).read()
@@ -240,7 +176,7 @@ def test_09_bad_config():
         hsm = SoftHsm(folder)
         for config in ({"pkcs11_base_slot": "pkcs11:tokn=a?pin-value=" + PIN}, {"preloaded_keys": {"k": "pkcs11:token=a?pin=" + PIN}}):
             try:
-                Keyd(folder, hsm, **config)
+                with_token(folder, hsm, **config)
                 raise RuntimeError("it started")
             except AssertionError as e:
                 assert "before it was ready" in str(e) and "PKCS #11 URI" in str(e) and PIN not in str(e), e
@@ -269,9 +205,7 @@ def test_20_device():
                     os.unlink(os.path.join(keys, name))
             edge.start()
             assert "Edge CA in a token" in edge.log_text() and PIN not in edge.log_text()
-            key = new_key()
-            edge.create_child("TempSensor", {"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": new_key()}})
-            client = wait_for(lambda: try_mqtt(edge, hub, key), "the gateway lets the sensor in", 30)
+            client = wait_for(lambda: try_sensor(edge, hub), "the gateway lets the sensor in", 30)
             client.publish("devices/TempSensor/messages/events/", b"21 degrees")
             client.close()
             assert hsm.labels() == 6, "identity and Edge CA (private and public), and the gateway's TLS key made in the token"
@@ -297,13 +231,6 @@ class SubFolder:
 
     def __truediv__(self, name):
         return os.path.join(self.path, name)
-
-
-def try_mqtt(edge, hub, key):
-    try:
-        return edge.mqtt("TempSensor", password=sas(hub.hostname + "/devices/TempSensor", key))
-    except (Refused, OSError, EOFError):
-        return None
 
 
 run_all()
