@@ -436,7 +436,6 @@ TEST("the attributes of a URI all count, and one that fits two tokens is refused
 		if (err.kind != cases[i].kind)
 			fail_msg("%s: %s: %s", cases[i].uri, err_kind_name(err.kind), err.text);
 	}
-	CHECK(!pkcs11_load_pair(p, uri_of("attributes", "k"), &(struct err)ERR_INIT));
 }
 
 /* -- Symmetric keys ------------------------------------------------------------------------------------------------------------------- */

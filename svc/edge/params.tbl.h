@@ -6,7 +6,7 @@ PARAM("", "trust_bundle_cert", "file URI of the root certificates that this devi
 PARAM("", "provisioning", "how this device is known to the hub")
 PARAM("", "edge_ca", "the CA that signs module certificates; without it a quickstart one is made")
 PARAM("", "cert_issuance", "how certificates are issued here")
-PARAM("", "aziot_keys", "keys in tokens and chips, see keys.md")
+PARAM("", "aziot_keys", "keys in PKCS #11 tokens and the TPM: docs/keys.md")
 PARAM("", "tpm", "the TPM of this device")
 PARAM("", "preloaded_keys", "further keys for keyd: id = file, PKCS #11 or TPM URI")
 PARAM("", "preloaded_certs", "further certificates for certd: id = file URI, or a list of ids")
