@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The event loop: libevent's, wrapped.  Two things are added: posts from other threads, which arrive through an eventfd in batches, and "later", work that waits until
- * the event at hand is over, so that a connection writes once a turn and is never freed under its own callback. */
+/* The event loop: epoll, in turns.  A turn takes what is ready, then what other threads posted, then the timers that are due, then "later": work that waits until the event at
+ * hand is over, so that a connection writes once a turn and is never freed under its own callback.
+ *
+ * A turn does so many pieces of each kind and no more, because thousands of connections may break, leave or come at the same moment, and whoever waits for the loop waits for
+ * its turn to end.  What is left over is first in the next one, and no kind waits for another to be done: the kernel deals out the ready descriptors in a ring, posts and
+ * timers are looked at in each turn. */
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include <event2/event.h>
-#include <event2/event_struct.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -23,32 +26,41 @@
 #define SLOT_BITS 24
 #define SLOTS_MAX (1u << SLOT_BITS)
 
-static_assert(sizeof(struct event) <= sizeof(((struct watch *)0)->impl), "struct event fits into a watch");
-
+/* 128 of each are a millisecond or two.  Of "later" twice as many, because a connection that breaks needs two pieces to be gone: it must keep up with those that become ready. */
+#define READY_A_TURN 128
+#define POSTS_A_TURN 128
+#define TIMERS_A_TURN 128
+#define LATER_A_TURN 256
 /* Rounds of "later" work in one turn: enough for a connection to die, end and be freed; what asks for more waits until the others had a look at their descriptors. */
 #define ROUNDS_A_TURN 3
-/* And no more pieces of it than take a few milliseconds: when thousands of connections break at once, ending all of them in one turn would keep the clock and the posts waiting. */
-#define LATER_A_TURN 256
+#define ROUNDS_AT_END 1000
+
+static const int signal_numbers[] = { SIGTERM, SIGINT, SIGHUP };
 
 struct loop {
 	struct owner owner;
-	struct event_base *base;
+	int epoll_fd;
 	char *name;
-	struct event wake, turn, alarm, signals[3];
+	struct epoll_event ready[READY_A_TURN]; /* of this turn */
+	int n_ready;				/* those from here on are not called any more */
 	struct timer_heap timers;
-	int64_t alarm_ms; /* when the alarm comes; 0: not set */
-	int wake_fd;
-	pthread_mutex_t lock; /* of the posts */
-	struct post *first, **last;
+	struct watch wake;     /* an eventfd */
+	atomic_bool is_asleep; /* or about to be: who posts must wake it */
+	pthread_mutex_t lock;  /* of the posts that arrive */
+	struct post *_Atomic arrived;
+	struct post **last_arrived;
+	struct post *posts; /* those that this turn left over */
 	struct later *later_first, **later_last;
 	size_t n_later;
-	bool in_turn;
+	bool stopping;
 	uint8_t *read_buffer;
 	struct conn **slots;
 	uint64_t *slot_ids;
 	uint32_t n_slots, *free_slots, n_free;
 	void (*reload)(void *arg);
 	void *reload_arg;
+	bool handles_signals;
+	struct sigaction signals_before[COUNT(signal_numbers)];
 	pthread_t thread;
 	bool has_thread;
 	size_t n_away; /* jobs with workers that will come back */
@@ -57,42 +69,88 @@ struct loop {
 	bool turns_are_watched;
 };
 
+/* -- Posts ------------------------------------------------------------------------------------------------------------------------ */
+
+static void
+wake(int wake_fd)
+{
+	uint64_t one = 1;
+	ssize_t put = write(wake_fd, &one, sizeof(one));
+
+	(void)put;
+}
+
+static void
+on_wake(struct watch *watch, unsigned what)
+{
+	uint64_t n;
+	ssize_t got = read(watch->fd, &n, sizeof(n));
+
+	(void)what;
+	(void)got;
+}
+
+/* Whoever posts after this looked sees that it is asleep. */
+static bool
+may_sleep(struct loop *loop)
+{
+	loop->is_asleep = true;
+	if (!loop->arrived)
+		return true;
+	loop->is_asleep = false;
+	return false;
+}
+
 static struct post *
-take_posts(struct loop *loop)
+take_arrived(struct loop *loop)
 {
 	struct post *first;
 
+	if (!loop->arrived)
+		return NULL;
 	pthread_mutex_lock(&loop->lock);
-	first = loop->first;
-	loop->first = NULL;
-	loop->last = &loop->first;
+	first = loop->arrived;
+	loop->arrived = NULL;
 	pthread_mutex_unlock(&loop->lock);
 	return first;
 }
 
+/* Those that arrive meanwhile are the next turn's. */
 static void
 run_posts(struct loop *loop)
 {
-	struct post *post = take_posts(loop);
+	if (!loop->posts)
+		loop->posts = take_arrived(loop);
+	for (int n = POSTS_A_TURN; n > 0 && loop->posts; n--) {
+		struct post *post = loop->posts;
 
-	while (post) {
-		struct post *next = post->next; /* running it may free it */
-
+		loop->posts = post->next; /* running it may free it */
 		post->run(post);
-		post = next;
 	}
 }
 
-static void
-on_wake(evutil_socket_t fd, short what, void *arg)
+void
+loop_post(struct loop *loop, struct post *post)
 {
-	uint64_t n;
-	ssize_t got = read((int)fd, &n, sizeof(n));
-
-	(void)what;
-	(void)got;
-	run_posts(arg);
+	post->next = NULL;
+	pthread_mutex_lock(&loop->lock);
+	if (loop->arrived)
+		*loop->last_arrived = post;
+	else
+		loop->arrived = post;
+	loop->last_arrived = &post->next;
+	pthread_mutex_unlock(&loop->lock);
+	if (loop->is_asleep && atomic_exchange(&loop->is_asleep, false))
+		wake(loop->wake.fd);
 }
+
+static void
+post_to(struct owner *owner, struct post *post)
+{
+	loop_post(CONTAINER_OF(owner, struct loop, owner), post);
+}
+
+/* -- Later ---------------------------------------------------------------------------------------------------------------------- */
 
 /* Returns how many may still be run in this turn. */
 static size_t
@@ -114,168 +172,294 @@ run_round(struct loop *loop, size_t left)
 static void
 run_later(struct loop *loop, size_t at_most)
 {
-	loop->in_turn = true;
 	for (int i = 0; i < ROUNDS_A_TURN && loop->later_first; i++)
 		at_most = run_round(loop, at_most);
-	loop->in_turn = false;
 }
 
-static void
-on_turn(evutil_socket_t fd, short what, void *arg)
+void
+loop_later(struct loop *loop, struct later *later)
 {
-	static const struct timeval at_once;
-	struct loop *loop = arg;
-
-	(void)fd;
-	(void)what;
-	run_later(loop, LATER_A_TURN);
-	/* A timer, because an event made active here would run before descriptors are looked at. */
-	if (loop->later_first)
-		event_add(&loop->turn, &at_once);
-}
-
-/* -- The clock ------------------------------------------------------------------------------------------------------------------- */
-
-/* When libevent wakes us: no later than the first timer is due.  An alarm that comes too early, because that one was cancelled, costs one look. */
-static void
-set_alarm(struct loop *loop)
-{
-	const struct timer *first = timer_heap_first(&loop->timers);
-	int64_t ms;
-	struct timeval tv;
-
-	if (!first || (loop->alarm_ms != 0 && loop->alarm_ms <= first->due_ms))
+	if (later->queued)
 		return;
-	loop->alarm_ms = first->due_ms;
-	ms = first->due_ms - clock_boot_ms();
-	ms = ms < 0 ? 0 : ms;
-	tv = (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-	event_add(&loop->alarm, &tv);
+	later->queued = true;
+	later->next = NULL;
+	*loop->later_last = later;
+	loop->later_last = &later->next;
+	loop->n_later++;
+}
+
+void
+loop_forget_later(struct loop *loop, struct later *later)
+{
+	struct later **at = &loop->later_first;
+
+	if (!later->queued)
+		return;
+	while (*at != later)
+		at = &(*at)->next;
+	*at = later->next;
+	if (!*at)
+		loop->later_last = at;
+	loop->n_later--;
+	later->queued = false;
+}
+
+/* -- Timers ------------------------------------------------------------------------------------------------------------------------ */
+
+void
+timer_init(struct timer *timer, struct loop *loop, void (*fire)(struct timer *timer))
+{
+	*timer = (struct timer){ .fire = fire, .loop = loop };
+}
+
+/* The clock counts whole milliseconds: one more, so that it is never too early. */
+void
+timer_arm(struct timer *timer, int64_t after_ms)
+{
+	timer_heap_put(&timer->loop->timers, timer, clock_boot_ms() + (after_ms > 0 ? after_ms + 1 : 0));
+}
+
+void
+timer_cancel(struct timer *timer)
+{
+	if (timer->place)
+		timer_heap_remove(&timer->loop->timers, timer);
 }
 
 /* As many as there are now, so that one that arms itself again at once leaves descriptors their turn. */
 static void
-on_alarm(evutil_socket_t fd, short what, void *arg)
+fire_timers(struct loop *loop)
 {
-	struct loop *loop = arg;
-	int64_t now_ms = clock_boot_ms();
-	struct timer *first;
+	struct timer *first = timer_heap_first(&loop->timers);
+	size_t n = loop->timers.n < TIMERS_A_TURN ? loop->timers.n : TIMERS_A_TURN;
+	int64_t now_ms = first ? clock_boot_ms() : 0;
 
-	(void)fd;
-	(void)what;
-	loop->alarm_ms = INT64_MIN; /* those that are armed meanwhile wait for the end of this */
-	for (size_t n = loop->timers.n; n > 0 && (first = timer_heap_first(&loop->timers)) && first->due_ms <= now_ms; n--) {
+	for (; n > 0 && first && first->due_ms <= now_ms; n--) {
 		timer_heap_remove(&loop->timers, first);
 		first->fire(first);
+		first = timer_heap_first(&loop->timers);
 	}
-	loop->alarm_ms = 0;
-	set_alarm(loop);
 }
 
-/* -- Loops ------------------------------------------------------------------------------------------------------------------------ */
+static int
+ms_to_first_timer(const struct loop *loop)
+{
+	const struct timer *first = timer_heap_first(&loop->timers);
+	int64_t ms = first ? first->due_ms - clock_boot_ms() : -1;
 
+	if (!first)
+		return -1;
+	return ms < 0 ? 0 : ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+/* -- Descriptors -------------------------------------------------------------------------------------------------------------------- */
+
+void
+watch_init(struct watch *watch, struct loop *loop, int fd, void (*ready)(struct watch *watch, unsigned what))
+{
+	*watch = (struct watch){ .ready = ready, .loop = loop, .fd = fd };
+}
+
+/* The kernel has told of it already, but it may be gone, or have another descriptor, when its place in the turn comes. */
 static void
-post_to(struct owner *owner, struct post *post)
+forget_ready(struct loop *loop, const struct watch *watch)
 {
-	loop_post(CONTAINER_OF(owner, struct loop, owner), post);
+	for (int i = 0; i < loop->n_ready; i++)
+		if (loop->ready[i].data.ptr == watch)
+			loop->ready[i].data.ptr = NULL;
 }
 
-struct loop *
-loop_new(const char *name)
-{
-	struct loop *loop = NEW(loop);
-	struct event_config *config = event_config_new();
-
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
-	loop->base = event_base_new_with_config(config);
-	event_config_free(config);
-	assert(loop->base);
-	loop->name = mem_text(name);
-	loop->owner.post = post_to;
-	loop->last = &loop->first;
-	loop->later_last = &loop->later_first;
-	loop->read_buffer = mem_new(LOOP_READ_LEN);
-	pthread_mutex_init(&loop->lock, NULL);
-	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	assert(loop->wake_fd >= 0);
-	event_assign(&loop->wake, loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
-	event_add(&loop->wake, NULL);
-	event_assign(&loop->turn, loop->base, -1, 0, on_turn, loop);
-	event_assign(&loop->alarm, loop->base, -1, 0, on_alarm, loop);
-	return loop;
-}
-
-/* Connections end with the loop, each by its on_close; what is on its way here must still be freed by its own code. */
+/* What the kernel has no room for is not watched: that connection ends by its timer. */
 void
-loop_finish(struct loop *loop)
+watch_set(struct watch *watch, unsigned what)
 {
-	resolve_forget(loop);
-	conn_abort_all(loop);
-	/* A handshake that a worker still has comes back as a post. */
-	while (loop->n_away > 0) {
-		struct pollfd wake = { .fd = loop->wake_fd, .events = POLLIN };
+	struct epoll_event event = { .data.ptr = watch };
 
-		poll(&wake, 1, -1);
-		on_wake(loop->wake_fd, 0, loop);
-	}
-	for (int i = 0; i < 16 && (loop->later_first || loop->first); i++) {
-		run_posts(loop);
-		run_later(loop, SIZE_MAX);
-	}
-}
-
-void
-loop_free(struct loop *loop)
-{
-	if (!loop)
+	if (watch->what == what)
 		return;
-	loop_finish(loop);
-	for (size_t i = 0; i < COUNT(loop->signals); i++)
-		if (event_initialized(&loop->signals[i]))
-			event_del(&loop->signals[i]);
-	event_del(&loop->wake);
-	event_del(&loop->turn);
-	event_del(&loop->alarm);
-	timer_heap_clear(&loop->timers);
-	event_base_free(loop->base);
-	close(loop->wake_fd);
-	pthread_mutex_destroy(&loop->lock);
-	mem_free(loop->read_buffer);
-	mem_free(loop->slots);
-	mem_free(loop->slot_ids);
-	mem_free(loop->free_slots);
-	mem_free(loop->name);
-	mem_free(loop);
+	if (what == 0) {
+		forget_ready(watch->loop, watch);
+		epoll_ctl(watch->loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+		watch->what = 0;
+		return;
+	}
+	event.events = (what & WATCH_READ ? (uint32_t)EPOLLIN : 0) | (what & WATCH_WRITE ? (uint32_t)EPOLLOUT : 0);
+	if (epoll_ctl(watch->loop->epoll_fd, watch->what == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, watch->fd, &event) == 0)
+		watch->what = what;
+}
+
+void
+watch_clear(struct watch *watch)
+{
+	watch_set(watch, 0);
+}
+
+/* Of an error and of the end whoever watches hears by what it waits for: its next read or write says it. */
+static unsigned
+what_is_ready(uint32_t events)
+{
+	if (events & (EPOLLERR | EPOLLHUP))
+		return WATCH_READ | WATCH_WRITE;
+	return (events & EPOLLIN ? WATCH_READ : 0u) | (events & EPOLLOUT ? WATCH_WRITE : 0u);
 }
 
 static void
-run_watched(struct loop *loop)
+call_ready(struct loop *loop)
 {
-	int64_t before = clock_thread_us();
+	for (int i = 0; i < loop->n_ready; i++) {
+		struct watch *watch = loop->ready[i].data.ptr;
+		unsigned what = watch ? what_is_ready(loop->ready[i].events) & watch->what : 0;
 
-	do {
-		int64_t now, spent;
+		if (what != 0)
+			watch->ready(watch, what);
+	}
+	loop->n_ready = 0;
+}
 
-		event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
-		now = clock_thread_us();
-		spent = now - before;
-		before = now;
-		loop->turns.n++;
-		loop->turns.sum_us += spent;
-		if (spent > loop->turns.longest_us)
-			loop->turns.longest_us = spent;
-	} while (!event_base_got_exit(loop->base));
+/* -- Signals ---------------------------------------------------------------------------------------------------------------------- */
+
+/* They belong to the process, and so to one of its loops. */
+static atomic_uint signals_seen; /* a bit for each of signal_numbers */
+static atomic_int signals_wake_fd = -1;
+
+static void
+on_signal(int number)
+{
+	int before = errno;
+
+	for (size_t i = 0; i < COUNT(signal_numbers); i++)
+		if (signal_numbers[i] == number)
+			atomic_fetch_or(&signals_seen, 1u << i);
+	wake(signals_wake_fd);
+	errno = before;
+}
+
+static void
+take_signals(struct loop *loop)
+{
+	unsigned seen = loop->handles_signals && signals_seen ? atomic_exchange(&signals_seen, 0) : 0;
+
+	for (size_t i = 0; i < COUNT(signal_numbers); i++) {
+		if (!(seen & 1u << i))
+			continue;
+		if (signal_numbers[i] != SIGHUP)
+			loop->stopping = true;
+		else if (loop->reload)
+			loop->reload(loop->reload_arg);
+	}
+}
+
+void
+loop_handle_signals(struct loop *loop, void (*reload)(void *arg), void *arg)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, note = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+	sigaction(SIGPIPE, &ignore, NULL);
+	loop->reload = reload;
+	loop->reload_arg = arg;
+	loop->handles_signals = true;
+	signals_wake_fd = loop->wake.fd;
+	sigfillset(&note.sa_mask);
+	for (size_t i = 0; i < COUNT(signal_numbers); i++)
+		sigaction(signal_numbers[i], &note, &loop->signals_before[i]);
+}
+
+static void
+give_signals_back(struct loop *loop)
+{
+	if (!loop->handles_signals)
+		return;
+	for (size_t i = 0; i < COUNT(signal_numbers); i++)
+		sigaction(signal_numbers[i], &loop->signals_before[i], NULL);
+	signals_wake_fd = -1;
+}
+
+/* -- Turns ------------------------------------------------------------------------------------------------------------------------ */
+
+/* wait: there may be nothing to do. */
+static void
+turn(struct loop *loop, bool wait)
+{
+	wait = wait && !loop->later_first && !loop->posts && may_sleep(loop);
+	loop->n_ready = epoll_wait(loop->epoll_fd, loop->ready, READY_A_TURN, wait ? ms_to_first_timer(loop) : 0);
+	loop->is_asleep = false;
+	take_signals(loop);
+	call_ready(loop);
+	run_posts(loop);
+	fire_timers(loop);
+	run_later(loop, LATER_A_TURN);
+}
+
+static void
+watched_turn(struct loop *loop, int64_t *before_us)
+{
+	int64_t now_us, spent_us;
+
+	turn(loop, true);
+	now_us = clock_thread_us();
+	spent_us = now_us - *before_us;
+	*before_us = now_us;
+	loop->turns.n++;
+	loop->turns.sum_us += spent_us;
+	if (spent_us > loop->turns.longest_us)
+		loop->turns.longest_us = spent_us;
 }
 
 void
 loop_run(struct loop *loop)
 {
+	int64_t before_us = clock_thread_us();
+
 	loop->runs_on = pthread_self();
-	if (loop->turns_are_watched)
-		run_watched(loop);
-	else
-		event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+	for (loop->stopping = false; !loop->stopping;)
+		if (loop->turns_are_watched)
+			watched_turn(loop, &before_us);
+		else
+			turn(loop, true);
 	loop->runs_on = 0;
+}
+
+void
+loop_run_until(struct loop *loop, const bool *done)
+{
+	assert(!loop_is_running(loop));
+	loop->runs_on = pthread_self();
+	while (!*done)
+		turn(loop, true);
+	loop->runs_on = 0;
+}
+
+void
+loop_run_once(struct loop *loop)
+{
+	assert(!loop_is_running(loop));
+	loop->runs_on = pthread_self();
+	turn(loop, false);
+	loop->runs_on = 0;
+}
+
+struct stop {
+	struct post post;
+	struct loop *loop;
+};
+
+static void
+stop_now(struct post *post)
+{
+	struct stop *stop = CONTAINER_OF(post, struct stop, post);
+
+	stop->loop->stopping = true;
+	mem_free(stop);
+}
+
+void
+loop_stop(struct loop *loop)
+{
+	struct stop *stop = NEW(stop);
+
+	stop->post.run = stop_now;
+	stop->loop = loop;
+	loop_post(loop, &stop->post);
 }
 
 void
@@ -290,53 +474,78 @@ loop_turns(const struct loop *loop)
 	return loop->turns;
 }
 
+/* -- Loops ------------------------------------------------------------------------------------------------------------------------ */
+
+struct loop *
+loop_new(const char *name)
+{
+	struct loop *loop = NEW(loop);
+	int wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	assert(loop->epoll_fd >= 0 && wake_fd >= 0);
+	loop->name = mem_text(name);
+	loop->owner.post = post_to;
+	loop->later_last = &loop->later_first;
+	loop->read_buffer = mem_new(LOOP_READ_LEN);
+	pthread_mutex_init(&loop->lock, NULL);
+	watch_init(&loop->wake, loop, wake_fd, on_wake);
+	watch_set(&loop->wake, WATCH_READ);
+	return loop;
+}
+
+/* A handshake that a worker still has comes back as a post. */
+static void
+wait_for_workers(struct loop *loop)
+{
+	struct pollfd wake = { .fd = loop->wake.fd, .events = POLLIN };
+
+	while (loop->n_away > 0) {
+		if (!loop->posts && may_sleep(loop))
+			poll(&wake, 1, -1);
+		on_wake(&loop->wake, WATCH_READ);
+		run_posts(loop);
+	}
+}
+
+/* Connections end with the loop, each by its on_close; what is on its way here must still be freed by its own code.  What never ends by itself is not waited for. */
+void
+loop_finish(struct loop *loop)
+{
+	resolve_forget(loop);
+	conn_abort_all(loop);
+	wait_for_workers(loop);
+	for (int i = 0; i < ROUNDS_AT_END && (loop->later_first || loop->posts || loop->arrived); i++) {
+		do
+			run_posts(loop);
+		while (loop->posts);
+		run_later(loop, SIZE_MAX);
+	}
+}
+
+void
+loop_free(struct loop *loop)
+{
+	if (!loop)
+		return;
+	loop_finish(loop);
+	give_signals_back(loop);
+	timer_heap_clear(&loop->timers);
+	close(loop->epoll_fd);
+	close(loop->wake.fd);
+	pthread_mutex_destroy(&loop->lock);
+	mem_free(loop->read_buffer);
+	mem_free(loop->slots);
+	mem_free(loop->slot_ids);
+	mem_free(loop->free_slots);
+	mem_free(loop->name);
+	mem_free(loop);
+}
+
 const char *
 loop_name(const struct loop *loop)
 {
 	return loop->name;
-}
-
-void
-loop_run_until(struct loop *loop, const bool *done)
-{
-	assert(!loop_is_running(loop));
-	loop->runs_on = pthread_self();
-	while (!*done)
-		event_base_loop(loop->base, EVLOOP_ONCE);
-	loop->runs_on = 0;
-}
-
-void
-loop_run_once(struct loop *loop)
-{
-	assert(!loop_is_running(loop));
-	loop->runs_on = pthread_self();
-	event_base_loop(loop->base, EVLOOP_NONBLOCK);
-	loop->runs_on = 0;
-}
-
-struct stop {
-	struct post post;
-	struct loop *loop;
-};
-
-static void
-stop_now(struct post *post)
-{
-	struct stop *stop = CONTAINER_OF(post, struct stop, post);
-
-	event_base_loopexit(stop->loop->base, NULL);
-	mem_free(stop);
-}
-
-void
-loop_stop(struct loop *loop)
-{
-	struct stop *stop = NEW(stop);
-
-	stop->post.run = stop_now;
-	stop->loop = loop;
-	loop_post(loop, &stop->post);
 }
 
 static void *
@@ -383,25 +592,6 @@ loop_owner(struct loop *loop)
 	return &loop->owner;
 }
 
-void
-loop_post(struct loop *loop, struct post *post)
-{
-	bool was_empty;
-	uint64_t one = 1;
-	ssize_t put;
-
-	post->next = NULL;
-	pthread_mutex_lock(&loop->lock);
-	was_empty = !loop->first;
-	*loop->last = post;
-	loop->last = &post->next;
-	pthread_mutex_unlock(&loop->lock);
-	if (was_empty) {
-		put = write(loop->wake_fd, &one, sizeof(one));
-		(void)put;
-	}
-}
-
 bool
 loop_is_running(const struct loop *loop)
 {
@@ -412,38 +602,6 @@ bool
 loop_is_mine(const struct loop *loop)
 {
 	return pthread_equal(loop->runs_on, pthread_self());
-}
-
-/* -- Later ---------------------------------------------------------------------------------------------------------------------- */
-
-void
-loop_later(struct loop *loop, struct later *later)
-{
-	if (later->queued)
-		return;
-	later->queued = true;
-	later->next = NULL;
-	if (!loop->later_first && !loop->in_turn)
-		event_active(&loop->turn, EV_TIMEOUT, 0);
-	*loop->later_last = later;
-	loop->later_last = &later->next;
-	loop->n_later++;
-}
-
-void
-loop_forget_later(struct loop *loop, struct later *later)
-{
-	struct later **at = &loop->later_first;
-
-	if (!later->queued)
-		return;
-	while (*at != later)
-		at = &(*at)->next;
-	*at = later->next;
-	if (!*at)
-		loop->later_last = at;
-	loop->n_later--;
-	later->queued = false;
 }
 
 uint8_t *
@@ -510,110 +668,4 @@ loop_each_conn(struct loop *loop, void (*call)(struct conn *conn))
 	for (uint32_t i = 0; i < loop->n_slots; i++)
 		if (loop->slots[i])
 			call(loop->slots[i]);
-}
-
-/* -- Timers and descriptors ------------------------------------------------------------------------------------------------------ */
-
-void
-timer_init(struct timer *timer, struct loop *loop, void (*fire)(struct timer *timer))
-{
-	*timer = (struct timer){ .fire = fire, .loop = loop };
-}
-
-/* The clock counts whole milliseconds: one more, so that it is never too early. */
-void
-timer_arm(struct timer *timer, int64_t after_ms)
-{
-	timer_heap_put(&timer->loop->timers, timer, clock_boot_ms() + (after_ms > 0 ? after_ms + 1 : 0));
-	set_alarm(timer->loop);
-}
-
-void
-timer_cancel(struct timer *timer)
-{
-	if (timer->place)
-		timer_heap_remove(&timer->loop->timers, timer);
-}
-
-static struct event *
-watch_event(struct watch *watch)
-{
-	return (struct event *)(void *)watch->impl;
-}
-
-static void
-on_ready(evutil_socket_t fd, short what, void *arg)
-{
-	struct watch *watch = arg;
-
-	(void)fd;
-	watch->ready(watch, (what & EV_READ ? WATCH_READ : 0) | (what & EV_WRITE ? WATCH_WRITE : 0));
-}
-
-void
-watch_init(struct watch *watch, struct loop *loop, int fd, void (*ready)(struct watch *watch, unsigned what))
-{
-	watch->ready = ready;
-	event_assign(watch_event(watch), loop->base, fd, EV_PERSIST, on_ready, watch);
-}
-
-void
-watch_set(struct watch *watch, unsigned what)
-{
-	struct event *event = watch_event(watch);
-	short wanted = (short)((what & WATCH_READ ? EV_READ : 0) | (what & WATCH_WRITE ? EV_WRITE : 0));
-
-	if ((event_get_events(event) & (EV_READ | EV_WRITE)) == wanted &&
-		(event_pending(event, EV_READ | EV_WRITE, NULL) != 0) == (wanted != 0))
-		return;
-	event_del(event);
-	if (wanted == 0)
-		return;
-	event_assign(event, event_get_base(event), event_get_fd(event), (short)(wanted | EV_PERSIST), on_ready, watch);
-	event_add(event, NULL);
-}
-
-void
-watch_clear(struct watch *watch)
-{
-	event_del(watch_event(watch));
-}
-
-/* -- Signals ---------------------------------------------------------------------------------------------------------------------- */
-
-static void
-on_end_signal(evutil_socket_t number, short what, void *arg)
-{
-	struct loop *loop = arg;
-
-	(void)number;
-	(void)what;
-	event_base_loopexit(loop->base, NULL);
-}
-
-static void
-on_reload_signal(evutil_socket_t number, short what, void *arg)
-{
-	struct loop *loop = arg;
-
-	(void)number;
-	(void)what;
-	if (loop->reload)
-		loop->reload(loop->reload_arg);
-}
-
-void
-loop_handle_signals(struct loop *loop, void (*reload)(void *arg), void *arg)
-{
-	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-
-	sigaction(SIGPIPE, &ignore, NULL);
-	loop->reload = reload;
-	loop->reload_arg = arg;
-	for (size_t i = 0; i < COUNT(numbers); i++) {
-		event_assign(&loop->signals[i], loop->base, numbers[i], EV_SIGNAL | EV_PERSIST,
-			numbers[i] == SIGHUP ? on_reload_signal : on_end_signal, loop);
-		event_add(&loop->signals[i], NULL);
-	}
 }

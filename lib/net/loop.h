@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* An event loop (libevent's, wrapped once: no other folder includes an event header).  A loop belongs to one thread; what is created on
- * it is used on its thread only.  Other threads reach it by loop_post, or through its struct owner. */
+/* An event loop, on epoll.  A loop belongs to one thread; what is created on it is used on its thread only.  Other threads reach it by loop_post, or through its struct owner. */
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -51,11 +50,13 @@ void timer_init(struct timer *timer, struct loop *loop, void (*fire)(struct time
 void timer_arm(struct timer *timer, int64_t after_ms);
 void timer_cancel(struct timer *timer);
 
-/* A descriptor to watch, embedded. */
+/* A descriptor to watch, embedded; one a descriptor.  It is cleared before the descriptor is closed. */
 enum watch_for { WATCH_READ = 1, WATCH_WRITE = 2 };
 struct watch {
 	void (*ready)(struct watch *watch, unsigned what);
-	void *impl[16]; /* libevent's struct event, so that a watch needs no allocation */
+	struct loop *loop;
+	int fd;
+	unsigned what; /* is watched for now */
 };
 void watch_init(struct watch *watch, struct loop *loop, int fd, void (*ready)(struct watch *watch, unsigned what));
 void watch_set(struct watch *watch, unsigned what); /* level-triggered; 0 stops */

@@ -2,6 +2,7 @@
 /* Loops: posts, timers, descriptors, "later", signals. */
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 
 #include "net/loop_inside.h"
 #include "test_fixture.h"
@@ -174,6 +175,146 @@ on_pipe(struct watch *watch, unsigned what)
 
 	p->was_ready = what == WATCH_READ;
 	watch_set(watch, 0);
+}
+
+#define CROWD 500
+
+struct crowd {
+	struct loop *loop;
+	struct watch watch[CROWD];
+	struct post post;
+	struct timer timer;
+	int n, n_at_post, n_at_timer;
+};
+
+static struct crowd *crowd;
+
+static void
+on_crowd_post(struct post *post)
+{
+	(void)post;
+	crowd->n_at_post = crowd->n;
+}
+
+static void
+on_crowd_timer(struct timer *timer)
+{
+	(void)timer;
+	crowd->n_at_timer = crowd->n;
+}
+
+static void
+on_crowd(struct watch *watch, unsigned what)
+{
+	(void)what;
+	if (crowd->n++ == 0) {
+		loop_post(crowd->loop, &crowd->post);
+		timer_arm(&crowd->timer, 0);
+	}
+	watch_set(watch, 0);
+}
+
+static bool
+crowd_is_served(void *arg)
+{
+	(void)arg;
+	return crowd->n == CROWD && crowd->n_at_post > 0 && crowd->n_at_timer > 0;
+}
+
+TEST("when many descriptors become ready at once, a post and a timer wait for a part of them only, and all are served")
+{
+	OWN(loop) loop = loop_new("test");
+
+	crowd = NEW(crowd);
+	crowd->loop = loop;
+	crowd->post.run = on_crowd_post;
+	timer_init(&crowd->timer, loop, on_crowd_timer);
+	for (int i = 0; i < CROWD; i++) {
+		watch_init(&crowd->watch[i], loop, eventfd(1, EFD_CLOEXEC), on_crowd);
+		watch_set(&crowd->watch[i], WATCH_READ);
+	}
+	CHECK(until(loop, crowd_is_served, NULL));
+	CHECK(crowd->n_at_post < CROWD / 2);
+	CHECK(crowd->n_at_timer < CROWD / 2);
+	for (int i = 0; i < CROWD; i++)
+		close(crowd->watch[i].fd);
+	mem_free(crowd);
+}
+
+static void
+on_pair(struct watch *watch, unsigned what)
+{
+	struct crowd *c = crowd;
+
+	(void)what;
+	c->n++;
+	watch_clear(watch == &c->watch[0] ? &c->watch[1] : &c->watch[0]);
+	watch_clear(watch);
+}
+
+TEST("a descriptor that is no longer watched is not told of, though it had become ready together with the one that ended it")
+{
+	OWN(loop) loop = loop_new("test");
+
+	crowd = NEW(crowd);
+	for (int i = 0; i < 2; i++) {
+		watch_init(&crowd->watch[i], loop, eventfd(1, EFD_CLOEXEC), on_pair);
+		watch_set(&crowd->watch[i], WATCH_READ);
+	}
+	run_for(loop, 5);
+	CHECK_INT(crowd->n, 1);
+	for (int i = 0; i < 2; i++)
+		close(crowd->watch[i].fd);
+	mem_free(crowd);
+}
+
+struct burst {
+	struct post posts[CROWD];
+	int n;
+	struct watch watch;
+	int n_at_ready;
+};
+
+static struct burst *burst;
+
+static void
+on_burst_post(struct post *post)
+{
+	(void)post;
+	burst->n++;
+}
+
+static void
+on_burst_ready(struct watch *watch, unsigned what)
+{
+	(void)what;
+	burst->n_at_ready = burst->n;
+	if (burst->n > 0)
+		watch_set(watch, 0);
+}
+
+static bool
+burst_is_over(void *arg)
+{
+	(void)arg;
+	return burst->n == CROWD;
+}
+
+TEST("many posts leave descriptors their turn, and all of them run")
+{
+	OWN(loop) loop = loop_new("test");
+
+	burst = NEW(burst);
+	watch_init(&burst->watch, loop, eventfd(1, EFD_CLOEXEC), on_burst_ready);
+	watch_set(&burst->watch, WATCH_READ);
+	for (int i = 0; i < CROWD; i++) {
+		burst->posts[i].run = on_burst_post;
+		loop_post(loop, &burst->posts[i]);
+	}
+	CHECK(until(loop, burst_is_over, NULL));
+	CHECK(burst->n_at_ready > 0 && burst->n_at_ready < CROWD / 2);
+	close(burst->watch.fd);
+	mem_free(burst);
 }
 
 struct busy {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Inside net: the timers of a loop, the next one first.  A connection has one or two, so a timer is small: it knows its place in the heap, and libevent knows of the heap's first
- * one alone (net/loop.c). */
+/* Inside net: the timers of a loop, the next one first.  A connection has one or two, so a timer is small: it knows its place in the heap, and the loop waits until
+ * the first one is due (net/loop.c). */
 
 #include <stddef.h>
 
