@@ -100,6 +100,12 @@ mem_wipe(void *p, size_t len)
 }
 
 void
+mem_join_at_once(void)
+{
+	mallopt(M_MXFAST, 0); /* no bins of pieces that wait to be joined */
+}
+
+void
 mem_trim(void)
 {
 	malloc_trim(0);
