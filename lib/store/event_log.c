@@ -25,6 +25,7 @@
 #define GROUP_KEEP (1u << 20)
 #define AGE_PARTS 4 /* segments in the time that is kept */
 #define LOOK_MAX_MS 60000
+#define COMPLETIONS_A_POST 256
 
 /* What is collected for one commit: the records with room for their heads, and who waits for them, in the same order. */
 struct group {
@@ -150,17 +151,22 @@ struct batch {
 	bool ok;
 };
 
+/* A slow disk makes large groups: the loop is not kept for all of one at a time. */
 static void
 run_batch(struct post *post)
 {
 	struct batch *batch = CONTAINER_OF(post, struct batch, post);
-	struct event_append *append = batch->head, *next;
 
-	for (; append; append = next) {
-		next = append->next;
+	for (int n = COMPLETIONS_A_POST; n > 0 && batch->head; n--) {
+		struct event_append *append = batch->head;
+
+		batch->head = append->next;
 		append->done(append, batch->ok);
 	}
-	mem_free(batch);
+	if (batch->head)
+		batch->owner->post(batch->owner, &batch->post);
+	else
+		mem_free(batch);
 }
 
 static struct batch *

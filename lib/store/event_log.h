@@ -35,7 +35,7 @@ void event_log_close(struct event_log *log); /* completes what was appended */
 int event_log_keep_out(const char *dir, struct err *err);
 
 /* An append, embedded in the request.  `done` runs on `owner` after the record is on disk (ok) or could not be written; appends completed by one
- * commit arrive as one batch per owner.  The place is the record's own. */
+ * commit arrive in order, a few hundred a post.  The place is the record's own. */
 struct event_append {
 	void (*done)(struct event_append *append, bool ok);
 	struct owner *owner;
