@@ -276,12 +276,15 @@ conn_io_turn(struct conn *conn)
 	watch(conn);
 }
 
+/* What is queued, paused or closed meanwhile asks for its turn by itself; a message that is only on its way to the disk needs none. */
 void
 conn_io_ready(struct conn *conn, unsigned what)
 {
 	if ((what & WATCH_READ) && may_read(conn))
 		do_read(conn);
-	if (conn->state == CONN_OPEN || conn->state == CONN_FLUSHING)
+	if (conn->state != CONN_OPEN && conn->state != CONN_FLUSHING)
+		return;
+	if (conn->out.len > 0 || conn->read_more || conn->want_write || !may_read(conn))
 		loop_later(conn->loop, &conn->later);
 }
 

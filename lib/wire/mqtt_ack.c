@@ -27,8 +27,14 @@ mqtt_decode_empty(const struct mqtt_frame *frame, struct err *err)
 void
 mqtt_encode_ack(struct buf *out, enum mqtt_type type, uint16_t id)
 {
-	mqtt_put_header(out, type, mqtt_type_flags(type), 2);
-	buf_put_u16(out, id);
+	uint8_t *at = buf_extend(out, 4); /* at once: there is one for each message */
+
+	if (!at)
+		return;
+	at[0] = (uint8_t)(type << 4 | mqtt_type_flags(type));
+	at[1] = 2;
+	at[2] = (uint8_t)(id >> 8);
+	at[3] = (uint8_t)id;
 }
 
 void
