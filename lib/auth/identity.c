@@ -92,18 +92,39 @@ identity_subject(const struct identity *identity)
 	return (struct subject){ identity->device_id, identity->module_id, identity->generation_id };
 }
 
+static size_t
+size_of(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+/* Returns where the copy stands, and moves on behind it. */
+static char *
+copy_to(char **at, const char *text)
+{
+	char *copy = text ? memcpy(*at, text, size_of(text)) : NULL;
+
+	*at += size_of(text);
+	return copy;
+}
+
+/* One allocation, which begins with the device's id: each connection has one of these. */
 struct subject
 subject_copy(const struct subject *s)
 {
-	return (struct subject){ mem_text(s->device_id), mem_text(s->module_id), mem_text(s->generation_id) };
+	char *at = mem_new(size_of(s->device_id) + size_of(s->module_id) + size_of(s->generation_id));
+	struct subject copy;
+
+	copy.device_id = copy_to(&at, s->device_id);
+	copy.module_id = copy_to(&at, s->module_id);
+	copy.generation_id = copy_to(&at, s->generation_id);
+	return copy;
 }
 
 void
 subject_clear(struct subject *s)
 {
 	mem_free(s->device_id);
-	mem_free(s->module_id);
-	mem_free(s->generation_id);
 	*s = (struct subject){ 0 };
 }
 

@@ -63,8 +63,8 @@ end(struct conn *conn)
 	free_tls(conn);
 	if (conn->fd >= 0)
 		close(conn->fd);
-	if (conn->pidfd >= 0)
-		close(conn->pidfd);
+	if (conn->process && conn->process->pidfd >= 0)
+		close(conn->process->pidfd);
 	verdict_free(conn->verdict);
 	free_framing(conn);
 	buf_wipe(&conn->in);
@@ -152,7 +152,6 @@ conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *user)
 
 	conn->loop = loop;
 	conn->fd = fd;
-	conn->pidfd = -1;
 	conn->later.run = on_turn;
 	conn->state = CONN_CONNECTING;
 	conn->id = loop_add_conn(loop, conn);
@@ -165,16 +164,20 @@ conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *user)
 void
 conn_keep_peer(struct conn *conn, const struct sockaddr_storage *address)
 {
+	struct sockaddr_in6 v6;
 	struct sockaddr_in v4;
 
-	if (address->ss_family == AF_INET6)
-		memcpy(&conn->peer, address, sizeof(conn->peer));
-	if (address->ss_family != AF_INET)
-		return;
-	memcpy(&v4, address, sizeof(v4));
-	conn->peer = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = v4.sin_port };
-	memset(conn->peer.sin6_addr.s6_addr + 10, 0xff, 2);
-	memcpy(conn->peer.sin6_addr.s6_addr + 12, &v4.sin_addr, 4);
+	if (address->ss_family == AF_INET6) {
+		memcpy(&v6, address, sizeof(v6));
+		conn->peer = v6.sin6_addr;
+		conn->peer_port = ntohs(v6.sin6_port);
+	} else if (address->ss_family == AF_INET) {
+		memcpy(&v4, address, sizeof(v4));
+		conn->peer = (struct in6_addr){ .s6_addr[10] = 0xff, .s6_addr[11] = 0xff };
+		memcpy(conn->peer.s6_addr + 12, &v4.sin_addr, 4);
+		conn->peer_port = ntohs(v4.sin_port);
+	}
+	conn->has_peer = address->ss_family == AF_INET6 || address->ss_family == AF_INET;
 }
 
 void
@@ -346,11 +349,11 @@ conn_peer_name(const struct conn *conn)
 	static __thread char name[INET6_ADDRSTRLEN + 8];
 	char address[INET6_ADDRSTRLEN] = "?";
 
-	if (conn->peer.sin6_family == 0)
+	if (!conn->has_peer)
 		return "unix";
-	inet_ntop(AF_INET6, &conn->peer.sin6_addr, address, sizeof(address));
-	snprintf(name, sizeof(name), IN6_IS_ADDR_V4MAPPED(&conn->peer.sin6_addr) ? "%s:%d" : "[%s]:%d",
-		IN6_IS_ADDR_V4MAPPED(&conn->peer.sin6_addr) ? address + 7 : address, ntohs(conn->peer.sin6_port));
+	inet_ntop(AF_INET6, &conn->peer, address, sizeof(address));
+	snprintf(name, sizeof(name), IN6_IS_ADDR_V4MAPPED(&conn->peer) ? "%s:%d" : "[%s]:%d",
+		IN6_IS_ADDR_V4MAPPED(&conn->peer) ? address + 7 : address, conn->peer_port);
 	return name;
 }
 

@@ -50,10 +50,12 @@ struct conn {
 	uint64_t id;
 	struct watch watch;
 	struct later later;
-	int fd, pidfd;
+	int fd;
 	enum conn_state state;
 	bool paused, want_write, read_more, peer_ended, in_is_raw; /* in_is_raw: it came before the framing was there */
-	struct sockaddr_in6 peer;				   /* IPv4 as mapped; sin6_family 0: a unix socket */
+	bool has_peer;						   /* false: a unix socket */
+	uint16_t peer_port;
+	struct in6_addr peer; /* IPv4 as mapped */
 	struct peer_process *process;
 };
 

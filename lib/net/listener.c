@@ -72,7 +72,7 @@ key_of(const struct conn *conn)
 	struct peer_key key;
 
 	memset(&key, 0, sizeof(key)); /* padding is part of the key */
-	key.address = conn->peer.sin6_addr;
+	key.address = conn->peer;
 	/* Whoever has one address of an IPv6 network has its other 2^64 too. */
 	if (!IN6_IS_ADDR_V4MAPPED(&key.address))
 		memset(key.address.s6_addr + 8, 0, 8);
@@ -138,7 +138,6 @@ keep_process(struct conn *conn)
 	/* SO_PEERPIDFD names the very process that connected; opening by number could meet another one (atk-14). */
 	if (getsockopt(conn->fd, SOL_SOCKET, 77 /* SO_PEERPIDFD */, &pidfd, &pidfd_len) < 0)
 		pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
-	conn->pidfd = pidfd;
 	conn->process = NEW(peer_process);
 	*conn->process = (struct peer_process){ .uid = cred.uid, .gid = cred.gid, .pid = cred.pid, .pidfd = pidfd };
 }

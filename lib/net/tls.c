@@ -33,38 +33,12 @@ struct tls_holder {
 	pthread_mutex_t lock;
 };
 
-static int peer_slot = -1;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void
-free_peer(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
-{
-	struct tls_peer *peer = ptr;
-
-	(void)parent;
-	(void)ad;
-	(void)idx;
-	(void)argl;
-	(void)argp;
-	if (!peer)
-		return;
-	tls_server_free(peer->server);
-	tls_client_free(peer->client);
-	mem_free(peer->host);
-	mem_free(peer->identity);
-	mem_free(peer);
-}
-
-static void
-make_slot(void)
-{
-	peer_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_peer);
-}
-
+/* It hangs where the argument of a password callback would: nobody asks a connection for a password, and an application slot (ex_data) costs each connection two more
+ * allocations, 96 bytes. */
 struct tls_peer *
-tls_peer_of(const SSL *ssl)
+tls_peer_of(SSL *ssl)
 {
-	return SSL_get_ex_data(ssl, peer_slot);
+	return SSL_get_default_passwd_cb_userdata(ssl);
 }
 
 struct tls_peer *
@@ -73,8 +47,17 @@ tls_peer_attach(SSL *ssl)
 	struct tls_peer *peer = NEW(tls_peer);
 
 	assert(ssl); /* out of memory; and without an SSL the connection would be a plain one */
-	SSL_set_ex_data(ssl, peer_slot, peer);
+	SSL_set_default_passwd_cb_userdata(ssl, peer);
 	return peer;
+}
+
+static void
+peer_free(struct tls_peer *peer)
+{
+	tls_server_free(peer->server);
+	tls_expected_free(peer->expected);
+	mem_free(peer->identity);
+	mem_free(peer);
 }
 
 static int
@@ -127,7 +110,6 @@ tls_ctx_new(const SSL_METHOD *method)
 	SSL_CTX *ctx = SSL_CTX_new(method);
 
 	assert(ctx);
-	pthread_once(&once, make_slot);
 	set_common(ctx);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(ctx, 1);
@@ -195,9 +177,11 @@ on_new_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls_peer *peer = tls_peer_of(ssl);
 
-	if (!peer || !peer->identity || !peer->server->cache)
+	if (!peer->identity || !peer->server->cache)
 		return 0; /* TLS 1.2 asks before the verdict: tls_allow puts it in afterwards */
-	tls_cache_put(peer->server->cache, session, GIVE(peer->identity));
+	tls_cache_put(peer->server->cache, session, peer->identity);
+	mem_free(peer->identity);
+	peer->identity = NULL;
 	return 1;
 }
 
@@ -206,7 +190,7 @@ on_find_session(SSL *ssl, const unsigned char *id, int len, int *copy)
 {
 	struct tls_peer *peer = tls_peer_of(ssl);
 	*copy = 0;
-	if (!peer || !peer->server->cache)
+	if (!peer->server->cache)
 		return NULL;
 	return tls_cache_find(peer->server->cache, id, (size_t)len);
 }
@@ -351,9 +335,9 @@ tls_allow(SSL *ssl, const char *identity)
 
 	if (!peer->server || !peer->server->cache)
 		return;
-	mem_free(peer->identity);
-	peer->identity = mem_text(identity);
 	if (SSL_version(ssl) >= TLS1_3_VERSION) {
+		mem_free(peer->identity);
+		peer->identity = mem_text(identity);
 		SSL_new_session_ticket(ssl); /* leaves with the next write */
 		return;
 	}
@@ -361,7 +345,7 @@ tls_allow(SSL *ssl, const char *identity)
 		SSL_SESSION *session = SSL_get1_session(ssl);
 
 		if (session)
-			tls_cache_put(peer->server->cache, session, GIVE(peer->identity));
+			tls_cache_put(peer->server->cache, session, identity);
 	}
 }
 
@@ -400,10 +384,13 @@ tls_peer_chain(SSL *ssl)
 void
 tls_free(SSL *ssl)
 {
+	struct tls_peer *peer = ssl ? tls_peer_of(ssl) : NULL;
+
 	if (!ssl)
 		return;
 	/* Without this flag libssl takes the session for one that broke and forgets it. */
 	SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(ssl);
+	peer_free(peer);
 	ERR_clear_error();
 }

@@ -12,9 +12,9 @@
 
 struct entry {
 	SSL_SESSION *session;
-	char *identity;
 	struct entry *newer, *older; /* by use */
 	struct entry *next_of_identity;
+	char identity[];
 };
 
 struct tls_cache {
@@ -80,7 +80,6 @@ forget(struct tls_cache *cache, struct entry *e)
 	unlink_identity(cache, e);
 	map_remove(cache->by_id, id, len);
 	SSL_SESSION_free(e->session);
-	mem_free(e->identity);
 	mem_free(e);
 }
 
@@ -109,15 +108,24 @@ limit_identity(struct tls_cache *cache, struct entry *newest)
 		forget(cache, oldest);
 }
 
-void
-tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, char *identity_take)
+static struct entry *
+entry_new(SSL_SESSION *session_take, const char *identity)
 {
-	struct entry *e = NEW(entry), *before;
+	size_t size = strlen(identity) + 1;
+	struct entry *e = mem_new(sizeof(*e) + size);
+
+	e->session = session_take;
+	memcpy(e->identity, identity, size);
+	return e;
+}
+
+void
+tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, const char *identity)
+{
+	struct entry *e = entry_new(session_take, identity), *before;
 	unsigned int len;
 	const uint8_t *id = SSL_SESSION_get_id(session_take, &len);
 
-	e->session = session_take;
-	e->identity = identity_take;
 	pthread_mutex_lock(&cache->lock);
 	before = map_find(cache->by_id, id, len);
 	if (before)

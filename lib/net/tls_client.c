@@ -21,12 +21,12 @@ static int
 on_server(X509_STORE_CTX *ctx, void *arg)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
-	struct tls_peer *peer = tls_peer_of(ssl);
+	const struct tls_expected *expected = tls_peer_of(ssl)->expected;
 	OWN(cert) leaf = cert_from_x509(X509_STORE_CTX_get0_cert(ctx));
 	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
-	OWN_TEXT question = mem_textf("Am I really talking to %s?", peer->host);
+	OWN_TEXT question = mem_textf("Am I really talking to %s?", expected->host);
 	struct certs untrusted = { 0 };
-	struct verdict *v = verdict_new(peer->client->who, question, peer->host);
+	struct verdict *v = verdict_new(expected->client->who, question, expected->host);
 	bool accepted;
 
 	(void)arg;
@@ -35,14 +35,17 @@ on_server(X509_STORE_CTX *ctx, void *arg)
 
 		certs_add(&untrusted, cert);
 	}
-	chain_verify(v, peer->client->anchors,
-		&(struct chain_query){
-			.leaf = leaf, .untrusted = &untrusted, .purpose = CHAIN_SERVER, .host = peer->host, .now = clock_wall() });
+	chain_verify(v, expected->client->anchors,
+		&(struct chain_query){ .leaf = leaf,
+			.untrusted = &untrusted,
+			.purpose = CHAIN_SERVER,
+			.host = expected->host,
+			.now = clock_wall() });
 	certs_clear(&untrusted);
 	accepted = verdict_accepted(v);
 	X509_STORE_CTX_set_error(ctx, accepted ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
-	verdict_free(*peer->verdict);
-	*peer->verdict = v;
+	verdict_free(*expected->verdict);
+	*expected->verdict = v;
 	return accepted;
 }
 
@@ -86,6 +89,16 @@ tls_client_free(struct tls_client *client)
 	mem_free(client);
 }
 
+void
+tls_expected_free(struct tls_expected *expected)
+{
+	if (!expected)
+		return;
+	tls_client_free(expected->client);
+	mem_free(expected->host);
+	mem_free(expected);
+}
+
 bool
 tls_client_has_key(const struct tls_client *client)
 {
@@ -107,11 +120,12 @@ SSL *
 tls_client_ssl(struct tls_client *client, const char *host, struct verdict **verdict)
 {
 	SSL *ssl = SSL_new(client->ctx);
-	struct tls_peer *peer = tls_peer_attach(ssl);
+	struct tls_expected *expected = NEW(tls_expected);
 
-	peer->client = tls_client_ref(client);
-	peer->host = mem_text(host);
-	peer->verdict = verdict;
+	expected->client = tls_client_ref(client);
+	expected->host = mem_text(host);
+	expected->verdict = verdict;
+	tls_peer_attach(ssl)->expected = expected;
 	tls_set_sni(ssl, host);
 	SSL_set_connect_state(ssl);
 	return ssl;

@@ -5,15 +5,20 @@
 #include "diag/verdict.h"
 #include "net/tls.h"
 
-/* What hangs on an SSL object: an application slot each. */
+/* What hangs on an SSL object: each of a server's holds it for as long as the connection lives. */
 struct tls_peer {
 	struct tls_server *server;
-	struct tls_client *client;
-	char *host;		  /* client: the name to check */
-	struct verdict **verdict; /* client: where the verdict goes */
-	char *identity;		  /* server: allowed to resume as, until there is a session that says so */
+	char *identity;		       /* allowed to resume as, until there is a session that says so */
+	struct tls_expected *expected; /* of a client, instead of both */
 };
-struct tls_peer *tls_peer_of(const SSL *ssl);
+/* Whom a client expects there. */
+struct tls_expected {
+	struct tls_client *client;
+	char *host;		  /* the name to check */
+	struct verdict **verdict; /* where the verdict goes */
+};
+void tls_expected_free(struct tls_expected *expected);
+struct tls_peer *tls_peer_of(SSL *ssl);
 struct tls_peer *tls_peer_attach(SSL *ssl);
 
 SSL_CTX *tls_ctx_new(const SSL_METHOD *method); /* with our versions, suites, groups and ceilings */
@@ -38,6 +43,6 @@ void tls_drop_intermediates(SSL *ssl);
 struct certs tls_peer_chain(SSL *ssl);
 void tls_free(SSL *ssl); /* keeps its session in the cache */
 
-void tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, char *identity_take);
+void tls_cache_put(struct tls_cache *cache, SSL_SESSION *session_take, const char *identity);
 SSL_SESSION *tls_cache_find(struct tls_cache *cache, const uint8_t *id, size_t len); /* a reference */
 void tls_cache_remove(struct tls_cache *cache, SSL_SESSION *session);

@@ -25,9 +25,8 @@ struct session {
 	char *model_id;
 	const char *auth_method; /* a constant */
 	struct message_lane *lane;
-	struct faults *faults; /* NULL: none, or a request: it had its own on the way here (rest_router.c) */
 	struct command_slot commands;
-	bool is_live;
+	bool is_live, is_request;
 };
 
 /* -- Let in? -------------------------------------------------------------------------------------------------------------------------- */
@@ -75,7 +74,7 @@ let_in(struct hub_head *head, const struct head_hello *hello, struct head_admiss
 	session->model_id = mem_text(hello->model_id);
 	session->auth_method = auth_method(hello);
 	session->lane = message_log_lane(head->config.events, loop_owner(hello->loop));
-	session->faults = hello->is_request ? NULL : head->config.faults;
+	session->is_request = hello->is_request;
 	if (!hello->is_request)
 		restore_subscriptions(head, hello, name, admission);
 	head_admit(admission, verdict_take, GIVE(found->target), session, hello->token ? auth_token_expiry(hello->token) : 0);
@@ -186,6 +185,13 @@ hub_head_commands(struct head_session *head_session)
 
 /* -- Messages ------------------------------------------------------------------------------------------------------------------------------ */
 
+/* A request had its own on the way here (rest_router.c). */
+static struct faults *
+faults_of(const struct session *session)
+{
+	return session->is_request ? NULL : session->head->config.faults;
+}
+
 static void
 on_stored(void *arg, bool ok)
 {
@@ -220,14 +226,14 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		on_stored(ack, false);
 		return;
 	}
-	if (head_session && faults_drop(session->faults)) {
+	if (head_session && faults_drop(faults_of(session))) {
 		head_session_close(head_session, SESSION_FAULT);
 		on_stored(ack, false);
 		return;
 	}
 	message.enqueued_ms = clock_wall_ms();
-	if (session->faults && ack)
-		hub_faults_store(session->faults, conn_loop(head_session_conn(head_session)), session->lane, &message, ack);
+	if (faults_of(session) && ack)
+		hub_faults_store(faults_of(session), conn_loop(head_session_conn(head_session)), session->lane, &message, ack);
 	else
 		message_lane_store(session->lane, &message, on_stored, ack);
 }
