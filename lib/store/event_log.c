@@ -66,6 +66,7 @@ struct event_log {
 	struct segment_tally tally[SEGMENT_PARTITIONS_MAX];
 	uint64_t begin[SEGMENT_PARTITIONS_MAX];
 	uint64_t first, next, bytes, forget_below;
+	size_t in_write; /* of the group that the writer has, not yet in `bytes` */
 	struct err problem;
 	bool closing;
 };
@@ -497,6 +498,7 @@ publish(struct event_log *log, const struct err *problem)
 	log->next = log->tip.next;
 	memcpy(log->tally, log->tip.tally, log->tip.head.n_partitions * sizeof(*log->tally));
 	log->bytes = bytes;
+	log->in_write = 0;
 	if (problem)
 		log->problem = *problem;
 	pthread_mutex_unlock(&log->lock);
@@ -567,6 +569,7 @@ writer_main(void *arg)
 		pthread_mutex_lock(&log->lock);
 		wait_for_work(log, forgotten);
 		group_swap(&log->pending, &log->writing);
+		log->in_write = log->writing.bytes.len;
 		forgotten = log->forget_below;
 		closing = log->closing && log->writing.n == 0;
 		pthread_mutex_unlock(&log->lock);
@@ -694,7 +697,7 @@ check_room(const struct event_log *log, size_t len, struct err *err)
 	if (log->pending.bytes.len + size > PENDING_MAX)
 		return err_set(err, ERR_LIMIT, "%zu bytes wait for the disk already", log->pending.bytes.len);
 	if (log->config.refuse_when_full && log->config.max_bytes > 0 &&
-		log->bytes + log->pending.bytes.len + size > log->config.max_bytes)
+		log->bytes + log->in_write + log->pending.bytes.len + size > log->config.max_bytes)
 		return err_set(err, ERR_LIMIT, "the queue is full (%llu bytes of %llu)", (unsigned long long)log->bytes,
 			(unsigned long long)log->config.max_bytes);
 	return 0;

@@ -613,6 +613,46 @@ TEST("retention drops the oldest segments and a late reader goes on with the fir
 	CHECK_INT(read_all(dir, first), 600);
 }
 
+static void
+free_counted(struct event_append *append, bool ok)
+{
+	(void)ok;
+	mem_free(CONTAINER_OF(append, struct one, append));
+}
+
+TEST("a queue takes no more than it may hold, also from who does not wait for the disk")
+{
+	const char *dir = new_dir();
+	const uint64_t max_bytes = 2 << 20;
+	struct event_log_config config = { .dir = dir, .max_bytes = max_bytes, .refuse_when_full = true };
+	struct err err = ERR_INIT;
+	struct event_log *log = event_log_open(&config, &err);
+	static char record[20000];
+	int n_refused = 0;
+	struct desk desk;
+
+	desk_init(&desk);
+	CHECK(log != NULL);
+	while (n_refused < 1000) {
+		struct one *one = NEW(one);
+
+		one->append = (struct event_append){ .done = free_counted, .owner = &desk.owner };
+		if (event_log_append(log, &one->append, record, sizeof(record), &err) == 0)
+			continue;
+		mem_free(one);
+		n_refused++;
+		sched_yield();
+	}
+	event_log_close(log);
+	while (desk_run_one(&desk, false))
+		;
+	log = event_log_open(&config, &err);
+	CHECK(log != NULL);
+	CHECK(event_log_bytes(log) > max_bytes / 2);
+	CHECK(event_log_bytes(log) <= max_bytes + 8 * 1024); /* with the headers of its segments */
+	event_log_close(log);
+}
+
 TEST("a queue refuses when it is full and takes more once its consumer forgot a segment")
 {
 	const char *dir = new_dir();
