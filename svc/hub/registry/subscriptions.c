@@ -197,13 +197,11 @@ write_some(struct subscriptions *s)
 	return ok && n > 0;
 }
 
+/* One transaction, then whoever else waits for the worker: on a slow disk there would always be more to write. */
 static void
 run_job(struct job *job)
 {
-	struct subscriptions *s = CONTAINER_OF(job, struct subscriptions, job);
-
-	while (write_some(s))
-		;
+	write_some(CONTAINER_OF(job, struct subscriptions, job));
 }
 
 static void

@@ -119,3 +119,73 @@ TEST("who waits for subscriptions is told once, that they are kept or that they 
 	CHECK_INT(atomic_load(&second.n_ok) + atomic_load(&second.n_failed), 0);
 	CHECK_INT(atomic_load(&third.n_failed), 1);
 }
+
+/* A job in the worker's queue: it holds the worker until it may go on, and then looks how many lists are kept. */
+struct look {
+	struct job job;
+	struct registry_store *store;
+	atomic_bool may_go_on, is_done;
+	size_t n_kept;
+};
+
+static void
+count_list(void *arg, const char *name, const char *filters)
+{
+	(void)name;
+	(void)filters;
+	++*(size_t *)arg;
+}
+
+static void
+run_look(struct job *job)
+{
+	struct look *look = CONTAINER_OF(job, struct look, job);
+	struct err err = ERR_INIT;
+
+	while (!atomic_load(&look->may_go_on))
+		sched_yield();
+	CHECK_OK(registry_store_subscriptions(look->store, count_list, &look->n_kept, &err), err);
+}
+
+static void
+look_done(struct job *job)
+{
+	atomic_store(&CONTAINER_OF(job, struct look, job)->is_done, true);
+}
+
+static void
+look_later(struct look *look, struct fixture *f, bool may_go_on)
+{
+	*look = (struct look){ .job = { .run = run_look, .done = look_done, .owner = &at_once }, .store = f->store };
+	atomic_init(&look->may_go_on, may_go_on);
+	CHECK(registry_work(f->registry, &look->job));
+}
+
+TEST("when very many change, what others want of the worker comes in between")
+{
+	OWN_TEXT path = mem_textf("%s/many.sqlite", T_TMPDIR);
+	const char *filters[] = { "$iothub/twin/res/#" };
+	const uint8_t qos[] = { 0 };
+	struct look first, second;
+	struct fixture f;
+
+	fixture_open(&f, path);
+	look_later(&first, &f, false);
+	for (int i = 0; i < 5000; i++) {
+		OWN_TEXT name = mem_textf("dev%d", i);
+
+		subscriptions_set(f.subscriptions, name, filters, qos, 1, NULL);
+	}
+	look_later(&second, &f, true);
+	atomic_store(&first.may_go_on, true);
+	for (int64_t end_ms = clock_boot_ms() + 20000; !atomic_load(&second.is_done) && clock_boot_ms() < end_ms;)
+		sched_yield();
+	CHECK(atomic_load(&second.is_done));
+	CHECK_INT(first.n_kept, 0);
+	CHECK(second.n_kept > 0 && second.n_kept < 5000);
+	fixture_close(&f);
+	fixture_open(&f, path); /* and all of them are kept at last */
+	look_later(&first, &f, true);
+	fixture_close(&f);
+	CHECK_INT(first.n_kept, 5000);
+}
