@@ -256,6 +256,25 @@ def test_12_heartbeat():
         assert numbers([s.next()]) == [20]
 
 
+def test_12_b_heartbeat_of_another():
+    """of one partition, too: a client that comes again with the place it was told of meanwhile, which is another partition's, is let in and goes on"""
+    def partition_of(device):
+        with Stream(hub, "from=earliest&device=" + device) as s:
+            return s.next()["partition"]
+    one, other = next((a, b) for a in sorted(keys) for b in sorted(keys) if partition_of(a) != partition_of(b))
+    query = "from=latest&heartbeat=1&partition=%d" % partition_of(one)
+    with Stream(hub, query) as s:
+        send(other, 1, start=7000)
+        line = s.line()
+        while not line.startswith("id: "):
+            line = s.line()
+    send(one, 1, start=7001)
+    send(other, 1, start=7002)
+    send(one, 1, start=7003)
+    with Stream(hub, query, last=line[4:]) as s:
+        assert numbers(s.take(2)) == [7001, 7003]
+
+
 def test_13_token_ends():
     """a stream ends when the token does that it was opened with; with a new one it goes on"""
     token = sas(hub.hostname, hub.policy("service"), int(time.time()) + 3, policy="service", encode=False)
