@@ -46,7 +46,7 @@ void key_pkey_describe(const EVP_PKEY *pkey, char out[static KEY_DESCRIBE_LEN]);
 bool key_is_acceptable(const EVP_PKEY *pkey);					 /* RSA >= 2048, EC P-256/384/521, Ed25519 */
 
 /* A remote private half.  sign: over the digest `tbs` (EC: the result is a DER ECDSA-Sig-Value; RSA: the raw private-key operation on an
- * already padded block of the modulus' size).  Called from any thread, may block.  Returns 0, or -1 with err. */
+ * already padded block of the modulus' size; Ed25519: `tbs` is the message itself).  Called from any thread, may block.  Returns 0, or -1 with err. */
 struct key_remote_ops {
 	int (*sign)(void *arg, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig_len, struct err *err);
 	void (*release)(void *arg);

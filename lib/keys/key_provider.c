@@ -17,6 +17,7 @@
 #include <openssl/provider.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "keys/key_provider.h"
 #include "keys/remote_key.h"
 
@@ -153,6 +154,7 @@ manage_gettable(void *provider)
 		OSSL_PARAM_int(OSSL_PKEY_PARAM_MAX_SIZE, NULL),
 		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
 		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_DEFAULT_DIGEST, NULL, 0),
+		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_MANDATORY_DIGEST, NULL, 0),
 		OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, NULL, 0),
 		OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
 		OSSL_PARAM_DEFN(OSSL_PKEY_PARAM_RSA_N, OSSL_PARAM_UNSIGNED_INTEGER, NULL, 0),
@@ -185,15 +187,18 @@ manage_ec_operation(int operation)
 static const OSSL_DISPATCH manage_ec[] = { MANAGE_COMMON,
 	{ OSSL_FUNC_KEYMGMT_QUERY_OPERATION_NAME, (void (*)(void))manage_ec_operation }, { 0, NULL } };
 static const OSSL_DISPATCH manage_rsa[] = { MANAGE_COMMON, { 0, NULL } };
+static const OSSL_DISPATCH manage_ed25519[] = { MANAGE_COMMON, { 0, NULL } };
 
 static const OSSL_ALGORITHM keys_offered[] = {
 	{ "EC:id-ecPublicKey:1.2.840.10045.2.1", PROPERTY, manage_ec, NULL },
 	{ "RSA:rsaEncryption:1.2.840.113549.1.1.1", PROPERTY, manage_rsa, NULL },
+	{ "ED25519:1.3.101.112", PROPERTY, manage_ed25519, NULL },
 	{ NULL, NULL, NULL, NULL },
 };
 static const OSSL_ALGORITHM signatures_offered[] = {
 	{ "ECDSA", PROPERTY, remote_signature, NULL },
 	{ "RSA:rsaEncryption:1.2.840.113549.1.1.1", PROPERTY, remote_signature, NULL },
+	{ "ED25519:1.3.101.112", PROPERTY, remote_eddsa, NULL },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -266,10 +271,21 @@ public_copy(const EVP_PKEY *pkey, const char *type)
 	return copy;
 }
 
+static const char *
+type_of(const EVP_PKEY *pkey)
+{
+	static const char *const types[] = { "EC", "RSA", "ED25519" };
+
+	for (size_t i = 0; i < COUNT(types); i++)
+		if (EVP_PKEY_is_a(pkey, types[i]))
+			return types[i];
+	return NULL;
+}
+
 EVP_PKEY *
 key_provider_pkey(const EVP_PKEY *public_pkey, const struct key_remote_ops *ops, void *arg, struct err *err)
 {
-	const char *type = EVP_PKEY_is_a(public_pkey, "EC") ? "EC" : EVP_PKEY_is_a(public_pkey, "RSA") ? "RSA" : NULL;
+	const char *type = type_of(public_pkey);
 	struct remote_key *key = NEW(remote_key);
 	EVP_PKEY *pkey = NULL;
 
@@ -277,15 +293,16 @@ key_provider_pkey(const EVP_PKEY *public_pkey, const struct key_remote_ops *ops,
 	key->n_refs = 1;
 	key->ops = ops;
 	key->arg = arg;
-	key->is_rsa = type && type[0] == 'R';
+	key->is_rsa = text_is(type, "RSA");
+	key->is_eddsa = text_is(type, "ED25519");
 	key->public_half = type ? public_copy(public_pkey, type) : NULL;
 	if (ours && key->public_half)
 		pkey = import(key, type);
 	remote_key_free(key);
 	if (!pkey) {
 		ERR_clear_error();
-		return err_null(
-			err, ERR_BROKEN, "OpenSSL takes no remote key of this kind (%s)", type ? type : "neither EC nor RSA");
+		return err_null(err, ERR_BROKEN, "OpenSSL takes no remote key of this kind (%s)",
+			type ? type : "none of EC, RSA and Ed25519");
 	}
 	return pkey;
 }

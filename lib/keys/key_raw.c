@@ -14,6 +14,7 @@
 #include "keys/key_raw.h"
 
 #define SIGNATURE_MAX 2048
+#define ED25519_LEN 32
 
 bool
 key_raw_is_rsa(const struct key *key)
@@ -92,6 +93,39 @@ key_raw_ecdsa(const struct key *key, const void *digest, size_t len, struct buf 
 	return operation(key, 0, digest, len, sig, err);
 }
 
+static bool
+is_ed25519(const struct key *key)
+{
+	return EVP_PKEY_is_a(key_pkey(key), "ED25519");
+}
+
+static int
+sign_message(const struct key *key, const void *message, size_t len, struct buf *sig, struct err *err)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t result[ED25519_LEN * 2];
+	size_t result_len = sizeof(result);
+	bool good = EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, key_pkey(key), NULL) == 1 &&
+		    EVP_DigestSign(ctx, result, &result_len, message, len) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	ERR_clear_error();
+	if (!good)
+		return err_set(err, ERR_BROKEN, "signing by Ed25519 failed");
+	buf_put(sig, result, result_len);
+	return 0;
+}
+
+int
+key_raw_eddsa(const struct key *key, const void *message, size_t len, struct buf *sig, struct err *err)
+{
+	if (!is_ed25519(key))
+		return err_set(err, ERR_INVALID, "not an Ed25519 key");
+	if (len == 0)
+		message = "";
+	return key_is_remote(key) ? remote_operation(key, 0, message, len, sig, err) : sign_message(key, message, len, sig, err);
+}
+
 int
 key_raw_rsa(const struct key *key, enum key_raw_padding padding, const void *block, size_t len, struct buf *out, struct err *err)
 {
@@ -120,7 +154,8 @@ put_point(const EVP_PKEY *pkey, struct buf *out, struct err *err)
 	uint8_t point[256];
 	size_t len = 0;
 
-	if (EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len) != 1 || len < 3)
+	if (!EVP_PKEY_is_a(pkey, "EC") ||
+		EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len) != 1 || len < 3)
 		return err_set(err, ERR_INVALID, "not an EC key");
 	if (point[0] != 4) {
 		buf_put(out, point, len);
@@ -148,15 +183,30 @@ put_number(const EVP_PKEY *pkey, const char *name, struct buf *out, struct err *
 	return 0;
 }
 
+static int
+put_ed25519(const EVP_PKEY *pkey, struct buf *out, struct err *err)
+{
+	uint8_t point[ED25519_LEN];
+	size_t len = sizeof(point);
+
+	if (!EVP_PKEY_is_a(pkey, "ED25519") ||
+		EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len) != 1)
+		return err_set(err, ERR_INVALID, "not an Ed25519 key");
+	buf_put(out, point, len);
+	return 0;
+}
+
 int
 key_raw_parameter(const struct key *key, const char *name, struct buf *out, struct err *err)
 {
 	EVP_PKEY *pkey = key_pkey(key);
 
 	if (text_is(name, "algorithm")) {
-		buf_puts(out, key_raw_is_rsa(key) ? "RSA" : "ECDSA");
+		buf_puts(out, key_raw_is_rsa(key) ? "RSA" : is_ed25519(key) ? "EdDSA" : "ECDSA");
 		return 0;
 	}
+	if (text_is(name, "ed25519-point"))
+		return put_ed25519(pkey, out, err);
 	if (text_is(name, "ec-curve-oid"))
 		return put_curve_oid(pkey, out, err);
 	if (text_is(name, "ec-point"))
@@ -222,6 +272,14 @@ key_raw_public_rsa(const void *modulus, size_t modulus_len, const void *exponent
 	BN_free(n);
 	BN_free(e);
 	return pkey;
+}
+
+EVP_PKEY *
+key_raw_public_ed25519(const void *point, size_t len, struct err *err)
+{
+	EVP_PKEY *pkey = len == ED25519_LEN ? EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, point, len) : NULL;
+
+	return pkey ? pkey : err_null(err, ERR_INVALID, "not the parameters of an Ed25519 key");
 }
 
 void

@@ -11,14 +11,17 @@ enum key_raw_padding { KEY_RAW_NO_PADDING, KEY_RAW_PKCS1 };
 
 /* ECDSA over a digest: DER ECDSA-Sig-Value. */
 int key_raw_ecdsa(const struct key *key, const void *digest, size_t len, struct buf *sig, struct err *err);
+/* Ed25519 over a message: 64 bytes. */
+int key_raw_eddsa(const struct key *key, const void *message, size_t len, struct buf *sig, struct err *err);
 /* The RSA private operation on a block, with PKCS #1 type 1 padding or with none. */
 int key_raw_rsa(
 	const struct key *key, enum key_raw_padding padding, const void *block, size_t len, struct buf *out, struct err *err);
 
-/* "algorithm" gives "ECDSA" or "RSA" as text; "ec-curve-oid", "ec-point" (compressed), "rsa-modulus", "rsa-exponent" give bytes. */
+/* "algorithm" gives "ECDSA", "RSA" or "EdDSA" as text; "ec-curve-oid", "ec-point" (compressed), "rsa-modulus", "rsa-exponent", "ed25519-point" give bytes. */
 int key_raw_parameter(const struct key *key, const char *name, struct buf *out, struct err *err);
 /* Public halves from such parameters.  The caller owns the result. */
 EVP_PKEY *key_raw_public_ec(const void *curve_oid, size_t oid_len, const void *point, size_t point_len, struct err *err);
 EVP_PKEY *key_raw_public_rsa(const void *modulus, size_t modulus_len, const void *exponent, size_t exponent_len, struct err *err);
+EVP_PKEY *key_raw_public_ed25519(const void *point, size_t len, struct err *err);
 void key_raw_free_public(EVP_PKEY *pkey);
 bool key_raw_is_rsa(const struct key *key);

@@ -14,6 +14,7 @@
 #define ATTRIBUTE_MAX 2048
 #define SIGNATURE_MAX 2048
 #define ID_LEN 16
+#define ED25519_LEN 32
 
 /* What a pair that is being replaced is called until it is gone. */
 #define REPLACED "%s (replaced)"
@@ -26,7 +27,7 @@ struct pair {
 	CK_OBJECT_HANDLE private;
 	unsigned generation; /* of the session that `private` belongs to */
 	EVP_PKEY *public_half;
-	bool is_rsa;
+	bool is_rsa, is_eddsa;
 };
 
 static void
@@ -171,6 +172,16 @@ read_ec(struct pkcs11_token *t, CK_OBJECT_HANDLE object, struct err *err)
 }
 
 static EVP_PKEY *
+read_ed25519(struct pkcs11_token *t, CK_OBJECT_HANDLE object, struct err *err)
+{
+	uint8_t point[ATTRIBUTE_MAX];
+	int len = pkcs11_token_attribute(t, object, CKA_EC_POINT, point, sizeof(point), err);
+	bool wrapped = len == ED25519_LEN + 2 && point[0] == 4 && point[1] == ED25519_LEN;
+
+	return len < 0 ? NULL : key_raw_public_ed25519(point + (wrapped ? 2 : 0), (size_t)len - (wrapped ? 2 : 0), err);
+}
+
+static EVP_PKEY *
 read_rsa(struct pkcs11_token *t, CK_OBJECT_HANDLE object, struct err *err)
 {
 	uint8_t modulus[ATTRIBUTE_MAX], exponent[64];
@@ -194,6 +205,8 @@ read_public(struct pkcs11_token *t, const struct pair *pair, struct err *err)
 		found[0] = pair->private; /* which may tell as much */
 	if (type == CKK_RSA)
 		return read_rsa(t, found[0], err);
+	if (type == CKK_EC_EDWARDS)
+		return read_ed25519(t, found[0], err);
 	return type == CKK_EC ? read_ec(t, found[0], err)
 			      : err_null(err, ERR_INVALID, "the token's key is of a kind that is not used here (0x%lx)", type);
 }
@@ -209,6 +222,7 @@ take_public(struct pkcs11_token *t, struct pair *pair, struct err *err)
 	if (!key_is_acceptable(pair->public_half))
 		return err_set(err, ERR_INVALID, "the token's key is of a size or curve that is not accepted");
 	pair->is_rsa = EVP_PKEY_is_a(pair->public_half, "RSA");
+	pair->is_eddsa = EVP_PKEY_is_a(pair->public_half, "ED25519");
 	return 0;
 }
 
@@ -332,10 +346,23 @@ sign_rsa(struct pair *pair, const uint8_t *block, size_t len, uint8_t *sig, size
 }
 
 static int
+sign_eddsa(struct pair *pair, const uint8_t *message, size_t len, uint8_t *sig, size_t *sig_len, struct err *err)
+{
+	struct signature s = { .pair = pair, .mechanism = CKM_EDDSA, .data = message, .len = len, .out = sig, .out_len = *sig_len };
+
+	if (pkcs11_token_do(pair->token, sign_step, &s, err) < 0)
+		return -1;
+	*sig_len = s.out_len;
+	return 0;
+}
+
+static int
 pair_sign(void *arg, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig_len, struct err *err)
 {
 	struct pair *pair = arg;
 
+	if (pair->is_eddsa)
+		return sign_eddsa(pair, tbs, len, sig, sig_len, err);
 	return pair->is_rsa ? sign_rsa(pair, tbs, len, sig, sig_len, err) : sign_ecdsa(pair, tbs, len, sig, sig_len, err);
 }
 
@@ -386,9 +413,11 @@ pkcs11_load_pair(struct pkcs11 *p, const struct pkcs11_uri *uri, struct err *err
 static const uint8_t p256[] = { 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7 };
 static const uint8_t p384[] = { 6, 5, 0x2b, 0x81, 4, 0, 0x22 };
 
+static const uint8_t edwards25519[] = { 0x13, 12, 'e', 'd', 'w', 'a', 'r', 'd', 's', '2', '5', '5', '1', '9' };
+
 struct kind {
 	CK_MECHANISM_TYPE mechanism;
-	CK_ULONG bits;
+	CK_ULONG bits; /* 0: not to be compared, tokens differ in what they count */
 	const uint8_t *curve;
 	size_t curve_len;
 };
@@ -399,6 +428,7 @@ static const struct kind kinds[KEY_ALGS] = {
 	[KEY_RSA_2048] = { CKM_RSA_PKCS_KEY_PAIR_GEN, 2048, NULL, 0 },
 	[KEY_RSA_3072] = { CKM_RSA_PKCS_KEY_PAIR_GEN, 3072, NULL, 0 },
 	[KEY_RSA_4096] = { CKM_RSA_PKCS_KEY_PAIR_GEN, 4096, NULL, 0 },
+	[KEY_ED25519] = { CKM_EC_EDWARDS_KEY_PAIR_GEN, 0, edwards25519, sizeof(edwards25519) },
 };
 
 #define FLAG(type, value)                                                                                                          \
@@ -462,7 +492,7 @@ generate_first(struct pkcs11_token *t, const struct making *m, struct err *err)
 		const struct kind *kind = &kinds[algs[i]];
 		CK_RV rv;
 
-		if (kind->bits == 0 || !pkcs11_token_has(t, kind->mechanism, CKF_GENERATE_KEY_PAIR, kind->bits))
+		if (!pkcs11_token_has(t, kind->mechanism, CKF_GENERATE_KEY_PAIR, kind->bits))
 			continue;
 		rv = generate(t, kind, m->pair);
 		if (rv == CKR_OK)

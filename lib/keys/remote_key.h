@@ -12,11 +12,12 @@ struct remote_key {
 	EVP_PKEY *public_half;
 	const struct key_remote_ops *ops;
 	void *arg;
-	bool is_rsa;
+	bool is_rsa, is_eddsa;
 	atomic_int n_refs;
 };
 
 struct remote_key *remote_key_ref(struct remote_key *key);
 void remote_key_free(struct remote_key *key);
 
-extern const OSSL_DISPATCH remote_signature[];
+extern const OSSL_DISPATCH remote_signature[]; /* ECDSA, RSA */
+extern const OSSL_DISPATCH remote_eddsa[];

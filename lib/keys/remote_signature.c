@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signatures with a remote key: digest and RSA padding are made here, the private operation elsewhere.  Covers what TLS 1.2 and 1.3, CSRs and certificates
- * ask for: ECDSA, RSA with PKCS #1 v1.5 and PSS (RFC 8017 9.1 and 9.2). */
+ * ask for: ECDSA, RSA with PKCS #1 v1.5 and PSS (RFC 8017 9.1 and 9.2), Ed25519, whose private operation takes the whole message (RFC 8032). */
 #include <string.h>
 
 #include <openssl/core_dispatch.h>
@@ -403,5 +403,51 @@ const OSSL_DISPATCH remote_signature[] = {
 	{ OSSL_FUNC_SIGNATURE_GETTABLE_CTX_PARAMS, (void (*)(void))sign_gettable },
 	{ OSSL_FUNC_SIGNATURE_SET_CTX_PARAMS, (void (*)(void))sign_set_params },
 	{ OSSL_FUNC_SIGNATURE_SETTABLE_CTX_PARAMS, (void (*)(void))sign_settable },
+	{ 0, NULL },
+};
+
+/* -- Ed25519: no digest, no padding, and all of the message at once --------------------------------------------------------------------------- */
+
+#define ED25519_SIGNATURE_LEN 64
+
+static int
+eddsa_init(void *ctx, const char *md_name, void *handle, const OSSL_PARAM params[])
+{
+	(void)params;
+	return (!md_name || !*md_name) && use_key(ctx, handle);
+}
+
+static int
+eddsa_sign(void *ctx, unsigned char *sig, size_t *sig_len, size_t size, const unsigned char *message, size_t len)
+{
+	struct signing *s = ctx;
+
+	if (!sig) {
+		*sig_len = ED25519_SIGNATURE_LEN;
+		return 1;
+	}
+	*sig_len = size;
+	return size >= ED25519_SIGNATURE_LEN && ask(s, message, len, sig, sig_len);
+}
+
+/* RFC 8410 3: an AlgorithmIdentifier without parameters. */
+static int
+eddsa_get_params(void *ctx, OSSL_PARAM params[])
+{
+	static const uint8_t id[] = { 0x30, 5, 6, 3, 0x2b, 0x65, 0x70 };
+	OSSL_PARAM *p = OSSL_PARAM_locate(params, OSSL_SIGNATURE_PARAM_ALGORITHM_ID);
+
+	(void)ctx;
+	return !p || OSSL_PARAM_set_octet_string(p, id, sizeof(id));
+}
+
+const OSSL_DISPATCH remote_eddsa[] = {
+	{ OSSL_FUNC_SIGNATURE_NEWCTX, (void (*)(void))sign_newctx },
+	{ OSSL_FUNC_SIGNATURE_FREECTX, (void (*)(void))sign_freectx },
+	{ OSSL_FUNC_SIGNATURE_DUPCTX, (void (*)(void))sign_dupctx },
+	{ OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, (void (*)(void))eddsa_init },
+	{ OSSL_FUNC_SIGNATURE_DIGEST_SIGN, (void (*)(void))eddsa_sign },
+	{ OSSL_FUNC_SIGNATURE_GET_CTX_PARAMS, (void (*)(void))eddsa_get_params },
+	{ OSSL_FUNC_SIGNATURE_GETTABLE_CTX_PARAMS, (void (*)(void))sign_gettable },
 	{ 0, NULL },
 };

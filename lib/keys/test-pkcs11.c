@@ -53,38 +53,48 @@ loaded(struct pkcs11 *p, const char *token, const char *object, struct err *err)
 	return pkcs11_load_pair(p, uri, err);
 }
 
-/* What a caller of keyd does with a key, and OpenSSL with it. */
+/* The public half alone, which only verifies. */
+static EVP_PKEY *
+public_of(const struct key *key)
+{
+	uint8_t *der = NULL;
+	int len = i2d_PUBKEY(key_pkey(key), &der);
+	const uint8_t *at = der;
+	EVP_PKEY *pkey = d2i_PUBKEY(NULL, &at, len);
+
+	OPENSSL_free(der);
+	return pkey;
+}
+
+/* What a caller of keyd does with a key. */
 static bool
 signs(const struct key *key, struct err *err)
 {
-	uint8_t digest[32] = { 1, 2, 3 }, block[512];
-	bool rsa = key_raw_is_rsa(key);
-	struct buf sig = BUF_INIT(4096);
+	uint8_t digest[32] = { 1, 2, 3 };
+	bool rsa = key_raw_is_rsa(key), ed = EVP_PKEY_is_a(key_pkey(key), "ED25519");
+	CLEAR(buf) sig = BUF_INIT(4096);
+	EVP_PKEY *public_half;
 	EVP_PKEY_CTX *ctx;
+	EVP_MD_CTX *md;
 	bool good;
 
 	*err = (struct err)ERR_INIT;
-	memset(block, 1, sizeof(block));
-	if ((rsa ? key_raw_rsa(key, KEY_RAW_PKCS1, digest, sizeof(digest), &sig, err)
-		 : key_raw_ecdsa(key, digest, sizeof(digest), &sig, err)) < 0)
+	if ((rsa	 ? key_raw_rsa(key, KEY_RAW_PKCS1, digest, sizeof(digest), &sig, err)
+		    : ed ? key_raw_eddsa(key, digest, sizeof(digest), &sig, err)
+			 : key_raw_ecdsa(key, digest, sizeof(digest), &sig, err)) < 0)
 		return false;
-	ctx = EVP_PKEY_CTX_new(key_pkey(key), NULL);
-	EVP_PKEY_CTX_free(ctx);
-	{
-		/* A copy of the public half alone verifies. */
-		uint8_t *der = NULL;
-		int len = i2d_PUBKEY(key_pkey(key), &der);
-		const uint8_t *at = der;
-		EVP_PKEY *public_half = d2i_PUBKEY(NULL, &at, len);
-
-		ctx = EVP_PKEY_CTX_new(public_half, NULL);
+	public_half = public_of(key);
+	ctx = EVP_PKEY_CTX_new(public_half, NULL);
+	md = EVP_MD_CTX_new();
+	if (ed)
+		good = EVP_DigestVerifyInit_ex(md, NULL, NULL, NULL, NULL, public_half, NULL) == 1 &&
+		       EVP_DigestVerify(md, sig.data, sig.len, digest, sizeof(digest)) == 1;
+	else
 		good = EVP_PKEY_verify_init(ctx) == 1 && (!rsa || EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1) &&
 		       EVP_PKEY_verify(ctx, sig.data, sig.len, digest, sizeof(digest)) == 1;
-		EVP_PKEY_CTX_free(ctx);
-		EVP_PKEY_free(public_half);
-		OPENSSL_free(der);
-	}
-	buf_clear(&sig);
+	EVP_MD_CTX_free(md);
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(public_half);
 	return good;
 }
 
@@ -93,7 +103,8 @@ TEST("a pair of each kind is made in the token, signs there, and is the same whe
 	static const struct {
 		const char *algorithms, *describe;
 	} cases[] = { { "ec-p256:*", "EC P-256" }, { "ec-p384", "EC P-384" }, { "rsa-2048:*", "RSA 2048" },
-		{ "rsa-3072", "RSA 3072" }, { "rsa-4096", "RSA 4096" }, { "dilithium:ec-p384:rsa-2048", "EC P-384" } };
+		{ "rsa-3072", "RSA 3072" }, { "rsa-4096", "RSA 4096" }, { "dilithium:ec-p384:rsa-2048", "EC P-384" },
+		{ "ed25519", "Ed25519" } };
 	OWN(pkcs11) p = open_module();
 
 	t_softhsm_token("kinds");
@@ -122,8 +133,8 @@ TEST("TLS and certificates sign with a key in a token as with any other: PSS, PK
 		const char *algorithms, *digest;
 		bool pss;
 	} cases[] = { { "ec-p256", "SHA256", false }, { "ec-p256", "SHA384", false }, { "ec-p256", "SHA512", false },
-		{ "ec-p384", "SHA512", false }, { "ec-p384", "SHA256", false }, { "rsa-2048", "SHA256", false },
-		{ "rsa-2048", "SHA256", true }, { "rsa-2048", "SHA512", true } };
+		{ "ed25519", NULL, false }, { "ec-p384", "SHA512", false }, { "ec-p384", "SHA256", false },
+		{ "rsa-2048", "SHA256", false }, { "rsa-2048", "SHA256", true }, { "rsa-2048", "SHA512", true } };
 	OWN(pkcs11) p = open_module();
 
 	t_softhsm_token("schemes");
@@ -131,14 +142,10 @@ TEST("TLS and certificates sign with a key in a token as with any other: PSS, PK
 		OWN(key) key = made(p, "schemes", cases[i].algorithms, cases[i].algorithms);
 		EVP_MD_CTX *ctx = EVP_MD_CTX_new(), *check = EVP_MD_CTX_new();
 		EVP_PKEY_CTX *pctx;
-		uint8_t sig[512], *der = NULL;
-		const uint8_t *at;
+		EVP_PKEY *public_half = public_of(key);
+		uint8_t sig[512];
 		size_t len = sizeof(sig);
-		EVP_PKEY *public_half;
-		int der_len = i2d_PUBKEY(key_pkey(key), &der);
 
-		at = der;
-		public_half = d2i_PUBKEY(NULL, &at, der_len);
 		CHECK_INT(EVP_DigestSignInit_ex(ctx, &pctx, cases[i].digest, NULL, NULL, key_pkey(key), NULL), 1);
 		if (cases[i].pss)
 			CHECK_INT(EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING), 1);
@@ -150,7 +157,6 @@ TEST("TLS and certificates sign with a key in a token as with any other: PSS, PK
 		EVP_MD_CTX_free(ctx);
 		EVP_MD_CTX_free(check);
 		EVP_PKEY_free(public_half);
-		OPENSSL_free(der);
 	}
 }
 

@@ -105,25 +105,69 @@ path_with_id(const char *prefix, const char *id)
 
 /* -- Key pairs -------------------------------------------------------------------------------------------------------------------------- */
 
+/* How a kind of key signs, and what its public half is made of. */
+struct kind {
+	const char *algorithm; /* as /parameters/algorithm has it */
+	const char *path, *name, *input, *output;
+	bool is_parameter; /* the input stands in "parameters" */
+	const char *public_parameters[2];
+	EVP_PKEY *(*make_public)(const struct buf *a, const struct buf *b, struct err *err);
+};
+
 struct remote {
 	struct keyd_client *client;
 	char *handle;
-	bool is_rsa;
+	const struct kind *kind;
 };
+
+static EVP_PKEY *
+public_ec(const struct buf *oid, const struct buf *point, struct err *err)
+{
+	return key_raw_public_ec(oid->data, oid->len, point->data, point->len, err);
+}
+
+static EVP_PKEY *
+public_rsa(const struct buf *modulus, const struct buf *exponent, struct err *err)
+{
+	return key_raw_public_rsa(modulus->data, modulus->len, exponent->data, exponent->len, err);
+}
+
+static EVP_PKEY *
+public_ed25519(const struct buf *point, const struct buf *nothing, struct err *err)
+{
+	(void)nothing;
+	return key_raw_public_ed25519(point->data, point->len, err);
+}
+
+static const struct kind kinds[] = {
+	{ "ECDSA", "/sign", "ECDSA", "digest", "signature", true, { "ec-curve-oid", "ec-point" }, public_ec },
+	{ "RSA", "/encrypt", "RSA-NO-PADDING", "plaintext", "ciphertext", false, { "rsa-modulus", "rsa-exponent" }, public_rsa },
+	{ "EdDSA", "/sign", "EdDSA", "message", "signature", true, { "ed25519-point", NULL }, public_ed25519 },
+};
+
+static const struct kind *
+find_kind(const char *algorithm, struct err *err)
+{
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		if (text_is(kinds[i].algorithm, algorithm))
+			return &kinds[i];
+	return err_null(err, ERR_INVALID, "keyd: a key of the kind '%.40s'", algorithm);
+}
 
 static int
 remote_sign(void *arg, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig_len, struct err *err)
 {
-	struct remote *r = arg;
+	const struct remote *r = arg;
 	OWN_TEXT data = base64_of(tbs, len);
 	struct buf out = BUF_INIT(4096);
-	json_t *body =
-		r->is_rsa ? json_pack("{s:s, s:s, s:s}", "keyHandle", r->handle, "algorithm", "RSA-NO-PADDING", "plaintext", data)
-			  : json_pack("{s:s, s:s, s:{s:s}}", "keyHandle", r->handle, "algorithm", "ECDSA", "parameters", "digest",
-				    data);
-	int status =
-		ask_bytes(r->client, r->is_rsa ? "/encrypt" : "/sign", body, r->is_rsa ? "ciphertext" : "signature", &out, err);
+	json_t *body = json_pack("{s:s, s:s}", "keyHandle", r->handle, "algorithm", r->kind->name);
+	int status;
 
+	if (r->kind->is_parameter)
+		json_object_set_new(body, "parameters", json_pack("{s:s}", r->kind->input, data));
+	else
+		json_object_set_new(body, r->kind->input, json_string(data));
+	status = ask_bytes(r->client, r->kind->path, body, r->kind->output, &out, err);
 	if (status == 0 && out.len > *sig_len)
 		status = err_set(err, ERR_INVALID, "keyd: a signature of %zu bytes", out.len);
 	if (status == 0) {
@@ -155,17 +199,18 @@ parameter(struct keyd_client *c, const char *handle, const char *name, struct bu
 }
 
 static EVP_PKEY *
-public_half(struct keyd_client *c, const char *handle, bool is_rsa, struct err *err)
+public_half(struct keyd_client *c, const char *handle, const struct kind *kind, struct err *err)
 {
-	struct buf a = BUF_INIT(4096), b = BUF_INIT(4096);
+	struct buf parts[2] = { BUF_INIT(4096), BUF_INIT(4096) };
 	EVP_PKEY *pkey = NULL;
+	int status = 0;
 
-	if (parameter(c, handle, is_rsa ? "rsa-modulus" : "ec-curve-oid", &a, err) == 0 &&
-		parameter(c, handle, is_rsa ? "rsa-exponent" : "ec-point", &b, err) == 0)
-		pkey = is_rsa ? key_raw_public_rsa(a.data, a.len, b.data, b.len, err)
-			      : key_raw_public_ec(a.data, a.len, b.data, b.len, err);
-	buf_clear(&a);
-	buf_clear(&b);
+	for (size_t i = 0; i < COUNT(parts) && status == 0 && kind->public_parameters[i]; i++)
+		status = parameter(c, handle, kind->public_parameters[i], &parts[i], err);
+	if (status == 0)
+		pkey = kind->make_public(&parts[0], &parts[1], err);
+	buf_clear(&parts[0]);
+	buf_clear(&parts[1]);
 	return pkey;
 }
 
@@ -173,19 +218,20 @@ struct key *
 keyd_client_pair_of_handle(struct keyd_client *c, const char *handle, struct err *err)
 {
 	OWN_TEXT algorithm = ask_text(c, "POST", "/parameters/algorithm", json_pack("{s:s}", "keyHandle", handle), "value", err);
+	const struct kind *kind = algorithm ? find_kind(algorithm, err) : NULL;
 	struct remote *r;
 	EVP_PKEY *pkey;
 	struct key *key;
 
-	if (!algorithm)
+	if (!kind)
 		return NULL;
-	pkey = public_half(c, handle, text_is(algorithm, "RSA"), err);
+	pkey = public_half(c, handle, kind, err);
 	if (!pkey)
 		return NULL;
 	r = NEW(remote);
 	r->client = keyd_client_ref(c);
 	r->handle = mem_text(handle);
-	r->is_rsa = text_is(algorithm, "RSA");
+	r->kind = kind;
 	key = key_remote_new(pkey, &remote_ops, r, err);
 	key_raw_free_public(pkey);
 	return key;

@@ -375,6 +375,21 @@ sign_ecdsa(
 	return status;
 }
 
+/* Ours: the original has no such keys. */
+static int
+sign_eddsa(
+	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+{
+	OWN(key) key = pair_of(call, handle, err);
+	struct buf message = BUF_INIT(BYTES_MAX);
+	int status = key ? get_bytes(parameters, "message", &message, err) : -1;
+
+	if (status == 0)
+		status = key_raw_eddsa(key, message.data, message.len, out, err);
+	buf_clear(&message);
+	return status;
+}
+
 static int
 sign(const struct route_call *call, json_t **answer, struct err *err)
 {
@@ -389,10 +404,12 @@ sign(const struct route_call *call, json_t **answer, struct err *err)
 		return -1;
 	if (text_is(algorithm, "ECDSA"))
 		status = sign_ecdsa(call, handle, parameters, &signature, err);
+	else if (text_is(algorithm, "EdDSA"))
+		status = sign_eddsa(call, handle, parameters, &signature, err);
 	else if (text_is(algorithm, "HMAC-SHA256"))
 		status = sign_hmac(call, handle, parameters, &signature, err);
 	else
-		status = err_set(err, ERR_INVALID, "parameter \"algorithm\" has an invalid value: ECDSA or HMAC-SHA256");
+		status = err_set(err, ERR_INVALID, "parameter \"algorithm\" has an invalid value: ECDSA, EdDSA or HMAC-SHA256");
 	if (status == 0)
 		*answer = bytes_answer("signature", signature.data, signature.len);
 	buf_clear(&signature);

@@ -71,6 +71,22 @@ def check_rsa(keyd, handle):
         assert keyd.ask("POST", "/encrypt", {"keyHandle": handle, "algorithm": "RSA-NO-PADDING", "plaintext": b64(wrong)})[0] == 400
 
 
+def check_ed25519(folder, keyd, handle):
+    """Ours: the whole message is signed."""
+    assert keyd.value(handle, "algorithm") == "EdDSA"
+    with open(folder / "pub.pem", "wb") as f:
+        f.write(b"-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(bytes.fromhex("302a300506032b6570032100") + keyd.value(handle, "ed25519-point")) + b"-----END PUBLIC KEY-----\n")
+    for message in (b"to be signed", b"x" * 70000):
+        status, answer = keyd.ask("POST", "/sign", {"keyHandle": handle, "algorithm": "EdDSA", "parameters": {"message": b64(message)}})
+        assert status == 200, answer
+        for name, data in (("message", message), ("sig", base64.b64decode(answer["signature"]))):
+            with open(folder / name, "wb") as f:
+                f.write(data)
+        run("openssl", "pkeyutl", "-verify", "-pubin", "-inkey", folder / "pub.pem", "-rawin", "-in", folder / "message", "-sigfile", folder / "sig")
+    assert keyd.sign(handle)[0] == 400, "no ECDSA with it"
+    assert keyd.ask("POST", "/parameters/ec-point", {"keyHandle": handle})[0] == 400
+
+
 def check_hmac(keyd, handle, master):
     """HMAC by this key, and by keys derived from it."""
     assert keyd.hmac(handle)[1] == {"signature": b64(hmac.new(master, b"data", hashlib.sha256).digest())}

@@ -139,5 +139,24 @@ def test_5_links():
         story.edge.start()
 
 
+def test_6_ed25519():
+    """a local CA with an Ed25519 key issues the Edge CA: keyd signs, and what is issued below it is verified by OpenSSL"""
+    with Story() as story:
+        ca, key = story.folder / "local.pem", story.folder / "local.key"
+        openssl("req", "-x509", "-newkey", "ed25519", "-nodes", "-days", 3650, "-subj", "/CN=Ed25519 local CA", "-addext", "basicConstraints=critical,CA:TRUE",
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", key, "-out", ca)
+        if os.getuid() == 0:
+            os.chown(key, 61840, 61840)
+        with open(story.folder / "EdgeGateway.toml", "a") as f:
+            f.write('\n[edge_ca]\nmethod = "local_ca"\ncommon_name = "issued by Ed25519"\n[cert_issuance.local_ca]\ncert = "file://%s"\npk = "file://%s"\n' % (ca, key))
+        story.restart(0)
+        with open(story.folder / "edge-ca.pem", "w") as f:
+            f.write(story.ca_pem())
+        assert "ED25519" in openssl("x509", "-noout", "-text", "-in", story.folder / "edge-ca.pem")
+        assert "OK" in openssl("verify", "-CAfile", ca, story.folder / "edge-ca.pem")
+        shown = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % story.edge.mqtt_port, "-CAfile", ca], capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+        assert "Verify return code: 0 (ok)" in shown, shown[-800:]
+
+
 if __name__ == "__main__":
     run_all(globals())

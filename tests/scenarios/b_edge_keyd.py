@@ -5,6 +5,7 @@ asked again at every use (atk-10, atk-13, atk-15, atk-16)."""
 import base64, hashlib, hmac, json, os, socket, stat, subprocess, sys, threading, urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
+from keyd_client import check_ed25519
 
 V = "?api-version=2020-09-01"
 ME = os.getuid()
@@ -147,6 +148,32 @@ def test_06_rsa():
     assert status == 200 and pow(int.from_bytes(base64.b64decode(answer["ciphertext"]), "big"), e, n).to_bytes(256, "big") == padded
     assert ask("POST", "/encrypt", {"keyHandle": h, "algorithm": "RSA-NO-PADDING", "plaintext": b64(b"short")})[0] == 400
     assert ask("POST", "/decrypt", {"keyHandle": h, "algorithm": "RSA-PKCS1", "ciphertext": b64(padded)})[0] == 400, "decrypt knows AEAD only"
+
+
+class Gateway:
+    """Its side of keyd, as keyd_client.py has it."""
+    ask, handle = staticmethod(ask), staticmethod(handle)
+
+    @staticmethod
+    def value(h, name):
+        text = ask("POST", "/parameters/" + name, {"keyHandle": h})[1]["value"]
+        return text if name == "algorithm" else base64.b64decode(text)
+
+    @staticmethod
+    def sign(h):
+        return ask("POST", "/sign", {"keyHandle": h, "algorithm": "ECDSA", "parameters": {"digest": b64(hashlib.sha256(b"x").digest())}})
+
+
+def test_06_ed25519():
+    """an Ed25519 pair, which the original does not have, signs whole messages"""
+    check_ed25519(folder, Gateway, handle("/keypair", {"keyId": "gateway-ed", "preferredAlgorithms": "ed25519"}))
+
+
+def test_06_p384():
+    """an EC P-384 pair has its own curve and signs"""
+    h = handle("/keypair", {"keyId": "gateway-p384", "preferredAlgorithms": "ec-p384"})
+    assert Gateway.value(h, "ec-curve-oid") == bytes.fromhex("2b81040022") and len(Gateway.value(h, "ec-point")) == 49
+    assert Gateway.sign(h)[0] == 200
 
 
 def test_07_create_if_absent():
