@@ -44,6 +44,18 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+class SubFolder(Folder):
+    """One in another, which removes it."""
+
+    def __init__(self, folder, name):
+        self.path = folder / name
+        os.makedirs(self.path)
+        os.chmod(self.path, 0o755)
+
+    def __exit__(self, *_):
+        pass
+
+
 def run(*args, check=True, **kw):
     """A command that ends.  Returns CompletedProcess with text output."""
     done = subprocess.run([ROOTEDGE if args[0] == "rootedge" else args[0], *map(str, args[1:])], capture_output=True, text=True, timeout=60 * SLOW, **kw)

@@ -5,7 +5,7 @@ asked again at every use (atk-10, atk-13, atk-15, atk-16)."""
 import base64, hashlib, hmac, json, os, socket, stat, subprocess, sys, threading, urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
-from keyd_client import check_ed25519
+from keyd_client import Keyd, check_ed25519
 
 V = "?api-version=2020-09-01"
 ME = os.getuid()
@@ -394,6 +394,45 @@ def test_21_malformed_key():
     with open(path) as f:
         assert f.read() == "half a key"
     assert path in keyd.log_text()
+
+
+def test_21_encrypted():
+    """an encrypted private key is refused with what to do, nobody is asked for a pass phrase, and the file stays"""
+    run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", folder / "plain.pem")
+    forms = {"pkcs8": ("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:x"), "traditional": ("ec", "-aes256", "-passout", "pass:x")}
+    for form, how in forms.items():
+        run("openssl", *how, "-in", folder / "plain.pem", "-out", folder / (form + ".pem"))
+    with SubFolder(folder, "encrypted") as own, Keyd(own, {"preloaded_keys": {f: folder / (f + ".pem") for f in forms}}) as other:
+        for form in forms:
+            with open(folder / (form + ".pem")) as f:
+                before = f.read()
+            for method, path, body in (("GET", "/keypair/" + form, None), ("POST", "/keypair", {"keyId": form})):
+                status, answer = other.ask(method, path, body)
+                assert status == 400 and "encrypted with a pass phrase" in answer["message"], (form, status, answer)
+            with open(folder / (form + ".pem")) as f:
+                assert f.read() == before
+
+
+def test_21_slow_keys():
+    """three RSA keys that are being made keep nobody from signing"""
+    done, signed, h = [], 0, handle("/keypair", {"keyId": "gateway-quick"})
+    threads = [threading.Thread(target=lambda i=i: done.append(handle("/keypair", {"keyId": "gateway-slow%d" % i, "preferredAlgorithms": "rsa-3072"}))) for i in range(3)]
+    for t in threads:
+        t.start()
+    while any(t.is_alive() for t in threads):
+        assert Gateway.sign(h)[0] == 200
+        signed += not done
+    assert len(done) == 3 and signed, "a signature was made before the first of them was"
+
+
+def test_21_memory():
+    """an idle keyd takes less than 3 MB (proportional set size)"""
+    if "asan" in BUILD or "tsan" in BUILD or ME != 0:
+        raise Skip("a sanitizer's memory is its own; and smaps is root's to read")
+    with SubFolder(folder, "idle") as own, Keyd(own, {}) as other:
+        with open("/proc/%d/smaps_rollup" % other.process.pid) as f:
+            pss = next(int(l.split()[1]) for l in f if l.startswith("Pss:"))
+        assert pss < 3000, "%d KB" % pss
 
 
 def test_22_broken_config():

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """keyd with its keys in a PKCS #11 token (SoftHSM 2): the same endpoints as with files, a token that is pulled out and put back while keyd runs, and nothing that
 lands elsewhere than it was asked for."""
-import base64, json, os, sys
+import base64, json, os, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 from keyd_client import *
@@ -133,6 +133,25 @@ def test_06_move():
             assert keyd.ask("GET", "/keypair/old")[0] == 400 and hsm.labels() == 0
 
 
+def test_06_race():
+    """twenty callers create one pair and one symmetric key at once: one of each in the token"""
+    with Folder() as folder:
+        hsm = SoftHsm(folder)
+        with with_token(folder, hsm) as keyd:
+            points, macs = [], []
+
+            def one():
+                points.append(keyd.value(keyd.handle("/keypair", {"keyId": "race"}), "ec-point"))
+                macs.append(keyd.hmac(keyd.handle("/key", {"keyId": "race", "usage": "sign"}))[1]["signature"])
+            threads = [threading.Thread(target=one) for _ in range(20)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+            assert len(points) == len(macs) == 20 and len(set(points)) == len(set(macs)) == 1
+            assert hsm.labels() == 3, "private, public and secret"
+
+
 def test_07_pin():
     """atk-10: the PIN is in no log, error, command line or environment; a wrong one is tried once"""
     with Folder() as folder:
@@ -222,16 +241,6 @@ paths = ["%s"]
 cert = "file://%s"
 pk = "%s"
 '''
-
-
-class SubFolder:
-    def __init__(self, folder, name):
-        self.path = folder / name
-        os.makedirs(self.path)
-        os.chmod(self.path, 0o755)
-
-    def __truediv__(self, name):
-        return os.path.join(self.path, name)
 
 
 run_all()
