@@ -233,7 +233,22 @@ retire(struct rotation_keeper *keeper, const struct rotation *r)
 		end(keeper, name, r, THUMBPRINT_RETIRED);
 }
 
-/* One that is due, or whose record has gone other ways; a copy. */
+/* On the worker, with the identity's row: nobody would come for it any more. */
+static void
+on_removed(void *arg, const struct identity *before, const struct identity *after)
+{
+	struct rotation_keeper *keeper = arg;
+	OWN_TEXT name = identity_name(before->device_id, before->module_id);
+	OWN(rotation) r = find(keeper, name);
+
+	(void)after;
+	if (!r)
+		return;
+	audit(THUMBPRINT_ROTATION_ENDED, r);
+	publish(keeper, name, NULL);
+}
+
+/* One that is due; a copy. */
 static struct rotation *
 find_due(struct rotation_keeper *keeper, size_t *at, int64_t now)
 {
@@ -265,6 +280,12 @@ rotation_keeper_run_retirements(struct rotation_keeper *keeper)
 		retire(keeper, due[i]);
 		rotation_free(due[i]);
 	}
+}
+
+size_t
+rotation_keeper_count(const struct rotation_keeper *keeper)
+{
+	return atomic_load(&keeper->n);
 }
 
 /* -- Jobs ---------------------------------------------------------------------------------------------------------------------------------- */
@@ -439,6 +460,7 @@ rotation_keeper_open(struct registry *registry, struct loop *loop, int64_t grace
 		rotation_keeper_close(keeper);
 		return NULL;
 	}
+	registry_watch(registry, REGISTRY_REMOVED, on_removed, keeper);
 	return keeper;
 }
 

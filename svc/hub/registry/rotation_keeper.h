@@ -19,6 +19,8 @@ void rotation_keeper_connected(struct rotation_keeper *keeper, const struct iden
 /* What is under way for it, or NULL; a copy, the caller's. */
 struct rotation *rotation_keeper_find(struct rotation_keeper *keeper, const struct identity *identity);
 
+size_t rotation_keeper_count(const struct rotation_keeper *keeper); /* that are under way */
+
 /* An offer; done() is called on the owner it was submitted for. */
 struct rotation_call {
 	/* The question; owned. */

@@ -205,6 +205,7 @@ TEST("a device that was deleted and made again has nothing of the rotation of be
 	registry_run(f.registry, &call);
 	CHECK_INT(call.answer, REGISTRY_OK);
 	registry_call_clear(&call);
+	CHECK_INT(rotation_keeper_count(f.keeper), 0);
 	put(&f, A, B, NULL);
 	check_slots(&f, A, B, "none");
 	rotation_keeper_run_promotion(f.keeper, "dev1", NULL);
