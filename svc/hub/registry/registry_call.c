@@ -3,6 +3,7 @@
 #include "hub/registry/registry_call.h"
 
 #include "base/mem.h"
+#include "wire/json.h"
 
 void
 registry_call_clear(struct registry_call *call)
@@ -28,4 +29,21 @@ registry_call_add_found(struct registry_call *call, struct identity *identity_ta
 {
 	call->found = mem_resize(call->found, (call->n_found + 1) * sizeof(*call->found));
 	call->found[call->n_found++] = identity_take;
+}
+
+int
+registry_call_read_twin(struct registry_call *call, const json_t *json, struct err *err)
+{
+	json_t *tags, *properties;
+
+	if (json_find_object(json, "tags", &tags, err) < 0 || json_find_object(json, "properties", &properties, err) < 0)
+		return -1;
+	if (json_object_size(tags) == 0 && json_object_size(properties) == 0)
+		return 0;
+	call->twin = json_object();
+	if (tags)
+		json_object_set(call->twin, "tags", tags);
+	if (properties)
+		json_object_set(call->twin, "properties", properties);
+	return 0;
 }

@@ -64,5 +64,7 @@ struct registry_call {
 	struct job job;
 };
 
+/* What the twin begins with, of an object with "tags" and "properties". */
+int registry_call_read_twin(struct registry_call *call, const json_t *json, struct err *err);
 void registry_call_clear(struct registry_call *call);
 void registry_call_add_found(struct registry_call *call, struct identity *identity_take);

@@ -30,12 +30,14 @@ end_group(struct job_group *group, struct job *jobs)
 {
 	struct registry_steps *steps = CONTAINER_OF(group, struct registry_steps, group);
 	struct registry_step *step;
+	struct err problem;
 
 	if (is_open(steps))
 		registry_store_end(steps->store, 0, &steps->problem);
+	problem = steps->problem; /* what is settled may begin a transaction of its own */
 	for (struct job *job = jobs; job; job = job->next) {
 		step = CONTAINER_OF(job, struct registry_step, job);
-		step->settle(step, is_open(steps) ? NULL : &steps->problem);
+		step->settle(step, problem.kind == ERR_NONE ? NULL : &problem);
 	}
 }
 

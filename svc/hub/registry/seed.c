@@ -179,23 +179,6 @@ take_parent(struct hub_seed *seed, json_t *json, struct err *err)
 }
 
 static int
-take_twin(struct registry_call *item, json_t *json, struct err *err)
-{
-	json_t *tags, *properties;
-
-	if (json_find_object(json, "tags", &tags, err) < 0 || json_find_object(json, "properties", &properties, err) < 0)
-		return -1;
-	if (!tags && !properties)
-		return 0;
-	item->twin = json_object();
-	if (tags)
-		json_object_set(item->twin, "tags", tags);
-	if (properties)
-		json_object_set(item->twin, "properties", properties);
-	return 0;
-}
-
-static int
 take_match(struct hub_seed *seed, struct registry_call *item, struct err *err)
 {
 	OWN(identity) before = NULL;
@@ -215,7 +198,7 @@ take(struct hub_seed *seed, struct registry_call *item, json_t *json, struct err
 		return err_set(err, ERR_INVALID, "it is not an object");
 	if (!json_object_get(json, "deviceId") && json_object_get(json, "id"))
 		json_object_set(json, "deviceId", json_object_get(json, "id"));
-	if (take_parent(seed, json, err) < 0 || take_twin(item, json, err) < 0)
+	if (take_parent(seed, json, err) < 0 || registry_call_read_twin(item, json, err) < 0)
 		return -1;
 	item->op = REGISTRY_PUT;
 	item->keep_auth = !json_is_object(json_object_get(json, "authentication"));

@@ -115,21 +115,16 @@ take_match(struct registry_call *item, const json_t *json, enum match match, str
 	return 0;
 }
 
-/* Tags and properties that a new one begins with; its twin is no business of an update. */
+/* An update's twin is no business of it, but must be one. */
 static int
-take_twin(struct registry_call *item, json_t *json, struct err *err)
+take_twin(struct registry_call *item, const json_t *json, struct err *err)
 {
-	json_t *tags, *properties;
-
-	if (json_find_object(json, "tags", &tags, err) < 0 || json_find_object(json, "properties", &properties, err) < 0)
+	if (registry_call_read_twin(item, json, err) < 0)
 		return -1;
-	if (item->if_match || (json_object_size(tags) == 0 && json_object_size(properties) == 0))
-		return 0;
-	item->twin = json_object();
-	if (tags)
-		json_object_set(item->twin, "tags", tags);
-	if (properties)
-		json_object_set(item->twin, "properties", properties);
+	if (item->if_match) {
+		json_decref(item->twin);
+		item->twin = NULL;
+	}
 	return 0;
 }
 

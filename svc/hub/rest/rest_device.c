@@ -23,17 +23,6 @@ static void delete (struct rest *rest, struct http_request *req, const char *con
 }
 
 static void
-answer_list(struct rest_call *call)
-{
-	if (call->registry.answer == REGISTRY_OK)
-		http_respond_json(
-			call->req, 200, NULL, rest_identities_json(call->rest, call->registry.found, call->registry.n_found));
-	else
-		rest_identity_fail(call);
-	rest_call_free(call);
-}
-
-static void
 list(struct rest *rest, struct http_request *req, const char *const *ids)
 {
 	const char *top = http_query(req, "top");
@@ -47,7 +36,7 @@ list(struct rest *rest, struct http_request *req, const char *const *ids)
 	call = rest_call_new(rest, req, ids);
 	call->registry.op = REGISTRY_LIST_DEVICES;
 	call->registry.max = max;
-	rest_call_submit(call, answer_list);
+	rest_call_submit(call, rest_identity_answer_list);
 }
 
 const struct rest_route rest_device_routes[] = {

@@ -243,3 +243,14 @@ rest_identity_delete(struct rest *rest, struct http_request *req, const char *co
 	call->registry.if_match = rest_if_match(req);
 	rest_call_submit(call, answer_delete);
 }
+
+void
+rest_identity_answer_list(struct rest_call *call)
+{
+	if (call->registry.answer == REGISTRY_OK)
+		http_respond_json(
+			call->req, 200, NULL, rest_identities_json(call->rest, call->registry.found, call->registry.n_found));
+	else
+		rest_identity_fail(call);
+	rest_call_free(call);
+}

@@ -20,17 +20,6 @@ static void delete (struct rest *rest, struct http_request *req, const char *con
 	rest_identity_delete(rest, req, ids, true);
 }
 
-static void
-answer_list(struct rest_call *call)
-{
-	if (call->registry.answer == REGISTRY_OK)
-		http_respond_json(
-			call->req, 200, NULL, rest_identities_json(call->rest, call->registry.found, call->registry.n_found));
-	else
-		rest_identity_fail(call);
-	rest_call_free(call);
-}
-
 void
 rest_modules_list(struct rest *rest, struct http_request *req, const char *const *ids)
 {
@@ -44,7 +33,7 @@ rest_modules_list(struct rest *rest, struct http_request *req, const char *const
 	call = rest_call_new(rest, req, ids);
 	call->registry.op = REGISTRY_LIST_MODULES;
 	call->registry.device_id = mem_text(ids[0]);
-	rest_call_submit(call, answer_list);
+	rest_call_submit(call, rest_identity_answer_list);
 }
 
 const struct rest_route rest_module_routes[] = {
