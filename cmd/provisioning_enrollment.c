@@ -14,8 +14,8 @@
 
 struct options {
 	struct hub_tool_options tool;
-	const char *id, *attestation_type, *certs[2], *keys[2], *endorsement_key, *device_id, *device_information, *tags,
-		*properties, *allocation_policy, *webhook_url, *api_version, *host, *reprovision_policy, *status, *etag,
+	const char *id, *attestation_type, *certs[2], *ca_names[2], *keys[2], *endorsement_key, *device_id, *device_information,
+		*tags, *properties, *allocation_policy, *webhook_url, *api_version, *host, *reprovision_policy, *status, *etag,
 		*edge_enabled, *registration_id, *key;
 	struct option_list hubs;
 	int64_t top;
@@ -42,6 +42,9 @@ struct options {
 		"attestation-type", 0, "TYPE", "symmetricKey, x509 or tpm (by what is given)", OPTION_TEXT, attestation_type),     \
 		HUB_TOOL_ROW("certificate-path", 0, "FILE", "PEM or DER: the device's own, or for a group that of its CA",         \
 			OPTION_TEXT, certs[0]),                                                                                    \
+		HUB_TOOL_ROW("ca-name", 0, "NAME", "of a CA that provisioning knows, in the place of a file", OPTION_TEXT,         \
+			ca_names[0]),                                                                                              \
+		HUB_TOOL_ROW("secondary-ca-name", 0, "NAME", "of another one that is as good", OPTION_TEXT, ca_names[1]),          \
 		HUB_TOOL_ROW("secondary-certificate-path", 0, "FILE", "another one that is as good", OPTION_TEXT, certs[1]),       \
 		KEY_ROWS, HUB_TOOL_ROW("edge-enabled", 0, "BOOL", "true: devices are gateways", OPTION_TEXT, edge_enabled),        \
 		HUB_TOOL_ROW("initial-twin-tags", 0, "JSON", "or @FILE", OPTION_TEXT, tags),                                       \
@@ -96,23 +99,51 @@ member(json_t *object, const char *name)
 	return there;
 }
 
+/* By certificates or by the names of CAs that provisioning knows; what was there of another kind makes room. */
+static json_t *
+cert_pair(json_t *attestation, const struct kind *kind, const struct options *o)
+{
+	const char *name = o->ca_names[0] || o->ca_names[1] ? "caReferences" : kind->certs;
+	json_t *x509 = member(attestation, "x509");
+
+	if (!json_object_get(x509, name))
+		json_object_clear(x509);
+	return member(x509, name);
+}
+
+static int
+put_cert(json_t *pair, const char *slot, const struct options *o, int i, struct err *err)
+{
+	json_t *cert = o->certs[i] ? hub_tool_cert(o->certs[i], err) : NULL;
+
+	if (o->certs[i] && !cert)
+		return -1;
+	if (cert)
+		json_object_set_new(pair, slot, json_pack("{s:o}", "certificate", cert));
+	else if (o->ca_names[i])
+		json_object_set_new(pair, slot, json_string(o->ca_names[i]));
+	else if (o->remove[i])
+		json_object_set_new(pair, slot, json_null());
+	return 0;
+}
+
+static bool
+has_certs(const struct options *o)
+{
+	return o->certs[0] || o->certs[1] || o->ca_names[0] || o->ca_names[1];
+}
+
 static int
 put_certs(json_t *attestation, const struct kind *kind, const struct options *o, struct err *err)
 {
-	static const char *const slots[2] = { "primary", "secondary" };
-	json_t *pair = member(member(attestation, "x509"), kind->certs);
+	json_t *pair;
 
-	for (int i = 0; i < 2; i++) {
-		json_t *cert = o->certs[i] ? hub_tool_cert(o->certs[i], err) : NULL;
-
-		if (o->certs[i] && !cert)
-			return -1;
-		if (cert)
-			json_object_set_new(pair, slots[i], json_pack("{s:o}", "certificate", cert));
-		else if (o->remove[i])
-			json_object_set_new(pair, slots[i], json_null());
-	}
-	return 0;
+	if ((o->certs[0] || o->certs[1]) && (o->ca_names[0] || o->ca_names[1]))
+		return err_set(err, ERR_INVALID, "certificates are given as files or by the names of CAs, not both");
+	if (!has_certs(o) && !o->remove[0] && !o->remove[1])
+		return 0;
+	pair = cert_pair(attestation, kind, o);
+	return put_cert(pair, "primary", o, 0, err) < 0 || put_cert(pair, "secondary", o, 1, err) < 0 ? -1 : 0;
 }
 
 static void
@@ -137,7 +168,7 @@ attestation_type(const struct options *o)
 			return types[i];
 	if (o->attestation_type)
 		return o->attestation_type; /* the service says what it thinks of it */
-	if (o->certs[0] || o->certs[1])
+	if (has_certs(o))
 		return "x509";
 	if (o->endorsement_key)
 		return "tpm";

@@ -211,6 +211,15 @@ def test_07_certificates():
     run("rootedge", "cert", "root", "--name", "plant CA", "--out", folder / "plant.pem", "--key-out", folder / "plant.key")
     made = alone.tool("enrollment-group", "create", "--group-id", "line", "--certificate-path", folder / "plant.pem")
     assert made["attestation"]["x509"]["signingCertificates"]["primary"]["info"]["subjectName"] == "CN=plant CA", made
+    assert alone.tool("enrollment-group", "update", "--group-id", "line", "--edge-enabled", "true")["attestation"] == made["attestation"]
+    assert "not both" in alone.wrong("enrollment-group", "create", "--group-id", "x", "--ca-name", "plant", "--certificate-path", folder / "plant.pem")
+    with open(folder / "plant.pem") as f:
+        status, _, answer = alone.ask("PUT", "/certificates/plant", {"properties": {"certificate": f.read(), "isVerified": True}}, {
+            "Authorization": sas(NAME, parse_connection_string(alone.string())["SharedAccessKey"], policy="provisioningserviceowner", encode=False)})
+    assert status == 200, answer
+    named = alone.tool("enrollment-group", "update", "--group-id", "line", "--ca-name", "plant")["attestation"]["x509"]
+    assert list(named) == ["caReferences"] and named["caReferences"]["primary"] == "plant", named
+    assert alone.tool("enrollment-group", "update", "--group-id", "line", "--edge-enabled", "false")["attestation"]["x509"] == named
     leaf = pki.make("device", "line-1", issuer="plant")
     connects(register("line-1", cert=leaf)[1]["registrationState"], cert=leaf)
     assert "no key" in alone.wrong("enrollment-group", "compute-device-key", "--group-id", "line", "--registration-id", "x")
