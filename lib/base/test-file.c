@@ -221,6 +221,24 @@ TEST("a folder is made with its parents, and the mode is that of the last, howev
 	CHECK_OK(file_make_dir("/", 0755, &err), err);
 }
 
+TEST("a lock is one's own until it is closed, whatever else of the file is closed before")
+{
+	OWN_TEXT dir = fresh_dir("locked");
+	OWN_TEXT path = file_join(dir, "lock");
+	struct err err = ERR_INIT;
+	int fd = file_lock(path, &err);
+
+	CHECK(fd >= 0);
+	CHECK_INT(file_lock(path, &err), -1);
+	CHECK_ERR(err, ERR_CONFLICT, path);
+	close(open(path, O_RDONLY));
+	CHECK_INT(file_lock(path, &err), -1);
+	close(fd);
+	fd = file_lock(path, &err);
+	CHECK(fd >= 0);
+	close(fd);
+}
+
 TEST("where something else stands, no folder can be made")
 {
 	OWN_TEXT dir = fresh_dir("blocked");

@@ -71,6 +71,18 @@ REASON(TPM_STORAGE_ROOT_KEY_UNFIT, REASON_BAD, "No key can be kept under what th
 REASON(TPM_CHALLENGE_UNANSWERED, REASON_BAD, "The token was not signed with the key of a challenge of the last minutes.", "Register again from the challenge on; a TPM that can't activate it is not the enrolled one.", "")
 REASON(ENROLLMENT_CERT_DIFFERS, REASON_BAD, "The certificate is neither the primary nor the secondary one of the device's individual enrollment.", "Enroll this certificate, or delete the individual enrollment if a group is meant to answer.", "")
 
+/* Issuing: ca/ca_policy, hub/provisioning/credential */
+REASON(CSR_MALFORMED, REASON_BAD, "The certificate signing request can't be read, or its signature is not that of its own key.", "Send the base64 of a PKCS #10 request in DER that was signed by the key it is for.", "RFC 2986")
+REASON(CSR_WEAK_SIGNATURE, REASON_BAD, "The certificate signing request is signed with a digest that is no longer safe.", "Sign it with SHA-256 or SHA-384.", "")
+REASON(CSR_KEY_REFUSED, REASON_BAD, "The profile gives no certificate for a key of this kind or size.", "Make a key of a kind that the profile takes: EC P-384 or P-256 for devices.", "")
+REASON(CSR_KEY_TAKEN, REASON_BAD, "Another requester has a valid certificate for this key.", "Each device needs a key of its own: look for an image that was copied with its key.", "")
+REASON(CSR_ASKS_CA, REASON_BAD, "The certificate signing request asks for the rights of a CA.", "Leave CA:TRUE, keyCertSign and cRLSign out of the request.", "RFC 5280 4.2.1.9")
+REASON(CSR_WRONG_NAME, REASON_BAD, "The common name of the certificate signing request is not that of who asks.", "Make the request with one CN, the registration id or device id.", "")
+REASON(CSR_FOREIGN_NAME, REASON_BAD, "The certificate signing request asks for an alternative name that is not the requester's.", "Leave subjectAltName out of the request, or name only what the requester may be called.", "")
+REASON(CA_ABSENT, REASON_BAD, "A certificate was asked for, and there is no issuing CA.", "Start the hub with --issuing-ca and --issuing-ca-key, or with --issuing-ca-new.", "")
+REASON(CA_CLOCK_BEHIND, REASON_BAD, "The clock is behind the last certificate that the CA issued.", "Put the clock right.", "")
+REASON(CREDENTIAL_POLICY_UNKNOWN, REASON_BAD, "A certificate was asked for, and the enrollment's credentialPolicyName names no credential policy of this hub.", "Give the enrollment a credentialPolicyName, and the hub --credential-policy NAME=DAYS.", "")
+
 /* Protocol: heads/ */
 REASON(MQTT_BAD_PROTOCOL_LEVEL, REASON_BAD, "The client speaks another version of MQTT than 3.1.1.", "Use MQTT 3.1.1.", "MQTT 3.1.2-2")
 REASON(MQTT_BAD_USERNAME, REASON_BAD, "The MQTT user name is not of the form HUB/DEVICE/?api-version=...", "See docs/compatibility.md for the user name.", "")

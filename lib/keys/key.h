@@ -44,6 +44,9 @@ const char *key_describe(const struct key *key); /* "EC P-256", borrowed */
 #define KEY_DESCRIBE_LEN 48
 void key_pkey_describe(const EVP_PKEY *pkey, char out[static KEY_DESCRIBE_LEN]); /* the same for any EVP_PKEY */
 bool key_is_acceptable(const EVP_PKEY *pkey);					 /* RSA >= 2048, EC P-256/384/521, Ed25519 */
+/* Which of our kinds it is: what a profile may allow.  false: none of them, or one that only looks like it (a curve spelt out in parameters, an RSA
+ * exponent that is too small). */
+bool key_pkey_alg(const EVP_PKEY *pkey, enum key_alg *alg);
 
 /* A remote private half.  sign: over the digest `tbs` (EC: the result is a DER ECDSA-Sig-Value; RSA: the raw private-key operation on an
  * already padded block of the modulus' size; Ed25519: `tbs` is the message itself).  Called from any thread, may block.  Returns 0, or -1 with err. */

@@ -2,6 +2,9 @@
 /* Kinds of keys by their names in configuration, and which of them are accepted from others. */
 #include <string.h>
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+
 #include "base/mem.h"
 #include "base/rd.h"
 #include "base/text.h"
@@ -79,4 +82,42 @@ key_is_acceptable(const EVP_PKEY *pkey)
 	if (!EVP_PKEY_is_a(pkey, "EC") || EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) != 1)
 		return false;
 	return text_is(curve, "prime256v1") || text_is(curve, "secp384r1") || text_is(curve, "secp521r1");
+}
+
+static bool
+ec_alg(const EVP_PKEY *pkey, enum key_alg *alg)
+{
+	char curve[64] = "";
+	int is_explicit = 0;
+
+	if (EVP_PKEY_get_int_param(pkey, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit) == 1 && is_explicit)
+		return false;
+	if (EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) != 1)
+		return false;
+	*alg = text_is(curve, "secp384r1") ? KEY_EC_P384 : KEY_EC_P256;
+	return *alg == KEY_EC_P384 || text_is(curve, "prime256v1");
+}
+
+/* 65537 is what everybody uses; below it signatures were forged. */
+static bool
+rsa_alg(const EVP_PKEY *pkey, enum key_alg *alg)
+{
+	BIGNUM *exponent = NULL;
+	bool large = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 && BN_num_bits(exponent) > 16;
+	int bits = EVP_PKEY_get_bits(pkey);
+
+	BN_free(exponent);
+	*alg = bits == 2048 ? KEY_RSA_2048 : bits == 3072 ? KEY_RSA_3072 : KEY_RSA_4096;
+	return large && (bits == 2048 || bits == 3072 || bits == 4096);
+}
+
+bool
+key_pkey_alg(const EVP_PKEY *pkey, enum key_alg *alg)
+{
+	if (EVP_PKEY_is_a(pkey, "EC"))
+		return ec_alg(pkey, alg);
+	if (EVP_PKEY_is_a(pkey, "RSA"))
+		return rsa_alg(pkey, alg);
+	*alg = KEY_ED25519;
+	return EVP_PKEY_is_a(pkey, "ED25519");
 }

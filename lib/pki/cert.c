@@ -325,3 +325,26 @@ cert_version(const struct cert *cert)
 {
 	return (int)X509_get_version(cert->x509) + 1;
 }
+
+void
+cert_put_der(const struct cert *cert, struct buf *out)
+{
+	uint8_t *der = NULL;
+	int len = i2d_X509(cert->x509, &der);
+
+	if (len > 0)
+		buf_put(out, der, (size_t)len);
+	else
+		out->failed = true;
+	OPENSSL_free(der);
+}
+
+void
+cert_key_sha256(const struct cert *cert, uint8_t out[static DIGEST_SHA256_LEN])
+{
+	uint8_t *der = NULL;
+	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert->x509), &der);
+
+	digest_sha256(der, len > 0 ? (size_t)len : 0, out);
+	OPENSSL_free(der);
+}

@@ -16,6 +16,7 @@
 struct csr {
 	X509_REQ *req;
 	char *common_name;
+	uint8_t sha256[DIGEST_SHA256_LEN];
 };
 
 static char *
@@ -54,6 +55,7 @@ csr_from_der(const uint8_t *der, size_t len, struct err *err)
 		return err_null(err, ERR_INVALID, "CSR failed to be verified with its public key");
 	}
 	csr->common_name = first_common_name(X509_REQ_get_subject_name(csr->req));
+	digest_sha256(der, len, csr->sha256);
 	return GIVE(csr);
 }
 
@@ -146,4 +148,87 @@ csr_names(const struct csr *csr, char **out, size_t max)
 	GENERAL_NAMES_free(names);
 	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 	return n;
+}
+
+size_t
+csr_count_names(const struct csr *csr)
+{
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr->req);
+	int why = -1;
+	GENERAL_NAMES *names = X509V3_get_d2i(extensions, NID_subject_alt_name, &why, NULL);
+	size_t n = names ? (size_t)sk_GENERAL_NAME_num(names) : why == -1 ? 0 : SIZE_MAX;
+
+	GENERAL_NAMES_free(names);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	ERR_clear_error();
+	return n;
+}
+
+size_t
+csr_count_common_names(const struct csr *csr)
+{
+	const X509_NAME *name = X509_REQ_get_subject_name(csr->req);
+	size_t n = 0;
+
+	for (int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1); at >= 0;
+		at = X509_NAME_get_index_by_NID(name, NID_commonName, at))
+		n++;
+	return n;
+}
+
+const uint8_t *
+csr_sha256(const struct csr *csr)
+{
+	return csr->sha256;
+}
+
+/* why: -1 when there is none, -2 when there are several; what is there and can't be read is NULL with another one. */
+static bool
+constraints_ask_ca(const STACK_OF(X509_EXTENSION) * extensions)
+{
+	int why = -1;
+	BASIC_CONSTRAINTS *found = X509V3_get_d2i(extensions, NID_basic_constraints, &why, NULL);
+	bool asks = found ? found->ca != 0 : why != -1;
+
+	BASIC_CONSTRAINTS_free(found);
+	return asks;
+}
+
+static bool
+usage_asks_ca(const STACK_OF(X509_EXTENSION) * extensions)
+{
+	enum { KEY_CERT_SIGN = 5, CRL_SIGN = 6 }; /* RFC 5280 4.2.1.3 */
+	int why = -1;
+	ASN1_BIT_STRING *found = X509V3_get_d2i(extensions, NID_key_usage, &why, NULL);
+	bool asks = found ? ASN1_BIT_STRING_get_bit(found, KEY_CERT_SIGN) || ASN1_BIT_STRING_get_bit(found, CRL_SIGN) : why != -1;
+
+	ASN1_BIT_STRING_free(found);
+	return asks;
+}
+
+bool
+csr_asks_ca(const struct csr *csr)
+{
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr->req);
+	bool asks = constraints_ask_ca(extensions) || usage_asks_ca(extensions);
+
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	ERR_clear_error();
+	return asks;
+}
+
+bool
+csr_is_signed_safely(const struct csr *csr)
+{
+	static const int safe[] = { NID_sha256, NID_sha384, NID_sha512, NID_sha3_256, NID_sha3_384, NID_sha3_512 };
+	int algorithm = X509_REQ_get_signature_nid(csr->req), digest = NID_undef;
+
+	if (algorithm == NID_ED25519)
+		return true;
+	if (algorithm == NID_rsassaPss || !OBJ_find_sigid_algs(algorithm, &digest, NULL))
+		return false;
+	for (size_t i = 0; i < COUNT(safe); i++)
+		if (digest == safe[i])
+			return true;
+	return false;
 }

@@ -246,6 +246,15 @@ fill(X509 *x509, const struct profile *profile, EVP_PKEY *subject_public, const 
 	return add_extensions(x509, profile, issuer_x509, err);
 }
 
+/* As strong as the key, which is what profiles of these curves ask for (RFC 5480 4): NULL, which the key's kind decides. */
+static const EVP_MD *
+digest_of(const EVP_PKEY *signer)
+{
+	if (EVP_PKEY_is_a(signer, "ED25519"))
+		return NULL;
+	return EVP_PKEY_is_a(signer, "EC") && EVP_PKEY_get_bits(signer) >= 384 ? EVP_sha384() : EVP_sha256();
+}
+
 static int
 check_issuer(const struct profile *profile, const struct issuer *issuer, struct err *err)
 {
@@ -272,7 +281,7 @@ issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct
 		return NULL;
 	x509 = X509_new();
 	if (fill(x509, profile, subject_public, issuer, err) == 0) {
-		if (X509_sign(x509, signer, EVP_PKEY_is_a(signer, "ED25519") ? NULL : EVP_sha256()) > 0)
+		if (X509_sign(x509, signer, digest_of(signer)) > 0)
 			cert = cert_from_x509(x509);
 		else
 			ssl_failure(err, "signing a certificate");
@@ -314,7 +323,7 @@ issue_csr(
 	X509_NAME_free(subject);
 	X509_REQ_set_pubkey(req, key_pkey(key));
 	status = n_names > 0 ? add_csr_names(req, names, n_names, err) : 0;
-	if (status == 0 && X509_REQ_sign(req, key_pkey(key), EVP_PKEY_is_a(key_pkey(key), "ED25519") ? NULL : EVP_sha256()) <= 0)
+	if (status == 0 && X509_REQ_sign(req, key_pkey(key), digest_of(key_pkey(key))) <= 0)
 		status = ssl_failure(err, "signing a CSR");
 	len = status == 0 ? i2d_X509_REQ(req, &der) : 0;
 	if (len > 0)

@@ -14,6 +14,12 @@ const char *csr_common_name(const struct csr *csr);
 EVP_PKEY *csr_public_key(const struct csr *csr); /* borrowed */
 /* The names asked for: DNS names, IP addresses, "URI:..."; the caller frees each.  Returns how many. */
 size_t csr_names(const struct csr *csr, char **out, size_t max);
+size_t csr_count_names(const struct csr *csr); /* of any kind, those that csr_names can't tell too; SIZE_MAX: they can't be read */
+size_t csr_count_common_names(const struct csr *csr); /* csr_common_name is the first of them */
+const uint8_t *csr_sha256(const struct csr *csr);     /* of the whole request */
+/* basicConstraints with CA:TRUE, keyUsage with keyCertSign or cRLSign, or one of them so that it can't be read. */
+bool csr_asks_ca(const struct csr *csr);
+bool csr_is_signed_safely(const struct csr *csr); /* with SHA-256 or more, or Ed25519 */
 
 #define ISSUE_NAMES_MAX 64
 #define ISSUE_COMMON_NAME_MAX 64 /* RFC 5280 ub-common-name */

@@ -97,3 +97,30 @@ TEST("what a CSR wishes beyond its key gets into no certificate")
 	CHECK(cert_matches_key(cert, key));
 	buf_clear(&pem);
 }
+
+TEST("what a CSR asks for beside its key is told: rights of a CA, names of any kind, more than one CN, and its own digest")
+{
+	struct err err = ERR_INIT;
+	OWN(key) key = key_generate(KEY_EC_P384, &err);
+	struct buf pem = BUF_INIT(65536);
+	OWN(csr) csr = NULL;
+
+	CHECK_OK(make(&pem, key, &err), err);
+	csr = csr_parse(buf_text(&pem), pem.len, &err);
+	CHECK(csr);
+	CHECK(!csr_asks_ca(csr));
+	CHECK(csr_is_signed_safely(csr));
+	CHECK_INT(csr_count_names(csr), COUNT(names));
+	CHECK_INT(csr_count_common_names(csr), 1);
+	{
+		struct pem block;
+		uint8_t digest[DIGEST_SHA256_LEN];
+
+		pem_init(&block, buf_text(&pem), pem.len);
+		CHECK_INT(pem_next(&block, &err), 1);
+		digest_sha256(block.der.data, block.der.len, digest);
+		CHECK_MEM(csr_sha256(csr), digest, sizeof(digest));
+		pem_clear(&block);
+	}
+	buf_clear(&pem);
+}

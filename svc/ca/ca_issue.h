@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A certificate is issued: judged, signed, written down, given out, in this order.  Whoever serves a protocol (provisioning, EST) authenticates the requester, finds
+ * the profile, and asks here.
+ *
+ * ca_issue does all of it and waits for the disk.  Who issues much calls ca_issue_prepare on as many workers as he likes and adds what they made together
+ * (ca_journal_add), which is one sync for all. */
+
+#include "ca/ca_journal.h"
+#include "ca/ca_policy.h"
+
+struct ca_desk {
+	const struct ca_signer *signer;
+	struct ca_journal *journal;
+};
+
+/* Judged and signed, and not yet on disk: nobody may see it.  NULL with *v accepted is a failure, with err; with *v refused it is an answer.  Asked `once`
+ * this may be one that is there already. */
+struct ca_entry *ca_issue_prepare(
+	const struct ca_desk *desk, const struct ca_request *request, int64_t now, struct verdict *v, struct err *err);
+/* The same, on disk.  What is refused only there (CSR_KEY_TAKEN) is in *v, too. */
+struct ca_entry *ca_issue(
+	const struct ca_desk *desk, const struct ca_request *request, int64_t now, struct verdict *v, struct err *err);
+/* What adding found, for who adds by himself: false and in *v when it was not added. */
+bool ca_issue_settle(const struct ca_entry *record, struct verdict *v);

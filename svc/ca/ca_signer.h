@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A CA that signs: its certificate with those above it, and its key, wherever lib/keys finds that.  Immutable; any thread may sign.  Signing takes a
+ * millisecond (a token: much longer), so it belongs on a worker. */
+
+#include "pki/issue.h"
+
+struct ca_signer;
+/* cert_path: PEM, the CA first, each issued by the next; the root may be missing. */
+struct ca_signer *ca_signer_load(const char *cert_path, const char *key_path, struct err *err);
+/* A root of its own for those who have no PKI: EC P-384, ten years, no CA below it.  Where the certificate is there nothing happens; a key without one (a kill
+ * between the two) is used. */
+int ca_signer_make(const char *cert_path, const char *key_path, const char *name, int64_t now, struct err *err);
+void ca_signer_free(struct ca_signer *signer);
+OWN_DEFINE(ca_signer);
+
+const struct certs *ca_signer_chain(const struct ca_signer *signer); /* the CA first */
+int64_t ca_signer_begins(const struct ca_signer *signer);	     /* when all of the chain is valid: seconds UTC */
+int64_t ca_signer_ends(const struct ca_signer *signer);
+struct cert *ca_signer_sign(
+	const struct ca_signer *signer, const struct profile *profile, EVP_PKEY *subject_public, struct err *err);
