@@ -2,6 +2,7 @@
 #pragma once
 /* The subcommands of rootedge: one small file each.  argv[0] is the subcommand's own name; the result is the exit status. */
 
+int cmd_ca(int argc, char **argv);
 int cmd_cert(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 int cmd_demo(int argc, char **argv);

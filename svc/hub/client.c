@@ -23,6 +23,12 @@ hub_client_events_path(const char *state_dir)
 }
 
 char *
+hub_client_journal_path(const char *state_dir)
+{
+	return file_join(state_dir, "ca/issued.sqlite");
+}
+
+char *
 hub_client_provisioning_path(const char *state_dir)
 {
 	return file_join(state_dir, "provisioning.sqlite");

@@ -84,6 +84,7 @@ struct hub {
 	struct hub_tls tls;
 	struct listener *mqtt, *https;
 	struct err problem;			  /* found while it serves, which ends it */
+	struct issuing *issuing;		  /* NULL: not wanted */
 	struct provisioning_server *provisioning; /* NULL: not wanted */
 };
 
@@ -338,6 +339,20 @@ open_rest(struct hub *hub)
 	hub->http = http_server_new(&http);
 }
 
+static int
+open_issuing(struct hub *hub, struct err *err)
+{
+	struct issuing_config config = { .state_dir = hub->config.state_dir,
+		.hostname = hub->config.hostname,
+		.cert_path = hub->config.issuing_ca_path,
+		.key_path = hub->config.issuing_ca_key_path,
+		.store = hub->store,
+		.policies = hub->config.credential_policies };
+
+	hub->issuing = hub->config.issuing ? issuing_open(&config, err) : NULL;
+	return hub->issuing || !hub->config.issuing ? 0 : -1;
+}
+
 /* Its listeners are like those of the hub, on other ports. */
 static int
 open_provisioning(struct hub *hub, const struct listener_config *common, struct err *err)
@@ -351,7 +366,9 @@ open_provisioning(struct hub *hub, const struct listener_config *common, struct 
 			.policies = hub->policies,
 			.loop = hub->loops[0],
 			.owner = loop_owner(hub->loops[0]),
-			.hubs_ca_path = hc->provisioning_hubs_ca_path },
+			.hubs_ca_path = hc->provisioning_hubs_ca_path,
+			.issuing = hub->issuing,
+			.rotations = hub->rotations },
 		.loops = hub->loops,
 		.n_loops = hub->n_loops,
 		.listen = *common,
@@ -426,7 +443,7 @@ open_all(struct hub *hub, struct err *err)
 		return -1;
 	open_device_heads(hub);
 	open_rest(hub);
-	if (open_sinks(hub, err) < 0 || open_listeners(hub, err) < 0)
+	if (open_sinks(hub, err) < 0 || open_issuing(hub, err) < 0 || open_listeners(hub, err) < 0)
 		return -1;
 	return registry_load_soon(hub->registry, loop_owner(hub->loops[0]), on_loaded, hub, err);
 }
@@ -557,6 +574,7 @@ free_heads(struct hub *hub)
 	http_head_free(hub->http_head);
 	http_server_free(hub->http);
 	provisioning_server_free(hub->provisioning);
+	issuing_close(hub->issuing);
 	directory_free(hub->directory);
 	hub_head_free(hub->head);
 }

@@ -38,6 +38,9 @@ struct hub_config {
 	const char *provisioning_hubs_ca_path;	       /* the roots that linked hubs are trusted by; NULL: there are none */
 	const char *provisioning_hostname, *provisioning_address; /* NULL: as the hub's */
 	const char *id_scope;					  /* NULL: made at the first start */
+	bool issuing;						  /* certificates by its own CA */
+	const char *issuing_ca_path, *issuing_ca_key_path;	  /* NULL: made at the first start */
+	const char *const *credential_policies;			  /* of "NAME=DAYS", NULL-terminated */
 	const struct faults_config *faults;			  /* NULL: none */
 };
 

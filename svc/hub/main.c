@@ -17,8 +17,9 @@
 struct options {
 	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources, *sink_ca,
 		*sink_connect_to, *id_scope, *provisioning_hostname, *provisioning_address, *provisioning_hubs_ca;
-	bool provisioning;
-	struct option_list sinks, index;
+	const char *issuing_ca, *issuing_ca_key;
+	bool provisioning, issuing_ca_new;
+	struct option_list sinks, index, credential_policies;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, files_device_quota_mib,
 		max_connections, grace_s, provisioning_port, provisioning_mqtt_port;
 	bool refuse_sha1, watch_turns;
@@ -83,6 +84,14 @@ static const struct option_row rows[] = {
 		offsetof(struct options, provisioning_address), 0, 0 },
 	{ "id-scope", 0, "TEXT", "the id scope that devices give (made at the first start)", OPTION_TEXT,
 		offsetof(struct options, id_scope), 0, 0 },
+	{ "issuing-ca", 0, "FILE", "the CA that provisioning issues certificates by, with those above it, PEM", OPTION_TEXT,
+		offsetof(struct options, issuing_ca), 0, 0 },
+	{ "issuing-ca-key", 0, "FILE", "the key of that", OPTION_TEXT, offsetof(struct options, issuing_ca_key), 0, 0 },
+	{ "issuing-ca-new", 0, NULL, "make that CA in the state folder at the first start, and keep it", OPTION_FLAG,
+		offsetof(struct options, issuing_ca_new), 0, 0 },
+	{ "credential-policy", 0, "NAME=DAYS",
+		"enrollments that name it get certificates for so long, 7 to 90 days; give it once for each (default=30)",
+		OPTION_LIST, offsetof(struct options, credential_policies), 0, 0 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
 		OPTION_TEXT, offsetof(struct options, fault), 0, 0 },
 	{ "thumbprint-grace", 0, "SECONDS", "how long the old thumbprint of a rotation is good once the new one was used (86400)",
@@ -115,6 +124,14 @@ check_options(const struct options *o, int n_operands, struct err *err)
 		return err_set(err, ERR_INVALID, "rootedge hub: --cert and --key are needed (rootedge cert server makes them)");
 	if (o->id_scope && !provisioning_scope_is_valid(o->id_scope))
 		return err_set(err, ERR_INVALID, "rootedge hub: --id-scope has 1 to %d letters and digits", PROVISIONING_SCOPE_MAX);
+	if (!o->issuing_ca != !o->issuing_ca_key || (o->issuing_ca && o->issuing_ca_new))
+		return err_set(err, ERR_INVALID,
+			"rootedge hub: --issuing-ca and --issuing-ca-key go together, and --issuing-ca-new goes without them");
+	if (!o->issuing_ca && !o->issuing_ca_new && o->credential_policies.n > 0)
+		return err_set(err, ERR_INVALID,
+			"rootedge hub: --credential-policy needs an issuing CA: --issuing-ca or --issuing-ca-new");
+	if ((o->issuing_ca || o->issuing_ca_new) && !o->provisioning)
+		return err_set(err, ERR_INVALID, "rootedge hub: an issuing CA issues by provisioning: give --provisioning, too");
 	if (!o->rsa_cert != !o->rsa_key)
 		return err_set(err, ERR_INVALID, "rootedge hub: --rsa-cert and --rsa-key go together");
 	return 0;
@@ -173,6 +190,10 @@ serve(const struct options *o, struct err *err)
 		.provisioning_hostname = o->provisioning_hostname,
 		.provisioning_address = o->provisioning_address,
 		.id_scope = o->id_scope,
+		.issuing = o->issuing_ca || o->issuing_ca_new,
+		.issuing_ca_path = o->issuing_ca,
+		.issuing_ca_key_path = o->issuing_ca_key,
+		.credential_policies = o->credential_policies.items,
 	};
 	struct hub *hub;
 	int done;

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "ca/ca_profile.h"
 #include "hub/provisioning/custom_allocation.h"
 #include "hub/provisioning/enrollment.h"
 #include "hub/registry/ca.h"
@@ -76,6 +77,18 @@ check_flags(const json_t *wishes, struct err *err)
 	return 0;
 }
 
+/* Whether there is such a policy is the service's affair. */
+static int
+check_credential(const json_t *wishes, struct err *err)
+{
+	const char *name = json_string_value(json_object_get(wishes, "credentialPolicyName"));
+
+	if (!name || ca_profile_name_is_valid(name))
+		return 0;
+	return err_set(
+		err, ERR_INVALID, "credentialPolicyName is not a name of 1 to %d letters, digits and -._", CA_PROFILE_NAME_MAX);
+}
+
 /* The hub would refuse another one when the device comes. */
 static int
 check_twin(const json_t *wishes, struct err *err)
@@ -101,7 +114,7 @@ take_wishes(struct enrollment *e, const json_t *body, struct err *err)
 			return err_set(err, ERR_INVALID, "%s is of another type", wish_rows[i].name);
 		json_object_set(e->wishes, wish_rows[i].name, value);
 	}
-	if (check_allocation(e->wishes, err) < 0 || check_flags(e->wishes, err) < 0)
+	if (check_allocation(e->wishes, err) < 0 || check_flags(e->wishes, err) < 0 || check_credential(e->wishes, err) < 0)
 		return -1;
 	return check_twin(e->wishes, err);
 }

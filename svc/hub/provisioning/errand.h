@@ -8,6 +8,7 @@
 #include "auth/identity.h"
 #include "hub/provisioning/linked_hub.h"
 #include "hub/registry/registry.h"
+#include "hub/registry/rotation_keeper.h"
 #include "pki/chain.h"
 
 enum errand_kind { ERRAND_READ, ERRAND_MAKE, ERRAND_REMOVE };
@@ -23,6 +24,7 @@ struct errand {
 	char *device_id;
 	struct identity *wanted; /* MAKE */
 	json_t *twin; /* MAKE: what a new device begins with, {"tags", "properties": {"desired", "reported"}}; NULL: nothing */
+	bool rotates; /* MAKE: of a device that is there, the certificate it uses stays good beside the one that is wanted */
 	bool owned;   /* MAKE: what is there is ours and gets its new credential; somebody's own is left alone (atk-17) */
 
 	/* What came of it; owned. */
@@ -36,7 +38,7 @@ void errand_clear(struct errand *errand);
 
 /* Our hub, on the worker.  MAKE asks first whether it will be refused, so that the claim can be on disk before the device is. */
 bool errand_may_make_here(struct errand *errand, struct registry *registry);
-void errand_run_here(struct errand *errand, struct registry *registry);
+void errand_run_here(struct errand *errand, struct registry *registry, struct rotation_keeper *rotations);
 
 struct errand_way {
 	const struct linked_hub *hub;

@@ -17,10 +17,11 @@ errand_clear(struct errand *errand)
 }
 
 static void
-read_here(struct errand *errand, struct registry *registry)
+read_here(struct errand *errand, struct registry *registry, struct rotation_keeper *rotations)
 {
 	OWN(twin) twin = NULL;
 
+	(void)rotations;
 	errand->found = registry_find(registry, errand->device_id, NULL);
 	if (!errand->found)
 		return;
@@ -59,14 +60,42 @@ errand_may_make_here(struct errand *errand, struct registry *registry)
 	return false;
 }
 
+/* A device with a certificate keeps it until the new one was used, and for a while after that. */
 static void
-make_here(struct errand *errand, struct registry *registry)
+rotate_here(struct errand *errand, struct rotation_keeper *rotations)
+{
+	struct rotation_call offer = {
+		.device_id = mem_text(errand->device_id), .thumbprint = mem_text(errand->wanted->thumbprints[0]), .renews = true
+	};
+
+	rotation_keeper_run_offer(rotations, &offer);
+	if (offer.failed)
+		errand->err = offer.err;
+	else if (offer.is_unknown || (offer.answer != ROTATION_OK && offer.answer != ROTATION_IS_THERE))
+		(void)err_set(&errand->err, ERR_CONFLICT, "%s was changed meanwhile", errand->device_id);
+	if (errand->err.kind != ERR_NONE)
+		errand->end = ERRAND_LATER;
+	rotation_call_clear(&offer);
+}
+
+static bool
+has_certificate(const struct identity *device)
+{
+	return device->auth == IDENTITY_AUTH_THUMBPRINT && (device->thumbprints[0] || device->thumbprints[1]);
+}
+
+static void
+make_here(struct errand *errand, struct registry *registry, struct rotation_keeper *rotations)
 {
 	OWN(identity) before = registry_find(registry, errand->device_id, NULL);
 	struct registry_call put = { .op = REGISTRY_PUT };
 
 	if (!errand_may_make_here(errand, registry) || (before && provisioned_device_is_same(before, errand->wanted)))
 		return;
+	if (before && errand->rotates && has_certificate(before)) {
+		rotate_here(errand, rotations);
+		return;
+	}
 	put.device_id = mem_text(errand->device_id);
 	put.wanted = before ? provisioned_device_renewed(before, errand->wanted) : identity_ref(errand->wanted);
 	put.twin = before ? NULL : json_incref(errand->twin);
@@ -75,20 +104,21 @@ make_here(struct errand *errand, struct registry *registry)
 }
 
 static void
-remove_here(struct errand *errand, struct registry *registry)
+remove_here(struct errand *errand, struct registry *registry, struct rotation_keeper *rotations)
 {
 	struct registry_call call = { .op = REGISTRY_REMOVE, .device_id = mem_text(errand->device_id) };
 
+	(void)rotations;
 	run_call(errand, registry, &call);
 }
 
 void
-errand_run_here(struct errand *errand, struct registry *registry)
+errand_run_here(struct errand *errand, struct registry *registry, struct rotation_keeper *rotations)
 {
-	static void (*const run[])(struct errand * errand, struct registry * registry) = {
+	static void (*const run[])(struct errand * errand, struct registry * registry, struct rotation_keeper * rotations) = {
 		[ERRAND_READ] = read_here, [ERRAND_MAKE] = make_here, [ERRAND_REMOVE] = remove_here
 	};
 
 	errand->end = ERRAND_DONE;
-	run[errand->kind](errand, registry);
+	run[errand->kind](errand, registry, rotations);
 }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "hub/provisioning/credential.h"
 #include "hub/provisioning/errand.h"
 #include "hub/provisioning/provisioned_device.h"
 #include "net/http_client.h"
@@ -176,9 +177,10 @@ create(struct errand *errand, const struct errand_way *way)
 
 /* What is there keeps all but its credential, as in our own hub. */
 static int
-renew(struct errand *errand, const struct errand_way *way, json_t *record, const struct identity *there)
+renew(struct errand *errand, const struct errand_way *way, json_t *record, const struct identity *there,
+	const struct identity *trusted)
 {
-	OWN_LIB(json_t) wanted = identity_to_json(errand->wanted, false, true);
+	OWN_LIB(json_t) wanted = identity_to_json(trusted, false, true);
 	OWN_TEXT etag = mem_textf("\"%s\"", there->etag ? there->etag : "");
 
 	if (!errand->owned)
@@ -193,10 +195,12 @@ static int
 renew_what_differs(struct errand *errand, const struct errand_way *way, json_t *record)
 {
 	OWN(identity) there = identity_from_json(record, &errand->err);
+	OWN(identity) wanted = NULL;
 
 	if (!there)
 		return -1;
-	return provisioned_device_is_same(there, errand->wanted) ? 0 : renew(errand, way, record, there);
+	wanted = errand->rotates ? credential_beside(errand->wanted, there) : identity_ref(errand->wanted);
+	return provisioned_device_is_same(there, wanted) ? 0 : renew(errand, way, record, there, wanted);
 }
 
 static void

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "hub/provisioning/attest.h"
+#include "hub/provisioning/credential.h"
 #include "hub/provisioning/tpm_secret.h"
 #include "wire/codec.h"
 
@@ -55,12 +56,14 @@ provisioned_device(const struct enrollment *e, const struct registration *r)
 	const json_t *capabilities = json_object_get(e->wishes, "capabilities");
 	struct identity *device;
 
-	if ((e->proof == ENROLLMENT_BY_CA && !r->shown) || (e->proof == ENROLLMENT_BY_TPM && !r->storage_root_key))
+	if (!r->issued && ((e->proof == ENROLLMENT_BY_CA && !r->shown) || (e->proof == ENROLLMENT_BY_TPM && !r->storage_root_key)))
 		return NULL;
 	device = identity_new(r->device_id, NULL);
 	device->enabled = true;
 	device->is_edge = json_is_true(json_object_get(capabilities, "iotEdge"));
-	if (e->proof == ENROLLMENT_BY_TPM)
+	if (r->issued)
+		credential_trust(device, r->issued);
+	else if (e->proof == ENROLLMENT_BY_TPM)
 		trust_tpm(device, e, r);
 	else if (e->proof == ENROLLMENT_BY_KEY)
 		trust_keys(device, e, r->id);

@@ -5,7 +5,7 @@
 #include "auth/identity.h"
 #include "hub/provisioning/registration.h"
 
-/* NULL: its CA vouches for a certificate, and the registration does not know which. */
+/* NULL: its CA vouches for a certificate, and the registration does not know which.  What was issued to it lets it in, and nothing else. */
 struct identity *provisioned_device(const struct enrollment *e, const struct registration *r);
 /* The credentials of `wanted`, and all else as it is: it may be disabled, or have got a parent. */
 struct identity *provisioned_device_renewed(const struct identity *before, const struct identity *wanted);

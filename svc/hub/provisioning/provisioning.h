@@ -4,8 +4,10 @@
  * connection, judged and carried out on the registry's worker, one after the other: of two registrations at once one is the first. */
 
 #include "auth/decide.h"
+#include "hub/provisioning/issuing.h"
 #include "hub/registry/policy_keeper.h"
 #include "hub/registry/registry.h"
+#include "hub/registry/rotation_keeper.h"
 #include "net/http_server.h"
 #include "net/loop.h"
 
@@ -21,9 +23,11 @@ struct provisioning_config {
 	const char *id_scope; /* NULL: the one that was made at the first start */
 	struct registry *registry;
 	struct policy_keeper *policies;
-	struct loop *loop;	  /* lives longer than the worker */
-	struct owner *owner;	  /* of that loop */
-	const char *hubs_ca_path; /* the roots that linked hubs and web hooks are trusted by; NULL: there are none */
+	struct loop *loop;	       /* lives longer than the worker */
+	struct owner *owner;	       /* of that loop */
+	const char *hubs_ca_path;      /* the roots that linked hubs and web hooks are trusted by; NULL: there are none */
+	const struct issuing *issuing; /* NULL: no certificates are issued */
+	struct rotation_keeper *rotations;
 };
 /* Makes the owner's policy where there is none: before the policies are loaded.  alone: there are none of a hub. */
 int provisioning_prepare(struct registry_store *store, bool alone, struct err *err);

@@ -104,13 +104,16 @@ check_possible(const struct provisioning_call *call, const struct enrollment *e,
 {
 	const char *hub = json_string_value(json_object_get(e->wishes, "iotHubHostName"));
 	const json_t *hubs = json_object_get(e->wishes, "iotHubs");
+	const char *policy = json_string_value(json_object_get(e->wishes, "credentialPolicyName"));
 
 	if (custom_allocation_is_wanted(e) && !call->provisioning->hub_anchors)
 		return err_set(err, ERR_INVALID,
 			"allocationPolicy custom needs a start with --provisioning-hubs-ca, the roots that web hooks are trusted "
 			"by");
-	if (json_object_get(e->wishes, "credentialPolicyName"))
-		return err_set(err, ERR_INVALID, "credentialPolicyName is not possible here");
+	if (policy && !call->provisioning->config.issuing)
+		return err_set(err, ERR_INVALID, "credentialPolicyName is not possible here: there is no issuing CA");
+	if (policy && !issuing_policy(call->provisioning->config.issuing, policy))
+		return err_set(err, ERR_INVALID, "credentialPolicyName: there is no credential policy %s", policy);
 	if (check_cas(call, e, err) < 0)
 		return -1;
 	for (size_t i = 0; i < json_array_size(hubs); i++)

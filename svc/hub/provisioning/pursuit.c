@@ -89,7 +89,7 @@ send_errand(struct walk *w, struct errand errand_take, const char *host)
 	u->what = PURSUIT_ERRAND;
 	registration_set(&u->host, mem_text(host));
 	if (is_ours(w, host)) {
-		errand_run_here(&u->errand, u->provisioning->config.registry);
+		errand_run_here(&u->errand, u->provisioning->config.registry, u->provisioning->config.rotations);
 		return NEXT;
 	}
 	linked_hub_free(u->hub);
@@ -279,7 +279,9 @@ make_here(struct walk *w, struct errand *errand)
 static enum next
 start_making(struct walk *w)
 {
-	struct errand errand = { .kind = ERRAND_MAKE, .wanted = wanted_device(w), .owned = w->r->owned };
+	struct errand errand = {
+		.kind = ERRAND_MAKE, .wanted = wanted_device(w), .rotates = w->r->issued != NULL, .owned = w->r->owned
+	};
 
 	if (!errand.wanted)
 		return refuse(w, CONFLICT, "its certificate is not known: it is to register again");

@@ -3,8 +3,10 @@
  * (registrar_answer.c), and nothing is told as assigned before the registration and the device in the hub are durable. */
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "common/service.h"
 #include "hub/provisioning/pursuit.h"
 #include "hub/provisioning/registrar_inside.h"
 #include "wire/json.h"
@@ -46,8 +48,9 @@ read_body(struct registrar_call *call, char **payload)
 		registrar_fail(call, REGISTRAR_BAD_ARGUMENT, "the registrationId in the body is not that of the path");
 		return false;
 	}
-	if (json_object_get(body, "csr") || json_object_get(body, "clientCertificateCsr")) {
-		registrar_fail(call, REGISTRAR_BAD_ARGUMENT, "certificates are not issued here");
+	if (credential_read(&call->credential, body, &err) < 0) {
+		service_log_violation(call->registration_id, CSR_MALFORMED, err.text);
+		registrar_fail(call, REGISTRAR_BAD_ARGUMENT, "no certificate is issued: %s", err.text);
 		return false;
 	}
 	return take_payload(call, body, payload);
@@ -95,6 +98,18 @@ find_as_it_goes(struct registrar_call *call, struct registration **out, struct e
 	return registration_find(registrar_db(call), call->registration_id, out, err);
 }
 
+/* For the device itself: with its certificate. */
+static json_t *
+told_json(struct registrar_call *call, const struct registration *r, const struct enrollment *e)
+{
+	json_t *state = registrar_state_json(r, e);
+	struct err err = ERR_INIT;
+
+	if (credential_tell(call->provisioning->config.issuing, r, state, &err) < 0)
+		log_error("provisioning: %s", err.text);
+	return state;
+}
+
 void
 registrar_operation(struct registrar_call *call)
 {
@@ -113,7 +128,7 @@ registrar_operation(struct registrar_call *call)
 	else
 		registrar_answer(call, 200,
 			json_pack("{s:s, s:s, s:o}", "operationId", r->operation, "status", registration_status(r),
-				"registrationState", registrar_state_json(r, e)));
+				"registrationState", told_json(call, r, e)));
 }
 
 void
@@ -130,5 +145,5 @@ registrar_lookup(struct registrar_call *call)
 	else if (!r)
 		registrar_fail(call, REGISTRAR_NO_REGISTRATION, "it has not registered yet");
 	else
-		registrar_answer(call, 200, registrar_state_json(r, e));
+		registrar_answer(call, 200, told_json(call, r, e));
 }

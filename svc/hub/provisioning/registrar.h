@@ -4,6 +4,7 @@
  * runs on the registry's worker, one after the other. */
 
 #include "base/rd.h"
+#include "hub/provisioning/credential.h"
 #include "hub/provisioning/provisioning_inside.h"
 #include "hub/provisioning/registration.h"
 
@@ -22,6 +23,7 @@ struct registrar_call {
 	const struct certs *chain;		/* that the handshake proved */
 	bool is_https;				/* a TPM can be challenged (hub 6.2) */
 	struct slice body;
+	struct credential credential; /* the registrar's */
 	struct registrar_answer answer;
 };
 typedef void registrar_question(struct registrar_call *call); /* always answers */

@@ -57,6 +57,7 @@ registrar_call_clear(struct registrar_call *call)
 {
 	json_decref(call->answer.body);
 	call->answer = (struct registrar_answer){ 0 };
+	credential_clear(&call->credential);
 }
 
 void

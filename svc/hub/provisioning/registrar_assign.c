@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "common/service.h"
 #include "hub/provisioning/pursuit.h"
 #include "hub/provisioning/registrar_inside.h"
 #include "hub/provisioning/reprovision.h"
@@ -61,6 +62,34 @@ begin(struct registrar_call *call, struct registration *r, const struct enrollme
 	r->updated = clock_wall();
 }
 
+/* The device hears which rule it was, the log has the rest: whose key it is, for one, is nobody else's affair. */
+static void
+refuse_credential(struct registrar_call *call, const struct verdict *v)
+{
+	const struct reason_row *row = reason_row(verdict_cause(v));
+
+	registrar_fail(call, REGISTRAR_BAD_ARGUMENT, "no certificate is issued: %s: %s", row->code, row->sentence);
+}
+
+/* Before the claim, which names the certificate.  false: answered. */
+static bool
+issue(struct registrar_call *call, const struct enrollment *e, struct registration *r)
+{
+	OWN(verdict) v = verdict_new("hub", "May it have a certificate?", call->registration_id);
+	struct err err = ERR_INIT;
+	bool done = credential_issue(call->provisioning->config.issuing, e, call->registration_id, &call->credential, r, v, &err);
+
+	if (call->credential.csr)
+		service_log_verdict(v);
+	if (done)
+		return true;
+	if (verdict_accepted(v))
+		registrar_fail_broken(call, &err);
+	else
+		refuse_credential(call, v);
+	return false;
+}
+
 static void
 assign(struct registrar_call *call, const struct enrollment *e, struct registration *r)
 {
@@ -80,7 +109,7 @@ registrar_assign(struct registrar_call *call, const struct enrollment *e, struct
 	OWN(registration) fresh = found ? NULL : NEW(registration);
 	struct registration *r = found ? found : fresh;
 
-	if (!may_claim(call, found, e))
+	if (!may_claim(call, found, e) || !issue(call, e, r))
 		return;
 	begin(call, r, e, payload);
 	assign(call, e, r);

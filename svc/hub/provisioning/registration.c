@@ -9,7 +9,7 @@
 #define COLUMNS                                                                                                                    \
 	"name, group_id, hub, device_id, operation, etag, assigned, created, updated, payload, owned, failure, from_hub, "         \
 	"returned, "                                                                                                               \
-	"twin, error, shown, substatus, due, tries, storage_root_key"
+	"twin, error, shown, substatus, due, tries, storage_root_key, issued, issued_pem"
 #define PEM_MAX 32768
 
 void
@@ -29,6 +29,7 @@ registration_free(struct registration *r)
 	mem_free(r->twin);
 	mem_free(r->failure);
 	mem_free(r->storage_root_key);
+	mem_free(r->issued);
 	cert_free(r->shown);
 	mem_free(r);
 }
@@ -86,6 +87,8 @@ read_row(struct db_stmt *row)
 	r->due = db_int(row, 18);
 	r->tries = (int)db_int(row, 19);
 	r->storage_root_key = mem_text(db_text(row, 20));
+	r->issued = mem_text(db_text(row, 21));
+	r->issued_pem = db_int(row, 22) != 0;
 	return r;
 }
 
@@ -159,10 +162,11 @@ registration_put(struct db *db, const struct registration *r, struct err *err)
 	OWN_TEXT shown = pem_of(r->shown);
 
 	return db_run(db, err,
-		"INSERT OR REPLACE INTO registration (id, " COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		"tttttttiiitittttitiiit", key, r->id, r->group_id, r->hub, r->device_id, r->operation, r->etag,
+		"INSERT OR REPLACE INTO registration (id, " COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"tttttttiiitittttitiiitti", key, r->id, r->group_id, r->hub, r->device_id, r->operation, r->etag,
 		(int64_t)r->assigned, r->created, r->updated, r->payload, (int64_t)r->owned, r->failure, r->from, r->returned,
-		r->twin, (int64_t)r->error, shown, (int64_t)r->substatus, r->due, (int64_t)r->tries, r->storage_root_key);
+		r->twin, (int64_t)r->error, shown, (int64_t)r->substatus, r->due, (int64_t)r->tries, r->storage_root_key, r->issued,
+		(int64_t)r->issued_pem);
 }
 
 int

@@ -26,6 +26,8 @@ struct registration {
 	int error;		/* the number of that */
 	char *storage_root_key; /* that its TPM showed last, which does not say so again when it asks how it goes; NULL: it has none */
 	struct cert *shown;	/* the certificate it registered with; NULL: a token */
+	char *issued;		/* the SHA-256 of the certificate that it was issued, upper-case hex; NULL: it asked for none */
+	bool issued_pem;	/* asked for in the spelling of 2021 */
 	enum registration_substatus substatus;
 	bool assigned, owned; /* owned: the device in `hub` was made by this registration */
 	int64_t created, updated;

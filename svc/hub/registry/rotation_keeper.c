@@ -182,7 +182,8 @@ rotation_keeper_run_offer(struct rotation_keeper *keeper, struct rotation_call *
 	call->is_unknown = record == NULL;
 	if (!record)
 		return;
-	call->answer = rotation_offer(record, before, call->thumbprint, clock_wall(), &after, slots);
+	call->answer =
+		(call->renews ? rotation_renew : rotation_offer)(record, before, call->thumbprint, clock_wall(), &after, slots);
 	if (call->answer != ROTATION_OK)
 		return;
 	call->failed = save_row(keeper, after, &call->err) < 0 || put_slots(keeper, record, slots, &call->err) < 0;

@@ -25,6 +25,7 @@ size_t rotation_keeper_count(const struct rotation_keeper *keeper); /* that are 
 struct rotation_call {
 	/* The question; owned. */
 	char *device_id, *module_id, *thumbprint;
+	bool renews; /* rotation_renew */
 	/* The answer. */
 	bool is_unknown; /* no such identity */
 	enum rotation_answer answer;

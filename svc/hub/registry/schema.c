@@ -137,6 +137,9 @@ const char *const schema_migrations[] = {
 	"  code TEXT, scope TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL) WITHOUT ROWID;"
 	"ALTER TABLE enrollment ADD COLUMN ca1 TEXT;"
 	"ALTER TABLE enrollment ADD COLUMN ca2 TEXT;",
+	/* The certificate that a registration got, by its SHA-256, and whether it asked for it in the older spelling. */
+	"ALTER TABLE registration ADD COLUMN issued TEXT;"
+	"ALTER TABLE registration ADD COLUMN issued_pem INTEGER NOT NULL DEFAULT 0;",
 };
 
 const size_t schema_n_migrations = COUNT(schema_migrations);

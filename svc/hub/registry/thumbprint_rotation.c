@@ -44,17 +44,23 @@ staying(const struct identity *record, const struct rotation *before)
 	return text_is(slots[0], slots[1]) ? slots[0] : NULL;
 }
 
-enum rotation_answer
-rotation_offer(const struct identity *record, const struct rotation *before, const char *thumbprint, int64_t now,
-	struct rotation **out, const char *slots[2])
+/* The one that the device uses as far as the hub has seen. */
+static const char *
+in_use(const struct identity *record, const struct rotation *before)
 {
-	const char *old;
+	if (before && rotation_holds(record, before))
+		return before->promoted == 0 ? before->old : before->new;
+	return record->thumbprints[0] ? record->thumbprints[0] : record->thumbprints[1];
+}
 
+static enum rotation_answer
+offer_beside(const struct identity *record, const char *old, const char *thumbprint, int64_t now, struct rotation **out,
+	const char *slots[2])
+{
 	if (record->auth != IDENTITY_AUTH_THUMBPRINT || (!record->thumbprints[0] && !record->thumbprints[1]))
 		return ROTATION_NO_THUMBPRINTS;
 	if (has(record, thumbprint))
 		return ROTATION_IS_THERE;
-	old = staying(record, before);
 	if (!old)
 		return ROTATION_NO_FREE_SLOT;
 	*out = NEW(rotation);
@@ -67,6 +73,20 @@ rotation_offer(const struct identity *record, const struct rotation *before, con
 	slots[0] = (*out)->old;
 	slots[1] = (*out)->new;
 	return ROTATION_OK;
+}
+
+enum rotation_answer
+rotation_offer(const struct identity *record, const struct rotation *before, const char *thumbprint, int64_t now,
+	struct rotation **out, const char *slots[2])
+{
+	return offer_beside(record, staying(record, before), thumbprint, now, out, slots);
+}
+
+enum rotation_answer
+rotation_renew(const struct identity *record, const struct rotation *before, const char *thumbprint, int64_t now,
+	struct rotation **out, const char *slots[2])
+{
+	return offer_beside(record, in_use(record, before), thumbprint, now, out, slots);
 }
 
 enum rotation_answer

@@ -24,6 +24,9 @@ enum rotation_answer {
 /* slots: what the record's become, borrowed from record and rotation.  `before` is the rotation under way or NULL; *out a new one. */
 enum rotation_answer rotation_offer(const struct identity *record, const struct rotation *before, const char *thumbprint,
 	int64_t now, struct rotation **out, const char *slots[2]);
+/* The same for a device that has proven itself otherwise (provisioning): where no slot is free, the thumbprint in use stays and the other one goes at once. */
+enum rotation_answer rotation_renew(const struct identity *record, const struct rotation *before, const char *thumbprint,
+	int64_t now, struct rotation **out, const char *slots[2]);
 /* Promoting sets both times of *rotation. */
 enum rotation_answer rotation_promote(
 	const struct identity *record, struct rotation *rotation, int64_t grace_s, int64_t now, const char *slots[2]);

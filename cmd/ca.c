@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rootedge ca: what a CA of ours has issued, from its journal, whether the hub runs or not. */
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/option.h"
+#include "base/text.h"
+#include "ca/ca_journal.h"
+#include "cmd.h"
+#include "hub/client.h"
+#include "page.h"
+#include "wire/json.h"
+
+#define BATCH 256
+#define EXITS "Exit status: 0 done, 1 not done, 2 called wrongly."
+
+struct options {
+	const char *state, *journal, *requester;
+	bool json;
+};
+
+#define ROWS_PLACE                                                                                                                 \
+	{ "state", 's', "DIR", "the hub's folder (/var/lib/rootedge/hub)", OPTION_TEXT, offsetof(struct options, state), 0, 0 },   \
+	{                                                                                                                          \
+		"journal", 'j', "FILE", "the journal itself, instead of a hub's", OPTION_TEXT, offsetof(struct options, journal),  \
+			0, 0                                                                                                       \
+	}
+#define ROW_JSON                                                                                                                   \
+	{                                                                                                                          \
+		"json", 0, NULL, "for programs: an object a line", OPTION_FLAG, offsetof(struct options, json), 0, 0               \
+	}
+
+static const struct option_row issued_rows[] = { ROWS_PLACE,
+	{ "requester", 'r', "ID", "only what this device or registration got", OPTION_TEXT, offsetof(struct options, requester), 0,
+		0 },
+	ROW_JSON, { 0 } };
+static const struct option_row place_rows[] = { ROWS_PLACE, ROW_JSON, { 0 } };
+static const struct option_usage issued_usage = { "rootedge ca issued", "",
+	"List the certificates that the CA has issued, oldest first.", EXITS, issued_rows };
+static const struct option_usage show_usage = { "rootedge ca show", "WHICH",
+	"Show one certificate with its chain, by serial number, SHA-256 fingerprint, or the id that it was issued to (the newest).",
+	EXITS, place_rows };
+static const struct option_usage audit_usage = { "rootedge ca audit", "",
+	"Check that each entry of the journal is as it was written.  Keep the last digest elsewhere: a later audit of a journal "
+	"that was cut off, or "
+	"written anew, gives another one for so many entries.",
+	"Exit status: 0 sound, 1 not sound or not to be read, 2 called wrongly.", place_rows };
+
+/* -- One entry -------------------------------------------------------------------------------------------------------------------- */
+
+static json_t *
+entry_json(const struct ca_entry *e)
+{
+	char when[CLOCK_TEXT_LEN];
+	OWN_TEXT cert_text = cert_json(e->cert);
+	struct err err = ERR_INIT;
+	json_t *cert = json_parse(cert_text, strlen(cert_text), &err);
+
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:o*}", "sequence", (json_int_t)e->sequence, "issued",
+		clock_text(e->issued, when), "profile", e->profile, "requester", e->requester, "request", e->request, "certificate",
+		cert);
+}
+
+static void
+put_json(struct buf *page, const struct ca_entry *e)
+{
+	OWN_LIB(json_t) json = entry_json(e);
+	OWN_TEXT line = json_line(json);
+
+	buf_putf(page, "%s\n", line);
+}
+
+static void
+put_line(struct buf *page, const struct ca_entry *e)
+{
+	char from[CLOCK_TEXT_LEN], until[CLOCK_TEXT_LEN];
+	OWN_TEXT serial = cert_serial(e->cert);
+
+	buf_putf(page, "%6lld  %.16s  %.16s  %-16s  %-24s  %s\n", (long long)e->sequence, clock_text(e->issued, from),
+		clock_text(cert_not_after(e->cert), until), e->profile, e->requester, serial);
+}
+
+/* -- Verbs ------------------------------------------------------------------------------------------------------------------------ */
+
+struct listing {
+	const struct options *o;
+	struct buf *page;
+	int64_t last, n;
+};
+
+static void
+take(void *arg, const struct ca_entry *e)
+{
+	struct listing *l = arg;
+
+	l->last = e->sequence;
+	if (l->o->requester && !text_is(l->o->requester, e->requester))
+		return;
+	if (l->o->json)
+		put_json(l->page, e);
+	else if (l->n == 0)
+		buf_putf(l->page, "%6s  %-16s  %-16s  %-16s  %-24s  %s\n", "entry", "issued (UTC)", "until", "profile", "for",
+			"serial number");
+	if (!l->o->json)
+		put_line(l->page, e);
+	l->n++;
+}
+
+static int
+issued(struct ca_journal *j, const struct options *o, const char *operand, struct err *err)
+{
+	CLEAR(buf) page = BUF_INIT(PAGE_MAX);
+	struct listing l = { .o = o, .page = &page };
+	int n;
+
+	(void)operand;
+	while ((n = ca_journal_list(j, l.last, BATCH, take, &l, err)) > 0)
+		page_print(&page);
+	return n;
+}
+
+/* The same number with colons, in either case. */
+static char *
+bare_hex(const char *text)
+{
+	char *bare = mem_text(text), *to = bare;
+
+	for (const char *from = text; *from; from++)
+		if (*from != ':')
+			*to++ = *from >= 'a' && *from <= 'f' ? (char)(*from - 'a' + 'A') : *from;
+	*to = '\0';
+	return bare;
+}
+
+static int
+find(struct ca_journal *j, const char *which, struct ca_entry **out, struct err *err)
+{
+	OWN_TEXT hex = bare_hex(which);
+
+	if (ca_journal_find(j, CA_BY_REQUESTER, which, out, err) < 0 || *out)
+		return *out ? 0 : -1;
+	if (ca_journal_find(j, CA_BY_SERIAL, hex, out, err) < 0 || *out)
+		return *out ? 0 : -1;
+	if (ca_journal_find(j, CA_BY_FINGERPRINT, hex, out, err) < 0 || *out)
+		return *out ? 0 : -1;
+	return err_set(err, ERR_MISSING, "the journal has no certificate with the serial number, fingerprint or id %.100s", which);
+}
+
+static int
+show(struct ca_journal *j, const struct options *o, const char *which, struct err *err)
+{
+	CLEAR(buf) page = BUF_INIT(PAGE_MAX);
+	OWN(ca_entry) e = NULL;
+
+	if (find(j, which, &e, err) < 0)
+		return -1;
+	if (o->json) {
+		put_json(&page, e);
+	} else {
+		cert_print(e->cert, clock_wall(), &page, page_has_colour());
+		buf_putf(&page, "  %-14s %s\n  %-14s %s\n\n", "profile", e->profile, "issued for", e->requester);
+		cert_put_pem(e->cert, &page);
+		certs_put_pem(&e->chain, &page);
+	}
+	page_print(&page);
+	return 0;
+}
+
+static int
+audit(struct ca_journal *j, const struct options *o, const char *operand, struct err *err)
+{
+	struct ca_journal_finding found;
+
+	(void)operand;
+	if (ca_journal_verify(j, &found, err) < 0)
+		return -1;
+	if (o->json)
+		printf("{\"entries\":%lld,\"digest\":\"%s\"}\n", (long long)found.n, found.head);
+	else
+		printf("%lld entries, each as it was written; the last digest is %s\n", (long long)found.n, found.head);
+	return 0;
+}
+
+/* -- Calling them ----------------------------------------------------------------------------------------------------------------- */
+
+struct verb {
+	const char *name, *help;
+	const struct option_usage *usage;
+	int n_operands;
+	int (*run)(struct ca_journal *journal, const struct options *o, const char *operand, struct err *err);
+};
+
+static const struct verb verbs[] = {
+	{ "issued", "list what it has issued", &issued_usage, 0, issued },
+	{ "show", "show one of them, with its chain", &show_usage, 1, show },
+	{ "audit", "check that the journal is as it was written", &audit_usage, 0, audit },
+};
+
+static struct ca_journal *
+open_journal(const struct options *o, struct err *err)
+{
+	OWN_TEXT of_hub = hub_client_journal_path(o->state);
+	const char *path = o->journal ? o->journal : of_hub;
+
+	if (!file_exists(path))
+		return err_null(err, ERR_MISSING, "%s is not there: no CA has issued anything here", path);
+	return ca_journal_open_reader(path, err);
+}
+
+static int
+run(const struct verb *verb, int argc, char **argv)
+{
+	struct options o = { .state = "/var/lib/rootedge/hub" };
+	struct err err = ERR_INIT;
+	int n = option_parse(verb->usage, &o, argc, argv, &err), done;
+	struct ca_journal *journal;
+
+	if (n >= 0 && n != verb->n_operands)
+		n = err_set(&err, ERR_INVALID, "%s",
+			verb->n_operands ? "one certificate is to be named" : "there is nothing to give but options");
+	if (n < 0)
+		return page_failure(verb->usage->command, &err, 2);
+	journal = open_journal(&o, &err);
+	done = journal ? verb->run(journal, &o, argv[0], &err) : -1;
+	ca_journal_close(journal);
+	return done < 0 ? page_failure(verb->usage->command, &err, 1) : 0;
+}
+
+static int
+usage(FILE *out)
+{
+	fputs("What a CA of ours has issued, from its journal.\n\nusage: rootedge ca VERB [OPTIONS]\n\n", out);
+	for (size_t i = 0; i < COUNT(verbs); i++)
+		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+	fputs("\nrootedge ca VERB --help tells more.\n", out);
+	return out == stdout ? 0 : 2;
+}
+
+int
+cmd_ca(int argc, char **argv)
+{
+	const char *names[COUNT(verbs)], *near;
+
+	if (argc < 2)
+		return usage(stderr);
+	if (text_is(argv[1], "--help") || text_is(argv[1], "-h") || text_is(argv[1], "help"))
+		return usage(stdout);
+	for (size_t i = 0; i < COUNT(verbs); i++) {
+		if (text_is(argv[1], verbs[i].name))
+			return run(&verbs[i], argc - 1, argv + 1);
+		names[i] = verbs[i].name;
+	}
+	near = text_nearest(argv[1], names, COUNT(verbs));
+	fprintf(stderr, "rootedge ca: there is no verb '%s'%s%s\n", argv[1],
+		near ? "; did you mean " : "; rootedge ca --help lists them", near ? near : "");
+	return 2;
+}
