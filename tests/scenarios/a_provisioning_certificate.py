@@ -466,6 +466,7 @@ def test_12_linked():
         assert there() == (print2, print1)
         far.mqtt("far-1", cert=cert1, key=key1, clean=True).close()
         far.mqtt("far-1", cert=cert2, key=key2, clean=True).close()
+        assert service("DELETE", "/linkedHubs/" + host)[0] == 204
     issued(2)
 
 
