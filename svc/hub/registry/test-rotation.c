@@ -237,3 +237,55 @@ TEST("kill -9 between the writes of a step: the next look goes on from what the 
 	CHECK_INT(offer(&f, A), ROTATION_OK);
 	check_slots(&f, B, A, "offered");
 }
+
+/* -- Renewing by provisioning ------------------------------------------------------------------------------------------------------------ */
+
+static void
+renew(struct fixture *f, const char *thumbprint, enum rotation_answer wanted)
+{
+	struct rotation_call call = { .device_id = mem_text("dev1"), .thumbprint = mem_text(thumbprint), .renews = true };
+
+	rotation_keeper_run_offer(f->keeper, &call);
+	CHECK(!call.failed);
+	CHECK_INT(call.answer, wanted);
+	rotation_call_clear(&call);
+}
+
+TEST("a renewal takes the place of one that was never used, over and over, and the one in use stays")
+{
+	CLEAR(fixture) f = fixture_with(A, NULL);
+
+	renew(&f, B, ROTATION_OK);
+	check_slots(&f, A, B, "offered");
+	renew(&f, C, ROTATION_OK);
+	check_slots(&f, A, C, "offered");
+	renew(&f, C, ROTATION_IS_THERE);
+	check_slots(&f, A, C, "offered");
+}
+
+TEST("a renewal in the grace of the one before ends that grace, and not the one in use, after a restart too")
+{
+	CLEAR(fixture) f = fixture_with(A, NULL);
+
+	renew(&f, B, ROTATION_OK);
+	rotation_keeper_run_promotion(f.keeper, "dev1", NULL);
+	check_slots(&f, B, A, "promoted");
+	restart(&f);
+	renew(&f, C, ROTATION_OK);
+	check_slots(&f, B, C, "offered");
+	rotation_keeper_run_promotion(f.keeper, "dev1", NULL);
+	check_slots(&f, C, B, "promoted");
+}
+
+TEST("of two that an operator gave a renewal leaves the primary one; of a device by key there is none to stay")
+{
+	CLEAR(fixture) f = fixture_with(A, B);
+
+	renew(&f, C, ROTATION_OK);
+	check_slots(&f, A, C, "offered");
+	{
+		CLEAR(fixture) by_key = fixture_with(NULL, NULL);
+
+		renew(&by_key, C, ROTATION_NO_THUMBPRINTS);
+	}
+}

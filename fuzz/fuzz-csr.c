@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Certificate signing requests: whatever bytes they are, the questions of a CA's policy have answers, and names that are told are whole. */
+#include "fuzz.h"
+#include "pki/issue.h"
+
+static void
+ask(const struct csr *csr)
+{
+	char *names[ISSUE_NAMES_MAX];
+	size_t all = csr_count_names(csr), n = csr_names(csr, names, ISSUE_NAMES_MAX);
+	enum key_alg alg;
+
+	FUZZ_CHECK(all == SIZE_MAX ? n == 0 : n <= all);
+	for (size_t i = 0; i < n; i++)
+		mem_free(names[i]);
+	FUZZ_CHECK(!csr_common_name(csr) || csr_count_common_names(csr) > 0);
+	(void)csr_asks_ca(csr);
+	(void)csr_is_signed_safely(csr);
+	(void)key_pkey_alg(csr_public_key(csr), &alg);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct err err = ERR_INIT;
+	struct csr *csr = csr_from_der(data, size, &err);
+
+	if (csr)
+		ask(csr);
+	csr_free(csr);
+	err = (struct err)ERR_INIT;
+	csr = csr_parse((const char *)data, size, &err);
+	if (csr)
+		ask(csr);
+	csr_free(csr);
+	return 0;
+}
