@@ -160,7 +160,7 @@ open_behind(struct event_feed *feed, struct err *err)
 		    err) < 0)
 		return -1;
 	got = event_reader_next(feed->reader, &record, err);
-	if (got <= 0 || record.place.sequence == from->value)
+	if (got < 0 || (got == 1 && record.place.sequence == from->value))
 		return got < 0 ? -1 : 0;
 	return open_at(feed, &(struct event_start){ .kind = EVENT_AT_OFFSET }, err);
 }

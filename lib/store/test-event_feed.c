@@ -156,6 +156,31 @@ TEST("when the last event that was seen has been removed, all that is left comes
 	CHECK_CONTAINS(got, "9 10 11 ");
 }
 
+TEST("also when it was the last one of its partition, and the others went on")
+{
+	const char *dir = story();
+	struct event_feed_config feed = from(dir, "earliest");
+	struct event_log_config config = { .dir = dir, .segment_bytes = 1300 };
+	struct err err = ERR_INIT;
+	struct event_log *log = event_log_open(&config, &err);
+	CLEAR(buf) record = BUF_INIT(4096);
+
+	message_encode(&record, &(struct message){ .source = MESSAGE_TELEMETRY, .device_id = slice_of("1") });
+	for (int i = 0; i < 12; i++) {
+		struct event_append append = { .done = on_done, .owner = &at_once, .place.partition = 1 };
+
+		CHECK_OK(event_log_append(log, &append, record.data, record.len, &err), err);
+		event_log_close(log);
+		log = event_log_open(&config, &err);
+	}
+	event_log_forget_below(log, 20);
+	event_log_close(log);
+	CHECK_OK(event_from_parse_id(&feed.from, "0:3", &err), err); /* offset 9 */
+	OWN_TEXT got = offsets(&feed);
+	CHECK_CONTAINS(got, "20 21 22 23 ");
+	CHECK(!strstr(got, " 9 "));
+}
+
 TEST("a consumer group goes on in each partition where it was, and where it never was with the latest or the earliest")
 {
 	const char *dir = story();
