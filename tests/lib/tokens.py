@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hardware for keys, in software: PKCS #11 tokens of SoftHSM 2 that can be pulled out and put back, and a TPM 2.0 (swtpm) that can be switched off."""
-import os, shutil, signal, socket, subprocess, time
+import os, random, shutil, socket, subprocess
 from rootedge_test import *
 
 PIN = "pin-4f1d07"  # nothing else looks like it, so that it can be searched for
@@ -55,27 +55,19 @@ class Swtpm:
     def __init__(self, folder):
         if not shutil.which("swtpm"):
             raise Skip("swtpm is not installed")
-        self.folder, self.port = folder, self.two_ports()
-        self.tcti = "swtpm:host=127.0.0.1,port=%d" % self.port
-        self.on()
-
-    @staticmethod
-    def two_ports():
+        self.folder = folder
         while True:
-            with socket.socket() as a, socket.socket() as b:
-                a.bind(("127.0.0.1", 0))
-                port = a.getsockname()[1]
-                try:
-                    b.bind(("127.0.0.1", port + 1))
-                    return port
-                except (OSError, OverflowError):
-                    pass
+            self.port = random.randrange(20000, 32000, 2)  # a pair, below the ports that connections take
+            self.tcti = "swtpm:host=127.0.0.1,port=%d" % self.port
+            self.on()
+            if self.process.poll() is None:
+                return
 
     def on(self, name="tpm"):
         os.makedirs(self.folder / name, exist_ok=True)
         self.process = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + self.folder / name, "--server", "type=tcp,port=%d" % self.port,
                                          "--ctrl", "type=tcp,port=%d" % (self.port + 1), "--flags", "not-need-init"], preexec_fn=parent_death, stderr=subprocess.DEVNULL)
-        wait_for(self.answers, "swtpm answers", 20)
+        wait_for(lambda: self.process.poll() is not None or self.answers(), "swtpm answers", 20)
 
     def answers(self):
         with socket.socket() as s:
