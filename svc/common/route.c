@@ -99,6 +99,38 @@ take_body(struct route_call *call, bool required, struct err *err)
 	return call->body ? 0 : 422;
 }
 
+/* As where the originals turn JSON into their structures. */
+static int
+check_members(const char *members, const json_t *body, struct err *err)
+{
+	struct slice rest = slice_of(members), word;
+	bool more = true;
+	const char *text;
+
+	while (more) {
+		OWN_TEXT name = NULL;
+		bool optional;
+
+		more = slice_cut(&rest, ' ', &word);
+		name = slice_text(word);
+		optional = text_ends(name, "?");
+		if (optional)
+			name[word.len - 1] = '\0';
+		if ((optional ? json_find_text(body, name, &text, err) : json_get_text(body, name, &text, err)) < 0)
+			return 422;
+	}
+	return 0;
+}
+
+static int
+check_body(const struct route_table *table, const struct route *route, const json_t *body, struct err *err)
+{
+	for (size_t i = 0; body && i < table->n_bodies; i++)
+		if (text_is(table->bodies[i].path, route->path) && text_is(table->bodies[i].method, route->method))
+			return check_members(table->bodies[i].members, body, err);
+	return 0;
+}
+
 static int
 status_of(const struct route_table *table, enum err_kind kind)
 {
@@ -128,7 +160,7 @@ run(const struct route_table *table, const struct route *route, struct route_cal
 	int status = route->handle(call, &answer, &err);
 
 	if (status < 0) {
-		status = status_of(table, err.kind);
+		status = status == -1 ? status_of(table, err.kind) : -status;
 		log_at(status >= 500 ? LOG_ERROR : LOG_WARN, "%s %s: %d: %s", http_method(call->request), http_path(call->request),
 			status, err.text);
 		answer_error(call->request, status, status >= 500 && table->hide_failures ? "internal error" : err.text);
@@ -167,6 +199,8 @@ route_handle(struct http_request *request, void *arg)
 		return;
 	}
 	refused = take_body(&call, text_is(route->method, "PUT"), &err);
+	if (!refused)
+		refused = check_body(door->table, route, call.body, &err);
 	if (refused)
 		answer_error(request, refused, err.text);
 	else

@@ -22,13 +22,22 @@ struct route {
 	const char *method;	 /* "GET", "POST", "PUT", "DELETE" */
 	const char *path;	 /* "/key/{}", "{}" for one variable */
 	const char *min_version; /* "2020-09-01" */
-	/* The status of success (200, 201; 204 without *answer), or -1 with err. */
+	/* The status of success (200, 201; 204 without *answer), or -1 with err, or -STATUS with err where the kind of failure doesn't say it. */
 	int (*handle)(const struct route_call *call, json_t **answer, struct err *err);
+};
+
+/* Texts that the body of a route has, "keyId usage keyBytes?" ("?": or not).  Without them it is 422 before anything else is looked at; a body that is missing is the handler's
+ * business. */
+struct route_body {
+	const char *method, *path; /* as in the table of routes */
+	const char *members;
 };
 
 struct route_table {
 	const struct route *routes;
 	size_t n_routes;
+	const struct route_body *bodies; /* or NULL */
+	size_t n_bodies;
 	const char *const *versions; /* all api-versions that are known, NULL-terminated, oldest first */
 	int denied_status;	     /* what ERR_DENIED becomes: 401 of the aziot services, 403 of edged */
 	int missing_status;	     /* what ERR_MISSING becomes: 400 of the aziot services, 404 of edged */

@@ -170,7 +170,9 @@ create_key(const struct route_call *call, json_t **answer, struct err *err)
 	if (need_body(call, err) < 0 || json_get_text(call->body, "keyId", &id, err) < 0)
 		return -1;
 	usage = get_usage(call->body, err);
-	if (usage < 0 || json_find_text(call->body, "keyBytes", &bytes, err) < 0 || authorize(call, id, err) < 0)
+	if (usage < 0)
+		return -422; /* an enumeration, to the original */
+	if (json_find_text(call->body, "keyBytes", &bytes, err) < 0 || authorize(call, id, err) < 0)
 		return -1;
 	if (bytes)
 		return import_bytes(call, id, usage, err) < 0 ? -1 : answer_handle(call, KEY_HANDLE_KEY, id, answer);
@@ -509,10 +511,20 @@ decrypt(const struct route_call *call, json_t **answer, struct err *err)
 	return do_crypt(call, false, answer, err);
 }
 
+/* "move" of a path that only pairs have. */
+static int
+move_key(const struct route_call *call, json_t **answer, struct err *err)
+{
+	(void)call;
+	(void)answer;
+	return err_set(err, ERR_INVALID, "a parameter has an invalid value: only key pairs are moved");
+}
+
 static const struct route routes[] = {
 	{ "POST", "/key", "2020-09-01", create_key },
 	{ "DELETE", "/key", "2020-09-01", delete_key },
 	{ "GET", "/key/{}", "2020-09-01", load_key },
+	{ "POST", "/key/{}", "2020-09-01", move_key },
 	{ "POST", "/keypair", "2020-09-01", create_pair },
 	{ "DELETE", "/keypair", "2020-09-01", delete_pair },
 	{ "GET", "/keypair/{}", "2020-09-01", load_pair },
@@ -525,11 +537,27 @@ static const struct route routes[] = {
 	{ "POST", "/decrypt", "2020-09-01", decrypt },
 };
 
+static const struct route_body bodies[] = {
+	{ "POST", "/key", "keyId usage keyBytes?" },
+	{ "DELETE", "/key", "keyHandle" },
+	{ "POST", "/keypair", "keyId preferredAlgorithms?" },
+	{ "DELETE", "/keypair", "keyHandle" },
+	{ "POST", "/keypair/{}", "from" },
+	{ "POST", "/parameters/{}", "keyHandle" },
+	{ "POST", "/derivedkey", "baseKeyHandle derivationData" },
+	{ "POST", "/derivedkey/export", "keyHandle" },
+	{ "POST", "/sign", "keyHandle algorithm" },
+	{ "POST", "/encrypt", "keyHandle algorithm plaintext" },
+	{ "POST", "/decrypt", "keyHandle algorithm ciphertext" },
+};
+
 static const char *const versions[] = { "2020-09-01", "2021-05-01", NULL };
 
 const struct route_table keyd_routes = {
 	.routes = routes,
 	.n_routes = COUNT(routes),
+	.bodies = bodies,
+	.n_bodies = COUNT(bodies),
 	.versions = versions,
 	.denied_status = 401,
 	.missing_status = 400,
