@@ -8,13 +8,13 @@ MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm
 
 
 class SoftHsm:
-    """One token in a folder of its own; its user is `uid` where root plays all parts."""
+    """One token in a folder of its own; whoever is in `group` may use it, where root plays all parts."""
 
-    def __init__(self, folder, label="Edge", uid=None):
+    def __init__(self, folder, label="Edge", group=None):
         self.module = next((m for m in MODULES if os.path.exists(m)), None)
         if not self.module or not shutil.which("softhsm2-util"):
             raise Skip("SoftHSM 2 (softhsm2) is not installed")
-        self.label, self.uid = label, uid
+        self.label, self.group = label, group
         self.dir, self.pocket, self.conf = folder / "tokens", folder / "pocket", folder / "softhsm2.conf"
         os.makedirs(self.dir, exist_ok=True)
         with open(self.conf, "w") as f:
@@ -26,8 +26,9 @@ class SoftHsm:
     def util(self, *args):
         done = subprocess.run(["softhsm2-util", *args], capture_output=True, text=True, env=dict(os.environ, **self.env))
         assert done.returncode == 0, (args, done.stdout, done.stderr)
-        if self.uid is not None and os.getuid() == 0:
-            subprocess.run(["chown", "-R", str(self.uid), self.dir], check=True)
+        if self.group and os.getuid() == 0:
+            subprocess.run(["chgrp", "-R", self.group, self.dir], check=True)
+            subprocess.run(["chmod", "-R", "u=rwX,g=rwX,o=", self.dir], check=True)
 
     def take_key(self, pem, object, id="01"):
         """A private key of a PEM file, from then on in the token."""

@@ -2,14 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """keyd with its keys in a PKCS #11 token (SoftHSM 2): the same endpoints as with files, a token that is pulled out and put back while keyd runs, and nothing that
 lands elsewhere than it was asked for."""
-import base64, json, os, sys, threading
+import base64, json, os, shutil, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 from keyd_client import *
 from tokens import *
-
-KEYD_UID = 61840
-
 
 def with_token(folder, hsm, **config):
     return Keyd(folder, dict({"pkcs11_lib_path": hsm.module, "pkcs11_base_slot": hsm.uri()}, **config), hsm.env)
@@ -205,7 +202,7 @@ def test_09_bad_config():
 def test_20_device():
     """a whole edge device with identity and Edge CA in a token, in its sandbox: the hub lets it in, and a sensor sends through its gateway"""
     with Folder() as folder:
-        hsm = SoftHsm(SubFolder(folder, "hsm"), uid=KEYD_UID)
+        hsm = SoftHsm(SubFolder(folder, "hsm"), group="daemon")
         pki = Pki(folder)
         pki.make("edge-ca", "Edge CA in a token", file="edgeca")
         hsm.take_key(folder / "edgeca.key", "edge-ca", "02")
@@ -214,9 +211,14 @@ def test_20_device():
             assert edge.stop() == 0
             hsm.take_key(folder / "EdgeGateway.key", "identity")
             os.unlink(folder / "EdgeGateway.key")
-            path = folder / "EdgeGateway.toml"
+            path, pin = folder / "EdgeGateway.toml", folder / "pin"
+            with open(pin, "w") as f:
+                f.write(PIN + "\n")
+            os.chmod(pin, 0o640)
+            if ME == 0:
+                shutil.chown(pin, group="daemon")
             with open(path) as f:
-                text = f.read().replace("file://" + folder / "EdgeGateway.key", hsm.uri("identity"))
+                text = f.read().replace("file://" + folder / "EdgeGateway.key", hsm.uri("identity").replace("pin-value=" + PIN, "pin-source=file:" + pin))
             with open(path, "w") as f:
                 f.write(text + CONFIG % (hsm.module, hsm.uri(), os.path.dirname(hsm.dir), folder / "edgeca.pem", hsm.uri("edge-ca")))
             keys = os.path.join(edge.state, "keyd", "keys")
@@ -237,6 +239,7 @@ CONFIG = '''
 pkcs11_lib_path = "%s"
 pkcs11_base_slot = "%s"
 paths = ["%s"]
+groups = ["daemon"]
 [edge_ca]
 cert = "file://%s"
 pk = "%s"

@@ -7,9 +7,6 @@ from rootedge_test import *
 from keyd_client import *
 from tokens import *
 
-KEYD_UID = 61840
-
-
 def with_tpm(folder, tpm, **config):
     return Keyd(folder, dict({"tpm": {"base": True, "tcti": tpm.tcti}}, **config))
 
