@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rootedge hub ca: the CAs that a hub lets devices in by, in the words of `az iot hub certificate`. */
+/* rootedge hub ca and rootedge provisioning certificate: the CAs that a hub lets devices in by, or that enrollments name, in the words of `az iot hub certificate` and
+ * `az iot dps certificate`. */
 #include "base/mem.h"
 #include "base/text.h"
 #include "hub.h"
 #include "hub_tool.h"
+#include "provisioning.h"
 
 struct options {
 	struct hub_tool_options tool;
@@ -32,12 +34,31 @@ static const struct option_row verify_rows[] = { NAME_ROW, ETAG_ROW,
 	HUB_TOOL_ROW("path", 'p', "FILE", "the verification certificate: CN = code, signed by the CA", OPTION_TEXT, path),
 	HUB_TOOL_ROWS };
 
+/* At provisioning a CA speaks for those whose enrollment names it: it has no scope. */
+#define CERTIFICATE_ROW HUB_TOOL_ROW("certificate-name", 'n', "NAME", "the CA's name at provisioning", OPTION_TEXT, name)
+#define CERTIFICATE_ROWS                                                                                                           \
+	HUB_TOOL_ROW("path", 'p', "FILE", "its certificate, PEM or DER", OPTION_TEXT, path),                                       \
+		HUB_TOOL_ROW("verified", 'v', NULL, "without a proof; needs a policy with all rights", OPTION_FLAG, verified)
+
+static const struct option_row provisioning_list_rows[] = { PROVISIONING_TOOL_ROWS };
+static const struct option_row provisioning_name_rows[] = { CERTIFICATE_ROW, PROVISIONING_TOOL_ROWS };
+static const struct option_row provisioning_state_rows[] = { CERTIFICATE_ROW, ETAG_ROW, PROVISIONING_TOOL_ROWS };
+static const struct option_row provisioning_create_rows[] = { CERTIFICATE_ROW, CERTIFICATE_ROWS, PROVISIONING_TOOL_ROWS };
+static const struct option_row provisioning_update_rows[] = { CERTIFICATE_ROW, ETAG_ROW, CERTIFICATE_ROWS,
+	HUB_TOOL_ROW("unverified", 0, NULL, "it lets nobody register any more until it is verified again", OPTION_FLAG, unverified),
+	PROVISIONING_TOOL_ROWS };
+static const struct option_row provisioning_verify_rows[] = { CERTIFICATE_ROW, ETAG_ROW,
+	HUB_TOOL_ROW("path", 'p', "FILE", "the verification certificate: CN = code, signed by the CA", OPTION_TEXT, path),
+	PROVISIONING_TOOL_ROWS };
+
 /* -- Requests ------------------------------------------------------------------------------------------------------------------- */
 
 static char *
 ca_path(const struct options *o, const char *rest, struct err *err)
 {
-	return hub_tool_need(o->name, "name", err) < 0 ? NULL : hub_tool_path("certificates", o->name, NULL, rest);
+	if (!o->name)
+		return err_null(err, ERR_INVALID, "the name of the CA is missing (-n)");
+	return hub_tool_path("certificates", o->name, NULL, rest);
 }
 
 static int
@@ -188,6 +209,41 @@ hub_ca(int argc, char **argv)
 		.summary = "Register, prove, scope and delete the CAs that devices are let in by.",
 		.verbs = verbs,
 		.options_size = sizeof(struct options),
+	};
+
+	return hub_noun_run(&noun, argc, argv);
+}
+
+static const struct hub_column provisioning_columns[] = {
+	{ "NAME", "name" },
+	{ "SUBJECT", "properties.subject" },
+	{ "VERIFIED", "properties.isVerified" },
+	{ "EXPIRY", "properties.expiry" },
+	{ 0 },
+};
+
+static const struct hub_verb provisioning_verbs[] = {
+	{ "list", "List the CAs that enrollments can name.", provisioning_list_rows, list, provisioning_columns },
+	{ "show", "Show a CA.", provisioning_name_rows, show, NULL },
+	{ "create", "Register a CA: enrollments that name it let devices in once it is verified.", provisioning_create_rows, create,
+		NULL },
+	{ "update", "Change a CA's certificate; what is not given stays.", provisioning_update_rows, update, NULL },
+	{ "delete", "Delete a CA.", provisioning_state_rows, delete, NULL },
+	{ "generate-verification-code", "Ask for a verification code: the CN of the certificate that proves.",
+		provisioning_state_rows, code, NULL },
+	{ "verify", "Prove that you hold the CA's key.", provisioning_verify_rows, verify, NULL },
+	{ 0 },
+};
+
+int
+provisioning_certificate(int argc, char **argv)
+{
+	static const struct hub_noun noun = {
+		.name = "certificate",
+		.summary = "The CAs that enrollments can name (--ca-name).",
+		.verbs = provisioning_verbs,
+		.options_size = sizeof(struct options),
+		.service = &hub_tool_provisioning,
 	};
 
 	return hub_noun_run(&noun, argc, argv);

@@ -22,6 +22,8 @@ static const struct verb {
 		"all that a key or a CA vouches for: create, show, list, update, delete, compute-device-key" },
 	{ "registration", provisioning_registration, "what became of devices: show, list, delete" },
 	{ "linked-hub", provisioning_linked_hub, "hubs that devices are assigned to: create, show, list, update, delete" },
+	{ "certificate", provisioning_certificate,
+		"CAs that enrollments name: list, show, create, update, delete, generate-verification-code, verify" },
 	{ "policy", provisioning_policy, "what services may do: list, show, create, update, renew-key, delete" },
 	{ "show", provisioning_show, "the id scope, and where it is reached" },
 	{ "connection-string", provisioning_connection_string, "of a policy, for these verbs and for services" },

@@ -213,10 +213,14 @@ def test_07_certificates():
     assert made["attestation"]["x509"]["signingCertificates"]["primary"]["info"]["subjectName"] == "CN=plant CA", made
     assert alone.tool("enrollment-group", "update", "--group-id", "line", "--edge-enabled", "true")["attestation"] == made["attestation"]
     assert "not both" in alone.wrong("enrollment-group", "create", "--group-id", "x", "--ca-name", "plant", "--certificate-path", folder / "plant.pem")
-    with open(folder / "plant.pem") as f:
-        status, _, answer = alone.ask("PUT", "/certificates/plant", {"properties": {"certificate": f.read(), "isVerified": True}}, {
-            "Authorization": sas(NAME, parse_connection_string(alone.string())["SharedAccessKey"], policy="provisioningserviceowner", encode=False)})
-    assert status == 200, answer
+    alone.tool("certificate", "create", "-n", "plant", "--path", folder / "plant.pem")
+    etag = alone.tool("certificate", "show", "-n", "plant")["etag"]
+    code = alone.tool("certificate", "generate-verification-code", "-n", "plant", "--etag", etag)["properties"]["verificationCode"]
+    proof, _ = pki.make("device", code, issuer="plant", file="proof")
+    assert alone.tool("certificate", "verify", "-n", "plant", "--path", proof)["properties"]["isVerified"] is True
+    lines = alone.run("certificate", "list").stdout.splitlines()
+    assert lines[0].split() == ["NAME", "SUBJECT", "VERIFIED", "EXPIRY"] and lines[1].startswith("plant "), lines
+    assert "-n" in alone.wrong("certificate", "show")
     named = alone.tool("enrollment-group", "update", "--group-id", "line", "--ca-name", "plant")["attestation"]["x509"]
     assert list(named) == ["caReferences"] and named["caReferences"]["primary"] == "plant", named
     assert alone.tool("enrollment-group", "update", "--group-id", "line", "--edge-enabled", "false")["attestation"]["x509"] == named
