@@ -14,9 +14,9 @@
 
 struct options {
 	struct hub_tool_options tool;
-	const char *id, *attestation_type, *certs[2], *ca_names[2], *keys[2], *endorsement_key, *device_id, *device_information,
-		*tags, *properties, *allocation_policy, *webhook_url, *api_version, *host, *reprovision_policy, *status, *etag,
-		*edge_enabled, *registration_id, *key;
+	const char *id, *attestation_type, *certs[2], *ca_names[2], *keys[2], *endorsement_key, *storage_root_key, *device_id,
+		*device_information, *tags, *properties, *allocation_policy, *webhook_url, *api_version, *host, *reprovision_policy,
+		*status, *etag, *edge_enabled, *registration_id, *key;
 	struct option_list hubs;
 	int64_t top;
 	bool show_keys, remove[2];
@@ -35,6 +35,7 @@ struct options {
 		HUB_TOOL_ROW("secondary-key", 0, "KEY", "the same for the other one", OPTION_TEXT, keys[1])
 #define DEVICE_ROWS                                                                                                                \
 	HUB_TOOL_ROW("endorsement-key", 0, "KEY", "of its TPM, base64", OPTION_TEXT, endorsement_key),                             \
+		HUB_TOOL_ROW("storage-root-key", 0, "KEY", "the only one that it may have", OPTION_TEXT, storage_root_key),        \
 		HUB_TOOL_ROW("device-id", 'd', "ID", "of the device in the hub (the enrollment's)", OPTION_TEXT, device_id),       \
 		HUB_TOOL_ROW("device-information", 0, "JSON", "what is told of it", OPTION_TEXT, device_information)
 #define WISH_ROWS                                                                                                                  \
@@ -157,6 +158,13 @@ put_keys(json_t *attestation, const struct options *o)
 			json_object_set_new(keys, names[i], json_string(o->keys[i]));
 }
 
+static void
+put_text(json_t *object, const char *name, const char *text)
+{
+	if (text)
+		json_object_set_new(object, name, json_string(text));
+}
+
 /* What was said, or what follows from what was given; NULL: nothing was. */
 static const char *
 attestation_type(const struct options *o)
@@ -191,8 +199,10 @@ put_attestation(json_t *body, const struct kind *kind, const struct options *o, 
 		put_keys(attestation, o);
 	if (text_is(wanted, "x509"))
 		return put_certs(attestation, kind, o, err);
-	if (o->endorsement_key)
-		json_object_set_new(member(attestation, "tpm"), "endorsementKey", json_string(o->endorsement_key));
+	if (text_is(wanted, "tpm")) {
+		put_text(member(attestation, "tpm"), "endorsementKey", o->endorsement_key);
+		put_text(member(attestation, "tpm"), "storageRootKey", o->storage_root_key);
+	}
 	return 0;
 }
 
@@ -234,13 +244,6 @@ put_reprovision(json_t *body, const char *policy, struct err *err)
 			return json_object_set_new(body, "reprovisionPolicy",
 				json_pack("{s:b, s:b}", "updateHubAssignment", rows[i].moves, "migrateDeviceData", rows[i].keeps));
 	return err_set(err, ERR_INVALID, "--reprovision-policy is reprovisionandmigratedata, reprovisionandresetdata or never");
-}
-
-static void
-put_text(json_t *object, const char *name, const char *text)
-{
-	if (text)
-		json_object_set_new(object, name, json_string(text));
 }
 
 /* Given often, or in one with blanks between them, as az takes them. */

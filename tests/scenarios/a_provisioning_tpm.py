@@ -428,6 +428,25 @@ def test_17_new_enrollment():
     assert len({first, second, key()}) == 3
 
 
+def test_18_tool():
+    """rootedge provisioning enrolls a TPM, shows its keys, and updates it without them"""
+    a = tpm("a")
+    string = run("rootedge", "provisioning", "connection-string", "--state", hub.state).stdout.strip()
+
+    def tool(*words, check=True):
+        return run("rootedge", "provisioning", "enrollment", *words, "-e", "dev-tool", "--login", string, "--ca", pki.root, "--connect-to", "127.0.0.1", "--json", check=check)
+    made = json.loads(tool("create", "--endorsement-key", a.ek(), "--storage-root-key", a.srk()).stdout)
+    assert made["attestation"] == attestation(a.ek(), a.srk())["attestation"], made
+    first = register("dev-tool", a)
+    changed = json.loads(tool("update", "--edge-enabled", "true").stdout)
+    assert changed["attestation"] == made["attestation"] and changed["capabilities"]["iotEdge"] is True, changed
+    changed = json.loads(tool("update", "--storage-root-key", "").stdout)
+    assert changed["attestation"] == attestation(a.ek())["attestation"], changed
+    assert "endorsementKey" in tool("update", "--endorsement-key", "AAAA", check=False).stderr
+    register("dev-tool", a)
+    connects(a, first["deviceId"])
+
+
 def test_99_end():
     """everything stops in order"""
     for device in tpms.values():
