@@ -107,8 +107,8 @@ class Site:
         self.start()
         self.link()
 
-    def start(self):
-        self.hub = Hub(self.folder, self.pki, HOME, "--provisioning", "--provisioning-port", 0, "--provisioning-mqtt-port", 0, "--provisioning-hubs-ca", self.pki.root)
+    def start(self, name=HOME):
+        self.hub = Hub(self.folder, self.pki, name, "--provisioning", "--provisioning-port", 0, "--provisioning-mqtt-port", 0, "--provisioning-hubs-ca", self.pki.root)
 
     def stop(self):
         self.hub.stop()

@@ -88,9 +88,11 @@ def test_02_again():
     context = hook.asked[0][2]["deviceRuntimeContext"]
     assert (context["currentIotHubHostName"], context["currentDeviceId"]) == (site.far, "asks") and "payload" not in context, context
     assert site.hub.rest("GET", "/twins/asks")[2]["tags"] == {"by": "hook"}
+    site.is_only_in("asks", HOME)
     hook.says({"iotHubHostName": site.far, "initialTwin": {"tags": {"anew": True}}})
     assert site.register("asks")["substatus"] == "deviceDataReset"
-    assert site.other.rest("GET", "/twins/asks")[2]["tags"] == {"anew": True}
+    status, _, twin = site.other.rest("GET", "/twins/asks")
+    assert status == 200 and twin["tags"] == {"anew": True}, (status, twin, site.shown("asks"))
     site.is_only_in("asks", site.far)
 
 

@@ -163,6 +163,22 @@ def test_09_old_hub_away():
     assert data(site.hub, "waits")[1:] == ({"rate": 7}, {"firmware": "2.1"})
 
 
+def test_09_b_again():
+    """who registers again while the hub that it left is away, and so has it still, keeps its hub and its data"""
+    site.enroll("twice", iotHubs=[site.far], initialTwin=FIRST)
+    site.register("twice")
+    lives("twice", site.group, site.other)
+    site.gate.hold(2, False)
+    site.enroll("twice", iotHubs=[HOME], initialTwin=FIRST)
+    for _ in range(2):
+        state = site.register("twice")
+        assert (state["assignedHub"], state["substatus"]) == (HOME, "deviceDataMigrated"), state
+        assert data(site.hub, "twice") == ({"line": 2, "place": "hall"}, {"rate": 7}, {"firmware": "2.1"}), data(site.hub, "twice")
+    assert site.where("twice") == [HOME, site.far]
+    site.gate.open()
+    site.is_only_in("twice", HOME)
+
+
 def test_10_kill():
     """kill -9 before and after each call of a move, in both directions: at no moment it is nowhere, and after the next start the move ends by itself, with all data"""
     for here, there, calls in (HOME, site.far, 2), (site.far, HOME, 3):
@@ -227,7 +243,19 @@ def test_13_unlinked():
     assert site.register("left")["substatus"] == "deviceDataMigrated"
 
 
-def test_14_end():
+def test_14_renamed():
+    """when our hub gets another name its devices have not moved"""
+    site.enroll("named", initialTwin=FIRST, allocationPolicy="static", reprovisionPolicy=RESET)
+    assert site.register("named")["assignedHub"] == HOME
+    site.hub.rest("PATCH", "/twins/named", {"tags": {"line": 9}})
+    site.hub.stop()
+    site.start("renamed.local")
+    state = site.register("named")
+    assert (state["assignedHub"], state["substatus"]) == ("renamed.local", "initialAssignment"), state
+    assert data(site.hub, "named")[0] == {"line": 9}
+
+
+def test_15_end():
     """both stop in order, and no key is in the log"""
     assert site.group not in site.hub.log_text() and "sig=" not in site.hub.log_text()
     site.stop()

@@ -13,6 +13,7 @@
 #include "hub/provisioning/provisioning_inside.h"
 #include "hub/provisioning/provisioning_mqtt.h"
 #include "hub/provisioning/pursuit.h"
+#include "hub/provisioning/registration.h"
 #include "pki/chain.h"
 #include "wire/json.h"
 
@@ -57,6 +58,21 @@ open_id_scope(struct provisioning *p, struct registry_store *store, struct err *
 		return 0;
 	p->id_scope = mem_textf("0ne%08X", (unsigned)random_u64());
 	return registry_store_set_text(store, "id_scope", p->id_scope, err);
+}
+
+/* Our hub may have got another name: its devices have not moved. */
+static int
+follow_name(struct provisioning *p, struct registry_store *store, struct err *err)
+{
+	OWN_TEXT before = NULL;
+
+	if (registry_store_get_text(store, "provisioning_hub", &before, err) < 0)
+		return -1;
+	if (text_is(before, p->config.hub))
+		return 0;
+	if (before && registration_rename_hub(registry_store_db(store), before, p->config.hub, err) < 0)
+		return -1;
+	return registry_store_set_text(store, "provisioning_hub", p->config.hub, err);
 }
 
 /* The C# SDK asks for the root, all others as at the hub (hub 6.2). */
@@ -115,7 +131,8 @@ provisioning_open(const struct provisioning_config *config, struct err *err)
 	p->config = *config;
 	open_websockets(p);
 	pthread_mutex_init(&p->lock, NULL);
-	if (open_id_scope(p, store, err) == 0 && open_hubs(p, err) == 0 && open_cas(p, err) == 0 && pursuits_open(p, err) == 0)
+	if (open_id_scope(p, store, err) == 0 && follow_name(p, store, err) == 0 && open_hubs(p, err) == 0 &&
+		open_cas(p, err) == 0 && pursuits_open(p, err) == 0)
 		return p;
 	provisioning_close(p);
 	return NULL;

@@ -61,9 +61,12 @@ refuse(struct walk *w, int number, const char *text)
 	return REFUSED;
 }
 
+/* What is under way is due, so that a kill leaves nothing that only its device could go on with. */
 static enum next
 persist(struct walk *w, enum next next)
 {
+	if (next == NEXT)
+		w->r->due = clock_wall() + LEASE_S;
 	return registration_put(db_of(w), w->r, &w->err) < 0 ? BROKEN : next;
 }
 
@@ -316,6 +319,18 @@ choose_anew(struct walk *w)
 	return NEXT;
 }
 
+/* It moved, and registers again before it is out of the hub that it left: there is nothing to take along any more.  In our hub the claim says that it is ours before it is there. */
+static bool
+has_moved(const struct walk *w)
+{
+	OWN(identity) here = NULL;
+
+	if (!w->r->owned || !is_ours(w, w->r->hub))
+		return w->r->owned;
+	here = registry_find(w->u->provisioning->config.registry, w->r->device_id, NULL);
+	return here != NULL;
+}
+
 static enum next
 make(struct walk *w)
 {
@@ -325,7 +340,7 @@ make(struct walk *w)
 		return take_made(w);
 	if (hub_choice_find(&w->hubs, ours(w), w->r->hub) < 0)
 		return choose_anew(w);
-	if (w->r->from) {
+	if (w->r->from && !has_moved(w)) {
 		if (hub_choice_find(&w->hubs, ours(w), w->r->from) < 0)
 			return refuse(w, CONFLICT, "the hub that it leaves is no longer linked");
 		next = look_back(w);
@@ -358,6 +373,7 @@ leave(struct walk *w)
 		return next == REFUSED ? LATER : next; /* it is assigned: that stays true */
 	}
 	end_errand(w->u);
+	log_info("provisioning: %s has moved from %s to %s", w->r->device_id, w->r->from, w->r->hub);
 	registration_set(&w->r->from, NULL);
 	return NEXT;
 }

@@ -144,6 +144,14 @@ registration_all_are_due(struct db *db, struct err *err)
 	return db_run(db, err, "UPDATE registration SET due = 1 WHERE due > 1", "");
 }
 
+int
+registration_rename_hub(struct db *db, const char *before, const char *after, struct err *err)
+{
+	if (db_run(db, err, "UPDATE registration SET hub = ? WHERE hub = ?", "tt", after, before) < 0)
+		return -1;
+	return db_run(db, err, "UPDATE registration SET from_hub = ? WHERE from_hub = ?", "tt", after, before);
+}
+
 static char *
 pem_of(const struct cert *cert)
 {
