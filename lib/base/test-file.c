@@ -227,15 +227,15 @@ TEST("a lock is one's own until it is closed, whatever else of the file is close
 	OWN_TEXT dir = fresh_dir("locked");
 	OWN_TEXT path = file_join(dir, "lock");
 	struct err err = ERR_INIT;
-	int fd = file_lock(path, &err);
+	int fd = file_lock(AT_FDCWD, path, &err);
 
 	CHECK(fd >= 0);
-	CHECK_INT(file_lock(path, &err), -1);
+	CHECK_INT(file_lock(AT_FDCWD, path, &err), -1);
 	CHECK_ERR(err, ERR_CONFLICT, path);
 	close(open(path, O_RDONLY));
-	CHECK_INT(file_lock(path, &err), -1);
+	CHECK_INT(file_lock(AT_FDCWD, path, &err), -1);
 	close(fd);
-	fd = file_lock(path, &err);
+	fd = file_lock(AT_FDCWD, path, &err);
 	CHECK(fd >= 0);
 	close(fd);
 }

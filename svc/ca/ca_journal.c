@@ -2,6 +2,7 @@
 /* The SQL of the journal (ca_journal.h), and the digests that tie its rows together. */
 #include "ca/ca_journal.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -244,7 +245,7 @@ ca_journal_open(const char *path, struct err *err)
 	struct ca_journal *j = journal_new();
 	OWN_TEXT lock = mem_textf("%s.lock", path);
 
-	j->lock_fd = file_lock(lock, err);
+	j->lock_fd = file_lock(AT_FDCWD, lock, err);
 	j->db = j->lock_fd >= 0 ? db_open(path, migrations, COUNT(migrations), err) : NULL;
 	if (j->db && take_tip(j, err) == 0)
 		return j;

@@ -295,7 +295,7 @@ TEST("atk-30: a second writer is refused while the first one has the journal, a 
 	struct err err = ERR_INIT;
 
 	CHECK(!ca_journal_open(path, &err));
-	CHECK_ERR(err, ERR_CONFLICT, "locked");
+	CHECK_ERR(err, ERR_CONFLICT, "in use by another process");
 	err = (struct err)ERR_INIT;
 	reader = ca_journal_open_reader(path, &err);
 	CHECK(reader);
