@@ -231,7 +231,7 @@ TEST("a lock is one's own until it is closed, whatever else of the file is close
 
 	CHECK(fd >= 0);
 	CHECK_INT(file_lock(AT_FDCWD, path, &err), -1);
-	CHECK_ERR(err, ERR_CONFLICT, path);
+	CHECK_ERR(err, ERR_CONFLICT, "in use by another process");
 	close(open(path, O_RDONLY));
 	CHECK_INT(file_lock(AT_FDCWD, path, &err), -1);
 	close(fd);
