@@ -31,7 +31,7 @@ struct message_lane *message_log_lane(const struct message_log *log, const struc
  * no more, done is called at once with false. */
 void message_lane_store(struct message_lane *lane, const struct message *message, void (*done)(void *arg, bool ok), void *arg);
 
-/* What the service itself has to say of a device: any thread, before the stop; whoever is waiting for it reads it from the log.  done(arg, ok) comes on `owner`, in the order in
- * which it was told; when the log takes no more, at once with false.  NULL: nobody asks. */
+/* What the service itself has to say of a device: any thread, before the stop; whoever is waiting for it reads it from the log.  done(arg, ok) comes on `owner`, those of one commit
+ * perhaps in pieces between others; when the log takes no more, at once with false.  NULL: nobody asks. */
 void message_log_tell(
 	struct message_log *log, struct owner *owner, const struct message *message, void (*done)(void *arg, bool ok), void *arg);

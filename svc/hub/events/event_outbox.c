@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The outbox (event_outbox.h): rows in the order of their numbers.  The log completes appends in the order in which they were given, so one number says how far it is.  When an append
- * fails, what comes behind it waits, and all is given again from there: events of one device stay in order. */
+/* The outbox (event_outbox.h): rows in the order of their numbers.  The log commits in the order in which it was given appends, and tells of a commit that failed before it tells of any later one: so the
+ * greatest number that was told of before a failure says how far it is.  When one has failed, what comes behind it waits, and all is given again from there: events of one device stay in order. */
 #include "hub/events/event_outbox.h"
 
 #include <pthread.h>
@@ -51,7 +51,7 @@ on_told(void *arg, bool ok)
 	pthread_mutex_lock(&outbox->lock);
 	outbox->n_in_flight--;
 	outbox->has_failed = outbox->has_failed || !ok;
-	if (!outbox->has_failed)
+	if (!outbox->has_failed && telling->number > outbox->stored)
 		outbox->stored = telling->number;
 	pthread_mutex_unlock(&outbox->lock);
 	mem_free(telling);
