@@ -411,15 +411,11 @@ http_server_discharge(struct http_server *server, size_t len)
 	atomic_fetch_sub_explicit(&server->bodies, len, memory_order_relaxed);
 }
 
-/* false: too much is in memory already.  A piece for a sink is small, and gone in a moment. */
+/* false: too much is in memory already. */
 static bool
 charge_body(struct http_request *req, size_t len)
 {
-	size_t before;
-
-	if (req->sink)
-		return true;
-	before = atomic_fetch_add_explicit(&req->server->bodies, len, memory_order_relaxed);
+	size_t before = atomic_fetch_add_explicit(&req->server->bodies, len, memory_order_relaxed);
 	req->charged += len;
 	return before + len <= req->server->config.max_bodies || req->charged <= BODY_SMALL;
 }
@@ -564,6 +560,8 @@ on_written_to_sink(struct job *job)
 	struct http_request *req = CONTAINER_OF(job, struct http_request, job);
 	struct http_session *s = session_waiting(req);
 
+	http_server_discharge(req->server, req->charged);
+	req->charged = 0;
 	if (s) {
 		s->streaming = false;
 		if (s->state == ANSWERING) {
