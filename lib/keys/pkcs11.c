@@ -88,8 +88,6 @@ find_private(struct pkcs11_token *t, struct pair *pair, const char *label, struc
 		return n;
 	pair->private = found[0];
 	pair->generation = t->generation;
-	if (!t->witness)
-		t->witness = found[0];
 	return take_id(t, pair, err) < 0 ? -1 : 1;
 }
 
@@ -530,8 +528,6 @@ make_step(struct pkcs11_token *t, void *arg, struct err *err)
 		if (remove_remains(t, m->pair, err) < 0 || generate_first(t, m, err) < 0)
 			return -1;
 		m->pair->generation = t->generation;
-		if (!t->witness)
-			t->witness = m->pair->private;
 	}
 	return take_public(t, m->pair, err);
 }

@@ -55,8 +55,6 @@ find(struct pkcs11_token *t, struct token_secret *s, struct err *err)
 		return n;
 	s->object = found[0];
 	s->generation = t->generation;
-	if (!t->witness)
-		t->witness = found[0];
 	return 1;
 }
 
@@ -360,8 +358,6 @@ make_step(struct pkcs11_token *t, void *arg, struct err *err)
 		return -1;
 	m->secret->object = made;
 	m->secret->generation = t->generation;
-	if (!t->witness)
-		t->witness = made;
 	return 0;
 }
 

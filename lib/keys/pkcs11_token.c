@@ -33,13 +33,10 @@ pkcs11_token_free(struct pkcs11_token *t)
 
 /* -- The PIN ----------------------------------------------------------------------------------------------------------------------------- */
 
-/* RFC 7512 2.4: a file, as "file:/path" or a path; what begins with "|" would be a command, and is none here. */
 static int
-load_pin(const char *source, struct buf *pin, struct err *err)
+load_pin(const char *path, struct buf *pin, struct err *err)
 {
-	const char *path = text_starts(source, "file://") ? source + 7 : text_starts(source, "file:") ? source + 5 : source;
-
-	if (*path != '/')
+	if (!path)
 		return err_set(err, ERR_INVALID, "pin-source is a file with its whole path");
 	if (file_load(pin, path, err) < 0) {
 		err->kind = ERR_BROKEN; /* whatever is wrong with the file, the key is not missing */
@@ -55,7 +52,7 @@ find_pin(const struct pkcs11_token *t, struct buf *pin, struct err *err)
 {
 	if (t->uri->text[PKCS11_PIN_VALUE])
 		buf_puts(pin, t->uri->text[PKCS11_PIN_VALUE]);
-	return t->uri->text[PKCS11_PIN_SOURCE] ? load_pin(t->uri->text[PKCS11_PIN_SOURCE], pin, err) : 0;
+	return t->uri->text[PKCS11_PIN_SOURCE] ? load_pin(pkcs11_uri_pin_file(t->uri), pin, err) : 0;
 }
 
 static int
@@ -96,20 +93,6 @@ log_in(struct pkcs11_token *t, const CK_TOKEN_INFO *info, struct err *err)
 
 /* -- Sessions ----------------------------------------------------------------------------------------------------------------------------- */
 
-static void
-find_witness(struct pkcs11_token *t)
-{
-	const CK_FUNCTION_LIST *f = t->module->f;
-	CK_ULONG n = 0;
-
-	t->witness = 0;
-	if (f->C_FindObjectsInit(t->session, NULL, 0) != CKR_OK)
-		return;
-	if (f->C_FindObjects(t->session, &t->witness, 1, &n) != CKR_OK || n == 0)
-		t->witness = 0;
-	f->C_FindObjectsFinal(t->session);
-}
-
 static int
 open_session(struct pkcs11_token *t, struct err *err)
 {
@@ -130,7 +113,6 @@ open_session(struct pkcs11_token *t, struct err *err)
 	}
 	t->is_open = true;
 	t->generation = t->module->generation;
-	find_witness(t);
 	return 0;
 }
 
@@ -166,17 +148,13 @@ pkcs11_token_do(struct pkcs11_token *t, int (*step)(struct pkcs11_token *t, void
 
 /* -- Objects ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* SoftHSM answers "none" to every search once its token was away. */
+/* SoftHSM answers "none" to every search once its token was away, and only this question with an error. */
 static int
 check_alive(struct pkcs11_token *t, struct err *err)
 {
-	CK_OBJECT_CLASS class;
-	CK_ATTRIBUTE attribute = { CKA_CLASS, &class, sizeof(class) };
 	CK_TOKEN_INFO info;
 	CK_RV rv = t->module->f->C_GetTokenInfo(t->slot, &info);
 
-	if (rv == CKR_OK && t->witness)
-		rv = t->module->f->C_GetAttributeValue(t->session, t->witness, &attribute, 1);
 	if (rv == CKR_OK)
 		return 0;
 	pkcs11_module_fail(err, rv, "looking whether the token is there");
@@ -230,11 +208,7 @@ pkcs11_token_destroy(struct pkcs11_token *t, CK_OBJECT_HANDLE object, struct err
 {
 	CK_RV rv = t->module->f->C_DestroyObject(t->session, object);
 
-	if (rv != CKR_OK)
-		return pkcs11_module_fail(err, rv, "deleting a key");
-	if (object == t->witness)
-		find_witness(t);
-	return 0;
+	return rv == CKR_OK ? 0 : pkcs11_module_fail(err, rv, "deleting a key");
 }
 
 int

@@ -15,8 +15,7 @@ struct pkcs11_token {
 	unsigned generation; /* the module's, when this session was opened */
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE session;
-	CK_OBJECT_HANDLE witness; /* any object that was there at the opening, or 0 */
-	bool refused;		  /* this PIN (its digest): */
+	bool refused; /* this PIN (its digest): */
 	uint8_t refused_pin[DIGEST_SHA256_LEN];
 	struct pkcs11_token *next;
 };

@@ -216,6 +216,17 @@ pkcs11_uri_format(const struct pkcs11_uri *uri)
 	return buf_take_text(&text);
 }
 
+const char *
+pkcs11_uri_pin_file(const struct pkcs11_uri *uri)
+{
+	const char *source = uri->text[PKCS11_PIN_SOURCE];
+
+	if (!source)
+		return NULL;
+	source += text_starts(source, "file:///") ? strlen("file://") : text_starts(source, "file:/") ? strlen("file:") : 0;
+	return *source == '/' ? source : NULL;
+}
+
 bool
 pkcs11_uri_same_token(const struct pkcs11_uri *a, const struct pkcs11_uri *b)
 {

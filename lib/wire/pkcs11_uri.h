@@ -51,5 +51,7 @@ OWN_DEFINE(pkcs11_uri);
 struct pkcs11_uri *pkcs11_uri_with_object(const struct pkcs11_uri *uri, const char *label);
 /* The path, without the query, in one order and one spelling; the caller owns it. */
 char *pkcs11_uri_format(const struct pkcs11_uri *uri);
+/* The file of pin-source: "file:/path", "file:///path" or a path (RFC 7512 2.4); NULL without one, or when it is anything else, such as a command.  Borrowed. */
+const char *pkcs11_uri_pin_file(const struct pkcs11_uri *uri);
 /* Do both name the same token, reached in the same way (module, PIN)?  The object doesn't count. */
 bool pkcs11_uri_same_token(const struct pkcs11_uri *a, const struct pkcs11_uri *b);

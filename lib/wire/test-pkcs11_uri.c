@@ -156,6 +156,28 @@ TEST("a URI is written in one order and spelling, and reads as the same")
 	CHECK_INT(again->id_len, 2);
 }
 
+TEST("a PIN's file is named as a URI or a path; a command, a host or a relative path is none")
+{
+	static const struct {
+		const char *uri, *file;
+	} cases[] = {
+		{ "pkcs11:?pin-source=file:/etc/pin", "/etc/pin" },
+		{ "pkcs11:?pin-source=file:///etc/pin", "/etc/pin" },
+		{ "pkcs11:?pin-source=/etc/pin", "/etc/pin" },
+		{ "pkcs11:?pin-source=%7Ccat%20/etc/pin", NULL },
+		{ "pkcs11:?pin-source=file:pin", NULL },
+		{ "pkcs11:?pin-source=pin", NULL },
+		{ "pkcs11:?pin-source=https://x/pin", NULL },
+		{ "pkcs11:?pin-value=1", NULL },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		OWN(pkcs11_uri) uri = parsed(cases[i].uri);
+
+		CHECK_STR(pkcs11_uri_pin_file(uri), cases[i].file);
+	}
+}
+
 TEST("another object of a token is reached in the same way")
 {
 	OWN(pkcs11_uri) uri = parsed("pkcs11:token=Edge;object=old;type=private;id=%01?pin-value=1234");

@@ -53,17 +53,6 @@ config_keys_take_place(char **out, const struct toml *value, struct err *err)
 	return *out ? 0 : toml_err(value, err, "none of a file:///PATH, a pkcs11: and a tpm: URI");
 }
 
-static char *
-pin_file(const struct pkcs11_uri *uri)
-{
-	const char *source = uri->text[PKCS11_PIN_SOURCE];
-
-	return mem_text(!source				 ? NULL
-			: text_starts(source, "file://") ? source + 7
-			: text_starts(source, "file:")	 ? source + 5
-							 : source);
-}
-
 size_t
 config_keys_files(const char *place, char *out[static CONFIG_PLACE_FILES])
 {
@@ -79,8 +68,8 @@ config_keys_files(const char *place, char *out[static CONFIG_PLACE_FILES])
 	}
 	if (uri && uri->text[PKCS11_MODULE_PATH])
 		out[n++] = mem_text(uri->text[PKCS11_MODULE_PATH]);
-	if (uri && uri->text[PKCS11_PIN_SOURCE])
-		out[n++] = pin_file(uri);
+	if (uri && pkcs11_uri_pin_file(uri))
+		out[n++] = mem_text(pkcs11_uri_pin_file(uri));
 	return n;
 }
 
