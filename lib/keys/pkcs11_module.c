@@ -78,8 +78,8 @@ pkcs11_module_fail(struct err *err, CK_RV rv, const char *doing)
 {
 	for (size_t i = 0; i < COUNT(rv_rows); i++)
 		if (rv_rows[i].rv == rv)
-			return err_set(err, rv_rows[i].kind, "%s: the token says %s", doing, rv_rows[i].name);
-	return err_set(err, ERR_BROKEN, "%s: the token says 0x%lx", doing, rv);
+			return err_set(err, rv_rows[i].kind, "%s: the module says %s", doing, rv_rows[i].name);
+	return err_set(err, ERR_BROKEN, "%s: the module says 0x%lx", doing, rv);
 }
 
 /* -- Loading and starting -------------------------------------------------------------------------------------------------------------- */

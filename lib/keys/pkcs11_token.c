@@ -5,7 +5,6 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "keys/pkcs11_token.h"
 
 #define PIN_MAX 256

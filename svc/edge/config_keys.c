@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 #include "base/secret.h"
-#include "base/text.h"
 #include "edge/config_keys.h"
 #include "wire/pkcs11_uri.h"
 #include "wire/tss_key.h"
