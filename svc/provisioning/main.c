@@ -10,7 +10,9 @@
 #include "provisioning/provisioning_alone.h"
 
 struct options {
-	const char *state, *hostname, *address, *id_scope, *hubs_ca;
+	const char *state, *hostname, *address, *id_scope, *hubs_ca, *issuing_ca, *issuing_ca_key;
+	bool issuing_ca_new;
+	struct option_list credential_policies;
 	struct server_identity_paths certs;
 	int64_t port, mqtt_port, loops, max_connections;
 	struct service_options service;
@@ -35,6 +37,14 @@ static const struct option_row rows[] = {
 	ROW("hubs-ca", 0, "FILE", "the roots that linked hubs, to which devices are assigned, are trusted by, PEM", OPTION_TEXT,
 		hubs_ca, 0),
 	ROW("id-scope", 0, "TEXT", "the id scope that devices give (made at the first start)", OPTION_TEXT, id_scope, 0),
+	ROW("issuing-ca", 0, "FILE", "the CA that certificates are issued by, with those above it, PEM", OPTION_TEXT, issuing_ca,
+		0),
+	ROW("issuing-ca-key", 0, "FILE", "the key of that", OPTION_TEXT, issuing_ca_key, 0),
+	ROW("issuing-ca-new", 0, NULL, "make that CA in the state folder at the first start, and keep it", OPTION_FLAG,
+		issuing_ca_new, 0),
+	ROW("credential-policy", 0, "NAME=DAYS",
+		"enrollments that name it get certificates for so long, 7 to 90 days; give it once for each (default=30)",
+		OPTION_LIST, credential_policies, 0),
 	ROW("loops", 0, "N", "threads for connections; 0 takes one a core", OPTION_INT, loops, 64),
 	ROW("max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT, max_connections, 10000000),
 	SERVICE_OPTION_ROWS(struct options, service),
@@ -63,6 +73,11 @@ check_options(const struct options *o, int n_operands, struct err *err)
 	else if (!o->hubs_ca)
 		(void)err_set(
 			err, ERR_INVALID, "--hubs-ca is missing, the roots that the hubs it assigns devices to are trusted by");
+	else if (!o->issuing_ca != !o->issuing_ca_key || (o->issuing_ca && o->issuing_ca_new))
+		(void)err_set(
+			err, ERR_INVALID, "--issuing-ca and --issuing-ca-key go together, and --issuing-ca-new goes without them");
+	else if (!o->issuing_ca && !o->issuing_ca_new && o->credential_policies.n > 0)
+		(void)err_set(err, ERR_INVALID, "--credential-policy needs an issuing CA: --issuing-ca or --issuing-ca-new");
 	else if (o->id_scope && !provisioning_scope_is_valid(o->id_scope))
 		(void)err_set(err, ERR_INVALID, "--id-scope has 1 to %d letters and digits", PROVISIONING_SCOPE_MAX);
 	else
@@ -82,6 +97,8 @@ serve(const struct options *o, struct err *err)
 		.certs = o->certs,
 		.hubs_ca_path = o->hubs_ca,
 		.id_scope = o->id_scope,
+		.issues = o->issuing_ca || o->issuing_ca_new,
+		.issuing = { .cert_path = o->issuing_ca, .key_path = o->issuing_ca_key, .policies = o->credential_policies.items },
 		.n_loops = (size_t)o->loops,
 		.max_connections = service_max_connections(o->max_connections, 1),
 	};

@@ -27,6 +27,7 @@ struct provisioning_alone {
 	struct registry *registry;
 	struct policy_keeper *policies;
 	struct tls_holder *tls;
+	struct issuing *issuing; /* NULL: none is wanted */
 	struct provisioning_server *server;
 };
 
@@ -90,6 +91,20 @@ open_state(struct provisioning_alone *alone, struct err *err)
 }
 
 static int
+open_issuing(struct provisioning_alone *alone, struct err *err)
+{
+	struct issuing_config config = alone->config.issuing;
+
+	if (!alone->config.issues)
+		return 0;
+	config.state_dir = alone->config.state_dir;
+	config.hostname = alone->config.hostname;
+	config.store = alone->store;
+	alone->issuing = issuing_open(&config, err);
+	return alone->issuing ? 0 : -1;
+}
+
+static int
 open_server(struct provisioning_alone *alone, struct err *err)
 {
 	const struct provisioning_alone_config *c = &alone->config;
@@ -100,7 +115,8 @@ open_server(struct provisioning_alone *alone, struct err *err)
 			.policies = alone->policies,
 			.loop = alone->loops[0],
 			.owner = loop_owner(alone->loops[0]),
-			.hubs_ca_path = c->hubs_ca_path },
+			.hubs_ca_path = c->hubs_ca_path,
+			.issuing = alone->issuing },
 		.loops = alone->loops,
 		.n_loops = alone->n_loops,
 		.listen = { .address = c->address, .handshakes = alone->handshakes, .max_conns = c->max_connections },
@@ -140,7 +156,7 @@ provisioning_alone_open(const struct provisioning_alone_config *config, struct e
 	alone->lock_fd = -1;
 	make_loops(alone);
 	alone->handshakes = pool_new("tls", alone->n_loops, HANDSHAKE_QUEUE_MAX);
-	if (open_state(alone, err) < 0 || open_server(alone, err) < 0) {
+	if (open_state(alone, err) < 0 || open_issuing(alone, err) < 0 || open_server(alone, err) < 0) {
 		provisioning_alone_close(alone);
 		return NULL;
 	}
@@ -195,6 +211,7 @@ provisioning_alone_close(struct provisioning_alone *alone)
 	for (size_t i = 0; i < alone->n_loops; i++)
 		loop_free(alone->loops[i]);
 	provisioning_server_free(alone->server);
+	issuing_close(alone->issuing);
 	policy_keeper_close(alone->policies);
 	registry_close(alone->registry);
 	registry_store_close(alone->store);
