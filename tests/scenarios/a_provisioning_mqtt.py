@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The provisioning service over MQTT, in the forms of the SDKs: devices register, hear of it by their request id, and are refused for the same reasons as over HTTPS (hub 6.2)."""
-import base64, hashlib, hmac, os, re, sys
+import base64, hashlib, hmac, http.client, os, re, ssl, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 
@@ -234,6 +234,35 @@ def test_10_pipelined():
         c.publish(REGISTER % "quiet", b"")
         c.send(packet(0xc0))
         assert c.receive()[0] == 0xd0
+
+
+def test_10_b_strangers():
+    """more strangers than may ask at a time, one after the other and many at once, take nobody's place for good"""
+    context = ssl.create_default_context(cafile=pki.root)
+    connection = http.client.HTTPSConnection("localhost", hub.ready["provisioning_port"], context=context, timeout=20 * SLOW)
+    wrong = token("nobody", new_key())
+    for _ in range(300):
+        connection.request("PUT", "/%s/registrations/nobody/register?api-version=2021-06-01" % hub.ready["id_scope"], b"{}", {"Authorization": wrong})
+        told = connection.getresponse()
+        told.read()
+        assert told.status == 401, told.status
+    connection.close()
+    codes = []
+
+    def knock():
+        try:
+            connect("nobody", new_key())
+        except Refused as why:
+            codes.append(why.code)
+
+    threads = [threading.Thread(target=knock) for _ in range(300)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60 * SLOW)
+    assert len(codes) == 300 and set(codes) <= {3, 5}, set(codes)
+    with connect("dev-sym", own) as c:
+        assert register(c, b"")["deviceId"] == "renamed"
 
 
 def test_11_broken():

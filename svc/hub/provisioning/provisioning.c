@@ -305,6 +305,22 @@ provisioning_caller_may(struct provisioning_call *call, unsigned right)
 	return false;
 }
 
+bool
+provisioning_ask(struct provisioning *provisioning, struct job *job)
+{
+	if (atomic_fetch_add(&provisioning->n_questions, 1) < PROVISIONING_QUESTIONS_MAX &&
+		registry_work(provisioning->config.registry, job))
+		return true;
+	provisioning_asked(provisioning);
+	return false;
+}
+
+void
+provisioning_asked(struct provisioning *provisioning)
+{
+	atomic_fetch_sub(&provisioning->n_questions, 1);
+}
+
 static void
 call_free(struct provisioning_call *call)
 {
@@ -323,7 +339,18 @@ run(struct job *job)
 static void
 done(struct job *job)
 {
-	call_free(CONTAINER_OF(job, struct provisioning_call, job));
+	struct provisioning_call *call = CONTAINER_OF(job, struct provisioning_call, job);
+
+	if (call->route->right == 0)
+		provisioning_asked(call->provisioning);
+	call_free(call);
+}
+
+static bool
+submit(struct provisioning_call *call)
+{
+	return call->route->right == 0 ? provisioning_ask(call->provisioning, &call->job)
+				       : registry_work(call->provisioning->config.registry, &call->job);
 }
 
 static void
@@ -343,7 +370,7 @@ handle(struct http_request *req, struct provisioning *provisioning)
 		if (conn)
 			call->chain = conn_peer_chain(conn);
 		call->job = (struct job){ .run = run, .done = done, .owner = conn ? loop_owner(conn_loop(conn)) : NULL };
-		if (conn && registry_work(call->provisioning->config.registry, &call->job))
+		if (conn && submit(call))
 			return;
 		provisioning_fail(call, 429001, "too many requests wait; try again");
 	}

@@ -26,6 +26,7 @@ struct provisioning {
 	struct timer timer;
 	struct job look; /* for what is due */
 	atomic_bool stopping;
+	atomic_int n_questions;			/* of devices, that are on their way through the worker */
 	struct websocket_service websockets[3]; /* on the port of HTTPS; the last one ends them */
 };
 
@@ -37,6 +38,12 @@ struct provisioning_call {
 	struct certs chain;			   /* of a device */
 	struct job job;
 };
+
+/* A device's question goes to the registry's worker.  Who asks is not known yet, and judging a chain is work: strangers may have a small part of the worker's queue, so that services and the
+ * hub's own devices get theirs.  false: too many wait.  Each that goes is over once, on any thread. */
+#define PROVISIONING_QUESTIONS_MAX 256
+bool provisioning_ask(struct provisioning *provisioning, struct job *job);
+void provisioning_asked(struct provisioning *provisioning);
 
 /* On the worker: answers.  right 0: a device's own, which judges by itself. */
 typedef void provisioning_handler(struct provisioning_call *call);

@@ -177,6 +177,7 @@ done(struct job *job)
 {
 	struct session *s = CONTAINER_OF(job, struct session, job);
 
+	provisioning_asked(s->call.provisioning);
 	if (!s->conn) {
 		session_free(s);
 		return;
@@ -208,7 +209,7 @@ ask(struct session *s, registrar_question *question)
 		.body = s->call.body };
 	s->question = question;
 	s->job = (struct job){ .run = run, .done = done, .owner = loop_owner(conn_loop(s->conn)) };
-	if (!registry_work(provisioning->config.registry, &s->job))
+	if (!provisioning_ask(provisioning, &s->job))
 		return false;
 	s->state = ASKING;
 	return true;
