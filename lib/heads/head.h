@@ -45,15 +45,18 @@ struct head_ack; /* the head's handle of one message, or list of subscriptions, 
 /* Durable now (ok), or refused / failed (not ok: MQTT closes the connection without PUBACK, HTTP answers 503).  On the loop of the session. */
 void head_message_done(struct head_ack *ack, bool ok);
 
-/* -- Twins (hub 1.9) ---------------------------------------------------------------------------------------------------------- */
+/* -- Questions of a device about its twin (hub 1.9), and for a certificate (hub 1.11) ----------------------------------------- */
 struct head_request {
-	enum { HEAD_TWIN_GET, HEAD_TWIN_REPORT } kind;
+	enum head_question { HEAD_TWIN_GET, HEAD_TWIN_REPORT, HEAD_ISSUE_CERT } kind;
 	struct slice if_version; /* a report: the text of the version that it must meet, or empty */
 	struct slice body;
 };
 struct head_call; /* the head's handle of one question, valid until it is answered */
 /* On the loop of the session.  version 0: none is told.  An error has a JSON body with errorCode and message, or clients fail on it (clients-observed 3). */
 void head_answer(struct head_call *call, int status, int64_t version, const void *body, size_t len);
+
+/* It takes a while: status 202 on the way to the answer. */
+void head_answer_accepted(struct head_call *call, const void *body, size_t len);
 
 /* Who asked, on its loop; NULL when that session has ended: the answer goes nowhere then. */
 struct head_session *head_call_session(struct head_call *call);
@@ -102,7 +105,7 @@ struct head_ops {
 	void (*live)(void *backend, void *domain, struct head_session *session);
 	/* The device has just said what it listens to, which may be what it did before.  May be NULL. */
 	void (*wants)(void *backend, void *domain, struct head_session *session, unsigned wants);
-	/* A question about the device's twin: answer it with head_answer, in any order.  The slices are borrowed.  NULL: nothing here has twins. */
+	/* A question of the device: answer it with head_answer, in any order.  The slices are borrowed.  NULL: nothing here answers any. */
 	void (*request)(void *backend, void *domain, struct head_session *session, const struct head_request *request,
 		struct head_call *call);
 	/* The device has carried out a method (head_session_method), or says so.  Borrowed.  May be NULL. */

@@ -17,6 +17,7 @@ is_own(const struct mqtt_session *s, const struct filter *filter)
 	case FILTER_TWIN_RESPONSE:
 	case FILTER_TWIN_DESIRED:
 	case FILTER_METHODS:
+	case FILTER_CREDENTIALS:
 		return true; /* these name nobody: what comes on them is the subscriber's */
 	case FILTER_DEVICEBOUND:
 	case FILTER_INPUTS:

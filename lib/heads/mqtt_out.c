@@ -37,9 +37,9 @@ mqtt_out_wants(const struct head_session *session)
 }
 
 void
-mqtt_out_answer(struct mqtt_session *s, const char *topic, const void *body, size_t len)
+mqtt_out_answer(struct mqtt_session *s, enum filter_kind filter, const char *topic, const void *body, size_t len)
 {
-	if (s->subscribed[FILTER_TWIN_RESPONSE])
+	if (s->subscribed[filter])
 		send_publish(s, slice_of(topic), (struct slice){ .text = body, .len = len }, 0);
 }
 

@@ -48,9 +48,10 @@ struct mqtt_ack {
 };
 struct mqtt_ack *mqtt_session_expect_ack(struct mqtt_session *s);
 
-/* A question about the twin that waits for its answer. */
+/* A question that waits for its answer. */
 struct head_call {
 	struct mqtt_session *session; /* NULL: it ended */
+	enum head_question kind;
 	struct head_call *next, **link;
 	char *rid;
 };
@@ -107,6 +108,6 @@ bool mqtt_out_desired(struct head_session *session, int64_t version, const void 
 bool mqtt_out_method(struct head_session *session, const char *name, const char *rid, const void *payload, size_t len);
 bool mqtt_out_deliver(struct head_session *session, const struct head_command *command);
 void mqtt_out_forget(struct head_session *session, uint64_t command_id);
-void mqtt_out_answer(struct mqtt_session *s, const char *topic, const void *body, size_t len);
+void mqtt_out_answer(struct mqtt_session *s, enum filter_kind filter, const char *topic, const void *body, size_t len);
 /* Is this the session's own telemetry topic?  Then its bag. */
 bool mqtt_own_telemetry(const struct mqtt_session *s, const struct topic *topic);

@@ -35,12 +35,15 @@ TEST("telemetry of a module names both")
 	IS(t.bag, "%24.on=out/");
 }
 
-TEST("twin and method topics carry a rid, echoed as it is")
+TEST("questions and answers carry a rid, echoed as it is")
 {
 	struct topic get = topic_parse(slice_of("$iothub/twin/GET/?$rid=a-b%20c"));
 	struct topic patch = topic_parse(slice_of("$iothub/twin/PATCH/properties/reported/?$rid=7&$version=3"));
 	struct topic answer = topic_parse(slice_of("$iothub/methods/res/-1/?$rid=x"));
+	struct topic certificate = topic_parse(slice_of("$iothub/credentials/POST/issueCertificate/?$rid=9"));
 
+	CHECK_INT(certificate.kind, TOPIC_ISSUE_CERT);
+	IS(certificate.rid, "9");
 	CHECK_INT(get.kind, TOPIC_TWIN_GET);
 	IS(get.rid, "a-b%20c");
 	CHECK_INT(patch.kind, TOPIC_TWIN_REPORTED);
@@ -114,6 +117,8 @@ TEST("filters are known exactly as the SDKs write them")
 		{ "$iothub/twin/res/#", FILTER_TWIN_RESPONSE, "", "" },
 		{ "$iothub/twin/PATCH/properties/desired/#", FILTER_TWIN_DESIRED, "", "" },
 		{ "$iothub/methods/POST/#", FILTER_METHODS, "", "" },
+		{ "$iothub/credentials/res/#", FILTER_CREDENTIALS, "", "" },
+		{ "$iothub/credentials/#", FILTER_UNKNOWN, "", "" },
 		{ "#", FILTER_UNKNOWN, "", "" },
 		{ "devices/#", FILTER_UNKNOWN, "", "" },
 		{ "devices/+/messages/devicebound/#", FILTER_DEVICEBOUND, "+", "" },
@@ -142,4 +147,5 @@ TEST("messages are delivered at QoS 1, everything else at QoS 0")
 	CHECK_INT(filter_qos(FILTER_MODULE_ALL), 1);
 	CHECK_INT(filter_qos(FILTER_TWIN_RESPONSE), 0);
 	CHECK_INT(filter_qos(FILTER_METHODS), 0);
+	CHECK_INT(filter_qos(FILTER_CREDENTIALS), 0);
 }

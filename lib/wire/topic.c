@@ -67,6 +67,8 @@ system_kind(struct slice s, struct topic *topic)
 		return take_query(s, topic) ? TOPIC_TWIN_GET : TOPIC_UNKNOWN;
 	if (skip(&s, "twin/PATCH/properties/reported/"))
 		return take_query(s, topic) ? TOPIC_TWIN_REPORTED : TOPIC_UNKNOWN;
+	if (skip(&s, "credentials/POST/issueCertificate/"))
+		return take_query(s, topic) ? TOPIC_ISSUE_CERT : TOPIC_UNKNOWN;
 	if (skip(&s, "methods/res/") && slice_cut(&s, '/', &topic->status) && is_status(topic->status))
 		return take_query(s, topic) ? TOPIC_METHOD_RESPONSE : TOPIC_UNKNOWN;
 	return TOPIC_UNKNOWN;
@@ -106,6 +108,7 @@ static const struct {
 	[FILTER_TWIN_RESPONSE] = { "$iothub/twin/res/#", false, false },
 	[FILTER_TWIN_DESIRED] = { "$iothub/twin/PATCH/properties/desired/#", false, false },
 	[FILTER_METHODS] = { "$iothub/methods/POST/#", false, false },
+	[FILTER_CREDENTIALS] = { "$iothub/credentials/res/#", false, false },
 	[FILTER_DEVICEBOUND] = { "messages/devicebound/#", true, false },
 	[FILTER_INPUTS] = { "inputs/#", true, true },
 	[FILTER_MODULE_ALL] = { "#", true, true },

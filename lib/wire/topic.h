@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Topics and filters that devices use (hub 1.5 to 1.10): what kind it is and whose.  Ids are taken literally.  What is allowed
+/* Topics and filters that devices use (hub 1.5 to 1.11): what kind it is and whose.  Ids are taken literally.  What is allowed
  * is the head's business. */
 
 #include <stdbool.h>
@@ -14,6 +14,7 @@ enum topic_kind {
 	TOPIC_TWIN_GET,	       /* $iothub/twin/GET/?$rid=R */
 	TOPIC_TWIN_REPORTED,   /* $iothub/twin/PATCH/properties/reported/?$rid=R */
 	TOPIC_METHOD_RESPONSE, /* $iothub/methods/res/STATUS/?$rid=R */
+	TOPIC_ISSUE_CERT,      /* $iothub/credentials/POST/issueCertificate/?$rid=R */
 };
 
 struct topic {
@@ -34,8 +35,9 @@ enum filter_kind {
 	FILTER_TWIN_RESPONSE, /* $iothub/twin/res/# */
 	FILTER_TWIN_DESIRED,  /* $iothub/twin/PATCH/properties/desired/# */
 	FILTER_METHODS,	      /* $iothub/methods/POST/# */
+	FILTER_CREDENTIALS,   /* $iothub/credentials/res/# */
 };
-#define FILTER_KINDS (FILTER_METHODS + 1)
+#define FILTER_KINDS (FILTER_CREDENTIALS + 1)
 
 struct filter {
 	enum filter_kind kind;
