@@ -12,7 +12,7 @@
 
 char *hub_client_store_path(const char *state_dir);
 char *hub_client_events_path(const char *state_dir);
-char *hub_client_journal_path(const char *state_dir); /* of what its CA issued */
+char *hub_client_journal_path(const char *state_dir);	   /* of what its CA issued */
 char *hub_client_provisioning_path(const char *state_dir); /* of provisioning alone */
 #define PROVISIONING_STATE_DEFAULT "/var/lib/rootedge/provisioning"
 

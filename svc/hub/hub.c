@@ -13,25 +13,26 @@
 #include "common/service.h"
 #include "heads/http_head.h"
 #include "heads/mqtt_head.h"
-#include "hub/registry/ca.h"
-#include "hub/files/blob.h"
+#include "hub/automation/configurations.h"
+#include "hub/automation/jobs.h"
 #include "hub/client.h"
 #include "hub/commands/command_sessions.h"
+#include "hub/credential_requests.h"
 #include "hub/events/event_readers.h"
 #include "hub/events/event_sink.h"
 #include "hub/events/event_source.h"
-#include "hub/automation/configurations.h"
+#include "hub/files/blob.h"
 #include "hub/files/files.h"
 #include "hub/hub_head.h"
 #include "hub/hub_tls.h"
-#include "hub/automation/jobs.h"
-#include "hub/registry/policy_keeper.h"
-#include "hub/twins/queries.h"
 #include "hub/provisioning/provisioning_server.h"
+#include "hub/registry/ca.h"
+#include "hub/registry/policy_keeper.h"
 #include "hub/registry/registry.h"
-#include "hub/rest/rest.h"
 #include "hub/registry/rotation_keeper.h"
 #include "hub/registry/subscriptions.h"
+#include "hub/rest/rest.h"
+#include "hub/twins/queries.h"
 #include "hub/twins/twin_index.h"
 #include "net/conn_websocket.h"
 #include "net/http_server.h"
@@ -83,8 +84,9 @@ struct hub {
 	struct http_server *http;
 	struct hub_tls tls;
 	struct listener *mqtt, *https;
-	struct err problem;			  /* found while it serves, which ends it */
-	struct issuing *issuing;		  /* NULL: not wanted */
+	struct err problem;	 /* found while it serves, which ends it */
+	struct issuing *issuing; /* NULL: not wanted */
+	struct credential_requests credentials;
 	struct provisioning_server *provisioning; /* NULL: not wanted */
 };
 
@@ -285,6 +287,7 @@ open_device_heads(struct hub *hub)
 		.source = hub->source,
 		.directory = hub->directory,
 		.twins = hub->twin_sessions,
+		.credentials = &hub->credentials,
 		.methods = hub->methods,
 		.commands = hub->commands,
 		.command_sessions = hub->command_sessions,
@@ -350,6 +353,9 @@ open_issuing(struct hub *hub, struct err *err)
 		.policies = hub->config.credential_policies };
 
 	hub->issuing = hub->config.issuing ? issuing_open(&config, err) : NULL;
+	hub->credentials = (struct credential_requests){
+		.issuing = hub->issuing, .registry = hub->registry, .rotations = hub->rotations, .cas = hub->cas
+	};
 	return hub->issuing || !hub->config.issuing ? 0 : -1;
 }
 
@@ -439,11 +445,11 @@ on_loaded(void *arg, const struct err *problem)
 static int
 open_all(struct hub *hub, struct err *err)
 {
-	if (open_state(hub, err) < 0 || open_trust(hub, err) < 0 || open_subjects(hub, err) < 0)
+	if (open_state(hub, err) < 0 || open_trust(hub, err) < 0 || open_subjects(hub, err) < 0 || open_issuing(hub, err) < 0)
 		return -1;
 	open_device_heads(hub);
 	open_rest(hub);
-	if (open_sinks(hub, err) < 0 || open_issuing(hub, err) < 0 || open_listeners(hub, err) < 0)
+	if (open_sinks(hub, err) < 0 || open_listeners(hub, err) < 0)
 		return -1;
 	return registry_load_soon(hub->registry, loop_owner(hub->loops[0]), on_loaded, hub, err);
 }

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "common/service.h"
 #include "hub/commands/command_requests.h"
+#include "hub/credential_requests.h"
 #include "hub/hub_faults.h"
 #include "hub/hub_trust.h"
 
@@ -308,7 +309,9 @@ on_request(
 	const struct subject *subject = hub_head_subject(head_session);
 
 	(void)domain;
-	if (subject)
+	if (subject && request->kind == HEAD_ISSUE_CERT)
+		credential_requests_ask(head->config.credentials, head_session, subject, request, call);
+	else if (subject)
 		twin_sessions_on_request(head->config.twins, head_session, subject, request, call);
 	else
 		head_answer(call, 401, 0, "", 0); /* which goes nowhere: the session is being closed */

@@ -24,6 +24,7 @@ struct hub_head_config {
 	struct subscriptions *subscriptions;
 	struct directory *directory;
 	struct twin_sessions *twins;
+	const struct credential_requests *credentials;
 	struct methods *methods;
 	struct command_queue *commands;
 	struct command_sessions *command_sessions;

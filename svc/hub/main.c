@@ -84,8 +84,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, provisioning_address), 0, 0 },
 	{ "id-scope", 0, "TEXT", "the id scope that devices give (made at the first start)", OPTION_TEXT,
 		offsetof(struct options, id_scope), 0, 0 },
-	{ "issuing-ca", 0, "FILE", "the CA that provisioning issues certificates by, with those above it, PEM", OPTION_TEXT,
-		offsetof(struct options, issuing_ca), 0, 0 },
+	{ "issuing-ca", 0, "FILE", "the CA that the hub and its provisioning issue certificates by, with those above it, PEM",
+		OPTION_TEXT, offsetof(struct options, issuing_ca), 0, 0 },
 	{ "issuing-ca-key", 0, "FILE", "the key of that", OPTION_TEXT, offsetof(struct options, issuing_ca_key), 0, 0 },
 	{ "issuing-ca-new", 0, NULL, "make that CA in the state folder at the first start, and keep it", OPTION_FLAG,
 		offsetof(struct options, issuing_ca_new), 0, 0 },
@@ -130,8 +130,6 @@ check_options(const struct options *o, int n_operands, struct err *err)
 	if (!o->issuing_ca && !o->issuing_ca_new && o->credential_policies.n > 0)
 		return err_set(err, ERR_INVALID,
 			"rootedge hub: --credential-policy needs an issuing CA: --issuing-ca or --issuing-ca-new");
-	if ((o->issuing_ca || o->issuing_ca_new) && !o->provisioning)
-		return err_set(err, ERR_INVALID, "rootedge hub: an issuing CA issues by provisioning: give --provisioning, too");
 	if (!o->rsa_cert != !o->rsa_key)
 		return err_set(err, ERR_INVALID, "rootedge hub: --rsa-cert and --rsa-key go together");
 	return 0;

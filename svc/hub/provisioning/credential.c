@@ -155,8 +155,8 @@ add_base64(json_t *list, const struct cert *cert)
 	json_array_append_new(list, json_string(buf_text(&text)));
 }
 
-static json_t *
-chain_json(const struct ca_entry *r)
+json_t *
+credential_chain_json(const struct ca_entry *r)
 {
 	json_t *list = json_array();
 
@@ -187,7 +187,7 @@ credential_tell(const struct issuing *issuing, const struct registration *r, jso
 		return -1;
 	if (!found)
 		return err_set(err, ERR_BROKEN, "the journal has no certificate %s, which %s was issued", r->issued, r->id);
-	json_object_set_new(state, "issuedCertificateChain", chain_json(found));
+	json_object_set_new(state, "issuedCertificateChain", credential_chain_json(found));
 	if (r->issued_pem)
 		json_object_set_new(state, "issuedClientCertificate", pem_json(found));
 	return 0;

@@ -31,5 +31,6 @@ void credential_trust(struct identity *device, const char *thumbprint);
 /* A device in a linked hub keeps the thumbprint it has there in the other slot.  The caller owns what it gets. */
 struct identity *credential_beside(const struct identity *wanted, const struct identity *there);
 
+json_t *credential_chain_json(const struct ca_entry *issued); /* base64 of DER, the leaf first */
 /* Puts the chain into what a device is told: `issuedCertificateChain`, and in the older spelling `issuedClientCertificate`, too. */
 int credential_tell(const struct issuing *issuing, const struct registration *r, json_t *state, struct err *err);

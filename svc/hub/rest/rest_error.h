@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "base/own.h"
+#include "heads/head.h"
 #include "heads/http_head.h"
 #include "net/http_server.h"
 
@@ -28,4 +29,6 @@ json_t *rest_error_json(enum rest_error error, char *text); /* the body of an an
 void rest_fail_json(struct http_request *req, enum rest_error error, json_t *body_take);
 /* What went wrong with a device's request. */
 void rest_fail_device(struct http_request *req, enum http_head_error error, const char *words);
+/* What went wrong with a question over MQTT; info_take: `info` of the body, or NULL. */
+void rest_fail_question(struct head_call *call, enum rest_error error, const char *words, json_t *info_take);
 void rest_fail(struct http_request *req, enum rest_error error, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

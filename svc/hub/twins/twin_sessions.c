@@ -35,19 +35,6 @@ ask_free(struct ask *ask)
 	mem_free(ask);
 }
 
-/* Clients look at the body alone, and fail on one that is empty or no JSON (clients-observed 3). */
-static void
-answer_error(struct head_call *call, enum rest_error error, const char *message)
-{
-	const struct rest_error_row *row = rest_error_row(error);
-	char id[RANDOM_UUID_LEN], when[CLOCK_TEXT_LEN];
-	OWN_LIB(json_t) body = json_pack("{s:i, s:s, s:s, s:s}", "errorCode", row->number, "trackingId", random_uuid(id), "message",
-		message, "timestampUtc", clock_text(clock_wall(), when));
-	OWN_TEXT text = json_line(body);
-
-	head_answer(call, row->status, 0, text, strlen(text));
-}
-
 static void
 answer(struct ask *ask)
 {
@@ -56,7 +43,7 @@ answer(struct ask *ask)
 	OWN_TEXT text = NULL;
 
 	if (twin->answer != TWIN_OK) {
-		answer_error(ask->call, rest_twin_error(twin->answer), rest_twin_sentence(twin));
+		rest_fail_question(ask->call, rest_twin_error(twin->answer), rest_twin_sentence(twin), NULL);
 		return;
 	}
 	if (twin->reported) {
@@ -91,13 +78,14 @@ take_report(struct ask *ask, const struct head_request *request)
 	struct err err = ERR_INIT;
 
 	if (request->if_version.len > 0 && !text_to_i64(version, 1, INT64_MAX, &ask->twin.if_version)) {
-		answer_error(ask->call, REST_ARGUMENT_INVALID, "$version is no version");
+		rest_fail_question(ask->call, REST_ARGUMENT_INVALID, "$version is no version", NULL);
 		return false;
 	}
 	ask->twin.reported = json_parse(request->body.text, request->body.len, &err);
 	if (json_is_object(ask->twin.reported))
 		return true;
-	answer_error(ask->call, REST_ARGUMENT_INVALID, ask->twin.reported ? "reported properties are a JSON object" : err.text);
+	rest_fail_question(
+		ask->call, REST_ARGUMENT_INVALID, ask->twin.reported ? "reported properties are a JSON object" : err.text, NULL);
 	return false;
 }
 
@@ -118,7 +106,7 @@ twin_sessions_on_request(struct twin_sessions *sessions, struct head_session *se
 	}
 	if (twins_submit(sessions->twins, &ask->twin, loop_owner(conn_loop(head_session_conn(session)))))
 		return;
-	answer_error(call, REST_THROTTLING_EXCEPTION, "too many changes wait; try again");
+	rest_fail_question(call, REST_THROTTLING_EXCEPTION, "too many changes wait; try again", NULL);
 	ask_free(ask);
 }
 
