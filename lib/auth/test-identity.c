@@ -226,3 +226,22 @@ TEST("a module is judged as disabled when its device is disabled or gone")
 	below = identity_under(identity_ref(module), NULL);
 	CHECK(!below->enabled);
 }
+
+TEST("a copy of a subject stands by itself, with a module or without")
+{
+	char device[] = "dev1", module[] = "cam", generation[] = "638";
+	struct subject of_device = subject_copy(&(struct subject){ device, NULL, generation });
+	struct subject of_module = subject_copy(&(struct subject){ device, module, generation });
+
+	memset(device, 'x', 4);
+	memset(module, 'x', 3);
+	memset(generation, 'x', 3);
+	CHECK_STR(of_device.device_id, "dev1");
+	CHECK(!of_device.module_id);
+	CHECK_STR(of_device.generation_id, "638");
+	CHECK_STR(of_module.device_id, "dev1");
+	CHECK_STR(of_module.module_id, "cam");
+	CHECK_STR(of_module.generation_id, "638");
+	subject_clear(&of_device);
+	subject_clear(&of_module);
+}
