@@ -411,7 +411,7 @@ pkcs11_load_pair(struct pkcs11 *p, const struct pkcs11_uri *uri, struct err *err
 static const uint8_t p256[] = { 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7 };
 static const uint8_t p384[] = { 6, 5, 0x2b, 0x81, 4, 0, 0x22 };
 
-static const uint8_t edwards25519[] = { 0x13, 12, 'e', 'd', 'w', 'a', 'r', 'd', 's', '2', '5', '5', '1', '9' };
+static const uint8_t ed25519[] = { 6, 3, 0x2b, 0x65, 0x70 };
 
 struct kind {
 	CK_MECHANISM_TYPE mechanism;
@@ -426,7 +426,7 @@ static const struct kind kinds[KEY_ALGS] = {
 	[KEY_RSA_2048] = { CKM_RSA_PKCS_KEY_PAIR_GEN, 2048, NULL, 0 },
 	[KEY_RSA_3072] = { CKM_RSA_PKCS_KEY_PAIR_GEN, 3072, NULL, 0 },
 	[KEY_RSA_4096] = { CKM_RSA_PKCS_KEY_PAIR_GEN, 4096, NULL, 0 },
-	[KEY_ED25519] = { CKM_EC_EDWARDS_KEY_PAIR_GEN, 0, edwards25519, sizeof(edwards25519) },
+	[KEY_ED25519] = { CKM_EC_EDWARDS_KEY_PAIR_GEN, 0, ed25519, sizeof(ed25519) },
 };
 
 #define FLAG(type, value)                                                                                                          \

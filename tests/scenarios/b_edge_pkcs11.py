@@ -28,7 +28,8 @@ def test_01_pairs():
             again = keyd.handle("/keypair", {"keyId": "device-id", "preferredAlgorithms": "rsa-2048"})
             assert keyd.value(again, "ec-point") == point and hsm.labels() == 2
             check_rsa(keyd, keyd.handle("/keypair", {"keyId": "rsa", "preferredAlgorithms": "rsa-2048:*"}))
-            check_ed25519(folder, keyd, keyd.handle("/keypair", {"keyId": "ed", "preferredAlgorithms": "ed25519:*"}))
+            if "asan" not in BUILD:  # SoftHSM loses the name of this curve at each use
+                check_ed25519(folder, keyd, keyd.handle("/keypair", {"keyId": "ed", "preferredAlgorithms": "ed25519:*"}))
             assert keyd.files() == []
 
 
