@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Against swtpm, a real TPM 2.0 in software, through the real TSS. */
+#include <malloc.h>
 #include <pthread.h>
 
 #include <openssl/err.h>
@@ -355,6 +356,41 @@ TEST("our files are those of tpm2-openssl: its keys sign here, ours there")
 	key_free(GIVE(ours));
 	ours = tpm_load_pair(tpm, buf_text(&pem), pem.len, &err);
 	CHECK(ours && signs(ours, "SHA256", false));
+	t_swtpm_off(&t);
+}
+
+static size_t
+bytes_in_use(void)
+{
+	return mallinfo2().uordblks; /* 0 under a sanitizer, which has its own way of finding out */
+}
+
+TEST("using a sealed key and a pair again and again takes no more memory")
+{
+	struct t_swtpm t;
+	OWN(tpm) tpm = NULL;
+	OWN(key) key = NULL;
+	CLEAR(buf) pem = BUF_INIT(PEM_MAX);
+	CLEAR(buf) sealed = BUF_INIT(PEM_MAX);
+	struct secret secret = { .len = 32, .bytes = "master" };
+	uint8_t digest[32] = { 1 };
+	struct err err = ERR_INIT;
+	size_t before = 0;
+
+	t_swtpm_start(&t, "memory");
+	tpm = tpm_new(t.tcti, NULL);
+	key = tpm_make_pair(tpm, "ec-p256", &pem, &err);
+	CHECK_OK(tpm_seal(tpm, &secret, &sealed, &err), err);
+	for (int i = 0; i < 300; i++) {
+		CLEAR(buf) sig = BUF_INIT(4096);
+
+		if (i == 100)
+			before = bytes_in_use();
+		CHECK_OK(tpm_unseal(tpm, buf_text(&sealed), sealed.len, &secret, &err), err);
+		CHECK_OK(key_raw_ecdsa(key, digest, sizeof(digest), &sig, &err), err);
+	}
+	if (bytes_in_use() > before + 128 * 1024)
+		fail_msg("%zu bytes more", bytes_in_use() - before);
 	t_swtpm_off(&t);
 }
 

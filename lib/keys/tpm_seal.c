@@ -55,10 +55,9 @@ unseal_loaded(struct tpm *tpm, ESYS_TR object, struct secret *out, struct err *e
 	if (tpm_session_protect(tpm, TPMA_SESSION_ENCRYPT, &session, err) < 0)
 		return -1;
 	rc = tpm->lib->Esys_Unseal(tpm->esys, object, session, NONE, NONE, &data);
-	if (rc != TSS2_RC_SUCCESS) {
-		tpm_session_flush(tpm, session);
+	tpm_session_unprotect(tpm, session, rc);
+	if (rc != TSS2_RC_SUCCESS)
 		return tpm_session_fail(tpm, rc, "unsealing a key", err);
-	}
 	if (data->size == 0 || data->size > SECRET_MAX)
 		status = err_set(err, ERR_BROKEN, "a sealed key of %u bytes", data->size);
 	else

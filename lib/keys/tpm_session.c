@@ -243,6 +243,16 @@ tpm_session_protect(struct tpm *tpm, TPMA_SESSION direction, ESYS_TR *session, s
 	return rc == TSS2_RC_SUCCESS ? 0 : tpm_session_fail(tpm, rc, "a session", err);
 }
 
+/* A command that went well has ended the session in the TPM, but not what the TSS keeps of it. */
+void
+tpm_session_unprotect(struct tpm *tpm, ESYS_TR session, TSS2_RC rc)
+{
+	if (rc == TSS2_RC_SUCCESS)
+		tpm->lib->Esys_TR_Close(tpm->esys, &session);
+	else
+		tpm_session_flush(tpm, session);
+}
+
 static int
 take_blobs(struct tpm *tpm, const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private, struct tss_key *out, struct err *err)
 {
@@ -275,8 +285,7 @@ tpm_session_create(struct tpm *tpm, const TPM2B_PUBLIC *public, const struct sec
 	rc = tpm->lib->Esys_Create(tpm->esys, tpm->primary, session, NONE, NONE, &sensitive, public, &outside, &pcrs, &private_made,
 		&public_made, NULL, NULL, NULL);
 	mem_wipe(&sensitive, sizeof(sensitive));
-	if (rc != TSS2_RC_SUCCESS)
-		tpm_session_flush(tpm, session); /* it ends itself otherwise */
+	tpm_session_unprotect(tpm, session, rc);
 	status = rc == TSS2_RC_SUCCESS ? take_blobs(tpm, public_made, private_made, out, err)
 				       : tpm_session_fail(tpm, rc, "making a key", err);
 	tpm->lib->Esys_Free(public_made);

@@ -30,3 +30,4 @@ int tpm_session_create(
 	struct tpm *tpm, const TPM2B_PUBLIC *public, const struct secret *data, struct tss_key *out, struct err *err);
 /* For one command: with this its parameters, in or out, are encrypted on the way. */
 int tpm_session_protect(struct tpm *tpm, TPMA_SESSION direction, ESYS_TR *session, struct err *err);
+void tpm_session_unprotect(struct tpm *tpm, ESYS_TR session, TSS2_RC rc); /* what the command answered */
