@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """keyd with its keys in a TPM 2.0 (swtpm): made there and bound to it, the same endpoints as with files, and a TPM that is switched off and on while keyd runs."""
-import base64, hashlib, hmac, json, os, shutil, subprocess, sys
+import base64, glob, os, shutil, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 from keyd_client import *
@@ -147,6 +147,29 @@ def test_20_device():
                     with open(os.path.join(keys, name), "rb") as f:
                         assert name.startswith("handlevalidationkey-") or f.read().startswith(b"-----BEGIN TSS2 PRIVATE KEY-----"), name
                 assert len(os.listdir(keys)) > 3, os.listdir(keys)
+
+
+def test_21_identity():
+    """the device's identity key was made in the TPM by tpm2-openssl: its file is named like any other, and the hub lets the device in by it"""
+    if not glob.glob("/usr/lib/*/ossl-modules/tpm2.so"):
+        raise Skip("tpm2-openssl is not installed")
+    with Folder() as folder, Swtpm(folder) as tpm, Hub(folder, Pki(folder)) as hub, Edge(folder, hub, config='[tpm]\ntcti = "%s"\n' % tpm.tcti) as edge:
+        assert edge.stop() == 0
+        cert, key = folder / "EdgeGateway.pem", folder / "EdgeGateway.key"
+        at = ("-provider", "tpm2", "-provider", "default", "-propquery", "?provider=tpm2")
+        env = dict(os.environ, TPM2OPENSSL_TCTI=tpm.tcti)
+        run("tpm2_startup", "-c", env=dict(os.environ, TPM2TOOLS_TCTI=tpm.tcti))
+        run("openssl", "genpkey", *at, "-algorithm", "EC", "-pkeyopt", "group:P-256", "-out", key, env=env)
+        run("openssl", "req", *at, "-new", "-x509", "-days", 30, "-key", key, "-subj", "/CN=EdgeGateway", "-out", cert, env=env)
+        if ME == 0:
+            os.chown(key, 61840, 61840)
+        with open(key) as f:
+            assert f.read().startswith("-----BEGIN TSS2 PRIVATE KEY-----")
+        record = hub.rest("GET", "/devices/EdgeGateway")[2]
+        record["authentication"]["x509Thumbprint"]["primaryThumbprint"] = thumbprint(cert)
+        assert hub.rest("PUT", "/devices/EdgeGateway", record, {"If-Match": "*"})[0] == 200
+        edge.start()
+        wait_for(lambda: try_sensor(edge, hub), "the gateway lets the sensor in", 30).close()
 
 
 run_all()
