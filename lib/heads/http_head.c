@@ -15,60 +15,34 @@
 /* "*" is the device, "+" the module, "?" a lock. */
 static const struct http_deed deeds[] = {
 	{ "POST", "devices/*/messages/events", http_deed_send },
-	{ "POST", "devices/*/modules/+/messages/events", http_deed_send },
+	{ "POST", "devices/*/modules/*/messages/events", http_deed_send },
 	{ "GET", "devices/*/messages/devicebound", http_deed_receive },
-	{ "GET", "devices/*/modules/+/messages/devicebound", http_deed_receive },
-	{ "DELETE", "devices/*/messages/devicebound/?", http_deed_complete },
-	{ "DELETE", "devices/*/modules/+/messages/devicebound/?", http_deed_complete },
-	{ "POST", "devices/*/messages/devicebound/?/abandon", http_deed_abandon },
-	{ "POST", "devices/*/modules/+/messages/devicebound/?/abandon", http_deed_abandon },
+	{ "GET", "devices/*/modules/*/messages/devicebound", http_deed_receive },
+	{ "DELETE", "devices/*/messages/devicebound/*", http_deed_complete },
+	{ "DELETE", "devices/*/modules/*/messages/devicebound/*", http_deed_complete },
+	{ "POST", "devices/*/messages/devicebound/*/abandon", http_deed_abandon },
+	{ "POST", "devices/*/modules/*/messages/devicebound/*/abandon", http_deed_abandon },
 };
 
-static size_t
-n_segments(const struct http_request *req)
-{
-	size_t n = http_n_segments(req);
-	const char *last = n > 0 ? http_segment(req, n - 1) : NULL;
-
-	return last && !*last ? n - 1 : n;
-}
-
-static bool
-word_fits(struct slice word, const char *segment, struct http_call *call)
-{
-	const char **name = slice_is(word, "*")	  ? &call->device_id
-			    : slice_is(word, "+") ? &call->module_id
-			    : slice_is(word, "?") ? &call->lock_token
-						  : NULL;
-
-	if (!name)
-		return strlen(segment) == word.len && strncasecmp(segment, word.text, word.len) == 0;
-	*name = segment;
-	return true;
-}
-
+/* What stands for the "*": the device, perhaps its module, perhaps a lock. */
 static bool
 path_fits(const struct http_request *req, const char *path, struct http_call *call)
 {
-	struct slice rest = slice_of(path), word;
-	size_t n = n_segments(req), i = 0;
-	bool more = true;
+	const char *ids[3];
+	size_t n = 0;
 
-	for (; more; i++) {
-		const char *segment = i < n ? http_segment(req, i) : NULL;
-
-		more = slice_cut(&rest, '/', &word);
-		if (!segment || !word_fits(word, segment, call))
-			return false;
-	}
-	return i == n;
+	if (!http_path_fits(req, path, ids, COUNT(ids)))
+		return false;
+	call->device_id = ids[n++];
+	call->module_id = strstr(path, "/modules/") ? ids[n++] : NULL;
+	call->lock_token = ids[n];
+	return true;
 }
 
 static bool
 find_deed(struct http_call *call)
 {
 	for (size_t i = 0; i < COUNT(deeds); i++) {
-		call->device_id = call->module_id = call->lock_token = NULL;
 		call->deed = &deeds[i];
 		if (text_is(deeds[i].method, http_method(call->req)) && path_fits(call->req, deeds[i].path, call))
 			return true;

@@ -7,27 +7,16 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "net/http_request.h"
-#include "wire/codec.h"
 
 void
 http_request_unref(struct http_request *req)
 {
-	const void *key;
-	size_t at = 0, len;
-	void *value;
-
 	if (!req || --req->n_refs > 0)
 		return;
 	for (size_t i = 0; i < req->n_headers; i++) {
 		mem_free(req->headers[i].name);
 		mem_free(req->headers[i].value);
 	}
-	for (size_t i = 0; i < req->n_segments; i++)
-		mem_free(req->segments[i]);
-	if (req->queries)
-		while (map_next(req->queries, &at, &key, &len, &value))
-			mem_free(value);
-	map_free(req->queries);
 	if (req->sink)
 		req->sink->free(req->sink);
 	if (req->source)
@@ -36,8 +25,7 @@ http_request_unref(struct http_request *req)
 	buf_wipe(&req->body);
 	buf_wipe(&req->answer);
 	cert_free(req->leaf);
-	mem_free(req->path);
-	mem_free(req->query);
+	http_target_clear(&req->target);
 	mem_free(req->peer_name);
 	mem_free(req);
 }
@@ -59,60 +47,10 @@ http_request_new(struct http_server *server, struct conn *conn, size_t max_body)
 	return req;
 }
 
-static bool
-decode(struct buf *out, struct slice text)
-{
-	return percent_decode(out, text.text, text.len) && strlen(buf_text(out)) == out->len;
-}
-
-static void
-split_query(struct http_request *req)
-{
-	struct slice rest = slice_of(req->query), pair, name;
-	bool more = rest.len > 0;
-
-	req->queries = map_new();
-	while (more) {
-		struct buf key = BUF_INIT(HTTP_URL_MAX), value = BUF_INIT(HTTP_URL_MAX);
-
-		more = slice_cut(&rest, '&', &pair);
-		if (!slice_cut(&pair, '=', &name))
-			pair = (struct slice){ .text = "", .len = 0 };
-		if (decode(&key, name) && decode(&value, pair))
-			mem_free(map_put(req->queries, buf_text(&key), key.len, buf_take_text(&value)));
-		buf_clear(&key);
-		buf_clear(&value);
-	}
-}
-
-static void
-split_path(struct http_request *req)
-{
-	struct slice rest = slice_of(req->path), part;
-	bool more = true;
-
-	slice_cut(&rest, '/', &part);
-	while (more && rest.len > 0 && req->n_segments < HTTP_SEGMENTS_MAX) {
-		struct buf text = BUF_INIT(HTTP_URL_MAX);
-
-		more = slice_cut(&rest, '/', &part);
-		req->segments[req->n_segments++] = decode(&text, part) ? buf_take_text(&text) : NULL;
-		buf_clear(&text);
-	}
-}
-
 void
 http_request_take_url(struct http_request *req, struct buf *url)
 {
-	char *mark;
-
-	req->path = buf_take_text(url);
-	mark = strchr(req->path, '?');
-	req->query = mem_text(mark ? mark + 1 : "");
-	if (mark)
-		*mark = '\0';
-	split_path(req);
-	split_query(req);
+	http_target_read(&req->target, buf_take_text(url));
 }
 
 size_t
@@ -136,13 +74,13 @@ http_method(const struct http_request *req)
 const char *
 http_path(const struct http_request *req)
 {
-	return req->path;
+	return req->target.path;
 }
 
 const char *
 http_query(const struct http_request *req, const char *name)
 {
-	return map_find_text(req->queries, name);
+	return map_find_text(req->target.values, name);
 }
 
 const char *
@@ -205,13 +143,19 @@ http_peer_process(const struct http_request *req, struct peer_process *out)
 const char *
 http_segment(const struct http_request *req, size_t i)
 {
-	return i < req->n_segments ? req->segments[i] : NULL;
+	return i < req->target.n_segments ? req->target.segments[i] : NULL;
 }
 
 size_t
 http_n_segments(const struct http_request *req)
 {
-	return req->n_segments;
+	return req->target.n_segments;
+}
+
+bool
+http_path_fits(const struct http_request *req, const char *pattern, const char **ids, size_t max)
+{
+	return http_target_fits(&req->target, pattern, ids, max);
 }
 
 /* -- Answers ------------------------------------------------------------------------------------------------------------------------ */

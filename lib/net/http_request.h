@@ -4,13 +4,11 @@
 
 #include <stdatomic.h>
 
-#include "base/map.h"
 #include "net/http_server.h"
+#include "wire/http_target.h"
 
-#define HTTP_URL_MAX 8192
 #define HTTP_HEADERS_MAX 32768
 #define HTTP_HEADER_LINES_MAX 64
-#define HTTP_SEGMENTS_MAX 16
 #define HTTP_ANSWER_MAX (64 * 1024 * 1024)
 
 struct http_header_line {
@@ -22,12 +20,10 @@ struct http_request {
 	struct http_server *server;
 	struct loop *loop;
 	uint64_t conn_id;
-	char *path, *query, *peer_name;
+	struct http_target target;
+	char *peer_name;
 	struct http_header_line headers[HTTP_HEADER_LINES_MAX];
 	size_t n_headers;
-	char *segments[HTTP_SEGMENTS_MAX]; /* NULL: does not decode */
-	size_t n_segments;
-	struct map *queries;	 /* decoded values by name */
 	struct buf body, answer; /* of a sink or source: the piece at hand */
 	struct http_sink *sink;
 	struct http_source *source;

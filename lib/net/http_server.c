@@ -355,7 +355,7 @@ check_framing(const struct http_session *s)
 	const struct http_request *req = s->req;
 	size_t lengths = http_request_count(req, "content-length"), encodings = http_request_count(req, "transfer-encoding");
 
-	if (lengths + encodings > 1 || http_request_count(req, "host") > 1 || req->path[0] != '/')
+	if (lengths + encodings > 1 || http_request_count(req, "host") > 1 || http_path(req)[0] != '/')
 		return 400;
 	if (encodings > 0 && s->parser.http_minor == 0)
 		return 400;
@@ -753,7 +753,7 @@ http_server_on_accept(struct conn *conn, void *server)
 
 	s->server = server;
 	s->conn = conn;
-	s->url = (struct buf)BUF_INIT(HTTP_URL_MAX);
+	s->url = (struct buf)BUF_INIT(HTTP_TARGET_MAX);
 	s->name = (struct buf)BUF_INIT(HTTP_HEADERS_MAX);
 	s->value = (struct buf)BUF_INIT(HTTP_HEADERS_MAX);
 	http_screen_init(&s->screen);

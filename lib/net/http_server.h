@@ -27,6 +27,7 @@ bool http_peer_process(const struct http_request *req, struct peer_process *out)
 /* The i-th segment of the path, percent-decoded; NULL past the end or when the decoding is malformed or yields NUL. */
 const char *http_segment(const struct http_request *req, size_t i);
 size_t http_n_segments(const struct http_request *req);
+bool http_path_fits(const struct http_request *req, const char *pattern, const char **ids, size_t max); /* http_target_fits */
 
 /* What a handler keeps for all requests of this one's connection, on the loop's thread: one thing, released with the connection or when another takes its
  * place.  When the connection died, http_keep releases at once. */

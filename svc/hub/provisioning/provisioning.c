@@ -246,37 +246,6 @@ provisioning_db(const struct provisioning_call *call)
 
 /* -- Routes ----------------------------------------------------------------------------------------------------------------------- */
 
-static size_t
-n_segments(const struct http_request *req)
-{
-	size_t n = http_n_segments(req);
-	const char *last = n > 0 ? http_segment(req, n - 1) : NULL;
-
-	return last && !*last ? n - 1 : n;
-}
-
-static bool
-path_fits(struct provisioning_call *call, const char *pattern)
-{
-	struct slice rest = slice_of(pattern), word;
-	size_t n = n_segments(call->req), i = 0, n_ids = 0;
-	bool more = true;
-
-	memset(call->ids, 0, sizeof(call->ids));
-	for (; more; i++) {
-		const char *segment = i < n ? http_segment(call->req, i) : NULL;
-
-		more = slice_cut(&rest, '/', &word);
-		if (!segment)
-			return false;
-		if (slice_is(word, "*"))
-			call->ids[n_ids++] = segment;
-		else if (strlen(segment) != word.len || strncasecmp(segment, word.text, word.len) != 0)
-			return false;
-	}
-	return i == n;
-}
-
 static const struct provisioning_route *
 find_route(struct provisioning_call *call)
 {
@@ -285,7 +254,8 @@ find_route(struct provisioning_call *call)
 
 	for (size_t i = 0; i < COUNT(tables); i++)
 		for (const struct provisioning_route *route = tables[i]; route->method; route++)
-			if (text_is(route->method, http_method(call->req)) && path_fits(call, route->path))
+			if (text_is(route->method, http_method(call->req)) &&
+				http_path_fits(call->req, route->path, call->ids, COUNT(call->ids)))
 				return route;
 	return NULL;
 }

@@ -7,8 +7,6 @@
 #include "base/text.h"
 #include "hub/rest/rest.h"
 
-#define SEGMENTS_MAX 6
-
 static const struct rest_route *const tables[] = {
 	rest_bulk_routes,
 	rest_device_routes,
@@ -31,37 +29,6 @@ static const struct rest_route *const tables[] = {
 	rest_refusal_routes,
 	rest_on_behalf_routes,
 };
-
-static size_t
-n_segments(const struct http_request *req)
-{
-	size_t n = http_n_segments(req);
-	const char *last = n > 0 ? http_segment(req, n - 1) : NULL;
-
-	return last && !*last ? n - 1 : n;
-}
-
-/* Does the path fit?  ids gets the segments that stand for one. */
-static bool
-path_fits(const struct http_request *req, const char *pattern, const char *ids[REST_IDS_MAX])
-{
-	struct slice rest = slice_of(pattern), word;
-	size_t n = n_segments(req), i = 0, n_ids = 0;
-	bool more = true;
-
-	for (; more; i++) {
-		const char *segment = i < n ? http_segment(req, i) : NULL;
-
-		more = slice_cut(&rest, '/', &word);
-		if (!segment)
-			return false;
-		if (slice_is(word, "*"))
-			ids[n_ids++] = segment;
-		else if (strlen(segment) != word.len || strncasecmp(segment, word.text, word.len) != 0)
-			return false;
-	}
-	return i == n;
-}
 
 /* "2021-04-12", "2018-08-30-preview": any date of this century (hub 4.3). */
 static bool
@@ -115,8 +82,7 @@ find_route(const struct http_request *req, const char *ids[REST_IDS_MAX], bool *
 {
 	for (size_t i = 0; i < COUNT(tables); i++)
 		for (const struct rest_route *route = tables[i]; route->method; route++) {
-			memset(ids, 0, REST_IDS_MAX * sizeof(*ids));
-			if (!path_fits(req, route->path, ids))
+			if (!http_path_fits(req, route->path, ids, REST_IDS_MAX))
 				continue;
 			if (text_is(route->method, http_method(req)))
 				return route;
