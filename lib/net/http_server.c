@@ -288,7 +288,7 @@ on_begin(http_parser *parser)
 	s->req = http_request_new(s->server, s->conn, s->server->config.max_body);
 	s->headers_len = 0;
 	s->refuse = 0;
-	timer_arm(&s->timer, READ_TIMEOUT_MS);
+	timer_arm(&s->timer, s->server->config.arrive_ms);
 	return 0;
 }
 
@@ -770,6 +770,7 @@ http_server_new(const struct http_server_config *config)
 
 	server->config = *config;
 	server->config.max_body = config->max_body ? config->max_body : BODY_MAX;
+	server->config.arrive_ms = config->arrive_ms ? config->arrive_ms : READ_TIMEOUT_MS;
 	server->config.max_bodies = config->max_bodies ? config->max_bodies : BODIES_MAX;
 	return server;
 }

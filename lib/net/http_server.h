@@ -78,6 +78,7 @@ struct http_server_config {
 	void *arg;
 	struct pool *pool; /* NULL: on the loop */
 	size_t max_body;   /* 0: 1 MiB */
+	int64_t arrive_ms; /* from the first byte of a request to its last, unless it goes to a sink; 0: 30 s.  Then it is 408 */
 	/* Of all bodies in memory together, 0: 256 MiB.  Beyond it a body that is more than a little is answered 503: anybody may send one, on as many
 	 * connections as he is let open. */
 	size_t max_bodies;

@@ -13,6 +13,7 @@
 #define SOCKETS_MAX 64
 #define CONFIG_MAX (1024 * 1024)
 #define QUEUE_MAX 256
+#define ARRIVE_MS 5000 /* edge-services 0.1 */
 
 struct local_service {
 	const struct route_table *table;
@@ -49,8 +50,8 @@ local_service_listen(struct local_service *s, const char *path, mode_t mode, siz
 	if (s->n == SOCKETS_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d sockets", SOCKETS_MAX);
 	s->doors[s->n] = (struct route_door){ .table = s->table, .door = door };
-	s->servers[s->n] =
-		http_server_new(&(struct http_server_config){ .handle = route_handle, .arg = &s->doors[s->n], .pool = s->workers });
+	s->servers[s->n] = http_server_new(&(struct http_server_config){
+		.handle = route_handle, .arg = &s->doors[s->n], .pool = s->workers, .arrive_ms = ARRIVE_MS });
 	config.user = s->servers[s->n];
 	s->listeners[s->n] = listener_open(loops, 1, &config, err);
 	s->n++;

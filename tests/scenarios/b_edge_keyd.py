@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """keyd alone, on its sockets: the contract of edge-services 0.1 and 1.1 as a client of the original sees it, and that a key is used by those only who may,
 asked again at every use (atk-10, atk-13, atk-15, atk-16)."""
-import base64, hashlib, hmac, json, os, socket, stat, subprocess, sys, threading, urllib.parse
+import base64, hashlib, hmac, json, os, socket, stat, subprocess, sys, threading, time, urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 from keyd_client import Keyd, check_ed25519
@@ -375,6 +375,27 @@ def test_19_throttle():
     wait_for(served, "a free place")
     for s in held:
         s.close()
+
+
+def test_19_slow_bodies():
+    """a request that is not whole after five seconds is answered 408, however steadily it trickles; others are served meanwhile"""
+    slow = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    for s in slow:
+        s.connect(gateway_sock)
+        s.settimeout(1)
+        s.sendall(b"POST /key" + V.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    start, answers = time.monotonic(), {}
+    while len(answers) < 2 and time.monotonic() - start < 20 * SLOW:
+        for s in slow:
+            try:
+                if s is slow[0] and s not in answers:
+                    s.sendall(b" ")
+                answers[s] = answers.get(s) or s.recv(100)
+            except (socket.timeout, BrokenPipeError):
+                pass
+        assert ask("GET", "/keypair/gateway-none")[0] == 400
+    assert len(answers) == 2 and all(a.startswith(b"HTTP/1.1 408 ") for a in answers.values()), answers
+    assert time.monotonic() - start > 3, "five seconds are given"
 
 
 def test_20_many_at_once():
