@@ -132,7 +132,8 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE dropped_file (file TEXT PRIMARY KEY, blob TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX file_notification_device ON file_notification (device_id);",
 	/* CAs of provisioning, and the names by which enrollments refer to them. */
-	"CREATE TABLE provisioning_ca (name TEXT PRIMARY KEY, etag TEXT NOT NULL, certificate BLOB NOT NULL, is_verified INTEGER NOT "
+	"CREATE TABLE provisioning_ca (name TEXT PRIMARY KEY, etag TEXT NOT NULL, certificate BLOB NOT NULL, is_verified INTEGER "
+	"NOT "
 	"NULL,"
 	"  code TEXT, scope TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL) WITHOUT ROWID;"
 	"ALTER TABLE enrollment ADD COLUMN ca1 TEXT;"

@@ -78,7 +78,7 @@ void rest_identity_put_json(struct rest *rest, struct http_request *req, const c
 	json_t *body); /* completes the body: ids aren't parts of it */
 void rest_identity_delete(struct rest *rest, struct http_request *req, const char *const *ids, bool is_module);
 void rest_identity_answer_list(struct rest_call *call); /* with what was found */
-void rest_identity_fail(struct rest_call *call); /* by call->registry.answer */
+void rest_identity_fail(struct rest_call *call);	/* by call->registry.answer */
 json_t *rest_identity_json(struct rest *rest, const struct identity *identity);
 json_t *rest_identities_json(struct rest *rest, struct identity *const *list, size_t n);
 void rest_modules_list(struct rest *rest, struct http_request *req, const char *const *ids); /* of a device (rest_module.c) */
