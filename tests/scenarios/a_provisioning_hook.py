@@ -143,6 +143,26 @@ def test_05_outside():
     assert hook.asked[0][2]["linkedHubs"] == [HOME] and site.shown("narrow")["errorCode"] == 400208
 
 
+def test_05a_more_than_a_twin():
+    """whatever else stands in a twin, from a hook or of an enrollment, it reaches no other device of a linked hub, and gives the device no other key"""
+    key = new_key()
+    assert site.other.rest("PUT", "/devices/victim", {"deviceId": "victim", "authentication": {"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": key}}})[0] == 200
+    evil = {"type": "sas", "symmetricKey": {"primaryKey": new_key(), "secondaryKey": new_key()}}
+    twins = [dict(more, tags={"by": "hook"}) for more in ({"id": "victim", "importMode": "delete"}, {"id": "victim", "importMode": "update", "authentication": evil}, {"authentication": evil, "status": "disabled"})]
+    for i, twin in enumerate(twins):
+        hook.says({"iotHubHostName": site.far, "initialTwin": twin})
+        site.enroll("more-%d" % i, **custom())
+        site.enroll("plain-%d" % i, iotHubs=[site.far], initialTwin=twin)
+        for name in ("more-%d" % i, "plain-%d" % i):
+            assert site.register(name)["assignedHub"] == site.far
+            status, _, record = site.other.rest("GET", "/devices/" + name)
+            assert status == 200 and record["status"] == "enabled", (status, record)
+            assert record["authentication"]["symmetricKey"]["primaryKey"] not in (evil["symmetricKey"]["primaryKey"], key), record
+            assert site.other.rest("GET", "/twins/" + name)[2]["tags"] == {"by": "hook"}
+        status, _, record = site.other.rest("GET", "/devices/victim")
+        assert status == 200 and record["authentication"]["symmetricKey"]["primaryKey"] == key, (i, status, record)
+
+
 def test_06_slow():
     """a hook that does not answer keeps nobody waiting but those who are for it, and what it was asked is asked again after kill -9"""
     hook.says({"iotHubHostName": site.far})

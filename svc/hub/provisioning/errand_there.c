@@ -159,6 +159,20 @@ read_there(struct errand *errand, const struct errand_way *way)
 
 /* -- Making -------------------------------------------------------------------------------------------------------------------------- */
 
+/* A twin is an enrollment's or a web hook's: beside its sections stand which device it is, what is done to it and what it trusts, and those are ours. */
+static void
+put_twin(json_t *item, const json_t *twin)
+{
+	static const char *const sections[] = { "tags", "properties" };
+
+	for (size_t i = 0; i < COUNT(sections); i++) {
+		json_t *section = json_object_get(twin, sections[i]);
+
+		if (section)
+			json_object_set(item, sections[i], section);
+	}
+}
+
 static int
 create(struct errand *errand, const struct errand_way *way)
 {
@@ -170,7 +184,7 @@ create(struct errand *errand, const struct errand_way *way)
 			NULL, &errand->err);
 	json_object_set_new(item, "id", json_string(errand->device_id));
 	json_object_set_new(item, "importMode", json_string("create"));
-	json_object_update(item, errand->twin);
+	put_twin(item, errand->twin);
 	list = json_pack("[O]", item);
 	return ask(way, &(struct question){ .method = "POST", .path = "devices", .body = list }, NULL, &errand->err);
 }
