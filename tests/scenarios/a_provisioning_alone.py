@@ -327,7 +327,7 @@ def test_12_forget():
 
 
 def test_13_in_a_hub():
-    """the verbs do the same with provisioning in a hub, which sees no policy of the hub"""
+    """the verbs do the same with provisioning in a hub, and neither sees or changes a policy of the other"""
     with Folder() as one:
         hub = Hub(one, Pki(one), "localhost", "--provisioning", "--provisioning-port", 0, "--provisioning-mqtt-port", 0)
         string = run("rootedge", "provisioning", "connection-string", "--state", hub.state).stdout.strip()
@@ -341,7 +341,12 @@ def test_13_in_a_hub():
         assert json.loads(tool("enrollment-group", "create", "-g", "plant").stdout)["provisioningStatus"] == "enabled"
         assert "--provisioning-hubs-ca" in tool("linked-hub", "create", "--connection-string", "HostName=x.test;SharedAccessKeyName=p;SharedAccessKey=" + new_key(), check=False).stderr
         assert hub.rest("PUT", "/policies/x", {"rights": "EnrollmentRead"})[0] == 400
-        assert hub.rest("PUT", "/policies/provisioningserviceowner", {"rights": "RegistryRead"}, {"If-Match": "*"})[0] == 409
+        assert "provisioningserviceowner" not in [p["keyName"] for p in hub.rest("GET", "/policies")[2]["value"]]
+        assert hub.rest("GET", "/policies/provisioningserviceowner")[0] == 404
+        json.loads(tool("policy", "create", "-n", "second", "--rights", "EnrollmentRead, EnrollmentWrite, RegistrationStatusRead, RegistrationStatusWrite").stdout)
+        assert hub.rest("PUT", "/policies/second", {"rights": "RegistryRead"}, {"If-Match": "*"})[0] == 409
+        assert hub.rest("POST", "/policies/second/regenerate", {"key": "both"})[0] == hub.rest("DELETE", "/policies/second")[0] == 409
+        assert [p["keyName"] for p in json.loads(tool("policy", "list").stdout)] == ["provisioningserviceowner", "second"]
         hub.stop()
 
 

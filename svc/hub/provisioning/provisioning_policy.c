@@ -12,12 +12,6 @@ enum numbers {
 	REFUSED = 409205,
 };
 
-static bool
-is_ours(const struct auth_service_policy *policy)
-{
-	return (policy->rights & PROVISIONING_ALL) != 0;
-}
-
 static void
 list(struct provisioning_call *call)
 {
@@ -25,7 +19,7 @@ list(struct provisioning_call *call)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < policies->n; i++)
-		if (is_ours(&policies->row[i]))
+		if (policy_is_of(&policies->row[i], PROVISIONING_ALL))
 			json_array_append_new(array, policy_to_json(&policies->row[i]));
 	http_respond_json(call->req, 200, NULL, json_pack("{s:o}", "value", array));
 }
@@ -36,7 +30,7 @@ show(struct provisioning_call *call)
 	OWN(policies) policies = policy_keeper_current(call->provisioning->config.policies);
 	const struct auth_service_policy *policy = policies_find(policies, call->ids[0]);
 
-	if (policy && is_ours(policy))
+	if (policy && policy_is_of(policy, PROVISIONING_ALL))
 		http_respond_json(call->req, 200, NULL, policy_to_json(policy));
 	else
 		provisioning_fail(call, NO_POLICY, "there is no policy %s", call->ids[0]);
@@ -52,6 +46,7 @@ fail(struct provisioning_call *call, const struct policy_call *change)
 		[POLICY_MISSING] = { NO_POLICY, "there is no such policy" },
 		[POLICY_EXISTS] = { REFUSED, "it is there already: If-Match: * changes its rights" },
 		[POLICY_TOO_MANY] = { REFUSED, "there are too many policies" },
+		[POLICY_FOREIGN] = { REFUSED, "it is a policy of the hub" },
 		[POLICY_LAST_OWNER] = { REFUSED, "it is the last policy with all rights" },
 	};
 
@@ -61,28 +56,15 @@ fail(struct provisioning_call *call, const struct policy_call *change)
 		provisioning_fail(call, rows[change->answer].number, "%s: %s", call->ids[0], rows[change->answer].sentence);
 }
 
-/* A name that the hub has given is not ours to change. */
-static bool
-is_free(struct provisioning_call *call)
-{
-	OWN(policies) policies = policy_keeper_current(call->provisioning->config.policies);
-	const struct auth_service_policy *policy = policies_find(policies, call->ids[0]);
-
-	if (!policy_name_is_valid(call->ids[0]))
-		provisioning_fail(
-			call, BAD_ARGUMENT, "a policy's name has 1 to %d of the characters A-Z a-z 0-9 ! . _ -", POLICY_NAME_MAX);
-	else if (policy && !is_ours(policy))
-		provisioning_fail(call, REFUSED, "%s is a policy of the hub", call->ids[0]);
-	else
-		return true;
-	return false;
-}
-
 static void
 change(struct provisioning_call *call, struct policy_call change)
 {
-	if (!is_free(call))
+	if (!policy_name_is_valid(call->ids[0])) {
+		provisioning_fail(
+			call, BAD_ARGUMENT, "a policy's name has 1 to %d of the characters A-Z a-z 0-9 ! . _ -", POLICY_NAME_MAX);
 		return;
+	}
+	change.of = PROVISIONING_ALL;
 	change.name = mem_text(call->ids[0]);
 	policy_keeper_run(call->provisioning->config.policies, &change);
 	if (change.answer != POLICY_OK)

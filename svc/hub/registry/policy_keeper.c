@@ -85,6 +85,12 @@ policy_rights_text(unsigned rights)
 	return buf_take_text(&text);
 }
 
+bool
+policy_is_of(const struct auth_service_policy *policy, unsigned of)
+{
+	return (policy->rights & of) != 0;
+}
+
 static json_t *
 key_json(const struct secret *key)
 {
@@ -273,7 +279,9 @@ policy_keeper_run(struct policy_keeper *keeper, struct policy_call *call)
 	OWN(policies) policies = policy_keeper_current(keeper);
 	const struct auth_service_policy *before = policies_find(policies, call->name);
 
-	if (call->op == POLICY_PUT)
+	if (before && !policy_is_of(before, call->of))
+		call->answer = POLICY_FOREIGN;
+	else if (call->op == POLICY_PUT)
 		call->answer = put(keeper, policies, before, call);
 	else if (!before)
 		call->answer = POLICY_MISSING;

@@ -31,14 +31,17 @@ bool policy_name_is_valid(const char *name); /* [A-Za-z0-9!._-]{1,64} */
 /* "RegistryRead, RegistryWrite": the rights by their names; 0: not readable. */
 unsigned policy_rights_parse(const char *text);
 char *policy_rights_text(unsigned rights);
+bool policy_is_of(const struct auth_service_policy *policy, unsigned of);
 json_t *policy_to_json(const struct auth_service_policy *policy); /* with its keys */
 
 enum policy_op { POLICY_PUT, POLICY_RENEW, POLICY_REMOVE };
 enum policy_renewal { POLICY_PRIMARY, POLICY_SECONDARY, POLICY_BOTH, POLICY_SWAP };
 bool policy_renewal_parse(enum policy_renewal *out, const char *word); /* "primary", ... */
-enum policy_answer { POLICY_OK, POLICY_MISSING, POLICY_EXISTS, POLICY_TOO_MANY, POLICY_LAST_OWNER, POLICY_FAILED };
+enum policy_answer { POLICY_OK, POLICY_MISSING, POLICY_EXISTS, POLICY_TOO_MANY, POLICY_LAST_OWNER, POLICY_FOREIGN, POLICY_FAILED };
 struct policy_call {
 	enum policy_op op;
+	unsigned
+		of; /* all rights of the service that is asked, POLICY_OWNER or PROVISIONING_ALL: the other one's policies are FOREIGN */
 	char *name;	  /* owned */
 	unsigned rights;  /* PUT */
 	bool may_replace; /* PUT: what is there keeps its keys */

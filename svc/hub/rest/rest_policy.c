@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Shared access policies over REST: what the original does at its resource manager stands here at the hub's own address, in the same shape.  All of it needs a policy with
- * all rights, because the answers hold keys. */
+ * all rights, because the answers hold keys.  Those of provisioning, which are kept beside these, are not seen from here. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -19,7 +19,7 @@ respond_one(struct rest *rest, struct http_request *req, const char *name)
 	OWN(policies) policies = policy_keeper_current(rest->policies);
 	const struct auth_service_policy *policy = policies_find(policies, name);
 
-	if (policy)
+	if (policy && policy_is_of(policy, POLICY_OWNER))
 		http_respond_json(req, 200, NULL, policy_to_json(policy));
 	else
 		rest_fail(req, REST_GENERIC_NOT_FOUND, "there is no policy %s", name);
@@ -33,7 +33,8 @@ list(struct rest *rest, struct http_request *req, const char *const *ids)
 
 	(void)ids;
 	for (size_t i = 0; i < policies->n; i++)
-		json_array_append_new(array, policy_to_json(&policies->row[i]));
+		if (policy_is_of(&policies->row[i], POLICY_OWNER))
+			json_array_append_new(array, policy_to_json(&policies->row[i]));
 	http_respond_json(req, 200, NULL, json_pack("{s:o}", "value", array));
 }
 
@@ -62,6 +63,9 @@ fail(struct http_request *req, const struct policy_call *call)
 		return;
 	case POLICY_LAST_OWNER:
 		rest_fail(req, REST_GENERIC_CONFLICT, "%s is the last policy with all rights", call->name);
+		return;
+	case POLICY_FOREIGN:
+		rest_fail(req, REST_GENERIC_CONFLICT, "%s is a policy of provisioning", call->name);
 		return;
 	case POLICY_FAILED:
 		log_error("policies: %s", call->err.text);
@@ -105,6 +109,7 @@ submit(struct rest *rest, struct http_request *req, struct policy_call call, con
 	}
 	r = NEW(policy_request);
 	*r = (struct policy_request){ .rest = rest, .req = req, .call = call };
+	r->call.of = POLICY_OWNER;
 	r->call.name = mem_text(name);
 	r->call.done = on_done;
 	if (conn && policy_keeper_submit(rest->policies, &r->call, loop_owner(conn_loop(conn))))
