@@ -165,6 +165,12 @@ def test_04_group_cert():
     assert service("PUT", "/enrollmentGroups/other", certs("signingCertificates", folder / "other.pem"))[0] == 200
     foreign = pki.make("device", "line-1", issuer="other", file="foreign")
     assert register("line-1", cert=foreign[0], key=foreign[1])[0] == 409  # another group vouches for the name
+    status, _, answer = ask("POST", "/%s/registrations/line-1" % scope(), {"registrationId": "line-1"}, cert=foreign[0], key=foreign[1])
+    assert (status, answer["errorCode"]) == (404, 404202), answer  # and is told nothing of it
+    path = "/%s/registrations/line-1" % scope()
+    operation = path + "/operations/" + ask("PUT", path + "/register", {"registrationId": "line-1"}, cert=renewed[0], key=renewed[1])[2]["operationId"]
+    assert ask("GET", operation, cert=foreign[0], key=foreign[1])[2]["errorCode"] == 404203
+    assert ask("POST", path, {"registrationId": "line-1"}, cert=renewed[0], key=renewed[1])[2]["deviceId"] == "line-1"
     connects("line-1", cert=renewed)
     stranger = pki.make("device", "line-1", file="stranger")
     refused(register("line-1", cert=stranger[0], key=stranger[1]))

@@ -82,20 +82,34 @@ registrar_admit(struct registrar_call *call)
 
 /* -- Asking ------------------------------------------------------------------------------------------------------------------------ */
 
+/* One of another group is as good as none: that its key or CA vouches for the same name says nothing about this device (atk-07). */
+static int
+find_own(struct registrar_call *call, const struct enrollment *e, struct registration **out, struct err *err)
+{
+	OWN(registration) r = NULL;
+
+	*out = NULL;
+	if (registration_find(registrar_db(call), call->registration_id, &r, err) < 0)
+		return -1;
+	if (r && (!e->is_group || (text_is(r->group_id, e->id) && text_is(r->id, call->registration_id))))
+		*out = GIVE(r);
+	return 0;
+}
+
 /* What nobody works on is begun anew: the other hub was away, and the device waits. */
 static int
-find_as_it_goes(struct registrar_call *call, struct registration **out, struct err *err)
+find_as_it_goes(struct registrar_call *call, const struct enrollment *e, struct registration **out, struct err *err)
 {
 	struct registration *r;
 
-	if (registration_find(registrar_db(call), call->registration_id, out, err) < 0)
+	if (find_own(call, e, out, err) < 0)
 		return -1;
 	r = *out;
 	if (!r || r->assigned || r->failure || !text_is(r->operation, call->operation))
 		return 0;
 	pursuit_wake(call->provisioning, r);
 	registration_free(r);
-	return registration_find(registrar_db(call), call->registration_id, out, err);
+	return find_own(call, e, out, err);
 }
 
 /* For the device itself: with its certificate. */
@@ -119,7 +133,7 @@ registrar_operation(struct registrar_call *call)
 
 	if (!e)
 		return;
-	if (find_as_it_goes(call, &r, &err) < 0)
+	if (find_as_it_goes(call, e, &r, &err) < 0)
 		registrar_fail_broken(call, &err);
 	else if (!r || !text_is(r->operation, call->operation))
 		registrar_fail(call, REGISTRAR_NO_OPERATION, "there is no such operation");
@@ -140,7 +154,7 @@ registrar_lookup(struct registrar_call *call)
 
 	if (!e)
 		return;
-	if (registration_find(registrar_db(call), call->registration_id, &r, &err) < 0)
+	if (find_own(call, e, &r, &err) < 0)
 		registrar_fail_broken(call, &err);
 	else if (!r)
 		registrar_fail(call, REGISTRAR_NO_REGISTRATION, "it has not registered yet");
