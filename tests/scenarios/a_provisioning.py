@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The provisioning service over HTTPS: services enroll, devices register, and what they get is a device of the hub they can connect with (hub 6, 7)."""
-import base64, hashlib, hmac, os, re, sys, threading
+import base64, hashlib, hmac, os, re, sqlite3, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 
@@ -363,6 +363,26 @@ def test_13_kill():
         status, state = register(i, token(i, derive(group, i)))
         assert status == 200 and state["assignedHub"] == hub.hostname and state["deviceId"] == i, state
         assert hub.rest("GET", "/devices/" + i)[2]["authentication"]["symmetricKey"]["primaryKey"] == derive(group, i)
+
+
+def test_13_b_damaged():
+    """registrations that can't be gone on with, because their enrollments can't be read, keep no others waiting"""
+    for name in ("a-first", "z-last"):
+        service("PUT", "/enrollments/" + name, KEYS)
+        key = service("POST", "/enrollments/%s/attestationmechanism" % name)[2]["symmetricKey"]["primaryKey"]
+        assert register(name, token(name, key))[0] == 200
+    hub.kill9()
+    with sqlite3.connect(os.path.join(hub.state, "hub.sqlite"), isolation_level=None) as db:
+        for table, extra in (("enrollment", {"cert1": "junk"}), ("registration", {})):
+            columns = [c[1] for c in db.execute("PRAGMA table_info(%s)" % table)]
+            row = dict(zip(columns, db.execute("SELECT * FROM %s WHERE id = 'a-first'" % table).fetchone()))
+            for i in range(100):
+                copy = dict(row, id="a-%03d" % i, name="a-%03d" % i, **extra)
+                db.execute("INSERT INTO %s (%s) VALUES (%s)" % (table, ",".join(copy), ",".join("?" * len(copy))), tuple(copy.values()))
+        db.execute("UPDATE registration SET assigned = 0, due = 1 WHERE id GLOB 'a-[0-9]*' OR id = 'z-last'")
+    db.close()
+    start()
+    wait_for(lambda: service("GET", "/registrations/z-last")[2]["status"] == "assigned", "z-last", 20)
 
 
 def pages(group, size, policy=OWNER):

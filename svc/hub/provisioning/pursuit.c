@@ -15,8 +15,6 @@
 #include "hub/provisioning/reprovision.h"
 #include "wire/json.h"
 
-#define LEASE_S 120 /* somebody works on it: the timer leaves it alone for so long */
-
 enum numbers {
 	NO_ENROLLMENT = 404201,
 	CONFLICT = 409203,
@@ -66,7 +64,7 @@ static enum next
 persist(struct walk *w, enum next next)
 {
 	if (next == NEXT)
-		w->r->due = clock_wall() + LEASE_S;
+		w->r->due = clock_wall() + PURSUIT_LEASE_S;
 	return registration_put(db_of(w), w->r, &w->err) < 0 ? BROKEN : next;
 }
 
@@ -404,7 +402,7 @@ finish(struct walk *w, enum next next)
 		log_warn("provisioning: %s: %s", r->device_id, w->err.text);
 		r->due = now + pursuit_pause_s(r->tries++);
 	} else {
-		r->due = next == AWAY ? now + LEASE_S : 0;
+		r->due = next == AWAY ? now + PURSUIT_LEASE_S : 0;
 	}
 	return persist(w, next);
 }
@@ -440,7 +438,7 @@ join(struct provisioning *p, struct registration *r)
 {
 	struct pursuit_answer answer = { .end = PURSUIT_AWAY };
 
-	r->due = clock_wall() + LEASE_S;
+	r->due = clock_wall() + PURSUIT_LEASE_S;
 	if (registration_put(registry_store_db(registry_store_of(p->config.registry)), r, &answer.err) < 0)
 		answer.end = PURSUIT_BROKEN;
 	return answer;

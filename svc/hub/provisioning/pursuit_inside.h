@@ -32,6 +32,7 @@ struct pursuit {
 };
 
 #define PURSUIT_RUNNING_MAX 1024
+#define PURSUIT_LEASE_S 120 /* somebody works on it: the timer leaves it alone for so long */
 struct pursuit *pursuit_new(struct provisioning *p, const struct registration *r);
 void pursuit_free(struct pursuit *u);				      /* it is running no more */
 void pursuit_forget(struct pursuit *u, const struct registration *r); /* what it has heard */

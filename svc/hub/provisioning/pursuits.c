@@ -225,18 +225,37 @@ take_due(void *arg, struct registration *registration_take)
 	due->item[due->n++] = registration_take;
 }
 
+/* Those that wait for a hub that is slow are due again before it is their turn, and those that can't be read stay due: they would be the oldest at every look, and keep it from
+ * all others. */
+static int
+postpone(struct registry_store *store, const struct due *due, struct err *err)
+{
+	int64_t until = clock_wall() + PURSUIT_LEASE_S;
+	int done = 0;
+
+	if (due->n == 0)
+		return 0;
+	if (registry_store_begin(store, err) < 0)
+		return -1;
+	for (size_t i = 0; i < due->n && done == 0; i++)
+		done = registration_postpone(registry_store_db(store), due->item[i]->id, until, err);
+	return registry_store_end(store, done, err);
+}
+
 static void
 look(struct job *job)
 {
 	struct provisioning *p = CONTAINER_OF(job, struct provisioning, look);
+	struct registry_store *store = registry_store_of(p->config.registry);
 	struct due due = { .provisioning = p };
 	struct err err = ERR_INIT;
 
-	if (registration_list_due(
-		    registry_store_db(registry_store_of(p->config.registry)), clock_wall(), DUE_MAX, take_due, &due, &err) < 0)
+	if (registration_list_due(registry_store_db(store), clock_wall(), DUE_MAX, take_due, &due, &err) < 0 ||
+		postpone(store, &due, &err) < 0)
 		log_error("provisioning: %s", err.text);
 	for (size_t i = 0; i < due.n; i++) {
-		pursuit_wake(p, due.item[i]);
+		if (err.kind == ERR_NONE)
+			pursuit_wake(p, due.item[i]);
 		registration_free(due.item[i]);
 	}
 }

@@ -139,6 +139,14 @@ registration_list_due(struct db *db, int64_t now, int64_t max, registration_each
 }
 
 int
+registration_postpone(struct db *db, const char *id, int64_t due, struct err *err)
+{
+	OWN_TEXT key = enrollment_id_fold(id);
+
+	return db_run(db, err, "UPDATE registration SET due = ? WHERE id = ?", "it", due, key);
+}
+
+int
 registration_all_are_due(struct db *db, struct err *err)
 {
 	return db_run(db, err, "UPDATE registration SET due = 1 WHERE due > 1", "");

@@ -46,6 +46,7 @@ int registration_list(
 	struct db *db, const char *group_id, const char *after, int64_t max, registration_each *each, void *arg, struct err *err);
 /* Those to go on with at this time, the oldest first. */
 int registration_list_due(struct db *db, int64_t now, int64_t max, registration_each *each, void *arg, struct err *err);
+int registration_postpone(struct db *db, const char *id, int64_t due, struct err *err);
 int registration_all_are_due(struct db *db, struct err *err); /* at the start: nobody works on any of them */
 int registration_rename_hub(struct db *db, const char *before, const char *after, struct err *err);
 int registration_put(struct db *db, const struct registration *registration, struct err *err);
