@@ -39,12 +39,13 @@ ca_issue_prepare(const struct ca_desk *desk, const struct ca_request *request, i
 {
 	struct ca_circumstances around = { desk->signer, now, ca_journal_last_issued(desk->journal) };
 	OWN_TEXT digest = digest_text(csr_sha256(request->csr));
+	struct ca_again again = { request->requester.id, digest, request->profile->name, ca_signer_chain(desk->signer) };
 	struct ca_entry *r = NULL;
 	struct ca_grant grant;
 
 	if (!ca_policy_decide(v, &grant, request, &around))
 		return NULL;
-	if (request->once && ca_journal_find_again(desk->journal, request->requester.id, digest, now, &r, err) < 0) {
+	if (request->once && ca_journal_find_again(desk->journal, &again, now, &r, err) < 0) {
 		ca_grant_clear(&grant);
 		return NULL;
 	}

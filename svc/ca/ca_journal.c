@@ -172,10 +172,11 @@ read_row(struct db_stmt *row, char issuer[static HEX_LEN], struct err *err)
 	return err_null(err, ERR_BROKEN, "the journal's entry %lld holds no certificate", (long long)r->sequence);
 }
 
+/* row_take: of a query for COLUMNS, or NULL when that failed. */
 static int
-find_one(struct ca_journal *j, struct ca_entry **out, struct err *err, const char *sql, const char *a, const char *b)
+find_one(struct ca_journal *j, struct ca_entry **out, struct err *err, struct db_stmt *row_take)
 {
-	struct db_stmt *row = b ? db_query(j->db, err, sql, "tt", a, b) : db_query(j->db, err, sql, "t", a);
+	struct db_stmt *row = row_take;
 	int there = row ? db_next(row, err) : -1;
 	char issuer[HEX_LEN];
 	OWN(ca_entry) r = there > 0 ? read_row(row, issuer, err) : NULL;
@@ -299,12 +300,18 @@ is_fresh(const struct ca_entry *r, int64_t now)
 	return now < from + (until - from) / 3 * 2;
 }
 
+/* Another profile has other rights and another end, and another CA may have been put in the place of this one because nobody is to trust it any more. */
 static int
-find_again(struct ca_journal *j, const char *requester, const char *request, int64_t now, struct ca_entry **out, struct err *err)
+find_again(struct ca_journal *j, const struct ca_again *again, int64_t now, struct ca_entry **out, struct err *err)
 {
+	char issuer[HEX_LEN];
+
+	put_hex(issuer, cert_sha256(again->issuer->item[0]));
 	if (find_one(j, out, err,
-		    "SELECT " COLUMNS " FROM issued WHERE requester = ? AND request = ? ORDER BY sequence DESC LIMIT 1", requester,
-		    request) < 0)
+		    db_query(j->db, err,
+			    "SELECT " COLUMNS " FROM issued WHERE requester = ? AND request = ? AND profile = ? AND issuer = ?"
+			    " ORDER BY sequence DESC LIMIT 1",
+			    "tttt", again->requester, again->request, again->profile, issuer)) < 0)
 		return -1;
 	if (*out && !is_fresh(*out, now)) {
 		ca_entry_free(*out);
@@ -385,11 +392,12 @@ put_row(struct ca_journal *j, struct ca_entry *r, const struct facts *f, struct 
 static int
 add_one(struct ca_journal *j, struct ca_entry *r, struct err *err)
 {
+	struct ca_again again = { r->requester, r->request, r->profile, r->issuer };
 	OWN(ca_entry) found = NULL;
 	struct facts f;
 	int done;
 
-	if (r->once && find_again(j, r->requester, r->request, r->issued, &found, err) < 0)
+	if (r->once && find_again(j, &again, r->issued, &found, err) < 0)
 		return -1;
 	if (found) {
 		become(r, found);
@@ -452,19 +460,18 @@ ca_journal_find(struct ca_journal *j, enum ca_journal_key key, const char *value
 	int done;
 
 	pthread_mutex_lock(&j->lock);
-	done = find_one(j, out, err, queries[key], value, NULL);
+	done = find_one(j, out, err, db_query(j->db, err, queries[key], "t", value));
 	pthread_mutex_unlock(&j->lock);
 	return done;
 }
 
 int
-ca_journal_find_again(
-	struct ca_journal *j, const char *requester, const char *request, int64_t now, struct ca_entry **out, struct err *err)
+ca_journal_find_again(struct ca_journal *j, const struct ca_again *again, int64_t now, struct ca_entry **out, struct err *err)
 {
 	int done;
 
 	pthread_mutex_lock(&j->lock);
-	done = find_again(j, requester, request, now, out, err);
+	done = find_again(j, again, now, out, err);
 	pthread_mutex_unlock(&j->lock);
 	return done;
 }

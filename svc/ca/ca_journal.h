@@ -19,7 +19,7 @@ struct ca_entry {
 	const struct certs *issuer; /* the CA and those above it; borrowed.  Of one that was found: `chain` */
 	char *request;		    /* SHA-256 of the request, hex */
 	int64_t issued;		    /* seconds UTC */
-	bool once;		    /* ask for the certificate of the same request that is there, before adding one */
+	bool once;		    /* ask for the certificate that is there (ca_journal_find_again), before adding one */
 	/* What adding and finding tell. */
 	int64_t sequence; /* 1, 2, 3, ... */
 	struct certs chain;
@@ -42,9 +42,13 @@ int64_t ca_journal_last_issued(struct ca_journal *journal); /* 0: nothing yet */
  * there is none. */
 enum ca_journal_key { CA_BY_FINGERPRINT, CA_BY_SERIAL, CA_BY_SUBJECT, CA_BY_REQUESTER };
 int ca_journal_find(struct ca_journal *journal, enum ca_journal_key key, const char *value, struct ca_entry **out, struct err *err);
-/* The one for the same request of the same requester that may be given again at `now`: two thirds of its life are not over. */
-int ca_journal_find_again(struct ca_journal *journal, const char *requester, const char *request, int64_t now,
-	struct ca_entry **out, struct err *err);
+/* The one for the same request of the same requester, by the same profile and the same CA, that may be given again at `now`: two thirds of its life are not over. */
+struct ca_again {
+	const char *requester, *request, *profile;
+	const struct certs *issuer;
+};
+int ca_journal_find_again(
+	struct ca_journal *journal, const struct ca_again *again, int64_t now, struct ca_entry **out, struct err *err);
 /* In their order, those after `after`, at most max; returns how many, or -1. */
 int ca_journal_list(struct ca_journal *journal, int64_t after, int max, void (*each)(void *arg, const struct ca_entry *record),
 	void *arg, struct err *err);

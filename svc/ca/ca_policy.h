@@ -18,7 +18,7 @@ struct ca_request {
 	const struct csr *csr;
 	const struct ca_profile *profile;
 	struct ca_requester requester;
-	bool once; /* the same request again gets the same certificate, as long as two thirds of its life are not over */
+	bool once; /* the same request again, by the same profile, gets the same certificate, as long as two thirds of its life are not over */
 };
 
 /* What is to be issued. */

@@ -84,6 +84,30 @@ TEST("asked once, a request gives one certificate however often it comes; asked 
 	CHECK_INT(n_issued(&o), 3);
 }
 
+TEST("asked once, what another profile or another CA has issued for the same request is not given out again")
+{
+	CLEAR(office) o = open_office();
+	OWN(csr) csr = wish_csr((struct wish){ .common_name = "dev1" });
+	struct ca_profile brief = ca_profile_of("brief", CA_DEVICE);
+	struct ca_signer *first = o.signer, *second = story_signer();
+	const struct ca_desk desks[] = { { first, o.journal }, { first, o.journal }, { second, o.journal } };
+	const struct ca_profile *profiles[] = { &o.profile, &brief, &brief };
+	struct err err = ERR_INIT;
+
+	brief.lifetime_s = 7 * (int64_t)STORY_DAY;
+	for (size_t i = 0; i < COUNT(desks); i++) {
+		struct ca_request request = { .csr = csr, .profile = profiles[i], .requester.id = "dev1", .once = true };
+		OWN(verdict) v = verdict_new("ca", "", "dev1");
+		OWN(ca_entry) r = ca_issue(&desks[i], &request, STORY_NOW, v, &err);
+
+		CHECK(r && r->added == CA_ADDED);
+		CHECK_INT(cert_not_after(r->cert), STORY_NOW + profiles[i]->lifetime_s);
+		CHECK(cert_is_same(r->chain.item[0], ca_signer_chain(desks[i].signer)->item[0]));
+	}
+	CHECK_INT(n_issued(&o), COUNT(desks));
+	ca_signer_free(second);
+}
+
 TEST("what is refused is neither signed nor written, and another's key is refused at the last step")
 {
 	CLEAR(office) o = open_office();

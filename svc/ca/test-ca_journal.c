@@ -139,14 +139,17 @@ TEST("the same request asked once more gives the certificate that is there until
 	OWN(cert) renewed = add(j, "dev1", "R1", false, CA_ADDED);
 	OWN(ca_entry) fresh = NULL;
 	OWN(ca_entry) old = NULL;
+	struct certs issuer = { .item = &root.cert, .n = 1 };
+	struct ca_again wanted = { "dev1", "R1", "line", &issuer };
 	struct err err = ERR_INIT;
 
 	CHECK(cert_is_same(first, again) && !cert_is_same(first, other) && !cert_is_same(first, renewed));
-	CHECK_OK(ca_journal_find_again(j, "dev1", "R1", STORY_NOW + 20 * STORY_DAY - 1, &fresh, &err), err);
+	CHECK_OK(ca_journal_find_again(j, &wanted, STORY_NOW + 20 * STORY_DAY - 1, &fresh, &err), err);
 	CHECK(fresh && cert_is_same(fresh->cert, renewed)); /* the newest */
-	CHECK_OK(ca_journal_find_again(j, "dev1", "R1", STORY_NOW + 20 * STORY_DAY, &old, &err), err);
+	CHECK_OK(ca_journal_find_again(j, &wanted, STORY_NOW + 20 * STORY_DAY, &old, &err), err);
 	CHECK(!old);
-	CHECK_OK(ca_journal_find_again(j, "dev2", "R1", STORY_NOW, &old, &err), err);
+	wanted.requester = "dev2";
+	CHECK_OK(ca_journal_find_again(j, &wanted, STORY_NOW, &old, &err), err);
 	CHECK(!old);
 	ca_journal_close(j);
 }
