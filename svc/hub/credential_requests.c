@@ -192,7 +192,7 @@ tell_accepted(struct ask *ask)
 
 /* `id` is the device's own; what `replace` names is over before another question is read. */
 static bool
-read_question(struct ask *ask, const struct subject *subject, struct slice text)
+read_question(struct ask *ask, const struct subject *subject, bool for_itself, struct slice text)
 {
 	struct err err = ERR_INIT;
 	OWN_LIB(json_t) body = json_parse(text.text, text.len, &err);
@@ -200,6 +200,8 @@ read_question(struct ask *ask, const struct subject *subject, struct slice text)
 
 	if (!ask->requests->issuing)
 		return refuse(ask, REST_FEATURE_NOT_SUPPORTED, "this hub issues no certificates");
+	if (!for_itself)
+		return refuse(ask, REST_INVALID_OPERATION, "a gateway gets no certificate of a device that it speaks for");
 	if (subject->module_id)
 		return refuse(ask, REST_ARGUMENT_INVALID, "certificates are issued to devices, not to their modules");
 	if (!body || !json_is_object(body))
@@ -213,7 +215,7 @@ read_question(struct ask *ask, const struct subject *subject, struct slice text)
 
 void
 credential_requests_ask(const struct credential_requests *requests, struct head_session *session, const struct subject *subject,
-	const struct head_request *request, struct head_call *call)
+	bool for_itself, const struct head_request *request, struct head_call *call)
 {
 	struct ask *ask = NEW(ask);
 
@@ -223,7 +225,7 @@ credential_requests_ask(const struct credential_requests *requests, struct head_
 		.generation_id = mem_text(subject->generation_id) };
 	random_uuid(ask->correlation_id);
 	ask->job = (struct job){ .run = run, .done = done, .owner = loop_owner(conn_loop(head_session_conn(session))) };
-	if (!read_question(ask, subject, request->body)) {
+	if (!read_question(ask, subject, for_itself, request->body)) {
 		done(&ask->job);
 		return;
 	}

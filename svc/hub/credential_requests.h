@@ -18,6 +18,7 @@ struct credential_requests {
 	struct ca_registry *cas;
 };
 
-/* On the loop of the session, whose trust was just looked at. */
+/* On the loop of the session, whose trust was just looked at.  for_itself: a gateway that speaks for a device has shown no key of the device, and would be it from then on, also
+ * when it is above it no longer. */
 void credential_requests_ask(const struct credential_requests *requests, struct head_session *session,
-	const struct subject *subject, const struct head_request *request, struct head_call *call);
+	const struct subject *subject, bool for_itself, const struct head_request *request, struct head_call *call);

@@ -306,11 +306,11 @@ on_request(
 	void *backend, void *domain, struct head_session *head_session, const struct head_request *request, struct head_call *call)
 {
 	struct hub_head *head = backend;
+	const struct session *session = domain;
 	const struct subject *subject = hub_head_subject(head_session);
 
-	(void)domain;
 	if (subject && request->kind == HEAD_ISSUE_CERT)
-		credential_requests_ask(head->config.credentials, head_session, subject, request, call);
+		credential_requests_ask(head->config.credentials, head_session, subject, !session->standing.speaker, request, call);
 	else if (subject)
 		twin_sessions_on_request(head->config.twins, head_session, subject, request, call);
 	else

@@ -133,6 +133,28 @@ def test_02_another_at_once():
     assert n_issued() == 2
 
 
+def test_02_b_gateway():
+    """a gateway that speaks for a device below it gets no certificate in that one's name"""
+    gateway = hub.create_device("gw", capabilities={"iotEdge": True})
+    gw_key = new_key()
+    module = {"authentication": {"type": "sas", "symmetricKey": {"primaryKey": gw_key, "secondaryKey": new_key()}}}
+    assert hub.rest("PUT", "/devices/gw/modules/$edgeHub", module, {"If-Match": "*"})[0] == 200
+    device("below")
+    record = hub.rest("GET", "/devices/below")[2]
+    status, _, record = hub.rest("PUT", "/devices/below", dict(record, parentScopes=[gateway["deviceScope"]], deviceScope=gateway["deviceScope"]), {"If-Match": "*"})
+    assert status == 200, record
+    csr, _ = make_csr("below", "below-stolen")
+    token = sas("%s/devices/gw/modules/$edgeHub" % hub.hostname, gw_key)
+    with hub.mqtt("below", password=token, user=username(hub.hostname, "below", extra="&auth-chain=below%3Bgw"), clean=True) as m:
+        m.send(subscribe_packet(((RES, 0),)))
+        assert m.receive() == (0x90, b"\0\1\0")
+        before = n_issued()
+        fails(ask(m, {"id": "below", "csr": csr}), 400, 400003, "gateway")
+        m.publish("devices/below/messages/events/", b"for it")
+    assert n_issued() == before
+    assert not hub.rest("GET", "/devices/below")[2]["authentication"]["x509Thumbprint"].get("secondaryThumbprint")
+
+
 def test_03_wrong():
     """each wrong question has its answer, and nothing is issued for it"""
     cert, key = device("odd")
