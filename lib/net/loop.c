@@ -383,8 +383,8 @@ turn(struct loop *loop, bool wait)
 	wait = wait && !loop->later_first && !loop->posts && may_sleep(loop);
 	loop->n_ready = epoll_wait(loop->epoll_fd, loop->ready, READY_A_TURN, wait ? ms_to_first_timer(loop) : 0);
 	loop->is_asleep = false;
-	take_signals(loop);
 	call_ready(loop);
+	take_signals(loop); /* after the wake descriptor was emptied: one that comes later fills it again */
 	run_posts(loop);
 	fire_timers(loop);
 	run_later(loop, LATER_A_TURN);

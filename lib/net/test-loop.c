@@ -388,3 +388,44 @@ TEST("SIGHUP calls reload, SIGTERM ends the loop, SIGPIPE is nothing")
 	kill(getpid(), SIGTERM);
 	loop_run(loop);
 }
+
+static void
+on_pipe_raise(struct watch *watch, unsigned what)
+{
+	(void)what;
+	watch_set(watch, 0);
+	kill(getpid(), SIGTERM);
+}
+
+struct guard {
+	struct timer timer;
+	bool was_late;
+};
+
+static void
+on_guard(struct timer *timer)
+{
+	CONTAINER_OF(timer, struct guard, timer)->was_late = true;
+}
+
+TEST("a signal that comes while the loop is awake, and about to hear of one before, is not slept over")
+{
+	OWN(loop) loop = loop_new("test");
+	struct guard guard = { .was_late = false };
+	struct watch watch;
+	bool reloaded = false;
+	int fds[2];
+
+	loop_handle_signals(loop, on_reload, &reloaded);
+	timer_init(&guard.timer, loop, on_guard);
+	timer_arm(&guard.timer, 5000);
+	CHECK(pipe(fds) == 0 && write(fds[1], "x", 1) == 1);
+	watch_init(&watch, loop, fds[0], on_pipe_raise);
+	watch_set(&watch, WATCH_READ);
+	kill(getpid(), SIGHUP); /* ready behind the pipe */
+	loop_run(loop);
+	CHECK(reloaded && !guard.was_late);
+	timer_cancel(&guard.timer);
+	close(fds[0]);
+	close(fds[1]);
+}
