@@ -18,6 +18,11 @@ class Hook:
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(404)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 outer.asked.append((self.path, self.headers["Content-Type"], body))
@@ -161,6 +166,19 @@ def test_05a_more_than_a_twin():
             assert site.other.rest("GET", "/twins/" + name)[2]["tags"] == {"by": "hook"}
         status, _, record = site.other.rest("GET", "/devices/victim")
         assert status == 200 and record["authentication"]["symmetricKey"]["primaryKey"] == key, (i, status, record)
+
+
+def test_05b_no_success():
+    """a linked hub that answers 200, and in it that the device was not made, has no device of ours"""
+    host = "localhost:%d" % hook.port
+    assert site.service("PUT", "/linkedHubs/" + host, {"connectionString": "HostName=%s;SharedAccessKeyName=p;SharedAccessKey=%s" % (host, new_key())})[0] == 200
+    hook.says({"isSuccessful": False, "errors": [{"deviceId": "unmade", "errorCode": 403002, "errorStatus": "the quota is used up"}], "warnings": []})
+    site.enroll("unmade", iotHubs=[host], initialTwin=FIRST)
+    site.begin("unmade")
+    wait_for(lambda: site.shown("unmade")["status"] != "assigning", "the end of unmade", 30)
+    state = site.shown("unmade")
+    assert state["status"] == "failed" and "the quota is used up" in state["errorMessage"], state
+    assert site.service("DELETE", "/linkedHubs/" + host)[0] == 204
 
 
 def test_06_slow():

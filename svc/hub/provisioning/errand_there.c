@@ -52,15 +52,22 @@ authorization(const struct errand_way *way)
 
 /* A bulk request says what is wrong with each item. */
 static void
-take_item_error(const struct http_answer *answer, struct err *err)
+take_item_error(const json_t *body, struct err *err)
 {
-	struct err unparsable = ERR_INIT;
-	OWN_LIB(json_t) body = json_parse(answer->body.data, answer->body.len, &unparsable);
 	const json_t *item = json_array_get(json_object_get(body, "errors"), 0);
 	const char *text = json_string_value(json_object_get(item, "errorStatus"));
 
 	if (text)
 		(void)err_set(err, err->kind, "the hub refuses the device: %s", text);
+}
+
+static void
+take_refusal(const struct http_answer *answer, struct err *err)
+{
+	struct err unparsable = ERR_INIT;
+	OWN_LIB(json_t) body = json_parse(answer->body.data, answer->body.len, &unparsable);
+
+	take_item_error(body, err);
 }
 
 static int
@@ -85,7 +92,7 @@ ask(const struct errand_way *way, const struct question *q, json_t **out, struct
 	call.url = buf_text(&url);
 	done = http_fetch_json(&found, &answer, &call, q->body, err);
 	if (done < 0 && err->kind == ERR_INVALID && answer.body.len > 0)
-		take_item_error(&answer, err);
+		take_refusal(&answer, err);
 	http_answer_clear(&answer);
 	mem_wipe(token, strlen(token));
 	if (out && done == 0)
@@ -178,6 +185,7 @@ create(struct errand *errand, const struct errand_way *way)
 {
 	OWN_LIB(json_t) item = identity_to_json(errand->wanted, false, true);
 	OWN_LIB(json_t) list = NULL;
+	OWN_LIB(json_t) told = NULL;
 
 	if (!errand->twin)
 		return ask(way, &(struct question){ .method = "PUT", .path = "devices", .id = errand->device_id, .body = item },
@@ -186,7 +194,14 @@ create(struct errand *errand, const struct errand_way *way)
 	json_object_set_new(item, "importMode", json_string("create"));
 	put_twin(item, errand->twin);
 	list = json_pack("[O]", item);
-	return ask(way, &(struct question){ .method = "POST", .path = "devices", .body = list }, NULL, &errand->err);
+	if (ask(way, &(struct question){ .method = "POST", .path = "devices", .body = list }, &told, &errand->err) < 0)
+		return -1;
+	if (json_is_true(json_object_get(told, "isSuccessful")))
+		return 0;
+	/* A bulk request as such may go well and its items not: the device would be out of the hub that it leaves, and in none. */
+	(void)err_set(&errand->err, ERR_INVALID, "the hub does not say that it made the device");
+	take_item_error(told, &errand->err);
+	return -1;
 }
 
 /* What is there keeps all but its credential, as in our own hub. */
