@@ -34,6 +34,8 @@ static const char *const migrations[] = {
 	"CREATE INDEX issued_key ON issued (key);"
 	"CREATE TRIGGER issued_stays BEFORE UPDATE ON issued BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;"
 	"CREATE TRIGGER issued_remains BEFORE DELETE ON issued BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;",
+	"CREATE TRIGGER issuer_stays BEFORE UPDATE ON issuer BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;"
+	"CREATE TRIGGER issuer_remains BEFORE DELETE ON issuer BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;",
 };
 
 struct ca_journal {
@@ -546,6 +548,41 @@ verify_row(struct db_stmt *row, int64_t n, uint8_t head[static DIGEST_SHA256_LEN
 	return 0;
 }
 
+/* The chains that are given out with certificates: each begins with what its rows name, and was issued by what follows. */
+static int
+check_chain(const char *fingerprint, const char *pem, struct err *err)
+{
+	struct certs chain = { 0 };
+	struct err unreadable = ERR_INIT;
+	char first[HEX_LEN] = "";
+	bool good = pem && certs_parse(&chain, pem, strlen(pem), CHAIN_MAX, &unreadable) == 0;
+
+	if (good)
+		put_hex(first, cert_sha256(chain.item[0]));
+	good = good && text_is(first, fingerprint);
+	for (size_t i = 0; good && i + 1 < chain.n; i++)
+		good = cert_is_issued_by(chain.item[i], chain.item[i + 1]);
+	certs_clear(&chain);
+	return good ? 0 : err_set(err, ERR_BROKEN, "the journal's issuer %.64s is not as it was written", fingerprint);
+}
+
+static int
+check_issuers(struct ca_journal *j, struct err *err)
+{
+	struct db_stmt *row = db_query(j->db, err,
+		"SELECT fingerprint, chain FROM issuer UNION SELECT issuer, NULL FROM issued"
+		" WHERE issuer NOT IN (SELECT fingerprint FROM issuer)",
+		"");
+	int more = row ? db_next(row, err) : -1;
+
+	for (; more > 0; more = more > 0 ? db_next(row, err) : -1)
+		if (check_chain(db_text(row, 0) ? db_text(row, 0) : "", db_text(row, 1), err) < 0)
+			more = -1;
+	if (row)
+		db_done(row);
+	return more < 0 ? -1 : 0;
+}
+
 /* In pieces, so that who issues meanwhile does not wait for all of it. */
 static int
 verify_some(struct ca_journal *j, int64_t *n, uint8_t head[static DIGEST_SHA256_LEN], struct err *err)
@@ -573,6 +610,11 @@ ca_journal_verify(struct ca_journal *j, struct ca_journal_finding *out, struct e
 	int64_t n = 0, before;
 	int done;
 
+	pthread_mutex_lock(&j->lock);
+	done = check_issuers(j, err);
+	pthread_mutex_unlock(&j->lock);
+	if (done < 0)
+		return -1;
 	do {
 		before = n;
 		pthread_mutex_lock(&j->lock);

@@ -212,11 +212,15 @@ TEST("the database itself refuses to change or to delete an entry")
 
 	add_some(j, 2);
 	ca_journal_close(j);
-	db = db_open(path, (const char *[]){ "" }, 1, &err);
+	db = db_open(path, (const char *[]){ "", "" }, 2, &err);
 	CHECK(db);
 	CHECK(db_run(db, &err, "UPDATE issued SET requester = 'dev9'", "") < 0);
 	CHECK_CONTAINS(err.text, "append-only");
 	CHECK(db_run(db, &err, "DELETE FROM issued", "") < 0);
+	CHECK_CONTAINS(err.text, "append-only");
+	CHECK(db_run(db, &err, "UPDATE issuer SET chain = ''", "") < 0);
+	CHECK_CONTAINS(err.text, "append-only");
+	CHECK(db_run(db, &err, "DELETE FROM issuer", "") < 0);
 	CHECK_CONTAINS(err.text, "append-only");
 	db_close(db);
 }
@@ -226,11 +230,13 @@ static void
 tamper(const char *path, const char *sql)
 {
 	struct err err = ERR_INIT;
-	struct db *db = db_open(path, (const char *[]){ "" }, 1, &err);
+	struct db *db = db_open(path, (const char *[]){ "", "" }, 2, &err);
 
 	CHECK(db);
 	CHECK_OK(db_run(db, &err, "DROP TRIGGER issued_stays", ""), err);
 	CHECK_OK(db_run(db, &err, "DROP TRIGGER issued_remains", ""), err);
+	CHECK_OK(db_run(db, &err, "DROP TRIGGER issuer_stays", ""), err);
+	CHECK_OK(db_run(db, &err, "DROP TRIGGER issuer_remains", ""), err);
 	CHECK_OK(db_run(db, &err, sql, ""), err);
 	db_close(db);
 }
@@ -250,6 +256,7 @@ TEST("what was changed, removed or moved afterwards is found, with the number of
 		{ "DELETE FROM issued WHERE sequence = 1", "entry 1 is missing" },
 		{ "UPDATE issued SET certificate = x'00' WHERE sequence = 2", "entry 2 holds no certificate" },
 		{ "UPDATE issued SET digest = x'00' WHERE sequence = 2", "entry 2 is not as it was written" },
+		{ "UPDATE issuer SET chain = 'junk'", "issuer " },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
