@@ -6,17 +6,11 @@
 
 #include "base/mem.h"
 #include "base/option.h"
-#include "base/text.h"
 #include "cmd.h"
 #include "hub/client.h"
+#include "service_verbs.h"
 
-struct verb {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *help;
-};
-
-static const struct verb verbs[] = {
+static const struct service_verb verbs[] = {
 	{ "device", hub_device, "devices: create, show, list, update, delete, renew-key, show-connection-string, why" },
 	{ "module", hub_module, "modules of a device: create, show, list, update, delete" },
 	{ "twin", hub_twin, "twins: show, update, replace" },
@@ -33,49 +27,13 @@ static const struct verb verbs[] = {
 	{ "connection-string", hub_connection_string, "of a policy, device or module" },
 };
 
-static void
-list_verbs(FILE *out)
-{
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		fprintf(out, "  %-18s %s\n", verbs[i].name, verbs[i].help);
-}
-
-static int
-unknown(const char *word)
-{
-	const char *names[COUNT(verbs)], *near;
-
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		names[i] = verbs[i].name;
-	near = text_nearest(word, names, COUNT(names));
-	fprintf(stderr, "rootedge hub: there is no '%s'%s%s%s\n\n", word, near ? "; did you mean '" : "", near ? near : "",
-		near ? "'?" : "");
-	list_verbs(stderr);
-	return 2;
-}
-
-/* Without a verb: the service's own help, below that of the verbs. */
-static int
-help(int argc, char **argv)
-{
-	puts("Verbs for a hub's operator:\n\nusage: rootedge hub VERB [OPTIONS]\n");
-	list_verbs(stdout);
-	puts("\nWithout a verb it is the hub itself:\n");
-	fflush(stdout);
-	return cmd_exec_service("hub", argc, argv);
-}
-
 int
 cmd_hub(int argc, char **argv)
 {
-	if (argc > 1 && (text_is(argv[1], "--help") || text_is(argv[1], "-h")))
-		return help(argc, argv);
-	if (argc < 2 || argv[1][0] == '-')
-		return cmd_exec_service("hub", argc, argv);
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		if (text_is(argv[1], verbs[i].name))
-			return verbs[i].run(argc - 1, argv + 1);
-	return unknown(argv[1]);
+	static const struct service_verbs noun = { "hub", "Verbs for a hub's operator", "Without a verb it is the hub itself",
+		verbs, COUNT(verbs) };
+
+	return service_verbs_run(&noun, argc, argv);
 }
 
 /* -- rootedge hub connection-string ------------------------------------------------------------------------------------------------- */

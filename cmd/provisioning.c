@@ -11,12 +11,9 @@
 #include "hub/client.h"
 #include "hub_tool.h"
 #include "page.h"
+#include "service_verbs.h"
 
-static const struct verb {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *help;
-} verbs[] = {
+static const struct service_verb verbs[] = {
 	{ "enrollment", provisioning_enrollment, "one device each: create, show, list, update, delete" },
 	{ "enrollment-group", provisioning_enrollment_group,
 		"all that a key or a CA vouches for: create, show, list, update, delete, compute-device-key" },
@@ -29,49 +26,13 @@ static const struct verb {
 	{ "connection-string", provisioning_connection_string, "of a policy, for these verbs and for services" },
 };
 
-static void
-list_verbs(FILE *out)
-{
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		fprintf(out, "  %-18s %s\n", verbs[i].name, verbs[i].help);
-}
-
-static int
-unknown(const char *word)
-{
-	const char *names[COUNT(verbs)], *near;
-
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		names[i] = verbs[i].name;
-	near = text_nearest(word, names, COUNT(names));
-	fprintf(stderr, "rootedge provisioning: there is no '%s'%s%s%s\n\n", word, near ? "; did you mean '" : "", near ? near : "",
-		near ? "'?" : "");
-	list_verbs(stderr);
-	return 2;
-}
-
-/* Without a verb: the service's own help, below that of the verbs. */
-static int
-help(int argc, char **argv)
-{
-	puts("Verbs for the operator of provisioning, in a hub or alone:\n\nusage: rootedge provisioning VERB [OPTIONS]\n");
-	list_verbs(stdout);
-	puts("\nWithout a verb it is provisioning itself:\n");
-	fflush(stdout);
-	return cmd_exec_service("provisioning", argc, argv);
-}
-
 int
 cmd_provisioning(int argc, char **argv)
 {
-	if (argc > 1 && (text_is(argv[1], "--help") || text_is(argv[1], "-h")))
-		return help(argc, argv);
-	if (argc < 2 || argv[1][0] == '-')
-		return cmd_exec_service("provisioning", argc, argv);
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		if (text_is(argv[1], verbs[i].name))
-			return verbs[i].run(argc - 1, argv + 1);
-	return unknown(argv[1]);
+	static const struct service_verbs noun = { "provisioning", "Verbs for the operator of provisioning, in a hub or alone",
+		"Without a verb it is provisioning itself", verbs, COUNT(verbs) };
+
+	return service_verbs_run(&noun, argc, argv);
 }
 
 /* -- rootedge provisioning show and connection-string: from the state folder --------------------------------------------------- */
