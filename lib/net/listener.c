@@ -203,6 +203,8 @@ on_pause_over(struct timer *timer)
 	if (ear->spare_fd < 0)
 		ear->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	watch_set(&ear->watch, WATCH_READ);
+	if (ear->watch.what == 0)
+		timer_arm(timer, PAUSE_MS);
 }
 
 static void
@@ -378,7 +380,7 @@ open_ear(struct listener *l, struct loop *loop, bool shared, struct err *err)
 	watch_set(&ear->watch, WATCH_READ);
 	l->n_ears++;
 	l->n_refs++;
-	return 0;
+	return ear->watch.what == 0 ? err_errno(err, "watching a listening socket") : 0;
 }
 
 struct listener *

@@ -269,7 +269,7 @@ forget_ready(struct loop *loop, const struct watch *watch)
 			loop->ready[i].data.ptr = NULL;
 }
 
-/* What the kernel has no room for is not watched: that connection ends by its timer. */
+/* What the kernel has no room for is not watched, and `what` says so: a connection ends by its timer, whoever has none looks. */
 void
 watch_set(struct watch *watch, unsigned what)
 {
@@ -491,6 +491,7 @@ loop_new(const char *name)
 	pthread_mutex_init(&loop->lock, NULL);
 	watch_init(&loop->wake, loop, wake_fd, on_wake);
 	watch_set(&loop->wake, WATCH_READ);
+	assert(loop->wake.what == WATCH_READ);
 	return loop;
 }
 

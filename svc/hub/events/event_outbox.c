@@ -106,20 +106,32 @@ tell_all(struct event_outbox *outbox, struct err *err)
 	return got;
 }
 
+/* What can't be read now is begun again with at a tick. */
+static void
+go_on(struct event_outbox *outbox)
+{
+	struct err err = ERR_INIT;
+
+	if (tell_all(outbox, &err) == 0)
+		return;
+	log_error("events: %s", err.text);
+	pthread_mutex_lock(&outbox->lock);
+	outbox->has_failed = true;
+	pthread_mutex_unlock(&outbox->lock);
+}
+
 /* On the worker. */
 static void
 on_end(void *arg, bool is_durable)
 {
 	struct event_outbox *outbox = arg;
-	struct err err = ERR_INIT;
 
 	if (!is_durable)
 		outbox->written = outbox->kept;
 	if (outbox->written == outbox->kept)
 		return;
 	outbox->kept = outbox->written;
-	if (tell_all(outbox, &err) < 0)
-		log_error("events: %s", err.text);
+	go_on(outbox);
 }
 
 /* -- Into the table --------------------------------------------------------------------------------------------------------------------- */
@@ -194,15 +206,13 @@ static void
 settle_step(struct registry_step *step, const struct err *problem)
 {
 	struct event_outbox *outbox = CONTAINER_OF(step, struct event_outbox, step);
-	struct err err = ERR_INIT;
 
 	if (!problem)
 		set_forgotten(outbox, outbox->due);
 	if (!may_begin_again(outbox))
 		return;
 	outbox->told = stored(outbox);
-	if (tell_all(outbox, &err) < 0)
-		log_error("events: %s", err.text);
+	go_on(outbox);
 }
 
 static void
