@@ -13,6 +13,8 @@
 #include "pki/cert.h"
 #include "wire/pem.h"
 
+#define CERT_PEM_MAX (128 * 1024)
+
 struct cert {
 	X509 *x509;
 	char *subject, *issuer, *common_name;
@@ -277,6 +279,17 @@ cert_put_pem(const struct cert *cert, struct buf *out)
 	else
 		out->failed = true;
 	OPENSSL_free(der);
+}
+
+char *
+cert_pem(const struct cert *cert)
+{
+	struct buf pem = BUF_INIT(CERT_PEM_MAX);
+
+	if (!cert)
+		return NULL;
+	cert_put_pem(cert, &pem);
+	return buf_take_text(&pem);
 }
 
 const char *

@@ -43,6 +43,7 @@ bool cert_is_issued_by(const struct cert *cert, const struct cert *issuer);
 int cert_version(const struct cert *cert);  /* 3 */
 char *cert_serial(const struct cert *cert); /* "0A:1B": upper-case hex with colons; the caller owns it */
 void cert_put_pem(const struct cert *cert, struct buf *out);
+char *cert_pem(const struct cert *cert); /* the same as text that the caller owns; NULL for none */
 void cert_put_der(const struct cert *cert, struct buf *out);
 void cert_key_sha256(const struct cert *cert, uint8_t out[static DIGEST_SHA256_LEN]); /* of its public key (SubjectPublicKeyInfo) */
 char *cert_line(const struct cert *cert);     /* one line for people: subject, until when, SHA-256 */

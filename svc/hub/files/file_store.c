@@ -140,6 +140,20 @@ file_store_remove_blocks(struct registry_store *store, const char *blob, struct 
 	return db_run(registry_store_db(store), err, "DELETE FROM block WHERE blob = ?", "t", blob);
 }
 
+/* Rows of blob, file, size. */
+static int
+each_file(struct db_stmt *rows_take, file_store_file *each, void *arg, struct err *err)
+{
+	int got;
+
+	if (!rows_take)
+		return -1;
+	while ((got = db_next(rows_take, err)) == 1)
+		each(arg, db_text(rows_take, 0), db_text(rows_take, 1), db_int(rows_take, 2));
+	db_done(rows_take);
+	return got;
+}
+
 int
 file_store_files(struct registry_store *store, const char *blob, file_store_file *each, void *arg, struct err *err)
 {
@@ -147,33 +161,21 @@ file_store_files(struct registry_store *store, const char *blob, file_store_file
 		blob ? db_query(registry_store_db(store), err, "SELECT blob, file, size FROM block WHERE blob = ?", "t", blob)
 		     : db_query(registry_store_db(store), err,
 			       "SELECT blob, file, size FROM block UNION ALL SELECT name, file, size FROM blob", "");
-	int got;
 
-	if (!rows)
-		return -1;
-	while ((got = db_next(rows, err)) == 1)
-		each(arg, db_text(rows, 0), db_text(rows, 1), db_int(rows, 2));
-	db_done(rows);
-	return got;
+	return each_file(rows, each, arg, err);
 }
 
 int
 file_store_remove_old_blocks(
 	struct registry_store *store, int64_t before, int64_t max, file_store_file *each, void *arg, struct err *err)
 {
-	struct db_stmt *rows = db_query(registry_store_db(store), err,
-		"DELETE FROM block WHERE file IN (SELECT file FROM block WHERE modified < ? ORDER BY modified LIMIT ?) RETURNING "
-		"blob, file, size",
-		"ii", before, max);
-	int got;
-
-	if (!rows)
-		return -1;
 	/* SQLite hands the rows out when all of them are deleted; they are durable when the statement has ended, and a file that goes a moment before its row is missed by nobody. */
-	while ((got = db_next(rows, err)) == 1)
-		each(arg, db_text(rows, 0), db_text(rows, 1), db_int(rows, 2));
-	db_done(rows);
-	return got;
+	return each_file(db_query(registry_store_db(store), err,
+				 "DELETE FROM block WHERE file IN (SELECT file FROM block WHERE modified < ? ORDER BY modified "
+				 "LIMIT ?) RETURNING "
+				 "blob, file, size",
+				 "ii", before, max),
+		each, arg, err);
 }
 
 /* -- With the device -------------------------------------------------------------------------------------------------------------------- */
@@ -208,15 +210,8 @@ file_store_forget_device(struct registry_store *store, const char *device_id, st
 int
 file_store_take_dropped(struct registry_store *store, file_store_file *each, void *arg, struct err *err)
 {
-	struct db_stmt *rows = db_query(registry_store_db(store), err, "DELETE FROM dropped_file RETURNING blob, file, size", "");
-	int got;
-
-	if (!rows)
-		return -1;
-	while ((got = db_next(rows, err)) == 1)
-		each(arg, db_text(rows, 0), db_text(rows, 1), db_int(rows, 2));
-	db_done(rows);
-	return got;
+	return each_file(
+		db_query(registry_store_db(store), err, "DELETE FROM dropped_file RETURNING blob, file, size", ""), each, arg, err);
 }
 
 /* -- Notifications ------------------------------------------------------------------------------------------------------------------------ */

@@ -10,7 +10,6 @@
 #define COLUMNS                                                                                                                    \
 	"name, enabled, proof, key1, key2, cert1, cert2, device_id, etag, wishes, created, updated, endorsement_key, "             \
 	"storage_root_key, ca1, ca2"
-#define PEM_MAX 32768
 
 static void
 read_key(struct secret *key, struct db_stmt *row, int column)
@@ -98,23 +97,12 @@ enrollment_store_find(struct db *db, bool is_group, const char *id, struct enrol
 	return there < 0 || (there > 0 && !*out) ? -1 : 0;
 }
 
-static char *
-pem_of(const struct cert *cert)
-{
-	struct buf pem = BUF_INIT(PEM_MAX);
-
-	if (!cert)
-		return NULL;
-	cert_put_pem(cert, &pem);
-	return buf_take_text(&pem);
-}
-
 int
 enrollment_store_put(struct db *db, const struct enrollment *e, struct err *err)
 {
 	OWN_TEXT key = enrollment_id_fold(e->id);
-	OWN_TEXT pem1 = pem_of(e->certs[0]);
-	OWN_TEXT pem2 = pem_of(e->certs[1]);
+	OWN_TEXT pem1 = cert_pem(e->certs[0]);
+	OWN_TEXT pem2 = cert_pem(e->certs[1]);
 	OWN_TEXT wishes = json_line(e->wishes);
 
 	return db_run(db, err,

@@ -10,7 +10,6 @@
 	"name, group_id, hub, device_id, operation, etag, assigned, created, updated, payload, owned, failure, from_hub, "         \
 	"returned, "                                                                                                               \
 	"twin, error, shown, substatus, due, tries, storage_root_key, issued, issued_pem"
-#define PEM_MAX 32768
 
 void
 registration_free(struct registration *r)
@@ -160,22 +159,11 @@ registration_rename_hub(struct db *db, const char *before, const char *after, st
 	return db_run(db, err, "UPDATE registration SET from_hub = ? WHERE from_hub = ?", "tt", after, before);
 }
 
-static char *
-pem_of(const struct cert *cert)
-{
-	struct buf pem = BUF_INIT(PEM_MAX);
-
-	if (!cert)
-		return NULL;
-	cert_put_pem(cert, &pem);
-	return buf_take_text(&pem);
-}
-
 int
 registration_put(struct db *db, const struct registration *r, struct err *err)
 {
 	OWN_TEXT key = enrollment_id_fold(r->id);
-	OWN_TEXT shown = pem_of(r->shown);
+	OWN_TEXT shown = cert_pem(r->shown);
 
 	return db_run(db, err,
 		"INSERT OR REPLACE INTO registration (id, " COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
