@@ -65,8 +65,10 @@ def run(*args, check=True, **kw):
 
 
 def parent_death():
+    """In the child: it ends with us, and a hang-up is a hang-up also when the tests run under nohup."""
     import ctypes
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Service:
