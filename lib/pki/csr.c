@@ -94,6 +94,23 @@ csr_common_name(const struct csr *csr)
 	return csr->common_name;
 }
 
+X509_NAME *
+csr_subject(const struct csr *csr)
+{
+	return X509_REQ_get_subject_name(csr->req);
+}
+
+void
+csr_put_der(const struct csr *csr, struct buf *out)
+{
+	uint8_t *der = NULL;
+	int len = i2d_X509_REQ(csr->req, &der);
+
+	if (len > 0)
+		buf_put(out, der, (size_t)len);
+	OPENSSL_free(der);
+}
+
 EVP_PKEY *
 csr_public_key(const struct csr *csr)
 {

@@ -290,40 +290,88 @@ issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct
 	return cert;
 }
 
-static int
-add_csr_names(X509_REQ *req, const char *const *names, size_t n_names, struct err *err)
-{
-	GENERAL_NAMES *list = general_names(names, n_names, err);
-	STACK_OF(X509_EXTENSION) *extensions = NULL;
-	int ok;
+/* What a CA is asked to put into the certificate beside the names (edge-services 8.4). */
+static const struct use_row {
+	const char *key_usage, *constraints, *extended_key_usage;
+} uses[] = {
+	[CSR_USE_ANY] = { NULL, NULL, NULL },
+	[CSR_USE_EDGE_CA] = { "critical,digitalSignature,keyCertSign", "critical,CA:TRUE,pathlen:0", NULL },
+	[CSR_USE_CLIENT] = { NULL, NULL, "clientAuth" },
+};
 
-	if (!list)
-		return -1;
-	ok = X509V3_add1_i2d(&extensions, NID_subject_alt_name, list, 0, X509V3_ADD_APPEND) == 1 &&
-	     X509_REQ_add_extensions(req, extensions) == 1;
-	GENERAL_NAMES_free(list);
-	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
-	return ok ? 0 : ssl_failure(err, "subjectAltName");
+static bool
+add_wish(STACK_OF(X509_EXTENSION) * list, int nid, const char *value)
+{
+	X509_EXTENSION *extension = value ? X509V3_EXT_conf_nid(NULL, NULL, nid, value) : NULL;
+
+	if (!value)
+		return true;
+	if (extension && sk_X509_EXTENSION_push(list, extension) > 0)
+		return true;
+	X509_EXTENSION_free(extension);
+	return false;
+}
+
+static bool
+add_wished_names(STACK_OF(X509_EXTENSION) * *list, const struct csr_wish *wish, struct err *err)
+{
+	GENERAL_NAMES *names = wish->n_names > 0 ? general_names(wish->names, wish->n_names, err) : NULL;
+	bool ok = wish->n_names == 0 || (names && X509V3_add1_i2d(list, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND) == 1);
+
+	GENERAL_NAMES_free(names);
+	return ok;
+}
+
+static int
+add_wishes(X509_REQ *req, const struct csr_wish *wish, struct err *err)
+{
+	STACK_OF(X509_EXTENSION) *list = sk_X509_EXTENSION_new_null();
+	const struct use_row *use = &uses[wish->use];
+	bool ok = list && add_wish(list, NID_key_usage, use->key_usage) &&
+		  add_wish(list, NID_basic_constraints, use->constraints) &&
+		  add_wish(list, NID_ext_key_usage, use->extended_key_usage) && add_wished_names(&list, wish, err);
+
+	if (ok && sk_X509_EXTENSION_num(list) > 0)
+		ok = X509_REQ_add_extensions(req, list) == 1;
+	sk_X509_EXTENSION_pop_free(list, X509_EXTENSION_free);
+	if (ok)
+		return 0;
+	return err->kind == ERR_NONE ? ssl_failure(err, "the extensions of a CSR") : -1;
+}
+
+static const EVP_MD *
+digest_wished(const EVP_PKEY *signer, int bits)
+{
+	if (bits == 0 || EVP_PKEY_is_a(signer, "ED25519"))
+		return digest_of(signer);
+	return bits >= 512 ? EVP_sha512() : bits >= 384 ? EVP_sha384() : EVP_sha256();
+}
+
+static int
+set_subject(X509_REQ *req, const struct csr_wish *wish, struct err *err)
+{
+	X509_NAME *made = wish->subject ? NULL : subject_of(wish->common_name, err);
+	bool ok = (wish->subject || made) && X509_REQ_set_subject_name(req, wish->subject ? wish->subject : made) == 1;
+
+	X509_NAME_free(made);
+	if (ok)
+		return 0;
+	return err->kind == ERR_NONE ? ssl_failure(err, "the subject of a CSR") : -1;
 }
 
 int
-issue_csr(
-	struct buf *out, const struct key *key, const char *common_name, const char *const *names, size_t n_names, struct err *err)
+issue_csr_wish(struct buf *out, const struct key *key, const struct csr_wish *wish, struct err *err)
 {
-	X509_NAME *subject = subject_of(common_name, err);
-	X509_REQ *req;
+	X509_REQ *req = X509_REQ_new();
 	uint8_t *der = NULL;
 	int status, len;
 
-	if (!subject)
-		return -1;
-	req = X509_REQ_new();
 	X509_REQ_set_version(req, X509_REQ_VERSION_1);
-	X509_REQ_set_subject_name(req, subject);
-	X509_NAME_free(subject);
 	X509_REQ_set_pubkey(req, key_pkey(key));
-	status = n_names > 0 ? add_csr_names(req, names, n_names, err) : 0;
-	if (status == 0 && X509_REQ_sign(req, key_pkey(key), digest_of(key_pkey(key))) <= 0)
+	status = set_subject(req, wish, err);
+	if (status == 0)
+		status = add_wishes(req, wish, err);
+	if (status == 0 && X509_REQ_sign(req, key_pkey(key), digest_wished(key_pkey(key), wish->digest_bits)) <= 0)
 		status = ssl_failure(err, "signing a CSR");
 	len = status == 0 ? i2d_X509_REQ(req, &der) : 0;
 	if (len > 0)
@@ -331,4 +379,11 @@ issue_csr(
 	OPENSSL_free(der);
 	X509_REQ_free(req);
 	return status;
+}
+
+int
+issue_csr(
+	struct buf *out, const struct key *key, const char *common_name, const char *const *names, size_t n_names, struct err *err)
+{
+	return issue_csr_wish(out, key, &(struct csr_wish){ .common_name = common_name, .names = names, .n_names = n_names }, err);
 }

@@ -19,6 +19,8 @@ size_t csr_count_common_names(const struct csr *csr); /* csr_common_name is the 
 const uint8_t *csr_sha256(const struct csr *csr);     /* of the whole request */
 /* basicConstraints with CA:TRUE, keyUsage with keyCertSign or cRLSign, or one of them so that it can't be read. */
 bool csr_asks_ca(const struct csr *csr);
+X509_NAME *csr_subject(const struct csr *csr); /* borrowed */
+void csr_put_der(const struct csr *csr, struct buf *out);
 bool csr_is_signed_safely(const struct csr *csr); /* with SHA-256 or more, or Ed25519 */
 
 #define ISSUE_NAMES_MAX 64
@@ -47,3 +49,16 @@ struct cert *issue_cert(const struct profile *profile, EVP_PKEY *subject_public,
 /* A CSR made by the holder of `key` (which may be remote): PEM appended to out. */
 int issue_csr(
 	struct buf *out, const struct key *key, const char *common_name, const char *const *names, size_t n_names, struct err *err);
+
+enum csr_use { CSR_USE_ANY, CSR_USE_EDGE_CA, CSR_USE_CLIENT };
+
+/* The same with all that can be asked for. */
+struct csr_wish {
+	X509_NAME *subject; /* borrowed; NULL: CN=common_name */
+	const char *common_name;
+	const char *const *names;
+	size_t n_names;
+	enum csr_use use; /* keyUsage, basicConstraints, extendedKeyUsage */
+	int digest_bits;  /* 256, 384, 512; 0: as strong as the key */
+};
+int issue_csr_wish(struct buf *out, const struct key *key, const struct csr_wish *wish, struct err *err);
