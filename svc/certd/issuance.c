@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making certificates.  What a certificate may do follows from its id, never from the extensions of the CSR: the original copies those, so that a caller could ask for CA:TRUE. */
+/* Making certificates.  What a certificate of ours may do follows from its id, never from the extensions of the CSR: the original copies those, so that a caller could ask for CA:TRUE. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,6 +17,7 @@
 #define DAY_S 86400
 #define EDGE_CA_ID "aziot-edged-ca"
 #define LOCAL_CA_ID "local-ca"
+#define DEVICE_ID "device-id"
 
 struct kind_row {
 	const char *pattern;
@@ -132,24 +133,59 @@ sign(const struct issuance_request *r, const json_t *config, const struct csr *c
 	return 0;
 }
 
+static int
+sign_here(const struct issuance *i, const struct issuance_request *r, const json_t *config, const struct csr *csr, struct buf *pem,
+	struct err *err)
+{
+	struct signer signer = { 0 };
+	int status = choose_signer(&signer, i, r, config, err);
+
+	if (status == 0)
+		status = sign(r, config, csr, &signer, pem, err);
+	signer_clear(&signer);
+	return status;
+}
+
+/* What an EST server's certificate must be good for.  Of ids that mean nothing to us the request says whether it is a CA. */
+static enum issued_use
+use_of(const char *id, const struct csr *csr)
+{
+	enum issue_kind kind = kind_of(id);
+
+	if (is_ca(kind) || (kind == ISSUE_DEVICE && csr_asks_ca(csr)))
+		return ISSUED_CA;
+	if (kind == ISSUE_SERVER)
+		return ISSUED_SERVER;
+	return kind == ISSUE_MODULE_IDENTITY || text_fits(id, DEVICE_ID "*") ? ISSUED_CLIENT : ISSUED_LEAF;
+}
+
+static bool
+is_by_est(const struct issuance_request *r, const json_t *config)
+{
+	return !r->issuer_id && text_is(json_string_value(json_object_get(config, "method")), "est");
+}
+
 int
 issuance_create(const struct issuance *i, const struct issuance_request *r, struct buf *pem, struct err *err)
 {
 	OWN(csr) csr = csr_parse(r->csr, strlen(r->csr), err);
 	const json_t *config = json_object_get(i->config, r->id);
-	struct signer signer = { 0 };
+	bool by_est = is_by_est(r, config);
 	size_t before = pem->len;
 	int status;
 
 	if (!csr)
 		return err_wrap(err, "parameter \"csr\" has an invalid value");
+	if (by_est && est_enter(i->est, err) < 0)
+		return -1;
 	cert_store_lock(i->store, r->id);
-	status = choose_signer(&signer, i, r, config, err);
-	if (status == 0)
-		status = sign(r, config, csr, &signer, pem, err);
+	status = by_est ? est_issue(i->est, r->id, csr, use_of(r->id, csr), pem, err) : sign_here(i, r, config, csr, pem, err);
+	if (status < 0 && by_est)
+		err->kind = err->kind == ERR_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_BROKEN; /* nothing that the caller did */
 	if (status == 0)
 		status = cert_store_save(i->store, r->id, buf_text(pem) + before, pem->len - before, err);
 	cert_store_unlock(i->store, r->id);
-	signer_clear(&signer);
+	if (by_est)
+		est_leave(i->est);
 	return status;
 }

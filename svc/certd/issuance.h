@@ -5,12 +5,14 @@
 #include <jansson.h>
 
 #include "certd/cert_store.h"
+#include "certd/est.h"
 #include "keyd/client.h"
 
 struct issuance {
 	struct cert_store *store;
 	struct keyd_client *keyd;
-	const json_t *config; /* {"<id>": {"method": "self_signed"|"local_ca", "common_name", "expiry_days"}}, borrowed */
+	struct est *est;
+	const json_t *config; /* {"<id>": {"method": "self_signed"|"local_ca"|"est", "common_name", "expiry_days"}}, borrowed */
 };
 
 struct issuance_request {

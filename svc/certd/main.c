@@ -123,18 +123,27 @@ static int
 open_all(struct certd *certd, const json_t *config, struct err *err)
 {
 	json_t *principals = NULL, *preloaded = NULL, *issuance = NULL;
-	const char *dir, *keyd;
+	const char *dir, *keyd, *system_roots = NULL;
 
 	if (json_get_text(config, "dir", &dir, err) < 0 || json_get_text(config, "keyd", &keyd, err) < 0 ||
 		json_find_array(config, "principals", &principals, err) < 0 ||
 		json_find_object(config, "preloaded_certs", &preloaded, err) < 0 ||
 		json_find_object(config, "cert_issuance", &issuance, err) < 0 ||
+		json_find_text(config, "system_roots", &system_roots, err) < 0 ||
 		principals_from_json(&certd->principals, principals, err) < 0)
 		return -1;
 	certd->issuance.config = issuance;
 	certd->issuance.keyd = keyd_client_new(keyd);
 	certd->issuance.store = cert_store_open(dir, preloaded, err);
-	return certd->issuance.store ? 0 : -1;
+	if (!certd->issuance.store)
+		return -1;
+	certd->issuance.est = est_new(&(struct est_config){ .store = certd->issuance.store,
+					      .keyd = certd->issuance.keyd,
+					      .cert_issuance = issuance,
+					      .dir = dir,
+					      .system_roots = system_roots },
+		err);
+	return certd->issuance.est ? 0 : -1;
 }
 
 static int
@@ -155,7 +164,10 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	}
 	if (status == 0)
 		local_service_run(service, options, NULL);
+	if (certd.issuance.est)
+		est_stop(certd.issuance.est);
 	local_service_free(GIVE(service));
+	est_free(certd.issuance.est);
 	cert_store_close(certd.issuance.store);
 	keyd_client_free(certd.issuance.keyd);
 	principals_clear(&certd.principals);
