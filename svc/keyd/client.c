@@ -241,8 +241,11 @@ char *
 keyd_client_pair_handle(struct keyd_client *c, const char *id, struct err *err)
 {
 	OWN_TEXT path = path_with_id("/keypair/", id);
+	char *handle = ask_text(c, "GET", path, NULL, "keyHandle", err);
 
-	return ask_text(c, "GET", path, NULL, "keyHandle", err);
+	if (!handle && err->kind == ERR_INVALID)
+		err->kind = ERR_MISSING; /* the original answers 400 for what is not there */
+	return handle;
 }
 
 struct key *
