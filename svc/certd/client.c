@@ -8,6 +8,7 @@
 #include "wire/codec.h"
 #include "wire/json.h"
 
+#define TIMEOUT_MS 120000 /* it may have to ask an EST server, more than once */
 #define VERSION "?api-version=2020-09-01"
 
 static char *
@@ -26,7 +27,7 @@ ask(const char *socket_path, const char *method, const char *url, json_t *body_t
 {
 	OWN_LIB(json_t) body = body_take;
 	OWN_LIB(json_t) json = NULL;
-	struct http_call call = { .method = method, .url = url, .unix_path = socket_path };
+	struct http_call call = { .method = method, .url = url, .unix_path = socket_path, .timeout_ms = TIMEOUT_MS };
 	struct http_answer answer = { 0 };
 	const char *text;
 	int status = http_fetch_json(&json, &answer, &call, body, err);

@@ -8,13 +8,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/random.h"
 #include "base/text.h"
 #include "certd/est.h"
 #include "certd/est_account.h"
 #include "certd/est_client.h"
 #include "certd/est_pending.h"
-#include "certd/renewal.h"
+#include "common/renewal.h"
 #include "common/service.h"
 #include "wire/json.h"
 
@@ -43,7 +42,7 @@ pair_clear(struct pair *pair)
 struct identity {
 	struct est_account account;
 	pthread_mutex_t lock;
-	int64_t tried_at, next_attempt; /* wall clock, after a renewal that failed */
+	struct renewal_pace pace;
 };
 
 struct est {
@@ -373,20 +372,13 @@ bootstrap(struct est *e, const struct est_account *a, X509_NAME *subject, struct
 	return 0;
 }
 
-/* A clock that was set back to before the failure ends the wait. */
-static bool
-waits(const struct identity *i, int64_t now)
-{
-	return now >= i->tried_at && now < i->next_attempt;
-}
-
 static void
-put_off(struct identity *i, int64_t now, int64_t next_attempt, const char *why)
+put_off(struct est *e, struct identity *i, int64_t from, int64_t until, const char *why)
 {
-	i->tried_at = now;
-	i->next_attempt = next_attempt;
+	int64_t now = clock_wall(), next = renewal_failed(&i->pace, &e->policy, from, until, now);
+
 	log_warn("the EST identity %s can't be renewed, the next attempt is in %lld s: %s", i->account.identity_cert,
-		(long long)(i->next_attempt - now), why);
+		(long long)(next - now), why);
 }
 
 /* While the identity is good: a failure waits for the next attempt. */
@@ -397,13 +389,13 @@ renew_if_due(struct est *e, struct identity *i, const struct est_account *a, con
 	int64_t now = clock_wall(), from = cert_not_before(cert), until = cert_not_after(cert);
 	struct err err = ERR_INIT;
 
-	if (!a->bootstrap_cert || now < renewal_due(&e->policy, from, until) || waits(i, now))
+	if (!a->bootstrap_cert || now < renewal_due(&e->policy, from, until) || renewal_waits(&i->pace, now))
 		return;
 	if (enrol_identity(e, a, current, true, X509_get_subject_name(cert_x509(cert)), &err) == 0) {
 		log_info("the EST identity %s was renewed", a->identity_cert);
 		return;
 	}
-	put_off(i, now, renewal_next_attempt(&e->policy, from, until, now, random_u64()), err.text);
+	put_off(e, i, from, until, err.text);
 }
 
 static bool
@@ -533,12 +525,12 @@ static void
 keep(struct est *e, struct identity *i)
 {
 	struct pair pair = { 0 };
-	int64_t now = clock_wall();
 	struct err err = ERR_INIT;
 
 	pthread_mutex_lock(&i->lock);
-	if (!waits(i, now) && obtain(&pair, e, i, &i->account, NULL, false, &err) < 0 && err.kind != ERR_MISSING)
-		put_off(i, now, renewal_next_attempt(&e->policy, 0, 0, now, random_u64()), err.text);
+	if (!renewal_waits(&i->pace, clock_wall()) && obtain(&pair, e, i, &i->account, NULL, false, &err) < 0 &&
+		err.kind != ERR_MISSING)
+		put_off(e, i, 0, 0, err.text);
 	pthread_mutex_unlock(&i->lock);
 	pair_clear(&pair);
 }

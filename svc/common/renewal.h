@@ -3,6 +3,7 @@
 /* When a certificate is made anew (edge-services 6.1).  Pure: all follows from the certificate's dates and the wall clock, so nothing has to be remembered that a crash could lose, and a
  * clock that is set takes effect at once. */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,3 +33,12 @@ int64_t renewal_due(const struct renewal_policy *policy, int64_t not_before, int
  * devices don't come back together. */
 int64_t renewal_next_attempt(
 	const struct renewal_policy *policy, int64_t not_before, int64_t not_after, int64_t now, uint64_t dice);
+
+/* After a failure, until the next attempt.  A clock that was set back to before the failure ends the wait. */
+struct renewal_pace {
+	_Atomic int64_t failed_at, next_attempt;
+};
+bool renewal_waits(const struct renewal_pace *pace, int64_t now);
+/* Returns the time of the next attempt. */
+int64_t renewal_failed(
+	struct renewal_pace *pace, const struct renewal_policy *policy, int64_t not_before, int64_t not_after, int64_t now);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "certd/renewal.h"
+#include "common/renewal.h"
 #include "t.h"
 
 #define DAY 86400
@@ -61,4 +61,17 @@ TEST("the dice move an attempt by a tenth at most, and only later")
 
 		CHECK(at >= DAY + 1000 && at <= DAY + 1100);
 	}
+}
+
+TEST("after a failure there is a wait, which a clock that is set back ends")
+{
+	struct renewal_policy policy = { .retry = { .seconds = 1000 } };
+	struct renewal_pace pace = { 0 };
+	int64_t next;
+
+	CHECK(!renewal_waits(&pace, DAY));
+	next = renewal_failed(&pace, &policy, 0, 90 * DAY, DAY);
+	CHECK(next >= DAY + 1000 && next <= DAY + 1100);
+	CHECK(renewal_waits(&pace, DAY) && renewal_waits(&pace, next - 1));
+	CHECK(!renewal_waits(&pace, next) && !renewal_waits(&pace, DAY - 1));
 }

@@ -2,8 +2,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/random.h"
 #include "base/text.h"
-#include "certd/renewal.h"
+#include "common/renewal.h"
 
 #define MINUTE_S 60
 #define DAY_S 86400
@@ -65,4 +66,20 @@ renewal_next_attempt(const struct renewal_policy *p, int64_t not_before, int64_t
 	if (wait < MINUTE_S)
 		wait = MINUTE_S;
 	return now + wait + (int64_t)(dice % (uint64_t)(wait / 10 + 1));
+}
+
+bool
+renewal_waits(const struct renewal_pace *pace, int64_t now)
+{
+	return now >= atomic_load(&pace->failed_at) && now < atomic_load(&pace->next_attempt);
+}
+
+int64_t
+renewal_failed(struct renewal_pace *pace, const struct renewal_policy *policy, int64_t not_before, int64_t not_after, int64_t now)
+{
+	int64_t next = renewal_next_attempt(policy, not_before, not_after, now, random_u64());
+
+	atomic_store(&pace->failed_at, now);
+	atomic_store(&pace->next_attempt, next);
+	return next;
 }
