@@ -36,7 +36,7 @@ static int
 make_certificate(struct edged *e, const struct key *key, struct err *err)
 {
 	struct buf csr = BUF_INIT(65536), pem = BUF_INIT(PEM_MAX);
-	int status = issue_csr(&csr, key, e->ca_common_name, NULL, 0, err);
+	int status = issue_csr_wish(&csr, key, &(struct csr_wish){ .common_name = e->ca_common_name, .use = CSR_USE_EDGE_CA }, err);
 
 	if (status == 0)
 		status = certd_client_create(e->certd, CA_ID, buf_text(&csr), NULL, NULL, &pem, err);
@@ -100,20 +100,45 @@ is_made_here(const struct edged *e)
 	return !text_is(e->ca_form, "preloaded");
 }
 
-/* Why the certificate that is there will not do any longer; NULL: it will.  With four fifths of its life over, what it issues would soon end with it. */
+static const struct renewal_policy policy = RENEWAL_POLICY_DEFAULT;
+
+/* Why the certificate that is there does not do; NULL: it does. */
 static const char *
-reason_to_renew(const struct edged *e, const struct cert *ca, const struct key *key)
+reason_to_replace(const struct edged *e, const struct cert *ca, const struct key *key)
 {
-	int64_t from = cert_not_before(ca), until = cert_not_after(ca), now = clock_wall();
 	const char *cn = cert_common_name(ca);
 
 	if (!cert_matches_key(ca, key))
 		return "it is for another key";
 	if (!cn || strncmp(cn, e->ca_common_name, CN_MAX) != 0)
 		return "another name is configured";
-	if (now < from)
+	if (clock_wall() < cert_not_before(ca))
 		return "it has not begun, the clock was set back";
-	return now >= from + (until - from) / 5 * 4 ? "four fifths of its life are over" : NULL;
+	return clock_wall() >= cert_not_after(ca) ? "it has ended" : NULL;
+}
+
+/* With four fifths of its life over, what it issues would soon end with it. */
+static bool
+is_due(const struct cert *ca)
+{
+	return clock_wall() >= renewal_due(&policy, cert_not_before(ca), cert_not_after(ca));
+}
+
+/* A certificate that still does goes on until there is the next one: whoever issues it may be out of reach. */
+static void
+renew_ahead(struct edged *e, const struct key *key, const struct cert *ca)
+{
+	int64_t now = clock_wall(), next;
+	struct err err = ERR_INIT;
+
+	if (!is_due(ca) || renewal_waits(&e->ca_pace, now))
+		return;
+	if (make_certificate(e, key, &err) == 0) {
+		log_info("the Edge CA is made again: four fifths of its life are over");
+		return;
+	}
+	next = renewal_failed(&e->ca_pace, &policy, cert_not_before(ca), cert_not_after(ca), now);
+	log_warn("the Edge CA can't be renewed, the next attempt is in %lld s: %s", (long long)(next - now), err.text);
 }
 
 /* The same key again: what was issued before stays good as long as the certificate that it was issued under. */
@@ -125,9 +150,14 @@ ensure_certificate(struct edged *e, const struct key *key, struct certs *chain, 
 
 	if (!is_made_here(e) || (status < 0 && err->kind != ERR_MISSING))
 		return status;
-	why = status == 0 ? reason_to_renew(e, chain->item[0], key) : NULL;
-	if (status == 0 && !why)
-		return 0;
+	why = status == 0 ? reason_to_replace(e, chain->item[0], key) : NULL;
+	if (status == 0 && !why) {
+		if (!is_due(chain->item[0]))
+			return 0;
+		renew_ahead(e, key, chain->item[0]);
+		certs_clear(chain);
+		return load(chain, e->certd, CA_ID, err);
+	}
 	if (why)
 		log_info("the Edge CA is made again: %s", why);
 	*err = (struct err)ERR_INIT;

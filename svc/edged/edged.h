@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <sys/types.h>
 
+#include "common/renewal.h"
 #include "common/route.h"
 #include "keyd/client.h"
 
@@ -29,6 +30,7 @@ struct edged {
 	char *certd, *identityd; /* sockets */
 	char *hub_name, *device_id;
 	char *ca_common_name, *ca_form; /* "quickstart", "preloaded", "issued" */
+	struct renewal_pace ca_pace;
 	char *encryption_handle;
 	struct module modules[MODULES_MAX];
 	size_t n_modules;
