@@ -39,8 +39,10 @@ static int
 use_certificate(struct credentials *c, struct hub_api *api, struct err *err)
 {
 	struct buf pem = BUF_INIT(PEM_MAX);
-	int status = certd_client_get(api->certd_socket, DEVICE_KEY_ID, &pem, err);
+	int status = api->makes_certificate ? device_certificate_ensure(&api->device, err) : 0;
 
+	if (status == 0)
+		status = certd_client_get(api->certd_socket, DEVICE_KEY_ID, &pem, err);
 	if (status == 0)
 		status = certs_parse(&c->chain, buf_text(&pem), pem.len, CHAIN_MAX, err);
 	buf_clear(&pem);

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "identityd/device_certificate.h"
 #include "keyd/client.h"
 #include "pki/chain.h"
 
@@ -14,6 +15,8 @@ struct hub_api {
 	char *hub_name, *gateway_host, *address, *device_id, *certd_socket;
 	int port;
 	bool by_certificate;
+	bool makes_certificate;		  /* by_certificate, and it is issued: */
+	struct device_certificate device; /* ensured before use */
 	struct keyd_client *keyd;
 	struct anchors *anchors;
 	pthread_mutex_t lock;

@@ -36,11 +36,11 @@ authorize(const struct route_call *call, struct err *err)
 static int
 device_identity(const struct route_call *call, json_t **answer, struct err *err)
 {
-	const struct hub_api *hub = &identityd_of(call)->hub;
+	struct hub_api *hub = &identityd_of(call)->hub;
 	json_t *auth, *spec;
 	OWN_TEXT handle = NULL;
 
-	if (authorize(call, err) < 0)
+	if (authorize(call, err) < 0 || (hub->makes_certificate && device_certificate_ensure(&hub->device, err) < 0))
 		return -1;
 	handle = hub->by_certificate ? keyd_client_pair_handle(hub->keyd, "device-id", err)
 				     : keyd_client_load_key(hub->keyd, "device-id", err);
@@ -193,6 +193,7 @@ open_hub(struct hub_api *hub, const json_t *config, struct err *err)
 		json_find_text(config, "hub_address", &address, err) < 0 || json_find_int(config, "hub_port", &port, err) < 0 ||
 		json_get_text(config, "device_id", &device_id, err) < 0 || json_get_text(config, "auth", &auth, err) < 0 ||
 		json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 ||
+		json_find_bool(config, "make_device_certificate", &hub->makes_certificate, err) < 0 ||
 		json_find_array(config, "anchors", &anchors, err) < 0)
 		return -1;
 	hub->hub_name = text_lower(hub_name);
@@ -203,6 +204,8 @@ open_hub(struct hub_api *hub, const json_t *config, struct err *err)
 	hub->by_certificate = text_is(auth, "x509");
 	hub->certd_socket = mem_text(certd);
 	hub->keyd = keyd_client_new(keyd);
+	hub->device = (struct device_certificate){ .certd = hub->certd_socket, .device_id = hub->device_id, .keyd = hub->keyd };
+	pthread_mutex_init(&hub->device.lock, NULL);
 	hub->anchors = load_anchors(anchors, err);
 	return hub->anchors ? 0 : -1;
 }
