@@ -62,7 +62,15 @@ known_keys(const char *table, const char **out, size_t max)
 static bool
 has_ids(const char *table)
 {
-	return text_is(table, "modules") || text_is(table, "preloaded_keys") || text_is(table, "preloaded_certs");
+	return text_is(table, "modules") || text_is(table, "preloaded_keys") || text_is(table, "preloaded_certs") ||
+	       text_is(table, "cert_issuance.est.urls");
+}
+
+/* What is a file URI or, when it is to be issued, a table. */
+static bool
+may_be_text(const char *table)
+{
+	return text_is(table, "provisioning.authentication.identity_cert");
 }
 
 static int
@@ -79,6 +87,8 @@ check_keys(const struct toml *t, const char *name, struct err *err)
 
 		if (!has_ids(below) && known_keys(below, known, 1) == 0)
 			continue; /* no table: its value is looked at when it is taken */
+		if (value->type == TOML_STRING && may_be_text(below))
+			continue;
 		if (value->type != TOML_TABLE)
 			return toml_err(value, err, "a table is expected, not %s", toml_type_name(value->type));
 		if (check_keys(value, below, err) < 0)
@@ -192,9 +202,24 @@ take_device_key(struct config *c, const struct toml *root, const char *file, str
 	return status;
 }
 
+/* Its key is made here, and its name is the device's: the hub knows the device by it. */
+static int
+take_issued_identity(struct config *c, const struct toml *table, struct err *err)
+{
+	const char *method = NULL;
+
+	if (toml_get_text(table, "method", &method, err) < 0)
+		return -1;
+	if (!text_is(method, "est"))
+		return toml_err(toml_find(table, "method"), err, "est, not '%s'", method);
+	c->identity_by_est = true;
+	return config_est_take_request(&c->est, table, "device-id", err);
+}
+
 static int
 take_authentication(struct config *c, const struct toml *root, const char *file, struct err *err)
 {
+	const struct toml *identity;
 	const char *method = NULL;
 
 	if (toml_find_text(root, "provisioning.authentication.method", &method, err) < 0 ||
@@ -205,6 +230,9 @@ take_authentication(struct config *c, const struct toml *root, const char *file,
 	if (!text_is(method, "x509"))
 		return toml_err(toml_find_path(root, "provisioning.authentication.method"), err, "x509 or sas, not '%s'", method);
 	c->by_certificate = true;
+	identity = toml_find_path(root, "provisioning.authentication.identity_cert");
+	if (identity && identity->type == TOML_TABLE)
+		return take_issued_identity(c, identity, err);
 	if (take_path(&c->identity_cert, root, "provisioning.authentication.identity_cert", err) < 0 ||
 		take_key_place(&c->identity_pk, root, "provisioning.authentication.identity_pk", err) < 0 ||
 		need(c->identity_cert, "provisioning.authentication.identity_cert", file, err) < 0)
@@ -256,8 +284,13 @@ take_edge_ca(struct config *c, const struct toml *root, const char *file, struct
 		c->ca_form = mem_text("preloaded");
 		return need(c->ca_cert, "edge_ca.cert", file, err) < 0 ? -1 : need(c->ca_pk, "edge_ca.pk", file, err);
 	}
+	if (text_is(c->ca_method, "est")) {
+		c->ca_form = mem_text("issued");
+		return config_est_take_request(&c->est, toml_find(root, "edge_ca"), "aziot-edged-ca", err);
+	}
 	if (c->ca_method && !text_is(c->ca_method, "self_signed") && !text_is(c->ca_method, "local_ca"))
-		return toml_err(toml_find_path(root, "edge_ca.method"), err, "self_signed or local_ca, not '%s'", c->ca_method);
+		return toml_err(
+			toml_find_path(root, "edge_ca.method"), err, "self_signed, local_ca or est, not '%s'", c->ca_method);
 	if (text_is(c->ca_method, "local_ca")) {
 		c->ca_form = mem_text("issued");
 		return need(c->local_ca_cert, "cert_issuance.local_ca.cert", file, err) < 0
@@ -393,9 +426,10 @@ take_all(struct config *c, const struct toml *root, const char *file, struct err
 	char own_name[HOSTNAME_MAX + 1] = "";
 
 	if (check_keys(root, "", err) < 0 || take_text(&c->hostname, root, "hostname", err) < 0 ||
-		take_path(&c->trust_bundle, root, "trust_bundle_cert", err) < 0 || take_provisioning(c, root, file, err) < 0 ||
-		take_edge_ca(c, root, file, err) < 0 || take_limits(c, root, err) < 0 || take_gateway(c, root, err) < 0 ||
-		take_modules(c, root, err) < 0 || take_preloaded(&c->preloaded_keys, root, "preloaded_keys", false, err) < 0 ||
+		take_path(&c->trust_bundle, root, "trust_bundle_cert", err) < 0 || config_est_take(&c->est, root, err) < 0 ||
+		take_provisioning(c, root, file, err) < 0 || take_edge_ca(c, root, file, err) < 0 ||
+		take_limits(c, root, err) < 0 || take_gateway(c, root, err) < 0 || take_modules(c, root, err) < 0 ||
+		take_preloaded(&c->preloaded_keys, root, "preloaded_keys", false, err) < 0 ||
 		config_keys_take(&c->keys, root, err) < 0)
 		return -1;
 	if (!c->hostname && gethostname(own_name, sizeof(own_name) - 1) == 0)
@@ -413,6 +447,7 @@ config_load(const char *path, struct err *err)
 	OWN(config) c = NEW(config);
 	OWN(toml) root = NULL;
 
+	config_est_init(&c->est);
 	if (file_load(&text, path, err) == 0)
 		root = toml_parse(buf_text(&text), text.len, path, err);
 	buf_wipe(&text);
@@ -438,6 +473,7 @@ config_free(struct config *c)
 	if (!c)
 		return;
 	free_texts(c);
+	config_est_clear(&c->est);
 	for (size_t i = 0; i < c->n_names; i++)
 		mem_free(c->names[i]);
 	for (size_t m = 0; m < c->n_modules; m++) {

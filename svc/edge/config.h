@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/own.h"
 #include "base/secret.h"
+#include "edge/config_est.h"
 #include "edge/config_keys.h"
 
 #define CONFIG_NAMES_MAX 31
@@ -28,11 +29,12 @@ struct config {
 	char *hostname, *hub_name, *device_id;
 	char *trust_bundle; /* a path, or NULL */
 	bool by_certificate;
-	char *identity_cert;   /* a path */
+	bool identity_by_est;
+	char *identity_cert;   /* a path, or NULL: issued by EST */
 	char *identity_pk;     /* where a key lies, as all that end in pk: a path or a PKCS #11 URI */
 	char *device_key_path; /* the same, or: */
 	struct secret device_key;
-	char *ca_form; /* "quickstart", "preloaded", "issued" */
+	char *ca_form; /* "quickstart", "preloaded", "issued" (ca_method: by local_ca or est) */
 	char *ca_cert, *ca_pk, *ca_method, *ca_common_name;
 	int64_t ca_days;
 	char *local_ca_cert, *local_ca_pk;
@@ -49,6 +51,7 @@ struct config {
 	size_t n_modules;
 	int64_t first_uid;
 	struct config_keys keys;
+	struct config_est est;
 };
 
 struct config *config_load(const char *path, struct err *err);

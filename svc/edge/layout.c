@@ -243,6 +243,8 @@ static int
 check_files(const struct config *c, struct err *err)
 {
 	CLEAR(certs) roots = { 0 };
+	const char *id;
+	json_t *path;
 
 	if (c->trust_bundle && load_certs(&roots, c->trust_bundle, err) < 0)
 		return err_wrap(err, "trust_bundle_cert");
@@ -250,6 +252,9 @@ check_files(const struct config *c, struct err *err)
 		return err_wrap(err, "provisioning.authentication");
 	if (check_pair(c->ca_cert, c->ca_pk, err) < 0)
 		return err_wrap(err, "edge_ca");
+	json_object_foreach(c->est.certs, id, path)
+		if (check_pair(json_string_value(path), json_string_value(json_object_get(c->est.keys, id)), err) < 0)
+			return err_wrap(err, "EST");
 	return check_pair(c->local_ca_cert, c->local_ca_pk, err) < 0 ? err_wrap(err, "cert_issuance.local_ca") : 0;
 }
 
@@ -363,6 +368,7 @@ static int
 preload_keys(const struct layout *l, const struct config *c, json_t *into, const char *keys, struct err *err)
 {
 	if (preload_configured(l, ROLE_KEYD, into, c->preloaded_keys, keys, ".key", err) < 0 ||
+		preload_configured(l, ROLE_KEYD, into, c->est.keys, keys, ".key", err) < 0 ||
 		preload(l, ROLE_KEYD, into, "device-id", c->by_certificate ? c->identity_pk : c->device_key_path, keys, ".key",
 			err) < 0 ||
 		preload(l, ROLE_KEYD, into, "aziot-edged-ca", c->ca_pk, keys, ".key", err) < 0)
@@ -374,6 +380,7 @@ static int
 preload_certs(const struct layout *l, const struct config *c, json_t *into, const char *certs, struct err *err)
 {
 	if (preload_configured(l, ROLE_CERTD, into, c->preloaded_certs, certs, ".cer", err) < 0 ||
+		preload_configured(l, ROLE_CERTD, into, c->est.certs, certs, ".cer", err) < 0 ||
 		preload(l, ROLE_CERTD, into, "device-id", c->identity_cert, certs, ".cer", err) < 0 ||
 		preload(l, ROLE_CERTD, into, "aziot-edged-ca", c->ca_cert, certs, ".cer", err) < 0 ||
 		preload(l, ROLE_CERTD, into, "local-ca", c->local_ca_cert, certs, ".cer", err) < 0)
@@ -426,9 +433,9 @@ write_keyd(const struct layout *l, const struct config *c, struct err *err)
 static json_t *
 issuance(const struct config *c)
 {
-	json_t *all = json_object();
+	json_t *all = json_copy(c->est.issuance);
 
-	if (!text_is(c->ca_form, "preloaded"))
+	if (!text_is(c->ca_form, "preloaded") && !text_is(c->ca_method, "est"))
 		json_object_set_new(all, "aziot-edged-ca",
 			json_pack("{s:s, s:s, s:I}", "method", text_is(c->ca_form, "issued") ? "local_ca" : "self_signed",
 				"common_name", c->ca_common_name, "expiry_days", (json_int_t)c->ca_days));
@@ -450,9 +457,11 @@ write_certd(const struct layout *l, const struct config *c, struct err *err)
 	if (!json_object_get(c->preloaded_certs, "aziot-edged-trust-bundle"))
 		json_object_set(preloaded, "aziot-edged-trust-bundle", bundle);
 	return write_config(l, ROLE_CERTD,
-		json_pack("{s:s, s:s, s:s, s:O, s:o, s:o, s:I}", "dir", certs, "socket", l->certd, "keyd", l->keyd[ROLE_CERTD],
-			"preloaded_certs", preloaded, "cert_issuance", issuance(c), "principals",
-			json_pack("[o]", principal(l, ROLE_EDGED, json_pack("[s, s]", "aziot-edged-ca", "aziot-edged/module/*"))),
+		json_pack("{s:s, s:s, s:s, s:s, s:O, s:o, s:o, s:I}", "system_roots", SYSTEM_ROOTS, "dir", certs, "socket",
+			l->certd, "keyd", l->keyd[ROLE_CERTD], "preloaded_certs", preloaded, "cert_issuance", issuance(c),
+			"principals",
+			json_pack("[o, o]", principal(l, ROLE_EDGED, json_pack("[s, s]", "aziot-edged-ca", "aziot-edged/module/*")),
+				principal(l, ROLE_IDENTITYD, json_pack("[s]", "device-id"))),
 			"max_requests", (json_int_t)(l->separate_users ? c->max_certd : 64)),
 		err);
 }
@@ -466,6 +475,8 @@ write_identityd(const struct layout *l, const struct config *c, struct err *err)
 		l->identity_bundle, "principals", principal(l, ROLE_EDGED, json_pack("[s]", "daemon")), "max_requests",
 		(json_int_t)(l->separate_users ? c->max_identityd : 64));
 
+	if (c->identity_by_est)
+		json_object_set_new(config, "make_device_certificate", json_true());
 	if (c->upstream_address)
 		json_object_set_new(config, "hub_address", json_string(c->upstream_address));
 	return write_config(l, ROLE_IDENTITYD, config, err);

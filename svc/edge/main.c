@@ -162,6 +162,8 @@ allow_keys(struct sandbox *s, const struct config *c)
 		allow_key(s, places[i]);
 	json_object_foreach(c->preloaded_keys, id, place)
 		allow_key(s, json_string_value(place));
+	json_object_foreach(c->est.keys, id, place)
+		allow_key(s, json_string_value(place));
 	allow_read(s, c->keys.pkcs11_lib_path);
 	allow_write(s, "/dev/tpmrm0");
 	allow_write(s, "/dev/tpm0");
@@ -172,17 +174,31 @@ allow_keys(struct sandbox *s, const struct config *c)
 }
 
 static void
+allow_certs(struct sandbox *s, const struct config *c)
+{
+	const char *files[] = { c->identity_cert, c->ca_cert, c->local_ca_cert, c->trust_bundle };
+	const json_t *tables[] = { c->preloaded_certs, c->est.certs };
+	const char *id;
+	json_t *path;
+
+	for (size_t i = 0; i < COUNT(files); i++)
+		allow_read(s, files[i]);
+	for (size_t i = 0; i < COUNT(tables); i++)
+		json_object_foreach((json_t *)(uintptr_t)tables[i], id, path)
+			allow_read(s, json_string_value(path)); /* a list has none */
+}
+
+static void
 fill_sandbox(const struct edge *e, enum layout_role role, struct sandbox *s, const char *program_dir)
 {
 	const struct layout *l = e->layout;
 	const struct config *c = e->config;
-	const char *certd_files[] = { c->identity_cert, c->ca_cert, c->local_ca_cert, c->trust_bundle };
 
 	*s = (struct sandbox){ .change_user = l->separate_users, .uid = l->uids[role] };
 	allow_read(s, program_dir);
 	allow_read(s, l->identity_bundle);
-	for (size_t i = 0; role == ROLE_CERTD && i < COUNT(certd_files); i++)
-		allow_read(s, certd_files[i]);
+	if (role == ROLE_CERTD)
+		allow_certs(s, c);
 	if (role == ROLE_KEYD)
 		allow_keys(s, c);
 	allow_read(s, getenv("ROOTEDGE_CLOCK_FILE"));

@@ -154,10 +154,67 @@ TEST("what is missing is named")
 TEST("what this version can't do is refused by its name")
 {
 	refused("[provisioning]\nsource = \"dps\"\n", "source = \"manual\"");
-	refused(SAS "[edge_ca]\nmethod = \"est\"\n", "'est'");
+	refused(SAS "[edge_ca]\nmethod = \"acme\"\n", "'acme'");
 	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "
 		"\"tpm\" }\n",
 		"'tpm'");
+}
+
+#define EST SAS "[edge_ca]\nmethod = \"est\"\n"
+
+static const char *
+text_at(const json_t *json, const char *a, const char *b, const char *c)
+{
+	return json_string_value(json_object_get(json_object_get(json_object_get(json, a), b), c));
+}
+
+TEST("EST: servers and credentials for all, and for one certificate in the stead of all of those; files get the original's ids")
+{
+	struct err err;
+	OWN(config) c = load(SAS "[edge_ca]\nmethod = \"est\"\nurl = \"https://ca.local/.well-known/est/edge\"\nusername = "
+				 "\"u\"\npassword = \"p\"\ntrusted_certs = [\"file:///own.pem\"]\n[cert_issuance.est]\n"
+				 "trusted_certs = [\"file:///r1.pem\", \"file:///r2.pem\"]\nurls.default = "
+				 "\"https://est.local/.well-known/est\"\n[cert_issuance.est.auth]\nbootstrap_identity_cert = "
+				 "\"file:///b.pem\"\nbootstrap_identity_pk = \"pkcs11:object=b\"\n"
+				 "[cert_issuance.est.identity_auto_renew]\nrotate_key = false\nthreshold = \"10day\"\n",
+		&err);
+	const json_t *own;
+
+	if (!c)
+		fail_msg("%s", err.text);
+	own = json_object_get(c->est.issuance, "aziot-edged-ca");
+	CHECK_STR(json_string_value(json_object_get(own, "url")), "https://ca.local/.well-known/est/edge");
+	CHECK_STR(text_at(c->est.issuance, "aziot-edged-ca", "auth", "username"), "u");
+	CHECK(!text_at(c->est.issuance, "aziot-edged-ca", "auth", "bootstrap_identity_cert"));
+	CHECK_STR(json_string_value(json_array_get(json_object_get(own, "trusted_certs"), 0)), "est-server-ca-3");
+	CHECK_STR(json_string_value(json_object_get(c->est.certs, "est-server-ca-3")), "/own.pem");
+	CHECK_STR(json_string_value(json_object_get(c->est.certs, "est-server-ca-2")), "/r2.pem");
+	CHECK_STR(text_at(c->est.issuance, "est", "auth", "identity_cert"), "est-id");
+	CHECK_STR(text_at(c->est.issuance, "est", "auth", "bootstrap_identity_pk"), "est-bootstrap-id");
+	CHECK_STR(json_string_value(json_object_get(c->est.keys, "est-bootstrap-id")), "pkcs11:object=b");
+	CHECK_STR(text_at(c->est.issuance, "est", "identity_auto_renew", "threshold"), "10day");
+}
+
+TEST("EST: what can't be meant is named with its line")
+{
+	static const struct {
+		const char *text, *part;
+	} cases[] = {
+		{ EST, "no EST server is configured" },
+		{ EST "url = \"https://x/.well-known/est\"\n", "no EST auth is configured" },
+		{ EST "url = \"http://x/.well-known/est\"\nusername = \"u\"\n", "over https:// only" },
+		{ EST "url = \"x\"\nusername = \"u\"\n", "config.toml:10" },
+		{ EST "url = \"https://x/est?a=b\"\nusername = \"u\"\n", "question mark" },
+		{ EST "url = \"https://x/est\"\nusername = \"u:v\"\n", "colon" },
+		{ EST "url = \"https://x/est\"\npassword = \"p\"\n", "username is missing" },
+		{ EST "url = \"https://x/est\"\nidentity_cert = \"file:///a.pem\"\n", "identity_pk is missing" },
+		{ SAS "[cert_issuance.est.identity_auto_renew]\nthreshold = \"100%\"\n", "neither a share" },
+		{ SAS "[cert_issuance.est.auth]\nusernam = \"x\"\n", "did you mean `username`?" },
+		{ SAS "[cert_issuance.est]\ntrusted_certs = [7]\n", "a file URI is expected" },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		refused(cases[i].text, cases[i].part);
 }
 
 #define X509(pk)                                                                                                                   \
