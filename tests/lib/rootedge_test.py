@@ -464,12 +464,15 @@ class Hub(Service):
 
 class Edge(Service):
     """EdgeGateway: an edge device with its gateway, known to the hub by its certificate.  `config` is appended to config.toml, `changes` replace its first lines;
-    `upstream` is where it finds the hub's HTTPS and MQTT, when not at the hub's own ports."""
+    `upstream` is where it finds the hub's HTTPS and MQTT, when not at the hub's own ports; `identity` replaces the lines of its certificate, and is known to the hub by a CA."""
 
-    def __init__(self, folder, hub, device="EdgeGateway", hostname="edgegateway.local", config="", changes=None, gateway="", upstream=None, wait=True):
+    def __init__(self, folder, hub, device="EdgeGateway", hostname="edgegateway.local", config="", changes=None, gateway="", upstream=None, wait=True, identity=None):
         cert, key = hub.pki.make("device", device)
         self.folder, self.hub, self.device, self.hostname, self.state = folder, hub, device, hostname, folder / ("edge-" + device)
-        hub.create_x509_device(device, thumbprint(cert), capabilities={"iotEdge": True})
+        if identity:
+            hub.create_device(device, {"type": "certificateAuthority"}, capabilities={"iotEdge": True})
+        else:
+            hub.create_x509_device(device, thumbprint(cert), capabilities={"iotEdge": True})
         self.scope = hub.rest("GET", "/devices/" + device)[2]["deviceScope"]
         if os.getuid() == 0:
             os.chown(key, 61840, 61840)  # keyd's user must be able to read it, as aziotks must in the original
@@ -483,8 +486,7 @@ iothub_hostname = "%s"
 device_id = "%s"
 [provisioning.authentication]
 method = "x509"
-identity_cert = "file://%s"
-identity_pk = "file://%s"
+%s
 [upstream]
 address = "127.0.0.1"
 https_port = %d
@@ -493,7 +495,7 @@ mqtt_port = %d
 address = "127.0.0.1"
 mqtt_port = 0
 %s
-%s""" % (hub.hostname, device, cert, key, *(upstream or (hub.https_port, hub.mqtt_port)), gateway, config))
+%s""" % (hub.hostname, device, identity or 'identity_cert = "file://%s"\nidentity_pk = "file://%s"' % (cert, key), *(upstream or (hub.https_port, hub.mqtt_port)), gateway, config))
         # A leak check traces its own process: the roles' sandbox forbids that.
         super().__init__(folder, "edge", "--config", path, "--state", self.state, env={"ASAN_OPTIONS": "detect_leaks=0"}, wait=wait)
 
