@@ -211,6 +211,33 @@ constraints_ask_ca(const STACK_OF(X509_EXTENSION) * extensions)
 	return asks;
 }
 
+static int
+put_extensions(struct buf *out, const struct csr *csr)
+{
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr->req);
+	uint8_t *der = NULL;
+	int len = extensions ? i2d_X509_EXTENSIONS(extensions, &der) : 0;
+
+	if (len > 0)
+		buf_put(out, der, (size_t)len);
+	OPENSSL_free(der);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	return len;
+}
+
+bool
+csr_wishes_same(const struct csr *a, const struct csr *b)
+{
+	CLEAR(buf) of_a = BUF_INIT(CSR_MAX);
+	CLEAR(buf) of_b = BUF_INIT(CSR_MAX);
+	bool same = EVP_PKEY_eq(csr_public_key(a), csr_public_key(b)) == 1 && X509_NAME_cmp(csr_subject(a), csr_subject(b)) == 0 &&
+		    put_extensions(&of_a, a) == put_extensions(&of_b, b) &&
+		    (of_a.len == 0 || memcmp(of_a.data, of_b.data, of_a.len) == 0);
+
+	ERR_clear_error();
+	return same;
+}
+
 static bool
 usage_asks_ca(const STACK_OF(X509_EXTENSION) * extensions)
 {

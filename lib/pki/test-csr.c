@@ -59,6 +59,35 @@ TEST("no bit of a CSR may change")
 	buf_clear(&text);
 }
 
+static struct csr *
+made(const struct key *key, const struct csr_wish *wish)
+{
+	struct err err = ERR_INIT;
+	CLEAR(buf) pem = BUF_INIT(65536);
+
+	CHECK_OK(issue_csr_wish(&pem, key, wish, &err), err);
+	return csr_parse(buf_text(&pem), pem.len, &err);
+}
+
+TEST("two requests wish the same when key, subject and extensions are, whatever their signatures")
+{
+	struct err err = ERR_INIT;
+	OWN(key) key = key_generate(KEY_EC_P256, &err);
+	OWN(key) other = key_generate(KEY_EC_P256, &err);
+	OWN(csr) csr = made(key, &(struct csr_wish){ .common_name = "d" });
+	OWN(csr) again = made(key, &(struct csr_wish){ .common_name = "d" });
+	OWN(csr) renamed = made(key, &(struct csr_wish){ .common_name = "e" });
+	OWN(csr) rekeyed = made(other, &(struct csr_wish){ .common_name = "d" });
+	OWN(csr) of_ca = made(key, &(struct csr_wish){ .common_name = "d", .use = CSR_USE_EDGE_CA });
+
+	CHECK(memcmp(csr_sha256(csr), csr_sha256(again), DIGEST_SHA256_LEN) != 0);
+	CHECK(csr_wishes_same(csr, again));
+	CHECK(!csr_wishes_same(csr, renamed));
+	CHECK(!csr_wishes_same(csr, rekeyed));
+	CHECK(!csr_wishes_same(csr, of_ca) && !csr_wishes_same(of_ca, csr));
+	CHECK(csr_wishes_same(of_ca, of_ca));
+}
+
 TEST("weak keys, other things and empty texts are no CSR")
 {
 	struct err err = ERR_INIT;

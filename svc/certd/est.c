@@ -540,8 +540,7 @@ wait_a_while(struct est *e)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += LOOK_S;
+	clock_until(LOOK_S * 1000, &until);
 	pthread_mutex_lock(&e->lock);
 	if (!atomic_load(&e->stopped))
 		pthread_cond_timedwait(&e->wake, &e->lock, &until);

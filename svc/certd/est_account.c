@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration of EST, read for one certificate (edge-services 8.1): its own entries first, then what holds for all. */
 #include "base/mem.h"
 #include "certd/est_account.h"
 #include "wire/json.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A request that the server has not decided about is a file beside the certificates, so that it is asked about again after a restart, and the same request. */
 #include <string.h>
-
-#include <openssl/err.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -14,15 +13,6 @@
 
 #define FILE_MAX (4 * EST_BODY_MAX)
 #define WAIT_MAX_S 86400 /* a longer one is a clock that was set back since */
-
-static bool
-is_same_wish(const struct csr *a, const struct csr *b)
-{
-	bool same = EVP_PKEY_eq(csr_public_key(a), csr_public_key(b)) == 1 && text_is(csr_common_name(a), csr_common_name(b));
-
-	ERR_clear_error();
-	return same;
-}
 
 static json_t *
 load(const struct est_pending *p)
@@ -47,7 +37,7 @@ est_pending_find(const struct est_pending *p, const struct csr *now_asked, int64
 		json_find_int(kept, "not_before", not_before, &err) < 0 || !text_is(url, p->url))
 		return NULL;
 	csr = est_take_csr(body, strlen(body), &err);
-	if (!csr || !is_same_wish(csr, now_asked))
+	if (!csr || !csr_wishes_same(csr, now_asked))
 		return NULL;
 	if (*not_before > now + WAIT_MAX_S)
 		*not_before = 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Dates in, dates out. */
 #include <string.h>
 
 #include "base/mem.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* EST in config.toml: read, checked where it stands, and put down as certd reads it. */
 #include <string.h>
 
 #include "base/mem.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The device's certificate, made when there is none that does, and made again ahead of its end. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
