@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The state folder. */
 #include <fcntl.h>
-#include <ftw.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +14,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "base/text.h"
-#include "common/id_file.h"
 #include "edge/layout.h"
-#include "pki/cert.h"
-#include "wire/json.h"
-#include "wire/tss_key.h"
-
-#define OPERATORS_FILE_MAX (4 * 1024 * 1024)
-#define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
+#include "edge/operator_files.h"
+#include "edge/role_config.h"
 
 static const char *const role_names[] = { "keyd", "certd", "identityd", "edged", "gateway" };
 
@@ -58,92 +51,79 @@ can_change_user(uid_t first, const char *state)
 
 /* -- Folders --------------------------------------------------------------------------------------------------------------------------- */
 
-static uid_t tree_uid;
-
+/* What a role writes to.  Another range of users than last time: everything in it moves along. */
 static int
-own_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+make_role_dirs(const struct layout *l, struct err *err)
 {
-	(void)type;
-	(void)ftw;
-	return st->st_uid == tree_uid ? 0 : lchown(path, tree_uid, (gid_t)tree_uid);
-}
-
-/* A role owns the folder that this one lies in, so no link is followed that it may have put here. */
-static int
-make_dir(const struct layout *l, enum layout_role role, const char *path, mode_t mode, struct err *err)
-{
-	int fd, status;
-
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
-		return err_errno(err, "%s", path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(err, "%s: a folder must be here, and no link to one", path);
-	status = fchmod(fd, mode) < 0 || (geteuid() == 0 && fchown(fd, l->uids[role], (gid_t)l->uids[role]) < 0)
-			 ? err_errno(err, "%s", path)
-			 : 0;
-	close(fd);
-	if (status < 0 || geteuid() != 0)
-		return status;
-	tree_uid = l->uids[role]; /* another uid range than last time: everything in it moves along */
-	return nftw(path, own_one, 16, FTW_PHYS) < 0 ? err_errno(err, "giving %s to user %u", path, l->uids[role]) : 0;
-}
-
-/* Socket folders are made anew, so that no stale socket is met and last time's secret name is worth nothing. */
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
-empty_dir(const char *path, struct err *err)
-{
-	struct stat st;
-
-	if (lstat(path, &st) < 0 || nftw(path, remove_one, 16, FTW_PHYS | FTW_DEPTH) == 0)
-		return 0;
-	return err_errno(err, "emptying %s", path);
-}
-
-static int
-make_dirs(struct layout *l, struct err *err)
-{
-	static const mode_t modes[] = {
-		[ROLE_KEYD] = 0700,
-		[ROLE_CERTD] = 0755,
-		[ROLE_IDENTITYD] = 0700,
-		[ROLE_EDGED] = 0711, /* modules reach their sockets through it */
-		[ROLE_GATEWAY] = 0700,
+	static const struct {
+		enum layout_role role;
+		const char *below;
+		mode_t mode;
+	} dirs[] = {
+		{ ROLE_KEYD, "", 0700 },
+		{ ROLE_KEYD, "/keys", 0700 },
+		{ ROLE_CERTD, "", 0755 },
+		{ ROLE_CERTD, "/certs", 0755 },
+		{ ROLE_IDENTITYD, "", 0700 },
+		{ ROLE_EDGED, "", 0711 }, /* modules reach their sockets through it */
+		{ ROLE_EDGED, "/mnt", 0711 },
+		{ ROLE_GATEWAY, "", 0700 },
 	};
-	OWN_TEXT run = mem_textf("%s/run", l->state);
-	OWN_TEXT certs = mem_textf("%s/certs", l->dirs[ROLE_CERTD]);
 
-	if (empty_dir(run, err) < 0)
-		return -1;
-	for (int r = 0; r < ROLE_COUNT; r++)
-		if (make_dir(l, (enum layout_role)r, l->dirs[r], modes[r], err) < 0)
-			return -1;
-	if (make_dir(l, ROLE_CERTD, certs, 0755, err) < 0)
-		return -1;
-	if (make_dir(l, ROLE_EDGED, l->mnt, 0711, err) < 0 || file_make_dir(run, 0711, err) < 0)
-		return -1;
-	if (chmod(run, 0711) < 0)
-		return err_errno(err, "%s", run);
-	/* With users of their own the roles make their sockets in a folder that each may write to. */
-	for (int r = ROLE_KEYD; l->separate_users && r <= ROLE_IDENTITYD; r++) {
-		OWN_TEXT own = mem_textf("%s/%s", run, role_names[r]);
+	for (size_t i = 0; i < COUNT(dirs); i++) {
+		OWN_TEXT path = mem_textf("%s%s", l->dirs[dirs[i].role], dirs[i].below);
 
-		if (make_dir(l, (enum layout_role)r, own, 0711, err) < 0)
+		if (tree_make(path, dirs[i].mode, l->users[dirs[i].role], err) < 0)
 			return -1;
 	}
-	if (l->separate_users)
-		return 0;
-	return file_make_dir(l->run_dir, 0700, err) < 0 ? -1 : file_make_dir(l->gateway_run_dir, 0700, err);
+	for (int r = 0; r < ROLE_COUNT; r++)
+		if (tree_give(l->dirs[r], l->users[r], err) < 0)
+			return -1;
+	return 0;
 }
+
+/* Of us, for all to pass through, or for a role's group alone. */
+static int
+make_own_dir(const char *path, mode_t mode, gid_t group, struct err *err)
+{
+	return tree_make(path, mode, (struct tree_owner){ .uid = geteuid(), .gid = group }, err);
+}
+
+static int
+make_config_dirs(const struct layout *l, struct err *err)
+{
+	OWN_TEXT all = mem_textf("%s/config", l->state);
+
+	if (make_own_dir(all, 0711, getegid(), err) < 0)
+		return -1;
+	for (int r = 0; r < ROLE_GATEWAY; r++)
+		if (make_own_dir(l->config_dirs[r], 0710, l->users[r].gid, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* Made anew, so that no stale socket is met and last time's secret name is worth nothing. */
+static int
+make_run_dirs(const struct layout *l, struct err *err)
+{
+	OWN_TEXT run = mem_textf("%s/run", l->state);
+
+	if (tree_empty(run, err) < 0 || make_own_dir(run, 0711, getegid(), err) < 0)
+		return -1;
+	if (!l->separate_users)
+		return make_own_dir(l->run_dir, 0700, getegid(), err) < 0 ? -1
+									  : make_own_dir(l->gateway_run_dir, 0700, getegid(), err);
+	/* The roles make their sockets in a folder that each may write to. */
+	for (int r = ROLE_KEYD; r <= ROLE_IDENTITYD; r++) {
+		OWN_TEXT own = mem_textf("%s/%s", run, role_names[r]);
+
+		if (tree_make(own, 0711, l->users[r], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* -- Sockets --------------------------------------------------------------------------------------------------------------------------- */
 
 static void
 name_sockets(struct layout *l)
@@ -195,328 +175,17 @@ check_sockets(const struct layout *l, const struct config *c, struct err *err)
 	return check_socket(l->certd, err) < 0 || check_socket(l->identityd, err) < 0 ? -1 : check_socket(l->gateway_workload, err);
 }
 
-/* -- The operator's files -------------------------------------------------------------------------------------------------------------- */
+/* -- All of it -------------------------------------------------------------------------------------------------------------------------- */
 
-static int
-load_certs(struct certs *out, const char *path, struct err *err)
-{
-	CLEAR(buf) text = BUF_INIT(OPERATORS_FILE_MAX);
-
-	if (file_load(&text, path, err) < 0)
-		return -1;
-	return certs_parse(out, buf_text(&text), text.len, CERTS_MAX, err) < 0 ? err_wrap(err, "%s", path) : 0;
-}
-
-static bool
-is_tpm_key(const char *path)
-{
-	struct buf text = BUF_INIT(OPERATORS_FILE_MAX);
-	struct err ignored = ERR_INIT;
-	bool is = file_load(&text, path, &ignored) == 0 && tss_key_is(buf_text(&text), text.len);
-
-	buf_wipe(&text);
-	return is;
-}
-
-static int
-check_pair(const char *cert_path, const char *key_path, struct err *err)
-{
-	CLEAR(certs) certs = { 0 };
-	OWN(key) key = NULL;
-
-	if (!cert_path)
-		return 0;
-	if (load_certs(&certs, cert_path, err) < 0)
-		return -1;
-	if (!config_keys_is_file(key_path) || is_tpm_key(key_path))
-		return 0; /* only keyd asks a token or the TPM: edged says whether they belong together */
-	key = key_load(key_path, err);
-	if (!key)
-		return -1;
-	if (!cert_matches_key(certs.item[0], key))
-		return err_set(err, ERR_INVALID, "%s: the key does not belong to the certificate in %s", key_path, cert_path);
-	return 0;
-}
-
-/* Before anything is written: an error names the file, and what an earlier start left behind stays as it was. */
-static int
-check_files(const struct config *c, struct err *err)
-{
-	CLEAR(certs) roots = { 0 };
-	const char *id;
-	json_t *path;
-
-	if (c->trust_bundle && load_certs(&roots, c->trust_bundle, err) < 0)
-		return err_wrap(err, "trust_bundle_cert");
-	if (check_pair(c->identity_cert, c->identity_pk, err) < 0)
-		return err_wrap(err, "provisioning.authentication");
-	if (check_pair(c->ca_cert, c->ca_pk, err) < 0)
-		return err_wrap(err, "edge_ca");
-	json_object_foreach(c->est.certs, id, path)
-		if (check_pair(json_string_value(path), json_string_value(json_object_get(c->est.keys, id)), err) < 0)
-			return err_wrap(err, "EST");
-	return check_pair(c->local_ca_cert, c->local_ca_pk, err) < 0 ? err_wrap(err, "cert_issuance.local_ca") : 0;
-}
-
-/* -- Configurations -------------------------------------------------------------------------------------------------------------------- */
-
-/* A file that is its role's own, whoever we are. */
-static int
-save_for(
+int
+layout_save(
 	const struct layout *l, enum layout_role role, const char *path, const void *data, size_t len, mode_t mode, struct err *err)
 {
 	if (file_save(path, data, len, mode, err) < 0)
 		return -1;
-	if (geteuid() == 0 && lchown(path, l->uids[role], (gid_t)l->uids[role]) < 0)
+	if (geteuid() == 0 && lchown(path, l->users[role].uid, l->users[role].gid) < 0)
 		return err_errno(err, "%s", path);
 	return 0;
-}
-
-static int
-write_config(const struct layout *l, enum layout_role role, json_t *config_take, struct err *err)
-{
-	OWN_LIB(json_t) config = config_take;
-	OWN_TEXT text = json_line(config);
-	int status = save_for(l, role, l->configs[role], text, strlen(text), 0600, err);
-
-	mem_wipe(text, strlen(text));
-	return status;
-}
-
-static json_t *
-principal(const struct layout *l, enum layout_role role, json_t *ids)
-{
-	return json_pack("{s:s, s:I, s:o}", "name", role_names[role], "uid", (json_int_t)l->uids[role], "ids", ids);
-}
-
-static json_t *
-tpm_json(const struct config_keys *keys)
-{
-	return json_pack("{s:b, s:s*, s:s*}", "base", keys->tpm_base, "tcti", keys->tpm_tcti, "owner_auth", keys->tpm_owner_auth);
-}
-
-static json_t *
-keyd_sockets(const struct layout *l)
-{
-	json_t *list = json_array();
-
-	if (l->separate_users) {
-		json_array_append_new(list, json_pack("{s:s}", "path", l->keyd[0]));
-		return list;
-	}
-	for (int r = ROLE_CERTD; r < ROLE_COUNT; r++)
-		json_array_append_new(list, json_pack("{s:s, s:s}", "path", l->keyd[r], "principal", role_names[r]));
-	return list;
-}
-
-/* Who may use which key (edge-services 5.4). */
-static json_t *
-keyd_principals(const struct layout *l)
-{
-	return json_pack("[o, o, o, o]",
-		principal(l, ROLE_CERTD, json_pack("[s, s, s, s]", "local-ca", "aziot-edged-ca", "aziot-edged-ca-temp", "est-*")),
-		principal(l, ROLE_IDENTITYD, json_pack("[s, s, s]", "aziot_identityd_master_id", "device-id", "device-id-temp")),
-		principal(l, ROLE_EDGED,
-			json_pack("[s, s, s, s]", "aziot-edged-ca", "aziot-edged-ca-temp", "iotedge_master_encryption_id",
-				"derived:aziot_identityd_master_id")),
-		principal(l, ROLE_GATEWAY, json_pack("[s]", "edgehub-server")));
-}
-
-/* A file of the operator's under an id.  When we are root, its role gets a copy that is its own: the operator's file may be readable for root alone, or for another
- * user, and no role has the rights of root.  The copies are made anew at each start, in a folder that is emptied before: what has left config.toml is gone. */
-static int
-preload(const struct layout *l, enum layout_role role, json_t *into, const char *id, const char *path, const char *dir,
-	const char *extension, struct err *err)
-{
-	struct buf content = BUF_INIT(OPERATORS_FILE_MAX);
-	OWN_TEXT copy = NULL;
-	int status;
-
-	if (!path)
-		return 0;
-	if (geteuid() != 0 || !config_keys_is_file(path)) {
-		json_object_set_new(into, id, json_string(path));
-		return 0;
-	}
-	copy = id_file_path(dir, id, extension, err);
-	status = copy ? file_load(&content, path, err) : -1;
-	if (status == 0)
-		status = save_for(l, role, copy, content.data, content.len, role == ROLE_KEYD ? 0600 : 0644, err);
-	if (status == 0)
-		json_object_set_new(into, id, json_string(copy));
-	buf_wipe(&content);
-	return status;
-}
-
-static int
-preload_configured(const struct layout *l, enum layout_role role, json_t *into, const json_t *configured, const char *dir,
-	const char *extension, struct err *err)
-{
-	const char *id;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)configured, id, value) {
-		if (json_is_array(value))
-			json_object_set(into, id, value);
-		else if (preload(l, role, into, id, json_string_value(value), dir, extension, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-preload_keys(const struct layout *l, const struct config *c, json_t *into, const char *keys, struct err *err)
-{
-	if (preload_configured(l, ROLE_KEYD, into, c->preloaded_keys, keys, ".key", err) < 0 ||
-		preload_configured(l, ROLE_KEYD, into, c->est.keys, keys, ".key", err) < 0 ||
-		preload(l, ROLE_KEYD, into, "device-id", c->by_certificate ? c->identity_pk : c->device_key_path, keys, ".key",
-			err) < 0 ||
-		preload(l, ROLE_KEYD, into, "aziot-edged-ca", c->ca_pk, keys, ".key", err) < 0)
-		return -1;
-	return preload(l, ROLE_KEYD, into, "local-ca", c->local_ca_pk, keys, ".key", err);
-}
-
-static int
-preload_certs(const struct layout *l, const struct config *c, json_t *into, const char *certs, struct err *err)
-{
-	if (preload_configured(l, ROLE_CERTD, into, c->preloaded_certs, certs, ".cer", err) < 0 ||
-		preload_configured(l, ROLE_CERTD, into, c->est.certs, certs, ".cer", err) < 0 ||
-		preload(l, ROLE_CERTD, into, "device-id", c->identity_cert, certs, ".cer", err) < 0 ||
-		preload(l, ROLE_CERTD, into, "aziot-edged-ca", c->ca_cert, certs, ".cer", err) < 0 ||
-		preload(l, ROLE_CERTD, into, "local-ca", c->local_ca_cert, certs, ".cer", err) < 0)
-		return -1;
-	return preload(l, ROLE_CERTD, into, "trust-bundle-user", c->trust_bundle, certs, ".cer", err);
-}
-
-/* Where the copies for a role lie. */
-static char *
-preloaded_dir(const struct layout *l, enum layout_role role, mode_t mode, struct err *err)
-{
-	OWN_TEXT dir = mem_textf("%s/preloaded", l->dirs[role]);
-
-	return empty_dir(dir, err) < 0 || make_dir(l, role, dir, mode, err) < 0 ? NULL : GIVE(dir);
-}
-
-/* A key that stands in config.toml itself. */
-static int
-save_device_key(const struct layout *l, const struct config *c, json_t *into, const char *dir, struct err *err)
-{
-	OWN_TEXT path = NULL;
-
-	if (c->device_key.len == 0)
-		return 0;
-	path = id_file_path(dir, "device-id", ".key", err);
-	if (!path || save_for(l, ROLE_KEYD, path, c->device_key.bytes, c->device_key.len, 0600, err) < 0)
-		return -1;
-	json_object_set_new(into, "device-id", json_string(path));
-	return 0;
-}
-
-static int
-write_keyd(const struct layout *l, const struct config *c, struct err *err)
-{
-	OWN_LIB(json_t) preloaded = json_object();
-	OWN_TEXT keys = mem_textf("%s/keys", l->dirs[ROLE_KEYD]);
-	OWN_TEXT copies = preloaded_dir(l, ROLE_KEYD, 0700, err);
-
-	if (!copies || make_dir(l, ROLE_KEYD, keys, 0700, err) < 0 || preload_keys(l, c, preloaded, copies, err) < 0 ||
-		save_device_key(l, c, preloaded, copies, err) < 0)
-		return -1;
-	return write_config(l, ROLE_KEYD,
-		json_pack("{s:s, s:o, s:s*, s:s*, s:O, s:o, s:o, s:I}", "dir", keys, "tpm", tpm_json(&c->keys), "pkcs11_lib_path",
-			c->keys.pkcs11_lib_path, "pkcs11_base_slot", c->keys.pkcs11_base_slot, "preloaded_keys", preloaded,
-			"principals", keyd_principals(l), "sockets", keyd_sockets(l), "max_requests",
-			(json_int_t)(l->separate_users ? c->max_keyd : 64)),
-		err);
-}
-
-static json_t *
-issuance(const struct config *c)
-{
-	json_t *all = json_copy(c->est.issuance);
-
-	if (!text_is(c->ca_form, "preloaded") && !text_is(c->ca_method, "est"))
-		json_object_set_new(all, "aziot-edged-ca",
-			json_pack("{s:s, s:s, s:I}", "method", text_is(c->ca_form, "issued") ? "local_ca" : "self_signed",
-				"common_name", c->ca_common_name, "expiry_days", (json_int_t)c->ca_days));
-	return all;
-}
-
-static int
-write_certd(const struct layout *l, const struct config *c, struct err *err)
-{
-	OWN_TEXT certs = mem_textf("%s/certs", l->dirs[ROLE_CERTD]);
-	OWN_LIB(json_t) preloaded = json_object();
-	OWN_LIB(json_t) bundle = json_pack("[s]", "aziot-edged-ca");
-	OWN_TEXT copies = preloaded_dir(l, ROLE_CERTD, 0755, err);
-
-	if (!copies || preload_certs(l, c, preloaded, copies, err) < 0)
-		return -1;
-	if (c->trust_bundle)
-		json_array_append_new(bundle, json_string("trust-bundle-user"));
-	if (!json_object_get(c->preloaded_certs, "aziot-edged-trust-bundle"))
-		json_object_set(preloaded, "aziot-edged-trust-bundle", bundle);
-	return write_config(l, ROLE_CERTD,
-		json_pack("{s:s, s:s, s:s, s:s, s:O, s:o, s:o, s:I}", "system_roots", SYSTEM_ROOTS, "dir", certs, "socket",
-			l->certd, "keyd", l->keyd[ROLE_CERTD], "preloaded_certs", preloaded, "cert_issuance", issuance(c),
-			"principals",
-			json_pack("[o, o]", principal(l, ROLE_EDGED, json_pack("[s, s]", "aziot-edged-ca", "aziot-edged/module/*")),
-				principal(l, ROLE_IDENTITYD, json_pack("[s]", "device-id"))),
-			"max_requests", (json_int_t)(l->separate_users ? c->max_certd : 64)),
-		err);
-}
-
-static int
-write_identityd(const struct layout *l, const struct config *c, struct err *err)
-{
-	json_t *config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:[s], s:[o], s:I}", "dir", l->dirs[ROLE_IDENTITYD],
-		"socket", l->identityd, "keyd", l->keyd[ROLE_IDENTITYD], "certd", l->certd, "hub_name", c->hub_name, "device_id",
-		c->device_id, "auth", c->by_certificate ? "x509" : "sas", "hub_port", (json_int_t)c->upstream_https_port, "anchors",
-		l->identity_bundle, "principals", principal(l, ROLE_EDGED, json_pack("[s]", "daemon")), "max_requests",
-		(json_int_t)(l->separate_users ? c->max_identityd : 64));
-
-	if (c->identity_by_est)
-		json_object_set_new(config, "make_device_certificate", json_true());
-	if (c->upstream_address)
-		json_object_set_new(config, "hub_address", json_string(c->upstream_address));
-	return write_config(l, ROLE_IDENTITYD, config, err);
-}
-
-static json_t *
-names_json(const char *first, char *const *names, size_t n)
-{
-	json_t *list = first ? json_pack("[s]", first) : json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_string(names[i]));
-	return list;
-}
-
-static json_t *
-module_json(const struct layout *l, const char *id, uid_t uid, json_t *names)
-{
-	OWN_TEXT path = mem_textf("%s/%s.sock", l->mnt, id[0] == '$' ? id + 1 : id);
-
-	return json_pack("{s:s, s:s, s:I, s:o}", "id", id, "socket", path, "uid", (json_int_t)uid, "names", names);
-}
-
-static int
-write_edged(const struct layout *l, const struct config *c, struct err *err)
-{
-	json_t *modules = json_array();
-
-	if (c->has_gateway)
-		json_array_append_new(
-			modules, module_json(l, "$edgeHub", l->uids[ROLE_GATEWAY], names_json(c->hostname, c->names, c->n_names)));
-	for (size_t i = 0; i < c->n_modules; i++)
-		json_array_append_new(modules, module_json(l, c->modules[i].id, c->modules[i].uid,
-						       names_json(c->hostname, c->modules[i].names, c->modules[i].n_names)));
-	return write_config(l, ROLE_EDGED,
-		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "keyd", l->keyd[ROLE_EDGED], "certd", l->certd,
-			"identityd", l->identityd, "hub_name", c->hub_name, "device_id", c->device_id, "edge_ca_common_name",
-			c->ca_common_name, "edge_ca_form", c->ca_form, "modules", modules, "max_requests",
-			(json_int_t)c->max_workload),
-		err);
 }
 
 /* What the hub is trusted by: the operator's bundle; without one, the system's roots.  Copied, because the roles may not read where it lies. */
@@ -542,7 +211,7 @@ layout_prepare(const struct config *c, const char *state, struct err *err)
 {
 	OWN(layout) l = NEW(layout);
 
-	if (check_files(c, err) < 0)
+	if (operator_files_check(c, err) < 0)
 		return NULL;
 	if (!file_exists(state) && (file_make_dir(state, 0755, err) < 0 || chmod(state, 0755) < 0)) /* whatever the umask */
 		return err_wrap_null(err, "the state folder");
@@ -551,14 +220,19 @@ layout_prepare(const struct config *c, const char *state, struct err *err)
 		return err_errno_null(err, "%s", state);
 	l->separate_users = can_change_user((uid_t)c->first_uid, l->state);
 	for (int r = 0; r < ROLE_COUNT; r++) {
-		l->uids[r] = l->separate_users ? (uid_t)(c->first_uid + r) : geteuid();
+		uid_t own = (uid_t)(c->first_uid + r);
+
+		l->users[r] = l->separate_users ? (struct tree_owner){ .uid = own, .gid = (gid_t)own }
+						: (struct tree_owner){ .uid = geteuid(), .gid = getegid() };
 		l->dirs[r] = mem_textf("%s/%s", l->state, role_names[r]);
-		if (r != ROLE_GATEWAY)
-			l->configs[r] = mem_textf("%s/config.json", l->dirs[r]);
+		if (r == ROLE_GATEWAY) /* is told all by its arguments */
+			continue;
+		l->config_dirs[r] = mem_textf("%s/config/%s", l->state, role_names[r]);
+		l->configs[r] = mem_textf("%s/config.json", l->config_dirs[r]);
 	}
 	name_sockets(l);
-	if (check_sockets(l, c, err) < 0 || make_dirs(l, err) < 0 || write_bundle(l, c, err) < 0 || write_keyd(l, c, err) < 0 ||
-		write_certd(l, c, err) < 0 || write_identityd(l, c, err) < 0 || write_edged(l, c, err) < 0)
+	if (check_sockets(l, c, err) < 0 || make_role_dirs(l, err) < 0 || make_config_dirs(l, err) < 0 ||
+		make_run_dirs(l, err) < 0 || write_bundle(l, c, err) < 0 || role_config_write_all(l, c, err) < 0)
 		return NULL;
 	return GIVE(l);
 }
@@ -570,6 +244,7 @@ layout_free(struct layout *l)
 		return;
 	for (int r = 0; r < ROLE_COUNT; r++) {
 		mem_free(l->dirs[r]);
+		mem_free(l->config_dirs[r]);
 		mem_free(l->configs[r]);
 		mem_free(l->keyd[r]);
 	}

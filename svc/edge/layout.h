@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The state folder of an edge device and the roles' configurations in it.
+/* The state folder of an edge device: whose its folders are, and where sockets and configurations lie.
+ *
+ *	STATE/ROLE		the role's own, which it writes to
+ *	STATE/config/ROLE	what the role is told: config.json, and copies of the operator's files.  Root's, so that no role changes its own orders, and root never
+ *				writes into a folder that a role may have changed under its hands
+ *	STATE/run		sockets, made anew at each start
  *
  * As root each role has a user id of its own, and the services know their callers by it.  Otherwise all roles are one user: then each has sockets of its own in a folder whose
  * name only it is told, and its sandbox (sandbox.h) keeps it from finding out the others. */
 
 #include "edge/config.h"
+#include "edge/tree.h"
 
 enum layout_role { ROLE_KEYD, ROLE_CERTD, ROLE_IDENTITYD, ROLE_EDGED, ROLE_GATEWAY, ROLE_COUNT };
 
 struct layout {
 	char *state;
 	bool separate_users;
-	uid_t uids[ROLE_COUNT];
-	char *dirs[ROLE_COUNT];	   /* STATE/keyd, ... */
-	char *configs[ROLE_COUNT]; /* STATE/keyd/config.json; NULL for the gateway */
+	struct tree_owner users[ROLE_COUNT];
+	char *dirs[ROLE_COUNT];	       /* STATE/keyd, ... */
+	char *config_dirs[ROLE_COUNT]; /* STATE/config/keyd, ...; NULL for the gateway */
+	char *configs[ROLE_COUNT];     /* STATE/config/keyd/config.json, ... */
 	char *run_dir, *gateway_run_dir;
 	char *keyd[ROLE_COUNT]; /* the socket of keyd that this role uses */
 	char *certd, *identityd;
@@ -24,7 +31,10 @@ struct layout {
 };
 
 const char *layout_role_name(enum layout_role role);
-/* Makes the folders and writes the configurations, 0600 and owned by their role. */
+/* Makes the folders and writes the configurations (role_config.h). */
 struct layout *layout_prepare(const struct config *config, const char *state, struct err *err);
+/* A file that is its role's own, in a folder that is ours. */
+int layout_save(const struct layout *layout, enum layout_role role, const char *path, const void *data, size_t len, mode_t mode,
+	struct err *err);
 void layout_free(struct layout *layout);
 OWN_DEFINE(layout);

@@ -194,9 +194,10 @@ fill_sandbox(const struct edge *e, enum layout_role role, struct sandbox *s, con
 	const struct layout *l = e->layout;
 	const struct config *c = e->config;
 
-	*s = (struct sandbox){ .change_user = l->separate_users, .uid = l->uids[role] };
+	*s = (struct sandbox){ .change_user = l->separate_users, .uid = l->users[role].uid };
 	allow_read(s, program_dir);
 	allow_read(s, l->identity_bundle);
+	allow_read(s, l->config_dirs[role]);
 	if (role == ROLE_CERTD)
 		allow_certs(s, c);
 	if (role == ROLE_KEYD)

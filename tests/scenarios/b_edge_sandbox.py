@@ -181,7 +181,7 @@ def test_05_around():
         before = box.modes()
         key = next(p for p in before if p.endswith(".key"))
         own = box.state + "/gateway/planted"
-        for path in (box.state + "/keyd", box.state + "/keyd/config.json", box.state + "/keyd/keys", key):
+        for path in (box.state + "/keyd", box.state + "/config/keyd/config.json", box.state + "/keyd/keys", key):
             for what in (("truncate", path), ("chmod", path, 0o777), ("unlink", path), ("rename", path, own), ("link", path, own), ("rename", box.state + "/gateway/queue2", path), ("watch", path)):
                 box.denied(*what)
         box.denied("symlink", key, own)

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What config.toml names: does each certificate parse, and does each key that can be read here belong to its certificate?  Asked before anything is written: an error names the file,
+ * and what an earlier start left behind stays as it was. */
+
+#include "edge/config.h"
+
+#define OPERATORS_FILE_MAX (4 * 1024 * 1024)
+
+int operator_files_check(const struct config *config, struct err *err);
