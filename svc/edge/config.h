@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* config.toml of an edge device: read, checked key by key, and turned into what the roles need.  Errors name file, line and key, and the nearest key that exists. */
+/* config.toml of an edge device, turned into what the roles need.  What is where: the keys are params.tbl.h, files and environment config_source.h, single values config_read.h, each table
+ * a file of its own (config_tables.h), and what can only be seen by looking at the files that it names config_check.h. */
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/types.h>
 
 #include <jansson.h>
@@ -12,11 +12,14 @@
 #include "base/err.h"
 #include "base/own.h"
 #include "base/secret.h"
-#include "edge/config_est.h"
+#include "edge/config_findings.h"
+#include "edge/config_issuance.h"
 #include "edge/config_keys.h"
 
 #define CONFIG_NAMES_MAX 31
 #define CONFIG_MODULES_MAX 32
+#define CONFIG_PRINCIPALS_MAX 32
+#define CONFIG_ROLE_UIDS 5 /* from first_uid on */
 
 struct config_module {
 	char *id;
@@ -26,20 +29,38 @@ struct config_module {
 };
 
 struct config {
-	char *hostname, *hub_name, *device_id;
-	char *trust_bundle; /* a path, or NULL */
+	char *hostname, *parent_hostname;
+	char *trust_bundle;			/* a path, or NULL */
+	char *reprovisioning, *additional_info; /* auto_reprovisioning_mode; a path */
+	int64_t cloud_timeout_s, cloud_retries;
+	bool prefer_module_cache;
+	char *localid_domain;
+	/* Who this device is. */
+	char *source;							       /* "manual", "dps", "none" */
+	char *hub_name, *device_id;					       /* manual */
+	char *dps_endpoint, *dps_id_scope, *dps_registration_id, *dps_payload; /* dps; a path */
+	char *auth_method;						       /* "sas", "x509", "symmetric_key", "tpm" */
 	bool by_certificate;
-	bool identity_by_est;
-	char *identity_cert;   /* a path, or NULL: issued by EST */
-	char *identity_pk;     /* where a key lies, as all that end in pk: a path or a PKCS #11 URI */
-	char *device_key_path; /* the same, or: */
+	bool identity_is_issued;
+	json_t *identity_renewal; /* of one that is issued */
+	char *identity_cert;	  /* a path, or NULL */
+	char *identity_pk;	  /* where a key lies, as all that end in pk: a path or a PKCS #11 URI */
+	char *device_key_path;	  /* the same, or: */
 	struct secret device_key;
+	/* Who signs module certificates. */
 	char *ca_form; /* "quickstart", "preloaded", "issued" (ca_method: by local_ca or est) */
 	char *ca_cert, *ca_pk, *ca_method, *ca_common_name;
-	int64_t ca_days;
-	char *local_ca_cert, *local_ca_pk;
+	json_t *ca_renewal; /* NULL: preloaded, never renewed */
+	struct config_issuance issuance;
+	/* Keys and certificates, and who may use them. */
+	struct config_keys keys;
 	json_t *preloaded_keys, *preloaded_certs; /* id to path or list */
-	int64_t max_keyd, max_certd, max_identityd, max_workload;
+	json_t *principals;			  /* [{name, uid, keys, certs, idtype?}] */
+	int64_t max_keyd, max_certd, max_identityd, max_tpmd, max_workload, max_management;
+	int64_t first_uid;
+	struct config_module modules[CONFIG_MODULES_MAX];
+	size_t n_modules;
+	/* The gateway. */
 	bool has_gateway;
 	char *gateway_address;
 	int64_t gateway_mqtt_port, max_queue_mib;
@@ -47,14 +68,11 @@ struct config {
 	size_t n_names;
 	char *upstream_address;
 	int64_t upstream_mqtt_port, upstream_https_port;
-	struct config_module modules[CONFIG_MODULES_MAX];
-	size_t n_modules;
-	int64_t first_uid;
-	struct config_keys keys;
-	struct config_est est;
 };
 
+/* The first mistake is the failure. */
 struct config *config_load(const char *path, struct err *err);
+/* All mistakes are found; NULL when one of them is an error. */
+struct config *config_from_toml(const struct toml *root, struct findings *findings);
 void config_free(struct config *config);
 OWN_DEFINE(config);
-void config_print_reference(FILE *out); /* docs/config.md */

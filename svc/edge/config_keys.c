@@ -17,39 +17,30 @@ config_keys_is_file(const char *place)
 }
 
 static int
-check_pkcs11(const struct toml *value, struct err *err)
+check_pkcs11_key(const char *text, struct err *err)
 {
-	struct err why = ERR_INIT;
-	OWN(pkcs11_uri) uri = pkcs11_uri_parse(value->text, &why);
-
-	return uri ? 0 : toml_err(value, err, "%s", why.text);
-}
-
-static int
-check_pkcs11_key(const struct toml *value, struct err *err)
-{
-	struct err why = ERR_INIT;
-	OWN(pkcs11_uri) uri = pkcs11_uri_parse(value->text, &why);
+	OWN(pkcs11_uri) uri = pkcs11_uri_parse(text, err);
 
 	if (!uri)
-		return toml_err(value, err, "%s", why.text);
+		return -1;
 	if (!uri->text[PKCS11_OBJECT] && uri->id_len == 0)
-		return toml_err(value, err, "the pkcs11: URI names no key in the token (object or id)");
+		return err_set(err, ERR_INVALID, "the pkcs11: URI names no key in the token (object or id)");
 	return 0;
 }
 
-int
-config_keys_take_place(char **out, const struct toml *value, struct err *err)
+char *
+config_keys_place(const char *text, struct err *err)
 {
-	struct err why = ERR_INIT;
+	struct err ignored = ERR_INIT;
 	uint32_t handle;
+	char *path;
 
-	if (pkcs11_uri_is(value->text) && check_pkcs11_key(value, err) < 0)
-		return -1;
-	if (tss_key_is_uri(value->text) && tss_key_parse_uri(value->text, &handle, &why) < 0)
-		return toml_err(value, err, "%s", why.text);
-	*out = config_keys_is_file(value->text) ? uri_file_path(value->text, &why) : mem_text(value->text);
-	return *out ? 0 : toml_err(value, err, "none of a file:///PATH, a pkcs11: and a tpm: URI");
+	if (pkcs11_uri_is(text))
+		return check_pkcs11_key(text, err) < 0 ? NULL : mem_text(text);
+	if (tss_key_is_uri(text))
+		return tss_key_parse_uri(text, &handle, err) < 0 ? NULL : mem_text(text);
+	path = uri_file_path(text, &ignored);
+	return path ? path : err_null(err, ERR_INVALID, "none of a file:///PATH, a pkcs11: and a tpm: URI");
 }
 
 size_t
@@ -74,92 +65,92 @@ config_keys_files(const char *place, char *out[static CONFIG_PLACE_FILES])
 
 /* -- [aziot_keys] ------------------------------------------------------------------------------------------------------------------------- */
 
-static int
-take_groups(struct config_keys *keys, const struct toml *root, struct err *err)
+static void
+take_groups(struct config_keys *keys, const struct config_at *at)
 {
-	const struct toml *list = NULL;
+	const struct toml *list = config_list(at, "groups");
 
-	if (toml_find_array(root, "aziot_keys.groups", &list, err) < 0)
-		return -1;
 	for (size_t i = 0; list && i < list->n; i++) {
-		const struct toml *name = list->item[i];
-		const struct group *group = name->type == TOML_STRING ? getgrnam(name->text) : NULL;
+		const struct group *group = getgrnam(list->item[i]->text);
 
 		if (!group || group->gr_gid == 0)
-			return toml_err(name, err, "'%.40s' is no group of this system that keyd could be in",
-				name->type == TOML_STRING ? name->text : toml_type_name(name->type));
-		if (keys->n_groups == CONFIG_GROUPS_MAX)
-			return toml_err(name, err, "more than %d groups", CONFIG_GROUPS_MAX);
-		keys->groups[keys->n_groups++] = group->gr_gid;
+			config_wrong(at, "groups", "'%.40s' is no group of this system that keyd could be in", list->item[i]->text);
+		else if (keys->n_groups == CONFIG_GROUPS_MAX)
+			config_wrong(at, "groups", "more than %d groups", CONFIG_GROUPS_MAX);
+		else
+			keys->groups[keys->n_groups++] = group->gr_gid;
 	}
-	return 0;
 }
 
-static int
-take_paths(struct config_keys *keys, const struct toml *root, struct err *err)
+static void
+take_paths(struct config_keys *keys, const struct config_at *at)
 {
-	const struct toml *list = NULL;
+	const struct toml *list = config_list(at, "paths");
 
-	if (toml_find_array(root, "aziot_keys.paths", &list, err) < 0)
-		return -1;
 	for (size_t i = 0; list && i < list->n; i++) {
-		const struct toml *path = list->item[i];
+		const char *path = list->item[i]->text;
 
-		if (path->type != TOML_STRING || path->text[0] != '/' || path->text[1] == '\0')
-			return toml_err(path, err, "the whole path of a file or folder is expected");
-		if (keys->n_paths == CONFIG_PATHS_MAX)
-			return toml_err(path, err, "more than %d paths", CONFIG_PATHS_MAX);
-		keys->paths[keys->n_paths++] = mem_text(path->text);
+		if (path[0] != '/' || path[1] == '\0')
+			config_wrong(at, "paths", "the whole path of a file or folder is expected");
+		else if (keys->n_paths == CONFIG_PATHS_MAX)
+			config_wrong(at, "paths", "more than %d paths", CONFIG_PATHS_MAX);
+		else
+			keys->paths[keys->n_paths++] = mem_text(path);
 	}
-	return 0;
 }
 
-static int
-take_base(struct config_keys *keys, const struct toml *root, struct err *err)
+static void
+take_base(struct config_keys *keys, const struct config_at *at)
 {
-	const char *base = NULL;
+	struct err why = ERR_INIT;
+	const char *base = config_text(at, "pkcs11_base_slot");
+	OWN(pkcs11_uri) uri = base ? pkcs11_uri_parse(base, &why) : NULL;
 
-	if (toml_find_text(root, "aziot_keys.pkcs11_base_slot", &base, err) < 0)
-		return -1;
-	if (base && check_pkcs11(toml_find_path(root, "aziot_keys.pkcs11_base_slot"), err) < 0)
-		return -1;
+	if (base && !uri)
+		config_wrong(at, "pkcs11_base_slot", "%s", why.text);
 	keys->pkcs11_base_slot = mem_text(base);
-	return 0;
+	keys->tpm_base = config_bool(at, "tpm_base");
+	if (keys->tpm_base && base)
+		config_wrong(at, "tpm_base", "new keys are made in one place: either pkcs11_base_slot or tpm_base");
 }
 
-static int
-take_tpm(struct config_keys *keys, const struct toml *root, struct err *err)
+static void
+take_tpm(struct config_keys *keys, const struct config_at *root)
 {
-	const char *tcti = NULL, *auth = NULL;
+	struct config_at tpm = config_table(root, "tpm"), passwords = config_table(&tpm, "hierarchy_authorization");
+	const char *owner = config_text(&passwords, "owner"), *endorsement = config_text(&passwords, "endorsement");
 
-	if (toml_find_bool(root, "aziot_keys.tpm_base", &keys->tpm_base, err) < 0 ||
-		toml_find_text(root, "tpm.tcti", &tcti, err) < 0 ||
-		toml_find_text(root, "tpm.hierarchy_authorization.owner", &auth, err) < 0)
-		return -1;
-	keys->tpm_tcti = mem_text(tcti);
-	keys->tpm_owner_auth = mem_text(auth);
-	if (keys->tpm_base && keys->pkcs11_base_slot)
-		return toml_err(toml_find_path(root, "aziot_keys.tpm_base"), err,
-			"new keys are made in one place: either pkcs11_base_slot or tpm_base");
-	if (auth && strlen(auth) > SECRET_MAX)
-		return toml_err(
-			toml_find_path(root, "tpm.hierarchy_authorization.owner"), err, "more than %d characters", SECRET_MAX);
-	return 0;
+	keys->tpm_tcti = mem_text(config_has(&tpm, "tcti") ? config_text(&tpm, "tcti") : NULL);
+	keys->tpm_auth_key_index = mem_text(config_has(&tpm, "auth_key_index") ? config_text(&tpm, "auth_key_index") : NULL);
+	if (owner && strlen(owner) > SECRET_MAX)
+		config_wrong(&passwords, "owner", "more than %d characters", SECRET_MAX);
+	if (endorsement && strlen(endorsement) > SECRET_MAX)
+		config_wrong(&passwords, "endorsement", "more than %d characters", SECRET_MAX);
+	keys->tpm_owner_auth = mem_text(owner);
+	keys->tpm_endorsement_auth = mem_text(endorsement);
 }
 
-int
-config_keys_take(struct config_keys *keys, const struct toml *root, struct err *err)
+void
+config_keys_take(struct config_keys *keys, const struct config_at *root)
 {
-	const char *library = NULL;
+	struct config_at at = config_table(root, "aziot_keys");
+	const char *library = config_text(&at, "pkcs11_lib_path");
 
-	if (toml_find_text(root, "aziot_keys.pkcs11_lib_path", &library, err) < 0)
-		return -1;
 	if (library && *library != '/')
-		return toml_err(toml_find_path(root, "aziot_keys.pkcs11_lib_path"), err, "the whole path of a module is expected");
+		config_wrong(&at, "pkcs11_lib_path", "the whole path of a module is expected");
 	keys->pkcs11_lib_path = mem_text(library);
-	if (take_base(keys, root, err) < 0 || take_tpm(keys, root, err) < 0 || take_groups(keys, root, err) < 0)
-		return -1;
-	return take_paths(keys, root, err);
+	take_base(keys, &at);
+	take_tpm(keys, root);
+	take_groups(keys, &at);
+	take_paths(keys, &at);
+}
+
+static void
+wipe(char *password)
+{
+	if (password)
+		mem_wipe(password, strlen(password));
+	mem_free(password);
 }
 
 void
@@ -168,9 +159,9 @@ config_keys_clear(struct config_keys *keys)
 	mem_free(keys->pkcs11_lib_path);
 	mem_free(keys->pkcs11_base_slot);
 	mem_free(keys->tpm_tcti);
-	if (keys->tpm_owner_auth)
-		mem_wipe(keys->tpm_owner_auth, strlen(keys->tpm_owner_auth));
-	mem_free(keys->tpm_owner_auth);
+	mem_free(keys->tpm_auth_key_index);
+	wipe(keys->tpm_owner_auth);
+	wipe(keys->tpm_endorsement_auth);
 	for (size_t i = 0; i < keys->n_paths; i++)
 		mem_free(keys->paths[i]);
 }

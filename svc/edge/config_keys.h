@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-#include "wire/toml.h"
+#include "edge/config_read.h"
 
 #define CONFIG_GROUPS_MAX 16
 #define CONFIG_PATHS_MAX 16
@@ -12,7 +12,7 @@
 /* [aziot_keys] and [tpm] */
 struct config_keys {
 	bool tpm_base;
-	char *tpm_tcti, *tpm_owner_auth;
+	char *tpm_tcti, *tpm_auth_key_index, *tpm_owner_auth, *tpm_endorsement_auth;
 	char *pkcs11_lib_path, *pkcs11_base_slot;
 	gid_t groups[CONFIG_GROUPS_MAX];
 	size_t n_groups;
@@ -20,11 +20,11 @@ struct config_keys {
 	size_t n_paths;
 };
 
-int config_keys_take(struct config_keys *keys, const struct toml *root, struct err *err);
+void config_keys_take(struct config_keys *keys, const struct config_at *root);
 void config_keys_clear(struct config_keys *keys);
 
-/* The place of a key: a file's path, or a URI (pkcs11:, tpm:) as it was written.  Errors don't show what may hold a PIN. */
-int config_keys_take_place(char **out, const struct toml *value, struct err *err);
+/* The place of a key: a file's path, or a URI (pkcs11:, tpm:) as it was written; the caller owns it.  Errors don't show what may hold a PIN. */
+char *config_keys_place(const char *text, struct err *err);
 bool config_keys_is_file(const char *place); /* NULL is none */
 /* Files that whoever uses the place must be able to read: itself, or a module and a PIN.  The caller owns them; returns how many. */
 #define CONFIG_PLACE_FILES 2

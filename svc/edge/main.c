@@ -19,6 +19,7 @@
 #include "base/option.h"
 #include "base/text.h"
 #include "common/service.h"
+#include "edge/config_param.h"
 #include "edge/layout.h"
 #include "edge/sandbox.h"
 #include "wire/json.h"
@@ -154,7 +155,7 @@ allow_key(struct sandbox *s, const char *place)
 static void
 allow_keys(struct sandbox *s, const struct config *c)
 {
-	const char *places[] = { c->identity_pk, c->device_key_path, c->ca_pk, c->local_ca_pk, c->keys.pkcs11_base_slot };
+	const char *places[] = { c->identity_pk, c->device_key_path, c->ca_pk, c->issuance.local_ca_pk, c->keys.pkcs11_base_slot };
 	const char *id;
 	json_t *place;
 
@@ -162,7 +163,7 @@ allow_keys(struct sandbox *s, const struct config *c)
 		allow_key(s, places[i]);
 	json_object_foreach(c->preloaded_keys, id, place)
 		allow_key(s, json_string_value(place));
-	json_object_foreach(c->est.keys, id, place)
+	json_object_foreach(c->issuance.keys, id, place)
 		allow_key(s, json_string_value(place));
 	allow_read(s, c->keys.pkcs11_lib_path);
 	allow_write(s, "/dev/tpmrm0");
@@ -176,8 +177,8 @@ allow_keys(struct sandbox *s, const struct config *c)
 static void
 allow_certs(struct sandbox *s, const struct config *c)
 {
-	const char *files[] = { c->identity_cert, c->ca_cert, c->local_ca_cert, c->trust_bundle };
-	const json_t *tables[] = { c->preloaded_certs, c->est.certs };
+	const char *files[] = { c->identity_cert, c->ca_cert, c->issuance.local_ca_cert, c->trust_bundle };
+	const json_t *tables[] = { c->preloaded_certs, c->issuance.certs };
 	const char *id;
 	json_t *path;
 
@@ -474,7 +475,7 @@ static void
 warn_of_secrets(const struct config *c, const char *config_path)
 {
 	const char *paths[] = { c->device_key.len > 0 ? config_path : NULL, c->device_key_path, c->identity_pk, c->ca_pk,
-		c->local_ca_pk };
+		c->issuance.local_ca_pk };
 
 	for (size_t i = 0; i < COUNT(paths); i++)
 		if (config_keys_is_file(paths[i]) && sandbox_all_may_read(paths[i]))

@@ -59,8 +59,9 @@ operator_files_check(const struct config *c, struct err *err)
 		return err_wrap(err, "provisioning.authentication");
 	if (check_pair(c->ca_cert, c->ca_pk, err) < 0)
 		return err_wrap(err, "edge_ca");
-	json_object_foreach(c->est.certs, id, path)
-		if (check_pair(json_string_value(path), json_string_value(json_object_get(c->est.keys, id)), err) < 0)
+	json_object_foreach(c->issuance.certs, id, path)
+		if (check_pair(json_string_value(path), json_string_value(json_object_get(c->issuance.keys, id)), err) < 0)
 			return err_wrap(err, "EST");
-	return check_pair(c->local_ca_cert, c->local_ca_pk, err) < 0 ? err_wrap(err, "cert_issuance.local_ca") : 0;
+	return check_pair(c->issuance.local_ca_cert, c->issuance.local_ca_pk, err) < 0 ? err_wrap(err, "cert_issuance.local_ca")
+										       : 0;
 }

@@ -87,11 +87,11 @@ preload_keys(const struct layout *l, const struct config *c, struct err *err)
 	} own[] = {
 		{ "device-id", c->by_certificate ? c->identity_pk : c->device_key_path },
 		{ "aziot-edged-ca", c->ca_pk },
-		{ "local-ca", c->local_ca_pk },
+		{ "local-ca", c->issuance.local_ca_pk },
 	};
 
 	if (!dir || preload_configured(l, ROLE_KEYD, into, c->preloaded_keys, dir, ".key", err) < 0 ||
-		preload_configured(l, ROLE_KEYD, into, c->est.keys, dir, ".key", err) < 0)
+		preload_configured(l, ROLE_KEYD, into, c->issuance.keys, dir, ".key", err) < 0)
 		return NULL;
 	for (size_t i = 0; i < COUNT(own); i++)
 		if (preload(l, ROLE_KEYD, into, own[i].id, own[i].place, dir, ".key", err) < 0)
@@ -109,12 +109,12 @@ preload_certs(const struct layout *l, const struct config *c, struct err *err)
 	} own[] = {
 		{ "device-id", c->identity_cert },
 		{ "aziot-edged-ca", c->ca_cert },
-		{ "local-ca", c->local_ca_cert },
+		{ "local-ca", c->issuance.local_ca_cert },
 		{ "trust-bundle-user", c->trust_bundle },
 	};
 
 	if (!dir || preload_configured(l, ROLE_CERTD, into, c->preloaded_certs, dir, ".cer", err) < 0 ||
-		preload_configured(l, ROLE_CERTD, into, c->est.certs, dir, ".cer", err) < 0)
+		preload_configured(l, ROLE_CERTD, into, c->issuance.certs, dir, ".cer", err) < 0)
 		return NULL;
 	for (size_t i = 0; i < COUNT(own); i++)
 		if (preload(l, ROLE_CERTD, into, own[i].id, own[i].path, dir, ".cer", err) < 0)

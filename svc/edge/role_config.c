@@ -46,17 +46,76 @@ keyd_sockets(const struct layout *l)
 	return list;
 }
 
+/* [[principal]]: processes of this box beside the roles.  which: "keys" or "certs". */
+static void
+add_host_principals(json_t *list, const struct config *c, const char *which)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(c->principals, i, one)
+		if (json_array_size(json_object_get(one, which)) > 0)
+			json_array_append_new(list, json_pack("{s:O, s:O, s:O}", "name", json_object_get(one, "name"), "uid",
+							    json_object_get(one, "uid"), "ids", json_object_get(one, which)));
+}
+
+/* certd signs with the keys of CAs, and with that of a certificate which signs itself. */
+static json_t *
+certd_keys(const struct config *c)
+{
+	json_t *ids = json_pack("[s, s, s, s]", "local-ca", "aziot-edged-ca", "aziot-edged-ca-temp", "est-*");
+	const char *id;
+	json_t *table;
+
+	json_object_foreach(c->issuance.tables, id, table)
+		if (text_is(config_issuance_method(&c->issuance, id), "self_signed") && !text_is(id, "aziot-edged-ca")) {
+			json_array_append_new(ids, json_string(id));
+			json_array_append_new(ids, json_sprintf("%s-temp", id));
+		}
+	return ids;
+}
+
 /* Who may use which key (edge-services 5.4). */
 static json_t *
-keyd_principals(const struct layout *l)
+keyd_principals(const struct layout *l, const struct config *c)
 {
-	return json_pack("[o, o, o, o]",
-		principal(l, ROLE_CERTD, json_pack("[s, s, s, s]", "local-ca", "aziot-edged-ca", "aziot-edged-ca-temp", "est-*")),
+	json_t *list = json_pack("[o, o, o, o]", principal(l, ROLE_CERTD, certd_keys(c)),
 		principal(l, ROLE_IDENTITYD, json_pack("[s, s, s]", "aziot_identityd_master_id", "device-id", "device-id-temp")),
 		principal(l, ROLE_EDGED,
 			json_pack("[s, s, s, s]", "aziot-edged-ca", "aziot-edged-ca-temp", "iotedge_master_encryption_id",
 				"derived:aziot_identityd_master_id")),
 		principal(l, ROLE_GATEWAY, json_pack("[s]", "edgehub-server")));
+
+	add_host_principals(list, c, "keys");
+	return list;
+}
+
+/* Who may change which certificate. */
+static json_t *
+certd_principals(const struct layout *l, const struct config *c)
+{
+	json_t *list = json_pack("[o, o]", principal(l, ROLE_EDGED, json_pack("[s, s]", "aziot-edged-ca", "aziot-edged/module/*")),
+		principal(l, ROLE_IDENTITYD, json_pack("[s]", "device-id")));
+
+	add_host_principals(list, c, "certs");
+	return list;
+}
+
+/* Who may ask for which identity: the daemon for all, others for their own. */
+static json_t *
+identityd_principals(const struct layout *l, const struct config *c)
+{
+	json_t *list = json_pack("[o]", principal(l, ROLE_EDGED, json_pack("[s]", "daemon")));
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(c->principals, i, one)
+		if (json_object_get(one, "idtype"))
+			json_array_append_new(
+				list, json_pack("{s:O, s:O, s:[], s:O, s:O*}", "name", json_object_get(one, "name"), "uid",
+					      json_object_get(one, "uid"), "ids", "idtype", json_object_get(one, "idtype"),
+					      "localid", json_object_get(one, "localid")));
+	return list;
 }
 
 static int
@@ -70,21 +129,9 @@ write_keyd(const struct layout *l, const struct config *c, struct err *err)
 	return write_config(l, ROLE_KEYD,
 		json_pack("{s:s, s:o, s:s*, s:s*, s:O, s:o, s:o, s:I}", "dir", keys, "tpm", tpm_json(&c->keys), "pkcs11_lib_path",
 			c->keys.pkcs11_lib_path, "pkcs11_base_slot", c->keys.pkcs11_base_slot, "preloaded_keys", preloaded,
-			"principals", keyd_principals(l), "sockets", keyd_sockets(l), "max_requests",
+			"principals", keyd_principals(l, c), "sockets", keyd_sockets(l), "max_requests",
 			(json_int_t)(l->separate_users ? c->max_keyd : 64)),
 		err);
-}
-
-static json_t *
-issuance(const struct config *c)
-{
-	json_t *all = json_copy(c->est.issuance);
-
-	if (!text_is(c->ca_form, "preloaded") && !text_is(c->ca_method, "est"))
-		json_object_set_new(all, "aziot-edged-ca",
-			json_pack("{s:s, s:s, s:I}", "method", text_is(c->ca_form, "issued") ? "local_ca" : "self_signed",
-				"common_name", c->ca_common_name, "expiry_days", (json_int_t)c->ca_days));
-	return all;
 }
 
 static int
@@ -102,27 +149,40 @@ write_certd(const struct layout *l, const struct config *c, struct err *err)
 		json_object_set(preloaded, "aziot-edged-trust-bundle", bundle);
 	return write_config(l, ROLE_CERTD,
 		json_pack("{s:s, s:s, s:s, s:s, s:O, s:o, s:o, s:I}", "system_roots", SYSTEM_ROOTS, "dir", certs, "socket",
-			l->certd, "keyd", l->keyd[ROLE_CERTD], "preloaded_certs", preloaded, "cert_issuance", issuance(c),
-			"principals",
-			json_pack("[o, o]", principal(l, ROLE_EDGED, json_pack("[s, s]", "aziot-edged-ca", "aziot-edged/module/*")),
-				principal(l, ROLE_IDENTITYD, json_pack("[s]", "device-id"))),
-			"max_requests", (json_int_t)(l->separate_users ? c->max_certd : 64)),
+			l->certd, "keyd", l->keyd[ROLE_CERTD], "preloaded_certs", preloaded, "cert_issuance",
+			json_incref(c->issuance.tables), "principals", certd_principals(l, c), "max_requests",
+			(json_int_t)(l->separate_users ? c->max_certd : 64)),
 		err);
+}
+
+/* What the hub or provisioning is told by. */
+static void
+add_source(json_t *config, const struct config *c)
+{
+	json_object_update_new(config, json_pack("{s:s, s:s*, s:s*, s:s*}", "source", c->source, "hub_name", c->hub_name,
+					       "device_id", c->device_id, "auth", c->auth_method));
+	if (text_is(c->source, "dps"))
+		json_object_set_new(config, "dps",
+			json_pack("{s:s, s:s, s:s*, s:s*}", "global_endpoint", c->dps_endpoint, "id_scope", c->dps_id_scope,
+				"registration_id", c->dps_registration_id, "payload", c->dps_payload));
+	if (c->identity_is_issued)
+		json_object_update_new(
+			config, json_pack("{s:b, s:O}", "make_device_certificate", 1, "identity_auto_renew", c->identity_renewal));
 }
 
 static int
 write_identityd(const struct layout *l, const struct config *c, struct err *err)
 {
-	json_t *config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:[s], s:[o], s:I}", "dir", l->dirs[ROLE_IDENTITYD],
-		"socket", l->identityd, "keyd", l->keyd[ROLE_IDENTITYD], "certd", l->certd, "hub_name", c->hub_name, "device_id",
-		c->device_id, "auth", c->by_certificate ? "x509" : "sas", "hub_port", (json_int_t)c->upstream_https_port, "anchors",
-		l->identity_bundle, "principals", principal(l, ROLE_EDGED, json_pack("[s]", "daemon")), "max_requests",
-		(json_int_t)(l->separate_users ? c->max_identityd : 64));
+	json_t *config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:I, s:[s], s:o, s:I}", "dir",
+		l->dirs[ROLE_IDENTITYD], "socket", l->identityd, "keyd", l->keyd[ROLE_IDENTITYD], "certd", l->certd, "hostname",
+		c->hostname, "gateway_host", c->parent_hostname, "hub_address", c->upstream_address, "localid_domain",
+		c->localid_domain, "hub_port", (json_int_t)c->upstream_https_port, "anchors", l->identity_bundle, "principals",
+		identityd_principals(l, c), "max_requests", (json_int_t)(l->separate_users ? c->max_identityd : 64));
 
-	if (c->identity_by_est)
-		json_object_set_new(config, "make_device_certificate", json_true());
-	if (c->upstream_address)
-		json_object_set_new(config, "hub_address", json_string(c->upstream_address));
+	add_source(config, c);
+	json_object_update_new(
+		config, json_pack("{s:I, s:I, s:b}", "cloud_timeout_sec", (json_int_t)c->cloud_timeout_s, "cloud_retries",
+				(json_int_t)c->cloud_retries, "prefer_module_identity_cache", c->prefer_module_cache));
 	return write_config(l, ROLE_IDENTITYD, config, err);
 }
 
@@ -156,10 +216,12 @@ write_edged(const struct layout *l, const struct config *c, struct err *err)
 		json_array_append_new(modules, module_json(l, c->modules[i].id, c->modules[i].uid,
 						       names_json(c->hostname, c->modules[i].names, c->modules[i].n_names)));
 	return write_config(l, ROLE_EDGED,
-		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "keyd", l->keyd[ROLE_EDGED], "certd", l->certd,
-			"identityd", l->identityd, "hub_name", c->hub_name, "device_id", c->device_id, "edge_ca_common_name",
-			c->ca_common_name, "edge_ca_form", c->ca_form, "modules", modules, "max_requests",
-			(json_int_t)c->max_workload),
+		json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:O*, s:s, s:s*, s:o, s:I, s:I}", "keyd",
+			l->keyd[ROLE_EDGED], "certd", l->certd, "identityd", l->identityd, "hostname", c->hostname,
+			"parent_hostname", c->parent_hostname, "hub_name", c->hub_name, "device_id", c->device_id,
+			"edge_ca_common_name", c->ca_common_name, "edge_ca_form", c->ca_form, "edge_ca_auto_renew", c->ca_renewal,
+			"auto_reprovisioning_mode", c->reprovisioning, "additional_info", c->additional_info, "modules", modules,
+			"max_requests", (json_int_t)c->max_workload, "max_management_requests", (json_int_t)c->max_management),
 		err);
 }
 

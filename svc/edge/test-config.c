@@ -46,7 +46,7 @@ TEST("a short configuration has the original's defaults")
 	CHECK_MEM(c->device_key.bytes, "key", 3);
 	CHECK_STR(c->ca_form, "quickstart");
 	CHECK_STR(c->ca_common_name, "aziot-edge CA d");
-	CHECK_INT(c->ca_days, 90);
+	CHECK_INT(json_integer_value(json_object_get(json_object_get(c->issuance.tables, "aziot-edged-ca"), "expiry_days")), 90);
 	CHECK_INT(c->gateway_mqtt_port, 8883);
 	CHECK_INT(c->max_keyd, 64);
 	CHECK_INT(c->first_uid, 61840);
@@ -95,8 +95,8 @@ TEST("a connection string instead of hub, device and key; a symmetric key may la
 
 TEST("an unknown key is named with its line and the nearest key that exists, at every depth")
 {
-	refused("hostnam = \"x\"\n" SAS, "config.toml:1: unknown key `hostnam`, did you mean `hostname`?");
-	refused("\n\n[edge_caa]\n" SAS, "config.toml:3: unknown key");
+	refused("hostnam = \"x\"\n" SAS, "config.toml:1: hostnam: unknown key, did you mean `hostname`?");
+	refused("\n\n[edge_caa]\n" SAS, "config.toml:3: edge_caa: unknown key, did you mean `edge_ca`?");
 	refused(SAS "[edge_ca]\ncomon_name = \"x\"\n", "did you mean `common_name`?");
 	refused("[provisioning]\nsource = \"manual\"\niothub_hostnme = \"x\"\n", "did you mean `iothub_hostname`?");
 	refused(SAS "[modules.tool]\nuid = 7\nnmes = [\"a\"]\n", "did you mean `names`?");
@@ -153,7 +153,7 @@ TEST("what is missing is named")
 
 TEST("what this version can't do is refused by its name")
 {
-	refused("[provisioning]\nsource = \"dps\"\n", "source = \"manual\"");
+	refused("[provisioning]\nsource = \"dps\"\n", "provisioning.source: not supported yet: 'dps'");
 	refused(SAS "[edge_ca]\nmethod = \"acme\"\n", "'acme'");
 	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "
 		"\"tpm\" }\n",
@@ -182,17 +182,17 @@ TEST("EST: servers and credentials for all, and for one certificate in the stead
 
 	if (!c)
 		fail_msg("%s", err.text);
-	own = json_object_get(c->est.issuance, "aziot-edged-ca");
+	own = json_object_get(c->issuance.tables, "aziot-edged-ca");
 	CHECK_STR(json_string_value(json_object_get(own, "url")), "https://ca.local/.well-known/est/edge");
-	CHECK_STR(text_at(c->est.issuance, "aziot-edged-ca", "auth", "username"), "u");
-	CHECK(!text_at(c->est.issuance, "aziot-edged-ca", "auth", "bootstrap_identity_cert"));
+	CHECK_STR(text_at(c->issuance.tables, "aziot-edged-ca", "auth", "username"), "u");
+	CHECK(!text_at(c->issuance.tables, "aziot-edged-ca", "auth", "bootstrap_identity_cert"));
 	CHECK_STR(json_string_value(json_array_get(json_object_get(own, "trusted_certs"), 0)), "est-server-ca-3");
-	CHECK_STR(json_string_value(json_object_get(c->est.certs, "est-server-ca-3")), "/own.pem");
-	CHECK_STR(json_string_value(json_object_get(c->est.certs, "est-server-ca-2")), "/r2.pem");
-	CHECK_STR(text_at(c->est.issuance, "est", "auth", "identity_cert"), "est-id");
-	CHECK_STR(text_at(c->est.issuance, "est", "auth", "bootstrap_identity_pk"), "est-bootstrap-id");
-	CHECK_STR(json_string_value(json_object_get(c->est.keys, "est-bootstrap-id")), "pkcs11:object=b");
-	CHECK_STR(text_at(c->est.issuance, "est", "identity_auto_renew", "threshold"), "10day");
+	CHECK_STR(json_string_value(json_object_get(c->issuance.certs, "est-server-ca-3")), "/own.pem");
+	CHECK_STR(json_string_value(json_object_get(c->issuance.certs, "est-server-ca-2")), "/r2.pem");
+	CHECK_STR(text_at(c->issuance.tables, "est", "auth", "identity_cert"), "est-id");
+	CHECK_STR(text_at(c->issuance.tables, "est", "auth", "bootstrap_identity_pk"), "est-bootstrap-id");
+	CHECK_STR(json_string_value(json_object_get(c->issuance.keys, "est-bootstrap-id")), "pkcs11:object=b");
+	CHECK_STR(text_at(c->issuance.tables, "est", "identity_auto_renew", "threshold"), "10day");
 }
 
 TEST("EST: what can't be meant is named with its line")
@@ -210,7 +210,7 @@ TEST("EST: what can't be meant is named with its line")
 		{ EST "url = \"https://x/est\"\nidentity_cert = \"file:///a.pem\"\n", "identity_pk is missing" },
 		{ SAS "[cert_issuance.est.identity_auto_renew]\nthreshold = \"100%\"\n", "neither a share" },
 		{ SAS "[cert_issuance.est.auth]\nusernam = \"x\"\n", "did you mean `username`?" },
-		{ SAS "[cert_issuance.est]\ntrusted_certs = [7]\n", "a file URI is expected" },
+		{ SAS "[cert_issuance.est]\ntrusted_certs = [7]\n", "expected a file URI" },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++)
@@ -242,7 +242,7 @@ TEST("every pk takes a PKCS #11 or a TPM URI, as it was written")
 		fail_msg("%s", err.text);
 	CHECK_STR(c->identity_pk, "pkcs11:token=Edge;object=identity?pin-value=1234");
 	CHECK_STR(c->ca_pk, "tpm:handle=0x81000010");
-	CHECK_STR(c->local_ca_pk, "pkcs11:id=%01");
+	CHECK_STR(c->issuance.local_ca_pk, "pkcs11:id=%01");
 	CHECK_STR(json_string_value(json_object_get(c->preloaded_keys, "mine")), "pkcs11:object=m");
 	CHECK_STR(json_string_value(json_object_get(c->preloaded_keys, "yours")), "/y.pem");
 	CHECK_STR(c->keys.pkcs11_lib_path, "/usr/lib/m.so");
@@ -332,4 +332,103 @@ TEST("a file that isn't there, or is no TOML, is named")
 	refused("hostname = \n", "config.toml:1");
 	refused("[provisioning\n", "config.toml:1");
 	refused(SAS SAS, "config.toml:8");
+}
+
+/* Every line that there is to say, the notes too. */
+static char *
+all_findings(const char *text)
+{
+	CLEAR(findings) findings = { 0 };
+	struct err err = ERR_INIT;
+	OWN(toml) root = toml_parse(text, strlen(text), "config.toml", &err);
+	OWN(config) c = NULL;
+	CLEAR(buf) out = BUF_INIT(65536);
+
+	if (!root)
+		fail_msg("%s", err.text);
+	c = config_from_toml(root, &findings);
+	CHECK(!c == (findings.n_errors > 0));
+	for (size_t i = 0; i < findings.n; i++) {
+		OWN_TEXT line = finding_line(&findings.item[i]);
+
+		buf_putf(&out, "%s\n", line);
+	}
+	return buf_take_text(&out);
+}
+
+TEST("every mistake is told, not just the first, and none twice")
+{
+	OWN_TEXT said =
+		all_findings("hostnam = \"x\"\ncloud_timeout_sec = 10\n[provisioning]\nsource = \"manual\"\ndevice_id = \"a b\"\n"
+			     "global_endpoint = \"https://x\"\n[edge_ca]\nmethod = \"local_ca\"\nexpiry_days = \"many\"\n"
+			     "subject = { CN = \"ca\", O = \"Contoso\" }\n[gateway]\nmqtt_port = 65536\n");
+
+	CHECK_CONTAINS(said, "config.toml:1: hostnam: unknown key");
+	CHECK_CONTAINS(said, "config.toml:2: cloud_timeout_sec: 10 is not between 70 and 3600");
+	CHECK_CONTAINS(said, "config.toml:3: provisioning.iothub_hostname: is missing");
+	CHECK_CONTAINS(said, "config.toml:5: provisioning.device_id: no id that a hub takes");
+	CHECK_CONTAINS(said, "config.toml:6: provisioning.global_endpoint: belongs to source = \"dps\"");
+	CHECK_CONTAINS(said, "provisioning.authentication.method: is missing");
+	CHECK_CONTAINS(
+		said, "config.toml:8: edge_ca.method: there is no CA on this box: cert_issuance.local_ca.cert and pk are missing");
+	CHECK_CONTAINS(said, "config.toml:9: edge_ca.expiry_days: expected a whole number, found a string");
+	CHECK_CONTAINS(said, "config.toml:10: edge_ca.subject.O: not supported yet");
+	CHECK_CONTAINS(said, "config.toml:12: gateway.mqtt_port: 65536 is not between 0 and 65535");
+	CHECK(!strstr(strstr(said, "edge_ca.subject.O:") + 1, "edge_ca.subject.O:"));
+}
+
+TEST("what belongs to a container engine is accepted and said to do nothing, with the reason")
+{
+	OWN_TEXT said = all_findings(SAS "[agent]\nname = \"edgeAgent\"\ntype = \"docker\"\n[agent.config]\nimage = \"x\"\n"
+					 "[moby_runtime]\nnetwork = \"azure-iot-edge\"\n[connect]\nworkload_uri = \"unix:///x\"\n");
+
+	CHECK_CONTAINS(said, "agent: does nothing here: modules are processes of this box");
+	CHECK_CONTAINS(said, "moby_runtime.network: does nothing here: there is no container engine here");
+	CHECK_CONTAINS(said, "connect: does nothing here");
+}
+
+TEST("[[principal]]: processes with keys and certificates of their own; no two of a name or user, none of the roles' users or root")
+{
+	struct err err;
+	OWN(config) c = load(SAS "[[principal]]\nname = \"backup\"\nuid = 1001\nkeys = [\"backup-*\"]\n[[principal]]\nname = "
+				 "\"vpn\"\nuid = 1002\ncerts = [\"vpn\"]\n",
+		&err);
+
+	if (!c)
+		fail_msg("%s", err.text);
+	CHECK_INT(json_array_size(c->principals), 2);
+	CHECK_STR(json_string_value(json_object_get(json_array_get(c->principals, 1), "name")), "vpn");
+	refused(SAS "[[principal]]\nname = \"a\"\nuid = 7\n[[principal]]\nname = \"a\"\nuid = 8\n", "principal 'a' already");
+	refused(SAS "[[principal]]\nname = \"a\"\nuid = 7\n[[principal]]\nname = \"b\"\nuid = 7\n", "this user id already");
+	refused(SAS "[[principal]]\nname = \"a\"\nuid = 0\n", "root may everything");
+	refused(SAS "[[principal]]\nname = \"a\"\nuid = 61842\n", "privileges.first_uid");
+	refused(SAS "[[principal]]\nuid = 7\n", "principal.name: is missing");
+	refused(SAS "[principal]\nuid = 7\n", "[[heading]]");
+	refused(SAS "[[principal]]\nname = \"a\"\nuid = 7\nkyes = []\n", "did you mean `keys`?");
+}
+
+TEST("a certificate that is issued: by whom, for how long and by what name, for the device, the Edge CA and any other id")
+{
+	struct err err;
+	OWN(config) c = load(
+		"[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\n"
+		"[provisioning.authentication]\nmethod = \"x509\"\nidentity_cert = { method = \"local_ca\", expiry_days = 7 }\n"
+		"[edge_ca]\nmethod = \"local_ca\"\ncommon_name = \"Contoso Edge CA\"\n"
+		"[cert_issuance.local_ca]\ncert = \"/l.pem\"\npk = \"/l.key\"\n"
+		"[cert_issuance.vpn]\nmethod = \"self_signed\"\ncommon_name = \"vpn.local\"\n",
+		&err);
+	const json_t *tables;
+
+	if (!c)
+		fail_msg("%s", err.text);
+	tables = c->issuance.tables;
+	CHECK(c->identity_is_issued && c->by_certificate && !c->identity_cert);
+	CHECK_STR(config_issuance_method(&c->issuance, "device-id"), "local_ca");
+	CHECK_INT(json_integer_value(json_object_get(json_object_get(tables, "device-id"), "expiry_days")), 7);
+	CHECK_STR(json_string_value(json_object_get(json_object_get(tables, "aziot-edged-ca"), "common_name")), "Contoso Edge CA");
+	CHECK_INT(json_integer_value(json_object_get(json_object_get(tables, "aziot-edged-ca"), "expiry_days")), 30);
+	CHECK_STR(config_issuance_method(&c->issuance, "vpn"), "self_signed");
+	refused(SAS "[cert_issuance.device-id]\nmethod = \"self_signed\"\n", "how this one is issued stands in");
+	refused(SAS "[edge_ca]\nmethod = \"self_signed\"\nurl = \"https://x/est\"\n", "belongs to method = \"est\"");
+	refused(SAS "[edge_ca]\ncert = \"/a\"\npk = \"/b\"\nauto_renew = { rotate_key = true }\n", "neither made nor renewed here");
 }

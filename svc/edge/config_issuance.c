@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How certificates are issued.  What certd, edged and identityd ask for goes by ids; a table here says by whom each id is signed, and for how long. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "edge/config_issuance.h"
+#include "pki/issue.h"
+
+void
+config_issuance_init(struct config_issuance *i)
+{
+	*i = (struct config_issuance){ .tables = json_object(), .certs = json_object(), .keys = json_object() };
+}
+
+void
+config_issuance_clear(struct config_issuance *i)
+{
+	json_decref(i->tables);
+	json_decref(i->certs);
+	json_decref(i->keys);
+	mem_free(i->local_ca_cert);
+	mem_free(i->local_ca_pk);
+}
+
+json_t *
+config_issuance_renewal(const struct config_at *at)
+{
+	return json_pack("{s:b, s:s*, s:s*}", "rotate_key", config_bool(at, "rotate_key"), "threshold",
+		config_text(at, "threshold"), "retry", config_text(at, "retry"));
+}
+
+const char *
+config_issuance_method(const struct config_issuance *i, const char *id)
+{
+	return json_string_value(json_object_get(json_object_get(i->tables, id), "method"));
+}
+
+/* -- Subjects ----------------------------------------------------------------------------------------------------------------------------- */
+
+char *
+config_issuance_common_name(const struct config_at *at)
+{
+	struct config_at subject = config_table(at, "subject");
+	const char *own = config_text(at, "common_name"), *name = own ? own : config_text(&subject, "CN");
+
+	if (config_has(at, "common_name") && config_has(at, "subject"))
+		config_wrong(at, "subject", "either common_name or subject");
+	if (name && (!*name || strlen(name) > ISSUE_COMMON_NAME_MAX))
+		config_wrong(at, own ? "common_name" : "subject", "a common name has between 1 and %d characters",
+			ISSUE_COMMON_NAME_MAX);
+	for (size_t i = 0; subject.table && i < subject.table->n; i++)
+		if (!text_is(subject.table->item[i]->key, "CN"))
+			config_wrong(
+				&subject, subject.table->item[i]->key, "not supported yet: certificates made here have a CN only");
+	return mem_text(name);
+}
+
+/* -- Requests ----------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+check_local(const struct config_issuance *i, const struct config_at *at)
+{
+	struct config_at root = config_read_root(at->root, at->findings), tables = config_table(&root, "cert_issuance");
+	struct config_at local = config_table(&tables, "local_ca");
+
+	(void)i;
+	if (!config_has(&local, "method") && (!config_has(&local, "cert") || !config_has(&local, "pk")))
+		config_wrong(at, "method", "there is no CA on this box: cert_issuance.local_ca.cert and pk are missing");
+}
+
+void
+config_issuance_check_method(const struct config_at *at, const char *method)
+{
+	static const char *const of_est[] = { "url", "username", "password", "identity_cert", "identity_pk",
+		"bootstrap_identity_cert", "bootstrap_identity_pk", "trusted_certs" };
+
+	for (size_t i = 0; !text_is(method, "est") && i < COUNT(of_est); i++)
+		if (config_has(at, of_est[i]))
+			config_wrong(at, of_est[i], "belongs to method = \"est\"");
+	if (text_is(method, "est") && config_has(at, "expiry_days"))
+		config_warn(at, "expiry_days", "does nothing: an EST server decides how long its certificates live");
+}
+
+void
+config_issuance_take_request(struct config_issuance *i, const struct config_at *at, const char *id, int64_t days)
+{
+	const char *method = config_text(at, "method");
+	OWN_TEXT name = config_issuance_common_name(at);
+	json_t *own;
+
+	if (!method) {
+		config_need(at, "method");
+		return;
+	}
+	own = json_pack("{s:s, s:s*}", "method", method, "common_name", text_is(method, "est") ? NULL : name);
+	json_object_set_new(i->tables, id, own);
+	config_issuance_check_method(at, method);
+	if (text_is(method, "est"))
+		config_est_take_request(i, at, id, own);
+	else
+		json_object_set_new(own, "expiry_days", json_integer(days > 0 ? days : config_int(at, "expiry_days")));
+	if (text_is(method, "local_ca"))
+		check_local(i, at);
+}
+
+/* -- Tables ------------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+take_local_ca(struct config_issuance *i, const struct config_at *tables)
+{
+	struct config_at at = config_table(tables, "local_ca");
+
+	if (config_has(&at, "method")) {
+		config_wrong(&at, "method", "not supported yet: a CA on this box that is issued itself; name its cert and pk");
+		return;
+	}
+	if (!at.table)
+		return;
+	i->local_ca_cert = config_file(&at, "cert");
+	i->local_ca_pk = config_place(&at, "pk");
+	config_need(&at, "cert");
+	config_need(&at, "pk");
+}
+
+/* Ids that other tables of config.toml are about, and what they are there. */
+static const struct {
+	const char *id, *table;
+} taken[] = {
+	{ "aziot-edged-ca", "edge_ca" },
+	{ "device-id", "provisioning.authentication.identity_cert" },
+	{ "local-ca", "cert_issuance.local_ca" },
+};
+
+static void
+take_id(struct config_issuance *i, const struct config_at *tables, size_t n)
+{
+	const char *id = tables->table->item[n]->key;
+	struct config_at at = config_entry(tables, n);
+
+	for (size_t k = 0; k < COUNT(taken); k++)
+		if (text_is(taken[k].id, id)) {
+			config_wrong(&at, NULL, "how this one is issued stands in [%s]", taken[k].table);
+			return;
+		}
+	if (at.table)
+		config_issuance_take_request(i, &at, id, 0);
+}
+
+void
+config_issuance_take(struct config_issuance *i, const struct config_at *root)
+{
+	struct config_at tables = config_table(root, "cert_issuance");
+
+	take_local_ca(i, &tables);
+	config_est_take(i, root);
+	for (size_t n = 0; tables.table && n < tables.table->n; n++)
+		if (!text_is(tables.table->item[n]->key, "est") && !text_is(tables.table->item[n]->key, "local_ca"))
+			take_id(i, &tables, n);
+}
