@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Certificates from EST servers (edge-services 8): as whom the server is asked, the identity that certd gets and keeps for that, and what is believed of the answer.
- *
- * Where a bootstrap identity is configured, certd has the EST identity issued by it, renews it with itself while it is good, and with the bootstrap identity once it has ended: a device
- * that was off for longer than its identity lasted needs no person.  Nothing that is good is replaced by what was not judged (pki/issued.h), and a crash at any point leaves a pair of
- * certificate and key that belong together. */
+/* Certificates from EST servers (edge-services 8): which server is asked as whom (est_account.h), the identity that certd gets and keeps for that (est_identity.h), and one request and what
+ * is believed of its answer (est_enrolment.h). */
 
 #include <jansson.h>
 
-#include "certd/cert_store.h"
-#include "keyd/client.h"
+#include "certd/est_context.h"
 #include "pki/issued.h"
 
 struct est;
@@ -27,8 +23,9 @@ struct est *est_new(const struct est_config *config, struct err *err);
 void est_stop(struct est *est); /* what is under way ends soon, and fails */
 void est_free(struct est *est);
 
-/* Around all that waits for a server, the lock of an id too: of the service's workers a few may, so that the others are there for whoever needs none.  ERR_UNAVAILABLE: enough do. */
+/* Around all that waits for a server, the turn of an id too: of the service's workers some may, so that the others are there for whoever needs none.  ERR_UNAVAILABLE: enough do. */
+#define EST_UNDER_WAY_MAX 2
 int est_enter(struct est *est, struct err *err);
 void est_leave(struct est *est);
-/* The chain for this request, appended to pem.  The caller holds the lock of the id. */
+/* The chain for this request, appended to pem.  The caller has the turn of the id. */
 int est_issue(struct est *est, const char *id, const struct csr *csr, enum issued_use use, struct buf *pem, struct err *err);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What follows from what is there: a good pair is used, and renewed ahead of its end; any other is made by the bootstrap identity. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "certd/est_identity.h"
+#include "pki/chain.h"
+
+#define KEY_KINDS "ec-p256:rsa-4096:*"
+#define CSR_PEM_MAX (64 * 1024)
+
+/* One attempt to have it issued. */
+struct attempt {
+	const struct est_context *ctx;
+	const struct est_account *account;
+	const struct est_pair *as;
+	X509_NAME *subject;
+	bool renews;
+	const char *new_key_id; /* NULL: with the key that it has */
+};
+
+/* -- The request -------------------------------------------------------------------------------------------------------------------------- */
+
+/* What the server wishes, by a server that says so; otherwise what we prefer. */
+static void
+ask_wishes(struct est_attributes *wished, const struct est_server *server)
+{
+	struct err err = ERR_INIT;
+
+	if (est_client_attributes(&server->client, wished, &err) < 0)
+		log_warn("what the EST server %s wishes of requests is not known: %s", server->client.url, err.text);
+	else if (wished->challenge_password)
+		log_warn("the EST server %s wishes requests that are linked to their TLS session, which this client does not do",
+			server->client.url);
+}
+
+static bool
+is_kind(const struct key *key, enum key_alg wished)
+{
+	enum key_alg found;
+
+	return key_pkey_alg(key_pkey(key), &found) && found == wished;
+}
+
+/* A key that an attempt before this one has left is as good as a new one, and the one that a request not yet decided is for. */
+static struct key *
+make_key(const struct attempt *a, const struct est_attributes *wished, struct err *err)
+{
+	OWN_TEXT kinds = wished->has_key ? mem_textf("%s:%s", key_alg_name(wished->key), KEY_KINDS) : mem_text(KEY_KINDS);
+	OWN(key) key = keyd_client_create_pair(a->ctx->keyd, a->new_key_id, kinds, err);
+
+	if (!key || !wished->has_key || is_kind(key, wished->key))
+		return GIVE(key);
+	key_free(GIVE(key));
+	if (keyd_client_delete_pair(a->ctx->keyd, a->new_key_id, err) < 0)
+		return NULL;
+	return keyd_client_create_pair(a->ctx->keyd, a->new_key_id, kinds, err);
+}
+
+static struct csr *
+make_request(const struct attempt *a, const struct est_server *server, struct key **key, struct err *err)
+{
+	struct est_attributes wished = { 0 };
+	CLEAR(buf) pem = BUF_INIT(CSR_PEM_MAX);
+
+	ask_wishes(&wished, server);
+	*key = a->new_key_id ? make_key(a, &wished, err) : keyd_client_load_pair(a->ctx->keyd, a->account->identity_pk, err);
+	if (!*key || issue_csr_wish(&pem, *key,
+			     &(struct csr_wish){ .subject = a->subject, .use = CSR_USE_CLIENT, .digest_bits = wished.digest_bits },
+			     err) < 0)
+		return NULL;
+	return csr_parse(buf_text(&pem), pem.len, err);
+}
+
+/* -- An attempt --------------------------------------------------------------------------------------------------------------------------- */
+
+/* A new pair that the server refuses never takes over from one that works. */
+static int
+try_out(const struct attempt *a, const struct certs *chain, struct key *key, struct err *err)
+{
+	const struct est_pair pair = { .chain = *chain, .key = key };
+	CLEAR(est_server) server = { 0 };
+	CLEAR(certs) cas = { 0 };
+
+	if (est_server_open(&server, a->ctx, a->account, &pair, err) < 0 || est_client_cas(&server.client, &cas, err) < 0)
+		return err_wrap(err, "trying the new identity");
+	return 0;
+}
+
+static int
+enrol(const struct attempt *a, struct err *err)
+{
+	const struct est_account *account = a->account;
+	CLEAR(est_server) server = { 0 };
+	CLEAR(certs) chain = { 0 };
+	OWN(key) key = NULL;
+	OWN(csr) csr = NULL;
+
+	if (est_server_open(&server, a->ctx, account, a->as, err) < 0)
+		return -1;
+	csr = make_request(a, &server, &key, err);
+	if (!csr || est_enrol(a->ctx, &server,
+			    &(struct est_enrolment){ .id = account->identity_cert,
+				    .operation = a->renews ? "simplereenroll" : "simpleenroll",
+				    .csr = csr,
+				    .use = ISSUED_CLIENT },
+			    &chain, err) != EST_ISSUED)
+		return -1;
+	if (a->renews && try_out(a, &chain, key, err) < 0)
+		return -1;
+	return est_pair_install(a->ctx, account->identity_cert, account->identity_pk, a->new_key_id, &chain, err);
+}
+
+static int
+bootstrap(struct est_identity *i, const struct est_account *account, X509_NAME *subject, struct err *err)
+{
+	OWN_TEXT key_id = est_pair_temp_id(account->identity_pk);
+	CLEAR(est_pair) as = { 0 };
+	const struct attempt attempt = { .ctx = i->ctx, .account = account, .as = &as, .subject = subject, .new_key_id = key_id };
+
+	if (est_pair_load(&as, i->ctx, account->bootstrap_cert, account->bootstrap_pk, err) < 0 || enrol(&attempt, err) < 0)
+		return err_wrap(err, "the EST identity %s by its bootstrap identity", account->identity_cert);
+	log_info("the EST identity %s was issued by its bootstrap identity", account->identity_cert);
+	return 0;
+}
+
+/* -- Renewal ------------------------------------------------------------------------------------------------------------------------------ */
+
+static void
+put_off(struct est_identity *i, int64_t from, int64_t until, const char *why)
+{
+	int64_t now = clock_wall(), next = renewal_failed(&i->pace, i->policy, from, until, now);
+
+	log_warn("the EST identity %s can't be renewed, the next attempt is in %lld s: %s", i->account.identity_cert,
+		(long long)(next - now), why);
+}
+
+/* While the identity is good: a failure waits for the next attempt. */
+static void
+renew_if_due(struct est_identity *i, const struct est_account *account, const struct est_pair *current)
+{
+	const struct cert *cert = current->chain.item[0];
+	int64_t now = clock_wall(), from = cert_not_before(cert), until = cert_not_after(cert);
+	OWN_TEXT key_id = i->policy->rotate_key ? est_pair_temp_id(account->identity_pk) : NULL;
+	const struct attempt attempt = { .ctx = i->ctx,
+		.account = account,
+		.as = current,
+		.subject = X509_get_subject_name(cert_x509(cert)),
+		.renews = true,
+		.new_key_id = key_id };
+	struct err err = ERR_INIT;
+
+	if (!account->bootstrap_cert || now < renewal_due(i->policy, from, until) || renewal_waits(&i->pace, now))
+		return;
+	if (enrol(&attempt, &err) < 0)
+		put_off(i, from, until, err.text);
+	else
+		log_info("the EST identity %s was renewed", account->identity_cert);
+}
+
+/* -- Obtaining it ------------------------------------------------------------------------------------------------------------------------- */
+
+static int
+make(struct est_identity *i, const struct est_account *account, const struct est_pair *ended, X509_NAME *subject, struct err *err)
+{
+	if (!account->bootstrap_cert)
+		return err_set(err, ERR_BROKEN,
+			"EST identity could not be obtained and EST bootstrap identity is not configured: %s %s",
+			account->identity_cert, ended->key ? "has ended, or has not begun by this device's clock" : "is not there");
+	if (!subject && ended->key)
+		subject = X509_get_subject_name(cert_x509(ended->chain.item[0]));
+	return subject ? bootstrap(i, account, subject, err) : err_set(err, ERR_MISSING, "nobody has asked for it yet");
+}
+
+static int
+obtain(struct est_pair *out, struct est_identity *i, const struct est_account *account, X509_NAME *subject, bool anew,
+	struct err *err)
+{
+	CLEAR(est_pair) current = { 0 };
+	int status = est_pair_recover(&current, i->ctx, account->identity_cert, account->identity_pk, err);
+
+	if (status < 0 && err->kind != ERR_MISSING)
+		return err_wrap(err, "the EST identity %s", account->identity_cert);
+	*err = (struct err)ERR_INIT;
+	if (status == 0 && !anew && validity_is_good(current.chain.item[0], clock_wall()))
+		renew_if_due(i, account, &current);
+	else if (make(i, account, &current, subject, err) < 0)
+		return -1;
+	return est_pair_recover(out, i->ctx, account->identity_cert, account->identity_pk, err);
+}
+
+/* While somebody else is about to renew it: nobody has to wait for a server where what is there is good. */
+static bool
+find_good(struct est_pair *out, const struct est_identity *i, const struct est_account *account)
+{
+	CLEAR(est_pair) pair = { 0 };
+	struct err err = ERR_INIT;
+
+	if (est_pair_load(&pair, i->ctx, account->identity_cert, account->identity_pk, &err) < 0 ||
+		!validity_is_good(pair.chain.item[0], clock_wall()))
+		return false;
+	*out = pair;
+	pair = (struct est_pair){ 0 };
+	return true;
+}
+
+int
+est_identity_obtain(struct est_pair *out, struct est_identity *i, const struct est_account *account, X509_NAME *subject, bool anew,
+	struct err *err)
+{
+	int status;
+
+	if (pthread_mutex_trylock(&i->lock) != 0) {
+		if (!anew && find_good(out, i, account))
+			return 0;
+		pthread_mutex_lock(&i->lock);
+	}
+	status = obtain(out, i, account, subject, anew, err);
+	pthread_mutex_unlock(&i->lock);
+	return status;
+}
+
+void
+est_identity_keep(struct est_identity *i)
+{
+	CLEAR(est_pair) pair = { 0 };
+	struct err err = ERR_INIT;
+
+	pthread_mutex_lock(&i->lock);
+	if (!renewal_waits(&i->pace, clock_wall()) && obtain(&pair, i, &i->account, NULL, false, &err) < 0 &&
+		err.kind != ERR_MISSING)
+		put_off(i, 0, 0, err.text);
+	pthread_mutex_unlock(&i->lock);
+}
+
+void
+est_identity_init(struct est_identity *i, const struct est_context *ctx, const struct renewal_policy *policy,
+	const struct est_account *account)
+{
+	*i = (struct est_identity){ .ctx = ctx, .policy = policy, .account = *account };
+	pthread_mutex_init(&i->lock, NULL);
+}
+
+void
+est_identity_clear(struct est_identity *i)
+{
+	pthread_mutex_destroy(&i->lock);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* As whom certd asks EST servers, where it gets that itself (edge-services 8.3): the identity is issued by a bootstrap identity, renewed by itself while it is good, and by the bootstrap
+ * identity again once it has ended or the server no longer takes it, so that a device that was off for long needs no person.  Nothing that is good is replaced by what was not judged. */
+
+#include <pthread.h>
+
+#include "certd/est_enrolment.h"
+#include "common/renewal.h"
+
+struct est_identity {
+	const struct est_context *ctx;
+	const struct renewal_policy *policy;
+	struct est_account account; /* by which it is renewed */
+	pthread_mutex_t lock;
+	struct renewal_pace pace;
+};
+
+void est_identity_init(struct est_identity *identity, const struct est_context *ctx, const struct renewal_policy *policy,
+	const struct est_account *account);
+void est_identity_clear(struct est_identity *identity);
+
+/* One that is good now, for somebody who asks by `account` and wants a certificate for `subject`, which is the identity's too when it has to be made.  anew: the server doesn't take the one
+ * that is there. */
+int est_identity_obtain(struct est_pair *out, struct est_identity *identity, const struct est_account *account, X509_NAME *subject,
+	bool anew, struct err *err);
+/* What nobody has to ask for: to be called now and then. */
+void est_identity_keep(struct est_identity *identity);
