@@ -3,13 +3,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "edge/config_source.h"
 #include "edge/config_tables.h"
 #include "pki/issue.h"
 
-#define CONFIG_MAX (1024 * 1024)
 #define HOSTNAME_MAX 253
 
 void
@@ -123,19 +122,19 @@ config_from_toml(const struct toml *root, struct findings *findings)
 }
 
 struct config *
+config_load_telling(const char *path, struct findings *findings)
+{
+	OWN(toml) root = config_source_load(path, findings);
+
+	return root ? config_from_toml(root, findings) : NULL;
+}
+
+struct config *
 config_load(const char *path, struct err *err)
 {
-	struct buf text = BUF_INIT(CONFIG_MAX);
 	CLEAR(findings) findings = { 0 };
-	OWN(config) c = NULL;
-	OWN(toml) root = NULL;
+	OWN(config) c = config_load_telling(path, &findings);
 
-	if (file_load(&text, path, err) == 0)
-		root = toml_parse(buf_text(&text), text.len, path, err);
-	buf_wipe(&text);
-	if (!root)
-		return NULL;
-	c = config_from_toml(root, &findings);
 	(void)findings_first_error(&findings, err);
 	return GIVE(c);
 }

@@ -70,9 +70,10 @@ struct config {
 	int64_t upstream_mqtt_port, upstream_https_port;
 };
 
-/* The first mistake is the failure. */
+/* From all its sources (config_source.h); the first mistake is the failure. */
 struct config *config_load(const char *path, struct err *err);
-/* All mistakes are found; NULL when one of them is an error. */
+/* All mistakes are told; NULL when one of them is an error. */
+struct config *config_load_telling(const char *path, struct findings *findings);
 struct config *config_from_toml(const struct toml *root, struct findings *findings);
 void config_free(struct config *config);
 OWN_DEFINE(config);

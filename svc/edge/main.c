@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "common/service.h"
 #include "edge/config_param.h"
+#include "edge/config_source.h"
 #include "edge/layout.h"
 #include "edge/sandbox.h"
 #include "wire/json.h"
@@ -37,7 +38,8 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ "config", 'c', "FILE", "config.toml (/etc/aziot/config.toml)", OPTION_TEXT, offsetof(struct options, config), 0, 0 },
+	{ "config", 'c', "FILE", "config.toml ($ROOTEDGE_CONFIG, /etc/aziot/config.toml)", OPTION_TEXT,
+		offsetof(struct options, config), 0, 0 },
 	{ "state", 's', "DIR", "the state folder (/var/lib/aziot)", OPTION_TEXT, offsetof(struct options, state), 0, 0 },
 	{ "check", 0, NULL, "check the configuration and end", OPTION_FLAG, offsetof(struct options, check), 0, 0 },
 	{ "config-reference", 0, NULL, "print every key of config.toml and end", OPTION_FLAG, offsetof(struct options, reference),
@@ -245,6 +247,7 @@ become(const struct edge *e, enum layout_role role, char **args, pid_t parent, i
 		log_error("%s: %s", layout_role_name(role), err.text);
 		_exit(1);
 	}
+	config_source_clear_environment();
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* cleared by the change of user */
 	execv(args[0], args);
 	if (errno == EACCES) /* a folder on the way is closed to the role's user */
@@ -483,12 +486,32 @@ warn_of_secrets(const struct config *c, const char *config_path)
 				paths[i]);
 }
 
+/* What is wrong without being an error is told at each start. */
+static struct config *
+load_config(const char *path, struct err *err)
+{
+	CLEAR(findings) findings = { 0 };
+	OWN(config) config = config_load_telling(path, &findings);
+
+	for (size_t i = 0; i < findings.n; i++) {
+		OWN_TEXT line = finding_line(&findings.item[i]);
+
+		if (findings.item[i].level == FINDING_WARNING)
+			log_warn("%s", line);
+		else if (findings.item[i].level == FINDING_ERROR)
+			log_error("%s", line);
+	}
+	if (!config)
+		(void)err_set(err, ERR_INVALID, "%s: nothing is started", path);
+	return GIVE(config);
+}
+
 static int
 serve(const struct options *options, struct err *err)
 {
 	struct edge e = { .options = options };
 
-	e.config = config_load(options->config, err);
+	e.config = load_config(options->config, err);
 	if (!e.config)
 		return -1;
 	e.n_roles = e.config->has_gateway ? ROLE_COUNT : ROLE_GATEWAY;
@@ -533,7 +556,7 @@ serve(const struct options *options, struct err *err)
 int
 main(int argc, char **argv)
 {
-	struct options options = { .config = "/etc/aziot/config.toml", .state = "/var/lib/aziot", .service = { .ready_fd = -1 } };
+	struct options options = { .config = config_source_default(), .state = "/var/lib/aziot", .service = { .ready_fd = -1 } };
 	struct err err = ERR_INIT;
 	int status;
 

@@ -328,7 +328,7 @@ TEST("a file that isn't there, or is no TOML, is named")
 	OWN_TEXT absent = mem_textf("%s/absent.toml", T_TMPDIR);
 
 	CHECK(!config_load(absent, &err));
-	CHECK_ERR(err, ERR_MISSING, "absent.toml");
+	CHECK_CONTAINS(err.text, "absent.toml: No such file");
 	refused("hostname = \n", "config.toml:1");
 	refused("[provisioning\n", "config.toml:1");
 	refused(SAS SAS, "config.toml:8");
