@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "net/conn_inside.h"
 #include "net/http_request.h"
 #include "net/http_screen.h"
 #include "net/loop_inside.h"
@@ -27,6 +28,9 @@
 struct http_server {
 	struct http_server_config config;
 	atomic_size_t bodies; /* in memory */
+	atomic_size_t n_sessions;
+	void (*drained)(void *arg); /* set: the service is ending */
+	void *drained_arg;
 };
 
 /* Where a connection is. */
@@ -72,6 +76,13 @@ session_waiting(const struct http_request *req)
 	return s && s->req == req ? s : NULL;
 }
 
+/* Does the connection outlive this answer? */
+static bool
+goes_on(const struct http_request *req)
+{
+	return req->keep_alive && !req->server->drained;
+}
+
 static void
 deliver(struct post *post)
 {
@@ -80,7 +91,7 @@ deliver(struct post *post)
 
 	if (s) {
 		conn_write(s->conn, req->answer.data, req->answer.len);
-		if (!req->keep_alive)
+		if (!goes_on(req))
 			conn_close(s->conn, "");
 		s->req = NULL;
 		http_request_unref(req);
@@ -200,7 +211,7 @@ http_stream_end(struct http_request *req)
 
 	if (s && req->may_chunk)
 		conn_write(s->conn, "0\r\n\r\n", 5);
-	if (s && !req->keep_alive)
+	if (s && !goes_on(req))
 		conn_close(s->conn, "");
 	if (s) {
 		conn_pause(s->conn, true); /* so that what came meanwhile is handed over again */
@@ -224,6 +235,10 @@ http_stream_abort(struct http_request *req, const char *why)
 static void
 session_free(struct http_session *s)
 {
+	struct http_server *server = s->server;
+
+	if (atomic_fetch_sub(&server->n_sessions, 1) == 1 && server->drained)
+		server->drained(server->drained_arg);
 	timer_cancel(&s->timer);
 	release_kept(s);
 	http_request_unref(s->req);
@@ -623,7 +638,7 @@ end_answer(struct http_session *s)
 {
 	struct http_request *req = s->req;
 
-	if (!req->keep_alive)
+	if (!goes_on(req))
 		conn_close(s->conn, "");
 	s->req = NULL;
 	session_next(s);
@@ -752,6 +767,7 @@ http_server_on_accept(struct conn *conn, void *server)
 	struct http_session *s = NEW(http_session);
 
 	s->server = server;
+	s->server->n_sessions++;
 	s->conn = conn;
 	s->url = (struct buf)BUF_INIT(HTTP_TARGET_MAX);
 	s->name = (struct buf)BUF_INIT(HTTP_HEADERS_MAX);
@@ -773,6 +789,26 @@ http_server_new(const struct http_server_config *config)
 	server->config.arrive_ms = config->arrive_ms ? config->arrive_ms : READ_TIMEOUT_MS;
 	server->config.max_bodies = config->max_bodies ? config->max_bodies : BODIES_MAX;
 	return server;
+}
+
+static void
+close_idle(struct conn *conn)
+{
+	struct http_session *s = conn->ops == &ops ? conn_user(conn) : NULL;
+
+	if (s && s->server->drained && !s->req)
+		conn_close(conn, "");
+}
+
+void
+http_server_drain(struct http_server *server, struct loop *loop, void (*drained)(void *arg), void *arg)
+{
+	server->drained = drained;
+	server->drained_arg = arg;
+	if (server->n_sessions == 0)
+		drained(arg);
+	else
+		loop_each_conn(loop, close_idle);
 }
 
 void

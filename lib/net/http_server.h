@@ -90,5 +90,8 @@ struct http_server_config {
 struct http_server;
 struct http_server *http_server_new(const struct http_server_config *config);
 void http_server_free(struct http_server *server);
+/* The service is ending, on this loop's thread, the only one that it has connections on: those without a request are closed, the others with their answer.  Then `drained` is called,
+ * once; at once when there are none. */
+void http_server_drain(struct http_server *server, struct loop *loop, void (*drained)(void *arg), void *arg);
 const struct conn_ops *http_server_ops(void);
 void http_server_on_accept(struct conn *conn, void *server);

@@ -348,6 +348,8 @@ use_inherited(struct listener *l, struct err *err)
 	struct sockaddr_storage address = { 0 };
 	socklen_t len = sizeof(address);
 
+	if (l->n_ears > 0) /* the loops share what can't be bound again */
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
 		getsockname(fd, (struct sockaddr *)&address, &len) < 0)
 		return err_errno(err, "the socket handed over as descriptor %d", fd);
@@ -387,7 +389,7 @@ struct listener *
 listener_open(struct loop *const *loops, size_t n_loops, const struct listener_config *config, struct err *err)
 {
 	struct listener *l = NEW(listener);
-	size_t n = config->unix_path || config->port < 0 ? 1 : n_loops;
+	size_t n = config->unix_path ? 1 : n_loops;
 
 	l->config = *config;
 	l->config.max_conns = config->max_conns ? config->max_conns : MAX_CONNS;

@@ -59,6 +59,8 @@ struct loop {
 	uint32_t n_slots, *free_slots, n_free;
 	void (*reload)(void *arg);
 	void *reload_arg;
+	void (*terminate)(void *arg);
+	void *terminate_arg;
 	bool handles_signals;
 	struct sigaction signals_before[COUNT(signal_numbers)];
 	pthread_t thread;
@@ -335,6 +337,18 @@ on_signal(int number)
 }
 
 static void
+be_terminated(struct loop *loop)
+{
+	void (*terminate)(void *arg) = loop->terminate;
+
+	loop->terminate = NULL;
+	if (terminate)
+		terminate(loop->terminate_arg);
+	else
+		loop->stopping = true;
+}
+
+static void
 take_signals(struct loop *loop)
 {
 	unsigned seen = loop->handles_signals && signals_seen ? atomic_exchange(&signals_seen, 0) : 0;
@@ -343,10 +357,17 @@ take_signals(struct loop *loop)
 		if (!(seen & 1u << i))
 			continue;
 		if (signal_numbers[i] != SIGHUP)
-			loop->stopping = true;
+			be_terminated(loop);
 		else if (loop->reload)
 			loop->reload(loop->reload_arg);
 	}
+}
+
+void
+loop_on_terminate(struct loop *loop, void (*terminate)(void *arg), void *arg)
+{
+	loop->terminate = terminate;
+	loop->terminate_arg = arg;
 }
 
 void

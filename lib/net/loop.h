@@ -64,3 +64,5 @@ void watch_clear(struct watch *watch);
 
 /* SIGTERM and SIGINT stop the loop, SIGHUP calls reload (NULL: ignored); SIGPIPE is ignored for the process. */
 void loop_handle_signals(struct loop *loop, void (*reload)(void *arg), void *arg);
+/* SIGTERM and SIGINT call this instead, for what is to be finished first; if they come again they stop the loop. */
+void loop_on_terminate(struct loop *loop, void (*terminate)(void *arg), void *arg);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/option.h"
+#include "common/activation.h"
 #include "common/local_service.h"
 #include "net/listener.h"
 #include "wire/json.h"
@@ -14,6 +15,7 @@
 #define CONFIG_MAX (1024 * 1024)
 #define QUEUE_MAX 256
 #define ARRIVE_MS 5000 /* edge-services 0.1 */
+#define DRAIN_MS 5000
 
 struct local_service {
 	const struct route_table *table;
@@ -22,7 +24,8 @@ struct local_service {
 	struct http_server *servers[SOCKETS_MAX];
 	struct listener *listeners[SOCKETS_MAX];
 	struct route_door doors[SOCKETS_MAX];
-	size_t n;
+	size_t n, n_draining;
+	struct timer drain_limit;
 };
 
 struct local_service *
@@ -53,15 +56,56 @@ local_service_listen(struct local_service *s, const char *path, mode_t mode, siz
 	s->servers[s->n] = http_server_new(&(struct http_server_config){
 		.handle = route_handle, .arg = &s->doors[s->n], .pool = s->workers, .arrive_ms = ARRIVE_MS });
 	config.user = s->servers[s->n];
+	activation_adopt(&config);
 	s->listeners[s->n] = listener_open(loops, 1, &config, err);
 	s->n++;
 	return s->listeners[s->n - 1] ? 0 : -1;
 }
 
+/* -- The end in order -------------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_drained(void *arg)
+{
+	struct local_service *s = arg;
+
+	if (--s->n_draining == 0)
+		loop_stop(s->loop);
+}
+
+static void
+on_drain_limit(struct timer *timer)
+{
+	struct local_service *s = CONTAINER_OF(timer, struct local_service, drain_limit);
+
+	log_warn("requests that have not ended after %d s are cut off", DRAIN_MS / 1000);
+	loop_stop(s->loop);
+}
+
+/* Nobody new is let in, and who was let in gets his answer. */
+static void
+on_terminate(void *arg)
+{
+	struct local_service *s = arg;
+
+	service_stopping();
+	timer_init(&s->drain_limit, s->loop, on_drain_limit);
+	timer_arm(&s->drain_limit, DRAIN_MS);
+	s->n_draining = s->n + 1;
+	for (size_t i = 0; i < s->n; i++) {
+		listener_close(s->listeners[i]);
+		s->listeners[i] = NULL;
+	}
+	for (size_t i = 0; i < s->n; i++)
+		http_server_drain(s->servers[i], s->loop, on_drained, s);
+	on_drained(s);
+}
+
 void
 local_service_run(struct local_service *s, const struct service_options *options, json_t *ready_take)
 {
-	loop_handle_signals(s->loop, NULL, NULL);
+	service_handle_signals(s->loop, NULL, NULL);
+	loop_on_terminate(s->loop, on_terminate, s);
 	service_ready(options, ready_take);
 	loop_run(s->loop);
 }

@@ -14,6 +14,8 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "common/activation.h"
+#include "common/notify.h"
 #include "common/service.h"
 #include "wire/json.h"
 
@@ -69,11 +71,60 @@ service_start(const char *role, struct service_options *options)
 	mem_join_at_once();
 	raise_descriptor_limit();
 	take_ready_fd(options);
+	activation_take();
+	notify_take();
 	if (!options->die_with_parent)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1); /* it ended meanwhile */
+}
+
+/* -- systemd ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Of the process, as its signals are. */
+static struct {
+	void (*reload)(void *arg);
+	void *arg;
+	struct timer alive;
+} main_loop;
+
+static void
+reload_and_say_so(void *arg)
+{
+	(void)arg;
+	if (!main_loop.reload)
+		return;
+	notify_reloading();
+	main_loop.reload(main_loop.arg);
+	notify_ready();
+}
+
+static void
+say_alive(struct timer *timer)
+{
+	notify_alive();
+	timer_arm(timer, notify_watchdog_ms() / 3);
+}
+
+void
+service_handle_signals(struct loop *loop, void (*reload)(void *arg), void *arg)
+{
+	main_loop.reload = reload;
+	main_loop.arg = arg;
+	loop_handle_signals(loop, reload_and_say_so, NULL);
+	if (notify_watchdog_ms() == 0)
+		return;
+	timer_init(&main_loop.alive, loop, say_alive);
+	timer_arm(&main_loop.alive, 0);
+}
+
+void
+service_stopping(void)
+{
+	if (main_loop.alive.loop)
+		timer_cancel(&main_loop.alive);
+	notify_stopping();
 }
 
 void
@@ -84,6 +135,7 @@ service_ready(const struct service_options *options, json_t *members_take)
 	OWN_TEXT text = NULL;
 	OWN_TEXT whole = NULL;
 
+	notify_ready();
 	if (fd < 0)
 		return;
 	json_object_set_new(line, "ready", json_true());

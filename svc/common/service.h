@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What every service's main does: hardening, dying with its parent, saying that it serves. */
+/* What every service's main does: hardening, dying with its parent, saying that it serves, to its parent and to systemd. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -8,18 +8,25 @@
 #include <jansson.h>
 
 #include "diag/verdict.h"
+#include "net/loop.h"
 
 struct service_options {
 	int64_t ready_fd; /* --ready-fd, -1 when not given */
 	bool die_with_parent;
 };
 
-/* The ready descriptor is --ready-fd, else $ROOTEDGE_READY_FD; no process started later inherits either. */
+/* Before there are threads.  The ready descriptor is --ready-fd, else $ROOTEDGE_READY_FD; no process started later inherits either, nor sockets that were handed over
+ * (activation.h), nor systemd's ear (notify.h). */
 void service_start(const char *role, struct service_options *options);
+/* The main loop's signals (loop_handle_signals), with what systemd wants to hear of a reload, and that the loop turns. */
+void service_handle_signals(struct loop *loop, void (*reload)(void *arg), void *arg);
 /* How many connections there may be: what is wanted (0: 100,000), as far as the limit of open files goes when each takes so many. */
 size_t service_max_connections(int64_t wanted, size_t descriptors_each);
 /* One line of JSON on the ready descriptor, which is closed; members is taken and may be NULL. */
 void service_ready(const struct service_options *options, json_t *members_take);
+void service_stopping(void); /* it no longer serves */
+/* What a process ends with (edge-services 3.1): nobody starts it again, because its settings would be the same; or at once, because it asked for it. */
+enum { SERVICE_FAILED = 1, SERVICE_MISUSED = 2, SERVICE_BAD_SETTINGS = 153, SERVICE_REPROVISIONED = 154 };
 /* The answer to "let this peer in?" into the log: info when accepted, warn when not. */
 void service_log_verdict(const struct verdict *verdict);
 /* Messages can't be stored, or (NULL) can be again: as struct message_log_config has it. */

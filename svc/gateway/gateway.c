@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "common/activation.h"
 #include "common/service.h"
 #include "gateway/forward.h"
 #include "gateway/gateway_head.h"
@@ -131,6 +132,7 @@ open_front(struct gateway *g, struct err *err)
 	mqtt.backend = g->head;
 	g->mqtt_head = mqtt_head_new(&mqtt);
 	listener.user = g->mqtt_head;
+	activation_adopt(&listener);
 	g->mqtt = listener_open(g->loops, g->n_loops, &listener, err);
 	return g->mqtt ? 0 : err_wrap(err, "MQTT");
 }
@@ -195,7 +197,7 @@ gateway_mqtt_port(const struct gateway *g)
 int
 gateway_run(struct gateway *g, struct err *err)
 {
-	loop_handle_signals(g->loops[0], NULL, NULL);
+	service_handle_signals(g->loops[0], NULL, NULL);
 	if (loop_start_thread(g->forward_loop, err) < 0)
 		return -1;
 	for (size_t i = 1; i < g->n_loops; i++)

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "common/activation.h"
 #include "common/service.h"
 #include "heads/http_head.h"
 #include "heads/mqtt_head.h"
@@ -411,6 +412,7 @@ open_listeners(struct hub *hub, struct err *err)
 	mqtt.ops = mqtt_head_ops();
 	mqtt.user = hub->mqtt_head;
 	mqtt.on_accept = mqtt_head_on_accept;
+	activation_adopt(&mqtt);
 	hub->mqtt = listener_open(hub->loops, hub->n_loops, &mqtt, err);
 	if (!hub->mqtt)
 		return err_wrap(err, "MQTT");
@@ -419,6 +421,7 @@ open_listeners(struct hub *hub, struct err *err)
 	https.ops = http_server_ops();
 	https.user = hub->http;
 	https.on_accept = http_server_on_accept;
+	activation_adopt(&https);
 	hub->https = listener_open(hub->loops, hub->n_loops, &https, err);
 	if (!hub->https)
 		return err_wrap(err, "HTTPS");
@@ -474,7 +477,7 @@ hub_open(const struct hub_config *config, struct err *err)
 		return NULL;
 	}
 	/* Before anybody is told that it serves: who stops it at once means an end in order. */
-	loop_handle_signals(hub->loops[0], reload, hub);
+	service_handle_signals(hub->loops[0], reload, hub);
 	return hub;
 }
 

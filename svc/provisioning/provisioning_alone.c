@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "common/service.h"
 #include "hub/client.h"
 #include "hub/provisioning/provisioning_server.h"
 
@@ -161,7 +162,7 @@ provisioning_alone_open(const struct provisioning_alone_config *config, struct e
 		return NULL;
 	}
 	/* Before anybody is told that it serves: who stops it at once means an end in order. */
-	loop_handle_signals(alone->loops[0], reload, alone);
+	service_handle_signals(alone->loops[0], reload, alone);
 	return alone;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Listeners in front of the provisioning service (provisioning_server.h). */
+#include "common/activation.h"
 #include "hub/provisioning/provisioning_server.h"
 
 #include "base/mem.h"
@@ -22,6 +23,7 @@ open_https(struct provisioning_server *s, const struct provisioning_server_confi
 	listen.ops = http_server_ops();
 	listen.on_accept = http_server_on_accept;
 	listen.user = s->http;
+	activation_adopt(&listen);
 	s->https = listener_open(config->loops, config->n_loops, &listen, err);
 	return s->https ? 0 : err_wrap(err, "provisioning");
 }
@@ -35,6 +37,7 @@ open_mqtt(struct provisioning_server *s, const struct provisioning_server_config
 	listen.ops = provisioning_mqtt_ops();
 	listen.on_accept = provisioning_mqtt_on_accept;
 	listen.user = s->provisioning;
+	activation_adopt(&listen);
 	s->mqtt = listener_open(config->loops, config->n_loops, &listen, err);
 	return s->mqtt ? 0 : err_wrap(err, "provisioning over MQTT");
 }
