@@ -389,6 +389,30 @@ conn_tls_version(const struct conn *conn)
 	return conn->ssl ? SSL_get_version(conn->ssl) : NULL;
 }
 
+/* The first Finished of the handshake: the client's, but the server's where a session was resumed.  Ours is the server's side, or the client's. */
+static size_t
+tls_unique(const struct conn *conn, uint8_t out[static CONN_BINDING_MAX])
+{
+	bool of_client = !SSL_session_reused(conn->ssl);
+
+	if (of_client == (SSL_is_server(conn->ssl) != 0))
+		return SSL_get_peer_finished(conn->ssl, out, CONN_BINDING_MAX);
+	return SSL_get_finished(conn->ssl, out, CONN_BINDING_MAX);
+}
+
+size_t
+conn_channel_binding(const struct conn *conn, uint8_t out[static CONN_BINDING_MAX])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	const size_t len = 32;
+
+	if (!conn->ssl)
+		return 0;
+	if (SSL_version(conn->ssl) < TLS1_3_VERSION)
+		return tls_unique(conn, out);
+	return SSL_export_keying_material(conn->ssl, out, len, label, sizeof(label) - 1, NULL, 0, 1) == 1 ? len : 0;
+}
+
 const struct verdict *
 conn_verdict(const struct conn *conn)
 {

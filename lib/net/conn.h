@@ -69,7 +69,11 @@ struct certs conn_peer_chain(const struct conn *conn); /* leaf first; the caller
 struct cert *conn_peer_leaf(const struct conn *conn);  /* the caller owns a reference; NULL when there is none */
 const char *conn_sni(const struct conn *conn);	       /* NULL when none was sent */
 bool conn_resumed(const struct conn *conn);
-const char *conn_tls_version(const struct conn *conn);	     /* "TLSv1.3", or NULL without TLS */
+const char *conn_tls_version(const struct conn *conn); /* "TLSv1.3", or NULL without TLS */
+/* What is of this TLS session alone, for a proof that who made something sits at its other end: tls-exporter (RFC 9266) of TLS 1.3, tls-unique (RFC 5929) before
+ * it.  Returns how many bytes; 0: no TLS. */
+#define CONN_BINDING_MAX 64
+size_t conn_channel_binding(const struct conn *conn, uint8_t out[static CONN_BINDING_MAX]);
 const struct verdict *conn_verdict(const struct conn *conn); /* a client's verdict about the server, borrowed */
 struct peer_process {
 	uid_t uid;

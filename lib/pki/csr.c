@@ -193,6 +193,60 @@ csr_count_common_names(const struct csr *csr)
 	return n;
 }
 
+#define CHALLENGE_MAX 255 /* PKCS #9 pkcs-9-ub-challengePassword */
+
+enum csr_challenge
+csr_find_challenge(const struct csr *csr, char **out)
+{
+	int at = X509_REQ_get_attr_by_NID(csr->req, NID_pkcs9_challengePassword, -1);
+	X509_ATTRIBUTE *attribute = at < 0 ? NULL : X509_REQ_get_attr(csr->req, at);
+	ASN1_TYPE *value = attribute ? X509_ATTRIBUTE_get0_type(attribute, 0) : NULL;
+	int kind = value ? ASN1_TYPE_get(value) : V_ASN1_UNDEF, len;
+	const uint8_t *text;
+
+	if (at < 0)
+		return CSR_NO_CHALLENGE;
+	if (X509_REQ_get_attr_by_NID(csr->req, NID_pkcs9_challengePassword, at) >= 0 || X509_ATTRIBUTE_count(attribute) != 1 ||
+		(kind != V_ASN1_PRINTABLESTRING && kind != V_ASN1_UTF8STRING && kind != V_ASN1_T61STRING &&
+			kind != V_ASN1_IA5STRING))
+		return CSR_CROOKED_CHALLENGE;
+	len = ASN1_STRING_length(value->value.asn1_string);
+	text = ASN1_STRING_get0_data(value->value.asn1_string);
+	if (len > CHALLENGE_MAX || memchr(text, 0, (size_t)len))
+		return CSR_CROOKED_CHALLENGE;
+	*out = mem_textn((const char *)text, (size_t)len);
+	return CSR_CHALLENGE;
+}
+
+static bool
+has_subject_of(const struct csr *csr, const struct cert *cert)
+{
+	const uint8_t *asked, *given;
+	size_t n_asked, n_given;
+
+	return X509_NAME_get0_der(X509_REQ_get_subject_name(csr->req), &asked, &n_asked) == 1 &&
+	       X509_NAME_get0_der(X509_get_subject_name(cert_x509(cert)), &given, &n_given) == 1 && n_asked == n_given &&
+	       memcmp(asked, given, n_asked) == 0;
+}
+
+bool
+csr_is_named_as(const struct csr *csr, const struct cert *cert)
+{
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr->req);
+	int at = X509v3_get_ext_by_NID(extensions, NID_subject_alt_name, -1), of;
+	const ASN1_OCTET_STRING *asked = at < 0 ? NULL : X509_EXTENSION_get_data(X509v3_get_ext(extensions, at));
+	bool twice = at >= 0 && X509v3_get_ext_by_NID(extensions, NID_subject_alt_name, at) >= 0, same;
+
+	of = X509_get_ext_by_NID(cert_x509(cert), NID_subject_alt_name, -1);
+	if (of < 0 || !asked)
+		same = of < 0 && !asked;
+	else
+		same = ASN1_OCTET_STRING_cmp(asked, X509_EXTENSION_get_data(X509_get_ext(cert_x509(cert), of))) == 0;
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	ERR_clear_error();
+	return same && !twice && has_subject_of(csr, cert);
+}
+
 const uint8_t *
 csr_sha256(const struct csr *csr)
 {

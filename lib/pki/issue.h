@@ -16,7 +16,12 @@ EVP_PKEY *csr_public_key(const struct csr *csr); /* borrowed */
 size_t csr_names(const struct csr *csr, char **out, size_t max);
 size_t csr_count_names(const struct csr *csr); /* of any kind, those that csr_names can't tell too; SIZE_MAX: they can't be read */
 size_t csr_count_common_names(const struct csr *csr); /* csr_common_name is the first of them */
-const uint8_t *csr_sha256(const struct csr *csr);     /* of the whole request */
+/* What the request says of the TLS session it was made for (PKCS #9 challengePassword, RFC 7030 3.5): the caller owns *out. */
+enum csr_challenge { CSR_NO_CHALLENGE, CSR_CHALLENGE, CSR_CROOKED_CHALLENGE };
+enum csr_challenge csr_find_challenge(const struct csr *csr, char **out);
+/* Its subject and its subjectAltName are those of the certificate, byte for byte. */
+bool csr_is_named_as(const struct csr *csr, const struct cert *cert);
+const uint8_t *csr_sha256(const struct csr *csr); /* of the whole request */
 /* basicConstraints with CA:TRUE, keyUsage with keyCertSign or cRLSign, or one of them so that it can't be read. */
 bool csr_asks_ca(const struct csr *csr);
 X509_NAME *csr_subject(const struct csr *csr); /* borrowed */

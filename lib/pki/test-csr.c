@@ -153,3 +153,75 @@ TEST("what a CSR asks for beside its key is told: rights of a CA, names of any k
 	}
 	buf_clear(&pem);
 }
+
+static struct csr *
+csr_with(const struct key *key, const char *challenge, int kind, int times)
+{
+	X509_REQ *req = X509_REQ_new();
+	uint8_t *der = NULL;
+	struct err err = ERR_INIT;
+	struct csr *csr;
+	int len;
+
+	X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(req), "CN", kind, (const uint8_t *)"dev1", -1, -1, 0);
+	X509_REQ_set_pubkey(req, key_pkey(key));
+	if (times > 0) {
+		X509_ATTRIBUTE *attribute = X509_ATTRIBUTE_create_by_NID(
+			NULL, NID_pkcs9_challengePassword, MBSTRING_ASC, challenge, (int)strlen(challenge));
+
+		for (int i = 1; i < times; i++)
+			X509_ATTRIBUTE_set1_data(attribute, MBSTRING_ASC, challenge, (int)strlen(challenge));
+		X509_REQ_add1_attr(req, attribute);
+		X509_ATTRIBUTE_free(attribute);
+	}
+	CHECK(X509_REQ_sign(req, key_pkey(key), EVP_sha256()) > 0);
+	len = i2d_X509_REQ(req, &der);
+	csr = csr_from_der(der, (size_t)len, &err);
+	OPENSSL_free(der);
+	X509_REQ_free(req);
+	if (!csr)
+		fail_msg("%s", err.text);
+	return csr;
+}
+
+TEST("a CSR says which TLS session it is of: once and in at most 255 bytes, or it is crooked")
+{
+	struct err err = ERR_INIT;
+	OWN(key) key = key_generate(KEY_EC_P256, &err);
+	OWN_TEXT text = NULL;
+	OWN_TEXT none = NULL;
+	OWN_TEXT longest = mem_textf("%0255d", 1);
+	OWN(csr) plain = csr_with(key, "", MBSTRING_UTF8, 0);
+	OWN(csr) one = csr_with(key, longest, MBSTRING_UTF8, 1);
+	OWN(csr) two = csr_with(key, "abc", MBSTRING_UTF8, 2);
+
+	CHECK_INT(csr_find_challenge(plain, &none), CSR_NO_CHALLENGE);
+	CHECK_INT(csr_find_challenge(one, &text), CSR_CHALLENGE);
+	CHECK_STR(text, longest);
+	CHECK_INT(csr_find_challenge(two, &none), CSR_CROOKED_CHALLENGE);
+	CHECK(!none);
+}
+
+TEST("a CSR is named as a certificate when subject and alternative names are the same bytes")
+{
+	struct err err = ERR_INIT;
+	OWN(key) key = key_generate(KEY_EC_P256, &err);
+	struct profile device = { .kind = ISSUE_DEVICE, .common_name = "dev1", .not_before = 1, .not_after = 1000 };
+	struct profile server = {
+		.kind = ISSUE_SERVER, .common_name = "dev1", .names = { "dev1" }, .n_names = 1, .not_before = 1, .not_after = 1000
+	};
+	struct issuer self = { .key = key };
+	OWN(cert) plain = issue_cert(&device, key_pkey(key), &self, &err);
+	OWN(cert) named = issue_cert(&server, key_pkey(key), &self, &err);
+	CLEAR(buf) pem = BUF_INIT(65536);
+	OWN(csr) same = csr_with(key, "", MBSTRING_UTF8, 0);
+	OWN(csr) other = csr_with(key, "", V_ASN1_T61STRING, 0); /* the same to the eye */
+	OWN(csr) with_names = NULL;
+
+	CHECK(plain && named);
+	CHECK(csr_is_named_as(same, plain) && !csr_is_named_as(same, named));
+	CHECK(!csr_is_named_as(other, plain));
+	CHECK_OK(issue_csr(&pem, key, "dev1", (const char *const[]){ "dev1" }, 1, &err), err);
+	with_names = csr_parse(buf_text(&pem), pem.len, &err);
+	CHECK(csr_is_named_as(with_names, named) && !csr_is_named_as(with_names, plain));
+}
