@@ -22,6 +22,7 @@ static const struct noun nouns[] = {
 	{ "dev", cmd_dev, "a hub for developing and testing: up in a moment, for laptops and CI" },
 	{ "demo", cmd_demo, "all of it on this machine: hub, edge gateway, sensor, and the five questions of trust" },
 	{ "cert", cmd_cert, "make, show and verify certificates" },
+	{ "est", cmd_est, "an EST server: devices get and renew certificates; and verbs for it" },
 	{ "ca", cmd_ca, "what a CA of ours has issued" },
 	{ "doctor", cmd_doctor, "why a server is trusted, or why not" },
 	{ "explain", cmd_explain, "what a reason code means, and what to do" },

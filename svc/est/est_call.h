@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside est: a request for a certificate on its way: judged on a worker, written by the writer together with others, answered on its loop. */
+
+#include "est/est_judge.h"
+#include "net/http_server.h"
+
+struct est_service;
+
+struct est_call {
+	struct est_service *service;
+	struct job judging, writing;
+	struct http_request *req;
+	struct est_config *config;
+	const struct est_label *label;
+	struct certs peer;
+	uint8_t binding[CONN_BINDING_MAX];
+	size_t binding_len;
+	bool renewing;
+	/* What came of it. */
+	struct verdict *verdict;
+	struct err err; /* it could not be done */
+	struct est_who who;
+	struct csr *csr;
+	struct est_claim claim;
+	struct ca_entry *entry;
+	struct est_spending spending;
+	int64_t waiting; /* its number among those that wait for approval; 0: none is needed */
+	bool is_known, has_to_wait;
+};
+
+struct est_call *est_call_new(struct est_service *service, struct http_request *req, struct est_config *config_take,
+	const struct est_label *label, bool renewing);
+void est_call_free(struct est_call *call);
+
+struct est_desk {
+	struct ca_journal *journal;
+	struct est_store *store;
+};
+void est_call_judge(struct est_call *call, const struct est_desk *desk, int64_t now);
+/* Those that have an entry: one-time passwords first, which are worth nothing from then on, then the journal. */
+void est_calls_write(struct est_call *const *calls, size_t n, const struct est_desk *desk, int64_t now);
+void est_call_answer(struct est_call *call); /* on the loop */
+
+/* In words, as plain text (RFC 8951 5.1). */
+void est_respond_text(struct http_request *req, int status, const char *header, const char *text);

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Paths, methods and content types, and the way from loop to workers to writer and back (est_service.h). */
+#include "est/est_service.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "est/est_call.h"
+#include "pki/est.h"
+#include "pki/est_attributes.h"
+
+#define QUEUE_MAX 4096
+#define WORKERS_MAX 64
+
+struct est_service {
+	char *config_path;
+	pthread_mutex_t lock; /* of config */
+	struct est_config *config;
+	struct est_desk desk;
+	struct pool *workers, *writer;
+	struct job_group batch;
+};
+
+static struct est_config *
+current_config(struct est_service *s)
+{
+	struct est_config *config;
+
+	pthread_mutex_lock(&s->lock);
+	config = est_config_ref(s->config);
+	pthread_mutex_unlock(&s->lock);
+	return config;
+}
+
+/* -- Asking for a certificate ------------------------------------------------------------------------------------------------------------ */
+
+static void
+finish(struct est_call *c)
+{
+	est_call_answer(c);
+	est_call_free(c);
+}
+
+static void
+too_much(struct est_call *c)
+{
+	(void)err_set(&c->err, ERR_LIMIT, "too many requests at a time, or the server ends");
+	finish(c);
+}
+
+static void
+run_writing(struct job *job)
+{
+	(void)job; /* together with all others, at the end of the group */
+}
+
+static void
+begin_batch(struct job_group *batch)
+{
+	(void)batch;
+}
+
+static void
+end_batch(struct job_group *batch, struct job *jobs)
+{
+	struct est_service *s = CONTAINER_OF(batch, struct est_service, batch);
+	struct est_call *calls[JOB_GROUP_MAX];
+	size_t n = 0;
+
+	for (struct job *job = jobs; job; job = job->next)
+		calls[n++] = CONTAINER_OF(job, struct est_call, writing);
+	est_calls_write(calls, n, &s->desk, clock_wall());
+}
+
+static void
+written(struct job *job)
+{
+	finish(CONTAINER_OF(job, struct est_call, writing));
+}
+
+static void
+run_judging(struct job *job)
+{
+	struct est_call *c = CONTAINER_OF(job, struct est_call, judging);
+
+	est_call_judge(c, &c->service->desk, clock_wall());
+}
+
+static void
+judged(struct job *job)
+{
+	struct est_call *c = CONTAINER_OF(job, struct est_call, judging);
+	struct est_service *s = c->service;
+
+	if (!c->entry) {
+		finish(c);
+		return;
+	}
+	c->writing = (struct job){ .run = run_writing, .done = written, .owner = job->owner, .group = &s->batch };
+	if (!s->writer || !pool_try(s->writer, &c->writing))
+		too_much(c);
+}
+
+static void
+ask(struct est_service *s, struct http_request *req, const struct est_label *label, struct est_config *config_take, bool renewing)
+{
+	struct conn *conn = http_conn(req);
+	struct est_call *c = est_call_new(s, req, config_take, label, renewing);
+
+	if (!conn) { /* nobody is there any more */
+		est_respond_text(req, 503, NULL, "the connection has gone");
+		est_call_free(c);
+		return;
+	}
+	c->judging = (struct job){ .run = run_judging, .done = judged, .owner = loop_owner(conn_loop(conn)) };
+	if (!s->workers || !pool_try(s->workers, &c->judging))
+		too_much(c);
+}
+
+static bool
+is_pkcs10(const char *type)
+{
+	static const char wanted[] = "application/pkcs10";
+	size_t len = sizeof(wanted) - 1;
+
+	if (!type || strncasecmp(type, wanted, len) != 0)
+		return false;
+	return type[len] == '\0' || type[len] == ';' || type[len] == ' ';
+}
+
+static void
+enroll_or_renew(struct est_service *s, struct http_request *req, const struct est_label *label, bool renewing)
+{
+	if (is_pkcs10(http_header(req, "Content-Type")))
+		ask(s, req, label, current_config(s), renewing);
+	else
+		est_respond_text(req, 415, NULL, "the body is a request for a certificate, Content-Type: application/pkcs10");
+}
+
+static void
+enroll(struct est_service *s, struct http_request *req, const struct est_label *label)
+{
+	enroll_or_renew(s, req, label, false);
+}
+
+static void
+renew(struct est_service *s, struct http_request *req, const struct est_label *label)
+{
+	enroll_or_renew(s, req, label, true);
+}
+
+/* -- What anybody may ask ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+show_cas(struct est_service *s, struct http_request *req, const struct est_label *label)
+{
+	static const char *const headers[] = { "Content-Type: application/pkcs7-mime; smime-type=certs-only",
+		"Content-Transfer-Encoding: base64", NULL };
+	CLEAR(buf) body = BUF_INIT(4 * EST_BODY_MAX);
+	struct err err = ERR_INIT;
+
+	(void)s;
+	if (est_put_certs(&body, &label->issuer->shown, &err) == 0) {
+		http_respond(req, 200, headers, body.data, body.len);
+		return;
+	}
+	log_error("%s", err.text);
+	est_respond_text(req, 500, NULL, err.text);
+}
+
+static void
+show_attributes(struct est_service *s, struct http_request *req, const struct est_label *label)
+{
+	static const char *const headers[] = { "Content-Type: application/csrattrs", "Content-Transfer-Encoding: base64", NULL };
+	struct est_attributes wish = { .challenge_password = label->demands_linking,
+		.has_key = label->announces_key,
+		.key = label->key,
+		.digest_bits = !label->announces_key	   ? 0
+			       : label->key == KEY_ED25519 ? 0
+			       : label->key == KEY_EC_P384 ? 384
+							   : 256 };
+	CLEAR(buf) body = BUF_INIT(EST_BODY_MAX);
+	struct err err = ERR_INIT;
+
+	(void)s;
+	if (!wish.challenge_password && !wish.has_key)
+		http_respond(req, 204, NULL, NULL, 0);
+	else if (est_put_attributes(&body, &wish, &err) == 0)
+		http_respond(req, 200, headers, body.data, body.len);
+	else
+		est_respond_text(req, 500, NULL, err.text);
+}
+
+static void
+not_offered(struct est_service *s, struct http_request *req, const struct est_label *label)
+{
+	(void)s;
+	(void)label;
+	est_respond_text(req, 501, NULL, "this operation is not offered");
+}
+
+/* -- Paths ------------------------------------------------------------------------------------------------------------------------------- */
+
+static const struct operation {
+	const char *name, *method, *allow;
+	void (*run)(struct est_service *s, struct http_request *req, const struct est_label *label);
+} operations[] = {
+	{ "cacerts", "GET", "Allow: GET", show_cas },
+	{ "csrattrs", "GET", "Allow: GET", show_attributes },
+	{ "simpleenroll", "POST", "Allow: POST", enroll },
+	{ "simplereenroll", "POST", "Allow: POST", renew },
+	{ "serverkeygen", "POST", "Allow: POST", not_offered },
+	{ "fullcmc", "POST", "Allow: POST", not_offered },
+};
+
+bool
+est_service_wants(const struct http_request *req)
+{
+	return text_is(http_segment(req, 0), ".well-known") && text_is(http_segment(req, 1), "est");
+}
+
+static const struct operation *
+find_operation(const char *name)
+{
+	for (size_t i = 0; i < COUNT(operations); i++)
+		if (text_is(operations[i].name, name))
+			return &operations[i];
+	return NULL;
+}
+
+static void
+run(struct est_service *s, struct http_request *req, const struct operation *op, const struct est_label *label)
+{
+	if (!op)
+		est_respond_text(req, 404, NULL, "there is no such operation");
+	else if (!label)
+		est_respond_text(req, 404, NULL, "there is no such label, or none is needed here");
+	else if (!text_is(http_method(req), op->method))
+		est_respond_text(req, 405, op->allow, "this operation has another method");
+	else
+		op->run(s, req, label);
+}
+
+void
+est_service_handle(struct http_request *req, void *service)
+{
+	struct est_service *s = service;
+	OWN(est_config) config = current_config(s);
+	size_t n = http_n_segments(req);
+	const char *label = n == 4 ? http_segment(req, 2) : "";
+
+	if (!est_service_wants(req) || n < 3 || n > 4 || !label || (n == 4 && !*label))
+		est_respond_text(
+			req, 404, NULL, "EST is at /.well-known/est, with a label or without one, and an operation after it");
+	else
+		run(s, req, find_operation(http_segment(req, n - 1)), est_config_label(config, label));
+}
+
+/* -- Opening ----------------------------------------------------------------------------------------------------------------------------- */
+
+static size_t
+n_workers(size_t wanted)
+{
+	long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t n = wanted > 0 ? wanted : n_cores > 0 ? (size_t)n_cores : 1;
+
+	return n < WORKERS_MAX ? n : WORKERS_MAX;
+}
+
+static int
+open_state(struct est_service *s, const char *dir, struct err *err)
+{
+	OWN_TEXT store = est_store_path(dir);
+	OWN_TEXT journal = est_journal_path(dir);
+
+	s->desk.store = est_store_open(store, err);
+	s->desk.journal = s->desk.store ? ca_journal_open(journal, err) : NULL;
+	return s->desk.journal ? 0 : -1;
+}
+
+struct est_service *
+est_service_open(const struct est_service_config *config, struct err *err)
+{
+	struct est_service *s = NEW(est_service);
+
+	pthread_mutex_init(&s->lock, NULL);
+	s->config_path = mem_text(config->config_path);
+	s->batch = (struct job_group){ begin_batch, end_batch };
+	s->config = est_config_load(config->config_path, err);
+	if (!s->config || open_state(s, config->state_dir, err) < 0) {
+		est_service_close(s);
+		return NULL;
+	}
+	s->workers = pool_new("est", n_workers(config->n_workers), QUEUE_MAX);
+	s->writer = pool_new("est-writer", 1, QUEUE_MAX);
+	return s;
+}
+
+int
+est_service_reload(struct est_service *s, struct err *err)
+{
+	struct est_config *fresh = est_config_load(s->config_path, err), *old;
+
+	if (!fresh)
+		return -1;
+	pthread_mutex_lock(&s->lock);
+	old = s->config;
+	s->config = fresh;
+	pthread_mutex_unlock(&s->lock);
+	est_config_free(old);
+	return 0;
+}
+
+/* What comes back to a loop after that finds no writer, and nobody who hears the answer. */
+void
+est_service_stop(struct est_service *s)
+{
+	if (!s)
+		return;
+	pool_free(s->workers);
+	s->workers = NULL;
+	pool_free(s->writer);
+	s->writer = NULL;
+}
+
+void
+est_service_close(struct est_service *s)
+{
+	if (!s)
+		return;
+	est_service_stop(s);
+	ca_journal_close(s->desk.journal);
+	est_store_close(s->desk.store);
+	est_config_free(s->config);
+	pthread_mutex_destroy(&s->lock);
+	mem_free(s->config_path);
+	mem_free(s);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* An EST server (RFC 7030, RFC 8951) as a handler of HTTP requests: /.well-known/est[/LABEL]/OPERATION.  Whoever mounts it has the listener, whose TLS asks clients for their
+ * certificates.
+ *
+ * Requests are judged, and certificates signed, on workers; what they made is put into the journal by one writer, all that waits in one transaction, and only then
+ * answered. */
+
+#include "base/err.h"
+#include "net/http_server.h"
+
+struct est_service_config {
+	const char *state_dir;	 /* has the journal and est.db; the caller holds its lock */
+	const char *config_path; /* est_config.h */
+	size_t n_workers;	 /* that judge and sign; 0: one a core */
+};
+
+#define EST_SERVICE_BODY_MAX (64 * 1024) /* for http_server_config.max_body */
+
+struct est_service;
+struct est_service *est_service_open(const struct est_service_config *config, struct err *err);
+bool est_service_wants(const struct http_request *req);		  /* is its path one of EST's? */
+void est_service_handle(struct http_request *req, void *service); /* for http_server_config.handle, without a pool */
+/* The configuration once more, from its file.  On failure the one that was in use stays. */
+int est_service_reload(struct est_service *service, struct err *err);
+void est_service_stop(struct est_service *service);  /* waits for the workers; before the loops are freed */
+void est_service_close(struct est_service *service); /* after they were */
