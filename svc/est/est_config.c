@@ -83,14 +83,27 @@ find_path(const struct toml *table, const char *key, struct err *err)
 
 /* -- Issuers ------------------------------------------------------------------------------------------------------------------------- */
 
+static void
+add_all(struct certs *to, const struct certs *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		certs_add(to, from->item[i]);
+}
+
 static int
 add_file(struct certs *to, const struct toml *table, const char *key, struct err *err)
 {
 	OWN_TEXT path = find_path(table, key, err);
+	struct certs more = { 0 };
+	int done;
 
 	if (!path)
 		return err->kind == ERR_NONE ? 0 : -1;
-	return certs_load(to, path, CHAIN_MAX, err);
+	done = certs_load(&more, path, CHAIN_MAX, err);
+	if (done == 0)
+		add_all(to, &more);
+	certs_clear(&more);
+	return done;
 }
 
 /* /cacerts has the root and all between (RFC 7030 4.1.3): who trusts it then can follow each certificate to it. */
@@ -100,8 +113,7 @@ gather_shown(struct est_issuer *i, const struct toml *table, struct err *err)
 	const struct certs *chain = ca_signer_chain(i->signer);
 	const struct cert *top;
 
-	for (size_t n = 0; n < chain->n; n++)
-		certs_add(&i->shown, chain->item[n]);
+	add_all(&i->shown, chain);
 	if (add_file(&i->shown, table, "root", err) < 0)
 		return -1;
 	top = i->shown.item[i->shown.n - 1];

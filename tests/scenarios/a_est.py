@@ -1,0 +1,600 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The EST server, driven as foreign clients do it: curl asks, openssl makes the requests and reads the answers.  One test a row of what RFC 7030 and RFC 8951 demand of a server."""
+import base64, os, re, signal, ssl, sys, threading
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from rootedge_test import *
+
+folder = pki = est = None
+CONFIG = """
+[issuer.plant]
+certificate = "plant.pem"
+key = "plant.key"
+root = "root.pem"
+
+[issuer.other]
+certificate = "other.pem"
+key = "other.key"
+rollover = "root.pem"
+
+[[label]]
+profile = "device"
+issuer = "plant"
+days = 20
+passwords = true
+
+[[label]]
+name = "devices"
+profile = "device"
+issuer = "plant"
+keys = ["ec-p384", "ec-p256"]
+bootstrap = "factory.pem"
+bootstrap_may = ["dev-*"]
+expired_days = 10
+
+[[label]]
+name = "servers"
+profile = "server"
+issuer = "plant"
+days = 10
+may = ["{id}", "{id}.plant.test"]
+passwords = true
+
+[[label]]
+name = "edge-ca"
+profile = "edge-ca"
+issuer = "plant"
+path_length = 0
+may = ["{id}", "aziot-edge CA {id}"]
+
+[[label]]
+name = "boot"
+profile = "bootstrap"
+issuer = "other"
+passwords = true
+
+[[label]]
+name = "linked"
+profile = "device"
+issuer = "plant"
+linking = "required"
+passwords = true
+
+[[label]]
+name = "asked"
+profile = "device"
+issuer = "plant"
+approval = "manual"
+passwords = true
+"""
+
+
+def openssl(*args, input=None):
+    done = subprocess.run(["openssl", *map(str, args)], input=input, capture_output=True)
+    assert done.returncode == 0, (args, done.stderr)
+    return done.stdout
+
+
+def make_key(name, *args):
+    path = folder / (name + ".key")
+    openssl("genpkey", *(args or ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")), "-out", path)
+    return path
+
+
+def make_csr(name, key, *args, subject=None, digest="-sha256"):
+    return openssl("req", "-new", "-key", key, "-subj", subject or "/CN=" + name, "-outform", "DER", digest, *args)
+
+
+def lines64(der):
+    return base64.encodebytes(der)  # as certd does, but for the length of its lines
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def type(self):
+        return self.headers.get("content-type", "")
+
+    def certs(self):
+        """What openssl finds in it, as PEM blocks."""
+        text = openssl("pkcs7", "-inform", "DER", "-print_certs", input=base64.b64decode(self.body)).decode()
+        return re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", text, re.S)
+
+
+def curl(path, *args, cert=None, user=None, body=None, kind="application/pkcs10", method=None, base="/.well-known/est"):
+    words = ["curl", "-sS", "-i", "--cacert", pki.root, "--connect-to", "est.test::127.0.0.1:%d" % est.ready["port"], "https://est.test" + base + path, *args]
+    if cert:
+        words += ["--cert", cert[0], "--key", cert[1]]
+    if user is not None:
+        words += ["-u", user]
+    if body is not None:
+        words += ["-H", "Expect:", "-H", "Content-Type: " + kind if kind else "Content-Type:", "--data-binary", "@-"]
+    if method:
+        words += ["-X", method]
+    done = subprocess.run(list(map(str, words)), input=body, capture_output=True, timeout=60 * SLOW)
+    assert done.stdout, done.stderr
+    head, _, rest = done.stdout.partition(b"\r\n\r\n")
+    first, *more = head.decode().split("\r\n")
+    return Answer(int(first.split()[1]), {k.lower(): v for k, v in (line.split(": ", 1) for line in more)}, rest)
+
+
+def enroll(name, label="", op="simpleenroll", key=None, csr=None, **kw):
+    """With the key that is given, or the one of that name, made where there is none."""
+    if csr is None:
+        key = key or folder / (name + ".key")
+        csr = make_csr(name, key if os.path.exists(key) else make_key(name))
+    return curl((label and "/" + label) + "/" + op, body=lines64(csr), **kw)
+
+
+def keep(answer, name, key=None):
+    """The certificate of an answer as a pair of files for the next connection."""
+    assert answer.status == 200, (answer.status, answer.body)
+    pems = answer.certs()
+    assert len(pems) == 1, pems
+    with open(folder / (name + ".pem"), "w") as f:
+        f.write(pems[0])
+    return folder / (name + ".pem"), key or folder / (name + ".key")
+
+
+def text_of(path, *what):
+    return openssl("x509", "-in", path, "-noout", *what).decode()
+
+
+def verb(*words, input=None, check=True):
+    return run("rootedge", "est", words[0], "--state", est.state, *words[1:], input=input, check=check)
+
+
+def one_time(name, *args):
+    return verb("one-time", name, *args).stdout.strip()
+
+
+def journal():
+    done = run("rootedge", "ca", "issued", "--journal", os.path.join(est.state, "issued.db"), "--json")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def refused(answer, status, *words):
+    text = answer.body.decode()
+    assert answer.status == status and answer.type.startswith("text/plain"), (answer.status, answer.type, text)
+    assert all(w in text for w in words), text
+
+
+class Est(Service):
+    def __init__(self, *args, name="est", **kw):
+        self.state = folder / "est-state"
+        super().__init__(folder, name, "--config", folder / "est.toml", "--state", self.state, "--address", "127.0.0.1", "--port", 0, "--cert", folder / "server.pem", "--key",
+                         folder / "server.key", *args, program=[ROOTEDGE, "est"], **kw)
+
+
+def write_config(text=CONFIG):
+    with open(folder / "est.toml", "w") as f:
+        f.write(text)
+
+
+def test_00_start():
+    """it starts with its configuration, and a second one is kept out of its folder"""
+    global folder, pki, est
+    folder = Folder()
+    pki = Pki(folder)
+    pki.make("server", "est.test", file="server")
+    pki.make("intermediate", "plant CA", file="plant")
+    for name in "other", "factory":
+        run("rootedge", "cert", "root", "--name", name + " CA", "--out", folder / (name + ".pem"), "--key-out", folder / (name + ".key"))
+    write_config()
+    est = Est()
+    done = run("rootedge", "est", *est.args, check=False)
+    assert done.returncode == 1 and "in use by another process" in done.stderr, done
+    verb("user", "line", "--may", "dev-*", "--may", "srv.plant.test", "--may", "www.plant.test", input="correct horse\n")
+    assert json.loads(verb("users", "--json").stdout) == {"name": "line", "may": ["dev-*", "srv.plant.test", "www.plant.test"]}
+
+
+def test_01_cacerts():
+    """cacerts needs no client: certs-only with the CA and its root, base64 in lines of 64, at each label that of its issuer"""
+    answer = curl("/cacerts")
+    assert answer.status == 200 and answer.type == "application/pkcs7-mime; smime-type=certs-only", answer.headers
+    assert answer.headers["content-transfer-encoding"] == "base64"
+    text = answer.body.decode()
+    assert text.endswith("\n") and max(map(len, text.splitlines())) == 64 and all(len(l) == 64 for l in text.splitlines()[:-1]), text
+    found = answer.certs()
+    with open(folder / "plant.pem") as plant, open(folder / "root.pem") as root:
+        chain, top = plant.read(), root.read()
+    assert len(found) == 2 and all(f in chain + top for f in found), found
+    assert len(curl("/boot/cacerts").certs()) == 2  # its own root, and the one that rollover adds
+
+
+def test_02_paths():
+    """other paths, labels and operations are 404, another method 405, and what is not offered 501: in words"""
+    refused(curl("/nothing"), 404, "operation")
+    refused(curl("/nolabel/cacerts"), 404, "label")
+    refused(curl("/cacerts/cacerts"), 404)
+    refused(curl("/devices/devices/cacerts"), 404)
+    refused(curl("", base="/"), 404)
+    refused(curl("/../../../etc/passwd/cacerts", "--path-as-is"), 404)
+    refused(curl("/%2e%2e%2fx/cacerts"), 404)
+    refused(curl("/%00/cacerts"), 404)
+    for path, method, allow in ("/cacerts", "POST", "GET"), ("/csrattrs", "DELETE", "GET"), ("/simpleenroll", "GET", "POST"), ("/devices/simplereenroll", "PUT", "POST"):
+        answer = curl(path, method=method, body=b"x" if method in ("POST", "PUT") else None)
+        refused(answer, 405)
+        assert answer.headers["allow"] == allow, answer.headers
+    for op in "fullcmc", "serverkeygen":
+        refused(curl("/" + op, body=b"x"), 501)
+
+
+def test_03_csrattrs():
+    """csrattrs tells the keys of a label and whether it demands linking; a label that wishes nothing says 204"""
+    assert curl("/csrattrs").status == 204
+    answer = curl("/devices/csrattrs")
+    assert answer.status == 200 and answer.type == "application/csrattrs", answer.headers
+    text = openssl("asn1parse", "-inform", "DER", input=base64.b64decode(answer.body)).decode()
+    assert "id-ecPublicKey" in text and "secp384r1" in text and "ecdsa-with-SHA384" in text, text
+    text = openssl("asn1parse", "-inform", "DER", input=base64.b64decode(curl("/linked/csrattrs").body)).decode()
+    assert "challengePassword" in text, text
+
+
+def test_04_bootstrap():
+    """a bootstrap certificate gets one of its label: the certificate alone, of the label's profile, lifetime and issuer, and in the journal"""
+    factory = pki.make("device", "factory-key-1", issuer="factory", file="factory-1")
+    answer = enroll("dev-1", "devices", cert=factory)
+    assert answer.type == "application/pkcs7-mime; smime-type=certs-only"
+    cert, _ = keep(answer, "dev-1")
+    openssl("verify", "-CAfile", pki.root, "-untrusted", folder / "plant.pem", "-purpose", "sslclient", cert)
+    assert text_of(cert, "-subject").strip().replace(" ", "") == "subject=CN=dev-1"
+    entry = journal()[-1]
+    assert entry["profile"] == "devices" and entry["requester"] == "dev-1", entry
+    refused(enroll("pump", "devices", cert=factory), 403, "pump", "dev-*")
+    refused(enroll("dev-1", cert=factory), 403)  # here it is no bootstrap certificate
+    refused(enroll("dev-1", "devices", "simplereenroll", csr=make_csr("dev-1", folder / "dev-1.key"), cert=factory), 403, "EST_NOT_RENEWABLE")
+    assert len(journal()) == 1
+
+
+def test_05_renewal():
+    """the current certificate renews itself, with its key or another one, under its own names only"""
+    current = folder / "dev-1.pem", folder / "dev-1.key"
+    keep(enroll("dev-1", "devices", "simplereenroll", key=folder / "dev-1.key", cert=current), "same-key", folder / "dev-1.key")
+    fresh = make_key("dev-1-new")
+    new = keep(enroll("dev-1", "devices", "simplereenroll", key=fresh, cert=current), "dev-1-new")
+    assert journal()[-1]["requester"] == "dev-1"
+    for subject in "/CN=dev-2", "/CN=dev-1/O=plant", "/CN=Dev-1":
+        refused(enroll("", "devices", "simplereenroll", csr=make_csr("", fresh, subject=subject), cert=current), 403, "EST_OTHER_NAMES")
+    refused(enroll("", "devices", "simplereenroll", csr=make_csr("dev-1", fresh, "-addext", "subjectAltName=DNS:dev-1"), cert=current), 403, "EST_OTHER_NAMES")
+    refused(enroll("dev-1", "devices", "simplereenroll", key=fresh), 403, "EST_NO_CREDENTIALS")
+    refused(enroll("dev-1", "boot", "simplereenroll", key=fresh, cert=new), 403)  # another issuer's
+    # certd renews by enrolling, with its leaf alone
+    keep(enroll("dev-1", "devices", key=make_key("dev-1-third"), cert=new), "dev-1-third")
+    refused(enroll("dev-2", "devices", cert=new), 403, "dev-2")
+
+
+def test_06_expired():
+    """an expired certificate renews itself for as long as its label allows, enrolls nothing, and at a label without that nothing either"""
+    keep(enroll("dev-5", user="line:correct horse"), "dev-5")
+    key = make_key("late")
+    days = lambda n: (folder / "clock", str(int(n * 86400)))
+    try:
+        est.stop()
+        for n, status in (25, 200), (31, 403):
+            with open(days(n)[0], "w") as f:
+                f.write(days(n)[1])
+            restart(env={"ROOTEDGE_CLOCK_FILE": days(n)[0]})
+            if status == 200:
+                answer = enroll("dev-5", "devices", "simplereenroll", key=key, cert=(folder / "dev-5.pem", folder / "dev-5.key"))
+                assert answer.status == 200, answer.body
+            else:
+                refused(enroll("dev-5", "devices", "simplereenroll", key=make_key("later"), cert=(folder / "dev-5.pem", folder / "dev-5.key")), 403, "CERT_EXPIRED")
+            refused(enroll("dev-5", "devices", key=key, cert=(folder / "dev-5.pem", folder / "dev-5.key")), 403)
+            refused(enroll("dev-5", "", "simplereenroll", key=key, cert=(folder / "dev-5.pem", folder / "dev-5.key")), 403, "CERT_EXPIRED")
+            est.stop()
+    finally:
+        # what was issued in the future is in the journal: a clock behind it issues nothing more
+        restart()
+    answer = enroll("dev-6", user="line:correct horse")
+    refused(answer, 503, "CA_CLOCK_BEHIND")
+    est.stop()
+    shutil.rmtree(est.state)
+    restart()
+    verb("user", "line", "--may", "dev-*", "--may", "srv.plant.test", "--may", "www.plant.test", input="correct horse\n")
+
+
+def restart(env=None):
+    global est
+    est = Est(env=env)
+
+
+def test_07_passwords():
+    """HTTP basic: a user's names and no others; a wrong password, an unknown user and none are 401 with a challenge"""
+    keep(enroll("dev-7", user="line:correct horse"), "dev-7")
+    refused(enroll("pump", user="line:correct horse"), 403, "pump")
+    for user in "line:wrong", "nobody:correct horse", "line:", ":", None:
+        answer = enroll("dev-7", user=user)
+        refused(answer, 401)
+        assert answer.headers["www-authenticate"].startswith("Basic realm="), answer.headers
+    for header in "Basic !!!", "Basic", "Bearer abc", "Basic " + base64.b64encode(b"nocolon").decode(), "Basic " + base64.b64encode(b"line\0:x").decode(), "Basic " + "A" * 6000:
+        answer = curl("/simpleenroll", "-H", "Authorization: " + header, body=lines64(make_csr("dev-7", folder / "dev-7.key")))
+        refused(answer, 401)
+    # a label without passwords has no challenge to make, and no use for one
+    answer = enroll("dev-7", "devices", user="line:correct horse")
+    refused(answer, 403, "EST_NO_CREDENTIALS")
+    assert "www-authenticate" not in answer.headers
+    # a certificate beside a wrong password is no way around it
+    refused(enroll("dev-7", cert=(folder / "dev-7.pem", folder / "dev-7.key"), user="line:wrong"), 401)
+    assert "horse" not in est.log_text()
+    assert verb("user-remove", "line").returncode == 0
+    refused(enroll("dev-7", user="line:correct horse"), 401)
+    verb("user", "line", "--may", "dev-*", "--may", "srv.plant.test", "--may", "www.plant.test", input="correct horse\n")
+
+
+def test_08_one_time():
+    """atk-19: a one-time password gets one certificate, whatever user is named; a bad request leaves it alone, and of many at the same instant one gets it"""
+    password = one_time("dev-8")
+    refused(enroll("dev-9", user=":" + password), 403, "dev-9")
+    refused(enroll("dev-8", csr=b"rubbish", user=":" + password), 400)
+    keep(enroll("dev-8", user=":" + password), "dev-8")
+    refused(enroll("dev-8", key=make_key("dev-8-b"), user="dev-8:" + password), 401, "EST_ONE_TIME_USED", "used")
+    refused(enroll("dev-8", csr=make_csr("dev-8", folder / "dev-8.key"), user=":" + password), 401, "EST_ONE_TIME_USED")
+    refused(enroll("dev-8", "boot", key=folder / "dev-8.key", user=":" + one_time("dev-8", "--label", "servers")), 401, "another label")
+    before, password = len(journal()), one_time("dev-10")
+    keys = [make_key("race-%d" % i) for i in range(8)]
+    bodies, found = [make_csr("dev-10", k) for k in keys], []
+    threads = [threading.Thread(target=lambda b=b: found.append(enroll("dev-10", csr=b, user="x:" + password).status)) for b in bodies]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(found) == [200] + [401] * 7 and len(journal()) == before + 1, found
+    assert password not in est.log_text()
+    with open(os.path.join(est.state, "est.db"), "rb") as f:
+        assert password.encode() not in f.read()
+
+
+def test_09_same_request_again():
+    """a request that is sent again, or several times at once, gets the same certificate: nothing is issued twice"""
+    current = folder / "dev-7.pem", folder / "dev-7.key"
+    csr, before, found = make_csr("dev-7", make_key("dev-7-x")), len(journal()), []
+    threads = [threading.Thread(target=lambda: found.append(enroll("", "devices", "simplereenroll", csr=csr, cert=current).body)) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(set(found)) == 1 and len(journal()) == before + 1, found
+    # other requests with the same certificate at the same time are others
+    csrs, found = [make_csr("dev-7", make_key("dev-7-y%d" % i)) for i in range(6)], []
+    threads = [threading.Thread(target=lambda c=c: found.append(enroll("", "devices", "simplereenroll", csr=c, cert=current))) for c in csrs]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert [a.status for a in found] == [200] * 6 and len({a.body for a in found}) == 6 and len(journal()) == before + 7
+
+
+def test_10_encodings():
+    """RFC 8951: base64 on one line, with CR, blanks and tabs, as PEM or plain DER, whatever Content-Transfer-Encoding says; content types in any case, with parameters"""
+    der = make_csr("dev-7", folder / "dev-7.key")
+    one = base64.b64encode(der)
+    pem = openssl("req", "-inform", "DER", input=der)
+    for body in one, one + b"\r\n", b" \t" + one.replace(b"A", b"A \t\r\n"), lines64(der).replace(b"\n", b"\r\n"), pem, der:
+        for encoding in "base64", "binary", "nonsense":
+            answer = curl("/simpleenroll", "-H", "Content-Transfer-Encoding: " + encoding, body=body, user="line:correct horse")
+            assert answer.status == 200, (body[:40], answer.body)
+    for kind in "application/pkcs10; charset=us-ascii", "Application/PKCS10", "application/pkcs10;x=y":
+        assert curl("/simpleenroll", body=one, kind=kind, user="line:correct horse").status == 200
+    for kind in "application/pkcs10x", "text/plain", "application/x-www-form-urlencoded", "application/pkcs7-mime", None:
+        refused(curl("/simpleenroll", body=one, kind=kind, user="line:correct horse"), 415, "application/pkcs10")
+
+
+def test_11_bad_requests():
+    """atk-20: what is no request, is not signed by its own key or wishes too much is refused with its reason, and stands in no journal"""
+    before, key = len(journal()), folder / "dev-7.key"
+    good = make_csr("dev-7", key)
+    torn = good[:-1] + bytes([good[-1] ^ 1])
+    rsa = make_key("rsa", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
+    weak = make_key("weak", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024")
+    cases = [
+        (b"", 400, "CSR_MALFORMED"), (b"%%%%", 400, "CSR_MALFORMED"), (b"A", 400, "CSR_MALFORMED"), (base64.b64encode(good)[:-3], 400, "CSR_MALFORMED"),
+        (base64.b64encode(good) + b"!", 400, "CSR_MALFORMED"), (lines64(good + b"\0"), 400, "CSR_MALFORMED"), (lines64(torn), 400, "verified"), (b"\x30\x80" * 500, 400, "CSR_MALFORMED"),
+        (lines64(make_csr("dev-7", weak)), 400, "kind or size"), (lines64(make_csr("dev-7", rsa)), 400, "CSR_KEY_REFUSED"),
+        (lines64(make_csr("dev-7", key, digest="-sha1")), 400, "CSR_WEAK_SIGNATURE"),
+        (lines64(make_csr("pump", key)), 403, "CSR_WRONG_NAME"), (lines64(make_csr("", key, subject="/O=dev-7")), 403, "CSR_WRONG_NAME"),
+        (lines64(make_csr("", key, subject="/CN=dev-7/CN=pump")), 403, "CSR_WRONG_NAME"),
+        (lines64(make_csr("dev-7", key, "-addext", "basicConstraints=critical,CA:TRUE")), 403, "CSR_ASKS_CA"),
+        (lines64(make_csr("dev-7", key, "-addext", "keyUsage=keyCertSign")), 403, "CSR_ASKS_CA"),
+        (lines64(make_csr("dev-7", key, "-addext", "subjectAltName=DNS:hub.test")), 403, "CSR_FOREIGN_NAME"),
+        (lines64(make_csr("dev-7", key, "-addext", "subjectAltName=DNS:*.plant.test")), 403, "CSR_FOREIGN_NAME"),
+        (lines64(make_csr("dev-7", key, "-addext", "subjectAltName=" + ",".join("DNS:dev-%d" % n for n in range(200)))), 403, "CSR_FOREIGN_NAME"),
+        (lines64(make_csr("dev-99", key)), 403, "CSR_KEY_TAKEN"),
+    ]
+    for body, status, reason in cases:
+        refused(curl("/simpleenroll", body=body, user="line:correct horse"), status, reason)
+    assert curl("/simpleenroll", body=b"A" * 1000000, user="line:correct horse").status == 413
+    assert curl("/simpleenroll", body=b"A" * 65537, user="line:correct horse").status == 413
+    refused(curl("/simpleenroll", body=b"A" * 60000, user="line:correct horse"), 400)
+    assert len(journal()) == before
+    assert curl("/cacerts").status == 200
+
+
+def test_12_profiles():
+    """what stands in a certificate is the label's: names of servers, rights of an Edge CA, the bootstrap's own issuer"""
+    srv = keep(enroll("srv.plant.test", "servers", user="line:correct horse", csr=make_csr("srv.plant.test", make_key("srv"), "-addext", "subjectAltName=DNS:srv.plant.test,DNS:www.plant.test")),
+               "srv")
+    names = text_of(srv[0], "-ext", "subjectAltName,extendedKeyUsage,basicConstraints")
+    assert "DNS:srv.plant.test, DNS:www.plant.test" in names and "TLS Web Server Authentication" in names and "CA:FALSE" in names, names
+    device = folder / "dev-7.pem", folder / "dev-7.key"
+    wish = "basicConstraints=critical,CA:TRUE,pathlen:5", "keyUsage=critical,digitalSignature,keyCertSign"
+    edge = keep(enroll("", "edge-ca", cert=device, csr=make_csr("aziot-edge CA dev-7", make_key("edge"), "-addext", wish[0], "-addext", wish[1])), "edge")
+    text = text_of(edge[0], "-ext", "basicConstraints,keyUsage")
+    assert "CA:TRUE, pathlen:0" in text and "Certificate Sign" in text, text
+    refused(enroll("aziot-edge CA dev-8", "edge-ca", cert=device, key=make_key("edge-8")), 403, "dev-8")
+    # an Edge CA renews itself, and whom it vouches for is nobody here
+    keep(enroll("aziot-edge CA dev-7", "edge-ca", "simplereenroll", cert=edge, key=make_key("edge-new")), "edge-new")
+    forged = pki.make("device", "dev-1", issuer="edge", file="forged")
+    with open(folder / "forged.pem", "a") as out, open(edge[0]) as more:
+        out.write(more.read())
+    refused(enroll("dev-1", "devices", cert=forged, key=make_key("forged-new")), 403)
+    refused(enroll("dev-1", "devices", "simplereenroll", cert=forged, key=make_key("forged-new")), 403)
+    refused(enroll("dev-7", "devices", cert=edge, key=make_key("by-edge")), 403)
+    boot = keep(enroll("dev-12", "boot", user=":" + one_time("dev-12")), "boot-12")
+    openssl("verify", "-CAfile", folder / "other.pem", boot[0])
+    refused(enroll("dev-7", "devices", cert=pki.make("device", "*", issuer="plant", file="star")), 403, "EST_PATTERN_NAME")
+
+
+def challenge_csr(name, key, value):
+    with open(folder / "req.cnf", "w") as f:
+        f.write("[req]\nprompt=no\ndistinguished_name=dn\nattributes=at\nstring_mask=utf8only\n[dn]\nCN=%s\n[at]\nchallengePassword=%s\n" % (name, value))
+    return openssl("req", "-new", "-key", key, "-config", folder / "req.cnf", "-outform", "DER", "-sha256")
+
+
+def request_bytes(csr, label):
+    body = lines64(csr)
+    return ("POST /.well-known/est/%s/simpleenroll HTTP/1.1\r\nHost: est.test\r\nContent-Type: application/pkcs10\r\nAuthorization: Basic %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+            % (label, base64.b64encode(b"line:correct horse").decode(), len(body))).encode() + body
+
+
+def linked_12(make, label="linked"):
+    """On TLS 1.2, with what `make` says for this session's tls-unique."""
+    context = ssl.create_default_context(cafile=pki.root)
+    context.check_hostname = False
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_connection(("127.0.0.1", est.ready["port"])) as raw, context.wrap_socket(raw) as tls:
+        tls.sendall(request_bytes(make(base64.b64encode(tls.get_channel_binding("tls-unique")).decode()), label))
+        return int(b"".join(iter(lambda: tls.recv(65536), b"")).split()[1])
+
+
+def linked_13(make, label="linked"):
+    """On TLS 1.3, by openssl, which tells what the session exports."""
+    with subprocess.Popen(["openssl", "s_client", "-connect", "127.0.0.1:%d" % est.ready["port"], "-tls1_3", "-ign_eof", "-CAfile", pki.root, "-keymatexport", "EXPORTER-Channel-Binding",
+                           "-keymatexportlen", "32"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
+        for line in client.stdout:
+            found = re.search(rb"Keying material: ([0-9A-F]+)", line)
+            if found:
+                break
+        client.stdin.write(request_bytes(make(base64.b64encode(bytes.fromhex(found[1].decode())).decode()), label))
+        client.stdin.flush()
+        rest = client.stdout.read()
+    return int(re.search(rb"HTTP/1.1 (\d+)", rest)[1])
+
+
+def test_13_linking():
+    """a challengePassword is that of its TLS session, 1.2 or 1.3, or refused, demanded or not; a label that demands it takes none without"""
+    key = make_key("dev-13")
+    for linked in linked_12, linked_13:
+        assert linked(lambda value: challenge_csr("dev-13", key, value)) == 200, linked
+        for label in "linked", "asked":
+            assert linked(lambda value: challenge_csr("dev-13", key, ("B" if value[0] == "A" else "A") + value[1:]), label) == 403
+            assert linked(lambda value: challenge_csr("dev-13", key, "x"), label) == 403
+        assert linked(lambda value: make_csr("dev-13", key)) == 400
+    assert "EST_OTHER_SESSION" in est.reasons() and "EST_NOT_LINKED" in est.reasons()
+
+
+def test_14_approval():
+    """202 with Retry-After until somebody has approved the request; the same request then gets its certificate, another one waits by itself; denied is 403"""
+    before, csr = len(journal()), make_csr("dev-14", make_key("dev-14"))
+    for _ in range(2):
+        answer = enroll("", "asked", csr=csr, user="line:correct horse")
+        refused(answer, 202)
+        assert int(answer.headers["retry-after"]) > 0
+    waiting = [json.loads(line) for line in verb("pending", "--json").stdout.splitlines()]
+    assert [(w["label"], w["for"], w["request"]) for w in waiting] == [("asked", "dev-14", hashlib.sha256(csr).hexdigest().upper())], waiting
+    number = waiting[0]["number"]
+    refused(enroll("pump", "asked", user="line:correct horse"), 403)  # nobody is asked for what is not given anyway
+    assert len(verb("pending", "--json").stdout.splitlines()) == 1
+    est.stop()
+    restart()
+    verb("approve", number)
+    assert verb("approve", number, check=False).returncode == 1 and verb("deny", number, check=False).returncode == 1
+    refused(enroll("dev-14", "asked", key=make_key("dev-14-b"), user="line:correct horse"), 202)  # atk-21: another request is another question
+    assert len(journal()) == before
+    first = enroll("", "asked", csr=csr, user="line:correct horse")
+    keep(first, "dev-14")
+    assert enroll("", "asked", csr=csr, user="line:correct horse").body == first.body and len(journal()) == before + 1
+    other = json.loads(verb("pending", "--json").stdout)
+    verb("deny", other["number"])
+    refused(enroll("", "asked", csr=make_csr("dev-14", folder / "dev-14-b.key"), user="line:correct horse"), 202)  # EC signatures differ: it is another request once more
+    csr = make_csr("dev-15", make_key("dev-15"))
+    password = one_time("dev-15")
+    refused(enroll("", "asked", csr=csr, user=":" + password), 202)
+    number = json.loads(verb("pending", "--json").stdout.splitlines()[-1])["number"]
+    verb("deny", number)
+    refused(enroll("", "asked", csr=csr, user=":" + password), 403, "EST_NOT_APPROVED")
+    assert [json.loads(l)["state"] for l in verb("pending", "--all", "--json").stdout.splitlines()] == ["issued", "denied", "pending", "denied"]
+    assert verb("approve", "x", check=False).returncode == 1
+
+
+def test_15_reload():
+    """SIGHUP takes a changed configuration; a wrong one is said and the old one stays"""
+    write_config(CONFIG + '\n[[label]]\nname = "late"\nprofile = "device"\nissuer = "other"\n')
+    os.kill(est.process.pid, signal.SIGHUP)
+    wait_for(lambda: curl("/late/cacerts").status == 200, "the new label")
+    write_config(CONFIG + '\n[[label]]\nname = "cacerts"\nprofile = "device"\nissuer = "other"\n')
+    os.kill(est.process.pid, signal.SIGHUP)
+    wait_for(lambda: "the configuration that was in use stays" in est.log_text(), "a word about it")
+    assert curl("/late/cacerts").status == 200
+    write_config()
+
+
+def test_16_configuration():
+    """what is wrong with a configuration is said with its line before anything is served"""
+    label = '[[label]]\nprofile = "device"\nissuer = "plant"\n'
+    issuer = CONFIG.split("[[label]]")[0]
+    for text, words in [("", ["issuer"]), (issuer, ["label"]), (issuer + label.replace("device", "devise"), ["devise"]), (issuer + label.replace("plant", "plan"), ["plan"]),
+                        (issuer + label + label, ["two labels"]), (issuer + label + 'name = "simpleenroll"\n', ["simpleenroll"]), (issuer + label + 'name = "a/b"\n', ["a/b"]),
+                        (issuer + label + "dais = 3\n", ["dais", "days"]), (issuer + label + "days = 0\n", ["days"]), (issuer + label + 'keys = ["rsa-512"]\n', ["keys"]),
+                        (issuer + label + "keys = []\n", ["keys"]), (issuer + label + 'may = [""]\n', ["may"]), (issuer + label + 'bootstrap = "none.pem"\n', ["none.pem"]),
+                        (issuer + label + 'approval = "maybe"\n', ["maybe"]), (issuer + label + 'linking = 1\n', ["linking"]),
+                        (issuer.replace('root = "root.pem"', "") + label, ["no root"]), (issuer.replace("plant.key", "other.key") + label, ["key"]),
+                        ('[[label]]\n[issuer]\nx = 1\n', ["issuer"]), ("label = 3\n" + issuer, ["label"])]:
+        with open(folder / "bad.toml", "w") as f:
+            f.write(text)
+        args = ["--config", folder / "bad.toml", "--state", folder / "bad-state", "--cert", folder / "server.pem", "--key", folder / "server.key", "--port", 0]
+        done = run("rootedge", "est", *args, check=False)
+        assert done.returncode == 1 and all(w in done.stderr for w in words), (text, done)
+    for left_out in "--config", "--cert", "--key":
+        at = args.index(left_out)
+        done = run("rootedge", "est", *args[:at], *args[at + 2:], check=False)
+        assert done.returncode == 2 and left_out in done.stderr and done.stderr.count("\n") == 1, done
+    assert run("rootedge", "est", "aprove", check=False).returncode == 2
+    assert run("rootedge", "est", "user", "x:y", "--may", "a", "--state", folder / "bad-state", check=False, input="x\n").returncode == 1
+    assert run("rootedge", "est", "user", "x", "--state", folder / "bad-state", check=False, input="x\n").returncode == 1
+    assert run("rootedge", "est", "user", "x", "--may", "a", "--state", folder / "bad-state", check=False, input="").returncode == 1
+
+
+def test_17_kill9():
+    """kill -9 among requests: what was given out stands in the journal, no one-time password has given two, and the journal is sound"""
+    given = {}
+    passwords = [(("kill-%d" % i), one_time("kill-%d" % i)) for i in range(24)]
+    bodies = {name: lines64(make_csr(name, make_key(name))) for name, _ in passwords}
+
+    def one(name, password):
+        try:
+            answer = curl("/simpleenroll", body=bodies[name], user=":" + password)
+        except AssertionError:
+            return  # the server was killed under it
+        given.setdefault(name, []).append(answer.status)
+
+    for round in range(3):
+        threads = [threading.Thread(target=one, args=p) for p in passwords[round * 8:round * 8 + 8]]
+        for t in threads:
+            t.start()
+        n = len(est.log_text())
+        wait_for(lambda: "is issued" in est.log_text()[n:], "the first certificate of a round")
+        est.kill9()
+        for t in threads:
+            t.join()
+        restart()
+    for p in passwords:
+        one(*p)
+        one(*p)
+    issued = [e["requester"] for e in journal() if e["requester"].startswith("kill-")]
+    assert len(issued) == len(set(issued)), issued
+    for name, statuses in given.items():
+        assert statuses.count(200) <= 1, (name, statuses)
+        assert 200 not in statuses or name in issued, (name, statuses)
+    assert run("rootedge", "ca", "audit", "--journal", os.path.join(est.state, "issued.db")).returncode == 0
+
+
+def test_18_end():
+    """it ends in order"""
+    assert est.stop() == 0
+    folder.__exit__()
+
+
+run_all()
