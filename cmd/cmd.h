@@ -4,6 +4,7 @@
 
 int cmd_ca(int argc, char **argv);
 int cmd_cert(int argc, char **argv);
+int cmd_config(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_dev(int argc, char **argv);

@@ -17,6 +17,7 @@ static const struct noun nouns[] = {
 	{ "provisioning", cmd_provisioning,
 		"devices that register themselves, for several hubs; and verbs for it, in a hub or alone" },
 	{ "edge", NULL, "an edge device: keyd, certd, identityd and edged, started and watched" },
+	{ "config", cmd_config, "an edge device's configuration: checked, shown, applied, taken over from IoT Edge" },
 	{ "gateway", NULL, "the gateway alone; rootedge edge starts it" },
 	{ "device", NULL, "a downstream device (TempSensor), for trying things out" },
 	{ "dev", cmd_dev, "a hub for developing and testing: up in a moment, for laptops and CI" },

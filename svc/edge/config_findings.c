@@ -120,14 +120,15 @@ in_order(const struct findings *f)
 }
 
 void
-findings_print(const struct findings *f, FILE *out)
+findings_print(const struct findings *f, FILE *out, enum finding_level least)
 {
 	const struct finding **order = in_order(f);
 
 	for (size_t i = 0; i < f->n; i++) {
 		OWN_TEXT line = finding_line(order[i]);
 
-		fprintf(out, "%s: %s\n", level_names[order[i]->level], line);
+		if (order[i]->level >= least)
+			fprintf(out, "%s: %s\n", level_names[order[i]->level], line);
 	}
 	mem_free(order);
 }

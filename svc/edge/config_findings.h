@@ -35,5 +35,6 @@ void findings_clear(struct findings *findings);
 char *finding_line(const struct finding *finding);
 /* The first error as a failure: -1, or 0 where there is none. */
 int findings_first_error(const struct findings *findings, struct err *err);
-void findings_print(const struct findings *findings, FILE *out); /* in the order of the files' lines, errors first in a line */
+/* Those of this level and above, in the order of the files' lines. */
+void findings_print(const struct findings *findings, FILE *out, enum finding_level least);
 json_t *findings_json(const struct findings *findings);

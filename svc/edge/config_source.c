@@ -42,17 +42,14 @@ static void
 tell(struct findings *findings, const char *path, const char *sentence)
 {
 	size_t n = strlen(path);
+	bool names_it = strncmp(sentence, path, n) == 0 && sentence[n] == ':';
+	const char *rest = names_it ? sentence + n + 1 : sentence, *colon = strchr(rest, ':');
+	OWN_TEXT digits = names_it && colon ? mem_textn(rest, (size_t)(colon - rest)) : NULL;
 	int64_t line = 0;
-	const char *rest = sentence;
 
-	if (strncmp(sentence, path, n) == 0 && sentence[n] == ':') {
-		char *end;
-
-		line = strtol(sentence + n + 1, &end, 10);
-		rest = *end == ':' ? end + 1 : sentence + n + 1;
-		rest += *rest == ' ';
-	}
-	findings_add(findings, FINDING_ERROR, path, (int)line, NULL, "%s", rest);
+	if (digits && text_to_i64(digits, 1, INT32_MAX, &line))
+		rest = colon + 1;
+	findings_add(findings, FINDING_ERROR, path, (int)line, NULL, "%s", rest + (*rest == ' '));
 }
 
 /* Whoever may write to it decides what the roles do, and which keys they use. */

@@ -2,11 +2,10 @@
 /* The operator's files before they are used. */
 #include "base/file.h"
 #include "edge/operator_files.h"
-#include "pki/cert.h"
 #include "wire/tss_key.h"
 
-static int
-load_certs(struct certs *out, const char *path, struct err *err)
+int
+operator_files_load_certs(struct certs *out, const char *path, struct err *err)
 {
 	CLEAR(buf) text = BUF_INIT(OPERATORS_FILE_MAX);
 
@@ -15,8 +14,8 @@ load_certs(struct certs *out, const char *path, struct err *err)
 	return certs_parse(out, buf_text(&text), text.len, CERTS_MAX, err) < 0 ? err_wrap(err, "%s", path) : 0;
 }
 
-static bool
-is_tpm_key(const char *path)
+bool
+operator_files_is_tpm_key(const char *path)
 {
 	struct buf text = BUF_INIT(OPERATORS_FILE_MAX);
 	struct err ignored = ERR_INIT;
@@ -34,9 +33,9 @@ check_pair(const char *cert_path, const char *key_path, struct err *err)
 
 	if (!cert_path)
 		return 0;
-	if (load_certs(&certs, cert_path, err) < 0)
+	if (operator_files_load_certs(&certs, cert_path, err) < 0)
 		return -1;
-	if (!config_keys_is_file(key_path) || is_tpm_key(key_path))
+	if (!config_keys_is_file(key_path) || operator_files_is_tpm_key(key_path))
 		return 0; /* only keyd asks a token or the TPM: edged says whether they belong together */
 	key = key_load(key_path, err);
 	if (!key)
@@ -53,7 +52,7 @@ operator_files_check(const struct config *c, struct err *err)
 	const char *id;
 	json_t *path;
 
-	if (c->trust_bundle && load_certs(&roots, c->trust_bundle, err) < 0)
+	if (c->trust_bundle && operator_files_load_certs(&roots, c->trust_bundle, err) < 0)
 		return err_wrap(err, "trust_bundle_cert");
 	if (check_pair(c->identity_cert, c->identity_pk, err) < 0)
 		return err_wrap(err, "provisioning.authentication");

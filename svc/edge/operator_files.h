@@ -4,7 +4,10 @@
  * and what an earlier start left behind stays as it was. */
 
 #include "edge/config.h"
+#include "pki/cert.h"
 
 #define OPERATORS_FILE_MAX (4 * 1024 * 1024)
 
 int operator_files_check(const struct config *config, struct err *err);
+int operator_files_load_certs(struct certs *out, const char *path, struct err *err);
+bool operator_files_is_tpm_key(const char *path); /* which only the TPM reads */

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rootedge config: the configuration of an edge device, looked at, applied, and taken over from IoT Edge. */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/option.h"
+#include "base/text.h"
+#include "cmd.h"
+#include "edge/config.h"
+#include "edge/config_check.h"
+#include "edge/config_param.h"
+#include "edge/config_show.h"
+#include "edge/config_source.h"
+#include "page.h"
+#include "wire/json.h"
+
+struct options {
+	const char *config;
+	bool json, strict, quiet;
+};
+
+/* -- Looking at it ------------------------------------------------------------------------------------------------------------------- */
+
+bool
+config_examine(const char *path, struct findings *findings)
+{
+	OWN(toml) root = config_source_load(path, findings);
+	OWN(config) config = root ? config_from_toml(root, findings) : NULL;
+
+	if (config)
+		config_check_files(config, root, findings);
+	return config != NULL;
+}
+
+static int
+parse(const struct option_usage *usage, struct options *o, int argc, char **argv)
+{
+	struct err err = ERR_INIT;
+	int n = option_parse(usage, o, argc, argv, &err);
+
+	if (n > 0)
+		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
+	return n == 0 ? 0 : page_failure(usage->command, &err, 2);
+}
+
+static const struct option_row check_rows[] = {
+	CONFIG_ROW(struct options),
+	{ "json", 0, NULL, "JSON, for programs", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
+	{ "warnings-as-errors", 0, NULL, "end with 1 when there are warnings", OPTION_FLAG, offsetof(struct options, strict), 0,
+		0 },
+	{ "quiet", 'q', NULL, "say nothing about keys that do nothing here", OPTION_FLAG, offsetof(struct options, quiet), 0, 0 },
+	{ 0 },
+};
+static const struct option_usage check_usage = {
+	.command = "rootedge config check",
+	.arguments = "",
+	.summary = "Say all that is wrong with the configuration, and with the files that it names.",
+	.more = "Each mistake comes with its file, line and key.  An error keeps the device from starting or from being trusted; "
+		"a warning does not; "
+		"a note is a key that does nothing here.  Run it as the user that starts the roles: what root can read, they get.\n"
+		"Exit status: 0 good, 1 errors, 2 called wrongly.",
+	.rows = check_rows,
+};
+
+static void
+print_json(const struct findings *f)
+{
+	OWN_LIB(json_t) json = json_pack("{s:I, s:I, s:o}", "errors", (json_int_t)f->n_errors, "warnings",
+		(json_int_t)f->n_warnings, "findings", findings_json(f));
+
+	json_dumpf(json, stdout, JSON_INDENT(2));
+	putchar('\n');
+}
+
+static void
+print_summary(const char *path, const struct findings *f, bool has_seen_files)
+{
+	if (f->n_errors + f->n_warnings == 0)
+		printf("%s: the configuration is good\n", path);
+	else
+		printf("%s: %zu error%s, %zu warning%s%s\n", path, f->n_errors, f->n_errors == 1 ? "" : "s", f->n_warnings,
+			f->n_warnings == 1 ? "" : "s",
+			has_seen_files ? "" : "; the files that it names are looked at when it is right itself");
+}
+
+int
+config_check(int argc, char **argv)
+{
+	struct options o = { .config = config_source_default() };
+	int status = parse(&check_usage, &o, argc, argv);
+	CLEAR(findings) findings = { 0 };
+	bool has_seen_files;
+
+	if (status != 0)
+		return status;
+	has_seen_files = config_examine(o.config, &findings);
+	if (o.json) {
+		print_json(&findings);
+	} else {
+		findings_print(&findings, stdout, o.quiet ? FINDING_WARNING : FINDING_NOTE);
+		print_summary(o.config, &findings, has_seen_files);
+	}
+	return findings.n_errors > 0 || (o.strict && findings.n_warnings > 0) ? 1 : 0;
+}
+
+/* -- Showing it ---------------------------------------------------------------------------------------------------------------------- */
+
+static const struct option_row show_rows[] = {
+	CONFIG_ROW(struct options),
+	{ "json", 0, NULL, "JSON, for programs", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
+	{ 0 },
+};
+static const struct option_usage show_usage = {
+	.command = "rootedge config show",
+	.arguments = "",
+	.summary = "Print the configuration in effect: each value, given or default, and where it comes from.",
+	.more = "Secrets are not shown.  What is printed without --json is TOML.",
+	.rows = show_rows,
+};
+
+int
+config_show(int argc, char **argv)
+{
+	struct options o = { .config = config_source_default() };
+	int status = parse(&show_usage, &o, argc, argv);
+	CLEAR(findings) findings = { 0 };
+	OWN(toml) root = status == 0 ? config_source_load(o.config, &findings) : NULL;
+	OWN_LIB(json_t) values = root ? config_show_json(root) : NULL;
+
+	if (status != 0)
+		return status;
+	if (!values) {
+		findings_print(&findings, stderr, FINDING_ERROR);
+		return 1;
+	}
+	if (o.json)
+		json_dumpf(values, stdout, JSON_INDENT(2));
+	else
+		config_show_print(values, stdout);
+	if (o.json)
+		putchar('\n');
+	return 0;
+}
+
+/* -- All keys ------------------------------------------------------------------------------------------------------------------------ */
+
+int
+config_reference(int argc, char **argv)
+{
+	static const struct option_row rows[] = { { 0 } };
+	static const struct option_usage usage = {
+		.command = "rootedge config reference",
+		.arguments = "",
+		.summary = "Print every key of config.toml, what it means and its default.",
+		.rows = rows,
+	};
+	struct options o = { 0 };
+	int status = parse(&usage, &o, argc, argv);
+
+	if (status == 0)
+		config_print_reference(stdout);
+	return status;
+}
+
+/* -- Verbs --------------------------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} verbs[] = {
+	{ "check", config_check, "all that is wrong with it, and with the files that it names" },
+	{ "show", config_show, "what is in effect, and where each value comes from" },
+	{ "reference", config_reference, "every key, what it means and its default" },
+};
+
+static int
+usage(FILE *out)
+{
+	fputs("The configuration of an edge device.\n\nusage: rootedge config VERB [OPTIONS]\n\n", out);
+	for (size_t i = 0; i < COUNT(verbs); i++)
+		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+	fputs("\nrootedge config VERB --help tells more.\n", out);
+	return out == stdout ? 0 : 2;
+}
+
+int
+cmd_config(int argc, char **argv)
+{
+	const char *names[COUNT(verbs)], *near;
+
+	if (argc < 2)
+		return usage(stderr);
+	if (text_is(argv[1], "--help") || text_is(argv[1], "-h") || text_is(argv[1], "help"))
+		return usage(stdout);
+	for (size_t i = 0; i < COUNT(verbs); i++) {
+		if (text_is(argv[1], verbs[i].name))
+			return verbs[i].run(argc - 1, argv + 1);
+		names[i] = verbs[i].name;
+	}
+	near = text_nearest(argv[1], names, COUNT(verbs));
+	fprintf(stderr, "rootedge config: there is no verb '%s'%s%s\n", argv[1],
+		near ? "; did you mean " : "; rootedge config --help lists them", near ? near : "");
+	return 2;
+}

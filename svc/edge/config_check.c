@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking at the files that a configuration names.  One row a pair of certificate and key; what each is there for decides what is asked of it. */
+#include <grp.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "edge/config_check.h"
+#include "edge/operator_files.h"
+#include "wire/json.h"
+
+#define PAYLOAD_MAX (64 * 1024)
+
+struct check {
+	const struct config *config;
+	const struct toml *root;
+	struct findings *findings;
+	int64_t now;
+};
+
+static struct config_spot
+spot_of(const struct check *k, const char *path)
+{
+	struct config_spot spot = { .value = toml_find_path(k->root, path) };
+
+	snprintf(spot.key, sizeof(spot.key), "%s", path);
+	return spot;
+}
+
+static struct config_spot
+spot_below(const struct check *k, const char *table, const char *key)
+{
+	const struct toml *above = toml_find_path(k->root, table);
+	struct config_spot spot = { .value = above ? toml_find(above, key) : NULL };
+
+	snprintf(spot.key, sizeof(spot.key), "%.80s.%.100s", table, key);
+	return spot;
+}
+
+static void tell(const struct check *k, enum finding_level level, const struct config_spot *spot, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void
+tell(const struct check *k, enum finding_level level, const struct config_spot *spot, const char *fmt, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	findings_add(k->findings, level, spot->value ? spot->value->file : NULL, spot->value ? spot->value->line : 0, spot->key,
+		"%s", text);
+}
+
+/* -- Files ---------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Could this user?  Tried out in a child, as the folders on the way count too. */
+static bool
+user_can_read(uid_t uid, const gid_t *groups, size_t n_groups, const char *path)
+{
+	int status = 1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(setgroups(n_groups, groups) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0 ||
+			access(path, R_OK) < 0);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return pid > 0 && status == 0;
+}
+
+/* Files of a token's: keyd opens them itself, so as root its user must be able to.  All others are read by whoever starts the roles. */
+static void
+check_token_files(const struct check *k, const struct config_spot *spot, const char *place)
+{
+	char *files[CONFIG_PLACE_FILES];
+	size_t n = config_keys_is_file(place) ? 0 : config_keys_files(place, files);
+
+	for (size_t i = 0; i < n; i++) {
+		if (access(files[i], R_OK) < 0)
+			tell(k, FINDING_ERROR, spot, "%s: %s", files[i], strerror(errno));
+		else if (geteuid() == 0 &&
+			 !user_can_read((uid_t)k->config->first_uid, k->config->keys.groups, k->config->keys.n_groups, files[i]))
+			tell(k, FINDING_ERROR, spot, "%s: keyd, which runs as user %lld, may not read it", files[i],
+				(long long)k->config->first_uid);
+		mem_free(files[i]);
+	}
+}
+
+/* A key that others can read is no secret; one that others can write to is theirs. */
+static void
+check_mode(const struct check *k, const struct config_spot *spot, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return; /* whoever reads it says so */
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		tell(k, FINDING_ERROR, spot, "%s: others may replace this key (mode %04o): chmod 0600", path,
+			(unsigned)st.st_mode & 07777);
+	else if (st.st_mode & (S_IRGRP | S_IROTH))
+		tell(k, FINDING_WARNING, spot, "%s: others may read this key (mode %04o): chmod 0600", path,
+			(unsigned)st.st_mode & 07777);
+}
+
+/* NULL: it can't be read here (a token, the TPM), or it is none, which is told. */
+static struct key *
+load_key(const struct check *k, const struct config_spot *spot, const char *place)
+{
+	struct err err = ERR_INIT;
+	struct key *key;
+
+	check_token_files(k, spot, place);
+	if (!config_keys_is_file(place))
+		return NULL;
+	check_mode(k, spot, place);
+	if (operator_files_is_tpm_key(place))
+		return NULL;
+	key = key_load(place, &err);
+	if (!key)
+		tell(k, FINDING_ERROR, spot, "%s", err.text);
+	else if (!key_is_acceptable(key_pkey(key)))
+		tell(k, FINDING_ERROR, spot, "%s: %s is too weak a key, or of a kind that is not used here", place,
+			key_describe(key));
+	return key;
+}
+
+static bool
+load_certs(const struct check *k, const struct config_spot *spot, const char *path, struct certs *out)
+{
+	struct err err = ERR_INIT;
+
+	if (!path)
+		return false;
+	if (operator_files_load_certs(out, path, &err) == 0)
+		return true;
+	tell(k, FINDING_ERROR, spot, "%s", err.text);
+	return false;
+}
+
+/* -- Certificates --------------------------------------------------------------------------------------------------------------------------- */
+
+/* Loads both; whether they belong together.  chain stays empty where there is none. */
+static void
+check_pair(const struct check *k, const struct config_spot *cert_spot, const char *cert, const struct config_spot *key_spot,
+	const char *place, struct certs *chain, bool is_fatal)
+{
+	OWN(key) key = place ? load_key(k, key_spot, place) : NULL;
+
+	if (!load_certs(k, cert_spot, cert, chain))
+		return;
+	config_check_dates(k->findings, cert_spot, chain->item[0], k->now, is_fatal);
+	if (!cert_has_acceptable_key(chain->item[0]))
+		tell(k, FINDING_ERROR, cert_spot, "%s: its key is too weak, or of a kind that is not used here", cert);
+	if (key && !cert_matches_key(chain->item[0], key))
+		tell(k, FINDING_ERROR, key_spot, "%s: the key does not belong to the certificate in %s", place, cert);
+}
+
+static bool
+is_among(const struct cert *cert, const struct certs *roots)
+{
+	for (size_t i = 0; i < roots->n; i++)
+		if (cert_is_same(cert, roots->item[i]) || cert_is_issued_by(cert, roots->item[i]))
+			return true;
+	return false;
+}
+
+static void
+check_bundle(const struct check *k, struct certs *roots)
+{
+	struct config_spot spot = spot_of(k, "trust_bundle_cert");
+
+	if (!load_certs(k, &spot, k->config->trust_bundle, roots))
+		return;
+	for (size_t i = 0; i < roots->n; i++) {
+		config_check_dates(k->findings, &spot, roots->item[i], k->now, false);
+		if (!cert_is_ca(roots->item[i]))
+			tell(k, FINDING_WARNING, &spot, "the certificate of %.80s is no CA's: nothing is trusted by it",
+				cert_subject(roots->item[i]));
+	}
+}
+
+static void
+check_identity(const struct check *k)
+{
+	const struct config *c = k->config;
+	bool dps = text_is(c->source, "dps");
+	struct config_spot cert =
+		spot_of(k, dps ? "provisioning.attestation.identity_cert" : "provisioning.authentication.identity_cert");
+	struct config_spot key =
+		spot_of(k, dps ? "provisioning.attestation.identity_pk" : "provisioning.authentication.identity_pk");
+	CLEAR(certs) chain = { 0 };
+	const char *name;
+
+	check_pair(k, &cert, c->identity_cert, &key, c->identity_pk, &chain, true);
+	if (chain.n == 0)
+		return;
+	name = cert_common_name(chain.item[0]);
+	if (cert_is_ca(chain.item[0]))
+		tell(k, FINDING_WARNING, &cert, "%s: this is a CA; is it the Edge CA's certificate instead of the device's?",
+			c->identity_cert);
+	if (!cert_may_client(chain.item[0]))
+		tell(k, FINDING_ERROR, &cert, "%s: its extendedKeyUsage doesn't let it be a client", c->identity_cert);
+	if (c->dps_registration_id && !text_is(name, c->dps_registration_id))
+		tell(k, FINDING_ERROR, &cert, "its CN is '%.64s', the registration id '%.64s': provisioning refuses that",
+			name ? name : "", c->dps_registration_id);
+	if (dps && !c->dps_registration_id && !name)
+		tell(k, FINDING_ERROR, &cert, "it has no CN, and no registration_id is given");
+}
+
+static void
+check_edge_ca(const struct check *k, const struct certs *roots)
+{
+	const struct config *c = k->config;
+	struct config_spot cert = spot_of(k, "edge_ca.cert"), key = spot_of(k, "edge_ca.pk"), table = spot_of(k, "edge_ca");
+	CLEAR(certs) chain = { 0 };
+	const struct cert *top;
+
+	if (text_is(c->ca_form, "quickstart"))
+		tell(k, FINDING_WARNING, &table,
+			"the Edge CA is one that signs itself: devices have to trust it by itself, and anew when it is renewed; "
+			"for trying out");
+	if (!text_is(c->ca_form, "preloaded")) {
+		config_check_name(k->findings, &table, c->ca_common_name, c);
+		return;
+	}
+	check_pair(k, &cert, c->ca_cert, &key, c->ca_pk, &chain, true);
+	if (chain.n == 0)
+		return;
+	config_check_ca(k->findings, &cert, &chain);
+	config_check_name(k->findings, &cert, cert_common_name(chain.item[0]), c);
+	top = chain.item[chain.n - 1];
+	if (roots->n > 0 ? !is_among(top, roots) : !cert_is_self_issued(top))
+		tell(k, FINDING_WARNING, &cert, "its chain ends with %.80s, issued by %.80s, which %s", cert_subject(top),
+			cert_issuer(top), roots->n > 0 ? "trust_bundle_cert doesn't have" : "no trust_bundle_cert has");
+}
+
+static void
+check_local_ca(const struct check *k)
+{
+	struct config_spot cert = spot_of(k, "cert_issuance.local_ca.cert"), key = spot_of(k, "cert_issuance.local_ca.pk");
+	CLEAR(certs) chain = { 0 };
+
+	if (!k->config->issuance.local_ca_cert)
+		return;
+	check_pair(k, &cert, k->config->issuance.local_ca_cert, &key, k->config->issuance.local_ca_pk, &chain, true);
+	if (chain.n == 0)
+		return;
+	config_check_ca(k->findings, &cert, &chain);
+	if (text_is_nocase(cert_common_name(chain.item[0]), k->config->ca_common_name) && !text_is(k->config->ca_form, "preloaded"))
+		tell(k, FINDING_WARNING, &cert,
+			"the Edge CA that it issues would have its own name, '%.64s': chains can't be built",
+			k->config->ca_common_name);
+}
+
+/* What certd has under ids: EST identities by the tables they come from, and the operator's own. */
+static void
+check_est(const struct check *k)
+{
+	static const struct {
+		const char *id, *cert, *pk;
+	} rows[] = {
+		{ "est-id", "cert_issuance.est.auth.identity_cert", "cert_issuance.est.auth.identity_pk" },
+		{ "est-bootstrap-id", "cert_issuance.est.auth.bootstrap_identity_cert",
+			"cert_issuance.est.auth.bootstrap_identity_pk" },
+		{ "est-id-aziot-edged-ca", "edge_ca.identity_cert", "edge_ca.identity_pk" },
+		{ "est-bootstrap-id-aziot-edged-ca", "edge_ca.bootstrap_identity_cert", "edge_ca.bootstrap_identity_pk" },
+	};
+	const char *id;
+	json_t *path;
+
+	json_object_foreach(k->config->issuance.certs, id, path) {
+		struct config_spot cert = spot_of(k, "cert_issuance.est.trusted_certs"), key = cert;
+		CLEAR(certs) chain = { 0 };
+		size_t i = 0;
+
+		while (i < COUNT(rows) && !text_is(rows[i].id, id))
+			i++;
+		if (i < COUNT(rows)) {
+			cert = spot_of(k, rows[i].cert);
+			key = spot_of(k, rows[i].pk);
+		} else if (text_starts(id, "est-id") || text_starts(id, "est-bootstrap-id")) {
+			cert = key = (struct config_spot){ 0 };
+			snprintf(cert.key, sizeof(cert.key), "EST for %.100s", strstr(id, "id-") + 3);
+			key = cert;
+		}
+		check_pair(k, &cert, json_string_value(path), &key,
+			json_string_value(json_object_get(k->config->issuance.keys, id)), &chain, text_starts(id, "est-id"));
+	}
+}
+
+static void
+check_preloaded(const struct check *k)
+{
+	const char *id;
+	json_t *value, *member;
+	size_t i;
+
+	json_object_foreach(k->config->preloaded_certs, id, value) {
+		struct config_spot spot = spot_below(k, "preloaded_certs", id);
+		CLEAR(certs) chain = { 0 };
+
+		if (load_certs(k, &spot, json_string_value(value), &chain))
+			config_check_dates(k->findings, &spot, chain.item[0], k->now, false);
+		json_array_foreach(value, i, member)
+			if (text_is(json_string_value(member), id))
+				tell(k, FINDING_ERROR, &spot, "the list stands for itself");
+	}
+	json_object_foreach(k->config->preloaded_keys, id, value) {
+		struct config_spot spot = spot_below(k, "preloaded_keys", id);
+		const char *place = json_string_value(value);
+
+		check_token_files(k, &spot, place);
+		if (!config_keys_is_file(place))
+			continue;
+		if (access(place, R_OK) < 0)
+			tell(k, FINDING_ERROR, &spot, "%s: %s", place, strerror(errno));
+		check_mode(k, &spot, place);
+	}
+}
+
+/* -- Other things --------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+check_symmetric(const struct check *k)
+{
+	const char *path = k->config->device_key_path;
+	bool dps = text_is(k->config->source, "dps");
+	struct config_spot spot =
+		spot_of(k, dps ? "provisioning.attestation.symmetric_key.uri" : "provisioning.authentication.device_id_pk.uri");
+	CLEAR(buf) bytes = BUF_INIT(SECRET_MAX);
+	struct err err = ERR_INIT;
+
+	if (!path)
+		return;
+	check_token_files(k, &spot, path);
+	if (!config_keys_is_file(path))
+		return;
+	check_mode(k, &spot, path);
+	if (file_load(&bytes, path, &err) < 0)
+		tell(k, FINDING_ERROR, &spot, "%s", err.text);
+	else if (bytes.len == 0)
+		tell(k, FINDING_ERROR, &spot, "%s: the file is empty", path);
+	else if (bytes.data[bytes.len - 1] == '\n')
+		tell(k, FINDING_WARNING, &spot, "%s ends with a line feed, which is part of the key: it is raw bytes, not base64",
+			path);
+	buf_wipe(&bytes);
+}
+
+static void
+check_documents(const struct check *k)
+{
+	const struct config *c = k->config;
+	CLEAR(buf) text = BUF_INIT(PAYLOAD_MAX);
+	CLEAR(buf) info = BUF_INIT(PAYLOAD_MAX);
+	struct config_spot payload = spot_of(k, "provisioning.payload.uri"), additional = spot_of(k, "additional_info");
+	struct err err = ERR_INIT;
+
+	if (c->dps_payload && file_load(&text, c->dps_payload, &err) < 0) {
+		tell(k, FINDING_ERROR, &payload, "%s", err.text);
+	} else if (c->dps_payload) {
+		OWN_LIB(json_t) json = json_loads(buf_text(&text), JSON_DECODE_ANY, NULL);
+
+		if (!json)
+			tell(k, FINDING_ERROR, &payload, "%s: not JSON", c->dps_payload);
+	}
+	if (c->additional_info && file_load(&info, c->additional_info, &err) < 0) {
+		tell(k, FINDING_ERROR, &additional, "%s", err.text);
+	} else if (c->additional_info) {
+		OWN(toml) table = toml_parse(buf_text(&info), info.len, c->additional_info, &err);
+
+		if (!table)
+			tell(k, FINDING_ERROR, &additional, "%s", err.text);
+		for (size_t i = 0; table && i < table->n; i++)
+			if (table->item[i]->type != TOML_STRING)
+				tell(k, FINDING_ERROR, &additional, "%s:%d: %s is no text", c->additional_info,
+					table->item[i]->line, table->item[i]->key);
+	}
+}
+
+static void
+check_hostname(const struct check *k)
+{
+	struct config_spot spot = spot_of(k, "hostname");
+	char machine[256] = "";
+
+	if (spot.value && gethostname(machine, sizeof(machine) - 1) == 0)
+		config_check_hostname(k->findings, &spot, k->config->hostname, machine);
+}
+
+/* A process that is the user of a role has the rights of the role. */
+static void
+check_users(const struct check *k)
+{
+	const struct config *c = k->config;
+
+	for (size_t i = 0; i < c->n_modules; i++) {
+		struct config_spot spot = spot_below(k, "modules", c->modules[i].id);
+
+		if (c->modules[i].uid >= c->first_uid && c->modules[i].uid < c->first_uid + CONFIG_ROLE_UIDS)
+			tell(k, FINDING_WARNING, &spot, "user %u is one of the roles' own (privileges.first_uid)",
+				c->modules[i].uid);
+		else if (c->modules[i].uid == 0)
+			tell(k, FINDING_WARNING, &spot, "a module of root's may everything on this box");
+	}
+}
+
+static bool
+has_secret(const struct toml *t)
+{
+	static const char *const secret[] = { "password", "value", "connection_string", "owner", "endorsement" };
+
+	for (size_t i = 0; t->key && t->type == TOML_STRING && i < COUNT(secret); i++)
+		if (text_is(t->key, secret[i]))
+			return true;
+	if (t->type == TOML_STRING && strstr(t->text, "pin-value="))
+		return true;
+	for (size_t i = 0; i < t->n; i++)
+		if (has_secret(t->item[i]))
+			return true;
+	return false;
+}
+
+/* The configuration itself: of root or of whoever starts the roles, and with secrets in it for nobody else to read. */
+static void
+check_own_files(const struct check *k)
+{
+	bool secret = has_secret(k->root);
+
+	for (size_t i = 0; i < k->root->n_files; i++) {
+		const char *path = k->root->files[i];
+		struct stat st;
+
+		if (*path != '/' && !strchr(path, '.')) /* of the environment */
+			continue;
+		if (stat(path, &st) < 0)
+			continue;
+		if (st.st_mode & S_IWGRP)
+			findings_add(k->findings, FINDING_WARNING, path, 0, NULL,
+				"its group may write to it (mode %04o): chmod 0600", (unsigned)st.st_mode & 07777);
+		else if (secret && (st.st_mode & (S_IRGRP | S_IROTH)))
+			findings_add(k->findings, FINDING_WARNING, path, 0, NULL,
+				"others may read it, and there are secrets in the configuration (mode %04o): chmod 0600",
+				(unsigned)st.st_mode & 07777);
+		if (st.st_uid != 0 && st.st_uid != geteuid())
+			findings_add(k->findings, FINDING_WARNING, path, 0, NULL,
+				"it belongs to user %u, who can change it: chown root", st.st_uid);
+	}
+}
+
+void
+config_check_files(const struct config *config, const struct toml *root, struct findings *findings)
+{
+	struct check k = { .config = config, .root = root, .findings = findings, .now = clock_wall() };
+	CLEAR(certs) roots = { 0 };
+
+	check_own_files(&k);
+	check_hostname(&k);
+	check_bundle(&k, &roots);
+	check_symmetric(&k);
+	check_identity(&k);
+	check_edge_ca(&k, &roots);
+	check_local_ca(&k);
+	check_est(&k);
+	check_preloaded(&k);
+	check_documents(&k);
+	check_users(&k);
+}
