@@ -249,3 +249,29 @@ clock_parse(const char *text, int64_t *wall)
 	*wall = t;
 	return true;
 }
+
+/* Read as far as it is a time; then it has to be what we would write. */
+bool
+clock_parse_http(const char *text, int64_t *wall)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char month[4] = "", back[CLOCK_TEXT_LEN];
+	struct tm tm = { 0 };
+	const char *at;
+	int64_t found;
+
+	if (strlen(text) != strlen("Thu, 12 Oct 2017 19:23:50 GMT") ||
+		sscanf(text, "%*3c, %2d %3s %4d %2d:%2d:%2d GMT", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour, &tm.tm_min,
+			&tm.tm_sec) != 6)
+		return false;
+	at = strstr(months, month);
+	if (!at || (at - months) % 3 != 0)
+		return false;
+	tm.tm_mon = (int)(at - months) / 3;
+	tm.tm_year -= 1900;
+	found = (int64_t)timegm(&tm);
+	if (strcmp(clock_text_http(found, back), text) != 0)
+		return false;
+	*wall = found;
+	return true;
+}

@@ -23,4 +23,5 @@ const char *clock_text(int64_t wall, char out[static CLOCK_TEXT_LEN]);
 const char *clock_text_ms(int64_t wall_ms, char out[static CLOCK_TEXT_LEN]); /* with milliseconds */
 /* RFC 1123, as HTTP and certificate objects have it: "Thu, 12 Oct 2017 19:23:50 GMT". */
 const char *clock_text_http(int64_t wall, char out[static CLOCK_TEXT_LEN]);
+bool clock_parse_http(const char *text, int64_t *wall); /* as clock_text_http writes it, nothing else */
 bool clock_parse(const char *text, int64_t *wall); /* RFC 3339, or a date alone; any offset */

@@ -152,3 +152,23 @@ TEST("a date of RFC 1123 has English names and two digits whatever the locale")
 	CHECK_STR(clock_text_http(253402300799, text), "Fri, 31 Dec 9999 23:59:59 GMT");
 	CHECK_STR(clock_text_http(INT64_MAX, text), "@9223372036854775807");
 }
+
+TEST("a date of RFC 1123 is read as it is written, and no other form of it")
+{
+	static const char *const bad[] = { "", "Thu, 12 Oct 2017 19:23:50", "Fri, 12 Oct 2017 19:23:50 GMT",
+		"Thu, 32 Oct 2017 19:23:50 GMT", "Thu, 12 Okt 2017 19:23:50 GMT", "Thu, 12 ctN 2017 19:23:50 GMT",
+		"Thu, 12 Oct 2017 25:23:50 GMT", "2017-10-12T19:23:50Z", "Thu, 12 Oct 2017 19:23:50 CET" };
+	int64_t wall = 7;
+
+	for (int64_t day = 0; day < 366 * 5; day++) {
+		int64_t when = 1500000000 + day * 86400 + day * 61;
+		char text[CLOCK_TEXT_LEN];
+
+		CHECK(clock_parse_http(clock_text_http(when, text), &wall));
+		CHECK_INT(wall, when);
+	}
+	wall = 7;
+	for (size_t i = 0; i < COUNT(bad); i++)
+		CHECK(!clock_parse_http(bad[i], &wall));
+	CHECK_INT(wall, 7);
+}

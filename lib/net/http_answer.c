@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "net/http_answer.h"
@@ -52,6 +53,8 @@ keep_line(struct http_answer *answer, const char *name, const char *value)
 	}
 	if (text_is_nocase(name, "retry-after") && !text_to_i64(value, 0, RETRY_AFTER_MAX_S, &answer->retry_after_s))
 		answer->retry_after_s = -1;
+	if (text_is_nocase(name, "date") && !clock_parse_http(value, &answer->date))
+		answer->date = -1;
 }
 
 static void
@@ -140,7 +143,7 @@ forget_announcement(struct http_answer *answer)
 		mem_free(*at);
 		*at = NULL;
 	}
-	answer->retry_after_s = -1;
+	answer->retry_after_s = answer->date = -1;
 }
 
 static bool
@@ -212,7 +215,7 @@ http_answer_begin(struct http_answer_reader *r, struct http_answer *answer, bool
 	*r = (struct http_answer_reader){
 		.answer = answer, .bodiless = bodiless, .name = BUF_INIT(HEAD_MAX), .value = BUF_INIT(HEAD_MAX)
 	};
-	answer->retry_after_s = -1;
+	answer->retry_after_s = answer->date = -1;
 	http_parser_init(&r->parser, HTTP_RESPONSE);
 	r->parser.data = r;
 }

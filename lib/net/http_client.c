@@ -514,7 +514,9 @@ http_fetch(struct http_answer *out, const struct http_call *call, struct err *er
 	struct exchange x = { .call = call, .answer = out };
 	int status;
 
-	*out = (struct http_answer){ .body = BUF_INIT(call->max_body ? call->max_body : MAX_BODY), .retry_after_s = -1 };
+	*out = (struct http_answer){
+		.body = BUF_INIT(call->max_body ? call->max_body : MAX_BODY), .retry_after_s = -1, .date = -1
+	};
 	status = prepare(&x, err);
 	if (status < 0)
 		err_wrap(err, "%s %.*s", call->method, shown(where(call)), where(call));

@@ -39,6 +39,7 @@ struct http_answer {
 	char *etag, *content_type;
 	char *error_code, *continuation; /* "iothub-errorcode", "x-ms-continuation"; all four NULL when absent */
 	int64_t retry_after_s;		 /* -1 when absent */
+	int64_t date;			 /* the server's clock, seconds UTC; -1 when it doesn't say */
 	struct verdict *verdict;	 /* about the server, https only; also filled when the exchange failed because of it */
 };
 void http_answer_clear(struct http_answer *answer);

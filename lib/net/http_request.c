@@ -4,6 +4,7 @@
 
 #include <http_parser.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "net/http_request.h"
@@ -199,10 +200,13 @@ static void
 put(struct buf *out, int status, const char *const *headers, const void *body, size_t len, bool keep_alive, bool head_only)
 {
 	bool has_length = status >= 200 && status != 204 && status != 304;
+	char date[CLOCK_TEXT_LEN];
 
 	buf_putf(out, "HTTP/1.1 %d %s\r\n", status, http_status_words(status));
 	for (size_t i = 0; headers && headers[i]; i++)
 		buf_putf(out, "%s\r\n", headers[i]);
+	if (status == 401) /* a token that has ended may have been made by a wrong clock: this is how its maker finds out */
+		buf_putf(out, "Date: %s\r\n", clock_text_http(clock_wall(), date));
 	if (has_length)
 		buf_putf(out, "Content-Length: %zu\r\n", len);
 	if (!keep_alive)
