@@ -42,6 +42,13 @@ local_service_new(const struct route_table *table)
 int
 local_service_listen(struct local_service *s, const char *path, mode_t mode, size_t max_per_caller, void *door, struct err *err)
 {
+	return local_service_listen_for(s, s->table, path, mode, max_per_caller, door, err);
+}
+
+int
+local_service_listen_for(struct local_service *s, const struct route_table *table, const char *path, mode_t mode,
+	size_t max_per_caller, void *door, struct err *err)
+{
 	struct listener_config config = { .unix_path = path,
 		.unix_mode = mode,
 		.ops = http_server_ops(),
@@ -52,7 +59,7 @@ local_service_listen(struct local_service *s, const char *path, mode_t mode, siz
 
 	if (s->n == SOCKETS_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d sockets", SOCKETS_MAX);
-	s->doors[s->n] = (struct route_door){ .table = s->table, .door = door };
+	s->doors[s->n] = (struct route_door){ .table = table, .door = door };
 	s->servers[s->n] = http_server_new(&(struct http_server_config){
 		.handle = route_handle, .arg = &s->doors[s->n], .pool = s->workers, .arrive_ms = ARRIVE_MS });
 	config.user = s->servers[s->n];

@@ -14,6 +14,9 @@ struct local_service *local_service_new(const struct route_table *table);
 /* `door` comes back in route_call.door; borrowed.  max_per_caller: connections of one user at a time (edge-services 0.3). */
 int local_service_listen(
 	struct local_service *service, const char *path, mode_t mode, size_t max_per_caller, void *door, struct err *err);
+/* The same with another table than the service's own. */
+int local_service_listen_for(struct local_service *service, const struct route_table *table, const char *path, mode_t mode,
+	size_t max_per_caller, void *door, struct err *err);
 void local_service_run(
 	struct local_service *service, const struct service_options *options, json_t *ready_take); /* until SIGTERM */
 void local_service_free(struct local_service *service);

@@ -38,3 +38,10 @@ int keyd_client_encrypt(struct keyd_client *client, const char *handle, const vo
 	size_t aad_len, const void *data, size_t len, struct buf *out, struct err *err);
 int keyd_client_decrypt(struct keyd_client *client, const char *handle, const void *iv, size_t iv_len, const void *aad,
 	size_t aad_len, const void *data, size_t len, struct buf *out, struct err *err);
+
+/* -- The TPM that provisioning knows this device by (edge-services 1.4), on a socket of its own ------------------------------------------- */
+
+/* TPM2B_PUBLIC in base64; the caller owns both. */
+int tpmd_client_keys(const char *socket_path, char **endorsement_key, char **storage_root_key, struct err *err);
+int tpmd_client_import(const char *socket_path, const char *authentication_key, struct err *err); /* base64 */
+int tpmd_client_sign(const char *socket_path, const void *data, size_t len, uint8_t out[static 32], struct err *err);

@@ -565,3 +565,9 @@ key_store_own_secret(struct key_store *s, const char *id, struct secret *out, st
 	*err = (struct err)ERR_INIT;
 	return key_files_make_secret(&plain, path, out, err);
 }
+
+struct tpm *
+key_store_tpm(struct key_store *s)
+{
+	return s->files.tpm;
+}

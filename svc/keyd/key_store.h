@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "keys/key.h"
 #include "keys/pkcs11.h"
+#include "keys/tpm.h"
 
 struct key_store;
 
@@ -45,3 +46,6 @@ int key_store_delete_symmetric(struct key_store *store, const char *id, struct e
 
 /* keyd's own: in its folder, whatever the base. */
 int key_store_own_secret(struct key_store *store, const char *id, struct secret *out, struct err *err);
+
+/* The TPM that keys are made in, for its other uses; borrowed. */
+struct tpm *key_store_tpm(struct key_store *store);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "common/local_service.h"
 #include "keyd/keyd.h"
+#include "keyd/tpmd_api.h"
 #include "wire/json.h"
 
 #define DOORS_MAX 32
@@ -55,12 +56,40 @@ take_tpm(struct key_store_config *store, const json_t *config, struct err *err)
 	return 0;
 }
 
+/* "tpm": {"socket", "principal", "key_index", "endorsement_auth"}: where it is asked for the sake of provisioning, and by whom. */
+static int
+listen_for_tpm(struct local_service *service, struct keyd *keyd, struct tpmd_door *door, const json_t *config, struct err *err)
+{
+	const char *path = NULL, *name = NULL, *auth = NULL;
+	const struct principal *principal;
+	json_t *tpm = NULL;
+	int64_t index = TPM_REGISTRATION_KEY_INDEX;
+
+	if (json_find_object(config, "tpm", &tpm, err) < 0)
+		return -1;
+	if (!tpm || !json_object_get(tpm, "socket"))
+		return 0;
+	if (json_get_text(tpm, "socket", &path, err) < 0 || json_get_text(tpm, "principal", &name, err) < 0 ||
+		json_find_int(tpm, "key_index", &index, err) < 0 || json_find_text(tpm, "endorsement_auth", &auth, err) < 0)
+		return -1;
+	principal = principals_named(&keyd->principals, name);
+	if (!principal || index < 0 || index > TPM_REGISTRATION_KEY_INDEX_MAX || (auth && strlen(auth) > SECRET_MAX))
+		return err_set(err, ERR_INVALID, "tpm: no such principal, a key_index above 0x%x or a password that is too long",
+			TPM_REGISTRATION_KEY_INDEX_MAX);
+	*door = (struct tpmd_door){ .registration = { .tpm = key_store_tpm(keyd->store), .key_index = (uint32_t)index },
+		.uid = principal->uid };
+	if (auth)
+		secret_set(&door->registration.endorsement_auth, auth, strlen(auth));
+	return local_service_listen_for(service, &tpmd_routes, path, 0666, 16, door, err);
+}
+
 static int
 serve(const json_t *config, const struct service_options *options, struct err *err)
 {
 	OWN(local_service) service = NULL;
 	struct keyd keyd = { 0 };
 	struct keyd_door doors[DOORS_MAX];
+	struct tpmd_door tpmd = { 0 };
 	json_t *principals = NULL, *preloaded = NULL, *sockets = NULL;
 	int64_t max_requests = 10;
 	struct key_store_config store = { 0 };
@@ -85,8 +114,11 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		status = listen_all(service, &keyd, doors, sockets, max_requests, err);
 	}
 	if (status == 0)
+		status = listen_for_tpm(service, &keyd, &tpmd, config, err);
+	if (status == 0)
 		local_service_run(service, options, NULL);
 	local_service_free(GIVE(service));
+	secret_clear(&tpmd.registration.endorsement_auth);
 	key_store_close(keyd.store);
 	principals_clear(&keyd.principals);
 	secret_clear(&keyd.validation_key);
