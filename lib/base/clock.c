@@ -49,7 +49,17 @@ clock_until(int64_t after_ms, struct timespec *out)
 	out->tv_nsec %= 1000000000;
 }
 
+#define LOOK_MS 60000
+
 #if ROOTEDGE_TEST_CLOCK
+#define LOOK_IN_STORY_MS 200
+
+int
+clock_look_ms(void)
+{
+	return getenv("ROOTEDGE_CLOCK_FILE") ? LOOK_IN_STORY_MS : LOOK_MS;
+}
+
 static int64_t
 offset_s(void)
 {
@@ -73,6 +83,12 @@ offset_s(void)
 	return offset;
 }
 #else
+int
+clock_look_ms(void)
+{
+	return LOOK_MS;
+}
+
 static int64_t
 offset_s(void)
 {

@@ -10,7 +10,9 @@
 
 int64_t clock_wall(void); /* seconds since 1970, UTC */
 int64_t clock_wall_ms(void);
-int64_t clock_boot_ms(void);   /* never goes back, counts sleep */
+int64_t clock_boot_ms(void); /* never goes back, counts sleep */
+/* How long who waits for a time of the wall clock may be without looking at it: so late a clock that was set is noticed at the most.  A minute; in a story that moves the clock, at once. */
+int clock_look_ms(void);
 int64_t clock_thread_us(void); /* what this thread has computed, microseconds */
 struct timespec;
 void clock_until(int64_t after_ms, struct timespec *out); /* for a condition variable on CLOCK_MONOTONIC */

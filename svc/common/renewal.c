@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dates in, dates out. */
+/* The rule, and the words of config.toml for it. */
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "common/renewal.h"
+#include "wire/json.h"
 
 #define MINUTE_S 60
 #define DAY_S 86400
@@ -37,22 +38,42 @@ renewal_span_parse(struct renewal_span *out, const char *text, struct err *err)
 	return err_set(err, ERR_INVALID, "'%.40s' is neither a share (\"80%%\", 1 to 99) nor a time (\"10min\", \"3day\")", text);
 }
 
+int
+renewal_policy_take(struct renewal_policy *out, const json_t *table, struct err *err)
+{
+	const char *threshold = NULL, *retry = NULL;
+
+	if (!table)
+		return 0;
+	if (json_find_bool(table, "rotate_key", &out->rotate_key, err) < 0 ||
+		json_find_text(table, "threshold", &threshold, err) < 0 || json_find_text(table, "retry", &retry, err) < 0)
+		return -1;
+	if (threshold && renewal_span_parse(&out->threshold, threshold, err) < 0)
+		return err_wrap(err, "threshold");
+	return retry && renewal_span_parse(&out->retry, retry, err) < 0 ? err_wrap(err, "retry") : 0;
+}
+
 static int64_t
 length(const struct renewal_span *span, int64_t life)
 {
 	return span->percent ? life / 100 * span->percent + life % 100 * span->percent / 100 : span->seconds;
 }
 
+static int64_t
+least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 int64_t
 renewal_due(const struct renewal_policy *p, int64_t not_before, int64_t not_after)
 {
-	int64_t life = not_after - not_before, span = length(&p->threshold, life);
+	int64_t life = not_after - not_before, span = length(&p->threshold, life), due;
 
 	if (life <= 0)
 		return not_before;
-	if (p->threshold.percent)
-		return not_before + span;
-	return span < life ? not_after - span : not_before;
+	due = p->threshold.percent ? not_before + span : not_after - least(span, life);
+	return least(due, not_after - least(p->reserve_s, life / 5));
 }
 
 int64_t
@@ -83,4 +104,60 @@ renewal_failed(struct renewal_pace *pace, const struct renewal_policy *policy, i
 	atomic_store(&pace->failed_at, now);
 	atomic_store(&pace->next_attempt, next);
 	return next;
+}
+
+/* -- What is to be done now? ------------------------------------------------------------------------------------------------------- */
+
+bool
+renewal_is_good(const struct renewal_life *life, int64_t now)
+{
+	return now >= life->from && now < life->until;
+}
+
+static bool
+is_there(const struct renewal_life *life)
+{
+	return life->from != 0 || life->until != 0;
+}
+
+enum renewal_step
+renewal_decide(const struct renewal_policy *p, const struct renewal_view *v)
+{
+	if (!is_there(&v->current))
+		return RENEWAL_RENEW;
+	if (renewal_is_good(&v->current, v->now))
+		return v->now >= renewal_due(p, v->current.from, v->current.until) ? RENEWAL_RENEW : RENEWAL_REST;
+	if (v->now < RENEWAL_CLOCK_FLOOR)
+		return RENEWAL_DOUBT;
+	if (renewal_is_good(&v->previous, v->now))
+		return RENEWAL_RESTORE;
+	if (v->now < v->current.from && v->current.from < v->current.until)
+		return v->doubt_is_over ? RENEWAL_RENEW : RENEWAL_DOUBT;
+	return RENEWAL_RENEW;
+}
+
+enum renewal_urgency
+renewal_urgency(const struct renewal_policy *p, const struct renewal_life *life, int64_t now)
+{
+	int64_t due = renewal_due(p, life->from, life->until), left = life->until - now, all = life->until - due;
+
+	if (!is_there(life))
+		return RENEWAL_ABSENT;
+	if (left <= 0)
+		return RENEWAL_ENDED;
+	if (now < life->from)
+		return RENEWAL_NOT_BEGUN;
+	if (now < due)
+		return RENEWAL_GOOD;
+	if (left > all / 2)
+		return RENEWAL_DUE;
+	return left > all / 5 ? RENEWAL_LATE : RENEWAL_URGENT;
+}
+
+const char *
+renewal_urgency_name(enum renewal_urgency urgency)
+{
+	static const char *const names[] = { "good", "due", "late", "urgent", "ended", "not begun", "absent" };
+
+	return names[urgency];
 }
