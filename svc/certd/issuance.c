@@ -18,6 +18,7 @@
 #define EDGE_CA_ID "aziot-edged-ca"
 #define LOCAL_CA_ID "local-ca"
 #define DEVICE_ID "device-id"
+#define TEMP "-temp"
 
 struct kind_row {
 	const char *pattern;
@@ -48,6 +49,17 @@ is_ca(enum issue_kind kind)
 	return kind == ISSUE_ROOT || kind == ISSUE_INTERMEDIATE || kind == ISSUE_EDGE_CA;
 }
 
+/* What is made to follow a certificate (svc/renewal) is made as that one is. */
+static char *
+name_of(const struct issuance *i, const char *id)
+{
+	size_t len = strlen(id), suffix = strlen(TEMP);
+
+	if (len > suffix && text_is(id + len - suffix, TEMP) && !json_object_get(i->config, id))
+		return mem_textn(id, len - suffix);
+	return mem_text(id);
+}
+
 struct signer {
 	struct certs chain; /* the issuer's certificate first; empty: self-signed */
 	struct key *key;
@@ -75,8 +87,30 @@ load_signer(struct signer *s, const struct issuance *i, const char *cert_id, con
 	return s->key ? 0 : err_wrap(err, "the key of %s", cert_id);
 }
 
+static bool
+is_for(const struct csr *csr, const struct key *key)
+{
+	return EVP_PKEY_eq(csr_public_key(csr), key_pkey(key)) == 1;
+}
+
+/* What signs itself and follows another has a key of its own, or goes on with the other's. */
 static int
-choose_signer(struct signer *s, const struct issuance *i, const struct issuance_request *r, const json_t *config, struct err *err)
+load_own_key(struct signer *s, const struct issuance *i, const char *id, const struct csr *csr, struct err *err)
+{
+	OWN_TEXT name = name_of(i, id);
+
+	s->key = keyd_client_load_pair(i->keyd, id, err);
+	if ((s->key && is_for(csr, s->key)) || text_is(name, id))
+		return s->key ? 0 : err_wrap(err, "self-signing %s", id);
+	key_free(s->key);
+	*err = (struct err)ERR_INIT;
+	s->key = keyd_client_load_pair(i->keyd, name, err);
+	return s->key ? 0 : err_wrap(err, "self-signing %s", id);
+}
+
+static int
+choose_signer(struct signer *s, const struct issuance *i, const struct issuance_request *r, const json_t *config,
+	const struct csr *csr, struct err *err)
 {
 	const char *method;
 
@@ -89,19 +123,27 @@ choose_signer(struct signer *s, const struct issuance *i, const struct issuance_
 		return -1;
 	if (text_is(method, "local_ca"))
 		return load_signer(s, i, LOCAL_CA_ID, NULL, err);
-	s->key = keyd_client_load_pair(i->keyd, r->id, err);
-	return s->key ? 0 : err_wrap(err, "self-signing %s", r->id);
+	return load_own_key(s, i, r->id, csr, err);
+}
+
+/* It is not earlier than when the issuer began: a clock that says so is not set yet. */
+static int64_t
+now_by(const struct cert *issuer)
+{
+	int64_t now = clock_wall(), began = issuer ? cert_not_before(issuer) + ISSUE_BACKDATE_S : now;
+
+	return now > began ? now : began;
 }
 
 static int
 sign(const struct issuance_request *r, const json_t *config, const struct csr *csr, const struct signer *signer, struct buf *pem,
 	struct err *err)
 {
-	int64_t now = clock_wall(), days = DEFAULT_DAYS;
+	struct issuer issuer = { .cert = signer->chain.n > 0 ? signer->chain.item[0] : NULL, .key = signer->key };
+	int64_t now = now_by(issuer.cert), days = DEFAULT_DAYS;
 	struct profile profile = {
 		.kind = kind_of(r->id), .path_len = -1, .not_before = now - ISSUE_BACKDATE_S, .common_name = csr_common_name(csr)
 	};
-	struct issuer issuer = { .cert = signer->chain.n > 0 ? signer->chain.item[0] : NULL, .key = signer->key };
 	char *names[ISSUE_NAMES_MAX];
 	const char *configured = NULL;
 	OWN_TEXT common_name = NULL;
@@ -138,7 +180,7 @@ sign_here(const struct issuance *i, const struct issuance_request *r, const json
 	struct err *err)
 {
 	struct signer signer = { 0 };
-	int status = choose_signer(&signer, i, r, config, err);
+	int status = choose_signer(&signer, i, r, config, csr, err);
 
 	if (status == 0)
 		status = sign(r, config, csr, &signer, pem, err);
@@ -169,7 +211,8 @@ int
 issuance_create(const struct issuance *i, const struct issuance_request *r, struct buf *pem, struct err *err)
 {
 	OWN(csr) csr = csr_parse(r->csr, strlen(r->csr), err);
-	const json_t *config = json_object_get(i->config, r->id);
+	OWN_TEXT name = name_of(i, r->id);
+	const json_t *config = json_object_get(i->config, name);
 	bool by_est = is_by_est(r, config);
 	size_t before = pem->len;
 	int status;
@@ -179,7 +222,7 @@ issuance_create(const struct issuance *i, const struct issuance_request *r, stru
 	if (by_est && est_enter(i->est, err) < 0)
 		return -1;
 	cert_store_lock(i->store, r->id);
-	status = by_est ? est_issue(i->est, r->id, csr, use_of(r->id, csr), pem, err) : sign_here(i, r, config, csr, pem, err);
+	status = by_est ? est_issue(i->est, name, csr, use_of(r->id, csr), pem, err) : sign_here(i, r, config, csr, pem, err);
 	if (status < 0 && by_est)
 		err->kind = err->kind == ERR_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_BROKEN; /* nothing that the caller did */
 	if (status == 0)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Each certificate has a lock for looking and acting, which may take minutes; what is known of all has one more, held for moments, so that the status answers meanwhile. */
 #include "common/renewals.h"
 
 #include <pthread.h>

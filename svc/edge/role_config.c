@@ -80,10 +80,12 @@ static json_t *
 keyd_principals(const struct layout *l, const struct config *c)
 {
 	json_t *list = json_pack("[o, o, o, o]", principal(l, ROLE_CERTD, certd_keys(c)),
-		principal(l, ROLE_IDENTITYD, json_pack("[s, s, s]", "aziot_identityd_master_id", "device-id", "device-id-temp")),
+		principal(l, ROLE_IDENTITYD,
+			json_pack(
+				"[s, s, s, s]", "aziot_identityd_master_id", "device-id", "device-id-temp", "device-id-previous")),
 		principal(l, ROLE_EDGED,
-			json_pack("[s, s, s, s]", "aziot-edged-ca", "aziot-edged-ca-temp", "iotedge_master_encryption_id",
-				"derived:aziot_identityd_master_id")),
+			json_pack("[s, s, s, s, s]", "aziot-edged-ca", "aziot-edged-ca-temp", "aziot-edged-ca-previous",
+				"iotedge_master_encryption_id", "derived:aziot_identityd_master_id")),
 		principal(l, ROLE_GATEWAY, json_pack("[s]", "edgehub-server")));
 
 	add_host_principals(list, c, "keys");
@@ -94,8 +96,11 @@ keyd_principals(const struct layout *l, const struct config *c)
 static json_t *
 certd_principals(const struct layout *l, const struct config *c)
 {
-	json_t *list = json_pack("[o, o]", principal(l, ROLE_EDGED, json_pack("[s, s]", "aziot-edged-ca", "aziot-edged/module/*")),
-		principal(l, ROLE_IDENTITYD, json_pack("[s]", "device-id")));
+	json_t *list = json_pack("[o, o]",
+		principal(l, ROLE_EDGED,
+			json_pack("[s, s, s, s]", "aziot-edged-ca", "aziot-edged-ca-temp", "aziot-edged-ca-previous",
+				"aziot-edged/module/*")),
+		principal(l, ROLE_IDENTITYD, json_pack("[s, s, s]", "device-id", "device-id-temp", "device-id-previous")));
 
 	add_host_principals(list, c, "certs");
 	return list;
@@ -139,7 +144,7 @@ write_certd(const struct layout *l, const struct config *c, struct err *err)
 {
 	OWN_TEXT certs = mem_textf("%s/certs", l->dirs[ROLE_CERTD]);
 	OWN_LIB(json_t) preloaded = preload_certs(l, c, err);
-	OWN_LIB(json_t) bundle = json_pack("[s]", "aziot-edged-ca");
+	OWN_LIB(json_t) bundle = json_pack("[s, s]", "aziot-edged-ca", "aziot-edged-ca-previous");
 
 	if (!preloaded)
 		return -1;
@@ -216,9 +221,9 @@ write_edged(const struct layout *l, const struct config *c, struct err *err)
 		json_array_append_new(modules, module_json(l, c->modules[i].id, c->modules[i].uid,
 						       names_json(c->hostname, c->modules[i].names, c->modules[i].n_names)));
 	return write_config(l, ROLE_EDGED,
-		json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:O*, s:s, s:s*, s:o, s:I, s:I}", "keyd",
-			l->keyd[ROLE_EDGED], "certd", l->certd, "identityd", l->identityd, "hostname", c->hostname,
-			"parent_hostname", c->parent_hostname, "hub_name", c->hub_name, "device_id", c->device_id,
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:O*, s:s, s:s*, s:o, s:I, s:I}", "dir",
+			l->dirs[ROLE_EDGED], "keyd", l->keyd[ROLE_EDGED], "certd", l->certd, "identityd", l->identityd, "hostname",
+			c->hostname, "parent_hostname", c->parent_hostname, "hub_name", c->hub_name, "device_id", c->device_id,
 			"edge_ca_common_name", c->ca_common_name, "edge_ca_form", c->ca_form, "edge_ca_auto_renew", c->ca_renewal,
 			"auto_reprovisioning_mode", c->reprovisioning, "additional_info", c->additional_info, "modules", modules,
 			"max_requests", (json_int_t)c->max_workload, "max_management_requests", (json_int_t)c->max_management),

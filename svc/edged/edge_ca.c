@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Edge CA of this device: configured, issued by a local CA, or made by itself for a quick start.  Its key lies in keyd, its certificate in certd; here it is ensured that
- * both exist, and said who may sign module certificates. */
+/* The Edge CA of this device: configured, issued by a local CA or an EST server, or made by itself for a quick start.  Its key lies in keyd, its certificate in certd; here it is said who may
+ * sign module certificates, and what follows it asked for.  When: renewals.h; how it takes over: succession.h. */
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "certd/client.h"
 #include "common/service.h"
+#include "diag/reason.h"
 #include "edged/edged.h"
 #include "pki/chain.h"
 #include "pki/issue.h"
+#include "renewal/succession.h"
 
 #define CA_ID "aziot-edged-ca"
 #define BUNDLE_ID "aziot-edged-trust-bundle"
-#define KEY_KIND "ec-p256:rsa-2048:*"
+#define PREVIOUS_ID CA_ID "-previous"
+#define KEY_KINDS "ec-p256:rsa-2048:*"
+#define RESERVE_S (7 * 86400) /* so that what it issues on its last day has a week, too */
 #define PEM_MAX (1024 * 1024)
-#define CHAIN_MAX 16
 #define CN_MAX 64 /* RFC 5280: a longer one is cut */
 
 static int
@@ -28,19 +32,6 @@ load(struct certs *out, const char *certd, const char *id, struct err *err)
 
 	if (status == 0 && certs_parse(out, buf_text(&pem), pem.len, CERTS_MAX, err) < 0)
 		status = err_wrap(err, "%s in certd's store", id);
-	buf_clear(&pem);
-	return status;
-}
-
-static int
-make_certificate(struct edged *e, const struct key *key, struct err *err)
-{
-	struct buf csr = BUF_INIT(65536), pem = BUF_INIT(PEM_MAX);
-	int status = issue_csr_wish(&csr, key, &(struct csr_wish){ .common_name = e->ca_common_name, .use = CSR_USE_EDGE_CA }, err);
-
-	if (status == 0)
-		status = certd_client_create(e->certd, CA_ID, buf_text(&csr), NULL, NULL, &pem, err);
-	buf_clear(&csr);
 	buf_clear(&pem);
 	return status;
 }
@@ -65,21 +56,22 @@ roots_of_bundle(struct edged *e, struct err *err)
 }
 
 static void
-judge(struct edged *e, const struct certs *chain, const struct key *key)
+judge(struct edged *e, const struct certs *chain, const char *key_id)
 {
 	const struct cert *ca = chain->item[0];
 	struct verdict *v = verdict_new("edge", "Who may sign module certificates?", cert_subject(ca));
 	struct err err = ERR_INIT;
+	OWN(key) key = keyd_client_load_pair(e->keyd, key_id, &err);
 	OWN(anchors) roots = roots_of_bundle(e, &err);
 
 	if (cert_is_ca(ca))
 		verdict_pass(v, "CA", cert_subject(ca), "CA:TRUE", "CA:TRUE");
 	else
 		verdict_fail(v, CERT_NOT_CA, "CA", cert_subject(ca), "CA:TRUE", "CA:FALSE");
-	if (cert_matches_key(ca, key))
+	if (key && cert_matches_key(ca, key))
 		verdict_pass(v, "key", cert_subject(ca), "the key in keyd", key_describe(key));
 	else
-		verdict_fail(v, KEY_MISMATCH, "key", cert_subject(ca), "the key in keyd", "another key");
+		verdict_fail(v, KEY_MISMATCH, "key", cert_subject(ca), "the key in keyd", key ? "another key" : err.text);
 	if (roots)
 		chain_verify(v, roots,
 			&(struct chain_query){ .leaf = ca, .untrusted = chain, .purpose = CHAIN_ANY, .now = clock_wall() });
@@ -92,7 +84,7 @@ judge(struct edged *e, const struct certs *chain, const struct key *key)
 	verdict_free(v);
 }
 
-/* -- Making it, and making it again ---------------------------------------------------------------------------------------------------- */
+/* -- What follows it ------------------------------------------------------------------------------------------------------------------ */
 
 static bool
 is_made_here(const struct edged *e)
@@ -100,117 +92,227 @@ is_made_here(const struct edged *e)
 	return !text_is(e->ca_form, "preloaded");
 }
 
-static const struct renewal_policy policy = RENEWAL_POLICY_DEFAULT;
+static int
+request(void *arg, const struct key *key, struct buf *csr, struct err *err)
+{
+	const struct edged *e = arg;
 
-/* Why the certificate that is there does not do; NULL: it does. */
-static const char *
-reason_to_replace(const struct edged *e, const struct cert *ca, const struct key *key)
+	return issue_csr_wish(csr, key, &(struct csr_wish){ .common_name = e->ca_common_name, .use = CSR_USE_EDGE_CA }, err);
+}
+
+static bool
+has_configured_name(const struct edged *e, const struct cert *ca)
 {
 	const char *cn = cert_common_name(ca);
 
-	if (!cert_matches_key(ca, key))
-		return "it is for another key";
-	if (!cn || strncmp(cn, e->ca_common_name, CN_MAX) != 0)
-		return "another name is configured";
-	if (clock_wall() < cert_not_before(ca))
-		return "it has not begun, the clock was set back";
-	return clock_wall() >= cert_not_after(ca) ? "it has ended" : NULL;
+	return cn && strncmp(cn, e->ca_common_name, CN_MAX) == 0;
 }
 
-/* With four fifths of its life over, what it issues would soon end with it. */
-static bool
-is_due(const struct cert *ca)
-{
-	return clock_wall() >= renewal_due(&policy, cert_not_before(ca), cert_not_after(ca));
-}
-
-/* A certificate that still does goes on until there is the next one: whoever issues it may be out of reach. */
-static void
-renew_ahead(struct edged *e, const struct key *key, const struct cert *ca)
-{
-	int64_t now = clock_wall(), next;
-	struct err err = ERR_INIT;
-
-	if (!is_due(ca) || renewal_waits(&e->ca_pace, now))
-		return;
-	if (make_certificate(e, key, &err) == 0) {
-		log_info("the Edge CA is made again: four fifths of its life are over");
-		return;
-	}
-	next = renewal_failed(&e->ca_pace, &policy, cert_not_before(ca), cert_not_after(ca), now);
-	log_warn("the Edge CA can't be renewed, the next attempt is in %lld s: %s", (long long)(next - now), err.text);
-}
-
-/* The same key again: what was issued before stays good as long as the certificate that it was issued under. */
 static int
-ensure_certificate(struct edged *e, const struct key *key, struct certs *chain, struct err *err)
+judge_successor(void *arg, const struct certs *chain, const struct key *key, struct err *err)
 {
-	int status = load(chain, e->certd, CA_ID, err);
-	const char *why;
+	const struct edged *e = arg;
 
-	if (!is_made_here(e) || (status < 0 && err->kind != ERR_MISSING))
-		return status;
-	why = status == 0 ? reason_to_replace(e, chain->item[0], key) : NULL;
-	if (status == 0 && !why) {
-		if (!is_due(chain->item[0]))
-			return 0;
-		renew_ahead(e, key, chain->item[0]);
-		certs_clear(chain);
-		return load(chain, e->certd, CA_ID, err);
-	}
-	if (why)
-		log_info("the Edge CA is made again: %s", why);
-	*err = (struct err)ERR_INIT;
-	certs_clear(chain);
-	return make_certificate(e, key, err) < 0 ? -1 : load(chain, e->certd, CA_ID, err);
-}
-
-static struct key *
-ca_key(struct edged *e, struct err *err)
-{
-	struct key *key = is_made_here(e) ? keyd_client_create_pair(e->keyd, CA_ID, KEY_KIND, err)
-					  : keyd_client_load_pair(e->keyd, CA_ID, err);
-
-	return key ? key : err_wrap_null(err, "the key of the Edge CA");
-}
-
-int
-edge_ca_ensure(struct edged *e, struct err *err)
-{
-	OWN(key) key = ca_key(e, err);
-	CLEAR(certs) chain = { 0 };
-
-	if (!key)
-		return -1;
-	if (ensure_certificate(e, key, &chain, err) < 0)
-		return err_wrap(err, "the certificate of the Edge CA");
-	judge(e, &chain, key);
+	(void)key;
+	if (!cert_is_ca(chain->item[0]))
+		return err_set(err, ERR_BROKEN, "%s: what was issued for the Edge CA may not issue", reason_row(CERT_NOT_CA)->code);
+	if (!has_configured_name(e, chain->item[0]))
+		return err_set(err, ERR_BROKEN, "what was issued for the Edge CA is for %s", cert_subject(chain->item[0]));
 	return 0;
 }
 
-/* Looked at before each use, so that a device that runs for years needs no restart. */
-static int
-renew_if_due(struct edged *e, struct err *err)
+static struct succession
+succession_of(struct edged *e)
 {
-	OWN(key) key = is_made_here(e) ? ca_key(e, err) : NULL;
-	CLEAR(certs) chain = { 0 };
+	return (struct succession){
+		.id = CA_ID,
+		.key_kinds = KEY_KINDS,
+		.keyd = e->keyd,
+		.certd = e->certd,
+		.rotate_key = e->ca_policy.rotate_key,
+		.in_use = &e->ca_in_use,
+		.request = request,
+		.judge = judge_successor,
+		.arg = e,
+	};
+}
+
+/* -- Looking and renewing --------------------------------------------------------------------------------------------------------------- */
+
+/* The operator's: whether the key belongs to it is for the verdict. */
+static int
+load_preloaded(struct edged *e, struct succession_pair *out, struct err *err)
+{
+	if (load(&out->chain, e->certd, CA_ID, err) < 0)
+		return -1;
+	out->key_id = mem_text(CA_ID);
+	return 0;
+}
+
+static int
+load_in_force(struct edged *e, struct succession_pair *out, struct err *err)
+{
+	const struct succession s = succession_of(e);
 
 	if (!is_made_here(e))
-		return 0;
-	return key ? ensure_certificate(e, key, &chain, err) : -1;
+		return load_preloaded(e, out, err);
+	if (succession_load(&s, out, err) < 0)
+		return -1;
+	return has_configured_name(e, out->chain.item[0]) ? 0
+							  : err_set(err, ERR_MISSING, "another name is configured for the Edge CA");
+}
+
+/* Whoever changed it: its key may lie elsewhere now, and who may sign is another. */
+static void
+note_change(struct edged *e, const struct succession_pair *pair)
+{
+	pthread_mutex_lock(&e->ca_lock);
+	mem_free(e->ca_key_id);
+	e->ca_key_id = mem_text(pair->key_id);
+	pthread_mutex_unlock(&e->ca_lock);
+	if (memcmp(e->ca_sha256, cert_sha256(pair->chain.item[0]), sizeof(e->ca_sha256)) == 0)
+		return;
+	memcpy(e->ca_sha256, cert_sha256(pair->chain.item[0]), sizeof(e->ca_sha256));
+	judge(e, &pair->chain, pair->key_id);
+}
+
+static int
+look(void *arg, struct renewal_found *out, struct err *err)
+{
+	struct edged *e = arg;
+	const struct succession s = succession_of(e);
+	struct succession_pair pair = { 0 };
+	struct err ignored = ERR_INIT;
+	int status = load_in_force(e, &pair, err);
+
+	if (is_made_here(e))
+		succession_look(&s, out, &ignored);
+	if (status == 0) {
+		out->current = (struct renewal_life){ cert_not_before(pair.chain.item[0]), cert_not_after(pair.chain.item[0]) };
+		memcpy(out->sha256, cert_sha256(pair.chain.item[0]), sizeof(out->sha256));
+		note_change(e, &pair);
+	}
+	succession_pair_clear(&pair);
+	return status;
+}
+
+static int
+act(void *arg, enum renewal_step step, struct err *err)
+{
+	const struct succession s = succession_of(arg);
+
+	return succession_act(&s, step, err);
+}
+
+/* -- The rest of edged ------------------------------------------------------------------------------------------------------------------ */
+
+int
+edge_ca_open(struct edged *e, const char *dir, const json_t *auto_renew, struct err *err)
+{
+	OWN_TEXT path = dir ? file_join(dir, "renewals.json") : NULL;
+	struct renewal_target target = {
+		.id = (char *)(uintptr_t)CA_ID, .look = look, .act = is_made_here(e) ? act : NULL, .arg = e
+	};
+
+	e->ca_policy = (struct renewal_policy)RENEWAL_POLICY_DEFAULT;
+	e->ca_policy.reserve_s = RESERVE_S;
+	pthread_mutex_init(&e->ca_lock, NULL);
+	pthread_rwlock_init(&e->ca_in_use, NULL);
+	if (renewal_policy_take(&e->ca_policy, auto_renew, err) < 0)
+		return err_wrap(err, "edge_ca.auto_renew");
+	target.policy = e->ca_policy;
+	e->renewals = renewals_new(path);
+	renewals_add(e->renewals, &target);
+	return 0;
+}
+
+int
+edge_ca_start(struct edged *e, struct err *err)
+{
+	const struct succession s = succession_of(e);
+	struct err why = ERR_INIT;
+
+	if (is_made_here(e) && succession_settle(&s, &why) < 0)
+		log_warn("what a renewal of the Edge CA left unfinished: %s", why.text);
+	why = (struct err)ERR_INIT;
+	if (renewals_ensure(e->renewals, CA_ID, &why) < 0) {
+		if (!is_made_here(e)) {
+			*err = why;
+			return err_wrap(err, "the Edge CA");
+		}
+		log_error("no module gets a certificate until there is an Edge CA: %s", why.text);
+	}
+	return renewals_start(e->renewals, err);
+}
+
+void
+edge_ca_close(struct edged *e)
+{
+	if (!e->renewals)
+		return;
+	renewals_free(e->renewals);
+	pthread_mutex_destroy(&e->ca_lock);
+	pthread_rwlock_destroy(&e->ca_in_use);
+	mem_free(e->ca_key_id);
+}
+
+static char *
+handle_of_key(struct edged *e, struct err *err)
+{
+	OWN_TEXT id = NULL;
+
+	pthread_mutex_lock(&e->ca_lock);
+	id = mem_text(e->ca_key_id);
+	pthread_mutex_unlock(&e->ca_lock);
+	return keyd_client_pair_handle(e->keyd, id ? id : CA_ID, err);
 }
 
 int
 edge_ca_issue(struct edged *e, const struct leaf_request *request, struct buf *chain_pem, struct err *err)
 {
 	OWN_TEXT handle = NULL;
+	int status;
 
-	if (renew_if_due(e, err) < 0)
+	if (renewals_ensure(e->renewals, CA_ID, err) < 0)
 		return err_wrap(err, "failed to renew the edge CA");
-	handle = keyd_client_pair_handle(e->keyd, CA_ID, err);
+	pthread_rwlock_rdlock(&e->ca_in_use);
+	handle = handle_of_key(e, err);
 	if (!handle)
-		return err_wrap(err, "failed to get edge CA key");
-	if (certd_client_create(e->certd, request->cert_id, request->csr, CA_ID, handle, chain_pem, err) < 0)
-		return err_wrap(err, "failed to create cert %s", request->cert_id);
+		status = err_wrap(err, "failed to get edge CA key");
+	else if (certd_client_create(e->certd, request->cert_id, request->csr, CA_ID, handle, chain_pem, err) < 0)
+		status = err_wrap(err, "failed to create cert %s", request->cert_id);
+	else
+		status = 0;
+	pthread_rwlock_unlock(&e->ca_in_use);
+	return status;
+}
+
+/* -- The trust bundle ------------------------------------------------------------------------------------------------------------------- */
+
+static bool
+is_in(const struct certs *list, const struct cert *cert)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (cert_is_same(list->item[i], cert))
+			return true;
+	return false;
+}
+
+/* An Edge CA that was replaced is trusted until its end, for what it issued; certd keeps it longer, because it is our clock that may be wrong about that. */
+int
+edge_ca_trust_bundle(struct edged *e, struct buf *pem, struct err *err)
+{
+	CLEAR(certs) all = { 0 };
+	CLEAR(certs) kept = { 0 };
+	CLEAR(certs) given = { 0 };
+	struct err ignored = ERR_INIT;
+
+	if (load(&all, e->certd, BUNDLE_ID, err) < 0)
+		return -1;
+	load(&kept, e->certd, PREVIOUS_ID, &ignored);
+	for (size_t i = 0; i < all.n; i++)
+		if (!is_in(&given, all.item[i]) && !(is_in(&kept, all.item[i]) && clock_wall() >= cert_not_after(all.item[i])))
+			certs_add(&given, all.item[i]);
+	certs_put_pem(given.n > 0 ? &given : &all, pem);
 	return 0;
 }

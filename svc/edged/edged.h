@@ -2,12 +2,13 @@
 #pragma once
 /* Inside edged: what the workload API works with. */
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <jansson.h>
 #include <sys/types.h>
 
-#include "common/renewal.h"
+#include "common/renewals.h"
 #include "common/route.h"
 #include "keyd/client.h"
 
@@ -30,7 +31,12 @@ struct edged {
 	char *certd, *identityd; /* sockets */
 	char *hub_name, *device_id;
 	char *ca_common_name, *ca_form; /* "quickstart", "preloaded", "issued" */
-	struct renewal_pace ca_pace;
+	struct renewal_policy ca_policy;
+	struct renewals *renewals;
+	pthread_rwlock_t ca_in_use; /* for reading while its key signs what its certificate stands for (succession.h) */
+	pthread_mutex_t ca_lock;
+	char *ca_key_id;
+	uint8_t ca_sha256[DIGEST_SHA256_LEN]; /* what was last judged */
 	char *encryption_handle;
 	struct module modules[MODULES_MAX];
 	size_t n_modules;
@@ -44,8 +50,13 @@ struct edged_door {
 
 extern const struct route_table workload_routes;
 
-/* The Edge CA: made if need be, and the answer to "who may sign module certificates?" logged. */
-int edge_ca_ensure(struct edged *edged, struct err *err);
+/* The Edge CA.  dir: where the state of renewals is kept; auto_renew: edge_ca.auto_renew, or NULL. */
+int edge_ca_open(struct edged *edged, const char *dir, const json_t *auto_renew, struct err *err);
+/* Made if need be, and the answer to "who may sign module certificates?" logged, now and whenever it changes. */
+int edge_ca_start(struct edged *edged, struct err *err);
+void edge_ca_close(struct edged *edged);
+/* What modules trust: PEM, appended. */
+int edge_ca_trust_bundle(struct edged *edged, struct buf *pem, struct err *err);
 
 /* Leaf certificates under the Edge CA. */
 struct leaf_request {

@@ -38,15 +38,17 @@ take_module(struct edged *e, const json_t *json, struct err *err)
 static int
 open_all(struct edged *e, const json_t *config, struct err *err)
 {
-	const char *keyd, *certd, *identityd, *hub_name, *device_id, *common_name, *form;
-	json_t *modules, *module;
+	const char *keyd, *certd, *identityd, *hub_name, *device_id, *common_name, *form, *dir = NULL;
+	json_t *modules, *module, *auto_renew = NULL;
 	size_t i;
 
 	if (json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 ||
 		json_get_text(config, "identityd", &identityd, err) < 0 || json_get_text(config, "hub_name", &hub_name, err) < 0 ||
 		json_get_text(config, "device_id", &device_id, err) < 0 ||
 		json_get_text(config, "edge_ca_common_name", &common_name, err) < 0 ||
-		json_get_text(config, "edge_ca_form", &form, err) < 0 || json_find_array(config, "modules", &modules, err) < 0)
+		json_get_text(config, "edge_ca_form", &form, err) < 0 || json_find_array(config, "modules", &modules, err) < 0 ||
+		json_find_text(config, "dir", &dir, err) < 0 ||
+		json_find_object(config, "edge_ca_auto_renew", &auto_renew, err) < 0)
 		return -1;
 	e->keyd = keyd_client_new(keyd);
 	e->certd = mem_text(certd);
@@ -55,6 +57,8 @@ open_all(struct edged *e, const json_t *config, struct err *err)
 	e->device_id = mem_text(device_id);
 	e->ca_common_name = mem_text(common_name);
 	e->ca_form = mem_text(form);
+	if (edge_ca_open(e, dir, auto_renew, err) < 0)
+		return -1;
 	if (json_array_size(modules) > MODULES_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d modules", MODULES_MAX);
 	json_array_foreach(modules, i, module)
@@ -88,6 +92,7 @@ close_all(struct edged *e)
 		mem_free(m->generation_id);
 		mem_free(m->sign_handle);
 	}
+	edge_ca_close(e);
 	keyd_client_free(e->keyd);
 	mem_free(e->certd);
 	mem_free(e->identityd);
@@ -111,7 +116,7 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	if (status == 0)
 		status = json_find_int(config, "max_requests", &max_requests, err);
 	if (status == 0)
-		status = edge_ca_ensure(&edged, err);
+		status = edge_ca_start(&edged, err);
 	if (status == 0) {
 		wait = identity_wait_start(&edged);
 		service = local_service_new(&workload_routes);

@@ -19,6 +19,7 @@
 #define PEM_MAX (1024 * 1024)
 #define DATA_MAX (1024 * 1024)
 #define CHAIN_MAX 16
+#define TRUST_BUNDLE_ID "aziot-edged-trust-bundle"
 
 /* -- Who calls? --------------------------------------------------------------------------------------------------------------------- */
 
@@ -327,30 +328,40 @@ decrypt_data(const struct route_call *call, json_t **answer, struct err *err)
 /* -- For everybody -------------------------------------------------------------------------------------------------------------------- */
 
 static int
-bundle(const struct route_call *call, const char *id, bool may_be_empty, json_t **answer, struct err *err)
+answer_bundle(struct buf *pem, int status, json_t **answer)
 {
-	struct buf pem = BUF_INIT(PEM_MAX);
-	int status = certd_client_get(edged_of(call)->certd, id, &pem, err);
-
-	if (status < 0 && !(may_be_empty && err->kind == ERR_MISSING)) {
-		buf_clear(&pem);
-		return err->kind == ERR_MISSING ? err_set(err, ERR_MISSING, "certificate \"%s\" not found", id) : -1;
-	}
-	*answer = json_pack("{s:s}", "certificate", buf_text(&pem));
-	buf_clear(&pem);
-	return 200;
+	if (status == 0)
+		*answer = json_pack("{s:s}", "certificate", buf_text(pem));
+	buf_clear(pem);
+	return status < 0 ? -1 : 200;
 }
 
 static int
 trust_bundle(const struct route_call *call, json_t **answer, struct err *err)
 {
-	return bundle(call, "aziot-edged-trust-bundle", false, answer, err);
+	struct buf pem = BUF_INIT(PEM_MAX);
+	int status = edge_ca_trust_bundle(edged_of(call), &pem, err);
+
+	if (status < 0 && err->kind == ERR_MISSING)
+		err_set(err, ERR_MISSING, "certificate \"" TRUST_BUNDLE_ID "\" not found");
+	return answer_bundle(&pem, status, answer);
 }
 
 static int
 manifest_trust_bundle(const struct route_call *call, json_t **answer, struct err *err)
 {
-	return bundle(call, "aziot-edged-manifest-trust-bundle", true, answer, err);
+	struct buf pem = BUF_INIT(PEM_MAX);
+	int status = certd_client_get(edged_of(call)->certd, "aziot-edged-manifest-trust-bundle", &pem, err);
+
+	return answer_bundle(&pem, status < 0 && err->kind == ERR_MISSING ? 0 : status, answer);
+}
+
+static int
+list_renewals(const struct route_call *call, json_t **answer, struct err *err)
+{
+	(void)err;
+	*answer = renewals_json(edged_of(call)->renewals);
+	return 200;
 }
 
 static int
@@ -378,6 +389,7 @@ static const struct route routes[] = {
 	{ "POST", "/modules/{}/genid/{}/decrypt", "2018-06-28", decrypt_data },
 	{ "GET", "/trust-bundle", "2018-06-28", trust_bundle },
 	{ "GET", "/manifest-trust-bundle", "2018-06-28", manifest_trust_bundle },
+	{ "GET", "/renewals", "2022-08-03", list_renewals },
 };
 
 static const char *const versions[] = { "2018-06-28", "2019-01-30", "2019-10-22", "2019-11-05", "2020-07-07", "2020-10-10",
