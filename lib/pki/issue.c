@@ -225,7 +225,7 @@ fill(X509 *x509, const struct profile *profile, EVP_PKEY *subject_public, const 
 {
 	X509 *issuer_x509 = issuer->cert ? cert_x509(issuer->cert) : x509;
 	int64_t not_after = profile->not_after;
-	X509_NAME *subject = subject_of(profile->common_name, err);
+	X509_NAME *subject = profile->subject ? X509_NAME_dup(profile->subject) : subject_of(profile->common_name, err);
 
 	if (!subject)
 		return -1;

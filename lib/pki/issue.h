@@ -38,7 +38,8 @@ enum issue_kind { ISSUE_ROOT, ISSUE_INTERMEDIATE, ISSUE_EDGE_CA, ISSUE_SERVER, I
 
 struct profile {
 	enum issue_kind kind;		    /* basicConstraints, keyUsage and extendedKeyUsage follow from it */
-	const char *common_name;	    /* the subject is CN=this (at most 64 characters); the CSR's subject is not used */
+	X509_NAME *subject;		    /* borrowed; NULL: */
+	const char *common_name;	    /* CN=this (at most 64 characters); the CSR's subject is not used */
 	const char *names[ISSUE_NAMES_MAX]; /* SAN: DNS names, IP literals, or "URI:..." */
 	size_t n_names;
 	int path_len;		       /* CAs: -1 none; capped by what the issuer may have below it */
