@@ -35,7 +35,7 @@ local_service_new(const struct route_table *table)
 
 	s->table = table;
 	s->loop = loop_new("service");
-	s->workers = pool_new("worker", LOCAL_WORKERS, QUEUE_MAX);
+	s->workers = pool_new("worker", table->n_workers ? table->n_workers : LOCAL_WORKERS, QUEUE_MAX);
 	return s;
 }
 

@@ -152,6 +152,17 @@ status_of(const struct route_table *table, enum err_kind kind)
 	return 500;
 }
 
+/* As the originals write causes (edge-services 0.1). */
+static char *
+message_of(const struct route_table *table, const struct route_call *call, int status, const struct err *err)
+{
+	if (status < 500 || !table->hide_failures)
+		return mem_text(err->text);
+	if (!table->may_see_causes || !table->may_see_causes(call))
+		return mem_text("internal error");
+	return mem_textf("internal error\ncaused by: %s", err->text);
+}
+
 static void
 run(const struct route_table *table, const struct route *route, struct route_call *call)
 {
@@ -160,10 +171,13 @@ run(const struct route_table *table, const struct route *route, struct route_cal
 	int status = route->handle(call, &answer, &err);
 
 	if (status < 0) {
+		OWN_TEXT message = NULL;
+
 		status = status == -1 ? status_of(table, err.kind) : -status;
 		log_at(status >= 500 ? LOG_ERROR : LOG_WARN, "%s %s: %d: %s", http_method(call->request), http_path(call->request),
 			status, err.text);
-		answer_error(call->request, status, status >= 500 && table->hide_failures ? "internal error" : err.text);
+		message = message_of(table, call, status, &err);
+		answer_error(call->request, status, message);
 	} else if (answer) {
 		http_respond_json(call->request, status, NULL, answer);
 	} else {

@@ -42,6 +42,9 @@ struct route_table {
 	int denied_status;	     /* what ERR_DENIED becomes: 401 of the aziot services, 403 of edged */
 	int missing_status;	     /* what ERR_MISSING becomes: 400 of the aziot services, 404 of edged */
 	bool hide_failures;	     /* 500 says "internal error" only; the log has the rest */
+	/* Whom it is told nevertheless, as causes behind that; NULL: nobody. */
+	bool (*may_see_causes)(const struct route_call *call);
+	size_t n_workers; /* how many handlers may block at a time; 0: LOCAL_WORKERS */
 };
 
 /* One listener's way into a table. */
