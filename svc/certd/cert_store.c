@@ -15,14 +15,12 @@
 #include "pki/cert.h"
 
 #define CERT_FILE_MAX (1024 * 1024)
-#define N_LOCKS 64 /* ids share locks by their hash */
 
 struct cert_store {
 	char *dir;
 	json_t *preloaded;
 	struct map *good; /* id to what its preloaded file had when it was last good */
 	pthread_mutex_t good_lock;
-	pthread_mutex_t locks[N_LOCKS];
 };
 
 /* -- Preloaded files --------------------------------------------------------------------------------------------------------------------- */
@@ -94,8 +92,6 @@ cert_store_open(const char *dir, const json_t *preloaded, struct err *err)
 	s->preloaded = preloaded ? json_deep_copy(preloaded) : json_object();
 	s->good = map_new();
 	pthread_mutex_init(&s->good_lock, NULL);
-	for (size_t i = 0; i < N_LOCKS; i++)
-		pthread_mutex_init(&s->locks[i], NULL);
 	read_preloaded(s);
 	return s;
 }
@@ -112,8 +108,6 @@ cert_store_close(struct cert_store *s)
 		mem_free(text);
 	map_free(s->good);
 	pthread_mutex_destroy(&s->good_lock);
-	for (size_t i = 0; i < N_LOCKS; i++)
-		pthread_mutex_destroy(&s->locks[i]);
 	json_decref(s->preloaded);
 	mem_free(s->dir);
 	mem_free(s);
@@ -169,8 +163,8 @@ cert_store_load(struct cert_store *s, const char *id, struct buf *pem, struct er
 		return -1;
 	if (file_load(pem, path, err) == 0)
 		return 0;
-	if (err->kind == ERR_DENIED)
-		err->kind = ERR_BROKEN; /* we may not read what is ours: that is not about the caller */
+	if (err->kind != ERR_MISSING)
+		err->kind = ERR_BROKEN; /* we can't read what is ours: that is not about the caller */
 	return -1;
 }
 
@@ -192,22 +186,4 @@ cert_store_delete(struct cert_store *s, const char *id, struct err *err)
 	OWN_TEXT path = path_of(s, id, err);
 
 	return path ? file_remove(path, err) : -1;
-}
-
-static pthread_mutex_t *
-lock_of(struct cert_store *s, const char *id)
-{
-	return &s->locks[map_hash(id, strlen(id)) % N_LOCKS];
-}
-
-void
-cert_store_lock(struct cert_store *s, const char *id)
-{
-	pthread_mutex_lock(lock_of(s, id));
-}
-
-void
-cert_store_unlock(struct cert_store *s, const char *id)
-{
-	pthread_mutex_unlock(lock_of(s, id));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Certificates by id: files in certd's folder, preloaded ones elsewhere, and alias lists that join several ids (edge-services 1.2, 2.4).  Any thread; writers of one id wait for each
- * other, writers of different ids don't. */
+/* Certificates by id: files in certd's folder, preloaded ones elsewhere, and alias lists that join several ids (edge-services 1.2, 2.4).  Any thread; whoever
+ * writes has the turn of the id (turns.h). */
 
 #include <jansson.h>
 
@@ -17,7 +17,3 @@ void cert_store_close(struct cert_store *store);
 int cert_store_load(struct cert_store *store, const char *id, struct buf *pem, struct err *err); /* ERR_MISSING */
 int cert_store_save(struct cert_store *store, const char *id, const char *pem, size_t len, struct err *err);
 int cert_store_delete(struct cert_store *store, const char *id, struct err *err); /* absent is fine */
-
-/* Held while a certificate is made for an id, network time included: two requests for it give two certificates one after the other. */
-void cert_store_lock(struct cert_store *store, const char *id);
-void cert_store_unlock(struct cert_store *store, const char *id);

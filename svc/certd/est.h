@@ -24,7 +24,7 @@ void est_stop(struct est *est); /* what is under way ends soon, and fails */
 void est_free(struct est *est);
 
 /* Around all that waits for a server, the turn of an id too: of the service's workers some may, so that the others are there for whoever needs none.  ERR_UNAVAILABLE: enough do. */
-#define EST_UNDER_WAY_MAX 2
+#define EST_UNDER_WAY_MAX 8
 int est_enter(struct est *est, struct err *err);
 void est_leave(struct est *est);
 /* The chain for this request, appended to pem.  The caller has the turn of the id. */

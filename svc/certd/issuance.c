@@ -6,19 +6,20 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "certd/issuance.h"
+#include "certd/signer.h"
 #include "common/principal.h"
 #include "pki/issue.h"
+#include "pki/subject.h"
 #include "wire/json.h"
 
 #define DEFAULT_DAYS 30
 #define DAYS_MAX 36500
-#define CHAIN_MAX 16
-#define PEM_MAX (1024 * 1024)
 #define DAY_S 86400
 #define EDGE_CA_ID "aziot-edged-ca"
 #define LOCAL_CA_ID "local-ca"
 #define DEVICE_ID "device-id"
 #define TEMP "-temp"
+#define MODULE_IDS "aziot-edged/module/"
 
 struct kind_row {
 	const char *pattern;
@@ -60,114 +61,136 @@ name_of(const struct issuance *i, const char *id)
 	return mem_text(id);
 }
 
-struct signer {
-	struct certs chain; /* the issuer's certificate first; empty: self-signed */
-	struct key *key;
+/* What the configuration has for a request. */
+struct issuance_entry {
+	const char *name;
+	const json_t *config; /* or NULL */
+	bool by_est;
 };
 
-static void
-signer_clear(struct signer *s)
+/* -- What goes in ------------------------------------------------------------------------------------------------------------------------- */
+
+/* { CN = "..." } of the configuration. */
+static X509_NAME *
+subject_of_table(const json_t *table, struct err *err)
 {
-	certs_clear(&s->chain);
-	key_free(s->key);
+	struct subject_part parts[SUBJECT_PARTS_MAX];
+	const char *key;
+	json_t *value;
+	size_t n = 0;
+
+	json_object_foreach((json_t *)(uintptr_t)table, key, value) {
+		if (n == COUNT(parts) || !json_is_string(value))
+			return err_null(err, ERR_BROKEN, "cert_issuance: a subject has at most %d attributes, all texts",
+				SUBJECT_PARTS_MAX);
+		parts[n++] = (struct subject_part){ key, json_string_value(value) };
+	}
+	return subject_new(parts, n, err);
 }
 
-static int
-load_signer(struct signer *s, const struct issuance *i, const char *cert_id, const char *handle, struct err *err)
+/* Of a module's request the common name is all that counts: what else it says of itself is nobody's business. */
+static X509_NAME *
+subject_of_request(const char *id, const struct csr *csr, struct err *err)
 {
-	struct buf pem = BUF_INIT(PEM_MAX);
-	int status = cert_store_load(i->store, cert_id, &pem, err);
+	const struct subject_part name = { "CN", csr_common_name(csr) };
 
-	if (status == 0)
-		status = certs_parse(&s->chain, buf_text(&pem), pem.len, CHAIN_MAX, err);
-	buf_clear(&pem);
-	if (status < 0)
-		return err_wrap(err, "parameter \"issuer.certId\" has an invalid value");
-	s->key = handle ? keyd_client_pair_of_handle(i->keyd, handle, err) : keyd_client_load_pair(i->keyd, cert_id, err);
-	return s->key ? 0 : err_wrap(err, "the key of %s", cert_id);
+	if (!name.value || csr_count_common_names(csr) > 1)
+		return err_null(err, ERR_INVALID, "parameter \"csr\" has an invalid value: a subject has one common name");
+	if (strlen(name.value) > ISSUE_COMMON_NAME_MAX)
+		return err_null(err, ERR_INVALID,
+			"parameter \"csr\" has an invalid value: its common name has more than %d characters",
+			ISSUE_COMMON_NAME_MAX);
+	return text_starts(id, MODULE_IDS) ? subject_new(&name, 1, err) : X509_NAME_dup(csr_subject(csr));
 }
 
-static bool
-is_for(const struct csr *csr, const struct key *key)
+/* NULL without an error: it has none. */
+static X509_NAME *
+subject_of_config(const json_t *config, struct err *err)
 {
-	return EVP_PKEY_eq(csr_public_key(csr), key_pkey(key)) == 1;
+	const char *common_name = NULL;
+	json_t *table = NULL;
+	X509_NAME *subject = NULL;
+
+	if (config && json_find_text(config, "common_name", &common_name, err) == 0 &&
+		json_find_object(config, "subject", &table, err) == 0) {
+		if (table)
+			subject = subject_of_table(table, err);
+		else if (common_name)
+			subject = subject_new(&(struct subject_part){ "CN", common_name }, 1, err);
+	}
+	if (err->kind != ERR_NONE)
+		err->kind = ERR_BROKEN; /* nothing that the caller did */
+	return subject;
 }
 
-/* What signs itself and follows another has a key of its own, or goes on with the other's. */
-static int
-load_own_key(struct signer *s, const struct issuance *i, const char *id, const struct csr *csr, struct err *err)
+static X509_NAME *
+choose_subject(const char *id, const struct csr *csr, const json_t *config, struct err *err)
 {
-	OWN_TEXT name = name_of(i, id);
+	X509_NAME *subject = subject_of_config(config, err);
 
-	s->key = keyd_client_load_pair(i->keyd, id, err);
-	if ((s->key && is_for(csr, s->key)) || text_is(name, id))
-		return s->key ? 0 : err_wrap(err, "self-signing %s", id);
-	key_free(s->key);
-	*err = (struct err)ERR_INIT;
-	s->key = keyd_client_load_pair(i->keyd, name, err);
-	return s->key ? 0 : err_wrap(err, "self-signing %s", id);
-}
-
-static int
-choose_signer(struct signer *s, const struct issuance *i, const struct issuance_request *r, const json_t *config,
-	const struct csr *csr, struct err *err)
-{
-	const char *method;
-
-	if (r->issuer_id)
-		return load_signer(s, i, r->issuer_id, r->issuer_handle, err);
-	if (!config)
-		return err_set(err, ERR_BROKEN, "nothing says how to issue %s: no issuer in the request and no cert_issuance entry",
-			r->id);
-	if (json_get_text(config, "method", &method, err) < 0)
-		return -1;
-	if (text_is(method, "local_ca"))
-		return load_signer(s, i, LOCAL_CA_ID, NULL, err);
-	return load_own_key(s, i, r->id, csr, err);
+	return subject || err->kind != ERR_NONE ? subject : subject_of_request(id, csr, err);
 }
 
 /* It is not earlier than when the issuer began: a clock that says so is not set yet. */
 static int64_t
-now_by(const struct cert *issuer)
+now_by(const struct signer *signer)
 {
-	int64_t now = clock_wall(), began = issuer ? cert_not_before(issuer) + ISSUE_BACKDATE_S : now;
+	int64_t now = clock_wall(), began = signer->chain.n > 0 ? cert_not_before(signer->chain.item[0]) + ISSUE_BACKDATE_S : now;
 
 	return now > began ? now : began;
+}
+
+static int
+take_life(struct profile *profile, const json_t *config, const struct signer *signer, struct err *err)
+{
+	int64_t now = now_by(signer), days = DEFAULT_DAYS;
+
+	if (config && json_find_int(config, "expiry_days", &days, err) < 0)
+		return -1;
+	profile->not_before = now - ISSUE_BACKDATE_S;
+	profile->not_after = now + (days > 0 && days < DAYS_MAX ? days : DEFAULT_DAYS) * DAY_S;
+	return 0;
+}
+
+/* -- Signing here ------------------------------------------------------------------------------------------------------------------------- */
+
+static struct cert *
+sign_profile(struct profile *profile, const struct csr *csr, const struct signer *signer, struct err *err)
+{
+	struct issuer issuer = { .cert = signer->chain.n > 0 ? signer->chain.item[0] : NULL, .key = signer->key };
+	char *names[ISSUE_NAMES_MAX];
+	size_t n = is_ca(profile->kind) ? 0 : csr_names(csr, names, ISSUE_NAMES_MAX);
+	struct cert *cert;
+
+	for (size_t i = 0; i < n; i++)
+		profile->names[i] = names[i];
+	profile->n_names = n;
+	cert = issue_cert(profile, csr_public_key(csr), &issuer, err);
+	for (size_t i = 0; i < n; i++)
+		mem_free(names[i]);
+	if (!cert && err->kind == ERR_INVALID)
+		err->kind = ERR_BROKEN; /* the request is as it should be: our issuer, or our clock, is not */
+	return cert;
 }
 
 static int
 sign(const struct issuance_request *r, const json_t *config, const struct csr *csr, const struct signer *signer, struct buf *pem,
 	struct err *err)
 {
-	struct issuer issuer = { .cert = signer->chain.n > 0 ? signer->chain.item[0] : NULL, .key = signer->key };
-	int64_t now = now_by(issuer.cert), days = DEFAULT_DAYS;
-	struct profile profile = {
-		.kind = kind_of(r->id), .path_len = -1, .not_before = now - ISSUE_BACKDATE_S, .common_name = csr_common_name(csr)
-	};
-	char *names[ISSUE_NAMES_MAX];
-	const char *configured = NULL;
-	OWN_TEXT common_name = NULL;
+	enum issue_kind kind = kind_of(r->id);
+	struct profile profile = { .kind = kind, .path_len = kind == ISSUE_EDGE_CA ? 0 : -1 };
 	OWN(cert) cert = NULL;
 
-	if (config && (json_find_int(config, "expiry_days", &days, err) < 0 ||
-			      json_find_text(config, "common_name", &configured, err) < 0))
+	if (take_life(&profile, config, signer, err) < 0)
 		return -1;
-	if (configured)
-		profile.common_name = common_name = mem_textn(configured, strnlen(configured, 64));
-	profile.not_after = now + (days > 0 && days < DAYS_MAX ? days : DEFAULT_DAYS) * DAY_S;
-	profile.path_len = profile.kind == ISSUE_EDGE_CA ? 0 : -1;
-	profile.n_names = is_ca(profile.kind) ? 0 : csr_names(csr, names, ISSUE_NAMES_MAX);
-	for (size_t n = 0; n < profile.n_names; n++)
-		profile.names[n] = names[n];
-	cert = issue_cert(&profile, csr_public_key(csr), &issuer, err);
-	for (size_t n = 0; n < profile.n_names; n++)
-		mem_free(names[n]);
-	if (!cert) {
-		if (err->kind == ERR_INVALID)
-			err->kind = ERR_BROKEN; /* the request is as it should be: our issuer, or our clock, is not */
+	profile.subject = choose_subject(r->id, csr, config, err);
+	if (!profile.subject)
 		return -1;
-	}
-	if (!issuer.cert && !cert_matches_key(cert, signer->key))
+	cert = sign_profile(&profile, csr, signer, err);
+	X509_NAME_free(profile.subject);
+	if (!cert)
+		return -1;
+	if (signer->chain.n == 0 && !cert_matches_key(cert, signer->key))
 		return err_set(err, ERR_INVALID,
 			"parameter \"csr\" has an invalid value: %s signs itself, and the request is for another key", r->id);
 	cert_put_pem(cert, pem);
@@ -176,17 +199,27 @@ sign(const struct issuance_request *r, const json_t *config, const struct csr *c
 }
 
 static int
-sign_here(const struct issuance *i, const struct issuance_request *r, const json_t *config, const struct csr *csr, struct buf *pem,
-	struct err *err)
+sign_here(const struct issuance *i, const struct issuance_request *r, const struct issuance_entry *entry, const struct csr *csr,
+	struct buf *pem, struct err *err)
 {
+	const struct signer_query query = { .store = i->store,
+		.keyd = i->keyd,
+		.id = r->id,
+		.name = entry->name,
+		.config = entry->config,
+		.issuer_id = r->issuer_id,
+		.issuer_handle = r->issuer_handle,
+		.csr = csr };
 	struct signer signer = { 0 };
-	int status = choose_signer(&signer, i, r, config, csr, err);
+	int status = signer_choose(&signer, &query, err);
 
 	if (status == 0)
-		status = sign(r, config, csr, &signer, pem, err);
+		status = sign(r, entry->config, csr, &signer, pem, err);
 	signer_clear(&signer);
 	return status;
 }
+
+/* -- By a server, or here ----------------------------------------------------------------------------------------------------------------- */
 
 /* What an EST server's certificate must be good for.  Of ids that mean nothing to us the request says whether it is a CA. */
 static enum issued_use
@@ -207,28 +240,57 @@ is_by_est(const struct issuance_request *r, const json_t *config)
 	return !r->issuer_id && text_is(json_string_value(json_object_get(config, "method")), "est");
 }
 
+/* The turn is ours. */
+static int
+make(const struct issuance *i, const struct issuance_request *r, const struct issuance_entry *entry, const struct csr *csr,
+	struct buf *pem, struct err *err)
+{
+	size_t before = pem->len;
+
+	if (!entry->by_est) {
+		if (sign_here(i, r, entry, csr, pem, err) < 0)
+			return -1;
+	} else if (est_issue(i->est, entry->name, csr, use_of(r->id, csr), pem, err) < 0) {
+		if (err->kind != ERR_UNAVAILABLE)
+			err->kind = ERR_BROKEN; /* nothing that the caller did */
+		return -1;
+	}
+	return cert_store_save(i->store, r->id, buf_text(pem) + before, pem->len - before, err);
+}
+
+static int
+make_in_turn(const struct issuance *i, const struct issuance_request *r, const struct issuance_entry *entry, struct csr **csr,
+	struct buf *pem, struct err *err)
+{
+	struct turn *turn = turns_take(i->turns, r->id);
+	int status;
+
+	if (!r->issuer_id && turn_was_made(turn, *csr)) {
+		status = cert_store_load(i->store, r->id, pem, err);
+	} else {
+		status = make(i, r, entry, *csr, pem, err);
+		if (status == 0)
+			turn_made(turn, r->issuer_id ? NULL : GIVE(*csr));
+	}
+	turns_give(i->turns, turn);
+	return status;
+}
+
 int
 issuance_create(const struct issuance *i, const struct issuance_request *r, struct buf *pem, struct err *err)
 {
-	OWN(csr) csr = csr_parse(r->csr, strlen(r->csr), err);
 	OWN_TEXT name = name_of(i, r->id);
-	const json_t *config = json_object_get(i->config, name);
-	bool by_est = is_by_est(r, config);
-	size_t before = pem->len;
+	struct issuance_entry entry = { .name = name, .config = json_object_get(i->config, name) };
+	OWN(csr) csr = csr_parse(r->csr, strlen(r->csr), err);
 	int status;
 
 	if (!csr)
 		return err_wrap(err, "parameter \"csr\" has an invalid value");
-	if (by_est && est_enter(i->est, err) < 0)
+	entry.by_est = is_by_est(r, entry.config);
+	if (entry.by_est && est_enter(i->est, err) < 0)
 		return -1;
-	cert_store_lock(i->store, r->id);
-	status = by_est ? est_issue(i->est, name, csr, use_of(r->id, csr), pem, err) : sign_here(i, r, config, csr, pem, err);
-	if (status < 0 && by_est)
-		err->kind = err->kind == ERR_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_BROKEN; /* nothing that the caller did */
-	if (status == 0)
-		status = cert_store_save(i->store, r->id, buf_text(pem) + before, pem->len - before, err);
-	cert_store_unlock(i->store, r->id);
-	if (by_est)
+	status = make_in_turn(i, r, &entry, &csr, pem, err);
+	if (entry.by_est)
 		est_leave(i->est);
 	return status;
 }

@@ -6,13 +6,16 @@
 
 #include "certd/cert_store.h"
 #include "certd/est.h"
+#include "certd/turns.h"
 #include "keyd/client.h"
 
 struct issuance {
 	struct cert_store *store;
 	struct keyd_client *keyd;
 	struct est *est;
-	const json_t *config; /* {"<id>": {"method": "self_signed"|"local_ca"|"est", "common_name", "expiry_days"}}, borrowed */
+	struct turns *turns; /* of whoever makes or changes a certificate */
+	const json_t *
+		config; /* {"<id>": {"method": "self_signed"|"local_ca"|"est", "common_name" or "subject", "expiry_days"}}, borrowed */
 };
 
 struct issuance_request {

@@ -16,8 +16,8 @@ struct certd {
 };
 
 /* Reading is for everybody who can open the socket; changing is for principals. */
-static int
-authorize(const struct route_call *call, const char *id, struct err *err)
+static bool
+may_change(const struct route_call *call, const char *id)
 {
 	const struct certd *certd = call->door;
 	const struct principal *caller = call->has_process ? principals_find(&certd->principals, call->process.uid) : NULL;
@@ -25,10 +25,25 @@ authorize(const struct route_call *call, const char *id, struct err *err)
 	/* Where all services run as one user, that user's principals are several: any of them may do. */
 	for (size_t i = 0; caller && i < certd->principals.n; i++)
 		if (certd->principals.item[i].uid == call->process.uid && principal_may(&certd->principals.item[i], id))
-			return 0;
-	if (call->has_process && call->process.uid == 0)
+			return true;
+	return call->has_process && call->process.uid == 0;
+}
+
+static int
+authorize(const struct route_call *call, const char *id, struct err *err)
+{
+	if (may_change(call, id))
 		return 0;
 	return err_set(err, ERR_DENIED, "user %u is not authorized to modify the cert ID", call->process.uid);
+}
+
+/* Why something of an id failed is for those whom the id is. */
+static bool
+may_see_causes(const struct route_call *call)
+{
+	const char *id = call->var[0] ? call->var[0] : json_string_value(json_object_get(call->body, "certId"));
+
+	return id && may_change(call, id);
 }
 
 static int
@@ -62,6 +77,15 @@ create(const struct route_call *call, json_t **answer, struct err *err)
 	return answer_pem(&pem, 201, answer);
 }
 
+/* What is missing is 400 here, and what the original says of it. */
+static int
+refuse_id(struct err *err)
+{
+	if (err->kind == ERR_MISSING)
+		return err_set(err, ERR_MISSING, "parameter \"id\" has an invalid value: not found");
+	return err->kind == ERR_BROKEN ? -1 : err_wrap(err, "parameter \"id\" has an invalid value");
+}
+
 static int
 get(const struct route_call *call, json_t **answer, struct err *err)
 {
@@ -69,7 +93,7 @@ get(const struct route_call *call, json_t **answer, struct err *err)
 	struct buf pem = BUF_INIT(PEM_MAX);
 
 	if (cert_store_load(certd->issuance.store, call->var[0], &pem, err) < 0)
-		return err->kind == ERR_BROKEN ? -1 : err_wrap(err, "parameter \"id\" has an invalid value");
+		return refuse_id(err);
 	return answer_pem(&pem, 200, answer);
 }
 
@@ -77,14 +101,16 @@ static int
 import(const struct route_call *call, json_t **answer, struct err *err)
 {
 	const struct certd *certd = call->door;
+	struct turn *turn;
 	const char *pem;
 	int status;
 
 	if (json_get_text(call->body, "pem", &pem, err) < 0 || authorize(call, call->var[0], err) < 0)
 		return -1;
-	cert_store_lock(certd->issuance.store, call->var[0]);
+	turn = turns_take(certd->issuance.turns, call->var[0]);
 	status = cert_store_save(certd->issuance.store, call->var[0], pem, strlen(pem), err);
-	cert_store_unlock(certd->issuance.store, call->var[0]);
+	turn_made(turn, NULL);
+	turns_give(certd->issuance.turns, turn);
 	if (status < 0)
 		return -1;
 	*answer = json_pack("{s:s}", "pem", pem);
@@ -94,11 +120,17 @@ import(const struct route_call *call, json_t **answer, struct err *err)
 static int delete (const struct route_call *call, json_t **answer, struct err *err)
 {
 	const struct certd *certd = call->door;
+	struct turn *turn;
+	int status;
 
 	(void)answer;
 	if (authorize(call, call->var[0], err) < 0)
 		return -1;
-	return cert_store_delete(certd->issuance.store, call->var[0], err) < 0 ? -1 : 204;
+	turn = turns_take(certd->issuance.turns, call->var[0]);
+	status = cert_store_delete(certd->issuance.store, call->var[0], err);
+	turn_made(turn, NULL);
+	turns_give(certd->issuance.turns, turn);
+	return status < 0 ? -1 : 204;
 }
 
 static const struct route routes[] = {
@@ -117,6 +149,8 @@ static const struct route_table table = {
 	.denied_status = 401,
 	.missing_status = 400,
 	.hide_failures = true,
+	.may_see_causes = may_see_causes,
+	.n_workers = EST_UNDER_WAY_MAX + LOCAL_WORKERS,
 };
 
 static int
@@ -134,6 +168,7 @@ open_all(struct certd *certd, const json_t *config, struct err *err)
 		return -1;
 	certd->issuance.config = issuance;
 	certd->issuance.keyd = keyd_client_new(keyd);
+	certd->issuance.turns = turns_new();
 	certd->issuance.store = cert_store_open(dir, preloaded, err);
 	if (!certd->issuance.store)
 		return -1;
@@ -168,6 +203,7 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		est_stop(certd.issuance.est);
 	local_service_free(GIVE(service));
 	est_free(certd.issuance.est);
+	turns_free(certd.issuance.turns);
 	cert_store_close(certd.issuance.store);
 	keyd_client_free(certd.issuance.keyd);
 	principals_clear(&certd.principals);

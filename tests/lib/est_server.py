@@ -10,7 +10,7 @@ redirect       elsewhere                              busy        503
 unauthorized   401                                    forbidden   403
 pending        202 with Retry-After, until `approved`
 
-`form` is how bodies look: lines, one_line, crlf, spaces, der, pem.  `requests` has what was asked: Request(operation, label, user, cn, csr)."""
+`held` are labels whose enrolments wait until `go` is set; `waiting` counts them.  `form` is how bodies look: lines, one_line, crlf, spaces, der, pem.  `requests` has what was asked: Request(operation, label, user, cn, csr)."""
 import base64, collections, http.server, os, re, ssl, subprocess, threading, traceback
 
 Request = collections.namedtuple("Request", "operation label user cn csr")
@@ -59,6 +59,7 @@ class EstServer:
         self.form, self.days, self.extra, self.approved, self.retry_after, self.refused = "lines", 365, [], False, 1, set()
         self.no_operation, self.troubles = set(), []
         self.requests, self.stopping = [], threading.Event()
+        self.held, self.waiting, self.go = set(), 0, threading.Event()
         cert, key = self.tls_root.leaf("est-server", "/CN=est server", ["subjectAltName=IP:127.0.0.1", "extendedKeyUsage=serverAuth"])
         with open(folder / "est-clients.pem", "w") as f:
             f.write("".join(open(c.pem).read() for c in (self.ca, self.bootstrap_ca)))
@@ -98,10 +99,12 @@ class EstServer:
         self.port = self.http.server_address[1]
         self.url = "https://127.0.0.1:%d/.well-known/est" % self.port
         self.stopping.clear()
+        self.go.clear()
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     def stop(self):
         self.stopping.set()
+        self.go.set()
         self.http.shutdown()
         self.http.server_close()
 
@@ -152,6 +155,9 @@ class EstServer:
             return self.answer(h, 200, self.attributes, "application/csrattrs") if self.attributes else self.answer(h, 204, type=None)
         if not (user == self.credential or (peer and serial not in self.refused)):
             return self.answer(h, 401, "who are you?", "text/plain", WWW_Authenticate='Basic realm="est"')
+        if label in self.held:
+            self.waiting += 1
+            self.go.wait()
         return self.enroll(h, body)
 
     def enroll(self, h, body):

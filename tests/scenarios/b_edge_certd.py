@@ -49,7 +49,8 @@ write("certd.json", json.dumps({
     "dir": folder / "certs", "socket": certd_sock, "keyd": folder / "keyd-certd.sock",
     "preloaded_certs": {"local-ca": local_pem, "trust-bundle-user": user_root, "aziot-edged-trust-bundle": [EDGE_CA, "absent", "trust-bundle-user"]},
     "cert_issuance": {EDGE_CA: {"method": "self_signed", "common_name": "iotedged workload ca edgegateway", "expiry_days": 90},
-                      "by-local": {"method": "local_ca"}, "long": {"method": "local_ca", "expiry_days": 3000}},
+                      "by-local": {"method": "local_ca"}, "long": {"method": "local_ca", "expiry_days": 3000}, "by-acme": {"method": "acme"}, "by-itself": {"method": "self_signed"},
+                      "named": {"method": "local_ca", "subject": {"O": "Contoso", "CN": "x" * 70, "C": "DE"}}, "crooked": {"method": "local_ca", "subject": {"XY": "a"}}},
     "principals": [{"name": "edged", "uid": ME if ME else 4711, "ids": [EDGE_CA, "aziot-edged/module/*"]}]}))
 keyd = Service(folder, "keyd", "--config", folder / "keyd.json")
 certd = Service(folder, "certd", "--config", folder / "certd.json")
@@ -179,6 +180,23 @@ def test_06_local_ca():
         assert len(chain) == 2 and times(chain[0])[1] <= times(chain[1])[1], id
         assert "Issuer: CN = local root" in text_of(chain[0])
     assert times(certificates(ask("GET", "/certificates/long")[1]["pem"])[0])[1] == times(chain[1])[1]
+    assert "Subject: C = DE, CN = %s, O = Contoso" % ("x" * 64) in text_of(certificates(issued("named", csr("/CN=not this")))[0]), "as it is configured"
+    assert "Subject: O = Contoso, L = Ulm, CN = line-1" in text_of(certificates(issued("by-local", csr("/O=Contoso/L=Ulm/CN=line-1")))[0]), "as it was asked for"
+
+
+def test_06b_no_local_ca():
+    """local_ca where there is none says so, and the operator's file is what is missing"""
+    if ME != 0:
+        raise Skip("these ids are root's alone here")
+    os.rename(local_key, local_key + ".away")
+    keyd.stop()
+    keyd.start()
+    status, answer = create("by-local", csr())
+    assert status == 500 and "local CA" in answer["message"], (status, answer)
+    os.rename(local_key + ".away", local_key)
+    keyd.stop()
+    keyd.start()
+    issued("by-local", csr())
 
 
 def test_07_refused():
@@ -194,14 +212,21 @@ def test_07_refused():
         assert status in (400, 401) and part in answer["message"], (part, status, answer)
     status, answer = create("aziot-edged/module/a:1:server", good, (EDGE_CA, other))
     assert status in (401, 500), (status, answer)
-    status, answer = create("aziot-edged/module/a:1:server", good, ("trust-bundle-user", handle))  # no CA, or not this key's
-    assert (status, answer) == (500, {"message": "internal error"}), (status, answer)
+    status, answer = create("aziot-edged/module/a:1:server", good, ("trust-bundle-user", handle))
+    assert (status, answer) == (500, {"message": "internal error\ncaused by: the key does not belong to the CA certificate CN=user root"}), (status, answer)
+    for subject in ("/O=no name", "/CN=a/CN=b"):
+        status, answer = create("aziot-edged/module/a:1:server", csr(subject), (EDGE_CA, handle))
+        assert status == 400 and 'parameter "csr"' in answer["message"], (subject, status, answer)
     weak = csr("/CN=a", key=("-newkey", "rsa:1024"))
     status, answer = create("aziot-edged/module/a:1:server", weak, (EDGE_CA, handle))
     assert status == 400 and "csr" in answer["message"], (status, answer)
     assert ask("POST", "/certificates", {"certId": "x"})[0] in (400, 422)
     assert ask("POST", "/certificates") == (400, {"message": "missing request body"})
     assert create("device-id", good)[0] in (401, 500), "no issuer and no configuration"
+    if ME == 0:
+        for id, cause in (("nothing", "no issuer in the request and no cert_issuance entry"), ("by-acme", "issued by 'acme'"), ("crooked", "no attribute 'XY'"), ("by-itself", "self-signing by-itself")):
+            status, answer = create(id, good)
+            assert status == 500 and answer["message"].startswith("internal error\ncaused by: ") and cause in answer["message"], (id, status, answer)
     assert sorted(os.listdir(folder / "certs")) == before
 
 
@@ -211,7 +236,7 @@ def test_08_store():
         raise Skip("these ids are root's alone here")
     with open(user_root) as f:
         pem = f.read()
-    assert ask("GET", "/certificates/absent")[0] == 400
+    assert ask("GET", "/certificates/absent") == (400, {"message": 'parameter "id" has an invalid value: not found'})
     assert ask("DELETE", "/certificates/absent")[0] == 204
     assert ask("PUT", "/certificates/a%2Fb", {"pem": pem}) == (201, {"pem": pem})
     assert ask("GET", "/certificates/a%2Fb") == (200, {"pem": pem})
@@ -257,6 +282,24 @@ def test_10_users():
     assert status(4711, "DELETE", "aziot-edged%2Fmodule%2Fm:identity") == "204"
 
 
+def test_10b_causes():
+    """what is wrong with the store is told to root and to whom the id is, and to nobody else"""
+    if ME != 0:
+        raise Skip("needs root to become another user")
+    code = "import os, socket\nos.setgroups([]); os.setgid(%d); os.setuid(%d)\ns = socket.socket(socket.AF_UNIX); s.connect(%r)\ns.sendall(%r)\nprint(s.makefile('rb').read().decode())"
+
+    def answer(uid, id):
+        head = "GET /certificates/%s%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % (id, V)
+        return subprocess.run([sys.executable, "-c", code % (uid, uid, certd_sock, head.encode())], capture_output=True, text=True, timeout=60).stdout
+    id = "aziot-edged/module/m:identity"
+    path = os.path.join(folder / "certs", "aziotedgedmodulemidentity-%s.cer" % hashlib.sha256(id.encode()).hexdigest())
+    os.mkdir(path)
+    for uid, sees in ((0, True), (4711, True), (4712, False)):
+        text = answer(uid, id.replace("/", "%2F"))
+        assert text.split()[1] == "500" and "internal error" in text and ("caused by" in text) == sees, (uid, text)
+    os.rmdir(path)
+
+
 def test_11_ids():
     """atk-15: no id leads out of the folder"""
     for id in ("..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", ".", "..", "%00", "a%00b", "x" * 600, "%ff", "a%0ab", "%2e%2e"):
@@ -282,11 +325,12 @@ def test_12_together():
 
 
 def test_13_without_keyd():
-    """while keyd is away certificates are read, issuing fails with 500 and no detail, and works again after it is back"""
+    """while keyd is away certificates are read, issuing fails with 500 and why, and works again after it is back"""
     handle, request = edge_handle(), csr()
     keyd.stop()
     assert ask("GET", "/certificates/" + EDGE_CA)[0] == 200
-    assert create(SERVER, request, (EDGE_CA, handle)) == (500, {"message": "internal error"})
+    status, answer = create(SERVER, request, (EDGE_CA, handle))
+    assert status == 500 and answer["message"].startswith("internal error\ncaused by: ") and "keyd" in answer["message"], (status, answer)
     keyd.start()
     issued(SERVER, request, (EDGE_CA, handle))
 
