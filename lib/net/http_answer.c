@@ -53,6 +53,8 @@ keep_line(struct http_answer *answer, const char *name, const char *value)
 	}
 	if (text_is_nocase(name, "retry-after") && !text_to_i64(value, 0, RETRY_AFTER_MAX_S, &answer->retry_after_s))
 		answer->retry_after_s = -1;
+	if (text_is_nocase(name, "retry-after") && !clock_parse_http(value, &answer->retry_at))
+		answer->retry_at = -1;
 	if (text_is_nocase(name, "date") && !clock_parse_http(value, &answer->date))
 		answer->date = -1;
 }
@@ -143,7 +145,7 @@ forget_announcement(struct http_answer *answer)
 		mem_free(*at);
 		*at = NULL;
 	}
-	answer->retry_after_s = answer->date = -1;
+	answer->retry_after_s = answer->retry_at = answer->date = -1;
 }
 
 static bool
@@ -215,7 +217,7 @@ http_answer_begin(struct http_answer_reader *r, struct http_answer *answer, bool
 	*r = (struct http_answer_reader){
 		.answer = answer, .bodiless = bodiless, .name = BUF_INIT(HEAD_MAX), .value = BUF_INIT(HEAD_MAX)
 	};
-	answer->retry_after_s = answer->date = -1;
+	answer->retry_after_s = answer->retry_at = answer->date = -1;
 	http_parser_init(&r->parser, HTTP_RESPONSE);
 	r->parser.data = r;
 }

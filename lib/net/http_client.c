@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One HTTP exchange on a connection of ours, awaited on a loop that each calling thread has for this.  Over https the server is judged inside the handshake, before a byte of
- * the request leaves.  Connections to unix sockets are kept, and used again by their thread: signatures by keyd go this way.
+ * the request leaves.  Connections to unix sockets are kept, and used again by their thread: signatures by keyd go this way.  Those of a session are kept by it.
  *
  * A connection (struct link) may outlive its exchange: kept, or because a worker still has its handshake when the time is over. */
+#include <assert.h>
 #include <pthread.h>
 #include <string.h>
 #include <strings.h>
@@ -28,10 +29,15 @@ struct exchange;
 struct link {
 	struct conn *conn;
 	char *unix_path;
-	struct exchange *exchange; /* NULL: kept, or left */
-	struct link *next;	   /* of those kept */
+	struct exchange *exchange;    /* NULL: kept, or left */
+	struct http_session *session; /* whose it is while it is kept */
+	struct link *next;	      /* of those kept */
 	int64_t kept_at_ms;
 	bool used; /* for an exchange before this one */
+};
+
+struct http_session {
+	struct link *link; /* NULL: none, or it was closed */
 };
 
 /* What a thread has. */
@@ -52,7 +58,8 @@ struct exchange {
 	int64_t deadline_ms;
 	struct err trouble;
 	bool connecting; /* to the proxy, and through it */
-	bool heard;	 /* anything */
+	bool only_connects;
+	bool heard; /* anything */
 	bool done, again;
 };
 
@@ -236,7 +243,10 @@ on_open(struct conn *conn)
 		return;
 	}
 	take_verdict(x, conn);
-	write_request(x, conn);
+	if (x->only_connects)
+		finish(x);
+	else
+		write_request(x, conn);
 }
 
 /* What follows the proxy's yes is the server's, and a server of TLS speaks second. */
@@ -311,6 +321,8 @@ free_link(struct link *link)
 		at = &(*at)->next;
 	if (*at)
 		*at = link->next;
+	if (link->session)
+		link->session->link = NULL;
 	mem_free(link->unix_path);
 	mem_free(link);
 }
@@ -372,6 +384,21 @@ take_kept(struct caller *caller, const char *unix_path)
 	return NULL;
 }
 
+/* What came meanwhile is looked at first: the server's tickets, or that it has closed. */
+static struct link *
+take_of_session(struct caller *caller, struct http_session *session)
+{
+	struct link *link;
+
+	loop_run_once(caller->loop);
+	link = session->link;
+	if (!link)
+		return NULL;
+	session->link = NULL;
+	link->session = NULL;
+	return link;
+}
+
 static struct link *
 connect_link(struct exchange *x, struct loop *loop)
 {
@@ -405,6 +432,14 @@ keep_link(struct caller *caller, struct link *link)
 	caller->kept = link;
 }
 
+static void
+keep_for_session(struct http_session *session, struct link *link)
+{
+	link->used = true;
+	link->session = session;
+	session->link = link;
+}
+
 /* Keep it, or close it; what does not close now does when the thread's next exchange runs the loop. */
 static void
 leave_link(struct caller *caller, struct exchange *x)
@@ -418,6 +453,11 @@ leave_link(struct caller *caller, struct exchange *x)
 	went_well = x->trouble.kind == ERR_NONE && conn_queued(link->conn) == 0;
 	link->exchange = NULL;
 	x->link = NULL;
+	if (went_well && x->call->session && (x->reader.keep_alive || x->only_connects) &&
+		conn_find(caller->loop, conn_id(link->conn))) {
+		keep_for_session(x->call->session, link);
+		return;
+	}
 	if (went_well && link->unix_path && x->reader.keep_alive && conn_find(caller->loop, conn_id(link->conn))) {
 		keep_link(caller, link);
 		return;
@@ -431,23 +471,40 @@ leave_link(struct caller *caller, struct exchange *x)
 
 /* -- The exchange ---------------------------------------------------------------------------------------------------------------------- */
 
+/* A connection that is there already; NULL: there is none. */
+static struct link *
+find_link(struct exchange *x, struct caller *caller, bool anew)
+{
+	if (x->call->session)
+		return anew && !x->call->bound ? NULL : take_of_session(caller, x->call->session);
+	return anew || !x->call->unix_path ? NULL : take_kept(caller, x->call->unix_path);
+}
+
 static void
 begin(struct exchange *x, struct caller *caller)
 {
-	bool anew = x->again || !x->call->unix_path;
+	bool anew = x->again;
 
 	x->done = x->again = false;
 	timer_init(&x->timer, caller->loop, on_timer);
 	on_timer(&x->timer);
 	if (x->done)
 		return;
-	x->link = anew ? NULL : take_kept(caller, x->call->unix_path);
-	if (!x->link) {
-		x->link = connect_link(x, caller->loop);
+	x->link = find_link(x, caller, anew);
+	if (x->link) {
+		x->connecting = false;
+		x->link->exchange = x;
+		if (x->only_connects)
+			finish(x);
+		else
+			write_request(x, x->link->conn);
 		return;
 	}
-	x->link->exchange = x;
-	write_request(x, x->link->conn);
+	x->connecting = x->proxy != NULL;
+	if (x->call->bound)
+		fail(x, ERR_UNAVAILABLE, "the connection that the request was made for is no longer there");
+	else
+		x->link = connect_link(x, caller->loop);
 }
 
 static void
@@ -482,7 +539,6 @@ prepare_https(struct exchange *x, struct err *err)
 		return err_set(err, ERR_INVALID, "nothing to trust was given");
 	if (http_proxy_find(&x->proxy, x->uri->host, err) < 0)
 		return -1;
-	x->connecting = x->proxy != NULL;
 	x->proxy_answer.body = (struct buf)BUF_INIT(0);
 	x->tls = tls_client_new(&(struct tls_client_config){ .anchors = call->anchors,
 					.chain = call->chain,
@@ -508,14 +564,14 @@ prepare(struct exchange *x, struct err *err)
 	return call->unix_path ? 0 : prepare_https(x, err);
 }
 
-int
-http_fetch(struct http_answer *out, const struct http_call *call, struct err *err)
+static int
+run_exchange(struct http_answer *out, const struct http_call *call, bool only_connects, struct err *err)
 {
-	struct exchange x = { .call = call, .answer = out };
+	struct exchange x = { .call = call, .answer = out, .only_connects = only_connects };
 	int status;
 
 	*out = (struct http_answer){
-		.body = BUF_INIT(call->max_body ? call->max_body : MAX_BODY), .retry_after_s = -1, .date = -1
+		.body = BUF_INIT(call->max_body ? call->max_body : MAX_BODY), .retry_after_s = -1, .retry_at = -1, .date = -1
 	};
 	status = prepare(&x, err);
 	if (status < 0)
@@ -531,6 +587,51 @@ http_fetch(struct http_answer *out, const struct http_call *call, struct err *er
 	tls_client_free(x.tls);
 	uri_free(x.uri);
 	return status;
+}
+
+int
+http_fetch(struct http_answer *out, const struct http_call *call, struct err *err)
+{
+	return run_exchange(out, call, false, err);
+}
+
+/* -- Sessions -------------------------------------------------------------------------------------------------------------------------- */
+
+struct http_session *
+http_session_new(void)
+{
+	return NEW(http_session);
+}
+
+void
+http_session_free(struct http_session *session)
+{
+	if (!session)
+		return;
+	if (session->link) {
+		conn_close(session->link->conn, "");
+		loop_run_once(caller_get()->loop);
+	}
+	if (session->link) { /* it closes when the loop runs next */
+		session->link->session = NULL;
+		session->link = NULL;
+	}
+	mem_free(session);
+}
+
+int
+http_connect(const struct http_call *call, struct err *err)
+{
+	CLEAR(http_answer) answer = { 0 };
+
+	assert(call->session);
+	return run_exchange(&answer, call, true, err);
+}
+
+size_t
+http_session_binding(const struct http_session *session, uint8_t out[static CONN_BINDING_MAX])
+{
+	return session->link ? conn_channel_binding(session->link->conn, out) : 0;
 }
 
 static enum err_kind

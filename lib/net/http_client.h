@@ -9,8 +9,15 @@
 
 #include "base/buf.h"
 #include "diag/verdict.h"
+#include "net/conn.h"
 #include "pki/cert.h"
 #include "pki/chain.h"
+
+/* A connection to one server, kept from one exchange to the next; what binds a request to it (conn_channel_binding) is known before the request is made.  Of the thread that uses it. */
+struct http_session;
+struct http_session *http_session_new(void);
+void http_session_free(struct http_session *session);
+OWN_DEFINE(http_session);
 
 struct http_call {
 	const char *method, *url; /* "http://x/path" with unix_path, or "https://host[:port]/path" */
@@ -31,6 +38,9 @@ struct http_call {
 	bool (*on_body)(void *arg, const void *data, size_t len);
 	void *arg;
 	const char *who; /* who asks, for the verdict: "edge" */
+	struct http_session
+		*session; /* NULL: a connection of its own.  All calls of a session are to the same server, as the same caller */
+	bool bound;	  /* on the session's connection as it is, or not at all: ERR_UNAVAILABLE */
 };
 
 struct http_answer {
@@ -39,10 +49,16 @@ struct http_answer {
 	char *etag, *content_type;
 	char *error_code, *continuation; /* "iothub-errorcode", "x-ms-continuation"; all four NULL when absent */
 	int64_t retry_after_s;		 /* -1 when absent */
+	int64_t retry_at;		 /* the same as a date, by the server's clock; -1 when absent */
 	int64_t date;			 /* the server's clock, seconds UTC; -1 when it doesn't say */
 	struct verdict *verdict;	 /* about the server, https only; also filled when the exchange failed because of it */
 };
 void http_answer_clear(struct http_answer *answer);
+
+/* Without a request: afterwards the session has its connection. */
+int http_connect(const struct http_call *call, struct err *err);
+/* Returns how many bytes bind to the session's connection; 0: there is none, or none of TLS. */
+size_t http_session_binding(const struct http_session *session, uint8_t out[static CONN_BINDING_MAX]);
 
 int http_fetch(struct http_answer *out, const struct http_call *call, struct err *err);
 /* The same with JSON: `body` may be NULL and is borrowed; the answer's body is parsed for 2xx (NULL when empty).  A status of 400 and above is a failure whose

@@ -71,16 +71,30 @@ TEST("an answer with a length is its status, its body and the lines that are kep
 	CHECK_STR(r.answer.content_type, "application/json");
 	CHECK_STR(r.answer.error_code, "None");
 	CHECK_INT(r.answer.retry_after_s, 12);
+	CHECK_INT(r.answer.retry_at, -1);
 	CHECK(r.keep_alive);
+}
+
+TEST("when to come back may be a date, by the server's clock")
+{
+	READ(r,
+		"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\nDate: Wed, 21 Oct "
+		"2026 "
+		"07:18:00 GMT\r\n\r\n",
+		false);
+
+	CHECK_INT(r.answer.retry_after_s, -1);
+	CHECK_INT(r.answer.retry_at - r.answer.date, 600);
 }
 
 TEST("what is not there is NULL and -1")
 {
-	READ(r, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n\r\n", false);
+	READ(r, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRetry-After: soon\r\n\r\n", false);
 
 	CHECK_INT(r.state, HTTP_ANSWER_WHOLE);
 	CHECK(!r.answer.etag && !r.answer.content_type && !r.answer.error_code);
 	CHECK_INT(r.answer.retry_after_s, -1);
+	CHECK_INT(r.answer.retry_at, -1);
 	CHECK_INT(r.answer.body.len, 0);
 }
 

@@ -157,6 +157,53 @@ TEST("a thread's calls to a unix socket share a connection; after an answer that
 	CHECK(conn_of(&third) != conn_of(&first));
 }
 
+TEST("the calls of a session share its connection, and know what binds to it before they are made")
+{
+	OWN(http_session) session = http_session_new();
+	CLEAR(talk) first = tls_talk("localhost", site()->port);
+	CLEAR(talk) second = tls_talk("localhost", site()->port);
+	CLEAR(talk) other = tls_talk("localhost", site()->port);
+	uint8_t binding[CONN_BINDING_MAX];
+	struct err err = ERR_INIT;
+	OWN_TEXT text = NULL;
+
+	first.call.session = second.call.session = session;
+	second.call.bound = true;
+	CHECK_INT(http_session_binding(session, binding), 0);
+	CHECK_OK(http_connect(&first.call, &err), err);
+	text = binding_text(binding, http_session_binding(session, binding));
+	CHECK_INT(strlen(text), 44);
+	CHECK_OK(http_connect(&first.call, &err), err);
+	fetch(&first);
+	fetch(&second);
+	fetch(&other);
+	CHECK_STR(json_string_value(json_object_get(second.json, "binding")), text);
+	CHECK_INT(conn_of(&first), conn_of(&second));
+	CHECK(conn_of(&other) != conn_of(&first));
+}
+
+TEST("a session's connection that has ended is replaced, but not for a call that is bound to it")
+{
+	OWN(http_session) session = http_session_new();
+	CLEAR(talk) last = tls_talk("localhost", site()->port);
+	CLEAR(talk) bound = tls_talk("localhost", site()->port);
+	CLEAR(talk) next = tls_talk("localhost", site()->port);
+	uint8_t binding[CONN_BINDING_MAX];
+
+	last.call.headers = (const char *[]){ "Connection: close", NULL };
+	last.call.session = bound.call.session = next.call.session = session;
+	bound.call.bound = true;
+	fetch(&last);
+	CHECK_INT(last.answer.status, 200);
+	CHECK_INT(http_session_binding(session, binding), 0);
+	fetch(&bound);
+	CHECK_INT(bound.status, -1);
+	CHECK_ERR(bound.err, ERR_UNAVAILABLE, "no longer there");
+	fetch(&next);
+	CHECK(conn_of(&next) != conn_of(&last));
+	CHECK(http_session_binding(session, binding) > 0);
+}
+
 static void *
 call_on_thread(void *arg)
 {

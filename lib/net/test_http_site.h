@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "wire/codec.h"
 #include "test_fixture.h"
 
 #define EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -27,19 +28,30 @@ struct site {
 	atomic_int n_requests;
 };
 
+static inline char *
+binding_text(const uint8_t *binding, size_t len)
+{
+	struct buf text = BUF_INIT(256);
+
+	base64_encode(&text, binding, len);
+	return buf_take_text(&text);
+}
+
 /* Tells what it was asked. */
 static inline void
 answer_echo(struct http_request *req)
 {
+	uint8_t bound[CONN_BINDING_MAX];
+	OWN_TEXT binding = binding_text(bound, conn_channel_binding(http_conn(req), bound));
 	size_t len;
 	const void *body = http_body(req, &len);
 	const char *length = http_header(req, "content-length"), *type = http_header(req, "content-type");
 
 	http_respond_json(req, 200, (const char *[]){ "ETag: \"e1\"", "iothub-errorcode: None", NULL },
-		json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s%, s:b, s:I}", "method", http_method(req), "path", http_path(req),
-			"host", http_header(req, "host"), "length", length, "type", type, "x", http_header(req, "x"), "body",
-			body ? (const char *)body : "", len, "has_cert", http_peer_leaf(req) != NULL, "conn",
-			(json_int_t)conn_id(http_conn(req))));
+		json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s%, s:b, s:s, s:I}", "method", http_method(req), "path",
+			http_path(req), "host", http_header(req, "host"), "length", length, "type", type, "x",
+			http_header(req, "x"), "body", body ? (const char *)body : "", len, "has_cert", http_peer_leaf(req) != NULL,
+			"binding", binding, "conn", (json_int_t)conn_id(http_conn(req))));
 }
 
 static inline void
