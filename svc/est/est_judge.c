@@ -8,8 +8,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "wire/codec.h"
+#include "wire/http_basic.h"
 
-#define BASIC_MAX 2048
 #define LINKING_MAX 128 /* base64 of a channel binding */
 
 void
@@ -98,27 +98,6 @@ judge_cert(struct verdict *v, struct est_who *out, const struct est_visit *visit
 
 /* -- Passwords ---------------------------------------------------------------------------------------------------------------------- */
 
-/* RFC 7617: "Basic " and base64 of USER:PASSWORD.  false: it is none. */
-static bool
-split_basic(struct buf *text, const char **password, const char *authorization)
-{
-	OWN_TEXT scheme = mem_textn(authorization, strnlen(authorization, 6));
-	const char *encoded = authorization + strlen(scheme);
-	char *colon;
-
-	while (*encoded == ' ')
-		encoded++;
-	if (!text_is_nocase(scheme, "Basic ") || !base64_decode(text, encoded, strlen(encoded), BASE64_STRICT) || text->len == 0 ||
-		memchr(text->data, 0, text->len))
-		return false;
-	colon = strchr((char *)text->data, ':');
-	if (!colon)
-		return false;
-	*colon = '\0';
-	*password = colon + 1;
-	return true;
-}
-
 static void
 refuse_password(struct verdict *v, const char *name)
 {
@@ -178,13 +157,13 @@ static int
 judge_password(struct verdict *v, struct est_who *out, const struct est_visit *visit, const char *authorization,
 	struct est_store *store, struct err *err)
 {
-	CLEAR(buf) text = BUF_INIT(BASIC_MAX);
+	CLEAR(buf) text = BUF_INIT(HTTP_BASIC_MAX);
 	CLEAR(est_user) user = { 0 };
 	const char *password = NULL, *name;
 	bool found;
 	int done = 0;
 
-	if (!split_basic(&text, &password, authorization)) {
+	if (!http_basic_read(&text, &password, authorization)) {
 		refuse_password(v, NULL);
 		buf_wipe(&text);
 		return 0;
