@@ -2,6 +2,7 @@
 #pragma once
 /* Inside est: a request for a certificate on its way: judged on a worker, written by the writer together with others, answered on its loop. */
 
+#include "ca/ca_issue.h"
 #include "est/est_judge.h"
 #include "net/http_server.h"
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The SQL of est_store.h. */
+/* The SQL of users and one-time passwords (est_store.h). */
 #include "est/est_store.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "store/db.h"
+#include "est/est_store_inside.h"
 #include "wire/codec.h"
 
 #define MAY_MAX (EST_NAMES_MAX * (EST_NAME_LEN_MAX + 1))
@@ -22,11 +21,6 @@ static const char *const migrations[] = {
 	"NULL, request TEXT NOT NULL, who TEXT NOT NULL, state INTEGER NOT NULL, UNIQUE (label, requester, "
 	"request));"
 	"CREATE INDEX waiting_state ON waiting (state);",
-};
-
-struct est_store {
-	struct db *db;
-	pthread_mutex_t lock;
 };
 
 char *
@@ -65,29 +59,27 @@ est_store_close(struct est_store *s)
 	mem_free(s);
 }
 
-static void
-lock(struct est_store *s)
+void
+est_store_lock(struct est_store *s)
 {
 	pthread_mutex_lock(&s->lock);
 }
 
-/* For the end of a function: what it returns. */
-static int
-unlock(struct est_store *s, int done)
+int
+est_store_unlock(struct est_store *s, int done)
 {
 	pthread_mutex_unlock(&s->lock);
 	return done;
 }
 
-/* One row or none: 1, 0, -1. */
-static int
-next_row(struct db_stmt *row, struct err *err)
+int
+est_store_next(struct db_stmt *row, struct err *err)
 {
 	return row ? db_next(row, err) : -1;
 }
 
-static void
-end_rows(struct db_stmt *row)
+void
+est_store_end(struct db_stmt *row)
 {
 	if (row)
 		db_done(row);
@@ -138,9 +130,9 @@ est_store_put_user(struct est_store *s, const struct est_user *user, struct err 
 {
 	OWN_TEXT may = join(&user->may);
 
-	lock(s);
-	return unlock(s, db_run(s->db, err, "INSERT OR REPLACE INTO user (name, hash, may) VALUES (?, ?, ?)", "ttt", user->name,
-				 user->hash, may));
+	est_store_lock(s);
+	return est_store_unlock(s, db_run(s->db, err, "INSERT OR REPLACE INTO user (name, hash, may) VALUES (?, ?, ?)", "ttt",
+					   user->name, user->hash, may));
 }
 
 int
@@ -149,14 +141,14 @@ est_store_find_user(struct est_store *s, const char *name, struct est_user *out,
 	struct db_stmt *row;
 	int there;
 
-	lock(s);
+	est_store_lock(s);
 	row = db_query(s->db, err, "SELECT name, hash, may FROM user WHERE name = ?", "t", name);
-	there = next_row(row, err);
+	there = est_store_next(row, err);
 	if (there > 0)
 		read_user(out, row);
-	end_rows(row);
+	est_store_end(row);
 	*found = there > 0;
-	return unlock(s, there < 0 ? -1 : 0);
+	return est_store_unlock(s, there < 0 ? -1 : 0);
 }
 
 int
@@ -164,11 +156,11 @@ est_store_remove_user(struct est_store *s, const char *name, struct err *err)
 {
 	int done;
 
-	lock(s);
+	est_store_lock(s);
 	done = db_run(s->db, err, "DELETE FROM user WHERE name = ?", "t", name);
 	if (done == 0 && db_changes(s->db) == 0)
 		done = err_set(err, ERR_MISSING, "there is no user %.100s", name);
-	return unlock(s, done);
+	return est_store_unlock(s, done);
 }
 
 int
@@ -177,16 +169,16 @@ est_store_list_users(struct est_store *s, void (*each)(void *arg, const struct e
 	struct db_stmt *row;
 	int more;
 
-	lock(s);
+	est_store_lock(s);
 	row = db_query(s->db, err, "SELECT name, hash, may FROM user ORDER BY name", "");
-	for (more = next_row(row, err); more > 0; more = db_next(row, err)) {
+	for (more = est_store_next(row, err); more > 0; more = db_next(row, err)) {
 		CLEAR(est_user) user;
 
 		read_user(&user, row);
 		each(arg, &user);
 	}
-	end_rows(row);
-	return unlock(s, more);
+	est_store_end(row);
+	return est_store_unlock(s, more);
 }
 
 /* -- One-time passwords ------------------------------------------------------------------------------------------------------------- */
@@ -213,9 +205,10 @@ est_one_time_digest(char out[static EST_DIGEST_LEN], const char *password)
 int
 est_store_put_one_time(struct est_store *s, const char *digest, const struct est_one_time *o, struct err *err)
 {
-	lock(s);
-	return unlock(s, db_run(s->db, err, "INSERT INTO one_time (digest, id, label, until, used) VALUES (?, ?, ?, ?, 0)", "ttti",
-				 digest, o->id, o->label, o->until));
+	est_store_lock(s);
+	return est_store_unlock(
+		s, db_run(s->db, err, "INSERT INTO one_time (digest, id, label, until, used) VALUES (?, ?, ?, ?, 0)", "ttti",
+			   digest, o->id, o->label, o->until));
 }
 
 int
@@ -224,15 +217,15 @@ est_store_find_one_time(struct est_store *s, const char *digest, struct est_one_
 	struct db_stmt *row;
 	int there;
 
-	lock(s);
+	est_store_lock(s);
 	row = db_query(s->db, err, "SELECT id, label, until, used FROM one_time WHERE digest = ?", "t", digest);
-	there = next_row(row, err);
+	there = est_store_next(row, err);
 	if (there > 0)
 		*out = (struct est_one_time){ mem_text(db_text(row, 0)), mem_text(db_text(row, 1)), db_int(row, 2),
 			db_int(row, 3) };
-	end_rows(row);
+	est_store_end(row);
 	*found = there > 0;
-	return unlock(s, there < 0 ? -1 : 0);
+	return est_store_unlock(s, there < 0 ? -1 : 0);
 }
 
 static int
@@ -251,130 +244,10 @@ est_store_spend(struct est_store *s, struct est_spending *const *list, size_t n,
 {
 	int done = 0;
 
-	lock(s);
+	est_store_lock(s);
 	if (db_begin(s->db, err) < 0)
-		return unlock(s, -1);
+		return est_store_unlock(s, -1);
 	for (size_t i = 0; i < n && done == 0; i++)
 		done = spend_one(s, list[i], now, err);
-	return unlock(s, db_end(s->db, done, err));
-}
-
-/* -- Requests that wait --------------------------------------------------------------------------------------------------------------- */
-
-const char *
-est_waiting_name(enum est_waiting_state state)
-{
-	static const char *const names[] = {
-		[EST_PENDING] = "pending", [EST_APPROVED] = "approved", [EST_DENIED] = "denied", [EST_ISSUED] = "issued"
-	};
-
-	return names[state];
-}
-
-static enum est_waiting_state
-state_of(int64_t number)
-{
-	return number < EST_PENDING || number > EST_ISSUED ? EST_DENIED : (enum est_waiting_state)number;
-}
-
-static int
-find_waiting(struct est_store *s, struct est_waiting *w, struct err *err)
-{
-	struct db_stmt *row =
-		db_query(s->db, err, "SELECT number, asked, state FROM waiting WHERE label = ? AND requester = ? AND request = ?",
-			"ttt", w->label, w->requester, w->request);
-	int there = next_row(row, err);
-
-	if (there > 0) {
-		w->number = db_int(row, 0);
-		w->asked = db_int(row, 1);
-		w->state = state_of(db_int(row, 2));
-	}
-	end_rows(row);
-	return there;
-}
-
-static int
-check_room(struct est_store *s, struct err *err)
-{
-	struct db_stmt *row = db_query(s->db, err, "SELECT count(*) FROM waiting WHERE state = 0", "");
-	int there = next_row(row, err);
-	int64_t n = there > 0 ? db_int(row, 0) : 0;
-
-	end_rows(row);
-	if (there < 0)
-		return -1;
-	return n < EST_WAITING_MAX
-		       ? 0
-		       : err_set(err, ERR_LIMIT, "%d requests wait for approval, no further one is taken", EST_WAITING_MAX);
-}
-
-static int
-ask(struct est_store *s, struct est_waiting *w, int64_t now, struct err *err)
-{
-	int there = find_waiting(s, w, err);
-
-	if (there != 0)
-		return there < 0 ? -1 : 0;
-	if (check_room(s, err) < 0)
-		return -1;
-	if (db_run(s->db, err, "INSERT INTO waiting (asked, label, requester, request, who, state) VALUES (?, ?, ?, ?, ?, 0)",
-		    "itttt", now, w->label, w->requester, w->request, w->who) < 0)
-		return -1;
-	return find_waiting(s, w, err) < 0 ? -1 : 0;
-}
-
-int
-est_store_ask(struct est_store *s, struct est_waiting *w, int64_t now, struct err *err)
-{
-	lock(s);
-	if (db_begin(s->db, err) < 0)
-		return unlock(s, -1);
-	return unlock(s, db_end(s->db, ask(s, w, now, err), err));
-}
-
-int
-est_store_decide(struct est_store *s, int64_t number, bool approve, struct err *err)
-{
-	int done;
-
-	lock(s);
-	done = db_run(s->db, err, "UPDATE waiting SET state = ? WHERE number = ? AND state = 0", "ii",
-		(int64_t)(approve ? EST_APPROVED : EST_DENIED), number);
-	if (done == 0 && db_changes(s->db) == 0)
-		done = err_set(err, ERR_CONFLICT, "no request %lld waits", (long long)number);
-	return unlock(s, done);
-}
-
-int
-est_store_settle(struct est_store *s, int64_t number, struct err *err)
-{
-	lock(s);
-	return unlock(s, db_run(s->db, err, "UPDATE waiting SET state = 3 WHERE number = ? AND state = 1", "i", number));
-}
-
-int
-est_store_list_waiting(
-	struct est_store *s, bool all, void (*each)(void *arg, const struct est_waiting *waiting), void *arg, struct err *err)
-{
-	struct db_stmt *row;
-	int more;
-
-	lock(s);
-	row = db_query(s->db, err,
-		"SELECT number, asked, label, requester, request, who, state FROM waiting WHERE state <= ? ORDER BY number", "i",
-		(int64_t)(all ? EST_ISSUED : EST_PENDING));
-	for (more = next_row(row, err); more > 0; more = db_next(row, err)) {
-		struct est_waiting w = { .number = db_int(row, 0),
-			.asked = db_int(row, 1),
-			.label = db_text(row, 2),
-			.requester = db_text(row, 3),
-			.request = db_text(row, 4),
-			.who = db_text(row, 5),
-			.state = state_of(db_int(row, 6)) };
-
-		each(arg, &w);
-	}
-	end_rows(row);
-	return unlock(s, more);
+	return est_store_unlock(s, db_end(s->db, done, err));
 }

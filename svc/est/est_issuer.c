@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading an [issuer.NAME] (est_issuer.h). */
+#include "est/est_issuer.h"
+
+#include "base/mem.h"
+#include "est/est_path.h"
+
+#define CHAIN_MAX 16
+
+void
+est_issuer_clear(struct est_issuer *i)
+{
+	mem_free(i->name);
+	ca_signer_free(i->signer);
+	certs_clear(&i->shown);
+	anchors_free(i->anchors);
+}
+
+static void
+add_all(struct certs *to, const struct certs *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		certs_add(to, from->item[i]);
+}
+
+static int
+add_file(struct certs *to, const struct toml *table, const char *key, struct err *err)
+{
+	OWN_TEXT path = est_path_find(table, key, err);
+	struct certs more = { 0 };
+	int done;
+
+	if (!path)
+		return err->kind == ERR_NONE ? 0 : -1;
+	done = certs_load(&more, path, CHAIN_MAX, err);
+	if (done == 0)
+		add_all(to, &more);
+	certs_clear(&more);
+	return done;
+}
+
+/* /cacerts has the root and all between (RFC 7030 4.1.3): who trusts it then can follow each certificate to it. */
+static int
+gather_shown(struct est_issuer *i, const struct toml *table, struct err *err)
+{
+	const struct certs *chain = ca_signer_chain(i->signer);
+	const struct cert *top;
+
+	add_all(&i->shown, chain);
+	if (add_file(&i->shown, table, "root", err) < 0)
+		return -1;
+	top = i->shown.item[i->shown.n - 1];
+	if (!cert_is_self_issued(top))
+		return toml_err(
+			table, err, "the chain of the CA ends with %s, which is no root: give it as `root`", cert_subject(top));
+	for (size_t n = 0; n + 1 < i->shown.n; n++)
+		if (!cert_is_issued_by(i->shown.item[n], i->shown.item[n + 1]))
+			return toml_err(table, err, "%s was not issued by %s", cert_subject(i->shown.item[n]),
+				cert_subject(i->shown.item[n + 1]));
+	return add_file(&i->shown, table, "rollover", err);
+}
+
+static int
+make_anchors(struct est_issuer *i, struct err *err)
+{
+	struct certs ca = { .item = ca_signer_chain(i->signer)->item, .n = 1 };
+
+	i->anchors = anchors_new(&ca, err);
+	return i->anchors ? 0 : -1;
+}
+
+int
+est_issuer_load(struct est_issuer *i, const struct toml *table, struct err *err)
+{
+	static const char *const known[] = { "certificate", "key", "root", "rollover" };
+	const char *cert_path, *key_path;
+	OWN_TEXT cert = NULL;
+	OWN_TEXT key = NULL;
+
+	i->name = mem_text(table->key);
+	if (toml_check_keys(table, known, COUNT(known), err) < 0 || toml_get_text(table, "certificate", &cert_path, err) < 0 ||
+		toml_get_text(table, "key", &key_path, err) < 0)
+		return -1;
+	cert = est_path_place(table, cert_path);
+	key = est_path_place(table, key_path);
+	i->signer = ca_signer_load(cert, key, err);
+	return i->signer && gather_shown(i, table, err) == 0 ? make_anchors(i, err) : -1;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A CA that an EST server issues by, from its table [issuer.NAME]. */
+
+#include "ca/ca_signer.h"
+#include "pki/chain.h"
+#include "wire/toml.h"
+
+struct est_issuer {
+	char *name;
+	struct ca_signer *signer;
+	struct certs shown;	 /* for /cacerts: the CA, those above it and the root, and what a root rollover adds */
+	struct anchors *anchors; /* the CA itself: who shows a certificate of it renews that */
+};
+void est_issuer_clear(struct est_issuer *issuer);
+/* On failure what was read is still to be cleared. */
+int est_issuer_load(struct est_issuer *out, const struct toml *table, struct err *err);
