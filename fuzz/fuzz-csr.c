@@ -16,7 +16,30 @@ ask(const struct csr *csr)
 	FUZZ_CHECK(!csr_common_name(csr) || csr_count_common_names(csr) > 0);
 	(void)csr_asks_ca(csr);
 	(void)csr_is_signed_safely(csr);
+	(void)csr_wants_encryption(csr);
 	(void)key_pkey_alg(csr_public_key(csr), &alg);
+}
+
+/* What is taken for another key proves that key. */
+static void
+ask_for(const uint8_t *data, size_t size)
+{
+	static struct key *key;
+	CLEAR(buf) der = BUF_INIT(1 << 20);
+	struct err err = ERR_INIT;
+	struct csr *csr, *again;
+
+	if (!key)
+		key = key_generate(KEY_ED25519, &err);
+	csr = csr_from_der_for(data, size, key, &err);
+	if (!csr)
+		return;
+	ask(csr);
+	csr_put_der(csr, &der);
+	again = csr_from_der(der.data, der.len, &err);
+	FUZZ_CHECK(again || der.len > 32768);
+	csr_free(again);
+	csr_free(csr);
 }
 
 int
@@ -28,6 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (csr)
 		ask(csr);
 	csr_free(csr);
+	ask_for(data, size);
 	err = (struct err)ERR_INIT;
 	csr = csr_parse((const char *)data, size, &err);
 	if (csr)

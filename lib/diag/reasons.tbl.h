@@ -87,6 +87,7 @@ REASON(EST_NOT_RENEWABLE, REASON_BAD, "Only the certificate that is to be renewe
 REASON(EST_OTHER_NAMES, REASON_BAD, "The request's subject or alternative names are not those of the certificate that is to be renewed.", "Take both over from the certificate, byte for byte; for other names enroll.", "RFC 7030 4.2.2")
 REASON(EST_NOT_LINKED, REASON_BAD, "The request does not say which TLS session it is of, which this label demands.", "Put the session's channel binding, in base64, into challengePassword: tls-exporter on TLS 1.3, tls-unique on 1.2.", "RFC 7030 3.5")
 REASON(EST_OTHER_SESSION, REASON_BAD, "The request's challengePassword is not that of this TLS session: somebody else may have made it.", "Make the request anew for each connection, or leave challengePassword out where the label does not demand it.", "RFC 7030 3.5")
+REASON(EST_NO_ENCRYPTION, REASON_BAD, "The private key was to be encrypted for a key that the EST server does not know.", "Leave DecryptKeyIdentifier and AsymmetricDecryptKeyIdentifier out of the request: the key travels inside TLS alone.", "RFC 7030 4.4.1")
 REASON(EST_NOT_APPROVED, REASON_BAD, "Somebody was asked whether this certificate is to be given, and denied it.", "Ask who runs the EST server.", "")
 REASON(CA_ABSENT, REASON_BAD, "A certificate was asked for, and there is no issuing CA.", "Start the hub with --issuing-ca and --issuing-ca-key, or with --issuing-ca-new.", "")
 REASON(CA_CLOCK_BEHIND, REASON_BAD, "The clock is behind the last certificate that the CA issued.", "Put the clock right.", "")

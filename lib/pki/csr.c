@@ -35,16 +35,31 @@ first_common_name(const X509_NAME *name)
 	return text;
 }
 
-struct csr *
-csr_from_der(const uint8_t *der, size_t len, struct err *err)
+static struct csr *
+read_der(const uint8_t *der, size_t len, struct err *err)
 {
 	OWN(csr) csr = NEW(csr);
 	const uint8_t *at = der;
-	EVP_PKEY *key;
 
 	csr->req = len <= CSR_MAX ? d2i_X509_REQ(NULL, &at, (long)len) : NULL;
-	key = csr->req ? X509_REQ_get0_pubkey(csr->req) : NULL;
-	if (!key || at != der + len) {
+	if (!csr->req || at != der + len) {
+		ERR_clear_error();
+		return err_null(err, ERR_INVALID, "not a certificate signing request (PKCS #10)");
+	}
+	csr->common_name = first_common_name(X509_REQ_get_subject_name(csr->req));
+	digest_sha256(der, len, csr->sha256);
+	return GIVE(csr);
+}
+
+struct csr *
+csr_from_der(const uint8_t *der, size_t len, struct err *err)
+{
+	OWN(csr) csr = read_der(der, len, err);
+	EVP_PKEY *key = csr ? X509_REQ_get0_pubkey(csr->req) : NULL;
+
+	if (!csr)
+		return NULL;
+	if (!key) {
 		ERR_clear_error();
 		return err_null(err, ERR_INVALID, "not a certificate signing request (PKCS #10)");
 	}
@@ -54,9 +69,22 @@ csr_from_der(const uint8_t *der, size_t len, struct err *err)
 		ERR_clear_error();
 		return err_null(err, ERR_INVALID, "CSR failed to be verified with its public key");
 	}
-	csr->common_name = first_common_name(X509_REQ_get_subject_name(csr->req));
-	digest_sha256(der, len, csr->sha256);
 	return GIVE(csr);
+}
+
+struct csr *
+csr_from_der_for(const uint8_t *der, size_t len, const struct key *key, struct err *err)
+{
+	OWN(csr) csr = read_der(der, len, err);
+	EVP_PKEY *pkey = key_pkey(key);
+
+	if (!csr)
+		return NULL;
+	if (X509_REQ_set_pubkey(csr->req, pkey) == 1 &&
+		X509_REQ_sign(csr->req, pkey, EVP_PKEY_is_a(pkey, "ED25519") ? NULL : EVP_sha256()) > 0)
+		return GIVE(csr);
+	ERR_clear_error();
+	return err_null(err, ERR_BROKEN, "the request can't be signed with the key that was made for it");
 }
 
 struct csr *
@@ -216,6 +244,21 @@ csr_find_challenge(const struct csr *csr, char **out)
 		return CSR_CROOKED_CHALLENGE;
 	*out = mem_textn((const char *)text, (size_t)len);
 	return CSR_CHALLENGE;
+}
+
+bool
+csr_wants_encryption(const struct csr *csr)
+{
+	static const char *const ids[] = { "1.2.840.113549.1.9.16.2.37", "1.2.840.113549.1.9.16.2.54" };
+	bool wants = false;
+
+	for (size_t i = 0; i < COUNT(ids); i++) {
+		ASN1_OBJECT *id = OBJ_txt2obj(ids[i], 1);
+
+		wants |= X509_REQ_get_attr_by_OBJ(csr->req, id, -1) >= 0;
+		ASN1_OBJECT_free(id);
+	}
+	return wants;
 }
 
 static bool

@@ -26,6 +26,7 @@ est_put_der(struct buf *out, const void *der, size_t len)
 		buf_put(out, text.data + at, text.len - at < LINE ? text.len - at : LINE);
 		buf_putc(out, '\n');
 	}
+	buf_wipe(&text); /* it may have been a key */
 }
 
 static bool
@@ -179,4 +180,30 @@ est_take_csr(const void *body, size_t len, struct err *err)
 	if (est_take_der(&der, "CERTIFICATE REQUEST", body, len, err) < 0)
 		return NULL;
 	return csr_from_der(der.data, der.len, err);
+}
+
+struct csr *
+est_take_csr_for(const void *body, size_t len, const struct key *key, struct err *err)
+{
+	CLEAR(buf) der = BUF_INIT(EST_BODY_MAX);
+
+	if (est_take_der(&der, "CERTIFICATE REQUEST", body, len, err) < 0)
+		return NULL;
+	return csr_from_der_for(der.data, der.len, key, err);
+}
+
+int
+est_put_key(struct buf *out, const struct key *key, struct err *err)
+{
+	PKCS8_PRIV_KEY_INFO *info = key_is_remote(key) ? NULL : EVP_PKEY2PKCS8(key_pkey(key));
+	uint8_t *der = NULL;
+	int len = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : 0;
+
+	PKCS8_PRIV_KEY_INFO_free(info);
+	ERR_clear_error();
+	if (len <= 0)
+		return err_set(err, ERR_DENIED, "the private key can't be told: it does not leave the place where it is");
+	est_put_der(out, der, (size_t)len);
+	OPENSSL_clear_free(der, (size_t)len);
+	return 0;
 }

@@ -22,3 +22,8 @@ int est_take_certs(struct certs *out, const void *body, size_t len, struct err *
 
 /* A request (PKCS #10), whose proof of possession is verified. */
 struct csr *est_take_csr(const void *body, size_t len, struct err *err);
+/* The same for a key that the server has made (csr_from_der_for). */
+struct csr *est_take_csr_for(const void *body, size_t len, const struct key *key, struct err *err);
+
+/* The private key itself (PrivateKeyInfo, RFC 7030 4.4.2): the caller wipes `out`.  DENIED when it can't leave where it is. */
+int est_put_key(struct buf *out, const struct key *key, struct err *err);

@@ -8,6 +8,9 @@
 struct csr;
 struct csr *csr_parse(const char *pem, size_t len, struct err *err); /* PEM; proof of possession is verified here */
 struct csr *csr_from_der(const uint8_t *der, size_t len, struct err *err);
+/* One whose key and signature count for nothing, because somebody makes the key for who asks (RFC 7030 4.4.1): with this key, and signed by it, in their place.  All else is as it
+ * was asked. */
+struct csr *csr_from_der_for(const uint8_t *der, size_t len, const struct key *key, struct err *err);
 void csr_free(struct csr *csr);
 OWN_DEFINE(csr);
 const char *csr_common_name(const struct csr *csr);
@@ -19,6 +22,7 @@ size_t csr_count_common_names(const struct csr *csr); /* csr_common_name is the 
 /* What the request says of the TLS session it was made for (PKCS #9 challengePassword, RFC 7030 3.5): the caller owns *out. */
 enum csr_challenge { CSR_NO_CHALLENGE, CSR_CHALLENGE, CSR_CROOKED_CHALLENGE };
 enum csr_challenge csr_find_challenge(const struct csr *csr, char **out);
+bool csr_wants_encryption(const struct csr *csr); /* of a key that is made for it (RFC 7030 4.4.1.1, 4.4.1.2) */
 /* Its subject and its subjectAltName are those of the certificate, byte for byte. */
 bool csr_is_named_as(const struct csr *csr, const struct cert *cert);
 const uint8_t *csr_sha256(const struct csr *csr); /* of the whole request */

@@ -225,3 +225,34 @@ TEST("a CSR is named as a certificate when subject and alternative names are the
 	with_names = csr_parse(buf_text(&pem), pem.len, &err);
 	CHECK(csr_is_named_as(with_names, named) && !csr_is_named_as(with_names, plain));
 }
+
+TEST("RFC 7030 4.4.1: a request for a key that is made elsewhere keeps its names and loses its key and signature")
+{
+	struct err err = ERR_INIT;
+	OWN(key) theirs = key_generate(KEY_EC_P256, &err);
+	struct buf text = BUF_INIT(65536);
+	struct pem pem;
+
+	CHECK_OK(make(&text, theirs, &err), err);
+	pem_init(&pem, buf_text(&text), text.len);
+	CHECK_INT(pem_next(&pem, &err), 1);
+	pem.der.data[pem.der.len - 1] ^= 1;
+	for (unsigned alg = KEY_EC_P256; alg <= KEY_ED25519; alg += KEY_ED25519) {
+		OWN(key) ours = key_generate((enum key_alg)alg, &err);
+		OWN(csr) csr = csr_from_der_for(pem.der.data, pem.der.len, ours, &err);
+		OWN(csr) again = NULL;
+		CLEAR(buf) der = BUF_INIT(65536);
+
+		CHECK(csr);
+		csr_put_der(csr, &der);
+		again = csr_from_der(der.data, der.len, &err); /* signed by its key, now */
+		CHECK(again);
+		CHECK(EVP_PKEY_eq(csr_public_key(again), key_pkey(ours)) == 1);
+		CHECK_STR(csr_common_name(again), "edgegateway.local");
+		CHECK_INT(csr_count_names(again), COUNT(names));
+		CHECK(!csr_wants_encryption(again));
+	}
+	CHECK(!csr_from_der_for(pem.der.data, pem.der.len - 1, theirs, &err));
+	pem_clear(&pem);
+	buf_clear(&text);
+}

@@ -16,7 +16,7 @@
 
 struct est_call *
 est_call_new(struct est_service *service, struct http_request *req, struct est_config *config_take, const struct est_label *label,
-	bool renewing)
+	enum est_ask ask)
 {
 	struct est_call *c = NEW(est_call);
 	struct conn *conn = http_conn(req);
@@ -25,7 +25,7 @@ est_call_new(struct est_service *service, struct http_request *req, struct est_c
 	c->req = req;
 	c->config = config_take;
 	c->label = label;
-	c->renewing = renewing;
+	c->ask = ask;
 	if (conn) {
 		c->peer = conn_peer_chain(conn);
 		c->binding_len = conn_channel_binding(conn, c->binding);
@@ -41,6 +41,7 @@ est_call_free(struct est_call *c)
 	est_who_clear(&c->who);
 	est_claim_clear(&c->claim);
 	csr_free(c->csr);
+	key_free(c->key);
 	ca_entry_free(c->entry);
 	est_config_free(c->config);
 	mem_free(c);
@@ -55,10 +56,26 @@ take_csr(struct est_call *c)
 	size_t len;
 	const void *body = http_body(c->req, &len);
 
-	c->csr = est_take_csr(body, len, &err);
+	if (c->ask == EST_KEYGEN) {
+		c->key = key_generate(c->label->server_key, &c->err);
+		if (!c->key)
+			return;
+		c->csr = est_take_csr_for(body, len, c->key, &err);
+	} else {
+		c->csr = est_take_csr(body, len, &err);
+	}
 	if (!c->csr)
 		verdict_fail(
 			c->verdict, CSR_MALFORMED, "request", c->who.name, "PKCS #10 in base64, signed by its own key", err.text);
+}
+
+/* RFC 7030 4.4.1: who asks for an encrypted key, for a reader that we don't know, gets none at all. */
+static void
+check_encryption(struct est_call *c)
+{
+	if (c->ask == EST_KEYGEN && csr_wants_encryption(c->csr))
+		verdict_fail(c->verdict, EST_NO_ENCRYPTION, "private key", c->who.name, "inside TLS only",
+			"encrypted for a key that is not known");
 }
 
 /* What may not be asked for is named with who asks; the profile's own rules come later. */
@@ -68,7 +85,7 @@ take_claim(struct est_call *c)
 	const char *wanted = c->who.may.n == 1 ? c->who.may.item[0] : "one that the requester may have";
 	const char *found = csr_common_name(c->csr);
 
-	est_claim_make(&c->claim, c->renewing ? NULL : &c->who.may, c->csr);
+	est_claim_make(&c->claim, c->ask == EST_RENEW ? NULL : &c->who.may, c->csr);
 	if (!c->claim.id)
 		verdict_fail(c->verdict, CSR_WRONG_NAME, "common name", c->who.name, wanted, found ? found : "none");
 }
@@ -120,8 +137,8 @@ prepare(struct est_call *c, const struct est_desk *desk, int64_t now)
 		.csr = c->csr,
 		.profile = &c->label->profile,
 		.requester = { c->claim.id, (const char *const *)c->claim.names, c->claim.n },
-		/* Who did not hear the answer asks again, with the same request. */
-		.once = true,
+		/* Who did not hear the answer asks again, with the same request; with a key that is gone the certificate would be of no use. */
+		.once = c->ask != EST_KEYGEN,
 	};
 
 	if (!c->label->demands_approval || is_approved(c, desk, &request, now))
@@ -131,7 +148,7 @@ prepare(struct est_call *c, const struct est_desk *desk, int64_t now)
 void
 est_call_judge(struct est_call *c, const struct est_desk *desk, int64_t now)
 {
-	struct est_visit visit = { c->label, c->renewing, now };
+	struct est_visit visit = { c->label, c->ask == EST_RENEW, now };
 	struct est_credentials credentials = { &c->peer, http_header(c->req, "Authorization") };
 
 	c->verdict = verdict_new("est", "May it have this certificate?", http_peer_name(c->req));
@@ -140,8 +157,9 @@ est_call_judge(struct est_call *c, const struct est_desk *desk, int64_t now)
 	take_csr(c);
 	if (!c->csr)
 		return;
+	check_encryption(c);
 	est_judge_linking(c->verdict, c->label, c->csr, c->binding, c->binding_len);
-	if (c->renewing)
+	if (c->ask == EST_RENEW)
 		est_judge_names(c->verdict, c->csr, c->peer.item[0]);
 	take_claim(c);
 	if (!verdict_accepted(c->verdict))
@@ -248,11 +266,12 @@ status_of(const struct est_call *c)
 		{ CSR_WEAK_SIGNATURE, 400 },
 		{ CSR_KEY_REFUSED, 400 },
 		{ EST_NOT_LINKED, 400 },
+		{ EST_NO_ENCRYPTION, 400 },
 	};
 	enum reason cause = verdict_cause(c->verdict);
 
 	if (cause == EST_NO_CREDENTIALS)
-		return c->label->takes_passwords && !c->renewing ? 401 : 403;
+		return c->label->takes_passwords && c->ask != EST_RENEW ? 401 : 403;
 	/* The requester is who he says: it is our CA that is not in its time. */
 	if (c->is_known && (cause == CA_CLOCK_BEHIND || cause == CERT_EXPIRED || cause == CERT_NOT_YET_VALID))
 		return 503;
@@ -277,17 +296,44 @@ answer_refused(struct est_call *c)
 }
 
 /* The certificate alone (RFC 7030 4.2.3).  The parameter of the type is what the RFC says, the encoding is what old clients insist on. */
+#define TYPE_CERTS "Content-Type: application/pkcs7-mime; smime-type=certs-only"
+#define ENCODING "Content-Transfer-Encoding: base64"
+#define BETWEEN "est-part" /* "-" is in no base64 */
+
+/* RFC 7030 4.4.2: the key, then its certificate. */
+static int
+put_with_key(struct buf *out, const struct certs *one, const struct key *key, struct err *err)
+{
+	buf_puts(out, "--" BETWEEN "\r\nContent-Type: application/pkcs8\r\n" ENCODING "\r\n\r\n");
+	if (est_put_key(out, key, err) < 0)
+		return -1;
+	buf_puts(out, "\r\n--" BETWEEN "\r\n" TYPE_CERTS "\r\n" ENCODING "\r\n\r\n");
+	if (est_put_certs(out, one, err) < 0)
+		return -1;
+	buf_puts(out, "\r\n--" BETWEEN "--\r\n");
+	return 0;
+}
+
+static int
+put_answer(struct buf *out, struct est_call *c)
+{
+	struct certs one = { .item = &c->entry->cert, .n = 1 };
+
+	return c->key ? put_with_key(out, &one, c->key, &c->err) : est_put_certs(out, &one, &c->err);
+}
+
 static void
 answer_issued(struct est_call *c)
 {
-	static const char *const headers[] = { "Content-Type: application/pkcs7-mime; smime-type=certs-only",
-		"Content-Transfer-Encoding: base64", "Cache-Control: no-store", NULL };
-	struct certs one = { .item = &c->entry->cert, .n = 1 };
-	CLEAR(buf) body = BUF_INIT(EST_BODY_MAX);
+	static const char *const alone[] = { TYPE_CERTS, ENCODING, "Cache-Control: no-store", NULL };
+	static const char *const with_key[] = { "Content-Type: multipart/mixed; boundary=" BETWEEN, "Cache-Control: no-store",
+		NULL };
+	CLEAR(buf) body = BUF_INIT(2 * EST_BODY_MAX);
 	CLEAR(buf) who = BUF_INIT(1024);
 	OWN_TEXT serial = cert_serial(c->entry->cert);
 
-	if (est_put_certs(&body, &one, &c->err) < 0) {
+	if (put_answer(&body, c) < 0) {
+		buf_wipe(&body);
 		log_error("%s", c->err.text);
 		est_respond_text(c->req, 500, NULL, "the certificate can't be told");
 		return;
@@ -296,10 +342,12 @@ answer_issued(struct est_call *c)
 	service_log_verdict(c->verdict);
 	log_info("%s %s under %s, serial number %s, for %s", cert_subject(c->entry->cert),
 		c->entry->added == CA_WAS_THERE ? "is given once more"
-		: c->renewing			? "is renewed"
+		: c->ask == EST_RENEW		? "is renewed"
+		: c->ask == EST_KEYGEN		? "is issued with its key"
 						: "is issued",
 		c->label->profile.name, serial, buf_text(&who));
-	http_respond(c->req, 200, headers, body.data, body.len);
+	http_respond(c->req, 200, c->key ? with_key : alone, body.data, body.len);
+	buf_wipe(&body);
 }
 
 void

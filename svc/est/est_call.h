@@ -8,6 +8,8 @@
 
 struct est_service;
 
+enum est_ask { EST_ENROLL, EST_RENEW, EST_KEYGEN };
+
 struct est_call {
 	struct est_service *service;
 	struct job judging, writing;
@@ -17,12 +19,13 @@ struct est_call {
 	struct certs peer;
 	uint8_t binding[CONN_BINDING_MAX];
 	size_t binding_len;
-	bool renewing;
+	enum est_ask ask;
 	/* What came of it. */
 	struct verdict *verdict;
 	struct err err; /* it could not be done */
 	struct est_who who;
 	struct csr *csr;
+	struct key *key; /* KEYGEN: made for who asks, and kept nowhere else */
 	struct est_claim claim;
 	struct ca_entry *entry;
 	struct est_spending spending;
@@ -31,7 +34,7 @@ struct est_call {
 };
 
 struct est_call *est_call_new(struct est_service *service, struct http_request *req, struct est_config *config_take,
-	const struct est_label *label, bool renewing);
+	const struct est_label *label, enum est_ask ask);
 void est_call_free(struct est_call *call);
 
 struct est_desk {

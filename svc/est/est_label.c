@@ -165,6 +165,24 @@ take_word(bool *out, const struct toml *table, const char *key, const char *no, 
 	return 0;
 }
 
+/* A key that is made is gone with its answer: who waits for approval would get another one each time. */
+static int
+take_server_key(struct est_label *l, const struct toml *table, struct err *err)
+{
+	const char *text = NULL;
+
+	if (toml_find_text(table, "server_keys", &text, err) < 0)
+		return -1;
+	if (!text)
+		return 0;
+	if (!key_alg_parse(text, &l->server_key) || !(l->profile.keys & CA_KEY(l->server_key)))
+		return toml_err(table, err, "server_keys: '%.80s' is not among the keys of this label", text);
+	if (l->demands_approval)
+		return toml_err(table, err, "server_keys: not together with manual approval");
+	l->makes_keys = true;
+	return 0;
+}
+
 static int
 take_rules(struct est_label *l, const struct toml *table, struct err *err)
 {
@@ -183,7 +201,7 @@ int
 est_label_load(struct est_label *l, const struct toml *table, const struct est_issuers *issuers, struct err *err)
 {
 	static const char *const known[] = { "name", "profile", "issuer", "days", "path_length", "keys", "may", "bootstrap",
-		"bootstrap_may", "passwords", "expired_days", "linking", "approval" };
+		"bootstrap_may", "passwords", "expired_days", "linking", "approval", "server_keys" };
 
 	if (table->type != TOML_TABLE)
 		return toml_err(table, err, "expected a table, [[label]]");
@@ -193,5 +211,5 @@ est_label_load(struct est_label *l, const struct toml *table, const struct est_i
 		take_names(&l->may, table, "may", err) < 0 || take_names(&l->bootstrap_may, table, "bootstrap_may", err) < 0 ||
 		take_bootstrap(l, table, err) < 0)
 		return -1;
-	return take_rules(l, table, err);
+	return take_rules(l, table, err) == 0 ? take_server_key(l, table, err) : -1;
 }

@@ -15,6 +15,8 @@ struct est_label {
 	bool takes_passwords, demands_linking, demands_approval;
 	bool announces_key; /* in /csrattrs */
 	enum key_alg key;
+	bool makes_keys; /* /serverkeygen: of this kind */
+	enum key_alg server_key;
 	int64_t expired_s; /* how long a certificate renews itself after its end */
 };
 void est_label_clear(struct est_label *label);

@@ -108,10 +108,11 @@ judged(struct job *job)
 }
 
 static void
-ask(struct est_service *s, struct http_request *req, const struct est_label *label, struct est_config *config_take, bool renewing)
+ask(struct est_service *s, struct http_request *req, const struct est_label *label, struct est_config *config_take,
+	enum est_ask what)
 {
 	struct conn *conn = http_conn(req);
-	struct est_call *c = est_call_new(s, req, config_take, label, renewing);
+	struct est_call *c = est_call_new(s, req, config_take, label, what);
 
 	if (!conn) { /* nobody is there any more */
 		est_respond_text(req, 503, NULL, "the connection has gone");
@@ -135,10 +136,15 @@ is_pkcs10(const char *type)
 }
 
 static void
-enroll_or_renew(struct est_service *s, struct http_request *req, const struct est_label *label, bool renewing)
+read_ask(struct est_service *s, struct http_request *req, const struct est_label *label, enum est_ask what)
 {
-	if (is_pkcs10(http_header(req, "Content-Type")))
-		ask(s, req, label, current_config(s), renewing);
+	size_t len;
+
+	(void)http_body(req, &len);
+	if (len > EST_SERVICE_BODY_MAX)
+		est_respond_text(req, 413, NULL, "the body is too large for a request for a certificate");
+	else if (is_pkcs10(http_header(req, "Content-Type")))
+		ask(s, req, label, current_config(s), what);
 	else
 		est_respond_text(req, 415, NULL, "the body is a request for a certificate, Content-Type: application/pkcs10");
 }
@@ -146,13 +152,22 @@ enroll_or_renew(struct est_service *s, struct http_request *req, const struct es
 static void
 enroll(struct est_service *s, struct http_request *req, const struct est_label *label)
 {
-	enroll_or_renew(s, req, label, false);
+	read_ask(s, req, label, EST_ENROLL);
 }
 
 static void
 renew(struct est_service *s, struct http_request *req, const struct est_label *label)
 {
-	enroll_or_renew(s, req, label, true);
+	read_ask(s, req, label, EST_RENEW);
+}
+
+static void
+make_key(struct est_service *s, struct http_request *req, const struct est_label *label)
+{
+	if (label->makes_keys)
+		read_ask(s, req, label, EST_KEYGEN);
+	else
+		est_respond_text(req, 501, NULL, "no keys are made under this label");
 }
 
 /* -- What anybody may ask ---------------------------------------------------------------------------------------------------------------- */
@@ -215,7 +230,7 @@ static const struct operation {
 	{ "csrattrs", "GET", "Allow: GET", show_attributes },
 	{ "simpleenroll", "POST", "Allow: POST", enroll },
 	{ "simplereenroll", "POST", "Allow: POST", renew },
-	{ "serverkeygen", "POST", "Allow: POST", not_offered },
+	{ "serverkeygen", "POST", "Allow: POST", make_key },
 	{ "fullcmc", "POST", "Allow: POST", not_offered },
 };
 

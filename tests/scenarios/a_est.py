@@ -48,6 +48,14 @@ path_length = 0
 may = ["{id}", "aziot-edge CA {id}"]
 
 [[label]]
+name = "keys"
+profile = "device"
+issuer = "plant"
+keys = ["ec-p384", "rsa-2048"]
+server_keys = "ec-p384"
+passwords = true
+
+[[label]]
 name = "boot"
 profile = "bootstrap"
 issuer = "other"
@@ -519,6 +527,48 @@ def test_14_approval():
     assert verb("approve", "x", check=False).returncode == 1
 
 
+def parts(answer):
+    """The parts of multipart/mixed, as the type and what was base64."""
+    assert answer.type.startswith("multipart/mixed; boundary="), answer.headers
+    found = answer.body.split(b"--" + answer.type.split("=")[1].encode())
+    assert found[0] == b"" and found[-1] == b"--\r\n", found
+    heads = [p.partition(b"\r\n\r\n") for p in found[1:-1]]
+    return [(re.search(rb"Content-Type: ([^\r]+)", head)[1].decode(), base64.b64decode(body)) for head, _, body in heads]
+
+
+def test_14_server_keys():
+    """serverkeygen: a key of the label's kind beside its certificate, another one each time, and none that is to be encrypted for somebody unknown"""
+    before, key = len(journal()), make_key("dev-16", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024")  # whose key and signature count for nothing
+    csr = make_csr("dev-16", key)
+    torn = csr[:-1] + bytes([csr[-1] ^ 1])
+    seen = set()
+    for body in csr, csr, torn:
+        answer = enroll("", "keys", "serverkeygen", csr=body, user="line:correct horse")
+        assert answer.status == 200 and answer.headers["cache-control"] == "no-store", answer.body
+        (kind, pkcs8), (certs, cms) = parts(answer)
+        assert kind == "application/pkcs8" and certs == "application/pkcs7-mime; smime-type=certs-only"
+        public = openssl("pkey", "-inform", "DER", "-pubout", input=pkcs8)
+        pem = openssl("pkcs7", "-inform", "DER", "-print_certs", input=cms)
+        assert pem.count(b"BEGIN CERTIFICATE") == 1 and openssl("x509", "-pubkey", "-noout", input=pem) == public
+        assert b"ASN1 OID: secp384r1" in openssl("pkey", "-inform", "DER", "-text", "-noout", input=pkcs8)
+        seen.add(public)
+    assert len(seen) == 3 and len(journal()) == before + 3
+    refused(enroll("pump", "keys", "serverkeygen", user="line:correct horse"), 403, "pump")
+    refused(enroll("dev-16", "keys", "serverkeygen", csr=csr, user="line:wrong"), 401)
+    refused(enroll("", "keys", "serverkeygen", csr=make_csr("dev-16", key, "-addext", "basicConstraints=critical,CA:TRUE"), user="line:correct horse"), 403, "CSR_ASKS_CA")
+    refused(enroll("", "keys", "serverkeygen", csr=b"rubbish", user="line:correct horse"), 400, "CSR_MALFORMED")
+    for oid in "2.37", "2.54":
+        with open(folder / "req.cnf", "w") as f:
+            f.write("oid_section=o\n[o]\nreader=1.2.840.113549.1.9.16.%s\n[req]\nprompt=no\ndistinguished_name=dn\nattributes=at\n[dn]\nCN=dev-16\n[at]\nreader=somebody\n" % oid)
+        wish = openssl("req", "-new", "-key", key, "-config", folder / "req.cnf", "-outform", "DER", "-sha256")
+        refused(enroll("", "keys", "serverkeygen", csr=wish, user="line:correct horse"), 400, "EST_NO_ENCRYPTION")
+    assert len(journal()) == before + 3
+    for path, _, names in os.walk(est.state):
+        for name in names:
+            with open(os.path.join(path, name), "rb") as f:
+                assert b"PRIVATE KEY" not in f.read()
+
+
 def test_15_reload():
     """SIGHUP takes a changed configuration; a wrong one is said and the old one stays"""
     write_config(CONFIG + '\n[[label]]\nname = "late"\nprofile = "device"\nissuer = "other"\n')
@@ -539,7 +589,8 @@ def test_16_configuration():
                         (issuer + label + label, ["two labels"]), (issuer + label + 'name = "simpleenroll"\n', ["simpleenroll"]), (issuer + label + 'name = "a/b"\n', ["a/b"]),
                         (issuer + label + "dais = 3\n", ["dais", "days"]), (issuer + label + "days = 0\n", ["days"]), (issuer + label + 'keys = ["rsa-512"]\n', ["keys"]),
                         (issuer + label + "keys = []\n", ["keys"]), (issuer + label + 'may = [""]\n', ["may"]), (issuer + label + 'bootstrap = "none.pem"\n', ["none.pem"]),
-                        (issuer + label + 'approval = "maybe"\n', ["maybe"]), (issuer + label + 'linking = 1\n', ["linking"]),
+                        (issuer + label + 'approval = "maybe"\n', ["maybe"]), (issuer + label + 'server_keys = "rsa-2048"\n', ["rsa-2048"]),
+                        (issuer + label + 'server_keys = "ec-p256"\napproval = "manual"\n', ["approval"]), (issuer + label + 'linking = 1\n', ["linking"]),
                         (issuer.replace('root = "root.pem"', "") + label, ["no root"]), (issuer.replace("plant.key", "other.key") + label, ["key"]),
                         ('[[label]]\n[issuer]\nx = 1\n', ["issuer"]), ("label = 3\n" + issuer, ["label"])]:
         with open(folder / "bad.toml", "w") as f:
