@@ -78,7 +78,9 @@ take_folder(struct est_alone *alone, struct err *err)
 static int
 open_service(struct est_alone *alone, struct err *err)
 {
-	struct est_service_config config = { alone->config.state_dir, alone->config.config_path, alone->config.n_workers };
+	struct est_service_config config = {
+		.state_dir = alone->config.state_dir, .config_path = alone->config.config_path, .n_workers = alone->config.n_workers
+	};
 
 	if (take_folder(alone, err) < 0)
 		return -1;

@@ -12,7 +12,7 @@ enum est_ask { EST_ENROLL, EST_RENEW, EST_KEYGEN };
 
 struct est_call {
 	struct est_service *service;
-	struct job judging, writing;
+	struct job judging, writing, taking;
 	struct http_request *req;
 	struct est_config *config;
 	const struct est_label *label;

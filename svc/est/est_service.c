@@ -25,6 +25,7 @@ struct est_service {
 	struct est_desk desk;
 	struct pool *workers, *writer;
 	struct job_group batch;
+	struct est_recipient recipient;
 };
 
 static struct est_config *
@@ -79,9 +80,33 @@ end_batch(struct job_group *batch, struct job *jobs)
 }
 
 static void
+run_taking(struct job *job)
+{
+	struct est_call *c = CONTAINER_OF(job, struct est_call, taking);
+	const struct est_recipient *to = &c->service->recipient;
+
+	(void)to->take(to->arg, c->label->profile.kind, c->entry->cert, &c->err);
+}
+
+static void
+taken(struct job *job)
+{
+	finish(CONTAINER_OF(job, struct est_call, taking));
+}
+
+static void
 written(struct job *job)
 {
-	finish(CONTAINER_OF(job, struct est_call, writing));
+	struct est_call *c = CONTAINER_OF(job, struct est_call, writing);
+	const struct est_recipient *to = &c->service->recipient;
+
+	if (!c->entry || !to->work || !c->service->writer) { /* stopped: so is who would take it */
+		finish(c);
+		return;
+	}
+	c->taking = (struct job){ .run = run_taking, .done = taken, .owner = job->owner };
+	if (!to->work(to->arg, &c->taking))
+		too_much(c);
 }
 
 static void
@@ -306,6 +331,7 @@ est_service_open(const struct est_service_config *config, struct err *err)
 
 	pthread_mutex_init(&s->lock, NULL);
 	s->config_path = mem_text(config->config_path);
+	s->recipient = config->recipient;
 	s->batch = (struct job_group){ begin_batch, end_batch };
 	s->config = est_config_load(config->config_path, err);
 	if (!s->config || open_state(s, config->state_dir, err) < 0) {

@@ -7,12 +7,22 @@
  * answered. */
 
 #include "base/err.h"
+#include "ca/ca_profile.h"
 #include "net/http_server.h"
 
+/* For whoever mounts the service and has to do with a certificate before it is given out.  It was written down; when take fails it is not given out, and the same request finds it
+ * again, and take once more: so take may be told of one that it has had. */
+struct est_recipient {
+	void *arg;
+	bool (*work)(void *arg, struct job *job); /* on a worker that may block; false: too much waits already */
+	int (*take)(void *arg, enum ca_kind kind, const struct cert *cert, struct err *err); /* there */
+};
+
 struct est_service_config {
-	const char *state_dir;	 /* has the journal and est.db; the caller holds its lock */
-	const char *config_path; /* est_config.h */
-	size_t n_workers;	 /* that judge and sign; 0: one a core */
+	const char *state_dir;		/* has the journal and est.db; the caller holds its lock */
+	const char *config_path;	/* est_config.h */
+	size_t n_workers;		/* that judge and sign; 0: one a core */
+	struct est_recipient recipient; /* work is NULL: there is none */
 };
 
 #define EST_SERVICE_BODY_MAX (64 * 1024) /* for http_server_config.max_body */

@@ -24,6 +24,7 @@
 #include "hub/events/event_source.h"
 #include "hub/files/blob.h"
 #include "hub/files/files.h"
+#include "hub/hub_est.h"
 #include "hub/hub_head.h"
 #include "hub/hub_tls.h"
 #include "hub/provisioning/provisioning_server.h"
@@ -89,6 +90,7 @@ struct hub {
 	struct issuing *issuing; /* NULL: not wanted */
 	struct credential_requests credentials;
 	struct provisioning_server *provisioning; /* NULL: not wanted */
+	struct hub_est *est;			  /* NULL: not wanted */
 };
 
 /* -- The certificate ---------------------------------------------------------------------------------------------------------------------- */
@@ -103,6 +105,9 @@ reload(void *arg)
 		log_error("the certificate that was in use stays: %s", err.text);
 	else
 		log_info("the certificate was loaded again from %s", hub->config.cert_path);
+	err = (struct err)ERR_INIT;
+	if (hub->est && hub_est_reload(hub->est, &err) < 0)
+		log_error("the configuration of EST that was in use stays: %s", err.text);
 }
 
 /* -- Opening ----------------------------------------------------------------------------------------------------------------------------- */
@@ -213,7 +218,7 @@ on_request(struct http_request *req, void *arg)
 {
 	struct hub *hub = arg;
 
-	if (!websocket_serve(req, hub->websockets) && !blob_serve(&hub->blobs, req))
+	if (!websocket_serve(req, hub->websockets) && !hub_est_serve(hub->est, req) && !blob_serve(&hub->blobs, req))
 		rest_handle(req, &hub->rest);
 }
 
@@ -360,6 +365,20 @@ open_issuing(struct hub *hub, struct err *err)
 	return hub->issuing || !hub->config.issuing ? 0 : -1;
 }
 
+static int
+open_est(struct hub *hub, struct err *err)
+{
+	struct hub_est_config config = { .state_dir = hub->config.state_dir,
+		.config_path = hub->config.est_config_path,
+		.registry = hub->registry,
+		.rotations = hub->rotations };
+
+	if (!config.config_path)
+		return 0;
+	hub->est = hub_est_open(&config, err);
+	return hub->est ? 0 : err_wrap(err, "EST");
+}
+
 /* Its listeners are like those of the hub, on other ports. */
 static int
 open_provisioning(struct hub *hub, const struct listener_config *common, struct err *err)
@@ -448,7 +467,8 @@ on_loaded(void *arg, const struct err *problem)
 static int
 open_all(struct hub *hub, struct err *err)
 {
-	if (open_state(hub, err) < 0 || open_trust(hub, err) < 0 || open_subjects(hub, err) < 0 || open_issuing(hub, err) < 0)
+	if (open_state(hub, err) < 0 || open_trust(hub, err) < 0 || open_subjects(hub, err) < 0 || open_issuing(hub, err) < 0 ||
+		open_est(hub, err) < 0)
 		return -1;
 	open_device_heads(hub);
 	open_rest(hub);
@@ -560,6 +580,7 @@ static void
 end_work(struct hub *hub)
 {
 	files_stop(hub->files);
+	hub_est_stop(hub->est);
 	if (hub->registry)
 		registry_stop(hub->registry);
 	queries_stop(hub->queries);
@@ -584,6 +605,7 @@ free_heads(struct hub *hub)
 	http_server_free(hub->http);
 	provisioning_server_free(hub->provisioning);
 	issuing_close(hub->issuing);
+	hub_est_close(hub->est);
 	directory_free(hub->directory);
 	hub_head_free(hub->head);
 }

@@ -17,7 +17,7 @@
 struct options {
 	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources, *sink_ca,
 		*sink_connect_to, *id_scope, *provisioning_hostname, *provisioning_address, *provisioning_hubs_ca;
-	const char *issuing_ca, *issuing_ca_key;
+	const char *issuing_ca, *issuing_ca_key, *est;
 	bool provisioning, issuing_ca_new;
 	struct option_list sinks, index, credential_policies;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, files_device_quota_mib,
@@ -92,6 +92,8 @@ static const struct option_row rows[] = {
 	{ "credential-policy", 0, "NAME=DAYS",
 		"enrollments that name it get certificates for so long, 7 to 90 days; give it once for each (default=30)",
 		OPTION_LIST, offsetof(struct options, credential_policies), 0, 0 },
+	{ "est", 0, "FILE", "serve EST on the HTTPS port too, by this configuration (docs/est.md)", OPTION_TEXT,
+		offsetof(struct options, est), 0, 0 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
 		OPTION_TEXT, offsetof(struct options, fault), 0, 0 },
 	{ "thumbprint-grace", 0, "SECONDS", "how long the old thumbprint of a rotation is good once the new one was used (86400)",
@@ -108,7 +110,7 @@ static const struct option_usage usage = {
 	.command = "rootedge hub",
 	.arguments = "",
 	.summary = "The hub: device registry, MQTT for devices, HTTPS for services and gateways.",
-	.more = "SIGHUP loads the certificate again; SIGTERM ends.",
+	.more = "SIGHUP loads the certificate again, and the configuration of EST; SIGTERM ends.",
 	.rows = rows,
 };
 
@@ -192,6 +194,7 @@ serve(const struct options *o, struct err *err)
 		.issuing_ca_path = o->issuing_ca,
 		.issuing_ca_key_path = o->issuing_ca_key,
 		.credential_policies = o->credential_policies.items,
+		.est_config_path = o->est,
 	};
 	struct hub *hub;
 	int done;

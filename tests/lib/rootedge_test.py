@@ -462,6 +462,16 @@ class Hub(Service):
             self.args[self.args.index(option) + 1] = str(port)
 
 
+class HubOfLater(Hub):
+    """A hub whose clock runs ahead: tokens for it are good for long."""
+
+    def rest(self, method, path, body=None, headers=None, policy="iothubowner", **kw):
+        headers = dict(headers or {})
+        if policy:
+            headers.setdefault("Authorization", sas(self.hostname, self.policy(policy), expires=int(time.time()) + 3000 * 86400, policy=policy, encode=False))
+        return super().rest(method, path, body, headers, None, **kw)
+
+
 class Edge(Service):
     """EdgeGateway: an edge device with its gateway, known to the hub by its certificate.  `config` is appended to config.toml, `changes` replace its first lines;
     `upstream` is where it finds the hub's HTTPS and MQTT, when not at the hub's own ports; `identity` replaces the lines of its certificate, and is known to the hub by a CA."""

@@ -4,6 +4,7 @@
 import base64, os, re, signal, ssl, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
+from est_client import *
 
 folder = pki = est = None
 CONFIG = """
@@ -77,73 +78,24 @@ passwords = true
 """
 
 
-def openssl(*args, input=None):
-    done = subprocess.run(["openssl", *map(str, args)], input=input, capture_output=True)
-    assert done.returncode == 0, (args, done.stderr)
-    return done.stdout
+def at():
+    return EstClient(folder, pki.root, est.ready["port"] if est else 0)
 
 
 def make_key(name, *args):
-    path = folder / (name + ".key")
-    openssl("genpkey", *(args or ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")), "-out", path)
-    return path
+    return at().make_key(name, *args)
 
 
-def make_csr(name, key, *args, subject=None, digest="-sha256"):
-    return openssl("req", "-new", "-key", key, "-subj", subject or "/CN=" + name, "-outform", "DER", digest, *args)
+def curl(*args, **kw):
+    return at().curl(*args, **kw)
 
 
-def lines64(der):
-    return base64.encodebytes(der)  # as certd does, but for the length of its lines
+def enroll(*args, **kw):
+    return at().enroll(*args, **kw)
 
 
-class Answer:
-    def __init__(self, status, headers, body):
-        self.status, self.headers, self.body = status, headers, body
-
-    @property
-    def type(self):
-        return self.headers.get("content-type", "")
-
-    def certs(self):
-        """What openssl finds in it, as PEM blocks."""
-        text = openssl("pkcs7", "-inform", "DER", "-print_certs", input=base64.b64decode(self.body)).decode()
-        return re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", text, re.S)
-
-
-def curl(path, *args, cert=None, user=None, body=None, kind="application/pkcs10", method=None, base="/.well-known/est"):
-    words = ["curl", "-sS", "-i", "--cacert", pki.root, "--connect-to", "est.test::127.0.0.1:%d" % est.ready["port"], "https://est.test" + base + path, *args]
-    if cert:
-        words += ["--cert", cert[0], "--key", cert[1]]
-    if user is not None:
-        words += ["-u", user]
-    if body is not None:
-        words += ["-H", "Expect:", "-H", "Content-Type: " + kind if kind else "Content-Type:", "--data-binary", "@-"]
-    if method:
-        words += ["-X", method]
-    done = subprocess.run(list(map(str, words)), input=body, capture_output=True, timeout=60 * SLOW)
-    assert done.stdout, done.stderr
-    head, _, rest = done.stdout.partition(b"\r\n\r\n")
-    first, *more = head.decode().split("\r\n")
-    return Answer(int(first.split()[1]), {k.lower(): v for k, v in (line.split(": ", 1) for line in more)}, rest)
-
-
-def enroll(name, label="", op="simpleenroll", key=None, csr=None, **kw):
-    """With the key that is given, or the one of that name, made where there is none."""
-    if csr is None:
-        key = key or folder / (name + ".key")
-        csr = make_csr(name, key if os.path.exists(key) else make_key(name))
-    return curl((label and "/" + label) + "/" + op, body=lines64(csr), **kw)
-
-
-def keep(answer, name, key=None):
-    """The certificate of an answer as a pair of files for the next connection."""
-    assert answer.status == 200, (answer.status, answer.body)
-    pems = answer.certs()
-    assert len(pems) == 1, pems
-    with open(folder / (name + ".pem"), "w") as f:
-        f.write(pems[0])
-    return folder / (name + ".pem"), key or folder / (name + ".key")
+def keep(*args, **kw):
+    return at().keep(*args, **kw)
 
 
 def text_of(path, *what):
@@ -161,12 +113,6 @@ def one_time(name, *args):
 def journal():
     done = run("rootedge", "ca", "issued", "--journal", os.path.join(est.state, "issued.db"), "--json")
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def refused(answer, status, *words):
-    text = answer.body.decode()
-    assert answer.status == status and answer.type.startswith("text/plain"), (answer.status, answer.type, text)
-    assert all(w in text for w in words), text
 
 
 class Est(Service):

@@ -9,16 +9,6 @@ from rootedge_test import *
 LONG = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 3000 * 86400))
 
 
-class HubOfLater(Hub):
-    """A hub whose clock runs ahead: tokens for it are good for long."""
-
-    def rest(self, method, path, body=None, headers=None, policy="iothubowner", **kw):
-        headers = dict(headers or {})
-        if policy:
-            headers.setdefault("Authorization", sas(self.hostname, self.policy(policy), expires=int(time.time()) + 3000 * 86400, policy=policy, encode=False))
-        return super().rest(method, path, body, headers, None, **kw)
-
-
 class Rotation:
     def __init__(self):
         self.folder = Folder()

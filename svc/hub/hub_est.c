@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mounting the EST server, and what the hub does with what it issues (hub_est.h). */
+#include "hub/hub_est.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "wire/codec.h"
+
+struct hub_est {
+	struct est_service *service;
+	struct registry *registry;
+	struct rotation_keeper *rotations;
+};
+
+static bool
+work(void *arg, struct job *job)
+{
+	struct hub_est *est = arg;
+
+	return registry_work(est->registry, job);
+}
+
+static char *
+thumbprint_of(const struct cert *cert)
+{
+	struct buf hex = BUF_INIT(2 * DIGEST_SHA256_LEN + 1);
+
+	hex_encode(&hex, cert_sha256(cert), DIGEST_SHA256_LEN, true);
+	return buf_take_text(&hex);
+}
+
+/* On the registry's worker.  Of servers, Edge CAs and bootstrap certificates no device is known. */
+static int
+take(void *arg, enum ca_kind kind, const struct cert *cert, struct err *err)
+{
+	struct hub_est *est = arg;
+	const char *id = cert_common_name(cert);
+	struct rotation_call call = { .renews = true };
+	int done = 0;
+
+	if (kind != CA_DEVICE || !id || !identity_id_is_valid(id))
+		return 0;
+	call.device_id = mem_text(id);
+	call.thumbprint = thumbprint_of(cert);
+	rotation_keeper_run_offer(est->rotations, &call);
+	if (call.failed) {
+		*err = call.err;
+		done = err_wrap(err, "the thumbprint of %s", id);
+	}
+	rotation_call_clear(&call);
+	return done;
+}
+
+struct hub_est *
+hub_est_open(const struct hub_est_config *config, struct err *err)
+{
+	struct hub_est *est = NEW(hub_est);
+	OWN_TEXT dir = file_join(config->state_dir, "est");
+	struct est_service_config service = { .state_dir = dir,
+		.config_path = config->config_path,
+		.n_workers = config->n_workers,
+		.recipient = { est, work, take } };
+
+	est->registry = config->registry;
+	est->rotations = config->rotations;
+	est->service = file_make_dir(dir, 0700, err) == 0 ? est_service_open(&service, err) : NULL;
+	if (est->service) {
+		log_info("EST is served at /.well-known/est, by %s", config->config_path);
+		return est;
+	}
+	mem_free(est);
+	return NULL;
+}
+
+bool
+hub_est_serve(struct hub_est *est, struct http_request *req)
+{
+	if (!est || !est_service_wants(req))
+		return false;
+	est_service_handle(req, est->service);
+	return true;
+}
+
+int
+hub_est_reload(struct hub_est *est, struct err *err)
+{
+	return est_service_reload(est->service, err);
+}
+
+void
+hub_est_stop(struct hub_est *est)
+{
+	if (est)
+		est_service_stop(est->service);
+}
+
+void
+hub_est_close(struct hub_est *est)
+{
+	if (!est)
+		return;
+	est_service_close(est->service);
+	mem_free(est);
+}
