@@ -163,6 +163,15 @@ message_of(const struct route_table *table, const struct route_call *call, int s
 	return mem_textf("internal error\ncaused by: %s", err->text);
 }
 
+/* Asking whether something is there is nothing to warn of. */
+static enum log_level
+level_of(int status, enum err_kind kind)
+{
+	if (status >= 500)
+		return LOG_ERROR;
+	return kind == ERR_MISSING ? LOG_INFO : LOG_WARN;
+}
+
 static void
 run(const struct route_table *table, const struct route *route, struct route_call *call)
 {
@@ -174,8 +183,8 @@ run(const struct route_table *table, const struct route *route, struct route_cal
 		OWN_TEXT message = NULL;
 
 		status = status == -1 ? status_of(table, err.kind) : -status;
-		log_at(status >= 500 ? LOG_ERROR : LOG_WARN, "%s %s: %d: %s", http_method(call->request), http_path(call->request),
-			status, err.text);
+		log_at(level_of(status, err.kind), "%s %s: %d: %s", http_method(call->request), http_path(call->request), status,
+			err.text);
 		message = message_of(table, call, status, &err);
 		answer_error(call->request, status, message);
 	} else if (answer) {

@@ -154,12 +154,16 @@ load_in_force(struct edged *e, struct succession_pair *out, struct err *err)
 {
 	const struct succession s = succession_of(e);
 
-	if (!is_made_here(e))
-		return load_preloaded(e, out, err);
-	if (succession_load(&s, out, err) < 0)
-		return -1;
-	return has_configured_name(e, out->chain.item[0]) ? 0
-							  : err_set(err, ERR_MISSING, "another name is configured for the Edge CA");
+	return is_made_here(e) ? succession_load(&s, out, err) : load_preloaded(e, out, err);
+}
+
+static bool
+has_replaced(struct edged *e)
+{
+	CLEAR(certs) kept = { 0 };
+	struct err ignored = ERR_INIT;
+
+	return load(&kept, e->certd, PREVIOUS_ID, &ignored) == 0;
 }
 
 /* Whoever changed it: its key may lie elsewhere now, and who may sign is another. */
@@ -173,6 +177,7 @@ note_change(struct edged *e, const struct succession_pair *pair)
 	if (memcmp(e->ca_sha256, cert_sha256(pair->chain.item[0]), sizeof(e->ca_sha256)) == 0)
 		return;
 	memcpy(e->ca_sha256, cert_sha256(pair->chain.item[0]), sizeof(e->ca_sha256));
+	atomic_store(&e->ca_has_replaced, has_replaced(e));
 	judge(e, &pair->chain, pair->key_id);
 }
 
@@ -182,15 +187,18 @@ look(void *arg, struct renewal_found *out, struct err *err)
 	struct edged *e = arg;
 	const struct succession s = succession_of(e);
 	struct succession_pair pair = { 0 };
-	struct err ignored = ERR_INIT;
 	int status = load_in_force(e, &pair, err);
 
-	if (is_made_here(e))
-		succession_look(&s, out, &ignored);
 	if (status == 0) {
-		out->current = (struct renewal_life){ cert_not_before(pair.chain.item[0]), cert_not_after(pair.chain.item[0]) };
-		memcpy(out->sha256, cert_sha256(pair.chain.item[0]), sizeof(out->sha256));
+		const struct cert *ca = pair.chain.item[0];
+
 		note_change(e, &pair);
+		out->current = (struct renewal_life){ cert_not_before(ca), cert_not_after(ca) };
+		memcpy(out->sha256, cert_sha256(ca), sizeof(out->sha256));
+		if (is_made_here(e) && !has_configured_name(e, ca))
+			status = err_set(err, ERR_MISSING, "another name is configured for the Edge CA");
+		else if (is_made_here(e) && !renewal_is_good(&out->current, clock_wall()))
+			status = succession_look(&s, out, err);
 	}
 	succession_pair_clear(&pair);
 	return status;
@@ -309,7 +317,8 @@ edge_ca_trust_bundle(struct edged *e, struct buf *pem, struct err *err)
 
 	if (load(&all, e->certd, BUNDLE_ID, err) < 0)
 		return -1;
-	load(&kept, e->certd, PREVIOUS_ID, &ignored);
+	if (atomic_load(&e->ca_has_replaced))
+		load(&kept, e->certd, PREVIOUS_ID, &ignored);
 	for (size_t i = 0; i < all.n; i++)
 		if (!is_in(&given, all.item[i]) && !(is_in(&kept, all.item[i]) && clock_wall() >= cert_not_after(all.item[i])))
 			certs_add(&given, all.item[i]);

@@ -37,6 +37,7 @@ struct edged {
 	pthread_mutex_t ca_lock;
 	char *ca_key_id;
 	uint8_t ca_sha256[DIGEST_SHA256_LEN]; /* what was last judged */
+	atomic_bool ca_has_replaced;	      /* another one, which is still kept */
 	char *encryption_handle;
 	struct module modules[MODULES_MAX];
 	size_t n_modules;

@@ -123,22 +123,31 @@ life_of(const struct cert *cert)
 	return (struct renewal_life){ .from = cert_not_before(cert), .until = cert_not_after(cert) };
 }
 
+static void
+look_at_kept(const struct succession *s, struct renewal_found *out)
+{
+	OWN_TEXT id = previous_id(s);
+	struct succession_pair kept = { 0 };
+	struct err ignored = ERR_INIT;
+
+	if (load_pair(s, id, &kept, &ignored) == 0)
+		out->previous = life_of(kept.chain.item[0]);
+	succession_pair_clear(&kept);
+}
+
 int
 succession_look(const struct succession *s, struct renewal_found *out, struct err *err)
 {
-	OWN_TEXT kept_id = previous_id(s);
-	struct succession_pair pair = { 0 }, kept = { 0 };
-	struct err why = ERR_INIT;
+	struct succession_pair pair = { 0 };
 
 	*out = (struct renewal_found){ 0 };
-	if (load_pair(s, kept_id, &kept, &why) == 0)
-		out->previous = life_of(kept.chain.item[0]);
-	succession_pair_clear(&kept);
 	if (succession_load(s, &pair, err) < 0)
 		return -1;
 	out->current = life_of(pair.chain.item[0]);
 	memcpy(out->sha256, cert_sha256(pair.chain.item[0]), sizeof(out->sha256));
 	succession_pair_clear(&pair);
+	if (!renewal_is_good(&out->current, clock_wall()))
+		look_at_kept(s, out);
 	return 0;
 }
 

@@ -46,7 +46,7 @@ void succession_pair_clear(struct succession_pair *pair);
 
 /* What is in force.  ERR_MISSING: no certificate, or none that a key of ours belongs to. */
 int succession_load(const struct succession *s, struct succession_pair *out, struct err *err);
-/* For renewals.h.  What was kept counts when its key is there. */
+/* For renewals.h.  What was kept is looked at when what is in force is not good by now. */
 int succession_look(const struct succession *s, struct renewal_found *out, struct err *err);
 int succession_act(const struct succession *s, enum renewal_step step, struct err *err);
 /* Ends what a crash interrupted; nothing to do is fine. */
