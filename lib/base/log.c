@@ -22,7 +22,8 @@ static struct {
 	enum log_level level;
 	enum log_format format;
 	bool colour;
-} log_state = { "rootedge", LOG_INFO, LOG_TEXT, false };
+	int copy_fd;
+} log_state = { "rootedge", LOG_INFO, LOG_TEXT, false, -1 };
 
 static const char *const level_names[] = { "ERROR", "WARN", "INFO", "DEBUG" };
 
@@ -50,6 +51,12 @@ log_set(enum log_level level, enum log_format format)
 {
 	log_state.level = level;
 	log_state.format = format;
+}
+
+void
+log_copy(int fd)
+{
+	log_state.copy_fd = fd;
 }
 
 enum log_level
@@ -151,6 +158,8 @@ write_line(enum log_level level, const char *sentence, const char *event_name, c
 	buf_puts(&line, "\n");
 	if (!line.failed)
 		ignored = write(STDERR_FILENO, line.data, line.len);
+	if (!line.failed && log_state.copy_fd >= 0)
+		ignored = write(log_state.copy_fd, line.data, line.len);
 	(void)ignored;
 	buf_clear(&line);
 }

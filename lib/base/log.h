@@ -12,6 +12,7 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 /* `role` names the process in every line; level and format come from ROOTEDGE_LOG ("debug,json") when set. */
 void log_init(const char *role);
+void log_copy(int fd); /* every line goes there too; borrowed, -1: no longer */
 void log_set(enum log_level level, enum log_format format);
 enum log_level log_level(void);
 enum log_format log_format(void);

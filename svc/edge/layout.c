@@ -5,18 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/random.h"
 #include "edge/layout.h"
 #include "edge/operator_files.h"
 #include "edge/role_config.h"
+#include "edge/role_sockets.h"
 
 static const char *const role_names[] = { "keyd", "certd", "identityd", "edged", "gateway" };
 
@@ -110,69 +108,10 @@ make_run_dirs(const struct layout *l, struct err *err)
 
 	if (tree_empty(run, err) < 0 || make_own_dir(run, 0711, getegid(), err) < 0)
 		return -1;
-	if (!l->separate_users)
-		return make_own_dir(l->run_dir, 0700, getegid(), err) < 0 ? -1
-									  : make_own_dir(l->gateway_run_dir, 0700, getegid(), err);
-	/* The roles make their sockets in a folder that each may write to. */
-	for (int r = ROLE_KEYD; r <= ROLE_IDENTITYD; r++) {
-		OWN_TEXT own = mem_textf("%s/%s", run, role_names[r]);
-
-		if (tree_make(own, 0711, l->users[r], err) < 0)
+	for (size_t i = 0; i < l->n_run_dirs; i++)
+		if (make_own_dir(l->run_dirs[i], l->separate_users ? 0711 : 0700, getegid(), err) < 0)
 			return -1;
-	}
 	return 0;
-}
-
-/* -- Sockets --------------------------------------------------------------------------------------------------------------------------- */
-
-static void
-name_sockets(struct layout *l)
-{
-	if (l->separate_users) {
-		l->run_dir = mem_textf("%s/run", l->state);
-		for (int r = 0; r < ROLE_COUNT; r++)
-			l->keyd[r] = mem_textf("%s/keyd/keyd.sock", l->run_dir);
-		l->certd = mem_textf("%s/certd/certd.sock", l->run_dir);
-		l->identityd = mem_textf("%s/identityd/identityd.sock", l->run_dir);
-	} else {
-		l->run_dir = mem_textf("%s/run/%016llx", l->state, (unsigned long long)random_u64());
-		l->gateway_run_dir = mem_textf("%s/run/%016llx", l->state, (unsigned long long)random_u64());
-		for (int r = 0; r < ROLE_COUNT; r++)
-			l->keyd[r] =
-				mem_textf("%s/keyd-%s.sock", r == ROLE_GATEWAY ? l->gateway_run_dir : l->run_dir, role_names[r]);
-		l->certd = mem_textf("%s/certd.sock", l->run_dir);
-		l->identityd = mem_textf("%s/identityd.sock", l->run_dir);
-	}
-	l->mnt = mem_textf("%s/mnt", l->dirs[ROLE_EDGED]);
-	l->gateway_workload = mem_textf("%s/edgeHub.sock", l->mnt);
-}
-
-static int
-check_socket(const char *path, struct err *err)
-{
-	struct sockaddr_un address;
-
-	if (strlen(path) < sizeof(address.sun_path))
-		return 0;
-	return err_set(err, ERR_LIMIT,
-		"%s: longer than the %zu characters that a unix socket's path may have; choose a shorter state folder", path,
-		sizeof(address.sun_path) - 1);
-}
-
-/* Found out now rather than by a role that can't start, again and again. */
-static int
-check_sockets(const struct layout *l, const struct config *c, struct err *err)
-{
-	for (int r = 0; r < ROLE_COUNT; r++)
-		if (check_socket(l->keyd[r], err) < 0)
-			return -1;
-	for (size_t m = 0; m < c->n_modules; m++) {
-		OWN_TEXT path = mem_textf("%s/%s.sock", l->mnt, c->modules[m].id);
-
-		if (check_socket(path, err) < 0)
-			return -1;
-	}
-	return check_socket(l->certd, err) < 0 || check_socket(l->identityd, err) < 0 ? -1 : check_socket(l->gateway_workload, err);
 }
 
 /* -- All of it -------------------------------------------------------------------------------------------------------------------------- */
@@ -218,6 +157,7 @@ layout_prepare(const struct config *c, const char *state, struct err *err)
 	l->state = realpath(state, NULL);
 	if (!l->state)
 		return err_errno_null(err, "%s", state);
+	l->logs = mem_textf("%s/logs", l->state);
 	l->separate_users = can_change_user((uid_t)c->first_uid, l->state);
 	for (int r = 0; r < ROLE_COUNT; r++) {
 		uid_t own = (uid_t)(c->first_uid + r);
@@ -230,9 +170,10 @@ layout_prepare(const struct config *c, const char *state, struct err *err)
 		l->config_dirs[r] = mem_textf("%s/config/%s", l->state, role_names[r]);
 		l->configs[r] = mem_textf("%s/config.json", l->config_dirs[r]);
 	}
-	name_sockets(l);
-	if (check_sockets(l, c, err) < 0 || make_role_dirs(l, err) < 0 || make_config_dirs(l, err) < 0 ||
-		make_run_dirs(l, err) < 0 || write_bundle(l, c, err) < 0 || role_config_write_all(l, c, err) < 0)
+	role_sockets_name(l, c);
+	if (role_sockets_check(l, c, err) < 0 || make_role_dirs(l, err) < 0 || make_config_dirs(l, err) < 0 ||
+		make_run_dirs(l, err) < 0 || make_own_dir(l->logs, 0700, getegid(), err) < 0 || write_bundle(l, c, err) < 0 ||
+		role_config_write_all(l, c, err) < 0)
 		return NULL;
 	return GIVE(l);
 }
@@ -249,8 +190,10 @@ layout_free(struct layout *l)
 		mem_free(l->keyd[r]);
 	}
 	mem_free(l->state);
-	mem_free(l->run_dir);
-	mem_free(l->gateway_run_dir);
+	mem_free(l->logs);
+	for (size_t i = 0; i < l->n_run_dirs; i++)
+		mem_free(l->run_dirs[i]);
+	mem_free(l->control);
 	mem_free(l->certd);
 	mem_free(l->identityd);
 	mem_free(l->mnt);

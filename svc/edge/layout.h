@@ -6,6 +6,7 @@
  *	STATE/config/ROLE	what the role is told: config.json, and copies of the operator's files.  Root's, so that no role changes its own orders, and root never
  *				writes into a folder that a role may have changed under its hands
  *	STATE/run		sockets, made anew at each start
+ *	STATE/logs		what the roles say (role_log.h)
  *
  * As root each role has a user id of its own, and the services know their callers by it.  Otherwise all roles are one user: then each has sockets of its own in a folder whose
  * name only it is told, and its sandbox (sandbox.h) keeps it from finding out the others. */
@@ -15,14 +16,27 @@
 
 enum layout_role { ROLE_KEYD, ROLE_CERTD, ROLE_IDENTITYD, ROLE_EDGED, ROLE_GATEWAY, ROLE_COUNT };
 
+#define LAYOUT_RUN_DIRS_MAX 8
+#define LAYOUT_SOCKETS_MAX 16
+
+struct layout_socket {
+	enum layout_role role;
+	const char *path; /* the layout's */
+	mode_t mode;
+};
+
 struct layout {
-	char *state;
+	char *state, *logs;
 	bool separate_users;
 	struct tree_owner users[ROLE_COUNT];
-	char *dirs[ROLE_COUNT];	       /* STATE/keyd, ... */
-	char *config_dirs[ROLE_COUNT]; /* STATE/config/keyd, ...; NULL for the gateway */
-	char *configs[ROLE_COUNT];     /* STATE/config/keyd/config.json, ... */
-	char *run_dir, *gateway_run_dir;
+	char *dirs[ROLE_COUNT];		     /* STATE/keyd, ... */
+	char *config_dirs[ROLE_COUNT];	     /* STATE/config/keyd, ...; NULL for the gateway */
+	char *configs[ROLE_COUNT];	     /* STATE/config/keyd/config.json, ... */
+	char *run_dirs[LAYOUT_RUN_DIRS_MAX]; /* below STATE/run */
+	size_t n_run_dirs;
+	struct layout_socket sockets[LAYOUT_SOCKETS_MAX]; /* that are open before their roles run (role_sockets.h) */
+	size_t n_sockets;
+	char *control;		/* the supervisor's own */
 	char *keyd[ROLE_COUNT]; /* the socket of keyd that this role uses */
 	char *certd, *identityd;
 	char *mnt; /* the modules' sockets */

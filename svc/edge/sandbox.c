@@ -133,8 +133,7 @@ change_user(const struct sandbox *s, struct err *err)
 {
 	uid_t uid = s->uid;
 
-	if (setgroups(s->n_groups, s->groups) < 0 || setresgid((gid_t)uid, (gid_t)uid, (gid_t)uid) < 0 ||
-		setresuid(uid, uid, uid) < 0)
+	if (setgroups(s->n_groups, s->groups) < 0 || setresgid(s->gid, s->gid, s->gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return err_errno(err, "becoming user %u", uid);
 	if (setresuid(0, 0, 0) == 0) /* it must not be undone */
 		return err_set(err, ERR_BROKEN, "user %u can become root again", uid);

@@ -12,11 +12,13 @@
 #include "base/err.h"
 
 #define SANDBOX_PATHS_MAX 96
+#define SANDBOX_GROUPS_MAX 32
 
 struct sandbox {
 	bool change_user;
 	uid_t uid;
-	const gid_t *groups; /* beside the one of its uid */
+	gid_t gid;
+	gid_t groups[SANDBOX_GROUPS_MAX]; /* beside that */
 	size_t n_groups;
 	const char *read[SANDBOX_PATHS_MAX]; /* files and folders, beside the system's */
 	size_t n_read;

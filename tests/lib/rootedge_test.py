@@ -78,6 +78,7 @@ class Service:
         self.name, self.args, self.env = name, [str(a) for a in args], env or {}
         self.program = program or [ROOTEDGE, name]  # a prefix that changes the user, executables of a folder of one's own
         self.log_path = folder / (name + ".log")
+        self.is_edge = any(os.path.basename(str(word)).endswith(("edge", "rootedge-edge")) for word in [self.name, *self.program])
         self.start(wait)
 
     def start(self, wait=True):
@@ -106,7 +107,24 @@ class Service:
         self.ready_fd = None
         return json.loads(line)
 
+    def control(self, **request):
+        """What the supervisor of an edge device answers its operator."""
+        with open(os.path.join(self.args[self.args.index("--state") + 1], "run", "control")) as f, socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20 * SLOW)
+            s.connect(f.read().strip())
+            s.sendall(json.dumps(request).encode() + b"\n")
+            return json.loads(s.makefile().read())
+
+    def sync_log(self):
+        """The roles' lines come through the supervisor: when that has answered, it has passed on all that was said before."""
+        if self.is_edge and self.process.poll() is None:
+            try:
+                self.control(verb="status")
+            except (OSError, ValueError):
+                pass  # not up yet, or ending
+
     def log_text(self):
+        self.sync_log()
         with open(self.log_path, errors="replace") as f:
             return f.read()
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of a role. */
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "edge/role_args.h"
+
+char *
+role_args_program(enum layout_role role)
+{
+	OWN_TEXT dir = file_own_dir();
+	OWN_TEXT built = mem_textf("%s/../%s/rootedge-%s", dir, layout_role_name(role), layout_role_name(role));
+
+	if (access(built, X_OK) == 0)
+		return GIVE(built);
+	return mem_textf("%s/rootedge-%s", dir, layout_role_name(role));
+}
+
+static void
+push(struct role_args *args, const char *name, const char *value)
+{
+	if (!value || args->n + 2 > ROLE_ARGS_MAX)
+		return;
+	args->item[args->n++] = mem_text(name);
+	args->item[args->n++] = mem_text(value);
+}
+
+void
+role_args_push_int(struct role_args *args, const char *name, int64_t value)
+{
+	OWN_TEXT text = mem_textf("%lld", (long long)value);
+
+	push(args, name, text);
+}
+
+static void
+push_gateway(struct role_args *args, const struct config *c, const struct layout *l)
+{
+	push(args, "--state", l->dirs[ROLE_GATEWAY]);
+	push(args, "--hostname", c->hostname);
+	for (size_t i = 0; i < c->n_names; i++)
+		push(args, "--name", c->names[i]);
+	push(args, "--address", c->gateway_address);
+	push(args, "--keyd", l->keyd[ROLE_GATEWAY]);
+	push(args, "--workload", l->gateway_workload);
+	push(args, "--device-id", c->device_id);
+	push(args, "--hub", c->hub_name);
+	push(args, "--hub-address", c->upstream_address);
+	role_args_push_int(args, "--hub-mqtt-port", c->upstream_mqtt_port);
+	role_args_push_int(args, "--hub-https-port", c->upstream_https_port);
+	push(args, "--trust", l->identity_bundle);
+	role_args_push_int(args, "--max-queue-mib", c->max_queue_mib);
+}
+
+void
+role_args_fill(struct role_args *args, const struct config *c, const struct layout *l, enum layout_role role,
+	const char *generation, int64_t mqtt_port)
+{
+	*args = (struct role_args){ .item = { role_args_program(role) }, .n = 1 };
+	if (role != ROLE_GATEWAY) {
+		push(args, "--config", l->configs[role]);
+		return;
+	}
+	push_gateway(args, c, l);
+	push(args, "--generation-id", generation);
+	role_args_push_int(args, "--mqtt-port", mqtt_port ? mqtt_port : c->gateway_mqtt_port);
+}
+
+void
+role_args_clear(struct role_args *args)
+{
+	for (size_t i = 0; i < args->n; i++)
+		mem_free(args->item[i]);
+	args->n = 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The command line of a role. */
+
+#include "edge/layout.h"
+
+#define ROLE_ARGS_MAX 96
+
+struct role_args {
+	char *item[ROLE_ARGS_MAX + 1]; /* the program first; ends with NULL */
+	size_t n;
+};
+
+char *role_args_program(enum layout_role role);
+/* generation: of $edgeHub, and mqtt_port: where the gateway was found before, 0 the first time; for the gateway alone. */
+void role_args_fill(struct role_args *out, const struct config *config, const struct layout *layout, enum layout_role role,
+	const char *generation, int64_t mqtt_port);
+void role_args_push_int(struct role_args *args, const char *name, int64_t value);
+void role_args_clear(struct role_args *args);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What each role may reach (sandbox.h), by what config.toml names. */
+
+#include "edge/layout.h"
+#include "edge/sandbox.h"
+
+/* For a process that becomes the role or ends: what is allocated on the way there is never freed. */
+void role_sandbox_fill(struct sandbox *out, const struct config *config, const struct layout *layout, enum layout_role role,
+	const char *program_dir);

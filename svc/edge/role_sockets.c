@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sockets of the local services. */
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/random.h"
+#include "edge/role_sockets.h"
+
+#define BACKLOG 1024
+
+/* -- Names -------------------------------------------------------------------------------------------------------------------------- */
+
+static const char *
+add_run_dir(struct layout *l, char *path_take)
+{
+	l->run_dirs[l->n_run_dirs++] = path_take;
+	return path_take;
+}
+
+static const char *
+add_secret_dir(struct layout *l)
+{
+	return add_run_dir(l, mem_textf("%s/run/%016llx", l->state, (unsigned long long)random_u64()));
+}
+
+static void
+add_socket(struct layout *l, enum layout_role role, const char *path, mode_t mode)
+{
+	l->sockets[l->n_sockets++] = (struct layout_socket){ .role = role, .path = path, .mode = mode };
+}
+
+static char *
+name_public(struct layout *l, const struct config *c, enum layout_role role)
+{
+	const char *name = layout_role_name(role), *dir = add_run_dir(l, mem_textf("%s/run/%s", l->state, name));
+	char *path = mem_textf("%s/%s.sock", dir, name);
+
+	add_socket(l, role, path, json_array_size(c->principals) > 0 ? 0666 : 0660);
+	return path;
+}
+
+static void
+name_all_public(struct layout *l, const struct config *c)
+{
+	l->keyd[0] = name_public(l, c, ROLE_KEYD);
+	for (int r = 1; r < ROLE_COUNT; r++)
+		l->keyd[r] = mem_text(l->keyd[0]);
+	l->certd = name_public(l, c, ROLE_CERTD);
+	l->identityd = name_public(l, c, ROLE_IDENTITYD);
+	l->control = mem_textf("%s/run/control.sock", l->state);
+}
+
+static void
+name_all_secret(struct layout *l)
+{
+	const char *common = add_secret_dir(l), *gateway = add_secret_dir(l), *ours = add_secret_dir(l);
+
+	for (int r = 0; r < ROLE_COUNT; r++)
+		l->keyd[r] =
+			mem_textf("%s/keyd-%s.sock", r == ROLE_GATEWAY ? gateway : common, layout_role_name((enum layout_role)r));
+	for (int r = ROLE_KEYD + 1; r < ROLE_COUNT; r++)
+		add_socket(l, ROLE_KEYD, l->keyd[r], 0600);
+	l->certd = mem_textf("%s/certd.sock", common);
+	add_socket(l, ROLE_CERTD, l->certd, 0600);
+	l->identityd = mem_textf("%s/identityd.sock", common);
+	add_socket(l, ROLE_IDENTITYD, l->identityd, 0600);
+	l->control = mem_textf("%s/control.sock", ours);
+}
+
+void
+role_sockets_name(struct layout *l, const struct config *c)
+{
+	if (l->separate_users)
+		name_all_public(l, c);
+	else
+		name_all_secret(l);
+	l->mnt = mem_textf("%s/mnt", l->dirs[ROLE_EDGED]);
+	l->gateway_workload = mem_textf("%s/edgeHub.sock", l->mnt);
+}
+
+static int
+check_socket(const char *path, struct err *err)
+{
+	struct sockaddr_un address;
+
+	if (strlen(path) < sizeof(address.sun_path))
+		return 0;
+	return err_set(err, ERR_LIMIT,
+		"%s: longer than the %zu characters that a unix socket's path may have; choose a shorter state folder", path,
+		sizeof(address.sun_path) - 1);
+}
+
+int
+role_sockets_check(const struct layout *l, const struct config *c, struct err *err)
+{
+	for (size_t i = 0; i < l->n_sockets; i++)
+		if (check_socket(l->sockets[i].path, err) < 0)
+			return -1;
+	for (size_t m = 0; m < c->n_modules; m++) {
+		OWN_TEXT path = mem_textf("%s/%s.sock", l->mnt, c->modules[m].id);
+
+		if (check_socket(path, err) < 0)
+			return -1;
+	}
+	return check_socket(l->control, err) < 0 ? -1 : check_socket(l->gateway_workload, err);
+}
+
+/* -- Opening ------------------------------------------------------------------------------------------------------------------------ */
+
+/* The folder is ours and was made anew, so nothing is in the way and nobody exchanges what was bound. */
+static int
+open_one(const struct layout *l, const struct layout_socket *s, struct err *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct tree_owner owner = l->users[s->role];
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), failed;
+	mode_t before;
+
+	memcpy(address.sun_path, s->path, strlen(s->path) + 1);
+	before = umask(0777 & ~s->mode);
+	failed = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+		 (l->separate_users && lchown(s->path, owner.uid, owner.gid) < 0) || listen(fd, BACKLOG) < 0;
+	umask(before);
+	if (!failed)
+		return fd;
+	(void)err_errno(err, "listening on %s", s->path);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+int
+role_sockets_open(const struct layout *l, int fds[static LAYOUT_SOCKETS_MAX], struct err *err)
+{
+	for (size_t i = 0; i < l->n_sockets; i++) {
+		fds[i] = open_one(l, &l->sockets[i], err);
+		if (fds[i] >= 0)
+			continue;
+		while (i-- > 0)
+			close(fds[i]);
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The supervisor: a poll over signals, what the roles say, and the operator's socket. */
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "edge/control.h"
+#include "edge/process_memory.h"
+#include "edge/role_log.h"
+#include "edge/role_process.h"
+#include "edge/role_sockets.h"
+#include "edge/role_state.h"
+#include "edge/supervisor.h"
+#include "wire/json.h"
+
+#define STOP_MS 8000 /* a role gives its running requests 5 s */
+#define POLL_MAX (1 + 2 * ROLE_COUNT + CONTROL_FDS_MAX)
+
+struct role {
+	pid_t pid; /* 0: no process */
+	bool is_asked_to_end;
+	struct role_state state;
+	int ready_fd; /* until it has said that it serves */
+	struct buf ready_line;
+	struct role_log log;
+};
+
+struct supervisor {
+	const struct supervisor_config *config;
+	struct role roles[ROLE_COUNT];
+	int n_roles, signal_fd, sockets[LAYOUT_SOCKETS_MAX];
+	struct control *control;
+	struct role_log own_log;
+	char *generation; /* of $edgeHub, from edged */
+	int64_t mqtt_port, started_ms;
+	bool said_ready, stopping, anew;
+	sigset_t before;
+};
+
+static const char *
+name_of(const struct supervisor *s, const struct role *r)
+{
+	return layout_role_name((enum layout_role)(r - s->roles));
+}
+
+/* -- Starting ------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+start(struct supervisor *s, struct role *r)
+{
+	enum layout_role role = (enum layout_role)(r - s->roles);
+	struct role_args args;
+	struct role_launch launch = {
+		.config = s->config->config,
+		.layout = s->config->layout,
+		.role = role,
+		.args = &args,
+		.sockets = s->sockets,
+		.signals = &s->before,
+	};
+	struct role_child child;
+	struct err err = ERR_INIT;
+
+	role_args_fill(&args, s->config->config, s->config->layout, role, s->generation, s->mqtt_port);
+	if (role_process_start(&child, &launch, &err) < 0) {
+		log_error("%s", err.text);
+		role_state_failed(&r->state, clock_boot_ms());
+	} else {
+		r->pid = child.pid;
+		r->ready_fd = child.ready_fd;
+		role_log_attach(&r->log, child.log_fd);
+		role_state_started(&r->state, clock_boot_ms());
+	}
+	r->is_asked_to_end = false;
+	buf_reset(&r->ready_line);
+	role_args_clear(&args);
+}
+
+/* The gateway is told $edgeHub's generation when it starts. */
+static bool
+may_start(const struct supervisor *s, const struct role *r)
+{
+	return r != &s->roles[ROLE_GATEWAY] || s->generation;
+}
+
+/* Those that are due.  Returns for how long there is nothing to do, -1 for ever. */
+static int64_t
+start_due(struct supervisor *s)
+{
+	int64_t now = clock_boot_ms(), wait = control_deadline_ms(s->control);
+
+	wait = wait < 0 ? -1 : wait > now ? wait - now : 0;
+	for (int i = 0; i < s->n_roles; i++) {
+		struct role *r = &s->roles[i];
+
+		if (r->state.condition == ROLE_IS_WAITING && may_start(s, r))
+			start(s, r);
+		if (r->state.condition != ROLE_IS_DOWN || r->pid != 0)
+			continue;
+		if (r->state.start_ms <= now)
+			start(s, r);
+		else if (wait < 0 || r->state.start_ms - now < wait)
+			wait = r->state.start_ms - now;
+	}
+	return wait;
+}
+
+static void
+ask_to_end(struct role *r)
+{
+	if (r->pid == 0)
+		return;
+	r->is_asked_to_end = true;
+	kill(r->pid, SIGTERM);
+}
+
+/* -- What they say ---------------------------------------------------------------------------------------------------------------------- */
+
+static bool
+all_serve(const struct supervisor *s)
+{
+	for (int i = 0; i < s->n_roles; i++)
+		if (s->roles[i].state.condition != ROLE_IS_SERVING)
+			return false;
+	return true;
+}
+
+static void
+say_ready(struct supervisor *s)
+{
+	json_t *line = json_object();
+
+	s->said_ready = true;
+	if (s->mqtt_port)
+		json_object_set_new(line, "mqtt_port", json_integer(s->mqtt_port));
+	json_object_set_new(line, "separate_users", json_boolean(s->config->layout->separate_users));
+	json_object_set_new(line, "mnt", json_string(s->config->layout->mnt));
+	service_ready(s->config->service, line);
+}
+
+/* It was told the generation before, and is started again. */
+static void
+take_generation(struct supervisor *s, const char *generation)
+{
+	if (text_is(generation, s->generation))
+		return;
+	if (s->generation)
+		ask_to_end(&s->roles[ROLE_GATEWAY]);
+	mem_free(s->generation);
+	s->generation = mem_text(generation);
+}
+
+static void
+take_ready(struct supervisor *s, struct role *r)
+{
+	OWN_LIB(json_t) json = json_loads(buf_text(&r->ready_line), 0, NULL);
+	const char *generation = json_string_value(json_object_get(json_object_get(json, "generations"), "$edgeHub"));
+
+	role_state_serves(&r->state, clock_boot_ms());
+	log_info("%s serves", name_of(s, r));
+	if (generation)
+		take_generation(s, generation);
+	if (r == &s->roles[ROLE_GATEWAY]) /* kept: a restarted gateway is found where it was */
+		s->mqtt_port = json_integer_value(json_object_get(json, "mqtt_port"));
+	if (!s->said_ready && all_serve(s))
+		say_ready(s);
+}
+
+static void
+read_ready(struct supervisor *s, struct role *r)
+{
+	char piece[1024];
+	ssize_t got = read(r->ready_fd, piece, sizeof(piece));
+
+	if (got > 0) {
+		buf_put(&r->ready_line, piece, (size_t)got);
+		if (r->ready_line.failed || r->ready_line.data[r->ready_line.len - 1] != '\n')
+			return;
+		take_ready(s, r);
+	}
+	close(r->ready_fd);
+	r->ready_fd = -1;
+}
+
+/* -- Ends ------------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+report_end(struct supervisor *s, const struct role *r)
+{
+	const char *name = name_of(s, r), *last = *r->log.last ? r->log.last : "nothing";
+	char how[80];
+
+	role_state_end_words(&r->state, how, sizeof(how));
+	if (r->state.condition == ROLE_IS_REFUSED)
+		log_error("%s refuses its settings and is not started again; it said: %s", name, last);
+	else if (role_state_keeps_ending(&r->state))
+		log_error("%s %s, the %uth time in a row, and is started again in %lld s; somebody should look at it.  It said: %s",
+			name, how, r->state.n_in_a_row, (long long)(r->state.back_off_ms + 999) / 1000, last);
+	else
+		log_error("%s %s, starting it again in %lld ms", name, how, (long long)r->state.back_off_ms);
+}
+
+static void
+on_ended(struct supervisor *s, struct role *r, int status)
+{
+	role_log_read(&r->log); /* its last words */
+	r->pid = 0;
+	if (r->ready_fd >= 0)
+		close(r->ready_fd);
+	r->ready_fd = -1;
+	role_state_ended(&r->state, status, r->is_asked_to_end, clock_boot_ms());
+	if (!s->stopping && !r->is_asked_to_end)
+		report_end(s, r);
+}
+
+static void
+reap(struct supervisor *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int i = 0; i < s->n_roles; i++)
+			if (s->roles[i].pid == pid)
+				on_ended(s, &s->roles[i], status);
+}
+
+/* -- The operator ----------------------------------------------------------------------------------------------------------------------- */
+
+static json_t *
+socket_of(const struct supervisor *s, const struct role *r)
+{
+	const struct layout *l = s->config->layout;
+
+	for (size_t i = 0; i < l->n_sockets; i++)
+		if (&s->roles[l->sockets[i].role] == r)
+			return json_string(l->sockets[i].path);
+	return r == &s->roles[ROLE_EDGED] ? json_string(l->mnt) : json_null();
+}
+
+static json_t *
+describe(const struct supervisor *s, const struct role *r)
+{
+	int64_t now = clock_boot_ms(), kib = 0;
+	bool runs = r->pid != 0, is_pss = false;
+	json_t *json = json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:s}", "name", name_of(s, r), "state", role_state_words(&r->state),
+		"failed", r->state.condition == ROLE_IS_DOWN || r->state.condition == ROLE_IS_REFUSED, "for_s",
+		(json_int_t)(now - r->state.since_ms) / 1000, "restarts", (json_int_t)r->state.n_restarts, "socket",
+		socket_of(s, r), "log", r->log.path);
+
+	if (runs) {
+		kib = process_memory_kib(r->pid, &is_pss);
+		json_object_set_new(json, "pid", json_integer(r->pid));
+		json_object_set_new(json, is_pss ? "pss_kib" : "rss_kib", json_integer(kib));
+	} else if (r->state.condition == ROLE_IS_DOWN) {
+		json_object_set_new(json, "next_start_ms", json_integer(r->state.start_ms > now ? r->state.start_ms - now : 0));
+	}
+	if (!runs && *r->log.last)
+		json_object_set_new(json, "said", json_string(r->log.last));
+	return json;
+}
+
+static json_t *
+status(const struct supervisor *s)
+{
+	json_t *roles = json_array();
+
+	for (int i = 0; i < s->n_roles; i++)
+		json_array_append_new(roles, describe(s, &s->roles[i]));
+	return json_pack("{s:s, s:i, s:I, s:b, s:s, s:s, s:o}", "version", ROOTEDGE_VERSION, "pid", (int)getpid(), "for_s",
+		(json_int_t)(clock_boot_ms() - s->started_ms) / 1000, "separate_users", s->config->layout->separate_users,
+		"identityd", s->config->layout->identityd, "mnt", s->config->layout->mnt, "roles", roles);
+}
+
+/* What refused its settings, or waits to be started again, is started now. */
+static json_t *
+restart(struct supervisor *s, const char *name)
+{
+	for (int i = 0; i < s->n_roles; i++) {
+		struct role *r = &s->roles[i];
+
+		if (!text_is(name, name_of(s, r)))
+			continue;
+		log_info("%s is started again, as the operator wishes", name);
+		ask_to_end(r);
+		if (r->pid == 0)
+			start(s, r);
+		return json_pack("{s:I}", "restarts", (json_int_t)r->state.n_restarts + (r->is_asked_to_end ? 1 : 0));
+	}
+	return json_pack("{s:s}", "error", "this device has no such role");
+}
+
+/* All of it, from config.toml on. */
+static json_t *
+restart_all(struct supervisor *s)
+{
+	struct err err = ERR_INIT;
+
+	if (s->config->check(s->config->arg, &err) < 0) {
+		log_error("everything goes on as it was: %s", err.text);
+		return json_pack("{s:s}", "error", err.text);
+	}
+	s->anew = s->stopping = true;
+	return json_pack("{s:b}", "anew", 1);
+}
+
+static json_t *
+on_request(const json_t *request, void *arg)
+{
+	struct supervisor *s = arg;
+	const char *verb = json_string_value(json_object_get(request, "verb"));
+	const char *role = json_string_value(json_object_get(request, "role"));
+
+	if (text_is(verb, "status"))
+		return status(s);
+	if (text_is(verb, "restart"))
+		return role ? restart(s, role) : restart_all(s);
+	return json_pack("{s:s}", "error", "the verb is status or restart");
+}
+
+/* -- The loop --------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+read_signal(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD)
+		reap(s);
+	else if (info.ssi_signo == SIGHUP)
+		json_decref(restart_all(s));
+	else
+		s->stopping = true;
+}
+
+/* One look at everything, for so long at the most (-1: for ever). */
+static void
+turn(struct supervisor *s, int64_t wait_ms)
+{
+	struct pollfd p[POLL_MAX] = { { .fd = s->signal_fd, .events = POLLIN } };
+	size_t n = 1;
+
+	for (int i = 0; i < s->n_roles; i++) {
+		p[n++] = (struct pollfd){ .fd = s->roles[i].log.fd, .events = POLLIN };
+		p[n++] = (struct pollfd){ .fd = s->roles[i].ready_fd, .events = POLLIN };
+	}
+	n += control_poll(s->control, p + n);
+	if (poll(p, (nfds_t)n, (int)wait_ms) < 0)
+		return;
+	for (int i = 0; i < s->n_roles; i++) {
+		if (p[1 + 2 * i].revents)
+			role_log_read(&s->roles[i].log);
+		if (p[2 + 2 * i].revents)
+			read_ready(s, &s->roles[i]);
+	}
+	if (p[0].revents)
+		read_signal(s);
+	control_serve(s->control);
+	role_log_turn_over(&s->own_log);
+	log_copy(s->own_log.file);
+}
+
+static void
+stop_one(struct supervisor *s, struct role *r)
+{
+	int64_t until = clock_boot_ms() + STOP_MS;
+
+	ask_to_end(r);
+	while (r->pid != 0) {
+		int64_t left = until - clock_boot_ms();
+
+		if (left > 0) {
+			turn(s, left);
+			continue;
+		}
+		log_warn("%s does not end, it is killed", name_of(s, r));
+		kill(r->pid, SIGKILL);
+		until = clock_boot_ms() + STOP_MS;
+	}
+}
+
+static void
+open_logs(struct supervisor *s, const char *dir)
+{
+	role_log_open(&s->own_log, dir, "edge");
+	log_copy(s->own_log.file);
+	for (int i = 0; i < s->n_roles; i++)
+		role_log_open(&s->roles[i].log, dir, name_of(s, &s->roles[i]));
+}
+
+static void
+block_signals(struct supervisor *s)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, &s->before);
+	s->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void
+clear(struct supervisor *s)
+{
+	const struct layout *l = s->config->layout;
+
+	log_copy(-1);
+	for (int i = 0; i < s->n_roles; i++) {
+		role_log_close(&s->roles[i].log);
+		buf_clear(&s->roles[i].ready_line);
+	}
+	role_log_close(&s->own_log);
+	control_free(s->control);
+	for (size_t i = 0; i < l->n_sockets; i++)
+		close(s->sockets[i]);
+	close(s->signal_fd);
+	sigprocmask(SIG_SETMASK, &s->before, NULL);
+	mem_free(s->generation);
+}
+
+enum supervisor_end
+supervisor_run(const struct supervisor_config *config, struct err *err)
+{
+	struct supervisor s = { .config = config, .started_ms = clock_boot_ms() };
+	const struct layout *l = config->layout;
+
+	if (role_sockets_open(l, s.sockets, err) < 0)
+		return SUPERVISOR_FAILED;
+	s.n_roles = config->config->has_gateway ? ROLE_COUNT : ROLE_GATEWAY;
+	for (int i = 0; i < s.n_roles; i++) {
+		s.roles[i].ready_fd = -1;
+		s.roles[i].ready_line = (struct buf)BUF_INIT(65536);
+	}
+	open_logs(&s, l->logs);
+	block_signals(&s);
+	s.control = control_open(l->control, l->state, on_request, &s, err);
+	while (s.control && !s.stopping)
+		turn(&s, start_due(&s));
+	if (!s.anew)
+		service_stopping();
+	/* Whoever uses a service ends before it. */
+	for (int i = s.n_roles - 1; s.control && i >= 0; i--)
+		stop_one(&s, &s.roles[i]);
+	clear(&s);
+	if (!s.control)
+		return SUPERVISOR_FAILED;
+	return s.anew ? SUPERVISOR_TO_START_ANEW : SUPERVISOR_STOPPED;
+}
