@@ -37,6 +37,26 @@ ask(const struct toml *t)
 	toml_check_keys(t, known, COUNT(known), &err);
 }
 
+/* What is written is read as the same, unless inline tables became deeper than headers may be. */
+static void
+write_again(const struct toml *t)
+{
+	CLEAR(buf) first = BUF_INIT(TOML_MAX);
+	CLEAR(buf) second = BUF_INIT(TOML_MAX);
+	struct err err = ERR_INIT;
+	OWN(toml) again = NULL;
+
+	toml_put(&first, t);
+	if (first.failed)
+		return;
+	again = toml_parse(buf_text(&first), first.len, "again", &err);
+	FUZZ_CHECK(again || strstr(err.text, "deep"));
+	if (!again)
+		return;
+	toml_put(&second, again);
+	FUZZ_CHECK(fuzz_same(fuzz_slice(&first), fuzz_slice(&second)));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -53,6 +73,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (first) {
 		visit(first, 0);
 		ask(first);
+		write_again(first);
 	}
 	return 0;
 }

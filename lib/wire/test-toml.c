@@ -365,3 +365,46 @@ TEST("documents merge: tables key by key, arrays joined, values replaced; each v
 	CHECK_STR(toml_find_path(into, "t.x")->file, "f.toml");
 	CHECK_STR(toml_find_path(into, "t.y")->file, "g.toml");
 }
+
+TEST("what is written is read as the same: keys that need quotes, texts with anything in them, numbers, inline tables, arrays of "
+     "tables")
+{
+	static const char text[] = "z=1\n'a b'='quoted'\nt='''two\nlines \"x\" \\ "
+				   "'''\nf=1e3\ng=2.0\nnot=nan\nd=1979-05-27\nl=[1,[2,3],{a=1,b='c'}]\ne=[]\n"
+				   "[q.'r s']\nx=true\n[[p]]\nn=1\n[p.below]\nm=2\n[[p]]\nn=2\n[empty]\ni={a={b=1}}\n";
+	OWN(toml) first = parsed(text);
+	CLEAR(buf) written = BUF_INIT(4096);
+	CLEAR(buf) again = BUF_INIT(4096);
+	CLEAR(buf) before = BUF_INIT(4096);
+	CLEAR(buf) after = BUF_INIT(4096);
+	OWN(toml) second = NULL;
+	struct err err = ERR_INIT;
+
+	toml_put(&written, first);
+	second = toml_parse(buf_text(&written), written.len, "g.toml", &err);
+	if (!second)
+		fail_msg("%s in\n%s", err.text, buf_text(&written));
+	toml_put(&again, second);
+	CHECK_STR(buf_text(&again), buf_text(&written));
+	CHECK_STR(toml_find_path(second, "t")->text, toml_find_path(first, "t")->text);
+	CHECK_INT(toml_find_path(second, "p")->n, 2);
+	CHECK_INT(toml_find_path(second, "empty.i.a.b")->integer, 1);
+	CHECK_INT(toml_find(second, "f")->type, TOML_FLOAT);
+	CHECK_INT(toml_find(second, "g")->type, TOML_FLOAT);
+	tell(&before, toml_find(first, "l"));
+	tell(&after, toml_find(second, "l"));
+	CHECK_STR(buf_text(&after), buf_text(&before));
+}
+
+TEST("a key is removed with what is below it, and others can be added after")
+{
+	OWN(toml) t = parsed("a=1\n[b]\nc=2\n[d]\ne=3\n");
+	OWN(toml) more = parsed("f=4\ng=5\n");
+	CLEAR(buf) out = BUF_INIT(4096);
+
+	toml_remove(t, "b");
+	toml_remove(t, "b");
+	toml_merge(t, more);
+	tell(&out, t);
+	CHECK_STR(buf_text(&out), "{a=1,d={e=3},f=4,g=5}");
+}

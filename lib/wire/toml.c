@@ -522,3 +522,16 @@ toml_merge(struct toml *into, struct toml *from)
 		add_file(into, from->files[i]);
 	from->n_files = 0;
 }
+
+void
+toml_remove(struct toml *table, const char *key)
+{
+	struct toml *gone = toml_find(table, key);
+	size_t kept = 0;
+
+	for (size_t i = 0; gone && i < table->n; i++)
+		if (table->item[i] != gone)
+			table->item[kept++] = table->item[i];
+	table->n -= gone ? 1 : 0;
+	toml_free(gone);
+}

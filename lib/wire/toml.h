@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/own.h"
 
@@ -46,6 +47,9 @@ const char *toml_type_name(enum toml_type type);
 /* Everything of the document `from` is added to `into`: tables merge key by key, arrays are joined, other values replace
  * (edge-services 5.1).  from is empty afterwards. */
 void toml_merge(struct toml *into, struct toml *from);
+void toml_remove(struct toml *table, const char *key); /* with all that is below it; absent is fine */
+/* The document as text, without comments: read again, it is the same. */
+void toml_put(struct buf *out, const struct toml *root);
 
 /* Values of a table, by a path of bare keys ("listen.port").  find: absent leaves *out, its default, alone; get: absent is a
  * failure.  A value of another type, a text with NUL, or a number out of range is a failure in both: "config.toml:12:
