@@ -276,15 +276,26 @@ config_source_clear_environment(void)
 /* -- All of it -------------------------------------------------------------------------------------------------------------------------------- */
 
 struct toml *
+config_source_load_files(const char *path, const char *dir, struct findings *findings)
+{
+	size_t errors = findings->n_errors;
+	OWN(toml) root = path ? load_file(path, findings) : NULL;
+
+	if (!root)
+		root = toml_parse("", 0, path ? path : dir, &(struct err)ERR_INIT); /* what the others have wrong is told too */
+	merge_dir(root, dir, findings);
+	return findings->n_errors == errors ? GIVE(root) : NULL;
+}
+
+struct toml *
 config_source_load(const char *path, struct findings *findings)
 {
 	size_t errors = findings->n_errors;
 	OWN_TEXT dir = config_source_dir(path);
-	OWN(toml) root = load_file(path, findings);
+	OWN(toml) root = config_source_load_files(path, dir, findings);
 
 	if (!root)
-		root = toml_parse("", 0, path, &(struct err)ERR_INIT); /* what the others have wrong is told too */
-	merge_dir(root, dir, findings);
+		root = toml_parse("", 0, path, &(struct err)ERR_INIT);
 	merge_environment(root, findings);
 	return findings->n_errors == errors ? GIVE(root) : NULL;
 }

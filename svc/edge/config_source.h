@@ -19,5 +19,7 @@ char *config_source_dir(const char *path); /* its config.d; the caller owns it *
 size_t config_source_list(const char *dir, char *names[static CONFIG_FILES_MAX], struct findings *findings);
 /* NULL when something could not be read; what and why is in the findings. */
 struct toml *config_source_load(const char *path, struct findings *findings);
+/* Files alone; path may be NULL. */
+struct toml *config_source_load_files(const char *path, const char *dir, struct findings *findings);
 /* Values in the environment may be secrets: for processes that are started by one that has loaded them. */
 void config_source_clear_environment(void);
