@@ -224,15 +224,18 @@ tpm_registration_keys(const struct tpm_registration *r, struct buf *endorsement_
 
 /* -- The key that came ------------------------------------------------------------------------------------------------------------------------ */
 
-struct importing {
-	const struct tpm_registration *registration;
-	const uint8_t *blob;
-	size_t len;
-	/* its parts */
+struct parts {
 	TPM2B_ID_OBJECT credential;
 	TPM2B_ENCRYPTED_SECRET credential_seed, seed;
 	TPM2B_PRIVATE duplicate;
 	TPM2B_PUBLIC public;
+};
+
+struct importing {
+	const struct tpm_registration *registration;
+	const uint8_t *blob;
+	size_t len;
+	struct parts parts;
 };
 
 /* The TSS reads each part; that it has read as many bytes as the part's size says is seen to here, for it overlooks some that are wrong. */
@@ -249,20 +252,21 @@ split(struct tpm *tpm, struct importing *i, struct err *err)
 	size_t at[6] = { 0 };
 	bool good = true;
 
+	i->parts = (struct parts){ 0 }; /* the TSS takes what is there for filled already */
 	for (int part = 0; part < 5 && good; part++) {
 		size_t to = at[part];
 		TSS2_RC rc = TSS2_RC_SUCCESS;
 
 		if (part == 0)
-			rc = lib->Tss2_MU_TPM2B_ID_OBJECT_Unmarshal(i->blob, i->len, &to, &i->credential);
+			rc = lib->Tss2_MU_TPM2B_ID_OBJECT_Unmarshal(i->blob, i->len, &to, &i->parts.credential);
 		else if (part == 1)
-			rc = lib->Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal(i->blob, i->len, &to, &i->credential_seed);
+			rc = lib->Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal(i->blob, i->len, &to, &i->parts.credential_seed);
 		else if (part == 2)
-			rc = lib->Tss2_MU_TPM2B_PRIVATE_Unmarshal(i->blob, i->len, &to, &i->duplicate);
+			rc = lib->Tss2_MU_TPM2B_PRIVATE_Unmarshal(i->blob, i->len, &to, &i->parts.duplicate);
 		else if (part == 3)
-			rc = lib->Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal(i->blob, i->len, &to, &i->seed);
+			rc = lib->Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal(i->blob, i->len, &to, &i->parts.seed);
 		else
-			rc = lib->Tss2_MU_TPM2B_PUBLIC_Unmarshal(i->blob, i->len, &to, &i->public);
+			rc = lib->Tss2_MU_TPM2B_PUBLIC_Unmarshal(i->blob, i->len, &to, &i->parts.public);
 		good = rc == TSS2_RC_SUCCESS && took_whole_part(i, at[part], to);
 		at[part + 1] = to;
 	}
@@ -303,12 +307,12 @@ open_policy(struct tpm *tpm, ESYS_TR *session, struct err *err)
 	return tpm_session_fail(tpm, rc, "the endorsement hierarchy", err);
 }
 
-/* What the TPM itself says no to is not for it; that it is away is another matter. */
+/* What the TPM itself says no to is not for it; that it is away is another matter.  Some say FAILURE, as of themselves, where a number is too large for their key. */
 static int
 refuse(struct tpm *tpm, TSS2_RC rc, const char *doing, struct err *err)
 {
 	tpm_session_fail(tpm, rc, doing, err);
-	if (err->kind == ERR_BROKEN)
+	if (err->kind == ERR_BROKEN || rc == TPM2_RC_FAILURE)
 		err_set(err, ERR_INVALID, "the service's key is not for this TPM: %s: %s", doing, tpm->lib->Tss2_RC_Decode(rc));
 	return -1;
 }
@@ -324,7 +328,7 @@ activate(struct tpm *tpm, const struct importing *i, const struct homes *homes, 
 	if (open_policy(tpm, &session, err) < 0)
 		return -1;
 	rc = tpm->lib->Esys_ActivateCredential(tpm->esys, homes->storage_root_key, homes->endorsement_key, ESYS_TR_PASSWORD,
-		session, NONE, &i->credential, &i->credential_seed, &found);
+		session, NONE, &i->parts.credential, &i->parts.credential_seed, &found);
 	tpm_session_unprotect(tpm, session, rc);
 	if (rc != TSS2_RC_SUCCESS)
 		return refuse(tpm, rc, "activating its credential", err);
@@ -344,12 +348,12 @@ load_duplicate(struct tpm *tpm, const struct importing *i, const struct homes *h
 {
 	static const TPMT_SYM_DEF_OBJECT aes = { .algorithm = TPM2_ALG_AES, .keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB };
 	TPM2B_PRIVATE *private = NULL;
-	TSS2_RC rc = tpm->lib->Esys_Import(tpm->esys, homes->storage_root_key, ESYS_TR_PASSWORD, NONE, NONE, inner, &i->public,
-		&i->duplicate, &i->seed, &aes, &private);
+	TSS2_RC rc = tpm->lib->Esys_Import(tpm->esys, homes->storage_root_key, ESYS_TR_PASSWORD, NONE, NONE, inner,
+		&i->parts.public, &i->parts.duplicate, &i->parts.seed, &aes, &private);
 
 	if (rc == TSS2_RC_SUCCESS)
 		rc = tpm->lib->Esys_Load(
-			tpm->esys, homes->storage_root_key, ESYS_TR_PASSWORD, NONE, NONE, private, &i->public, object);
+			tpm->esys, homes->storage_root_key, ESYS_TR_PASSWORD, NONE, NONE, private, &i->parts.public, object);
 	tpm->lib->Esys_Free(private);
 	return rc == TSS2_RC_SUCCESS ? 0 : refuse(tpm, rc, "importing it", err);
 }
@@ -403,7 +407,7 @@ import_step(struct tpm *tpm, void *arg, struct err *err)
 	struct homes homes;
 	int status;
 
-	if (split(tpm, i, err) < 0 || check_public(&i->public.publicArea, err) < 0 ||
+	if (split(tpm, i, err) < 0 || check_public(&i->parts.public.publicArea, err) < 0 ||
 		open_homes(tpm, i->registration, &homes, err) < 0)
 		return -1;
 	status = import_opened(tpm, i, &homes, err);

@@ -1,112 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hub's registry from the edge. */
+#include "identityd/hub_api.h"
+
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
-#include "certd/client.h"
-#include "common/service.h"
-#include "identityd/hub_api.h"
-#include "net/http_client.h"
+#include "base/text.h"
+#include "identityd/module_record.h"
 #include "wire/codec.h"
 #include "wire/json.h"
-#include "wire/sas.h"
+#include "wire/uri.h"
 
 #define VERSION "api-version=2017-11-08-preview"
-#define TOKEN_LIFE_S 60
-#define TIMEOUT_MS 70000
-#define CHAIN_MAX 16
-#define PEM_MAX (1024 * 1024)
-#define DEVICE_KEY_ID "device-id"
 
-struct credentials {
-	struct certs chain;
-	struct key *key;
-	char *authorization; /* a header, or NULL */
+/* -- The request ----------------------------------------------------------------------------------------------------------------------- */
+
+struct hub_call {
+	const char *method, *module_id; /* NULL: all modules */
+	const json_t *body;
+	const char *if_match;
 };
-
-static void
-credentials_clear(struct credentials *c)
-{
-	certs_clear(&c->chain);
-	key_free(c->key);
-	if (c->authorization)
-		mem_wipe(c->authorization, strlen(c->authorization));
-	mem_free(c->authorization);
-}
-
-static int
-use_certificate(struct credentials *c, struct hub_api *api, struct err *err)
-{
-	struct buf pem = BUF_INIT(PEM_MAX);
-	int status = api->makes_certificate ? device_certificate_ensure(&api->device, err) : 0;
-
-	if (status == 0)
-		status = certd_client_get(api->certd_socket, DEVICE_KEY_ID, &pem, err);
-	if (status == 0)
-		status = certs_parse(&c->chain, buf_text(&pem), pem.len, CHAIN_MAX, err);
-	buf_clear(&pem);
-	if (status < 0)
-		return err_wrap(err, "the device identity certificate");
-	c->key = keyd_client_load_pair(api->keyd, DEVICE_KEY_ID, err);
-	return c->key ? 0 : err_wrap(err, "the device identity key");
-}
-
-struct signer {
-	struct keyd_client *keyd;
-	const char *handle;
-};
-
-static int
-hmac(void *arg, const void *data, size_t len, uint8_t out[static DIGEST_SHA256_LEN], struct err *err)
-{
-	struct signer *s = arg;
-
-	return keyd_client_hmac(s->keyd, s->handle, data, len, out, err);
-}
-
-static int
-use_token(struct credentials *c, struct hub_api *api, struct err *err)
-{
-	OWN_TEXT handle = keyd_client_load_key(api->keyd, DEVICE_KEY_ID, err);
-	OWN_TEXT resource = mem_textf("%s/devices/%s", api->hub_name, api->device_id);
-	struct signer signer = { .keyd = api->keyd, .handle = handle };
-	struct buf header = BUF_INIT(SAS_TOKEN_MAX);
-
-	if (!handle)
-		return err_wrap(err, "the device's symmetric key");
-	buf_puts(&header, "Authorization: ");
-	if (sas_format(&header, resource, clock_wall() + TOKEN_LIFE_S, NULL, hmac, &signer, err) < 0) {
-		buf_wipe(&header);
-		return -1;
-	}
-	c->authorization = buf_take_text(&header);
-	return 0;
-}
-
-/* Said once, and again when the answer changes. */
-static void
-log_verdict(struct hub_api *api, const struct verdict *v)
-{
-	bool news;
-
-	if (!v)
-		return;
-	pthread_mutex_lock(&api->lock);
-	news = api->last_cause != (int)verdict_cause(v);
-	api->last_cause = (int)verdict_cause(v);
-	pthread_mutex_unlock(&api->lock);
-	if (news)
-		service_log_verdict(v);
-}
 
 static char *
-url_of(const struct hub_api *api, const char *module_id)
+url_of(const struct hub_api *api, const struct device_info *device, const char *module_id, struct err *err)
 {
 	struct buf url = BUF_INIT(4096);
+	OWN_TEXT host = NULL;
+	int port = api->port;
 
-	buf_putf(&url, "https://%s:%d/devices/", api->gateway_host, api->port);
-	percent_encode(&url, api->device_id, strlen(api->device_id));
+	if (uri_parse_host(device->gateway_host, &host, &port, err) < 0)
+		return NULL;
+	buf_putf(&url, strchr(host, ':') ? "https://[%s]:%d/devices/" : "https://%s:%d/devices/", host, port);
+	percent_encode(&url, device->device_id, strlen(device->device_id));
 	buf_puts(&url, "/modules");
 	if (module_id) {
 		buf_puts(&url, "/");
@@ -116,82 +41,113 @@ url_of(const struct hub_api *api, const char *module_id)
 	return buf_take_text(&url);
 }
 
-static int
-ask(struct hub_api *api, const char *method, const char *module_id, const json_t *body, const char *if_match, json_t **out,
-	struct err *err)
+/* Also below a parent it is the hub that the token is for. */
+static char *
+resource_of(const struct device_info *device, struct err *err)
 {
-	struct credentials c = { 0 };
-	OWN_TEXT url = url_of(api, module_id);
-	OWN_TEXT match = if_match ? mem_textf("If-Match: %s", if_match) : NULL;
+	OWN_TEXT host = NULL;
+	int port;
+
+	return uri_parse_host(device->hub_name, &host, &port, err) == 0 ? mem_textf("%s/devices/%s", host, device->device_id)
+									: NULL;
+}
+
+/* Not being let in is about this device; all that is not an answer of the hub's is about the way to it. */
+static enum err_kind
+kind_of(const struct http_answer *answer, const struct hub_call *call, enum err_kind kind)
+{
+	if (answer->status == 401)
+		return ERR_DENIED;
+	if (answer->status == 404)
+		return !call->module_id || text_is(answer->error_code, "DeviceNotFound") ? ERR_DENIED : ERR_MISSING;
+	if (answer->status < 300 || answer->status >= 500 || answer->status == 429)
+		return ERR_UNAVAILABLE;
+	return kind == ERR_DENIED ? ERR_BROKEN : kind; /* 403: a quota */
+}
+
+static int
+ask(struct hub_api *api, const struct device_info *device, const struct hub_call *what, json_t **out, struct err *err)
+{
+	OWN_TEXT url = url_of(api, device, what->module_id, err);
+	OWN_TEXT resource = url ? resource_of(device, err) : NULL;
+	OWN_TEXT match = what->if_match ? mem_textf("If-Match: %s", what->if_match) : NULL;
+	CLEAR(credential_use) use = { 0 };
 	const char *headers[3] = { 0 };
-	struct http_call call = { .method = method,
-		.url = url,
-		.connect_to = api->address,
-		.headers = headers,
-		.anchors = api->anchors,
-		.timeout_ms = TIMEOUT_MS,
-		.who = "edge" };
+	struct http_call call = { .method = what->method, .url = url, .connect_to = api->address, .headers = headers };
 	struct http_answer answer = { 0 };
 	size_t n = 0;
-	int status = api->by_certificate ? use_certificate(&c, api, err) : use_token(&c, api, err);
+	int status;
 
-	if (status < 0) {
-		credentials_clear(&c);
+	if (!resource || device_credential_use(&use, api->credential, resource, NULL, err) < 0)
 		return -1;
-	}
-	if (c.authorization)
-		headers[n++] = c.authorization;
+	if (use.authorization)
+		headers[n++] = use.authorization;
 	if (match)
 		headers[n++] = match;
-	call.chain = &c.chain;
-	call.key = c.key;
-	status = http_fetch_json(out, &answer, &call, body, err);
-	log_verdict(api, answer.verdict);
+	call.chain = &use.chain;
+	call.key = use.key;
+	status = cloud_fetch(api->cloud, out, &answer, &call, what->body, err);
+	if (status < 0)
+		err->kind = kind_of(&answer, what, err->kind);
 	http_answer_clear(&answer);
-	credentials_clear(&c);
 	return status;
 }
 
-json_t *
-hub_api_get_module(struct hub_api *api, const char *module_id, struct err *err)
-{
-	json_t *json = NULL;
+/* -- The answer ------------------------------------------------------------------------------------------------------------------------ */
 
-	return ask(api, "GET", module_id, NULL, NULL, &json, err) == 0 ? json : NULL;
-}
-
-json_t *
-hub_api_list_modules(struct hub_api *api, struct err *err)
-{
-	json_t *json = NULL;
-
-	return ask(api, "GET", NULL, NULL, NULL, &json, err) == 0 ? json : NULL;
-}
-
-json_t *
-hub_api_put_module(struct hub_api *api, const char *module_id, const json_t *module, const char *if_match, struct err *err)
-{
-	json_t *json = NULL;
-
-	return ask(api, "PUT", module_id, module, if_match, &json, err) == 0 ? json : NULL;
-}
-
-int
-hub_api_delete_module(struct hub_api *api, const char *module_id, struct err *err)
+static json_t *
+ask_module(struct hub_api *api, const struct device_info *device, const struct hub_call *what, struct err *err)
 {
 	OWN_LIB(json_t) json = NULL;
 
-	return ask(api, "DELETE", module_id, NULL, "*", &json, err);
+	if (ask(api, device, what, &json, err) < 0)
+		return NULL;
+	if (module_record_check(json, device->device_id, what->module_id, err) == 0)
+		return GIVE(json);
+	err->kind = ERR_UNAVAILABLE;
+	return err_wrap_null(err, "the answer of %s", device->gateway_host);
 }
 
-void
-hub_api_clear(struct hub_api *api)
+json_t *
+hub_api_get_module(struct hub_api *api, const struct device_info *device, const char *module_id, struct err *err)
 {
-	mem_free(api->hub_name);
-	mem_free(api->gateway_host);
-	mem_free(api->address);
-	mem_free(api->device_id);
-	mem_free(api->certd_socket);
-	keyd_client_free(api->keyd);
-	anchors_free(api->anchors);
+	return ask_module(api, device, &(struct hub_call){ .method = "GET", .module_id = module_id }, err);
+}
+
+json_t *
+hub_api_put_module(struct hub_api *api, const struct device_info *device, const char *module_id, const json_t *module,
+	const char *if_match, struct err *err)
+{
+	return ask_module(api, device,
+		&(struct hub_call){ .method = "PUT", .module_id = module_id, .body = module, .if_match = if_match }, err);
+}
+
+/* What is no module of this device's is none of our business. */
+json_t *
+hub_api_list_modules(struct hub_api *api, const struct device_info *device, struct err *err)
+{
+	OWN_LIB(json_t) all = NULL;
+	json_t *module, *list;
+	size_t i;
+
+	if (ask(api, device, &(struct hub_call){ .method = "GET" }, &all, err) < 0)
+		return NULL;
+	if (!json_is_array(all))
+		return err_null(err, ERR_UNAVAILABLE, "the answer of %s: no list of modules", device->gateway_host);
+	list = json_array();
+	json_array_foreach(all, i, module) {
+		struct err ignored = ERR_INIT;
+
+		if (module_record_check(module, device->device_id, NULL, &ignored) == 0)
+			json_array_append(list, module);
+	}
+	return list;
+}
+
+int
+hub_api_delete_module(struct hub_api *api, const struct device_info *device, const char *module_id, struct err *err)
+{
+	OWN_LIB(json_t) json = NULL;
+
+	return ask(api, device, &(struct hub_call){ .method = "DELETE", .module_id = module_id, .if_match = "*" }, &json, err);
 }

@@ -1,156 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rootedge-identityd: who this device and its modules are (edge-services 1.3), with manual provisioning by certificate or key. */
+/* rootedge-identityd: who this device and its modules are (edge-services 1.3).  Here it is put together; the socket is open from the first moment, and whoever asks before this device is
+ * provisioned hears why it is not. */
+#include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/local_service.h"
-#include "common/principal.h"
-#include "identityd/module_identity.h"
+#include "identityd/identity_api.h"
 #include "wire/json.h"
 
 #define ROOTS_MAX 1024
+#define RETRIES_MAX 100
+#define TIMEOUT_MAX_S 3600
 
-struct identityd {
+struct assembly {
+	struct identityd identityd;
+	struct cloud cloud;
 	struct hub_api hub;
-	struct module_identities modules;
-	struct principals principals;
-};
-
-static struct identityd *
-identityd_of(const struct route_call *call)
-{
-	return call->door;
-}
-
-/* The daemon (edged) and root may everything; others only read the trust bundle and how the device is provisioned. */
-static int
-authorize(const struct route_call *call, struct err *err)
-{
-	const struct principal *caller =
-		call->has_process ? principals_find(&identityd_of(call)->principals, call->process.uid) : NULL;
-
-	if ((call->has_process && call->process.uid == 0) || principal_may(caller, "daemon"))
-		return 0;
-	return err_set(err, ERR_DENIED, "authorization error");
-}
-
-static int
-device_identity(const struct route_call *call, json_t **answer, struct err *err)
-{
-	struct hub_api *hub = &identityd_of(call)->hub;
-	json_t *auth, *spec;
-	OWN_TEXT handle = NULL;
-
-	if (authorize(call, err) < 0 || (hub->makes_certificate && device_certificate_ensure(&hub->device, err) < 0))
-		return -1;
-	handle = hub->by_certificate ? keyd_client_pair_handle(hub->keyd, "device-id", err)
-				     : keyd_client_load_key(hub->keyd, "device-id", err);
-	if (!handle)
-		return -1;
-	auth = json_pack("{s:s, s:s}", "type", hub->by_certificate ? "x509" : "sas", "keyHandle", handle);
-	if (hub->by_certificate)
-		json_object_set_new(auth, "certId", json_string("device-id"));
-	spec = json_pack("{s:s, s:s, s:s, s:o}", "hubName", hub->hub_name, "gatewayHost", hub->gateway_host, "deviceId",
-		hub->device_id, "auth", auth);
-	*answer = json_pack("{s:s, s:o}", "type", "aziot", "spec", spec);
-	return 200;
-}
-
-static int
-provisioning(const struct route_call *call, json_t **answer, struct err *err)
-{
-	(void)err;
-	*answer = json_pack("{s:s, s:s}", "source", "manual", "auth", identityd_of(call)->hub.by_certificate ? "x509" : "sas");
-	return 200;
-}
-
-/* With manual provisioning there is nothing to ask anybody for: the identity is what the configuration says. */
-static int
-reprovision(const struct route_call *call, json_t **answer, struct err *err)
-{
-	(void)answer;
-	return authorize(call, err) < 0 ? -1 : 204;
-}
-
-static int
-give(json_t *identity, json_t **answer)
-{
-	*answer = identity;
-	return identity ? 200 : -1;
-}
-
-static int
-list_modules(const struct route_call *call, json_t **answer, struct err *err)
-{
-	json_t *list = authorize(call, err) < 0 ? NULL : module_identity_list(&identityd_of(call)->modules, err);
-
-	return give(list ? json_pack("{s:o}", "identities", list) : NULL, answer);
-}
-
-static int
-create_module(const struct route_call *call, json_t **answer, struct err *err)
-{
-	const char *id;
-
-	if (authorize(call, err) < 0)
-		return -1;
-	if (!call->body)
-		return err_set(err, ERR_INVALID, "missing request body");
-	if (json_get_text(call->body, "moduleId", &id, err) < 0)
-		return -1;
-	return give(module_identity_create(&identityd_of(call)->modules, id, err), answer);
-}
-
-static int
-get_module(const struct route_call *call, json_t **answer, struct err *err)
-{
-	return give(authorize(call, err) < 0 ? NULL : module_identity_get(&identityd_of(call)->modules, call->var[0], err), answer);
-}
-
-static int
-update_module(const struct route_call *call, json_t **answer, struct err *err)
-{
-	return give(
-		authorize(call, err) < 0 ? NULL : module_identity_update(&identityd_of(call)->modules, call->var[0], err), answer);
-}
-
-static int
-delete_module(const struct route_call *call, json_t **answer, struct err *err)
-{
-	(void)answer;
-	return authorize(call, err) < 0 || module_identity_delete(&identityd_of(call)->modules, call->var[0], err) < 0 ? -1 : 204;
-}
-
-static int
-trust_bundle(const struct route_call *call, json_t **answer, struct err *err)
-{
-	(void)call;
-	(void)err;
-	*answer = json_pack("{s:s}", "certificate", "");
-	return 200;
-}
-
-static const struct route routes[] = {
-	{ "GET", "/identities/identity", "2020-09-01", device_identity },
-	{ "GET", "/identities/provisioning", "2021-12-01", provisioning },
-	{ "POST", "/identities/device", "2020-09-01", device_identity },
-	{ "POST", "/identities/device/reprovision", "2020-09-01", reprovision },
-	{ "GET", "/identities/modules", "2020-09-01", list_modules },
-	{ "POST", "/identities/modules", "2020-09-01", create_module },
-	{ "GET", "/identities/modules/{}", "2020-09-01", get_module },
-	{ "PUT", "/identities/modules/{}", "2020-09-01", update_module },
-	{ "DELETE", "/identities/modules/{}", "2020-09-01", delete_module },
-	{ "GET", "/trust-bundle", "2020-09-01", trust_bundle },
-};
-
-static const char *const versions[] = { "2020-09-01", "2021-12-01", "2022-08-01", NULL };
-
-static const struct route_table table = {
-	.routes = routes,
-	.n_routes = COUNT(routes),
-	.versions = versions,
-	.denied_status = 401,
-	.missing_status = 404,
-	.hide_failures = true,
+	struct dps_client dps;
+	const char *host_modules[CALLERS_MAX];
+	size_t n_host_modules;
 };
 
 static struct anchors *
@@ -180,62 +49,164 @@ load_anchors(const json_t *paths, struct err *err)
 }
 
 static int
-open_hub(struct hub_api *hub, const json_t *config, struct err *err)
+open_cloud(struct assembly *a, const json_t *config, struct err *err)
 {
-	const char *hub_name, *gateway_host, *address, *device_id, *auth, *keyd, *certd;
-	json_t *anchors = NULL;
+	struct cloud *c = &a->cloud;
+	json_t *paths = NULL;
 	int64_t port = 443;
 
-	pthread_mutex_init(&hub->lock, NULL);
-	hub->last_cause = -1;
-	if (json_get_text(config, "hub_name", &hub_name, err) < 0 ||
-		json_find_text(config, "gateway_host", &gateway_host, err) < 0 ||
-		json_find_text(config, "hub_address", &address, err) < 0 || json_find_int(config, "hub_port", &port, err) < 0 ||
-		json_get_text(config, "device_id", &device_id, err) < 0 || json_get_text(config, "auth", &auth, err) < 0 ||
-		json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 ||
-		json_find_bool(config, "make_device_certificate", &hub->makes_certificate, err) < 0 ||
-		json_find_array(config, "anchors", &anchors, err) < 0)
+	if (json_find_array(config, "anchors", &paths, err) < 0)
 		return -1;
-	hub->hub_name = text_lower(hub_name);
-	hub->gateway_host = mem_text(gateway_host ? gateway_host : hub_name);
-	hub->address = mem_text(address);
-	hub->port = (int)port;
-	hub->device_id = mem_text(device_id);
-	hub->by_certificate = text_is(auth, "x509");
-	hub->certd_socket = mem_text(certd);
-	hub->keyd = keyd_client_new(keyd);
-	hub->device = (struct device_certificate){ .certd = hub->certd_socket, .device_id = hub->device_id, .keyd = hub->keyd };
-	pthread_mutex_init(&hub->device.lock, NULL);
-	hub->anchors = load_anchors(anchors, err);
-	return hub->anchors ? 0 : -1;
+	cloud_init(c, load_anchors(paths, err));
+	if (!c->anchors || json_find_int(config, "cloud_timeout_sec", &c->timeout_s, err) < 0 ||
+		json_find_int(config, "cloud_retries", &c->retries, err) < 0 || json_find_int(config, "hub_port", &port, err) < 0 ||
+		json_find_text(config, "hub_address", &a->hub.address, err) < 0 ||
+		json_find_text(config, "provisioning_address", &a->dps.address, err) < 0)
+		return -1;
+	if (c->timeout_s < CLOUD_TIMEOUT_S || c->timeout_s > TIMEOUT_MAX_S)
+		return err_set(err, ERR_INVALID, "cloud_timeout_sec must be at least %d seconds", CLOUD_TIMEOUT_S);
+	if (c->retries < 0 || c->retries > RETRIES_MAX)
+		return err_set(err, ERR_INVALID, "cloud_retries: 0 to %d", RETRIES_MAX);
+	a->hub.port = (int)port;
+	return 0;
+}
+
+static int
+open_credential(struct assembly *a, const json_t *config, struct err *err)
+{
+	struct device_credential *c = &a->identityd.credential;
+	const struct provisioning_source *source = &a->identityd.source;
+	const char *keyd, *certd, *tpmd;
+
+	if (json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 ||
+		json_find_text(config, "tpmd", &tpmd, err) < 0 ||
+		json_find_bool(config, "make_device_certificate", &c->makes_certificate, err) < 0)
+		return -1;
+	if (source->proof == PROOF_TPM && !tpmd)
+		return err_set(err, ERR_INVALID, "tpmd is missing: by a TPM this device is to prove who it is");
+	c->proof = source->proof;
+	c->keyd = keyd_client_new(keyd);
+	c->certd_socket = mem_text(certd);
+	c->tpmd_socket = mem_text(tpmd);
+	c->certificate = (struct device_certificate){ .certd = c->certd_socket,
+		.keyd = c->keyd,
+		.device_id = source->kind == SOURCE_DPS ? source->registration_id : source->device_id };
+	pthread_mutex_init(&c->certificate.lock, NULL);
+	if (c->makes_certificate && !c->certificate.device_id && source->kind != SOURCE_NONE)
+		return err_set(err, ERR_INVALID, "registration_id is missing: a certificate that is to be issued has its name");
+	return 0;
+}
+
+static int
+open_callers(struct assembly *a, const json_t *config, struct err *err)
+{
+	struct identityd *d = &a->identityd;
+	struct caller_rules rules = { .has_device = d->source.kind != SOURCE_NONE };
+	const char *hostname, *domain, *ignored;
+	json_t *principals = NULL;
+
+	if (json_find_text(config, "hostname", &hostname, err) < 0 || json_find_text(config, "localid_domain", &domain, err) < 0 ||
+		json_find_array(config, "principals", &principals, err) < 0)
+		return -1;
+	rules.has_localid = domain != NULL;
+	d->local.domain = mem_text(domain);
+	d->local.hostname = mem_text(hostname);
+	d->local.certd_socket = mem_text(d->credential.certd_socket);
+	if (callers_take(&d->callers, principals, &rules, &ignored, err) < 0)
+		return -1;
+	if (ignored)
+		log_warn("the principal %s is ignored: there is one without idtype, the daemon, already", ignored);
+	for (size_t i = 0; i < d->callers.n; i++)
+		if (d->callers.item[i].module)
+			a->host_modules[a->n_host_modules++] = d->callers.item[i].name;
+	return 0;
+}
+
+static int
+open_modules(struct assembly *a, const json_t *config, struct err *err)
+{
+	struct module_identities *m = &a->identityd.modules;
+
+	a->hub.cloud = a->dps.cloud = &a->cloud;
+	a->hub.credential = a->dps.credential = &a->identityd.credential;
+	a->dps.source = &a->identityd.source;
+	m->hub = &a->hub;
+	m->keyd = a->identityd.credential.keyd;
+	return json_get_text(config, "dir", &m->state_dir, err) < 0 ||
+			       json_find_bool(config, "prefer_module_identity_cache", &m->prefer_cache, err) < 0
+		       ? -1
+		       : file_make_dir(m->state_dir, 0700, err);
+}
+
+static int
+open_all(struct assembly *a, const json_t *config, struct err *err)
+{
+	module_identities_init(&a->identityd.modules);
+	cloud_init(&a->cloud, NULL);
+	if (provisioning_source_take(&a->identityd.source, config, err) < 0 || open_cloud(a, config, err) < 0 ||
+		open_credential(a, config, err) < 0 || open_callers(a, config, err) < 0)
+		return -1;
+	return open_modules(a, config, err);
+}
+
+static void
+start(struct assembly *a, const json_t *config)
+{
+	file_remove_leftovers(a->identityd.modules.state_dir);
+	a->identityd.provisioner = provisioner_start(&(struct provisioner_config){
+		.source = &a->identityd.source,
+		.credential = &a->identityd.credential,
+		.dps = &a->dps,
+		.cloud = &a->cloud,
+		.modules = &a->identityd.modules,
+		.state_dir = a->identityd.modules.state_dir,
+		.parent = json_string_value(json_object_get(config, "gateway_host")),
+		.host_modules = a->host_modules,
+		.n_host_modules = a->n_host_modules,
+	});
+}
+
+static void
+close_all(struct assembly *a)
+{
+	struct identityd *d = &a->identityd;
+
+	cloud_stop(&a->cloud);
+	provisioner_stop(d->provisioner);
+	module_identities_clear(&d->modules);
+	callers_clear(&d->callers);
+	device_credential_clear(&d->credential);
+	provisioning_source_clear(&d->source);
+	mem_free(d->local.certd_socket);
+	mem_free(d->local.hostname);
+	mem_free(d->local.domain);
+	cloud_clear(&a->cloud);
 }
 
 static int
 serve(const json_t *config, const struct service_options *options, struct err *err)
 {
 	OWN(local_service) service = NULL;
-	struct identityd identityd = { 0 };
-	const char *socket_path, *dir;
-	json_t *principals = NULL;
+	struct assembly a = { 0 };
+	const char *socket_path;
 	int64_t max_requests = 10;
-	int status = open_hub(&identityd.hub, config, err);
+	int status = open_all(&a, config, err);
 
-	if (status == 0 && (json_get_text(config, "socket", &socket_path, err) < 0 || json_get_text(config, "dir", &dir, err) < 0 ||
-				   json_find_int(config, "max_requests", &max_requests, err) < 0 ||
-				   json_find_array(config, "principals", &principals, err) < 0 ||
-				   principals_from_json(&identityd.principals, principals, err) < 0 ||
-				   module_identities_open(&identityd.modules, &identityd.hub, dir, err) < 0))
-		status = -1;
+	if (status == 0)
+		status = json_get_text(config, "socket", &socket_path, err) < 0 ||
+					 json_find_int(config, "max_requests", &max_requests, err) < 0
+				 ? -1
+				 : 0;
 	if (status == 0) {
-		service = local_service_new(&table);
-		status = local_service_listen(service, socket_path, 0666, (size_t)max_requests, &identityd, err);
+		start(&a, config);
+		service = local_service_new(&identity_routes);
+		status = local_service_listen(service, socket_path, 0666, (size_t)max_requests, &a.identityd, err);
 	}
 	if (status == 0)
 		local_service_run(service, options, NULL);
+	cloud_stop(&a.cloud);
 	local_service_free(GIVE(service));
-	module_identities_clear(&identityd.modules);
-	hub_api_clear(&identityd.hub);
-	principals_clear(&identityd.principals);
+	close_all(&a);
 	return status;
 }
 

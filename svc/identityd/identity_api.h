@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The identity service's endpoints (edge-services 1.3). */
+
+#include "common/route.h"
+#include "identityd/caller.h"
+#include "identityd/local_identity.h"
+#include "identityd/provisioner.h"
+
+struct identityd {
+	struct provisioning_source source;
+	struct device_credential credential;
+	struct callers callers;
+	struct module_identities modules;
+	struct local_identities local;
+	struct provisioner *provisioner;
+};
+
+extern const struct route_table identity_routes;
