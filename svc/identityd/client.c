@@ -56,18 +56,26 @@ parse(const json_t *json, struct err *err)
 	return GIVE(i);
 }
 
-static struct edge_identity *
-ask(const char *socket_path, const char *method, const char *path, json_t *body_take, struct err *err)
+/* -1, or 0 and what was answered: NULL when that is nothing. */
+static int
+fetch(json_t **out, const char *socket_path, const char *method, const char *path, json_t *body_take, struct err *err)
 {
 	OWN_LIB(json_t) body = body_take;
-	OWN_LIB(json_t) json = NULL;
 	OWN_TEXT url = mem_textf("http://identityd.sock%s" VERSION, path);
 	struct http_call call = { .method = method, .url = url, .unix_path = socket_path, .timeout_ms = TIMEOUT_MS };
 	struct http_answer answer = { 0 };
-	int status = http_fetch_json(&json, &answer, &call, body, err);
+	int status = http_fetch_json(out, &answer, &call, body, err);
 
 	http_answer_clear(&answer);
-	return status == 0 ? parse(json, err) : NULL;
+	return status;
+}
+
+static struct edge_identity *
+ask(const char *socket_path, const char *method, const char *path, json_t *body_take, struct err *err)
+{
+	OWN_LIB(json_t) json = NULL;
+
+	return fetch(&json, socket_path, method, path, body_take, err) == 0 ? parse(json, err) : NULL;
 }
 
 static char *
@@ -107,4 +115,43 @@ identityd_client_update_module(const char *socket_path, const char *module_id, s
 	OWN_TEXT path = module_path(module_id);
 
 	return ask(socket_path, "PUT", path, json_pack("{s:s, s:s}", "type", "aziot", "moduleId", module_id), err);
+}
+
+int
+identityd_client_delete_module(const char *socket_path, const char *module_id, struct err *err)
+{
+	OWN_TEXT path = module_path(module_id);
+	OWN_LIB(json_t) json = NULL;
+
+	return fetch(&json, socket_path, "DELETE", path, NULL, err);
+}
+
+json_t *
+identityd_client_list_modules(const char *socket_path, struct err *err)
+{
+	OWN_LIB(json_t) json = NULL;
+	json_t *list;
+
+	if (fetch(&json, socket_path, "GET", "/identities/modules", NULL, err) < 0 ||
+		json_find_array(json, "identities", &list, err) < 0)
+		return NULL;
+	return list ? json_incref(list) : json_array();
+}
+
+int
+identityd_client_reprovision(const char *socket_path, struct err *err)
+{
+	OWN_LIB(json_t) json = NULL;
+
+	return fetch(&json, socket_path, "POST", "/identities/device/reprovision", json_pack("{s:s}", "type", "aziot"), err);
+}
+
+json_t *
+identityd_client_provisioning(const char *socket_path, struct err *err)
+{
+	OWN_LIB(json_t) json = NULL;
+
+	if (fetch(&json, socket_path, "GET", "/identities/provisioning", NULL, err) < 0)
+		return NULL;
+	return json ? GIVE(json) : err_null(err, ERR_INVALID, "identityd says nothing of its provisioning");
 }
