@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "edged/client.h"
 #include "net/http_client.h"
 #include "pki/issue.h"
@@ -14,6 +15,7 @@
 #define VERSION "?api-version=2022-08-03"
 #define DATA_MAX (4 * 1024 * 1024)
 #define CHAIN_MAX 16
+#define EDGE_CA_ID "aziot-edged-ca"
 
 static json_t *
 ask(const struct workload *w, const char *method, const char *path, json_t *body_take, struct err *err)
@@ -71,6 +73,26 @@ workload_server_certificate(const struct workload *w, const struct key *key, con
 		return 0;
 	certs_clear(chain);
 	return err_set(err, ERR_INVALID, "edged: a certificate for another key");
+}
+
+int
+workload_edge_ca(const struct workload *w, uint8_t out[static 32], struct err *err)
+{
+	OWN_LIB(json_t) json = ask(w, "GET", "/renewals", NULL, err);
+	json_t *one;
+	size_t i;
+
+	if (!json)
+		return -1;
+	json_array_foreach(json_object_get(json, "renewals"), i, one) {
+		const char *hex = json_string_value(json_object_get(one, "sha256"));
+
+		if (text_is(json_string_value(json_object_get(one, "id")), EDGE_CA_ID) && hex)
+			return hex_decode(out, DIGEST_SHA256_LEN, hex, strlen(hex))
+				       ? 0
+				       : err_set(err, ERR_INVALID, "edged: sha256 is no digest");
+	}
+	return err_set(err, ERR_MISSING, "edged: there is no Edge CA");
 }
 
 int

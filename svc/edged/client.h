@@ -18,6 +18,8 @@ struct workload {
  * names[0] is the common name; the rest are further SANs ("dnsNames"/"ipAddresses" of the extension). */
 int workload_server_certificate(const struct workload *w, const struct key *key, const char *const *names, size_t n_names,
 	struct certs *chain, int64_t *expires, struct err *err);
+/* Which certificate the Edge CA has now: its SHA-256.  Another one than before is the time to ask for another server certificate. */
+int workload_edge_ca(const struct workload *w, uint8_t out[static 32], struct err *err);
 int workload_trust_bundle(const struct workload *w, struct buf *pem, struct err *err);
 int workload_sign(const struct workload *w, const void *data, size_t len, uint8_t out[static 32], struct err *err);
 int workload_encrypt(

@@ -1,53 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wall clock is looked at once a minute, because it may be set, and a box may sleep.  A certificate that can't be had now is tried for again at each look; the
- * old one serves meanwhile. */
+/* The wall clock and the Edge CA are looked at every few seconds: a clock may be set, a box may sleep, and what was issued under an Edge CA that is replaced is to be replaced at once.  A
+ * certificate that can't be had now is tried for again a minute later; the old one serves meanwhile. */
 #include "gateway/server_cert.h"
+
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "common/renewal.h"
 
 #define KEY_ID "edgehub-server"
 #define KEY_ALGORITHMS "ec-p256:rsa-2048:*"
-#define LOOK_EVERY_MS 60000
+#define LOOK_EVERY_MS 10000
+#define DOUBT_LOOKS 10
 #define SESSION_SCOPE "gateway-mqtt"
-
-/* Wall clock. */
-struct times {
-	int64_t valid_from, renew_at;
-};
 
 struct server_cert {
 	struct server_cert_config config;
 	struct tls_holder *holder;
-	struct times times;
+	struct renewal_life life;
+	uint8_t edge_ca[DIGEST_SHA256_LEN]; /* under which it was issued */
+	bool knows_edge_ca;
+	int64_t doubted_since, failed_at; /* boot clock; 0: no */
 	struct timer timer;
 	struct job job;
-	bool is_renewing;
-	struct tls_server *made; /* the job's */
-	struct times made_times;
+	bool is_looking;
+	/* The job's. */
+	struct tls_server *made;
+	struct renewal_life made_life;
+	uint8_t seen_ca[DIGEST_SHA256_LEN];
+	bool sees_ca, has_failed;
 	struct err err;
 };
 
-static struct times
-times_of(const struct cert *leaf)
-{
-	int64_t from = cert_not_before(leaf), until = cert_not_after(leaf);
+/* -- Is it time? ---------------------------------------------------------------------------------------------------------------------- */
 
-	return (struct times){ .valid_from = from, .renew_at = from + (until - from) / 5 * 4 };
-}
-
-/* Four fifths of its life are over; or it has not begun, because the clock was set back since. */
+/* A clock that was set back to before its beginning is doubted for a while before the certificate is. */
 static bool
-is_due(const struct times *times)
+is_due(const struct server_cert *s)
 {
-	int64_t now = clock_wall();
+	static const struct renewal_policy policy = RENEWAL_POLICY_DEFAULT;
+	int64_t doubted_ms = s->doubted_since ? clock_boot_ms() - s->doubted_since : 0;
 
-	return now >= times->renew_at || now < times->valid_from;
+	return renewal_decide(&policy, &(struct renewal_view){ .current = s->life,
+					       .now = clock_wall(),
+					       .doubt_is_over = doubted_ms >= (int64_t)DOUBT_LOOKS * clock_look_ms() }) ==
+	       RENEWAL_RENEW;
 }
+
+static void
+note_doubt(struct server_cert *s)
+{
+	if (clock_wall() >= s->life.from)
+		s->doubted_since = 0;
+	else if (!s->doubted_since)
+		s->doubted_since = clock_boot_ms();
+}
+
+static bool
+has_changed(const struct server_cert *s)
+{
+	return s->sees_ca && (!s->knows_edge_ca || memcmp(s->edge_ca, s->seen_ca, sizeof(s->edge_ca)) != 0);
+}
+
+/* -- Issuing -------------------------------------------------------------------------------------------------------------------------- */
 
 static struct tls_server *
-issue(const struct server_cert_config *c, struct times *times, struct err *err)
+issue(const struct server_cert_config *c, struct renewal_life *life, struct err *err)
 {
 	OWN(key) key = keyd_client_create_pair(c->keyd, KEY_ID, KEY_ALGORITHMS, err);
 	CLEAR(certs) chain = { 0 };
@@ -62,32 +82,63 @@ issue(const struct server_cert_config *c, struct times *times, struct err *err)
 
 	if (!key || workload_server_certificate(c->workload, key, c->names, c->n_names, &chain, &expires, err) < 0)
 		return err_wrap_null(err, "the server certificate for %s", c->names[0]);
-	*times = times_of(chain.item[0]);
+	*life = (struct renewal_life){ cert_not_before(chain.item[0]), cert_not_after(chain.item[0]) };
 	return tls_server_new(&tls, err);
 }
 
+/* The Edge CA is asked for first: one that changes in between is noticed the next time. */
 static void
-renew(struct job *job)
+look(struct server_cert *s)
 {
-	struct server_cert *s = CONTAINER_OF(job, struct server_cert, job);
+	struct err ignored = ERR_INIT;
 
-	s->err = (struct err)ERR_INIT;
-	s->made = issue(&s->config, &s->made_times, &s->err);
+	s->sees_ca = workload_edge_ca(s->config.workload, s->seen_ca, &ignored) == 0;
 }
 
 static void
-on_renewed(struct job *job)
+run(struct job *job)
+{
+	struct server_cert *s = CONTAINER_OF(job, struct server_cert, job);
+	bool waits = s->failed_at && clock_boot_ms() - s->failed_at < clock_look_ms();
+
+	s->err = (struct err)ERR_INIT;
+	s->has_failed = false;
+	look(s);
+	if (waits || (!is_due(s) && !has_changed(s)))
+		return;
+	s->made = issue(&s->config, &s->made_life, &s->err);
+	s->has_failed = !s->made;
+}
+
+static void
+take_over(struct server_cert *s)
+{
+	tls_holder_swap(s->holder, GIVE(s->made));
+	s->life = s->made_life;
+	s->failed_at = 0;
+	s->knows_edge_ca = s->sees_ca;
+	memcpy(s->edge_ca, s->seen_ca, sizeof(s->edge_ca));
+	log_info("the server certificate for %s was renewed", s->config.names[0]);
+}
+
+static void
+on_looked(struct job *job)
 {
 	struct server_cert *s = CONTAINER_OF(job, struct server_cert, job);
 
-	s->is_renewing = false;
-	if (!s->made) {
-		log_error("%s; the one in use stays", s->err.text);
+	s->is_looking = false;
+	if (s->made)
+		take_over(s);
+	if (!s->has_failed)
 		return;
-	}
-	tls_holder_swap(s->holder, GIVE(s->made));
-	s->times = s->made_times;
-	log_info("the server certificate for %s was renewed", s->config.names[0]);
+	log_error("%s; the one in use stays", s->err.text);
+	s->failed_at = clock_boot_ms();
+}
+
+static int
+look_every_ms(void)
+{
+	return clock_look_ms() < LOOK_EVERY_MS ? clock_look_ms() : LOOK_EVERY_MS;
 }
 
 static void
@@ -95,28 +146,32 @@ on_timer(struct timer *timer)
 {
 	struct server_cert *s = CONTAINER_OF(timer, struct server_cert, timer);
 
-	if (!s->is_renewing && is_due(&s->times)) {
-		s->job = (struct job){ .run = renew, .done = on_renewed, .owner = loop_owner(s->config.loop) };
-		s->is_renewing = pool_try(s->config.workers, &s->job);
+	if (!s->is_looking) {
+		note_doubt(s);
+		s->job = (struct job){ .run = run, .done = on_looked, .owner = loop_owner(s->config.loop) };
+		s->is_looking = pool_try(s->config.workers, &s->job);
 	}
-	timer_arm(timer, LOOK_EVERY_MS);
+	timer_arm(timer, look_every_ms());
 }
 
 struct server_cert *
 server_cert_open(const struct server_cert_config *config, struct err *err)
 {
-	struct times times;
-	struct tls_server *first = issue(config, &times, err);
-	struct server_cert *s;
+	struct server_cert *s = NEW(server_cert);
+	struct tls_server *first;
 
-	if (!first)
-		return NULL;
-	s = NEW(server_cert);
 	s->config = *config;
+	look(s);
+	first = issue(config, &s->life, err);
+	if (!first) {
+		mem_free(s);
+		return NULL;
+	}
+	s->knows_edge_ca = s->sees_ca;
+	memcpy(s->edge_ca, s->seen_ca, sizeof(s->edge_ca));
 	s->holder = tls_holder_new(first);
-	s->times = times;
 	timer_init(&s->timer, config->loop, on_timer);
-	timer_arm(&s->timer, LOOK_EVERY_MS);
+	timer_arm(&s->timer, look_every_ms());
 	return s;
 }
 

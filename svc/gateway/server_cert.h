@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The gateway's server certificate: for `hostname` and further names, issued by this device's Edge CA through the workload API, with its key in keyd, where it stays.
- * Issued again when most of its life is over, while open sessions live on.  Lives on one loop. */
+ * Issued again when most of its life is over or the Edge CA has become another, while open sessions live on.  Lives on one loop. */
 
 #include "base/pool.h"
 #include "edged/client.h"

@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Renewal while an edge device runs: the Edge CA follows itself at its threshold, the gateway shows a certificate of the new one at once and drops nobody, what it replaced stays in the
+trust bundle until its end; and a clock that is wrong for a while costs no certificate."""
+import os, re, ssl, subprocess, sys, time
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from rootedge_test import *
+
+DAY = 86400
+V = "?api-version=2022-08-03"
+
+
+def openssl(*args, input=None):
+    done = subprocess.run(["openssl", *map(str, args)], capture_output=True, text=True, input=input, timeout=60 * SLOW)
+    assert done.returncode == 0, (args, done.stderr)
+    return done.stdout
+
+
+def certificates(pem):
+    return re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", pem, re.S)
+
+
+def parse_time(text):
+    return ssl.cert_time_to_seconds(time.strftime("%b %d %H:%M:%S %Y GMT", time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
+
+
+class Story:
+    """A gateway whose module `tool` is this test, so that the workload API can be asked."""
+
+    def __init__(self, config=""):
+        self.folder = Folder()
+        self.clock, self.offset = self.folder / "clock", 0
+        self.set_clock(0)
+        os.environ["ROOTEDGE_CLOCK_FILE"] = self.clock
+        self.pki = Pki(self.folder)
+        self.hub = Hub(self.folder, self.pki)
+        self.hub.keep_ports()
+        self.edge = Edge(self.folder, self.hub, config="[modules.tool]\nuid = %d\n%s" % (os.getuid(), config))
+        self.edge.keep_port()
+        self.socket = os.path.join(self.edge.state, "edged", "mnt", "tool.sock")
+
+    def set_clock(self, days):
+        """In place: the roles' sandbox knows this file, and no other of its name."""
+        self.offset = int(days * DAY)
+        fd = os.open(self.clock, os.O_WRONLY | os.O_CREAT, 0o644)
+        os.fchmod(fd, 0o644)
+        os.truncate(fd, os.write(fd, b"%d\n" % self.offset))
+        os.close(fd)
+
+    def now(self):
+        return time.time() + self.offset
+
+    def ask(self, path):
+        status, _, body = unix_http(self.socket, "GET", path + V)
+        assert status == 200, (status, body)
+        return body
+
+    def renewal(self, id="aziot-edged-ca"):
+        return next(r for r in self.ask("/renewals")["renewals"] if r["id"] == id)
+
+    def settle(self):
+        """Until edged has looked at its certificates by the time that it is now."""
+        return wait_for(lambda: (lambda r: r if r["checked"] and abs(parse_time(r["checked"]) - self.now()) < 120 else None)(self.renewal()), "a look at the clock", 20)
+
+    def move(self, days):
+        self.set_clock(days)
+        return self.settle()
+
+    def bundle(self):
+        return [fingerprint(c) for c in certificates(self.ask("/trust-bundle")["certificate"])]
+
+    def leaf(self):
+        """What the gateway shows."""
+        return certificates(subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % self.edge.mqtt_port], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                                           timeout=60 * SLOW).stdout)[0]
+
+    def ca(self):
+        """The Edge CA in force, as PEM."""
+        return certificates(self.ask("/trust-bundle")["certificate"])[0]
+
+    def is_under(self, leaf, ca, at=None):
+        with open(self.folder / "ca.pem", "w") as f:
+            f.write(ca)
+        done = subprocess.run(["openssl", "verify", "-attime", str(int(at or self.now())), "-CAfile", self.folder / "ca.pem"], capture_output=True, text=True, input=leaf)
+        return "OK" in done.stdout
+
+    def wait_leaf(self, ca):
+        """Until the gateway shows one of this Edge CA, valid now."""
+        return wait_for(lambda: (lambda leaf: leaf if self.is_under(leaf, ca) else None)(self.leaf()), "the gateway showing a certificate of its Edge CA", 20)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.edge.stop()
+            self.hub.stop()
+        else:
+            print("# " + "\n# ".join(line[:300] for line in self.edge.log_text().splitlines()[-15:]))
+            self.edge.process.kill()
+            self.hub.process.kill()
+        self.folder.__exit__()
+
+
+def fingerprint(pem):
+    return openssl("x509", "-noout", "-fingerprint", "-sha256", input=pem).split("=")[1].strip().replace(":", "")
+
+
+def enddate(pem):
+    return ssl.cert_time_to_seconds(openssl("x509", "-noout", "-enddate", input=pem).strip().split("=")[1])
+
+
+def test_01_while_it_runs():
+    """at its threshold the Edge CA is renewed without a restart: the gateway shows a certificate of the new one, and a device that is connected stays so"""
+    with Story() as it:
+        first = it.renewal()
+        assert first["status"] == "good" and first["renews"] and first["attempts"] == 0 and first["last_error"] is None, first
+        assert abs(parse_time(first["next_attempt"]) - it.now() - 72 * DAY) < DAY / 2, first
+        old, old_pem = first["sha256"], it.ca()
+        assert it.bundle()[0] == old and it.is_under(it.leaf(), old_pem)
+        key = new_key()
+        it.edge.create_child("sensor", {"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": key}})
+        token = sas("%s/devices/sensor" % it.hub.hostname, key, expires=int(time.time()) + 1000 * DAY)
+        with it.edge.mqtt("sensor", password=token) as device:
+            device.publish("devices/sensor/messages/events/", b"before")
+            assert it.move(71)["sha256"] == old, "not due yet"
+            pids = {n: it.edge.role(n) for n in ("edged", "certd", "keyd", "gateway")}
+            new = it.move(73)["sha256"]
+            assert new != old
+            it.wait_leaf(it.ca())
+            assert not it.is_under(it.leaf(), old_pem)
+            device.publish("devices/sensor/messages/events/", b"after")
+        assert {n: it.edge.role(n) for n in pids} == pids, "nothing was restarted"
+        bundle = it.bundle()
+        assert bundle[0] == new and bundle.count(old) == 1, bundle
+        assert parse_time(it.renewal()["not_after"]) > it.now() + 85 * DAY
+        it.move(91)
+        assert old not in it.bundle() and new in it.bundle(), "what has ended leaves the bundle"
+
+
+def test_02_same_key():
+    """with rotate_key = false the new certificate is for the same key, and a device that knows only the old root still lets the gateway in until that has ended"""
+    with Story("[edge_ca]\nauto_renew = { rotate_key = false, threshold = \"50%\" }\n") as it:
+        old, old_pem = it.renewal()["sha256"], it.ca()
+        assert it.move(46)["sha256"] != old
+        new_pem = it.ca()
+        leaf = it.wait_leaf(new_pem)
+        assert openssl("x509", "-noout", "-pubkey", input=new_pem) == openssl("x509", "-noout", "-pubkey", input=old_pem)
+        assert it.is_under(leaf, old_pem) and not it.is_under(leaf, old_pem, time.time() + 91 * DAY)
+
+
+def test_03_year_ahead():
+    """a clock that is a year ahead for a while has the Edge CA renewed, and back in its own time the one before it is in force again, with its key"""
+    with Story() as it:
+        old, old_pem = it.renewal()["sha256"], it.ca()
+        ahead = it.move(365)["sha256"]
+        assert ahead != old
+        it.wait_leaf(it.ca())
+        back = it.move(1)
+        assert back["sha256"] == old and back["status"] == "good", back
+        it.wait_leaf(old_pem)
+        assert "because the clock was set" in it.edge.log_text()
+        assert it.edge.stop() == 0
+        it.edge.start()
+        assert it.settle()["sha256"] == old
+        it.wait_leaf(old_pem)
+
+
+def test_04_year_behind():
+    """a clock that is a year behind for a moment makes nothing new, and what the gateway shows stays valid for those whose clock is right"""
+    with Story() as it:
+        old, leaf = it.renewal()["sha256"], it.leaf()
+        it.set_clock(-365)
+        wait_for(lambda: it.renewal()["status"] == "not begun", "edged noticing it", 20)
+        assert it.renewal()["sha256"] == old and it.leaf() == leaf
+        back = it.move(1)
+        assert back["sha256"] == old and back["status"] == "good" and it.leaf() == leaf
+
+
+def test_05_year_behind_for_long():
+    """a clock that stays a year behind is believed in the end: there is an Edge CA for that time, and when it is set right the one before it is in force again"""
+    with Story() as it:
+        old, old_pem = it.renewal()["sha256"], it.ca()
+        it.set_clock(-365)
+        other = wait_for(lambda: (lambda r: r if r["sha256"] not in (None, old) else None)(it.renewal()), "another Edge CA", 100)
+        assert other["status"] == "good", other
+        it.wait_leaf(it.ca())
+        assert it.move(1)["sha256"] == old
+        it.wait_leaf(old_pem)
+
+
+def test_06_1970():
+    """a device that boots in 1970 without a network starts, keeps its Edge CA, shows a certificate that is valid for those whose clock is right, and goes on with it when its clock is set"""
+    with Story() as it:
+        old, old_pem = it.renewal()["sha256"], it.ca()
+        assert it.edge.stop() == 0 and it.hub.stop() == 0
+        it.set_clock(-time.time() / DAY + 1)
+        it.edge.start()
+        found = it.renewal()
+        assert found["sha256"] == old and found["status"] == "not begun" and found["attempts"] == 0, found
+        leaf = it.leaf()
+        assert it.is_under(leaf, old_pem, time.time()) and it.is_under(leaf, old_pem, time.time() + 25 * DAY)
+        assert "is it set?" in it.edge.log_text()
+        assert it.move(1)["sha256"] == old
+        assert it.is_under(it.leaf(), old_pem)
+
+
+def test_07_preloaded():
+    """an Edge CA that was given as a file is never renewed here, and is warned about when its end is near"""
+    with Folder() as given:
+        pki = Pki(given)
+        cert, key = pki.make("edge-ca", "my Edge CA", "--days", 100, file="edgeca")
+        if os.getuid() == 0:
+            os.chown(key, 61840, 61840)
+        with Story('[edge_ca]\ncert = "file://%s"\npk = "file://%s"\n' % (cert, key)) as it:
+            first = it.renewal()
+            assert first["renews"] is False and first["next_attempt"] is None and first["status"] == "good", first
+            near = it.move(97)
+            assert near["sha256"] == first["sha256"] and near["status"] in ("late", "urgent"), near
+            wait_for(lambda: "put its successor there" in it.edge.log_text(), "the warning", 20)
+
+
+if __name__ == "__main__":
+    run_all(globals())
