@@ -319,28 +319,34 @@ check(struct renewals *r, struct watched *w, struct err *err)
 	return status;
 }
 
+static bool
+is_known_good(struct renewals *r, const struct watched *w, bool lately)
+{
+	bool good;
+
+	pthread_mutex_lock(&r->lock);
+	good = w->checked_boot_ms && (!lately || clock_boot_ms() - w->checked_boot_ms < LOOK_MS) &&
+	       renewal_is_good(&w->found.current, clock_wall());
+	pthread_mutex_unlock(&r->lock);
+	return good;
+}
+
+/* What is good need not wait for an issuer that is slow. */
 static int
-check_locked(struct renewals *r, struct watched *w, struct err *err)
+ensure(struct renewals *r, struct watched *w, struct err *err)
 {
 	int status;
 
-	pthread_mutex_lock(&w->busy);
+	if (is_known_good(r, w, true))
+		return 0;
+	if (pthread_mutex_trylock(&w->busy) != 0) {
+		if (is_known_good(r, w, false))
+			return 0;
+		pthread_mutex_lock(&w->busy);
+	}
 	status = check(r, w, err);
 	pthread_mutex_unlock(&w->busy);
 	return status;
-}
-
-/* Looked at a moment ago, and good by now. */
-static bool
-is_fresh(struct renewals *r, const struct watched *w)
-{
-	bool fresh;
-
-	pthread_mutex_lock(&r->lock);
-	fresh = w->checked_boot_ms && clock_boot_ms() - w->checked_boot_ms < LOOK_MS &&
-		renewal_is_good(&w->found.current, clock_wall());
-	pthread_mutex_unlock(&r->lock);
-	return fresh;
 }
 
 int
@@ -348,7 +354,7 @@ renewals_ensure(struct renewals *r, const char *id, struct err *err)
 {
 	for (size_t i = 0; i < r->n; i++)
 		if (text_is(r->item[i].target.id, id))
-			return is_fresh(r, &r->item[i]) ? 0 : check_locked(r, &r->item[i], err);
+			return ensure(r, &r->item[i], err);
 	return err_set(err, ERR_MISSING, "the certificate %s is not watched", id);
 }
 
@@ -376,8 +382,10 @@ check_all(struct renewals *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct err err = ERR_INIT;
 
-		if (check_locked(r, &r->item[i], &err) < 0)
+		pthread_mutex_lock(&r->item[i].busy);
+		if (check(r, &r->item[i], &err) < 0)
 			log_debug("%s", err.text); /* said already */
+		pthread_mutex_unlock(&r->item[i].busy);
 	}
 }
 
