@@ -8,6 +8,7 @@ int cmd_config(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_dev(int argc, char **argv);
+int cmd_edge(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_est(int argc, char **argv);
 int cmd_explain(int argc, char **argv);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "edge.h"
 
 struct noun {
 	const char *name;
@@ -16,7 +17,13 @@ static const struct noun nouns[] = {
 	{ "hub", cmd_hub, "the hub: device registry, MQTT and HTTPS endpoints; and verbs for it (hub events, ...)" },
 	{ "provisioning", cmd_provisioning,
 		"devices that register themselves, for several hubs; and verbs for it, in a hub or alone" },
-	{ "edge", NULL, "an edge device: keyd, certd, identityd and edged, started and watched" },
+	{ "edge", cmd_edge,
+		"an edge device: keyd, certd, identityd, edged and the gateway, started and watched; and verbs for it" },
+	{ "status", edge_status, "do the daemons of the edge device run, and if not, why" },
+	{ "list", edge_list, "modules of the edge device" },
+	{ "restart", edge_restart, "start daemons of the edge device again" },
+	{ "reprovision", edge_reprovision, "have the edge device ask anew who it is" },
+	{ "logs", edge_logs, "what the daemons of the edge device said" },
 	{ "config", cmd_config, "an edge device's configuration: checked, shown, applied, taken over from IoT Edge" },
 	{ "gateway", NULL, "the gateway alone; rootedge edge starts it" },
 	{ "device", NULL, "a downstream device (TempSensor), for trying things out" },

@@ -90,21 +90,37 @@ may_ask(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && (peer.uid == 0 || peer.uid == geteuid());
 }
 
+/* A free place, or that of whoever has said nothing for longest. */
+static struct client *
+make_room(struct control *c)
+{
+	struct client *oldest = &c->clients[0];
+
+	for (size_t i = 0; i < COUNT(c->clients); i++) {
+		if (c->clients[i].fd < 0)
+			return &c->clients[i];
+		if (c->clients[i].until_ms < oldest->until_ms)
+			oldest = &c->clients[i];
+	}
+	drop(oldest);
+	return oldest;
+}
+
 static void
 take(struct control *c)
 {
 	int fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct client *client;
 
 	if (fd < 0)
 		return;
-	for (size_t i = 0; may_ask(fd) && i < COUNT(c->clients); i++) {
-		if (c->clients[i].fd >= 0)
-			continue;
-		c->clients[i].fd = fd;
-		c->clients[i].until_ms = clock_boot_ms() + CLIENT_MS;
+	if (!may_ask(fd)) {
+		close(fd);
 		return;
 	}
-	close(fd);
+	client = make_room(c);
+	client->fd = fd;
+	client->until_ms = clock_boot_ms() + CLIENT_MS;
 }
 
 static void

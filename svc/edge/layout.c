@@ -196,6 +196,7 @@ layout_free(struct layout *l)
 	mem_free(l->control);
 	mem_free(l->certd);
 	mem_free(l->identityd);
+	mem_free(l->management);
 	mem_free(l->mnt);
 	mem_free(l->gateway_workload);
 	mem_free(l->identity_bundle);

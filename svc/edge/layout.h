@@ -38,7 +38,7 @@ struct layout {
 	size_t n_sockets;
 	char *control;		/* the supervisor's own */
 	char *keyd[ROLE_COUNT]; /* the socket of keyd that this role uses */
-	char *certd, *identityd;
+	char *certd, *identityd, *management;
 	char *mnt; /* the modules' sockets */
 	char *gateway_workload;
 	char *identity_bundle; /* what identityd and the gateway trust the hub by */

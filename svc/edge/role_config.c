@@ -221,12 +221,13 @@ write_edged(const struct layout *l, const struct config *c, struct err *err)
 		json_array_append_new(modules, module_json(l, c->modules[i].id, c->modules[i].uid,
 						       names_json(c->hostname, c->modules[i].names, c->modules[i].n_names)));
 	return write_config(l, ROLE_EDGED,
-		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:O*, s:s, s:s*, s:o, s:I, s:I}", "dir",
-			l->dirs[ROLE_EDGED], "keyd", l->keyd[ROLE_EDGED], "certd", l->certd, "identityd", l->identityd, "hostname",
-			c->hostname, "parent_hostname", c->parent_hostname, "hub_name", c->hub_name, "device_id", c->device_id,
-			"edge_ca_common_name", c->ca_common_name, "edge_ca_form", c->ca_form, "edge_ca_auto_renew", c->ca_renewal,
-			"auto_reprovisioning_mode", c->reprovisioning, "additional_info", c->additional_info, "modules", modules,
-			"max_requests", (json_int_t)c->max_workload, "max_management_requests", (json_int_t)c->max_management),
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:O*, s:s, s:s*, s:o, s:I, s:I}", "dir",
+			l->dirs[ROLE_EDGED], "management", l->management, "keyd", l->keyd[ROLE_EDGED], "certd", l->certd,
+			"identityd", l->identityd, "hostname", c->hostname, "parent_hostname", c->parent_hostname, "hub_name",
+			c->hub_name, "device_id", c->device_id, "edge_ca_common_name", c->ca_common_name, "edge_ca_form",
+			c->ca_form, "edge_ca_auto_renew", c->ca_renewal, "auto_reprovisioning_mode", c->reprovisioning,
+			"additional_info", c->additional_info, "modules", modules, "max_requests", (json_int_t)c->max_workload,
+			"max_management_requests", (json_int_t)c->max_management),
 		err);
 }
 

@@ -52,6 +52,8 @@ name_all_public(struct layout *l, const struct config *c)
 	l->certd = name_public(l, c, ROLE_CERTD);
 	l->identityd = name_public(l, c, ROLE_IDENTITYD);
 	l->control = mem_textf("%s/run/control.sock", l->state);
+	l->management = mem_textf("%s/mgmt.sock", add_run_dir(l, mem_textf("%s/run/edged", l->state)));
+	add_socket(l, ROLE_EDGED, l->management, 0660);
 }
 
 static void
@@ -69,6 +71,8 @@ name_all_secret(struct layout *l)
 	l->identityd = mem_textf("%s/identityd.sock", common);
 	add_socket(l, ROLE_IDENTITYD, l->identityd, 0600);
 	l->control = mem_textf("%s/control.sock", ours);
+	l->management = mem_textf("%s/mgmt.sock", add_secret_dir(l));
+	add_socket(l, ROLE_EDGED, l->management, 0600);
 }
 
 void

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rootedge status: each daemon of an edge device, and the last words of those that are down. */
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/option.h"
+#include "base/text.h"
+#include "edge.h"
+#include "edge_box.h"
+#include "log_tail.h"
+#include "page.h"
+#include "pipe_command.h"
+#include "wire/json.h"
+
+#define COMMAND "rootedge status"
+#define LAST_LINES 10
+
+struct options {
+	const char *state;
+	bool json;
+};
+
+static const struct option_row rows[] = {
+	EDGE_STATE_ROW(struct options),
+	{ "json", 0, NULL, "JSON, for programs", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
+	{ 0 },
+};
+
+static const struct option_usage usage = {
+	.command = COMMAND,
+	.arguments = "",
+	.summary = "Say of each daemon of the edge device whether it runs, and what it said last when it does not.",
+	.more = "Running: it serves.  Ready: systemd starts it with its first connection.  Starting, Waiting: it is on its way.  "
+		"Down: it is not.\n"
+		"Exit status: 0 none is down, 1 one is, or there is no edge device, 2 called wrongly.",
+	.rows = rows,
+};
+
+/* -- One daemon ------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+put_memory(struct buf *out, const json_t *role)
+{
+	static const char *const names[] = { "pss_kib", "rss_kib", "cgroup_kib" };
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		const json_t *kib = json_object_get(role, names[i]);
+
+		if (!kib)
+			continue;
+		buf_putf(out, "%.1f MB", (double)json_integer_value(kib) * 1024 / 1e6);
+		return;
+	}
+	buf_puts(out, "-");
+}
+
+static void
+put_time(struct buf *out, int64_t s)
+{
+	if (s >= 86400)
+		buf_putf(out, "%lld d %lld h", (long long)s / 86400, (long long)s / 3600 % 24);
+	else if (s >= 3600)
+		buf_putf(out, "%lld h %lld min", (long long)s / 3600, (long long)s / 60 % 60);
+	else if (s >= 60)
+		buf_putf(out, "%lld min %lld s", (long long)s / 60, (long long)s % 60);
+	else
+		buf_putf(out, "%lld s", (long long)s);
+}
+
+static void
+put_row(struct buf *page, const json_t *role)
+{
+	const json_t *pid = json_object_get(role, "pid"), *since = json_object_get(role, "for_s");
+	const char *place = json_string_value(json_object_get(role, "socket"));
+	CLEAR(buf) memory = BUF_INIT(64), time = BUF_INIT(64), number = BUF_INIT(32);
+
+	put_memory(&memory, role);
+	if (since)
+		put_time(&time, json_integer_value(since));
+	if (pid)
+		buf_putf(&number, "%lld", (long long)json_integer_value(pid));
+	buf_putf(page, "%-10s %-24s %8s %10s %14s %8lld  %s\n", json_string_value(json_object_get(role, "name")),
+		json_string_value(json_object_get(role, "state")), pid ? buf_text(&number) : "-", buf_text(&memory),
+		since ? buf_text(&time) : "-", (long long)json_integer_value(json_object_get(role, "restarts")),
+		place ? place : "-");
+}
+
+/* -- Last words --------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+put_journal(struct buf *page, const char *unit)
+{
+	OWN_TEXT lines = mem_textf("--lines=%d", LAST_LINES);
+	const char *args[] = { "journalctl", "--unit", unit, "--no-pager", "--output=short-iso", lines, NULL };
+	struct err err = ERR_INIT;
+
+	if (pipe_command(args, page, &err) < 0)
+		buf_putf(page, "(%s)\n", err.text);
+}
+
+static void
+put_last_words(struct buf *page, const json_t *role)
+{
+	const char *name = json_string_value(json_object_get(role, "name")), *log = json_string_value(json_object_get(role, "log"));
+	const json_t *next = json_object_get(role, "next_start_ms");
+
+	buf_putf(page, "\n%s: %s", name, json_string_value(json_object_get(role, "state")));
+	if (next)
+		buf_putf(page, ", started again in %lld s", (long long)(json_integer_value(next) + 999) / 1000);
+	buf_puts(page, "; its last lines:\n");
+	if (log)
+		log_tail_put(page, log, LAST_LINES);
+	else
+		put_journal(page, json_string_value(json_object_get(role, "unit")));
+}
+
+/* -- All ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static bool
+is_down(const json_t *role)
+{
+	return json_is_true(json_object_get(role, "failed"));
+}
+
+static void
+print(const json_t *status)
+{
+	struct buf page = BUF_INIT(PAGE_MAX);
+	const json_t *roles = json_object_get(status, "roles"), *role;
+	size_t i;
+
+	buf_putf(&page, "%-10s %-24s %8s %10s %14s %8s  %s\n", "NAME", "STATE", "PID", "MEMORY", "SINCE", "RESTARTS", "SOCKET");
+	json_array_foreach((json_t *)(uintptr_t)roles, i, role)
+		put_row(&page, role);
+	json_array_foreach((json_t *)(uintptr_t)roles, i, role)
+		if (is_down(role))
+			put_last_words(&page, role);
+	page_print(&page);
+}
+
+static int
+exit_status(const json_t *status)
+{
+	const json_t *roles = json_object_get(status, "roles"), *role;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)roles, i, role)
+		if (is_down(role))
+			return 1;
+	return 0;
+}
+
+int
+edge_status(int argc, char **argv)
+{
+	struct options o = { .state = EDGE_STATE_DEFAULT };
+	OWN_LIB(json_t) status = NULL;
+	struct edge_box box;
+	struct err err = ERR_INIT;
+	int n = option_parse(&usage, &o, argc, argv, &err);
+
+	if (n > 0)
+		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
+	if (n != 0)
+		return page_failure(COMMAND, &err, 2);
+	if (edge_box_find(&box, o.state, &err) == 0)
+		status = edge_box_status(&box, &err);
+	if (!status)
+		return page_failure(COMMAND, &err, 1);
+	if (o.json) {
+		OWN_TEXT line = json_line(status);
+
+		puts(line);
+	} else {
+		print(status);
+	}
+	return exit_status(status);
+}
