@@ -322,6 +322,28 @@ add_wished_names(STACK_OF(X509_EXTENSION) * *list, const struct csr_wish *wish, 
 	return ok;
 }
 
+/* RFC 7030 4.2.2: what is renewed keeps its names as they are, byte for byte. */
+static bool
+add_names_of(STACK_OF(X509_EXTENSION) * list, const struct cert *cert)
+{
+	int at = cert ? X509_get_ext_by_NID(cert_x509(cert), NID_subject_alt_name, -1) : -1;
+	X509_EXTENSION *names = at < 0 ? NULL : X509_EXTENSION_dup(X509_get_ext(cert_x509(cert), at));
+
+	if (at < 0 || (names && sk_X509_EXTENSION_push(list, names) > 0))
+		return true;
+	X509_EXTENSION_free(names);
+	return false;
+}
+
+static int
+add_challenge(X509_REQ *req, const char *challenge, struct err *err)
+{
+	if (!challenge ||
+		X509_REQ_add1_attr_by_NID(req, NID_pkcs9_challengePassword, MBSTRING_ASC, (const uint8_t *)challenge, -1) == 1)
+		return 0;
+	return ssl_failure(err, "the challenge of a CSR");
+}
+
 static int
 add_wishes(X509_REQ *req, const struct csr_wish *wish, struct err *err)
 {
@@ -329,7 +351,8 @@ add_wishes(X509_REQ *req, const struct csr_wish *wish, struct err *err)
 	const struct use_row *use = &uses[wish->use];
 	bool ok = list && add_wish(list, NID_key_usage, use->key_usage) &&
 		  add_wish(list, NID_basic_constraints, use->constraints) &&
-		  add_wish(list, NID_ext_key_usage, use->extended_key_usage) && add_wished_names(&list, wish, err);
+		  add_wish(list, NID_ext_key_usage, use->extended_key_usage) && add_names_of(list, wish->as) &&
+		  add_wished_names(&list, wish, err);
 
 	if (ok && sk_X509_EXTENSION_num(list) > 0)
 		ok = X509_REQ_add_extensions(req, list) == 1;
@@ -350,8 +373,9 @@ digest_wished(const EVP_PKEY *signer, int bits)
 static int
 set_subject(X509_REQ *req, const struct csr_wish *wish, struct err *err)
 {
-	X509_NAME *made = wish->subject ? NULL : subject_of(wish->common_name, err);
-	bool ok = (wish->subject || made) && X509_REQ_set_subject_name(req, wish->subject ? wish->subject : made) == 1;
+	X509_NAME *given = wish->as ? X509_get_subject_name(cert_x509(wish->as)) : wish->subject;
+	X509_NAME *made = given ? NULL : subject_of(wish->common_name, err);
+	bool ok = (given || made) && X509_REQ_set_subject_name(req, given ? given : made) == 1;
 
 	X509_NAME_free(made);
 	if (ok)
@@ -371,6 +395,8 @@ issue_csr_wish(struct buf *out, const struct key *key, const struct csr_wish *wi
 	status = set_subject(req, wish, err);
 	if (status == 0)
 		status = add_wishes(req, wish, err);
+	if (status == 0)
+		status = add_challenge(req, wish->challenge, err);
 	if (status == 0 && X509_REQ_sign(req, key_pkey(key), digest_wished(key_pkey(key), wish->digest_bits)) <= 0)
 		status = ssl_failure(err, "signing a CSR");
 	len = status == 0 ? i2d_X509_REQ(req, &der) : 0;

@@ -66,11 +66,13 @@ enum csr_use { CSR_USE_ANY, CSR_USE_EDGE_CA, CSR_USE_CLIENT };
 
 /* The same with all that can be asked for. */
 struct csr_wish {
-	X509_NAME *subject; /* borrowed; NULL: CN=common_name */
+	const struct cert *as; /* named as this one is: its subject and its alternative names; NULL: */
+	X509_NAME *subject;    /* borrowed; NULL: CN=common_name */
 	const char *common_name;
 	const char *const *names;
 	size_t n_names;
-	enum csr_use use; /* keyUsage, basicConstraints, extendedKeyUsage */
-	int digest_bits;  /* 256, 384, 512; 0: as strong as the key */
+	enum csr_use use;      /* keyUsage, basicConstraints, extendedKeyUsage */
+	int digest_bits;       /* 256, 384, 512; 0: as strong as the key */
+	const char *challenge; /* which TLS session it is made for (RFC 7030 3.5); or NULL */
 };
 int issue_csr_wish(struct buf *out, const struct key *key, const struct csr_wish *wish, struct err *err);

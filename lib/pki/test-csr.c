@@ -88,6 +88,27 @@ TEST("two requests wish the same when key, subject and extensions are, whatever 
 	CHECK(csr_wishes_same(of_ca, of_ca));
 }
 
+TEST("a request for a renewal is named as the certificate is, and says which session it is made for")
+{
+	struct err err = ERR_INIT;
+	OWN(key) key = key_generate(KEY_EC_P256, &err);
+	struct profile profile = { .kind = ISSUE_SERVER,
+		.common_name = "d",
+		.names = { "d.local", "10.0.0.1" },
+		.n_names = 2,
+		.not_before = 1,
+		.not_after = 1000 };
+	OWN(cert) cert = issue_cert(&profile, key_pkey(key), &(struct issuer){ .key = key }, &err);
+	OWN(csr) csr = made(key, &(struct csr_wish){ .as = cert, .challenge = "c2Vzc2lvbg==", .use = CSR_USE_CLIENT });
+	OWN(csr) other = made(key, &(struct csr_wish){ .as = cert, .use = CSR_USE_CLIENT });
+	OWN_TEXT challenge = NULL;
+
+	CHECK(cert && csr && csr_is_named_as(csr, cert));
+	CHECK_INT(csr_find_challenge(csr, &challenge), CSR_CHALLENGE);
+	CHECK_STR(challenge, "c2Vzc2lvbg==");
+	CHECK(csr_wishes_same(csr, other));
+}
+
 TEST("weak keys, other things and empty texts are no CSR")
 {
 	struct err err = ERR_INIT;

@@ -42,10 +42,12 @@ obtain_identity(
 	struct est_pair *out, struct est *e, const struct est_account *account, const struct csr *csr, bool anew, struct err *err)
 {
 	struct est_identity *identity = identity_of(e, account->identity_cert);
+	struct est_account own = *account;
 
 	if (!identity)
 		return err_set(err, ERR_BROKEN, "the EST identity %s is not among the configured", account->identity_cert);
-	return est_identity_obtain(out, identity, account, csr_subject(csr), anew, err);
+	est_account_turn_to_identity(&own, e->cert_issuance, false);
+	return est_identity_obtain(out, identity, &own, csr_subject(csr), anew, err);
 }
 
 static enum est_outcome
@@ -55,7 +57,7 @@ issue_as(struct est *e, const struct est_account *account, const struct est_enro
 	CLEAR(est_pair) as = { 0 };
 	CLEAR(est_server) server = { 0 };
 
-	if ((account->identity_cert && obtain_identity(&as, e, account, x->csr, anew, err) < 0) ||
+	if ((account->identity_cert && obtain_identity(&as, e, account, x->request.csr, anew, err) < 0) ||
 		est_server_open(&server, &e->ctx, account, as.key ? &as : NULL, err) < 0)
 		return EST_FAILED;
 	return est_enrol(&e->ctx, &server, x, chain, err);
@@ -81,7 +83,7 @@ issue(struct est *e, const struct est_account *account, const struct est_enrolme
 int
 est_issue(struct est *e, const char *id, const struct csr *csr, enum issued_use use, struct buf *pem, struct err *err)
 {
-	const struct est_enrolment x = { .id = id, .operation = "simpleenroll", .csr = csr, .use = use };
+	const struct est_enrolment x = { .id = id, .request = { .operation = "simpleenroll", .csr = csr }, .use = use };
 	struct est_account account;
 
 	return est_account_find(&account, e->cert_issuance, id, err) < 0 ? -1 : issue(e, &account, &x, pem, err);
@@ -142,6 +144,7 @@ add_identity(struct est *e, const char *id, struct err *err)
 		return 0;
 	if (e->n_identities == IDENTITIES_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d EST identities", IDENTITIES_MAX);
+	est_account_turn_to_identity(&account, e->cert_issuance, true);
 	est_identity_init(&e->identities[e->n_identities++], &e->ctx, &e->policy, &account);
 	return 0;
 }

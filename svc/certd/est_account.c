@@ -56,3 +56,17 @@ est_account_find(struct est_account *out, const json_t *cert_issuance, const cha
 	*out = a;
 	return 0;
 }
+
+void
+est_account_turn_to_identity(struct est_account *a, const json_t *cert_issuance, bool renews)
+{
+	const json_t *est = json_object_get(cert_issuance, "est"), *urls = json_object_get(est, "urls");
+	const char *url = json_string_value(json_object_get(urls, a->identity_cert));
+
+	if (!url && renews)
+		url = json_string_value(json_object_get(urls, "default"));
+	if (!url)
+		return;
+	a->url = url;
+	a->trusted = json_object_get(est, "trusted_certs");
+}

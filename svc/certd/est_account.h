@@ -3,6 +3,8 @@
 /* Which EST server a certificate comes from, and as whom it is asked for: what cert_issuance has under "est" and under the id, resolved (edge-services 8.1).  All is borrowed from the
  * configuration; certificates and keys are named by the ids they have in certd and keyd. */
 
+#include <stdbool.h>
+
 #include <jansson.h>
 
 #include "base/err.h"
@@ -16,3 +18,6 @@ struct est_account {
 };
 
 int est_account_find(struct est_account *out, const json_t *cert_issuance, const char *id, struct err *err);
+/* Where its EST identity is asked for: at est.urls.<id of the identity> if there is one, or where the certificate is that it is needed for; renewals, which are for none, at est.urls.default
+ * before that. */
+void est_account_turn_to_identity(struct est_account *account, const json_t *cert_issuance, bool renews);

@@ -3,10 +3,10 @@
  * send; how large they may be is the reader's ceiling (pki/est.h). */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "certd/est_client.h"
-#include "net/http_client.h"
 #include "pki/est.h"
 #include "wire/codec.h"
 
@@ -39,11 +39,24 @@ put_authorization(struct buf *out, const struct est_client *c)
 	buf_wipe(&pair);
 }
 
-static int
-exchange(struct http_answer *answer, const struct est_client *c, const char *method, const char *operation, const struct buf *body,
-	struct err *err)
+static struct http_call
+call_of(const struct est_client *c, const char *method, const char *url)
 {
-	OWN_TEXT url = url_of(c, operation);
+	return (struct http_call){ .method = method,
+		.url = url,
+		.anchors = c->anchors,
+		.chain = c->chain,
+		.key = c->key,
+		.timeout_ms = TIMEOUT_MS,
+		.max_body = EST_BODY_MAX,
+		.cancelled = c->cancelled,
+		.session = c->session,
+		.who = "certd" };
+}
+
+static int
+exchange(struct http_answer *answer, const struct est_client *c, struct http_call *call, const struct buf *body, struct err *err)
+{
 	struct buf authorization = BUF_INIT(4 * CREDENTIAL_MAX);
 	const char *headers[HEADERS_MAX + 1] = { 0 };
 	size_t n = 0;
@@ -55,24 +68,23 @@ exchange(struct http_answer *answer, const struct est_client *c, const char *met
 	if (body) {
 		headers[n++] = "Content-Type: application/pkcs10";
 		headers[n++] = "Content-Transfer-Encoding: base64";
+		call->body = body->data;
+		call->body_len = body->len;
 	}
+	call->headers = headers;
 	status = authorization.failed ? err_set(err, ERR_LIMIT, "EST: the user name and password are too long")
-				      : http_fetch(answer,
-						&(struct http_call){ .method = method,
-							.url = url,
-							.headers = headers,
-							.body = body ? body->data : NULL,
-							.body_len = body ? body->len : 0,
-							.anchors = c->anchors,
-							.chain = c->chain,
-							.key = c->key,
-							.timeout_ms = TIMEOUT_MS,
-							.max_body = EST_BODY_MAX,
-							.cancelled = c->cancelled,
-							.who = "certd" },
-						err);
+				      : http_fetch(answer, call, err);
 	buf_wipe(&authorization);
-	return status;
+	return status < 0 ? err_wrap(err, "EST") : 0;
+}
+
+static int
+get(struct http_answer *answer, const struct est_client *c, const char *operation, struct err *err)
+{
+	OWN_TEXT url = url_of(c, operation);
+	struct http_call call = call_of(c, "GET", url);
+
+	return exchange(answer, c, &call, NULL, err);
 }
 
 /* The beginning of what the server says, fit to be shown. */
@@ -134,8 +146,8 @@ est_client_cas(const struct est_client *c, struct certs *out, struct err *err)
 	static const char operation[] = "cacerts";
 	CLEAR(http_answer) answer = { 0 };
 
-	if (exchange(&answer, c, "GET", operation, NULL, err) < 0)
-		return err_wrap(err, "EST");
+	if (get(&answer, c, operation, err) < 0)
+		return -1;
 	return answer.status == 200 ? take_certs(out, c, operation, &answer, err) : refuse(c, operation, &answer, err);
 }
 
@@ -152,8 +164,8 @@ est_client_attributes(const struct est_client *c, struct est_attributes *out, st
 	CLEAR(http_answer) answer = { 0 };
 
 	*out = (struct est_attributes){ 0 };
-	if (exchange(&answer, c, "GET", operation, NULL, err) < 0)
-		return err_wrap(err, "EST");
+	if (get(&answer, c, operation, err) < 0)
+		return -1;
 	if (answer.status == 204 || has_no_such(answer.status))
 		return 0;
 	if (answer.status != 200)
@@ -163,6 +175,37 @@ est_client_attributes(const struct est_client *c, struct est_attributes *out, st
 		       : 0;
 }
 
+char *
+est_client_challenge(const struct est_client *c, struct err *err)
+{
+	OWN_TEXT url = url_of(c, "");
+	const struct http_call call = call_of(c, "GET", url);
+	uint8_t binding[CONN_BINDING_MAX];
+	CLEAR(buf) text = BUF_INIT(4 * CONN_BINDING_MAX);
+	size_t len;
+
+	if (http_connect(&call, err) < 0)
+		return err_wrap_null(err, "EST");
+	len = http_session_binding(c->session, binding);
+	if (len == 0)
+		return err_null(err, ERR_UNAVAILABLE, "EST: the connection to %s was closed at once", c->url);
+	base64_encode(&text, binding, len);
+	return buf_take_text(&text);
+}
+
+/* In seconds, or as a date by the server's clock. */
+static int64_t
+wait_of(const struct http_answer *answer)
+{
+	int64_t now = answer->date >= 0 ? answer->date : clock_wall(), wait = answer->retry_after_s;
+
+	if (wait < 0 && answer->retry_at > now)
+		wait = answer->retry_at - now;
+	if (wait <= 0)
+		return RETRY_AFTER_S;
+	return wait < RETRY_AFTER_MAX_S ? wait : RETRY_AFTER_MAX_S;
+}
+
 static enum est_outcome
 outcome_of(const struct est_client *c, const char *operation, const struct http_answer *answer, struct certs *out,
 	int64_t *retry_after_s, struct err *err)
@@ -170,9 +213,7 @@ outcome_of(const struct est_client *c, const char *operation, const struct http_
 	if (answer->status == 200)
 		return take_certs(out, c, operation, answer, err) < 0 ? EST_FAILED : EST_ISSUED;
 	if (answer->status == 202) {
-		*retry_after_s = answer->retry_after_s > 0 ? answer->retry_after_s : RETRY_AFTER_S;
-		if (*retry_after_s > RETRY_AFTER_MAX_S)
-			*retry_after_s = RETRY_AFTER_MAX_S;
+		*retry_after_s = wait_of(answer);
 		err_set(err, ERR_UNAVAILABLE, "the EST server %s has not decided yet and asks to come back in %lld s", c->url,
 			(long long)*retry_after_s);
 		return EST_PENDING;
@@ -184,18 +225,19 @@ outcome_of(const struct est_client *c, const char *operation, const struct http_
 }
 
 enum est_outcome
-est_client_enroll(const struct est_client *c, const char *operation, const struct csr *csr, struct certs *out,
-	int64_t *retry_after_s, struct err *err)
+est_client_enroll(
+	const struct est_client *c, const struct est_request *request, struct certs *out, int64_t *retry_after_s, struct err *err)
 {
+	OWN_TEXT url = url_of(c, request->operation);
+	struct http_call call = call_of(c, "POST", url);
 	CLEAR(http_answer) answer = { 0 };
 	CLEAR(buf) der = BUF_INIT(EST_BODY_MAX);
 	CLEAR(buf) body = BUF_INIT(2 * EST_BODY_MAX);
 
-	csr_put_der(csr, &der);
+	csr_put_der(request->csr, &der);
 	est_put_der(&body, der.data, der.len);
-	if (exchange(&answer, c, "POST", operation, &body, err) < 0) {
-		err_wrap(err, "EST");
+	call.bound = request->is_bound;
+	if (exchange(&answer, c, &call, &body, err) < 0)
 		return EST_FAILED;
-	}
-	return outcome_of(c, operation, &answer, out, retry_after_s, err);
+	return outcome_of(c, request->operation, &answer, out, retry_after_s, err);
 }

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "net/http_client.h"
 #include "pki/cert.h"
 #include "pki/chain.h"
 #include "pki/est_attributes.h"
@@ -16,6 +17,7 @@ struct est_client {
 	const struct certs *chain;	 /* own certificate, or NULL */
 	const struct key *key;
 	const atomic_bool *cancelled; /* or NULL */
+	struct http_session *session; /* or NULL: a connection for each operation */
 };
 
 /* Failures: ERR_DENIED is the server that isn't trusted or says no (401, 403), ERR_INVALID a request that it refuses or an answer that is none of EST, ERR_LIMIT one that is too
@@ -24,6 +26,9 @@ int est_client_cas(const struct est_client *client, struct certs *out, struct er
 /* What the server wishes of requests; a server without that operation wishes nothing. */
 int est_client_attributes(const struct est_client *client, struct est_attributes *out, struct err *err);
 
+/* What says in a request which TLS session it is made for: of the session's connection, which is made if need be.  The caller owns the text. */
+char *est_client_challenge(const struct est_client *client, struct err *err);
+
 enum est_outcome {
 	EST_ISSUED,
 	EST_PENDING,	     /* somebody decides first: ask again with the same request */
@@ -31,6 +36,11 @@ enum est_outcome {
 	EST_NO_OPERATION,    /* 404, 405, 501 */
 	EST_FAILED,
 };
-/* operation: "simpleenroll" or "simplereenroll".  The sentence is in err for all but EST_ISSUED. */
-enum est_outcome est_client_enroll(const struct est_client *client, const char *operation, const struct csr *csr, struct certs *out,
+struct est_request {
+	const char *operation; /* "simpleenroll" or "simplereenroll" */
+	const struct csr *csr;
+	bool is_bound; /* it has the challenge of the session's connection */
+};
+/* The sentence is in err for all but EST_ISSUED. */
+enum est_outcome est_client_enroll(const struct est_client *client, const struct est_request *request, struct certs *out,
 	int64_t *retry_after_s, struct err *err);

@@ -6,11 +6,11 @@
 #include "pki/issued.h"
 
 struct est_enrolment {
-	const char *id, *operation; /* "simpleenroll", "simplereenroll" */
-	const struct csr *csr;
+	const char *id;
+	struct est_request request;
 	enum issued_use use;
 };
 
 /* The chain, leaf first; added to when it is EST_ISSUED. */
-enum est_outcome est_enrol(const struct est_context *ctx, const struct est_server *server, const struct est_enrolment *enrolment,
+enum est_outcome est_enrol(const struct est_context *ctx, struct est_server *server, const struct est_enrolment *enrolment,
 	struct certs *chain, struct err *err);

@@ -14,7 +14,7 @@ struct attempt {
 	const struct est_context *ctx;
 	const struct est_account *account;
 	const struct est_pair *as;
-	X509_NAME *subject;
+	X509_NAME *subject; /* of one that does not renew itself */
 	bool renews;
 	const char *new_key_id; /* NULL: with the key that it has */
 };
@@ -29,9 +29,6 @@ ask_wishes(struct est_attributes *wished, const struct est_server *server)
 
 	if (est_client_attributes(&server->client, wished, &err) < 0)
 		log_warn("what the EST server %s wishes of requests is not known: %s", server->client.url, err.text);
-	else if (wished->challenge_password)
-		log_warn("the EST server %s wishes requests that are linked to their TLS session, which this client does not do",
-			server->client.url);
 }
 
 static bool
@@ -58,18 +55,17 @@ make_key(const struct attempt *a, const struct est_attributes *wished, struct er
 }
 
 static struct csr *
-make_request(const struct attempt *a, const struct est_server *server, struct key **key, struct err *err)
+make_request(
+	const struct attempt *a, const struct est_attributes *wished, const char *challenge, const struct key *key, struct err *err)
 {
-	struct est_attributes wished = { 0 };
+	const struct csr_wish wish = { .as = a->renews ? a->as->chain.item[0] : NULL,
+		.subject = a->subject,
+		.use = CSR_USE_CLIENT,
+		.digest_bits = wished->digest_bits,
+		.challenge = challenge };
 	CLEAR(buf) pem = BUF_INIT(CSR_PEM_MAX);
 
-	ask_wishes(&wished, server);
-	*key = a->new_key_id ? make_key(a, &wished, err) : keyd_client_load_pair(a->ctx->keyd, a->account->identity_pk, err);
-	if (!*key || issue_csr_wish(&pem, *key,
-			     &(struct csr_wish){ .subject = a->subject, .use = CSR_USE_CLIENT, .digest_bits = wished.digest_bits },
-			     err) < 0)
-		return NULL;
-	return csr_parse(buf_text(&pem), pem.len, err);
+	return issue_csr_wish(&pem, key, &wish, err) < 0 ? NULL : csr_parse(buf_text(&pem), pem.len, err);
 }
 
 /* -- An attempt --------------------------------------------------------------------------------------------------------------------------- */
@@ -80,35 +76,48 @@ try_out(const struct attempt *a, const struct certs *chain, struct key *key, str
 {
 	const struct est_pair pair = { .chain = *chain, .key = key };
 	CLEAR(est_server) server = { 0 };
-	CLEAR(certs) cas = { 0 };
 
-	if (est_server_open(&server, a->ctx, a->account, &pair, err) < 0 || est_client_cas(&server.client, &cas, err) < 0)
+	if (est_server_open(&server, a->ctx, a->account, &pair, err) < 0 || est_server_cas(&server, err) < 0)
 		return err_wrap(err, "trying the new identity");
 	return 0;
+}
+
+/* All else that has to be asked before the request is made comes first: what links it to the connection does so to the one that it goes out on. */
+static int
+request_certificate(struct certs *chain, struct key **key, const struct attempt *a, struct err *err)
+{
+	CLEAR(est_server) server = { 0 };
+	struct est_attributes wished = { 0 };
+	OWN_TEXT challenge = NULL;
+	OWN(csr) csr = NULL;
+	struct est_enrolment x = { .id = a->account->identity_cert, .use = ISSUED_CLIENT };
+
+	if (est_server_open(&server, a->ctx, a->account, a->as, err) < 0 || est_server_cas(&server, err) < 0)
+		return -1;
+	ask_wishes(&wished, &server);
+	*key = a->new_key_id ? make_key(a, &wished, err) : keyd_client_load_pair(a->ctx->keyd, a->account->identity_pk, err);
+	if (!*key)
+		return -1;
+	if (wished.challenge_password && !(challenge = est_client_challenge(&server.client, err)))
+		return -1;
+	csr = make_request(a, &wished, challenge, *key, err);
+	if (!csr)
+		return -1;
+	x.request = (struct est_request){
+		.operation = a->renews ? "simplereenroll" : "simpleenroll", .csr = csr, .is_bound = challenge != NULL
+	};
+	return est_enrol(a->ctx, &server, &x, chain, err) == EST_ISSUED ? 0 : -1;
 }
 
 static int
 enrol(const struct attempt *a, struct err *err)
 {
-	const struct est_account *account = a->account;
-	CLEAR(est_server) server = { 0 };
 	CLEAR(certs) chain = { 0 };
 	OWN(key) key = NULL;
-	OWN(csr) csr = NULL;
 
-	if (est_server_open(&server, a->ctx, account, a->as, err) < 0)
+	if (request_certificate(&chain, &key, a, err) < 0 || (a->renews && try_out(a, &chain, key, err) < 0))
 		return -1;
-	csr = make_request(a, &server, &key, err);
-	if (!csr || est_enrol(a->ctx, &server,
-			    &(struct est_enrolment){ .id = account->identity_cert,
-				    .operation = a->renews ? "simplereenroll" : "simpleenroll",
-				    .csr = csr,
-				    .use = ISSUED_CLIENT },
-			    &chain, err) != EST_ISSUED)
-		return -1;
-	if (a->renews && try_out(a, &chain, key, err) < 0)
-		return -1;
-	return est_pair_install(a->ctx, account->identity_cert, account->identity_pk, a->new_key_id, &chain, err);
+	return est_pair_install(a->ctx, a->account->identity_cert, a->account->identity_pk, a->new_key_id, &chain, err);
 }
 
 static int
@@ -137,17 +146,13 @@ put_off(struct est_identity *i, int64_t from, int64_t until, const char *why)
 
 /* While the identity is good: a failure waits for the next attempt. */
 static void
-renew_if_due(struct est_identity *i, const struct est_account *account, const struct est_pair *current)
+renew_if_due(struct est_identity *i, const struct est_pair *current)
 {
+	const struct est_account *account = &i->account;
 	const struct cert *cert = current->chain.item[0];
 	int64_t now = clock_wall(), from = cert_not_before(cert), until = cert_not_after(cert);
 	OWN_TEXT key_id = i->policy->rotate_key ? est_pair_temp_id(account->identity_pk) : NULL;
-	const struct attempt attempt = { .ctx = i->ctx,
-		.account = account,
-		.as = current,
-		.subject = X509_get_subject_name(cert_x509(cert)),
-		.renews = true,
-		.new_key_id = key_id };
+	const struct attempt attempt = { .ctx = i->ctx, .account = account, .as = current, .renews = true, .new_key_id = key_id };
 	struct err err = ERR_INIT;
 
 	if (!account->bootstrap_cert || now < renewal_due(i->policy, from, until) || renewal_waits(&i->pace, now))
@@ -183,7 +188,7 @@ obtain(struct est_pair *out, struct est_identity *i, const struct est_account *a
 		return err_wrap(err, "the EST identity %s", account->identity_cert);
 	*err = (struct err)ERR_INIT;
 	if (status == 0 && !anew && validity_is_good(current.chain.item[0], clock_wall()))
-		renew_if_due(i, account, &current);
+		renew_if_due(i, &current);
 	else if (make(i, account, &current, subject, err) < 0)
 		return -1;
 	return est_pair_recover(out, i->ctx, account->identity_cert, account->identity_pk, err);

@@ -44,19 +44,29 @@ est_server_open(struct est_server *out, const struct est_context *ctx, const str
 	if (!anchors)
 		return err_wrap(err, "what to trust the EST server %s by", account->url);
 	out->anchors = anchors;
+	out->session = http_session_new();
 	out->client = (struct est_client){ .url = account->url,
 		.username = account->username,
 		.password = account->password,
 		.anchors = anchors,
 		.chain = as ? &as->chain : NULL,
 		.key = as ? as->key : NULL,
-		.cancelled = &ctx->stopped };
+		.cancelled = &ctx->stopped,
+		.session = out->session };
 	return 0;
 }
 
 void
 est_server_clear(struct est_server *server)
 {
+	certs_clear(&server->cas);
+	http_session_free(server->session);
 	anchors_free(server->anchors);
 	*server = (struct est_server){ 0 };
+}
+
+int
+est_server_cas(struct est_server *server, struct err *err)
+{
+	return server->cas.n > 0 ? 0 : est_client_cas(&server->client, &server->cas, err);
 }

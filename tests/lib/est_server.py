@@ -10,7 +10,7 @@ redirect       elsewhere                              busy        503
 unauthorized   401                                    forbidden   403
 pending        202 with Retry-After, until `approved`
 
-`held` are labels whose enrolments wait until `go` is set; `waiting` counts them.  `form` is how bodies look: lines, one_line, crlf, spaces, der, pem.  `requests` has what was asked: Request(operation, label, user, cn, csr)."""
+`linking`: only requests are issued that say which TLS 1.2 session they are made for (tls-unique, RFC 7030 3.5).  `held` are labels whose enrolments wait until `go` is set; `waiting` counts them.  `form` is how bodies look: lines, one_line, crlf, spaces, der, pem.  `requests` has what was asked: Request(operation, label, user, cn, csr)."""
 import base64, collections, http.server, os, re, ssl, subprocess, threading, traceback
 
 Request = collections.namedtuple("Request", "operation label user cn csr")
@@ -20,6 +20,10 @@ def openssl(*args, input=None):
     done = subprocess.run(["openssl", *map(str, args)], input=input, capture_output=True)
     assert done.returncode == 0, (args, done.stderr)
     return done.stdout
+
+
+def pem_of(body):
+    return b"-----BEGIN CERTIFICATE REQUEST-----\n" + b"\n".join(body.split()) + b"\n-----END CERTIFICATE REQUEST-----\n"
 
 
 class Ca:
@@ -59,6 +63,7 @@ class EstServer:
         self.form, self.days, self.extra, self.approved, self.retry_after, self.refused = "lines", 365, [], False, 1, set()
         self.no_operation, self.troubles = set(), []
         self.requests, self.stopping = [], threading.Event()
+        self.linking = False
         self.held, self.waiting, self.go = set(), 0, threading.Event()
         cert, key = self.tls_root.leaf("est-server", "/CN=est server", ["subjectAltName=IP:127.0.0.1", "extendedKeyUsage=serverAuth"])
         with open(folder / "est-clients.pem", "w") as f:
@@ -155,10 +160,23 @@ class EstServer:
             return self.answer(h, 200, self.attributes, "application/csrattrs") if self.attributes else self.answer(h, 204, type=None)
         if not (user == self.credential or (peer and serial not in self.refused)):
             return self.answer(h, 401, "who are you?", "text/plain", WWW_Authenticate='Basic realm="est"')
+        if self.linking and not self.is_linked(h, body):
+            return self.answer(h, 403, "not of this session", "text/plain")
         if label in self.held:
             self.waiting += 1
             self.go.wait()
         return self.enroll(h, body)
+
+    def link(self, on):
+        """Ends the connections of TLS 1.3, which has no tls-unique."""
+        self.linking = on
+        self.attributes = base64.b64encode(bytes.fromhex("300b06092a864886f70d010907")) if on else None
+        self.context.maximum_version = ssl.TLSVersion.TLSv1_2 if on else ssl.TLSVersion.MAXIMUM_SUPPORTED
+
+    def is_linked(self, h, body):
+        text = openssl("req", "-noout", "-text", input=pem_of(body)).decode()
+        found = re.search(r"challengePassword\s*:\s*(\S+)", text)
+        return bool(found) and found[1] == base64.b64encode(h.connection.get_channel_binding("tls-unique")).decode()
 
     def enroll(self, h, body):
         plain = {"redirect": (302, "", "text/plain"), "busy": (503, "later\x1b[31m", "text/plain"), "unauthorized": (401, "no", "text/plain"), "forbidden": (403, "not you", "text/plain"),
@@ -178,7 +196,7 @@ class EstServer:
         return self.answer(h, 200, self.message(*([open(self.ca.pem).read(), leaf] if self.form == "spaces" else [leaf])))
 
     def issue(self, body):
-        csr = b"-----BEGIN CERTIFICATE REQUEST-----\n" + b"\n".join(body.split()) + b"\n-----END CERTIFICATE REQUEST-----\n"
+        csr = pem_of(body)
         text = openssl("req", "-noout", "-text", "-verify", input=csr).decode()
         ca = "CA:TRUE" in text and self.lie != "no_ca"
         extensions = ["basicConstraints=critical,CA:TRUE,pathlen:0", "keyUsage=critical,digitalSignature,keyCertSign"] if ca else ["basicConstraints=critical,CA:FALSE", "extendedKeyUsage=clientAuth"]

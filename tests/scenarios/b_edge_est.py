@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """keyd and certd with an EST server that is not ours: every form in which servers answer, the way from the bootstrap certificate to the wanted one, and a server that is down, slow,
 lying or hostile, through which nothing that is good is lost."""
-import calendar, http.client, json, os, re, sys, threading, time
+import calendar, email.utils, http.client, json, os, re, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 from est_server import EstServer, openssl
@@ -19,6 +19,7 @@ IDS = {
     "aziot-edged-ca": {"method": "est", "url": est.url + "/edgeca", "auth": BASIC},
     "device-id": {"method": "est"},
     "basic": {"method": "est", "auth": BASIC},
+    "other-basic": {"method": "est", "auth": BASIC},
     "wrong-password": {"method": "est", "auth": BASIC | {"password": "not this"}},
     "distrusting": {"method": "est", "auth": BASIC, "trusted_certs": ["stranger"]},
     "no-bootstrap": {"method": "est", "auth": {"identity_cert": "est-id-none", "identity_pk": "est-id-none"}},
@@ -179,7 +180,7 @@ def test_06_refusals():
     refused("no-bootstrap", "EST bootstrap identity is not configured")
     refused("plain-http", "https:// was expected")
     assert "not this" not in certd.log_text()
-    assert [r.operation for r in asked() if r.operation != "cacerts"] == ["simpleenroll"], "a server that is not trusted was asked nothing"
+    assert [r.operation for r in asked() if r.operation != "cacerts"] == ["simpleenroll", "csrattrs"], "a server that is not trusted was asked nothing"
 
 
 def test_07_by_file():
@@ -197,6 +198,11 @@ def test_08_pending():
     est.approved = True
     refused("basic", "is asked again in 300 s", request=csr(key=folder / "pending.key"))
     assert asked() == [], "too early"
+    est.approved, est.retry_after = False, email.utils.formatdate(time.time() + 7200, usegmt=True)
+    said = refused("other-basic", "asks to come back in ")
+    assert 7100 < int(re.search("come back in ([0-9]+) s", said)[1]) < 7300, said
+    asked()
+    est.approved = True
     certd.stop()
     certd.start()
     set_clock(301)
@@ -204,6 +210,8 @@ def test_08_pending():
     assert [r.csr for r in asked() if r.operation == "simpleenroll"] == first
     assert openssl("pkey", "-in", folder / "pending.key", "-pubout") == openssl("x509", "-noout", "-pubkey", input=chain[0].encode())
     est.lie = None
+    issued("other-basic")
+    asked()
     issued("basic")
     assert [r.csr for r in asked() if r.operation == "simpleenroll"] != first, "it is forgotten"
     assert not [f for f in os.listdir(folder / "certs") if f.endswith(".pending")]
@@ -334,6 +342,17 @@ def test_14_attributes():
     assert "secp384r1" in text_of(certificates(stored("est-id")[1]["pem"])[0])
     requests = [openssl("req", "-noout", "-text", input=b"-----BEGIN CERTIFICATE REQUEST-----\n" + r.csr + b"-----END CERTIFICATE REQUEST-----\n").decode() for r in asked() if r.operation == "simpleenroll"]
     assert "ecdsa-with-SHA384" in requests[-2], requests[-2]
+
+
+def test_15_linking():
+    """a server that wishes requests to say which TLS session they are made for gets that of certd's own, and the caller hears why one made elsewhere is refused"""
+    est.link(True)
+    ask("DELETE", "/certificates/est-id")
+    refused("device-id", "the server wishes requests that say which TLS session they are made for", "not of this session")
+    assert enrolments() == [("simpleenroll", ("bootstrap of EdgeGateway", "Factory root")), ("simpleenroll", ("EdgeGateway", "EST root"))]
+    assert "CN = EdgeGateway" in text_of(certificates(stored("est-id")[1]["pem"])[0])
+    est.link(False)
+    issued("device-id")
 
 
 def test_99_stop():
