@@ -14,10 +14,9 @@ clock = folder / "clock"
 
 
 def set_clock(days):
-    with open(clock + ".new", "w") as f:
+    with open(clock, "w") as f:  # the same file: roles in their sandbox see no other
         f.write("%d\n" % (days * DAY))
-    os.chmod(clock + ".new", 0o644)
-    os.rename(clock + ".new", clock)
+    os.chmod(clock, 0o644)
 
 
 set_clock(0)
