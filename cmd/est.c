@@ -52,7 +52,8 @@ static const struct option_row user_rows[] = { ROW_STATE,
 static int
 put(const struct buf *page, int done)
 {
-	fwrite(page->data, 1, page->len, stdout);
+	if (page->len > 0)
+		fwrite(page->data, 1, page->len, stdout);
 	return done;
 }
 
