@@ -6,18 +6,16 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "certd/client.h"
 #include "wire/codec.h"
 #include "wire/sas.h"
 
 #define TOKEN_LIFE_S 60
-#define CHAIN_MAX 16
-#define PEM_MAX (1024 * 1024)
 #define DIGEST_LABEL "rootedge identityd: which key is this?"
 
 void
 device_credential_clear(struct device_credential *c)
 {
+	device_certificate_clear(&c->certificate);
 	keyd_client_free(c->keyd);
 	mem_free(c->certd_socket);
 	mem_free(c->tpmd_socket);
@@ -35,26 +33,36 @@ credential_use_clear(struct credential_use *u)
 
 /* -- A certificate -------------------------------------------------------------------------------------------------------------------- */
 
-static int
-load_chain(struct certs *out, struct device_credential *c, struct err *err)
+static void
+use_trial(struct credential_use *u, const struct device_credential *c)
 {
-	CLEAR(buf) pem = BUF_INIT(PEM_MAX);
-
-	if (c->makes_certificate && device_certificate_ensure(&c->certificate, err) < 0)
-		return -1;
-	if (certd_client_get(c->certd_socket, DEVICE_KEY_ID, &pem, err) < 0 ||
-		certs_parse(out, buf_text(&pem), pem.len, CHAIN_MAX, err) < 0)
-		return err_wrap(err, "the device identity certificate");
-	return 0;
+	for (size_t i = 0; i < c->trial_chain->n; i++)
+		certs_add(&u->chain, c->trial_chain->item[i]);
+	u->key = key_ref((struct key *)(uintptr_t)c->trial_key);
 }
 
 static int
 use_certificate(struct credential_use *u, struct device_credential *c, struct err *err)
 {
-	if (load_chain(&u->chain, c, err) < 0)
+	if (c->trial_chain) {
+		use_trial(u, c);
+		return 0;
+	}
+	if (device_certificate_ensure(&c->certificate, err) < 0)
 		return -1;
-	u->key = keyd_client_load_pair(c->keyd, DEVICE_KEY_ID, err);
-	return u->key ? 0 : err_wrap(err, "the device identity key");
+	return device_certificate_load(&c->certificate, &u->chain, &u->key, err);
+}
+
+static int
+load_chain(struct certs *out, struct device_credential *c, struct err *err)
+{
+	CLEAR(credential_use) use = { 0 };
+
+	if (use_certificate(&use, c, err) < 0)
+		return -1;
+	*out = use.chain;
+	use.chain = (struct certs){ 0 };
+	return 0;
 }
 
 /* -- A token -------------------------------------------------------------------------------------------------------------------------- */
@@ -153,7 +161,7 @@ digest_of_certificate(struct device_credential *c, struct err *err)
 {
 	CLEAR(certs) chain = { 0 };
 
-	if (c->makes_certificate)
+	if (c->certificate.is_issued)
 		return mem_text("issued here");
 	return load_chain(&chain, c, err) < 0 ? NULL : hex_of(cert_sha256(chain.item[0]));
 }
@@ -195,7 +203,7 @@ device_credential_auth(struct device_credential *c, struct err *err)
 		handle = keyd_client_load_key(c->keyd, DEVICE_KEY_ID, err);
 		return handle ? json_pack("{s:s, s:s}", "type", "sas", "keyHandle", handle) : NULL;
 	}
-	if (c->makes_certificate && device_certificate_ensure(&c->certificate, err) < 0)
+	if (device_certificate_ensure(&c->certificate, err) < 0)
 		return NULL;
 	handle = keyd_client_pair_handle(c->keyd, DEVICE_KEY_ID, err);
 	return handle ? json_pack("{s:s, s:s, s:s}", "type", "x509", "keyHandle", handle, "certId", DEVICE_KEY_ID) : NULL;

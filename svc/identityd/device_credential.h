@@ -14,8 +14,9 @@ struct device_credential {
 	enum source_proof proof;
 	struct keyd_client *keyd;
 	char *certd_socket, *tpmd_socket;
-	bool makes_certificate;		       /* it is issued by certd, instead of being given */
-	struct device_certificate certificate; /* then: ensured before use */
+	struct device_certificate certificate;
+	const struct certs *trial_chain; /* instead of it: a pair that is not in force yet */
+	const struct key *trial_key;
 };
 
 /* For one call. */

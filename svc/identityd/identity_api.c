@@ -287,6 +287,14 @@ trust_bundle(const struct route_call *call, json_t **answer, struct err *err)
 	return 200;
 }
 
+static int
+renewals(const struct route_call *call, json_t **answer, struct err *err)
+{
+	(void)err;
+	*answer = device_certificate_renewals(&identityd_of(call)->credential.certificate);
+	return 200;
+}
+
 static const struct route routes[] = {
 	{ "GET", "/identities/identity", "2020-09-01", caller_identity },
 	{ "GET", "/identities/provisioning", "2021-12-01", provisioning },
@@ -298,6 +306,7 @@ static const struct route routes[] = {
 	{ "PUT", "/identities/modules/{}", "2020-09-01", update_module },
 	{ "DELETE", "/identities/modules/{}", "2020-09-01", delete_module },
 	{ "GET", "/trust-bundle", "2020-09-01", trust_bundle },
+	{ "GET", "/renewals", "2020-09-01", renewals },
 };
 
 static const struct route_body bodies[] = {

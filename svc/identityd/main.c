@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/local_service.h"
+#include "identityd/certificate_trial.h"
 #include "identityd/identity_api.h"
 #include "wire/json.h"
 
@@ -18,6 +19,7 @@ struct assembly {
 	struct cloud cloud;
 	struct hub_api hub;
 	struct dps_client dps;
+	struct certificate_trial trial;
 	const char *host_modules[CALLERS_MAX];
 	size_t n_host_modules;
 };
@@ -77,10 +79,11 @@ open_credential(struct assembly *a, const json_t *config, struct err *err)
 	struct device_credential *c = &a->identityd.credential;
 	const struct provisioning_source *source = &a->identityd.source;
 	const char *keyd, *certd, *tpmd;
+	bool makes_certificate = false;
 
 	if (json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 ||
 		json_find_text(config, "tpmd", &tpmd, err) < 0 ||
-		json_find_bool(config, "make_device_certificate", &c->makes_certificate, err) < 0)
+		json_find_bool(config, "make_device_certificate", &makes_certificate, err) < 0)
 		return -1;
 	if (source->proof == PROOF_TPM && !tpmd)
 		return err_set(err, ERR_INVALID, "tpmd is missing: by a TPM this device is to prove who it is");
@@ -90,11 +93,29 @@ open_credential(struct assembly *a, const json_t *config, struct err *err)
 	c->tpmd_socket = mem_text(tpmd);
 	c->certificate = (struct device_certificate){ .certd = c->certd_socket,
 		.keyd = c->keyd,
+		.is_issued = makes_certificate,
+		.test = certificate_trial_run,
+		.arg = &a->trial,
 		.device_id = source->kind == SOURCE_DPS ? source->registration_id : source->device_id };
-	pthread_mutex_init(&c->certificate.lock, NULL);
-	if (c->makes_certificate && !c->certificate.device_id && source->kind != SOURCE_NONE)
+	if (makes_certificate && !c->certificate.device_id && source->kind != SOURCE_NONE)
 		return err_set(err, ERR_INVALID, "registration_id is missing: a certificate that is to be issued has its name");
 	return 0;
+}
+
+/* Watched from now on, and what is issued is made when it is needed. */
+static int
+open_certificate(struct assembly *a, const json_t *config, struct err *err)
+{
+	struct device_certificate *certificate = &a->identityd.credential.certificate;
+	json_t *auto_renew = NULL;
+
+	if (a->identityd.credential.proof != PROOF_CERTIFICATE || a->identityd.source.kind == SOURCE_NONE)
+		return 0;
+	a->trial.hub = &a->hub;
+	a->trial.dps = &a->dps;
+	if (json_find_object(config, "identity_auto_renew", &auto_renew, err) < 0)
+		return -1;
+	return device_certificate_open(certificate, a->identityd.modules.state_dir, auto_renew, err);
 }
 
 static int
@@ -146,11 +167,11 @@ open_all(struct assembly *a, const json_t *config, struct err *err)
 	if (provisioning_source_take(&a->identityd.source, config, err) < 0 || open_cloud(a, config, err) < 0 ||
 		open_credential(a, config, err) < 0 || open_callers(a, config, err) < 0)
 		return -1;
-	return open_modules(a, config, err);
+	return open_modules(a, config, err) < 0 ? -1 : open_certificate(a, config, err);
 }
 
-static void
-start(struct assembly *a, const json_t *config)
+static int
+start(struct assembly *a, const json_t *config, struct err *err)
 {
 	file_remove_leftovers(a->identityd.modules.state_dir);
 	a->identityd.provisioner = provisioner_start(&(struct provisioner_config){
@@ -164,6 +185,8 @@ start(struct assembly *a, const json_t *config)
 		.host_modules = a->host_modules,
 		.n_host_modules = a->n_host_modules,
 	});
+	atomic_store(&a->trial.provisioner, a->identityd.provisioner);
+	return device_certificate_start(&a->identityd.credential.certificate, err);
 }
 
 static void
@@ -172,6 +195,7 @@ close_all(struct assembly *a)
 	struct identityd *d = &a->identityd;
 
 	cloud_stop(&a->cloud);
+	device_certificate_stop(&d->credential.certificate);
 	provisioner_stop(d->provisioner);
 	module_identities_clear(&d->modules);
 	callers_clear(&d->callers);
@@ -197,8 +221,9 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 					 json_find_int(config, "max_requests", &max_requests, err) < 0
 				 ? -1
 				 : 0;
+	if (status == 0)
+		status = start(&a, config, err);
 	if (status == 0) {
-		start(&a, config);
 		service = local_service_new(&identity_routes);
 		status = local_service_listen(service, socket_path, 0666, (size_t)max_requests, &a.identityd, err);
 	}

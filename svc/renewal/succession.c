@@ -316,10 +316,10 @@ static int
 try_out(const struct succession *s, const struct succession_pair *current, const struct certs *next, const struct key *key,
 	struct err *err)
 {
-	if (!s->test || s->test(s->arg, next, key, err) == 0)
+	if (!s->test || !current->key || s->test(s->arg, next, key, err) == 0)
 		return 0;
-	if (current->key && validity_is_good(current->chain.item[0], clock_wall()))
-		return err_wrap(err, "trying the new certificate");
+	if (validity_is_good(current->chain.item[0], clock_wall()))
+		return -1;
 	log_warn("the new certificate %s takes over untried, because there is no other that is valid: %s", s->id, err->text);
 	*err = (struct err)ERR_INIT;
 	return 0;
