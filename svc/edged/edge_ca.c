@@ -121,6 +121,21 @@ judge_successor(void *arg, const struct certs *chain, const struct key *key, str
 	return 0;
 }
 
+static void
+set_key_id(struct edged *e, const char *id)
+{
+	pthread_mutex_lock(&e->ca_lock);
+	mem_free(e->ca_key_id);
+	e->ca_key_id = mem_text(id);
+	pthread_mutex_unlock(&e->ca_lock);
+}
+
+static void
+on_swap(void *arg)
+{
+	set_key_id(arg, NULL);
+}
+
 static struct succession
 succession_of(struct edged *e)
 {
@@ -133,6 +148,7 @@ succession_of(struct edged *e)
 		.in_use = &e->ca_in_use,
 		.request = request,
 		.judge = judge_successor,
+		.on_swap = on_swap,
 		.arg = e,
 	};
 }
@@ -170,10 +186,7 @@ has_replaced(struct edged *e)
 static void
 note_change(struct edged *e, const struct succession_pair *pair)
 {
-	pthread_mutex_lock(&e->ca_lock);
-	mem_free(e->ca_key_id);
-	e->ca_key_id = mem_text(pair->key_id);
-	pthread_mutex_unlock(&e->ca_lock);
+	set_key_id(e, pair->key_id);
 	if (memcmp(e->ca_sha256, cert_sha256(pair->chain.item[0]), sizeof(e->ca_sha256)) == 0)
 		return;
 	memcpy(e->ca_sha256, cert_sha256(pair->chain.item[0]), sizeof(e->ca_sha256));
@@ -265,14 +278,29 @@ edge_ca_close(struct edged *e)
 }
 
 static char *
-handle_of_key(struct edged *e, struct err *err)
+id_of_key(struct edged *e, struct err *err)
 {
-	OWN_TEXT id = NULL;
+	struct succession_pair pair = { 0 };
+	char *id;
 
 	pthread_mutex_lock(&e->ca_lock);
 	id = mem_text(e->ca_key_id);
 	pthread_mutex_unlock(&e->ca_lock);
-	return keyd_client_pair_handle(e->keyd, id ? id : CA_ID, err);
+	if (id || load_in_force(e, &pair, err) < 0)
+		return id;
+	set_key_id(e, pair.key_id);
+	id = GIVE(pair.key_id);
+	succession_pair_clear(&pair);
+	return id;
+}
+
+/* The caller holds ca_in_use. */
+static char *
+handle_of_key(struct edged *e, struct err *err)
+{
+	OWN_TEXT id = id_of_key(e, err);
+
+	return id ? keyd_client_pair_handle(e->keyd, id, err) : NULL;
 }
 
 int

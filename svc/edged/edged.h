@@ -35,7 +35,7 @@ struct edged {
 	struct renewals *renewals;
 	pthread_rwlock_t ca_in_use; /* for reading while its key signs what its certificate stands for (succession.h) */
 	pthread_mutex_t ca_lock;
-	char *ca_key_id;
+	char *ca_key_id; /* NULL: to be found out */
 	uint8_t ca_sha256[DIGEST_SHA256_LEN]; /* what was last judged */
 	atomic_bool ca_has_replaced;	      /* another one, which is still kept */
 	char *encryption_handle;

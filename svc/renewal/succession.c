@@ -256,6 +256,8 @@ swap(const struct succession *s, const struct certs *next, struct err *err)
 	pthread_rwlock_wrlock(s->in_use);
 	if (status == 0)
 		status = save_chain(s, s->id, next, err);
+	if (s->on_swap)
+		s->on_swap(s->arg); /* also where it failed: certd may have done it all the same */
 	if (status == 0 && succession_settle(s, &why) < 0)
 		log_warn("the certificate %s was replaced, tidying up waits for the next look: %s", s->id, why.text);
 	pthread_rwlock_unlock(s->in_use);

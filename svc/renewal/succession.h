@@ -34,6 +34,8 @@ struct succession {
 	int (*judge)(void *arg, const struct certs *chain, const struct key *key, struct err *err);
 	/* A connection with it.  What can't be tried, or is refused, waits for the next attempt; when what is in force has ended it takes over all the same.  NULL: there is none to make. */
 	int (*test)(void *arg, const struct certs *chain, const struct key *key, struct err *err);
+	/* The certificate in force is another now, and its key may lie under another id: called while nobody uses them.  May be NULL. */
+	void (*on_swap)(void *arg);
 	void *arg;
 };
 
