@@ -13,11 +13,12 @@
 #include "edge/config_param.h"
 #include "edge/config_show.h"
 #include "edge/config_source.h"
+#include "edge/role_config.h"
 #include "page.h"
 #include "wire/json.h"
 
 struct options {
-	const char *config;
+	const char *config, *role, *state;
 	bool json, strict, quiet;
 };
 
@@ -110,6 +111,9 @@ config_check(int argc, char **argv)
 static const struct option_row show_rows[] = {
 	CONFIG_ROW(struct options),
 	{ "json", 0, NULL, "JSON, for programs", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
+	{ "role", 'r', "ROLE", "instead, what keyd, certd, identityd or edged is told when the roles have users of their own",
+		OPTION_TEXT, offsetof(struct options, role), 0, 0 },
+	CONFIG_STATE_ROW(struct options),
 	{ 0 },
 };
 static const struct option_usage show_usage = {
@@ -120,28 +124,61 @@ static const struct option_usage show_usage = {
 	.rows = show_rows,
 };
 
+static int
+dump(const json_t *json)
+{
+	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
+	putchar('\n');
+	return 0;
+}
+
+static int
+show_role(const struct toml *root, const struct options *o, struct findings *findings)
+{
+	OWN(config) config = config_from_toml(root, findings);
+	OWN(layout) layout = config ? layout_plan(config, o->state, true) : NULL;
+	OWN_LIB(json_t) told = NULL;
+
+	if (!config) {
+		findings_print(findings, stderr, FINDING_ERROR);
+		return 1;
+	}
+	for (int role = 0; role < ROLE_GATEWAY; role++)
+		if (text_is(layout_role_name((enum layout_role)role), o->role))
+			told = role_config_make(layout, config, (enum layout_role)role);
+	if (told) {
+		config_show_hide(told);
+		return dump(told);
+	}
+	fprintf(stderr, "%s: '%s' is none of keyd, certd, identityd and edged\n", show_usage.command, o->role);
+	return 2;
+}
+
+static int
+show_values(const struct toml *root, const struct options *o)
+{
+	OWN_LIB(json_t) values = config_show_json(root);
+
+	if (o->json)
+		return dump(values);
+	config_show_print(values, stdout);
+	return 0;
+}
+
 int
 config_show(int argc, char **argv)
 {
-	struct options o = { .config = config_source_default() };
+	struct options o = { .config = config_source_default(), .state = CONFIG_STATE_DEFAULT };
 	int status = parse(&show_usage, &o, argc, argv);
 	CLEAR(findings) findings = { 0 };
 	OWN(toml) root = status == 0 ? config_source_load(o.config, &findings) : NULL;
-	OWN_LIB(json_t) values = root ? config_show_json(root) : NULL;
 
 	if (status != 0)
 		return status;
-	if (!values) {
-		findings_print(&findings, stderr, FINDING_ERROR);
-		return 1;
-	}
-	if (o.json)
-		json_dumpf(values, stdout, JSON_INDENT(2));
-	else
-		config_show_print(values, stdout);
-	if (o.json)
-		putchar('\n');
-	return 0;
+	if (root)
+		return o.role ? show_role(root, &o, &findings) : show_values(root, &o);
+	findings_print(&findings, stderr, FINDING_ERROR);
+	return 1;
 }
 
 /* -- All keys ------------------------------------------------------------------------------------------------------------------------ */

@@ -11,10 +11,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "edge/config_check.h"
+#include "edge/documents.h"
 #include "edge/operator_files.h"
 #include "wire/json.h"
-
-#define PAYLOAD_MAX (64 * 1024)
 
 struct check {
 	const struct config *config;
@@ -357,31 +356,16 @@ static void
 check_documents(const struct check *k)
 {
 	const struct config *c = k->config;
-	CLEAR(buf) text = BUF_INIT(PAYLOAD_MAX);
-	CLEAR(buf) info = BUF_INIT(PAYLOAD_MAX);
-	struct config_spot payload = spot_of(k, "provisioning.payload.uri"), additional = spot_of(k, "additional_info");
+	struct config_spot payload_spot = spot_of(k, "provisioning.payload.uri"), info_spot = spot_of(k, "additional_info");
 	struct err err = ERR_INIT;
+	OWN_LIB(json_t) payload = c->dps_payload ? documents_load_payload(c->dps_payload, &err) : json_null();
+	OWN_LIB(json_t) info = NULL;
 
-	if (c->dps_payload && file_load(&text, c->dps_payload, &err) < 0) {
-		tell(k, FINDING_ERROR, &payload, "%s", err.text);
-	} else if (c->dps_payload) {
-		OWN_LIB(json_t) json = json_loads(buf_text(&text), JSON_DECODE_ANY, NULL);
-
-		if (!json)
-			tell(k, FINDING_ERROR, &payload, "%s: not JSON", c->dps_payload);
-	}
-	if (c->additional_info && file_load(&info, c->additional_info, &err) < 0) {
-		tell(k, FINDING_ERROR, &additional, "%s", err.text);
-	} else if (c->additional_info) {
-		OWN(toml) table = toml_parse(buf_text(&info), info.len, c->additional_info, &err);
-
-		if (!table)
-			tell(k, FINDING_ERROR, &additional, "%s", err.text);
-		for (size_t i = 0; table && i < table->n; i++)
-			if (table->item[i]->type != TOML_STRING)
-				tell(k, FINDING_ERROR, &additional, "%s:%d: %s is no text", c->additional_info,
-					table->item[i]->line, table->item[i]->key);
-	}
+	if (!payload)
+		tell(k, FINDING_ERROR, &payload_spot, "%s", err.text);
+	info = c->additional_info ? documents_load_info(c->additional_info, &err) : json_null();
+	if (!info)
+		tell(k, FINDING_ERROR, &info_spot, "%s", err.text);
 }
 
 static void

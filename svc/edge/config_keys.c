@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "edge/config_keys.h"
 #include "wire/pkcs11_uri.h"
 #include "wire/tss_key.h"
@@ -143,6 +144,18 @@ config_keys_take(struct config_keys *keys, const struct config_at *root)
 	take_tpm(keys, root);
 	take_groups(keys, &at);
 	take_paths(keys, &at);
+}
+
+bool
+config_keys_same_access(const struct config_keys *a, const struct config_keys *b)
+{
+	bool same = a->n_groups == b->n_groups && a->n_paths == b->n_paths;
+
+	for (size_t i = 0; same && i < a->n_groups; i++)
+		same = a->groups[i] == b->groups[i];
+	for (size_t i = 0; same && i < a->n_paths; i++)
+		same = text_is(a->paths[i], b->paths[i]);
+	return same;
 }
 
 static void

@@ -21,6 +21,8 @@ struct config_keys {
 };
 
 void config_keys_take(struct config_keys *keys, const struct config_at *root);
+/* What keyd may open beside the places of keys: groups and paths. */
+bool config_keys_same_access(const struct config_keys *a, const struct config_keys *b);
 void config_keys_clear(struct config_keys *keys);
 
 /* The place of a key: a file's path, or a URI (pkcs11:, tpm:) as it was written; the caller owns it.  Errors don't show what may hold a PIN. */

@@ -39,6 +39,35 @@ shown_text(const struct config_param *param, const char *text)
 	return json_string(shown);
 }
 
+static bool
+is_secret_name(const char *name)
+{
+	return text_is(name, "password") || text_is(name, "owner_auth") || text_is(name, "endorsement_auth");
+}
+
+void
+config_show_hide(json_t *told)
+{
+	const char *name;
+	json_t *value;
+	void *next;
+	size_t i;
+
+	json_array_foreach(told, i, value)
+		config_show_hide(value);
+	json_object_foreach_safe(told, next, name, value) {
+		const char *text = json_string_value(value);
+		OWN_TEXT shown = text && text_starts(text, "pkcs11:") ? hide_after(text, "pin-value=", "&") : NULL;
+
+		if (text && is_secret_name(name))
+			json_object_set_new(told, name, json_string(HIDDEN));
+		else if (shown)
+			json_object_set_new(told, name, json_string(shown));
+		else
+			config_show_hide(value);
+	}
+}
+
 /* -- Values -------------------------------------------------------------------------------------------------------------------------------- */
 
 static json_t *

@@ -10,4 +10,6 @@
 
 /* [{"table":"provisioning","key":"source","value":"manual","origin":"/etc/aziot/config.toml:3"}], in the order of the reference */
 json_t *config_show_json(const struct toml *root);
+/* Secrets in what a role is told. */
+void config_show_hide(json_t *told);
 void config_show_print(const json_t *values, FILE *out); /* as TOML, with the origins as comments */

@@ -11,10 +11,13 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "edge/layout.h"
 #include "edge/operator_files.h"
 #include "edge/role_config.h"
 #include "edge/role_sockets.h"
+
+#define BUNDLE_MAX (8 * 1024 * 1024)
 
 static const char *const role_names[] = { "keyd", "certd", "identityd", "edged", "gateway" };
 
@@ -129,51 +132,77 @@ layout_save(
 
 /* What the hub is trusted by: the operator's bundle; without one, the system's roots.  Copied, because the roles may not read where it lies. */
 static int
-write_bundle(struct layout *l, const struct config *c, struct err *err)
+write_bundle(const struct layout *l, const struct config *c, bool changed[static ROLE_COUNT], struct err *err)
 {
-	struct buf pem = BUF_INIT(8 * 1024 * 1024);
-	int status = 0;
+	struct buf pem = BUF_INIT(BUNDLE_MAX), old = BUF_INIT(BUNDLE_MAX);
+	struct err ignored = ERR_INIT;
+	int status = file_load(&pem, c->trust_bundle ? c->trust_bundle : SYSTEM_ROOTS, err);
 
-	l->identity_bundle = mem_textf("%s/hub-roots.pem", l->state);
-	if (c->trust_bundle)
-		status = file_load(&pem, c->trust_bundle, err);
-	if (status == 0 && !c->trust_bundle)
-		status = file_load(&pem, SYSTEM_ROOTS, err);
-	if (status == 0)
+	if (status == 0 && (file_load(&old, l->identity_bundle, &ignored) < 0 || !text_is(buf_text(&old), buf_text(&pem)))) {
+		changed[ROLE_IDENTITYD] = changed[ROLE_GATEWAY] = true;
 		status = file_save(l->identity_bundle, pem.data, pem.len, 0644, err);
+	}
 	buf_clear(&pem);
+	buf_clear(&old);
 	return status < 0 ? err_wrap(err, "the roots to trust the hub by") : 0;
+}
+
+struct layout *
+layout_plan(const struct config *c, const char *state, bool separate_users)
+{
+	struct layout *l = NEW(layout);
+
+	l->state = mem_text(state);
+	l->logs = mem_textf("%s/logs", state);
+	l->identity_bundle = mem_textf("%s/hub-roots.pem", state);
+	l->separate_users = separate_users;
+	for (int r = 0; r < ROLE_COUNT; r++) {
+		uid_t own = (uid_t)(c->first_uid + r);
+
+		l->users[r] = separate_users ? (struct tree_owner){ .uid = own, .gid = (gid_t)own }
+					     : (struct tree_owner){ .uid = geteuid(), .gid = getegid() };
+		l->dirs[r] = mem_textf("%s/%s", state, role_names[r]);
+		if (r == ROLE_GATEWAY) /* is told all by its arguments */
+			continue;
+		l->config_dirs[r] = mem_textf("%s/config/%s", state, role_names[r]);
+		l->configs[r] = mem_textf("%s/config.json", l->config_dirs[r]);
+	}
+	role_sockets_name(l, c);
+	return l;
+}
+
+bool
+layout_fits(const struct layout *l, const struct config *now, const struct config *next)
+{
+	return now->has_gateway == next->has_gateway &&
+	       (!l->separate_users || (now->first_uid == next->first_uid &&
+					      (json_array_size(now->principals) > 0) == (json_array_size(next->principals) > 0)));
+}
+
+int
+layout_tell(const struct layout *l, const struct config *c, bool changed[static ROLE_COUNT], struct err *err)
+{
+	return write_bundle(l, c, changed, err) < 0 ? -1 : role_config_write_all(l, c, changed, err);
 }
 
 struct layout *
 layout_prepare(const struct config *c, const char *state, struct err *err)
 {
-	OWN(layout) l = NEW(layout);
+	OWN(layout) l = NULL;
+	bool changed[ROLE_COUNT] = { false };
+	char *whole;
 
 	if (operator_files_check(c, err) < 0)
 		return NULL;
 	if (!file_exists(state) && (file_make_dir(state, 0755, err) < 0 || chmod(state, 0755) < 0)) /* whatever the umask */
 		return err_wrap_null(err, "the state folder");
-	l->state = realpath(state, NULL);
-	if (!l->state)
+	whole = realpath(state, NULL);
+	if (!whole)
 		return err_errno_null(err, "%s", state);
-	l->logs = mem_textf("%s/logs", l->state);
-	l->separate_users = can_change_user((uid_t)c->first_uid, l->state);
-	for (int r = 0; r < ROLE_COUNT; r++) {
-		uid_t own = (uid_t)(c->first_uid + r);
-
-		l->users[r] = l->separate_users ? (struct tree_owner){ .uid = own, .gid = (gid_t)own }
-						: (struct tree_owner){ .uid = geteuid(), .gid = getegid() };
-		l->dirs[r] = mem_textf("%s/%s", l->state, role_names[r]);
-		if (r == ROLE_GATEWAY) /* is told all by its arguments */
-			continue;
-		l->config_dirs[r] = mem_textf("%s/config/%s", l->state, role_names[r]);
-		l->configs[r] = mem_textf("%s/config.json", l->config_dirs[r]);
-	}
-	role_sockets_name(l, c);
+	l = layout_plan(c, whole, can_change_user((uid_t)c->first_uid, whole));
+	free(whole);
 	if (role_sockets_check(l, c, err) < 0 || make_role_dirs(l, err) < 0 || make_config_dirs(l, err) < 0 ||
-		make_run_dirs(l, err) < 0 || make_own_dir(l->logs, 0700, getegid(), err) < 0 || write_bundle(l, c, err) < 0 ||
-		role_config_write_all(l, c, err) < 0)
+		make_run_dirs(l, err) < 0 || make_own_dir(l->logs, 0700, getegid(), err) < 0 || layout_tell(l, c, changed, err) < 0)
 		return NULL;
 	return GIVE(l);
 }

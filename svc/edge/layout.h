@@ -45,8 +45,14 @@ struct layout {
 };
 
 const char *layout_role_name(enum layout_role role);
+/* Where everything is to lie; nothing is made. */
+struct layout *layout_plan(const struct config *config, const char *state, bool separate_users);
 /* Makes the folders and writes the configurations (role_config.h). */
 struct layout *layout_prepare(const struct config *config, const char *state, struct err *err);
+/* Do folders, users and sockets stay what they are? */
+bool layout_fits(const struct layout *layout, const struct config *now, const struct config *next);
+/* Writes the configurations anew into folders that are there: those that are others than before, and sets changed of these roles. */
+int layout_tell(const struct layout *layout, const struct config *config, bool changed[static ROLE_COUNT], struct err *err);
 /* A file that is its role's own, in a folder that is ours. */
 int layout_save(const struct layout *layout, enum layout_role role, const char *path, const void *data, size_t len, mode_t mode,
 	struct err *err);

@@ -80,17 +80,16 @@ load_config(const char *path, struct err *err)
 			log_error("%s", line);
 	}
 	if (!config)
-		(void)err_set(err, ERR_INVALID, "%s: nothing is started", path);
+		(void)err_set(err, ERR_INVALID, "%s is not good: rootedge config check says why", path);
 	return GIVE(config);
 }
 
-static int
-check_again(void *arg, struct err *err)
+static struct config *
+load_again(void *arg, struct err *err)
 {
 	const struct options *options = arg;
-	OWN(config) config = config_load(options->config, err);
 
-	return config ? 0 : -1;
+	return load_config(options->config, err);
 }
 
 static void
@@ -112,7 +111,7 @@ serve(struct options *options)
 	struct err err = ERR_INIT;
 	OWN(config) config = load_config(options->config, &err);
 	OWN(layout) layout = NULL;
-	struct supervisor_config supervisor = { .service = &options->service, .check = check_again, .arg = options };
+	struct supervisor_config supervisor = { .service = &options->service, .load = load_again, .arg = options };
 	enum supervisor_end end = SUPERVISOR_FAILED;
 	int status = config ? SERVICE_FAILED : SERVICE_BAD_SETTINGS;
 

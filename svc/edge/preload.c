@@ -1,123 +1,204 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Preloaded keys and certificates. */
+#include <dirent.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "common/id_file.h"
 #include "edge/operator_files.h"
 #include "edge/preload.h"
 #include "wire/json.h"
 
-static int
-preload(const struct layout *l, enum layout_role role, json_t *into, const char *id, const char *path, const char *dir,
-	const char *extension, struct err *err)
+/* -- What config.toml has -------------------------------------------------------------------------------------------------------------------- */
+
+static void
+list_one(json_t *into, const char *id, const char *place)
 {
-	struct buf content = BUF_INIT(OPERATORS_FILE_MAX);
-	OWN_TEXT copy = NULL;
-	int status;
+	if (place)
+		json_object_set_new(into, id, json_string(place));
+}
+
+json_t *
+preload_list_keys(const struct config *c)
+{
+	json_t *all = json_copy(c->preloaded_keys);
+
+	json_object_update(all, c->issuance.keys);
+	list_one(all, "device-id", c->by_certificate ? c->identity_pk : c->device_key_path);
+	list_one(all, "aziot-edged-ca", c->ca_pk);
+	list_one(all, "local-ca", c->issuance.local_ca_pk);
+	return all;
+}
+
+json_t *
+preload_list_certs(const struct config *c)
+{
+	json_t *all = json_copy(c->preloaded_certs);
+
+	json_object_update(all, c->issuance.certs);
+	list_one(all, "device-id", c->identity_cert);
+	list_one(all, "aziot-edged-ca", c->ca_cert);
+	list_one(all, "local-ca", c->issuance.local_ca_cert);
+	list_one(all, "trust-bundle-user", c->trust_bundle);
+	return all;
+}
+
+/* -- Copies ---------------------------------------------------------------------------------------------------------------------------------- */
+
+struct copies {
+	const struct layout *layout;
+	enum layout_role role;
+	char *dir;
+	const char *extension;
+	json_t *told; /* id to place */
+	bool *changed;
+};
+
+static void
+copies_clear(struct copies *c)
+{
+	mem_free(c->dir);
+	json_decref(c->told);
+}
+
+static mode_t
+mode_of(const struct copies *c)
+{
+	return c->role == ROLE_KEYD ? 0600 : 0644;
+}
+
+static bool
+is_there(const struct copies *c, const char *path, const struct buf *content)
+{
+	struct buf old = BUF_INIT(OPERATORS_FILE_MAX);
+	struct err ignored = ERR_INIT;
+	struct stat st;
+	bool same = lstat(path, &st) == 0 && (st.st_mode & 07777) == mode_of(c) && st.st_uid == c->layout->users[c->role].uid &&
+		    file_load(&old, path, &ignored) == 0 && old.len == content->len &&
+		    mem_equal_ct(old.data, content->data, old.len);
+
+	buf_wipe(&old);
+	return same;
+}
+
+static int
+save(struct copies *c, const char *id, const struct buf *content, struct err *err)
+{
+	OWN_TEXT path = id_file_path(c->dir, id, c->extension, err);
 
 	if (!path)
-		return 0;
-	if (geteuid() != 0 || !config_keys_is_file(path)) {
-		json_object_set_new(into, id, json_string(path));
+		return -1;
+	if (!is_there(c, path, content)) {
+		*c->changed = true;
+		if (layout_save(c->layout, c->role, path, content->data, content->len, mode_of(c), err) < 0)
+			return -1;
+	}
+	json_object_set_new(c->told, id, json_string(path));
+	return 0;
+}
+
+static int
+copy_one(struct copies *c, const char *id, const char *place, struct err *err)
+{
+	struct buf content = BUF_INIT(OPERATORS_FILE_MAX);
+	int status;
+
+	if (geteuid() != 0 || !config_keys_is_file(place)) {
+		json_object_set_new(c->told, id, json_string(place));
 		return 0;
 	}
-	copy = id_file_path(dir, id, extension, err);
-	status = copy ? file_load(&content, path, err) : -1;
+	status = file_load(&content, place, err);
 	if (status == 0)
-		status = layout_save(l, role, copy, content.data, content.len, role == ROLE_KEYD ? 0600 : 0644, err);
-	if (status == 0)
-		json_object_set_new(into, id, json_string(copy));
+		status = save(c, id, &content, err);
 	buf_wipe(&content);
 	return status;
 }
 
 static int
-preload_configured(const struct layout *l, enum layout_role role, json_t *into, const json_t *configured, const char *dir,
-	const char *extension, struct err *err)
+copy_all(struct copies *c, const json_t *list, struct err *err)
 {
 	const char *id;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)configured, id, value) {
+	json_object_foreach((json_t *)(uintptr_t)list, id, value) {
 		if (json_is_array(value))
-			json_object_set(into, id, value);
-		else if (preload(l, role, into, id, json_string_value(value), dir, extension, err) < 0)
+			json_object_set(c->told, id, value);
+		else if (copy_one(c, id, json_string_value(value), err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* A key that stands in config.toml itself. */
+static bool
+is_told(const json_t *told, const char *path)
+{
+	const char *id;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)told, id, value)
+		if (text_is(json_string_value(value), path))
+			return true;
+	return false;
+}
+
+/* What has left config.toml, and what a crash left behind. */
+static void
+remove_others(const struct copies *c)
+{
+	DIR *dir = opendir(c->dir);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		OWN_TEXT path = file_join(c->dir, entry->d_name);
+
+		if (entry->d_name[0] != '.' ? !is_told(c->told, path) : entry->d_name[1] != '\0' && !text_is(entry->d_name, ".."))
+			unlink(path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* Where the copies for a role lie: a folder of ours. */
 static int
-save_device_key(const struct layout *l, const struct config *c, json_t *into, const char *dir, struct err *err)
+open_copies(struct copies *c, struct err *err)
 {
-	OWN_TEXT path = NULL;
-
-	if (c->device_key.len == 0)
-		return 0;
-	path = id_file_path(dir, "device-id", ".key", err);
-	if (!path || layout_save(l, ROLE_KEYD, path, c->device_key.bytes, c->device_key.len, 0600, err) < 0)
-		return -1;
-	json_object_set_new(into, "device-id", json_string(path));
-	return 0;
-}
-
-/* Where the copies for a role lie. */
-static char *
-make_dir(const struct layout *l, enum layout_role role, struct err *err)
-{
-	OWN_TEXT dir = mem_textf("%s/preloaded", l->config_dirs[role]);
-
-	if (tree_empty(dir, err) < 0 ||
-		tree_make(dir, 0710, (struct tree_owner){ .uid = geteuid(), .gid = l->users[role].gid }, err) < 0)
-		return NULL;
-	return GIVE(dir);
+	c->told = json_object();
+	c->dir = mem_textf("%s/preloaded", c->layout->config_dirs[c->role]);
+	return tree_make(c->dir, 0710, (struct tree_owner){ .uid = geteuid(), .gid = c->layout->users[c->role].gid }, err);
 }
 
 json_t *
-preload_keys(const struct layout *l, const struct config *c, struct err *err)
+preload_keys(const struct layout *l, const struct config *c, bool *changed, struct err *err)
 {
-	OWN_LIB(json_t) into = json_object();
-	OWN_TEXT dir = make_dir(l, ROLE_KEYD, err);
-	const struct {
-		const char *id, *place;
-	} own[] = {
-		{ "device-id", c->by_certificate ? c->identity_pk : c->device_key_path },
-		{ "aziot-edged-ca", c->ca_pk },
-		{ "local-ca", c->issuance.local_ca_pk },
-	};
+	CLEAR(copies) copies = { .layout = l, .role = ROLE_KEYD, .extension = ".key", .changed = changed };
+	OWN_LIB(json_t) list = preload_list_keys(c);
+	struct buf own = BUF_INIT(SECRET_MAX);
+	int status = open_copies(&copies, err);
 
-	if (!dir || preload_configured(l, ROLE_KEYD, into, c->preloaded_keys, dir, ".key", err) < 0 ||
-		preload_configured(l, ROLE_KEYD, into, c->issuance.keys, dir, ".key", err) < 0)
+	if (status == 0)
+		status = copy_all(&copies, list, err);
+	buf_put(&own, c->device_key.bytes, c->device_key.len);
+	if (status == 0 && own.len > 0)
+		status = save(&copies, "device-id", &own, err);
+	buf_wipe(&own);
+	if (status < 0)
 		return NULL;
-	for (size_t i = 0; i < COUNT(own); i++)
-		if (preload(l, ROLE_KEYD, into, own[i].id, own[i].place, dir, ".key", err) < 0)
-			return NULL;
-	return save_device_key(l, c, into, dir, err) < 0 ? NULL : GIVE(into);
+	remove_others(&copies);
+	return json_incref(copies.told);
 }
 
 json_t *
-preload_certs(const struct layout *l, const struct config *c, struct err *err)
+preload_certs(const struct layout *l, const struct config *c, bool *changed, struct err *err)
 {
-	OWN_LIB(json_t) into = json_object();
-	OWN_TEXT dir = make_dir(l, ROLE_CERTD, err);
-	const struct {
-		const char *id, *path;
-	} own[] = {
-		{ "device-id", c->identity_cert },
-		{ "aziot-edged-ca", c->ca_cert },
-		{ "local-ca", c->issuance.local_ca_cert },
-		{ "trust-bundle-user", c->trust_bundle },
-	};
+	CLEAR(copies) copies = { .layout = l, .role = ROLE_CERTD, .extension = ".cer", .changed = changed };
+	OWN_LIB(json_t) list = preload_list_certs(c);
 
-	if (!dir || preload_configured(l, ROLE_CERTD, into, c->preloaded_certs, dir, ".cer", err) < 0 ||
-		preload_configured(l, ROLE_CERTD, into, c->issuance.certs, dir, ".cer", err) < 0)
+	if (open_copies(&copies, err) < 0 || copy_all(&copies, list, err) < 0)
 		return NULL;
-	for (size_t i = 0; i < COUNT(own); i++)
-		if (preload(l, ROLE_CERTD, into, own[i].id, own[i].path, dir, ".cer", err) < 0)
-			return NULL;
-	return GIVE(into);
+	remove_others(&copies);
+	return json_incref(copies.told);
 }

@@ -2,11 +2,14 @@
 #pragma once
 /* The operator's keys and certificates under the ids that keyd and certd know them by (preloaded_keys, preloaded_certs).
  *
- * When we are root, the role gets a copy that is its own: the operator's file may be readable for root alone, or for another user, and no role has the rights of root.  The copies are
- * made anew at each start, in a folder that is emptied before: what has left config.toml is gone. */
+ * When we are root, the role gets a copy that is its own: the operator's file may be readable for root alone, or for another user, and no role has the rights of root.  What is the same
+ * already stays as it is, and what has left config.toml is gone. */
 
 #include "edge/layout.h"
 
-/* Objects of id to place; the caller owns them. */
-json_t *preload_keys(const struct layout *layout, const struct config *config, struct err *err);
-json_t *preload_certs(const struct layout *layout, const struct config *config, struct err *err);
+/* As config.toml has them: objects of id to place, or to a list of ids; a key that stands in config.toml itself is not among them.  Pure; the caller owns them. */
+json_t *preload_list_keys(const struct config *config);
+json_t *preload_list_certs(const struct config *config);
+/* As the role is told: with the copies in the place of files.  *changed is set when one of them is another than before. */
+json_t *preload_keys(const struct layout *layout, const struct config *config, bool *changed, struct err *err);
+json_t *preload_certs(const struct layout *layout, const struct config *config, bool *changed, struct err *err);

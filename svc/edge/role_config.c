@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configurations of the roles, made from config.toml. */
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "edge/documents.h"
 #include "edge/preload.h"
 #include "edge/role_config.h"
 #include "wire/json.h"
 
-static int
-write_config(const struct layout *l, enum layout_role role, json_t *config_take, struct err *err)
-{
-	OWN_LIB(json_t) config = config_take;
-	OWN_TEXT text = json_line(config);
-	int status = layout_save(l, role, l->configs[role], text, strlen(text), 0600, err);
-
-	mem_wipe(text, strlen(text));
-	return status;
-}
+#define CONFIG_JSON_MAX (4 * 1024 * 1024)
 
 static json_t *
 principal(const struct layout *l, enum layout_role role, json_t *ids)
@@ -123,72 +117,65 @@ identityd_principals(const struct layout *l, const struct config *c)
 	return list;
 }
 
-static int
-write_keyd(const struct layout *l, const struct config *c, struct err *err)
+/* -- The roles ------------------------------------------------------------------------------------------------------------------------------- */
+
+static json_t *
+make_keyd(const struct layout *l, const struct config *c, json_t *preloaded)
 {
-	OWN_LIB(json_t) preloaded = preload_keys(l, c, err);
 	OWN_TEXT keys = mem_textf("%s/keys", l->dirs[ROLE_KEYD]);
 
-	if (!preloaded)
-		return -1;
-	return write_config(l, ROLE_KEYD,
-		json_pack("{s:s, s:o, s:s*, s:s*, s:O, s:o, s:o, s:I}", "dir", keys, "tpm", tpm_json(&c->keys), "pkcs11_lib_path",
-			c->keys.pkcs11_lib_path, "pkcs11_base_slot", c->keys.pkcs11_base_slot, "preloaded_keys", preloaded,
-			"principals", keyd_principals(l, c), "sockets", keyd_sockets(l), "max_requests",
-			(json_int_t)(l->separate_users ? c->max_keyd : 64)),
-		err);
+	return json_pack("{s:s, s:o, s:s*, s:s*, s:O, s:o, s:o, s:I}", "dir", keys, "tpm", tpm_json(&c->keys), "pkcs11_lib_path",
+		c->keys.pkcs11_lib_path, "pkcs11_base_slot", c->keys.pkcs11_base_slot, "preloaded_keys", preloaded, "principals",
+		keyd_principals(l, c), "sockets", keyd_sockets(l), "max_requests",
+		(json_int_t)(l->separate_users ? c->max_keyd : 64));
 }
 
-static int
-write_certd(const struct layout *l, const struct config *c, struct err *err)
+static json_t *
+make_certd(const struct layout *l, const struct config *c, json_t *preloaded)
 {
 	OWN_TEXT certs = mem_textf("%s/certs", l->dirs[ROLE_CERTD]);
-	OWN_LIB(json_t) preloaded = preload_certs(l, c, err);
-	OWN_LIB(json_t) bundle = json_pack("[s, s]", "aziot-edged-ca", "aziot-edged-ca-previous");
+	OWN_LIB(json_t) bundle = json_pack("[s]", "aziot-edged-ca");
 
-	if (!preloaded)
-		return -1;
 	if (c->trust_bundle)
 		json_array_append_new(bundle, json_string("trust-bundle-user"));
 	if (!json_object_get(c->preloaded_certs, "aziot-edged-trust-bundle"))
 		json_object_set(preloaded, "aziot-edged-trust-bundle", bundle);
-	return write_config(l, ROLE_CERTD,
-		json_pack("{s:s, s:s, s:s, s:s, s:O, s:o, s:o, s:I}", "system_roots", SYSTEM_ROOTS, "dir", certs, "socket",
-			l->certd, "keyd", l->keyd[ROLE_CERTD], "preloaded_certs", preloaded, "cert_issuance",
-			json_incref(c->issuance.tables), "principals", certd_principals(l, c), "max_requests",
-			(json_int_t)(l->separate_users ? c->max_certd : 64)),
-		err);
+	return json_pack("{s:s, s:s, s:s, s:s, s:O, s:O, s:o, s:I}", "system_roots", SYSTEM_ROOTS, "dir", certs, "socket", l->certd,
+		"keyd", l->keyd[ROLE_CERTD], "preloaded_certs", preloaded, "cert_issuance", c->issuance.tables, "principals",
+		certd_principals(l, c), "max_requests", (json_int_t)(l->separate_users ? c->max_certd : 64));
 }
 
 /* What the hub or provisioning is told by. */
-static void
-add_source(json_t *config, const struct config *c)
+static json_t *
+source_json(const struct config *c)
 {
-	json_object_update_new(config, json_pack("{s:s, s:s*, s:s*, s:s*}", "source", c->source, "hub_name", c->hub_name,
-					       "device_id", c->device_id, "auth", c->auth_method));
-	if (text_is(c->source, "dps"))
-		json_object_set_new(config, "dps",
-			json_pack("{s:s, s:s, s:s*, s:s*}", "global_endpoint", c->dps_endpoint, "id_scope", c->dps_id_scope,
-				"registration_id", c->dps_registration_id, "payload", c->dps_payload));
+	json_t *json = json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*}", "source", c->source, "mode", c->reprovisioning,
+		"hub_name", c->hub_name, "device_id", c->device_id, "auth", c->auth_method, "endpoint", c->dps_endpoint, "scope_id",
+		c->dps_id_scope, "registration_id", c->dps_registration_id);
+
 	if (c->identity_is_issued)
 		json_object_update_new(
-			config, json_pack("{s:b, s:O}", "make_device_certificate", 1, "identity_auto_renew", c->identity_renewal));
+			json, json_pack("{s:b, s:O}", "make_device_certificate", 1, "identity_auto_renew", c->identity_renewal));
+	if (c->localid_domain)
+		json_object_set_new(json, "localid", json_pack("{s:s}", "domain", c->localid_domain));
+	return json;
 }
 
-static int
-write_identityd(const struct layout *l, const struct config *c, struct err *err)
+static json_t *
+make_identityd(const struct layout *l, const struct config *c, json_t *documents)
 {
-	json_t *config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:I, s:[s], s:o, s:I}", "dir",
-		l->dirs[ROLE_IDENTITYD], "socket", l->identityd, "keyd", l->keyd[ROLE_IDENTITYD], "certd", l->certd, "hostname",
-		c->hostname, "gateway_host", c->parent_hostname, "hub_address", c->upstream_address, "localid_domain",
-		c->localid_domain, "hub_port", (json_int_t)c->upstream_https_port, "anchors", l->identity_bundle, "principals",
-		identityd_principals(l, c), "max_requests", (json_int_t)(l->separate_users ? c->max_identityd : 64));
+	json_t *config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:I, s:[s], s:o, s:I}", "dir", l->dirs[ROLE_IDENTITYD],
+		"socket", l->identityd, "keyd", l->keyd[ROLE_IDENTITYD], "certd", l->certd, "hostname", c->hostname, "gateway_host",
+		c->parent_hostname, "hub_address", c->upstream_address, "hub_port", (json_int_t)c->upstream_https_port, "anchors",
+		l->identity_bundle, "principals", identityd_principals(l, c), "max_requests",
+		(json_int_t)(l->separate_users ? c->max_identityd : 64));
 
-	add_source(config, c);
+	json_object_update_new(config, source_json(c));
 	json_object_update_new(
 		config, json_pack("{s:I, s:I, s:b}", "cloud_timeout_sec", (json_int_t)c->cloud_timeout_s, "cloud_retries",
 				(json_int_t)c->cloud_retries, "prefer_module_identity_cache", c->prefer_module_cache));
-	return write_config(l, ROLE_IDENTITYD, config, err);
+	json_object_update(config, documents);
+	return config;
 }
 
 static json_t *
@@ -209,10 +196,10 @@ module_json(const struct layout *l, const char *id, uid_t uid, json_t *names)
 	return json_pack("{s:s, s:s, s:I, s:o}", "id", id, "socket", path, "uid", (json_int_t)uid, "names", names);
 }
 
-static int
-write_edged(const struct layout *l, const struct config *c, struct err *err)
+static json_t *
+make_edged(const struct layout *l, const struct config *c, json_t *documents)
 {
-	json_t *modules = json_array();
+	json_t *modules = json_array(), *config;
 
 	if (c->has_gateway)
 		json_array_append_new(modules,
@@ -220,21 +207,73 @@ write_edged(const struct layout *l, const struct config *c, struct err *err)
 	for (size_t i = 0; i < c->n_modules; i++)
 		json_array_append_new(modules, module_json(l, c->modules[i].id, c->modules[i].uid,
 						       names_json(c->hostname, c->modules[i].names, c->modules[i].n_names)));
-	return write_config(l, ROLE_EDGED,
-		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:O*, s:s, s:s*, s:o, s:I, s:I}", "dir",
-			l->dirs[ROLE_EDGED], "management", l->management, "keyd", l->keyd[ROLE_EDGED], "certd", l->certd,
-			"identityd", l->identityd, "hostname", c->hostname, "parent_hostname", c->parent_hostname, "hub_name",
-			c->hub_name, "device_id", c->device_id, "edge_ca_common_name", c->ca_common_name, "edge_ca_form",
-			c->ca_form, "edge_ca_auto_renew", c->ca_renewal, "auto_reprovisioning_mode", c->reprovisioning,
-			"additional_info", c->additional_info, "modules", modules, "max_requests", (json_int_t)c->max_workload,
-			"max_management_requests", (json_int_t)c->max_management),
-		err);
+	config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:O*, s:s, s:o, s:I, s:I}", "dir",
+		l->dirs[ROLE_EDGED], "management", l->management, "keyd", l->keyd[ROLE_EDGED], "certd", l->certd, "identityd", l->identityd, "hostname",
+		c->hostname, "parent_hostname", c->parent_hostname, "hub_name", c->hub_name, "device_id", c->device_id,
+		"edge_ca_common_name", c->ca_common_name, "edge_ca_form", c->ca_form, "edge_ca_auto_renew", c->ca_renewal,
+		"auto_reprovisioning_mode", c->reprovisioning, "modules", modules, "max_requests", (json_int_t)c->max_workload,
+		"max_management_requests", (json_int_t)c->max_management);
+	json_object_update(config, documents);
+	return config;
+}
+
+/* -- All of them ----------------------------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	json_t *(*make)(const struct layout *layout, const struct config *config, json_t *files);
+	json_t *(*list)(const struct config *config); /* the operator's files */
+	json_t *(*load)(const struct layout *layout, const struct config *config, bool *changed, struct err *err);
+} roles[ROLE_GATEWAY] = {
+	[ROLE_KEYD] = { make_keyd, preload_list_keys, preload_keys },
+	[ROLE_CERTD] = { make_certd, preload_list_certs, preload_certs },
+	[ROLE_IDENTITYD] = { make_identityd, documents_list_identityd, documents_load_identityd },
+	[ROLE_EDGED] = { make_edged, documents_list_edged, documents_load_edged },
+};
+
+json_t *
+role_config_make(const struct layout *l, const struct config *c, enum layout_role role)
+{
+	OWN_LIB(json_t) files = role < ROLE_GATEWAY ? roles[role].list(c) : NULL;
+
+	return files ? roles[role].make(l, c, files) : NULL;
+}
+
+static bool
+is_there(const struct layout *l, enum layout_role role, const char *text)
+{
+	struct buf old = BUF_INIT(CONFIG_JSON_MAX);
+	struct err ignored = ERR_INIT;
+	struct stat st;
+	bool same = lstat(l->configs[role], &st) == 0 && (st.st_mode & 07777) == 0600 && st.st_uid == l->users[role].uid &&
+		    file_load(&old, l->configs[role], &ignored) == 0 && text_is(buf_text(&old), text);
+
+	buf_wipe(&old);
+	return same;
+}
+
+static int
+write_one(const struct layout *l, const struct config *c, enum layout_role role, bool *changed, struct err *err)
+{
+	OWN_LIB(json_t) files = roles[role].load(l, c, changed, err);
+	OWN_LIB(json_t) json = files ? roles[role].make(l, c, files) : NULL;
+	OWN_TEXT text = json ? json_line(json) : NULL;
+	int status = 0;
+
+	if (!text)
+		return -1;
+	if (!is_there(l, role, text)) {
+		*changed = true;
+		status = layout_save(l, role, l->configs[role], text, strlen(text), 0600, err);
+	}
+	mem_wipe(text, strlen(text));
+	return status;
 }
 
 int
-role_config_write_all(const struct layout *l, const struct config *c, struct err *err)
+role_config_write_all(const struct layout *l, const struct config *c, bool changed[static ROLE_COUNT], struct err *err)
 {
-	if (write_keyd(l, c, err) < 0 || write_certd(l, c, err) < 0)
-		return -1;
-	return write_identityd(l, c, err) < 0 ? -1 : write_edged(l, c, err);
+	for (int role = 0; role < ROLE_GATEWAY; role++)
+		if (write_one(l, c, (enum layout_role)role, &changed[role], err) < 0)
+			return -1;
+	return 0;
 }

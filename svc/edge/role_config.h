@@ -7,4 +7,8 @@
 /* The roots that the system trusts, for those who reach servers of others. */
 #define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
 
-int role_config_write_all(const struct layout *layout, const struct config *config, struct err *err);
+/* What it would be told, with the operator's own files in the place of copies; NULL for the gateway, which is told by arguments.  Pure; the caller owns it. */
+json_t *role_config_make(const struct layout *layout, const struct config *config, enum layout_role role);
+/* Writes what is another than before, and sets changed of those roles. */
+int role_config_write_all(
+	const struct layout *layout, const struct config *config, bool changed[static ROLE_COUNT], struct err *err);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "edge/control.h"
+#include "edge/operator_files.h"
 #include "edge/process_memory.h"
 #include "edge/role_log.h"
 #include "edge/role_process.h"
@@ -33,6 +34,8 @@ struct role {
 
 struct supervisor {
 	const struct supervisor_config *config;
+	const struct config *current; /* of which `changed` is the owner, once there was an apply */
+	struct config *changed;
 	struct role roles[ROLE_COUNT];
 	int n_roles, signal_fd, sockets[LAYOUT_SOCKETS_MAX];
 	struct control *control;
@@ -57,7 +60,7 @@ start(struct supervisor *s, struct role *r)
 	enum layout_role role = (enum layout_role)(r - s->roles);
 	struct role_args args;
 	struct role_launch launch = {
-		.config = s->config->config,
+		.config = s->current,
 		.layout = s->config->layout,
 		.role = role,
 		.args = &args,
@@ -67,7 +70,7 @@ start(struct supervisor *s, struct role *r)
 	struct role_child child;
 	struct err err = ERR_INIT;
 
-	role_args_fill(&args, s->config->config, s->config->layout, role, s->generation, s->mqtt_port);
+	role_args_fill(&args, s->current, s->config->layout, role, s->generation, s->mqtt_port);
 	if (role_process_start(&child, &launch, &err) < 0) {
 		log_error("%s", err.text);
 		role_state_failed(&r->state, clock_boot_ms());
@@ -297,18 +300,89 @@ restart(struct supervisor *s, const char *name)
 	return json_pack("{s:s}", "error", "this device has no such role");
 }
 
+static json_t *
+refuse(const struct err *err)
+{
+	log_error("everything goes on as it was: %s", err->text);
+	return json_pack("{s:s}", "error", err->text);
+}
+
+static json_t *
+start_anew(struct supervisor *s)
+{
+	s->anew = s->stopping = true;
+	return json_pack("{s:b}", "anew", 1);
+}
+
 /* All of it, from config.toml on. */
 static json_t *
 restart_all(struct supervisor *s)
 {
 	struct err err = ERR_INIT;
+	OWN(config) config = s->config->load(s->config->arg, &err);
 
-	if (s->config->check(s->config->arg, &err) < 0) {
-		log_error("everything goes on as it was: %s", err.text);
-		return json_pack("{s:s}", "error", err.text);
+	return config ? start_anew(s) : refuse(&err);
+}
+
+/* The gateway is told by its arguments. */
+static bool
+changes_gateway(const struct supervisor *s, const struct config *next)
+{
+	struct role_args now, then;
+	bool changes;
+
+	role_args_fill(&now, s->current, s->config->layout, ROLE_GATEWAY, s->generation, 0);
+	role_args_fill(&then, next, s->config->layout, ROLE_GATEWAY, s->generation, 0);
+	changes = now.n != then.n;
+	for (size_t i = 0; !changes && i < now.n; i++)
+		changes = !text_is(now.item[i], then.item[i]);
+	role_args_clear(&now);
+	role_args_clear(&then);
+	return changes;
+}
+
+static json_t *
+restart_changed(struct supervisor *s, const bool changed[static ROLE_COUNT])
+{
+	json_t *names = json_array();
+
+	for (int i = 0; i < s->n_roles; i++) {
+		struct role *r = &s->roles[i];
+
+		if (!changed[i])
+			continue;
+		log_info("%s is started again with what config.toml says now", name_of(s, r));
+		json_array_append_new(names, json_string(name_of(s, r)));
+		if (r->pid != 0)
+			ask_to_end(r);
+		else if (may_start(s, r))
+			start(s, r);
 	}
-	s->anew = s->stopping = true;
-	return json_pack("{s:b}", "anew", 1);
+	return json_pack("{s:o}", "changed", names);
+}
+
+/* Only those whose orders have become others.  What the folders and sockets follow from can't change under them: then all of it is started anew. */
+static json_t *
+apply(struct supervisor *s)
+{
+	const struct layout *l = s->config->layout;
+	struct err err = ERR_INIT;
+	OWN(config) next = s->config->load(s->config->arg, &err);
+	bool changed[ROLE_COUNT] = { false };
+
+	if (!next || operator_files_check(next, &err) < 0)
+		return refuse(&err);
+	if (!layout_fits(l, s->current, next))
+		return start_anew(s);
+	if (layout_tell(l, next, changed, &err) < 0)
+		return refuse(&err);
+	changed[ROLE_KEYD] |= !config_keys_same_access(&s->current->keys, &next->keys);
+	changed[ROLE_GATEWAY] |= changes_gateway(s, next);
+	if (s->current->gateway_mqtt_port != next->gateway_mqtt_port)
+		s->mqtt_port = 0; /* else it stays where it is */
+	config_free(s->changed);
+	s->current = s->changed = GIVE(next);
+	return restart_changed(s, changed);
 }
 
 static json_t *
@@ -322,7 +396,9 @@ on_request(const json_t *request, void *arg)
 		return status(s);
 	if (text_is(verb, "restart"))
 		return role ? restart(s, role) : restart_all(s);
-	return json_pack("{s:s}", "error", "the verb is status or restart");
+	if (text_is(verb, "apply"))
+		return apply(s);
+	return json_pack("{s:s}", "error", "the verb is status, restart or apply");
 }
 
 /* -- The loop --------------------------------------------------------------------------------------------------------------------------- */
@@ -337,7 +413,7 @@ read_signal(struct supervisor *s)
 	if (info.ssi_signo == SIGCHLD)
 		reap(s);
 	else if (info.ssi_signo == SIGHUP)
-		json_decref(restart_all(s));
+		json_decref(apply(s));
 	else
 		s->stopping = true;
 }
@@ -428,12 +504,13 @@ clear(struct supervisor *s)
 	close(s->signal_fd);
 	sigprocmask(SIG_SETMASK, &s->before, NULL);
 	mem_free(s->generation);
+	config_free(s->changed);
 }
 
 enum supervisor_end
 supervisor_run(const struct supervisor_config *config, struct err *err)
 {
-	struct supervisor s = { .config = config, .started_ms = clock_boot_ms() };
+	struct supervisor s = { .config = config, .current = config->config, .started_ms = clock_boot_ms() };
 	const struct layout *l = config->layout;
 
 	if (role_sockets_open(l, s.sockets, err) < 0)

@@ -13,8 +13,8 @@ struct supervisor_config {
 	const struct config *config;
 	const struct layout *layout;
 	const struct service_options *service;
-	/* Is what config.toml says now something to start with?  Asked before everything is started anew. */
-	int (*check)(void *arg, struct err *err);
+	/* What config.toml says now, for a change while they run: the caller owns it. */
+	struct config *(*load)(void *arg, struct err *err);
 	void *arg;
 };
 
