@@ -124,9 +124,6 @@ load_key(const struct check *k, const struct config_spot *spot, const char *plac
 	key = key_load(place, &err);
 	if (!key)
 		tell(k, FINDING_ERROR, spot, "%s", err.text);
-	else if (!key_is_acceptable(key_pkey(key)))
-		tell(k, FINDING_ERROR, spot, "%s: %s is too weak a key, or of a kind that is not used here", place,
-			key_describe(key));
 	return key;
 }
 

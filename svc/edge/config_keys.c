@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Places of keys. */
+#include <ctype.h>
 #include <grp.h>
 #include <string.h>
 
@@ -10,6 +11,8 @@
 #include "wire/pkcs11_uri.h"
 #include "wire/tss_key.h"
 #include "wire/uri.h"
+
+#define TPM_KEY_INDEX_MAX 0x7fffff /* persistent handles of owners */
 
 bool
 config_keys_is_file(const char *place)
@@ -115,6 +118,24 @@ take_base(struct config_keys *keys, const struct config_at *at)
 		config_wrong(at, "tpm_base", "new keys are made in one place: either pkcs11_base_slot or tpm_base");
 }
 
+/* "0x00_01_00": hexadecimal, with underscores for the eye. */
+static void
+take_key_index(struct config_keys *keys, const struct config_at *tpm)
+{
+	const char *text = config_text(tpm, "auth_key_index"), *c = text;
+	int64_t index = 0;
+	int digits = 0;
+
+	if (text && c[0] == '0' && (c[1] == 'x' || c[1] == 'X'))
+		for (c += 2; isxdigit((unsigned char)*c) || *c == '_'; c++)
+			if (*c != '_' && ++digits <= 8)
+				index = index * 16 +
+					(isdigit((unsigned char)*c) ? *c - '0' : tolower((unsigned char)*c) - 'a' + 10);
+	if (text && (*c || digits == 0 || index > TPM_KEY_INDEX_MAX))
+		config_wrong(tpm, "auth_key_index", "a number such as 0x00_01_00 is expected, at most 0x7f_ff_ff");
+	keys->tpm_key_index = index;
+}
+
 static void
 take_tpm(struct config_keys *keys, const struct config_at *root)
 {
@@ -122,7 +143,7 @@ take_tpm(struct config_keys *keys, const struct config_at *root)
 	const char *owner = config_text(&passwords, "owner"), *endorsement = config_text(&passwords, "endorsement");
 
 	keys->tpm_tcti = mem_text(config_has(&tpm, "tcti") ? config_text(&tpm, "tcti") : NULL);
-	keys->tpm_auth_key_index = mem_text(config_has(&tpm, "auth_key_index") ? config_text(&tpm, "auth_key_index") : NULL);
+	take_key_index(keys, &tpm);
 	if (owner && strlen(owner) > SECRET_MAX)
 		config_wrong(&passwords, "owner", "more than %d characters", SECRET_MAX);
 	if (endorsement && strlen(endorsement) > SECRET_MAX)
@@ -172,7 +193,6 @@ config_keys_clear(struct config_keys *keys)
 	mem_free(keys->pkcs11_lib_path);
 	mem_free(keys->pkcs11_base_slot);
 	mem_free(keys->tpm_tcti);
-	mem_free(keys->tpm_auth_key_index);
 	wipe(keys->tpm_owner_auth);
 	wipe(keys->tpm_endorsement_auth);
 	for (size_t i = 0; i < keys->n_paths; i++)

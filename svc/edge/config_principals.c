@@ -59,6 +59,7 @@ take_principal(struct config *c, const struct config_at *at, const struct config
 {
 	const char *name = config_text(at, "name");
 	int64_t uid = config_int(at, "uid");
+	struct config_at localid = config_table(at, "localid");
 	json_t *one;
 
 	check_idtypes(c, at, root);
@@ -72,6 +73,10 @@ take_principal(struct config *c, const struct config_at *at, const struct config
 		texts_json(at, "certs"));
 	if (config_has(at, "idtype"))
 		json_object_set_new(one, "idtype", texts_json(at, "idtype"));
+	if (localid.table)
+		json_object_set_new(one, "localid",
+			json_pack("{s:s*, s:s*}", "type", config_text(&localid, "type"), "attributes",
+				config_text(&localid, "attributes")));
 	json_array_append_new(c->principals, one);
 }
 

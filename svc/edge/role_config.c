@@ -22,7 +22,8 @@ principal(const struct layout *l, enum layout_role role, json_t *ids)
 static json_t *
 tpm_json(const struct config_keys *keys)
 {
-	return json_pack("{s:b, s:s*, s:s*}", "base", keys->tpm_base, "tcti", keys->tpm_tcti, "owner_auth", keys->tpm_owner_auth);
+	return json_pack("{s:b, s:s*, s:s*, s:s*, s:I}", "base", keys->tpm_base, "tcti", keys->tpm_tcti, "owner_auth",
+		keys->tpm_owner_auth, "endorsement_auth", keys->tpm_endorsement_auth, "key_index", (json_int_t)keys->tpm_key_index);
 }
 
 static json_t *
