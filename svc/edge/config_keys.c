@@ -12,7 +12,7 @@
 #include "wire/tss_key.h"
 #include "wire/uri.h"
 
-#define TPM_KEY_INDEX_MAX 0x7fffff /* persistent handles of owners */
+#define AUTH_KEY_INDEX_MAX 0x7fffff /* edge-services 9.5 */
 
 bool
 config_keys_is_file(const char *place)
@@ -118,22 +118,34 @@ take_base(struct config_keys *keys, const struct config_at *at)
 		config_wrong(at, "tpm_base", "new keys are made in one place: either pkcs11_base_slot or tpm_base");
 }
 
-/* "0x00_01_00": hexadecimal, with underscores for the eye. */
+/* "0x00_01_00": hexadecimal, with underscores as in TOML's own numbers. */
 static void
-take_key_index(struct config_keys *keys, const struct config_at *tpm)
+take_auth_key_index(struct config_keys *keys, const struct config_at *tpm)
 {
-	const char *text = config_text(tpm, "auth_key_index"), *c = text;
+	const char *text = config_has(tpm, "auth_key_index") ? config_text(tpm, "auth_key_index") : NULL, *c = text;
 	int64_t index = 0;
-	int digits = 0;
 
-	if (text && c[0] == '0' && (c[1] == 'x' || c[1] == 'X'))
-		for (c += 2; isxdigit((unsigned char)*c) || *c == '_'; c++)
-			if (*c != '_' && ++digits <= 8)
-				index = index * 16 +
-					(isdigit((unsigned char)*c) ? *c - '0' : tolower((unsigned char)*c) - 'a' + 10);
-	if (text && (*c || digits == 0 || index > TPM_KEY_INDEX_MAX))
-		config_wrong(tpm, "auth_key_index", "a number such as 0x00_01_00 is expected, at most 0x7f_ff_ff");
-	keys->tpm_key_index = index;
+	keys->tpm_auth_key_index = -1;
+	if (!text)
+		return;
+	if (!text_starts(text, "0x") || !text[2]) {
+		config_wrong(tpm, "auth_key_index", "0x and hexadecimal digits are expected");
+		return;
+	}
+	for (c += 2; *c && index <= AUTH_KEY_INDEX_MAX; c++) {
+		static const char digits[] = "0123456789abcdef";
+		const char *digit = strchr(digits, tolower((unsigned char)*c));
+
+		if (*c != '_' && !digit) {
+			config_wrong(tpm, "auth_key_index", "0x and hexadecimal digits are expected");
+			return;
+		}
+		if (digit)
+			index = index * 16 + (digit - digits);
+	}
+	if (index > AUTH_KEY_INDEX_MAX)
+		config_wrong(tpm, "auth_key_index", "0x000000 to 0x7fffff");
+	keys->tpm_auth_key_index = index;
 }
 
 static void
@@ -143,7 +155,7 @@ take_tpm(struct config_keys *keys, const struct config_at *root)
 	const char *owner = config_text(&passwords, "owner"), *endorsement = config_text(&passwords, "endorsement");
 
 	keys->tpm_tcti = mem_text(config_has(&tpm, "tcti") ? config_text(&tpm, "tcti") : NULL);
-	take_key_index(keys, &tpm);
+	take_auth_key_index(keys, &tpm);
 	if (owner && strlen(owner) > SECRET_MAX)
 		config_wrong(&passwords, "owner", "more than %d characters", SECRET_MAX);
 	if (endorsement && strlen(endorsement) > SECRET_MAX)

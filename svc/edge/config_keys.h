@@ -13,7 +13,7 @@
 struct config_keys {
 	bool tpm_base;
 	char *tpm_tcti, *tpm_owner_auth, *tpm_endorsement_auth;
-	int64_t tpm_key_index; /* of provisioning's key, from 0x81000000 */
+	int64_t tpm_auth_key_index; /* -1: not given */
 	char *pkcs11_lib_path, *pkcs11_base_slot;
 	gid_t groups[CONFIG_GROUPS_MAX];
 	size_t n_groups;

@@ -2,6 +2,7 @@
 /* Documents of the operator's. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "edge/documents.h"
 #include "wire/json.h"
 
@@ -57,14 +58,25 @@ documents_load_identityd(const struct layout *l, const struct config *c, bool *c
 	return json_pack("{s:o*}", "payload", payload);
 }
 
+/* A file of its own, which it reads. */
 json_t *
 documents_load_edged(const struct layout *l, const struct config *c, bool *changed, struct err *err)
 {
-	json_t *info = c->additional_info ? documents_load_info(c->additional_info, err) : NULL;
+	OWN_LIB(json_t) info = c->additional_info ? documents_load_info(c->additional_info, err) : json_object();
+	OWN_TEXT path = mem_textf("%s/additional_info.toml", l->config_dirs[ROLE_EDGED]);
+	CLEAR(buf) text = BUF_INIT(DOCUMENT_MAX);
+	CLEAR(buf) old = BUF_INIT(DOCUMENT_MAX);
+	struct err ignored = ERR_INIT;
 
-	(void)l;
-	(void)changed;
-	if (c->additional_info && !info)
+	if (!info)
 		return err_wrap_null(err, "additional_info");
-	return json_pack("{s:o*}", "additional_info", info);
+	if (!c->additional_info)
+		return json_object();
+	if (file_load(&text, c->additional_info, err) < 0)
+		return NULL;
+	if (file_load(&old, path, &ignored) < 0 || !text_is(buf_text(&old), buf_text(&text)))
+		*changed = true;
+	if (*changed && layout_save(l, ROLE_EDGED, path, text.data, text.len, 0600, err) < 0)
+		return NULL;
+	return json_pack("{s:s}", "additional_info", path);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Documents of the operator's that a role is told whole, because it may not read them where they lie: what provisioning is handed (a JSON value), and further texts of system information (a
- * table of TOML). */
+/* Documents of the operator's, which a role may not read where they lie: what provisioning is handed (a JSON value), which identityd is told whole, and further texts of system information (a
+ * table of TOML), of which edged has a copy. */
 
 #include "edge/layout.h"
 
@@ -10,7 +10,7 @@
 /* As config.toml has them: {"payload": PATH}, {"additional_info": PATH}.  Pure; the caller owns them. */
 json_t *documents_list_identityd(const struct config *config);
 json_t *documents_list_edged(const struct config *config);
-/* What is in them.  What has changed is seen by the configuration that they become a part of. */
+/* As the role is told.  *changed is set when a copy is another than before. */
 json_t *documents_load_identityd(const struct layout *layout, const struct config *config, bool *changed, struct err *err);
 json_t *documents_load_edged(const struct layout *layout, const struct config *config, bool *changed, struct err *err);
 

@@ -22,8 +22,12 @@ principal(const struct layout *l, enum layout_role role, json_t *ids)
 static json_t *
 tpm_json(const struct config_keys *keys)
 {
-	return json_pack("{s:b, s:s*, s:s*, s:s*, s:I}", "base", keys->tpm_base, "tcti", keys->tpm_tcti, "owner_auth",
-		keys->tpm_owner_auth, "endorsement_auth", keys->tpm_endorsement_auth, "key_index", (json_int_t)keys->tpm_key_index);
+	json_t *tpm = json_pack("{s:b, s:s*, s:s*, s:s*}", "base", keys->tpm_base, "tcti", keys->tpm_tcti, "owner_auth",
+		keys->tpm_owner_auth, "endorsement_auth", keys->tpm_endorsement_auth);
+
+	if (keys->tpm_auth_key_index >= 0)
+		json_object_set_new(tpm, "key_index", json_integer(keys->tpm_auth_key_index));
+	return tpm;
 }
 
 static json_t *
@@ -148,34 +152,34 @@ make_certd(const struct layout *l, const struct config *c, json_t *preloaded)
 
 /* What the hub or provisioning is told by. */
 static json_t *
-source_json(const struct config *c)
+source_json(const struct config *c, const json_t *documents)
 {
-	json_t *json = json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*}", "source", c->source, "mode", c->reprovisioning,
-		"hub_name", c->hub_name, "device_id", c->device_id, "auth", c->auth_method, "endpoint", c->dps_endpoint, "scope_id",
-		c->dps_id_scope, "registration_id", c->dps_registration_id);
+	json_t *json = json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "source", c->source, "auto_reprovisioning_mode", c->reprovisioning,
+		"hub_name", c->hub_name, "device_id", c->device_id, "auth", c->auth_method);
 
+	if (text_is(c->source, "dps"))
+		json_object_set_new(json, "dps",
+			json_pack("{s:s*, s:s*, s:s*, s:O*}", "global_endpoint", c->dps_endpoint, "id_scope", c->dps_id_scope,
+				"registration_id", c->dps_registration_id, "payload", json_object_get(documents, "payload")));
 	if (c->identity_is_issued)
 		json_object_update_new(
 			json, json_pack("{s:b, s:O}", "make_device_certificate", 1, "identity_auto_renew", c->identity_renewal));
-	if (c->localid_domain)
-		json_object_set_new(json, "localid", json_pack("{s:s}", "domain", c->localid_domain));
 	return json;
 }
 
 static json_t *
 make_identityd(const struct layout *l, const struct config *c, json_t *documents)
 {
-	json_t *config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:I, s:[s], s:o, s:I}", "dir", l->dirs[ROLE_IDENTITYD],
-		"socket", l->identityd, "keyd", l->keyd[ROLE_IDENTITYD], "certd", l->certd, "hostname", c->hostname, "gateway_host",
-		c->parent_hostname, "hub_address", c->upstream_address, "hub_port", (json_int_t)c->upstream_https_port, "anchors",
-		l->identity_bundle, "principals", identityd_principals(l, c), "max_requests",
-		(json_int_t)(l->separate_users ? c->max_identityd : 64));
+	json_t *config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:I, s:[s], s:o, s:I}", "dir",
+		l->dirs[ROLE_IDENTITYD], "socket", l->identityd, "keyd", l->keyd[ROLE_IDENTITYD], "certd", l->certd, "hostname",
+		c->hostname, "gateway_host", c->parent_hostname, "hub_address", c->upstream_address, "localid_domain",
+		c->localid_domain, "hub_port", (json_int_t)c->upstream_https_port, "anchors", l->identity_bundle, "principals",
+		identityd_principals(l, c), "max_requests", (json_int_t)(l->separate_users ? c->max_identityd : 64));
 
-	json_object_update_new(config, source_json(c));
+	json_object_update_new(config, source_json(c, documents));
 	json_object_update_new(
 		config, json_pack("{s:I, s:I, s:b}", "cloud_timeout_sec", (json_int_t)c->cloud_timeout_s, "cloud_retries",
 				(json_int_t)c->cloud_retries, "prefer_module_identity_cache", c->prefer_module_cache));
-	json_object_update(config, documents);
 	return config;
 }
 

@@ -234,7 +234,8 @@ TEST("every pk takes a PKCS #11 or a TPM URI, as it was written")
 									 "= \"/usr/lib/m.so\"\npkcs11_base_slot = "
 									 "\"pkcs11:slot-id=0\"\n"
 									 "paths = [\"/var/lib/tokens\"]\n[tpm]\ntcti = "
-									 "\"swtpm:port=1\"\nhierarchy_authorization.owner = "
+									 "\"swtpm:port=1\"\nauth_key_index = "
+									 "\"0x00_01_00\"\nhierarchy_authorization.owner = "
 									 "\"pw\"\n",
 		&err);
 
@@ -250,7 +251,7 @@ TEST("every pk takes a PKCS #11 or a TPM URI, as it was written")
 	CHECK_STR(c->keys.tpm_tcti, "swtpm:port=1");
 	CHECK_STR(c->keys.tpm_owner_auth, "pw");
 	CHECK(!c->keys.tpm_base);
-	CHECK_INT(c->keys.tpm_key_index, 0x100);
+	CHECK_INT(c->keys.tpm_auth_key_index, 0x100);
 	CHECK_INT(c->keys.n_paths, 1);
 	CHECK(!config_keys_is_file(c->identity_pk) && !config_keys_is_file(c->ca_pk) && config_keys_is_file("/y.pem"));
 }
@@ -269,8 +270,8 @@ TEST("a place of keys that can't be meant is named with its line, without what m
 		{ SAS "[aziot_keys]\npkcs11_base_slot = \"/dev/token\"\n", "pkcs11_base_slot" },
 		{ SAS "[aziot_keys]\npkcs11_base_slot = \"pkcs11:token=a\"\ntpm_base = true\n",
 			"either pkcs11_base_slot or tpm_base" },
-		{ SAS "[tpm]\nauth_key_index = \"256\"\n", "tpm.auth_key_index: a number such as 0x00_01_00" },
-		{ SAS "[tpm]\nauth_key_index = \"0x80_00_00\"\n", "at most 0x7f_ff_ff" },
+		{ SAS "[tpm]\nauth_key_index = \"256\"\n", "tpm.auth_key_index: 0x and hexadecimal digits" },
+		{ SAS "[tpm]\nauth_key_index = \"0x80_00_00\"\n", "0x000000 to 0x7fffff" },
 		{ SAS "[aziot_keys]\ngroups = [\"no-such-group\"]\n", "'no-such-group' is no group" },
 		{ SAS "[aziot_keys]\ngroups = [\"root\"]\n", "'root' is no group" },
 		{ SAS "[aziot_keys]\npaths = [\"relative\"]\n", "the whole path" },
