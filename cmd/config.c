@@ -210,6 +210,7 @@ static const struct {
 } verbs[] = {
 	{ "check", config_check, "all that is wrong with it, and with the files that it names" },
 	{ "show", config_show, "what is in effect, and where each value comes from" },
+	{ "apply", config_apply, "checked, and taken over by the device that runs" },
 	{ "import", config_import, "take over the configuration of an IoT Edge" },
 	{ "reference", config_reference, "every key, what it means and its default" },
 };

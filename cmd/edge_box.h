@@ -3,6 +3,7 @@
 /* The edge device of this box, whoever keeps it running: the supervisor (`rootedge edge`), which is found by its state folder, or systemd's units. */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -24,6 +25,11 @@ int edge_box_find(struct edge_box *out, const char *state, struct err *err);
 json_t *edge_box_status(const struct edge_box *box, struct err *err);
 /* Of the supervisor.  Its refusal is a failure; the caller owns what comes back. */
 json_t *edge_box_ask(const struct edge_box *box, json_t *request_take, struct err *err);
+
+/* Everything from config.toml on, until it serves (edge_restart.c). */
+int edge_restart_all(const struct edge_box *box, struct err *err);
+/* Until this role (NULL: each) serves, having been started again so often. */
+int edge_restart_wait(const struct edge_box *box, const char *role, int64_t restarts, struct err *err);
 
 extern const char *const edge_roles[]; /* ends with NULL */
 int edge_check_role(const char *name, struct err *err);

@@ -57,8 +57,8 @@ serves(const json_t *status, const char *name, int64_t restarts)
 }
 
 /* The supervisor answers at once; between two questions there is a moment. */
-static int
-wait_for(const struct edge_box *box, const char *role, int64_t restarts, struct err *err)
+int
+edge_restart_wait(const struct edge_box *box, const char *role, int64_t restarts, struct err *err)
 {
 	int64_t until = clock_boot_ms() + WAIT_MS;
 
@@ -82,7 +82,13 @@ restart(const struct edge_box *box, const char *role, struct err *err)
 	if (box->by_systemd)
 		return restart_unit(role, err);
 	answer = edge_box_ask(box, json_pack("{s:s, s:s*}", "verb", "restart", "role", role), err);
-	return answer ? wait_for(box, role, json_integer_value(json_object_get(answer, "restarts")), err) : -1;
+	return answer ? edge_restart_wait(box, role, json_integer_value(json_object_get(answer, "restarts")), err) : -1;
+}
+
+int
+edge_restart_all(const struct edge_box *box, struct err *err)
+{
+	return restart(box, NULL, err);
 }
 
 static const struct option_usage restart_usage = {

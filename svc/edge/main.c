@@ -111,6 +111,7 @@ serve(struct options *options)
 	struct err err = ERR_INIT;
 	OWN(config) config = load_config(options->config, &err);
 	OWN(layout) layout = NULL;
+	OWN_TEXT path = realpath(options->config, NULL);
 	struct supervisor_config supervisor = { .service = &options->service, .load = load_again, .arg = options };
 	enum supervisor_end end = SUPERVISOR_FAILED;
 	int status = config ? SERVICE_FAILED : SERVICE_BAD_SETTINGS;
@@ -121,6 +122,7 @@ serve(struct options *options)
 		if (!layout->separate_users)
 			warn_of_secrets(config, options->config);
 		say_what_keeps_them_apart(layout);
+		supervisor.path = path;
 		supervisor.config = config;
 		supervisor.layout = layout;
 		end = supervisor_run(&supervisor, &err);

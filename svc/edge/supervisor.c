@@ -276,10 +276,11 @@ status(const struct supervisor *s)
 
 	for (int i = 0; i < s->n_roles; i++)
 		json_array_append_new(roles, describe(s, &s->roles[i]));
-	return json_pack("{s:s, s:i, s:I, s:b, s:b, s:s, s:s, s:s, s:o}", "version", ROOTEDGE_VERSION, "pid", (int)getpid(),
-		"for_s", (json_int_t)(clock_boot_ms() - s->started_ms) / 1000, "separate_users", s->config->layout->separate_users,
-		"stopping", s->stopping, "management", s->config->layout->management, "identityd", s->config->layout->identityd,
-		"mnt", s->config->layout->mnt, "roles", roles);
+	return json_pack("{s:s, s:s*, s:i, s:I, s:b, s:b, s:s, s:s, s:s, s:o}", "version", ROOTEDGE_VERSION, "config",
+		s->config->path, "pid", (int)getpid(), "for_s", (json_int_t)(clock_boot_ms() - s->started_ms) / 1000,
+		"separate_users", s->config->layout->separate_users, "stopping", s->stopping, "management",
+		s->config->layout->management, "identityd", s->config->layout->identityd, "mnt", s->config->layout->mnt, "roles",
+		roles);
 }
 
 /* What refused its settings, or waits to be started again, is started now. */

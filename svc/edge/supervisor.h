@@ -13,6 +13,7 @@ struct supervisor_config {
 	const struct config *config;
 	const struct layout *layout;
 	const struct service_options *service;
+	const char *path; /* of config.toml, whole */
 	/* What config.toml says now, for a change while they run: the caller owns it. */
 	struct config *(*load)(void *arg, struct err *err);
 	void *arg;
