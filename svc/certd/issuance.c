@@ -18,6 +18,7 @@
 #define EDGE_CA_ID "aziot-edged-ca"
 #define LOCAL_CA_ID "local-ca"
 #define DEVICE_ID "device-id"
+#define LOCAL_IDENTITIES "aziot-identityd/local" /* all of them are issued as this id is configured */
 #define TEMP "-temp"
 #define MODULE_IDS "aziot-edged/module/"
 
@@ -32,6 +33,8 @@ static const struct kind_row kinds[] = {
 	{ LOCAL_CA_ID, ISSUE_INTERMEDIATE },
 	{ "aziot-edged/module/*:server", ISSUE_SERVER },
 	{ "aziot-edged/module/*:identity", ISSUE_MODULE_IDENTITY },
+	{ LOCAL_IDENTITIES "/*:server", ISSUE_SERVER },
+	{ LOCAL_IDENTITIES "/*:client", ISSUE_DEVICE },
 };
 
 static enum issue_kind
@@ -50,12 +53,14 @@ is_ca(enum issue_kind kind)
 	return kind == ISSUE_ROOT || kind == ISSUE_INTERMEDIATE || kind == ISSUE_EDGE_CA;
 }
 
-/* What is made to follow a certificate (svc/renewal) is made as that one is. */
+/* What is made to follow a certificate (svc/renewal) is made as that one is, local identities as one id for all of them. */
 static char *
 name_of(const struct issuance *i, const char *id)
 {
 	size_t len = strlen(id), suffix = strlen(TEMP);
 
+	if (text_starts(id, LOCAL_IDENTITIES "/") && !json_object_get(i->config, id))
+		return mem_text(LOCAL_IDENTITIES);
 	if (len > suffix && text_is(id + len - suffix, TEMP) && !json_object_get(i->config, id))
 		return mem_textn(id, len - suffix);
 	return mem_text(id);
@@ -231,7 +236,9 @@ use_of(const char *id, const struct csr *csr)
 		return ISSUED_CA;
 	if (kind == ISSUE_SERVER)
 		return ISSUED_SERVER;
-	return kind == ISSUE_MODULE_IDENTITY || text_fits(id, DEVICE_ID "*") ? ISSUED_CLIENT : ISSUED_LEAF;
+	return kind == ISSUE_MODULE_IDENTITY || text_fits(id, DEVICE_ID "*") || text_fits(id, LOCAL_IDENTITIES "/*:client")
+		       ? ISSUED_CLIENT
+		       : ISSUED_LEAF;
 }
 
 static bool

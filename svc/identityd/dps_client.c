@@ -69,7 +69,16 @@ use_credential(struct credential_use *use, const struct attempt *a, struct err *
 	return device_credential_use(use, a->client->credential, resource, POLICY, err);
 }
 
-/* The service's words come with refusals too; what nobody answered is a failure. */
+/* A server that is not to be trusted is none that was reached: on another day, or network, it may be.  What comes to its end and is no answer is the service's. */
+static void
+take_failure(struct err *err, const struct err *why, int http_status)
+{
+	*err = *why;
+	if (http_status == 0)
+		err->kind = ERR_UNAVAILABLE;
+}
+
+/* The service's words come with refusals too. */
 static int
 ask(struct attempt *a, const char *operation, enum dps_step *step, struct err *err)
 {
@@ -82,25 +91,27 @@ ask(struct attempt *a, const char *operation, enum dps_step *step, struct err *e
 	};
 	struct http_answer http = { 0 };
 	struct err refusal = ERR_INIT, unreadable = ERR_INIT;
+	int status;
 
 	if (use_credential(&use, a, err) < 0)
 		return -1;
 	headers[0] = use.authorization;
 	call.chain = use.chain.n > 0 ? &use.chain : NULL;
 	call.key = use.key;
-	if (cloud_fetch(a->client->cloud, &json, &http, &call, operation ? NULL : a->body, &refusal) < 0 && http.body.len > 0)
-		json = json_parse(http.body.data, http.body.len, &unreadable);
+	status = cloud_fetch(a->client->cloud, &json, &http, &call, operation ? NULL : a->body, &refusal);
 	a->status = http.status;
-	if (http.status != 0) {
+	if (status < 0 && http.status >= 300) {
+		json = json_parse(http.body.data, http.body.len, &unreadable);
+		status = 0;
+	}
+	if (status == 0) {
 		dps_answer_clear(&a->answer);
 		*step = dps_answer_take(&a->answer, http.status, json, http.retry_after_s, err);
+	} else {
+		take_failure(err, &refusal, http.status);
 	}
 	http_answer_clear(&http);
-	if (a->status != 0)
-		return 0;
-	*err = refusal;
-	err->kind = ERR_UNAVAILABLE; /* also where the server is not to be trusted: another day, or network, it may be */
-	return -1;
+	return status;
 }
 
 /* -- From the first to the last --------------------------------------------------------------------------------------------------------- */
