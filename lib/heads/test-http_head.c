@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 
 #include "base/text.h"
@@ -20,7 +21,8 @@ struct site {
 	struct http_head *head;
 	struct listener *listener;
 	int port;
-	struct buf told; /* on the loop, and by the test while nothing is asked for */
+	pthread_mutex_t lock; /* of told: an end that a peer sees is no word between threads */
+	struct buf told;
 	struct head_admission *late_admission;
 	struct head_ack *late_acks[4];
 	size_t n_late_acks;
@@ -29,6 +31,18 @@ struct site {
 	atomic_bool stands, is_full, is_away, is_slow;
 	_Atomic int64_t expires;
 };
+
+__attribute__((format(printf, 2, 3))) static void
+tell(struct site *s, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	pthread_mutex_lock(&s->lock);
+	buf_vputf(&s->told, fmt, args);
+	pthread_mutex_unlock(&s->lock);
+	va_end(args);
+}
 
 static void
 let_in(struct site *s, struct head_admission *admission)
@@ -65,7 +79,7 @@ on_message(void *backend, void *domain, struct head_session *session, const stru
 	struct site *s = backend;
 
 	MUST(domain == s && head_session_domain(session) == s);
-	buf_putf(&s->told, "%.*s|%.*s\n", SLICE_FMT(message->bag), SLICE_FMT(message->payload));
+	tell(s, "%.*s|%.*s\n", SLICE_FMT(message->bag), SLICE_FMT(message->payload));
 	if (slice_is(message->payload, "hold")) {
 		s->late_acks[s->n_late_acks++] = ack;
 		s->n_held++;
@@ -106,7 +120,7 @@ on_settle(void *backend, void *domain, struct head_session *session, const char 
 	struct site *s = backend;
 
 	MUST(head_session_domain(session) == domain);
-	buf_putf(&s->told, "%s %d\n", lock_token, outcome);
+	tell(s, "%s %d\n", lock_token, outcome);
 	if (s->is_away)
 		head_settle_unavailable(settlement);
 	else
@@ -163,7 +177,7 @@ handle(struct http_request *req, void *arg)
 static struct site *
 site(void)
 {
-	static struct site s = { .told = BUF_INIT(1 << 20), .stands = true };
+	static struct site s = { .lock = PTHREAD_MUTEX_INITIALIZER, .told = BUF_INIT(1 << 20), .stands = true };
 	struct err err = ERR_INIT;
 
 	if (s.loop)
@@ -274,8 +288,10 @@ told(void)
 {
 	static char copy[4096];
 
+	pthread_mutex_lock(&site()->lock);
 	snprintf(copy, sizeof(copy), "%s", buf_text(&site()->told));
 	buf_reset(&site()->told);
+	pthread_mutex_unlock(&site()->lock);
 	return copy;
 }
 
@@ -395,7 +411,7 @@ TEST("a message has 256 KiB with its properties")
 
 	memset(body, 'x', 256 * 1024);
 	CHECK_INT(ask_once(EVENTS, GOOD, body), 204);
-	buf_reset(&site()->told);
+	told();
 	CHECK_INT(ask_once(EVENTS, GOOD "iothub-app-k: v\r\n", body), 413);
 	CHECK_STR(told(), "");
 }
@@ -435,7 +451,7 @@ TEST("many requests of a connection are one question, until something that count
 	CHECK_INT(site()->n_open, 1);
 	close(fd);
 	CHECK(reaches(&site()->n_open, 0));
-	buf_reset(&site()->told);
+	told();
 }
 
 TEST("a token that has ended is asked about again")
@@ -455,7 +471,7 @@ TEST("a token that has ended is asked about again")
 	site()->expires = 0;
 	close(fd);
 	CHECK(reaches(&site()->n_open, 0));
-	buf_reset(&site()->told);
+	told();
 }
 
 TEST("a back end that can't decide now is 503, and nothing is remembered of it")
@@ -467,7 +483,7 @@ TEST("a back end that can't decide now is 503, and nothing is remembered of it")
 	site()->is_away = false;
 	CHECK_INT(ask(fd, EVENTS, GOOD, ""), 204);
 	close(fd);
-	buf_reset(&site()->told);
+	told();
 }
 
 TEST("what is answered to a connection that has died goes nowhere, and nothing stays open")
@@ -494,7 +510,7 @@ TEST("what is answered to a connection that has died goes nowhere, and nothing s
 	CHECK(reaches(&site()->n_open, 0));
 	run_there(store_late);
 	CHECK_INT(ask_once(EVENTS, GOOD, ""), 204);
-	buf_reset(&site()->told);
+	told();
 }
 
 TEST("an id that none can have is refused before anybody is asked")

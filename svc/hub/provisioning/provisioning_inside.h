@@ -21,7 +21,7 @@ struct provisioning {
 	struct anchors *hub_anchors; /* that linked hubs are trusted by; NULL: none can be linked */
 	struct pool *pool;	     /* where linked hubs and web hooks are asked */
 	struct pursuit *running;     /* in the order in which they began */
-	size_t n_running;
+	atomic_size_t n_running;
 	pthread_mutex_t lock; /* of running */
 	struct timer timer;
 	struct job look; /* for what is due */
