@@ -11,6 +11,7 @@ int cmd_dev(int argc, char **argv);
 int cmd_edge(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_est(int argc, char **argv);
+int cmd_renewals(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_hub(int argc, char **argv);
 int cmd_provisioning(int argc, char **argv);

@@ -25,6 +25,7 @@ static const struct noun nouns[] = {
 	{ "reprovision", edge_reprovision, "have the edge device ask anew who it is" },
 	{ "logs", edge_logs, "what the daemons of the edge device said" },
 	{ "config", cmd_config, "an edge device's configuration: checked, shown, applied, taken over from IoT Edge" },
+	{ "renewals", cmd_renewals, "the certificates of an edge device: their ends, and when they are renewed" },
 	{ "gateway", NULL, "the gateway alone; rootedge edge starts it" },
 	{ "device", NULL, "a downstream device (TempSensor), for trying things out" },
 	{ "dev", cmd_dev, "a hub for developing and testing: up in a moment, for laptops and CI" },

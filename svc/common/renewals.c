@@ -30,6 +30,7 @@ struct watched {
 	int64_t attempts, checked;		/* wall clock */
 	int64_t checked_boot_ms, doubted_since; /* boot clock; 0: not yet, not in doubt */
 	bool tells_doubt;
+	int told; /* the urgency that the file has; -1: none */
 	char error[sizeof(((struct err *)0)->text)];
 };
 
@@ -298,6 +299,18 @@ act(struct renewals *r, struct watched *w, enum renewal_step step, int64_t now, 
 	return 0;
 }
 
+/* The file tells who reads it how near the end is. */
+static void
+keep_news(struct renewals *r, struct watched *w, int64_t now)
+{
+	int urgency = (int)renewal_urgency(&w->target.policy, &w->found.current, now);
+
+	if (urgency == w->told)
+		return;
+	w->told = urgency;
+	save(r);
+}
+
 /* 0: it is good, whatever came of an attempt to renew it. */
 static int
 check(struct renewals *r, struct watched *w, struct err *err)
@@ -313,6 +326,7 @@ check(struct renewals *r, struct watched *w, struct err *err)
 	pthread_mutex_lock(&r->lock);
 	w->checked = now;
 	w->checked_boot_ms = clock_boot_ms();
+	keep_news(r, w, now);
 	pthread_mutex_unlock(&r->lock);
 	if (status < 0 && w->found.current.until && renewal_is_good(&w->found.current, now))
 		status = 0;
@@ -464,6 +478,7 @@ renewals_add(struct renewals *r, const struct renewal_target *target)
 		return;
 	w->target = *target;
 	w->target.id = mem_text(target->id);
+	w->told = -1;
 	pthread_mutex_init(&w->busy, NULL);
 	recall(r, w);
 	r->n++;
