@@ -54,8 +54,8 @@ test(void *arg, const struct certs *chain, const struct key *key, struct err *er
 
 	if (!d->test || d->test(d->arg, chain, key, err) == 0)
 		return 0;
-	return err_wrap(err, "the next certificate of this device (SHA-256 %s) is not taken yet",
-		cert_fingerprint(chain->item[0], fingerprint));
+	return err_wrap(err, "the next certificate of this device (SHA-256 %s) %s", cert_fingerprint(chain->item[0], fingerprint),
+		err->kind == ERR_UNAVAILABLE ? "could not be tried yet" : "is not taken yet");
 }
 
 static struct succession
