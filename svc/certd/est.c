@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One thread looks after the identities, by the wall clock, so that a clock that is set and a long sleep are noticed. */
-#include <pthread.h>
-
-#include "base/clock.h"
+/* Which identity asks, and one more attempt where the server does not take that any more; when identities are renewed is renewals.h's. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -11,7 +8,6 @@
 #include "wire/json.h"
 
 #define IDENTITIES_MAX 32
-#define LOOK_MS 30000
 
 struct est {
 	struct est_context ctx;
@@ -19,11 +15,8 @@ struct est {
 	struct renewal_policy policy;
 	struct est_identity identities[IDENTITIES_MAX];
 	size_t n_identities;
+	struct renewals *renewals; /* borrowed */
 	atomic_int under_way;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	pthread_t keeper;
-	bool has_keeper;
 };
 
 /* -- Issuing ------------------------------------------------------------------------------------------------------------------------------ */
@@ -43,9 +36,12 @@ obtain_identity(
 {
 	struct est_identity *identity = identity_of(e, account->identity_cert);
 	struct est_account own = *account;
+	struct err ignored = ERR_INIT;
 
 	if (!identity)
 		return err_set(err, ERR_BROKEN, "the EST identity %s is not among the configured", account->identity_cert);
+	if (!anew)
+		renewals_ensure_first(e->renewals, account->identity_cert, &ignored); /* what is good serves, whatever comes of it */
 	est_account_turn_to_identity(&own, e->cert_issuance, false);
 	return est_identity_obtain(out, identity, &own, csr_subject(csr), anew, err);
 }
@@ -104,38 +100,12 @@ est_leave(struct est *e)
 	atomic_fetch_sub(&e->under_way, 1);
 }
 
-/* -- The keeper --------------------------------------------------------------------------------------------------------------------------- */
-
-static void
-wait_a_while(struct est *e)
-{
-	struct timespec until;
-
-	clock_until(LOOK_MS, &until);
-	pthread_mutex_lock(&e->lock);
-	if (!atomic_load(&e->ctx.stopped))
-		pthread_cond_timedwait(&e->wake, &e->lock, &until);
-	pthread_mutex_unlock(&e->lock);
-}
-
-static void *
-keep_all(void *arg)
-{
-	struct est *e = arg;
-
-	while (!atomic_load(&e->ctx.stopped)) {
-		for (size_t i = 0; i < e->n_identities && !atomic_load(&e->ctx.stopped); i++)
-			est_identity_keep(&e->identities[i]);
-		wait_a_while(e);
-	}
-	return NULL;
-}
-
 /* -- Opening ------------------------------------------------------------------------------------------------------------------------------ */
 
 static int
 add_identity(struct est *e, const char *id, struct err *err)
 {
+	struct est_identity *identity;
 	struct est_account account;
 
 	if (est_account_find(&account, e->cert_issuance, id, err) < 0)
@@ -145,7 +115,14 @@ add_identity(struct est *e, const char *id, struct err *err)
 	if (e->n_identities == IDENTITIES_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d EST identities", IDENTITIES_MAX);
 	est_account_turn_to_identity(&account, e->cert_issuance, true);
-	est_identity_init(&e->identities[e->n_identities++], &e->ctx, &e->policy, &account);
+	identity = &e->identities[e->n_identities++];
+	est_identity_init(identity, &e->ctx, &e->policy, &account);
+	renewals_add(e->renewals, &(struct renewal_target){ .id = (char *)(uintptr_t)account.identity_cert,
+					  .policy = e->policy,
+					  .look = est_identity_look,
+					  .act = account.bootstrap_cert ? est_identity_renew : NULL,
+					  .waits_to_be_asked = true,
+					  .arg = identity });
 	return 0;
 }
 
@@ -165,29 +142,9 @@ static int
 take_policy(struct est *e, struct err *err)
 {
 	const json_t *table = json_object_get(json_object_get(e->cert_issuance, "est"), "identity_auto_renew");
-	const char *threshold = NULL, *retry = NULL;
 
 	e->policy = (struct renewal_policy)RENEWAL_POLICY_DEFAULT;
-	if (!table)
-		return 0;
-	if (json_find_bool(table, "rotate_key", &e->policy.rotate_key, err) < 0 ||
-		json_find_text(table, "threshold", &threshold, err) < 0 || json_find_text(table, "retry", &retry, err) < 0 ||
-		(threshold && renewal_span_parse(&e->policy.threshold, threshold, err) < 0) ||
-		(retry && renewal_span_parse(&e->policy.retry, retry, err) < 0))
-		return err_wrap(err, "identity_auto_renew");
-	return 0;
-}
-
-static void
-init_wake(struct est *e)
-{
-	pthread_condattr_t monotonic;
-
-	pthread_mutex_init(&e->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&e->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	return renewal_policy_take(&e->policy, table, err) < 0 ? err_wrap(err, "identity_auto_renew") : 0;
 }
 
 struct est *
@@ -199,25 +156,17 @@ est_new(const struct est_config *config, struct err *err)
 		.store = config->store, .keyd = config->keyd, .dir = config->dir, .system_roots = config->system_roots
 	};
 	e->cert_issuance = config->cert_issuance;
-	init_wake(e);
-	if (take_policy(e, err) < 0 || add_identities(e, err) < 0) {
-		est_free(e);
-		return NULL;
-	}
-	e->has_keeper = e->n_identities > 0 && pthread_create(&e->keeper, NULL, keep_all, e) == 0;
-	if (e->has_keeper || e->n_identities == 0)
+	e->renewals = config->renewals;
+	if (take_policy(e, err) == 0 && add_identities(e, err) == 0)
 		return e;
 	est_free(e);
-	return err_null(err, ERR_BROKEN, "no thread to look after EST identities");
+	return NULL;
 }
 
 void
 est_stop(struct est *e)
 {
-	pthread_mutex_lock(&e->lock);
 	atomic_store(&e->ctx.stopped, true);
-	pthread_cond_signal(&e->wake);
-	pthread_mutex_unlock(&e->lock);
 }
 
 void
@@ -225,12 +174,7 @@ est_free(struct est *e)
 {
 	if (!e)
 		return;
-	est_stop(e);
-	if (e->has_keeper)
-		pthread_join(e->keeper, NULL);
 	for (size_t i = 0; i < e->n_identities; i++)
 		est_identity_clear(&e->identities[i]);
-	pthread_cond_destroy(&e->wake);
-	pthread_mutex_destroy(&e->lock);
 	mem_free(e);
 }

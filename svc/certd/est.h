@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "certd/est_context.h"
+#include "common/renewals.h"
 #include "pki/issued.h"
 
 struct est;
@@ -16,9 +17,9 @@ struct est_config {
 	const json_t *cert_issuance; /* borrowed */
 	const char *dir;	     /* for requests that are not decided yet */
 	const char *system_roots;    /* a file, for servers that no certificate is configured for; or NULL */
+	struct renewals *renewals;   /* borrowed; identities are added to it, and used until it has stopped */
 };
 
-/* Renews identities by itself from now on. */
 struct est *est_new(const struct est_config *config, struct err *err);
 void est_stop(struct est *est); /* what is under way ends soon, and fails */
 void est_free(struct est *est);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What follows from what is there: a good pair is used, and renewed ahead of its end; any other is made by the bootstrap identity. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -133,36 +135,6 @@ bootstrap(struct est_identity *i, const struct est_account *account, X509_NAME *
 	return 0;
 }
 
-/* -- Renewal ------------------------------------------------------------------------------------------------------------------------------ */
-
-static void
-put_off(struct est_identity *i, int64_t from, int64_t until, const char *why)
-{
-	int64_t now = clock_wall(), next = renewal_failed(&i->pace, i->policy, from, until, now);
-
-	log_warn("the EST identity %s can't be renewed, the next attempt is in %lld s: %s", i->account.identity_cert,
-		(long long)(next - now), why);
-}
-
-/* While the identity is good: a failure waits for the next attempt. */
-static void
-renew_if_due(struct est_identity *i, const struct est_pair *current)
-{
-	const struct est_account *account = &i->account;
-	const struct cert *cert = current->chain.item[0];
-	int64_t now = clock_wall(), from = cert_not_before(cert), until = cert_not_after(cert);
-	OWN_TEXT key_id = i->policy->rotate_key ? est_pair_temp_id(account->identity_pk) : NULL;
-	const struct attempt attempt = { .ctx = i->ctx, .account = account, .as = current, .renews = true, .new_key_id = key_id };
-	struct err err = ERR_INIT;
-
-	if (!account->bootstrap_cert || now < renewal_due(i->policy, from, until) || renewal_waits(&i->pace, now))
-		return;
-	if (enrol(&attempt, &err) < 0)
-		put_off(i, from, until, err.text);
-	else
-		log_info("the EST identity %s was renewed", account->identity_cert);
-}
-
 /* -- Obtaining it ------------------------------------------------------------------------------------------------------------------------- */
 
 static int
@@ -187,9 +159,8 @@ obtain(struct est_pair *out, struct est_identity *i, const struct est_account *a
 	if (status < 0 && err->kind != ERR_MISSING)
 		return err_wrap(err, "the EST identity %s", account->identity_cert);
 	*err = (struct err)ERR_INIT;
-	if (status == 0 && !anew && validity_is_good(current.chain.item[0], clock_wall()))
-		renew_if_due(i, &current);
-	else if (make(i, account, &current, subject, err) < 0)
+	if ((status < 0 || anew || !validity_is_good(current.chain.item[0], clock_wall())) &&
+		make(i, account, &current, subject, err) < 0)
 		return -1;
 	return est_pair_recover(out, i->ctx, account->identity_cert, account->identity_pk, err);
 }
@@ -225,17 +196,53 @@ est_identity_obtain(struct est_pair *out, struct est_identity *i, const struct e
 	return status;
 }
 
-void
-est_identity_keep(struct est_identity *i)
+/* -- Looking after it --------------------------------------------------------------------------------------------------------------------- */
+
+int
+est_identity_look(void *arg, struct renewal_found *out, struct err *err)
 {
+	struct est_identity *i = arg;
 	CLEAR(est_pair) pair = { 0 };
-	struct err err = ERR_INIT;
+	int status;
 
 	pthread_mutex_lock(&i->lock);
-	if (!renewal_waits(&i->pace, clock_wall()) && obtain(&pair, i, &i->account, NULL, false, &err) < 0 &&
-		err.kind != ERR_MISSING)
-		put_off(i, 0, 0, err.text);
+	status = est_pair_recover(&pair, i->ctx, i->account.identity_cert, i->account.identity_pk, err);
 	pthread_mutex_unlock(&i->lock);
+	if (status < 0)
+		return -1;
+	out->current = (struct renewal_life){ cert_not_before(pair.chain.item[0]), cert_not_after(pair.chain.item[0]) };
+	memcpy(out->sha256, cert_sha256(pair.chain.item[0]), sizeof(out->sha256));
+	return 0;
+}
+
+/* By itself while it is good, by the bootstrap identity when it isn't. */
+static int
+renew(struct est_identity *i, struct err *err)
+{
+	OWN_TEXT key_id = i->policy->rotate_key ? est_pair_temp_id(i->account.identity_pk) : NULL;
+	CLEAR(est_pair) current = { 0 };
+	const struct attempt attempt = {
+		.ctx = i->ctx, .account = &i->account, .as = &current, .renews = true, .new_key_id = key_id
+	};
+
+	if (est_pair_recover(&current, i->ctx, i->account.identity_cert, i->account.identity_pk, err) < 0)
+		return -1;
+	if (!validity_is_good(current.chain.item[0], clock_wall()))
+		return make(i, &i->account, &current, NULL, err);
+	return enrol(&attempt, err);
+}
+
+int
+est_identity_renew(void *arg, enum renewal_step step, struct err *err)
+{
+	struct est_identity *i = arg;
+	int status;
+
+	(void)step; /* nothing is kept that could be put back */
+	pthread_mutex_lock(&i->lock);
+	status = renew(i, err);
+	pthread_mutex_unlock(&i->lock);
+	return status;
 }
 
 void

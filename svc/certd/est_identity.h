@@ -6,14 +6,13 @@
 #include <pthread.h>
 
 #include "certd/est_enrolment.h"
-#include "common/renewal.h"
+#include "common/renewals.h"
 
 struct est_identity {
 	const struct est_context *ctx;
 	const struct renewal_policy *policy;
 	struct est_account account; /* by which it is renewed */
 	pthread_mutex_t lock;
-	struct renewal_pace pace;
 };
 
 void est_identity_init(struct est_identity *identity, const struct est_context *ctx, const struct renewal_policy *policy,
@@ -24,5 +23,6 @@ void est_identity_clear(struct est_identity *identity);
  * that is there. */
 int est_identity_obtain(struct est_pair *out, struct est_identity *identity, const struct est_account *account, X509_NAME *subject,
 	bool anew, struct err *err);
-/* What nobody has to ask for: to be called now and then. */
-void est_identity_keep(struct est_identity *identity);
+/* For renewals.h; arg: the identity. */
+int est_identity_look(void *arg, struct renewal_found *out, struct err *err);
+int est_identity_renew(void *arg, enum renewal_step step, struct err *err);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "certd/issuance.h"
+#include "certd/local_ca.h"
 #include "certd/signer.h"
 #include "common/principal.h"
 #include "pki/issue.h"
@@ -16,7 +17,6 @@
 #define DAYS_MAX 36500
 #define DAY_S 86400
 #define EDGE_CA_ID "aziot-edged-ca"
-#define LOCAL_CA_ID "local-ca"
 #define DEVICE_ID "device-id"
 #define LOCAL_IDENTITIES "aziot-identityd/local" /* all of them are issued as this id is configured */
 #define TEMP "-temp"

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "certd/issuance.h"
+#include "certd/local_ca.h"
 #include "common/local_service.h"
 #include "common/principal.h"
 #include "wire/json.h"
@@ -13,6 +14,7 @@
 struct certd {
 	struct issuance issuance;
 	struct principals principals;
+	struct renewals *renewals;
 };
 
 /* Reading is for everybody who can open the socket; changing is for principals. */
@@ -133,11 +135,22 @@ static int delete (const struct route_call *call, json_t **answer, struct err *e
 	return status < 0 ? -1 : 204;
 }
 
+static int
+list_renewals(const struct route_call *call, json_t **answer, struct err *err)
+{
+	const struct certd *certd = call->door;
+
+	(void)err;
+	*answer = renewals_json(certd->renewals);
+	return 200;
+}
+
 static const struct route routes[] = {
 	{ "POST", "/certificates", "2020-09-01", create },
 	{ "GET", "/certificates/{}", "2020-09-01", get },
 	{ "PUT", "/certificates/{}", "2020-09-01", import },
 	{ "DELETE", "/certificates/{}", "2020-09-01", delete },
+	{ "GET", "/renewals", "2020-09-01", list_renewals },
 };
 
 static const char *const versions[] = { "2020-09-01", NULL };
@@ -157,13 +170,14 @@ static int
 open_all(struct certd *certd, const json_t *config, struct err *err)
 {
 	json_t *principals = NULL, *preloaded = NULL, *issuance = NULL;
-	const char *dir, *keyd, *system_roots = NULL;
+	const char *dir, *keyd, *system_roots = NULL, *renewals = NULL;
 
 	if (json_get_text(config, "dir", &dir, err) < 0 || json_get_text(config, "keyd", &keyd, err) < 0 ||
 		json_find_array(config, "principals", &principals, err) < 0 ||
 		json_find_object(config, "preloaded_certs", &preloaded, err) < 0 ||
 		json_find_object(config, "cert_issuance", &issuance, err) < 0 ||
 		json_find_text(config, "system_roots", &system_roots, err) < 0 ||
+		json_find_text(config, "renewals", &renewals, err) < 0 ||
 		principals_from_json(&certd->principals, principals, err) < 0)
 		return -1;
 	certd->issuance.config = issuance;
@@ -172,13 +186,17 @@ open_all(struct certd *certd, const json_t *config, struct err *err)
 	certd->issuance.store = cert_store_open(dir, preloaded, err);
 	if (!certd->issuance.store)
 		return -1;
+	certd->renewals = renewals_new(renewals);
+	if (json_object_get(preloaded, LOCAL_CA_ID))
+		local_ca_watch(certd->issuance.store, certd->renewals);
 	certd->issuance.est = est_new(&(struct est_config){ .store = certd->issuance.store,
 					      .keyd = certd->issuance.keyd,
 					      .cert_issuance = issuance,
 					      .dir = dir,
-					      .system_roots = system_roots },
+					      .system_roots = system_roots,
+					      .renewals = certd->renewals },
 		err);
-	return certd->issuance.est ? 0 : -1;
+	return certd->issuance.est ? renewals_start(certd->renewals, err) : -1;
 }
 
 static int
@@ -202,6 +220,7 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	if (certd.issuance.est)
 		est_stop(certd.issuance.est);
 	local_service_free(GIVE(service));
+	renewals_free(certd.renewals);
 	est_free(certd.issuance.est);
 	turns_free(certd.issuance.turns);
 	cert_store_close(certd.issuance.store);

@@ -2,11 +2,11 @@
 /* What a caller names wrongly is his to hear of; what is wrong with the configuration is the operator's. */
 #include "base/text.h"
 #include "certd/signer.h"
+#include "certd/local_ca.h"
 #include "wire/json.h"
 
 #define CHAIN_MAX 16
 #define PEM_MAX (1024 * 1024)
-#define LOCAL_CA_ID "local-ca"
 
 void
 signer_clear(struct signer *s)

@@ -299,6 +299,19 @@ act(struct renewals *r, struct watched *w, enum renewal_step step, int64_t now, 
 	return 0;
 }
 
+/* Somebody else has put it right. */
+static void
+forget_failure(struct renewals *r, struct watched *w)
+{
+	if (!*w->error)
+		return;
+	pthread_mutex_lock(&r->lock);
+	w->pace.failed_at = w->pace.next_attempt = w->attempts = 0;
+	*w->error = '\0';
+	save(r);
+	pthread_mutex_unlock(&r->lock);
+}
+
 /* The file tells who reads it how near the end is. */
 static void
 keep_news(struct renewals *r, struct watched *w, int64_t now)
@@ -321,6 +334,10 @@ check(struct renewals *r, struct watched *w, struct err *err)
 
 	if (status == 0 && step == RENEWAL_DOUBT)
 		tell_doubt(w, now);
+	else if (status == 0 && w->target.waits_to_be_asked && !w->found.current.until)
+		status = err_set(err, ERR_MISSING, "nobody has asked for the certificate %s yet", w->target.id);
+	else if (status == 0 && step == RENEWAL_REST)
+		forget_failure(r, w);
 	else if (status == 0 && step != RENEWAL_REST)
 		status = act(r, w, step, now, err);
 	pthread_mutex_lock(&r->lock);
@@ -334,27 +351,42 @@ check(struct renewals *r, struct watched *w, struct err *err)
 }
 
 static bool
-is_known_good(struct renewals *r, const struct watched *w, bool lately)
+is_known_good(struct renewals *r, const struct watched *w)
 {
 	bool good;
 
 	pthread_mutex_lock(&r->lock);
-	good = w->checked_boot_ms && (!lately || clock_boot_ms() - w->checked_boot_ms < LOOK_MS) &&
-	       renewal_is_good(&w->found.current, clock_wall());
+	good = w->checked_boot_ms && renewal_is_good(&w->found.current, clock_wall());
 	pthread_mutex_unlock(&r->lock);
 	return good;
 }
 
+/* Looked at a moment ago.  first: nor is anything to be done about it. */
+static bool
+is_fresh(struct renewals *r, const struct watched *w, bool first)
+{
+	const struct renewal_policy *policy = &w->target.policy;
+	int64_t now = clock_wall();
+	bool fresh;
+
+	pthread_mutex_lock(&r->lock);
+	fresh = clock_boot_ms() - w->checked_boot_ms < LOOK_MS &&
+		(!first || now < renewal_due(policy, w->found.current.from, w->found.current.until) ||
+			renewal_waits(&w->pace, now));
+	pthread_mutex_unlock(&r->lock);
+	return fresh && is_known_good(r, w);
+}
+
 /* What is good need not wait for an issuer that is slow. */
 static int
-ensure(struct renewals *r, struct watched *w, struct err *err)
+ensure(struct renewals *r, struct watched *w, bool first, struct err *err)
 {
 	int status;
 
-	if (is_known_good(r, w, true))
+	if (is_fresh(r, w, first))
 		return 0;
 	if (pthread_mutex_trylock(&w->busy) != 0) {
-		if (is_known_good(r, w, false))
+		if (is_known_good(r, w))
 			return 0;
 		pthread_mutex_lock(&w->busy);
 	}
@@ -363,13 +395,25 @@ ensure(struct renewals *r, struct watched *w, struct err *err)
 	return status;
 }
 
-int
-renewals_ensure(struct renewals *r, const char *id, struct err *err)
+static int
+find_and_ensure(struct renewals *r, const char *id, bool first, struct err *err)
 {
 	for (size_t i = 0; i < r->n; i++)
 		if (text_is(r->item[i].target.id, id))
-			return ensure(r, &r->item[i], err);
+			return ensure(r, &r->item[i], first, err);
 	return err_set(err, ERR_MISSING, "the certificate %s is not watched", id);
+}
+
+int
+renewals_ensure(struct renewals *r, const char *id, struct err *err)
+{
+	return find_and_ensure(r, id, false, err);
+}
+
+int
+renewals_ensure_first(struct renewals *r, const char *id, struct err *err)
+{
+	return find_and_ensure(r, id, true, err);
 }
 
 /* -- The thread ------------------------------------------------------------------------------------------------------------------------ */

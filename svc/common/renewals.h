@@ -28,6 +28,7 @@ struct renewal_target {
 	int (*look)(void *arg, struct renewal_found *out, struct err *err);
 	/* RENEWAL_RENEW or RENEWAL_RESTORE.  NULL: it is somebody else's, and only watched. */
 	int (*act)(void *arg, enum renewal_step step, struct err *err);
+	bool waits_to_be_asked; /* one that is not there is none of ours yet */
 	void *arg;
 };
 
@@ -41,6 +42,8 @@ void renewals_add(struct renewals *renewals, const struct renewal_target *target
 /* Now, in the caller's thread: afterwards it is good, or in doubt because the clock is, or a failure says why not.  A wait after a failed attempt is kept to, with that failure.  Costs
  * nothing when it was looked at a minute ago. */
 int renewals_ensure(struct renewals *renewals, const char *id, struct err *err);
+/* The same, and what is due is done first: for who asks the same server anyway. */
+int renewals_ensure_first(struct renewals *renewals, const char *id, struct err *err);
 
 int renewals_start(struct renewals *renewals, struct err *err);
 void renewals_stop(struct renewals *renewals); /* after what is under way */

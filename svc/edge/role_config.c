@@ -139,15 +139,17 @@ static json_t *
 make_certd(const struct layout *l, const struct config *c, json_t *preloaded)
 {
 	OWN_TEXT certs = mem_textf("%s/certs", l->dirs[ROLE_CERTD]);
-	OWN_LIB(json_t) bundle = json_pack("[s]", "aziot-edged-ca");
+	OWN_TEXT renewals = mem_textf("%s/renewals.json", l->dirs[ROLE_CERTD]);
+	OWN_LIB(json_t) bundle = json_pack("[s, s]", "aziot-edged-ca", "aziot-edged-ca-previous");
 
 	if (c->trust_bundle)
 		json_array_append_new(bundle, json_string("trust-bundle-user"));
 	if (!json_object_get(c->preloaded_certs, "aziot-edged-trust-bundle"))
 		json_object_set(preloaded, "aziot-edged-trust-bundle", bundle);
-	return json_pack("{s:s, s:s, s:s, s:s, s:O, s:O, s:o, s:I}", "system_roots", SYSTEM_ROOTS, "dir", certs, "socket", l->certd,
-		"keyd", l->keyd[ROLE_CERTD], "preloaded_certs", preloaded, "cert_issuance", c->issuance.tables, "principals",
-		certd_principals(l, c), "max_requests", (json_int_t)(l->separate_users ? c->max_certd : 64));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:O, s:o, s:I}", "renewals", renewals, "system_roots", SYSTEM_ROOTS, "dir",
+		certs, "socket", l->certd, "keyd", l->keyd[ROLE_CERTD], "preloaded_certs", preloaded, "cert_issuance",
+		c->issuance.tables, "principals", certd_principals(l, c), "max_requests",
+		(json_int_t)(l->separate_users ? c->max_certd : 64));
 }
 
 /* What the hub or provisioning is told by. */
@@ -213,11 +215,11 @@ make_edged(const struct layout *l, const struct config *c, json_t *documents)
 		json_array_append_new(modules, module_json(l, c->modules[i].id, c->modules[i].uid,
 						       names_json(c->hostname, c->modules[i].names, c->modules[i].n_names)));
 	config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:O*, s:s, s:o, s:I, s:I}", "dir",
-		l->dirs[ROLE_EDGED], "management", l->management, "keyd", l->keyd[ROLE_EDGED], "certd", l->certd, "identityd", l->identityd, "hostname",
-		c->hostname, "parent_hostname", c->parent_hostname, "hub_name", c->hub_name, "device_id", c->device_id,
-		"edge_ca_common_name", c->ca_common_name, "edge_ca_form", c->ca_form, "edge_ca_auto_renew", c->ca_renewal,
-		"auto_reprovisioning_mode", c->reprovisioning, "modules", modules, "max_requests", (json_int_t)c->max_workload,
-		"max_management_requests", (json_int_t)c->max_management);
+		l->dirs[ROLE_EDGED], "management", l->management, "keyd", l->keyd[ROLE_EDGED], "certd", l->certd, "identityd",
+		l->identityd, "hostname", c->hostname, "parent_hostname", c->parent_hostname, "hub_name", c->hub_name, "device_id",
+		c->device_id, "edge_ca_common_name", c->ca_common_name, "edge_ca_form", c->ca_form, "edge_ca_auto_renew",
+		c->ca_renewal, "auto_reprovisioning_mode", c->reprovisioning, "modules", modules, "max_requests",
+		(json_int_t)c->max_workload, "max_management_requests", (json_int_t)c->max_management);
 	json_object_update(config, documents);
 	return config;
 }

@@ -70,6 +70,13 @@ def ask(method, path, body=None):
     return status, answer
 
 
+def looked():
+    """Until certd has looked after its identities by the time that it is now."""
+    with open(clock) as f:
+        now = time.strftime("%Y-%m-%d", time.gmtime(time.time() + int(f.read())))
+    wait_for(lambda: all((r["checked"] or "").startswith(now) for r in ask("GET", "/renewals")[1]["renewals"]), "a look at the identities", 20)
+
+
 def csr(cn="EdgeGateway", ca=False, key=None):
     extra = ["-addext", "keyUsage=critical,digitalSignature,keyCertSign", "-addext", "basicConstraints=critical,CA:TRUE,pathlen:0"] if ca else []
     source = ["-key", key] if key else ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "leaf.key"]
@@ -196,7 +203,7 @@ def test_08_pending():
     refused("basic", "asks to come back in 300 s", request=csr(key=folder / "pending.key"))
     first = [r.csr for r in asked() if r.operation == "simpleenroll"]
     est.approved = True
-    refused("basic", "is asked again in 300 s", request=csr(key=folder / "pending.key"))
+    refused("basic", "is asked again in ", request=csr(key=folder / "pending.key"))
     assert asked() == [], "too early"
     est.approved, est.retry_after = False, email.utils.formatdate(time.time() + 7200, usegmt=True)
     said = refused("other-basic", "asks to come back in ")
@@ -220,27 +227,37 @@ def test_08_pending():
 def test_09_renewal():
     """four fifths into its life the identity renews itself, by itself, with another key; a server without simplereenroll is asked by simpleenroll"""
     old = stored("est-id")
-    set_clock(300 * 86400)
     est.days = 700
     est.no_operation = {"simplereenroll"}
-    issued("device-id")
+    set_clock(300 * 86400)
+    looked()
     new = stored("est-id")
+    issued("device-id")
     assert enrolments() == [("simpleenroll", ("EdgeGateway", "EST root"))] * 2
     assert new != old and openssl("x509", "-noout", "-pubkey", input=new[1]["pem"].encode()) != openssl("x509", "-noout", "-pubkey", input=old[1]["pem"].encode())
     est.no_operation = set()
-    set_clock(600 * 86400)
     est.days = 1100
+    set_clock(600 * 86400)
+    looked()
     issued("device-id")
     assert enrolments() == [("simplereenroll", ("EdgeGateway", "EST root")), ("simpleenroll", ("EdgeGateway", "EST root"))]
     set_clock(700 * 86400)
 
 
+def renewal():
+    return next(r for r in ask("GET", "/renewals")[1]["renewals"] if r["id"] == "est-id")
+
+
 def test_10_renewal_fails():
-    """a server that is lying or down while the identity is due: the identity that is good goes on, and the log has the next attempt"""
+    """a server that is lying or down while the identity is due: the identity that is good goes on, and log and status have the next attempt"""
     old = stored("est-id")
-    set_clock(1000 * 86400)
     est.lie = "other_key"
-    refused("device-id", "the EST identity est-id can't be renewed, the next attempt is in", "KEY_MISMATCH")
+    set_clock(1000 * 86400)
+    looked()
+    failed = renewal()
+    assert failed["status"] in ("due", "late") and failed["attempts"] == 1 and "KEY_MISMATCH" in failed["last_error"] and failed["next_attempt"] > failed["checked"], failed
+    assert "and it can't be renewed (attempt 1, the next at" in certd.log_text()
+    refused("device-id", "KEY_MISMATCH")
     est.lie = None
     est.stop()
     refused("device-id")
@@ -250,8 +267,8 @@ def test_10_renewal_fails():
     issued("device-id")
     assert stored("est-id") == old, "it is not the time for the next attempt"
     set_clock(1090 * 86400)
-    issued("device-id")
-    assert stored("est-id") != old
+    looked()
+    assert stored("est-id") != old and renewal()["attempts"] == 0 and renewal()["status"] == "good", renewal()
     asked()
 
 
