@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "pki/issue.h"
 #include "wire/json.h"
 #include "wire/uri.h"
 
@@ -98,14 +99,14 @@ check_question(const json_t *asked, const struct device_question *q, struct err 
 	return 0;
 }
 
-static bool
-is_hub_name(const char *text)
+bool
+device_info_is_hub_name(const char *text)
 {
 	struct err ignored = ERR_INIT;
 	OWN_TEXT host = NULL;
 	int port = 443;
 
-	return strnlen(text, HOST_MAX + 1) <= HOST_MAX && uri_parse_host(text, &host, &port, &ignored) == 0 && host && *host;
+	return strnlen(text, HOST_MAX + 1) <= HOST_MAX && uri_parse_host(text, &host, &port, &ignored) == 0 && issue_is_host(host);
 }
 
 struct device_info *
@@ -118,7 +119,7 @@ device_info_from_json(const json_t *json, const struct device_question *q, bool 
 	if (json_get_text(json, "hubName", &hub_name, err) < 0 || json_get_text(json, "deviceId", &device_id, err) < 0 ||
 		json_find_object(json, "asked", &asked, err) < 0 || json_find_bool(json, "again", again, err) < 0)
 		return NULL;
-	if (!asked || !is_hub_name(hub_name) || !identity_id_is_valid(device_id))
+	if (!asked || !device_info_is_hub_name(hub_name) || !identity_id_is_valid(device_id))
 		return err_null(err, ERR_INVALID, "it names no hub and device");
 	return check_question(asked, q, err) == 0 ? device_info_new(hub_name, NULL, device_id) : NULL;
 }

@@ -21,6 +21,8 @@ void device_info_free(struct device_info *info);
 OWN_DEFINE(device_info);
 bool device_info_is_same(const struct device_info *a, const struct device_info *b);
 
+bool device_info_is_hub_name(const char *text); /* a name or address, perhaps with a port */
+
 /* What was asked. */
 struct device_question {
 	const char *endpoint, *scope_id, *registration_id, *proof;

@@ -7,11 +7,10 @@
 #include "auth/identity.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "identityd/device_info.h"
 #include "wire/json.h"
-#include "wire/uri.h"
 
 #define OPERATION_MAX 256
-#define HOST_MAX 260
 #define MESSAGE_MAX 200
 #define BLOB_MAX 8192
 
@@ -110,23 +109,12 @@ take_blob(char **out, const json_t *object)
 
 /* -- A registration -------------------------------------------------------------------------------------------------------------------- */
 
-static bool
-is_hub_name(const char *text)
-{
-	struct err ignored = ERR_INIT;
-	OWN_TEXT host = NULL;
-	int port = 443;
-
-	return *text && strnlen(text, HOST_MAX + 1) <= HOST_MAX && !strpbrk(text, "/?#@ \\") &&
-	       uri_parse_host(text, &host, &port, &ignored) == 0;
-}
-
 static enum dps_step
 take_assigned(struct dps_answer *out, const json_t *state, struct err *err)
 {
 	const char *hub = text_of(state, "assignedHub"), *device_id = text_of(state, "deviceId");
 
-	if (!is_hub_name(hub) || !identity_id_is_valid(device_id))
+	if (!device_info_is_hub_name(hub) || !identity_id_is_valid(device_id))
 		return refuse(err, ERR_INVALID, "assigned, but to no hub and device");
 	out->hub = text_lower(hub);
 	out->device_id = mem_text(device_id);
