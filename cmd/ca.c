@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rootedge ca: what a CA of ours has issued, from its journal, whether the hub runs or not. */
+/* rootedge ca: what a CA of ours has issued, from its journal, and what of that is revoked, whether its server runs or not. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,18 +10,20 @@
 #include "base/mem.h"
 #include "base/option.h"
 #include "base/text.h"
-#include "ca/ca_journal.h"
+#include "ca/ca_crl.h"
 #include "cmd.h"
 #include "hub/client.h"
 #include "page.h"
+#include "wire/codec.h"
 #include "wire/json.h"
 
 #define BATCH 256
 #define EXITS "Exit status: 0 done, 1 not done, 2 called wrongly."
 
 struct options {
-	const char *state, *journal, *requester;
-	bool json;
+	const char *state, *journal, *requester, *reason, *cert, *key, *out;
+	int64_t days;
+	bool json, all;
 };
 
 #define ROWS_PLACE                                                                                                                 \
@@ -40,6 +42,18 @@ static const struct option_row issued_rows[] = { ROWS_PLACE,
 		0 },
 	ROW_JSON, { 0 } };
 static const struct option_row place_rows[] = { ROWS_PLACE, ROW_JSON, { 0 } };
+static const struct option_row revoke_rows[] = { ROWS_PLACE,
+	{ "reason", 0, "WORD",
+		"keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn (none is said)",
+		OPTION_TEXT, offsetof(struct options, reason), 0, 0 },
+	{ "all", 0, NULL, "all that have not ended of those that were issued to this id", OPTION_FLAG,
+		offsetof(struct options, all), 0, 0 },
+	ROW_JSON, { 0 } };
+static const struct option_row crl_rows[] = { ROWS_PLACE,
+	{ "cert", 'c', "FILE", "the CA, with those above it, PEM", OPTION_TEXT, offsetof(struct options, cert), 0, 0 },
+	{ "key", 'k', "FILE", "its private key", OPTION_TEXT, offsetof(struct options, key), 0, 0 },
+	{ "days", 0, "N", "until the next list is due (7)", OPTION_INT, offsetof(struct options, days), 1, 365 },
+	{ "out", 'o', "FILE", "where to put it, DER", OPTION_TEXT, offsetof(struct options, out), 0, 0 }, { 0 } };
 static const struct option_usage issued_usage = { "rootedge ca issued", "",
 	"List the certificates that the CA has issued, oldest first.", EXITS, issued_rows };
 static const struct option_usage show_usage = { "rootedge ca show", "WHICH",
@@ -50,6 +64,15 @@ static const struct option_usage audit_usage = { "rootedge ca audit", "",
 	"that was cut off, or "
 	"written anew, gives another one for so many entries.",
 	"Exit status: 0 sound, 1 not sound or not to be read, 2 called wrongly.", place_rows };
+
+static const struct option_usage revoke_usage = { "rootedge ca revoke", "WHICH",
+	"Revoke one certificate, named as for rootedge ca show.  It stays revoked.  A server that runs refuses it, and publishes a "
+	"new list, within seconds.",
+	EXITS, revoke_rows };
+static const struct option_usage revoked_usage = { "rootedge ca revoked", "",
+	"List the certificates that were revoked, oldest first.", EXITS, place_rows };
+static const struct option_usage crl_usage = { "rootedge ca crl", "",
+	"Make the revocation list of a CA, for one that no server publishes the list of.", EXITS, crl_rows };
 
 /* -- One entry -------------------------------------------------------------------------------------------------------------------- */
 
@@ -186,6 +209,181 @@ audit(struct ca_journal *j, const struct options *o, const char *operand, struct
 	return 0;
 }
 
+/* -- Revocation -------------------------------------------------------------------------------------------------------------------- */
+
+static char *
+journal_path(const struct options *o)
+{
+	return o->journal ? mem_text(o->journal) : hub_client_journal_path(o->state);
+}
+
+static struct ca_revoked *
+open_revoked(const struct options *o, struct err *err)
+{
+	OWN_TEXT journal = journal_path(o);
+	OWN_TEXT path = ca_revoked_path(journal);
+
+	return ca_revoked_open(path, err);
+}
+
+static int
+revoke_one(struct ca_revoked *r, const struct ca_entry *e, enum crl_reason reason, const struct options *o, struct err *err)
+{
+	OWN_TEXT serial = cert_serial(e->cert);
+
+	if (ca_revoked_add(r, e, reason, clock_wall(), err) < 0)
+		return -1;
+	if (o->json)
+		printf("{\"serial\":\"%s\",\"reason\":\"%s\"}\n", serial, crl_reason_name(reason));
+	else
+		printf("%s, serial number %s, is revoked\n", cert_subject(e->cert), serial);
+	return 0;
+}
+
+struct search {
+	const char *requester;
+	struct certs found;
+	int64_t last;
+};
+
+static void
+collect(void *arg, const struct ca_entry *e)
+{
+	struct search *s = arg;
+
+	s->last = e->sequence;
+	if (text_is(e->requester, s->requester) && cert_not_after(e->cert) > clock_wall())
+		certs_add(&s->found, e->cert);
+}
+
+static int
+revoke_cert(struct ca_journal *j, struct ca_revoked *r, const struct cert *cert, enum crl_reason reason, const struct options *o,
+	struct err *err)
+{
+	CLEAR(buf) hex = BUF_INIT(2 * DIGEST_SHA256_LEN + 1);
+	OWN(ca_entry) e = NULL;
+
+	hex_encode(&hex, cert_sha256(cert), DIGEST_SHA256_LEN, true);
+	if (ca_journal_find(j, CA_BY_FINGERPRINT, buf_text(&hex), &e, err) < 0)
+		return -1;
+	return e ? revoke_one(r, e, reason, o, err) : err_set(err, ERR_BROKEN, "the journal has lost a certificate");
+}
+
+/* Those that are revoked already are passed over. */
+static int
+revoke_all(struct ca_journal *j, struct ca_revoked *r, const char *requester, enum crl_reason reason, const struct options *o,
+	struct err *err)
+{
+	struct search s = { .requester = requester };
+	size_t n_done = 0;
+	int n, done = 0;
+
+	while ((n = ca_journal_list(j, s.last, BATCH, collect, &s, err)) > 0)
+		;
+	for (size_t i = 0; n == 0 && done == 0 && i < s.found.n; i++) {
+		done = revoke_cert(j, r, s.found.item[i], reason, o, err);
+		n_done += done == 0;
+		if (done < 0 && err->kind == ERR_CONFLICT) {
+			*err = (struct err)ERR_INIT;
+			done = 0;
+		}
+	}
+	certs_clear(&s.found);
+	if (n < 0 || done < 0)
+		return -1;
+	return n_done > 0 ? 0 : err_set(err, ERR_MISSING, "nothing of %.100s is valid any more", requester);
+}
+
+static int
+revoke_which(struct ca_journal *j, struct ca_revoked *r, const char *which, enum crl_reason reason, const struct options *o,
+	struct err *err)
+{
+	OWN(ca_entry) e = NULL;
+
+	if (o->all)
+		return revoke_all(j, r, which, reason, o, err);
+	return find(j, which, &e, err) == 0 ? revoke_one(r, e, reason, o, err) : -1;
+}
+
+static int
+revoke(struct ca_journal *j, const struct options *o, const char *which, struct err *err)
+{
+	enum crl_reason reason = CRL_UNSPECIFIED;
+	struct ca_revoked *r;
+	int done;
+
+	if (o->reason && !crl_reason_parse(o->reason, &reason))
+		return err_set(err, ERR_INVALID, "'%.60s' is no reason; rootedge ca revoke --help lists them", o->reason);
+	r = open_revoked(o, err);
+	done = r ? revoke_which(j, r, which, reason, o, err) : -1;
+	ca_revoked_close(r);
+	return done;
+}
+
+static void
+put_revoked(void *arg, const struct ca_revocation *one)
+{
+	struct listing *l = arg;
+	char when[CLOCK_TEXT_LEN];
+
+	clock_text(one->when, when);
+	if (l->o->json) {
+		OWN_LIB(json_t) json =
+			json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "issuer", one->issuer, "serial", one->serial, "subject",
+				one->subject, "requester", one->requester, "revoked", when, "reason", crl_reason_name(one->reason));
+		OWN_TEXT line = json_line(json);
+
+		buf_putf(l->page, "%s\n", line);
+		return;
+	}
+	if (l->n++ == 0)
+		buf_putf(l->page, "%-16s  %-20s  %-24s  %s\n", "revoked (UTC)", "reason", "for", "serial number");
+	buf_putf(l->page, "%.16s  %-20s  %-24s  %s\n", when, crl_reason_name(one->reason), one->requester, one->serial);
+}
+
+static int
+revoked(struct ca_journal *j, const struct options *o, const char *operand, struct err *err)
+{
+	CLEAR(buf) page = BUF_INIT(PAGE_MAX);
+	struct listing l = { .o = o, .page = &page };
+	struct ca_revoked *r = open_revoked(o, err);
+	int done = r ? ca_revoked_each(r, NULL, put_revoked, &l, err) : -1;
+
+	(void)j;
+	(void)operand;
+	ca_revoked_close(r);
+	page_print(&page);
+	return done;
+}
+
+static int
+make_list(struct ca_revoked *r, const struct ca_signer *signer, const struct options *o, struct err *err)
+{
+	CLEAR(buf) der = BUF_INIT(CA_CRL_MAX_BYTES);
+
+	if (ca_crl_make(&der, signer, r, clock_wall(), o->days * 86400, err) < 0)
+		return -1;
+	return file_save(o->out, der.data, der.len, 0644, err);
+}
+
+static int
+list(struct ca_journal *j, const struct options *o, const char *operand, struct err *err)
+{
+	OWN(ca_signer) signer = NULL;
+	struct ca_revoked *r;
+	int done;
+
+	(void)j;
+	(void)operand;
+	if (!o->cert || !o->key || !o->out)
+		return err_set(err, ERR_INVALID, "--cert, --key and --out are needed");
+	signer = ca_signer_load(o->cert, o->key, err);
+	r = signer ? open_revoked(o, err) : NULL;
+	done = r ? make_list(r, signer, o, err) : -1;
+	ca_revoked_close(r);
+	return done;
+}
+
 /* -- Calling them ----------------------------------------------------------------------------------------------------------------- */
 
 struct verb {
@@ -198,14 +396,16 @@ struct verb {
 static const struct verb verbs[] = {
 	{ "issued", "list what it has issued", &issued_usage, 0, issued },
 	{ "show", "show one of them, with its chain", &show_usage, 1, show },
+	{ "revoke", "revoke one", &revoke_usage, 1, revoke },
+	{ "revoked", "list what was revoked", &revoked_usage, 0, revoked },
+	{ "crl", "make the revocation list of a CA", &crl_usage, 0, list },
 	{ "audit", "check that the journal is as it was written", &audit_usage, 0, audit },
 };
 
 static struct ca_journal *
 open_journal(const struct options *o, struct err *err)
 {
-	OWN_TEXT of_hub = hub_client_journal_path(o->state);
-	const char *path = o->journal ? o->journal : of_hub;
+	OWN_TEXT path = journal_path(o);
 
 	if (!file_exists(path))
 		return err_null(err, ERR_MISSING, "%s is not there: no CA has issued anything here", path);
@@ -215,7 +415,7 @@ open_journal(const struct options *o, struct err *err)
 static int
 run(const struct verb *verb, int argc, char **argv)
 {
-	struct options o = { .state = "/var/lib/rootedge/hub" };
+	struct options o = { .state = "/var/lib/rootedge/hub", .days = CA_CRL_DAYS };
 	struct err err = ERR_INIT;
 	int n = option_parse(verb->usage, &o, argc, argv, &err), done;
 	struct ca_journal *journal;
@@ -234,7 +434,9 @@ run(const struct verb *verb, int argc, char **argv)
 static int
 usage(FILE *out)
 {
-	fputs("What a CA of ours has issued, from its journal.\n\nusage: rootedge ca VERB [OPTIONS]\n\n", out);
+	fputs("What a CA of ours has issued, from its journal, and what of that is revoked.\n\nusage: rootedge ca VERB "
+	      "[OPTIONS]\n\n",
+		out);
 	for (size_t i = 0; i < COUNT(verbs); i++)
 		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
 	fputs("\nrootedge ca VERB --help tells more.\n", out);

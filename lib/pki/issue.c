@@ -185,6 +185,14 @@ path_len(const struct profile *profile, X509 *x509, X509 *issuer)
 }
 
 static int
+add_url(X509 *x509, X509 *issuer, int nid, const char *before, const char *url, struct err *err)
+{
+	OWN_TEXT value = url ? mem_textf("%s%s", before, url) : NULL;
+
+	return value ? add_text_extension(x509, issuer, nid, value, err) : 0;
+}
+
+static int
 add_extensions(X509 *x509, const struct profile *profile, X509 *issuer, struct err *err)
 {
 	const struct kind_row *kind = &kinds[profile->kind];
@@ -201,6 +209,9 @@ add_extensions(X509 *x509, const struct profile *profile, X509 *issuer, struct e
 	if (kind->extended_key_usage && add_text_extension(x509, issuer, NID_ext_key_usage, kind->extended_key_usage, err) < 0)
 		return -1;
 	if (add_names(x509, profile, err) < 0 || add_text_extension(x509, issuer, NID_subject_key_identifier, "hash", err) < 0)
+		return -1;
+	if (add_url(x509, issuer, NID_crl_distribution_points, "URI:", profile->crl_url, err) < 0 ||
+		add_url(x509, issuer, NID_info_access, "OCSP;URI:", profile->ocsp_url, err) < 0)
 		return -1;
 	if (issuer == x509 || !X509_get0_subject_key_id(issuer))
 		return 0; /* nothing to point at: an authorityKeyIdentifier without an id would be worse than none */

@@ -46,8 +46,9 @@ struct profile {
 	const char *common_name;	    /* CN=this (at most 64 characters); the CSR's subject is not used */
 	const char *names[ISSUE_NAMES_MAX]; /* SAN: DNS names, IP literals, or "URI:..." */
 	size_t n_names;
-	int path_len;		       /* CAs: -1 none; capped by what the issuer may have below it */
-	int64_t not_before, not_after; /* seconds UTC; not_after is capped by the issuer's */
+	int path_len;			/* CAs: -1 none; capped by what the issuer may have below it */
+	int64_t not_before, not_after;	/* seconds UTC; not_after is capped by the issuer's */
+	const char *crl_url, *ocsp_url; /* where its revocation is told of; NULL: not said */
 };
 
 struct issuer {

@@ -138,6 +138,8 @@ fill(struct ca_grant *grant, const struct ca_request *request, const struct ca_c
 		.common_name = csr_common_name(request->csr),
 		.path_len = profile->path_len,
 		.not_before = from < ca_signer_begins(c->signer) ? ca_signer_begins(c->signer) : from,
+		.crl_url = profile->crl_url,
+		.ocsp_url = profile->ocsp_url,
 		.not_after = until > ca_signer_ends(c->signer) ? ca_signer_ends(c->signer) : until,
 	};
 	if (!ca_kind_has_names(profile->kind))

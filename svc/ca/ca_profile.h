@@ -16,9 +16,10 @@ enum ca_kind { CA_DEVICE, CA_SERVER, CA_EDGE_CA, CA_BOOTSTRAP };
 struct ca_profile {
 	char name[CA_PROFILE_NAME_MAX + 1];
 	enum ca_kind kind;
-	int64_t lifetime_s; /* never beyond the end of the CA */
-	int path_len;	    /* of CAs */
-	unsigned keys;	    /* CA_KEY bits */
+	int64_t lifetime_s;		/* never beyond the end of the CA */
+	int path_len;			/* of CAs */
+	unsigned keys;			/* CA_KEY bits */
+	const char *crl_url, *ocsp_url; /* that stand in what is issued; NULL: none; borrowed */
 };
 
 /* The kind's own lifetime, path length and keys, to be changed at will. */

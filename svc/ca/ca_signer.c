@@ -117,6 +117,12 @@ ca_signer_chain(const struct ca_signer *s)
 	return &s->chain;
 }
 
+const struct key *
+ca_signer_key(const struct ca_signer *s)
+{
+	return s->key;
+}
+
 int64_t
 ca_signer_begins(const struct ca_signer *s)
 {

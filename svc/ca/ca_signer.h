@@ -15,6 +15,7 @@ void ca_signer_free(struct ca_signer *signer);
 OWN_DEFINE(ca_signer);
 
 const struct certs *ca_signer_chain(const struct ca_signer *signer); /* the CA first */
+const struct key *ca_signer_key(const struct ca_signer *signer);     /* for lists and answers that it signs; borrowed */
 int64_t ca_signer_begins(const struct ca_signer *signer);	     /* when all of the chain is valid: seconds UTC */
 int64_t ca_signer_ends(const struct ca_signer *signer);
 struct cert *ca_signer_sign(

@@ -24,8 +24,8 @@ struct est_alone {
 	struct pool *handshakes;
 	struct est_service *service;
 	struct tls_holder *tls;
-	struct http_server *http;
-	struct listener *listener;
+	struct http_server *http, *plain_http;
+	struct listener *listener, *plain;
 };
 
 /* -- Loading, and loading again ------------------------------------------------------------------------------------------------------ */
@@ -78,9 +78,10 @@ take_folder(struct est_alone *alone, struct err *err)
 static int
 open_service(struct est_alone *alone, struct err *err)
 {
-	struct est_service_config config = {
-		.state_dir = alone->config.state_dir, .config_path = alone->config.config_path, .n_workers = alone->config.n_workers
-	};
+	struct est_service_config config = { .state_dir = alone->config.state_dir,
+		.config_path = alone->config.config_path,
+		.loop = alone->loops[0],
+		.n_workers = alone->config.n_workers };
 
 	if (take_folder(alone, err) < 0)
 		return -1;
@@ -111,6 +112,29 @@ open_listener(struct est_alone *alone, struct err *err)
 	return alone->listener ? 0 : -1;
 }
 
+/* Lists and OCSP, which are signed, for those who have to read them before they trust any TLS. */
+static int
+open_plain(struct est_alone *alone, struct err *err)
+{
+	struct http_server_config http = {
+		.handle = est_service_handle_plain, .arg = alone->service, .max_body = EST_SERVICE_BODY_MAX
+	};
+	struct listener_config listen = {
+		.address = alone->config.address,
+		.port = alone->config.http_port,
+		.ops = http_server_ops(),
+		.on_accept = http_server_on_accept,
+		.max_conns = alone->config.max_connections,
+		.max_per_peer = PER_PEER_MAX,
+	};
+
+	if (alone->config.http_port < 0)
+		return 0;
+	listen.user = alone->plain_http = http_server_new(&http);
+	alone->plain = listener_open(alone->loops, alone->n_loops, &listen, err);
+	return alone->plain ? 0 : -1;
+}
+
 static void
 make_loops(struct est_alone *alone)
 {
@@ -135,7 +159,7 @@ est_alone_open(const struct est_alone_config *config, struct err *err)
 	alone->lock_fd = -1;
 	make_loops(alone);
 	alone->handshakes = pool_new("tls", alone->n_loops, HANDSHAKE_QUEUE_MAX);
-	if (open_service(alone, err) < 0 || open_listener(alone, err) < 0) {
+	if (open_service(alone, err) < 0 || open_listener(alone, err) < 0 || open_plain(alone, err) < 0) {
 		est_alone_close(alone);
 		return NULL;
 	}
@@ -151,8 +175,15 @@ est_alone_port(const struct est_alone *alone)
 }
 
 int
+est_alone_http_port(const struct est_alone *alone)
+{
+	return alone->plain ? listener_port(alone->plain) : 0;
+}
+
+int
 est_alone_run(struct est_alone *alone, struct err *err)
 {
+	est_service_start(alone->service);
 	for (size_t i = 1; i < alone->n_loops; i++)
 		if (loop_start_thread(alone->loops[i], err) < 0)
 			return -1;
@@ -169,6 +200,8 @@ est_alone_close(struct est_alone *alone)
 	}
 	if (alone->listener)
 		listener_close(alone->listener);
+	if (alone->plain)
+		listener_close(alone->plain);
 	pool_free(alone->handshakes);
 	for (size_t i = 0; i < alone->n_loops; i++)
 		conn_abort_all(alone->loops[i]);
@@ -177,6 +210,8 @@ est_alone_close(struct est_alone *alone)
 		loop_free(alone->loops[i]);
 	if (alone->http)
 		http_server_free(alone->http);
+	if (alone->plain_http)
+		http_server_free(alone->plain_http);
 	est_service_close(alone->service);
 	tls_holder_free(alone->tls);
 	if (alone->lock_fd >= 0)

@@ -145,10 +145,25 @@ prepare(struct est_call *c, const struct est_desk *desk, int64_t now)
 		c->entry = ca_issue_prepare(&ca, &request, now, c->verdict, &c->err);
 }
 
+/* The same request would get a certificate again that nobody takes any more. */
+static void
+check_again(struct est_call *c, const struct revocations *revoked)
+{
+	OWN_TEXT serial = NULL;
+
+	if (!c->entry || c->entry->added != CA_WAS_THERE || !revocations_have(revoked, c->entry->cert))
+		return;
+	serial = cert_serial(c->entry->cert);
+	verdict_fail(c->verdict, CERT_REVOKED, "certificate of this request", cert_subject(c->entry->cert), "not revoked", serial);
+	ca_entry_free(c->entry);
+	c->entry = NULL;
+}
+
 void
 est_call_judge(struct est_call *c, const struct est_desk *desk, int64_t now)
 {
-	struct est_visit visit = { c->label, c->ask == EST_RENEW, now };
+	OWN(revocations) revoked = est_revocation_current(desk->revocation);
+	struct est_visit visit = { c->label, c->ask == EST_RENEW, now, revoked };
 	struct est_credentials credentials = { &c->peer, http_header(c->req, "Authorization") };
 
 	c->verdict = verdict_new("est", "May it have this certificate?", http_peer_name(c->req));
@@ -166,6 +181,7 @@ est_call_judge(struct est_call *c, const struct est_desk *desk, int64_t now)
 		return;
 	c->is_known = true;
 	prepare(c, desk, now);
+	check_again(c, revoked);
 }
 
 /* -- Writing ------------------------------------------------------------------------------------------------------------------------ */

@@ -4,6 +4,7 @@
 
 #include "ca/ca_issue.h"
 #include "est/est_judge.h"
+#include "est/est_revocation.h"
 #include "net/http_server.h"
 
 struct est_service;
@@ -40,6 +41,7 @@ void est_call_free(struct est_call *call);
 struct est_desk {
 	struct ca_journal *journal;
 	struct est_store *store;
+	struct est_revocation *revocation;
 };
 void est_call_judge(struct est_call *call, const struct est_desk *desk, int64_t now);
 /* Those that have an entry: one-time passwords first, which are worth nothing from then on, then the journal. */

@@ -117,6 +117,18 @@ est_config_label(const struct est_config *c, const char *name)
 }
 
 size_t
+est_config_n_issuers(const struct est_config *c)
+{
+	return c->n_issuers;
+}
+
+const struct est_issuer *
+est_config_issuer(const struct est_config *c, size_t i)
+{
+	return &c->issuers[i];
+}
+
+size_t
 est_config_n_labels(const struct est_config *c)
 {
 	return c->n_labels;

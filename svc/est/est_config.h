@@ -12,4 +12,6 @@ void est_config_free(struct est_config *config);
 OWN_DEFINE(est_config);
 
 const struct est_label *est_config_label(const struct est_config *config, const char *name); /* NULL: there is none */
+size_t est_config_n_issuers(const struct est_config *config);
+const struct est_issuer *est_config_issuer(const struct est_config *config, size_t i);
 size_t est_config_n_labels(const struct est_config *config);

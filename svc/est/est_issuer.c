@@ -2,10 +2,17 @@
 /* Reading an [issuer.NAME] (est_issuer.h). */
 #include "est/est_issuer.h"
 
+#include <string.h>
+
 #include "base/mem.h"
+#include "base/text.h"
+#include "ca/ca_crl.h"
+#include "ca/ca_profile.h"
 #include "est/est_path.h"
 
 #define CHAIN_MAX 16
+#define URL_MAX 1024
+#define DAY_S INT64_C(86400)
 
 void
 est_issuer_clear(struct est_issuer *i)
@@ -14,6 +21,8 @@ est_issuer_clear(struct est_issuer *i)
 	ca_signer_free(i->signer);
 	certs_clear(&i->shown);
 	anchors_free(i->anchors);
+	mem_free(i->crl_url);
+	mem_free(i->ocsp_url);
 }
 
 static void
@@ -69,20 +78,56 @@ make_anchors(struct est_issuer *i, struct err *err)
 	return i->anchors ? 0 : -1;
 }
 
+/* Who reads a certificate fetches a list before it trusts anybody, so over plain HTTP (RFC 5280 4.2.1.13): it is signed. */
+static int
+take_url(char **out, const struct toml *table, const char *key, struct err *err)
+{
+	const char *text = NULL;
+
+	if (toml_find_text(table, key, &text, err) < 0)
+		return -1;
+	if (text && (!text_starts(text, "http://") || strlen(text) > URL_MAX || strpbrk(text, " ,;\"\\\n")))
+		return toml_err(table, err, "%s: '%.80s' is no http:// address", key, text);
+	*out = mem_text(text);
+	return 0;
+}
+
+static int
+take_status(struct est_issuer *i, const struct toml *table, struct err *err)
+{
+	int64_t days = CA_CRL_DAYS;
+
+	if (toml_find_int(table, "crl_days", 1, 365, &days, err) < 0 || take_url(&i->crl_url, table, "crl_url", err) < 0)
+		return -1;
+	i->crl_lifetime_s = days * DAY_S;
+	return take_url(&i->ocsp_url, table, "ocsp_url", err);
+}
+
+/* Its name is that of a file, and stands in a path. */
+static int
+take_name(struct est_issuer *i, const struct toml *table, struct err *err)
+{
+	if (!ca_profile_name_is_valid(table->key) || table->key[0] == '.')
+		return toml_err(table, err, "'%.80s' can't be the name of an issuer: 1 to 64 letters, digits and -._", table->key);
+	i->name = mem_text(table->key);
+	return 0;
+}
+
 int
 est_issuer_load(struct est_issuer *i, const struct toml *table, struct err *err)
 {
-	static const char *const known[] = { "certificate", "key", "root", "rollover" };
+	static const char *const known[] = { "certificate", "key", "root", "rollover", "crl_days", "crl_url", "ocsp_url" };
 	const char *cert_path, *key_path;
 	OWN_TEXT cert = NULL;
 	OWN_TEXT key = NULL;
 
-	i->name = mem_text(table->key);
-	if (toml_check_keys(table, known, COUNT(known), err) < 0 || toml_get_text(table, "certificate", &cert_path, err) < 0 ||
-		toml_get_text(table, "key", &key_path, err) < 0)
+	if (take_name(i, table, err) < 0 || toml_check_keys(table, known, COUNT(known), err) < 0 ||
+		toml_get_text(table, "certificate", &cert_path, err) < 0 || toml_get_text(table, "key", &key_path, err) < 0)
 		return -1;
 	cert = est_path_place(table, cert_path);
 	key = est_path_place(table, key_path);
 	i->signer = ca_signer_load(cert, key, err);
-	return i->signer && gather_shown(i, table, err) == 0 ? make_anchors(i, err) : -1;
+	if (!i->signer || gather_shown(i, table, err) < 0 || take_status(i, table, err) < 0)
+		return -1;
+	return make_anchors(i, err);
 }

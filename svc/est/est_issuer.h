@@ -9,8 +9,10 @@
 struct est_issuer {
 	char *name;
 	struct ca_signer *signer;
-	struct certs shown;	 /* for /cacerts: the CA, those above it and the root, and what a root rollover adds */
-	struct anchors *anchors; /* the CA itself: who shows a certificate of it renews that */
+	struct certs shown; /* for /cacerts: the CA, those above it and the root, and what a root rollover adds */
+	int64_t crl_lifetime_s;
+	char *crl_url, *ocsp_url; /* that stand in its certificates; NULL: none */
+	struct anchors *anchors;  /* the CA itself: who shows a certificate of it renews that */
 };
 void est_issuer_clear(struct est_issuer *issuer);
 /* On failure what was read is still to be cleared. */

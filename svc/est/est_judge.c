@@ -67,6 +67,19 @@ take_cert(struct verdict *v, struct est_who *out, const struct cert *leaf, const
 	return true;
 }
 
+/* As the last of the questions: a chain that does not hold says more. */
+static bool
+is_revoked(struct verdict *v, const struct revocations *revoked, const struct cert *leaf)
+{
+	OWN_TEXT serial = NULL;
+
+	if (!revocations_have(revoked, leaf))
+		return false;
+	serial = cert_serial(leaf);
+	verdict_fail(v, CERT_REVOKED, "revocation", cert_subject(leaf), "not revoked", serial);
+	return true;
+}
+
 static void
 judge_cert(struct verdict *v, struct est_who *out, const struct est_visit *visit, const struct certs *peer)
 {
@@ -78,7 +91,8 @@ judge_cert(struct verdict *v, struct est_who *out, const struct est_visit *visit
 	verify(own, label->issuer->anchors, peer, judging_time(visit, leaf), label, true);
 	if (verdict_accepted(own)) {
 		verdict_absorb(v, GIVE(own));
-		take_cert(v, out, leaf, &label->may, EST_BY_CURRENT);
+		if (!is_revoked(v, visit->revoked, leaf))
+			take_cert(v, out, leaf, &label->may, EST_BY_CURRENT);
 		return;
 	}
 	if (!label->bootstrap) {
@@ -89,7 +103,8 @@ judge_cert(struct verdict *v, struct est_who *out, const struct est_visit *visit
 	verify(foreign, label->bootstrap, peer, visit->now, label, false);
 	if (verdict_accepted(foreign)) {
 		verdict_absorb(v, GIVE(foreign));
-		take_cert(v, out, leaf, &label->bootstrap_may, EST_BY_BOOTSTRAP);
+		if (!is_revoked(v, label->bootstrap_revoked, leaf))
+			take_cert(v, out, leaf, &label->bootstrap_may, EST_BY_BOOTSTRAP);
 		return;
 	}
 	/* Which of the two says more?  That of the CA which did issue it. */

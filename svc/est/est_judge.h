@@ -26,6 +26,7 @@ struct est_visit {
 	const struct est_label *label;
 	bool renewing;
 	int64_t now;
+	const struct revocations *revoked; /* of the issuers; NULL: nothing */
 };
 int est_judge_who(struct verdict *v, struct est_who *out, const struct est_visit *visit, const struct est_credentials *credentials,
 	struct est_store *store, struct err *err);

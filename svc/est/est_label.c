@@ -2,6 +2,7 @@
 /* Reading a [[label]] (est_label.h). */
 #include "est/est_label.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "est/est_path.h"
@@ -15,6 +16,7 @@ est_label_clear(struct est_label *l)
 {
 	mem_free(l->name);
 	anchors_free(l->bootstrap);
+	revocations_free(l->bootstrap_revoked);
 	est_names_clear(&l->may);
 	est_names_clear(&l->bootstrap_may);
 }
@@ -114,8 +116,11 @@ take_issuer(struct est_label *l, const struct est_issuers *issuers, const struct
 	for (size_t i = 0; i < issuers->n; i++)
 		if (text_is(name, issuers->item[i].name))
 			l->issuer = &issuers->item[i];
-	if (l->issuer)
+	if (l->issuer) {
+		l->profile.crl_url = l->issuer->crl_url;
+		l->profile.ocsp_url = l->issuer->ocsp_url;
 		return 0;
+	}
 	return toml_err(table, err, name ? "issuer: there is no [issuer.%.80s]" : "issuer: there are several, name one%.0s",
 		name ? name : "");
 }
@@ -149,6 +154,24 @@ take_bootstrap(struct est_label *l, const struct toml *table, struct err *err)
 		l->bootstrap = anchors_new(&roots, err);
 	certs_clear(&roots);
 	return l->bootstrap ? 0 : err_wrap(err, "bootstrap");
+}
+
+/* The lists of those who made the bootstrap certificates. */
+static int
+take_bootstrap_crl(struct est_label *l, const struct toml *table, struct err *err)
+{
+	OWN_TEXT path = est_path_find(table, "bootstrap_crl", err);
+	CLEAR(buf) text = BUF_INIT(REVOCATIONS_MAX_BYTES);
+
+	if (!path)
+		return err->kind == ERR_NONE ? 0 : -1;
+	if (!l->bootstrap)
+		return toml_err(table, err, "bootstrap_crl: there is no bootstrap");
+	l->bootstrap_revoked = revocations_new();
+	if (file_load(&text, path, err) == 0 &&
+		revocations_add(l->bootstrap_revoked, text.data, text.len, anchors_certs(l->bootstrap), err) == 0)
+		return 0;
+	return err_wrap(err, "bootstrap_crl %s", path);
 }
 
 /* One of two words; *out keeps its default. */
@@ -201,7 +224,7 @@ int
 est_label_load(struct est_label *l, const struct toml *table, const struct est_issuers *issuers, struct err *err)
 {
 	static const char *const known[] = { "name", "profile", "issuer", "days", "path_length", "keys", "may", "bootstrap",
-		"bootstrap_may", "passwords", "expired_days", "linking", "approval", "server_keys" };
+		"bootstrap_may", "bootstrap_crl", "passwords", "expired_days", "linking", "approval", "server_keys" };
 
 	if (table->type != TOML_TABLE)
 		return toml_err(table, err, "expected a table, [[label]]");
@@ -209,7 +232,7 @@ est_label_load(struct est_label *l, const struct toml *table, const struct est_i
 		return -1;
 	if (take_profile(l, table, err) < 0 || take_issuer(l, issuers, table, err) < 0 ||
 		take_names(&l->may, table, "may", err) < 0 || take_names(&l->bootstrap_may, table, "bootstrap_may", err) < 0 ||
-		take_bootstrap(l, table, err) < 0)
+		take_bootstrap(l, table, err) < 0 || take_bootstrap_crl(l, table, err) < 0)
 		return -1;
 	return take_rules(l, table, err) == 0 ? take_server_key(l, table, err) : -1;
 }

@@ -5,12 +5,14 @@
 #include "ca/ca_profile.h"
 #include "est/est_issuer.h"
 #include "est/est_names.h"
+#include "pki/revocations.h"
 
 struct est_label {
 	struct ca_profile profile; /* whose name is the label's, or "est" where there is none */
 	char *name;		   /* "" is for paths without a label */
 	const struct est_issuer *issuer;
-	struct anchors *bootstrap; /* NULL: none */
+	struct anchors *bootstrap;	       /* NULL: none */
+	struct revocations *bootstrap_revoked; /* NULL: none */
 	struct est_names may, bootstrap_may;
 	bool takes_passwords, demands_linking, demands_approval;
 	bool announces_key; /* in /csrattrs */

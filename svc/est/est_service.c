@@ -12,11 +12,13 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "est/est_call.h"
+#include "est/est_status.h"
 #include "pki/est.h"
 #include "pki/est_attributes.h"
 
 #define QUEUE_MAX 4096
 #define WORKERS_MAX 64
+#define LOOK_MS 1000
 
 struct est_service {
 	char *config_path;
@@ -26,6 +28,10 @@ struct est_service {
 	struct pool *workers, *writer;
 	struct job_group batch;
 	struct est_recipient recipient;
+	struct timer timer;
+	struct job looking;
+	struct loop *loop;
+	bool is_looking; /* on the loop */
 };
 
 static struct est_config *
@@ -37,6 +43,47 @@ current_config(struct est_service *s)
 	config = est_config_ref(s->config);
 	pthread_mutex_unlock(&s->lock);
 	return config;
+}
+
+/* -- Revocation -------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+run_looking(struct job *job)
+{
+	struct est_service *s = CONTAINER_OF(job, struct est_service, looking);
+	OWN(est_config) config = current_config(s);
+	struct err err = ERR_INIT;
+
+	if (est_revocation_refresh(s->desk.revocation, config, clock_wall(), &err) < 0)
+		log_error("revocation lists: %s", err.text);
+}
+
+static void
+looked(struct job *job)
+{
+	struct est_service *s = CONTAINER_OF(job, struct est_service, looking);
+
+	s->is_looking = false;
+}
+
+/* A tool that revokes writes into the same file: that is looked at, not told. */
+static void
+look(struct timer *timer)
+{
+	struct est_service *s = CONTAINER_OF(timer, struct est_service, timer);
+
+	if (!s->is_looking && s->workers) {
+		s->looking = (struct job){ .run = run_looking, .done = looked, .owner = loop_owner(s->loop) };
+		s->is_looking = pool_try(s->workers, &s->looking);
+	}
+	timer_arm(&s->timer, LOOK_MS);
+}
+
+void
+est_service_start(struct est_service *s)
+{
+	timer_init(&s->timer, s->loop, look);
+	timer_arm(&s->timer, LOOK_MS);
 }
 
 /* -- Asking for a certificate ------------------------------------------------------------------------------------------------------------ */
@@ -259,10 +306,16 @@ static const struct operation {
 	{ "fullcmc", "POST", "Allow: POST", not_offered },
 };
 
+static bool
+is_est(const struct http_request *req)
+{
+	return text_is(http_segment(req, 0), ".well-known") && text_is(http_segment(req, 1), "est");
+}
+
 bool
 est_service_wants(const struct http_request *req)
 {
-	return text_is(http_segment(req, 0), ".well-known") && text_is(http_segment(req, 1), "est");
+	return is_est(req) || est_status_wants(req);
 }
 
 static const struct operation *
@@ -287,6 +340,21 @@ run(struct est_service *s, struct http_request *req, const struct operation *op,
 		op->run(s, req, label);
 }
 
+static void
+show_status(struct est_service *s, struct http_request *req)
+{
+	est_status_handle(&(struct est_status){ s->desk.revocation, s->workers }, req, current_config(s));
+}
+
+void
+est_service_handle_plain(struct http_request *req, void *service)
+{
+	if (est_status_wants(req))
+		show_status(service, req);
+	else
+		est_respond_text(req, 404, NULL, "without TLS there is /crl and /ocsp, nothing else");
+}
+
 void
 est_service_handle(struct http_request *req, void *service)
 {
@@ -295,7 +363,9 @@ est_service_handle(struct http_request *req, void *service)
 	size_t n = http_n_segments(req);
 	const char *label = n == 4 ? http_segment(req, 2) : "";
 
-	if (!est_service_wants(req) || n < 3 || n > 4 || !label || (n == 4 && !*label))
+	if (est_status_wants(req))
+		show_status(s, req);
+	else if (!is_est(req) || n < 3 || n > 4 || !label || (n == 4 && !*label))
 		est_respond_text(
 			req, 404, NULL, "EST is at /.well-known/est, with a label or without one, and an operation after it");
 	else
@@ -321,7 +391,8 @@ open_state(struct est_service *s, const char *dir, struct err *err)
 
 	s->desk.store = est_store_open(store, err);
 	s->desk.journal = s->desk.store ? ca_journal_open(journal, err) : NULL;
-	return s->desk.journal ? 0 : -1;
+	s->desk.revocation = s->desk.journal ? est_revocation_open(dir, s->desk.journal, err) : NULL;
+	return s->desk.revocation ? est_revocation_refresh(s->desk.revocation, s->config, clock_wall(), err) : -1;
 }
 
 struct est_service *
@@ -332,6 +403,7 @@ est_service_open(const struct est_service_config *config, struct err *err)
 	pthread_mutex_init(&s->lock, NULL);
 	s->config_path = mem_text(config->config_path);
 	s->recipient = config->recipient;
+	s->loop = config->loop;
 	s->batch = (struct job_group){ begin_batch, end_batch };
 	s->config = est_config_load(config->config_path, err);
 	if (!s->config || open_state(s, config->state_dir, err) < 0) {
@@ -376,6 +448,7 @@ est_service_close(struct est_service *s)
 	if (!s)
 		return;
 	est_service_stop(s);
+	est_revocation_close(s->desk.revocation);
 	ca_journal_close(s->desk.journal);
 	est_store_close(s->desk.store);
 	est_config_free(s->config);

@@ -21,6 +21,7 @@ struct est_recipient {
 struct est_service_config {
 	const char *state_dir;		/* has the journal and est.db; the caller holds its lock */
 	const char *config_path;	/* est_config.h */
+	struct loop *loop;		/* whose clock looks after revocation */
 	size_t n_workers;		/* that judge and sign; 0: one a core */
 	struct est_recipient recipient; /* work is NULL: there is none */
 };
@@ -29,9 +30,11 @@ struct est_service_config {
 
 struct est_service;
 struct est_service *est_service_open(const struct est_service_config *config, struct err *err);
-bool est_service_wants(const struct http_request *req);		  /* is its path one of EST's? */
-void est_service_handle(struct http_request *req, void *service); /* for http_server_config.handle, without a pool */
+bool est_service_wants(const struct http_request *req);			/* is its path one of EST's, or of est_status.h's? */
+void est_service_handle(struct http_request *req, void *service);	/* for http_server_config.handle, without a pool */
+void est_service_handle_plain(struct http_request *req, void *service); /* the same without TLS: est_status.h's alone */
 /* The configuration once more, from its file.  On failure the one that was in use stays. */
 int est_service_reload(struct est_service *service, struct err *err);
+void est_service_start(struct est_service *service); /* on the thread of its loop, or before it runs */
 void est_service_stop(struct est_service *service);  /* waits for the workers; before the loops are freed */
 void est_service_close(struct est_service *service); /* after they were */

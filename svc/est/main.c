@@ -11,7 +11,7 @@
 struct options {
 	const char *state, *config, *address;
 	struct server_identity_paths certs;
-	int64_t port, loops, workers, max_connections;
+	int64_t port, http_port, loops, workers, max_connections;
 	struct service_options service;
 };
 
@@ -26,6 +26,8 @@ static const struct option_row rows[] = {
 		state, 0),
 	ROW("address", 'a', "ADDRESS", "listen on this address (0.0.0.0)", OPTION_TEXT, address, 0),
 	ROW("port", 'p', "PORT", "HTTPS (8085); 0 takes a free one", OPTION_INT, port, 65535),
+	ROW("http-port", 0, "PORT", "revocation lists and OCSP without TLS too (no); 0 takes a free one", OPTION_INT, http_port,
+		65535),
 	ROW("cert", 'c', "FILE", "the server certificate with its intermediates, PEM", OPTION_TEXT, certs.cert, 0),
 	ROW("key", 'k', "FILE", "its private key, PEM", OPTION_TEXT, certs.key, 0),
 	ROW("rsa-cert", 0, "FILE", "an RSA certificate beside it, for old clients", OPTION_TEXT, certs.rsa_cert, 0),
@@ -71,6 +73,7 @@ serve(const struct options *o, struct err *err)
 		.config_path = o->config,
 		.address = o->address,
 		.port = (int)o->port,
+		.http_port = (int)o->http_port,
 		.certs = o->certs,
 		.n_loops = (size_t)o->loops,
 		.n_workers = (size_t)o->workers,
@@ -82,7 +85,7 @@ serve(const struct options *o, struct err *err)
 	if (!alone)
 		return -1;
 	log_info("EST is served on %s:%d", o->address, est_alone_port(alone));
-	service_ready(&o->service, json_pack("{s:i}", "port", est_alone_port(alone)));
+	service_ready(&o->service, json_pack("{s:i, s:i}", "port", est_alone_port(alone), "http_port", est_alone_http_port(alone)));
 	done = est_alone_run(alone, err);
 	est_alone_close(alone);
 	return done;
@@ -91,7 +94,9 @@ serve(const struct options *o, struct err *err)
 int
 main(int argc, char **argv)
 {
-	struct options options = { .state = EST_STATE_DEFAULT, .address = "0.0.0.0", .port = 8085, .service.ready_fd = -1 };
+	struct options options = {
+		.state = EST_STATE_DEFAULT, .address = "0.0.0.0", .port = 8085, .http_port = -1, .service.ready_fd = -1
+	};
 	struct err err = ERR_INIT;
 	int n = option_parse(&usage, &options, argc, argv, &err);
 

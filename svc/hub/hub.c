@@ -370,6 +370,7 @@ open_est(struct hub *hub, struct err *err)
 {
 	struct hub_est_config config = { .state_dir = hub->config.state_dir,
 		.config_path = hub->config.est_config_path,
+		.loop = hub->loops[0],
 		.registry = hub->registry,
 		.rotations = hub->rotations };
 
@@ -536,6 +537,7 @@ hub_run(struct hub *hub, struct err *err)
 {
 	rotation_keeper_start(hub->rotations);
 	command_queue_start(hub->commands, hub->loops[0]);
+	hub_est_start(hub->est);
 	for (size_t i = 0; i < hub->n_loops && hub->config.watch_turns; i++)
 		loop_watch_turns(hub->loops[i]);
 	for (size_t i = 1; i < hub->n_loops; i++)

@@ -60,6 +60,7 @@ hub_est_open(const struct hub_est_config *config, struct err *err)
 	struct est_service_config service = { .state_dir = dir,
 		.config_path = config->config_path,
 		.n_workers = config->n_workers,
+		.loop = config->loop,
 		.recipient = { est, work, take } };
 
 	est->registry = config->registry;
@@ -71,6 +72,13 @@ hub_est_open(const struct hub_est_config *config, struct err *err)
 	}
 	mem_free(est);
 	return NULL;
+}
+
+void
+hub_est_start(struct hub_est *est)
+{
+	if (est)
+		est_service_start(est->service);
 }
 
 bool

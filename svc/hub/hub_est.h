@@ -11,12 +11,14 @@
 struct hub_est_config {
 	const char *state_dir, *config_path;
 	size_t n_workers; /* 0: one a core */
+	struct loop *loop;
 	struct registry *registry;
 	struct rotation_keeper *rotations;
 };
 
 struct hub_est;
 struct hub_est *hub_est_open(const struct hub_est_config *config, struct err *err);
+void hub_est_start(struct hub_est *est);			   /* on the thread of its loop, or before it runs */
 bool hub_est_serve(struct hub_est *est, struct http_request *req); /* false: it is for somebody else.  est NULL: always */
 int hub_est_reload(struct hub_est *est, struct err *err);
 void hub_est_stop(struct hub_est *est); /* before the registry's worker ends */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What has been revoked, read from CRLs (RFC 5280 5) once and looked into ever after: a sorted set of short digests of issuer and serial number, so that 100,000 entries are 1.6 MB and a
+ * look costs a digest and 17 comparisons.  Immutable once it is shared, by reference.
+ *
+ * A list that is past its nextUpdate still counts: what it says is revoked stays so.  Delta lists, and lists of some certificates only (issuingDistributionPoint), are refused. */
+
+#include "pki/cert.h"
+
+#define REVOCATION_ID_LEN 16
+/* What a certificate is looked for by: its issuer's name and its serial number. */
+void revocation_id(const struct cert *cert, uint8_t out[static REVOCATION_ID_LEN]);
+
+struct revocations;
+struct revocations *revocations_new(void);
+struct revocations *revocations_ref(struct revocations *set);
+void revocations_free(struct revocations *set);
+OWN_DEFINE(revocations);
+
+#define REVOCATIONS_MAX_BYTES (64 << 20) /* of one file */
+/* While it is made: PEM (lists, and the certificates of CAs that signed them, in any order) or one list in DER.  Each list has to be signed by one of `issuers` or of those; with a
+ * list whose CA is none of them nothing is added. */
+int revocations_add(struct revocations *set, const void *data, size_t len, const struct certs *issuers, struct err *err);
+
+bool revocations_have(const struct revocations *set, const struct cert *cert); /* NULL is an empty set */
+bool revocations_have_id(const struct revocations *set, const uint8_t id[static REVOCATION_ID_LEN]);
+size_t revocations_count(const struct revocations *set);
+int64_t revocations_next(const struct revocations *set); /* the earliest nextUpdate; 0: none has one */

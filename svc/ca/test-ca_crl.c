@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ca/ca_crl.h"
+
+#include "base/clock.h"
+#include "ca/csr_story.h"
+#include "pki/revocations.h"
+
+static struct ca_revoked *
+open_store(void)
+{
+	OWN_TEXT path = story_path("revoked.db");
+	struct err err = ERR_INIT;
+	struct ca_revoked *r = ca_revoked_open(path, &err);
+
+	if (!r)
+		fail_msg("%s", err.text);
+	return r;
+}
+
+/* As the journal has it. */
+static struct ca_entry *
+issue(const struct ca_signer *signer, const char *name)
+{
+	struct ca_entry *e = NEW(ca_entry);
+	struct profile profile = {
+		.kind = ISSUE_DEVICE, .common_name = name, .not_before = STORY_NOW - 60, .not_after = STORY_NOW + 30 * STORY_DAY
+	};
+	struct err err = ERR_INIT;
+	OWN(key) key = key_generate(KEY_EC_P256, &err);
+
+	e->requester = mem_text(name);
+	e->cert = ca_signer_sign(signer, &profile, key_pkey(key), &err);
+	certs_add(&e->chain, ca_signer_chain(signer)->item[0]);
+	return e;
+}
+
+static struct revocations *
+read_list(struct ca_revoked *r, const struct ca_signer *signer, int64_t now)
+{
+	CLEAR(buf) der = BUF_INIT(CA_CRL_MAX_BYTES);
+	struct revocations *set = revocations_new();
+	struct err err = ERR_INIT;
+
+	CHECK_OK(ca_crl_make(&der, signer, r, now, CA_CRL_DAYS * STORY_DAY, &err), err);
+	CHECK_OK(revocations_add(set, der.data, der.len, ca_signer_chain(signer), &err), err);
+	return set;
+}
+
+TEST("what was revoked is in the list of its own CA, once, whether it has ended or not")
+{
+	OWN(ca_signer) signer = story_signer();
+	OWN(ca_signer) other = story_signer();
+	OWN(ca_entry) bad = issue(signer, "dev-1");
+	OWN(ca_entry) good = issue(signer, "dev-2");
+	struct ca_revoked *r = open_store();
+	struct err err = ERR_INIT;
+	int64_t n;
+
+	CHECK_OK(ca_revoked_add(r, bad, CRL_KEY_COMPROMISE, STORY_NOW, &err), err);
+	CHECK(ca_revoked_add(r, bad, CRL_SUPERSEDED, STORY_NOW, &err) < 0);
+	CHECK_ERR(err, ERR_CONFLICT, "dev-1");
+	CHECK_OK(ca_revoked_count(r, &n, &err), err);
+	CHECK_INT(n, 1);
+	for (int i = 0; i < 2; i++) {
+		OWN(revocations) set = read_list(r, signer, STORY_NOW + i * 365 * (int64_t)STORY_DAY);
+		OWN(revocations) others = read_list(r, other, STORY_NOW);
+
+		CHECK(revocations_have(set, bad->cert) && !revocations_have(set, good->cert));
+		CHECK_INT(revocations_count(others), 0);
+	}
+	ca_revoked_close(r);
+}
+
+TEST("the numbers of a CA's lists grow, over restarts too")
+{
+	OWN_TEXT path = story_path("revoked.db");
+	struct err err = ERR_INIT;
+	int64_t number;
+
+	for (int i = 1; i <= 3; i++) {
+		struct ca_revoked *r = ca_revoked_open(path, &err);
+
+		CHECK_OK(ca_revoked_number(r, "A", &number, &err), err);
+		CHECK_INT(number, i);
+		ca_revoked_close(r);
+	}
+}
+
+struct row {
+	int n;
+};
+
+static void
+take(void *arg, const struct ca_revocation *one)
+{
+	struct row *row = arg;
+
+	CHECK_STR(one->requester, "dev-1");
+	CHECK_INT(one->reason, CRL_SUPERSEDED);
+	row->n++;
+}
+
+TEST("who asks about a number hears when and why it was revoked")
+{
+	OWN(ca_signer) signer = story_signer();
+	OWN(ca_entry) bad = issue(signer, "dev-1");
+	struct ca_revoked *r = open_store();
+	struct ca_revocation found;
+	struct err err = ERR_INIT;
+	struct row row = { 0 };
+
+	CHECK_OK(ca_revoked_add(r, bad, CRL_SUPERSEDED, STORY_NOW, &err), err);
+	CHECK_OK(ca_revoked_each(r, NULL, take, &row, &err), err);
+	CHECK_INT(row.n, 1);
+	CHECK_OK(ca_revoked_find(r, "ANOTHER", "00", &found, &err), err);
+	CHECK_INT(found.when, 0);
+	ca_revoked_close(r);
+}
