@@ -189,6 +189,29 @@ judge_ca_signed(struct walk *w)
 		*w->records->vouched = authority;
 }
 
+static void
+check_revocation(struct walk *w, const struct cert *cert)
+{
+	OWN_TEXT serial = NULL;
+
+	if (!revocations_have(w->records->revoked, cert))
+		return;
+	serial = cert_serial(cert);
+	verdict_fail(w->v, CERT_REVOKED, "revocation", cert_subject(cert), "not revoked", serial);
+}
+
+/* Who is below a CA that was revoked is revoked with it; beside a thumbprint only the certificate itself was looked at. */
+static void
+judge_revocation(struct walk *w, bool by_thumbprint)
+{
+	const struct certs *chain = w->evidence->chain;
+
+	for (size_t i = 0; i < (by_thumbprint ? 1 : chain->n); i++)
+		check_revocation(w, chain->item[i]);
+	if (w->records->vouched && *w->records->vouched)
+		check_revocation(w, (*w->records->vouched)->cert);
+}
+
 /* -- Tokens ---------------------------------------------------------------------------------------------------------------- */
 
 static bool
@@ -279,9 +302,11 @@ judge(struct walk *w)
 		break;
 	case IDENTITY_AUTH_THUMBPRINT:
 		judge_thumbprint(w);
+		judge_revocation(w, true);
 		break;
 	case IDENTITY_AUTH_CA:
 		judge_ca_signed(w);
+		judge_revocation(w, false);
 		break;
 	case IDENTITY_AUTH_NONE:
 		break;

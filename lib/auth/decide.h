@@ -8,6 +8,7 @@
 #include "diag/verdict.h"
 #include "pki/cert.h"
 #include "pki/chain.h"
+#include "pki/revocations.h"
 
 struct auth_claim {
 	const char *hub_host;		   /* our name as the hub (the audience of tokens) */
@@ -30,8 +31,9 @@ struct auth_records {
 	const struct identity *actor_device; /* and of that gateway itself */
 	const struct identity *const *path;  /* and of the devices between, as the chain names them */
 	size_t n_path;
-	struct authorities *device_cas;	  /* registered CAs for CA-signed devices; NULL: none */
-	const struct authority **vouched; /* where to tell which of them let the target in; may be NULL */
+	struct authorities *device_cas;	   /* registered CAs for CA-signed devices; NULL: none */
+	const struct revocations *revoked; /* NULL: nothing */
+	const struct authority **vouched;  /* where to tell which of them let the target in; may be NULL */
 };
 
 struct auth_policy {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "auth/trial.h"
 #include "auth/trust.h"
+#include "pki/crl.h"
 #include "wire/codec.h"
 
 static struct identity *
@@ -28,10 +29,10 @@ TEST("a session stands on the thumbprint that let it in: another slot may be fil
 	struct trust trust;
 
 	CHECK_STR(trust_init(&trust, before, mine.cert, NULL), a);
-	CHECK_INT(trust_check(&trust, both, NULL), OK);
-	CHECK_INT(trust_check(&trust, moved, NULL), OK);
-	CHECK_INT(trust_check(&trust, gone, NULL), SESSION_WITHDRAWN);
-	CHECK_INT(trust_check(&trust, NULL, NULL), SESSION_WITHDRAWN);
+	CHECK_INT(trust_check(&trust, both, NULL, NULL), OK);
+	CHECK_INT(trust_check(&trust, moved, NULL, NULL), OK);
+	CHECK_INT(trust_check(&trust, gone, NULL, NULL), SESSION_WITHDRAWN);
+	CHECK_INT(trust_check(&trust, NULL, NULL, NULL), SESSION_WITHDRAWN);
 }
 
 TEST("a session stands on the CA that vouched: not on one of the same name, and not outside its scope")
@@ -51,7 +52,55 @@ TEST("a session stands on the CA that vouched: not on one of the same name, and 
 	authorities_add(others, "a", twin.cert, &all, true, &err);
 	authorities_add(narrow, "a", root.cert, &edge, true, &err);
 	trust_init(&trust, identity, NULL, authorities_find(before, cert_sha256(root.cert)));
-	CHECK_INT(trust_check(&trust, identity, before), OK);
-	CHECK_INT(trust_check(&trust, identity, others), CA_WITHDRAWN);
-	CHECK_INT(trust_check(&trust, identity, narrow), CA_WITHDRAWN);
+	CHECK_INT(trust_check(&trust, identity, before, NULL), OK);
+	CHECK_INT(trust_check(&trust, identity, others, NULL), CA_WITHDRAWN);
+	CHECK_INT(trust_check(&trust, identity, narrow, NULL), CA_WITHDRAWN);
+}
+
+/* A list of the root's with one entry. */
+static struct revocations *
+revoked(const struct made *root, const struct made *leaf)
+{
+	struct certs cas = { .item = (struct cert *[]){ root->cert }, .n = 1 };
+	OWN(crl) crl = crl_new(1, STORY_NOW, STORY_NOW + STORY_DAY);
+	CLEAR(buf) der = BUF_INIT(65536);
+	struct revocations *set = revocations_new();
+	OWN_TEXT serial = cert_serial(leaf->cert);
+	struct err err = ERR_INIT;
+	char *to = serial;
+
+	for (const char *from = serial; *from; from++)
+		if (*from != ':')
+			*to++ = *from;
+	*to = '\0';
+	CHECK_OK(crl_add(crl, serial, STORY_NOW, CRL_UNSPECIFIED, &err), err);
+	CHECK_OK(crl_sign(crl, root->cert, root->key, &der, &err), err);
+	CHECK_OK(revocations_add(set, der.data, der.len, &cas, &err), err);
+	return set;
+}
+
+TEST("a session ends when the certificate that it was opened with is revoked, known by thumbprint or by CA; a token beside a "
+     "certificate does not care")
+{
+	CLEAR(made) root = story_root("root");
+	CLEAR(made) bad = story_device("dev1", &root);
+	CLEAR(made) good = story_device("dev1", &root);
+	OWN(revocations) set = revoked(&root, &bad);
+	OWN_TEXT a = trial_thumbprint(&bad);
+	OWN_TEXT b = trial_thumbprint(&good);
+	OWN(identity) pinned = device(a, b);
+	OWN(identity) signed_by_ca = device(NULL, NULL);
+	OWN(authorities) cas = trial_authorities(&root);
+	struct trust trust;
+
+	signed_by_ca->auth = IDENTITY_AUTH_CA;
+	trust_init(&trust, pinned, bad.cert, NULL);
+	CHECK_INT(trust_check(&trust, pinned, NULL, NULL), OK);
+	CHECK_INT(trust_check(&trust, pinned, NULL, set), CERT_REVOKED);
+	trust_init(&trust, pinned, good.cert, NULL);
+	CHECK_INT(trust_check(&trust, pinned, NULL, set), OK);
+	trust_init(&trust, signed_by_ca, bad.cert, authorities_find(cas, cert_sha256(root.cert)));
+	CHECK_INT(trust_check(&trust, signed_by_ca, cas, set), CERT_REVOKED);
+	trust_init(&trust, signed_by_ca, NULL, NULL);
+	CHECK_INT(trust_check(&trust, signed_by_ca, cas, set), OK);
 }

@@ -23,6 +23,8 @@ trust_init(struct trust *trust, const struct identity *identity, const struct ce
 
 	*trust = (struct trust){ .by_thumbprint = thumbprint != NULL, .by_ca = vouched != NULL };
 	identity_ground(identity, thumbprint, trust->ground);
+	if (leaf && (trust->by_thumbprint || trust->by_ca))
+		revocation_id(leaf, trust->leaf);
 	if (vouched)
 		memcpy(trust->ca, cert_sha256(vouched->cert), sizeof(trust->ca));
 	return thumbprint;
@@ -50,12 +52,14 @@ holds(const struct trust *trust, const struct identity *now)
 }
 
 enum reason
-trust_check(const struct trust *trust, const struct identity *now, const struct authorities *cas)
+trust_check(const struct trust *trust, const struct identity *now, const struct authorities *cas, const struct revocations *revoked)
 {
 	const struct authority *ca;
 
 	if (!now || !holds(trust, now))
 		return SESSION_WITHDRAWN;
+	if ((trust->by_thumbprint || trust->by_ca) && revocations_have_id(revoked, trust->leaf))
+		return CERT_REVOKED;
 	if (!trust->by_ca)
 		return OK;
 	ca = cas ? authorities_find(cas, trust->ca) : NULL;

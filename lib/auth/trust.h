@@ -4,10 +4,12 @@
  * filled, or a CA that leaves, ends the sessions that stood on it and no others, and an open session holds no record and no key. */
 
 #include "auth/authority.h"
+#include "pki/revocations.h"
 
 struct trust {
 	uint8_t ground[DIGEST_SHA256_LEN];
 	uint8_t ca[DIGEST_SHA256_LEN];
+	uint8_t leaf[REVOCATION_ID_LEN]; /* of the certificate that was shown, when one counted */
 	bool by_thumbprint, by_ca;
 };
 /* The identity was let in with this certificate (NULL: with a token), for which `vouched` (NULL: none) answers.  Returns the thumbprint that counted, which is the identity's;
@@ -16,4 +18,5 @@ const char *trust_init(
 	struct trust *trust, const struct identity *identity, const struct cert *leaf, const struct authority *vouched);
 
 /* OK, or why it would not be let in any more.  now: its record, NULL when it is gone. */
-enum reason trust_check(const struct trust *trust, const struct identity *now, const struct authorities *cas);
+enum reason trust_check(
+	const struct trust *trust, const struct identity *now, const struct authorities *cas, const struct revocations *revoked);

@@ -232,6 +232,19 @@ revocations_add(struct revocations *set, const void *data, size_t len, const str
 	return done;
 }
 
+void
+revocations_merge(struct revocations *set, const struct revocations *other)
+{
+	if (!other || other->n == 0)
+		return;
+	set->ids = mem_resize(set->ids, (set->n + other->n) * sizeof(*set->ids));
+	memcpy(set->ids + set->n, other->ids, other->n * sizeof(*set->ids));
+	set->n += other->n;
+	if (set->next == 0 || (other->next != 0 && other->next < set->next))
+		set->next = other->next;
+	qsort(set->ids, set->n, sizeof(*set->ids), compare);
+}
+
 /* -- Looking ------------------------------------------------------------------------------------------------------------------------- */
 
 bool

@@ -22,6 +22,8 @@ OWN_DEFINE(revocations);
  * list whose CA is none of them nothing is added. */
 int revocations_add(struct revocations *set, const void *data, size_t len, const struct certs *issuers, struct err *err);
 
+void revocations_merge(struct revocations *set, const struct revocations *other); /* while it is made; other may be NULL */
+
 bool revocations_have(const struct revocations *set, const struct cert *cert); /* NULL is an empty set */
 bool revocations_have_id(const struct revocations *set, const uint8_t id[static REVOCATION_ID_LEN]);
 size_t revocations_count(const struct revocations *set);

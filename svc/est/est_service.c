@@ -86,6 +86,12 @@ est_service_start(struct est_service *s)
 	timer_arm(&s->timer, LOOK_MS);
 }
 
+struct revocations *
+est_service_revocations(struct est_service *s)
+{
+	return est_revocation_current(s->desk.revocation);
+}
+
 /* -- Asking for a certificate ------------------------------------------------------------------------------------------------------------ */
 
 static void

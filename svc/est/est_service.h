@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "ca/ca_profile.h"
 #include "net/http_server.h"
+#include "pki/revocations.h"
 
 /* For whoever mounts the service and has to do with a certificate before it is given out.  It was written down; when take fails it is not given out, and the same request finds it
  * again, and take once more: so take may be told of one that it has had. */
@@ -35,6 +36,8 @@ void est_service_handle(struct http_request *req, void *service);	/* for http_se
 void est_service_handle_plain(struct http_request *req, void *service); /* the same without TLS: est_status.h's alone */
 /* The configuration once more, from its file.  On failure the one that was in use stays. */
 int est_service_reload(struct est_service *service, struct err *err);
+struct revocations *est_service_revocations(
+	struct est_service *service);		     /* of its issuers, as they are now; the caller owns a reference */
 void est_service_start(struct est_service *service); /* on the thread of its loop, or before it runs */
 void est_service_stop(struct est_service *service);  /* waits for the workers; before the loops are freed */
 void est_service_close(struct est_service *service); /* after they were */

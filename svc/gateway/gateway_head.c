@@ -241,7 +241,7 @@ why_untrusted(struct gateway_head *head, struct session *session)
 		return OK;
 	cas = scope_cas(head->config.scope);
 	now = scope_find(head->config.scope, judged->device_id, judged->module_id, &confirmed);
-	reason = trust_check(&session->trust, now, cas);
+	reason = trust_check(&session->trust, now, cas, NULL);
 	if (reason == OK)
 		session->epoch = epoch;
 	return reason;

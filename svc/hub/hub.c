@@ -26,6 +26,7 @@
 #include "hub/files/files.h"
 #include "hub/hub_est.h"
 #include "hub/hub_head.h"
+#include "hub/hub_revocation.h"
 #include "hub/hub_tls.h"
 #include "hub/provisioning/provisioning_server.h"
 #include "hub/registry/ca.h"
@@ -91,6 +92,7 @@ struct hub {
 	struct credential_requests credentials;
 	struct provisioning_server *provisioning; /* NULL: not wanted */
 	struct hub_est *est;			  /* NULL: not wanted */
+	struct hub_revocation *revocation;
 };
 
 /* -- The certificate ---------------------------------------------------------------------------------------------------------------------- */
@@ -299,6 +301,7 @@ open_device_heads(struct hub *hub)
 		.command_sessions = hub->command_sessions,
 		.tls_cache = hub->tls_cache,
 		.cas = hub->cas,
+		.revocation = hub->revocation,
 		.rotations = hub->rotations,
 		.auth = hub->config.auth,
 		.faults = hub->faults,
@@ -333,6 +336,7 @@ open_rest(struct hub *hub)
 		.directory = hub->directory,
 		.readers = hub->readers,
 		.cas = hub->cas,
+		.revocation = hub->revocation,
 		.rotations = hub->rotations,
 		.auth = hub->config.auth,
 		.twins = hub->twins,
@@ -378,6 +382,23 @@ open_est(struct hub *hub, struct err *err)
 		return 0;
 	hub->est = hub_est_open(&config, err);
 	return hub->est ? 0 : err_wrap(err, "EST");
+}
+
+static int
+open_revocation(struct hub *hub, struct err *err)
+{
+	OWN_TEXT journal = hub_client_journal_path(hub->config.state_dir);
+	struct hub_revocation_config config = { .files = hub->config.crl_paths,
+		.ca_path = hub->config.crl_ca_path,
+		.journal_path = journal,
+		.issuing = hub->issuing,
+		.est = hub->est,
+		.registry = hub->registry,
+		.cas = hub->cas,
+		.loop = hub->loops[0] };
+
+	hub->revocation = hub_revocation_open(&config, err);
+	return hub->revocation ? 0 : err_wrap(err, "revocation");
 }
 
 /* Its listeners are like those of the hub, on other ports. */
@@ -469,7 +490,7 @@ static int
 open_all(struct hub *hub, struct err *err)
 {
 	if (open_state(hub, err) < 0 || open_trust(hub, err) < 0 || open_subjects(hub, err) < 0 || open_issuing(hub, err) < 0 ||
-		open_est(hub, err) < 0)
+		open_est(hub, err) < 0 || open_revocation(hub, err) < 0)
 		return -1;
 	open_device_heads(hub);
 	open_rest(hub);
@@ -538,6 +559,7 @@ hub_run(struct hub *hub, struct err *err)
 	rotation_keeper_start(hub->rotations);
 	command_queue_start(hub->commands, hub->loops[0]);
 	hub_est_start(hub->est);
+	hub_revocation_start(hub->revocation);
 	for (size_t i = 0; i < hub->n_loops && hub->config.watch_turns; i++)
 		loop_watch_turns(hub->loops[i]);
 	for (size_t i = 1; i < hub->n_loops; i++)
@@ -607,6 +629,7 @@ free_heads(struct hub *hub)
 	http_server_free(hub->http);
 	provisioning_server_free(hub->provisioning);
 	issuing_close(hub->issuing);
+	hub_revocation_close(hub->revocation);
 	hub_est_close(hub->est);
 	directory_free(hub->directory);
 	hub_head_free(hub->head);

@@ -41,6 +41,8 @@ struct hub_config {
 	bool issuing;						  /* certificates by its own CA */
 	const char *issuing_ca_path, *issuing_ca_key_path;	  /* NULL: made at the first start */
 	const char *const *credential_policies;			  /* of "NAME=DAYS", NULL-terminated */
+	const char *const *crl_paths;				  /* of lists, NULL-terminated */
+	const char *crl_ca_path;				  /* CAs that signed them and are not registered; NULL: none */
 	const char *est_config_path;				  /* of the EST server inside; NULL: there is none */
 	const struct faults_config *faults;			  /* NULL: none */
 };

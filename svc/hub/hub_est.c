@@ -81,6 +81,12 @@ hub_est_start(struct hub_est *est)
 		est_service_start(est->service);
 }
 
+struct revocations *
+hub_est_revocations(struct hub_est *est)
+{
+	return est ? est_service_revocations(est->service) : NULL;
+}
+
 bool
 hub_est_serve(struct hub_est *est, struct http_request *req)
 {

@@ -53,7 +53,7 @@ evidence_find(struct evidence *e, struct registry *registry, const struct head_h
 
 struct verdict *
 evidence_judge(const struct evidence *e, const struct head_hello *hello, const char *hub_host, const struct auth_policy *policy,
-	struct authorities *cas, const struct authority **vouched)
+	struct authorities *cas, const struct revocations *revoked, const struct authority **vouched)
 {
 	struct auth_claim claim = {
 		.hub_host = hub_host,
@@ -69,6 +69,7 @@ evidence_judge(const struct evidence *e, const struct head_hello *hello, const c
 		.path = (const struct identity *const *)e->path,
 		.n_path = e->n_path,
 		.device_cas = cas,
+		.revoked = revoked,
 		.vouched = vouched,
 	};
 

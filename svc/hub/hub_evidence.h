@@ -19,4 +19,5 @@ void evidence_clear(struct evidence *evidence);
 
 /* The caller owns the verdict; *vouched is one of `cas`, or NULL. */
 struct verdict *evidence_judge(const struct evidence *evidence, const struct head_hello *hello, const char *hub_host,
-	const struct auth_policy *policy, struct authorities *cas, const struct authority **vouched);
+	const struct auth_policy *policy, struct authorities *cas, const struct revocations *revoked,
+	const struct authority **vouched);

@@ -108,6 +108,7 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 	struct hub_head *head = backend;
 	uint64_t epoch = registry_epoch(head->config.registry); /* before the look: a change meanwhile is noticed */
 	OWN(authorities) cas = NULL;
+	OWN(revocations) revoked = NULL;
 	const struct authority *vouched = NULL;
 	struct evidence found;
 	struct verdict *verdict;
@@ -118,7 +119,8 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 	}
 	evidence_find(&found, head->config.registry, hello);
 	cas = ca_current(head->config.cas);
-	verdict = evidence_judge(&found, hello, head->config.hostname, &head->config.auth, cas, &vouched);
+	revoked = hub_revocation_current(head->config.revocation);
+	verdict = evidence_judge(&found, hello, head->config.hostname, &head->config.auth, cas, revoked, &vouched);
 	service_log_verdict(verdict);
 	if (verdict_accepted(verdict))
 		let_in(head, hello, admission, verdict, &found, vouched, epoch);
@@ -415,6 +417,7 @@ hub_head_new(const struct hub_head_config *config)
 	head->trust = (struct hub_trust){
 		.registry = config->registry,
 		.cas = config->cas,
+		.revocation = config->revocation,
 		.directory = config->directory,
 		.tls_cache = config->tls_cache,
 		.standing_of = standing_of,

@@ -32,6 +32,7 @@ struct hub_head_config {
 	struct message_log *events; /* with a lane for each loop */
 	struct event_source *source;
 	struct ca_registry *cas;
+	struct hub_revocation *revocation;
 	struct rotation_keeper *rotations;
 	struct auth_policy auth;
 	struct refusals *refusals; /* where those of known devices are kept */

@@ -63,7 +63,7 @@ is_as_judged(struct registry *registry, const struct trust *trust, const char *d
 {
 	OWN(identity) now = registry_find_judged(registry, device_id, module_id);
 
-	return trust_check(trust, now, NULL) == OK;
+	return trust_check(trust, now, NULL, NULL) == OK;
 }
 
 /* The gateway's session was opened by a key of its own, and stands on the device being below it. */
@@ -83,14 +83,16 @@ hub_trust_check(const struct hub_trust *trust, struct standing *standing)
 	struct registry *registry = trust->registry;
 	uint64_t epoch = registry_epoch(registry);
 	OWN(authorities) cas = NULL;
+	OWN(revocations) revoked = NULL;
 	OWN(identity) now = NULL;
 	enum reason reason;
 
 	if (epoch == standing->epoch)
 		return OK;
 	cas = ca_current(trust->cas);
+	revoked = hub_revocation_current(trust->revocation);
 	now = registry_find_judged(registry, standing->subject.device_id, standing->subject.module_id);
-	reason = trust_check(&standing->trust, now, cas);
+	reason = trust_check(&standing->trust, now, cas, revoked);
 	if (reason == OK && standing->speaker && !may_still_speak(registry, standing))
 		reason = SESSION_WITHDRAWN;
 	if (reason == OK)
@@ -173,9 +175,26 @@ on_ca_withdrawn(void *arg)
 	registry_each(trust->registry, withdraw_if_by_ca, trust);
 }
 
+static void
+withdraw_if_by_certificate(void *arg, const struct identity *identity)
+{
+	if (identity->auth == IDENTITY_AUTH_CA || identity->auth == IDENTITY_AUTH_THUMBPRINT)
+		withdraw(arg, identity->device_id, identity->module_id, false);
+}
+
+/* On the registry's worker.  Whose certificate it was is known to each session. */
+static void
+on_revoked(void *arg)
+{
+	struct hub_trust *trust = arg;
+
+	registry_each(trust->registry, withdraw_if_by_certificate, trust);
+}
+
 void
 hub_trust_watch(struct hub_trust *trust)
 {
 	registry_watch(trust->registry, REGISTRY_CHANGED | REGISTRY_REMOVED, on_change, trust);
 	ca_watch(trust->cas, on_ca_withdrawn, trust);
+	hub_revocation_watch(trust->revocation, on_revoked, trust);
 }

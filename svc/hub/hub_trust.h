@@ -6,6 +6,7 @@
 #include "auth/trust.h"
 #include "heads/head.h"
 #include "hub/hub_evidence.h"
+#include "hub/hub_revocation.h"
 #include "hub/registry/ca.h"
 #include "net/tls.h"
 
@@ -28,6 +29,7 @@ void standing_clear(struct standing *standing);
 struct hub_trust {
 	struct registry *registry; /* borrowed, like all of it */
 	struct ca_registry *cas;
+	struct hub_revocation *revocation;
 	struct directory *directory;
 	struct tls_cache *tls_cache;
 	struct standing *(*standing_of)(struct head_session *session); /* on its loop */

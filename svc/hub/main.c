@@ -19,7 +19,8 @@ struct options {
 		*sink_connect_to, *id_scope, *provisioning_hostname, *provisioning_address, *provisioning_hubs_ca;
 	const char *issuing_ca, *issuing_ca_key, *est;
 	bool provisioning, issuing_ca_new;
-	struct option_list sinks, index, credential_policies;
+	struct option_list sinks, index, credential_policies, crls;
+	const char *crl_ca;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, files_device_quota_mib,
 		max_connections, grace_s, provisioning_port, provisioning_mqtt_port;
 	bool refuse_sha1, watch_turns;
@@ -92,6 +93,10 @@ static const struct option_row rows[] = {
 	{ "credential-policy", 0, "NAME=DAYS",
 		"enrollments that name it get certificates for so long, 7 to 90 days; give it once for each (default=30)",
 		OPTION_LIST, offsetof(struct options, credential_policies), 0, 0 },
+	{ "crl", 0, "FILE", "a revocation list, PEM or DER, which is looked at again when it changes; give it once for each",
+		OPTION_LIST, offsetof(struct options, crls), 0, 0 },
+	{ "crl-ca", 0, "FILE", "the CAs that sign those and are not registered with the hub, PEM", OPTION_TEXT,
+		offsetof(struct options, crl_ca), 0, 0 },
 	{ "est", 0, "FILE", "serve EST on the HTTPS port too, by this configuration (docs/est.md)", OPTION_TEXT,
 		offsetof(struct options, est), 0, 0 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
@@ -194,6 +199,8 @@ serve(const struct options *o, struct err *err)
 		.issuing_ca_path = o->issuing_ca,
 		.issuing_ca_key_path = o->issuing_ca_key,
 		.credential_policies = o->credential_policies.items,
+		.crl_paths = o->crls.items,
+		.crl_ca_path = o->crl_ca,
 		.est_config_path = o->est,
 	};
 	struct hub *hub;

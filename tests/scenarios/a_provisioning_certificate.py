@@ -439,6 +439,17 @@ def test_11_many():
     issued(1)
 
 
+def test_11_revoked():
+    """what provisioning has issued and the operator revokes ends its session within seconds, and lets nobody in again"""
+    registration = register("dev-revoked", {"csr": b64(make_csr("dev-revoked", make_key("dev-revoked")))})
+    path, _ = save_chain("dev-revoked", registration["issuedCertificateChain"])
+    with hub.mqtt("dev-revoked", cert=path, key=folder / "dev-revoked.key", clean=True) as online:
+        run("rootedge", "ca", "revoke", "dev-revoked", "--state", hub.state, "--reason", "keyCompromise")
+        assert online.closed(15 * SLOW)
+    issued(1)
+    assert is_refused("dev-revoked", path, folder / "dev-revoked.key")
+
+
 def test_12_linked():
     """a device of a linked hub: its thumbprint goes there, and the one before stays good beside the next"""
     far_folder = Folder()

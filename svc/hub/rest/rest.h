@@ -13,6 +13,7 @@
 #include "hub/registry/registry.h"
 #include "hub/rest/rest_error.h"
 #include "hub/registry/rotation_keeper.h"
+#include "hub/hub_revocation.h"
 #include "hub/method.h"
 #include "hub/registry/policy.h"
 #include "hub/registry/registry.h"
@@ -33,6 +34,7 @@ struct rest {
 	struct directory *directory;
 	struct event_readers *readers;
 	struct ca_registry *cas;
+	struct hub_revocation *revocation;
 	struct rotation_keeper *rotations;
 	struct twins *twins;
 	struct methods *methods;

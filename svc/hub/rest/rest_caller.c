@@ -69,7 +69,8 @@ judge_identity(struct rest *rest, struct http_request *req, const char *token, c
 	struct auth_claim claim = { .hub_host = rest->hostname, .device_id = device_id, .module_id = module_id };
 	struct auth_evidence evidence = { .chain = &chain, .token = token, .resumed = conn && conn_resumed(conn) };
 	OWN(authorities) cas = ca_current(rest->cas);
-	struct auth_records records = { .target = record, .device_cas = cas };
+	OWN(revocations) revoked = hub_revocation_current(rest->revocation);
+	struct auth_records records = { .target = record, .device_cas = cas, .revoked = revoked };
 	struct verdict *verdict;
 
 	if (conn)

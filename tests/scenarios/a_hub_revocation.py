@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A certificate is revoked, and the hub lets nobody in by it from then on and ends who is online by it, without a restart: by lists in files, by the EST server inside it, and by its own issuing CA."""
+import os, sys, time
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from rootedge_test import *
+from est_client import *
+
+CONFIG = """
+[issuer.plant]
+certificate = "plant.pem"
+key = "plant.key"
+root = "root.pem"
+
+[[label]]
+profile = "device"
+passwords = true
+"""
+
+
+class Openssl:
+    """A CA of somebody else, kept by openssl ca."""
+
+    def __init__(self, folder, name):
+        self.folder, self.name = folder, name
+        self.index = folder / (name + ".index")
+        open(self.index, "w").close()
+        with open(folder / (name + ".number"), "w") as f:
+            f.write("01\n")
+        with open(folder / (name + ".cnf"), "w") as f:
+            f.write("[ca]\ndefault_ca=d\n[d]\ndatabase=%s\ncrlnumber=%s\ndefault_md=sha256\ndefault_crl_days=3\n" % (self.index, folder / (name + ".number")))
+
+    def run(self, *args):
+        openssl("ca", "-config", self.folder / (self.name + ".cnf"), "-keyfile", self.folder / (self.name + ".key"), "-cert", self.folder / (self.name + ".pem"), *args)
+
+    def list(self, out, *revoked):
+        """The next list, with these certificates in it from now on; replaced as a whole."""
+        for cert in revoked:
+            self.run("-revoke", cert)
+        self.run("-gencrl", "-out", out + ".new")
+        os.replace(out + ".new", out)
+
+
+class Plant:
+    def __init__(self):
+        self.folder = Folder()
+        self.pki = Pki(self.folder)
+        self.pki.make("intermediate", "plant CA", file="plant")
+        for name in "factory", "between":
+            run("rootedge", "cert", "root", "--name", name + " CA", "--out", self.folder / (name + ".pem"), "--key-out", self.folder / (name + ".key"))
+        run("rootedge", "cert", "intermediate", "line CA", "--issuer", self.folder / "factory.pem", "--issuer-key", self.folder / "factory.key", "--out", self.folder / "line.pem", "--key-out",
+            self.folder / "line.key")
+        self.factory = Openssl(self.folder, "factory")
+        self.lists = self.folder / "factory.crl.pem"
+        self.factory.list(self.lists)
+        with open(self.folder / "est.toml", "w") as f:
+            f.write(CONFIG)
+        self.hub = Hub(self.folder, self.pki, "contosoiothub.local", "--device-ca", self.folder / "factory.pem", "--crl", self.lists, "--est", self.folder / "est.toml", "--provisioning",
+                       "--provisioning-port", 0, "--provisioning-mqtt-port", 0, "--issuing-ca-new")
+
+    def device(self, id, issuer="factory"):
+        cert = self.pki.make("device", id, issuer=issuer, file=id)
+        self.hub.create_device(id, {"type": "certificateAuthority"})
+        return cert
+
+    def connect(self, id, cert):
+        return self.hub.mqtt(id, cert=cert[0], key=cert[1])
+
+    def refused(self, id, cert):
+        try:
+            self.connect(id, cert).close()
+        except Refused as e:
+            return e.code == 5
+        return False
+
+    def send(self, id, cert):
+        """Over HTTPS: the status."""
+        return https(self.hub.https_port, "POST", "/devices/%s/messages/events?api-version=2021-04-12" % id, b"x", ca=self.pki.root, cert=cert[0], key=cert[1])[0]
+
+
+it = None
+
+
+def test_00_list():
+    """a device of a registered CA that stands in that CA's list is cut off within seconds and not let in again, over MQTT and HTTPS; another one of the same CA notices nothing"""
+    global it
+    it = Plant()
+    bad, good = it.device("bad-1"), it.device("good-1")
+    with it.connect("bad-1", bad) as online, it.connect("good-1", good) as other:
+        assert it.send("bad-1", bad) == 204
+        it.factory.list(it.lists, bad[0])
+        began = time.monotonic()
+        assert online.closed(15 * SLOW)
+        assert time.monotonic() - began < 5 * SLOW
+        other.publish("devices/good-1/messages/events/")
+    assert it.refused("bad-1", bad)
+    assert "CERT_REVOKED" in it.hub.reasons()
+    assert it.send("bad-1", bad) == 401 and it.send("good-1", good) == 204
+
+
+def test_01_thumbprint():
+    """a certificate that is registered by its thumbprint is refused too, when its CA has revoked it"""
+    cert = it.pki.make("device", "bad-2", issuer="factory", file="bad-2")
+    it.hub.create_x509_device("bad-2", thumbprint(cert[0]))
+    with it.connect("bad-2", cert) as online:
+        it.factory.list(it.lists, cert[0])
+        assert online.closed(15 * SLOW)
+    assert it.refused("bad-2", cert)
+
+
+def test_02_intermediate():
+    """who is below a CA that was revoked is refused with it"""
+    cert = it.device("bad-3", issuer="line")
+    with open(cert[0], "a") as out, open(it.folder / "line.pem") as more:
+        out.write(more.read())
+    it.connect("bad-3", cert).close()
+    it.factory.list(it.lists, it.folder / "line.pem")
+    wait_for(lambda: it.refused("bad-3", cert), "the refusal")
+
+
+def test_03_what_is_no_list():
+    """a list that can't be read, or that nobody known has signed, is said and changes nothing; at the start it is a failure"""
+    good = it.folder / "good-1.pem", it.folder / "good-1.key"
+    forger = Openssl(it.folder, "between")
+    with it.connect("good-1", good) as online:
+        for n, make in enumerate([lambda: forger.list(it.lists, good[0]), lambda: write(it.lists, "rubbish"), lambda: os.remove(it.lists)]):
+            make()
+            wait_for(lambda: it.hub.log_text().count("what was known stays") == n + 1, "a word about it")
+        assert it.refused("bad-1", (it.folder / "bad-1.pem", it.folder / "bad-1.key"))
+        online.publish("devices/good-1/messages/events/")
+    args = list(it.hub.args)
+    args[args.index("--state") + 1] = it.folder / "other"
+    done = run("rootedge", "hub", *args, check=False)
+    assert done.returncode == 1 and "factory.crl.pem" in done.stderr, done
+    it.factory.list(it.lists)
+    wait_for(lambda: it.hub.log_text().count("are known as revoked") > 4, "the list again")
+
+
+def test_04_est():
+    """what the EST server in the hub has issued and its operator revokes: cut off, and not renewed"""
+    ask = EstClient(it.folder, it.pki.root, it.hub.https_port, "contosoiothub.local")
+    state = os.path.join(it.hub.state, "est")
+    run("rootedge", "est", "user", "line", "--may", "dev-*", "--state", state, input="correct horse\n")
+    factory = it.pki.make("device", "dev-1", issuer="between", file="dev-1-factory")
+    it.hub.create_x509_device("dev-1", thumbprint(factory[0]))
+    cert = ask.keep(ask.enroll("dev-1", user="line:correct horse"), "dev-1")
+    with it.connect("dev-1", cert) as online:
+        run("rootedge", "ca", "revoke", "dev-1", "--journal", os.path.join(state, "issued.db"))
+        assert online.closed(15 * SLOW)
+    assert it.refused("dev-1", cert)
+    refused(ask.enroll("dev-1", "", "simplereenroll", key=ask.make_key("dev-1-x"), cert=cert), 403, "CERT_REVOKED")
+
+
+def test_05_restart():
+    """after kill -9 all of them are refused as before"""
+    it.hub.kill9()
+    it.hub.start()
+    for id in "bad-1", "bad-2", "bad-3", "dev-1":
+        assert it.refused(id, (it.folder / (id + ".pem"), it.folder / (id + ".key"))), id
+    assert not it.refused("good-1", (it.folder / "good-1.pem", it.folder / "good-1.key"))
+    assert it.hub.stop() == 0
+    it.folder.__exit__()
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+
+
+run_all()
