@@ -2,17 +2,16 @@
 /* Services on unix sockets. */
 #include <stdio.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/option.h"
 #include "common/activation.h"
+#include "common/config_watch.h"
 #include "common/local_service.h"
 #include "net/listener.h"
 #include "wire/json.h"
 
 #define SOCKETS_MAX 64
-#define CONFIG_MAX (1024 * 1024)
 #define QUEUE_MAX 256
 #define ARRIVE_MS 5000 /* edge-services 0.1 */
 #define DRAIN_MS 5000
@@ -21,6 +20,7 @@ struct local_service {
 	const struct route_table *table;
 	struct loop *loop;
 	struct pool *workers;
+	struct config_watch *watch; /* or NULL */
 	struct http_server *servers[SOCKETS_MAX];
 	struct listener *listeners[SOCKETS_MAX];
 	struct route_door doors[SOCKETS_MAX];
@@ -108,10 +108,27 @@ on_terminate(void *arg)
 	on_drained(s);
 }
 
+/* -- Running --------------------------------------------------------------------------------------------------------------------------- */
+
+void
+local_service_on_change(struct local_service *s, const struct service_options *options,
+	int (*changed)(const json_t *config, void *arg, struct err *err), void *arg)
+{
+	s->watch = config_watch_start(s->loop, options->config_path, changed, arg);
+}
+
+static void
+look_at_config(void *service)
+{
+	struct local_service *s = service;
+
+	config_watch_look(s->watch);
+}
+
 void
 local_service_run(struct local_service *s, const struct service_options *options, json_t *ready_take)
 {
-	service_handle_signals(s->loop, NULL, NULL);
+	service_handle_signals(s->loop, s->watch ? look_at_config : NULL, s);
 	loop_on_terminate(s->loop, on_terminate, s);
 	service_ready(options, ready_take);
 	loop_run(s->loop);
@@ -124,6 +141,7 @@ local_service_free(struct local_service *s)
 		return;
 	for (size_t i = 0; i < s->n; i++)
 		listener_close(s->listeners[i]);
+	config_watch_stop(s->watch);
 	pool_free(s->workers);
 	loop_free(s->loop);
 	for (size_t i = 0; i < s->n; i++)
@@ -131,33 +149,15 @@ local_service_free(struct local_service *s)
 	mem_free(s);
 }
 
-static json_t *
-load_config(const char *path, struct err *err)
-{
-	struct buf text = BUF_INIT(CONFIG_MAX);
-	json_t *config = NULL;
-
-	if (!path)
-		return err_null(err, ERR_INVALID, "--config is missing");
-	if (file_load(&text, path, err) == 0) {
-		config = json_parse(text.data, text.len, err);
-		if (!config)
-			err_wrap(err, "%s", path);
-	}
-	buf_wipe(&text);
-	return config;
-}
-
 /* -- main ------------------------------------------------------------------------------------------------------------------------------ */
 
 struct options {
-	const char *config;
 	struct service_options service;
 };
 
 static const struct option_row rows[] = {
-	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT, offsetof(struct options, config),
-		0, 0 },
+	{ "config", 'c', "FILE", "its configuration, as `rootedge edge` writes it", OPTION_TEXT,
+		offsetof(struct options, service.config_path), 0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -176,7 +176,7 @@ local_service_main(const struct local_service_role *role, int argc, char **argv)
 		return 2;
 	}
 	service_start(role->name, &options.service);
-	config = load_config(options.config, &err);
+	config = config_load(options.service.config_path, &err);
 	if (config && role->serve(config, &options.service, &err) == 0)
 		return 0;
 	log_error("%s", err.text);

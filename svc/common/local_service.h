@@ -17,6 +17,9 @@ int local_service_listen(
 /* The same with another table than the service's own. */
 int local_service_listen_for(struct local_service *service, const struct route_table *table, const char *path, mode_t mode,
 	size_t max_per_caller, void *door, struct err *err);
+/* The configuration is read again when its file changes (config_watch.h). */
+void local_service_on_change(struct local_service *service, const struct service_options *options,
+	int (*changed)(const json_t *config, void *arg, struct err *err), void *arg);
 void local_service_run(
 	struct local_service *service, const struct service_options *options, json_t *ready_take); /* until SIGTERM */
 void local_service_free(struct local_service *service);

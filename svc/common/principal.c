@@ -52,7 +52,8 @@ take_one(struct principal *p, const json_t *json, struct err *err)
 	size_t at;
 
 	if (json_get_text(json, "name", &name, err) < 0 || json_find_int(json, "uid", &uid, err) < 0 ||
-		json_find_array(json, "ids", &ids, err) < 0)
+		json_find_array(json, "ids", &ids, err) < 0 || json_find_bool(json, "lends", &p->lends, err) < 0 ||
+		json_find_bool(json, "borrows", &p->borrows, err) < 0)
 		return -1;
 	if (uid < 0 || uid > UINT32_MAX - 1 || json_array_size(ids) > PATTERNS_MAX)
 		return err_set(err, ERR_INVALID, "principal %s: no uid, or more than %d patterns", name, PATTERNS_MAX);

@@ -18,6 +18,7 @@ struct principal {
 	uid_t uid;
 	char *patterns[PATTERNS_MAX];
 	size_t n_patterns;
+	bool lends, borrows; /* what it gets for its ids others may use; it uses what others got (keyd: key_access.h) */
 };
 
 struct principals {
@@ -25,7 +26,7 @@ struct principals {
 	size_t n;
 };
 
-/* [{"name":..., "uid":..., "ids":["..."]}] */
+/* [{"name":..., "uid":..., "ids":["..."], "lends":false, "borrows":false}] */
 int principals_from_json(struct principals *out, const json_t *list, struct err *err);
 void principals_clear(struct principals *principals);
 const struct principal *principals_find(const struct principals *principals, uid_t uid);

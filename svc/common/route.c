@@ -8,12 +8,24 @@
 #include "common/route.h"
 #include "wire/json.h"
 
+/* Without the charset that the hub's answers have: edge-services 0.1. */
+static void
+answer_json(struct http_request *request, int status, json_t *body_take)
+{
+	static const char *const headers[] = { "Content-Type: application/json", NULL };
+	OWN_LIB(json_t) body = body_take;
+	OWN_TEXT text = json_line(body);
+
+	http_respond(request, status, headers, text, strlen(text));
+	mem_wipe(text, strlen(text));
+}
+
 static void
 answer_error(struct http_request *request, int status, const char *message)
 {
 	json_t *body = json_pack("{s:s}", "message", message);
 
-	http_respond_json(request, status, NULL, body ? body : json_object());
+	answer_json(request, status, body ? body : json_object());
 }
 
 static bool
@@ -172,6 +184,19 @@ level_of(int status, enum err_kind kind)
 	return kind == ERR_MISSING ? LOG_INFO : LOG_WARN;
 }
 
+/* "caused by" begins a line of an answer, and none in the log. */
+static void
+log_failure(const struct route_call *call, int status, const struct err *err)
+{
+	OWN_TEXT sentence = mem_text(err->text);
+
+	for (char *c = sentence; *c; c++)
+		if (*c == '\n')
+			*c = ' ';
+	log_at(level_of(status, err->kind), "%s %s: %d: %s", http_method(call->request), http_path(call->request), status,
+		sentence);
+}
+
 static void
 run(const struct route_table *table, const struct route *route, struct route_call *call)
 {
@@ -183,12 +208,11 @@ run(const struct route_table *table, const struct route *route, struct route_cal
 		OWN_TEXT message = NULL;
 
 		status = status == -1 ? status_of(table, err.kind) : -status;
-		log_at(level_of(status, err.kind), "%s %s: %d: %s", http_method(call->request), http_path(call->request), status,
-			err.text);
+		log_failure(call, status, &err);
 		message = message_of(table, call, status, &err);
 		answer_error(call->request, status, message);
 	} else if (answer) {
-		http_respond_json(call->request, status, NULL, answer);
+		answer_json(call->request, status, answer);
 	} else {
 		http_respond(call->request, status, NULL, NULL, 0);
 	}

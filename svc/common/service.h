@@ -13,6 +13,7 @@
 struct service_options {
 	int64_t ready_fd; /* --ready-fd, -1 when not given */
 	bool die_with_parent;
+	const char *config_path; /* of a service on unix sockets (local_service.h) */
 };
 
 /* Before there are threads.  The ready descriptor is --ready-fd, else $ROOTEDGE_READY_FD; no process started later inherits either, nor sockets that were handed over

@@ -74,14 +74,22 @@ certd_keys(const struct config *c)
 	return ids;
 }
 
-/* Who may use which key (edge-services 5.4). */
+static json_t *
+with_flag(json_t *principal, const char *flag)
+{
+	json_object_set_new(principal, flag, json_true());
+	return principal;
+}
+
+/* Who may use which key (edge-services 5.4).  certd is handed the handle of the key that is to issue, identityd hands out those of a host process's keys (keyd/key_access.h). */
 static json_t *
 keyd_principals(const struct layout *l, const struct config *c)
 {
-	json_t *list = json_pack("[o, o, o, o]", principal(l, ROLE_CERTD, certd_keys(c)),
-		principal(l, ROLE_IDENTITYD,
-			json_pack(
-				"[s, s, s, s]", "aziot_identityd_master_id", "device-id", "device-id-temp", "device-id-previous")),
+	json_t *list = json_pack("[o, o, o, o]", with_flag(principal(l, ROLE_CERTD, certd_keys(c)), "borrows"),
+		with_flag(principal(l, ROLE_IDENTITYD,
+				  json_pack("[s, s, s, s]", "aziot_identityd_master_id", "device-id", "device-id-temp",
+					  "device-id-previous")),
+			"lends"),
 		principal(l, ROLE_EDGED,
 			json_pack("[s, s, s, s, s]", "aziot-edged-ca", "aziot-edged-ca-temp", "aziot-edged-ca-previous",
 				"iotedge_master_encryption_id", "derived:aziot_identityd_master_id")),

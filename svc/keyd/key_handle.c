@@ -18,15 +18,14 @@ static const char *const kind_names[] = { "KeyPair", "Key", "Derived" };
 static json_t *
 key_id_json(const struct key_handle *handle)
 {
-	struct buf data = BUF_INIT(HANDLE_MAX);
-	json_t *json;
+	json_t *data;
 
 	if (handle->kind != KEY_HANDLE_DERIVED)
 		return json_pack("{s:s}", kind_names[handle->kind], handle->id);
-	base64_encode(&data, handle->data, handle->data_len);
-	json = json_pack("{s:[s,s]}", kind_names[KEY_HANDLE_DERIVED], handle->id, buf_text(&data));
-	buf_clear(&data);
-	return json;
+	data = json_array();
+	for (size_t i = 0; i < handle->data_len; i++)
+		json_array_append_new(data, json_integer(handle->data[i]));
+	return json_pack("{s:[s,o]}", kind_names[KEY_HANDLE_DERIVED], handle->base, data);
 }
 
 char *
@@ -39,7 +38,7 @@ key_handle_format(const struct key_handle *handle, const struct secret *validati
 
 	random_bytes(random, sizeof(random));
 	base64_encode(&nonce, random, sizeof(random));
-	json = json_pack("{s:o, s:s}", "key_id", key_id_json(handle), "nonce", buf_text(&nonce));
+	json = json_pack("{s:o, s:s, s:s*}", "key_id", key_id_json(handle), "nonce", buf_text(&nonce), "by", handle->maker);
 	text = json_line(json);
 	digest_hmac_sha256(validation_key->bytes, validation_key->len, text, strlen(text), mac);
 	buf_puts(&out, "sr=");
@@ -48,33 +47,6 @@ key_handle_format(const struct key_handle *handle, const struct secret *validati
 	base64_encode(&out, mac, sizeof(mac));
 	buf_clear(&nonce);
 	return buf_take_text(&out);
-}
-
-static int
-take_key_id(struct key_handle *handle, const json_t *key_id)
-{
-	for (size_t i = 0; i < COUNT(kind_names); i++) {
-		const json_t *value = json_object_get(key_id, kind_names[i]);
-		const char *id = json_string_value(i == KEY_HANDLE_DERIVED ? json_array_get(value, 0) : value),
-			   *data = json_string_value(json_array_get(value, 1));
-		struct buf bytes = BUF_INIT(sizeof(handle->data));
-
-		if (!id)
-			continue;
-		handle->kind = (enum key_handle_kind)i;
-		handle->id = mem_text(id);
-		if (i != KEY_HANDLE_DERIVED)
-			return 0;
-		if (!data || !base64_decode(&bytes, data, strlen(data), BASE64_STRICT)) {
-			buf_clear(&bytes);
-			return -1;
-		}
-		memcpy(handle->data, bytes.data ? bytes.data : (const uint8_t *)"", bytes.len);
-		handle->data_len = bytes.len;
-		buf_clear(&bytes);
-		return 0;
-	}
-	return -1;
 }
 
 static bool
@@ -91,14 +63,13 @@ signature_is_good(struct slice sig, const struct buf *text, const struct secret 
 	return good;
 }
 
-struct key_handle *
-key_handle_parse(const char *text, const struct secret *validation_key, struct err *err)
+static json_t *
+signed_json(const char *text, const struct secret *validation_key)
 {
-	OWN(key_handle) handle = NEW(key_handle);
 	struct slice sig = slice_of(text), sr;
 	struct buf json_text = BUF_INIT(HANDLE_MAX);
-	OWN_LIB(json_t) json = NULL;
 	struct err ignored = ERR_INIT;
+	json_t *json = NULL;
 
 	if (strlen(text) <= HANDLE_MAX && slice_starts(sig, "sr=") && slice_cut(&sig, '&', &sr) && slice_starts(sig, "sig=") &&
 		base64_decode(&json_text, sr.text + 3, sr.len - 3, BASE64_STRICT)) {
@@ -107,8 +78,68 @@ key_handle_parse(const char *text, const struct secret *validation_key, struct e
 			json = json_parse(json_text.data, json_text.len, &ignored);
 	}
 	buf_clear(&json_text);
-	if (!json || take_key_id(handle, json_object_get(json, "key_id")) < 0)
-		return err_null(err, ERR_INVALID, "parameter \"keyHandle\" has an invalid value");
+	return json;
+}
+
+static bool
+take_plain(struct key_handle *handle, const json_t *key_id)
+{
+	for (size_t i = 0; i < KEY_HANDLE_DERIVED; i++) {
+		const char *id = json_string_value(json_object_get(key_id, kind_names[i]));
+
+		if (!id)
+			continue;
+		handle->kind = (enum key_handle_kind)i;
+		handle->id = mem_text(id);
+		return true;
+	}
+	return false;
+}
+
+static bool
+take_data(struct key_handle *handle, const json_t *bytes)
+{
+	handle->data_len = json_array_size(bytes);
+	if (!json_is_array(bytes) || handle->data_len > sizeof(handle->data))
+		return false;
+	for (size_t i = 0; i < handle->data_len; i++) {
+		json_int_t byte = json_integer_value(json_array_get(bytes, i));
+
+		if (byte < 0 || byte > UINT8_MAX)
+			return false;
+		handle->data[i] = (uint8_t)byte;
+	}
+	return true;
+}
+
+/* A derived key's handle has its base's in it, which is one of a key that is not derived. */
+static bool
+take_derived(struct key_handle *handle, const json_t *derived, const struct secret *validation_key)
+{
+	const char *base_text = json_string_value(json_array_get(derived, 0));
+	OWN_LIB(json_t) json = base_text ? signed_json(base_text, validation_key) : NULL;
+	OWN(key_handle) base = NEW(key_handle);
+
+	if (!json || !take_plain(base, json_object_get(json, "key_id")) || base->kind != KEY_HANDLE_KEY ||
+		!take_data(handle, json_array_get(derived, 1)))
+		return false;
+	handle->kind = KEY_HANDLE_DERIVED;
+	handle->id = GIVE(base->id);
+	handle->base = mem_text(base_text);
+	return true;
+}
+
+struct key_handle *
+key_handle_parse(const char *text, const struct secret *validation_key, struct err *err)
+{
+	OWN(key_handle) handle = NEW(key_handle);
+	OWN_LIB(json_t) json = signed_json(text, validation_key);
+	const json_t *key_id = json_object_get(json, "key_id"), *derived = json_object_get(key_id, kind_names[KEY_HANDLE_DERIVED]);
+	const char *maker = json_string_value(json_object_get(json, "by"));
+
+	if (!(derived ? take_derived(handle, derived, validation_key) : take_plain(handle, key_id)))
+		return err_null(err, ERR_INVALID, "invalid handle");
+	handle->maker = maker ? mem_text(maker) : NULL;
 	return GIVE(handle);
 }
 
@@ -118,6 +149,8 @@ key_handle_free(struct key_handle *handle)
 	if (!handle)
 		return;
 	mem_free(handle->id);
+	mem_free(handle->maker);
+	mem_free(handle->base);
 	mem_wipe(handle, sizeof(*handle));
 	mem_free(handle);
 }

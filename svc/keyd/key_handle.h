@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Key handles (edge-services 1.1): "sr=BASE64&sig=BASE64", where sr is {"key_id":..., "nonce":...} and sig its HMAC under a key that only keyd has.  A handle proves that keyd gave
- * it out; whether the caller may use the key is asked again at every use. */
+/* Key handles (edge-services 1.1): "sr=BASE64&sig=BASE64", where sr is {"key_id":..., "nonce":..., "by":...} and sig its HMAC under a key that only keyd has.  `by` is ours: the principal that
+ * it was made for, so that a handle is worth nothing in strange hands (key_access.h).  The rest is the original's, byte for byte, and its handles go on when its folder is taken over. */
 
 #include "base/err.h"
 #include "base/own.h"
@@ -12,6 +12,8 @@ enum key_handle_kind { KEY_HANDLE_PAIR, KEY_HANDLE_KEY, KEY_HANDLE_DERIVED };
 struct key_handle {
 	enum key_handle_kind kind;
 	char *id;	    /* of a derived key: the base key's */
+	char *maker;	    /* a principal's name, "" is root; NULL: the handle doesn't say */
+	char *base;	    /* of a derived key: the base key's handle */
 	uint8_t data[1024]; /* what a derived key is derived with */
 	size_t data_len;
 };

@@ -235,6 +235,14 @@ may_make(const struct place *place, struct err *err)
 	return true;
 }
 
+/* In whatever words its last place has it: where that is, is nobody's business. */
+static void
+tell_missing(const struct place *place, struct err *err)
+{
+	if (err->kind == ERR_MISSING && !place->is_preloaded)
+		(void)err_set(err, ERR_MISSING, "key not found");
+}
+
 /* -- Pairs ---------------------------------------------------------------------------------------------------------------------------------- */
 
 static struct key *
@@ -278,6 +286,8 @@ find_or_make_pair(struct key_store *s, const char *id, const char *algorithms, s
 		key = make_pair(s, &place, algorithms, err);
 	if (key)
 		keep_in_memory(s, id, key);
+	else
+		tell_missing(&place, err);
 	release(s, id, NULL);
 	return key;
 }
@@ -351,6 +361,8 @@ key_store_move_pair(struct key_store *s, const char *from, const char *to, struc
 	claim(s, from, to);
 	key = load_pair(s, &from_place, err);
 	status = key ? move_pair(s, &from_place, &to_place, to, err) : -1;
+	if (!key)
+		tell_missing(&from_place, err);
 	forget(s, from);
 	forget(s, to);
 	release(s, from, to);
@@ -472,6 +484,8 @@ find_or_make_symmetric(struct key_store *s, const char *id, int usage, struct er
 	key = load_symmetric(s, &place, id, err);
 	if (!key && usage != 0 && may_make(&place, err))
 		key = make_symmetric(s, &place, id, usage, err);
+	if (!key)
+		tell_missing(&place, err);
 	release(s, id, NULL);
 	return key;
 }

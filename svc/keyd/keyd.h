@@ -2,20 +2,23 @@
 #pragma once
 /* Inside keyd: the service put together. */
 
+#include <pthread.h>
+
 #include "common/principal.h"
 #include "common/route.h"
 #include "keyd/key_store.h"
 
 struct keyd {
 	struct key_store *store;
-	struct principals principals;
 	struct secret validation_key;
+	pthread_rwlock_t principals_lock;
+	struct principals principals; /* read again while keyd runs */
 };
 
-/* What a socket is bound to: the principal whose socket it is, or NULL: whoever's user id says. */
+/* What a socket is bound to: the name of the principal whose socket it is, or NULL: whoever's user id says. */
 struct keyd_door {
 	struct keyd *keyd;
-	const struct principal *principal;
+	const char *principal;
 };
 
 extern const struct route_table keyd_routes;

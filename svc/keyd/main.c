@@ -24,9 +24,8 @@ listen_all(struct local_service *service, struct keyd *keyd, struct keyd_door *d
 
 		if (json_get_text(item, "path", &path, err) < 0 || json_find_text(item, "principal", &principal, err) < 0)
 			return -1;
-		doors[i] = (struct keyd_door){ .keyd = keyd,
-			.principal = principal ? principals_named(&keyd->principals, principal) : NULL };
-		if (principal && !doors[i].principal)
+		doors[i] = (struct keyd_door){ .keyd = keyd, .principal = principal };
+		if (principal && !principals_named(&keyd->principals, principal))
 			return err_set(err, ERR_INVALID, "the socket %s is bound to the principal %s, which does not exist", path,
 				principal);
 		if (local_service_listen(service, path, 0666, principal ? 64 : (size_t)max_requests, &doors[i], err) < 0)
@@ -83,26 +82,47 @@ listen_for_tpm(struct local_service *service, struct keyd *keyd, struct tpmd_doo
 	return local_service_listen_for(service, &tpmd_routes, path, 0666, 16, door, err);
 }
 
+/* Who may what is the only thing that changes while keyd runs. */
+static int
+take_principals(const json_t *config, void *arg, struct err *err)
+{
+	struct keyd *keyd = arg;
+	struct principals *next = NEW(principals), before;
+	json_t *list = NULL;
+	int status = json_find_array(config, "principals", &list, err);
+
+	if (status == 0)
+		status = principals_from_json(next, list, err);
+	if (status == 0) {
+		pthread_rwlock_wrlock(&keyd->principals_lock);
+		before = keyd->principals;
+		keyd->principals = *next;
+		pthread_rwlock_unlock(&keyd->principals_lock);
+		principals_clear(&before);
+	}
+	mem_free(next);
+	return status;
+}
+
 static int
 serve(const json_t *config, const struct service_options *options, struct err *err)
 {
 	OWN(local_service) service = NULL;
-	struct keyd keyd = { 0 };
+	struct keyd keyd = { .principals_lock = PTHREAD_RWLOCK_INITIALIZER };
 	struct keyd_door doors[DOORS_MAX];
 	struct tpmd_door tpmd = { 0 };
-	json_t *principals = NULL, *preloaded = NULL, *sockets = NULL;
+	json_t *preloaded = NULL, *sockets = NULL;
 	int64_t max_requests = 10;
 	struct key_store_config store = { 0 };
 	const char *dir;
 	int status;
 
-	if (json_get_text(config, "dir", &dir, err) < 0 || json_find_array(config, "principals", &principals, err) < 0 ||
-		json_find_object(config, "preloaded_keys", &preloaded, err) < 0 ||
+	if (json_get_text(config, "dir", &dir, err) < 0 || json_find_object(config, "preloaded_keys", &preloaded, err) < 0 ||
 		json_find_array(config, "sockets", &sockets, err) < 0 ||
 		json_find_int(config, "max_requests", &max_requests, err) < 0 ||
 		json_find_text(config, "pkcs11_lib_path", &store.pkcs11_module, err) < 0 ||
 		json_find_text(config, "pkcs11_base_slot", &store.pkcs11_base, err) < 0 || take_tpm(&store, config, err) < 0 ||
-		principals_from_json(&keyd.principals, principals, err) < 0)
+		take_principals(config, &keyd, err) < 0)
 		return -1;
 	store.dir = dir;
 	store.preloaded = preloaded;
@@ -115,8 +135,10 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	}
 	if (status == 0)
 		status = listen_for_tpm(service, &keyd, &tpmd, config, err);
-	if (status == 0)
+	if (status == 0) {
+		local_service_on_change(service, options, take_principals, &keyd);
 		local_service_run(service, options, NULL);
+	}
 	local_service_free(GIVE(service));
 	secret_clear(&tpmd.registration.endorsement_auth);
 	key_store_close(keyd.store);
