@@ -147,9 +147,9 @@ put_curve_oid(const EVP_PKEY *pkey, struct buf *out, struct err *err)
 	return 0;
 }
 
-/* The compressed form: 2 or 3 by the parity of y, then x. */
+/* compressed: 2 or 3 by the parity of y, then x. */
 static int
-put_point(const EVP_PKEY *pkey, struct buf *out, struct err *err)
+put_point(const EVP_PKEY *pkey, bool compressed, struct buf *out, struct err *err)
 {
 	uint8_t point[256];
 	size_t len = 0;
@@ -157,7 +157,7 @@ put_point(const EVP_PKEY *pkey, struct buf *out, struct err *err)
 	if (!EVP_PKEY_is_a(pkey, "EC") ||
 		EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len) != 1 || len < 3)
 		return err_set(err, ERR_INVALID, "not an EC key");
-	if (point[0] != 4) {
+	if (point[0] != 4 || !compressed) {
 		buf_put(out, point, len);
 		return 0;
 	}
@@ -210,12 +210,23 @@ key_raw_parameter(const struct key *key, const char *name, struct buf *out, stru
 	if (text_is(name, "ec-curve-oid"))
 		return put_curve_oid(pkey, out, err);
 	if (text_is(name, "ec-point"))
-		return put_point(pkey, out, err);
+		return put_point(pkey, true, out, err);
+	if (text_is(name, "ec-public-point"))
+		return put_point(pkey, false, out, err);
 	if (text_is(name, "rsa-modulus"))
 		return put_number(pkey, OSSL_PKEY_PARAM_RSA_N, out, err);
 	if (text_is(name, "rsa-exponent"))
 		return put_number(pkey, OSSL_PKEY_PARAM_RSA_E, out, err);
 	return err_set(err, ERR_INVALID, "there is no key parameter '%.40s'", name);
+}
+
+const char *const *
+key_raw_public_names(const struct key *key)
+{
+	static const char *const ec[] = { "ec-curve-oid", "ec-public-point" }, *const rsa[] = { "rsa-modulus", "rsa-exponent" },
+				 *const ed25519[] = { "ed25519-point", NULL };
+
+	return key_raw_is_rsa(key) ? rsa : is_ed25519(key) ? ed25519 : ec;
 }
 
 static EVP_PKEY *

@@ -17,8 +17,12 @@ int key_raw_eddsa(const struct key *key, const void *message, size_t len, struct
 int key_raw_rsa(
 	const struct key *key, enum key_raw_padding padding, const void *block, size_t len, struct buf *out, struct err *err);
 
-/* "algorithm" gives "ECDSA", "RSA" or "EdDSA" as text; "ec-curve-oid", "ec-point" (compressed), "rsa-modulus", "rsa-exponent", "ed25519-point" give bytes. */
+/* "algorithm" gives "ECDSA", "RSA" or "EdDSA" as text; "ec-curve-oid", "ec-point" (compressed), "rsa-modulus", "rsa-exponent", "ed25519-point" give bytes, and so does "ec-public-point", which
+ * isn't compressed and so costs the reader no square root. */
 int key_raw_parameter(const struct key *key, const char *name, struct buf *out, struct err *err);
+/* The names of those that make this key's public half: two, or one and NULL. */
+#define KEY_RAW_PUBLIC_MAX 2
+const char *const *key_raw_public_names(const struct key *key);
 /* Public halves from such parameters.  The caller owns the result. */
 EVP_PKEY *key_raw_public_ec(const void *curve_oid, size_t oid_len, const void *point, size_t point_len, struct err *err);
 EVP_PKEY *key_raw_public_rsa(const void *modulus, size_t modulus_len, const void *exponent, size_t exponent_len, struct err *err);

@@ -394,6 +394,24 @@ set_subject(X509_REQ *req, const struct csr_wish *wish, struct err *err)
 	return err->kind == ERR_NONE ? ssl_failure(err, "the subject of a CSR") : -1;
 }
 
+/* X509_REQ_set_pubkey of OpenSSL 3.0 encodes the key by its encoders and decodes that again, which costs more than the signature.  The fields of an EC key are two: its curve and its point.  The
+ * request has no decoded key then, and only gives its bytes. */
+static void
+set_public_key(X509_REQ *req, EVP_PKEY *pkey)
+{
+	char curve[64];
+	uint8_t *point = NULL;
+	size_t len = 0;
+
+	if (EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) == 1)
+		len = EVP_PKEY_get1_encoded_public_key(pkey, &point);
+	if (len == 0 || X509_PUBKEY_set0_param(X509_REQ_get_X509_PUBKEY(req), OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+				OBJ_nid2obj(OBJ_txt2nid(curve)), point, (int)len) != 1) {
+		OPENSSL_free(point);
+		X509_REQ_set_pubkey(req, pkey);
+	}
+}
+
 int
 issue_csr_wish(struct buf *out, const struct key *key, const struct csr_wish *wish, struct err *err)
 {
@@ -402,7 +420,7 @@ issue_csr_wish(struct buf *out, const struct key *key, const struct csr_wish *wi
 	int status, len;
 
 	X509_REQ_set_version(req, X509_REQ_VERSION_1);
-	X509_REQ_set_pubkey(req, key_pkey(key));
+	set_public_key(req, key_pkey(key));
 	status = set_subject(req, wish, err);
 	if (status == 0)
 		status = add_wishes(req, wish, err);

@@ -110,7 +110,7 @@ struct kind {
 	const char *algorithm; /* as /parameters/algorithm has it */
 	const char *path, *name, *input, *output;
 	bool is_parameter; /* the input stands in "parameters" */
-	const char *public_parameters[2];
+	const char *public_parameters[KEY_RAW_PUBLIC_MAX];
 	EVP_PKEY *(*make_public)(const struct buf *a, const struct buf *b, struct err *err);
 };
 
@@ -140,7 +140,7 @@ public_ed25519(const struct buf *point, const struct buf *nothing, struct err *e
 }
 
 static const struct kind kinds[] = {
-	{ "ECDSA", "/sign", "ECDSA", "digest", "signature", true, { "ec-curve-oid", "ec-point" }, public_ec },
+	{ "ECDSA", "/sign", "ECDSA", "digest", "signature", true, { "ec-curve-oid", "ec-public-point" }, public_ec },
 	{ "RSA", "/encrypt", "RSA-NO-PADDING", "plaintext", "ciphertext", false, { "rsa-modulus", "rsa-exponent" }, public_rsa },
 	{ "EdDSA", "/sign", "EdDSA", "message", "signature", true, { "ed25519-point", NULL }, public_ed25519 },
 };
@@ -191,41 +191,52 @@ remote_release(void *arg)
 static const struct key_remote_ops remote_ops = { .sign = remote_sign, .release = remote_release };
 
 static int
-parameter(struct keyd_client *c, const char *handle, const char *name, struct buf *out, struct err *err)
+get_bytes(const json_t *object, const char *name, struct buf *out, struct err *err)
 {
-	OWN_TEXT path = mem_textf("/parameters/%s", name);
+	const char *text;
 
-	return ask_bytes(c, path, json_pack("{s:s}", "keyHandle", handle), "value", out, err);
+	if (json_get_text(object, name, &text, err) < 0)
+		return -1;
+	return base64_decode(out, text, strlen(text), BASE64_STRICT) ? 0
+								     : err_set(err, ERR_INVALID, "keyd: %s is not base64", name);
 }
 
 static EVP_PKEY *
-public_half(struct keyd_client *c, const char *handle, const struct kind *kind, struct err *err)
+public_half(const json_t *parameters, const struct kind *kind, struct err *err)
 {
-	struct buf parts[2] = { BUF_INIT(4096), BUF_INIT(4096) };
-	EVP_PKEY *pkey = NULL;
-	int status = 0;
+	CLEAR(buf) a = BUF_INIT(4096);
+	CLEAR(buf) b = BUF_INIT(4096);
+	struct buf *parts[] = { &a, &b };
 
-	for (size_t i = 0; i < COUNT(parts) && status == 0 && kind->public_parameters[i]; i++)
-		status = parameter(c, handle, kind->public_parameters[i], &parts[i], err);
-	if (status == 0)
-		pkey = kind->make_public(&parts[0], &parts[1], err);
-	buf_clear(&parts[0]);
-	buf_clear(&parts[1]);
-	return pkey;
+	for (size_t i = 0; i < COUNT(parts) && kind->public_parameters[i]; i++)
+		if (get_bytes(parameters, kind->public_parameters[i], parts[i], err) < 0)
+			return NULL;
+	return kind->make_public(&a, &b, err);
 }
 
+static const struct kind *
+kind_of(const json_t *parameters, struct err *err)
+{
+	const char *algorithm;
+
+	return json_get_text(parameters, "algorithm", &algorithm, err) < 0 ? NULL : find_kind(algorithm, err);
+}
+
+/* One call, whatever the kind. */
 struct key *
 keyd_client_pair_of_handle(struct keyd_client *c, const char *handle, struct err *err)
 {
-	OWN_TEXT algorithm = ask_text(c, "POST", "/parameters/algorithm", json_pack("{s:s}", "keyHandle", handle), "value", err);
-	const struct kind *kind = algorithm ? find_kind(algorithm, err) : NULL;
+	OWN_LIB(json_t) json = ask(c, "POST", "/parameters/public", json_pack("{s:s}", "keyHandle", handle), err);
+	json_t *parameters = NULL;
+	const struct kind *kind;
 	struct remote *r;
 	EVP_PKEY *pkey;
 	struct key *key;
 
-	if (!kind)
+	if (!json || json_find_object(json, "value", &parameters, err) < 0)
 		return NULL;
-	pkey = public_half(c, handle, kind, err);
+	kind = kind_of(parameters, err);
+	pkey = kind ? public_half(parameters, kind, err) : NULL;
 	if (!pkey)
 		return NULL;
 	r = NEW(remote);

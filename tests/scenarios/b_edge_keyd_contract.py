@@ -217,6 +217,8 @@ def test_09_parameters():
     assert value(ec, "ec-curve-oid").hex() == "2a8648ce3d030107" and value(p384, "ec-curve-oid").hex() == "2b81040022"
     assert (len(value(ec, "ec-point")), len(value(p384, "ec-point"))) == (33, 49) and value(ec, "ec-point")[0] in (2, 3)
     assert len(value(rsa, "rsa-modulus")) == 256 and value(rsa, "rsa-exponent") == b"\x01\x00\x01"
+    for h, names in ((ec, ("algorithm", "ec-curve-oid", "ec-public-point")), (rsa, ("algorithm", "rsa-modulus", "rsa-exponent"))):
+        assert ask("POST", "/parameters/public", {"keyHandle": h}) == (200, {"value": {n: ask("POST", "/parameters/" + n, {"keyHandle": h})[1]["value"] for n in names}}), "ours: all at once"
     expect([("POST", "/parameters/" + n, {"keyHandle": h}, 400, None) for h, n in ((ec, "rsa-modulus"), (ec, "rsa-exponent"), (rsa, "ec-point"), (rsa, "ec-curve-oid"), (ec, "private"), (ec, "d"))])
 
 
