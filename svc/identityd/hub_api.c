@@ -78,8 +78,12 @@ ask(struct hub_api *api, const struct device_info *device, const struct hub_call
 	size_t n = 0;
 	int status;
 
-	if (!resource || device_credential_use(&use, api->credential, resource, NULL, err) < 0)
+	if (!resource)
 		return -1;
+	if (device_credential_use(&use, api->credential, resource, NULL, err) < 0) {
+		err->kind = ERR_UNAVAILABLE; /* whatever it was, it was not the hub that said no */
+		return -1;
+	}
 	if (use.authorization)
 		headers[n++] = use.authorization;
 	if (match)
