@@ -76,3 +76,19 @@ subject_new(const struct subject_part *parts, size_t n, struct err *err)
 	X509_NAME_free(name);
 	return NULL;
 }
+
+X509_NAME *
+subject_from_json(const json_t *table, struct err *err)
+{
+	struct subject_part parts[SUBJECT_PARTS_MAX];
+	const char *key;
+	json_t *value;
+	size_t n = 0;
+
+	json_object_foreach((json_t *)(uintptr_t)table, key, value) {
+		if (n == COUNT(parts) || !json_is_string(value))
+			return err_null(err, ERR_INVALID, "a subject has 1 to %d attributes, all texts", SUBJECT_PARTS_MAX);
+		parts[n++] = (struct subject_part){ key, json_string_value(value) };
+	}
+	return subject_new(parts, n, err);
+}

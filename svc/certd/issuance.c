@@ -75,24 +75,6 @@ struct issuance_entry {
 
 /* -- What goes in ------------------------------------------------------------------------------------------------------------------------- */
 
-/* { CN = "..." } of the configuration. */
-static X509_NAME *
-subject_of_table(const json_t *table, struct err *err)
-{
-	struct subject_part parts[SUBJECT_PARTS_MAX];
-	const char *key;
-	json_t *value;
-	size_t n = 0;
-
-	json_object_foreach((json_t *)(uintptr_t)table, key, value) {
-		if (n == COUNT(parts) || !json_is_string(value))
-			return err_null(err, ERR_BROKEN, "cert_issuance: a subject has at most %d attributes, all texts",
-				SUBJECT_PARTS_MAX);
-		parts[n++] = (struct subject_part){ key, json_string_value(value) };
-	}
-	return subject_new(parts, n, err);
-}
-
 /* Of a module's request the common name is all that counts: what else it says of itself is nobody's business. */
 static X509_NAME *
 subject_of_request(const char *id, const struct csr *csr, struct err *err)
@@ -119,7 +101,7 @@ subject_of_config(const json_t *config, struct err *err)
 	if (config && json_find_text(config, "common_name", &common_name, err) == 0 &&
 		json_find_object(config, "subject", &table, err) == 0) {
 		if (table)
-			subject = subject_of_table(table, err);
+			subject = subject_from_json(table, err);
 		else if (common_name)
 			subject = subject_new(&(struct subject_part){ "CN", common_name }, 1, err);
 	}

@@ -164,6 +164,8 @@ config_free(struct config *c)
 		for (size_t i = 0; i < c->modules[m].n_names; i++)
 			mem_free(c->modules[m].names[i]);
 	}
+	json_decref(c->identity_subject);
+	json_decref(c->ca_subject);
 	json_decref(c->identity_renewal);
 	json_decref(c->ca_renewal);
 	json_decref(c->preloaded_keys);

@@ -42,6 +42,7 @@ struct config {
 	char *auth_method;						       /* "sas", "x509", "symmetric_key", "tpm" */
 	bool by_certificate;
 	bool identity_is_issued;
+	json_t *identity_subject; /* NULL: CN=its id alone */
 	json_t *identity_renewal; /* of one that is issued */
 	char *identity_cert;	  /* a path, or NULL */
 	char *identity_pk;	  /* where a key lies, as all that end in pk: a path or a PKCS #11 URI */
@@ -50,6 +51,7 @@ struct config {
 	/* Who signs module certificates. */
 	char *ca_form; /* "quickstart", "preloaded", "issued" (ca_method: by local_ca or est) */
 	char *ca_cert, *ca_pk, *ca_method, *ca_common_name;
+	json_t *ca_subject; /* NULL: CN=ca_common_name alone */
 	json_t *ca_renewal; /* NULL: preloaded, never renewed */
 	struct config_issuance issuance;
 	/* Keys and certificates, and who may use them. */

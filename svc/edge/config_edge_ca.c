@@ -30,6 +30,17 @@ take_preloaded(struct config *c, const struct config_at *at)
 				at, strangers[i], "the Edge CA is the one in edge_ca.cert; it is neither made nor renewed here");
 }
 
+static void
+set_subject(struct config *c)
+{
+	json_t *own = json_object_get(c->issuance.tables, "aziot-edged-ca");
+
+	if (c->ca_subject)
+		json_object_set(own, "subject", c->ca_subject);
+	else
+		json_object_set_new(own, "common_name", json_string(c->ca_common_name));
+}
+
 /* Made here and signed by itself: the quickstart Edge CA, and method = "self_signed", which is the same. */
 static void
 take_self_signed(struct config *c, const struct config_at *at)
@@ -39,8 +50,8 @@ take_self_signed(struct config *c, const struct config_at *at)
 	c->ca_form = mem_text("quickstart");
 	config_issuance_check_method(at, "self_signed");
 	json_object_set_new(c->issuance.tables, "aziot-edged-ca",
-		json_pack("{s:s, s:s, s:I}", "method", "self_signed", "common_name", c->ca_common_name, "expiry_days",
-			(json_int_t)days));
+		json_pack("{s:s, s:I}", "method", "self_signed", "expiry_days", (json_int_t)days));
+	set_subject(c);
 }
 
 static void
@@ -52,8 +63,7 @@ take_issued(struct config *c, const struct config_at *at)
 			at, "auto_generated_edge_ca_expiry_days", "belongs to an Edge CA that signs itself; this is expiry_days");
 	config_issuance_take_request(&c->issuance, at, "aziot-edged-ca", 0);
 	if (!text_is(config_text(at, "method"), "est"))
-		json_object_set_new(
-			json_object_get(c->issuance.tables, "aziot-edged-ca"), "common_name", json_string(c->ca_common_name));
+		set_subject(c);
 }
 
 void
@@ -69,6 +79,7 @@ config_take_edge_ca(struct config *c, const struct config_at *root)
 		take_preloaded(c, &at);
 		return;
 	}
+	c->ca_subject = config_issuance_subject(&at, c->ca_common_name);
 	c->ca_renewal = config_issuance_renewal(&renewal);
 	if (config_has(&at, "method") && !text_is(c->ca_method, "self_signed"))
 		take_issued(c, &at);

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "edge/config_issuance.h"
 #include "pki/issue.h"
+#include "pki/subject.h"
 
 void
 config_issuance_init(struct config_issuance *i)
@@ -49,11 +50,33 @@ config_issuance_common_name(const struct config_at *at)
 	if (name && (!*name || strlen(name) > ISSUE_COMMON_NAME_MAX))
 		config_wrong(at, own ? "common_name" : "subject", "a common name has between 1 and %d characters",
 			ISSUE_COMMON_NAME_MAX);
-	for (size_t i = 0; subject.table && i < subject.table->n; i++)
-		if (!text_is(subject.table->item[i]->key, "CN"))
-			config_wrong(
-				&subject, subject.table->item[i]->key, "not supported yet: certificates made here have a CN only");
 	return mem_text(name);
+}
+
+json_t *
+config_issuance_subject(const struct config_at *at, const char *common_name)
+{
+	struct config_at subject = config_table(at, "subject");
+	json_t *made = NULL;
+	struct err why = ERR_INIT;
+	X509_NAME *name;
+
+	if (!subject.table || (subject.table->n == 1 && config_has(&subject, "CN")))
+		return NULL;
+	made = json_object();
+	for (size_t i = 0; i < subject.table->n; i++) {
+		const char *key = subject.table->item[i]->key, *value = config_text(&subject, key);
+
+		if (value)
+			json_object_set_new(made, key, json_string(value));
+	}
+	if (common_name && !json_object_get(made, "CN"))
+		json_object_set_new(made, "CN", json_string(common_name));
+	name = subject_from_json(made, &why);
+	if (!name)
+		config_wrong(at, "subject", "%s", why.text);
+	X509_NAME_free(name);
+	return made;
 }
 
 /* -- Requests ----------------------------------------------------------------------------------------------------------------------------- */
@@ -82,6 +105,17 @@ config_issuance_check_method(const struct config_at *at, const char *method)
 		config_warn(at, "expiry_days", "does nothing: an EST server decides how long its certificates live");
 }
 
+static void
+set_subject(json_t *own, const struct config_at *at, const char *name)
+{
+	json_t *subject = config_issuance_subject(at, name);
+
+	if (subject)
+		json_object_set_new(own, "subject", subject);
+	else if (name)
+		json_object_set_new(own, "common_name", json_string(name));
+}
+
 void
 config_issuance_take_request(struct config_issuance *i, const struct config_at *at, const char *id, int64_t days)
 {
@@ -93,7 +127,9 @@ config_issuance_take_request(struct config_issuance *i, const struct config_at *
 		config_need(at, "method");
 		return;
 	}
-	own = json_pack("{s:s, s:s*}", "method", method, "common_name", text_is(method, "est") ? NULL : name);
+	own = json_pack("{s:s}", "method", method);
+	if (!text_is(method, "est")) /* there it stands in the request */
+		set_subject(own, at, name);
 	json_object_set_new(i->tables, id, own);
 	config_issuance_check_method(at, method);
 	if (text_is(method, "est"))

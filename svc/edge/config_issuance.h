@@ -22,6 +22,8 @@ void config_issuance_take(struct config_issuance *issuance, const struct config_
 void config_issuance_take_request(struct config_issuance *issuance, const struct config_at *at, const char *id, int64_t days);
 /* Its common name, or NULL where it has none; the caller owns it. */
 char *config_issuance_common_name(const struct config_at *at);
+/* All of its subject, with this name where it has none of its own; NULL when a common name is all there is. */
+json_t *config_issuance_subject(const struct config_at *at, const char *common_name);
 void config_issuance_check_method(const struct config_at *at, const char *method); /* keys that belong to another one are told */
 /* {"rotate_key":true,"threshold":"80%","retry":"4%"} */
 json_t *config_issuance_renewal(const struct config_at *at);

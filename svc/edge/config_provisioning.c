@@ -67,6 +67,7 @@ take_issued_identity(struct config *c, const struct config_at *at, const char *n
 	if (given && name && !text_is(given, name))
 		config_wrong(&issued, config_has(&issued, "common_name") ? "common_name" : "subject",
 			"the name is '%.64s' already: the hub knows the device by it", name);
+	c->identity_subject = config_issuance_subject(&issued, name);
 	config_issuance_take_request(&c->issuance, &issued, "device-id", 0);
 	if (text_is(method, "est") || !name)
 		return;

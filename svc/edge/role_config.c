@@ -172,8 +172,8 @@ source_json(const struct config *c, const json_t *documents)
 			json_pack("{s:s*, s:s*, s:s*, s:O*}", "global_endpoint", c->dps_endpoint, "id_scope", c->dps_id_scope,
 				"registration_id", c->dps_registration_id, "payload", json_object_get(documents, "payload")));
 	if (c->identity_is_issued)
-		json_object_update_new(
-			json, json_pack("{s:b, s:O}", "make_device_certificate", 1, "identity_auto_renew", c->identity_renewal));
+		json_object_update_new(json, json_pack("{s:b, s:O, s:O*}", "make_device_certificate", 1, "identity_auto_renew",
+						     c->identity_renewal, "device_subject", c->identity_subject));
 	return json;
 }
 
@@ -211,9 +211,38 @@ module_json(const struct layout *l, const char *id, uid_t uid, json_t *names)
 	return json_pack("{s:s, s:s, s:I, s:o}", "id", id, "socket", path, "uid", (json_int_t)uid, "names", names);
 }
 
+struct text {
+	const char *key, *value; /* NULL: left out */
+};
+
+static json_t *
+texts_json(const struct text *texts, size_t n)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < n; i++)
+		if (texts[i].value)
+			json_object_set_new(json, texts[i].key, json_string(texts[i].value));
+	return json;
+}
+
 static json_t *
 make_edged(const struct layout *l, const struct config *c, json_t *documents)
 {
+	const struct text texts[] = {
+		{ "dir", l->dirs[ROLE_EDGED] },
+		{ "management", l->management },
+		{ "keyd", l->keyd[ROLE_EDGED] },
+		{ "certd", l->certd },
+		{ "identityd", l->identityd },
+		{ "hostname", c->hostname },
+		{ "parent_hostname", c->parent_hostname },
+		{ "hub_name", c->hub_name },
+		{ "device_id", c->device_id },
+		{ "edge_ca_common_name", c->ca_common_name },
+		{ "edge_ca_form", c->ca_form },
+		{ "auto_reprovisioning_mode", c->reprovisioning },
+	};
 	json_t *modules = json_array(), *config;
 
 	if (c->has_gateway)
@@ -222,12 +251,12 @@ make_edged(const struct layout *l, const struct config *c, json_t *documents)
 	for (size_t i = 0; i < c->n_modules; i++)
 		json_array_append_new(modules, module_json(l, c->modules[i].id, c->modules[i].uid,
 						       names_json(c->hostname, c->modules[i].names, c->modules[i].n_names)));
-	config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s, s:s, s:O*, s:s, s:o, s:I, s:I}", "dir",
-		l->dirs[ROLE_EDGED], "management", l->management, "keyd", l->keyd[ROLE_EDGED], "certd", l->certd, "identityd",
-		l->identityd, "hostname", c->hostname, "parent_hostname", c->parent_hostname, "hub_name", c->hub_name, "device_id",
-		c->device_id, "edge_ca_common_name", c->ca_common_name, "edge_ca_form", c->ca_form, "edge_ca_auto_renew",
-		c->ca_renewal, "auto_reprovisioning_mode", c->reprovisioning, "modules", modules, "max_requests",
-		(json_int_t)c->max_workload, "max_management_requests", (json_int_t)c->max_management);
+	config = texts_json(texts, COUNT(texts));
+	json_object_set(config, "edge_ca_subject", c->ca_subject);
+	json_object_set(config, "edge_ca_auto_renew", c->ca_renewal);
+	json_object_set_new(config, "modules", modules);
+	json_object_set_new(config, "max_requests", json_integer((json_int_t)c->max_workload));
+	json_object_set_new(config, "max_management_requests", json_integer((json_int_t)c->max_management));
 	json_object_update(config, documents);
 	return config;
 }

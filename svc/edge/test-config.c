@@ -365,7 +365,7 @@ TEST("every mistake is told, not just the first, and none twice")
 	OWN_TEXT said =
 		all_findings("hostnam = \"x\"\ncloud_timeout_sec = 10\n[provisioning]\nsource = \"manual\"\ndevice_id = \"a b\"\n"
 			     "global_endpoint = \"https://x\"\n[edge_ca]\nmethod = \"local_ca\"\nexpiry_days = \"many\"\n"
-			     "subject = { CN = \"ca\", O = \"Contoso\" }\n[gateway]\nmqtt_port = 65536\n");
+			     "subject = { CN = \"ca\", Org = \"Contoso\" }\n[gateway]\nmqtt_port = 65536\n");
 
 	CHECK_CONTAINS(said, "config.toml:1: hostnam: unknown key");
 	CHECK_CONTAINS(said, "config.toml:2: cloud_timeout_sec: 10 is not between 70 and 3600");
@@ -376,9 +376,9 @@ TEST("every mistake is told, not just the first, and none twice")
 	CHECK_CONTAINS(
 		said, "config.toml:8: edge_ca.method: there is no CA on this box: cert_issuance.local_ca.cert and pk are missing");
 	CHECK_CONTAINS(said, "config.toml:9: edge_ca.expiry_days: expected a whole number, found a string");
-	CHECK_CONTAINS(said, "config.toml:10: edge_ca.subject.O: not supported yet");
+	CHECK_CONTAINS(said, "config.toml:10: edge_ca.subject: a subject has no attribute 'Org'");
 	CHECK_CONTAINS(said, "config.toml:12: gateway.mqtt_port: 65536 is not between 0 and 65535");
-	CHECK(!strstr(strstr(said, "edge_ca.subject.O:") + 1, "edge_ca.subject.O:"));
+	CHECK(!strstr(strstr(said, "edge_ca.subject:") + 1, "edge_ca.subject:"));
 }
 
 TEST("what belongs to a container engine is accepted and said to do nothing, with the reason")
@@ -435,4 +435,26 @@ TEST("a certificate that is issued: by whom, for how long and by what name, for 
 	refused(SAS "[cert_issuance.device-id]\nmethod = \"self_signed\"\n", "how this one is issued stands in");
 	refused(SAS "[edge_ca]\nmethod = \"self_signed\"\nurl = \"https://x/est\"\n", "belongs to method = \"est\"");
 	refused(SAS "[edge_ca]\ncert = \"/a\"\npk = \"/b\"\nauto_renew = { rotate_key = true }\n", "neither made nor renewed here");
+}
+
+TEST("a subject of several attributes: certd has it for what is signed here, edged and identityd for what they ask others for; the "
+     "device's CN is its id")
+{
+	struct err err;
+	OWN(config) c = load("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\n"
+			     "[provisioning.authentication]\nmethod = \"x509\"\nidentity_cert = { method = \"est\", url = "
+			     "\"https://e/x\", username = "
+			     "\"u\", subject = { O = \"Contoso\" } }\n[edge_ca]\nsubject = { CN = \"Edge\", L = \"Berlin\" }\n",
+		&err);
+
+	if (!c)
+		fail_msg("%s", err.text);
+	CHECK_STR(json_string_value(json_object_get(c->identity_subject, "O")), "Contoso");
+	CHECK_STR(json_string_value(json_object_get(c->identity_subject, "CN")), "d");
+	CHECK_STR(c->ca_common_name, "Edge");
+	CHECK_STR(text_at(c->issuance.tables, "aziot-edged-ca", "subject", "L"), "Berlin");
+	CHECK(!json_object_get(json_object_get(c->issuance.tables, "device-id"), "subject"));
+	CHECK(!json_object_get(json_object_get(c->issuance.tables, "aziot-edged-ca"), "common_name"));
+	refused(SAS "[edge_ca]\nsubject = { CN = \"a\", C = \"Germany\" }\n", "too long or too short for C");
+	refused(SAS "[edge_ca]\nsubject = { CN = \"a\" }\ncommon_name = \"a\"\n", "either common_name or subject");
 }

@@ -15,6 +15,7 @@
 #include "pki/chain.h"
 #include "pki/issue.h"
 #include "renewal/succession.h"
+#include "wire/json.h"
 
 #define CA_ID "aziot-edged-ca"
 #define BUNDLE_ID "aziot-edged-trust-bundle"
@@ -97,7 +98,8 @@ request(void *arg, const struct key *key, struct buf *csr, struct err *err)
 {
 	const struct edged *e = arg;
 
-	return issue_csr_wish(csr, key, &(struct csr_wish){ .common_name = e->ca_common_name, .use = CSR_USE_EDGE_CA }, err);
+	return issue_csr_wish(csr, key,
+		&(struct csr_wish){ .subject = e->ca_subject, .common_name = e->ca_common_name, .use = CSR_USE_EDGE_CA }, err);
 }
 
 static bool
@@ -228,6 +230,17 @@ act(void *arg, enum renewal_step step, struct err *err)
 /* -- The rest of edged ------------------------------------------------------------------------------------------------------------------ */
 
 int
+edge_ca_take_subject(struct edged *e, const json_t *config, struct err *err)
+{
+	json_t *subject = NULL;
+
+	if (json_find_object(config, "edge_ca_subject", &subject, err) < 0)
+		return -1;
+	e->ca_subject = subject ? subject_from_json(subject, err) : NULL;
+	return subject && !e->ca_subject ? -1 : 0;
+}
+
+int
 edge_ca_open(struct edged *e, const char *dir, const json_t *auto_renew, struct err *err)
 {
 	OWN_TEXT path = dir ? file_join(dir, "renewals.json") : NULL;
@@ -269,6 +282,7 @@ edge_ca_start(struct edged *e, struct err *err)
 void
 edge_ca_close(struct edged *e)
 {
+	X509_NAME_free(e->ca_subject);
 	if (!e->renewals)
 		return;
 	renewals_free(e->renewals);

@@ -57,7 +57,7 @@ open_all(struct edged *e, const json_t *config, struct err *err)
 	e->device_id = mem_text(device_id);
 	e->ca_common_name = mem_text(common_name);
 	e->ca_form = mem_text(form);
-	if (edge_ca_open(e, dir, auto_renew, err) < 0)
+	if (edge_ca_take_subject(e, config, err) < 0 || edge_ca_open(e, dir, auto_renew, err) < 0)
 		return -1;
 	if (json_array_size(modules) > MODULES_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d modules", MODULES_MAX);

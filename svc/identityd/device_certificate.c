@@ -22,7 +22,8 @@ request(void *arg, const struct key *key, struct buf *csr, struct err *err)
 {
 	const struct device_certificate *d = arg;
 
-	return issue_csr_wish(csr, key, &(struct csr_wish){ .common_name = d->device_id, .use = CSR_USE_CLIENT }, err);
+	return issue_csr_wish(
+		csr, key, &(struct csr_wish){ .subject = d->subject, .common_name = d->device_id, .use = CSR_USE_CLIENT }, err);
 }
 
 static bool
@@ -168,6 +169,8 @@ device_certificate_stop(struct device_certificate *d)
 void
 device_certificate_clear(struct device_certificate *d)
 {
+	X509_NAME_free(d->subject);
+	d->subject = NULL;
 	if (!d->renewals)
 		return;
 	renewals_free(d->renewals);

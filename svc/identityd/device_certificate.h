@@ -8,11 +8,13 @@
 #include "common/renewals.h"
 #include "keyd/client.h"
 #include "pki/cert.h"
+#include "pki/subject.h"
 
 struct device_certificate {
 	const char *certd, *device_id; /* borrowed */
 	struct keyd_client *keyd;
 	bool is_issued;
+	X509_NAME *subject; /* owned; NULL: its name alone */
 	/* Does the other side take it?  ERR_UNAVAILABLE: it could not be asked.  NULL: there is nobody to ask. */
 	int (*test)(void *arg, const struct certs *chain, const struct key *key, struct err *err);
 	void *arg;

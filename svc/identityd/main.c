@@ -107,13 +107,17 @@ static int
 open_certificate(struct assembly *a, const json_t *config, struct err *err)
 {
 	struct device_certificate *certificate = &a->identityd.credential.certificate;
-	json_t *auto_renew = NULL;
+	json_t *auto_renew = NULL, *subject = NULL;
 
 	if (a->identityd.credential.proof != PROOF_CERTIFICATE || a->identityd.source.kind == SOURCE_NONE)
 		return 0;
 	a->trial.hub = &a->hub;
 	a->trial.dps = &a->dps;
-	if (json_find_object(config, "identity_auto_renew", &auto_renew, err) < 0)
+	if (json_find_object(config, "identity_auto_renew", &auto_renew, err) < 0 ||
+		json_find_object(config, "device_subject", &subject, err) < 0)
+		return -1;
+	certificate->subject = subject ? subject_from_json(subject, err) : NULL;
+	if (subject && !certificate->subject)
 		return -1;
 	return device_certificate_open(certificate, a->identityd.modules.state_dir, auto_renew, err);
 }

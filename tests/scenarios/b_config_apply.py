@@ -170,5 +170,18 @@ def test_6_modes():
         assert "9f31c0de" not in story.edge.log_text() + story.apply().stdout
 
 
+def test_7_subject():
+    """an Edge CA with another subject is made anew, with all of its attributes"""
+    with Story() as story:
+        story.write(story.good + "[edge_ca]\nsubject = { CN = \"Contoso Edge\", O = \"Contoso\", C = \"DE\" }\n")
+        story.apply()
+        certs = os.path.join(story.edge.state, "certd/certs")
+
+        def subject():
+            path = os.path.join(certs, next(n for n in os.listdir(certs) if n.startswith("aziotedgedca-")))
+            return subprocess.run(["openssl", "x509", "-in", path, "-noout", "-subject"], capture_output=True, text=True).stdout
+        wait_for(lambda: "C = DE, CN = Contoso Edge, O = Contoso" in subject(), "the Edge CA's new name")
+
+
 if __name__ == "__main__":
     run_all(globals())
