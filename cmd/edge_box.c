@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "edge/process_memory.h"
 #include "pipe_command.h"
 #include "unit_show.h"
 #include "wire/json.h"
@@ -145,7 +146,8 @@ describe(const char *role, const struct unit_show *service, const struct unit_sh
 {
 	char state[160];
 	struct timespec now;
-	int64_t entered;
+	int64_t entered, kib;
+	bool is_pss;
 	json_t *json = json_pack("{s:s, s:s}", "name", role, "state", unit_show_state(service, socket, state, sizeof(state)));
 
 	json_object_set_new(json, "failed", json_boolean(text_starts(state, "Down")));
@@ -157,9 +159,13 @@ describe(const char *role, const struct unit_show *service, const struct unit_sh
 	if (text_to_i64(service->value[UNIT_ENTERED], 1, INT64_MAX, &entered))
 		json_object_set_new(json, "for_s", json_integer((json_int_t)now.tv_sec - entered / 1000000));
 	put_number(json, "pid", service->value[UNIT_PID], 1);
-	put_number(json, "cgroup_kib", service->value[UNIT_MEMORY], 1024);
+	kib = process_memory_kib((pid_t)json_integer_value(json_object_get(json, "pid")), &is_pss);
+	json_object_set_new(json, is_pss ? "pss_kib" : "rss_kib", json_integer(kib));
 	return json;
 }
+
+/* The daemons, and what tells them what config.toml says. */
+static const char *const unit_names[] = { "config", "keyd", "certd", "identityd", "edged", "gateway" };
 
 static int
 show_units(struct buf *out, struct err *err)
@@ -171,9 +177,9 @@ show_units(struct buf *out, struct err *err)
 	size_t n = 0;
 	int status;
 
-	for (size_t i = 0; edge_roles[i]; i++) {
-		names[n++] = edge_unit_name(edge_roles[i], "service");
-		names[n++] = edge_unit_name(edge_roles[i], "socket");
+	for (size_t i = 0; i < COUNT(unit_names); i++) {
+		names[n++] = edge_unit_name(unit_names[i], "service");
+		names[n++] = edge_unit_name(unit_names[i], "socket");
 	}
 	for (size_t i = 0; i < n; i++)
 		args[3 + i] = names[i];
@@ -195,12 +201,13 @@ units_status(struct err *err)
 		return NULL;
 	n = unit_show_parse(units, COUNT(units), buf_text(&text));
 	roles = json_array();
-	for (size_t i = 0; edge_roles[i]; i++) {
-		const struct unit_show *service = find(units, n, edge_roles[i], "service"),
-				       *socket = find(units, n, edge_roles[i], "socket");
+	for (size_t i = 0; i < COUNT(unit_names); i++) {
+		const struct unit_show *service = find(units, n, unit_names[i], "service"),
+				       *socket = find(units, n, unit_names[i], "socket");
+		bool has_socket = socket && !text_is(socket->value[UNIT_LOAD], "not-found");
 
 		if (service)
-			json_array_append_new(roles, describe(edge_roles[i], service, socket));
+			json_array_append_new(roles, describe(unit_names[i], service, has_socket ? socket : NULL));
 	}
 	return json_pack("{s:s, s:o}", "keeper", "systemd", "roles", roles);
 }

@@ -66,7 +66,7 @@ exec_journal(const struct options *o, char *const *roles, size_t n, struct err *
 		args[at++] = edge_unit_name(roles[i], "service");
 	}
 	if (o->since)
-		args[at++] = mem_textf("--since=%.19s UTC", clock_text(since, when));
+		args[at++] = mem_textf("--since=%.10s %.8s UTC", clock_text(since, when), when + 11);
 	if (o->tail > 0)
 		args[at++] = mem_textf("--lines=%lld", (long long)o->tail);
 	if (o->follow)

@@ -41,7 +41,7 @@ static const struct option_usage usage = {
 static void
 put_memory(struct buf *out, const json_t *role)
 {
-	static const char *const names[] = { "pss_kib", "rss_kib", "cgroup_kib" };
+	static const char *const names[] = { "pss_kib", "rss_kib" };
 
 	for (size_t i = 0; i < COUNT(names); i++) {
 		const json_t *kib = json_object_get(role, names[i]);

@@ -3,7 +3,6 @@
 #include "since.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -22,14 +21,16 @@ static const struct {
 static bool
 take_part(const char **at, int64_t *ago)
 {
-	char *unit;
-	long long number = strtoll(*at, &unit, 10);
+	OWN_TEXT digits = mem_textn(*at, strspn(*at, "0123456789"));
+	const char *unit = *at + strlen(digits);
+	int64_t number = -1;
 	size_t len;
 
+	text_to_i64(digits, 0, NUMBER_MAX, &number);
 	while (*unit == ' ')
 		unit++;
 	len = strspn(unit, "abcdefghijklmnopqrstuvwxyz");
-	for (size_t i = 0; i < COUNT(units) && number >= 0 && number <= NUMBER_MAX; i++)
+	for (size_t i = 0; i < COUNT(units) && number >= 0; i++)
 		if (strlen(units[i].name) == len && strncmp(units[i].name, unit, len) == 0) {
 			*ago += number * units[i].seconds;
 			*at = unit + len;

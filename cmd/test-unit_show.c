@@ -2,7 +2,7 @@
 #include "../cmd/unit_show.h"
 #include "t.h"
 
-static const char text[] = "Result=success\nNRestarts=0\nExecMainStatus=0\nMainPID=812\nMemoryCurrent=2461696\nId=rootedge-keyd."
+static const char text[] = "Result=success\nNRestarts=0\nExecMainStatus=0\nMainPID=812\nId=rootedge-keyd."
 			   "service\nLoadState=loaded\nActiveState=active\n"
 			   "SubState=running\nActiveEnterTimestampMonotonic=5120000\n"
 			   "\n"
@@ -49,6 +49,10 @@ TEST("an active service is running, one whose socket waits for the first connect
 	unit_show_parse(&idle, 1, "ActiveState=inactive\nLoadState=loaded\n");
 	CHECK_STR(unit_show_state(&idle, &units[1], words, sizeof(words)), "Ready");
 	CHECK_STR(unit_show_state(&idle, NULL, words, sizeof(words)), "Down - inactive");
+	unit_show_parse(&idle, 1, "ActiveState=inactive\nLoadState=loaded\nConditionResult=no\n");
+	CHECK_STR(unit_show_state(&idle, NULL, words, sizeof(words)), "Not configured");
+	unit_show_parse(&idle, 1, "ActiveState=active\nSubState=exited\nLoadState=loaded\n");
+	CHECK_STR(unit_show_state(&idle, NULL, words, sizeof(words)), "Done");
 	unit_show_parse(&gone, 1, "ActiveState=inactive\nLoadState=not-found\n");
 	CHECK_STR(unit_show_state(&gone, NULL, words, sizeof(words)), "Down - not installed");
 }

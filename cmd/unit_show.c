@@ -18,7 +18,7 @@ static const char *const names[UNIT_FIELDS] = {
 	[UNIT_RESTARTS] = "NRestarts",
 	[UNIT_STATUS] = "ExecMainStatus",
 	[UNIT_ENTERED] = "ActiveEnterTimestampMonotonic",
-	[UNIT_MEMORY] = "MemoryCurrent",
+	[UNIT_CONDITION] = "ConditionResult",
 };
 
 char *
@@ -67,10 +67,14 @@ unit_show_state(const struct unit_show *service, const struct unit_show *socket,
 {
 	const char *active = service->value[UNIT_ACTIVE], *result = service->value[UNIT_RESULT];
 
-	if (text_is(active, "active"))
+	if (text_is(active, "active") && text_is(service->value[UNIT_SUB], "exited"))
+		snprintf(out, size, "Done");
+	else if (text_is(active, "active"))
 		snprintf(out, size, "Running");
 	else if (text_is(active, "inactive") && socket && text_is(socket->value[UNIT_ACTIVE], "active"))
 		snprintf(out, size, "Ready");
+	else if (text_is(active, "inactive") && text_is(service->value[UNIT_CONDITION], "no") && !socket)
+		snprintf(out, size, "Not configured");
 	else if (text_is(service->value[UNIT_LOAD], "not-found"))
 		snprintf(out, size, "Down - not installed");
 	else if (*result && !text_is(result, "success"))

@@ -2,6 +2,7 @@
 /* The state folder. */
 #include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,8 +98,8 @@ make_config_dirs(const struct layout *l, struct err *err)
 
 	if (make_own_dir(all, 0711, getegid(), err) < 0)
 		return -1;
-	for (int r = 0; r < ROLE_GATEWAY; r++)
-		if (make_own_dir(l->config_dirs[r], 0710, l->users[r].gid, err) < 0)
+	for (int r = 0; r < ROLE_COUNT; r++)
+		if (l->config_dirs[r] && make_own_dir(l->config_dirs[r], 0710, l->users[r].gid, err) < 0)
 			return -1;
 	return 0;
 }
@@ -112,7 +113,7 @@ make_run_dirs(const struct layout *l, struct err *err)
 	if (tree_empty(run, err) < 0 || make_own_dir(run, 0711, getegid(), err) < 0)
 		return -1;
 	for (size_t i = 0; i < l->n_run_dirs; i++)
-		if (make_own_dir(l->run_dirs[i], l->separate_users ? 0711 : 0700, getegid(), err) < 0)
+		if (make_own_dir(l->run_dirs[i].path, l->run_dirs[i].is_secret ? 0700 : 0711, getegid(), err) < 0)
 			return -1;
 	return 0;
 }
@@ -147,26 +148,58 @@ write_bundle(const struct layout *l, const struct config *c, bool changed[static
 	return status < 0 ? err_wrap(err, "the roots to trust the hub by") : 0;
 }
 
+/* Users of a range of our own, or all one: us. */
+static void
+number_users(struct layout *l, const struct config *c)
+{
+	for (int r = 0; r < ROLE_COUNT; r++) {
+		uid_t own = (uid_t)(c->first_uid + r);
+
+		l->users[r] = l->separate_users ? (struct tree_owner){ .uid = own, .gid = (gid_t)own }
+						: (struct tree_owner){ .uid = geteuid(), .gid = getegid() };
+	}
+}
+
+/* Those of dist/sysusers.d; they are IoT Edge's. */
+static int
+look_up_users(struct layout *l, struct err *err)
+{
+	static const char *const names[ROLE_COUNT] = { "aziotks", "aziotcs", "aziotid", "iotedge", "edgehubuser" };
+
+	for (int r = 0; r < ROLE_COUNT; r++) {
+		const struct passwd *user = getpwnam(names[r]);
+
+		if (!user)
+			return err_set(err, ERR_MISSING, "there is no user %s; `systemd-sysusers` makes it from what was installed",
+				names[r]);
+		l->users[r] = (struct tree_owner){ .uid = user->pw_uid, .gid = user->pw_gid };
+	}
+	return 0;
+}
+
+static void
+name_dirs(struct layout *l, const char *state)
+{
+	l->state = mem_text(state);
+	l->logs = mem_textf("%s/logs", state);
+	l->identity_bundle = mem_textf("%s/hub-roots.pem", state);
+	for (int r = 0; r < ROLE_COUNT; r++) {
+		l->dirs[r] = mem_textf("%s/%s", state, role_names[r]);
+		if (r == ROLE_GATEWAY && !l->by_units) /* is told all by its arguments */
+			continue;
+		l->config_dirs[r] = mem_textf("%s/config/%s", state, role_names[r]);
+		l->configs[r] = mem_textf("%s/config.json", l->config_dirs[r]);
+	}
+}
+
 struct layout *
 layout_plan(const struct config *c, const char *state, bool separate_users)
 {
 	struct layout *l = NEW(layout);
 
-	l->state = mem_text(state);
-	l->logs = mem_textf("%s/logs", state);
-	l->identity_bundle = mem_textf("%s/hub-roots.pem", state);
 	l->separate_users = separate_users;
-	for (int r = 0; r < ROLE_COUNT; r++) {
-		uid_t own = (uid_t)(c->first_uid + r);
-
-		l->users[r] = separate_users ? (struct tree_owner){ .uid = own, .gid = (gid_t)own }
-					     : (struct tree_owner){ .uid = geteuid(), .gid = getegid() };
-		l->dirs[r] = mem_textf("%s/%s", state, role_names[r]);
-		if (r == ROLE_GATEWAY) /* is told all by its arguments */
-			continue;
-		l->config_dirs[r] = mem_textf("%s/config/%s", state, role_names[r]);
-		l->configs[r] = mem_textf("%s/config.json", l->config_dirs[r]);
-	}
+	name_dirs(l, state);
+	number_users(l, c);
 	role_sockets_name(l, c);
 	return l;
 }
@@ -185,24 +218,57 @@ layout_tell(const struct layout *l, const struct config *c, bool changed[static 
 	return write_bundle(l, c, changed, err) < 0 ? -1 : role_config_write_all(l, c, changed, err);
 }
 
-struct layout *
-layout_prepare(const struct config *c, const char *state, struct err *err)
+/* Made when it is not there yet; the caller owns its whole path. */
+static char *
+open_state(const char *state, struct err *err)
 {
-	OWN(layout) l = NULL;
-	bool changed[ROLE_COUNT] = { false };
-	char *whole;
+	char *whole, *path;
 
-	if (operator_files_check(c, err) < 0)
-		return NULL;
 	if (!file_exists(state) && (file_make_dir(state, 0755, err) < 0 || chmod(state, 0755) < 0)) /* whatever the umask */
 		return err_wrap_null(err, "the state folder");
 	whole = realpath(state, NULL);
 	if (!whole)
 		return err_errno_null(err, "%s", state);
-	l = layout_plan(c, whole, can_change_user((uid_t)c->first_uid, whole));
+	path = mem_text(whole);
 	free(whole);
+	return path;
+}
+
+struct layout *
+layout_prepare(const struct config *c, const char *state, struct err *err)
+{
+	bool changed[ROLE_COUNT] = { false };
+	OWN_TEXT whole = NULL;
+	OWN(layout) l = NULL;
+
+	if (operator_files_check(c, err) < 0)
+		return NULL;
+	whole = open_state(state, err);
+	if (!whole)
+		return NULL;
+	l = layout_plan(c, whole, can_change_user((uid_t)c->first_uid, whole));
 	if (role_sockets_check(l, c, err) < 0 || make_role_dirs(l, err) < 0 || make_config_dirs(l, err) < 0 ||
 		make_run_dirs(l, err) < 0 || make_own_dir(l->logs, 0700, getegid(), err) < 0 || layout_tell(l, c, changed, err) < 0)
+		return NULL;
+	return GIVE(l);
+}
+
+struct layout *
+layout_prepare_for_units(const struct config *c, const char *state, struct err *err)
+{
+	bool changed[ROLE_COUNT] = { false };
+	OWN_TEXT whole = NULL;
+	OWN(layout) l = NEW(layout);
+
+	l->by_units = l->separate_users = true;
+	if (operator_files_check(c, err) < 0 || look_up_users(l, err) < 0)
+		return NULL;
+	whole = open_state(state, err);
+	if (!whole)
+		return NULL;
+	name_dirs(l, whole);
+	role_sockets_name(l, c);
+	if (role_sockets_check(l, c, err) < 0 || make_config_dirs(l, err) < 0 || layout_tell(l, c, changed, err) < 0)
 		return NULL;
 	return GIVE(l);
 }
@@ -221,11 +287,12 @@ layout_free(struct layout *l)
 	mem_free(l->state);
 	mem_free(l->logs);
 	for (size_t i = 0; i < l->n_run_dirs; i++)
-		mem_free(l->run_dirs[i]);
+		mem_free(l->run_dirs[i].path);
 	mem_free(l->control);
 	mem_free(l->certd);
 	mem_free(l->identityd);
 	mem_free(l->management);
+	mem_free(l->workload);
 	mem_free(l->mnt);
 	mem_free(l->gateway_workload);
 	mem_free(l->identity_bundle);

@@ -28,18 +28,23 @@ struct layout_socket {
 struct layout {
 	char *state, *logs;
 	bool separate_users;
+	bool by_units; /* systemd makes role folders and sockets */
 	struct tree_owner users[ROLE_COUNT];
-	char *dirs[ROLE_COUNT];		     /* STATE/keyd, ... */
-	char *config_dirs[ROLE_COUNT];	     /* STATE/config/keyd, ...; NULL for the gateway */
-	char *configs[ROLE_COUNT];	     /* STATE/config/keyd/config.json, ... */
-	char *run_dirs[LAYOUT_RUN_DIRS_MAX]; /* below STATE/run */
+	char *dirs[ROLE_COUNT];	       /* STATE/keyd, ... */
+	char *config_dirs[ROLE_COUNT]; /* STATE/config/keyd, ...; NULL for the gateway */
+	char *configs[ROLE_COUNT];     /* STATE/config/keyd/config.json, ... */
+	struct layout_run_dir {
+		char *path;
+		bool is_secret;
+	} run_dirs[LAYOUT_RUN_DIRS_MAX]; /* below STATE/run */
 	size_t n_run_dirs;
 	struct layout_socket sockets[LAYOUT_SOCKETS_MAX]; /* that are open before their roles run (role_sockets.h) */
 	size_t n_sockets;
 	char *control;		/* the supervisor's own */
 	char *keyd[ROLE_COUNT]; /* the socket of keyd that this role uses */
 	char *certd, *identityd, *management;
-	char *mnt; /* the modules' sockets */
+	char *workload; /* for modules that have no socket of their own */
+	char *mnt;	/* the modules' sockets */
 	char *gateway_workload;
 	char *identity_bundle; /* what identityd and the gateway trust the hub by */
 };
@@ -49,6 +54,8 @@ const char *layout_role_name(enum layout_role role);
 struct layout *layout_plan(const struct config *config, const char *state, bool separate_users);
 /* Makes the folders and writes the configurations (role_config.h). */
 struct layout *layout_prepare(const struct config *config, const char *state, struct err *err);
+/* The same for systemd's units (dist/systemd), which name the users, make the roles' own folders and open their sockets: only STATE/config is written. */
+struct layout *layout_prepare_for_units(const struct config *config, const char *state, struct err *err);
 /* Do folders, users and sockets stay what they are? */
 bool layout_fits(const struct layout *layout, const struct config *now, const struct config *next);
 /* Writes the configurations anew into folders that are there: those that are others than before, and sets changed of these roles. */

@@ -15,7 +15,7 @@
 
 struct options {
 	const char *config, *state;
-	bool check, reference;
+	bool check, reference, prepare;
 	struct service_options service;
 };
 
@@ -26,6 +26,8 @@ static const struct option_row rows[] = {
 	{ "check", 0, NULL, "check the configuration and end", OPTION_FLAG, offsetof(struct options, check), 0, 0 },
 	{ "config-reference", 0, NULL, "print every key of config.toml and end", OPTION_FLAG, offsetof(struct options, reference),
 		0, 0 },
+	{ "prepare", 0, NULL, "write what systemd's units need (STATE/config) and end", OPTION_FLAG,
+		offsetof(struct options, prepare), 0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -133,6 +135,19 @@ serve(struct options *options)
 	return end == SUPERVISOR_TO_START_ANEW ? -1 : end == SUPERVISOR_STOPPED ? 0 : status;
 }
 
+static int
+prepare(const struct options *options)
+{
+	struct err err = ERR_INIT;
+	OWN(config) config = load_config(options->config, &err);
+	OWN(layout) layout = config ? layout_prepare_for_units(config, options->state, &err) : NULL;
+
+	if (layout)
+		return 0;
+	log_error("%s", err.text);
+	return config ? SERVICE_FAILED : SERVICE_BAD_SETTINGS;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -155,6 +170,8 @@ main(int argc, char **argv)
 		return config ? 0 : 1;
 	}
 	service_start("edge", &options.service);
+	if (options.prepare)
+		return prepare(&options);
 	do
 		status = serve(&options);
 	while (status < 0);

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory of processes, by proc(5). */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "edge/process_memory.h"
+
+static int64_t
+first_number(const char *text)
+{
+	size_t blank = strspn(text, " \t");
+	OWN_TEXT digits = mem_textn(text + blank, strspn(text + blank, "0123456789"));
+	int64_t value;
+
+	return text_to_i64(digits, 0, INT64_MAX, &value) ? value : -1;
+}
 
 /* The number of KiB behind this word; -1: there is none. */
 static int64_t
@@ -16,7 +25,7 @@ find(pid_t pid, const char *name, const char *word)
 	struct buf text = BUF_INIT(65536);
 	struct err ignored = ERR_INIT;
 	const char *at = file_load(&text, path, &ignored) == 0 ? strstr(buf_text(&text), word) : NULL;
-	int64_t value = at ? strtoll(at + strlen(word), NULL, 10) : -1;
+	int64_t value = at ? first_number(at + strlen(word)) : -1;
 
 	buf_clear(&text);
 	return value;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command line of a role. */
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -64,7 +65,22 @@ role_args_fill(struct role_args *args, const struct config *c, const struct layo
 	}
 	push_gateway(args, c, l);
 	push(args, "--generation-id", generation);
+	push(args, "--management", generation ? NULL : l->management);
 	role_args_push_int(args, "--mqtt-port", mqtt_port ? mqtt_port : c->gateway_mqtt_port);
+}
+
+char *
+role_args_line(const struct role_args *args, struct err *err)
+{
+	CLEAR(buf) line = BUF_INIT(65536);
+
+	for (size_t i = 1; i < args->n; i++) {
+		if (strpbrk(args->item[i], " \t\r\n\"'\\$"))
+			return err_null(err, ERR_INVALID,
+				"'%s' can't be given to a unit: white space, quotes and $ have a meaning there", args->item[i]);
+		buf_putf(&line, "%s%s", i > 1 ? " " : "", args->item[i]);
+	}
+	return buf_take_text(&line);
 }
 
 void

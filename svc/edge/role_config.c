@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "edge/documents.h"
 #include "edge/preload.h"
+#include "edge/role_args.h"
 #include "edge/role_config.h"
 #include "wire/json.h"
 
@@ -231,7 +232,8 @@ make_edged(const struct layout *l, const struct config *c, json_t *documents)
 {
 	const struct text texts[] = {
 		{ "dir", l->dirs[ROLE_EDGED] },
-		{ "management", l->management },
+		{ "management_socket", l->management },
+		{ "workload_socket", l->workload },
 		{ "keyd", l->keyd[ROLE_EDGED] },
 		{ "certd", l->certd },
 		{ "identityd", l->identityd },
@@ -313,11 +315,31 @@ write_one(const struct layout *l, const struct config *c, enum layout_role role,
 	return status;
 }
 
+/* Of the unit's environment: without a gateway there is none, and the unit is not started. */
+static int
+write_gateway(const struct layout *l, const struct config *c, struct err *err)
+{
+	OWN_TEXT path = mem_textf("%s/arguments", l->config_dirs[ROLE_GATEWAY]);
+	OWN_TEXT words = NULL;
+	OWN_TEXT line = NULL;
+	struct role_args args;
+
+	if (!c->has_gateway)
+		return file_remove(path, err);
+	role_args_fill(&args, c, l, ROLE_GATEWAY, NULL, 0);
+	words = role_args_line(&args, err);
+	role_args_clear(&args);
+	if (!words)
+		return -1;
+	line = mem_textf("ROOTEDGE_GATEWAY=%s\n", words);
+	return file_save(path, line, strlen(line), 0644, err);
+}
+
 int
 role_config_write_all(const struct layout *l, const struct config *c, bool changed[static ROLE_COUNT], struct err *err)
 {
 	for (int role = 0; role < ROLE_GATEWAY; role++)
 		if (write_one(l, c, (enum layout_role)role, &changed[role], err) < 0)
 			return -1;
-	return 0;
+	return l->by_units ? write_gateway(l, c, err) : 0;
 }

@@ -17,20 +17,45 @@
 static const char *
 add_run_dir(struct layout *l, char *path_take)
 {
-	l->run_dirs[l->n_run_dirs++] = path_take;
+	l->run_dirs[l->n_run_dirs++] = (struct layout_run_dir){ .path = path_take };
 	return path_take;
 }
 
 static const char *
 add_secret_dir(struct layout *l)
 {
-	return add_run_dir(l, mem_textf("%s/run/%016llx", l->state, (unsigned long long)random_u64()));
+	l->run_dirs[l->n_run_dirs] =
+		(struct layout_run_dir){ mem_textf("%s/run/%016llx", l->state, (unsigned long long)random_u64()), true };
+	return l->run_dirs[l->n_run_dirs++].path;
 }
 
 static void
 add_socket(struct layout *l, enum layout_role role, const char *path, mode_t mode)
 {
 	l->sockets[l->n_sockets++] = (struct layout_socket){ .role = role, .path = path, .mode = mode };
+}
+
+/* Where the original has them, and dist/systemd's socket units open them. */
+static void
+name_all_of_units(struct layout *l)
+{
+	for (int r = 0; r < ROLE_COUNT; r++)
+		l->keyd[r] = mem_text("/run/aziot/keyd.sock");
+	l->certd = mem_text("/run/aziot/certd.sock");
+	l->identityd = mem_text("/run/aziot/identityd.sock");
+	l->management = mem_text("/run/iotedge/mgmt.sock");
+	l->workload = mem_text("/run/iotedge/workload.sock");
+}
+
+/* Modules that have no socket of their own come here, of whatever user they are. */
+static const char *
+name_workload(struct layout *l)
+{
+	const char *dir = add_run_dir(l, mem_textf("%s/run/edged", l->state));
+
+	l->workload = mem_textf("%s/workload.sock", dir);
+	add_socket(l, ROLE_EDGED, l->workload, 0666);
+	return dir;
 }
 
 static char *
@@ -52,7 +77,7 @@ name_all_public(struct layout *l, const struct config *c)
 	l->certd = name_public(l, c, ROLE_CERTD);
 	l->identityd = name_public(l, c, ROLE_IDENTITYD);
 	l->control = mem_textf("%s/run/control.sock", l->state);
-	l->management = mem_textf("%s/mgmt.sock", add_run_dir(l, mem_textf("%s/run/edged", l->state)));
+	l->management = mem_textf("%s/mgmt.sock", name_workload(l));
 	add_socket(l, ROLE_EDGED, l->management, 0660);
 }
 
@@ -72,13 +97,16 @@ name_all_secret(struct layout *l)
 	add_socket(l, ROLE_IDENTITYD, l->identityd, 0600);
 	l->control = mem_textf("%s/control.sock", ours);
 	l->management = mem_textf("%s/mgmt.sock", add_secret_dir(l));
+	name_workload(l);
 	add_socket(l, ROLE_EDGED, l->management, 0600);
 }
 
 void
 role_sockets_name(struct layout *l, const struct config *c)
 {
-	if (l->separate_users)
+	if (l->by_units)
+		name_all_of_units(l);
+	else if (l->separate_users)
 		name_all_public(l, c);
 	else
 		name_all_secret(l);
@@ -110,7 +138,7 @@ role_sockets_check(const struct layout *l, const struct config *c, struct err *e
 		if (check_socket(path, err) < 0)
 			return -1;
 	}
-	return check_socket(l->control, err) < 0 ? -1 : check_socket(l->gateway_workload, err);
+	return l->control && check_socket(l->control, err) < 0 ? -1 : check_socket(l->gateway_workload, err);
 }
 
 /* -- Opening ------------------------------------------------------------------------------------------------------------------------ */

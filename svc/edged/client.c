@@ -55,6 +55,30 @@ base64_of(const void *data, size_t len)
 }
 
 int
+management_generation(const char *socket_path, const char *module_id, char **out, struct err *err)
+{
+	struct http_call call = {
+		.method = "GET", .url = "http://edged.sock/identities?api-version=2018-06-28", .unix_path = socket_path
+	};
+	struct http_answer answer = { 0 };
+	json_t *json = NULL, *one;
+	const char *generation = NULL;
+	size_t i;
+	int status = http_fetch_json(&json, &answer, &call, NULL, err);
+
+	json_array_foreach(json_object_get(json, "identities"), i, one)
+		if (text_is(json_string_value(json_object_get(one, "moduleId")), module_id))
+			generation = json_string_value(json_object_get(one, "generationId"));
+	if (status == 0 && !generation)
+		status = err_set(err, ERR_MISSING, "edged knows no identity of %s", module_id);
+	if (status == 0)
+		*out = mem_text(generation);
+	json_decref(json);
+	http_answer_clear(&answer);
+	return status;
+}
+
+int
 workload_server_certificate(const struct workload *w, const struct key *key, const char *const *names, size_t n_names,
 	struct certs *chain, int64_t *expires, struct err *err)
 {

@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "common/activation.h"
+#include "common/service.h"
 #include "est/est_service.h"
 #include "net/listener.h"
 
@@ -108,6 +110,7 @@ open_listener(struct est_alone *alone, struct err *err)
 		return -1;
 	listen.tls = alone->tls = tls_holder_new(tls);
 	listen.user = alone->http = http_server_new(&http);
+	activation_adopt(&listen);
 	alone->listener = listener_open(alone->loops, alone->n_loops, &listen, err);
 	return alone->listener ? 0 : -1;
 }
@@ -164,7 +167,7 @@ est_alone_open(const struct est_alone_config *config, struct err *err)
 		return NULL;
 	}
 	/* Before anybody is told that it serves: who stops it at once means an end in order. */
-	loop_handle_signals(alone->loops[0], reload, alone);
+	service_handle_signals(alone->loops[0], reload, alone);
 	return alone;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge-gateway: options, start, the line that says it serves, end.  `rootedge edge` starts it with what config.toml says. */
+#include <poll.h>
 #include <stdio.h>
 
 #include <jansson.h>
@@ -11,9 +12,11 @@
 #include "gateway/gateway.h"
 
 #define GATEWAY_MODULE "$edgeHub"
+#define ASK_AGAIN_MS 2000
 
 struct options {
-	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *device_id, *hub, *hub_address, *trust;
+	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *hub_address,
+		*trust;
 	struct option_list names;
 	int64_t mqtt_port, hub_mqtt_port, hub_https_port, max_queue_mib, loops, max_connections;
 	struct service_options service;
@@ -35,6 +38,7 @@ static const struct option_row rows[] = {
 	TEXT_ROW("keyd", 0, "SOCKET", "keyd's socket: the server certificate's key stays there", keyd),
 	TEXT_ROW("workload", 0, "SOCKET", "the workload API's socket of $edgeHub", workload),
 	TEXT_ROW("generation-id", 0, "ID", "the generation of $edgeHub", generation_id),
+	TEXT_ROW("management", 0, "SOCKET", "instead: ask for it at edged's management socket, until edged knows it", management),
 	TEXT_ROW("device-id", 'd', "ID", "the device that this gateway is, in the hub", device_id),
 	TEXT_ROW("hub", 0, "NAME", "the hub's name", hub),
 	TEXT_ROW("hub-address", 0, "ADDRESS", "connect to this address instead of resolving the hub's name", hub_address),
@@ -70,7 +74,7 @@ check_options(const struct options *o, int n_operands, struct err *err)
 		{ "hostname", o->hostname },
 		{ "keyd", o->keyd },
 		{ "workload", o->workload },
-		{ "generation-id", o->generation_id },
+		{ "generation-id", o->generation_id ? o->generation_id : o->management },
 		{ "device-id", o->device_id },
 		{ "hub", o->hub },
 		{ "trust", o->trust },
@@ -86,9 +90,32 @@ check_options(const struct options *o, int n_operands, struct err *err)
 	return 0;
 }
 
+/* The module's identity may have to wait for the hub. */
+static char *
+wait_for_generation(const char *management, struct err *err)
+{
+	char *generation = NULL;
+	bool told = false;
+
+	while (!generation) {
+		*err = (struct err)ERR_INIT;
+		if (management_generation(management, GATEWAY_MODULE, &generation, err) < 0 && err->kind != ERR_UNAVAILABLE &&
+			err->kind != ERR_MISSING)
+			return NULL;
+		if (generation)
+			break;
+		if (!told)
+			log_warn("waiting for edged to know %s: %s", GATEWAY_MODULE, err->text);
+		told = true;
+		poll(NULL, 0, ASK_AGAIN_MS);
+	}
+	return generation;
+}
+
 static int
 serve(const struct options *o, struct err *err)
 {
+	OWN_TEXT asked = o->generation_id ? NULL : wait_for_generation(o->management, err);
 	const char *names[OPTION_LIST_MAX + 1] = { o->hostname };
 	struct gateway_config config = {
 		.state_dir = o->state,
@@ -101,7 +128,7 @@ serve(const struct options *o, struct err *err)
 			.workload = {
 				.socket_path = (char *)(uintptr_t)o->workload,
 				.module_id = (char *)(uintptr_t)GATEWAY_MODULE,
-				.generation_id = (char *)(uintptr_t)o->generation_id,
+				.generation_id = asked ? asked : (char *)(uintptr_t)o->generation_id,
 			},
 			.hub_host = o->hub,
 			.hub_address = o->hub_address,
@@ -117,6 +144,8 @@ serve(const struct options *o, struct err *err)
 	struct gateway *gateway;
 	int done;
 
+	if (!config.upstream.workload.generation_id)
+		return -1;
 	for (size_t i = 0; i < o->names.n; i++)
 		names[1 + i] = o->names.items[i];
 	gateway = gateway_open(&config, err);
