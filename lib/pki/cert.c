@@ -103,6 +103,39 @@ cert_from_der(const uint8_t *der, size_t len, struct err *err)
 	return cert;
 }
 
+/* Into the next element when it is of this tag, or past it. */
+static bool
+step(const uint8_t **at, const uint8_t *end, int tag, bool into)
+{
+	const uint8_t *content = *at;
+	long len = 0;
+	int found = 0, class = 0;
+
+	if (content >= end || (ASN1_get_object(&content, &len, &found, &class, end - content) & 0x80) || found != tag)
+		return false;
+	*at = into ? content : content + len;
+	return true;
+}
+
+bool
+cert_read_not_after(const uint8_t *der, size_t len, int64_t *out)
+{
+	const uint8_t *at = der, *end = der + len;
+	ASN1_TIME *time = NULL;
+	bool good = step(&at, end, V_ASN1_SEQUENCE, true) && step(&at, end, V_ASN1_SEQUENCE, true);
+
+	if (good && at < end && *at == 0xa0)
+		good = step(&at, end, 0, false); /* the version */
+	good = good && step(&at, end, V_ASN1_INTEGER, false) && step(&at, end, V_ASN1_SEQUENCE, false) &&
+	       step(&at, end, V_ASN1_SEQUENCE, false) && step(&at, end, V_ASN1_SEQUENCE, true) &&
+	       (step(&at, end, V_ASN1_UTCTIME, false) || step(&at, end, V_ASN1_GENERALIZEDTIME, false));
+	time = good ? d2i_ASN1_TIME(NULL, &at, end - at) : NULL;
+	*out = time ? time_of(time, INT64_MIN) : INT64_MIN;
+	ASN1_TIME_free(time);
+	ERR_clear_error();
+	return *out != INT64_MIN;
+}
+
 struct cert *
 cert_ref(struct cert *cert)
 {

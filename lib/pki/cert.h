@@ -16,6 +16,8 @@ struct cert;
 
 struct cert *cert_from_x509(X509 *x509); /* takes its own reference */
 struct cert *cert_from_der(const uint8_t *der, size_t len, struct err *err);
+/* Its notAfter and nothing else, without decoding its key, which is most of the work.  false: not even that can be read. */
+bool cert_read_not_after(const uint8_t *der, size_t len, int64_t *out);
 struct cert *cert_ref(struct cert *cert);
 void cert_free(struct cert *cert);
 OWN_DEFINE(cert);

@@ -231,8 +231,28 @@ set_serial(X509 *x509)
 	BN_free(number);
 }
 
+/* X509_set_pubkey of OpenSSL 3.0 encodes the key by its encoders and decodes that again, which costs more than ten signatures.  The fields of an EC key are two, its curve and its point: false when
+ * it is another kind.  What it is put into has no decoded key then, and only gives its bytes. */
+static bool
+put_ec_key(X509_PUBKEY *to, EVP_PKEY *pkey)
+{
+	char curve[64];
+	uint8_t *point = NULL;
+	size_t len = 0;
+
+	if (EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) == 1)
+		len = EVP_PKEY_get1_encoded_public_key(pkey, &point);
+	if (len > 0 && X509_PUBKEY_set0_param(to, OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+			       OBJ_nid2obj(OBJ_txt2nid(curve)), point, (int)len) == 1)
+		return true;
+	OPENSSL_free(point);
+	return false;
+}
+
+/* bytes_only: nobody is going to ask the certificate for its key. */
 static int
-fill(X509 *x509, const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err)
+fill(X509 *x509, const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, bool bytes_only,
+	struct err *err)
 {
 	X509 *issuer_x509 = issuer->cert ? cert_x509(issuer->cert) : x509;
 	int64_t not_after = profile->not_after;
@@ -253,7 +273,8 @@ fill(X509 *x509, const struct profile *profile, EVP_PKEY *subject_public, const 
 	if (not_after <= profile->not_before)
 		return err_set(err, ERR_INVALID, "the certificate would end before it begins%s",
 			issuer->cert ? " (its issuer ends too early)" : "");
-	X509_set_pubkey(x509, subject_public);
+	if (!bytes_only || !put_ec_key(X509_get_X509_PUBKEY(x509), subject_public))
+		X509_set_pubkey(x509, subject_public);
 	return add_extensions(x509, profile, issuer_x509, err);
 }
 
@@ -281,24 +302,48 @@ check_issuer(const struct profile *profile, const struct issuer *issuer, struct 
 	return 0;
 }
 
-struct cert *
-issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err)
+static X509 *
+issue(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, bool bytes_only, struct err *err)
 {
-	X509 *x509;
-	struct cert *cert = NULL;
 	EVP_PKEY *signer = key_pkey(issuer->key);
+	X509 *x509;
+	int status;
 
 	if (check_issuer(profile, issuer, err) < 0)
 		return NULL;
 	x509 = X509_new();
-	if (fill(x509, profile, subject_public, issuer, err) == 0) {
-		if (X509_sign(x509, signer, digest_of(signer)) > 0)
-			cert = cert_from_x509(x509);
-		else
-			ssl_failure(err, "signing a certificate");
-	}
+	status = fill(x509, profile, subject_public, issuer, bytes_only, err);
+	if (status == 0 && X509_sign(x509, signer, digest_of(signer)) <= 0)
+		status = ssl_failure(err, "signing a certificate");
+	if (status == 0)
+		return x509;
+	X509_free(x509);
+	return NULL;
+}
+
+struct cert *
+issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err)
+{
+	X509 *x509 = issue(profile, subject_public, issuer, false, err);
+	struct cert *cert = x509 ? cert_from_x509(x509) : NULL;
+
 	X509_free(x509);
 	return cert;
+}
+
+int
+issue_pem(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct buf *out, struct err *err)
+{
+	X509 *x509 = issue(profile, subject_public, issuer, true, err);
+	uint8_t *der = NULL;
+	int len = x509 ? i2d_X509(x509, &der) : 0;
+
+	X509_free(x509);
+	if (len <= 0)
+		return -1;
+	pem_put(out, "CERTIFICATE", der, (size_t)len);
+	OPENSSL_free(der);
+	return 0;
 }
 
 /* What a CA is asked to put into the certificate beside the names (edge-services 8.4). */
@@ -394,24 +439,6 @@ set_subject(X509_REQ *req, const struct csr_wish *wish, struct err *err)
 	return err->kind == ERR_NONE ? ssl_failure(err, "the subject of a CSR") : -1;
 }
 
-/* X509_REQ_set_pubkey of OpenSSL 3.0 encodes the key by its encoders and decodes that again, which costs more than the signature.  The fields of an EC key are two: its curve and its point.  The
- * request has no decoded key then, and only gives its bytes. */
-static void
-set_public_key(X509_REQ *req, EVP_PKEY *pkey)
-{
-	char curve[64];
-	uint8_t *point = NULL;
-	size_t len = 0;
-
-	if (EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) == 1)
-		len = EVP_PKEY_get1_encoded_public_key(pkey, &point);
-	if (len == 0 || X509_PUBKEY_set0_param(X509_REQ_get_X509_PUBKEY(req), OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
-				OBJ_nid2obj(OBJ_txt2nid(curve)), point, (int)len) != 1) {
-		OPENSSL_free(point);
-		X509_REQ_set_pubkey(req, pkey);
-	}
-}
-
 int
 issue_csr_wish(struct buf *out, const struct key *key, const struct csr_wish *wish, struct err *err)
 {
@@ -420,7 +447,8 @@ issue_csr_wish(struct buf *out, const struct key *key, const struct csr_wish *wi
 	int status, len;
 
 	X509_REQ_set_version(req, X509_REQ_VERSION_1);
-	set_public_key(req, key_pkey(key));
+	if (!put_ec_key(X509_REQ_get_X509_PUBKEY(req), key_pkey(key)))
+		X509_REQ_set_pubkey(req, key_pkey(key));
 	status = set_subject(req, wish, err);
 	if (status == 0)
 		status = add_wishes(req, wish, err);

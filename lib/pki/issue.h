@@ -59,6 +59,9 @@ struct issuer {
 /* A DNS name or an IP address that certificates are issued for: narrower than what is accepted, without wildcards. */
 bool issue_is_host(const char *text);
 struct cert *issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err);
+/* The same for who only hands it on: half the work. */
+int issue_pem(
+	const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct buf *out, struct err *err);
 /* A CSR made by the holder of `key` (which may be remote): PEM appended to out. */
 int issue_csr(
 	struct buf *out, const struct key *key, const char *common_name, const char *const *names, size_t n_names, struct err *err);

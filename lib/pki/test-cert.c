@@ -224,3 +224,22 @@ TEST("a certificate is issued by whose name and key signed it, and by no CA that
 	CHECK(!cert_is_issued_by(root.cert, leaf.cert));
 	CHECK(!cert_is_issued_by(leaf.cert, leaf.cert));
 }
+
+TEST("the end of a certificate read alone is the one that it has, before and after 2050, and of half of one there is none")
+{
+	static const int64_t ends[] = { 1798761600, 2524607999, 2524608000, 253402300799 };
+
+	for (size_t i = 0; i < COUNT(ends); i++) {
+		CLEAR(made) leaf = story_make((struct profile){ .kind = ISSUE_DEVICE, .common_name = "dev1", .not_after = ends[i] }, NULL);
+		CLEAR(buf) der = BUF_INIT(65536);
+		int64_t end = 0;
+
+		cert_put_der(leaf.cert, &der);
+		CHECK(cert_read_not_after(der.data, der.len, &end));
+		CHECK_INT(end, ends[i]);
+		CHECK_INT(end, cert_not_after(leaf.cert));
+		for (size_t len = 0; len < 60; len++)
+			CHECK(!cert_read_not_after(der.data, len, &end));
+		CHECK(!cert_read_not_after(der.data + 4, der.len - 4, &end));
+	}
+}

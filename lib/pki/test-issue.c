@@ -185,3 +185,27 @@ TEST("RSA and Ed25519 CAs issue as well")
 		cert_free(root.cert);
 	}
 }
+
+TEST("what is issued as PEM has the key of whom it is for, by each kind of key, and its issuer's signature, or its own")
+{
+	static const enum key_alg kinds[] = { KEY_EC_P256, KEY_EC_P384, KEY_RSA_2048, KEY_ED25519 };
+	CLEAR(made) root = story_root("root");
+
+	for (size_t i = 0; i < 2 * COUNT(kinds); i++) {
+		struct err err = ERR_INIT;
+		OWN(key) key = key_generate(kinds[i / 2], &err);
+		struct issuer by = { .cert = i % 2 ? root.cert : NULL, .key = i % 2 ? root.key : key };
+		struct profile profile = { .kind = ISSUE_DEVICE,
+			.common_name = "dev1",
+			.path_len = -1,
+			.not_before = STORY_NOW,
+			.not_after = STORY_NOW + STORY_DAY };
+		CLEAR(buf) pem = BUF_INIT(65536);
+		CLEAR(certs) certs = { 0 };
+
+		CHECK_OK(issue_pem(&profile, key_pkey(key), &by, &pem, &err), err);
+		CHECK_OK(certs_parse(&certs, buf_text(&pem), pem.len, 1, &err), err);
+		CHECK(cert_matches_key(certs.item[0], key));
+		CHECK_INT(X509_verify(cert_x509(certs.item[0]), key_pkey(by.key)), 1);
+	}
+}

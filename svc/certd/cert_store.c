@@ -10,17 +10,22 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "certd/cert_store.h"
 #include "common/id_file.h"
 #include "pki/cert.h"
 
 #define CERT_FILE_MAX (1024 * 1024)
+#define ISSUERS_MAX 16
 
 struct cert_store {
 	char *dir;
 	json_t *preloaded;
 	struct map *good; /* id to what its preloaded file had when it was last good */
 	pthread_mutex_t good_lock;
+	pthread_mutex_t read_lock; /* the following: what was read last, and what it was read from */
+	struct certs read;
+	char *read_text;
 };
 
 /* -- Preloaded files --------------------------------------------------------------------------------------------------------------------- */
@@ -92,6 +97,7 @@ cert_store_open(const char *dir, const json_t *preloaded, struct err *err)
 	s->preloaded = preloaded ? json_deep_copy(preloaded) : json_object();
 	s->good = map_new();
 	pthread_mutex_init(&s->good_lock, NULL);
+	pthread_mutex_init(&s->read_lock, NULL);
 	read_preloaded(s);
 	return s;
 }
@@ -108,6 +114,9 @@ cert_store_close(struct cert_store *s)
 		mem_free(text);
 	map_free(s->good);
 	pthread_mutex_destroy(&s->good_lock);
+	pthread_mutex_destroy(&s->read_lock);
+	certs_clear(&s->read);
+	mem_free(s->read_text);
 	json_decref(s->preloaded);
 	mem_free(s->dir);
 	mem_free(s);
@@ -166,6 +175,47 @@ cert_store_load(struct cert_store *s, const char *id, struct buf *pem, struct er
 	if (err->kind != ERR_MISSING)
 		err->kind = ERR_BROKEN; /* we can't read what is ours: that is not about the caller */
 	return -1;
+}
+
+static bool
+was_read(struct cert_store *s, const char *text, struct certs *out)
+{
+	bool was;
+
+	pthread_mutex_lock(&s->read_lock);
+	was = s->read_text && text_is(s->read_text, text);
+	for (size_t i = 0; was && i < s->read.n; i++)
+		certs_add(out, s->read.item[i]);
+	pthread_mutex_unlock(&s->read_lock);
+	return was;
+}
+
+static void
+keep_read(struct cert_store *s, const char *text, const struct certs *certs)
+{
+	pthread_mutex_lock(&s->read_lock);
+	mem_free(s->read_text);
+	certs_clear(&s->read);
+	s->read_text = mem_text(text);
+	for (size_t i = 0; i < certs->n; i++)
+		certs_add(&s->read, certs->item[i]);
+	pthread_mutex_unlock(&s->read_lock);
+}
+
+/* The file is read each time, and turned into certificates only when it is another: that takes OpenSSL 3.0 longer than it takes to issue. */
+int
+cert_store_load_certs(struct cert_store *s, const char *id, struct certs *out, struct err *err)
+{
+	CLEAR(buf) pem = BUF_INIT(CERT_FILE_MAX);
+
+	if (cert_store_load(s, id, &pem, err) < 0)
+		return -1;
+	if (was_read(s, buf_text(&pem), out))
+		return 0;
+	if (certs_parse(out, buf_text(&pem), pem.len, ISSUERS_MAX, err) < 0)
+		return -1;
+	keep_read(s, buf_text(&pem), out);
+	return 0;
 }
 
 int

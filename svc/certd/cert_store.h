@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "pki/cert.h"
 
 struct cert_store;
 
@@ -15,5 +16,7 @@ struct cert_store *cert_store_open(const char *dir, const json_t *preloaded, str
 void cert_store_close(struct cert_store *store);
 
 int cert_store_load(struct cert_store *store, const char *id, struct buf *pem, struct err *err); /* ERR_MISSING */
+/* The same, read: for the chains of issuers, which are asked for again and again. */
+int cert_store_load_certs(struct cert_store *store, const char *id, struct certs *out, struct err *err);
 int cert_store_save(struct cert_store *store, const char *id, const char *pem, size_t len, struct err *err);
 int cert_store_delete(struct cert_store *store, const char *id, struct err *err); /* absent is fine */

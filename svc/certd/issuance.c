@@ -141,23 +141,23 @@ take_life(struct profile *profile, const json_t *config, const struct signer *si
 
 /* -- Signing here ------------------------------------------------------------------------------------------------------------------------- */
 
-static struct cert *
-sign_profile(struct profile *profile, const struct csr *csr, const struct signer *signer, struct err *err)
+static int
+sign_profile(struct profile *profile, const struct csr *csr, const struct signer *signer, struct buf *pem, struct err *err)
 {
 	struct issuer issuer = { .cert = signer->chain.n > 0 ? signer->chain.item[0] : NULL, .key = signer->key };
 	char *names[ISSUE_NAMES_MAX];
 	size_t n = is_ca(profile->kind) ? 0 : csr_names(csr, names, ISSUE_NAMES_MAX);
-	struct cert *cert;
+	int status;
 
 	for (size_t i = 0; i < n; i++)
 		profile->names[i] = names[i];
 	profile->n_names = n;
-	cert = issue_cert(profile, csr_public_key(csr), &issuer, err);
+	status = issue_pem(profile, csr_public_key(csr), &issuer, pem, err);
 	for (size_t i = 0; i < n; i++)
 		mem_free(names[i]);
-	if (!cert && err->kind == ERR_INVALID)
+	if (status < 0 && err->kind == ERR_INVALID)
 		err->kind = ERR_BROKEN; /* the request is as it should be: our issuer, or our clock, is not */
-	return cert;
+	return status;
 }
 
 static int
@@ -166,23 +166,21 @@ sign(const struct issuance_request *r, const json_t *config, const struct csr *c
 {
 	enum issue_kind kind = kind_of(r->id);
 	struct profile profile = { .kind = kind, .path_len = kind == ISSUE_EDGE_CA ? 0 : -1 };
-	OWN(cert) cert = NULL;
+	int status;
 
+	if (signer->chain.n == 0 && EVP_PKEY_eq(csr_public_key(csr), key_pkey(signer->key)) != 1)
+		return err_set(err, ERR_INVALID,
+			"parameter \"csr\" has an invalid value: %s signs itself, and the request is for another key", r->id);
 	if (take_life(&profile, config, signer, err) < 0)
 		return -1;
 	profile.subject = choose_subject(r->id, csr, config, err);
 	if (!profile.subject)
 		return -1;
-	cert = sign_profile(&profile, csr, signer, err);
+	status = sign_profile(&profile, csr, signer, pem, err);
 	X509_NAME_free(profile.subject);
-	if (!cert)
-		return -1;
-	if (signer->chain.n == 0 && !cert_matches_key(cert, signer->key))
-		return err_set(err, ERR_INVALID,
-			"parameter \"csr\" has an invalid value: %s signs itself, and the request is for another key", r->id);
-	cert_put_pem(cert, pem);
-	certs_put_pem(&signer->chain, pem);
-	return 0;
+	if (status == 0)
+		certs_put_pem(&signer->chain, pem);
+	return status;
 }
 
 static int

@@ -5,8 +5,6 @@
 #include "certd/local_ca.h"
 #include "wire/json.h"
 
-#define CHAIN_MAX 16
-#define PEM_MAX (1024 * 1024)
 
 void
 signer_clear(struct signer *s)
@@ -16,19 +14,9 @@ signer_clear(struct signer *s)
 }
 
 static int
-load_chain(struct certs *out, const struct signer_query *q, const char *cert_id, struct err *err)
-{
-	CLEAR(buf) pem = BUF_INIT(PEM_MAX);
-
-	if (cert_store_load(q->store, cert_id, &pem, err) < 0)
-		return -1;
-	return certs_parse(out, buf_text(&pem), pem.len, CHAIN_MAX, err);
-}
-
-static int
 load_named(struct signer *s, const struct signer_query *q, struct err *err)
 {
-	if (load_chain(&s->chain, q, q->issuer_id, err) < 0) {
+	if (cert_store_load_certs(q->store, q->issuer_id, &s->chain, err) < 0) {
 		if (err->kind == ERR_MISSING)
 			return err_set(err, ERR_MISSING, "parameter \"issuer.certId\" has an invalid value: not found");
 		return err_wrap(err, "parameter \"issuer.certId\" has an invalid value: invalid issuer");
@@ -40,7 +28,7 @@ load_named(struct signer *s, const struct signer_query *q, struct err *err)
 static int
 load_local_ca(struct signer *s, const struct signer_query *q, struct err *err)
 {
-	if (load_chain(&s->chain, q, LOCAL_CA_ID, err) == 0)
+	if (cert_store_load_certs(q->store, LOCAL_CA_ID, &s->chain, err) == 0)
 		s->key = keyd_client_load_pair(q->keyd, LOCAL_CA_ID, err);
 	if (s->key)
 		return 0;

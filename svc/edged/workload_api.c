@@ -15,10 +15,10 @@
 #include "pki/issue.h"
 #include "wire/codec.h"
 #include "wire/json.h"
+#include "wire/pem.h"
 
 #define PEM_MAX (1024 * 1024)
 #define DATA_MAX (1024 * 1024)
-#define CHAIN_MAX 16
 #define TRUST_BUNDLE_ID "aziot-edged-trust-bundle"
 
 /* -- Who calls? --------------------------------------------------------------------------------------------------------------------- */
@@ -169,28 +169,38 @@ private_key_json(const struct key *key)
 	return json;
 }
 
+/* "2026-12-31T00:00:00+00:00" of the first certificate. */
+static int
+put_expiration(struct buf *out, const struct buf *chain_pem, struct err *err)
+{
+	char until[CLOCK_TEXT_LEN];
+	struct pem pem;
+	int64_t end = 0;
+	bool found;
+
+	pem_init(&pem, buf_text(chain_pem), chain_pem->len);
+	found = pem_next(&pem, err) > 0 && cert_read_not_after(pem.der.data, pem.der.len, &end);
+	pem_clear(&pem);
+	if (!found)
+		return err_set(err, ERR_BROKEN, "certd: a certificate that has no end");
+	clock_text(end, until);
+	buf_putf(out, "%.*s+00:00", (int)strcspn(until, "Z"), until);
+	return 0;
+}
+
 static int
 answer_certificate(const struct route_call *call, const char *cert_id, const char *csr, const struct key *key, json_t **answer,
 	struct err *err)
 {
-	struct buf pem = BUF_INIT(PEM_MAX);
-	struct certs chain = { 0 };
-	char until[CLOCK_TEXT_LEN];
-	char *zulu;
-	int status = edge_ca_issue(edged_of(call), &(struct leaf_request){ .cert_id = cert_id, .csr = csr }, &pem, err);
+	CLEAR(buf) pem = BUF_INIT(PEM_MAX);
+	CLEAR(buf) until = BUF_INIT(2 * CLOCK_TEXT_LEN);
 
-	if (status == 0)
-		status = certs_parse(&chain, buf_text(&pem), pem.len, CHAIN_MAX, err);
-	if (status == 0) {
-		zulu = strchr(clock_text(cert_not_after(chain.item[0]), until), 'Z');
-		if (zulu)
-			*zulu = '\0';
-		*answer = json_pack("{s:o, s:s, s:s+}", "privateKey", private_key_json(key), "certificate", buf_text(&pem),
-			"expiration", until, "+00:00");
-	}
-	certs_clear(&chain);
-	buf_clear(&pem);
-	return status < 0 ? -1 : 201;
+	if (edge_ca_issue(edged_of(call), &(struct leaf_request){ .cert_id = cert_id, .csr = csr }, &pem, err) < 0 ||
+		put_expiration(&until, &pem, err) < 0)
+		return -1;
+	*answer = json_pack("{s:o, s:s, s:s}", "privateKey", private_key_json(key), "certificate", buf_text(&pem), "expiration",
+		buf_text(&until));
+	return 201;
 }
 
 static int

@@ -207,7 +207,7 @@ def test_07_refused():
     bad = good[:200] + ("A" if good[200] != "A" else "B") + good[201:]
     other = ask("POST", "/keypair", {"keyId": "other"}, on=edge_keyd)[1]["keyHandle"]
     for request, issuer, part in (("", (EDGE_CA, handle), "csr"), ("no csr", (EDGE_CA, handle), "csr"), (bad, (EDGE_CA, handle), "csr"), (good, ("nobody", handle), "issuer.certId"),
-                                  (good, (EDGE_CA, "sr=x&sig=y"), "keyHandle"), (csr("/CN=" + "x" * 60 + "/CN=y" * 2), ("nobody", handle), "issuer.certId")):
+                                  (good, (EDGE_CA, "sr=x&sig=y"), "issuer.privateKeyHandle"), (csr("/CN=" + "x" * 60 + "/CN=y" * 2), ("nobody", handle), "issuer.certId")):
         status, answer = create("aziot-edged/module/a:1:server", request, issuer)
         assert status in (400, 401) and part in answer["message"], (part, status, answer)
     status, answer = create("aziot-edged/module/a:1:server", good, (EDGE_CA, other))
