@@ -26,6 +26,12 @@ struct key {
 };
 
 void
+key_start_small(void)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL);
+}
+
+void
 key_pkey_describe(const EVP_PKEY *pkey, char out[static KEY_DESCRIBE_LEN])
 {
 	const char *type = EVP_PKEY_get0_type_name(pkey), *nist = NULL;

@@ -16,6 +16,9 @@
 #include "base/err.h"
 #include "base/own.h"
 
+/* Before anything else of OpenSSL, in a process that has nothing but keys: no file of settings, which could load modules into it, and no error texts, which take memory. */
+void key_start_small(void);
+
 struct key;
 
 enum key_alg { KEY_EC_P256, KEY_EC_P384, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_4096, KEY_ED25519 };

@@ -156,5 +156,6 @@ main(int argc, char **argv)
 		.serve = serve,
 	};
 
+	key_start_small(); /* keyd is what stays when everything else is restarted */
 	return local_service_main(&role, argc, argv);
 }
