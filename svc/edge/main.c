@@ -66,7 +66,7 @@ warn_of_secrets(const struct config *c, const char *config_path)
 				paths[i]);
 }
 
-/* What is wrong without being an error is told at each start. */
+/* What is wrong without being an error is told at each start; the first error is the failure, the others are told before it. */
 static struct config *
 load_config(const char *path, struct err *err)
 {
@@ -78,10 +78,12 @@ load_config(const char *path, struct err *err)
 
 		if (findings.item[i].level == FINDING_WARNING)
 			log_warn("%s", line);
+		else if (findings.item[i].level == FINDING_ERROR && err->kind == ERR_NONE)
+			(void)err_set(err, ERR_INVALID, "%s", line);
 		else if (findings.item[i].level == FINDING_ERROR)
 			log_error("%s", line);
 	}
-	if (!config)
+	if (!config && err->kind == ERR_NONE)
 		(void)err_set(err, ERR_INVALID, "%s is not good: rootedge config check says why", path);
 	return GIVE(config);
 }

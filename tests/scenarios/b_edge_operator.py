@@ -21,8 +21,6 @@ address = "127.0.0.1"
 https_port = 9
 [gateway]
 enabled = false
-[modules.tool]
-uid = %d
 """
 
 
@@ -32,7 +30,7 @@ class Box(Service):
         os.mkdir(self.state)
         os.chmod(self.state, 0o755)
         os.chown(self.state, uid, uid)
-        self.write(CONFIG % (Pki(folder).root, new_key(), uid))
+        self.write(CONFIG % (Pki(folder).root, new_key()))
         self.become = [] if uid == os.getuid() else ["setpriv", "--reuid=%d" % uid, "--regid=%d" % uid, "--clear-groups", "--pdeathsig=KILL"]
         super().__init__(folder, name, "--config", self.config, "--state", self.state, program=self.become + [install(), ], wait=wait)
         self.logs_seen = 0
