@@ -122,7 +122,7 @@ est-id-device-id = "%s/identities"
     wait_for(lambda: verb("pending", "--json"), "a request that waits", 30)
     waiting = [json.loads(line) for line in verb("pending", "--json").splitlines()]
     assert [(w["label"], w["for"]) for w in waiting] == [("edge-ca", "aziot-edge CA EdgeGateway")], waiting
-    assert "has not decided yet and asks to come back in" in edge.log_text()
+    wait_for(lambda: "has not decided yet and asks to come back in" in edge.log_text(), "the device hearing of it", 30)
     verb("approve", waiting[0]["number"])
     set_clock(1)
     edge.ready = edge.wait_ready(60)
@@ -149,8 +149,8 @@ def test_3_renewed():
     wait_for(lambda: "was loaded again" in est.log_text(), "the new configuration")
     set_clock(85)
     n = est.log_text().count("bootstrap certificate")
-    round_trip()
     wait_for(lambda: min(map(ends, ALL)) > 180, "all four being renewed", 90)
+    round_trip()
     assert est.log_text().count("bootstrap certificate") == n, "nothing was bootstrapped"
 
 
