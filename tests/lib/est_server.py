@@ -10,7 +10,7 @@ redirect       elsewhere                              busy        503
 unauthorized   401                                    forbidden   403
 pending        202 with Retry-After, until `approved`
 
-`linking`: only requests are issued that say which TLS 1.2 session they are made for (tls-unique, RFC 7030 3.5).  `held` are labels whose enrolments wait until `go` is set; `waiting` counts them.  `form` is how bodies look: lines, one_line, crlf, spaces, der, pem.  `requests` has what was asked: Request(operation, label, user, cn, csr)."""
+`linking`: only requests are issued that say which TLS 1.2 session they are made for (tls-unique, RFC 7030 3.5).  `drip_s`: how long an answer takes.  `held` are labels whose enrolments wait until `go` is set; `waiting` counts them.  `form` is how bodies look: lines, one_line, crlf, spaces, der, pem.  `requests` has what was asked: Request(operation, label, user, cn, csr)."""
 import base64, collections, http.server, os, re, ssl, subprocess, threading, traceback
 
 Request = collections.namedtuple("Request", "operation label user cn csr")
@@ -63,7 +63,7 @@ class EstServer:
         self.form, self.days, self.extra, self.approved, self.retry_after, self.refused = "lines", 365, [], False, 1, set()
         self.no_operation, self.troubles = set(), []
         self.requests, self.stopping = [], threading.Event()
-        self.linking = False
+        self.linking, self.drip_s = False, 0
         self.held, self.waiting, self.go = set(), 0, threading.Event()
         cert, key = self.tls_root.leaf("est-server", "/CN=est server", ["subjectAltName=IP:127.0.0.1", "extendedKeyUsage=serverAuth"])
         with open(folder / "est-clients.pem", "w") as f:
@@ -136,7 +136,17 @@ class EstServer:
             h.send_header(name.replace("_", "-"), str(value))
         h.send_header("Content-Length", str(len(body)))
         h.end_headers()
+        if self.drip_s and status == 200 and h.command == "POST":
+            return self.drip(h, body)
         h.wfile.write(body[:len(body) // 2] if self.lie == "cut" else body)
+        h.close_connection = True
+
+    def drip(self, h, body):
+        """In a hundred pieces over so many seconds."""
+        step = len(body) // 100 + 1
+        for at in range(0, len(body), step):
+            h.wfile.write(body[at:at + step])
+            self.stopping.wait(self.drip_s / 100)
         h.close_connection = True
 
     # -- Operations -----------------------------------------------------------------------------------------------------------------------

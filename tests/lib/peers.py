@@ -93,3 +93,43 @@ def refused_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+class ConnectProxy:
+    """A proxy that tunnels (RFC 9110 9.3.6) to whom it is asked for, or `elsewhere`; with `user`, for that "name:password" only.  `heads` are the requests."""
+
+    def __init__(self, user=None, elsewhere=None):
+        self.user, self.elsewhere, self.heads = user, elsewhere, []
+        self.server = Stranger(self.answer)
+
+    def answer(self, near):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = near.recv(1)  # what follows the head is not ours
+            if not piece:
+                return None
+            head += piece
+        self.heads.append(head.decode())
+        if self.user and "\r\nProxy-Authorization: Basic %s\r\n" % base64.b64encode(self.user.encode()).decode() not in self.heads[-1]:
+            near.sendall(b"HTTP/1.1 407 Who are you?\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")
+            return None
+        host, port = head.split(b" ")[1].decode().rsplit(":", 1)
+        with socket.create_connection(("127.0.0.1", self.elsewhere or int(port))) as far:
+            near.sendall(b"HTTP/1.1 200 Connection established\r\nVia: us\r\n\r\n")
+            while True:
+                for ready in select.select([near, far], [], [], 20 * SLOW)[0]:
+                    piece = ready.recv(65536)
+                    if not piece:
+                        return None
+                    (far if ready is near else near).sendall(piece)
+
+    def __enter__(self):
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *why):
+        self.server.__exit__(*why)
+
+    @property
+    def port(self):
+        return self.server.port
