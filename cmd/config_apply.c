@@ -7,11 +7,13 @@
 #include "base/mem.h"
 #include "base/option.h"
 #include "base/text.h"
+#include "cmd.h"
 #include "config.h"
 #include "edge.h"
 #include "edge/config_source.h"
 #include "edge_box.h"
 #include "page.h"
+#include "pipe_command.h"
 #include "wire/json.h"
 
 struct options {
@@ -124,6 +126,38 @@ apply(const struct edge_box *box, const struct options *o, struct err *err)
 	return 0;
 }
 
+/* -- systemd's units ------------------------------------------------------------------------------------------------------------------ */
+
+/* What rootedge-config.service does, and then no more is started again than has to be. */
+static json_t *
+prepare_units(const struct options *o, struct err *err)
+{
+	OWN_TEXT program = cmd_service_path("edge");
+	CLEAR(buf) said = BUF_INIT(65536);
+	int status = pipe_command(
+		(const char *[]){ program, "--prepare", "--config", o->config, "--state", o->state, NULL }, &said, err);
+
+	if (status > 0)
+		return err_null(err, ERR_BROKEN, "%s --prepare ended with status %d", program, status);
+	return status < 0 ? NULL : json_parse(said.data, said.len, err);
+}
+
+static int
+apply_to_units(const struct edge_box *box, const struct options *o, struct err *err)
+{
+	OWN_LIB(json_t) changed = prepare_units(o, err);
+	const json_t *name;
+	size_t i;
+
+	if (!changed)
+		return -1;
+	json_array_foreach(changed, i, name)
+		if (edge_restart_role(box, json_string_value(name), err) < 0)
+			return -1;
+	print_changed(changed);
+	return 0;
+}
+
 int
 config_apply(int argc, char **argv)
 {
@@ -144,6 +178,6 @@ config_apply(int argc, char **argv)
 		return 0;
 	}
 	if (status == 0)
-		status = box.by_systemd ? edge_restart_all(&box, &err) : apply(&box, &o, &err);
+		status = box.by_systemd ? apply_to_units(&box, &o, &err) : apply(&box, &o, &err);
 	return status < 0 ? page_failure(usage.command, &err, 1) : 0;
 }

@@ -26,8 +26,8 @@ json_t *edge_box_status(const struct edge_box *box, struct err *err);
 /* Of the supervisor.  Its refusal is a failure; the caller owns what comes back. */
 json_t *edge_box_ask(const struct edge_box *box, json_t *request_take, struct err *err);
 
-/* Everything from config.toml on, until it serves (edge_restart.c). */
-int edge_restart_all(const struct edge_box *box, struct err *err);
+/* Until it serves again (edge_restart.c). */
+int edge_restart_role(const struct edge_box *box, const char *role, struct err *err);
 /* Until this role (NULL: each) serves, having been started again so often. */
 int edge_restart_wait(const struct edge_box *box, const char *role, int64_t restarts, struct err *err);
 

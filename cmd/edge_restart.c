@@ -86,9 +86,9 @@ restart(const struct edge_box *box, const char *role, struct err *err)
 }
 
 int
-edge_restart_all(const struct edge_box *box, struct err *err)
+edge_restart_role(const struct edge_box *box, const char *role, struct err *err)
 {
-	return restart(box, NULL, err);
+	return restart(box, role, err);
 }
 
 static const struct option_usage restart_usage = {

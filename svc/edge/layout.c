@@ -254,9 +254,8 @@ layout_prepare(const struct config *c, const char *state, struct err *err)
 }
 
 struct layout *
-layout_prepare_for_units(const struct config *c, const char *state, struct err *err)
+layout_prepare_for_units(const struct config *c, const char *state, bool changed[static ROLE_COUNT], struct err *err)
 {
-	bool changed[ROLE_COUNT] = { false };
 	OWN_TEXT whole = NULL;
 	OWN(layout) l = NEW(layout);
 

@@ -54,8 +54,10 @@ const char *layout_role_name(enum layout_role role);
 struct layout *layout_plan(const struct config *config, const char *state, bool separate_users);
 /* Makes the folders and writes the configurations (role_config.h). */
 struct layout *layout_prepare(const struct config *config, const char *state, struct err *err);
-/* The same for systemd's units (dist/systemd), which name the users, make the roles' own folders and open their sockets: only STATE/config is written. */
-struct layout *layout_prepare_for_units(const struct config *config, const char *state, struct err *err);
+/* The same for systemd's units (dist/systemd), which name the users, make the roles' own folders and open their sockets: only STATE/config is written, and
+ * changed set of the roles whose orders are others than before. */
+struct layout *layout_prepare_for_units(
+	const struct config *config, const char *state, bool changed[static ROLE_COUNT], struct err *err);
 /* Do folders, users and sockets stay what they are? */
 bool layout_fits(const struct layout *layout, const struct config *now, const struct config *next);
 /* Writes the configurations anew into folders that are there: those that are others than before, and sets changed of these roles. */

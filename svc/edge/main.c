@@ -12,6 +12,7 @@
 #include "edge/role_args.h"
 #include "edge/sandbox.h"
 #include "edge/supervisor.h"
+#include "wire/json.h"
 
 struct options {
 	const char *config, *state;
@@ -137,15 +138,25 @@ serve(struct options *options)
 	return end == SUPERVISOR_TO_START_ANEW ? -1 : end == SUPERVISOR_STOPPED ? 0 : status;
 }
 
+/* On standard output: whose orders are others than before. */
 static int
 prepare(const struct options *options)
 {
 	struct err err = ERR_INIT;
 	OWN(config) config = load_config(options->config, &err);
-	OWN(layout) layout = config ? layout_prepare_for_units(config, options->state, &err) : NULL;
+	bool changed[ROLE_COUNT] = { false };
+	OWN(layout) layout = config ? layout_prepare_for_units(config, options->state, changed, &err) : NULL;
+	OWN_LIB(json_t) names = json_array();
 
-	if (layout)
+	for (int role = 0; role < ROLE_COUNT; role++)
+		if (changed[role])
+			json_array_append_new(names, json_string(layout_role_name((enum layout_role)role)));
+	if (layout) {
+		OWN_TEXT line = json_line(names);
+
+		puts(line);
 		return 0;
+	}
 	log_error("%s", err.text);
 	return config ? SERVICE_FAILED : SERVICE_BAD_SETTINGS;
 }

@@ -317,21 +317,28 @@ write_one(const struct layout *l, const struct config *c, enum layout_role role,
 
 /* Of the unit's environment: without a gateway there is none, and the unit is not started. */
 static int
-write_gateway(const struct layout *l, const struct config *c, struct err *err)
+write_gateway(const struct layout *l, const struct config *c, bool *changed, struct err *err)
 {
 	OWN_TEXT path = mem_textf("%s/arguments", l->config_dirs[ROLE_GATEWAY]);
+	CLEAR(buf) old = BUF_INIT(CONFIG_JSON_MAX);
+	struct err ignored = ERR_INIT;
 	OWN_TEXT words = NULL;
 	OWN_TEXT line = NULL;
 	struct role_args args;
 
-	if (!c->has_gateway)
+	if (!c->has_gateway) {
+		*changed |= file_exists(path);
 		return file_remove(path, err);
+	}
 	role_args_fill(&args, c, l, ROLE_GATEWAY, NULL, 0);
 	words = role_args_line(&args, err);
 	role_args_clear(&args);
 	if (!words)
 		return -1;
 	line = mem_textf("ROOTEDGE_GATEWAY=%s\n", words);
+	if (file_load(&old, path, &ignored) == 0 && text_is(buf_text(&old), line))
+		return 0;
+	*changed = true;
 	return file_save(path, line, strlen(line), 0644, err);
 }
 
@@ -341,5 +348,5 @@ role_config_write_all(const struct layout *l, const struct config *c, bool chang
 	for (int role = 0; role < ROLE_GATEWAY; role++)
 		if (write_one(l, c, (enum layout_role)role, &changed[role], err) < 0)
 			return -1;
-	return l->by_units ? write_gateway(l, c, err) : 0;
+	return l->by_units ? write_gateway(l, c, &changed[ROLE_GATEWAY], err) : 0;
 }

@@ -127,6 +127,29 @@ def test_07_logs():
     assert box().run("rootedge", "logs", "--since", "2100-01-01").stdout.strip() in ("", "-- No entries --")
 
 
+def test_07_apply():
+    """rootedge config apply starts those units again whose orders change, and no other; with a mistake none"""
+    good = CONFIG % new_key()
+    box().write("/etc/aziot/config.toml", good)
+    box().run("rootedge", "config", "apply")
+
+    def pids():
+        return {role: box().show("rootedge-%s.service" % role, "MainPID") for role in LOCAL}
+    before = pids()
+    assert "nothing changes by it" in box().run("rootedge", "config", "apply").stdout and pids() == before
+    box().write("/etc/aziot/config.toml", good + "[aziot_max_requests]\ncertd = 9\n")
+    done = box().run("rootedge", "config", "apply")
+    assert "certd serves with what is new" in done.stdout, done.stdout
+    after = pids()
+    assert [r for r in LOCAL if after[r] != before[r]] == ["certd"], (before, after)
+    assert '"max_requests":9' in box().run("cat", "/var/lib/aziot/config/certd/config.json").stdout.replace(" ", "")
+    box().write("/etc/aziot/config.toml", good + "[aziot_max_requests]\ncertd = 0\n")
+    done = box().run("rootedge", "config", "apply", check=False)
+    assert done.returncode == 1 and "0 is not between 1 and 10000" in done.stderr + done.stdout and pids() == after, done
+    box().write("/etc/aziot/config.toml", good)
+    box().run("rootedge", "config", "apply")
+
+
 def test_08_bad_settings():
     """a mistake in config.toml: what it says is not tried again and again, status shows the mistake with its line, and after it is mended a restart is enough"""
     good = CONFIG % new_key()
