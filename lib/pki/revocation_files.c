@@ -2,25 +2,24 @@
 /* Files by their dates, and the set behind a lock (revocation_files.h). */
 #include "pki/revocation_files.h"
 
+#include <dirent.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 
-/* Another file, or another content of it. */
-struct mark {
-	ino_t inode;
-	off_t size;
-	struct timespec changed;
-};
+#define FOUND_MAX 256
 
 struct revocation_files {
 	char *paths[REVOCATION_FILES_MAX];
-	struct mark marks[REVOCATION_FILES_MAX];
 	size_t n;
 	struct certs cas;
+	uint8_t seen[DIGEST_SHA256_LEN]; /* of what revocation_files_have_changed saw */
 };
 
 struct revocation_files *
@@ -47,55 +46,141 @@ revocation_files_free(struct revocation_files *f)
 	mem_free(f);
 }
 
-static struct mark
-mark_of(const char *path)
-{
-	struct stat st;
+/* -- Files and folders -------------------------------------------------------------------------------------------------------------- */
 
-	if (stat(path, &st) < 0)
-		return (struct mark){ 0 };
-	return (struct mark){ st.st_ino, st.st_size, st.st_ctim };
+struct found {
+	char *path;
+	bool in_folder;
+};
+struct all_found {
+	struct found item[FOUND_MAX];
+	size_t n;
+};
+
+static void
+all_found_clear(struct all_found *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		mem_free(all->item[i].path);
+	all->n = 0;
 }
 
-static bool
-is_same(const struct mark *a, const struct mark *b)
+static void
+add_found(struct all_found *all, char *path_take, bool in_folder)
 {
-	return a->inode == b->inode && a->size == b->size && a->changed.tv_sec == b->changed.tv_sec &&
-	       a->changed.tv_nsec == b->changed.tv_nsec;
+	if (all->n < FOUND_MAX)
+		all->item[all->n++] = (struct found){ path_take, in_folder };
+	else
+		mem_free(path_take);
+}
+
+static int
+is_candidate(const struct dirent *entry)
+{
+	const char *end = strrchr(entry->d_name, '.');
+
+	return entry->d_name[0] != '.' && end && (text_is(end, ".crl") || text_is(end, ".pem"));
+}
+
+/* In the order of their names, so that the same files are the same. */
+static void
+find_all(struct all_found *all, const struct revocation_files *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		struct dirent **list = NULL;
+		int n = scandir(f->paths[i], &list, is_candidate, alphasort);
+
+		if (n < 0)
+			add_found(all, mem_text(f->paths[i]), false);
+		for (int k = 0; k < n; k++) {
+			add_found(all, file_join(f->paths[i], list[k]->d_name), true);
+			free(list[k]);
+		}
+		free(list);
+	}
+}
+
+/* Another file, another content, or another name. */
+static void
+digest_found(uint8_t out[static DIGEST_SHA256_LEN], const struct all_found *all)
+{
+	CLEAR(buf) text = BUF_INIT(FOUND_MAX * (PATH_MAX + 128));
+
+	for (size_t i = 0; i < all->n; i++) {
+		struct stat st = { 0 };
+
+		(void)stat(all->item[i].path, &st);
+		buf_putf(&text, "%s|%llu|%lld|%lld|%ld\n", all->item[i].path, (unsigned long long)st.st_ino, (long long)st.st_size,
+			(long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+	}
+	digest_sha256(text.data, text.len, out);
 }
 
 bool
 revocation_files_have_changed(struct revocation_files *f)
 {
-	bool changed = false;
+	CLEAR(all_found) all = { 0 };
+	uint8_t now[DIGEST_SHA256_LEN];
+	bool same;
 
-	for (size_t i = 0; i < f->n; i++) {
-		struct mark now = mark_of(f->paths[i]);
+	find_all(&all, f);
+	digest_found(now, &all);
+	same = memcmp(now, f->seen, sizeof(now)) == 0;
+	memcpy(f->seen, now, sizeof(now));
+	return !same;
+}
 
-		changed |= !is_same(&now, &f->marks[i]);
-		f->marks[i] = now;
-	}
-	return changed;
+/* -- Reading -------------------------------------------------------------------------------------------------------------------------- */
+
+/* A file of a folder that has certificates alone: its CAs may have signed what lies beside it. */
+static bool
+take_cas(struct certs *cas, const struct found *file)
+{
+	struct certs more = { 0 };
+	struct err err = ERR_INIT;
+	bool done = file->in_folder && certs_load(&more, file->path, CERTS_MAX, &err) == 0;
+
+	for (size_t i = 0; i < more.n; i++)
+		certs_add(cas, more.item[i]);
+	certs_clear(&more);
+	return done;
+}
+
+static int
+read_one(struct revocations *into, const char *path, const struct certs *cas, struct err *err)
+{
+	CLEAR(buf) text = BUF_INIT(REVOCATIONS_MAX_BYTES);
+
+	if (file_load(&text, path, err) < 0)
+		return -1;
+	return revocations_add(into, text.data, text.len, cas, err) < 0 ? err_wrap(err, "%s", path) : 0;
 }
 
 int
 revocation_files_read(struct revocation_files *f, const struct certs *issuers, struct revocations *into, struct err *err)
 {
-	struct certs all = { 0 };
+	CLEAR(all_found) all = { 0 };
+	bool is_cas[FOUND_MAX] = { false };
+	struct certs cas = { 0 };
 	int done = 0;
 
+	find_all(&all, f);
 	for (size_t i = 0; i < f->cas.n; i++)
-		certs_add(&all, f->cas.item[i]);
+		certs_add(&cas, f->cas.item[i]);
 	for (size_t i = 0; issuers && i < issuers->n; i++)
-		certs_add(&all, issuers->item[i]);
-	for (size_t i = 0; i < f->n && done == 0; i++) {
-		CLEAR(buf) text = BUF_INIT(REVOCATIONS_MAX_BYTES);
+		certs_add(&cas, issuers->item[i]);
+	for (size_t i = 0; i < all.n; i++)
+		is_cas[i] = take_cas(&cas, &all.item[i]);
+	for (size_t i = 0; i < all.n; i++) {
+		struct err why = ERR_INIT;
 
-		done = file_load(&text, f->paths[i], err);
-		if (done == 0 && revocations_add(into, text.data, text.len, &all, err) < 0)
-			done = err_wrap(err, "%s", f->paths[i]);
+		if (is_cas[i] || read_one(into, all.item[i].path, &cas, &why) == 0)
+			continue;
+		if (done == 0)
+			*err = why;
+		done = -1;
 	}
-	certs_clear(&all);
+	certs_clear(&cas);
 	return done;
 }
 

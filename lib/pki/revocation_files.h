@@ -7,12 +7,12 @@
 #define REVOCATION_FILES_MAX 64
 
 struct revocation_files;
-/* Of paths, NULL-terminated.  ca_path: certificates of CAs that signed them, beside those that revocation_files_look is given; may be NULL. */
+/* Of paths, NULL-terminated: files, and folders, of which those named *.crl and *.pem count; a PEM file in a folder may be certificates of CAs alone.  ca_path: certificates of CAs that signed them, beside those that revocation_files_look is given; may be NULL. */
 struct revocation_files *revocation_files_new(const char *const *paths, const char *ca_path, struct err *err);
 void revocation_files_free(struct revocation_files *files);
 /* Has any of them changed since it was last said so? */
 bool revocation_files_have_changed(struct revocation_files *files);
-/* All of them, added to the set; all or, when one can't be read, a failure that names it. */
+/* All of them, added to the set.  When one can't be read that is a failure that names it, and the set has what the others say. */
 int revocation_files_read(struct revocation_files *files, const struct certs *issuers, struct revocations *into, struct err *err);
 
 /* The set at hand: any thread. */

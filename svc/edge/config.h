@@ -64,7 +64,7 @@ struct config {
 	size_t n_modules;
 	/* The gateway. */
 	bool has_gateway;
-	char *gateway_address;
+	char *gateway_address, *gateway_crl_dir;
 	int64_t gateway_mqtt_port, max_queue_mib;
 	char *names[CONFIG_NAMES_MAX];
 	size_t n_names;

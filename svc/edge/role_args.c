@@ -43,6 +43,7 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 	for (size_t i = 0; i < c->n_names; i++)
 		push(args, "--name", c->names[i]);
 	push(args, "--address", c->gateway_address);
+	push(args, "--crl-dir", c->gateway_crl_dir);
 	push(args, "--keyd", l->keyd[ROLE_GATEWAY]);
 	push(args, "--workload", l->gateway_workload);
 	push(args, "--device-id", c->device_id);

@@ -13,6 +13,7 @@
 #include "common/service.h"
 #include "gateway/forward.h"
 #include "gateway/gateway_head.h"
+#include "gateway/gateway_revocation.h"
 #include "gateway/queue.h"
 #include "gateway/refresher.h"
 #include "gateway/server_cert.h"
@@ -36,6 +37,7 @@ struct gateway {
 	struct keyd_client *keyd;
 	struct upstream *upstream;
 	struct scope *scope;
+	struct gateway_revocation *revocation;
 	struct refresher *refresher;
 	struct message_log *queue;
 	struct forward *forward;
@@ -82,7 +84,10 @@ open_state(struct gateway *g, struct err *err)
 	if (!g->upstream)
 		return -1;
 	g->scope = scope_open(g->upstream, g->config.state_dir, err);
-	return g->scope ? 0 : -1;
+	if (!g->scope)
+		return -1;
+	g->revocation = gateway_revocation_new(g->config.crl_dir, g->scope, g->loops[0], g->workers);
+	return 0;
 }
 
 static int
@@ -111,6 +116,7 @@ open_front(struct gateway *g, struct err *err)
 		.hub_host = g->config.upstream.hub_host,
 		.hostname = g->config.names[0],
 		.scope = g->scope,
+		.revocation = g->revocation,
 		.questions = g->questions,
 		.tls_cache = g->tls_cache,
 		.queue = g->queue,
@@ -198,6 +204,7 @@ int
 gateway_run(struct gateway *g, struct err *err)
 {
 	service_handle_signals(g->loops[0], NULL, NULL);
+	gateway_revocation_start(g->revocation);
 	if (loop_start_thread(g->forward_loop, err) < 0)
 		return -1;
 	for (size_t i = 1; i < g->n_loops; i++)
@@ -236,6 +243,7 @@ gateway_close(struct gateway *g)
 	refresher_free(g->refresher);
 	mqtt_head_free(g->mqtt_head);
 	gateway_head_free(g->head);
+	gateway_revocation_free(g->revocation);
 	directory_free(g->directory);
 	server_cert_close(g->server_cert);
 	for (size_t i = 0; i < g->n_loops; i++)

@@ -13,6 +13,7 @@ struct gateway_config {
 	const char *address;
 	int mqtt_port; /* 0: a free one */
 	const char *keyd_path;
+	const char *crl_dir; /* of revocation lists; NULL: there are none */
 	struct upstream_config upstream;
 	uint64_t max_queue_bytes;
 	size_t n_loops; /* 0: one a core */

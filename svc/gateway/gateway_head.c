@@ -57,6 +57,7 @@ judge(struct gateway_head *head, const struct question *q, struct authorities *c
 	OWN_TEXT name = identity_name(q->device_id, q->module_id);
 	int64_t confirmed = 0;
 	OWN(identity) target = scope_find(head->config.scope, q->device_id, q->module_id, &confirmed);
+	OWN(revocations) revoked = gateway_revocation_current(head->config.revocation);
 	struct auth_claim claim = {
 		.hub_host = head->config.hub_host,
 		.other_host = head->config.hostname,
@@ -70,6 +71,7 @@ judge(struct gateway_head *head, const struct question *q, struct authorities *c
 		.target = is_ours ? target : NULL,
 		.is_elsewhere = !is_ours && (target || q->is_elsewhere),
 		.device_cas = cas,
+		.revoked = revoked,
 		.vouched = vouched,
 	};
 	struct verdict *v = auth_decide("gateway", &claim, &evidence, &records, &head->config.auth, clock_wall());
@@ -233,6 +235,7 @@ why_untrusted(struct gateway_head *head, struct session *session)
 	uint64_t epoch = scope_epoch(head->config.scope);
 	const struct identity *judged = session->identity;
 	OWN(authorities) cas = NULL;
+	OWN(revocations) revoked = NULL;
 	OWN(identity) now = NULL;
 	enum reason reason;
 	int64_t confirmed;
@@ -241,7 +244,8 @@ why_untrusted(struct gateway_head *head, struct session *session)
 		return OK;
 	cas = scope_cas(head->config.scope);
 	now = scope_find(head->config.scope, judged->device_id, judged->module_id, &confirmed);
-	reason = trust_check(&session->trust, now, cas, NULL);
+	revoked = gateway_revocation_current(head->config.revocation);
+	reason = trust_check(&session->trust, now, cas, revoked);
 	if (reason == OK)
 		session->epoch = epoch;
 	return reason;
@@ -302,6 +306,22 @@ on_cas_changed(void *arg)
 	struct gateway_head *head = arg;
 
 	scope_each(head->config.scope, withdraw_if_by_ca, head);
+}
+
+static void
+withdraw_if_by_certificate(void *arg, const struct identity *identity)
+{
+	if (identity->auth == IDENTITY_AUTH_CA || identity->auth == IDENTITY_AUTH_THUMBPRINT)
+		withdraw(arg, identity);
+}
+
+static void
+on_revoked(void *arg)
+{
+	struct gateway_head *head = arg;
+
+	scope_touch(head->config.scope);
+	scope_each(head->config.scope, withdraw_if_by_certificate, head);
 }
 
 static void
@@ -387,6 +407,7 @@ gateway_head_new(const struct gateway_head_config *config)
 	head->asked = asked_new(REMEMBER_MS);
 	scope_watch(config->scope, on_change, head);
 	scope_watch_cas(config->scope, on_cas_changed);
+	gateway_revocation_watch(config->revocation, on_revoked, head);
 	return head;
 }
 

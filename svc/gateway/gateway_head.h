@@ -4,6 +4,7 @@
 
 #include "auth/decide.h"
 #include "base/pool.h"
+#include "gateway/gateway_revocation.h"
 #include "gateway/scope.h"
 #include "heads/head.h"
 #include "net/tls.h"
@@ -12,6 +13,7 @@
 struct gateway_head_config {
 	const char *hub_host, *hostname; /* the audiences of tokens; all of this is borrowed */
 	struct scope *scope;
+	struct gateway_revocation *revocation;
 	struct pool *questions; /* to the hub; a full one makes strangers wait, and nobody else */
 	struct directory *directory;
 	struct tls_cache *tls_cache;

@@ -16,7 +16,7 @@
 
 struct options {
 	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *hub_address,
-		*trust;
+		*trust, *crl_dir;
 	struct option_list names;
 	int64_t mqtt_port, hub_mqtt_port, hub_https_port, max_queue_mib, loops, max_connections;
 	struct service_options service;
@@ -45,6 +45,8 @@ static const struct option_row rows[] = {
 	{ "hub-mqtt-port", 0, "PORT", "the hub's MQTT port (8883)", OPTION_INT, offsetof(struct options, hub_mqtt_port), 1, 65535 },
 	{ "hub-https-port", 0, "PORT", "the hub's HTTPS port (443)", OPTION_INT, offsetof(struct options, hub_https_port), 1,
 		65535 },
+	TEXT_ROW("crl-dir", 0, "DIR", "a folder of revocation lists, *.crl and *.pem, which is looked at again when it changes",
+		crl_dir),
 	TEXT_ROW("trust", 't', "FILE", "the roots to trust the hub by, PEM", trust),
 	{ "max-queue-mib", 0, "MIB", "disk that stored messages may take (1024)", OPTION_INT,
 		offsetof(struct options, max_queue_mib), 1, 1 << 24 },
@@ -124,6 +126,7 @@ serve(const struct options *o, struct err *err)
 		.address = o->address,
 		.mqtt_port = (int)o->mqtt_port,
 		.keyd_path = o->keyd,
+		.crl_dir = o->crl_dir,
 		.upstream = {
 			.workload = {
 				.socket_path = (char *)(uintptr_t)o->workload,

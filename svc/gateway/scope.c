@@ -175,6 +175,12 @@ scope_each(struct scope *s, void (*each)(void *arg, const struct identity *ident
 	pthread_mutex_unlock(&s->lock);
 }
 
+void
+scope_touch(struct scope *s)
+{
+	atomic_fetch_add_explicit(&s->epoch, 1, memory_order_release);
+}
+
 uint64_t
 scope_epoch(const struct scope *s)
 {

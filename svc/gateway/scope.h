@@ -36,6 +36,7 @@ void scope_each(struct scope *scope, void (*each)(void *arg, const struct identi
 bool scope_is_ours(struct scope *scope, const struct identity *identity);
 void scope_each_module(
 	struct scope *scope, const char *device_id, void (*module)(void *arg, const struct identity *module), void *arg);
+void scope_touch(struct scope *scope);		 /* something else that sessions stand on has changed */
 uint64_t scope_epoch(const struct scope *scope); /* another number after each change */
 size_t scope_count(struct scope *scope);
 bool scope_is_hub_away(const struct scope *scope); /* a question failed a moment ago: asking again would only make a device wait */

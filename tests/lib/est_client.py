@@ -80,3 +80,26 @@ class EstClient:
         with open(self.folder / (name + ".pem"), "w") as f:
             f.write(pems[0])
         return self.folder / (name + ".pem"), key or self.folder / (name + ".key")
+
+
+class ForeignCa:
+    """A CA of somebody else, kept by openssl ca."""
+
+    def __init__(self, folder, name):
+        self.folder, self.name = folder, name
+        self.index = folder / (name + ".index")
+        open(self.index, "w").close()
+        with open(folder / (name + ".number"), "w") as f:
+            f.write("01\n")
+        with open(folder / (name + ".cnf"), "w") as f:
+            f.write("[ca]\ndefault_ca=d\n[d]\ndatabase=%s\ncrlnumber=%s\ndefault_md=sha256\ndefault_crl_days=3\n" % (self.index, folder / (name + ".number")))
+
+    def run(self, *args):
+        openssl("ca", "-config", self.folder / (self.name + ".cnf"), "-keyfile", self.folder / (self.name + ".key"), "-cert", self.folder / (self.name + ".pem"), *args)
+
+    def list(self, out, *revoked):
+        """The next list, with these certificates in it from now on; replaced as a whole."""
+        for cert in revoked:
+            self.run("-revoke", cert)
+        self.run("-gencrl", "-out", out + ".new")
+        os.replace(out + ".new", out)

@@ -18,29 +18,6 @@ passwords = true
 """
 
 
-class Openssl:
-    """A CA of somebody else, kept by openssl ca."""
-
-    def __init__(self, folder, name):
-        self.folder, self.name = folder, name
-        self.index = folder / (name + ".index")
-        open(self.index, "w").close()
-        with open(folder / (name + ".number"), "w") as f:
-            f.write("01\n")
-        with open(folder / (name + ".cnf"), "w") as f:
-            f.write("[ca]\ndefault_ca=d\n[d]\ndatabase=%s\ncrlnumber=%s\ndefault_md=sha256\ndefault_crl_days=3\n" % (self.index, folder / (name + ".number")))
-
-    def run(self, *args):
-        openssl("ca", "-config", self.folder / (self.name + ".cnf"), "-keyfile", self.folder / (self.name + ".key"), "-cert", self.folder / (self.name + ".pem"), *args)
-
-    def list(self, out, *revoked):
-        """The next list, with these certificates in it from now on; replaced as a whole."""
-        for cert in revoked:
-            self.run("-revoke", cert)
-        self.run("-gencrl", "-out", out + ".new")
-        os.replace(out + ".new", out)
-
-
 class Plant:
     def __init__(self):
         self.folder = Folder()
@@ -50,7 +27,7 @@ class Plant:
             run("rootedge", "cert", "root", "--name", name + " CA", "--out", self.folder / (name + ".pem"), "--key-out", self.folder / (name + ".key"))
         run("rootedge", "cert", "intermediate", "line CA", "--issuer", self.folder / "factory.pem", "--issuer-key", self.folder / "factory.key", "--out", self.folder / "line.pem", "--key-out",
             self.folder / "line.key")
-        self.factory = Openssl(self.folder, "factory")
+        self.factory = ForeignCa(self.folder, "factory")
         self.lists = self.folder / "factory.crl.pem"
         self.factory.list(self.lists)
         with open(self.folder / "est.toml", "w") as f:
@@ -121,7 +98,7 @@ def test_02_intermediate():
 def test_03_what_is_no_list():
     """a list that can't be read, or that nobody known has signed, is said and changes nothing; at the start it is a failure"""
     good = it.folder / "good-1.pem", it.folder / "good-1.key"
-    forger = Openssl(it.folder, "between")
+    forger = ForeignCa(it.folder, "between")
     with it.connect("good-1", good) as online:
         for n, make in enumerate([lambda: forger.list(it.lists, good[0]), lambda: write(it.lists, "rubbish"), lambda: os.remove(it.lists)]):
             make()

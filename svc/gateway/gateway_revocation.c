@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the folder to the set at hand (gateway_revocation.h).  What can't be read is looked at again when it, or what is known of CAs, has changed: the hub may tell of the CA later. */
+#include "gateway/gateway_revocation.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "pki/revocation_files.h"
+
+#define LOOK_MS 1000
+
+struct gateway_revocation {
+	struct scope *scope;
+	struct loop *loop;
+	struct pool *workers;
+	struct revocation_files *files; /* NULL: there is no folder */
+	struct revocation_board *board;
+	bool is_behind;	    /* what is there could not be read */
+	uint64_t epoch;	    /* of the scope, when that was so */
+	char *last_trouble; /* is said once */
+	void (*changed)(void *arg);
+	void *changed_arg;
+	struct timer timer;
+	struct job job;
+	bool is_looking; /* on the loop */
+};
+
+struct gateway_revocation *
+gateway_revocation_new(const char *dir, struct scope *scope, struct loop *loop, struct pool *workers)
+{
+	struct gateway_revocation *r = NEW(gateway_revocation);
+	struct err err = ERR_INIT;
+
+	r->scope = scope;
+	r->loop = loop;
+	r->workers = workers;
+	r->board = revocation_board_new();
+	if (dir)
+		r->files = revocation_files_new((const char *const[]){ dir, NULL }, NULL, &err);
+	return r;
+}
+
+void
+gateway_revocation_free(struct gateway_revocation *r)
+{
+	if (!r)
+		return;
+	revocation_files_free(r->files);
+	revocation_board_free(r->board);
+	mem_free(r->last_trouble);
+	mem_free(r);
+}
+
+static bool
+has_set(struct gateway_revocation *r)
+{
+	OWN(revocations) current = revocation_board_current(r->board);
+
+	return current != NULL;
+}
+
+static int
+read_all(struct gateway_revocation *r, struct err *err)
+{
+	OWN(authorities) cas = scope_cas(r->scope);
+	OWN(revocations) set = revocations_new();
+	struct certs known = { 0 };
+	int done;
+
+	for (size_t i = 0; cas && i < authorities_count(cas); i++)
+		certs_add(&known, authorities_item(cas, i)->cert);
+	done = revocation_files_read(r->files, &known, set, err);
+	certs_clear(&known);
+	if (done < 0 && has_set(r))
+		return -1;
+	/* At the start a part is better than nothing. */
+	log_info("%zu certificates are known as revoked", revocations_count(set));
+	revocation_board_put(r->board, GIVE(set));
+	return done;
+}
+
+static void
+tell(struct gateway_revocation *r, const struct err *err)
+{
+	if (text_is(r->last_trouble, err->text))
+		return;
+	mem_free(r->last_trouble);
+	r->last_trouble = mem_text(err->text);
+	log_error("revocation: what was known before stays: %s", err->text);
+}
+
+/* true: there is another set. */
+static bool
+look(struct gateway_revocation *r)
+{
+	uint64_t epoch = scope_epoch(r->scope);
+	struct err err = ERR_INIT;
+
+	if (!revocation_files_have_changed(r->files) && (!r->is_behind || epoch == r->epoch))
+		return false;
+	r->epoch = epoch;
+	r->is_behind = read_all(r, &err) < 0;
+	if (r->is_behind)
+		tell(r, &err);
+	return !r->is_behind;
+}
+
+static void
+run(struct job *job)
+{
+	struct gateway_revocation *r = CONTAINER_OF(job, struct gateway_revocation, job);
+
+	if (look(r) && r->changed)
+		r->changed(r->changed_arg);
+}
+
+static void
+done(struct job *job)
+{
+	CONTAINER_OF(job, struct gateway_revocation, job)->is_looking = false;
+}
+
+static void
+on_timer(struct timer *timer)
+{
+	struct gateway_revocation *r = CONTAINER_OF(timer, struct gateway_revocation, timer);
+
+	if (!r->is_looking) {
+		r->job = (struct job){ .run = run, .done = done, .owner = loop_owner(r->loop) };
+		r->is_looking = pool_try(r->workers, &r->job);
+	}
+	timer_arm(&r->timer, LOOK_MS);
+}
+
+void
+gateway_revocation_start(struct gateway_revocation *r)
+{
+	if (!r->files)
+		return;
+	(void)look(r);
+	timer_init(&r->timer, r->loop, on_timer);
+	timer_arm(&r->timer, LOOK_MS);
+}
+
+void
+gateway_revocation_watch(struct gateway_revocation *r, void (*changed)(void *arg), void *arg)
+{
+	r->changed = changed;
+	r->changed_arg = arg;
+}
+
+struct revocations *
+gateway_revocation_current(struct gateway_revocation *r)
+{
+	return revocation_board_current(r->board);
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Revocation lists in a folder of the gateway: who shows a certificate that is in one of them is cut off within seconds and let in no more, the hub being there or not."""
+import os, sys, time
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from rootedge_test import *
+from est_client import *
+
+
+class Site:
+    def __init__(self):
+        self.folder = Folder()
+        self.pki = Pki(self.folder)
+        self.lists = self.folder / "crl"
+        os.mkdir(self.lists, 0o755)
+        for name in "factory", "maker":
+            run("rootedge", "cert", "root", "--name", name + " CA", "--out", self.folder / (name + ".pem"), "--key-out", self.folder / (name + ".key"))
+        self.factory, self.maker = ForeignCa(self.folder, "factory"), ForeignCa(self.folder, "maker")
+        self.hub = Hub(self.folder, self.pki, "contosoiothub.local", "--device-ca", self.folder / "factory.pem")
+        self.hub.keep_ports()
+        self.edge = Edge(self.folder, self.hub, gateway='crl_dir = "%s"' % self.lists)
+        self.edge.keep_port()
+
+    def device(self, id):
+        self.edge.create_child(id, {"type": "certificateAuthority"})
+        return self.pki.make("device", id, issuer="factory", file=id)
+
+    def connect(self, id, cert):
+        return self.edge.mqtt(id, cert=cert[0], key=cert[1])
+
+    def refused(self, id, cert):
+        try:
+            self.connect(id, cert).close()
+        except Refused as e:
+            return e.code == 5
+        return False
+
+    def list(self, ca, *revoked):
+        ca.list(os.path.join(self.lists, ca.name + ".pem"), *revoked)
+        os.chmod(os.path.join(self.lists, ca.name + ".pem"), 0o644)
+
+
+it = None
+
+
+def test_00_list():
+    """a list that is put into the folder ends the session of whom it names within seconds; another device of the same CA notices nothing"""
+    global it
+    it = Site()
+    bad, good = it.device("bad-1"), it.device("good-1")
+    with it.connect("bad-1", bad) as online, it.connect("good-1", good) as other:
+        online.publish("devices/bad-1/messages/events/")
+        it.list(it.factory, bad[0])
+        began = time.monotonic()
+        assert online.closed(15 * SLOW)
+        assert time.monotonic() - began < 6 * SLOW
+        other.publish("devices/good-1/messages/events/")
+    assert it.refused("bad-1", bad)
+    assert "CERT_REVOKED" in it.edge.reasons()
+    it.connect("good-1", good).close()
+
+
+def test_01_thumbprint():
+    """a device that is known by thumbprint is held to the list of who made its certificate, when that CA's certificate lies beside it"""
+    cert = it.pki.make("device", "bad-2", issuer="maker", file="bad-2")
+    it.edge.create_child("bad-2", {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": thumbprint(cert[0]), "secondaryThumbprint": None}})
+    with it.connect("bad-2", cert) as online:
+        it.list(it.maker, cert[0])
+        wait_for(lambda: "signed by no CA that is known here" in it.edge.log_text(), "a word about its CA")
+        online.publish("devices/bad-2/messages/events/")
+        shutil.copyfile(it.folder / "maker.pem", os.path.join(it.lists, "maker-ca.pem"))
+        assert online.closed(15 * SLOW)
+    assert it.refused("bad-2", cert) and it.refused("bad-1", (it.folder / "bad-1.pem", it.folder / "bad-1.key"))
+
+
+def test_02_away():
+    """while the hub is away, and after the gateway has started again, they are refused as before"""
+    it.hub.stop()
+    it.edge.stop()
+    with open(os.path.join(it.lists, "a.crl"), "w") as f:
+        f.write("rubbish, which takes nothing away from the others")
+    it.edge.start()
+    for id in "bad-1", "bad-2":
+        assert it.refused(id, (it.folder / (id + ".pem"), it.folder / (id + ".key"))), id
+    it.connect("good-1", (it.folder / "good-1.pem", it.folder / "good-1.key")).close()
+
+
+def test_99_stop():
+    """everything stops in order"""
+    it.edge.stop()
+    it.folder.__exit__()
+
+
+run_all()
