@@ -22,6 +22,15 @@
 
 static const char *const role_names[] = { "keyd", "certd", "identityd", "edged", "gateway" };
 
+/* Without a hub there are local identities, and nothing that modules or a gateway could do. */
+int
+layout_n_roles(const struct config *c)
+{
+	if (text_is(c->source, "none"))
+		return ROLE_EDGED;
+	return c->has_gateway ? ROLE_COUNT : ROLE_GATEWAY;
+}
+
 const char *
 layout_role_name(enum layout_role role)
 {
@@ -292,6 +301,7 @@ layout_free(struct layout *l)
 	mem_free(l->identityd);
 	mem_free(l->management);
 	mem_free(l->workload);
+	mem_free(l->tpmd);
 	mem_free(l->mnt);
 	mem_free(l->gateway_workload);
 	mem_free(l->identity_bundle);

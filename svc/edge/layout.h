@@ -15,6 +15,7 @@
 #include "edge/tree.h"
 
 enum layout_role { ROLE_KEYD, ROLE_CERTD, ROLE_IDENTITYD, ROLE_EDGED, ROLE_GATEWAY, ROLE_COUNT };
+int layout_n_roles(const struct config *config); /* how many of them, the first ones, this device has */
 
 #define LAYOUT_RUN_DIRS_MAX 8
 #define LAYOUT_SOCKETS_MAX 16
@@ -43,6 +44,7 @@ struct layout {
 	char *control;		/* the supervisor's own */
 	char *keyd[ROLE_COUNT]; /* the socket of keyd that this role uses */
 	char *certd, *identityd, *management;
+	char *tpmd;	/* keyd's too; NULL: no TPM proves who this device is */
 	char *workload; /* for modules that have no socket of their own */
 	char *mnt;	/* the modules' sockets */
 	char *gateway_workload;

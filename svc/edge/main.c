@@ -121,7 +121,7 @@ serve(struct options *options)
 	enum supervisor_end end = SUPERVISOR_FAILED;
 	int status = config ? SERVICE_FAILED : SERVICE_BAD_SETTINGS;
 
-	if (config && check_programs(config->has_gateway ? ROLE_COUNT : ROLE_GATEWAY, &err) == 0)
+	if (config && check_programs(layout_n_roles(config), &err) == 0)
 		layout = layout_prepare(config, options->state, &err);
 	if (layout) {
 		if (!layout->separate_users)

@@ -5,7 +5,23 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "edge/role_args.h"
+
+void
+role_facts_clear(struct role_facts *f)
+{
+	mem_free(f->generation);
+	mem_free(f->hub_name);
+	mem_free(f->device_id);
+	*f = (struct role_facts){ 0 };
+}
+
+bool
+role_facts_are_same(const struct role_facts *a, const struct role_facts *b)
+{
+	return text_is(a->generation, b->generation) && text_is(a->hub_name, b->hub_name) && text_is(a->device_id, b->device_id);
+}
 
 char *
 role_args_program(enum layout_role role)
@@ -36,7 +52,7 @@ role_args_push_int(struct role_args *args, const char *name, int64_t value)
 }
 
 static void
-push_gateway(struct role_args *args, const struct config *c, const struct layout *l)
+push_gateway(struct role_args *args, const struct config *c, const struct layout *l, const struct role_facts *facts)
 {
 	push(args, "--state", l->dirs[ROLE_GATEWAY]);
 	push(args, "--hostname", c->hostname);
@@ -46,8 +62,8 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 	push(args, "--crl-dir", c->gateway_crl_dir);
 	push(args, "--keyd", l->keyd[ROLE_GATEWAY]);
 	push(args, "--workload", l->gateway_workload);
-	push(args, "--device-id", c->device_id);
-	push(args, "--hub", c->hub_name);
+	push(args, "--device-id", facts->device_id ? facts->device_id : c->device_id);
+	push(args, "--hub", facts->hub_name ? facts->hub_name : c->hub_name);
 	push(args, "--hub-address", c->upstream_address);
 	role_args_push_int(args, "--hub-mqtt-port", c->upstream_mqtt_port);
 	role_args_push_int(args, "--hub-https-port", c->upstream_https_port);
@@ -57,16 +73,16 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 
 void
 role_args_fill(struct role_args *args, const struct config *c, const struct layout *l, enum layout_role role,
-	const char *generation, int64_t mqtt_port)
+	const struct role_facts *facts, int64_t mqtt_port)
 {
 	*args = (struct role_args){ .item = { role_args_program(role) }, .n = 1 };
 	if (role != ROLE_GATEWAY) {
 		push(args, "--config", l->configs[role]);
 		return;
 	}
-	push_gateway(args, c, l);
-	push(args, "--generation-id", generation);
-	push(args, "--management", generation ? NULL : l->management);
+	push_gateway(args, c, l, facts);
+	push(args, "--generation-id", facts->generation);
+	push(args, "--management", facts->generation ? NULL : l->management);
 	role_args_push_int(args, "--mqtt-port", mqtt_port ? mqtt_port : c->gateway_mqtt_port);
 }
 

@@ -13,6 +13,7 @@
 #include "wire/json.h"
 
 #define CONFIG_JSON_MAX (4 * 1024 * 1024)
+#define LOCAL_IDENTITIES "aziot-identityd/local"
 
 static json_t *
 principal(const struct layout *l, enum layout_role role, json_t *ids)
@@ -21,11 +22,14 @@ principal(const struct layout *l, enum layout_role role, json_t *ids)
 }
 
 static json_t *
-tpm_json(const struct config_keys *keys)
+tpm_json(const struct layout *l, const struct config_keys *keys)
 {
 	json_t *tpm = json_pack("{s:b, s:s*, s:s*, s:s*}", "base", keys->tpm_base, "tcti", keys->tpm_tcti, "owner_auth",
 		keys->tpm_owner_auth, "endorsement_auth", keys->tpm_endorsement_auth);
 
+	if (l->tpmd)
+		json_object_update_new(
+			tpm, json_pack("{s:s, s:s}", "socket", l->tpmd, "principal", layout_role_name(ROLE_IDENTITYD)));
 	if (keys->tpm_auth_key_index >= 0)
 		json_object_set_new(tpm, "key_index", json_integer(keys->tpm_auth_key_index));
 	return tpm;
@@ -108,7 +112,8 @@ certd_principals(const struct layout *l, const struct config *c)
 		principal(l, ROLE_EDGED,
 			json_pack("[s, s, s, s]", "aziot-edged-ca", "aziot-edged-ca-temp", "aziot-edged-ca-previous",
 				"aziot-edged/module/*")),
-		principal(l, ROLE_IDENTITYD, json_pack("[s, s, s]", "device-id", "device-id-temp", "device-id-previous")));
+		principal(l, ROLE_IDENTITYD,
+			json_pack("[s, s, s, s]", "device-id", "device-id-temp", "device-id-previous", LOCAL_IDENTITIES "/*")));
 
 	add_host_principals(list, c, "certs");
 	return list;
@@ -138,10 +143,21 @@ make_keyd(const struct layout *l, const struct config *c, json_t *preloaded)
 {
 	OWN_TEXT keys = mem_textf("%s/keys", l->dirs[ROLE_KEYD]);
 
-	return json_pack("{s:s, s:o, s:s*, s:s*, s:O, s:o, s:o, s:I}", "dir", keys, "tpm", tpm_json(&c->keys), "pkcs11_lib_path",
+	return json_pack("{s:s, s:o, s:s*, s:s*, s:O, s:o, s:o, s:I}", "dir", keys, "tpm", tpm_json(l, &c->keys), "pkcs11_lib_path",
 		c->keys.pkcs11_lib_path, "pkcs11_base_slot", c->keys.pkcs11_base_slot, "preloaded_keys", preloaded, "principals",
 		keyd_principals(l, c), "sockets", keyd_sockets(l), "max_requests",
 		(json_int_t)(l->separate_users ? c->max_keyd : 64));
+}
+
+/* Local identities are of the CA on this box, where nothing else is said. */
+static json_t *
+issuance_json(const struct config *c)
+{
+	json_t *tables = json_copy(c->issuance.tables);
+
+	if (c->localid_domain && !json_object_get(tables, LOCAL_IDENTITIES))
+		json_object_set_new(tables, LOCAL_IDENTITIES, json_pack("{s:s}", "method", "local_ca"));
+	return tables;
 }
 
 static json_t *
@@ -155,9 +171,9 @@ make_certd(const struct layout *l, const struct config *c, json_t *preloaded)
 		json_array_append_new(bundle, json_string("trust-bundle-user"));
 	if (!json_object_get(c->preloaded_certs, "aziot-edged-trust-bundle"))
 		json_object_set(preloaded, "aziot-edged-trust-bundle", bundle);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:O, s:o, s:I}", "renewals", renewals, "system_roots", SYSTEM_ROOTS, "dir",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:o, s:o, s:I}", "renewals", renewals, "system_roots", SYSTEM_ROOTS, "dir",
 		certs, "socket", l->certd, "keyd", l->keyd[ROLE_CERTD], "preloaded_certs", preloaded, "cert_issuance",
-		c->issuance.tables, "principals", certd_principals(l, c), "max_requests",
+		issuance_json(c), "principals", certd_principals(l, c), "max_requests",
 		(json_int_t)(l->separate_users ? c->max_certd : 64));
 }
 
@@ -181,11 +197,11 @@ source_json(const struct config *c, const json_t *documents)
 static json_t *
 make_identityd(const struct layout *l, const struct config *c, json_t *documents)
 {
-	json_t *config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:I, s:[s], s:o, s:I}", "dir",
-		l->dirs[ROLE_IDENTITYD], "socket", l->identityd, "keyd", l->keyd[ROLE_IDENTITYD], "certd", l->certd, "hostname",
-		c->hostname, "gateway_host", c->parent_hostname, "hub_address", c->upstream_address, "localid_domain",
-		c->localid_domain, "hub_port", (json_int_t)c->upstream_https_port, "anchors", l->identity_bundle, "principals",
-		identityd_principals(l, c), "max_requests", (json_int_t)(l->separate_users ? c->max_identityd : 64));
+	json_t *config = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s, s:s*, s:s*, s:s*, s:I, s:[s], s:o, s:I}", "dir",
+		l->dirs[ROLE_IDENTITYD], "socket", l->identityd, "keyd", l->keyd[ROLE_IDENTITYD], "certd", l->certd, "tpmd",
+		l->tpmd, "hostname", c->hostname, "gateway_host", c->parent_hostname, "hub_address", c->upstream_address,
+		"localid_domain", c->localid_domain, "hub_port", (json_int_t)c->upstream_https_port, "anchors", l->identity_bundle,
+		"principals", identityd_principals(l, c), "max_requests", (json_int_t)(l->separate_users ? c->max_identityd : 64));
 
 	json_object_update_new(config, source_json(c, documents));
 	json_object_update_new(
@@ -330,7 +346,7 @@ write_gateway(const struct layout *l, const struct config *c, bool *changed, str
 		*changed |= file_exists(path);
 		return file_remove(path, err);
 	}
-	role_args_fill(&args, c, l, ROLE_GATEWAY, NULL, 0);
+	role_args_fill(&args, c, l, ROLE_GATEWAY, &(struct role_facts){ 0 }, 0);
 	words = role_args_line(&args, err);
 	role_args_clear(&args);
 	if (!words)

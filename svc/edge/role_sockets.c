@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "edge/role_sockets.h"
 
 #define BACKLOG 1024
@@ -35,14 +36,22 @@ add_socket(struct layout *l, enum layout_role role, const char *path, mode_t mod
 	l->sockets[l->n_sockets++] = (struct layout_socket){ .role = role, .path = path, .mode = mode };
 }
 
+static bool
+has_tpmd(const struct config *c)
+{
+	return text_is(c->source, "dps") && text_is(c->auth_method, "tpm");
+}
+
 /* Where the original has them, and dist/systemd's socket units open them. */
 static void
-name_all_of_units(struct layout *l)
+name_all_of_units(struct layout *l, const struct config *c)
 {
 	for (int r = 0; r < ROLE_COUNT; r++)
 		l->keyd[r] = mem_text("/run/aziot/keyd.sock");
 	l->certd = mem_text("/run/aziot/certd.sock");
 	l->identityd = mem_text("/run/aziot/identityd.sock");
+	if (has_tpmd(c))
+		l->tpmd = mem_text("/run/aziot/tpmd.sock");
 	l->management = mem_text("/run/iotedge/mgmt.sock");
 	l->workload = mem_text("/run/iotedge/workload.sock");
 }
@@ -76,13 +85,17 @@ name_all_public(struct layout *l, const struct config *c)
 		l->keyd[r] = mem_text(l->keyd[0]);
 	l->certd = name_public(l, c, ROLE_CERTD);
 	l->identityd = name_public(l, c, ROLE_IDENTITYD);
+	if (has_tpmd(c)) {
+		l->tpmd = mem_textf("%s/run/keyd/tpmd.sock", l->state);
+		add_socket(l, ROLE_KEYD, l->tpmd, 0660);
+	}
 	l->control = mem_textf("%s/run/control.sock", l->state);
 	l->management = mem_textf("%s/mgmt.sock", name_workload(l));
 	add_socket(l, ROLE_EDGED, l->management, 0660);
 }
 
 static void
-name_all_secret(struct layout *l)
+name_all_secret(struct layout *l, const struct config *c)
 {
 	const char *common = add_secret_dir(l), *gateway = add_secret_dir(l), *ours = add_secret_dir(l);
 
@@ -95,6 +108,10 @@ name_all_secret(struct layout *l)
 	add_socket(l, ROLE_CERTD, l->certd, 0600);
 	l->identityd = mem_textf("%s/identityd.sock", common);
 	add_socket(l, ROLE_IDENTITYD, l->identityd, 0600);
+	if (has_tpmd(c)) {
+		l->tpmd = mem_textf("%s/tpmd.sock", common);
+		add_socket(l, ROLE_KEYD, l->tpmd, 0600);
+	}
 	l->control = mem_textf("%s/control.sock", ours);
 	l->management = mem_textf("%s/mgmt.sock", add_secret_dir(l));
 	name_workload(l);
@@ -105,11 +122,11 @@ void
 role_sockets_name(struct layout *l, const struct config *c)
 {
 	if (l->by_units)
-		name_all_of_units(l);
+		name_all_of_units(l, c);
 	else if (l->separate_users)
 		name_all_public(l, c);
 	else
-		name_all_secret(l);
+		name_all_secret(l, c);
 	l->mnt = mem_textf("%s/mnt", l->dirs[ROLE_EDGED]);
 	l->gateway_workload = mem_textf("%s/edgeHub.sock", l->mnt);
 }

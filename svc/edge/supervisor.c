@@ -40,7 +40,7 @@ struct supervisor {
 	int n_roles, signal_fd, sockets[LAYOUT_SOCKETS_MAX];
 	struct control *control;
 	struct role_log own_log;
-	char *generation; /* of $edgeHub, from edged */
+	struct role_facts facts; /* from edged, for the gateway */
 	int64_t mqtt_port, started_ms;
 	bool said_ready, stopping, anew;
 	sigset_t before;
@@ -70,7 +70,7 @@ start(struct supervisor *s, struct role *r)
 	struct role_child child;
 	struct err err = ERR_INIT;
 
-	role_args_fill(&args, s->current, s->config->layout, role, s->generation, s->mqtt_port);
+	role_args_fill(&args, s->current, s->config->layout, role, &s->facts, s->mqtt_port);
 	if (role_process_start(&child, &launch, &err) < 0) {
 		log_error("%s", err.text);
 		role_state_failed(&r->state, clock_boot_ms());
@@ -85,11 +85,11 @@ start(struct supervisor *s, struct role *r)
 	role_args_clear(&args);
 }
 
-/* The gateway is told $edgeHub's generation when it starts. */
+/* The gateway is told who it is when it starts. */
 static bool
 may_start(const struct supervisor *s, const struct role *r)
 {
-	return r != &s->roles[ROLE_GATEWAY] || s->generation;
+	return r != &s->roles[ROLE_GATEWAY] || s->facts.generation;
 }
 
 /* Those that are due.  Returns for how long there is nothing to do, -1 for ever. */
@@ -147,28 +147,35 @@ say_ready(struct supervisor *s)
 	service_ready(s->config->service, line);
 }
 
-/* It was told the generation before, and is started again. */
+/* It was told what was before, and is started again. */
 static void
-take_generation(struct supervisor *s, const char *generation)
+take_facts(struct supervisor *s, const json_t *line)
 {
-	if (text_is(generation, s->generation))
+	struct role_facts now = {
+		.generation = mem_text(json_string_value(json_object_get(json_object_get(line, "generations"), "$edgeHub"))),
+		.hub_name = mem_text(json_string_value(json_object_get(line, "hub_name"))),
+		.device_id = mem_text(json_string_value(json_object_get(line, "device_id"))),
+	};
+
+	if (!now.generation || role_facts_are_same(&now, &s->facts)) {
+		role_facts_clear(&now);
 		return;
-	if (s->generation)
+	}
+	if (s->facts.generation)
 		ask_to_end(&s->roles[ROLE_GATEWAY]);
-	mem_free(s->generation);
-	s->generation = mem_text(generation);
+	role_facts_clear(&s->facts);
+	s->facts = now;
 }
 
 static void
 take_ready(struct supervisor *s, struct role *r)
 {
 	OWN_LIB(json_t) json = json_loads(buf_text(&r->ready_line), 0, NULL);
-	const char *generation = json_string_value(json_object_get(json_object_get(json, "generations"), "$edgeHub"));
 
 	role_state_serves(&r->state, clock_boot_ms());
 	log_info("%s serves", name_of(s, r));
-	if (generation)
-		take_generation(s, generation);
+	if (r == &s->roles[ROLE_EDGED])
+		take_facts(s, json);
 	if (r == &s->roles[ROLE_GATEWAY]) /* kept: a restarted gateway is found where it was */
 		s->mqtt_port = json_integer_value(json_object_get(json, "mqtt_port"));
 	if (!s->said_ready && all_serve(s))
@@ -332,8 +339,8 @@ changes_gateway(const struct supervisor *s, const struct config *next)
 	struct role_args now, then;
 	bool changes;
 
-	role_args_fill(&now, s->current, s->config->layout, ROLE_GATEWAY, s->generation, 0);
-	role_args_fill(&then, next, s->config->layout, ROLE_GATEWAY, s->generation, 0);
+	role_args_fill(&now, s->current, s->config->layout, ROLE_GATEWAY, &s->facts, 0);
+	role_args_fill(&then, next, s->config->layout, ROLE_GATEWAY, &s->facts, 0);
 	changes = now.n != then.n;
 	for (size_t i = 0; !changes && i < now.n; i++)
 		changes = !text_is(now.item[i], then.item[i]);
@@ -504,7 +511,7 @@ clear(struct supervisor *s)
 		close(s->sockets[i]);
 	close(s->signal_fd);
 	sigprocmask(SIG_SETMASK, &s->before, NULL);
-	mem_free(s->generation);
+	role_facts_clear(&s->facts);
 	config_free(s->changed);
 }
 
@@ -516,7 +523,7 @@ supervisor_run(const struct supervisor_config *config, struct err *err)
 
 	if (role_sockets_open(l, s.sockets, err) < 0)
 		return SUPERVISOR_FAILED;
-	s.n_roles = config->config->has_gateway ? ROLE_COUNT : ROLE_GATEWAY;
+	s.n_roles = layout_n_roles(config->config);
 	for (int i = 0; i < s.n_roles; i++) {
 		s.roles[i].ready_fd = -1;
 		s.roles[i].ready_line = (struct buf)BUF_INIT(65536);

@@ -153,7 +153,6 @@ TEST("what is missing is named")
 
 TEST("what this version can't do is refused by its name")
 {
-	refused("[provisioning]\nsource = \"dps\"\n", "provisioning.source: not supported yet: 'dps'");
 	refused(SAS "[edge_ca]\nmethod = \"acme\"\n", "'acme'");
 	refused("[provisioning]\nsource = \"manual\"\niothub_hostname = \"h\"\ndevice_id = \"d\"\nauthentication = { method = "
 		"\"tpm\" }\n",

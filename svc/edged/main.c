@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/local_service.h"
+#include "edged/device_wait.h"
 #include "edged/edged.h"
 #include "edged/identity_wait.h"
 #include "wire/json.h"
@@ -43,8 +44,8 @@ open_all(struct edged *e, const json_t *config, struct err *err)
 	size_t i;
 
 	if (json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 ||
-		json_get_text(config, "identityd", &identityd, err) < 0 || json_get_text(config, "hub_name", &hub_name, err) < 0 ||
-		json_get_text(config, "device_id", &device_id, err) < 0 ||
+		json_get_text(config, "identityd", &identityd, err) < 0 || json_find_text(config, "hub_name", &hub_name, err) < 0 ||
+		json_find_text(config, "device_id", &device_id, err) < 0 ||
 		json_get_text(config, "edge_ca_common_name", &common_name, err) < 0 ||
 		json_get_text(config, "edge_ca_form", &form, err) < 0 || json_find_array(config, "modules", &modules, err) < 0 ||
 		json_find_text(config, "dir", &dir, err) < 0 ||
@@ -76,7 +77,7 @@ ready_line(const struct edged *e)
 	for (size_t i = 0; i < e->n_modules; i++)
 		if (atomic_load(&e->modules[i].has_identity))
 			json_object_set_new(generations, e->modules[i].id, json_string(e->modules[i].generation_id));
-	return json_pack("{s:o}", "generations", generations);
+	return json_pack("{s:o, s:s, s:s}", "generations", generations, "hub_name", e->hub_name, "device_id", e->device_id);
 }
 
 static void
@@ -117,6 +118,8 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		status = json_find_int(config, "max_requests", &max_requests, err);
 	if (status == 0)
 		status = edge_ca_start(&edged, err);
+	if (status == 0 && (!edged.hub_name || !edged.device_id))
+		device_wait(&edged);
 	if (status == 0) {
 		wait = identity_wait_start(&edged);
 		service = local_service_new(&workload_routes);

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A whole edge device that does not know who it is: provisioning tells it, by a symmetric key or by its TPM, and then it is a gateway; a start without a network; and a box without any hub,
+whose processes have local identities."""
+import glob, os, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from site_of_provisioning import *
+from tokens import Swtpm
+
+site = folder = edge = None
+ME = os.getuid()
+
+
+class Box(Service):
+    """`rootedge edge` with these lines beside what every one here has."""
+
+    def __init__(self, name, text, wait=True):
+        self.state, self.path = folder / ("edge-" + name), folder / (name + ".toml")
+        with open(self.path, "w") as f:
+            f.write('hostname = "edgegateway.local"\ntrust_bundle_cert = "file://%s"\n%s' % (site.pki.root, text))
+        super().__init__(folder, "edge", "--config", self.path, "--state", self.state, env={"ASAN_OPTIONS": "detect_leaks=0"}, wait=wait)
+
+    def socket(self, name):
+        return wait_for(lambda: glob.glob(os.path.join(self.state, "run", "*", name + ".sock")), "the socket " + name)[0]
+
+    def bundle(self):
+        certs = os.path.join(self.state, "certd", "certs")
+        with open(folder / "bundle.pem", "w") as out:
+            for name in [site.pki.root] + [os.path.join(certs, n) for n in os.listdir(certs) if n.startswith("aziotedgedca")]:
+                with open(name) as f:
+                    out.write(f.read())
+        return folder / "bundle.pem"
+
+
+def gateway(attestation, port=0):
+    return """
+[provisioning]
+source = "dps"
+global_endpoint = "https://localhost:%d"
+id_scope = "%s"
+payload = { uri = "file://%s" }
+[provisioning.attestation]
+%s
+[upstream]
+address = "127.0.0.1"
+https_port = %d
+mqtt_port = %d
+[gateway]
+address = "127.0.0.1"
+mqtt_port = %d
+""" % (site.hub.ready["provisioning_port"], site.hub.ready["id_scope"], folder / "payload.json", attestation, site.hub.https_port, site.hub.mqtt_port, port)
+
+
+def sensor_sends(edge, gateway_id, name):
+    """A device below the gateway, whose message reaches the hub."""
+    scope = site.hub.rest("GET", "/devices/" + gateway_id)[2]["deviceScope"]
+    key = site.hub.create_device(name, deviceScope=scope)["authentication"]["symmetricKey"]["primaryKey"]
+
+    def connect():
+        try:
+            return Mqtt(edge.ready["mqtt_port"], ca=edge.bundle(), name="edgegateway.local", client_id=name, user=username(HOME, name), password=sas("%s/devices/%s" % (HOME, name), key))
+        except (Refused, OSError, EOFError):
+            return None
+    client = wait_for(connect, "the gateway takes " + name, 60)
+    client.publish("devices/%s/messages/events/" % name, b"21.5")
+    client.close()
+    wait_for(lambda: [e["body"] for e in site.hub.events("--device", name)] == ["21.5"], "its message", 60)
+
+
+def test_00_start():
+    """a hub with provisioning starts"""
+    global site, folder
+    site, folder = Site(), Folder()
+    with open(folder / "payload.json", "w") as f:
+        f.write('{"line": 1}')
+
+
+def test_01_key():
+    """with a symmetric key: it waits, with all but its gateway, for provisioning to know it; then it is a gateway, by the hub and the id that it was told"""
+    global edge
+    edge = Box("key", gateway('method = "symmetric_key"\nregistration_id = "gw-1"\nsymmetric_key = { value = "%s" }' % site.group), wait=False)
+    wait_for(lambda: "the enrollment is not there" in edge.log_text(), "a reason in the log\n" + edge.log_text()[-2000:], 30)
+    site.enroll("gw-1", deviceId="EdgeGateway", iotHubs=[HOME], capabilities={"iotEdge": True})
+    edge.ready = edge.wait_ready(90)
+    assert site.hub.rest("GET", "/devices/EdgeGateway")[0] == 200
+    sensor_sends(edge, "EdgeGateway", "TempSensor")
+    assert site.group not in edge.log_text()
+
+
+def test_02_offline():
+    """started without hub and provisioning it is the gateway that it was, and sends on what it took when they are back"""
+    edge.stop()
+    site.hub.keep_ports()
+    at = site.hub.args.index("--provisioning-port") + 1
+    site.hub.args[at] = str(site.hub.ready["provisioning_port"])
+    site.hub.stop()
+    edge.start()
+    assert "EdgeGateway of %s, as was kept" % HOME in edge.log_text()
+    site.hub.start()
+    sensor_sends(edge, "EdgeGateway", "Second")
+    assert edge.stop() == 0
+
+
+def test_03_tpm():
+    """with its TPM, which keyd alone speaks to: the endorsement key is read from its socket and enrolled, and the device is a gateway"""
+    with SubFolder(folder, "chip") as chip, Swtpm(chip) as tpm:
+        box = Box("tpm", gateway('method = "tpm"\nregistration_id = "gw-2"') + '[tpm]\ntcti = "%s"\nauth_key_index = "0x00_02_00"\n' % tpm.tcti, wait=False)
+        path = box.socket("tpmd")
+        ek = []
+
+        def look():
+            try:
+                status, _, answer = unix_http(path, "GET", "/get_tpm_keys?api-version=2020-09-01")
+            except OSError:
+                return False
+            ek.append(answer.get("endorsement_key"))
+            return status == 200
+        wait_for(look, "the TPM's keys\n" + box.log_text()[-2000:], 60)
+        status, _, e = site.service("PUT", "/enrollments/gw-2", {"attestation": {"type": "tpm", "tpm": {"endorsementKey": ek[-1]}}, "iotHubs": [HOME], "capabilities": {"iotEdge": True}})
+        assert status == 200, e
+        box.ready = box.wait_ready(90)
+        sensor_sends(box, "gw-2", "Third")
+        assert box.stop() == 0
+
+
+def test_04_none():
+    """without a hub: keys, certificates and local identities, no gateway and no edged"""
+    ca = site.pki.make("intermediate", "site CA", file="site")
+    if ME == 0:
+        os.chown(ca[1], 61840, 61840)
+    box = Box("none", """
+[provisioning]
+source = "none"
+[localid]
+domain = "plant.example"
+[cert_issuance.local_ca]
+cert = "file://%s"
+pk = "file://%s"
+[[principal]]
+name = "pump"
+uid = %d
+idtype = ["local"]
+localid = { type = "x509", attributes = "server" }
+""" % (ca[0], ca[1], 70001))
+    assert set(box.roles()) == {"keyd", "certd", "identityd"}, box.roles()
+    if ME == 0:
+        status, _, answer = unix_http(box.socket("identityd"), "GET", "/identities/modules/pump?type=local&api-version=2022-08-01")
+        assert status == 200 and answer["spec"]["moduleId"] == "pump", (status, answer, box.log_text()[-2000:])
+        with open(folder / "pump.pem", "w") as f:
+            f.write(answer["spec"]["auth"]["certificate"])
+        assert "pump.edgegateway.local.plant.example" in run("openssl", "x509", "-noout", "-subject", "-in", folder / "pump.pem").stdout
+    assert box.stop() == 0
+
+
+def test_99_end():
+    """everything stops in order"""
+    site.stop()
+    folder.__exit__()
+
+
+if __name__ == "__main__":
+    run_all()
