@@ -13,6 +13,8 @@
 #define ROOTS_MAX 1024
 #define RETRIES_MAX 100
 #define TIMEOUT_MAX_S 3600
+#define LOOK_EVERY_S 600
+#define LOOK_MAX_S (30 * 86400)
 
 struct assembly {
 	struct identityd identityd;
@@ -20,6 +22,7 @@ struct assembly {
 	struct hub_api hub;
 	struct dps_client dps;
 	struct certificate_trial trial;
+	int64_t look_every_s;
 	const char *host_modules[CALLERS_MAX];
 	size_t n_host_modules;
 };
@@ -63,8 +66,11 @@ open_cloud(struct assembly *a, const json_t *config, struct err *err)
 	if (!c->anchors || json_find_int(config, "cloud_timeout_sec", &c->timeout_s, err) < 0 ||
 		json_find_int(config, "cloud_retries", &c->retries, err) < 0 || json_find_int(config, "hub_port", &port, err) < 0 ||
 		json_find_text(config, "hub_address", &a->hub.address, err) < 0 ||
-		json_find_text(config, "provisioning_address", &a->dps.address, err) < 0)
+		json_find_text(config, "provisioning_address", &a->dps.address, err) < 0 ||
+		json_find_int(config, "look_every_sec", &a->look_every_s, err) < 0)
 		return -1;
+	if (a->look_every_s < 1 || a->look_every_s > LOOK_MAX_S)
+		return err_set(err, ERR_INVALID, "look_every_sec: 1 to %d", LOOK_MAX_S);
 	if (c->timeout_s < CLOUD_TIMEOUT_S || c->timeout_s > TIMEOUT_MAX_S)
 		return err_set(err, ERR_INVALID, "cloud_timeout_sec must be at least %d seconds", CLOUD_TIMEOUT_S);
 	if (c->retries < 0 || c->retries > RETRIES_MAX)
@@ -188,6 +194,7 @@ start(struct assembly *a, const json_t *config, struct err *err)
 		.parent = json_string_value(json_object_get(config, "gateway_host")),
 		.host_modules = a->host_modules,
 		.n_host_modules = a->n_host_modules,
+		.look_every_s = a->look_every_s,
 	});
 	atomic_store(&a->trial.provisioner, a->identityd.provisioner);
 	return device_certificate_start(&a->identityd.credential.certificate, err);
@@ -215,7 +222,7 @@ static int
 serve(const json_t *config, const struct service_options *options, struct err *err)
 {
 	OWN(local_service) service = NULL;
-	struct assembly a = { 0 };
+	struct assembly a = { .look_every_s = LOOK_EVERY_S };
 	const char *socket_path;
 	int64_t max_requests = 10;
 	int status = open_all(&a, config, err);

@@ -14,7 +14,7 @@
 #include "identityd/module_backup.h"
 
 #define PATIENCE_MS 60000      /* of who asks for it: clients wait for about 90 s */
-#define REFUSED_PAUSE_MS 60000 /* after a refusal that registering did not cure */
+#define REFUSED_PAUSE_MS 60000 /* after a refusal that registering may not have cured */
 
 struct provisioner {
 	struct provisioner_config config;
@@ -26,10 +26,10 @@ struct provisioner {
 	char *registration_id;
 	bool stopping, began;
 	bool wants_registration, wants_reconciling;
-	bool is_again; /* registering is because the hub has refused what was registered just before */
 	uint64_t asked, answered;
-	int64_t failures, next_ms, refused_until_ms;
-	struct err last; /* the last attempt's failure */
+	int64_t failures, next_ms, look_ms;
+	int64_t refused_until_ms; /* until then a refusal is no reason to register */
+	struct err last;	  /* the last attempt's failure */
 };
 
 /* -- The question that provisioning is asked --------------------------------------------------------------------------------------------- */
@@ -183,17 +183,30 @@ do_register(struct provisioner *p, int64_t *retry_after_s, struct err *err)
 
 /* -- Putting modules in order --------------------------------------------------------------------------------------------------------------- */
 
-/* A hub that refuses the device at the start may have lost it to another hub: provisioning knows.  When it was just that which told us this hub, there is only waiting. */
+/* A hub that refuses the device may have lost it to another hub: provisioning knows.  When it was just that which told us this hub, there is only waiting. */
 static void
-on_refused_at_start(struct provisioner *p)
+on_refused(struct provisioner *p)
 {
+	int64_t now = clock_boot_ms();
+
 	lock(p);
-	if (p->config.source->kind == SOURCE_DPS && !p->is_again) {
+	if (p->config.source->kind == SOURCE_DPS && now >= p->refused_until_ms) {
 		p->wants_registration = true;
-		p->is_again = true;
+		p->refused_until_ms = now + REFUSED_PAUSE_MS;
 		log_warn("the hub refuses this device: provisioning is asked where it belongs");
 	}
 	unlock(p);
+}
+
+/* Dynamic: nobody may have asked the hub for a long time, so that nobody would notice. */
+static int64_t
+next_look_ms(const struct provisioner *p)
+{
+	int64_t ms = p->config.look_every_s * 1000;
+
+	if (p->config.source->kind != SOURCE_DPS || p->config.source->mode != MODE_DYNAMIC)
+		return INT64_MAX;
+	return clock_boot_ms() + ms + (int64_t)(random_u64() % (uint64_t)(ms / 4 + 1));
 }
 
 static int
@@ -207,12 +220,12 @@ do_reconcile(struct provisioner *p, struct err *err)
 	device_info_free(device);
 	if (status < 0) {
 		if (err->kind == ERR_DENIED)
-			on_refused_at_start(p);
+			on_refused(p);
 		return err_wrap(err, "the hub");
 	}
 	lock(p);
 	p->wants_reconciling = false;
-	p->is_again = false;
+	p->look_ms = next_look_ms(p);
 	unlock(p);
 	return 0;
 }
@@ -271,9 +284,10 @@ take_result(struct provisioner *p, int status, const struct err *err, int64_t re
 static int64_t
 due_ms(const struct provisioner *p)
 {
-	int64_t left = p->next_ms - clock_boot_ms();
+	bool is_idle = p->began && !p->wants_registration && !(p->wants_reconciling && has_modules(p));
+	int64_t left = (is_idle && p->look_ms > p->next_ms ? p->look_ms : p->next_ms) - clock_boot_ms();
 
-	if (p->began && !p->wants_registration && !(p->wants_reconciling && has_modules(p)))
+	if (is_idle && p->look_ms == INT64_MAX)
 		return -1;
 	return left > 0 ? left : 0;
 }
@@ -336,6 +350,7 @@ provisioner_start(const struct provisioner_config *config)
 	pthread_condattr_t monotonic;
 
 	p->config = *config;
+	p->look_ms = INT64_MAX;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -400,7 +415,6 @@ ask_and_wait(struct provisioner *p, struct err *err)
 	uint64_t ticket = ++p->asked;
 
 	p->wants_registration = true;
-	p->is_again = false;
 	p->next_ms = 0;
 	pthread_cond_broadcast(&p->changed);
 	while (p->answered < ticket && !p->stopping && (left = until_ms - clock_boot_ms()) > 0)

@@ -17,6 +17,7 @@ struct provisioner_config {
 	const char *state_dir, *parent;	 /* the parent gateway's name, or NULL */
 	const char *const *host_modules; /* names of host processes with a module identity */
 	size_t n_host_modules;
+	int64_t look_every_s; /* Dynamic: whether the hub still has this device is looked at so often, unasked */
 };
 
 struct provisioner *provisioner_start(const struct provisioner_config *config); /* all borrowed */

@@ -171,7 +171,7 @@ def test_04_always_on_startup():
 
 
 def test_05_dynamic():
-    """Dynamic: a start asks nobody, and so stays where the hub still takes it; refused by its hub while it runs, the device is where it belongs with the same request"""
+    """Dynamic: a start asks nobody, and so stays where the hub still takes it; refused by its hub while it runs, the device is where it belongs with the same request; and unasked"""
     b = moved("dynamic", site.far, "Dynamic")
     b.restart()
     assert b.is_device("dynamic", HOME) and b.module("GET")[0] == 200
@@ -180,6 +180,12 @@ def test_05_dynamic():
     assert status == 200 and answer["spec"]["hubName"] == site.far, (status, answer, b.log()[-2000:])
     assert knows(site.other, "dynamic") and b.kept()["hubName"] == site.far
     assert len(os.listdir(os.path.join(b.state, "modules"))) == 1, "what was kept of the other hub's modules is gone"
+    # Nobody asks for anything, and it finds out as well.
+    b.restart(look_every_sec=1)
+    site.enroll("dynamic", iotHubs=[HOME])
+    gone("dynamic", site.other)
+    wait_for(lambda: (b.kept() or {})["hubName"] == HOME, "it has moved unasked", 30)
+    b.is_device("dynamic", HOME)
     b.stop()
 
 
