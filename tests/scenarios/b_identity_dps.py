@@ -6,7 +6,7 @@ import os, random, re, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_provisioning import *
 from identity_box import *
-from tokens import Swtpm
+from tokens import SoftHsm, Swtpm
 
 site = folder = None
 boxes = []
@@ -254,6 +254,41 @@ def test_09_certificate():
     assert b.ask("GET", "/identities/provisioning")[1]["registration_id"] == "by-cert"
     assert b.module("POST")[0] == 200
     assert site.hub.rest("GET", "/devices/by-cert")[2]["authentication"]["x509Thumbprint"]["primaryThumbprint"] == thumbprint(cert)
+    b.stop()
+
+
+def test_09_token():
+    """the certificate's key in a PKCS #11 token: pulled out, the device can't prove who it is, and what was kept serves; put back, all goes on without a restart"""
+    with SubFolder(folder, "card") as card:
+        hsm = SoftHsm(card)
+        cert, key = site.pki.make("device", "by-token")
+        hsm.take_key(key, "identity")
+        b = box("by-token", auth="x509", dps=dps(), keys={"device-id": hsm.uri("identity") + "&module-path=" + hsm.module}, certs={"device-id": cert}, env=hsm.env)
+        b.is_device("by-token", HOME)
+        assert b.module("POST")[0] == 200
+        hsm.pull()
+        wait_for(lambda: b.module("PUT")[0] == 404, "the token is away")
+        assert b.module("GET")[0] == 200
+        hsm.put_back()
+        wait_for(lambda: b.module("PUT")[0] == 200, "the token is back\n" + b.log()[-1500:], 30)
+        b.stop()
+
+
+def test_09_issued():
+    """a certificate that is issued here, by a CA of this site that the enrollment group has: it is made before the device registers, and again for nobody"""
+    ca = site.pki.make("intermediate", "line 2 CA", file="line2")
+    with open(ca[0]) as f:
+        body = {"attestation": {"type": "x509", "x509": {"signingCertificates": {"primary": {"certificate": f.read()}}}}, "iotHubs": [HOME]}
+    status, _, answer = site.service("PUT", "/enrollmentGroups/line-2", body)
+    assert status == 200, answer
+    b = box("issued", auth="x509", dps=dps("made-here"), keys={"local-ca": ca[1]}, certs={"local-ca": ca[0]}, issuance={"device-id": {"method": "local_ca", "expiry_days": 90}},
+            make_device_certificate=True)
+    spec = b.is_device("made-here", HOME)
+    assert spec["auth"]["certId"] == "device-id" and b.module("POST")[0] == 200
+    known = site.hub.rest("GET", "/devices/made-here")[2]["authentication"]["x509Thumbprint"]["primaryThumbprint"]
+    b.restart()
+    assert b.device()[1]["spec"]["deviceId"] == "made-here" and "as was kept" in b.log() and b.module("PUT")[0] == 200
+    assert site.hub.rest("GET", "/devices/made-here")[2]["authentication"]["x509Thumbprint"]["primaryThumbprint"] == known
     b.stop()
 
 
