@@ -60,9 +60,9 @@ kind_of(const struct http_answer *answer, const struct hub_call *call, enum err_
 		return ERR_DENIED;
 	if (answer->status == 404)
 		return !call->module_id || text_is(answer->error_code, "DeviceNotFound") ? ERR_DENIED : ERR_MISSING;
-	if (answer->status < 300 || answer->status >= 500 || answer->status == 429)
+	if (answer->status < 400 || answer->status >= 500 || answer->status == 429)
 		return ERR_UNAVAILABLE;
-	return kind == ERR_DENIED ? ERR_BROKEN : kind; /* 403: a quota */
+	return kind == ERR_CONFLICT ? ERR_CONFLICT : ERR_BROKEN; /* 403 too, which is a quota */
 }
 
 static int

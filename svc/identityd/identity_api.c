@@ -77,8 +77,10 @@ answer_device(const struct route_call *call, json_t **answer, struct err *err)
 	if (!device)
 		return status;
 	auth = device_credential_auth(&identityd_of(call)->credential, err);
-	if (!auth)
-		return -(failure_cause(err, "Key client error", ERR_BROKEN), 404);
+	if (!auth) {
+		failure_cause(err, "Key client error", ERR_BROKEN);
+		return -404;
+	}
 	*answer = json_pack("{s:s, s:{s:s, s:s, s:s, s:o}}", "type", "aziot", "spec", "hubName", device->hub_name, "gatewayHost",
 		device->gateway_host, "deviceId", device->device_id, "auth", auth);
 	return 200;

@@ -24,7 +24,7 @@ struct provisioner {
 	/* under the lock */
 	struct device_info *device;
 	char *registration_id;
-	bool stopping, began;
+	bool has_thread, stopping, began;
 	bool wants_registration, wants_reconciling;
 	uint64_t asked, answered;
 	int64_t failures, next_ms, look_ms;
@@ -357,7 +357,9 @@ provisioner_start(const struct provisioner_config *config)
 	pthread_cond_init(&p->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	begin_now(p);
-	pthread_create(&p->thread, NULL, run, p);
+	p->has_thread = pthread_create(&p->thread, NULL, run, p) == 0;
+	if (!p->has_thread)
+		log_error("no thread could be made that provisions this device");
 	return p;
 }
 
@@ -370,7 +372,8 @@ provisioner_stop(struct provisioner *p)
 	p->stopping = true;
 	pthread_cond_broadcast(&p->changed);
 	unlock(p);
-	pthread_join(p->thread, NULL);
+	if (p->has_thread)
+		pthread_join(p->thread, NULL);
 	device_info_free(p->device);
 	mem_free(p->registration_id);
 	pthread_cond_destroy(&p->changed);
