@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Services on unix sockets. */
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -11,7 +12,7 @@
 #include "net/listener.h"
 #include "wire/json.h"
 
-#define SOCKETS_MAX 64
+#define SOCKETS_MAX 72
 #define QUEUE_MAX 256
 #define ARRIVE_MS 5000 /* edge-services 0.1 */
 #define DRAIN_MS 5000
@@ -26,6 +27,9 @@ struct local_service {
 	struct route_door doors[SOCKETS_MAX];
 	size_t n, n_draining;
 	struct timer drain_limit;
+	struct post end;
+	atomic_bool has_end; /* posted, once */
+	bool is_ending;
 };
 
 struct local_service *
@@ -95,6 +99,9 @@ on_terminate(void *arg)
 {
 	struct local_service *s = arg;
 
+	if (s->is_ending)
+		return;
+	s->is_ending = true;
 	service_stopping();
 	timer_init(&s->drain_limit, s->loop, on_drain_limit);
 	timer_arm(&s->drain_limit, DRAIN_MS);
@@ -106,6 +113,21 @@ on_terminate(void *arg)
 	for (size_t i = 0; i < s->n; i++)
 		http_server_drain(s->servers[i], s->loop, on_drained, s);
 	on_drained(s);
+}
+
+static void
+on_end(struct post *post)
+{
+	on_terminate(CONTAINER_OF(post, struct local_service, end));
+}
+
+void
+local_service_end(struct local_service *s)
+{
+	if (atomic_exchange(&s->has_end, true))
+		return;
+	s->end.run = on_end;
+	loop_post(s->loop, &s->end);
 }
 
 /* -- Running --------------------------------------------------------------------------------------------------------------------------- */
@@ -170,6 +192,7 @@ local_service_main(const struct local_service_role *role, int argc, char **argv)
 	struct options options = { .service = { .ready_fd = -1 } };
 	OWN_LIB(json_t) config = NULL;
 	struct err err = ERR_INIT;
+	int status;
 
 	if (option_parse(&usage, &options, argc, argv, &err) != 0) {
 		fprintf(stderr, "%s\n", *err.text ? err.text : "this command takes options only");
@@ -177,8 +200,8 @@ local_service_main(const struct local_service_role *role, int argc, char **argv)
 	}
 	service_start(role->name, &options.service);
 	config = config_load(options.service.config_path, &err);
-	if (config && role->serve(config, &options.service, &err) == 0)
-		return 0;
-	log_error("%s", err.text);
-	return 1;
+	status = config ? role->serve(config, &options.service, &err) : -1;
+	if (status < 0)
+		log_error("%s", err.text);
+	return status < 0 ? SERVICE_FAILED : status;
 }

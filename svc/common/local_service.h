@@ -22,10 +22,12 @@ void local_service_on_change(struct local_service *service, const struct service
 	int (*changed)(const json_t *config, void *arg, struct err *err), void *arg);
 void local_service_run(
 	struct local_service *service, const struct service_options *options, json_t *ready_take); /* until SIGTERM */
+void local_service_end(struct local_service *service); /* as if SIGTERM had come: who was let in gets his answer.  Any thread */
 void local_service_free(struct local_service *service);
 OWN_DEFINE(local_service);
 
-/* The main of such a service: its configuration is a JSON file of the supervisor's, 0600 (--config); `serve` returns after SIGTERM. */
+/* The main of such a service: its configuration is a JSON file of the supervisor's, 0600 (--config); `serve` returns after SIGTERM, with
+ * what the process ends with (service.h), or -1. */
 struct local_service_role {
 	const char *name, *summary;
 	int (*serve)(const json_t *config, const struct service_options *options, struct err *err);

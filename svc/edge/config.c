@@ -163,6 +163,10 @@ config_free(struct config *c)
 		mem_free(c->names[i]);
 	for (size_t m = 0; m < c->n_modules; m++) {
 		mem_free(c->modules[m].id);
+		mem_free(c->modules[m].executable);
+		mem_free(c->modules[m].unit);
+		mem_free(c->modules[m].cgroup);
+		mem_free(c->modules[m].key);
 		for (size_t i = 0; i < c->modules[m].n_names; i++)
 			mem_free(c->modules[m].names[i]);
 	}

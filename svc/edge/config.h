@@ -23,7 +23,11 @@
 
 struct config_module {
 	char *id;
+	bool has_uid, has_gid; /* who it is: all that is said of it */
 	uid_t uid;
+	gid_t gid;
+	char *executable, *unit, *cgroup;
+	char *key; /* "ec-p256": made for it */
 	char *names[CONFIG_NAMES_MAX];
 	size_t n_names;
 };

@@ -384,6 +384,8 @@ check_users(const struct check *k)
 	for (size_t i = 0; i < c->n_modules; i++) {
 		struct config_spot spot = spot_below(k, "modules", c->modules[i].id);
 
+		if (!c->modules[i].has_uid)
+			continue;
 		if (c->modules[i].uid >= c->first_uid && c->modules[i].uid < c->first_uid + CONFIG_ROLE_UIDS)
 			tell(k, FINDING_WARNING, &spot, "user %u is one of the roles' own (privileges.first_uid)",
 				c->modules[i].uid);

@@ -221,11 +221,26 @@ names_json(const char *first, char *const *names, size_t n)
 }
 
 static json_t *
-module_json(const struct layout *l, const char *id, uid_t uid, json_t *names)
+module_json(const struct layout *l, const struct config *c, const struct config_module *m)
 {
-	OWN_TEXT path = mem_textf("%s/%s.sock", l->mnt, id[0] == '$' ? id + 1 : id);
+	OWN_TEXT path = mem_textf("%s/%s.sock", l->mnt, m->id[0] == '$' ? m->id + 1 : m->id);
+	json_t *json = json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:o}", "id", m->id, "socket", path, "executable",
+		m->executable, "unit", m->unit, "cgroup", m->cgroup, "key", m->key, "names",
+		names_json(c->hostname, m->names, m->n_names));
 
-	return json_pack("{s:s, s:s, s:I, s:o}", "id", id, "socket", path, "uid", (json_int_t)uid, "names", names);
+	if (m->has_uid)
+		json_object_set_new(json, "uid", json_integer((json_int_t)m->uid));
+	if (m->has_gid)
+		json_object_set_new(json, "gid", json_integer((json_int_t)m->gid));
+	return json;
+}
+
+/* The gateway of this device is a module, too. */
+static json_t *
+gateway_json(const struct layout *l, const struct config *c)
+{
+	return json_pack("{s:s, s:s, s:I, s:o}", "id", "$edgeHub", "socket", l->gateway_workload, "uid",
+		(json_int_t)l->users[ROLE_GATEWAY].uid, "names", names_json(c->hostname, c->names, c->n_names));
 }
 
 struct text {
@@ -264,11 +279,9 @@ make_edged(const struct layout *l, const struct config *c, json_t *documents)
 	json_t *modules = json_array(), *config;
 
 	if (c->has_gateway)
-		json_array_append_new(modules,
-			module_json(l, "$edgeHub", l->users[ROLE_GATEWAY].uid, names_json(c->hostname, c->names, c->n_names)));
+		json_array_append_new(modules, gateway_json(l, c));
 	for (size_t i = 0; i < c->n_modules; i++)
-		json_array_append_new(modules, module_json(l, c->modules[i].id, c->modules[i].uid,
-						       names_json(c->hostname, c->modules[i].names, c->modules[i].n_names)));
+		json_array_append_new(modules, module_json(l, c, &c->modules[i]));
 	config = texts_json(texts, COUNT(texts));
 	json_object_set(config, "edge_ca_subject", c->ca_subject);
 	json_object_set(config, "edge_ca_auto_renew", c->ca_renewal);

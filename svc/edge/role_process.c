@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "common/executable.h"
 #include "edge/config_source.h"
 #include "edge/role_process.h"
 #include "edge/role_sandbox.h"
@@ -37,12 +38,23 @@ move_away(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
 }
 
+static void
+hand_over_asker(int fd, int as)
+{
+	char text[24];
+
+	dup2(fd, as);
+	snprintf(text, sizeof(text), "%d", as);
+	setenv(EXECUTABLE_ASKER, text, 1);
+}
+
 /* The role's sockets from descriptor 3 on, as activation.h finds them, and then the one that it says on that it serves.  Returns that. */
 static int
 hand_over(const struct role_launch *launch, int ready_fd)
 {
 	int moved[LAYOUT_SOCKETS_MAX], n = 0;
 	char pid[24], count[24];
+	int asker_fd = launch->asker_fd < 0 ? -1 : move_away(launch->asker_fd);
 
 	ready_fd = move_away(ready_fd);
 	for (size_t i = 0; i < launch->layout->n_sockets; i++)
@@ -51,6 +63,8 @@ hand_over(const struct role_launch *launch, int ready_fd)
 	for (int i = 0; i < n; i++)
 		dup2(moved[i], FIRST_HANDED + i);
 	dup2(ready_fd, FIRST_HANDED + n);
+	if (asker_fd >= 0)
+		hand_over_asker(asker_fd, FIRST_HANDED + n + 1);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	snprintf(count, sizeof(count), "%d", n);
 	setenv("LISTEN_PID", pid, 1);

@@ -11,7 +11,8 @@ struct role_launch {
 	const struct layout *layout;
 	enum layout_role role;
 	struct role_args *args;
-	const int *sockets;	 /* of the layout's */
+	const int *sockets; /* of the layout's */
+	int asker_fd;	    /* where it asks us which program a process runs (common/executable.h); -1: it has no such question */
 	const sigset_t *signals; /* blocked by the role, as they were when we began */
 };
 

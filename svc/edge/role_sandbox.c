@@ -66,6 +66,16 @@ allow_certs(struct sandbox *s, const struct config *c)
 			allow_read(s, json_string_value(path)); /* a list has none */
 }
 
+/* About this box, and about the processes that call: their control groups.  What else /proc has of others is for their own user, and not from within a sandbox. */
+static void
+allow_facts(struct sandbox *s, const struct config *c)
+{
+	allow_read(s, "/proc");
+	allow_read(s, "/sys/class/dmi/id");
+	allow_read(s, "/sys/devices/virtual/dmi/id");
+	allow_read(s, c->additional_info);
+}
+
 /* Who asks whom: membership of a service's group is the permission to connect to its socket (edge-services 11.1). */
 static void
 join_groups(struct sandbox *s, const struct layout *l, enum layout_role role)
@@ -92,6 +102,8 @@ role_sandbox_fill(struct sandbox *s, const struct config *c, const struct layout
 	allow_read(s, l->config_dirs[role]);
 	if (role == ROLE_CERTD)
 		allow_certs(s, c);
+	if (role == ROLE_EDGED)
+		allow_facts(s, c);
 	if (role == ROLE_KEYD)
 		allow_keys(s, c);
 	if (role == ROLE_GATEWAY)

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "common/executable.h"
 #include "edge/control.h"
 #include "edge/operator_files.h"
 #include "edge/process_memory.h"
@@ -21,7 +23,7 @@
 #include "wire/json.h"
 
 #define STOP_MS 8000 /* a role gives its running requests 5 s */
-#define POLL_MAX (1 + 2 * ROLE_COUNT + CONTROL_FDS_MAX)
+#define POLL_MAX (2 + 2 * ROLE_COUNT + CONTROL_FDS_MAX)
 
 struct role {
 	pid_t pid; /* 0: no process */
@@ -38,6 +40,7 @@ struct supervisor {
 	struct config *changed;
 	struct role roles[ROLE_COUNT];
 	int n_roles, signal_fd, sockets[LAYOUT_SOCKETS_MAX];
+	int asked_fd; /* where edged asks which program a process runs (common/executable.h); -1: nowhere */
 	struct control *control;
 	struct role_log own_log;
 	struct role_facts facts; /* from edged, for the gateway */
@@ -54,6 +57,33 @@ name_of(const struct supervisor *s, const struct role *r)
 
 /* -- Starting ------------------------------------------------------------------------------------------------------------------------- */
 
+/* A pair a process: whoever had the other end before asks nothing any more.  Returns edged's end, -1 where no module is known by its program. */
+static int
+open_asker(struct supervisor *s, enum layout_role role)
+{
+	const struct config *c = s->current;
+	bool wanted = false;
+	int pair[2];
+
+	for (size_t i = 0; role == ROLE_EDGED && i < c->n_modules; i++)
+		wanted = wanted || c->modules[i].executable;
+	if (!wanted || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	if (s->asked_fd >= 0)
+		close(s->asked_fd);
+	s->asked_fd = pair[0];
+	return pair[1];
+}
+
+static void
+answer_asker(struct supervisor *s)
+{
+	if (executable_answer(s->asked_fd))
+		return;
+	close(s->asked_fd);
+	s->asked_fd = -1;
+}
+
 static void
 start(struct supervisor *s, struct role *r)
 {
@@ -65,6 +95,7 @@ start(struct supervisor *s, struct role *r)
 		.role = role,
 		.args = &args,
 		.sockets = s->sockets,
+		.asker_fd = open_asker(s, role),
 		.signals = &s->before,
 	};
 	struct role_child child;
@@ -80,6 +111,8 @@ start(struct supervisor *s, struct role *r)
 		role_log_attach(&r->log, child.log_fd);
 		role_state_started(&r->state, clock_boot_ms());
 	}
+	if (launch.asker_fd >= 0)
+		close(launch.asker_fd);
 	r->is_asked_to_end = false;
 	buf_reset(&r->ready_line);
 	role_args_clear(&args);
@@ -144,6 +177,9 @@ say_ready(struct supervisor *s)
 		json_object_set_new(line, "mqtt_port", json_integer(s->mqtt_port));
 	json_object_set_new(line, "separate_users", json_boolean(s->config->layout->separate_users));
 	json_object_set_new(line, "mnt", json_string(s->config->layout->mnt));
+	json_object_set_new(line, "management", json_string(s->config->layout->management));
+	if (s->config->layout->workload)
+		json_object_set_new(line, "workload", json_string(s->config->layout->workload));
 	service_ready(s->config->service, line);
 }
 
@@ -430,8 +466,8 @@ read_signal(struct supervisor *s)
 static void
 turn(struct supervisor *s, int64_t wait_ms)
 {
-	struct pollfd p[POLL_MAX] = { { .fd = s->signal_fd, .events = POLLIN } };
-	size_t n = 1;
+	struct pollfd p[POLL_MAX] = { { .fd = s->signal_fd, .events = POLLIN }, { .fd = s->asked_fd, .events = POLLIN } };
+	size_t n = 2;
 
 	for (int i = 0; i < s->n_roles; i++) {
 		p[n++] = (struct pollfd){ .fd = s->roles[i].log.fd, .events = POLLIN };
@@ -441,11 +477,13 @@ turn(struct supervisor *s, int64_t wait_ms)
 	if (poll(p, (nfds_t)n, (int)wait_ms) < 0)
 		return;
 	for (int i = 0; i < s->n_roles; i++) {
-		if (p[1 + 2 * i].revents)
-			role_log_read(&s->roles[i].log);
 		if (p[2 + 2 * i].revents)
+			role_log_read(&s->roles[i].log);
+		if (p[3 + 2 * i].revents)
 			read_ready(s, &s->roles[i]);
 	}
+	if (p[1].revents)
+		answer_asker(s);
 	if (p[0].revents)
 		read_signal(s);
 	control_serve(s->control);
@@ -509,6 +547,8 @@ clear(struct supervisor *s)
 	control_free(s->control);
 	for (size_t i = 0; i < l->n_sockets; i++)
 		close(s->sockets[i]);
+	if (s->asked_fd >= 0)
+		close(s->asked_fd);
 	close(s->signal_fd);
 	sigprocmask(SIG_SETMASK, &s->before, NULL);
 	role_facts_clear(&s->facts);
@@ -518,7 +558,7 @@ clear(struct supervisor *s)
 enum supervisor_end
 supervisor_run(const struct supervisor_config *config, struct err *err)
 {
-	struct supervisor s = { .config = config, .current = config->config, .started_ms = clock_boot_ms() };
+	struct supervisor s = { .config = config, .current = config->config, .started_ms = clock_boot_ms(), .asked_fd = -1 };
 	const struct layout *l = config->layout;
 
 	if (role_sockets_open(l, s.sockets, err) < 0)

@@ -1,37 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Inside edged: what the workload API works with. */
+/* Inside edged: what its two APIs work with. */
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include <jansson.h>
-#include <sys/types.h>
-
+#include "common/local_service.h"
 #include "common/renewals.h"
 #include "common/route.h"
+#include "edged/key_stock.h"
+#include "edged/module.h"
 #include "keyd/client.h"
 #include "pki/subject.h"
-
-#define MODULES_MAX 64
-#define MODULE_NAMES_MAX 32
-
-/* A module is a process of this box that speaks on a socket of its own. */
-struct module {
-	char *id; /* as in the hub: "$edgeHub" */
-	char *socket_path;
-	uid_t uid;
-	char *names[MODULE_NAMES_MAX]; /* that it may have server certificates for, beside its own */
-	size_t n_names;
-	char *generation_id, *sign_handle; /* from identityd, once there is an identity */
-	atomic_bool has_identity;
-};
 
 struct edged {
 	struct keyd_client *keyd;
 	char *certd, *identityd; /* sockets */
+	char *dir;		 /* its own */
+	int64_t started_ms;	 /* boot clock */
 	char *hub_name, *device_id;
 	X509_NAME *ca_subject;		/* NULL: CN=ca_common_name alone */
+	char *system_info_path;		/* additional_info: a file, or NULL */
 	char *ca_common_name, *ca_form; /* "quickstart", "preloaded", "issued" */
 	struct renewal_policy ca_policy;
 	struct renewals *renewals;
@@ -41,17 +30,27 @@ struct edged {
 	uint8_t ca_sha256[DIGEST_SHA256_LEN]; /* what was last judged */
 	atomic_bool ca_has_replaced;	      /* another one, which is still kept */
 	char *encryption_handle;
+	struct key_stock *keys;
 	struct module modules[MODULES_MAX];
 	size_t n_modules;
+	pthread_mutex_t asker_lock; /* for asking which program a process runs (common/executable.h) */
+	int asker_fd;
+	struct local_service *service;
+	atomic_bool reprovisions; /* it ends in order to begin with what provisioning says then */
 };
+struct module *edged_find_module(struct edged *edged, const char *id); /* with or without its "$" */
+/* Is the process at the other end that module's?  0, or -1 with DENIED "forbidden"; why is in the log. */
+int edged_judge_caller(struct edged *edged, const struct module *module, const struct route_call *call, struct err *err);
 
-/* What a socket is bound to. */
+/* What a socket is bound to: a module, or none, where the path says which one speaks. */
 struct edged_door {
 	struct edged *edged;
-	const struct module *module;
+	struct module *module;
 };
 
 extern const struct route_table workload_routes;
+extern const struct route_table management_routes;
+json_t *edged_modules_json(const struct edged *edged); /* ModuleDetails (edge-services 3) */
 
 /* The Edge CA.  dir: where the state of renewals is kept; auto_renew: edge_ca.auto_renew, or NULL. */
 int edge_ca_take_subject(

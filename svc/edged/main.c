@@ -1,56 +1,109 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rootedge-edged: the Edge CA and the workload API. */
-#include "base/file.h"
+/* rootedge-edged: the Edge CA, and the APIs of modules and of who manages this box. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/local_service.h"
 #include "edged/device_wait.h"
 #include "edged/edged.h"
-#include "edged/identity_wait.h"
+#include "edged/identity_keeper.h"
+#include "identityd/client.h"
 #include "wire/json.h"
 
 #define MASTER_ENCRYPTION_ID "iotedge_master_encryption_id"
 
-static int
-take_module(struct edged *e, const json_t *json, struct err *err)
+/* -- Who calls ------------------------------------------------------------------------------------------------------------------------------- */
+
+struct module *
+edged_find_module(struct edged *e, const char *id)
 {
-	struct module *m = &e->modules[e->n_modules];
-	const char *id, *socket_path;
-	json_t *names, *name;
-	int64_t uid = -1;
+	for (size_t i = 0; i < e->n_modules; i++)
+		if (text_is(module_bare(e->modules[i].id), module_bare(id)))
+			return &e->modules[i];
+	return NULL;
+}
+
+int
+edged_judge_caller(struct edged *e, const struct module *module, const struct route_call *call, struct err *err)
+{
+	struct err why = ERR_INIT;
+	enum reason reason = CALLER_UNKNOWN;
+	int status;
+
+	if (!call->has_process)
+		return err_set(err, ERR_DENIED, "forbidden");
+	pthread_mutex_lock(&e->asker_lock);
+	status = caller_judge(&module->caller, &call->process, e->asker_fd, &reason, &why);
+	pthread_mutex_unlock(&e->asker_lock);
+	if (status == 0)
+		return 0;
+	log_warn("%s: module %s, process %d of user %u: %s", reason_row(reason)->code, module->id, call->process.pid,
+		call->process.uid, why.text);
+	return err_set(err, ERR_DENIED, "forbidden");
+}
+
+/* -- The beginning --------------------------------------------------------------------------------------------------------------------------- */
+
+/* The supervisor's end of it answers which program a process runs; without a supervisor there is none. */
+static int
+take_asker(void)
+{
+	const char *text = getenv(EXECUTABLE_ASKER);
+	int64_t fd = -1;
+
+	if (text && !text_to_i64(text, 3, INT32_MAX, &fd))
+		fd = -1;
+	unsetenv(EXECUTABLE_ASKER);
+	if (fd >= 0)
+		fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	return (int)fd;
+}
+
+static int
+take_modules(struct edged *e, const json_t *config, struct err *err)
+{
+	json_t *modules, *module;
 	size_t i;
 
-	if (json_get_text(json, "id", &id, err) < 0 || json_get_text(json, "socket", &socket_path, err) < 0 ||
-		json_find_int(json, "uid", &uid, err) < 0 || json_find_array(json, "names", &names, err) < 0)
+	if (json_find_array(config, "modules", &modules, err) < 0)
 		return -1;
-	if (uid < 0 || uid > UINT32_MAX - 1 || json_array_size(names) > MODULE_NAMES_MAX)
-		return err_set(err, ERR_INVALID, "module %s: no uid, or more than %d names", id, MODULE_NAMES_MAX);
-	m->id = mem_text(id);
-	m->socket_path = mem_text(socket_path);
-	m->uid = (uid_t)uid;
-	json_array_foreach(names, i, name)
-		if (json_is_string(name))
-			m->names[m->n_names++] = mem_text(json_string_value(name));
-	e->n_modules++;
+	if (json_array_size(modules) > MODULES_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d modules", MODULES_MAX);
+	json_array_foreach(modules, i, module) {
+		struct module *m = &e->modules[e->n_modules++];
+
+		if (module_take(m, module, err) < 0)
+			return -1;
+		key_stock_expect(e->keys, m->key_alg);
+	}
 	return 0;
 }
 
 static int
 open_all(struct edged *e, const json_t *config, struct err *err)
 {
-	const char *keyd, *certd, *identityd, *hub_name, *device_id, *common_name, *form, *dir = NULL;
-	json_t *modules, *module, *auto_renew = NULL;
-	size_t i;
+	const char *keyd, *certd, *identityd, *hub_name, *device_id, *common_name, *form, *dir = NULL, *additional = NULL;
+	json_t *auto_renew = NULL;
 
 	if (json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 ||
 		json_get_text(config, "identityd", &identityd, err) < 0 || json_find_text(config, "hub_name", &hub_name, err) < 0 ||
 		json_find_text(config, "device_id", &device_id, err) < 0 ||
 		json_get_text(config, "edge_ca_common_name", &common_name, err) < 0 ||
-		json_get_text(config, "edge_ca_form", &form, err) < 0 || json_find_array(config, "modules", &modules, err) < 0 ||
-		json_find_text(config, "dir", &dir, err) < 0 ||
+		json_get_text(config, "edge_ca_form", &form, err) < 0 || json_find_text(config, "dir", &dir, err) < 0 ||
+		json_find_text(config, "additional_info", &additional, err) < 0 ||
 		json_find_object(config, "edge_ca_auto_renew", &auto_renew, err) < 0)
 		return -1;
+	pthread_mutex_init(&e->asker_lock, NULL);
+	e->asker_fd = take_asker();
+	e->started_ms = clock_boot_ms();
+	e->keys = key_stock_new();
+	e->dir = mem_text(dir);
+	e->system_info_path = mem_text(additional);
 	e->keyd = keyd_client_new(keyd);
 	e->certd = mem_text(certd);
 	e->identityd = mem_text(identityd);
@@ -58,43 +111,38 @@ open_all(struct edged *e, const json_t *config, struct err *err)
 	e->device_id = mem_text(device_id);
 	e->ca_common_name = mem_text(common_name);
 	e->ca_form = mem_text(form);
-	if (edge_ca_take_subject(e, config, err) < 0 || edge_ca_open(e, dir, auto_renew, err) < 0)
+	if (edge_ca_take_subject(e, config, err) < 0 || edge_ca_open(e, dir, auto_renew, err) < 0 ||
+		take_modules(e, config, err) < 0)
 		return -1;
-	if (json_array_size(modules) > MODULES_MAX)
-		return err_set(err, ERR_LIMIT, "more than %d modules", MODULES_MAX);
-	json_array_foreach(modules, i, module)
-		if (take_module(e, module, err) < 0)
-			return -1;
 	e->encryption_handle = keyd_client_create_key(e->keyd, MASTER_ENCRYPTION_ID, "encrypt", err);
 	return e->encryption_handle ? 0 : err_wrap(err, "the master encryption key");
 }
 
 static json_t *
-ready_line(const struct edged *e)
+ready_line(struct edged *e)
 {
 	json_t *generations = json_object();
 
-	for (size_t i = 0; i < e->n_modules; i++)
-		if (atomic_load(&e->modules[i].has_identity))
-			json_object_set_new(generations, e->modules[i].id, json_string(e->modules[i].generation_id));
+	for (size_t i = 0; i < e->n_modules; i++) {
+		CLEAR(module_identity) identity = { 0 };
+		struct err none = ERR_INIT;
+
+		if (module_get_identity(&e->modules[i], &identity, &none) == 0)
+			json_object_set_new(generations, e->modules[i].id, json_string(identity.generation_id));
+	}
 	return json_pack("{s:o, s:s, s:s}", "generations", generations, "hub_name", e->hub_name, "device_id", e->device_id);
 }
 
 static void
 close_all(struct edged *e)
 {
-	for (size_t i = 0; i < e->n_modules; i++) {
-		struct module *m = &e->modules[i];
-
-		for (size_t n = 0; n < m->n_names; n++)
-			mem_free(m->names[n]);
-		mem_free(m->id);
-		mem_free(m->socket_path);
-		mem_free(m->generation_id);
-		mem_free(m->sign_handle);
-	}
+	for (size_t i = 0; i < e->n_modules; i++)
+		module_clear(&e->modules[i]);
 	edge_ca_close(e);
+	key_stock_free(e->keys);
 	keyd_client_free(e->keyd);
+	mem_free(e->dir);
+	mem_free(e->system_info_path);
 	mem_free(e->certd);
 	mem_free(e->identityd);
 	mem_free(e->hub_name);
@@ -102,36 +150,83 @@ close_all(struct edged *e)
 	mem_free(e->ca_common_name);
 	mem_free(e->ca_form);
 	mem_free(e->encryption_handle);
+	pthread_mutex_destroy(&e->asker_lock);
+	if (e->asker_fd >= 0)
+		close(e->asker_fd);
+}
+
+/* -- The sockets ----------------------------------------------------------------------------------------------------------------------------- */
+
+struct doors {
+	struct edged_door modules[MODULES_MAX], shared;
+};
+
+static int
+listen_for_modules(struct edged *e, struct doors *doors, const json_t *config, struct err *err)
+{
+	const char *shared = NULL;
+	int64_t max = 10;
+	int status = 0;
+
+	if (json_find_int(config, "max_requests", &max, err) < 0 || json_find_text(config, "workload_socket", &shared, err) < 0)
+		return -1;
+	for (size_t i = 0; status == 0 && i < e->n_modules; i++) {
+		doors->modules[i] = (struct edged_door){ .edged = e, .module = &e->modules[i] };
+		status = local_service_listen(e->service, e->modules[i].socket_path, 0666, (size_t)max, &doors->modules[i], err);
+	}
+	return status == 0 && shared ? local_service_listen(e->service, shared, 0666, (size_t)max, &doors->shared, err) : status;
+}
+
+static int
+listen_for_management(struct edged *e, struct doors *doors, const json_t *config, struct err *err)
+{
+	const char *path = NULL;
+	int64_t max = 50;
+
+	if (json_find_int(config, "max_management_requests", &max, err) < 0 ||
+		json_find_text(config, "management_socket", &path, err) < 0)
+		return -1;
+	return !path ? 0 : local_service_listen_for(e->service, &management_routes, path, 0660, (size_t)max, &doors->shared, err);
+}
+
+/* What has to be told beyond our own end. */
+static int
+reprovision(const struct edged *e)
+{
+	struct err err = ERR_INIT;
+
+	if (!atomic_load(&e->reprovisions))
+		return 0;
+	if (identityd_client_reprovision(e->identityd, &err) < 0)
+		log_error("provisioning again: %s", err.text);
+	return SERVICE_REPROVISIONED;
 }
 
 static int
 serve(const json_t *config, const struct service_options *options, struct err *err)
 {
-	OWN(local_service) service = NULL;
-	struct identity_wait *wait = NULL;
-	struct edged edged = { 0 };
-	struct edged_door doors[MODULES_MAX];
-	int64_t max_requests = 10;
+	struct identity_keeper *keeper = NULL;
+	struct edged edged = { .asker_fd = -1 };
+	struct doors doors = { .shared = { .edged = &edged } };
 	int status = open_all(&edged, config, err);
 
-	if (status == 0)
-		status = json_find_int(config, "max_requests", &max_requests, err);
 	if (status == 0)
 		status = edge_ca_start(&edged, err);
 	if (status == 0 && (!edged.hub_name || !edged.device_id))
 		device_wait(&edged);
 	if (status == 0) {
-		wait = identity_wait_start(&edged);
-		service = local_service_new(&workload_routes);
-	}
-	for (size_t i = 0; status == 0 && i < edged.n_modules; i++) {
-		doors[i] = (struct edged_door){ .edged = &edged, .module = &edged.modules[i] };
-		status = local_service_listen(service, edged.modules[i].socket_path, 0666, (size_t)max_requests, &doors[i], err);
+		edged.service = local_service_new(&workload_routes);
+		keeper = identity_keeper_start(&edged);
+		status = listen_for_modules(&edged, &doors, config, err);
 	}
 	if (status == 0)
-		local_service_run(service, options, ready_line(&edged));
-	local_service_free(GIVE(service));
-	identity_wait_stop(wait);
+		status = listen_for_management(&edged, &doors, config, err);
+	if (status == 0) {
+		local_service_run(edged.service, options, ready_line(&edged));
+		status = reprovision(&edged);
+	}
+	local_service_free(GIVE(edged.service));
+	identity_keeper_stop(keeper);
 	close_all(&edged);
 	return status;
 }
@@ -141,7 +236,7 @@ main(int argc, char **argv)
 {
 	static const struct local_service_role role = {
 		.name = "edged",
-		.summary = "The edge daemon: the Edge CA, and the workload API of modules.",
+		.summary = "The edge daemon: the Edge CA, and the workload and management APIs.",
 		.serve = serve,
 	};
 

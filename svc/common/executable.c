@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions and answers about programs (executable.h).  A question is the path, with the pidfd beside it; an answer is one byte. */
+#include "common/executable.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define ANSWER_MS 2000
+#define FDINFO_MAX 4096
+
+enum answer { ANSWER_NO = 'n', ANSWER_YES = 'y', ANSWER_UNKNOWN = '?' };
+
+union control {
+	struct cmsghdr head;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+/* -- Asking -------------------------------------------------------------------------------------------------------------------------------- */
+
+static int
+send_question(int fd, int pidfd, const char *path)
+{
+	struct iovec text = { .iov_base = (char *)(uintptr_t)path, .iov_len = strlen(path) };
+	union control control = { 0 };
+	struct msghdr message = { .msg_iov = &text, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &pidfd, sizeof(int));
+	return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+/* What comes too late for one question must not answer the next. */
+static void
+drop_late(int fd)
+{
+	char byte;
+
+	while (recv(fd, &byte, 1, MSG_DONTWAIT) == 1)
+		;
+}
+
+int
+executable_ask(int fd, int pidfd, const char *path, struct err *err)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char byte = ANSWER_UNKNOWN;
+
+	if (fd < 0)
+		return err_set(err, ERR_UNAVAILABLE, "nobody here can tell which program a process runs");
+	drop_late(fd);
+	if (send_question(fd, pidfd, path) < 0)
+		return err_errno(err, "asking which program a process runs");
+	if (poll(&p, 1, ANSWER_MS) != 1 || recv(fd, &byte, 1, MSG_DONTWAIT) != 1 || byte == ANSWER_UNKNOWN)
+		return err_set(err, ERR_UNAVAILABLE, "it could not be found out which program the process runs");
+	return byte == ANSWER_YES;
+}
+
+/* -- Answering ----------------------------------------------------------------------------------------------------------------------------- */
+
+static bool
+has_ended(int pidfd)
+{
+	return poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, 0) != 0;
+}
+
+/* "Pid:\t123" among the facts about the descriptor; 0 or less: it is no pidfd, or its process is not seen from here. */
+static int64_t
+pid_of(int pidfd)
+{
+	OWN_TEXT path = mem_textf("/proc/self/fdinfo/%d", pidfd);
+	CLEAR(buf) text = BUF_INIT(FDINFO_MAX);
+	struct err none = ERR_INIT;
+	const char *at = file_load(&text, path, &none) == 0 ? strstr(buf_text(&text), "\nPid:\t") : NULL;
+	OWN_TEXT number = at ? mem_textn(at + 6, strcspn(at + 6, "\n")) : NULL;
+	int64_t pid = 0;
+
+	return number && text_to_i64(number, 1, INT32_MAX, &pid) ? pid : 0;
+}
+
+/* The number may meet another process only when the one that is meant has ended, so that is looked at last. */
+static enum answer
+judge(int pidfd, const char *path)
+{
+	int64_t pid = pid_of(pidfd);
+	OWN_TEXT link = mem_textf("/proc/%lld/exe", (long long)pid);
+	struct stat runs, wanted;
+
+	if (pid <= 0 || stat(link, &runs) < 0 || has_ended(pidfd))
+		return ANSWER_UNKNOWN;
+	if (stat(path, &wanted) < 0)
+		return ANSWER_NO;
+	return runs.st_dev == wanted.st_dev && runs.st_ino == wanted.st_ino ? ANSWER_YES : ANSWER_NO;
+}
+
+static int
+taken_descriptor(struct msghdr *message)
+{
+	struct cmsghdr *head = CMSG_FIRSTHDR(message);
+	int fd = -1;
+
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(head), sizeof(int));
+	return fd;
+}
+
+bool
+executable_answer(int fd)
+{
+	char path[EXECUTABLE_PATH_MAX + 1];
+	struct iovec text = { .iov_base = path, .iov_len = EXECUTABLE_PATH_MAX };
+	union control control = { 0 };
+	struct msghdr message = { .msg_iov = &text, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	ssize_t len = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int pidfd = len > 0 ? taken_descriptor(&message) : -1;
+	char byte = ANSWER_UNKNOWN;
+
+	if (len <= 0)
+		return len < 0 && (errno == EAGAIN || errno == EINTR);
+	path[len] = '\0';
+	if (pidfd >= 0 && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+		byte = (char)judge(pidfd, path);
+	if (pidfd >= 0)
+		close(pidfd);
+	return send(fd, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One thread that sleeps most of the time. */
+#include "edged/identity_keeper.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "identityd/client.h"
+
+#define RETRY_MS 2000
+#define LOOK_MS (30 * 60 * 1000) /* to twice that, so that a thousand devices don't ask at once */
+#define GATEWAY_MODULE "$edgeHub"
+
+struct identity_keeper {
+	struct edged *edged;
+	pthread_t thread;
+	bool has_thread, all; /* have an identity */
+	atomic_bool stopping;
+	int wake_fd;
+};
+
+/* -- One module -------------------------------------------------------------------------------------------------------------------------- */
+
+static bool
+has_identity(struct module *m)
+{
+	struct err none = ERR_INIT;
+	CLEAR(module_identity) identity = { 0 };
+
+	return module_get_identity(m, &identity, &none) == 0;
+}
+
+static int
+keep(struct edged *e, struct module *m, const struct edge_identity *identity, struct err *err)
+{
+	CLEAR(module_identity) before = { 0 };
+	struct err none = ERR_INIT;
+
+	if (!identity->generation_id || !identity->key_handle)
+		return err_set(err, ERR_BROKEN, "identityd gave no key for the module %s", m->id);
+	if (module_get_identity(m, &before, &none) == 0 && !text_is(before.generation_id, identity->generation_id)) {
+		log_warn("module %s: it was made anew in the hub, its generation is now %s", m->id, identity->generation_id);
+		if (text_is(m->id, GATEWAY_MODULE))
+			local_service_end(e->service); /* our supervisor tells the gateway when we begin again */
+	}
+	module_set_identity(m, identity->generation_id, identity->key_handle);
+	return 0;
+}
+
+/* The module's keys are put into the hub, which makes it where it is missing; while the hub is away, the identity that was kept will do. */
+static int
+take_identity(struct edged *e, struct module *m, struct err *err)
+{
+	OWN(edge_identity) identity = identityd_client_update_module(e->identityd, m->id, err);
+
+	if (!identity) {
+		log_warn("module %s: its keys could not be put into the hub: %s", m->id, err->text);
+		if (has_identity(m))
+			return 0;
+		*err = (struct err)ERR_INIT;
+		identity = identityd_client_get_module(e->identityd, m->id, err);
+	}
+	return identity ? keep(e, m, identity, err) : -1;
+}
+
+static bool
+try_module(struct edged *e, struct module *m)
+{
+	struct err err = ERR_INIT;
+
+	if (take_identity(e, m, &err) == 0)
+		return true;
+	log_error("module %s has no identity yet, trying again in %d s: %s", m->id, RETRY_MS / 1000, err.text);
+	return false;
+}
+
+/* -- All of them, again and again -------------------------------------------------------------------------------------------------------- */
+
+static void
+pause_for(const struct identity_keeper *k, int ms)
+{
+	struct pollfd p = { .fd = k->wake_fd, .events = POLLIN };
+	eventfd_t count;
+
+	if (poll(&p, 1, ms) == 1)
+		eventfd_read(k->wake_fd, &count);
+}
+
+/* False: one has none yet. */
+static bool
+try_all(struct identity_keeper *k, bool those_without)
+{
+	struct edged *e = k->edged;
+	bool all = true;
+
+	for (size_t i = 0; i < e->n_modules && !atomic_load(&k->stopping); i++)
+		if (!those_without || !has_identity(&e->modules[i]))
+			all = try_module(e, &e->modules[i]) && all;
+	return all;
+}
+
+static void *
+run(void *arg)
+{
+	struct identity_keeper *k = arg;
+	bool all = k->all;
+
+	while (!atomic_load(&k->stopping)) {
+		pause_for(k, all ? LOOK_MS + (int)random_below(LOOK_MS) : RETRY_MS);
+		if (!atomic_load(&k->stopping))
+			all = try_all(k, !all);
+	}
+	return NULL;
+}
+
+struct identity_keeper *
+identity_keeper_start(struct edged *edged)
+{
+	struct identity_keeper *k = NEW(identity_keeper);
+
+	k->edged = edged;
+	k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (size_t i = 0; i < edged->n_modules; i++)
+		while (text_is(edged->modules[i].id, GATEWAY_MODULE) && !try_module(edged, &edged->modules[i]))
+			pause_for(k, RETRY_MS);
+	k->all = try_all(k, true);
+	k->has_thread = pthread_create(&k->thread, NULL, run, k) == 0;
+	if (!k->has_thread)
+		log_error("no thread could be made that looks after the modules' identities");
+	return k;
+}
+
+void
+identity_keeper_look(struct identity_keeper *k)
+{
+	eventfd_write(k->wake_fd, 1);
+}
+
+void
+identity_keeper_stop(struct identity_keeper *k)
+{
+	if (!k)
+		return;
+	atomic_store(&k->stopping, true);
+	eventfd_write(k->wake_fd, 1);
+	if (k->has_thread)
+		pthread_join(k->thread, NULL);
+	close(k->wake_fd);
+	mem_free(k);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The management API (edge-services 3): the modules of this box, their identities in the hub, and the box itself.  Modules are processes that somebody else starts and stops, so what is about containers is
+ * answered with that. */
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "edged/edged.h"
+#include "edged/system_info.h"
+#include "identityd/client.h"
+#include "wire/json.h"
+
+#define AGENT "$edgeAgent"
+#define NOT_HERE 501
+
+static struct edged *
+edged_of(const struct route_call *call)
+{
+	return ((const struct edged_door *)call->door)->edged;
+}
+
+/* What changes something is for the agent, where there is one, and for whoever may do everything on this box anyway. */
+static int
+authorize_agent(const struct route_call *call, struct err *err)
+{
+	struct edged *e = edged_of(call);
+	const struct module *agent = edged_find_module(e, AGENT);
+
+	if (call->has_process && (call->process.uid == 0 || call->process.uid == geteuid()))
+		return 0;
+	if (agent)
+		return edged_judge_caller(e, agent, call, err);
+	log_warn("CALLER_NOT_ALLOWED: management socket, process %d of user %u: there is no module " AGENT, call->process.pid,
+		call->process.uid);
+	return err_set(err, ERR_DENIED, "forbidden");
+}
+
+/* -- Modules ----------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Whether it runs is known to whoever starts it; what is seen from here is whether it has an identity to work with. */
+static json_t *
+module_json(struct module *m)
+{
+	CLEAR(module_identity) identity = { 0 };
+	struct err none = ERR_INIT;
+	bool has = module_get_identity(m, &identity, &none) == 0;
+
+	return json_pack("{s:s, s:s, s:s, s:{s:{}, s:[]}, s:{s:{s:s, s:s}}}", "id", "id", "name", module_bare(m->id), "type",
+		"process", "config", "settings", "env", "status", "runtimeStatus", "status", "unknown", "description",
+		has ? "a process of this box, started by others" : "no identity yet: the hub could not be asked");
+}
+
+json_t *
+edged_modules_json(const struct edged *e)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < e->n_modules; i++)
+		json_array_append_new(list, module_json((struct module *)(uintptr_t)&e->modules[i]));
+	return list;
+}
+
+static int
+list_modules(const struct route_call *call, json_t **answer, struct err *err)
+{
+	(void)err;
+	*answer = json_pack("{s:o}", "modules", edged_modules_json(edged_of(call)));
+	return 200;
+}
+
+static int
+get_module(const struct route_call *call, json_t **answer, struct err *err)
+{
+	struct module *m = edged_find_module(edged_of(call), call->var[0]);
+
+	if (!m)
+		return err_set(err, ERR_MISSING, "there is no module %.100s on this device", call->var[0]);
+	*answer = module_json(m);
+	return 200;
+}
+
+static int
+not_here(const struct route_call *call, json_t **answer, struct err *err)
+{
+	(void)call;
+	(void)answer;
+	(void)err_set(err, ERR_INVALID,
+		"there is no container engine on this device: its modules are processes that are configured in [modules] and "
+		"started "
+		"by others");
+	return -NOT_HERE;
+}
+
+static int
+no_bundle(const struct route_call *call, json_t **answer, struct err *err)
+{
+	(void)call;
+	(void)answer;
+	(void)err_set(
+		err, ERR_INVALID, "support bundles are not made here: rootedge logs and rootedge status have what they would hold");
+	return -NOT_HERE;
+}
+
+/* -- Identities ---------------------------------------------------------------------------------------------------------------------------------- */
+
+static json_t *
+identity_json(const char *module_id, const char *generation_id, const char *managed_by)
+{
+	return json_pack("{s:s?, s:s, s:s?, s:s}", "moduleId", module_id, "managedBy", managed_by ? managed_by : "iotedge",
+		"generationId", generation_id, "authType", "sas");
+}
+
+static int
+put_identity(json_t *list, const json_t *identity, struct err *err)
+{
+	const char *module_id, *generation_id;
+	json_t *spec;
+
+	if (json_find_object(identity, "spec", &spec, err) < 0 || json_get_text(spec, "moduleId", &module_id, err) < 0 ||
+		json_find_text(spec, "genId", &generation_id, err) < 0)
+		return -1;
+	json_array_append_new(list, identity_json(module_id, generation_id, NULL));
+	return 0;
+}
+
+static int
+list_identities(const struct route_call *call, json_t **answer, struct err *err)
+{
+	OWN_LIB(json_t) all = identityd_client_list_modules(edged_of(call)->identityd, err);
+	OWN_LIB(json_t) list = json_array();
+	json_t *identity;
+	size_t i;
+
+	if (!all)
+		return err_wrap(err, "failed to list identities");
+	json_array_foreach(all, i, identity)
+		if (put_identity(list, identity, err) < 0)
+			return -1;
+	*answer = json_pack("{s:O}", "identities", list);
+	return 200;
+}
+
+static int
+answer_identity(struct edge_identity *identity_take, const char *managed_by, json_t **answer)
+{
+	OWN(edge_identity) identity = identity_take;
+
+	if (!identity)
+		return -1;
+	*answer = identity_json(identity->module_id, identity->generation_id, managed_by);
+	return 200;
+}
+
+static int
+create_identity(const struct route_call *call, json_t **answer, struct err *err)
+{
+	const char *id, *managed_by;
+
+	if (authorize_agent(call, err) < 0)
+		return -1;
+	if (!call->body)
+		return err_set(err, ERR_INVALID, "missing request body");
+	if (json_get_text(call->body, "moduleId", &id, err) < 0 || json_find_text(call->body, "managedBy", &managed_by, err) < 0)
+		return -1;
+	return answer_identity(identityd_client_create_module(edged_of(call)->identityd, id, err), managed_by, answer);
+}
+
+/* A module that is here as well works with its new generation from then on. */
+static int
+update_identity(const struct route_call *call, json_t **answer, struct err *err)
+{
+	struct edged *e = edged_of(call);
+	OWN(edge_identity) identity = NULL;
+	struct module *here;
+	const char *managed_by;
+
+	if (authorize_agent(call, err) < 0 || json_find_text(call->body, "managedBy", &managed_by, err) < 0)
+		return -1;
+	identity = identityd_client_update_module(e->identityd, call->var[0], err);
+	if (!identity)
+		return -1;
+	here = edged_find_module(e, call->var[0]);
+	if (here && text_is(here->id, call->var[0]) && identity->generation_id && identity->key_handle)
+		module_set_identity(here, identity->generation_id, identity->key_handle);
+	return answer_identity(GIVE(identity), managed_by, answer);
+}
+
+static int
+delete_identity(const struct route_call *call, json_t **answer, struct err *err)
+{
+	(void)answer;
+	return authorize_agent(call, err) < 0 || identityd_client_delete_module(edged_of(call)->identityd, call->var[0], err) < 0
+		       ? -1
+		       : 204;
+}
+
+/* -- The device ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static int
+system_info(const struct route_call *call, json_t **answer, struct err *err)
+{
+	(void)err;
+	*answer = system_info_json(edged_of(call)->system_info_path);
+	return 200;
+}
+
+static int
+system_resources(const struct route_call *call, json_t **answer, struct err *err)
+{
+	(void)err;
+	*answer = system_resources_json(edged_of(call)->dir, edged_of(call)->started_ms);
+	return 200;
+}
+
+/* Answered first; then we end, and begin again with the identity that the device has by then (edge-services 3.1). */
+static int
+reprovision(const struct route_call *call, json_t **answer, struct err *err)
+{
+	struct edged *e = edged_of(call);
+
+	(void)answer;
+	if (authorize_agent(call, err) < 0)
+		return -1;
+	log_info("the device is to be provisioned again: asked for by process %d of user %u", call->process.pid, call->process.uid);
+	atomic_store(&e->reprovisions, true);
+	local_service_end(e->service);
+	return 204;
+}
+
+static const struct route routes[] = {
+	{ "GET", "/modules", "2018-06-28", list_modules },
+	{ "GET", "/modules/", "2018-06-28", list_modules },
+	{ "POST", "/modules", "2018-06-28", not_here },
+	{ "GET", "/modules/{}", "2018-06-28", get_module },
+	{ "PUT", "/modules/{}", "2018-06-28", not_here },
+	{ "DELETE", "/modules/{}", "2018-06-28", not_here },
+	{ "POST", "/modules/{}/prepareupdate", "2019-01-30", not_here },
+	{ "POST", "/modules/{}/start", "2018-06-28", not_here },
+	{ "POST", "/modules/{}/stop", "2018-06-28", not_here },
+	{ "POST", "/modules/{}/restart", "2018-06-28", not_here },
+	{ "GET", "/modules/{}/logs", "2018-06-28", not_here },
+	{ "GET", "/identities", "2018-06-28", list_identities },
+	{ "GET", "/identities/", "2018-06-28", list_identities },
+	{ "POST", "/identities", "2018-06-28", create_identity },
+	{ "PUT", "/identities/{}", "2018-06-28", update_identity },
+	{ "DELETE", "/identities/{}", "2018-06-28", delete_identity },
+	{ "GET", "/systeminfo", "2018-06-28", system_info },
+	{ "GET", "/systeminfo/resources", "2019-11-05", system_resources },
+	{ "GET", "/systeminfo/supportbundle", "2020-07-07", no_bundle },
+	{ "POST", "/device/reprovision", "2019-10-22", reprovision },
+};
+
+static const struct route_body bodies[] = {
+	{ "POST", "/identities", "moduleId managedBy?" },
+};
+
+static const char *const versions[] = { "2018-06-28", "2019-01-30", "2019-10-22", "2019-11-05", "2020-07-07", "2020-10-10",
+	"2021-12-07", "2022-08-03", NULL };
+
+const struct route_table management_routes = {
+	.routes = routes,
+	.n_routes = COUNT(routes),
+	.bodies = bodies,
+	.n_bodies = COUNT(bodies),
+	.versions = versions,
+	.denied_status = 403,
+	.missing_status = 404,
+};
