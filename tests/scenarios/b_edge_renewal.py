@@ -5,6 +5,7 @@ trust bundle until its end; and a clock that is wrong for a while costs no certi
 import os, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from renewal_story import *
+from est_server import EstServer
 
 def test_01_while_it_runs():
     """at its threshold the Edge CA is renewed without a restart: the gateway shows a certificate of the new one, and a device that is connected stays so"""
@@ -114,6 +115,45 @@ def test_07_preloaded():
             near = it.move(97)
             assert near["sha256"] == first["sha256"] and near["status"] in ("late", "urgent"), near
             wait_for(lambda: "put its successor there" in it.edge.log_text(), "the warning", 20)
+
+
+def test_08_issuer_away():
+    """an EST server that is away for weeks: attempts come closer as the end does, and go on behind it; what is in force serves until its end, and when the server is back all is well by itself"""
+    with Folder() as made:
+        est = EstServer(made)
+        est.days = 100
+        boot_pem, boot_key = est.bootstrap_ca.leaf("bootstrap", "/CN=bootstrap", ["extendedKeyUsage=clientAuth"])
+        with Story("""[edge_ca]
+method = "est"
+url = "%s/edgeca"
+[cert_issuance.est]
+trusted_certs = ["file://%s"]
+[cert_issuance.est.auth]
+bootstrap_identity_cert = "file://%s"
+bootstrap_identity_pk = "file://%s"
+""" % (est.url, est.tls_root.pem, boot_pem, boot_key)) as it:
+            first = it.renewal()
+            assert first["status"] == "good", first
+            est.stop()
+            attempts, gaps = 0, []
+            for day, status in ((81, "due"), (86, "due"), (91, "late"), (95.6, "late"), (98.1, "urgent"), (99.2, "urgent"), (99.7, "urgent")):
+                found = it.move(day)
+                assert found["sha256"] == first["sha256"] and found["status"] == status and found["last_error"], (day, found)
+                assert found["attempts"] > attempts, (day, found)
+                attempts = found["attempts"]
+                gaps.append(parse_time(found["next_attempt"]) - it.now())
+                it.wait_leaf(it.ca())
+            assert gaps[0] > 3 * DAY and gaps[-1] < DAY / 2 and min(gaps) > 0, gaps
+            over = it.move(103)
+            assert over["status"] == "ended" and over["attempts"] > attempts and parse_time(over["next_attempt"]) - it.now() < 800, over
+            assert any('"error"' in line and "aziot-edged-ca is ended" in line for line in it.edge.log_text().splitlines())
+            est.days = 300
+            est.start()
+            back = it.move(103.01)
+            assert back["status"] == "good" and back["attempts"] == 0 and back["last_error"] is None and back["sha256"] != first["sha256"], back
+            it.wait_leaf(it.ca())
+            assert it.renewals("certd")["est-id"]["status"] == "good"
+        est.stop()
 
 
 if __name__ == "__main__":
