@@ -8,7 +8,7 @@
  *   PARAM_LATER    no role heeds it yet: a warning
  *   PARAM_REFUSED  no role heeds it yet, and without that the device would not be what was asked for: an error */
 PARAM("", "hostname", HOST, "the name that downstream devices use to reach this gateway; stands in its server certificate (this machine's)")
-PARAM_REFUSED("", "parent_hostname", HOST, "the gateway above this one, which stands between it and the hub")
+PARAM("", "parent_hostname", HOST, "the gateway above this one, through which the hub is reached: the name in its certificate")
 PARAM("", "local_gateway_hostname", ALIAS_OF("parent_hostname"), "the old name of parent_hostname")
 PARAM("", "trust_bundle_cert", FILE_URI, "file URI of the root certificates that this device and its modules trust")
 PARAM("", "auto_reprovisioning_mode", WORD("Dynamic|AlwaysOnStartup|OnErrorOnly", "Dynamic"),

@@ -64,6 +64,7 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 	push(args, "--workload", l->gateway_workload);
 	push(args, "--device-id", facts->device_id ? facts->device_id : c->device_id);
 	push(args, "--hub", facts->hub_name ? facts->hub_name : c->hub_name);
+	push(args, "--parent", c->parent_hostname);
 	push(args, "--hub-address", c->upstream_address);
 	role_args_push_int(args, "--hub-mqtt-port", c->upstream_mqtt_port);
 	role_args_push_int(args, "--hub-https-port", c->upstream_https_port);

@@ -409,7 +409,7 @@ forward_line_new(struct forward_lines *lines, const struct queued *first)
 	timer_init(&line->again, lines->config->loop, on_again);
 	chain = auth_chain(line, up->edge_id);
 	target = (struct device_client_config){
-		.host = up->hub_host,
+		.host = up->parent_host ? up->parent_host : up->hub_host,
 		.connect_to = up->hub_address,
 		.port = up->mqtt_port,
 		.hub_host = up->hub_host,

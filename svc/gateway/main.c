@@ -15,8 +15,8 @@
 #define ASK_AGAIN_MS 2000
 
 struct options {
-	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *hub_address,
-		*trust, *crl_dir;
+	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *parent,
+		*hub_address, *trust, *crl_dir;
 	struct option_list names;
 	int64_t mqtt_port, hub_mqtt_port, hub_https_port, max_queue_mib, loops, max_connections;
 	struct service_options service;
@@ -41,6 +41,7 @@ static const struct option_row rows[] = {
 	TEXT_ROW("management", 0, "SOCKET", "instead: ask for it at edged's management socket, until edged knows it", management),
 	TEXT_ROW("device-id", 'd', "ID", "the device that this gateway is, in the hub", device_id),
 	TEXT_ROW("hub", 0, "NAME", "the hub's name", hub),
+	TEXT_ROW("parent", 0, "NAME", "a gateway above this one, through which the hub is reached", parent),
 	TEXT_ROW("hub-address", 0, "ADDRESS", "connect to this address instead of resolving the hub's name", hub_address),
 	{ "hub-mqtt-port", 0, "PORT", "the hub's MQTT port (8883)", OPTION_INT, offsetof(struct options, hub_mqtt_port), 1, 65535 },
 	{ "hub-https-port", 0, "PORT", "the hub's HTTPS port (443)", OPTION_INT, offsetof(struct options, hub_https_port), 1,
@@ -134,6 +135,7 @@ serve(const struct options *o, struct err *err)
 				.generation_id = asked ? asked : (char *)(uintptr_t)o->generation_id,
 			},
 			.hub_host = o->hub,
+			.parent_host = o->parent,
 			.hub_address = o->hub_address,
 			.edge_id = o->device_id,
 			.mqtt_port = (int)o->hub_mqtt_port,

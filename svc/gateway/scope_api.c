@@ -25,8 +25,8 @@ ask(struct upstream *u, const char *operation, json_t *body_take, int64_t within
 {
 	const struct upstream_config *c = upstream_config(u);
 	OWN_LIB(json_t) body = body_take;
-	OWN_TEXT url = mem_textf("https://%s:%d/devices/%s/modules/%s/%s?" VERSION, c->hub_host, c->https_port, c->edge_id,
-		c->workload.module_id, operation);
+	OWN_TEXT url = mem_textf("https://%s:%d/devices/%s/modules/%s/%s?" VERSION, c->parent_host ? c->parent_host : c->hub_host,
+		c->https_port, c->edge_id, c->workload.module_id, operation);
 	int64_t expires;
 	char *token = upstream_token(u, &expires, err);
 	char *authorization = token ? mem_textf("Authorization: %s", token) : NULL;

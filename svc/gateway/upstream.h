@@ -13,6 +13,7 @@
 struct upstream_config {
 	struct workload workload; /* borrowed texts; the module is $edgeHub */
 	const char *hub_host;	  /* its name: in tokens and certificates */
+	const char *parent_host;  /* a gateway on the way to it, which then proves its own name instead; or NULL */
 	const char *hub_address;  /* where TCP goes instead, or NULL */
 	const char *edge_id;	  /* the device that this gateway is */
 	int mqtt_port, https_port;
