@@ -7,6 +7,16 @@ V = "api-version=2022-08-01"
 ME = os.getuid()
 
 
+def ask_as(uid, socket_path, method, path, body=None):
+    """(status, body) for a process of another user; only root can."""
+    code = "import sys, json; sys.path.insert(0, %r)\nfrom rootedge_test import *\ns, _, a = unix_http(%r, %r, %r, %r)\nprint(json.dumps([s, a if not isinstance(a, bytes) else a.decode()]))" % (
+        os.path.dirname(os.path.abspath(__file__)), socket_path, method, path, body)
+    done = subprocess.run(["/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable, "-c", code], capture_output=True, text=True, user=uid, group=uid, extra_groups=[],
+                          timeout=60 * SLOW)
+    assert done.returncode == 0, done.stderr
+    return tuple(json.loads(done.stdout))
+
+
 class At(Folder):
     """A folder that others make and remove."""
 
@@ -63,13 +73,7 @@ class Box:
         return status, answer
 
     def ask_as(self, uid, method, path, body=None):
-        """As a process of another user; only root can."""
-        code = "import sys, json; sys.path.insert(0, %r)\nfrom rootedge_test import *\ns, _, a = unix_http(%r, %r, %r, %r)\nprint(json.dumps([s, a if not isinstance(a, bytes) else a.decode()]))" % (
-            os.path.dirname(os.path.abspath(__file__)), self.sock, method, path + ("&" if "?" in path else "?") + V, body)
-        done = subprocess.run(["/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable, "-c", code], capture_output=True, text=True, user=uid, group=uid, extra_groups=[],
-                              timeout=60 * SLOW)
-        assert done.returncode == 0, done.stderr
-        return tuple(json.loads(done.stdout))
+        return ask_as(uid, self.sock, method, path + ("&" if "?" in path else "?") + V, body)
 
     def device(self):
         return self.ask("POST", "/identities/device", {"type": "aziot"})

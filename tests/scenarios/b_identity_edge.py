@@ -5,10 +5,11 @@ whose processes have local identities."""
 import glob, os, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_provisioning import *
+from identity_box import ask_as
 from tokens import Swtpm
 
 site = folder = edge = None
-ME = os.getuid()
+ME, PUMP = os.getuid(), 70001
 
 
 class Box(Service):
@@ -78,13 +79,39 @@ def test_00_start():
 def test_01_key():
     """with a symmetric key: it waits, with all but its gateway, for provisioning to know it; then it is a gateway, by the hub and the id that it was told"""
     global edge
-    edge = Box("key", gateway('method = "symmetric_key"\nregistration_id = "gw-1"\nsymmetric_key = { value = "%s" }' % site.group), wait=False)
+    edge = Box("key", gateway('method = "symmetric_key"\nregistration_id = "gw-1"\nsymmetric_key = { value = "%s" }' % site.group) + """
+[[principal]]
+name = "pump"
+uid = %d
+idtype = ["module"]
+""" % PUMP, wait=False)
     wait_for(lambda: "the enrollment is not there" in edge.log_text(), "a reason in the log\n" + edge.log_text()[-2000:], 30)
     site.enroll("gw-1", deviceId="EdgeGateway", iotHubs=[HOME], capabilities={"iotEdge": True})
     edge.ready = edge.wait_ready(90)
     assert site.hub.rest("GET", "/devices/EdgeGateway")[0] == 200
     sensor_sends(edge, "EdgeGateway", "TempSensor")
     assert site.group not in edge.log_text()
+
+
+def test_01_host_process():
+    """a process of the box, which is none of edged's modules, gets its identity from identityd by its user, has keyd sign with it, and is let in by the hub; another user is not"""
+    if ME != 0 or not edge.ready["separate_users"]:
+        raise Skip("only root can ask as others")
+    wait_for(lambda: site.hub.rest("GET", "/devices/EdgeGateway/modules/pump")[0] == 200, "its module")
+    path = "/identities/identity?api-version=2022-08-01"
+    status, identity = wait_for(lambda: (lambda a: a if a[0] == 200 else None)(ask_as(PUMP, edge.socket("identityd"), "GET", path)), "its identity", 30)
+    spec = identity["spec"]
+    assert (spec["moduleId"], spec["deviceId"], spec["auth"]["type"]) == ("pump", "EdgeGateway", "sas"), spec
+    assert ask_as(PUMP + 1, edge.socket("identityd"), "GET", path)[0] == 401
+    resource = urllib.parse.quote("%s/devices/EdgeGateway/modules/pump" % HOME, safe="")
+    se = int(time.time()) + 600
+    body = {"keyHandle": spec["auth"]["keyHandle"], "algorithm": "HMAC-SHA256", "parameters": {"message": base64.b64encode(("%s\n%d" % (resource, se)).encode()).decode()}}
+    status, answer = ask_as(PUMP, edge.socket("keyd"), "POST", "/sign?api-version=2021-05-01", body)
+    assert status == 200, (status, answer, edge.log_text()[-1500:])
+    token = "SharedAccessSignature sr=%s&sig=%s&se=%d" % (resource, urllib.parse.quote(answer["signature"], safe=""), se)
+    client = Mqtt(site.hub.mqtt_port, ca=site.pki.root, client_id="EdgeGateway/pump", user=username(HOME, "EdgeGateway", "pump"), password=token)
+    client.publish("devices/EdgeGateway/modules/pump/messages/events/", b"flow")
+    client.close()
 
 
 def test_02_offline():
@@ -141,7 +168,7 @@ name = "pump"
 uid = %d
 idtype = ["local"]
 localid = { type = "x509", attributes = "server" }
-""" % (ca[0], ca[1], 70001))
+""" % (ca[0], ca[1], PUMP))
     assert set(box.roles()) == {"keyd", "certd", "identityd"}, box.roles()
     if ME == 0:
         status, _, answer = unix_http(box.socket("identityd"), "GET", "/identities/modules/pump?type=local&api-version=2022-08-01")
