@@ -117,6 +117,15 @@ timeout_ms(const struct http_call *call)
 	return call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS;
 }
 
+/* What is left of the time for a handshake. */
+static int64_t
+connect_ms(const struct exchange *x)
+{
+	int64_t left = x->deadline_ms - clock_boot_ms();
+
+	return x->call->connect_ms > 0 && x->call->connect_ms < left ? x->call->connect_ms : left;
+}
+
 static void
 finish(struct exchange *x)
 {
@@ -262,7 +271,7 @@ on_proxy_answer(struct exchange *x, struct conn *conn, bool more_follows)
 	} else {
 		x->connecting = x->heard = false; /* of the server */
 		http_answer_reader_clear(&x->reader);
-		conn_start_tls(conn, x->tls, x->uri->host, x->deadline_ms - clock_boot_ms());
+		conn_start_tls(conn, x->tls, x->uri->host, connect_ms(x));
 	}
 }
 
@@ -409,7 +418,7 @@ connect_link(struct exchange *x, struct loop *loop)
 		.port = x->proxy ? x->proxy->port : x->uri->port,
 		.unix_path = x->call->unix_path,
 		.tls = x->proxy ? NULL : x->tls,
-		.timeout_ms = x->deadline_ms - clock_boot_ms(),
+		.timeout_ms = connect_ms(x),
 	};
 	struct err err = ERR_INIT;
 

@@ -30,7 +30,8 @@ struct http_call {
 	const struct certs *chain; /* own certificate, or NULL */
 	const struct key *key;
 	int64_t timeout_ms; /* 0: 30 s */
-	size_t max_body;    /* 0: 4 MiB */
+	int64_t connect_ms; /* of which TCP and TLS may take so much; 0: all.  A network that swallows packets is known sooner than a server that is slow */
+	size_t max_body; /* 0: 4 MiB */
 	const atomic_bool
 		*cancelled; /* becomes true when nobody needs the answer any more: looked at about once a second; may be NULL */
 	/* With a status of 2xx: given the body as it comes, which is then not kept and has no ceiling; false ends the exchange, which counts as answered.

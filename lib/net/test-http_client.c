@@ -366,3 +366,31 @@ TEST("a socket that is not there is UNAVAILABLE and named, and so is a port that
 	CHECK_ERR(gone.err, ERR_UNAVAILABLE, "GET /nonexistent/x.sock: ");
 	CHECK_ERR(refused.err, ERR_UNAVAILABLE, "refused");
 }
+
+/* Takes connections, as its backlog does, and says nothing. */
+static int
+listen_silently(int *port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 8) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)&address, &len) == 0);
+	*port = ntohs(address.sin_port);
+	return fd;
+}
+
+TEST("a server that takes the connection and says nothing is given up after connect_ms, long before a slow one would be")
+{
+	int port, fd = listen_silently(&port);
+	CLEAR(talk) talk = tls_talk("localhost", port);
+	int64_t since_ms = clock_boot_ms();
+
+	talk.call.connect_ms = 300;
+	talk.call.timeout_ms = 120000;
+	fetch(&talk);
+	CHECK_INT(talk.err.kind, ERR_UNAVAILABLE);
+	CHECK(clock_boot_ms() - since_ms < 60000);
+	close(fd);
+}
