@@ -8,7 +8,8 @@
 #include "base/mem.h"
 #include "common/service.h"
 
-#define RETRY_MS 3000  /* edge-services 0.5 */
+#define RETRY_MS 3000 /* edge-services 0.5 */
+#define CONNECT_MS 15000
 #define CLOCK_OFF_S 30 /* tokens live for a minute */
 
 void
@@ -96,6 +97,7 @@ cloud_fetch(struct cloud *c, json_t **out, struct http_answer *answer, struct ht
 	call->anchors = c->anchors;
 	call->cancelled = &c->stopping;
 	call->who = "edge";
+	call->connect_ms = CONNECT_MS;
 	for (int64_t left = c->retries;; left--) {
 		call->timeout_ms = until_ms - clock_boot_ms();
 		status = http_fetch_json(out, answer, call, body, err);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "identityd/module_record.h"
@@ -12,6 +13,8 @@
 #include "wire/uri.h"
 
 #define VERSION "api-version=2017-11-08-preview"
+#define IN_VAIN_MS 5000 /* a failure that took longer */
+#define AWAY_MS 30000
 
 /* -- The request ----------------------------------------------------------------------------------------------------------------------- */
 
@@ -66,6 +69,26 @@ kind_of(const struct http_answer *answer, const struct hub_call *call, enum err_
 }
 
 static int
+check_away(const struct hub_api *api, const struct device_info *device, struct err *err)
+{
+	int64_t left = api->away_until_ms - clock_boot_ms();
+
+	if (left <= 0)
+		return 0;
+	return err_set(err, ERR_UNAVAILABLE, "%s was waited for in vain just now, it is asked again in %lld s",
+		device->gateway_host, (long long)(left + 999) / 1000);
+}
+
+static void
+take_time(struct hub_api *api, const struct err *err, int64_t since_ms)
+{
+	int64_t now = clock_boot_ms();
+
+	if (err->kind == ERR_UNAVAILABLE && now - since_ms > IN_VAIN_MS)
+		api->away_until_ms = now + AWAY_MS;
+}
+
+static int
 ask(struct hub_api *api, const struct device_info *device, const struct hub_call *what, json_t **out, struct err *err)
 {
 	OWN_TEXT url = url_of(api, device, what->module_id, err);
@@ -75,10 +98,11 @@ ask(struct hub_api *api, const struct device_info *device, const struct hub_call
 	const char *headers[3] = { 0 };
 	struct http_call call = { .method = what->method, .url = url, .connect_to = api->address, .headers = headers };
 	struct http_answer answer = { 0 };
+	int64_t since_ms = clock_boot_ms();
 	size_t n = 0;
 	int status;
 
-	if (!resource)
+	if (!resource || check_away(api, device, err) < 0)
 		return -1;
 	if (device_credential_use(&use, api->credential, resource, NULL, err) < 0) {
 		err->kind = ERR_UNAVAILABLE; /* whatever it was, it was not the hub that said no */
@@ -91,8 +115,10 @@ ask(struct hub_api *api, const struct device_info *device, const struct hub_call
 	call.chain = &use.chain;
 	call.key = use.key;
 	status = cloud_fetch(api->cloud, out, &answer, &call, what->body, err);
-	if (status < 0)
+	if (status < 0) {
 		err->kind = kind_of(&answer, what, err->kind);
+		take_time(api, err, since_ms);
+	}
 	http_answer_clear(&answer);
 	return status;
 }

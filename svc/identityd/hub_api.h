@@ -3,6 +3,8 @@
 /* The hub's registry as an edge device uses it for its own modules (edge-services 7.2).  Below a parent gateway the same requests go to the parent, for the hub's name.  An answer that is not
  * about what was asked is a failure, whoever gave it.
  *
+ * A hub that was waited for in vain is not waited for by everybody: for half a minute all calls fail at once.
+ *
  * ERR_UNAVAILABLE: the hub is out of reach, in trouble or not to be believed; what was kept may be used.  ERR_DENIED: it does not know this device, or not by this credential.
  * ERR_MISSING: it has no such module.  Calls block; any thread. */
 
@@ -15,8 +17,9 @@
 struct hub_api {
 	struct cloud *cloud;
 	struct device_credential *credential;
-	const char *address; /* instead of resolving the name; may be NULL */
-	int port;	     /* of hubs whose name has none */
+	const char *address;	       /* instead of resolving the name; may be NULL */
+	int port;		       /* of hubs whose name has none */
+	_Atomic int64_t away_until_ms; /* boot clock: it was waited for in vain just now, and is not asked again so soon */
 };
 
 json_t *hub_api_get_module(struct hub_api *api, const struct device_info *device, const char *module_id, struct err *err);

@@ -265,6 +265,25 @@ def test_07_hub_that_lies():
     b.stop()
 
 
+def test_07_silent_hub():
+    """a network that swallows packets is given up soon, and then not waited for by each request anew: what was kept serves at once, the rest hears why"""
+    silent = socket.create_server(("127.0.0.1", 0))
+    device("gateway-7")
+    b = manual("silent", "gateway-7", keys={"device-id": key_file("g7.bin", KEY)})
+    made = b.module("POST")
+    assert made[0] == 200, made
+    b.restart(hub_port=silent.getsockname()[1], cloud_retries=0)
+    began = time.monotonic()
+    status, answer = b.module("GET")
+    assert status == 200 and answer["spec"]["genId"] == made[1]["spec"]["genId"] and 10 < time.monotonic() - began < 60 * SLOW, (status, answer, time.monotonic() - began)
+    began = time.monotonic()
+    assert b.module("GET")[0] == 200
+    status, answer = b.module("PUT")
+    assert status == 404 and "was waited for in vain just now" in answer["message"] and time.monotonic() - began < 10 * SLOW, answer
+    silent.close()
+    b.stop()
+
+
 def test_08_provisioning_that_lies():
     """provisioning that is busy, broken, lying or endless: waited for as it says, refused with why, and never believed; the payload of the configuration is what it is asked with"""
     state = {"step": 0}
