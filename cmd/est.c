@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "est_request.h"
 #include "est/est_store.h"
 #include "page.h"
 #include "wire/codec.h"
@@ -270,6 +271,17 @@ static const struct verb {
 		deny },
 };
 
+/* Those that ask a server, wherever it is. */
+static const struct client_verb {
+	const char *name, *help;
+	int (*run)(int argc, char **argv);
+} client_verbs[] = {
+	{ "ping", "ask a server who it is and what it wishes", est_verb_ping },
+	{ "cacerts", "print what a server issues under", est_verb_cacerts },
+	{ "enroll", "get a certificate from a server", est_verb_enroll },
+	{ "reenroll", "renew one there", est_verb_reenroll },
+};
+
 static struct est_store *
 open_store(const char *state, struct err *err)
 {
@@ -304,15 +316,20 @@ list_verbs(FILE *out)
 {
 	for (size_t i = 0; i < COUNT(verbs); i++)
 		fprintf(out, "  %-12s %s\n", verbs[i].name, verbs[i].help);
+	fputs("\nfor clients of any server:\n", out);
+	for (size_t i = 0; i < COUNT(client_verbs); i++)
+		fprintf(out, "  %-12s %s\n", client_verbs[i].name, client_verbs[i].help);
 }
 
 static int
 unknown(const char *word)
 {
-	const char *names[COUNT(verbs)], *near;
+	const char *names[COUNT(verbs) + COUNT(client_verbs)], *near;
 
 	for (size_t i = 0; i < COUNT(verbs); i++)
 		names[i] = verbs[i].name;
+	for (size_t i = 0; i < COUNT(client_verbs); i++)
+		names[COUNT(verbs) + i] = client_verbs[i].name;
 	near = text_nearest(word, names, COUNT(names));
 	fprintf(stderr, "rootedge est: there is no '%s'%s%s%s\n\n", word, near ? "; did you mean '" : "", near ? near : "",
 		near ? "'?" : "");
@@ -340,5 +357,8 @@ cmd_est(int argc, char **argv)
 	for (size_t i = 0; i < COUNT(verbs); i++)
 		if (text_is(argv[1], verbs[i].name))
 			return run(&verbs[i], argc - 1, argv + 1);
+	for (size_t i = 0; i < COUNT(client_verbs); i++)
+		if (text_is(argv[1], client_verbs[i].name))
+			return client_verbs[i].run(argc - 1, argv + 1);
 	return unknown(argv[1]);
 }

@@ -51,7 +51,8 @@ call_of(const struct est_client *c, const char *method, const char *url)
 		.max_body = EST_BODY_MAX,
 		.cancelled = c->cancelled,
 		.session = c->session,
-		.who = "certd" };
+		.connect_to = c->connect_to,
+		.who = c->who ? c->who : "certd" };
 }
 
 static int

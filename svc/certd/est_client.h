@@ -17,6 +17,8 @@ struct est_client {
 	const struct certs *chain;	 /* own certificate, or NULL */
 	const struct key *key;
 	const atomic_bool *cancelled; /* or NULL */
+	const char *who;	      /* asks, for verdicts; NULL: certd */
+	const char *connect_to;	      /* NULL, or where the server is, instead of where its name says */
 	struct http_session *session; /* or NULL: a connection for each operation */
 };
 

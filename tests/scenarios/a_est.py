@@ -554,6 +554,45 @@ def test_16_configuration():
     assert run("rootedge", "est", "user", "x", "--may", "a", "--state", folder / "bad-state", check=False, input="").returncode == 1
 
 
+def ask(*words, input=None, check=False):
+    """The product's own client."""
+    return run("rootedge", "est", words[0], "https://est.test:%d/.well-known/est%s" % (est.ready["port"], words[1]), *words[2:], "--ca", pki.root, "--connect-to", "127.0.0.1", input=input,
+               check=check)
+
+
+def test_16_own_client():
+    """rootedge est ping, cacerts, enroll and reenroll: with passwords and certificates, new keys and old ones, linked to their session, waiting for somebody's word; what is refused leaves no file"""
+    done = ask("ping", "/linked", check=True)
+    assert "CN=plant CA" in done.stdout and "TLS session" in done.stdout, done
+    assert ask("cacerts", "", check=True).stdout.count("BEGIN CERTIFICATE") == 2
+    out = lambda name: (folder / (name + ".cert.pem"), folder / (name + ".key.pem"))
+    files = lambda name: ("--out", out(name)[0], "--key-out", out(name)[1])
+    ask("enroll", "", "dev-31", "--user", "", *files("dev-31"), input=one_time("dev-31") + "\n", check=True)
+    assert os.stat(out("dev-31")[1]).st_mode & 0o777 == 0o600
+    openssl("verify", "-CAfile", pki.root, "-untrusted", out("dev-31")[0], "-purpose", "sslclient", out("dev-31")[0])
+    assert ask("enroll", "", "dev-31", "--user", "line", *files("dev-31"), input="correct horse\n").returncode == 1  # there is a file already
+    ask("enroll", "/linked", "dev-32", "--user", "line", *files("dev-32"), input="correct horse\n", check=True)
+    before = text_of(out("dev-32")[0], "-serial")
+    ask("reenroll", "/devices", "--cert", out("dev-32")[0], "--key", out("dev-32")[1], check=True)
+    assert text_of(out("dev-32")[0], "-serial") != before
+    ask("reenroll", "/devices", "--cert", out("dev-32")[0], "--key", out("dev-32")[1], "--new-key", *files("dev-32-new"), check=True)
+    assert text_of(out("dev-32-new")[0], "-pubkey") != text_of(out("dev-32")[0], "-pubkey")
+    assert "secp384r1" in text_of(out("dev-32-new")[0], "-text")  # as the label wishes
+    ask("enroll", "/servers", "srv.plant.test", "--user", "line", "--san", "srv.plant.test", "--san", "www.plant.test", *files("srv-31"), input="correct horse\n", check=True)
+    for words, input, status, part in [(("enroll", "", "pump", "--user", "line", *files("none")), "correct horse\n", 1, "CSR_WRONG_NAME"), (("enroll", "", "dev-33", "--user", "line", *files("none")), "x\n", 1, "EST_WRONG_PASSWORD"),
+                                       (("enroll", "", "dev-33", "--user", "line", *files("none")), "", 1, "password"), (("enroll", "/nowhere", "dev-33", "--user", "line", *files("none")), "correct horse\n", 1, "404"),
+                                       (("enroll", "", "dev-33", "--cert", out("dev-31")[0], *files("none")), None, 1, "--key"), (("enroll", "", *files("none")), None, 2, "URL NAME"),
+                                       (("reenroll", "/devices"), None, 1, "--cert"), (("reenroll", "/devices", "--cert", out("dev-32")[0], "--key", out("dev-31")[1]), None, 1, "not that of")]:
+        done = ask(*words, input=input)
+        assert done.returncode == status and part in done.stderr and done.stderr.count("\n") == 1, (words, done)
+    assert not os.path.exists(out("none")[0]) and not os.path.exists(out("none")[1])
+    done = run("rootedge", "est", "ping", "https://other.test:%d/.well-known/est" % est.ready["port"], "--ca", pki.root, "--connect-to", "127.0.0.1", check=False)
+    assert done.returncode == 1 and "NAME_MISMATCH" in done.stderr, done
+    assert run("rootedge", "est", "ping", "http://est.test/", "--ca", pki.root, check=False).returncode == 1
+    done = ask("enroll", "/asked", "dev-34", "--user", "line", *files("none"), input="correct horse\n")
+    assert done.returncode == 1 and "come back" in done.stderr, done
+
+
 def test_17_kill9():
     """kill -9 among requests: what was given out stands in the journal, no one-time password has given two, and the journal is sound"""
     given = {}
