@@ -17,6 +17,7 @@
 #include "common/activation.h"
 #include "common/notify.h"
 #include "common/service.h"
+#include "common/syscall_filter.h"
 #include "wire/json.h"
 
 #define DESCRIPTORS_OWN 256 /* files, sockets and loops of the service itself, and some to spare */
@@ -60,6 +61,15 @@ take_ready_fd(struct service_options *options)
 		fcntl((int)options->ready_fd, F_SETFD, FD_CLOEXEC);
 }
 
+static void
+confine(void)
+{
+	struct err err = ERR_INIT;
+
+	if (syscall_filter_enter(SYSCALL_FILTER_SERVICE, &err) < 0)
+		log_warn("%s; it goes on without", err.text);
+}
+
 void
 service_start(const char *role, struct service_options *options)
 {
@@ -73,6 +83,8 @@ service_start(const char *role, struct service_options *options)
 	take_ready_fd(options);
 	activation_take();
 	notify_take();
+	if (!options->runs_programs)
+		confine();
 	if (!options->die_with_parent)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -13,11 +13,13 @@
 struct service_options {
 	int64_t ready_fd; /* --ready-fd, -1 when not given */
 	bool die_with_parent;
+	bool runs_programs;	 /* set by the one that does: the supervisor */
 	const char *config_path; /* of a service on unix sockets (local_service.h) */
 };
 
 /* Before there are threads.  The ready descriptor is --ready-fd, else $ROOTEDGE_READY_FD; no process started later inherits either, nor sockets that were handed over
- * (activation.h), nor systemd's ear (notify.h). */
+ * (activation.h), nor systemd's ear (notify.h).  The process keeps
+ * no more system calls than a service needs (syscall_filter.h). */
 void service_start(const char *role, struct service_options *options);
 /* The main loop's signals (loop_handle_signals), with what systemd wants to hear of a reload, and that the loop turns. */
 void service_handle_signals(struct loop *loop, void (*reload)(void *arg), void *arg);

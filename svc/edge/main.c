@@ -164,7 +164,7 @@ prepare(const struct options *options)
 int
 main(int argc, char **argv)
 {
-	struct options options = { .config = config_source_default(), .state = "/var/lib/aziot", .service = { .ready_fd = -1 } };
+	struct options options = { .config = config_source_default(), .state = "/var/lib/aziot", .service = { .ready_fd = -1, .runs_programs = true } };
 	struct err err = ERR_INIT;
 	int status;
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "edge/role_sandbox.h"
 
 static void
@@ -92,10 +93,26 @@ join_groups(struct sandbox *s, const struct layout *l, enum layout_role role)
 			s->groups[s->n_groups++] = l->users[r].gid;
 }
 
+bool
+role_sandbox_resolves_names(const struct config *c, enum layout_role role)
+{
+	const char *id;
+	json_t *table;
+
+	if (role != ROLE_CERTD)
+		return role == ROLE_IDENTITYD || role == ROLE_GATEWAY;
+	json_object_foreach(c->issuance.tables, id, table)
+		if (text_is(json_string_value(json_object_get(table, "method")), "est"))
+			return true;
+	return false;
+}
+
 void
 role_sandbox_fill(struct sandbox *s, const struct config *c, const struct layout *l, enum layout_role role, const char *program_dir)
 {
 	*s = (struct sandbox){ .change_user = l->separate_users, .uid = l->users[role].uid, .gid = l->users[role].gid };
+	s->uses_tokens = role == ROLE_KEYD;
+	s->resolves_names = role_sandbox_resolves_names(c, role);
 	join_groups(s, l, role);
 	allow_read(s, program_dir);
 	allow_read(s, l->identity_bundle);

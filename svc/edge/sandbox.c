@@ -12,8 +12,8 @@
 #include <linux/landlock.h>
 
 #include "base/mem.h"
+#include "common/syscall_filter.h"
 #include "edge/sandbox.h"
-#include "edge/syscall_filter.h"
 
 #define LANDLOCK_WITH_SCOPES 6 /* the version of Landlock's interface that has them */
 
@@ -35,9 +35,18 @@ struct rules {
 
 /* What every dynamically linked program with TLS and name resolution reads; a sanitizer's run-time reads its options and its map in /proc/self.  Not the whole of it: net/unix there has
  * the names of all sockets. */
-static const char *const system_paths[] = { "/usr", "/lib", "/lib64", "/bin", "/etc", "/dev/null", "/dev/zero", "/dev/urandom",
-	"/dev/random", "/run/systemd/resolve", "/proc/self/cmdline", "/proc/self/environ", "/proc/self/maps", "/proc/sys/kernel",
-	"/proc/sys/vm", "/sys/devices/system/cpu" };
+static const char *const system_paths[] = { "/usr", "/lib", "/lib64", "/bin", "/proc/self/cmdline", "/proc/self/environ",
+	"/proc/self/maps", "/proc/sys/kernel", "/proc/sys/vm", "/sys/devices/system/cpu", "/etc/ld.so.cache", "/etc/ld.so.preload",
+	"/etc/localtime", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls", "/etc/pki/ca-trust", "/etc/crypto-policies" };
+static const char *const devices[] = { "/dev/null", "/dev/zero", "/dev/urandom", "/dev/random" };
+
+/* Modules for tokens and the TPM read their own. */
+static const char *const token_paths[] = { "/etc/pkcs11", "/etc/softhsm", "/etc/softhsm2.conf", "/etc/opensc", "/etc/tpm2-tss" };
+
+/* What resolves names.  The rule for a file is for the file that is there now: the supervisor starts a role again that would not see the next one (resolver_watch.h). */
+static const char *const resolver_paths[] = { "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/run/nscd",
+	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services",
+	"/etc/protocols" };
 
 static long
 landlock_version(void)
@@ -86,11 +95,27 @@ allow(int ruleset, const char *path, uint64_t access, struct err *err)
 }
 
 static int
+allow_each(int ruleset, const char *const *paths, size_t n, uint64_t access, struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (allow(ruleset, paths[i], access, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int
 allow_all(int ruleset, const struct sandbox *s, struct err *err)
 {
-	for (size_t i = 0; i < COUNT(system_paths); i++)
-		if (allow(ruleset, system_paths[i], i < 5 ? READ_ACCESS : READ_ACCESS | LANDLOCK_ACCESS_FS_WRITE_FILE, err) < 0)
-			return -1;
+	if (allow_each(ruleset, system_paths, COUNT(system_paths), READ_ACCESS, err) < 0 ||
+		allow_each(ruleset, devices, COUNT(devices), READ_ACCESS | LANDLOCK_ACCESS_FS_WRITE_FILE, err) < 0)
+		return -1;
+	/* With a user of its own a role reads there what everybody may, and other users' secrets are closed to it. */
+	if (s->change_user && allow(ruleset, "/etc", READ_ACCESS, err) < 0)
+		return -1;
+	if (s->uses_tokens && allow_each(ruleset, token_paths, COUNT(token_paths), READ_ACCESS, err) < 0)
+		return -1;
+	if (s->resolves_names && allow_each(ruleset, resolver_paths, COUNT(resolver_paths), READ_ACCESS, err) < 0)
+		return -1;
 	for (size_t i = 0; i < s->n_read; i++)
 		if (allow(ruleset, s->read[i], READ_ACCESS, err) < 0)
 			return -1;
@@ -168,5 +193,5 @@ sandbox_enter(const struct sandbox *s, struct err *err)
 		return -1;
 	if (ruleset >= 0 && enforce(ruleset, err) < 0)
 		return -1;
-	return syscall_filter_enter(err);
+	return syscall_filter_enter(SYSCALL_FILTER_ROLE, err);
 }

@@ -15,15 +15,21 @@
 #include "edge/control.h"
 #include "edge/operator_files.h"
 #include "edge/process_memory.h"
+#include "edge/resolver_watch.h"
 #include "edge/role_log.h"
 #include "edge/role_process.h"
+#include "edge/role_sandbox.h"
 #include "edge/role_sockets.h"
 #include "edge/role_state.h"
 #include "edge/supervisor.h"
 #include "wire/json.h"
 
 #define STOP_MS 8000 /* a role gives its running requests 5 s */
-#define POLL_MAX (2 + 2 * ROLE_COUNT + CONTROL_FDS_MAX)
+#define POLL_MAX (POLL_ROLES + 2 * ROLE_COUNT + CONTROL_FDS_MAX)
+#define RESOLVER_SETTLES_MS 1000 /* who changes one of its files often changes another */
+
+/* What is polled: these, then a log and a ready descriptor of each role, then the operator's sockets. */
+enum { POLL_SIGNALS, POLL_ASKER, POLL_RESOLVER, POLL_ROLES };
 
 struct role {
 	pid_t pid; /* 0: no process */
@@ -42,6 +48,8 @@ struct supervisor {
 	int n_roles, signal_fd, sockets[LAYOUT_SOCKETS_MAX];
 	int asked_fd; /* where edged asks which program a process runs (common/executable.h); -1: nowhere */
 	struct control *control;
+	int resolver_fd;	 /* -1: their sandbox shows the roles whatever is in /etc */
+	int64_t resolver_due_ms; /* 0: nothing has changed */
 	struct role_log own_log;
 	struct role_facts facts; /* from edged, for the gateway */
 	int64_t mqtt_port, started_ms;
@@ -125,13 +133,48 @@ may_start(const struct supervisor *s, const struct role *r)
 	return r != &s->roles[ROLE_GATEWAY] || s->facts.generation;
 }
 
+static void
+ask_to_end(struct role *r)
+{
+	if (r->pid == 0)
+		return;
+	r->is_asked_to_end = true;
+	kill(r->pid, SIGTERM);
+}
+
+/* They would go on with the files that were there when they started, and can't read the new ones. */
+static void
+show_resolver_files(struct supervisor *s)
+{
+	s->resolver_due_ms = 0;
+	for (int i = 0; i < s->n_roles; i++)
+		if (role_sandbox_resolves_names(s->current, (enum layout_role)i) && s->roles[i].pid != 0) {
+			log_info("%s is started again to see how names are resolved now: a file of /etc was replaced",
+				name_of(s, &s->roles[i]));
+			ask_to_end(&s->roles[i]);
+		}
+}
+
+static int64_t
+sooner(int64_t wait, int64_t due_ms, int64_t now)
+{
+	int64_t left = due_ms > now ? due_ms - now : 0;
+
+	return wait < 0 || left < wait ? left : wait;
+}
+
 /* Those that are due.  Returns for how long there is nothing to do, -1 for ever. */
 static int64_t
 start_due(struct supervisor *s)
 {
-	int64_t now = clock_boot_ms(), wait = control_deadline_ms(s->control);
+	int64_t now = clock_boot_ms(), wait = -1;
 
-	wait = wait < 0 ? -1 : wait > now ? wait - now : 0;
+	if (control_deadline_ms(s->control) >= 0)
+		wait = sooner(wait, control_deadline_ms(s->control), now);
+	if (s->resolver_due_ms != 0 && s->resolver_due_ms <= now)
+		show_resolver_files(s);
+	else if (s->resolver_due_ms != 0)
+		wait = sooner(wait, s->resolver_due_ms, now);
 	for (int i = 0; i < s->n_roles; i++) {
 		struct role *r = &s->roles[i];
 
@@ -141,19 +184,10 @@ start_due(struct supervisor *s)
 			continue;
 		if (r->state.start_ms <= now)
 			start(s, r);
-		else if (wait < 0 || r->state.start_ms - now < wait)
-			wait = r->state.start_ms - now;
+		else
+			wait = sooner(wait, r->state.start_ms, now);
 	}
 	return wait;
-}
-
-static void
-ask_to_end(struct role *r)
-{
-	if (r->pid == 0)
-		return;
-	r->is_asked_to_end = true;
-	kill(r->pid, SIGTERM);
 }
 
 /* -- What they say ---------------------------------------------------------------------------------------------------------------------- */
@@ -466,8 +500,13 @@ read_signal(struct supervisor *s)
 static void
 turn(struct supervisor *s, int64_t wait_ms)
 {
-	struct pollfd p[POLL_MAX] = { { .fd = s->signal_fd, .events = POLLIN }, { .fd = s->asked_fd, .events = POLLIN } };
-	size_t n = 2;
+	struct pollfd p[POLL_MAX] = {
+		[POLL_SIGNALS] = { .fd = s->signal_fd, .events = POLLIN },
+		[POLL_ASKER] = { .fd = s->asked_fd, .events = POLLIN },
+		[POLL_RESOLVER] = { .fd = s->resolver_fd, .events = POLLIN },
+	};
+	const struct pollfd *of_role = p + POLL_ROLES;
+	size_t n = POLL_ROLES;
 
 	for (int i = 0; i < s->n_roles; i++) {
 		p[n++] = (struct pollfd){ .fd = s->roles[i].log.fd, .events = POLLIN };
@@ -476,16 +515,18 @@ turn(struct supervisor *s, int64_t wait_ms)
 	n += control_poll(s->control, p + n);
 	if (poll(p, (nfds_t)n, (int)wait_ms) < 0)
 		return;
-	for (int i = 0; i < s->n_roles; i++) {
-		if (p[2 + 2 * i].revents)
+	for (int i = 0; i < s->n_roles; i++, of_role += 2) {
+		if (of_role[0].revents)
 			role_log_read(&s->roles[i].log);
-		if (p[3 + 2 * i].revents)
+		if (of_role[1].revents)
 			read_ready(s, &s->roles[i]);
 	}
-	if (p[1].revents)
+	if (p[POLL_ASKER].revents)
 		answer_asker(s);
-	if (p[0].revents)
+	if (p[POLL_SIGNALS].revents)
 		read_signal(s);
+	if (p[POLL_RESOLVER].revents && resolver_watch_changed(s->resolver_fd))
+		s->resolver_due_ms = clock_boot_ms() + RESOLVER_SETTLES_MS;
 	control_serve(s->control);
 	role_log_turn_over(&s->own_log);
 	log_copy(s->own_log.file);
@@ -550,6 +591,8 @@ clear(struct supervisor *s)
 	if (s->asked_fd >= 0)
 		close(s->asked_fd);
 	close(s->signal_fd);
+	if (s->resolver_fd >= 0)
+		close(s->resolver_fd);
 	sigprocmask(SIG_SETMASK, &s->before, NULL);
 	role_facts_clear(&s->facts);
 	config_free(s->changed);
@@ -570,6 +613,7 @@ supervisor_run(const struct supervisor_config *config, struct err *err)
 	}
 	open_logs(&s, l->logs);
 	block_signals(&s);
+	s.resolver_fd = !l->separate_users && sandbox_separates_files() ? resolver_watch_open() : -1;
 	s.control = control_open(l->control, l->state, on_request, &s, err);
 	while (s.control && !s.stopping)
 		turn(&s, start_due(&s));

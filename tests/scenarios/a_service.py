@@ -185,5 +185,18 @@ def test_07_limit():
         half.close()
 
 
+def test_08_filter():
+    """each service, whoever started it, has a filter of system calls and gains nothing by exec"""
+    pki = Pki(folder)
+    cert, key = pki.make("server", "contosoiothub.local", "--san", "127.0.0.1", file="hub")
+    common = ["--hostname", "contosoiothub.local", "--address", "127.0.0.1", "--cert", cert, "--key", key]
+    for name, args in (("hub", ["--mqtt-port", 0, "--https-port", 0, *common]), ("provisioning", ["--port", 0, "--mqtt-port", 0, "--hubs-ca", pki.root, *common]), ("keyd", ["--config", write_keyd("filter", folder / "filter.sock")])):
+        state = [] if name == "keyd" else ["--state", folder / ("filter-" + name)]
+        with Service(folder, name, *state, *args) as service:
+            with open("/proc/%d/status" % service.process.pid) as f:
+                fields = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+            assert fields["Seccomp"] == "2" and fields["NoNewPrivs"] == "1", (name, fields)
+
+
 if __name__ == "__main__":
     run_all(globals())

@@ -344,6 +344,32 @@ def test_15_damaged_state():
     assert os.stat(folder.path).st_uid == 0
 
 
+def test_16_resolver():
+    """as one user the roles see no more of /etc than what resolves names; when one of these files is replaced, those who use it are started again, and see the new one"""
+    if not ROOT_USER:
+        raise Skip("needs root, for an /etc of its own")
+    shell = 'mount -t tmpfs tmpfs /mnt && mkdir /mnt/u /mnt/w && mount -t overlay -o lowerdir=/etc,upperdir=/mnt/u,workdir=/mnt/w overlay /etc && exec "$@"'
+    os.mkdir(folder / "n")
+    os.chown(folder / "n", ORDINARY, ORDINARY)
+    box = boxes[-1]
+    become = ["setpriv", "--reuid=%d" % ORDINARY, "--regid=%d" % ORDINARY, "--clear-groups", "--pdeathsig=KILL"]
+    with Service(folder, "n", "--config", box.config, "--state", folder / "n", program=["unshare", "--mount", "sh", "-c", shell, "sh", *become, install()]) as edge:
+        before = {r["name"]: r["pid"] for r in edge.control(verb="status")["roles"]}
+        etc = "/proc/%d/root/etc/" % edge.process.pid
+        for name in ("unrelated", "hosts"):
+            with open(etc + name + ".new", "w") as f:
+                f.write("127.0.0.1 localhost\n")
+            os.rename(etc + name + ".new", etc + name)
+        wait_for(lambda: "a file of /etc was replaced" in edge.log_text(), "the supervisor to notice")
+        def all_again():
+            roles = edge.control(verb="status")["roles"]
+            return roles if all(r["state"] == "Running" for r in roles) and any(r["restarts"] for r in roles) else None
+        after = wait_for(all_again, "all to serve")
+        assert {r["name"] for r in after if r["pid"] != before[r["name"]]} == {"identityd"}, (before, after)
+    with open(edge.log_path) as f:
+        assert f.read().count("a file of /etc was replaced") == 1
+
+
 def test_99_end():
     """nothing is left"""
     folder.__exit__()
