@@ -351,6 +351,7 @@ static const struct use_row {
 	const char *key_usage, *constraints, *extended_key_usage;
 } uses[] = {
 	[CSR_USE_ANY] = { NULL, NULL, NULL },
+	[CSR_USE_CA] = { "critical,keyCertSign,cRLSign", "critical,CA:TRUE", NULL },
 	[CSR_USE_EDGE_CA] = { "critical,digitalSignature,keyCertSign", "critical,CA:TRUE,pathlen:0", NULL },
 	[CSR_USE_CLIENT] = { NULL, NULL, "clientAuth" },
 };

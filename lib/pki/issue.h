@@ -66,7 +66,7 @@ int issue_pem(
 int issue_csr(
 	struct buf *out, const struct key *key, const char *common_name, const char *const *names, size_t n_names, struct err *err);
 
-enum csr_use { CSR_USE_ANY, CSR_USE_EDGE_CA, CSR_USE_CLIENT };
+enum csr_use { CSR_USE_ANY, CSR_USE_CA, CSR_USE_EDGE_CA, CSR_USE_CLIENT };
 
 /* The same with all that can be asked for. */
 struct csr_wish {

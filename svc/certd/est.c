@@ -41,7 +41,8 @@ obtain_identity(
 	if (!identity)
 		return err_set(err, ERR_BROKEN, "the EST identity %s is not among the configured", account->identity_cert);
 	if (!anew)
-		renewals_ensure_first(e->renewals, account->identity_cert, &ignored); /* what is good serves, whatever comes of it */
+		renewals_ensure_first(
+			e->renewals, account->identity_cert, &ignored); /* what is good serves, whatever comes of it */
 	est_account_turn_to_identity(&own, e->cert_issuance, false);
 	return est_identity_obtain(out, identity, &own, csr_subject(csr), anew, err);
 }

@@ -184,6 +184,16 @@ sign(const struct issuance_request *r, const json_t *config, const struct csr *c
 }
 
 static int
+ensure_issuer(const struct issuance *i, const struct issuance_request *r, const json_t *config, struct err *err)
+{
+	if (r->issuer_id || !text_is(json_string_value(json_object_get(config, "method")), "local_ca"))
+		return 0;
+	if (text_is(r->id, LOCAL_CA_ID))
+		return err_set(err, ERR_BROKEN, "the local CA can't be issued by itself: est or self_signed");
+	return local_ca_ensure(i, err);
+}
+
+static int
 sign_here(const struct issuance *i, const struct issuance_request *r, const struct issuance_entry *entry, const struct csr *csr,
 	struct buf *pem, struct err *err)
 {
@@ -196,8 +206,10 @@ sign_here(const struct issuance *i, const struct issuance_request *r, const stru
 		.issuer_handle = r->issuer_handle,
 		.csr = csr };
 	struct signer signer = { 0 };
-	int status = signer_choose(&signer, &query, err);
+	int status = ensure_issuer(i, r, entry->config, err);
 
+	if (status == 0)
+		status = signer_choose(&signer, &query, err);
 	if (status == 0)
 		status = sign(r, entry->config, csr, &signer, pem, err);
 	signer_clear(&signer);

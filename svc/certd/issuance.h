@@ -13,7 +13,8 @@ struct issuance {
 	struct cert_store *store;
 	struct keyd_client *keyd;
 	struct est *est;
-	struct turns *turns; /* of whoever makes or changes a certificate */
+	struct renewals *renewals; /* of the local CA, where it is issued itself */
+	struct turns *turns;	   /* of whoever makes or changes a certificate */
 	const json_t *
 		config; /* {"<id>": {"method": "self_signed"|"local_ca"|"est", "common_name" or "subject", "expiry_days"}}, borrowed */
 };

@@ -187,8 +187,10 @@ open_all(struct certd *certd, const json_t *config, struct err *err)
 	if (!certd->issuance.store)
 		return -1;
 	certd->renewals = renewals_new(renewals);
-	if (json_object_get(preloaded, LOCAL_CA_ID))
-		local_ca_watch(certd->issuance.store, certd->renewals);
+	certd->issuance.renewals = certd->renewals;
+	if ((json_object_get(preloaded, LOCAL_CA_ID) || json_object_get(issuance, LOCAL_CA_ID)) &&
+		local_ca_watch(&certd->issuance, certd->renewals, err) < 0)
+		return -1;
 	certd->issuance.est = est_new(&(struct est_config){ .store = certd->issuance.store,
 					      .keyd = certd->issuance.keyd,
 					      .cert_issuance = issuance,

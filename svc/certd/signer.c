@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a caller names wrongly is his to hear of; what is wrong with the configuration is the operator's. */
 #include "base/text.h"
-#include "certd/signer.h"
 #include "certd/local_ca.h"
+#include "certd/signer.h"
 #include "wire/json.h"
-
 
 void
 signer_clear(struct signer *s)

@@ -142,16 +142,37 @@ config_issuance_take_request(struct config_issuance *i, const struct config_at *
 
 /* -- Tables ------------------------------------------------------------------------------------------------------------------------------- */
 
+static const char *const given[] = { "cert", "pk" };
+
+/* certd makes its request, so the subject stands here with every method. */
+static void
+take_issued_local_ca(struct config_issuance *i, const struct config_at *at)
+{
+	struct config_at renewal = config_table(at, "auto_renew");
+	OWN_TEXT name = config_issuance_common_name(at);
+	json_t *own;
+
+	config_issuance_take_request(i, at, "local-ca", 0);
+	own = json_object_get(i->tables, "local-ca");
+	if (text_is(config_issuance_method(i, "local-ca"), "local_ca"))
+		config_wrong(at, "method", "est or self_signed: it can't be issued by itself");
+	if (!name)
+		config_need(at, "common_name");
+	for (size_t k = 0; k < COUNT(given); k++)
+		if (config_has(at, given[k]))
+			config_wrong(at, given[k], "either a method, or cert and pk");
+	set_subject(own, at, name);
+	json_object_set_new(own, "auto_renew", config_issuance_renewal(&renewal));
+}
+
 static void
 take_local_ca(struct config_issuance *i, const struct config_at *tables)
 {
 	struct config_at at = config_table(tables, "local_ca");
 
-	if (config_has(&at, "method")) {
-		config_wrong(&at, "method", "not supported yet: a CA on this box that is issued itself; name its cert and pk");
-		return;
-	}
-	if (!at.table)
+	if (config_has(&at, "method"))
+		take_issued_local_ca(i, &at);
+	if (!at.table || config_has(&at, "method"))
 		return;
 	i->local_ca_cert = config_file(&at, "cert");
 	i->local_ca_pk = config_place(&at, "pk");
@@ -188,8 +209,8 @@ config_issuance_take(struct config_issuance *i, const struct config_at *root)
 {
 	struct config_at tables = config_table(root, "cert_issuance");
 
+	config_est_take(i, root); /* before all that may be asked there */
 	take_local_ca(i, &tables);
-	config_est_take(i, root);
 	for (size_t n = 0; tables.table && n < tables.table->n; n++)
 		if (!text_is(tables.table->item[n]->key, "est") && !text_is(tables.table->item[n]->key, "local_ca"))
 			take_id(i, &tables, n);

@@ -159,6 +159,7 @@ TEST("what this version can't do is refused by its name")
 		"'tpm'");
 }
 
+#define EST_AUTH SAS "[cert_issuance.est.auth]\nusername = \"u\"\npassword = \"p\"\n"
 #define EST SAS "[edge_ca]\nmethod = \"est\"\n"
 
 static const char *
@@ -192,6 +193,26 @@ TEST("EST: servers and credentials for all, and for one certificate in the stead
 	CHECK_STR(text_at(c->issuance.tables, "est", "auth", "bootstrap_identity_pk"), "est-bootstrap-id");
 	CHECK_STR(json_string_value(json_object_get(c->issuance.keys, "est-bootstrap-id")), "pkcs11:object=b");
 	CHECK_STR(text_at(c->issuance.tables, "est", "identity_auto_renew", "threshold"), "10day");
+}
+
+TEST("a CA on this box may be issued itself, by another, with a name that is given here")
+{
+	struct err err;
+	OWN(config) c =
+		load(EST_AUTH "[cert_issuance.local_ca]\nmethod = \"est\"\nurl = \"https://x/.well-known/est\"\nsubject = { CN = "
+			      "\"our CA\", O = \"Contoso\" }\nauto_renew = { threshold = \"10day\" }\n[edge_ca]\nmethod = "
+			      "\"local_ca\"\n",
+			&err);
+
+	if (!c)
+		fail_msg("%s", err.text);
+	CHECK_STR(text_at(c->issuance.tables, "local-ca", "subject", "CN"), "our CA");
+	CHECK_STR(text_at(c->issuance.tables, "local-ca", "auto_renew", "threshold"), "10day");
+	CHECK(!c->issuance.local_ca_cert);
+	refused(EST_AUTH "[cert_issuance.local_ca]\nmethod = \"local_ca\"\ncommon_name = \"x\"\n", "can't be issued by itself");
+	refused(EST_AUTH "[cert_issuance.local_ca]\nmethod = \"self_signed\"\n", "common_name");
+	refused(EST_AUTH "[cert_issuance.local_ca]\nmethod = \"self_signed\"\ncommon_name = \"x\"\ncert = \"/a\"\n",
+		"either a method, or cert and pk");
 }
 
 TEST("EST: what can't be meant is named with its line")

@@ -24,6 +24,8 @@ IDS = {
     "distrusting": {"method": "est", "auth": BASIC, "trusted_certs": ["stranger"]},
     "no-bootstrap": {"method": "est", "auth": {"identity_cert": "est-id-none", "identity_pk": "est-id-none"}},
     "by-file": {"method": "est", "auth": {"identity_cert": "est-bootstrap-id", "identity_pk": "est-bootstrap-id"}},
+    "local-ca": {"method": "est", "auth": BASIC, "subject": {"CN": "Contoso local CA", "O": "Contoso"}},
+    "by-local": {"method": "local_ca"},
     "held": {"method": "est", "url": est.url + "/held", "auth": BASIC},
     "plain-http": {"method": "est", "url": est.url.replace("https:", "http:"), "auth": BASIC},
 }
@@ -53,7 +55,7 @@ def certd_time():
 certd = None
 set_clock(0)
 write("keyd.json", json.dumps({
-    "dir": folder / "keys", "preloaded_keys": {"est-bootstrap-id": boot_key}, "principals": [{"name": "certd", "uid": ME, "ids": ["est-*"]}],
+    "dir": folder / "keys", "preloaded_keys": {"est-bootstrap-id": boot_key}, "principals": [{"name": "certd", "uid": ME, "ids": ["est-*", "local-ca"]}],
     "sockets": [{"path": folder / "keyd-certd.sock", "principal": "certd"}]}))
 write("certd.json", json.dumps({
     "dir": folder / "certs", "socket": certd_sock, "keyd": folder / "keyd-certd.sock",
@@ -370,6 +372,27 @@ def test_15_linking():
     assert "CN = EdgeGateway" in text_of(certificates(stored("est-id")[1]["pem"])[0])
     est.link(False)
     issued("device-id")
+
+
+def test_16_local_ca():
+    """a CA on this box that is issued by EST itself: made when it is first needed, judged as a CA, and renewed with the same key, so that what it issued stays good"""
+    est.days, est.lie = 365, "no_ca"
+    said = refused("by-local", "the local CA", "CERT_NOT_CA", request=csr("line-1"))
+    assert stored("local-ca")[0] == 400, said
+    est.lie = None
+    asked()
+    first = issued("by-local", csr("line-1"))
+    issued("by-local", csr("line-2"))
+    assert [r.operation for r in asked() if r.operation == "simpleenroll"] == ["simpleenroll"], "it is made once"
+    assert "Subject: CN = Contoso local CA, O = Contoso" in text_of(first[1]) and "CA:TRUE" in text_of(first[1]) and "CN = EST root" in text_of(first[2])
+    old = stored("local-ca")
+    est.days = 700
+    set_clock(300 * 86400)
+    wait_for(lambda: stored("local-ca") != old, "the renewal", 30)
+    write("leaf.pem", first[0])
+    write("new-ca.pem", certificates(stored("local-ca")[1]["pem"])[0])
+    openssl("verify", "-no_check_time", "-CAfile", est.ca.pem, "-untrusted", folder / "new-ca.pem", folder / "leaf.pem")
+    set_clock(0)
 
 
 def test_99_stop():
