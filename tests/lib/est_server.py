@@ -209,7 +209,7 @@ class EstServer:
         csr = pem_of(body)
         text = openssl("req", "-noout", "-text", "-verify", input=csr).decode()
         ca = "CA:TRUE" in text and self.lie != "no_ca"
-        extensions = ["basicConstraints=critical,CA:TRUE,pathlen:0", "keyUsage=critical,digitalSignature,keyCertSign"] if ca else ["basicConstraints=critical,CA:FALSE", "extendedKeyUsage=clientAuth"]
+        extensions = ["basicConstraints=critical,CA:TRUE" + (",pathlen:0" if "pathlen:0" in text else ""), "keyUsage=critical,digitalSignature,keyCertSign"] if ca else ["basicConstraints=critical,CA:FALSE", "extendedKeyUsage=clientAuth"]
         if self.lie == "other_key":
             csr = openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null", "-subj", "/" + re.search(r"Subject: (.*)", text)[1].replace(" = ", "=").replace(", ", "/"))
         by = self.stranger if self.lie == "stranger" else self.ca

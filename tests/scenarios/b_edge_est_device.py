@@ -139,6 +139,28 @@ def test_4_off_too_long():
     assert len(server_chain()) >= 2
 
 
+def test_5_local_ca():
+    """an Edge CA under a CA on this box that an EST server issues: the chain that the gateway shows goes from one to the other to the EST root"""
+    assert edge.stop() == 0
+    path = edge.args[edge.args.index("--config") + 1]
+    with open(path) as f:
+        text = f.read()
+    with open(path, "w") as f:
+        f.write(re.sub(r'\[edge_ca\]\nmethod = "est"\nurl = .*\n', '[edge_ca]\nmethod = "local_ca"\n[cert_issuance.local_ca]\nmethod = "est"\ncommon_name = "local CA of line 1"\n', text))
+    certs = os.path.join(edge.state, "certd", "certs")
+    for name in os.listdir(certs):
+        if name.startswith("aziotedgedca"):
+            os.unlink(os.path.join(certs, name))
+    edge.start()
+    chain = server_chain()
+    assert [subject(c) for c in chain[1:3]] == ["subject=CN=aziot-edge CA EdgeGateway", "subject=CN=local CA of line 1"], [subject(c) for c in chain]
+    with open(folder / "chain.pem", "w") as f:
+        f.write("".join(chain[1:]))
+    with open(folder / "shown.pem", "w") as f:
+        f.write(chain[0])
+    openssl("verify", "-no_check_time", "-x509_strict", "-CAfile", est.ca.pem, "-untrusted", folder / "chain.pem", folder / "shown.pem")
+
+
 def test_9_stop():
     """everything stops in order"""
     assert edge.stop() == 0 and hub.stop() == 0
