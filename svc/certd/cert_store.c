@@ -128,7 +128,7 @@ path_of(const struct cert_store *s, const char *id, struct err *err)
 	const json_t *preloaded = json_object_get(s->preloaded, id);
 
 	if (json_is_array(preloaded))
-		return err_null(err, ERR_INVALID, "%s is a list of other certificates and can't be written", id);
+		return err_null(err, ERR_BROKEN, "%s is a list of other certificates and can't be written", id);
 	if (json_is_string(preloaded))
 		return mem_text(json_string_value(preloaded));
 	return id_file_place(s->dir, id, ".cer", err);

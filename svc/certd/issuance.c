@@ -82,10 +82,11 @@ subject_of_request(const char *id, const struct csr *csr, struct err *err)
 	const struct subject_part name = { "CN", csr_common_name(csr) };
 
 	if (!name.value || csr_count_common_names(csr) > 1)
-		return err_null(err, ERR_INVALID, "parameter \"csr\" has an invalid value: a subject has one common name");
+		return err_null(
+			err, ERR_INVALID, "parameter \"csr\" has an invalid value\ncaused by: a subject has one common name");
 	if (strlen(name.value) > ISSUE_COMMON_NAME_MAX)
 		return err_null(err, ERR_INVALID,
-			"parameter \"csr\" has an invalid value: its common name has more than %d characters",
+			"parameter \"csr\" has an invalid value\ncaused by: its common name has more than %d characters",
 			ISSUE_COMMON_NAME_MAX);
 	return text_starts(id, MODULE_IDS) ? subject_new(&name, 1, err) : X509_NAME_dup(csr_subject(csr));
 }
@@ -170,7 +171,8 @@ sign(const struct issuance_request *r, const json_t *config, const struct csr *c
 
 	if (signer->chain.n == 0 && EVP_PKEY_eq(csr_public_key(csr), key_pkey(signer->key)) != 1)
 		return err_set(err, ERR_INVALID,
-			"parameter \"csr\" has an invalid value: %s signs itself, and the request is for another key", r->id);
+			"parameter \"csr\" has an invalid value\ncaused by: %s signs itself, and the request is for another key",
+			r->id);
 	if (take_life(&profile, config, signer, err) < 0)
 		return -1;
 	profile.subject = choose_subject(r->id, csr, config, err);
@@ -284,7 +286,7 @@ issuance_create(const struct issuance *i, const struct issuance_request *r, stru
 	int status;
 
 	if (!csr)
-		return err_wrap(err, "parameter \"csr\" has an invalid value");
+		return err_wrap(err, "parameter \"csr\" has an invalid value\ncaused by");
 	entry.by_est = is_by_est(r, entry.config);
 	if (entry.by_est && est_enter(i->est, err) < 0)
 		return -1;

@@ -67,10 +67,11 @@ create(const struct route_call *call, json_t **answer, struct err *err)
 	if (!call->body)
 		return err_set(err, ERR_INVALID, "missing request body");
 	if (json_get_text(call->body, "certId", &request.id, err) < 0 || json_get_text(call->body, "csr", &request.csr, err) < 0 ||
-		json_find_object(call->body, "issuer", &issuer, err) < 0 || authorize(call, request.id, err) < 0)
-		return -1;
-	if (issuer && (json_get_text(issuer, "certId", &request.issuer_id, err) < 0 ||
-			      json_get_text(issuer, "privateKeyHandle", &request.issuer_handle, err) < 0))
+		json_find_object(call->body, "issuer", &issuer, err) < 0 ||
+		(issuer && (json_get_text(issuer, "certId", &request.issuer_id, err) < 0 ||
+				   json_get_text(issuer, "privateKeyHandle", &request.issuer_handle, err) < 0)))
+		return -422;
+	if (authorize(call, request.id, err) < 0)
 		return -1;
 	if (issuance_create(&certd->issuance, &request, &pem, err) < 0) {
 		buf_clear(&pem);
@@ -84,8 +85,8 @@ static int
 refuse_id(struct err *err)
 {
 	if (err->kind == ERR_MISSING)
-		return err_set(err, ERR_MISSING, "parameter \"id\" has an invalid value: not found");
-	return err->kind == ERR_BROKEN ? -1 : err_wrap(err, "parameter \"id\" has an invalid value");
+		return err_set(err, ERR_MISSING, "parameter \"id\" has an invalid value\ncaused by: not found");
+	return err->kind == ERR_BROKEN ? -1 : err_wrap(err, "parameter \"id\" has an invalid value\ncaused by");
 }
 
 static int
@@ -153,11 +154,18 @@ static const struct route routes[] = {
 	{ "GET", "/renewals", "2020-09-01", list_renewals },
 };
 
+static const struct route_body bodies[] = {
+	{ "POST", "/certificates", "certId csr" },
+	{ "PUT", "/certificates/{}", "pem" },
+};
+
 static const char *const versions[] = { "2020-09-01", NULL };
 
 static const struct route_table table = {
 	.routes = routes,
 	.n_routes = COUNT(routes),
+	.bodies = bodies,
+	.n_bodies = COUNT(bodies),
 	.versions = versions,
 	.denied_status = 401,
 	.missing_status = 400,

@@ -17,11 +17,11 @@ load_named(struct signer *s, const struct signer_query *q, struct err *err)
 {
 	if (cert_store_load_certs(q->store, q->issuer_id, &s->chain, err) < 0) {
 		if (err->kind == ERR_MISSING)
-			return err_set(err, ERR_MISSING, "parameter \"issuer.certId\" has an invalid value: not found");
-		return err_wrap(err, "parameter \"issuer.certId\" has an invalid value: invalid issuer");
+			return err_set(err, ERR_MISSING, "parameter \"issuer.certId\" has an invalid value\ncaused by: not found");
+		return err_wrap(err, "parameter \"issuer.certId\" has an invalid value\ncaused by: invalid issuer");
 	}
 	s->key = keyd_client_pair_of_handle(q->keyd, q->issuer_handle, err);
-	return s->key ? 0 : err_wrap(err, "parameter \"issuer.privateKeyHandle\" has an invalid value");
+	return s->key ? 0 : err_wrap(err, "parameter \"issuer.privateKeyHandle\" has an invalid value\ncaused by");
 }
 
 static int
