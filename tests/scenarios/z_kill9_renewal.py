@@ -5,6 +5,7 @@ full.  Whatever is left, the next start has a certificate and a key that belong 
 import http.client, json, os, re, shutil, socket, socketserver, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
+from tokens import *
 
 DAY = 86400
 CA = "aziot-edged-ca"
@@ -77,15 +78,15 @@ class Between:
 class Box:
     """keyd, certd and edged, with a module that is this test."""
 
-    def __init__(self, folder, rotate=True):
-        self.folder, self.log, self.plan = folder, [], None
+    def __init__(self, folder, rotate=True, keyd={}, env={}):
+        self.folder, self.log, self.plan, self.env = folder, [], None, env
         self.clock = folder / "clock"
         self.set_clock(0)
         os.environ["ROOTEDGE_CLOCK_FILE"] = self.clock
         self.state = folder / "state"
         os.mkdir(self.state)
         self.paths = {n: folder / (n + ".sock") for n in ("keyd-certd", "keyd-edged", "certd", "keyd-between", "certd-between", "tool")}
-        self.write("keyd.json", {"dir": os.path.join(self.state, "keys"), "principals": [{"name": "certd", "uid": ME, "ids": [CA, CA + "-temp"]}, {"name": "edged", "uid": ME, "ids": [
+        self.write("keyd.json", keyd | {"dir": os.path.join(self.state, "keys"), "principals": [{"name": "certd", "uid": ME, "ids": [CA, CA + "-temp"]}, {"name": "edged", "uid": ME, "ids": [
             CA + "*", "iotedge_master_encryption_id"]}], "sockets": [{"path": self.paths["keyd-certd"], "principal": "certd"}, {"path": self.paths["keyd-edged"], "principal": "edged"}]})
         self.write("certd.json", {"dir": os.path.join(self.state, "certs"), "socket": self.paths["certd"], "keyd": self.paths["keyd-certd"],
                                   "preloaded_certs": {"aziot-edged-trust-bundle": [CA, CA + "-previous"]},
@@ -124,7 +125,7 @@ class Box:
         return None
 
     def service(self, name):
-        return Service(self.folder, name, "--config", self.folder / (name + ".json"), env={"ASAN_OPTIONS": "detect_leaks=0"})
+        return Service(self.folder, name, "--config", self.folder / (name + ".json"), env={"ASAN_OPTIONS": "detect_leaks=0"} | self.env)
 
     def start(self):
         self.keyd, self.certd, self.edged = self.service("keyd"), self.service("certd"), self.service("edged")
@@ -296,6 +297,40 @@ def test_4_disk_full():
         box.stop()
         box.check_tidy(True)
         subprocess.run(["umount", small], check=True)
+
+
+def renew_and_restore(box):
+    box.start()
+    box.set_clock(75)
+    wait_for(lambda: box.renewal()["sha256"] != box.first, "the renewal", 30)
+    box.check()
+    box.set_clock(500)
+    second = box.renewal()["sha256"]
+    wait_for(lambda: box.renewal()["sha256"] != second, "the renewal while the clock is ahead", 30)
+    box.verify(certificates(box.issue())[0])
+    box.set_clock(76)
+    wait_for(lambda: box.renewal()["sha256"] == second, "the one before it again", 30)
+    box.check()
+    box.stop()
+    box.start()
+    assert box.renewal()["sha256"] == second
+    box.check()
+    box.stop()
+
+
+def test_5_token():
+    """keys in a PKCS #11 token are renewed within it, one is put back when the clock was wrong, and none of them lands in a file"""
+    with Folder() as folder:
+        hsm = SoftHsm(folder)
+        box = Box(folder, keyd={"pkcs11_lib_path": hsm.module, "pkcs11_base_slot": hsm.uri()}, env=hsm.env)
+        renew_and_restore(box)
+        assert not [n for n in os.listdir(os.path.join(box.state, "keys")) if n.startswith("aziotedgedca")]
+
+
+def test_6_tpm():
+    """the same with keys in a TPM"""
+    with Folder() as folder, Swtpm(folder) as tpm:
+        renew_and_restore(Box(folder, keyd={"tpm": {"base": True, "tcti": tpm.tcti}}))
 
 
 if __name__ == "__main__":
