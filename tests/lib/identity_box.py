@@ -35,7 +35,7 @@ class Box:
         self.env, self.roots, self.config = env or {}, roots, config
         self.write("keyd", dict({
             "dir": self.folder / "keys", "preloaded_keys": keys or {},
-            "principals": [{"name": "identityd", "uid": ME, "ids": ["aziot_identityd_master_id", "device-id"]}, {"name": "certd", "uid": ME, "ids": ["local-ca", "est-*"]}],
+            "principals": [{"name": "identityd", "uid": ME, "ids": ["aziot_identityd_master_id", "device-id*"]}, {"name": "certd", "uid": ME, "ids": ["local-ca", "est-*"]}],
             "sockets": [{"path": self.folder / "keyd-%s.sock" % p, "principal": p} for p in ("identityd", "certd")]},
             **({"tpm": {"tcti": tpm, "socket": self.tpmd, "principal": "identityd"}} if tpm else {})))
         self.write("certd", {"dir": self.folder / "certs", "socket": self.folder / "certd.sock", "keyd": self.folder / "keyd-certd.sock", "preloaded_certs": certs or {},
