@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renewal while an edge device runs: the Edge CA follows itself at its threshold, the gateway shows a certificate of the new one at once and drops nobody, what it replaced stays in the
 trust bundle until its end; and a clock that is wrong for a while costs no certificate."""
-import os, sys, time
+import json, os, re, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from renewal_story import *
 from est_server import EstServer
@@ -154,6 +154,37 @@ bootstrap_identity_pk = "file://%s"
             it.wait_leaf(it.ca())
             assert it.renewals("certd")["est-id"]["status"] == "good"
         est.stop()
+
+
+def test_09_command():
+    """rootedge renewals tells people, programs and Prometheus what there is, whether the device runs or not, and its exit status whether all is valid"""
+    with Story() as it:
+        it.renewal()
+
+        def renewals(*options, status=0):
+            done = run("rootedge", "renewals", "--state", it.edge.state, *options, check=False)
+            assert done.returncode == status, done
+            return done.stdout.splitlines()
+        head, *lines = renewals()
+        assert head.split() == ["CERTIFICATE", "OF", "STATUS", "ENDS", "(UTC)", "RENEWED", "NEXT"], head
+        assert [line.split()[:3] for line in lines] == [["device-id", "identityd", "good"], ["aziot-edged-ca", "edged", "good"]] and lines[0].rstrip().endswith("not here"), lines
+        found = {r["id"]: r for r in map(json.loads, renewals("--json"))}
+        assert found["aziot-edged-ca"]["sha256"] == it.renewal()["sha256"] and found["device-id"]["renews"] is False, found
+        metrics = renewals("--metrics")
+        assert 'rootedge_certificate_valid{id="aziot-edged-ca",role="edged"} 1' in metrics, metrics
+        assert 'rootedge_certificate_next_attempt_seconds{id="device-id",role="identityd"} 0' in metrics, metrics
+        assert all(line.startswith("# ") or re.fullmatch(r'[a-z_]+\{id="[^"]+",role="[a-z]+"\} \d+', line) for line in metrics), metrics
+        assert it.edge.stop() == 0
+        it.set_clock(400)
+        assert [line.split()[2] for line in renewals(status=1)[1:]] == ["ended", "ended"]
+        assert 'rootedge_certificate_valid{id="aziot-edged-ca",role="edged"} 0' in renewals("--metrics", status=1)
+        with open(os.path.join(it.edge.state, "edged", "renewals.json"), "w") as f:
+            f.write("{")
+        assert run("rootedge", "renewals", "--state", it.edge.state, check=False).returncode == 1
+        done = run("rootedge", "renewals", "--state", it.folder / "nothing", check=False)
+        assert done.returncode == 1 and "no service of an edge device" in done.stderr, done
+        assert run("rootedge", "renewals", "--stat", "x", check=False).returncode == 2
+        it.edge.start()  # for the end of the story
 
 
 if __name__ == "__main__":
