@@ -31,7 +31,6 @@
 #define TEXTS .kind = KIND_TEXTS
 #define URL .kind = KIND_URL
 #define WORD(list, otherwise) .kind = KIND_WORD, .words = list, .text = otherwise
-#define WORD_SOON(list, not_yet, otherwise) .kind = KIND_WORD, .words = list, .soon = not_yet, .text = otherwise
 
 static const struct config_param params[] = {
 #define PARAM(in, name, how, what) { .table = in, .key = name, .help = what, .standing = PARAM_WORKS, how },

@@ -38,7 +38,7 @@ struct config_param {
 	enum config_standing standing;
 	enum config_kind kind;
 	const char *like;	  /* a table: has the keys of this one as well; an alias: of what */
-	const char *words, *soon; /* "a|b"; those that nothing does yet */
+	const char *words;	  /* "a|b" */
 	const char *text;	  /* the default of a text, or NULL */
 	int64_t min, max, number; /* number: the default, of a truth too */
 };

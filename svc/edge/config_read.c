@@ -355,9 +355,6 @@ tell_standing(const struct config_at *at, const struct toml *value, const struct
 			at->findings, FINDING_WARNING, value->file, value->line, in.path, "not supported yet: it is not heeded");
 	else if (param->standing == PARAM_IS_REFUSED)
 		findings_add(at->findings, FINDING_ERROR, value->file, value->line, in.path, "not supported yet");
-	else if (param->soon && config_word_is_in(param->soon, value->text))
-		findings_add(
-			at->findings, FINDING_ERROR, value->file, value->line, in.path, "not supported yet: '%s'", value->text);
 }
 
 static void check_all(const struct config_at *at);
