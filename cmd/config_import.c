@@ -105,6 +105,19 @@ read_all(struct config_import *import, const struct options *o, struct findings 
 
 /* -- Writing ------------------------------------------------------------------------------------------------------------------------- */
 
+/* By an import that was broken off. */
+static bool
+is_saved(const struct import_secret *secret)
+{
+	struct buf there = BUF_INIT(65536);
+	struct err ignored = ERR_INIT;
+	bool same = file_load(&there, secret->path, &ignored) == 0 && there.len == secret->bytes.len &&
+		    mem_equal_ct(there.data, secret->bytes.data, there.len);
+
+	buf_wipe(&there);
+	return same;
+}
+
 /* Before anything is written: nothing is replaced that was not meant to be. */
 static int
 check_absent(const struct config_import *import, const struct options *o, struct err *err)
@@ -115,7 +128,7 @@ check_absent(const struct config_import *import, const struct options *o, struct
 		return err_set(
 			err, ERR_CONFLICT, "%s is there already; --force replaces it and keeps it as %s.old", o->config, o->config);
 	for (size_t i = 0; i < import->n_secrets; i++)
-		if (file_exists(import->secrets[i].path))
+		if (file_exists(import->secrets[i].path) && !is_saved(&import->secrets[i]))
 			return err_set(err, ERR_CONFLICT, "%s is there already; --force replaces it, --secrets puts it elsewhere",
 				import->secrets[i].path);
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looking at the files that a configuration names.  One row a pair of certificate and key; what each is there for decides what is asked of it. */
 #include <grp.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -74,6 +75,16 @@ user_can_read(uid_t uid, const gid_t *groups, size_t n_groups, const char *path)
 	return pid > 0 && status == 0;
 }
 
+/* Of the supervisor's users, or of systemd's units; who starts it is not known here. */
+static bool
+keyd_can_read(const struct config *c, const char *path)
+{
+	const struct passwd *unit = getpwnam("aziotks");
+
+	return user_can_read((uid_t)c->first_uid, c->keys.groups, c->keys.n_groups, path) ||
+	       (unit && user_can_read(unit->pw_uid, &unit->pw_gid, 1, path));
+}
+
 /* Files of a token's: keyd opens them itself, so as root its user must be able to.  All others are read by whoever starts the roles. */
 static void
 check_token_files(const struct check *k, const struct config_spot *spot, const char *place)
@@ -84,9 +95,9 @@ check_token_files(const struct check *k, const struct config_spot *spot, const c
 	for (size_t i = 0; i < n; i++) {
 		if (access(files[i], R_OK) < 0)
 			tell(k, FINDING_ERROR, spot, "%s: %s", files[i], strerror(errno));
-		else if (geteuid() == 0 &&
-			 !user_can_read((uid_t)k->config->first_uid, k->config->keys.groups, k->config->keys.n_groups, files[i]))
-			tell(k, FINDING_ERROR, spot, "%s: keyd, which runs as user %lld, may not read it", files[i],
+		else if (geteuid() == 0 && !keyd_can_read(k->config, files[i]))
+			tell(k, FINDING_ERROR, spot,
+				"%s: keyd, which runs as user %lld or, by systemd, as aziotks, may not read it", files[i],
 				(long long)k->config->first_uid);
 		mem_free(files[i]);
 	}

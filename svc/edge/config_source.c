@@ -17,6 +17,7 @@
 #define PREFIX "ROOTEDGE_SET_"
 #define NAME_MAX_LEN 200
 #define VALUE_MAX 65536
+#define CONFIG_VARIABLES_MAX 512
 
 const char *
 config_source_default(void)
@@ -229,6 +230,28 @@ parse_variable(const char *variable, const char *path, const struct config_param
 }
 
 static void
+tell_variable(struct findings *findings, const char *variable, const struct config_param *param, const char *path)
+{
+	char *names[CONFIG_VARIABLES_MAX];
+	const struct config_param *row;
+	const char *near;
+	size_t n = 0;
+
+	for (size_t i = 0; (row = config_param_at(i)) && n < COUNT(names); i++)
+		if (is_for_environment(row))
+			names[n++] = mem_textf("%s%s%s", row->table, *row->table ? "." : "", row->key);
+	near = text_nearest(path, (const char *const *)names, n);
+	if (param)
+		findings_add(
+			findings, FINDING_ERROR, variable, 0, NULL, "only single values and lists can stand in the environment");
+	else
+		findings_add(findings, FINDING_ERROR, variable, 0, NULL, "there is no key %s%s%s%s", path,
+			near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "");
+	for (size_t i = 0; i < n; i++)
+		mem_free(names[i]);
+}
+
+static void
 merge_variable(struct toml *root, const char *entry, struct findings *findings)
 {
 	const char *equals = strchr(entry, '=');
@@ -241,8 +264,7 @@ merge_variable(struct toml *root, const char *entry, struct findings *findings)
 	if (!variable)
 		return;
 	if (!param || !is_for_environment(param)) {
-		findings_add(findings, FINDING_ERROR, variable, 0, NULL,
-			param ? "only single values and lists can stand in the environment" : "there is no key %s", path);
+		tell_variable(findings, variable, param, path);
 		return;
 	}
 	one = parse_variable(variable, path, param, equals + 1, &err);

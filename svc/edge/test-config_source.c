@@ -118,7 +118,7 @@ TEST("the environment is over all files, by the key's name, for values and lists
 	setenv("ROOTEDGE_SET_MODULES__TOOL__UID", "7", 1);
 	refused = load(&wrong);
 	CHECK(!refused);
-	CHECK_CONTAINS(wrong, "ROOTEDGE_SET_HOSTNAM: there is no key hostnam");
+	CHECK_CONTAINS(wrong, "ROOTEDGE_SET_HOSTNAM: there is no key hostnam, did you mean `hostname`?");
 	CHECK_CONTAINS(wrong, "ROOTEDGE_SET_GATEWAY: only single values and lists");
 	CHECK_CONTAINS(wrong, "ROOTEDGE_SET_GATEWAY__MQTT_PORT: not what gateway.mqtt_port can be");
 	CHECK_CONTAINS(wrong, "ROOTEDGE_SET_MODULES__TOOL__UID: there is no key");
