@@ -212,6 +212,7 @@ static const struct {
 	{ "show", config_show, "what is in effect, and where each value comes from" },
 	{ "apply", config_apply, "checked, and taken over by the device that runs" },
 	{ "import", config_import, "take over the configuration of an IoT Edge" },
+	{ "mp", config_mp, "a new one, for a device with this connection string" },
 	{ "reference", config_reference, "every key, what it means and its default" },
 };
 

@@ -20,6 +20,7 @@ int config_check(int argc, char **argv);
 int config_show(int argc, char **argv);
 int config_apply(int argc, char **argv);
 int config_import(int argc, char **argv);
+int config_mp(int argc, char **argv);
 int config_reference(int argc, char **argv);
 
 /* All that there is to say about it; with the files that it names, when it is good so far.  false: they were not looked at. */

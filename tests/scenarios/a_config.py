@@ -312,7 +312,25 @@ def test_11_damaged():
         assert config("check", path).returncode == 1
 
 
-def test_12_called_wrongly():
+def test_12_mp():
+    """manual provisioning: a connection string becomes a good configuration, its key a file; what is there is not replaced, and no secret is said"""
+    with Folder() as folder:
+        path = folder / "new/config.toml"
+        string = "HostName=contoso.local;DeviceId=EdgeGateway;SharedAccessKey=%s" % KEY
+        done = run("rootedge", "config", "mp", "--connection-string", "-", "--config", path, input=string + "\n")
+        assert KEY not in done.stdout + done.stderr and mode(path) == 0o600 and mode(folder / "new/secrets/device-id") == 0o600
+        assert not [f for f in check(path)[1] if f[0] == "error"]
+        with open(path) as f:
+            assert KEY not in f.read()
+        for args in (["--connection-string", string], ["--connection-string", "HostName=x"], ["--connection-string", "planted"], ["--connection-string", "-"]):
+            before = tree(folder.path)
+            done = run("rootedge", "config", "mp", *args, "--config", path, check=False, input="")
+            assert done.returncode == 1 and KEY not in done.stderr and "planted" not in done.stderr and tree(folder.path) == before, done
+        run("rootedge", "config", "mp", "--connection-string", string.replace("Gateway", "Other"), "--config", path, "--force")
+        assert os.path.exists(path + ".old")
+
+
+def test_13_called_wrongly():
     """verbs, roles and options that don't exist end with 2 and name the nearest"""
     for args, part in ((["chek"], "did you mean check"), (["show", "--rol", "keyd"], "--role"), (["check", "x"], "takes options only"), ([], "usage")):
         done = run("rootedge", "config", *args, check=False)
