@@ -213,12 +213,26 @@ layout_plan(const struct config *c, const char *state, bool separate_users)
 	return l;
 }
 
+/* Secret names are other ones each time, so sockets are told apart by whose they are. */
+static bool
+same_sockets(const struct layout *a, const struct layout *b)
+{
+	bool same = a->n_sockets == b->n_sockets && !a->tpmd == !b->tpmd;
+
+	for (size_t i = 0; same && i < a->n_sockets; i++)
+		same = a->sockets[i].role == b->sockets[i].role && a->sockets[i].mode == b->sockets[i].mode;
+	return same;
+}
+
 bool
 layout_fits(const struct layout *l, const struct config *now, const struct config *next)
 {
-	return now->has_gateway == next->has_gateway &&
-	       (!l->separate_users || (now->first_uid == next->first_uid &&
-					      (json_array_size(now->principals) > 0) == (json_array_size(next->principals) > 0)));
+	OWN(layout) then = layout_plan(next, l->state, l->separate_users);
+	bool same = now->has_gateway == next->has_gateway && same_sockets(l, then);
+
+	for (int r = 0; same && r < ROLE_COUNT; r++)
+		same = l->users[r].uid == then->users[r].uid;
+	return same;
 }
 
 int

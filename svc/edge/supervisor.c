@@ -439,6 +439,17 @@ restart_changed(struct supervisor *s, const bool changed[static ROLE_COUNT])
 	return json_pack("{s:o}", "changed", names);
 }
 
+/* A full disk, say: what was written of it is not to be met by a role that starts again. */
+static void
+take_back(const struct supervisor *s)
+{
+	bool ignored[ROLE_COUNT] = { false };
+	struct err err = ERR_INIT;
+
+	if (layout_tell(s->config->layout, s->current, ignored, &err) < 0)
+		log_error("what the roles were told before could not be written again: %s", err.text);
+}
+
 /* Only those whose orders have become others.  What the folders and sockets follow from can't change under them: then all of it is started anew. */
 static json_t *
 apply(struct supervisor *s)
@@ -448,12 +459,14 @@ apply(struct supervisor *s)
 	OWN(config) next = s->config->load(s->config->arg, &err);
 	bool changed[ROLE_COUNT] = { false };
 
-	if (!next || operator_files_check(next, &err) < 0)
+	if (!next || operator_files_check(next, &err) < 0 || role_sockets_check(l, next, &err) < 0)
 		return refuse(&err);
 	if (!layout_fits(l, s->current, next))
 		return start_anew(s);
-	if (layout_tell(l, next, changed, &err) < 0)
+	if (layout_tell(l, next, changed, &err) < 0) {
+		take_back(s);
 		return refuse(&err);
+	}
 	changed[ROLE_KEYD] |= !config_keys_same_access(&s->current->keys, &next->keys);
 	changed[ROLE_GATEWAY] |= changes_gateway(s, next);
 	if (s->current->gateway_mqtt_port != next->gateway_mqtt_port)
