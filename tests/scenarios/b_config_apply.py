@@ -116,6 +116,15 @@ def test_3_what_is_not_good():
             story.edge.process.send_signal(signal.SIGHUP)
             wait_for(lambda: story.edge.log_text().count("everything goes on as it was") > seen, "the refusal in the log")
             assert story.orders() == before
+        orders = os.path.join(story.edge.state, "config/edged/config.json")
+        os.rename(orders, orders + ".aside")
+        os.mkdir(orders)  # what comes after others that could be written can't be
+        story.write(story.good + "[aziot_max_requests]\ncertd = 9\nkeyd = 9\n[iotedge_max_requests]\nworkload = 9\n")
+        done = story.apply(check=False)
+        assert done.returncode == 1 and "config.json" in done.stderr, done
+        os.rmdir(orders)
+        os.rename(orders + ".aside", orders)
+        assert story.orders() == before and story.changed(lambda: None) == []
         os.remove(story.path)
         assert story.apply(check=False).returncode == 1 and story.changed(lambda: story.edge.control(verb="apply")) == []
         story.write(story.good)
