@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -27,23 +28,46 @@ static struct {
 
 static const char *const level_names[] = { "ERROR", "WARN", "INFO", "DEBUG" };
 
-void
-log_init(const char *role)
+/* systemd says which device and inode the journal's end of standard error has. */
+static bool
+is_journal(int fd)
 {
-	const char *wish = getenv("ROOTEDGE_LOG");
+	const char *stream = getenv("JOURNAL_STREAM");
+	char own[64];
+	struct stat st;
 
-	log_state.role = role;
-	log_state.colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
-	if (!wish)
-		return;
-	if (strstr(wish, "json"))
-		log_state.format = LOG_JSON;
+	if (!stream || fstat(fd, &st) < 0)
+		return false;
+	snprintf(own, sizeof(own), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	return text_is(stream, own);
+}
+
+static void
+take_level(const char *wish)
+{
 	for (size_t i = 0; i < COUNT(level_names); i++) {
 		OWN_TEXT name = text_lower(level_names[i]);
 
 		if (strstr(wish, name))
 			log_state.level = (enum log_level)i;
 	}
+	if (strstr(wish, "trace"))
+		log_state.level = LOG_DEBUG;
+}
+
+void
+log_init(const char *role)
+{
+	const char *wish = getenv("ROOTEDGE_LOG"), *level = wish ? wish : getenv("AZIOT_LOG");
+
+	log_state.role = role;
+	log_state.colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+	if (level)
+		take_level(level);
+	if (wish && strstr(wish, "json"))
+		log_state.format = LOG_JSON;
+	else if ((!wish || !strstr(wish, "text")) && is_journal(STDERR_FILENO))
+		log_state.format = LOG_JOURNAL;
 }
 
 void
@@ -127,6 +151,20 @@ put_text_line(struct buf *line, enum log_level level, const char *when, const ch
 	put_escaped(line, sentence, false);
 }
 
+/* The priority in front is for the journal, which takes it off again; who speaks it knows by the unit. */
+static void
+put_journal_line(struct buf *line, enum log_level level, const char *sentence)
+{
+	static const struct {
+		int priority;
+		const char *name;
+	} levels[] = { { 3, "ERR!" }, { 4, "WARN" }, { 6, "INFO" }, { 7, "DBUG" } };
+	char when[CLOCK_TEXT_LEN];
+
+	buf_putf(line, "<%d>%s [%s] - ", levels[level].priority, clock_text(clock_wall(), when), levels[level].name);
+	put_escaped(line, sentence, false);
+}
+
 static void
 put_json_line(
 	struct buf *line, enum log_level level, const char *when, const char *sentence, const char *event_name, const char *json)
@@ -153,6 +191,8 @@ write_line(enum log_level level, const char *sentence, const char *event_name, c
 	clock_text_ms(clock_wall_ms(), when);
 	if (log_state.format == LOG_JSON)
 		put_json_line(&line, level, when, sentence, event_name, json);
+	else if (log_state.format == LOG_JOURNAL)
+		put_journal_line(&line, level, sentence);
 	else
 		put_text_line(&line, level, when, sentence);
 	buf_puts(&line, "\n");

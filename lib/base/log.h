@@ -8,9 +8,11 @@
 #include <stdint.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
-enum log_format { LOG_TEXT, LOG_JSON };
+enum log_format { LOG_TEXT, LOG_JSON, LOG_JOURNAL };
 
-/* `role` names the process in every line; level and format come from ROOTEDGE_LOG ("debug,json") when set. */
+/* `role` names the process in every line.  Level and format come from ROOTEDGE_LOG ("debug,json"), else the level from AZIOT_LOG as the original has it: the most talkative that is
+ * named, whatever module it is for.  Where standard error is the journal, and no format was named, lines are those of the original (edge-services 11.3):
+ * "<6>2026-03-01T00:00:00Z [INFO] - sentence". */
 void log_init(const char *role);
 void log_copy(int fd); /* every line goes there too; borrowed, -1: no longer */
 void log_set(enum log_level level, enum log_format format);

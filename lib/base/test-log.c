@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -171,4 +173,62 @@ TEST("ROOTEDGE_LOG sets level and format")
 	log_debug("all");
 	got = captured();
 	CHECK_CONTAINS(got, "\"level\":\"debug\",\"role\":\"gateway\",\"message\":\"all\"}\n");
+}
+
+TEST("in the journal lines are those of the original: priority, seconds, four letters of the level, the sentence")
+{
+	OWN_TEXT got = NULL;
+
+	capture("keyd", LOG_DEBUG, LOG_JOURNAL);
+	log_error("one");
+	log_warn("two");
+	log_info("three\n%s", "of it");
+	log_debug("four");
+	got = captured();
+	CHECK_STR(got, "<3>2026-03-01T00:00:00Z [ERR!] - one\n<4>2026-03-01T00:00:00Z [WARN] - two\n"
+		       "<6>2026-03-01T00:00:00Z [INFO] - three\\x0aof it\n<7>2026-03-01T00:00:00Z [DBUG] - four\n");
+}
+
+TEST("the format is the journal's where standard error is the journal's end, and what was asked for elsewhere")
+{
+	char stream[64];
+	struct stat st;
+
+	CHECK(fstat(STDERR_FILENO, &st) == 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	unsetenv("ROOTEDGE_LOG");
+	log_set(LOG_INFO, LOG_TEXT);
+	setenv("JOURNAL_STREAM", "1:2", 1);
+	log_init("keyd");
+	CHECK_INT(log_format(), LOG_TEXT);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_init("keyd");
+	CHECK_INT(log_format(), LOG_JOURNAL);
+	setenv("ROOTEDGE_LOG", "json", 1);
+	log_init("keyd");
+	CHECK_INT(log_format(), LOG_JSON);
+	unsetenv("ROOTEDGE_LOG");
+	unsetenv("JOURNAL_STREAM");
+}
+
+TEST("the level comes from ROOTEDGE_LOG, else from AZIOT_LOG in the original's words, of which the most talkative counts")
+{
+	static const struct {
+		const char *wish;
+		enum log_level level;
+	} rows[] = { { "warn", LOG_WARN }, { "error", LOG_ERROR }, { "debug", LOG_DEBUG }, { "trace", LOG_DEBUG },
+		{ "warn,aziot_keyd=debug", LOG_DEBUG }, { "aziot_keyd=info", LOG_INFO } };
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		log_set(LOG_INFO, LOG_TEXT);
+		setenv("AZIOT_LOG", rows[i].wish, 1);
+		log_init("keyd");
+		CHECK_INT(log_level(), rows[i].level);
+	}
+	setenv("ROOTEDGE_LOG", "error", 1);
+	log_set(LOG_INFO, LOG_TEXT);
+	log_init("keyd");
+	CHECK_INT(log_level(), LOG_ERROR);
+	unsetenv("ROOTEDGE_LOG");
+	unsetenv("AZIOT_LOG");
 }

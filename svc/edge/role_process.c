@@ -70,6 +70,7 @@ hand_over(const struct role_launch *launch, int ready_fd)
 	setenv("LISTEN_PID", pid, 1);
 	setenv("LISTEN_FDS", count, 1);
 	unsetenv("LISTEN_FDNAMES");
+	unsetenv("JOURNAL_STREAM"); /* their log is our pipe */
 	return FIRST_HANDED + n;
 }
 

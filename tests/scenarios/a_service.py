@@ -98,6 +98,11 @@ def test_02_tcp():
         process.wait()
 
 
+def connects(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
+
+
 def test_03_not_ours():
     """what was meant for another process is not used, and what is no listening socket is said so"""
     with socket.socketpair()[0] as other:
@@ -106,7 +111,7 @@ def test_03_not_ours():
         shell = 'exec 3<&%d; export LISTEN_FDS=1; LISTEN_PID=%%s exec "$@"' % fd
         for pid, warned in (("1", False), ("$$", True)):
             with Service(folder, "keyd", "--config", write_keyd("own", sock), wait=False, program=["sh", "-c", shell % pid, "sh", ROOTEDGE, "keyd"]) as keyd:
-                wait_for(lambda: os.path.exists(sock), "keyd's own socket")
+                wait_for(lambda: connects(sock), "keyd's own socket")
                 assert unix_http(sock, "GET", "/keypair/none" + V)[0] == 400
             assert ("is no listening socket" in keyd.log_text()) == warned, keyd.log_text()
             os.remove(keyd.log_path)
