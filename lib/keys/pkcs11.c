@@ -244,7 +244,7 @@ find_again(struct pkcs11_token *t, struct pair *pair, struct err *err)
 	if (same)
 		return 0;
 	pair->generation = 0;
-	return err_set(err, ERR_BROKEN, "the token that is there now does not have the key '%.100s' that was there before",
+	return err_set(err, ERR_MISSING, "the token that is there now does not have the key '%.100s' that was there before",
 		pair->label ? pair->label : "");
 }
 
@@ -268,6 +268,11 @@ sign_step(struct pkcs11_token *t, void *arg, struct err *err)
 	if (s->pair->generation != t->generation && find_again(t, s->pair, err) < 0)
 		return -1;
 	rv = t->module->f->C_SignInit(t->session, &mechanism, s->pair->private);
+	if (pkcs11_module_lost_object(rv)) {
+		if (find_again(t, s->pair, err) < 0) /* another program has deleted it, perhaps to make it anew */
+			return -1;
+		rv = t->module->f->C_SignInit(t->session, &mechanism, s->pair->private);
+	}
 	if (rv == CKR_OK)
 		rv = t->module->f->C_Sign(t->session, (CK_BYTE *)(uintptr_t)s->data, s->len, s->out, &len);
 	if (rv != CKR_OK)

@@ -73,6 +73,12 @@ static const struct rv_row rv_rows[] = {
 	NO(CKR_NEED_TO_CREATE_THREADS),
 };
 
+bool
+pkcs11_module_lost_object(CK_RV rv)
+{
+	return rv == CKR_OBJECT_HANDLE_INVALID || rv == CKR_KEY_HANDLE_INVALID;
+}
+
 int
 pkcs11_module_fail(struct err *err, CK_RV rv, const char *doing)
 {

@@ -38,3 +38,5 @@ int pkcs11_module_find_token(
 
 /* What the module answered, as a failure: UNAVAILABLE when the token may be away or the session dead.  Returns -1. */
 int pkcs11_module_fail(struct err *err, CK_RV rv, const char *doing);
+/* The object that an operation was begun with is not there (any more). */
+bool pkcs11_module_lost_object(CK_RV rv);

@@ -87,18 +87,33 @@ struct work {
 	CK_RV refused; /* a decryption that is not about the token */
 };
 
+/* An object that another program has deleted meanwhile is looked for once more: it is missing then, or made anew. */
+static int
+begin(struct pkcs11_token *t, struct work *w, CK_C_SignInit init, const char *doing, struct err *err)
+{
+	CK_RV rv;
+
+	if (ensure(t, w->secret, err) < 0)
+		return -1;
+	rv = init(t->session, &w->mechanism, w->secret->object);
+	if (pkcs11_module_lost_object(rv)) {
+		if (find_step(t, w->secret, err) < 0)
+			return -1;
+		rv = init(t->session, &w->mechanism, w->secret->object);
+	}
+	w->out_len = w->size;
+	return rv == CKR_OK ? 0 : pkcs11_module_fail(err, rv, doing);
+}
+
 static int
 mac_step(struct pkcs11_token *t, void *arg, struct err *err)
 {
 	struct work *w = arg;
 	CK_RV rv;
 
-	if (ensure(t, w->secret, err) < 0)
+	if (begin(t, w, t->module->f->C_SignInit, "HMAC-SHA256", err) < 0)
 		return -1;
-	w->out_len = w->size;
-	rv = t->module->f->C_SignInit(t->session, &w->mechanism, w->secret->object);
-	if (rv == CKR_OK)
-		rv = t->module->f->C_Sign(t->session, (CK_BYTE *)(uintptr_t)w->data, w->len, w->out, &w->out_len);
+	rv = t->module->f->C_Sign(t->session, (CK_BYTE *)(uintptr_t)w->data, w->len, w->out, &w->out_len);
 	return rv == CKR_OK ? 0 : pkcs11_module_fail(err, rv, "HMAC-SHA256");
 }
 
@@ -108,12 +123,9 @@ encrypt_step(struct pkcs11_token *t, void *arg, struct err *err)
 	struct work *w = arg;
 	CK_RV rv;
 
-	if (ensure(t, w->secret, err) < 0)
+	if (begin(t, w, t->module->f->C_EncryptInit, "AES-GCM", err) < 0)
 		return -1;
-	w->out_len = w->size;
-	rv = t->module->f->C_EncryptInit(t->session, &w->mechanism, w->secret->object);
-	if (rv == CKR_OK)
-		rv = t->module->f->C_Encrypt(t->session, (CK_BYTE *)(uintptr_t)w->data, w->len, w->out, &w->out_len);
+	rv = t->module->f->C_Encrypt(t->session, (CK_BYTE *)(uintptr_t)w->data, w->len, w->out, &w->out_len);
 	return rv == CKR_OK ? 0 : pkcs11_module_fail(err, rv, "AES-GCM");
 }
 
@@ -124,12 +136,8 @@ decrypt_step(struct pkcs11_token *t, void *arg, struct err *err)
 	struct work *w = arg;
 	CK_RV rv;
 
-	if (ensure(t, w->secret, err) < 0)
+	if (begin(t, w, t->module->f->C_DecryptInit, "AES-GCM", err) < 0)
 		return -1;
-	w->out_len = w->size;
-	rv = t->module->f->C_DecryptInit(t->session, &w->mechanism, w->secret->object);
-	if (rv != CKR_OK)
-		return pkcs11_module_fail(err, rv, "AES-GCM");
 	rv = t->module->f->C_Decrypt(t->session, (CK_BYTE *)(uintptr_t)w->data, w->len, w->out, &w->out_len);
 	if (rv == CKR_OK || rv == CKR_DEVICE_REMOVED || rv == CKR_TOKEN_NOT_PRESENT)
 		return rv == CKR_OK ? 0 : pkcs11_module_fail(err, rv, "AES-GCM");

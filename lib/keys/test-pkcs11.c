@@ -265,7 +265,7 @@ TEST("another token of the same name with another key under the label is found o
 	other = made(p, "twin", "device-id", "ec-p256");
 	CHECK(signs(other, &err));
 	CHECK(!signs(key, &err));
-	CHECK_ERR(err, ERR_BROKEN, "does not have the key 'device-id' that was there before");
+	CHECK_ERR(err, ERR_MISSING, "does not have the key 'device-id' that was there before");
 }
 
 TEST("moving gives a pair another label, and the pair that had it is gone")

@@ -267,27 +267,27 @@ make_pair(struct key_store *s, const struct place *place, const char *algorithms
 			    : key_files_make_pair(&s->files, place->path, algorithms, err);
 }
 
-/* algorithms: NULL to load only. */
+/* What is in a token is asked for there: another program may have deleted it.  algorithms: NULL to load only. */
 static struct key *
 find_or_make_pair(struct key_store *s, const char *id, const char *algorithms, struct err *err)
 {
-	struct key *key = find_in_memory(s, id);
 	CLEAR(place) place = { 0 };
+	struct key *key;
 
-	if (key)
-		return key;
 	if (find_place(s, id, &place, err) < 0)
 		return NULL;
 	claim(s, id, NULL);
-	key = find_in_memory(s, id);
+	key = place.token ? NULL : find_in_memory(s, id);
 	if (!key)
 		key = load_pair(s, &place, err);
 	if (!key && algorithms && may_make(&place, err))
 		key = make_pair(s, &place, algorithms, err);
-	if (key)
+	if (key) {
 		keep_in_memory(s, id, key);
-	else
+	} else {
+		forget(s, id);
 		tell_missing(&place, err);
+	}
 	release(s, id, NULL);
 	return key;
 }
@@ -296,6 +296,14 @@ struct key *
 key_store_load_pair(struct key_store *s, const char *id, struct err *err)
 {
 	return find_or_make_pair(s, id, NULL, err);
+}
+
+struct key *
+key_store_use_pair(struct key_store *s, const char *id, struct err *err)
+{
+	struct key *key = find_in_memory(s, id);
+
+	return key ? key : find_or_make_pair(s, id, NULL, err);
 }
 
 struct key *

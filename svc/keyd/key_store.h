@@ -33,6 +33,8 @@ struct key_store *key_store_open(const struct key_store_config *config, struct e
 void key_store_close(struct key_store *store);
 
 struct key *key_store_load_pair(struct key_store *store, const char *id, struct err *err); /* ERR_MISSING */
+/* The same to sign with: the one that was loaded last, however long ago. */
+struct key *key_store_use_pair(struct key_store *store, const char *id, struct err *err);
 struct key *key_store_create_pair(struct key_store *store, const char *id, const char *algorithms, struct err *err);
 int key_store_delete_pair(struct key_store *store, const char *id, struct err *err);
 /* Overwrites `to`, in the same place: from a token into a file, or the other way, is refused. */

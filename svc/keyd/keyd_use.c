@@ -22,7 +22,7 @@ pair_of(const struct route_call *call, const struct key_handle *handle, struct e
 		(void)keyd_invalid(err, "mechanism", WRONG_KEY);
 		return NULL;
 	}
-	key = key_store_load_pair(keyd_of(call)->store, handle->id, err);
+	key = key_store_use_pair(keyd_of(call)->store, handle->id, err);
 	if (!key)
 		(void)keyd_failed(err);
 	return key;

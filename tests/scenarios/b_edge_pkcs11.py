@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """keyd with its keys in a PKCS #11 token (SoftHSM 2): the same endpoints as with files, a token that is pulled out and put back while keyd runs, and nothing that
 lands elsewhere than it was asked for."""
-import base64, json, os, shutil, sys, threading
+import base64, json, os, shutil, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 from keyd_client import *
@@ -198,6 +198,96 @@ def test_09_bad_config():
                 raise RuntimeError("it started")
             except AssertionError as e:
                 assert "before it was ready" in str(e) and "PKCS #11 URI" in str(e) and PIN not in str(e), e
+
+
+def test_10_wrong_pin_storm():
+    """thirty callers at once, each with another key behind a wrong PIN: the token is asked once; the right PIN in the file is taken without a restart"""
+    with Folder() as folder:
+        hsm, pin = SoftHsm(folder), folder / "pin"
+        with open(pin, "w") as f:
+            f.write("not-the-pin\n")
+        uri = "pkcs11:token=Edge;object=k%%d?pin-source=file:%s" % pin
+        with with_token(folder, hsm, preloaded_keys={"k%d" % i: uri % i for i in range(30)}, pkcs11_base_slot="pkcs11:token=Edge?pin-source=file:%s" % pin) as keyd:
+            statuses = []
+            threads = [threading.Thread(target=lambda i=i: statuses.append(keyd.ask("GET", "/keypair/k%d" % i)[0])) for i in range(30)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+            assert statuses == [500] * 30 and keyd.log_text().count("CKR_PIN_INCORRECT") == 1, statuses
+            with open(pin, "w") as f:
+                f.write(PIN + "\n")
+            assert keyd.ask("GET", "/keypair/k0")[0] == 400, "the token is open, and has no such key"
+            assert keyd.sign(keyd.handle("/keypair", {"keyId": "mine"}))[0] == 200
+
+
+def test_11_another_slot():
+    """a token that comes back in another slot, beside one that was not there before, is the one that it was"""
+    with Folder() as folder:
+        hsm = SoftHsm(folder)
+        with with_token(folder, hsm) as keyd:
+            pair, secret = keyd.handle("/keypair", {"keyId": "device-id"}), keyd.handle("/key", {"keyId": "master", "usage": "sign"})
+            point, mac = keyd.value(pair, "ec-point"), keyd.hmac(secret)
+            hsm.pull()
+            assert keyd.sign(pair)[0] == 500
+            os.makedirs(hsm.dir)
+            for label in ("Aaa", "Zzz"):
+                hsm.util("--init-token", "--free", "--label", label, "--pin", "987654", "--so-pin", "567890")
+            assert keyd.sign(pair)[0] == 500, "no other token is taken for it"
+            for name in os.listdir(hsm.pocket):
+                os.rename(os.path.join(hsm.pocket, name), os.path.join(hsm.dir, name))
+            wait_for(lambda: keyd.sign(pair)[0] == 200, "the token serves again")
+            assert keyd.value(pair, "ec-point") == point and keyd.hmac(secret) == mac and keyd.files() == []
+
+
+def test_12_deleted_by_another():
+    """a key that another program deletes in the token is gone here too: no signature, no other key in its place until one is asked for"""
+    with Folder() as folder, SubFolder(folder, "second") as second:
+        hsm = SoftHsm(folder)
+        with with_token(folder, hsm) as keyd, with_token(second, hsm) as other:
+            pair, secret = keyd.handle("/keypair", {"keyId": "device-id"}), keyd.handle("/key", {"keyId": "master", "usage": "sign"})
+            point, mac = keyd.value(pair, "ec-point"), keyd.hmac(secret)
+            assert other.value(other.handle("/keypair/device-id", None, "GET"), "ec-point") == point
+            for path, h in (("/keypair", other.handle("/keypair/device-id", None, "GET")), ("/key", other.handle("/key/master", None, "GET"))):
+                assert other.ask("DELETE", path, {"keyHandle": h})[0] == 204
+            assert hsm.labels() == 0
+            assert keyd.sign(pair)[0] == 400 and keyd.hmac(secret)[0] == 400
+            assert keyd.ask("GET", "/keypair/device-id")[0] == 400 and keyd.ask("GET", "/key/master")[0] == 400
+            assert hsm.labels() == 0 and keyd.files() == []
+            again = keyd.handle("/keypair", {"keyId": "device-id"})
+            assert keyd.sign(again)[0] == 200 and keyd.sign(pair)[0] == 200, "a handle goes with the id"
+            assert keyd.value(again, "ec-point") != point and keyd.hmac(keyd.handle("/key", {"keyId": "master", "usage": "sign"})) != mac and hsm.labels() == 3
+
+
+def test_13_races():
+    """callers who make, sign with, move and delete the same keys at the same time get an answer each, whole signatures, and leave no object that has lost its other half"""
+    with Folder() as folder:
+        hsm = SoftHsm(folder)
+        with with_token(folder, hsm) as keyd:
+            wrong, end = [], time.monotonic() + 3
+
+            def play(i):
+                while time.monotonic() < end and not wrong:
+                    status, answer = keyd.ask("POST", "/keypair", {"keyId": "race%d" % (i % 2)})
+                    if status == 200:
+                        h = answer["keyHandle"]
+                        signed = keyd.sign(h)
+                        steps = [signed[0], keyd.ask("POST", "/keypair/race%d" % (1 - i % 2), {"from": "race%d" % (i % 2)})[0] if i % 3 == 0 else 204,
+                                 keyd.ask("DELETE", "/keypair", {"keyHandle": h})[0] if i % 3 == 1 else 204]
+                        wrong.extend(x for x in steps if x not in (200, 204, 400))
+                    elif status != 400:
+                        wrong.append(answer)
+            threads = [threading.Thread(target=play, args=(i,)) for i in range(6)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+            assert not wrong, (wrong[:3], keyd.log_text()[-2000:])
+            pairs = sum(keyd.ask("GET", "/keypair/race%d" % i)[0] == 200 for i in range(2))
+            assert hsm.labels() == 2 * pairs, "a private and a public one each"
+            for i in range(2):
+                h = keyd.handle("/keypair", {"keyId": "race%d" % i})
+                assert verify(folder, keyd.value(h, "ec-point"), base64.b64decode(keyd.sign(h)[1]["signature"]))
 
 
 def test_20_device():
