@@ -478,6 +478,8 @@ start_handler(struct http_session *s)
 		config->handle(req, config->arg);
 		return;
 	}
+	if (config->handle_now && config->handle_now(req, config->arg))
+		return;
 	req->n_refs++;
 	req->job = (struct job){ .run = on_worker, .done = on_back, .owner = loop_owner(req->loop) };
 	if (pool_try(config->pool, &req->job))

@@ -64,8 +64,11 @@ local_service_listen_for(struct local_service *s, const struct route_table *tabl
 	if (s->n == SOCKETS_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d sockets", SOCKETS_MAX);
 	s->doors[s->n] = (struct route_door){ .table = table, .door = door };
-	s->servers[s->n] = http_server_new(&(struct http_server_config){
-		.handle = route_handle, .arg = &s->doors[s->n], .pool = s->workers, .arrive_ms = ARRIVE_MS });
+	s->servers[s->n] = http_server_new(&(struct http_server_config){ .handle = route_handle,
+		.handle_now = route_handle_now,
+		.arg = &s->doors[s->n],
+		.pool = s->workers,
+		.arrive_ms = ARRIVE_MS });
 	config.user = s->servers[s->n];
 	activation_adopt(&config);
 	s->listeners[s->n] = listener_open(loops, 1, &config, err);

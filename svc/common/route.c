@@ -8,6 +8,8 @@
 #include "common/route.h"
 #include "wire/json.h"
 
+#define NOW_BODY_MAX 8192
+
 /* Without the charset that the hub's answers have: edge-services 0.1. */
 static void
 answer_json(struct http_request *request, int status, json_t *body_take)
@@ -63,6 +65,16 @@ path_matches(const char *pattern, struct route_call *call)
 		}
 	}
 	return http_n_segments(call->request) == i;
+}
+
+static const struct route *
+find_quick(const struct route_table *table, struct route_call *call, const char *version)
+{
+	for (size_t i = 0; i < table->n_quick; i++)
+		if (text_is(table->quick[i].method, http_method(call->request)) &&
+			strcmp(version, table->quick[i].min_version) >= 0 && path_matches(table->quick[i].path, call))
+			return &table->quick[i];
+	return NULL;
 }
 
 static const struct route *
@@ -198,24 +210,58 @@ log_failure(const struct route_call *call, int status, const struct err *err)
 }
 
 static void
-run(const struct route_table *table, const struct route *route, struct route_call *call)
+finish(const struct route_table *table, struct route_call *call, int status, json_t *answer, const struct err *err)
 {
-	struct err err = ERR_INIT;
-	json_t *answer = NULL;
-	int status = route->handle(call, &answer, &err);
-
 	if (status < 0) {
 		OWN_TEXT message = NULL;
 
-		status = status == -1 ? status_of(table, err.kind) : -status;
-		log_failure(call, status, &err);
-		message = message_of(table, call, status, &err);
+		status = status == -1 ? status_of(table, err->kind) : -status;
+		log_failure(call, status, err);
+		message = message_of(table, call, status, err);
 		answer_error(call->request, status, message);
 	} else if (answer) {
 		answer_json(call->request, status, answer);
 	} else {
 		http_respond(call->request, status, NULL, NULL, 0);
 	}
+}
+
+static void
+run(const struct route_table *table, const struct route *route, struct route_call *call)
+{
+	struct err err = ERR_INIT;
+	json_t *answer = NULL;
+	int status = route->handle(call, &answer, &err);
+
+	finish(table, call, status, answer, &err);
+}
+
+/* Whatever is wrong with a request is told by route_handle. */
+bool
+route_handle_now(struct http_request *request, void *arg)
+{
+	const struct route_door *door = arg;
+	struct route_call call = { .request = request, .door = door->door };
+	const char *version = door->table->n_quick > 0 ? http_query(request, "api-version") : NULL;
+	const struct route *route;
+	struct err err = ERR_INIT;
+	json_t *answer = NULL;
+	int status = ROUTE_LATER;
+	size_t len;
+
+	http_body(request, &len);
+	if (!version || !is_known_version(door->table, version) || len > NOW_BODY_MAX)
+		return false;
+	route = find_quick(door->table, &call, version);
+	if (!route)
+		return false;
+	call.has_process = http_peer_process(request, &call.process);
+	if (take_body(&call, true, &err) == 0 && check_body(door->table, route, call.body, &err) == 0)
+		status = route->handle(&call, &answer, &err);
+	if (status != ROUTE_LATER)
+		finish(door->table, &call, status, answer, &err);
+	json_decref(call.body);
+	return status != ROUTE_LATER;
 }
 
 void

@@ -25,6 +25,7 @@ struct route {
 	/* The status of success (200, 201; 204 without *answer), or -1 with err, or -STATUS with err where the kind of failure doesn't say it. */
 	int (*handle)(const struct route_call *call, json_t **answer, struct err *err);
 };
+#define ROUTE_LATER (-1000)
 
 /* Texts that the body of a route has, "keyId usage keyBytes?" ("?": or not).  Without them it is 422 before anything else is looked at; a body that is missing is the handler's
  * business. */
@@ -36,6 +37,9 @@ struct route_body {
 struct route_table {
 	const struct route *routes;
 	size_t n_routes;
+	/* Tried first, on the loop, where nothing may wait; a handler that answers ROUTE_LATER leaves it to the one above.  Or NULL. */
+	const struct route *quick;
+	size_t n_quick;
 	const struct route_body *bodies; /* or NULL */
 	size_t n_bodies;
 	const char *const *versions; /* all api-versions that are known, NULL-terminated, oldest first */
@@ -52,4 +56,5 @@ struct route_door {
 	const struct route_table *table;
 	void *door;
 };
-void route_handle(struct http_request *request, void *route_door); /* for http_server_config.handle */
+void route_handle(struct http_request *request, void *route_door);     /* for http_server_config.handle */
+bool route_handle_now(struct http_request *request, void *route_door); /* and handle_now */

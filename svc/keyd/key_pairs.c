@@ -69,6 +69,17 @@ key_store_use_pair(struct key_store *s, const char *id, struct err *err)
 }
 
 struct key *
+key_store_quick_pair(struct key_store *s, const char *id)
+{
+	OWN(key) key = key_store_find_in_memory(s, id);
+	enum key_alg alg;
+
+	if (!key || key_is_remote(key) || !key_pkey_alg(key_pkey(key), &alg) || alg != KEY_EC_P256)
+		return NULL;
+	return GIVE(key);
+}
+
+struct key *
 key_store_create_pair(struct key_store *s, const char *id, const char *algorithms, struct err *err)
 {
 	return find_or_make_pair(s, id, algorithms, err);

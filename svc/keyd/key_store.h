@@ -35,6 +35,8 @@ void key_store_close(struct key_store *store);
 struct key *key_store_load_pair(struct key_store *store, const char *id, struct err *err); /* ERR_MISSING */
 /* The same to sign with: the one that was loaded last, however long ago. */
 struct key *key_store_use_pair(struct key_store *store, const char *id, struct err *err);
+/* The same when it signs in no time, and is in memory: EC P-256 and not in a token or TPM.  NULL: not so. */
+struct key *key_store_quick_pair(struct key_store *store, const char *id);
 struct key *key_store_create_pair(struct key_store *store, const char *id, const char *algorithms, struct err *err);
 int key_store_delete_pair(struct key_store *store, const char *id, struct err *err);
 /* Overwrites `to`, in the same place: from a token into a file, or the other way, is refused. */

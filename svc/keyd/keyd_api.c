@@ -21,6 +21,10 @@ static const struct route routes[] = {
 	{ "POST", "/decrypt", "2020-09-01", keyd_decrypt },
 };
 
+static const struct route quick[] = {
+	{ "POST", "/sign", "2020-09-01", keyd_sign_now },
+};
+
 static const struct route_body bodies[] = {
 	{ "POST", "/key", "keyId usage keyBytes?" },
 	{ "DELETE", "/key", "keyHandle" },
@@ -41,6 +45,8 @@ static const char *const versions[] = { "2020-09-01", "2021-05-01", NULL };
 const struct route_table keyd_routes = {
 	.routes = routes,
 	.n_routes = COUNT(routes),
+	.quick = quick,
+	.n_quick = COUNT(quick),
 	.bodies = bodies,
 	.n_bodies = COUNT(bodies),
 	.versions = versions,

@@ -254,6 +254,34 @@ keyd_sign(const struct route_call *call, json_t **answer, struct err *err)
 	return operate(&endpoint, call, answer, err);
 }
 
+/* The signature of a TLS handshake, by a key in a file: it takes less time than to wake somebody who does it.  Everything else may wait for a disk or a token, or takes long. */
+int
+keyd_sign_now(const struct route_call *call, json_t **answer, struct err *err)
+{
+	CLEAR(buf) digest = BUF_INIT(64);
+	CLEAR(buf) signature = BUF_INIT(256);
+	json_t *parameters = NULL;
+	const char *algorithm;
+	OWN(key_handle) handle = NULL;
+	OWN(key) key = NULL;
+
+	if (json_get_text(call->body, "algorithm", &algorithm, err) < 0 || !text_is(algorithm, "ECDSA") ||
+		json_find_object(call->body, "parameters", &parameters, err) < 0 ||
+		keyd_get_bytes(parameters, "digest", &digest, err) < 0)
+		return ROUTE_LATER;
+	*err = (struct err)ERR_INIT;
+	handle = keyd_get_handle(call, "keyHandle", KEY_SIGN, err);
+	if (!handle)
+		return -1;
+	key = handle->kind == KEY_HANDLE_PAIR ? key_store_quick_pair(keyd_of(call)->store, handle->id) : NULL;
+	if (!key)
+		return ROUTE_LATER;
+	if (key_raw_ecdsa(key, digest.data, digest.len, &signature, err) < 0)
+		return keyd_failed(err);
+	*answer = keyd_bytes_answer("signature", signature.data, signature.len);
+	return 200;
+}
+
 /* -- Encrypting and decrypting ------------------------------------------------------------------------------------------------------------ */
 
 struct aead_input {
