@@ -45,6 +45,35 @@ def memory_kb(pid):
     return tuple(int(re.search(r"^%s:\s+(\d+)" % name, text, re.M).group(1)) for name in ("Rss", "Pss"))
 
 
+def own_kb(pid):
+    """What is in memory for this process only, libraries' code apart."""
+    with open("/proc/%d/smaps_rollup" % pid) as f:
+        return int(re.search(r"^Private_Dirty:\s+(\d+)", f.read(), re.M).group(1))
+
+
+def shared_kb(pids):
+    """Proportional memory of each of these processes, as if there were no others: a page that two of them have is half of it in each, whoever else has it too.  So the figure does not depend
+    on who else happens to use the same libraries.  Root's to read."""
+    size = os.sysconf("SC_PAGE_SIZE")
+    pages = {}
+    for pid in pids:
+        frames = pages[pid] = []
+        with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/pagemap" % pid, "rb", buffering=0) as map:
+            for line in maps:
+                start, end = (int(x, 16) // size for x in line.split()[0].split("-"))
+                if end * size > 1 << 63:
+                    continue  # vsyscall
+                map.seek(start * 8)
+                for (entry,) in struct.iter_unpack("<Q", map.read((end - start) * 8)):
+                    if entry >> 63:
+                        frames.append(entry & (1 << 55) - 1)
+    n = {}
+    for frames in pages.values():
+        for frame in set(frames):
+            n[frame] = n.get(frame, 0) + 1
+    return {pid: sum(size / n[f] for f in set(frames)) / 1024 for pid, frames in pages.items()}
+
+
 class PerfCounters:
     """User and kernel instructions of the threads that the process has now and will have."""
     name = "perf"
@@ -99,12 +128,15 @@ class Callgrind:
     def count(self, work):
         self.control("-z")
         work()
+        return [self.read(), None]
+
+    def read(self):
         self.control("--dump=bench")
         with open("/proc/%d/cmdline" % self.pid) as f:
             out = re.search(r"--callgrind-out-file=([^\0]*)", f.read()).group(1)
         newest = max(glob.glob(out + ".*"), key=os.path.getmtime)
         with open(newest) as f:
-            return [int(re.search(r"^(?:totals|summary): (\d+)", f.read(), re.M).group(1)), None]
+            return int(re.search(r"^(?:totals|summary): (\d+)", f.read(), re.M).group(1))
 
 
 class Load:

@@ -9,6 +9,7 @@ from rootedge_test import Folder, Mqtt, Pki, parent_death, parse_connection_stri
 from measure import Callgrind, cpu_us
 
 HOST = "localhost"
+LOAD_TOOL = os.path.join(ROOT, "build", "bench", "load")
 
 
 def free_port():
