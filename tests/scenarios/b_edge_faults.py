@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sockets of a whole edge device as strangers and bad luck treat them: tricks in ids, handles that are forged or replayed, floods, slow and huge bodies, requests in a heap, a full disk, kill -9 at any
 moment, clocks that jump.  Each leaves the others served, and no key lost (atk-13, atk-15, atk-16)."""
-import base64, hashlib, hmac, json, os, random, socket, subprocess, sys, threading, time
+import base64, hashlib, hmac, json, os, socket, stat, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 from keyd_client import Keyd, b64
@@ -446,6 +446,26 @@ def full_disk():
                 assert keyd.hmac(key) != mac
         finally:
             subprocess.run(["umount", small], check=True)
+
+
+def test_10_principals():
+    """keyd takes new principals from its file in its sandbox, too, and is not started again for it"""
+    with open("/proc/%d/cmdline" % BEFORE["keyd"]) as f:
+        words = f.read().split("\0")
+    path = words[words.index("--config") + 1]
+    st = os.stat(path)
+    with open(path) as f:
+        config = json.load(f)
+    config["principals"].append({"name": "agent", "uid": STRANGER, "ids": ["agent-*"]})
+    with open(path + ".new", "w") as f:
+        json.dump(config, f)
+    os.chmod(path + ".new", stat.S_IMODE(st.st_mode))
+    if ME == 0:
+        os.chown(path + ".new", st.st_uid, st.st_gid)
+    os.rename(path + ".new", path)
+    wait_for(lambda: "the configuration was read again" in edge.log_text(), "keyd reads its file", 15)
+    assert "the configuration stays as it was" not in edge.log_text()
+    all_well()
 
 
 def test_99_stop():
