@@ -7,6 +7,8 @@ chain_40       40 certificates, chain_200 200         huge        10 MB
 html           a page, with status 200                garbage     base64 of nothing
 slow           no answer until it stops               cut         half of an answer
 redirect       elsewhere                              busy        503
+cas_html, cas_garbage, cas_huge, cas_busy             the same of cacerts
+cas_leaf       cacerts has a certificate that is no CA
 unauthorized   401                                    forbidden   403
 pending        202 with Retry-After, until `approved`
 
@@ -164,6 +166,10 @@ class EstServer:
         label, operation = match.groups()
         issuer = dict(x[0] for x in peer["issuer"])["commonName"] if peer else None
         self.requests.append(Request(operation, label, user and user.split(":")[0], (cn, issuer) if peer else None, body))
+        if operation == "cacerts" and self.lie == "cas_leaf":
+            return self.answer(h, 200, self.message(open(self.folder / "est-server.pem").read()))
+        if operation == "cacerts" and self.lie and self.lie.startswith("cas_"):
+            return self.lie_plainly(h, self.lie[4:])
         if operation == "cacerts":
             return self.answer(h, 200, self.message(open(self.ca.pem).read(), *self.extra))
         if operation == "csrattrs":
@@ -188,13 +194,19 @@ class EstServer:
         found = re.search(r"challengePassword\s*:\s*(\S+)", text)
         return bool(found) and found[1] == base64.b64encode(h.connection.get_channel_binding("tls-unique")).decode()
 
-    def enroll(self, h, body):
+    def lie_plainly(self, h, lie):
+        """Whether there is a lie that needs no certificate."""
         plain = {"redirect": (302, "", "text/plain"), "busy": (503, "later\x1b[31m", "text/plain"), "unauthorized": (401, "no", "text/plain"), "forbidden": (403, "not you", "text/plain"),
                  "html": (200, "<html>Welcome to the hotel</html>", "text/html"), "garbage": (200, base64.b64encode(b"nothing"), "application/pkcs7-mime"),
                  "huge": (200, "QUFB" * 2500000, "application/pkcs7-mime")}
-        if self.lie in plain:
-            status, text, type = plain[self.lie]
-            return self.answer(h, status, text, type, Location="https://127.0.0.1:1/")
+        if lie in plain:
+            status, text, type = plain[lie]
+            self.answer(h, status, text, type, Location="https://127.0.0.1:1/")
+        return lie in plain
+
+    def enroll(self, h, body):
+        if self.lie_plainly(h, self.lie):
+            return None
         if self.lie == "slow":
             self.stopping.wait()
             return None

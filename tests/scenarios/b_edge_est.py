@@ -27,6 +27,7 @@ IDS = {
     "local-ca": {"method": "est", "auth": BASIC, "subject": {"CN": "Contoso local CA", "O": "Contoso"}},
     "by-local": {"method": "local_ca"},
     "held": {"method": "est", "url": est.url + "/held", "auth": BASIC},
+    "misnamed": {"method": "est", "url": est.url.replace("127.0.0.1", "localhost"), "auth": BASIC},
     "plain-http": {"method": "est", "url": est.url.replace("https:", "http:"), "auth": BASIC},
 }
 
@@ -174,6 +175,15 @@ def test_05_lies():
                       ("html", "text/html"), ("garbage", "not a CMS message"), ("cut", "ends too early"), ("redirect", "status 302"), ("busy", "status 503"), ("forbidden", "status 403: not you")):
         est.lie = lie
         refused("basic", word)
+    asked()
+    for lie, word in (("cas_html", "text/html"), ("cas_garbage", "not a CMS message"), ("cas_huge", "larger than what is accepted"), ("cas_busy", "answers cacerts with status 503"), ("cas_leaf", "TRUST_UNKNOWN_ISSUER")):
+        est.lie = lie
+        refused("basic", word)
+    assert [r.operation for r in asked() if r.operation == "simpleenroll"] == ["simpleenroll"], "a server that can't say what it issues under is not asked"
+    est.lie = None
+    set_clock(400 * 86400)
+    refused("basic", "CERT_EXPIRED")
+    set_clock(0)
     est.lie = "no_ca"
     refused("aziot-edged-ca", "CERT_NOT_CA", request=csr("aziot-edge CA EdgeGateway", ca=True))
     est.lie = None
@@ -186,6 +196,7 @@ def test_06_refusals():
     """a wrong password, a server that is not trusted, an identity that is nowhere, plain HTTP: refused with the cause in words"""
     refused("wrong-password", "status 401")
     refused("distrusting", "TRUST_UNKNOWN_ISSUER")
+    refused("misnamed", "NAME_MISMATCH")
     refused("no-bootstrap", "EST bootstrap identity is not configured")
     refused("plain-http", "https:// was expected")
     assert "not this" not in certd.log_text()
@@ -361,6 +372,18 @@ def test_14_attributes():
     assert "secp384r1" in text_of(certificates(stored("est-id")[1]["pem"])[0])
     requests = [openssl("req", "-noout", "-text", input=b"-----BEGIN CERTIFICATE REQUEST-----\n" + r.csr + b"-----END CERTIFICATE REQUEST-----\n").decode() for r in asked() if r.operation == "simpleenroll"]
     assert "ecdsa-with-SHA384" in requests[-2], requests[-2]
+
+
+def test_14b_crooked_attributes():
+    """csrattrs that can't be read, or are too large, are said and overlooked"""
+    for attributes, word in (("!!!!", "can't be read"), ("QUFB" * 100000, "larger than what is accepted"), ("MAA=\n", "")):
+        est.attributes = attributes
+        ask("DELETE", "/certificates/est-id")
+        before = len(certd.log_text())
+        issued("device-id")
+        assert word in certd.log_text()[before:], (word, certd.log_text()[before:])
+    est.attributes = None
+    asked()
 
 
 def test_15_linking():
