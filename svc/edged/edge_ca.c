@@ -251,7 +251,7 @@ edge_ca_open(struct edged *e, const char *dir, const json_t *auto_renew, struct 
 	e->ca_policy = (struct renewal_policy)RENEWAL_POLICY_DEFAULT;
 	e->ca_policy.reserve_s = RESERVE_S;
 	pthread_mutex_init(&e->ca_lock, NULL);
-	pthread_rwlock_init(&e->ca_in_use, NULL);
+	succession_lock_init(&e->ca_in_use);
 	if (renewal_policy_take(&e->ca_policy, auto_renew, err) < 0)
 		return err_wrap(err, "edge_ca.auto_renew");
 	target.policy = e->ca_policy;

@@ -136,7 +136,7 @@ device_certificate_open(struct device_certificate *d, const char *dir, const jso
 	d->policy = (struct renewal_policy)RENEWAL_POLICY_DEFAULT;
 	if (renewal_policy_take(&d->policy, auto_renew, err) < 0)
 		return err_wrap(err, "auto_renew of the device's certificate");
-	pthread_rwlock_init(&d->in_use, NULL);
+	succession_lock_init(&d->in_use);
 	d->renewals = renewals_new(path);
 	target.policy = d->policy;
 	if (d->is_issued) {

@@ -16,6 +16,17 @@
 #define CHAIN_MAX 64
 #define KEPT_MAX 16 /* certificates of predecessors, with what they came with */
 
+void
+succession_lock_init(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
 static char *
 temp_id(const struct succession *s)
 {

@@ -39,6 +39,9 @@ struct succession {
 	void *arg;
 };
 
+/* For in_use: who swaps is not kept waiting by ever new users. */
+void succession_lock_init(pthread_rwlock_t *lock);
+
 struct succession_pair {
 	struct certs chain;
 	struct key *key;
