@@ -27,6 +27,7 @@ struct watched {
 	/* Under the lock of all. */
 	struct renewal_found found;
 	struct renewal_pace pace;
+	uint8_t failed[DIGEST_SHA256_LEN];	/* the certificate that the pace is of; all zero: there was none */
 	int64_t attempts, checked;		/* wall clock */
 	int64_t checked_boot_ms, doubted_since; /* boot clock; 0: not yet, not in doubt */
 	bool tells_doubt;
@@ -65,13 +66,19 @@ digest_json(const struct watched *w)
 	return json_string(buf_text(&text));
 }
 
+static bool
+waits(const struct watched *w, int64_t now)
+{
+	return renewal_waits(&w->pace, now) && memcmp(w->failed, w->found.sha256, sizeof(w->failed)) == 0;
+}
+
 /* When something is done next, as far as that is known. */
 static int64_t
 next_of(const struct watched *w, int64_t now)
 {
 	int64_t due = renewal_due(&w->target.policy, w->found.current.from, w->found.current.until);
 
-	if (renewal_waits(&w->pace, now))
+	if (waits(w, now))
 		return w->pace.next_attempt;
 	return w->found.current.until && due > now ? due : now;
 }
@@ -139,12 +146,15 @@ static void
 take_kept(struct watched *w, const json_t *kept)
 {
 	const char *error = json_string_value(json_object_get(kept, "last_error"));
+	const char *sha256 = json_string_value(json_object_get(kept, "sha256"));
 	int64_t failed_at = time_of(kept, "failed_at"), next = time_of(kept, "next_attempt");
 
 	if (!error || failed_at <= 0 || next <= failed_at)
 		return;
 	w->pace.failed_at = failed_at;
 	w->pace.next_attempt = next;
+	if (sha256 && !hex_decode(w->failed, sizeof(w->failed), sha256, strlen(sha256)))
+		return;
 	w->attempts = json_integer_value(json_object_get(kept, "attempts"));
 	snprintf(w->error, sizeof(w->error), "%s", error);
 }
@@ -203,6 +213,7 @@ note_failure(struct renewals *r, struct watched *w, int64_t now, const char *why
 	pthread_mutex_lock(&r->lock);
 	w->attempts += t->act ? 1 : 0;
 	snprintf(w->error, sizeof(w->error), "%s", why);
+	memcpy(w->failed, w->found.sha256, sizeof(w->failed));
 	clock_text(renewal_failed(&w->pace, &t->policy, w->found.current.from, w->found.current.until, now), next);
 	save(r);
 	pthread_mutex_unlock(&r->lock);
@@ -245,7 +256,7 @@ look(struct renewals *r, struct watched *w, int64_t now, struct err *err)
 	if (w->target.look(w->target.arg, &found, err) < 0) {
 		if (err->kind != ERR_MISSING)
 			return -1;
-		found.current = (struct renewal_life){ 0 };
+		found = (struct renewal_found){ .previous = found.previous };
 	}
 	begins = !found.current.until || now >= found.current.from;
 	pthread_mutex_lock(&r->lock);
@@ -284,7 +295,7 @@ tell_doubt(struct watched *w, int64_t now)
 static int
 act(struct renewals *r, struct watched *w, enum renewal_step step, int64_t now, struct err *err)
 {
-	if (renewal_waits(&w->pace, now))
+	if (waits(w, now))
 		return err_set(err, ERR_UNAVAILABLE, "%s", w->error);
 	if (!w->target.act) {
 		note_failure(r, w, now, "it was given to this device as a file: put its successor there");
@@ -296,6 +307,8 @@ act(struct renewals *r, struct watched *w, enum renewal_step step, int64_t now, 
 		return -1;
 	}
 	note_success(r, w, step);
+	if (step == RENEWAL_RENEW && decide(w, now) == RENEWAL_RENEW) /* or its issuer would be asked once a minute */
+		note_failure(r, w, now, "what was issued has so little of its life left that it is due already");
 	return 0;
 }
 
@@ -371,8 +384,7 @@ is_fresh(struct renewals *r, const struct watched *w, bool first)
 
 	pthread_mutex_lock(&r->lock);
 	fresh = clock_boot_ms() - w->checked_boot_ms < LOOK_MS &&
-		(!first || now < renewal_due(policy, w->found.current.from, w->found.current.until) ||
-			renewal_waits(&w->pace, now));
+		(!first || now < renewal_due(policy, w->found.current.from, w->found.current.until) || waits(w, now));
 	pthread_mutex_unlock(&r->lock);
 	return fresh && is_known_good(r, w);
 }

@@ -13,7 +13,7 @@
 /* An issuer that can be away, and a certificate of 90 days. */
 struct fake {
 	struct renewal_found found;
-	bool away, has_none;
+	bool away, has_none, gives_old;
 	int asked, restored;
 };
 
@@ -41,7 +41,8 @@ act(void *arg, enum renewal_step step, struct err *err)
 	}
 	f->has_none = false;
 	f->found.previous = f->found.current;
-	f->found.current = (struct renewal_life){ clock_wall(), clock_wall() + 90 * DAY };
+	f->found.current = (struct renewal_life){ clock_wall() - (f->gives_old ? 80 * DAY : 0),
+		clock_wall() + (f->gives_old ? 10 : 90) * DAY };
 	return 0;
 }
 
@@ -178,6 +179,42 @@ TEST("what was given as a file is watched only, with its end in the status")
 	CHECK_STR(text_of(json, "status"), "urgent");
 	CHECK(!text_of(json, "next_attempt"));
 	CHECK_INT(f.asked, 0);
+}
+
+TEST("an issuer that gives what is due already is not asked again and again")
+{
+	struct fake f = { .has_none = true, .gives_old = true };
+	OWN_TEXT path = file_join(T_TMPDIR, "due.json");
+	struct err err = ERR_INIT;
+
+	set_clock(NOW);
+	for (int i = 0; i < 5; i++)
+		CHECK_OK(look_now(&f, path, &err), err);
+	CHECK_INT(f.asked, 1);
+	f.gives_old = false;
+	set_clock(NOW + 4 * DAY);
+	CHECK_OK(look_now(&f, path, &err), err);
+	CHECK_INT(f.asked, 2);
+	CHECK_INT(f.found.current.until, NOW + 94 * DAY);
+}
+
+TEST("the wait of one certificate is not that of another: when it is gone, or is another, there is none")
+{
+	struct fake f = { .away = true, .found.current = { NOW - 80 * DAY, NOW + 10 * DAY }, .found.sha256 = { 1 } };
+	OWN_TEXT path = file_join(T_TMPDIR, "gone.json");
+	struct err err = ERR_INIT;
+
+	set_clock(NOW);
+	CHECK_OK(look_now(&f, path, &err), err);
+	CHECK_OK(look_now(&f, path, &err), err);
+	CHECK_INT(f.asked, 1);
+	f.found.sha256[0] = 2;
+	CHECK_OK(look_now(&f, path, &err), err);
+	CHECK_INT(f.asked, 2);
+	f.away = false;
+	f.has_none = true;
+	CHECK_OK(look_now(&f, path, &err), err);
+	CHECK_INT(f.asked, 3);
 }
 
 TEST("a year ahead and back: the one that was replaced is put back, and nothing else is asked for")
