@@ -388,21 +388,24 @@ check_hostname(const struct check *k)
 
 /* A process that is the user of a role has the rights of the role. */
 static void
-check_users(const struct check *k)
+check_module(const struct check *k, const struct config_module *m)
 {
 	const struct config *c = k->config;
+	struct config_spot spot = spot_below(k, "modules", m->id);
 
-	for (size_t i = 0; i < c->n_modules; i++) {
-		struct config_spot spot = spot_below(k, "modules", c->modules[i].id);
+	if (m->has_uid && m->uid >= c->first_uid && m->uid < c->first_uid + CONFIG_ROLE_UIDS)
+		tell(k, FINDING_WARNING, &spot, "user %u is one of the roles' own (privileges.first_uid)", m->uid);
+	else if (m->has_uid && m->uid == 0)
+		tell(k, FINDING_WARNING, &spot, "a module of root's may everything on this box");
+	if (m->executable && access(m->executable, X_OK) < 0)
+		tell(k, FINDING_WARNING, &spot, "%s: %s", m->executable, strerror(errno));
+}
 
-		if (!c->modules[i].has_uid)
-			continue;
-		if (c->modules[i].uid >= c->first_uid && c->modules[i].uid < c->first_uid + CONFIG_ROLE_UIDS)
-			tell(k, FINDING_WARNING, &spot, "user %u is one of the roles' own (privileges.first_uid)",
-				c->modules[i].uid);
-		else if (c->modules[i].uid == 0)
-			tell(k, FINDING_WARNING, &spot, "a module of root's may everything on this box");
-	}
+static void
+check_modules(const struct check *k)
+{
+	for (size_t i = 0; i < k->config->n_modules; i++)
+		check_module(k, &k->config->modules[i]);
 }
 
 static bool
@@ -464,5 +467,5 @@ config_check_files(const struct config *config, const struct toml *root, struct 
 	check_est(&k);
 	check_preloaded(&k);
 	check_documents(&k);
-	check_users(&k);
+	check_modules(&k);
 }
