@@ -176,6 +176,13 @@ def test_6_modes():
             assert mode == (0o644 if path.endswith(".cer") else 0o600), (path, oct(mode))
             assert uid == (61840 + ROLES.index(role) if os.getuid() == 0 else os.getuid()), (path, uid)
             assert (b"9f31c0de" in content) == path.endswith("certd/config.json"), path
+        story.write(story.good + "[preloaded_keys]\nspare = \"file://%s\"\n" % (story.folder / "root.key"))
+        story.apply()
+        copies = os.path.join(config, "keyd/preloaded")
+        assert any(n.startswith("spare-") for n in os.listdir(copies)) == (os.getuid() == 0)
+        story.write(story.good)
+        story.apply()
+        assert not any(n.startswith("spare-") for n in os.listdir(copies)) and "spare" not in json.dumps(story.told("keyd")), "what has left config.toml is gone"
         assert "9f31c0de" not in story.edge.log_text() + story.apply().stdout
 
 
