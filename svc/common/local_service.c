@@ -155,7 +155,8 @@ local_service_run(struct local_service *s, const struct service_options *options
 {
 	service_handle_signals(s->loop, s->watch ? look_at_config : NULL, s);
 	loop_on_terminate(s->loop, on_terminate, s);
-	service_ready(options, ready_take);
+	if (options)
+		service_ready(options, ready_take);
 	loop_run(s->loop);
 }
 

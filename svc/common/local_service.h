@@ -20,8 +20,8 @@ int local_service_listen_for(struct local_service *service, const struct route_t
 /* The configuration is read again when its file changes (config_watch.h). */
 void local_service_on_change(struct local_service *service, const struct service_options *options,
 	int (*changed)(const json_t *config, void *arg, struct err *err), void *arg);
-void local_service_run(
-	struct local_service *service, const struct service_options *options, json_t *ready_take); /* until SIGTERM */
+/* Until SIGTERM.  options NULL: the caller says himself when it is ready (service_ready). */
+void local_service_run(struct local_service *service, const struct service_options *options, json_t *ready_take);
 void local_service_end(struct local_service *service); /* as if SIGTERM had come: who was let in gets his answer.  Any thread */
 void local_service_free(struct local_service *service);
 OWN_DEFINE(local_service);

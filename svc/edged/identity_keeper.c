@@ -4,8 +4,10 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -13,13 +15,16 @@
 #include "identityd/client.h"
 
 #define RETRY_MS 2000
+#define STOP_MS 1000
 #define LOOK_MS (30 * 60 * 1000) /* to twice that, so that a thousand devices don't ask at once */
 #define GATEWAY_MODULE "$edgeHub"
 
 struct identity_keeper {
 	struct edged *edged;
+	void (*begun)(void *arg);
+	void *arg;
 	pthread_t thread;
-	bool has_thread, all; /* have an identity */
+	bool has_thread;
 	atomic_bool stopping;
 	int wake_fd;
 };
@@ -104,11 +109,27 @@ try_all(struct identity_keeper *k, bool those_without)
 	return all;
 }
 
+/* False: one has none yet. */
+static bool
+begin(struct identity_keeper *k)
+{
+	struct edged *e = k->edged;
+	bool all;
+
+	for (size_t i = 0; i < e->n_modules; i++)
+		while (text_is(e->modules[i].id, GATEWAY_MODULE) && !atomic_load(&k->stopping) && !try_module(e, &e->modules[i]))
+			pause_for(k, RETRY_MS);
+	all = try_all(k, true);
+	if (!atomic_load(&k->stopping))
+		k->begun(k->arg);
+	return all;
+}
+
 static void *
 run(void *arg)
 {
 	struct identity_keeper *k = arg;
-	bool all = k->all;
+	bool all = begin(k);
 
 	while (!atomic_load(&k->stopping)) {
 		pause_for(k, all ? LOOK_MS + (int)random_below(LOOK_MS) : RETRY_MS);
@@ -119,16 +140,14 @@ run(void *arg)
 }
 
 struct identity_keeper *
-identity_keeper_start(struct edged *edged)
+identity_keeper_start(struct edged *edged, void (*begun)(void *arg), void *arg)
 {
 	struct identity_keeper *k = NEW(identity_keeper);
 
 	k->edged = edged;
+	k->begun = begun;
+	k->arg = arg;
 	k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	for (size_t i = 0; i < edged->n_modules; i++)
-		while (text_is(edged->modules[i].id, GATEWAY_MODULE) && !try_module(edged, &edged->modules[i]))
-			pause_for(k, RETRY_MS);
-	k->all = try_all(k, true);
 	k->has_thread = pthread_create(&k->thread, NULL, run, k) == 0;
 	if (!k->has_thread)
 		log_error("no thread could be made that looks after the modules' identities");
@@ -141,15 +160,19 @@ identity_keeper_look(struct identity_keeper *k)
 	eventfd_write(k->wake_fd, 1);
 }
 
-void
+bool
 identity_keeper_stop(struct identity_keeper *k)
 {
+	struct timespec until;
+
 	if (!k)
-		return;
+		return true;
 	atomic_store(&k->stopping, true);
 	eventfd_write(k->wake_fd, 1);
-	if (k->has_thread)
-		pthread_join(k->thread, NULL);
+	clock_until(STOP_MS, &until);
+	if (k->has_thread && pthread_clockjoin_np(k->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+		return false;
 	close(k->wake_fd);
 	mem_free(k);
+	return true;
 }

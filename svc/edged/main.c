@@ -202,12 +202,27 @@ reprovision(const struct edged *e)
 	return SERVICE_REPROVISIONED;
 }
 
+struct readiness {
+	struct edged *edged;
+	const struct service_options *options;
+};
+
+/* On the keeper's thread. */
+static void
+say_ready(void *arg)
+{
+	const struct readiness *r = arg;
+
+	service_ready(r->options, ready_line(r->edged));
+}
+
 static int
 serve(const json_t *config, const struct service_options *options, struct err *err)
 {
 	struct identity_keeper *keeper = NULL;
 	struct edged edged = { .asker_fd = -1 };
 	struct doors doors = { .shared = { .edged = &edged } };
+	struct readiness readiness = { .edged = &edged, .options = options };
 	int status = open_all(&edged, config, err);
 
 	if (status == 0)
@@ -216,17 +231,18 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		device_wait(&edged);
 	if (status == 0) {
 		edged.service = local_service_new(&workload_routes);
-		keeper = identity_keeper_start(&edged);
 		status = listen_for_modules(&edged, &doors, config, err);
 	}
 	if (status == 0)
 		status = listen_for_management(&edged, &doors, config, err);
 	if (status == 0) {
-		local_service_run(edged.service, options, ready_line(&edged));
+		keeper = identity_keeper_start(&edged, say_ready, &readiness);
+		local_service_run(edged.service, NULL, NULL);
 		status = reprovision(&edged);
 	}
 	local_service_free(GIVE(edged.service));
-	identity_keeper_stop(keeper);
+	if (!identity_keeper_stop(keeper))
+		_exit(status < 0 ? SERVICE_FAILED : status);
 	close_all(&edged);
 	return status;
 }
