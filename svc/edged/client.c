@@ -54,28 +54,50 @@ base64_of(const void *data, size_t len)
 	return buf_take_text(&text);
 }
 
+void
+management_facts_clear(struct management_facts *f)
+{
+	mem_free(f->generation_id);
+	mem_free(f->hub_name);
+	mem_free(f->device_id);
+	*f = (struct management_facts){ 0 };
+}
+
+static char *
+text_at(const json_t *object, const char *name)
+{
+	return mem_text(json_string_value(json_object_get(object, name)));
+}
+
+/* By the name without the "$" of the hub's own modules, as the list has it. */
+static int
+take_facts(struct management_facts *out, const json_t *json, const char *module_id, struct err *err)
+{
+	const char *name = module_id[0] == '$' ? module_id + 1 : module_id;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(json, "modules"), i, one)
+		if (text_is(json_string_value(json_object_get(one, "name")), name) && json_object_get(one, "generationId")) {
+			out->generation_id = text_at(one, "generationId");
+			out->hub_name = text_at(json, "hubName");
+			out->device_id = text_at(json, "deviceId");
+		}
+	return out->generation_id ? 0 : err_set(err, ERR_MISSING, "edged knows no identity of %s", module_id);
+}
+
 int
-management_generation(const char *socket_path, const char *module_id, char **out, struct err *err)
+management_find(const char *socket_path, const char *module_id, struct management_facts *out, struct err *err)
 {
 	struct http_call call = {
-		.method = "GET", .url = "http://edged.sock/identities?api-version=2018-06-28", .unix_path = socket_path
+		.method = "GET", .url = "http://edged.sock/modules?api-version=2018-06-28", .unix_path = socket_path
 	};
 	struct http_answer answer = { 0 };
-	json_t *json = NULL, *one;
-	const char *generation = NULL;
-	size_t i;
+	OWN_LIB(json_t) json = NULL;
 	int status = http_fetch_json(&json, &answer, &call, NULL, err);
 
-	json_array_foreach(json_object_get(json, "identities"), i, one)
-		if (text_is(json_string_value(json_object_get(one, "moduleId")), module_id))
-			generation = json_string_value(json_object_get(one, "generationId"));
-	if (status == 0 && !generation)
-		status = err_set(err, ERR_MISSING, "edged knows no identity of %s", module_id);
-	if (status == 0)
-		*out = mem_text(generation);
-	json_decref(json);
 	http_answer_clear(&answer);
-	return status;
+	return status < 0 ? -1 : take_facts(out, json, module_id, err);
 }
 
 int

@@ -20,8 +20,12 @@ int workload_server_certificate(const struct workload *w, const struct key *key,
 	struct certs *chain, int64_t *expires, struct err *err);
 /* Which certificate the Edge CA has now: its SHA-256.  Another one than before is the time to ask for another server certificate. */
 int workload_edge_ca(const struct workload *w, uint8_t out[static 32], struct err *err);
-/* The management API: the generation of a module's identity; the caller owns it.  MISSING: edged does not know that module (yet). */
-int management_generation(const char *socket_path, const char *module_id, char **out, struct err *err);
+/* The management API, with our extension: what edged knows of a module of its own, and of the device.  MISSING: it does not know that module (yet). */
+struct management_facts {
+	char *generation_id, *hub_name, *device_id;
+};
+int management_find(const char *socket_path, const char *module_id, struct management_facts *out, struct err *err);
+void management_facts_clear(struct management_facts *facts);
 int workload_trust_bundle(const struct workload *w, struct buf *pem, struct err *err);
 int workload_sign(const struct workload *w, const void *data, size_t len, uint8_t out[static 32], struct err *err);
 int workload_encrypt(

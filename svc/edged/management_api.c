@@ -46,9 +46,10 @@ module_json(struct module *m)
 	struct err none = ERR_INIT;
 	bool has = module_get_identity(m, &identity, &none) == 0;
 
-	return json_pack("{s:s, s:s, s:s, s:{s:{}, s:[]}, s:{s:{s:s, s:s}}}", "id", "id", "name", module_bare(m->id), "type",
+	return json_pack("{s:s, s:s, s:s, s:{s:{}, s:[]}, s:{s:{s:s, s:s}}, s:s*}", "id", "id", "name", module_bare(m->id), "type",
 		"process", "config", "settings", "env", "status", "runtimeStatus", "status", "unknown", "description",
-		has ? "a process of this box, started by others" : "no identity yet: the hub could not be asked");
+		has ? "a process of this box, started by others" : "no identity yet: the hub could not be asked", "generationId",
+		has ? identity.generation_id : NULL);
 }
 
 json_t *
@@ -61,11 +62,15 @@ edged_modules_json(const struct edged *e)
 	return list;
 }
 
+/* With our extension: who the device is, and the generations, as far as edged knows without asking the hub. */
 static int
 list_modules(const struct route_call *call, json_t **answer, struct err *err)
 {
+	const struct edged *e = edged_of(call);
+
 	(void)err;
-	*answer = json_pack("{s:o}", "modules", edged_modules_json(edged_of(call)));
+	*answer = json_pack("{s:o, s:s*, s:s*}", "modules", edged_modules_json(edged_of(call)), "hubName", e->hub_name, "deviceId",
+		e->device_id);
 	return 200;
 }
 

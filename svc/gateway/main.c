@@ -38,7 +38,10 @@ static const struct option_row rows[] = {
 	TEXT_ROW("keyd", 0, "SOCKET", "keyd's socket: the server certificate's key stays there", keyd),
 	TEXT_ROW("workload", 0, "SOCKET", "the workload API's socket of $edgeHub", workload),
 	TEXT_ROW("generation-id", 0, "ID", "the generation of $edgeHub", generation_id),
-	TEXT_ROW("management", 0, "SOCKET", "instead: ask for it at edged's management socket, until edged knows it", management),
+	TEXT_ROW("management", 0, "SOCKET",
+		"instead: ask for it at edged's management socket, and for the device and its hub where they are not given, until "
+		"edged knows",
+		management),
 	TEXT_ROW("device-id", 'd', "ID", "the device that this gateway is, in the hub", device_id),
 	TEXT_ROW("hub", 0, "NAME", "the hub's name", hub),
 	TEXT_ROW("parent", 0, "NAME", "a gateway above this one, through which the hub is reached", parent),
@@ -67,6 +70,13 @@ static const struct option_usage usage = {
 	.rows = rows,
 };
 
+/* What was not given, edged knows. */
+static const char *
+given_or(const char *given, const char *known)
+{
+	return given ? given : known;
+}
+
 static int
 check_options(const struct options *o, int n_operands, struct err *err)
 {
@@ -78,8 +88,8 @@ check_options(const struct options *o, int n_operands, struct err *err)
 		{ "keyd", o->keyd },
 		{ "workload", o->workload },
 		{ "generation-id", o->generation_id ? o->generation_id : o->management },
-		{ "device-id", o->device_id },
-		{ "hub", o->hub },
+		{ "device-id", given_or(o->device_id, o->management) },
+		{ "hub", given_or(o->hub, o->management) },
 		{ "trust", o->trust },
 	};
 
@@ -93,32 +103,29 @@ check_options(const struct options *o, int n_operands, struct err *err)
 	return 0;
 }
 
-/* The module's identity may have to wait for the hub. */
-static char *
-wait_for_generation(const char *management, struct err *err)
+/* The module's identity may have to wait for the hub, and who the device is for provisioning. */
+static int
+wait_for_facts(const char *management, struct management_facts *facts, struct err *err)
 {
-	char *generation = NULL;
 	bool told = false;
 
-	while (!generation) {
-		*err = (struct err)ERR_INIT;
-		if (management_generation(management, GATEWAY_MODULE, &generation, err) < 0 && err->kind != ERR_UNAVAILABLE &&
-			err->kind != ERR_MISSING)
-			return NULL;
-		if (generation)
-			break;
+	while (management_find(management, GATEWAY_MODULE, facts, err) < 0) {
+		if (err->kind != ERR_UNAVAILABLE && err->kind != ERR_MISSING)
+			return -1;
 		if (!told)
 			log_warn("waiting for edged to know %s: %s", GATEWAY_MODULE, err->text);
 		told = true;
+		*err = (struct err)ERR_INIT;
 		poll(NULL, 0, ASK_AGAIN_MS);
 	}
-	return generation;
+	return 0;
 }
 
 static int
 serve(const struct options *o, struct err *err)
 {
-	OWN_TEXT asked = o->generation_id ? NULL : wait_for_generation(o->management, err);
+	CLEAR(management_facts) facts = { 0 };
+	int waited = o->management && !o->generation_id ? wait_for_facts(o->management, &facts, err) : 0;
 	const char *names[OPTION_LIST_MAX + 1] = { o->hostname };
 	struct gateway_config config = {
 		.state_dir = o->state,
@@ -132,12 +139,12 @@ serve(const struct options *o, struct err *err)
 			.workload = {
 				.socket_path = (char *)(uintptr_t)o->workload,
 				.module_id = (char *)(uintptr_t)GATEWAY_MODULE,
-				.generation_id = asked ? asked : (char *)(uintptr_t)o->generation_id,
+				.generation_id = (char *)(uintptr_t)given_or(o->generation_id, facts.generation_id),
 			},
-			.hub_host = o->hub,
+			.hub_host = given_or(o->hub, facts.hub_name),
 			.parent_host = o->parent,
 			.hub_address = o->hub_address,
-			.edge_id = o->device_id,
+			.edge_id = given_or(o->device_id, facts.device_id),
 			.mqtt_port = (int)o->hub_mqtt_port,
 			.https_port = (int)o->hub_https_port,
 			.trust_path = o->trust,
@@ -149,7 +156,7 @@ serve(const struct options *o, struct err *err)
 	struct gateway *gateway;
 	int done;
 
-	if (!config.upstream.workload.generation_id)
+	if (waited < 0)
 		return -1;
 	for (size_t i = 0; i < o->names.n; i++)
 		names[1 + i] = o->names.items[i];
