@@ -321,14 +321,25 @@ issue(const struct profile *profile, EVP_PKEY *subject_public, const struct issu
 	return NULL;
 }
 
+static struct cert *
+cert_of(X509 *x509_take)
+{
+	struct cert *cert = x509_take ? cert_from_x509(x509_take) : NULL;
+
+	X509_free(x509_take);
+	return cert;
+}
+
 struct cert *
 issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err)
 {
-	X509 *x509 = issue(profile, subject_public, issuer, false, err);
-	struct cert *cert = x509 ? cert_from_x509(x509) : NULL;
+	return cert_of(issue(profile, subject_public, issuer, false, err));
+}
 
-	X509_free(x509);
-	return cert;
+struct cert *
+issue_cert_bytes(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err)
+{
+	return cert_of(issue(profile, subject_public, issuer, true, err));
 }
 
 int

@@ -59,7 +59,10 @@ struct issuer {
 /* A DNS name or an IP address that certificates are issued for: narrower than what is accepted, without wildcards. */
 bool issue_is_host(const char *text);
 struct cert *issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err);
-/* The same for who only hands it on: half the work. */
+/* The same for who only writes it down and hands it on, for less than half the work: the certificate has its bytes, names and dates, and no key that could be asked for. */
+struct cert *issue_cert_bytes(
+	const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err);
+/* And as PEM. */
 int issue_pem(
 	const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct buf *out, struct err *err);
 /* A CSR made by the holder of `key` (which may be remote): PEM appended to out. */

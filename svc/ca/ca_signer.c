@@ -138,5 +138,5 @@ ca_signer_ends(const struct ca_signer *s)
 struct cert *
 ca_signer_sign(const struct ca_signer *s, const struct profile *profile, EVP_PKEY *subject_public, struct err *err)
 {
-	return issue_cert(profile, subject_public, &(struct issuer){ .cert = s->chain.item[0], .key = s->key }, err);
+	return issue_cert_bytes(profile, subject_public, &(struct issuer){ .cert = s->chain.item[0], .key = s->key }, err);
 }

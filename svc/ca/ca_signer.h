@@ -18,5 +18,6 @@ const struct certs *ca_signer_chain(const struct ca_signer *signer); /* the CA f
 const struct key *ca_signer_key(const struct ca_signer *signer);     /* for lists and answers that it signs; borrowed */
 int64_t ca_signer_begins(const struct ca_signer *signer);	     /* when all of the chain is valid: seconds UTC */
 int64_t ca_signer_ends(const struct ca_signer *signer);
+/* To be written down and given out: its key is not to be asked for (issue_cert_bytes). */
 struct cert *ca_signer_sign(
 	const struct ca_signer *signer, const struct profile *profile, EVP_PKEY *subject_public, struct err *err);

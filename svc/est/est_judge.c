@@ -38,7 +38,13 @@ verify(struct verdict *v, const struct anchors *anchors, const struct certs *pee
 		.anchors_name = own ? "the issuing CA" : "the bootstrap roots",
 	};
 
+	if (est_memo_has(label->memo, own, peer, now)) {
+		verdict_pass(v, "chain", cert_subject(query.leaf), query.anchors_name, "as before");
+		return;
+	}
 	chain_verify(v, anchors, &query);
+	if (verdict_accepted(v))
+		est_memo_put(label->memo, own, peer, anchors_certs(anchors));
 }
 
 /* An expired one is judged as of its last second, if that was not long ago. */
@@ -80,35 +86,57 @@ is_revoked(struct verdict *v, const struct revocations *revoked, const struct ce
 	return true;
 }
 
+/* true: it is the issuing CA's own, and *v has what was found.  Else it says why not. */
+static bool
+judge_own(struct verdict *v, struct verdict **why_not, struct est_who *out, const struct est_visit *visit, const struct certs *peer)
+{
+	const struct cert *leaf = peer->item[0];
+	OWN(verdict) own = verdict_new("est", "", NULL);
+
+	verify(own, visit->label->issuer->anchors, peer, judging_time(visit, leaf), visit->label, true);
+	if (!verdict_accepted(own)) {
+		*why_not = GIVE(own);
+		return false;
+	}
+	verdict_absorb(v, GIVE(own));
+	if (!is_revoked(v, visit->revoked, leaf))
+		take_cert(v, out, leaf, &visit->label->may, EST_BY_CURRENT);
+	return true;
+}
+
+static bool
+judge_bootstrap(
+	struct verdict *v, struct verdict **why_not, struct est_who *out, const struct est_visit *visit, const struct certs *peer)
+{
+	const struct est_label *label = visit->label;
+	OWN(verdict) foreign = verdict_new("est", "", NULL);
+
+	verify(foreign, label->bootstrap, peer, visit->now, label, false);
+	if (!verdict_accepted(foreign)) {
+		*why_not = GIVE(foreign);
+		return false;
+	}
+	verdict_absorb(v, GIVE(foreign));
+	if (!is_revoked(v, label->bootstrap_revoked, peer->item[0]))
+		take_cert(v, out, peer->item[0], &label->bootstrap_may, EST_BY_BOOTSTRAP);
+	return true;
+}
+
 static void
 judge_cert(struct verdict *v, struct est_who *out, const struct est_visit *visit, const struct certs *peer)
 {
-	const struct est_label *label = visit->label;
-	const struct cert *leaf = peer->item[0];
-	OWN(verdict) own = verdict_new("est", "", NULL);
+	const struct cert *leaf = peer->item[0], *ca = anchors_certs(visit->label->issuer->anchors)->item[0];
+	bool has_bootstrap = visit->label->bootstrap != NULL;
+	OWN(verdict) own = NULL;
 	OWN(verdict) foreign = NULL;
 
-	verify(own, label->issuer->anchors, peer, judging_time(visit, leaf), label, true);
-	if (verdict_accepted(own)) {
-		verdict_absorb(v, GIVE(own));
-		if (!is_revoked(v, visit->revoked, leaf))
-			take_cert(v, out, leaf, &label->may, EST_BY_CURRENT);
+	/* Its own certificates have the CA's name, so of others the question needs no signature. */
+	if ((!has_bootstrap || text_is(cert_issuer(leaf), cert_subject(ca))) && judge_own(v, &own, out, visit, peer))
 		return;
-	}
-	if (!label->bootstrap) {
-		verdict_absorb(v, GIVE(own));
+	if (has_bootstrap && judge_bootstrap(v, &foreign, out, visit, peer))
 		return;
-	}
-	foreign = verdict_new("est", "", NULL);
-	verify(foreign, label->bootstrap, peer, visit->now, label, false);
-	if (verdict_accepted(foreign)) {
-		verdict_absorb(v, GIVE(foreign));
-		if (!is_revoked(v, label->bootstrap_revoked, leaf))
-			take_cert(v, out, leaf, &label->bootstrap_may, EST_BY_BOOTSTRAP);
-		return;
-	}
 	/* Which of the two says more?  That of the CA which did issue it. */
-	verdict_absorb(v, cert_is_issued_by(leaf, anchors_certs(label->issuer->anchors)->item[0]) ? GIVE(own) : GIVE(foreign));
+	verdict_absorb(v, own && (!foreign || cert_is_issued_by(leaf, ca)) ? GIVE(own) : GIVE(foreign));
 }
 
 /* -- Passwords ---------------------------------------------------------------------------------------------------------------------- */

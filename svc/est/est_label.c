@@ -17,6 +17,7 @@ est_label_clear(struct est_label *l)
 	mem_free(l->name);
 	anchors_free(l->bootstrap);
 	revocations_free(l->bootstrap_revoked);
+	est_memo_free(l->memo);
 	est_names_clear(&l->may);
 	est_names_clear(&l->bootstrap_may);
 }
@@ -228,6 +229,7 @@ est_label_load(struct est_label *l, const struct toml *table, const struct est_i
 
 	if (table->type != TOML_TABLE)
 		return toml_err(table, err, "expected a table, [[label]]");
+	l->memo = est_memo_new();
 	if (toml_check_keys(table, known, COUNT(known), err) < 0 || take_name(l, table, err) < 0)
 		return -1;
 	if (take_profile(l, table, err) < 0 || take_issuer(l, issuers, table, err) < 0 ||

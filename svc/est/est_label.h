@@ -4,6 +4,7 @@
 
 #include "ca/ca_profile.h"
 #include "est/est_issuer.h"
+#include "est/est_memo.h"
 #include "est/est_names.h"
 #include "pki/revocations.h"
 
@@ -11,7 +12,8 @@ struct est_label {
 	struct ca_profile profile; /* whose name is the label's, or "est" where there is none */
 	char *name;		   /* "" is for paths without a label */
 	const struct est_issuer *issuer;
-	struct anchors *bootstrap;	       /* NULL: none */
+	struct anchors *bootstrap; /* NULL: none */
+	struct est_memo *memo;
 	struct revocations *bootstrap_revoked; /* NULL: none */
 	struct est_names may, bootstrap_may;
 	bool takes_passwords, demands_linking, demands_approval;

@@ -3,6 +3,7 @@
 
 #include "auth/password.h"
 #include "est/est_story.h"
+#include "pki/crl.h"
 #include "wire/codec.h"
 
 /* An EST server with one label, one user and one one-time password. */
@@ -243,4 +244,38 @@ TEST("of the request's names a claim has those that the requester may have")
 	est_names_add(&may, "dev-1");
 	est_claim_make(&claim, &may, csr);
 	CHECK_STR(claim.id, "dev-1");
+}
+
+TEST("a chain that held is not gone through again while it is in its time, and is refused the second it ends, or when it is "
+     "revoked meanwhile")
+{
+	CLEAR(desk) d = desk_new("");
+	struct made device = story_device("dev-1", &d.story.ca), other = story_device("dev-1", &d.story.ca);
+	struct certs cas = { .item = &d.story.ca.cert, .n = 1 };
+	OWN(revocations) revoked = revocations_new();
+	OWN(crl) crl = crl_new(1, STORY_NOW, STORY_NOW + STORY_DAY);
+	CLEAR(buf) der = BUF_INIT(65536);
+	OWN_TEXT serial = cert_serial(device.cert);
+	struct err err = ERR_INIT;
+	char *to = serial;
+
+	is_let_in(&d, &device, NULL, EST_BY_CURRENT, "dev-1");
+	is_let_in(&d, &device, NULL, EST_BY_CURRENT, "dev-1");
+	d.visit.now = cert_not_after(device.cert);
+	is_refused(&d, &device, NULL, CERT_EXPIRED);
+	d.visit.now = cert_not_before(device.cert) - 1;
+	is_refused(&d, &device, NULL, CERT_NOT_YET_VALID);
+	d.visit.now = STORY_NOW;
+	for (const char *from = serial; *from; from++)
+		if (*from != ':')
+			*to++ = *from;
+	*to = '\0';
+	CHECK_OK(crl_add(crl, serial, STORY_NOW, CRL_UNSPECIFIED, &err), err);
+	CHECK_OK(crl_sign(crl, d.story.ca.cert, d.story.ca.key, &der, &err), err);
+	CHECK_OK(revocations_add(revoked, der.data, der.len, &cas, &err), err);
+	d.visit.revoked = revoked;
+	is_refused(&d, &device, NULL, CERT_REVOKED);
+	is_let_in(&d, &other, NULL, EST_BY_CURRENT, "dev-1");
+	made_clear(&device);
+	made_clear(&other);
 }
