@@ -113,8 +113,8 @@ system_info_json(const char *additional_path)
 
 	uname(&name);
 	sysinfo(&now);
-	info = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:s, s:s, s:{s:{}}, s:{s:s, s:b, s:b}}", "osType", "linux",
-		"kernel_release", name.release, "kernel_version", name.version, "architecture", name.machine, "cpus",
+	info = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:{s:s, s:b, s:b}}", "osType", "linux", "kernel_release",
+		name.release, "kernel_version", name.version, "architecture", name.machine, "cpus",
 		(int)sysconf(_SC_NPROCESSORS_CONF), "total_memory", (json_int_t)now.totalram * now.mem_unit, "virtualized",
 		is_virtual(), "version", ROOTEDGE_VERSION, "server_version", "", "provisioning", "type", "ProvisioningType",
 		"dynamicReprovisioning", 0, "alwaysReprovisionOnStartup", 0);
