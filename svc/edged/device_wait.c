@@ -37,3 +37,12 @@ device_wait(struct edged *e)
 	}
 	log_info("this device is %s of %s", e->device_id, e->hub_name);
 }
+
+bool
+device_has_moved(const struct edged *e)
+{
+	struct err none = ERR_INIT;
+	OWN(edge_identity) identity = identityd_client_device(e->identityd, &none);
+
+	return identity && !(text_is(identity->hub_name, e->hub_name) && text_is(identity->device_id, e->device_id));
+}

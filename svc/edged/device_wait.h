@@ -6,3 +6,5 @@
 
 /* Fills hub_name and device_id, which are not set yet. */
 void device_wait(struct edged *edged);
+/* Has it become another one, of another hub perhaps?  False while identityd can't say. */
+bool device_has_moved(const struct edged *edged);

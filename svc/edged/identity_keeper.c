@@ -12,11 +12,13 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "edged/device_wait.h"
 #include "identityd/client.h"
 
 #define RETRY_MS 2000
 #define STOP_MS 1000
 #define LOOK_MS (30 * 60 * 1000) /* to twice that, so that a thousand devices don't ask at once */
+#define DEVICE_MS 30000
 #define GATEWAY_MODULE "$edgeHub"
 
 struct identity_keeper {
@@ -86,14 +88,14 @@ try_module(struct edged *e, struct module *m)
 
 /* -- All of them, again and again -------------------------------------------------------------------------------------------------------- */
 
-static void
+/* True: somebody wants it to look. */
+static bool
 pause_for(const struct identity_keeper *k, int ms)
 {
 	struct pollfd p = { .fd = k->wake_fd, .events = POLLIN };
 	eventfd_t count;
 
-	if (poll(&p, 1, ms) == 1)
-		eventfd_read(k->wake_fd, &count);
+	return poll(&p, 1, ms) == 1 && eventfd_read(k->wake_fd, &count) == 0;
 }
 
 /* False: one has none yet. */
@@ -125,16 +127,33 @@ begin(struct identity_keeper *k)
 	return all;
 }
 
+/* Provisioning may have sent it to another hub: whoever was told about the one before is told anew when we begin again. */
+static void
+look_at_device(struct edged *e)
+{
+	if (!device_has_moved(e))
+		return;
+	log_warn("this device is not %s of %s any more", e->device_id, e->hub_name);
+	local_service_end(e->service);
+}
+
 static void *
 run(void *arg)
 {
 	struct identity_keeper *k = arg;
 	bool all = begin(k);
+	int64_t look_ms = clock_boot_ms() + LOOK_MS + random_below(LOOK_MS);
 
 	while (!atomic_load(&k->stopping)) {
-		pause_for(k, all ? LOOK_MS + (int)random_below(LOOK_MS) : RETRY_MS);
-		if (!atomic_load(&k->stopping))
-			all = try_all(k, !all);
+		bool woken = pause_for(k, all ? DEVICE_MS : RETRY_MS);
+
+		if (atomic_load(&k->stopping))
+			break;
+		look_at_device(k->edged);
+		if (all && !woken && clock_boot_ms() < look_ms)
+			continue;
+		all = try_all(k, !all);
+		look_ms = clock_boot_ms() + LOOK_MS + random_below(LOOK_MS);
 	}
 	return NULL;
 }

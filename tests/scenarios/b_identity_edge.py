@@ -128,6 +128,25 @@ def test_02_offline():
     assert edge.stop() == 0
 
 
+def test_02_moved():
+    """sent to another hub by provisioning, it begins again as what it is there: its modules are made, and its gateway is told"""
+    edge.start()
+    site.enroll("gw-1", deviceId="EdgeGateway", iotHubs=[site.far], capabilities={"iotEdge": True})
+    status, _, answer = unix_http(edge.socket("identityd"), "POST", "/identities/device/reprovision?api-version=2022-08-01", {"type": "aziot"})
+    assert status == 204, (status, answer)
+    wait_for(lambda: site.other.rest("GET", "/devices/EdgeGateway/modules/$edgeHub")[0] == 200, "its gateway's module in the other hub\n" + edge.log_text()[-2000:], 90)
+
+    def told():
+        fields = edge.roles().get("gateway")
+        try:
+            with open("/proc/%s/cmdline" % fields["Pid"].strip()) as f:
+                return site.far in f.read().split("\0")
+        except (TypeError, OSError):
+            return False  # between the one and the next
+    wait_for(told, "the gateway is started for the other hub", 60)
+    assert edge.stop() == 0
+
+
 def test_03_tpm():
     """with its TPM, which keyd alone speaks to: the endorsement key is read from its socket and enrolled, and the device is a gateway"""
     with SubFolder(folder, "chip") as chip, Swtpm(chip) as tpm:
