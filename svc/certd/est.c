@@ -31,15 +31,12 @@ identity_of(struct est *e, const char *cert_id)
 }
 
 static int
-obtain_identity(
-	struct est_pair *out, struct est *e, const struct est_account *account, const struct csr *csr, bool anew, struct err *err)
+obtain_identity(struct est_pair *out, struct est *e, struct est_identity *identity, const struct est_account *account,
+	const struct csr *csr, bool anew, struct err *err)
 {
-	struct est_identity *identity = identity_of(e, account->identity_cert);
 	struct est_account own = *account;
 	struct err ignored = ERR_INIT;
 
-	if (!identity)
-		return err_set(err, ERR_BROKEN, "the EST identity %s is not among the configured", account->identity_cert);
 	if (!anew)
 		renewals_ensure_first(
 			e->renewals, account->identity_cert, &ignored); /* what is good serves, whatever comes of it */
@@ -48,16 +45,33 @@ obtain_identity(
 }
 
 static enum est_outcome
+ask_as(struct est *e, const struct est_account *account, const struct est_pair *as, const struct est_enrolment *x,
+	struct certs *chain, struct err *err)
+{
+	CLEAR(est_server) server = { 0 };
+
+	return est_server_open(&server, &e->ctx, account, as, err) < 0 ? EST_FAILED : est_enrol(&e->ctx, &server, x, chain, err);
+}
+
+static enum est_outcome
 issue_as(struct est *e, const struct est_account *account, const struct est_enrolment *x, bool anew, struct certs *chain,
 	struct err *err)
 {
+	struct est_identity *identity = account->identity_cert ? identity_of(e, account->identity_cert) : NULL;
 	CLEAR(est_pair) as = { 0 };
-	CLEAR(est_server) server = { 0 };
+	enum est_outcome outcome;
 
-	if ((account->identity_cert && obtain_identity(&as, e, account, x->request.csr, anew, err) < 0) ||
-		est_server_open(&server, &e->ctx, account, as.key ? &as : NULL, err) < 0)
+	if (!account->identity_cert)
+		return ask_as(e, account, NULL, x, chain, err);
+	if (!identity) {
+		err_set(err, ERR_BROKEN, "the EST identity %s is not among the configured", account->identity_cert);
 		return EST_FAILED;
-	return est_enrol(&e->ctx, &server, x, chain, err);
+	}
+	if (obtain_identity(&as, e, identity, account, x->request.csr, anew, err) < 0)
+		return EST_FAILED;
+	outcome = ask_as(e, account, &as, x, chain, err);
+	est_identity_release(identity);
+	return outcome;
 }
 
 static int

@@ -13,6 +13,7 @@
 
 /* One attempt to have it issued. */
 struct attempt {
+	struct est_identity *identity;
 	const struct est_context *ctx;
 	const struct est_account *account;
 	const struct est_pair *as;
@@ -111,6 +112,19 @@ request_certificate(struct certs *chain, struct key **key, const struct attempt 
 	return est_enrol(a->ctx, &server, &x, chain, err) == EST_ISSUED ? 0 : -1;
 }
 
+/* Who shows the one before to a server would sign with the new one's key. */
+static int
+install(const struct attempt *a, const struct certs *chain, struct err *err)
+{
+	const struct est_account *account = a->account;
+	int status;
+
+	pthread_rwlock_wrlock(&a->identity->in_use);
+	status = est_pair_install(a->ctx, account->identity_cert, account->identity_pk, a->new_key_id, chain, err);
+	pthread_rwlock_unlock(&a->identity->in_use);
+	return status;
+}
+
 static int
 enrol(const struct attempt *a, struct err *err)
 {
@@ -119,7 +133,7 @@ enrol(const struct attempt *a, struct err *err)
 
 	if (request_certificate(&chain, &key, a, err) < 0 || (a->renews && try_out(a, &chain, key, err) < 0))
 		return -1;
-	return est_pair_install(a->ctx, a->account->identity_cert, a->account->identity_pk, a->new_key_id, &chain, err);
+	return install(a, &chain, err);
 }
 
 static int
@@ -127,7 +141,9 @@ bootstrap(struct est_identity *i, const struct est_account *account, X509_NAME *
 {
 	OWN_TEXT key_id = est_pair_temp_id(account->identity_pk);
 	CLEAR(est_pair) as = { 0 };
-	const struct attempt attempt = { .ctx = i->ctx, .account = account, .as = &as, .subject = subject, .new_key_id = key_id };
+	const struct attempt attempt = {
+		.identity = i, .ctx = i->ctx, .account = account, .as = &as, .subject = subject, .new_key_id = key_id
+	};
 
 	if (est_pair_load(&as, i->ctx, account->bootstrap_cert, account->bootstrap_pk, err) < 0 || enrol(&attempt, err) < 0)
 		return err_wrap(err, "the EST identity %s by its bootstrap identity", account->identity_cert);
@@ -149,9 +165,9 @@ make(struct est_identity *i, const struct est_account *account, const struct est
 	return subject ? bootstrap(i, account, subject, err) : err_set(err, ERR_MISSING, "nobody has asked for it yet");
 }
 
+/* Afterwards there is one that is good. */
 static int
-obtain(struct est_pair *out, struct est_identity *i, const struct est_account *account, X509_NAME *subject, bool anew,
-	struct err *err)
+ensure(struct est_identity *i, const struct est_account *account, X509_NAME *subject, bool anew, struct err *err)
 {
 	CLEAR(est_pair) current = { 0 };
 	int status = est_pair_recover(&current, i->ctx, account->identity_cert, account->identity_pk, err);
@@ -159,25 +175,35 @@ obtain(struct est_pair *out, struct est_identity *i, const struct est_account *a
 	if (status < 0 && err->kind != ERR_MISSING)
 		return err_wrap(err, "the EST identity %s", account->identity_cert);
 	*err = (struct err)ERR_INIT;
-	if ((status < 0 || anew || !validity_is_good(current.chain.item[0], clock_wall())) &&
-		make(i, account, &current, subject, err) < 0)
-		return -1;
-	return est_pair_recover(out, i->ctx, account->identity_cert, account->identity_pk, err);
+	if (status == 0 && !anew && validity_is_good(current.chain.item[0], clock_wall()))
+		return 0;
+	return make(i, account, &current, subject, err);
+}
+
+/* Keeps it in use. */
+static int
+take(struct est_pair *out, struct est_identity *i, const struct est_account *account, struct err *err)
+{
+	pthread_rwlock_rdlock(&i->in_use);
+	if (est_pair_recover(out, i->ctx, account->identity_cert, account->identity_pk, err) == 0)
+		return 0;
+	pthread_rwlock_unlock(&i->in_use);
+	return -1;
 }
 
 /* While somebody else is about to renew it: nobody has to wait for a server where what is there is good. */
 static bool
-find_good(struct est_pair *out, const struct est_identity *i, const struct est_account *account)
+take_good(struct est_pair *out, struct est_identity *i, const struct est_account *account)
 {
-	CLEAR(est_pair) pair = { 0 };
 	struct err err = ERR_INIT;
 
-	if (est_pair_load(&pair, i->ctx, account->identity_cert, account->identity_pk, &err) < 0 ||
-		!validity_is_good(pair.chain.item[0], clock_wall()))
+	if (take(out, i, account, &err) < 0)
 		return false;
-	*out = pair;
-	pair = (struct est_pair){ 0 };
-	return true;
+	if (validity_is_good(out->chain.item[0], clock_wall()))
+		return true;
+	est_identity_release(i);
+	est_pair_clear(out);
+	return false;
 }
 
 int
@@ -187,13 +213,21 @@ est_identity_obtain(struct est_pair *out, struct est_identity *i, const struct e
 	int status;
 
 	if (pthread_mutex_trylock(&i->lock) != 0) {
-		if (!anew && find_good(out, i, account))
+		if (!anew && take_good(out, i, account))
 			return 0;
 		pthread_mutex_lock(&i->lock);
 	}
-	status = obtain(out, i, account, subject, anew, err);
+	status = ensure(i, account, subject, anew, err);
+	if (status == 0)
+		status = take(out, i, account, err);
 	pthread_mutex_unlock(&i->lock);
 	return status;
+}
+
+void
+est_identity_release(struct est_identity *i)
+{
+	pthread_rwlock_unlock(&i->in_use);
 }
 
 /* -- Looking after it --------------------------------------------------------------------------------------------------------------------- */
@@ -220,15 +254,19 @@ static int
 renew(struct est_identity *i, struct err *err)
 {
 	OWN_TEXT key_id = i->policy->rotate_key ? est_pair_temp_id(i->account.identity_pk) : NULL;
+	const struct cert *cert;
 	CLEAR(est_pair) current = { 0 };
 	const struct attempt attempt = {
-		.ctx = i->ctx, .account = &i->account, .as = &current, .renews = true, .new_key_id = key_id
+		.identity = i, .ctx = i->ctx, .account = &i->account, .as = &current, .renews = true, .new_key_id = key_id
 	};
 
 	if (est_pair_recover(&current, i->ctx, i->account.identity_cert, i->account.identity_pk, err) < 0)
 		return -1;
-	if (!validity_is_good(current.chain.item[0], clock_wall()))
+	cert = current.chain.item[0];
+	if (!validity_is_good(cert, clock_wall()))
 		return make(i, &i->account, &current, NULL, err);
+	if (clock_wall() < renewal_due(i->policy, cert_not_before(cert), cert_not_after(cert)))
+		return 0; /* somebody who needed it had it made meanwhile */
 	return enrol(&attempt, err);
 }
 
@@ -250,11 +288,13 @@ est_identity_init(struct est_identity *i, const struct est_context *ctx, const s
 	const struct est_account *account)
 {
 	*i = (struct est_identity){ .ctx = ctx, .policy = policy, .account = *account };
+	pthread_rwlock_init(&i->in_use, NULL);
 	pthread_mutex_init(&i->lock, NULL);
 }
 
 void
 est_identity_clear(struct est_identity *i)
 {
+	pthread_rwlock_destroy(&i->in_use);
 	pthread_mutex_destroy(&i->lock);
 }

@@ -12,6 +12,7 @@ struct est_identity {
 	const struct est_context *ctx;
 	const struct renewal_policy *policy;
 	struct est_account account; /* by which it is renewed */
+	pthread_rwlock_t in_use;    /* read: a pair is; write: another takes its place, whose key has the same id */
 	pthread_mutex_t lock;
 };
 
@@ -23,6 +24,8 @@ void est_identity_clear(struct est_identity *identity);
  * that is there. */
 int est_identity_obtain(struct est_pair *out, struct est_identity *identity, const struct est_account *account, X509_NAME *subject,
 	bool anew, struct err *err);
+/* After each that was obtained, on the same thread: until then no other takes its place. */
+void est_identity_release(struct est_identity *identity);
 /* For renewals.h; arg: the identity. */
 int est_identity_look(void *arg, struct renewal_found *out, struct err *err);
 int est_identity_renew(void *arg, enum renewal_step step, struct err *err);
