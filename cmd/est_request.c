@@ -2,10 +2,10 @@
 /* rootedge est ping, cacerts, enroll, reenroll: an EST client for people and scripts.  The exchange is certd's (certd/est_client.h), and so is what is believed of an answer (pki/issued.h). */
 #include "est_request.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -235,13 +235,11 @@ make_request(struct errand *e, const struct cert *renewed, struct err *err)
 	return e->csr ? 0 : -1;
 }
 
+/* What ends it early is a signal, which ends the command. */
 static void
 pause_s(int64_t seconds)
 {
-	struct timespec time = { .tv_sec = (time_t)seconds };
-
-	while (nanosleep(&time, &time) < 0)
-		;
+	(void)poll(NULL, 0, (int)(seconds * 1000));
 }
 
 /* The same request each time: somebody decides about this one. */

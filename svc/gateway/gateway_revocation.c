@@ -45,6 +45,8 @@ gateway_revocation_free(struct gateway_revocation *r)
 {
 	if (!r)
 		return;
+	if (r->timer.loop)
+		timer_cancel(&r->timer);
 	revocation_files_free(r->files);
 	revocation_board_free(r->board);
 	mem_free(r->last_trouble);
@@ -74,7 +76,8 @@ read_all(struct gateway_revocation *r, struct err *err)
 	if (done < 0 && has_set(r))
 		return -1;
 	/* At the start a part is better than nothing. */
-	log_info("%zu certificates are known as revoked", revocations_count(set));
+	if (revocations_count(set) > 0)
+		log_info("%zu certificates are known as revoked", revocations_count(set));
 	revocation_board_put(r->board, GIVE(set));
 	return done;
 }

@@ -11,7 +11,8 @@
 struct gateway_revocation;
 /* dir NULL: there are none, ever. */
 struct gateway_revocation *gateway_revocation_new(const char *dir, struct scope *scope, struct loop *loop, struct pool *workers);
-void gateway_revocation_free(struct gateway_revocation *revocation); /* after the loops and the workers */
+void gateway_revocation_free(
+	struct gateway_revocation *revocation); /* when the loops and the workers have ended, before the loops are freed */
 void gateway_revocation_start(struct gateway_revocation
 		*revocation); /* on the thread of its loop, or before it runs; the first look is at once, on this thread */
 struct revocations *gateway_revocation_current(struct gateway_revocation *revocation); /* any thread; the caller owns a reference */

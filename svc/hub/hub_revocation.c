@@ -83,7 +83,8 @@ read_all(struct hub_revocation *r, struct err *err)
 	if (add_files(r, set, err) < 0 || add_own(r, set, err) < 0)
 		return -1;
 	revocations_merge(set, r->of_est);
-	log_info("%zu certificates are known as revoked", revocations_count(set));
+	if (revocations_count(set) > 0)
+		log_info("%zu certificates are known as revoked", revocations_count(set));
 	revocation_board_put(r->board, GIVE(set));
 	return 0;
 }
