@@ -85,11 +85,11 @@ print(const json_t *answer)
 	const json_t *list = json_object_get(answer, "modules"), *module;
 	size_t i;
 
-	buf_putf(&page, "%-24s %-10s %-32s %s\n", "NAME", "STATUS", "DESCRIPTION", "Config");
+	buf_putf(&page, "%-24s %-10s %-40s %s\n", "NAME", "STATUS", "DESCRIPTION", "Config");
 	json_array_foreach((json_t *)(uintptr_t)list, i, module) {
 		const char *name = json_string_value(json_object_get(module, "name"));
 
-		buf_putf(&page, "%-24s %-10s %-32s %s\n", name ? name : "-", text_at(module, "status", "runtimeStatus", "status"),
+		buf_putf(&page, "%-24s %-10s %-40s %s\n", name ? name : "-", text_at(module, "status", "runtimeStatus", "status"),
 			text_at(module, "status", "runtimeStatus", "description"), text_at(module, "config", "settings", "image"));
 	}
 	page_print(&page);

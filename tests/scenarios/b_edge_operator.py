@@ -109,6 +109,15 @@ def test_02_status():
         assert box.rootedge("edge", "status").stdout.splitlines()[0] == lines[0]
 
 
+def test_02b_list():
+    """list: modules by the management API, also at a socket that is named"""
+    for box in boxes:
+        assert box.rootedge("list").stdout.splitlines()[0].split() == ["NAME", "STATUS", "DESCRIPTION", "Config"]
+        assert json.loads(box.rootedge("list", "--json").stdout) == {"modules": []}
+        done = subprocess.run([folder / "programs/cmd/rootedge", "list"], capture_output=True, text=True, env=dict(os.environ, IOTEDGE_HOST="unix://" + box.control(verb="status")["management"]))
+        assert done.returncode == 0 and done.stdout.startswith("NAME"), done
+
+
 def test_03_restart_one():
     """restart: one daemon alone, on the socket that it had; who asks meanwhile waits, and nobody is refused"""
     for box in boxes:
