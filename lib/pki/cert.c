@@ -216,6 +216,12 @@ cert_is_ca(const struct cert *cert)
 	return (X509_get_extension_flags(cert->x509) & EXFLAG_CA) != 0;
 }
 
+long
+cert_path_len(const struct cert *cert)
+{
+	return X509_get_pathlen(cert->x509);
+}
+
 bool
 cert_is_self_issued(const struct cert *cert)
 {

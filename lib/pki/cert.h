@@ -33,6 +33,7 @@ const char *cert_issuer(const struct cert *cert);
 const char *cert_common_name(const struct cert *cert);
 bool cert_is_same(const struct cert *a, const struct cert *b); /* byte for byte */
 bool cert_is_ca(const struct cert *cert);
+long cert_path_len(const struct cert *cert); /* how many CAs there may be below it; -1: any number */
 bool cert_is_self_issued(const struct cert *cert);
 bool cert_may_serve(const struct cert *cert);			 /* extendedKeyUsage absent, or has serverAuth */
 bool cert_may_client(const struct cert *cert);			 /* extendedKeyUsage absent, or has clientAuth */

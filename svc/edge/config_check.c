@@ -240,7 +240,7 @@ check_edge_ca(const struct check *k, const struct certs *roots)
 	check_pair(k, &cert, c->ca_cert, &key, c->ca_pk, &chain, true);
 	if (chain.n == 0)
 		return;
-	config_check_ca(k->findings, &cert, &chain);
+	config_check_ca(k->findings, &cert, &chain, 0);
 	config_check_name(k->findings, &cert, cert_common_name(chain.item[0]), c);
 	top = chain.item[chain.n - 1];
 	if (roots->n > 0 ? !is_among(top, roots) : !cert_is_self_issued(top))
@@ -259,7 +259,7 @@ check_local_ca(const struct check *k)
 	check_pair(k, &cert, k->config->issuance.local_ca_cert, &key, k->config->issuance.local_ca_pk, &chain, true);
 	if (chain.n == 0)
 		return;
-	config_check_ca(k->findings, &cert, &chain);
+	config_check_ca(k->findings, &cert, &chain, 1);
 	if (text_is_nocase(cert_common_name(chain.item[0]), k->config->ca_common_name) && !text_is(k->config->ca_form, "preloaded"))
 		tell(k, FINDING_WARNING, &cert,
 			"the Edge CA that it issues would have its own name, '%.64s': chains can't be built",

@@ -43,7 +43,7 @@ config_check_dates(struct findings *f, const struct config_spot *spot, const str
 }
 
 void
-config_check_ca(struct findings *f, const struct config_spot *spot, const struct certs *chain)
+config_check_ca(struct findings *f, const struct config_spot *spot, const struct certs *chain, size_t n_below)
 {
 	OWN_TEXT why = NULL;
 
@@ -55,6 +55,11 @@ config_check_ca(struct findings *f, const struct config_spot *spot, const struct
 		if (!cert_is_issued_by(chain->item[i - 1], chain->item[i]))
 			why = mem_textf("certificate %zu in the file (%.80s) did not issue the one before it (%.80s)", i + 1,
 				cert_subject(chain->item[i]), cert_subject(chain->item[i - 1]));
+	for (size_t i = 0; !why && i < chain->n; i++)
+		if (cert_path_len(chain->item[i]) >= 0 && (size_t)cert_path_len(chain->item[i]) < i + n_below)
+			why = mem_textf(
+				"%.80s may have %ld CAs below it (pathLenConstraint), and has %zu: nobody trusts that chain",
+				cert_subject(chain->item[i]), cert_path_len(chain->item[i]), i + n_below);
 	if (why)
 		tell(f, FINDING_ERROR, spot, why);
 }

@@ -11,7 +11,9 @@
 static struct cert *
 make(enum issue_kind kind, const char *name, const struct issuer *issuer, struct key **key, int64_t from, int64_t to)
 {
-	struct profile profile = { .kind = kind, .common_name = name, .path_len = -1, .not_before = from, .not_after = to };
+	struct profile profile = {
+		.kind = kind, .common_name = name, .path_len = kind == ISSUE_EDGE_CA ? 0 : -1, .not_before = from, .not_after = to
+	};
 	struct err err = ERR_INIT;
 	struct issuer self = { 0 };
 	struct cert *cert;
@@ -80,12 +82,34 @@ TEST("an Edge CA is a CA, and each certificate in its file issued the one before
 	CLEAR(findings) wrong = { 0 };
 	CLEAR(findings) no = { 0 };
 
-	config_check_ca(&none, &spot, &(struct certs){ .item = good, .n = 2 });
+	config_check_ca(&none, &spot, &(struct certs){ .item = good, .n = 2 }, 0);
 	says(&none, FINDING_NOTE, NULL);
-	config_check_ca(&wrong, &spot, &(struct certs){ .item = wrong_issuer, .n = 2 });
+	config_check_ca(&wrong, &spot, &(struct certs){ .item = wrong_issuer, .n = 2 }, 0);
 	says(&wrong, FINDING_ERROR, "certificate 2 in the file (CN=root) did not issue the one before it (CN=edge)");
-	config_check_ca(&no, &spot, &(struct certs){ .item = no_ca, .n = 2 });
+	config_check_ca(&no, &spot, &(struct certs){ .item = no_ca, .n = 2 }, 0);
 	says(&no, FINDING_ERROR, "is no CA's");
+}
+
+TEST("a CA that may have none below it issues no Edge CA, nor does one above it with too short a path")
+{
+	OWN(key) root_key = NULL;
+	OWN(key) local_key = NULL;
+	OWN(key) edge_key = NULL;
+	OWN(cert) root = make(ISSUE_ROOT, "root", NULL, &root_key, NOW, NOW + DAY);
+	struct issuer issuer = { .cert = root, .key = root_key };
+	OWN(cert) edge = make(ISSUE_EDGE_CA, "edge", &issuer, &edge_key, NOW, NOW + DAY); /* pathlen:0 */
+	OWN(cert) local = make(ISSUE_INTERMEDIATE, "local", &issuer, &local_key, NOW, NOW + DAY);
+	struct cert *none_below[] = { edge, root }, *any_below[] = { local, root };
+	CLEAR(findings) fits = { 0 };
+	CLEAR(findings) good = { 0 };
+	CLEAR(findings) bad = { 0 };
+
+	config_check_ca(&fits, &spot, &(struct certs){ .item = none_below, .n = 2 }, 0);
+	says(&fits, FINDING_NOTE, NULL);
+	config_check_ca(&good, &spot, &(struct certs){ .item = any_below, .n = 2 }, 1);
+	says(&good, FINDING_NOTE, NULL);
+	config_check_ca(&bad, &spot, &(struct certs){ .item = none_below, .n = 2 }, 1);
+	says(&bad, FINDING_ERROR, "CN=edge may have 0 CAs below it (pathLenConstraint), and has 1");
 }
 
 TEST("the Edge CA's name is not that of the device or of the gateway")
