@@ -308,31 +308,57 @@ constraints_ask_ca(const STACK_OF(X509_EXTENSION) * extensions)
 	return asks;
 }
 
-static int
-put_extensions(struct buf *out, const struct csr *csr)
+static void
+put_der(struct buf *out, uint8_t *der_take, int len)
+{
+	if (len > 0)
+		buf_put(out, der_take, (size_t)len);
+	else
+		out->failed = out->failed || len < 0;
+	OPENSSL_free(der_take);
+}
+
+/* Three values of DER, so that none can be taken for a part of another. */
+static void
+put_wish(struct buf *out, const struct csr *csr)
 {
 	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr->req);
 	uint8_t *der = NULL;
-	int len = extensions ? i2d_X509_EXTENSIONS(extensions, &der) : 0;
+	int len;
 
-	if (len > 0)
-		buf_put(out, der, (size_t)len);
-	OPENSSL_free(der);
+	len = i2d_PUBKEY(csr_public_key(csr), &der);
+	put_der(out, der, len);
+	der = NULL;
+	len = i2d_X509_NAME(csr_subject(csr), &der);
+	put_der(out, der, len);
+	der = NULL;
+	len = extensions ? i2d_X509_EXTENSIONS(extensions, &der) : 0;
+	put_der(out, der, len);
 	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
-	return len;
+	ERR_clear_error();
+}
+
+void
+csr_wish_sha256(const struct csr *csr, uint8_t out[static DIGEST_SHA256_LEN])
+{
+	CLEAR(buf) wish = BUF_INIT(CSR_MAX);
+
+	put_wish(&wish, csr);
+	if (wish.failed)
+		memcpy(out, csr_sha256(csr),
+			DIGEST_SHA256_LEN); /* what can't be told apart from others is this very request alone */
+	else
+		digest_sha256(wish.data, wish.len, out);
 }
 
 bool
 csr_wishes_same(const struct csr *a, const struct csr *b)
 {
-	CLEAR(buf) of_a = BUF_INIT(CSR_MAX);
-	CLEAR(buf) of_b = BUF_INIT(CSR_MAX);
-	bool same = EVP_PKEY_eq(csr_public_key(a), csr_public_key(b)) == 1 && X509_NAME_cmp(csr_subject(a), csr_subject(b)) == 0 &&
-		    put_extensions(&of_a, a) == put_extensions(&of_b, b) &&
-		    (of_a.len == 0 || memcmp(of_a.data, of_b.data, of_a.len) == 0);
+	uint8_t of_a[DIGEST_SHA256_LEN], of_b[DIGEST_SHA256_LEN];
 
-	ERR_clear_error();
-	return same;
+	csr_wish_sha256(a, of_a);
+	csr_wish_sha256(b, of_b);
+	return memcmp(of_a, of_b, sizeof(of_a)) == 0;
 }
 
 static bool

@@ -29,7 +29,8 @@ const uint8_t *csr_sha256(const struct csr *csr); /* of the whole request */
 /* basicConstraints with CA:TRUE, keyUsage with keyCertSign or cRLSign, or one of them so that it can't be read. */
 bool csr_asks_ca(const struct csr *csr);
 X509_NAME *csr_subject(const struct csr *csr); /* borrowed */
-/* For the same key, the same subject and the same extensions, whoever signed them when. */
+/* Of what is asked for: the key, the subject and the extensions, whenever and for whichever session it was signed. */
+void csr_wish_sha256(const struct csr *csr, uint8_t out[static DIGEST_SHA256_LEN]);
 bool csr_wishes_same(const struct csr *a, const struct csr *b);
 void csr_put_der(const struct csr *csr, struct buf *out);
 bool csr_is_signed_safely(const struct csr *csr); /* with SHA-256 or more, or Ed25519 */

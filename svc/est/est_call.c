@@ -109,6 +109,7 @@ is_approved(struct est_call *c, const struct est_desk *desk, const struct ca_req
 	struct ca_circumstances around = { c->label->issuer->signer, now, ca_journal_last_issued(desk->journal) };
 	CLEAR(buf) who = BUF_INIT(1024);
 	CLEAR(buf) hex = BUF_INIT(EST_DIGEST_LEN);
+	uint8_t wish[DIGEST_SHA256_LEN];
 	struct est_waiting waiting;
 	struct ca_grant grant;
 
@@ -116,7 +117,8 @@ is_approved(struct est_call *c, const struct est_desk *desk, const struct ca_req
 		return false;
 	ca_grant_clear(&grant);
 	log_of(&who, c);
-	hex_encode(&hex, csr_sha256(c->csr), DIGEST_SHA256_LEN, true);
+	csr_wish_sha256(c->csr, wish); /* one that is linked to its session is signed anew each time */
+	hex_encode(&hex, wish, sizeof(wish), true);
 	waiting = (struct est_waiting){
 		.label = c->label->name, .requester = c->claim.id, .request = buf_text(&hex), .who = buf_text(&who)
 	};

@@ -54,7 +54,7 @@ enum est_waiting_state { EST_PENDING, EST_APPROVED, EST_DENIED, EST_ISSUED };
 const char *est_waiting_name(enum est_waiting_state state);
 struct est_waiting {
 	int64_t number, asked;			 /* 1, 2, 3, ...; seconds UTC */
-	const char *label, *requester, *request; /* the id that the certificate is for, and the SHA-256 of the CSR in hex */
+	const char *label, *requester, *request; /* the id that the certificate is for, and csr_wish_sha256 of the CSR in hex */
 	const char *who;			 /* asks, for people */
 	enum est_waiting_state state;
 };

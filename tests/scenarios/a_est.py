@@ -75,6 +75,14 @@ profile = "device"
 issuer = "plant"
 approval = "manual"
 passwords = true
+
+[[label]]
+name = "vetted"
+profile = "device"
+issuer = "plant"
+linking = "required"
+approval = "manual"
+passwords = true
 """
 
 
@@ -439,15 +447,27 @@ def test_13_linking():
     assert "EST_OTHER_SESSION" in est.reasons() and "EST_NOT_LINKED" in est.reasons()
 
 
+def test_13_linked_and_approved():
+    """a request that is linked to its session is signed anew in each; it is still the one that somebody has approved"""
+    key, before = make_key("dev-13-v"), len(journal())
+    assert linked_13(lambda value: challenge_csr("dev-13", key, value), "vetted") == 202
+    assert linked_12(lambda value: challenge_csr("dev-13", key, value), "vetted") == 202
+    waiting = [json.loads(line) for line in verb("pending", "--json").stdout.splitlines()]
+    assert [w["label"] for w in waiting] == ["vetted"], waiting
+    verb("approve", waiting[0]["number"])
+    assert linked_13(lambda value: make_csr("dev-13", key), "vetted") == 400 and len(journal()) == before
+    assert linked_12(lambda value: challenge_csr("dev-13", key, value), "vetted") == 200 and len(journal()) == before + 1
+
+
 def test_14_approval():
-    """202 with Retry-After until somebody has approved the request; the same request then gets its certificate, another one waits by itself; denied is 403"""
+    """202 with Retry-After until somebody has approved the request; the same request then gets its certificate, another one waits by itself; denied is 403.  The same: for the same key, names and extensions"""
     before, csr = len(journal()), make_csr("dev-14", make_key("dev-14"))
     for _ in range(2):
         answer = enroll("", "asked", csr=csr, user="line:correct horse")
         refused(answer, 202)
         assert int(answer.headers["retry-after"]) > 0
     waiting = [json.loads(line) for line in verb("pending", "--json").stdout.splitlines()]
-    assert [(w["label"], w["for"], w["request"]) for w in waiting] == [("asked", "dev-14", hashlib.sha256(csr).hexdigest().upper())], waiting
+    assert [(w["label"], w["for"], len(w["request"])) for w in waiting] == [("asked", "dev-14", 64)], waiting
     number = waiting[0]["number"]
     refused(enroll("pump", "asked", user="line:correct horse"), 403)  # nobody is asked for what is not given anyway
     assert len(verb("pending", "--json").stdout.splitlines()) == 1
@@ -462,14 +482,15 @@ def test_14_approval():
     assert enroll("", "asked", csr=csr, user="line:correct horse").body == first.body and len(journal()) == before + 1
     other = json.loads(verb("pending", "--json").stdout)
     verb("deny", other["number"])
-    refused(enroll("", "asked", csr=make_csr("dev-14", folder / "dev-14-b.key"), user="line:correct horse"), 202)  # EC signatures differ: it is another request once more
+    refused(enroll("", "asked", csr=make_csr("dev-14", folder / "dev-14-b.key"), user="line:correct horse"), 403, "EST_NOT_APPROVED")  # EC signatures differ, and it is the same wish
+    refused(enroll("", "asked", csr=make_csr("dev-14", folder / "dev-14-b.key", "-addext", "subjectAltName=DNS:dev-14"), user="line:correct horse"), 202)
     csr = make_csr("dev-15", make_key("dev-15"))
     password = one_time("dev-15")
     refused(enroll("", "asked", csr=csr, user=":" + password), 202)
     number = json.loads(verb("pending", "--json").stdout.splitlines()[-1])["number"]
     verb("deny", number)
     refused(enroll("", "asked", csr=csr, user=":" + password), 403, "EST_NOT_APPROVED")
-    assert [json.loads(l)["state"] for l in verb("pending", "--all", "--json").stdout.splitlines()] == ["issued", "denied", "pending", "denied"]
+    assert [json.loads(l)["state"] for l in verb("pending", "--all", "--json").stdout.splitlines()] == ["issued", "issued", "denied", "pending", "denied"]
     assert verb("approve", "x", check=False).returncode == 1
 
 
