@@ -36,6 +36,7 @@ struct edged {
 	pthread_mutex_t asker_lock; /* for asking which program a process runs (common/executable.h) */
 	int asker_fd;
 	struct local_service *service;
+	struct identity_keeper *keeper;
 	atomic_bool reprovisions; /* it ends in order to begin with what provisioning says then */
 };
 struct module *edged_find_module(struct edged *edged, const char *id); /* with or without its "$" */

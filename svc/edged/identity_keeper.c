@@ -13,12 +13,12 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "edged/device_wait.h"
-#include "identityd/client.h"
 
 #define RETRY_MS 2000
 #define STOP_MS 1000
 #define LOOK_MS (30 * 60 * 1000) /* to twice that, so that a thousand devices don't ask at once */
 #define DEVICE_MS 30000
+#define DOUBT_MS 30000
 #define GATEWAY_MODULE "$edgeHub"
 
 struct identity_keeper {
@@ -42,8 +42,8 @@ has_identity(struct module *m)
 	return module_get_identity(m, &identity, &none) == 0;
 }
 
-static int
-keep(struct edged *e, struct module *m, const struct edge_identity *identity, struct err *err)
+int
+identity_keeper_take(struct edged *e, struct module *m, const struct edge_identity *identity, struct err *err)
 {
 	CLEAR(module_identity) before = { 0 };
 	struct err none = ERR_INIT;
@@ -72,7 +72,7 @@ take_identity(struct edged *e, struct module *m, struct err *err)
 		*err = (struct err)ERR_INIT;
 		identity = identityd_client_get_module(e->identityd, m->id, err);
 	}
-	return identity ? keep(e, m, identity, err) : -1;
+	return identity ? identity_keeper_take(e, m, identity, err) : -1;
 }
 
 static bool
@@ -88,6 +88,8 @@ try_module(struct edged *e, struct module *m)
 
 /* -- All of them, again and again -------------------------------------------------------------------------------------------------------- */
 
+enum which { ALL, WITHOUT, DOUBTED };
+
 /* True: somebody wants it to look. */
 static bool
 pause_for(const struct identity_keeper *k, int ms)
@@ -98,15 +100,23 @@ pause_for(const struct identity_keeper *k, int ms)
 	return poll(&p, 1, ms) == 1 && eventfd_read(k->wake_fd, &count) == 0;
 }
 
+static bool
+is_due(struct module *m, enum which which)
+{
+	bool is_doubted = atomic_exchange(&m->is_doubted, false);
+
+	return which == ALL || (which == DOUBTED ? is_doubted : !has_identity(m));
+}
+
 /* False: one has none yet. */
 static bool
-try_all(struct identity_keeper *k, bool those_without)
+try_all(struct identity_keeper *k, enum which which)
 {
 	struct edged *e = k->edged;
 	bool all = true;
 
 	for (size_t i = 0; i < e->n_modules && !atomic_load(&k->stopping); i++)
-		if (!those_without || !has_identity(&e->modules[i]))
+		if (is_due(&e->modules[i], which))
 			all = try_module(e, &e->modules[i]) && all;
 	return all;
 }
@@ -121,7 +131,7 @@ begin(struct identity_keeper *k)
 	for (size_t i = 0; i < e->n_modules; i++)
 		while (text_is(e->modules[i].id, GATEWAY_MODULE) && !atomic_load(&k->stopping) && !try_module(e, &e->modules[i]))
 			pause_for(k, RETRY_MS);
-	all = try_all(k, true);
+	all = try_all(k, WITHOUT);
 	if (!atomic_load(&k->stopping))
 		k->begun(k->arg);
 	return all;
@@ -149,10 +159,12 @@ run(void *arg)
 
 		if (atomic_load(&k->stopping))
 			break;
+		if (woken)
+			try_all(k, DOUBTED);
 		look_at_device(k->edged);
-		if (all && !woken && clock_boot_ms() < look_ms)
+		if (all && clock_boot_ms() < look_ms)
 			continue;
-		all = try_all(k, !all);
+		all = try_all(k, all ? ALL : WITHOUT);
 		look_ms = clock_boot_ms() + LOOK_MS + random_below(LOOK_MS);
 	}
 	return NULL;
@@ -174,8 +186,13 @@ identity_keeper_start(struct edged *edged, void (*begun)(void *arg), void *arg)
 }
 
 void
-identity_keeper_look(struct identity_keeper *k)
+identity_keeper_doubt(struct identity_keeper *k, struct module *m)
 {
+	int64_t now = clock_boot_ms(), may = atomic_load(&m->may_doubt_ms);
+
+	if (now < may || !atomic_compare_exchange_strong(&m->may_doubt_ms, &may, now + DOUBT_MS))
+		return;
+	atomic_store(&m->is_doubted, true);
 	eventfd_write(k->wake_fd, 1);
 }
 

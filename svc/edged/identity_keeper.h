@@ -4,6 +4,7 @@
  * generation, and keys that somebody overwrote there are put right. */
 
 #include "edged/edged.h"
+#include "identityd/client.h"
 
 struct identity_keeper;
 /* All of it happens on a thread: what needs no identity is served meanwhile, also while the hub is away.  begun is called there, once: when $edgeHub has its identity, for the gateway can't
@@ -11,5 +12,7 @@ struct identity_keeper;
 struct identity_keeper *identity_keeper_start(struct edged *edged, void (*begun)(void *arg), void *arg);
 /* NULL is fine.  False: it still waits for an answer, as the hub may be away, and goes on using what it was given: end the process, there is nothing to lose. */
 bool identity_keeper_stop(struct identity_keeper *keeper);
-/* At once: somebody says that the hub refuses an identity, or has changed one.  Any thread. */
-void identity_keeper_look(struct identity_keeper *keeper);
+/* A module names a generation that we don't know: the hub is asked soon, but not more often than so that a module that goes on about it is no burden.  Any thread. */
+void identity_keeper_doubt(struct identity_keeper *keeper, struct module *module);
+/* What identityd has just said of a module of this box.  Another generation of $edgeHub ends us, so that the gateway is told when we begin again. */
+int identity_keeper_take(struct edged *edged, struct module *module, const struct edge_identity *identity, struct err *err);

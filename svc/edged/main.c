@@ -219,7 +219,6 @@ say_ready(void *arg)
 static int
 serve(const json_t *config, const struct service_options *options, struct err *err)
 {
-	struct identity_keeper *keeper = NULL;
 	struct edged edged = { .asker_fd = -1 };
 	struct doors doors = { .shared = { .edged = &edged } };
 	struct readiness readiness = { .edged = &edged, .options = options };
@@ -236,12 +235,12 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	if (status == 0)
 		status = listen_for_management(&edged, &doors, config, err);
 	if (status == 0) {
-		keeper = identity_keeper_start(&edged, say_ready, &readiness);
+		edged.keeper = identity_keeper_start(&edged, say_ready, &readiness);
 		local_service_run(edged.service, NULL, NULL);
 		status = reprovision(&edged);
 	}
 	local_service_free(GIVE(edged.service));
-	if (!identity_keeper_stop(keeper))
+	if (!identity_keeper_stop(edged.keeper))
 		_exit(status < 0 ? SERVICE_FAILED : status);
 	close_all(&edged);
 	return status;

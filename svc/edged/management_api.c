@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "edged/edged.h"
+#include "edged/identity_keeper.h"
 #include "edged/system_info.h"
-#include "identityd/client.h"
 #include "wire/json.h"
 
 #define AGENT "$edgeAgent"
@@ -48,8 +48,8 @@ module_json(struct module *m)
 
 	return json_pack("{s:s, s:s, s:s, s:{s:{}, s:[]}, s:{s:{s:s, s:s}}, s:s*}", "id", "id", "name", module_bare(m->id), "type",
 		"process", "config", "settings", "env", "status", "runtimeStatus", "status", "unknown", "description",
-		has ? "a process of this box, started by others" : "no identity yet: the hub could not be asked", "generationId",
-		has ? identity.generation_id : NULL);
+		has ? "a process of this box, started by others" : "no identity: the hub could not be asked yet, or it was deleted",
+		"generationId", has ? identity.generation_id : NULL);
 }
 
 json_t *
@@ -146,12 +146,22 @@ list_identities(const struct route_call *call, json_t **answer, struct err *err)
 	return 200;
 }
 
+static struct module *
+find_here(const struct edged *e, const char *id)
+{
+	struct module *here = edged_find_module((struct edged *)(uintptr_t)e, id);
+
+	return here && text_is(here->id, id) ? here : NULL;
+}
+
+/* A module that is here as well works with that from then on. */
 static int
-answer_identity(struct edge_identity *identity_take, const char *managed_by, json_t **answer)
+answer_identity(struct edged *e, struct edge_identity *identity_take, const char *managed_by, json_t **answer, struct err *err)
 {
 	OWN(edge_identity) identity = identity_take;
+	struct module *here = identity ? find_here(e, identity->module_id) : NULL;
 
-	if (!identity)
+	if (!identity || (here && identity_keeper_take(e, here, identity, err) < 0))
 		return -1;
 	*answer = identity_json(identity->module_id, identity->generation_id, managed_by);
 	return 200;
@@ -168,36 +178,33 @@ create_identity(const struct route_call *call, json_t **answer, struct err *err)
 		return err_set(err, ERR_INVALID, "missing request body");
 	if (json_get_text(call->body, "moduleId", &id, err) < 0 || json_find_text(call->body, "managedBy", &managed_by, err) < 0)
 		return -1;
-	return answer_identity(identityd_client_create_module(edged_of(call)->identityd, id, err), managed_by, answer);
+	return answer_identity(
+		edged_of(call), identityd_client_create_module(edged_of(call)->identityd, id, err), managed_by, answer, err);
 }
 
-/* A module that is here as well works with its new generation from then on. */
 static int
 update_identity(const struct route_call *call, json_t **answer, struct err *err)
 {
 	struct edged *e = edged_of(call);
-	OWN(edge_identity) identity = NULL;
-	struct module *here;
 	const char *managed_by;
 
 	if (authorize_agent(call, err) < 0 || json_find_text(call->body, "managedBy", &managed_by, err) < 0)
 		return -1;
-	identity = identityd_client_update_module(e->identityd, call->var[0], err);
-	if (!identity)
-		return -1;
-	here = edged_find_module(e, call->var[0]);
-	if (here && text_is(here->id, call->var[0]) && identity->generation_id && identity->key_handle)
-		module_set_identity(here, identity->generation_id, identity->key_handle);
-	return answer_identity(GIVE(identity), managed_by, answer);
+	return answer_identity(e, identityd_client_update_module(e->identityd, call->var[0], err), managed_by, answer, err);
 }
 
 static int
 delete_identity(const struct route_call *call, json_t **answer, struct err *err)
 {
+	struct edged *e = edged_of(call);
+	struct module *here = find_here(e, call->var[0]);
+
 	(void)answer;
-	return authorize_agent(call, err) < 0 || identityd_client_delete_module(edged_of(call)->identityd, call->var[0], err) < 0
-		       ? -1
-		       : 204;
+	if (authorize_agent(call, err) < 0 || identityd_client_delete_module(e->identityd, call->var[0], err) < 0)
+		return -1;
+	if (here)
+		module_set_identity(here, NULL, NULL);
+	return 204;
 }
 
 /* -- The device ------------------------------------------------------------------------------------------------------------------------------------ */

@@ -79,7 +79,9 @@ module_get_identity(struct module *m, struct module_identity *identity, struct e
 	has = m->generation_id != NULL;
 	*identity = (struct module_identity){ mem_text(m->generation_id), mem_text(m->sign_handle) };
 	pthread_mutex_unlock(&m->lock);
-	return has ? 0 : err_set(err, ERR_UNAVAILABLE, "the module %s has no identity yet: the hub could not be asked", m->id);
+	return has ? 0
+		   : err_set(err, ERR_UNAVAILABLE,
+			     "the module %s has no identity: the hub could not be asked yet, or it was deleted", m->id);
 }
 
 void

@@ -3,6 +3,7 @@
 /* A module is a process of this box that has an identity of its own in the hub. */
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "edged/caller.h"
 #include "keys/key.h"
@@ -19,6 +20,8 @@ struct module {
 	enum key_alg key_alg; /* of keys that are made for it */
 	pthread_mutex_t lock; /* for what follows */
 	char *generation_id, *sign_handle;
+	atomic_bool is_doubted; /* whether that is still its identity in the hub */
+	_Atomic int64_t may_doubt_ms;
 };
 
 /* What identityd gave it last. */
@@ -35,5 +38,6 @@ bool module_may_have_name(const struct module *module, const char *name); /* its
 
 /* A copy; ERR_UNAVAILABLE until there is one.  Any thread. */
 int module_get_identity(struct module *module, struct module_identity *identity, struct err *err);
-void module_set_identity(struct module *module, const char *generation_id, const char *sign_handle);
+void module_set_identity(
+	struct module *module, const char *generation_id, const char *sign_handle); /* NULL, NULL: it has none any more */
 void module_identity_clear(struct module_identity *identity);

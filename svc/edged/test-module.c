@@ -53,7 +53,7 @@ TEST("an identity is what was set last, and there is none before")
 
 	CHECK_OK(take(&m, "{\"id\":\"m\",\"socket\":\"/s\",\"gid\":1}", &err), err);
 	CHECK(module_get_identity(&m, &identity, &err) < 0);
-	CHECK_ERR(err, ERR_UNAVAILABLE, "no identity yet");
+	CHECK_ERR(err, ERR_UNAVAILABLE, "has no identity");
 	module_set_identity(&m, "1", "h1");
 	module_set_identity(&m, "2", "h2");
 	CHECK_OK(module_get_identity(&m, &identity, &err), err);

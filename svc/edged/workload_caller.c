@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "edged/identity_keeper.h"
 #include "edged/workload.h"
 
 struct edged *
@@ -20,11 +21,12 @@ forbidden(const struct route_call *call, const char *module, struct err *err)
 	return err_set(err, ERR_DENIED, "forbidden");
 }
 
-/* Where all roles and modules are one user, being that user says nothing. */
+/* Where all roles and modules are one user, being that user, or of his group, says nothing. */
 static bool
 is_known_by_process(const struct module *m)
 {
-	return m->caller.executable || m->caller.unit || m->caller.cgroup || (m->caller.has_uid && m->caller.uid != geteuid());
+	return m->caller.executable || m->caller.unit || m->caller.cgroup || (m->caller.has_uid && m->caller.uid != geteuid()) ||
+	       (m->caller.has_gid && m->caller.gid != getegid());
 }
 
 /* On a socket of its own a module speaks for itself only; elsewhere it is known by its process. */
@@ -60,6 +62,7 @@ workload_caller_of_generation(const struct route_call *call, struct module_ident
 	if (text_is(call->var[1], identity->generation_id))
 		return module;
 	module_identity_clear(identity);
+	identity_keeper_doubt(workload_edged(call)->keeper, module);
 	return err_null(err, ERR_MISSING, "there is no generation \"%.60s\" of the module %s", call->var[1], module->id);
 }
 
