@@ -92,7 +92,7 @@ class Story:
         out = run("rootedge", "hub", "events", "--state", self.folder / "hub", "--json", "--device", device).stdout
         return [json.loads(l) for l in out.splitlines()]
 
-    def start_edge(self):
+    def start_edge(self, modules=""):
         cert, key = self.pki.make("device", "EdgeGateway", file="edgegateway")
         status, _, edge = self.rest("PUT", "/devices/EdgeGateway", {"deviceId": "EdgeGateway", "capabilities": {"iotEdge": True}, "authentication": {
             "type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": thumbprint(cert), "secondaryThumbprint": thumbprint(cert)}}})
@@ -102,8 +102,8 @@ class Story:
         with open(config, "w") as f:
             f.write('hostname = "%s"\ntrust_bundle_cert = "file://%s"\n\n[provisioning]\nsource = "manual"\niothub_hostname = "%s"\ndevice_id = "EdgeGateway"\n\n'
                     '[provisioning.authentication]\nmethod = "x509"\nidentity_cert = "file://%s"\nidentity_pk = "file://%s"\n\n'
-                    '[edge_ca]\ncert = "file://%s"\npk = "file://%s"\n\n[gateway]\naddress = "127.0.0.3"\n'
-                    % (GATEWAY, self.pki.root, HUB, cert, key, self.folder / "edgeca.pem", self.folder / "edgeca.key"))
+                    '[edge_ca]\ncert = "file://%s"\npk = "file://%s"\n\n[gateway]\naddress = "127.0.0.3"\n%s'
+                    % (GATEWAY, self.pki.root, HUB, cert, key, self.folder / "edgeca.pem", self.folder / "edgeca.key", modules))
         self.edge = Service(self.folder, "edge", "--config", config, "--state", self.folder / "edge")
         return edge["deviceScope"]
 
