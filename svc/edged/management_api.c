@@ -129,6 +129,14 @@ put_identity(json_t *list, const json_t *identity, struct err *err)
 	return 0;
 }
 
+/* What identityd calls missing is a hub that is away or says no, and nothing that is missing here. */
+static int
+not_done(const char *what, struct err *err)
+{
+	err_wrap(err, "failed to %s", what);
+	return err->kind == ERR_MISSING ? -500 : -1;
+}
+
 static int
 list_identities(const struct route_call *call, json_t **answer, struct err *err)
 {
@@ -138,7 +146,7 @@ list_identities(const struct route_call *call, json_t **answer, struct err *err)
 	size_t i;
 
 	if (!all)
-		return err_wrap(err, "failed to list identities");
+		return not_done("list identities", err);
 	json_array_foreach(all, i, identity)
 		if (put_identity(list, identity, err) < 0)
 			return -1;
@@ -149,19 +157,22 @@ list_identities(const struct route_call *call, json_t **answer, struct err *err)
 static struct module *
 find_here(const struct edged *e, const char *id)
 {
-	struct module *here = edged_find_module((struct edged *)(uintptr_t)e, id);
+	struct module *here = id ? edged_find_module((struct edged *)(uintptr_t)e, id) : NULL;
 
 	return here && text_is(here->id, id) ? here : NULL;
 }
 
 /* A module that is here as well works with that from then on. */
 static int
-answer_identity(struct edged *e, struct edge_identity *identity_take, const char *managed_by, json_t **answer, struct err *err)
+answer_identity(struct edged *e, struct edge_identity *identity_take, const char *what, const char *managed_by, json_t **answer,
+	struct err *err)
 {
 	OWN(edge_identity) identity = identity_take;
 	struct module *here = identity ? find_here(e, identity->module_id) : NULL;
 
-	if (!identity || (here && identity_keeper_take(e, here, identity, err) < 0))
+	if (!identity)
+		return not_done(what, err);
+	if (here && identity_keeper_take(e, here, identity, err) < 0)
 		return -1;
 	*answer = identity_json(identity->module_id, identity->generation_id, managed_by);
 	return 200;
@@ -178,8 +189,8 @@ create_identity(const struct route_call *call, json_t **answer, struct err *err)
 		return err_set(err, ERR_INVALID, "missing request body");
 	if (json_get_text(call->body, "moduleId", &id, err) < 0 || json_find_text(call->body, "managedBy", &managed_by, err) < 0)
 		return -1;
-	return answer_identity(
-		edged_of(call), identityd_client_create_module(edged_of(call)->identityd, id, err), managed_by, answer, err);
+	return answer_identity(edged_of(call), identityd_client_create_module(edged_of(call)->identityd, id, err),
+		"create identity", managed_by, answer, err);
 }
 
 static int
@@ -190,7 +201,8 @@ update_identity(const struct route_call *call, json_t **answer, struct err *err)
 
 	if (authorize_agent(call, err) < 0 || json_find_text(call->body, "managedBy", &managed_by, err) < 0)
 		return -1;
-	return answer_identity(e, identityd_client_update_module(e->identityd, call->var[0], err), managed_by, answer, err);
+	return answer_identity(
+		e, identityd_client_update_module(e->identityd, call->var[0], err), "update identity", managed_by, answer, err);
 }
 
 static int
@@ -200,8 +212,10 @@ delete_identity(const struct route_call *call, json_t **answer, struct err *err)
 	struct module *here = find_here(e, call->var[0]);
 
 	(void)answer;
-	if (authorize_agent(call, err) < 0 || identityd_client_delete_module(e->identityd, call->var[0], err) < 0)
+	if (authorize_agent(call, err) < 0)
 		return -1;
+	if (identityd_client_delete_module(e->identityd, call->var[0], err) < 0)
+		return not_done("delete identity", err);
 	if (here)
 		module_set_identity(here, NULL, NULL);
 	return 204;
