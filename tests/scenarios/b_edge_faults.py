@@ -196,7 +196,7 @@ for s in held:
         pass
     except OSError:
         gone += 1
-print(json.dumps([len(held), gone]))
+print(json.dumps([len(held) - gone, dropped + gone]))
 """
 
 
@@ -211,8 +211,8 @@ def test_03_flood():
         while t.is_alive():
             slowest = max(slowest, serves(role))
         t.join()
-        (held, gone), = result
-        assert held == 100 and 30 < gone < 100, (role, held, gone)
+        (held, lost), = result
+        assert 1 <= held <= 64 and lost > 30, (role, held, lost)  # a connection that is closed at once is lost before its request is sent, or after
         assert slowest < 5 * SLOW, (role, slowest)
     all_well()
 

@@ -113,7 +113,8 @@ def test_02b_list():
     """list: modules by the management API, also at a socket that is named"""
     for box in boxes:
         assert box.rootedge("list").stdout.splitlines()[0].split() == ["NAME", "STATUS", "DESCRIPTION", "Config"]
-        assert json.loads(box.rootedge("list", "--json").stdout) == {"modules": []}
+        listed = json.loads(box.rootedge("list", "--json").stdout)
+        assert listed["modules"] == [], listed
         done = subprocess.run([folder / "programs/cmd/rootedge", "list"], capture_output=True, text=True, env=dict(os.environ, IOTEDGE_HOST="unix://" + box.control(verb="status")["management"]))
         assert done.returncode == 0 and done.stdout.startswith("NAME"), done
 
