@@ -208,7 +208,15 @@ identity_keeper_stop(struct identity_keeper *k)
 	clock_until(STOP_MS, &until);
 	if (k->has_thread && pthread_clockjoin_np(k->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
 		return false;
+	k->has_thread = false;
+	return true;
+}
+
+void
+identity_keeper_free(struct identity_keeper *k)
+{
+	if (!k)
+		return;
 	close(k->wake_fd);
 	mem_free(k);
-	return true;
 }

@@ -12,6 +12,7 @@ struct identity_keeper;
 struct identity_keeper *identity_keeper_start(struct edged *edged, void (*begun)(void *arg), void *arg);
 /* NULL is fine.  False: it still waits for an answer, as the hub may be away, and goes on using what it was given: end the process, there is nothing to lose. */
 bool identity_keeper_stop(struct identity_keeper *keeper);
+void identity_keeper_free(struct identity_keeper *keeper); /* once it has stopped, and nobody asks it any more */
 /* A module names a generation that we don't know: the hub is asked soon, but not more often than so that a module that goes on about it is no burden.  Any thread. */
 void identity_keeper_doubt(struct identity_keeper *keeper, struct module *module);
 /* What identityd has just said of a module of this box.  Another generation of $edgeHub ends us, so that the gateway is told when we begin again. */

@@ -239,9 +239,11 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		local_service_run(edged.service, NULL, NULL);
 		status = reprovision(&edged);
 	}
-	local_service_free(GIVE(edged.service));
+	/* Each may still be asking the other, until both have stopped. */
 	if (!identity_keeper_stop(edged.keeper))
 		_exit(status < 0 ? SERVICE_FAILED : status);
+	local_service_free(GIVE(edged.service));
+	identity_keeper_free(edged.keeper);
 	close_all(&edged);
 	return status;
 }
