@@ -206,8 +206,10 @@ identity_keeper_stop(struct identity_keeper *k)
 	atomic_store(&k->stopping, true);
 	eventfd_write(k->wake_fd, 1);
 	clock_until(STOP_MS, &until);
-	if (k->has_thread && pthread_clockjoin_np(k->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+	if (k->has_thread && pthread_clockjoin_np(k->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+		pthread_detach(k->thread);
 		return false;
+	}
 	k->has_thread = false;
 	return true;
 }
