@@ -28,7 +28,7 @@ struct identity_keeper {
 	pthread_t thread;
 	bool has_thread;
 	atomic_bool stopping;
-	int wake_fd;
+	int wake_fd, end_fd; /* end_fd: readable once the thread is about to end */
 };
 
 /* -- One module -------------------------------------------------------------------------------------------------------------------------- */
@@ -167,6 +167,7 @@ run(void *arg)
 		all = try_all(k, all ? ALL : WITHOUT);
 		look_ms = clock_boot_ms() + LOOK_MS + random_below(LOOK_MS);
 	}
+	eventfd_write(k->end_fd, 1);
 	return NULL;
 }
 
@@ -179,6 +180,7 @@ identity_keeper_start(struct edged *edged, void (*begun)(void *arg), void *arg)
 	k->begun = begun;
 	k->arg = arg;
 	k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	k->end_fd = eventfd(0, EFD_CLOEXEC);
 	k->has_thread = pthread_create(&k->thread, NULL, run, k) == 0;
 	if (!k->has_thread)
 		log_error("no thread could be made that looks after the modules' identities");
@@ -199,17 +201,18 @@ identity_keeper_doubt(struct identity_keeper *k, struct module *m)
 bool
 identity_keeper_stop(struct identity_keeper *k)
 {
-	struct timespec until;
+	struct pollfd p;
 
-	if (!k)
+	if (!k || !k->has_thread)
 		return true;
 	atomic_store(&k->stopping, true);
 	eventfd_write(k->wake_fd, 1);
-	clock_until(STOP_MS, &until);
-	if (k->has_thread && pthread_clockjoin_np(k->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+	p = (struct pollfd){ .fd = k->end_fd, .events = POLLIN };
+	if (poll(&p, 1, STOP_MS) != 1) {
 		pthread_detach(k->thread);
 		return false;
 	}
+	pthread_join(k->thread, NULL);
 	k->has_thread = false;
 	return true;
 }
@@ -220,5 +223,6 @@ identity_keeper_free(struct identity_keeper *k)
 	if (!k)
 		return;
 	close(k->wake_fd);
+	close(k->end_fd);
 	mem_free(k);
 }
