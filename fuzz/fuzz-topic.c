@@ -23,15 +23,20 @@ put_owner(struct buf *out, struct slice device, struct slice module)
 static void
 put_topic(struct buf *out, const struct topic *t)
 {
+	static const char *const begins[] = {
+		[TOPIC_TWIN_GET] = "$iothub/twin/GET",
+		[TOPIC_TWIN_REPORTED] = "$iothub/twin/PATCH/properties/reported",
+		[TOPIC_METHOD_RESPONSE] = "$iothub/methods/res/",
+		[TOPIC_ISSUE_CERT] = "$iothub/credentials/POST/issueCertificate",
+	};
+
 	if (t->kind == TOPIC_TELEMETRY) {
 		put_owner(out, t->device_id, t->module_id);
 		buf_puts(out, "/messages/events/");
 		buf_put(out, t->bag.text, t->bag.len);
 		return;
 	}
-	buf_puts(out, t->kind == TOPIC_TWIN_GET	       ? "$iothub/twin/GET"
-		      : t->kind == TOPIC_TWIN_REPORTED ? "$iothub/twin/PATCH/properties/reported"
-						       : "$iothub/methods/res/");
+	buf_puts(out, begins[t->kind]);
 	buf_put(out, t->status.text, t->status.len);
 	buf_puts(out, "/?$rid=");
 	buf_put(out, t->rid.text, t->rid.len);
