@@ -264,7 +264,7 @@ open_subjects(struct hub *hub, struct err *err)
 	twins_record(hub->twins, event_source_record_twin, hub->source);
 	registry_record(hub->registry, event_source_record_identity, hub->source);
 	hub->twin_sessions = twin_sessions_new(hub->twins, hub->directory);
-	hub->methods = methods_new(hub->directory);
+	hub->methods = methods_new(hub->directory, hub_head_subject);
 	hub->queries = queries_open(db_path(registry_store_db(hub->store)), hub->registry, hub->directory, config->index_paths,
 		config->n_index_paths, err);
 	if (!hub->queries)

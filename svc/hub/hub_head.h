@@ -9,7 +9,7 @@
 #include "hub/registry/ca.h"
 #include "hub/commands/command_sessions.h"
 #include "hub/faults.h"
-#include "hub/method.h"
+#include "heads/method.h"
 #include "hub/refusals.h"
 #include "hub/registry/registry.h"
 #include "hub/registry/rotation_keeper.h"

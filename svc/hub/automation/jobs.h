@@ -5,7 +5,7 @@
  *
  * Jobs are the registry's worker's; methods are called on the loop. */
 
-#include "hub/method.h"
+#include "heads/method.h"
 #include "hub/registry/registry.h"
 #include "hub/twins/twin.h"
 #include "net/loop.h"

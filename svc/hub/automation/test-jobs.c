@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "hub/automation/job_store.h"
 #include "hub/automation/jobs.h"
-#include "hub/hub_head.h"
 #include "t.h"
 #include "wire/json.h"
 
@@ -31,9 +30,9 @@ struct fixture {
 	bool is_true;
 };
 
-/* Who a session is, which method.c asks: no device is connected here. */
-const struct subject *
-hub_head_subject(struct head_session *session)
+/* Who a session is: no device is connected here. */
+static const struct subject *
+nobody(struct head_session *session)
 {
 	(void)session;
 	return NULL;
@@ -115,7 +114,7 @@ fixture_new(struct fixture *f, const char *name)
 	for (int i = 0; i < N_DEVICES; i++)
 		make_device(f, i);
 	f->twins = twins_new(f->registry);
-	f->methods = methods_new(f->directory);
+	f->methods = methods_new(f->directory, nobody);
 	f->jobs = jobs_open(f->registry, f->twins, f->methods, f->directory, f->loop, NULL, 0, &err);
 	CHECK(f->jobs);
 }

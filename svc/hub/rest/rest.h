@@ -14,7 +14,7 @@
 #include "hub/rest/rest_error.h"
 #include "hub/registry/rotation_keeper.h"
 #include "hub/hub_revocation.h"
-#include "hub/method.h"
+#include "heads/method.h"
 #include "hub/registry/policy.h"
 #include "hub/registry/registry.h"
 #include "hub/rest/rest_error.h"

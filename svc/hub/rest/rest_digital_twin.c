@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "hub/twins/digital_twin.h"
-#include "hub/method.h"
+#include "heads/method.h"
 #include "hub/rest/rest.h"
 #include "wire/json.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Direct methods over REST (hub 4.5). */
-#include "hub/method.h"
+#include "heads/method.h"
 
 #include <string.h>
 

@@ -56,7 +56,8 @@ struct method_call {
 void method_call_clear(struct method_call *call);
 
 struct methods;
-struct methods *methods_new(struct directory *directory); /* borrowed */
+/* The directory is borrowed.  `trusted` is asked on a session's loop: who it is, or NULL when that is no longer trusted and its session is being closed. */
+struct methods *methods_new(struct directory *directory, const struct subject *(*trusted)(struct head_session *session));
 /* Everybody who waits is answered: once the loops have stopped, and before they are freed. */
 void methods_stop(struct methods *methods);
 void methods_free(struct methods *methods);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bridge (method.h).  All calls stand in one table by the device's name, under one lock that is held for a few assignments only.  A call is the caller's and
- * is touched by three threads: its own loop (the clock), the session's (sending, the answer, the end), and whoever stops the hub.  Who finds it in the table
+ * is touched by three threads: its own loop (the clock), the session's (sending, the answer, the end), and whoever stops the process.  Who finds it in the table
  * takes it out and posts it home; what still runs elsewhere knows it by its rid alone and finds nothing any more.  Rids count up from a random number: none is used twice, also
  * not by the next process. */
-#include "hub/method.h"
+#include "heads/method.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -14,7 +14,6 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "hub/hub_head.h"
 #include "wire/json.h"
 
 /* The calls to one identity, oldest first. */
@@ -26,6 +25,7 @@ struct target {
 
 struct methods {
 	struct directory *directory;
+	const struct subject *(*trusted)(struct head_session *session);
 	pthread_mutex_t lock; /* for all below */
 	struct map *targets;
 	size_t n;
@@ -33,11 +33,12 @@ struct methods {
 };
 
 struct methods *
-methods_new(struct directory *directory)
+methods_new(struct directory *directory, const struct subject *(*trusted)(struct head_session *session))
 {
 	struct methods *methods = NEW(methods);
 
 	methods->directory = directory;
+	methods->trusted = trusted;
 	methods->targets = map_new();
 	methods->last_rid = random_u64();
 	pthread_mutex_init(&methods->lock, NULL);
@@ -267,7 +268,7 @@ on_visit(struct directory_visit *visit, struct head_session *session)
 {
 	struct knock *knock = CONTAINER_OF(visit, struct knock, visit);
 	bool refused = session && conn_id(head_session_conn(session)) == knock->not_conn;
-	const struct subject *subject = session && !refused ? hub_head_subject(session) : NULL;
+	const struct subject *subject = session && !refused ? knock->methods->trusted(session) : NULL;
 
 	if (subject && (head_session_wants(session) & HEAD_WANTS_METHODS))
 		methods_on_ready(knock->methods, session, subject);
