@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "gateway/upstream.h"
+#include "gateway/upstream/upstream.h"
 
 struct gateway_config {
 	const char *state_dir;

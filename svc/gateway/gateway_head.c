@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/service.h"
-#include "gateway/asked.h"
+#include "gateway/scope/asked.h"
 
 #define REMEMBER_MS 15000
 

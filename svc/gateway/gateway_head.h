@@ -5,7 +5,7 @@
 #include "auth/decide.h"
 #include "base/pool.h"
 #include "gateway/gateway_revocation.h"
-#include "gateway/scope.h"
+#include "gateway/scope/scope.h"
 #include "heads/head.h"
 #include "net/tls.h"
 #include "store/message_log.h"

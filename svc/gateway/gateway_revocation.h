@@ -4,7 +4,7 @@
  * signed it, or one whose certificate lies beside it. */
 
 #include "base/pool.h"
-#include "gateway/scope.h"
+#include "gateway/scope/scope.h"
 #include "net/loop.h"
 #include "pki/revocations.h"
 

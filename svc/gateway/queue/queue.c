@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Saving goes segment by segment, because behind a damaged record only the next segment says where records begin.  The new queue is made beside the old one, and takes its
  * place by two renames; a crash before the second is made good at the next start, an earlier one leaves things as they were. */
-#include "gateway/queue.h"
+#include "gateway/queue/queue.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/service.h"
-#include "gateway/queue_window.h"
+#include "gateway/queue/queue_window.h"
 #include "store/segment.h"
 
 #define SEGMENT_BYTES (16u << 20)

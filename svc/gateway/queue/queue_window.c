@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The window: a list in the order of the queue. */
-#include "gateway/queue_window.h"
+#include "gateway/queue/queue_window.h"
 
 #include <string.h>
 

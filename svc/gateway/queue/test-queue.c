@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
-#include "gateway/queue.h"
-#include "gateway/test_queue.h"
+#include "gateway/queue/queue.h"
+#include "gateway/queue/test_queue.h"
 #include "store/segment.h"
 
 #define MAX_BYTES (1 << 20)

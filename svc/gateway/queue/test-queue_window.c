@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The window on the queue: nothing is forgotten before it is done, and what is done is not sent again. */
-#include "gateway/test_queue.h"
+#include "gateway/queue/test_queue.h"
 
 struct fixture {
 	char *dir;

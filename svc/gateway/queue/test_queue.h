@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "gateway/queue_window.h"
+#include "gateway/queue/queue_window.h"
 #include "store/event_log.h"
 #include "store/message.h"
 #include "t.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names with digests of their credentials, in two generations: when the younger one is old or full it becomes the older one, whose entries are forgotten. */
-#include "gateway/asked.h"
+#include "gateway/scope/asked.h"
 
 #include <pthread.h>
 #include <string.h>

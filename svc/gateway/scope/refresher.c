@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The times are the original's (gateway 3.4), with jitter, so that gateways that were started together do not ask together. */
-#include "gateway/refresher.h"
+#include "gateway/scope/refresher.h"
 
 #include "base/log.h"
 #include "base/mem.h"

@@ -4,7 +4,7 @@
  * questions changed.  Lives on one loop. */
 
 #include "base/pool.h"
-#include "gateway/scope.h"
+#include "gateway/scope/scope.h"
 #include "net/loop.h"
 
 struct refresher;

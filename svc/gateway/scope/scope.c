@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One map behind a lock that is held for a look-up only; questions to the hub have a lock of their own, so that an older answer never replaces a newer one. */
-#include "gateway/scope.h"
+#include "gateway/scope/scope.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,7 +13,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "gateway/scope_file.h"
+#include "gateway/scope/scope_file.h"
 
 #define AWAY_MS 5000
 #define SAVE_EVERY_MS 1000 /* at most: a whole scope is encrypted each time */

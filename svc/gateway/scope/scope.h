@@ -5,7 +5,7 @@
 
 #include "auth/authority.h"
 #include "auth/identity.h"
-#include "gateway/scope_api.h"
+#include "gateway/scope/scope_api.h"
 
 struct scope_record {
 	struct identity *identity;

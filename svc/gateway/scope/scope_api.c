@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The nested form of the scope API, which gives the gateway its own device's modules too.  An answer about the gateway's own credentials (401) is never
  * taken for one about a device: the original forgets healthy devices that way (gateway 3.3). */
-#include "gateway/scope_api.h"
+#include "gateway/scope/scope_api.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 
 #include "auth/authority.h"
 #include "base/map.h"
-#include "gateway/upstream.h"
+#include "gateway/upstream/upstream.h"
 
 /* What an answer says: records, and the CAs that may speak for devices (NULL: it says nothing of them, as the original's hub).  Records come as struct identity by name (identity_name); what was in the map under a name is freed and replaced. */
 

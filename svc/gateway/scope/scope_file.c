@@ -2,7 +2,7 @@
 /* "RESCOPE1", a salt, and then parts, each with its length and encrypted for itself, because a request to the workload API has a ceiling.  A part's
  * initialization vector is the salt and its number, and its text says how many there are: parts of another file, in another order or less of them
  * do not go through. */
-#include "gateway/scope_file.h"
+#include "gateway/scope/scope_file.h"
 
 #include <string.h>
 

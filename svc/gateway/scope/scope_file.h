@@ -4,7 +4,7 @@
  * whoever changes it makes it unreadable.  Blocks. */
 
 #include "base/map.h"
-#include "gateway/scope.h"
+#include "gateway/scope/scope.h"
 
 /* Writes the records (struct scope_record by name) and the CAs (NULL: none are known), atomically. */
 int scope_file_save(const char *path, const struct workload *workload, const struct map *records, const struct authorities *cas,

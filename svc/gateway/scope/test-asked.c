@@ -2,7 +2,7 @@
 /* What the hub was asked about a moment ago. */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "gateway/asked.h"
+#include "gateway/scope/asked.h"
 #include "t.h"
 
 #define LONG_MS 3600000

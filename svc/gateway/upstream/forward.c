@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The forwarder deals the queue out to the lines (forward_line.h), as far as the window reaches, whenever there is something new or a place has become free. */
-#include "gateway/forward.h"
+#include "gateway/upstream/forward.h"
 
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "gateway/forward_line.h"
+#include "gateway/upstream/forward_line.h"
 
 #define SAVE_EVERY_MS 1000
 

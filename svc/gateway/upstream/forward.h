@@ -4,7 +4,7 @@
  * of its own. */
 
 #include "base/pool.h"
-#include "gateway/scope.h"
+#include "gateway/scope/scope.h"
 #include "net/loop.h"
 #include "store/event_log.h"
 

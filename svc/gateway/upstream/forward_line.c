@@ -2,7 +2,7 @@
 /* A line's messages are in two lists, those waiting and those sent; when the connection is lost the sent ones wait again, before the rest.  The scope is asked on each new
  * connection, before anything is sent, and when the hub refuses the device: one that is gone, or is another one under the same id (atk-25), has its messages given
  * up, said so in the log, so that it cannot hold up the others for ever; while the hub gives no answer about it, or refuses the gateway itself, nothing is given up. */
-#include "gateway/forward_line.h"
+#include "gateway/upstream/forward_line.h"
 
 #include "base/clock.h"
 #include "base/log.h"

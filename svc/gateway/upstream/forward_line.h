@@ -4,8 +4,8 @@
  * over which its messages go in their order; there while there is something to send, and for a while after. */
 
 #include "base/pool.h"
-#include "gateway/forward.h"
-#include "gateway/queue_window.h"
+#include "gateway/upstream/forward.h"
+#include "gateway/queue/queue_window.h"
 
 struct forward_line;
 

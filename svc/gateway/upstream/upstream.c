@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way up.  The gateway's key never comes here, only signatures; a token is made again when half of its life is over. */
-#include "gateway/upstream.h"
+#include "gateway/upstream/upstream.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
