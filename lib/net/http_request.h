@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Inside net: a request as http_server.c fills it and http_request.c answers questions about it. */
+/* Inside net: a request as http_reader.c fills it and http_request.c answers questions about it. */
 
 #include <stdatomic.h>
 
