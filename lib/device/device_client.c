@@ -8,50 +8,22 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "net/conn.h"
+#include "device/device_client_inside.h"
 #include "wire/codec.h"
-#include "wire/mqtt.h"
 
 #define IN_FLIGHT_DEFAULT 256
 #define KEEP_ALIVE_DEFAULT_S 180
-#define PACKET_MAX (512 * 1024)
 #define CONNECT_MAX 16384
 #define QUEUED_MAX (4 * 1024 * 1024)
-#define QUEUED_ENOUGH (1024 * 1024) /* more is sent when the server has read that */
-#define PACKET_KEEP 16384
 #define ANSWER_WITHIN_MS 30000
+#define PACKET_KEEP 16384
 #define API_VERSION "2021-04-12"
 #define USER_AGENT "rootedge/" ROOTEDGE_VERSION
-
-struct flight {
-	uint16_t id;
-	uint64_t cookie;
-};
-
-enum client_state { CLIENT_OPENING, CLIENT_WAITS_CONNACK, CLIENT_LIVE, CLIENT_ENDING };
-
-struct device_client {
-	const struct device_client_ops *ops;
-	void *user;
-	struct conn *conn;
-	char *topic; /* up to the bag */
-	char *who;
-	struct buf connect; /* the packet to open with */
-	struct buf packet;  /* what is being sent; its memory stays */
-	struct flight *flights;
-	size_t first, n_flights, max_flights;
-	struct timer timer;
-	enum client_state state;
-	enum device_client_end end;
-	uint8_t code;
-	uint16_t next_id, keep_alive_s;
-	int64_t last_sent_ms, last_heard_ms, answer_within_ms;
-	bool told_verdict;
-};
 
 static void
 client_free(struct device_client *c)
 {
+	device_ear_free(c->ear);
 	buf_wipe(&c->connect);
 	buf_clear(&c->packet);
 	mem_free(c->flights);
@@ -92,15 +64,24 @@ tell_verdict(struct device_client *c)
 	c->ops->on_verdict(c, c->user, v ? v : judged);
 }
 
-static void
-send_packet(struct device_client *c, struct buf *packet)
+void
+device_client_send(struct device_client *c, struct buf *packet)
 {
 	conn_write(c->conn, packet->data, packet->len);
 	c->last_sent_ms = clock_boot_ms();
+	if (packet == &c->packet && packet->cap > PACKET_KEEP)
+		buf_clear(packet);
 }
 
-static void
-fail(struct device_client *c, const char *why)
+uint16_t
+device_client_next_id(struct device_client *c)
+{
+	c->next_id = c->next_id == UINT16_MAX ? 1 : (uint16_t)(c->next_id + 1);
+	return c->next_id;
+}
+
+void
+device_client_fail(struct device_client *c, const char *why)
 {
 	c->state = CLIENT_ENDING;
 	conn_abort(c->conn, why);
@@ -116,7 +97,7 @@ on_open(struct conn *conn)
 		return;
 	c->state = CLIENT_WAITS_CONNACK;
 	c->last_heard_ms = clock_boot_ms();
-	send_packet(c, &c->connect);
+	device_client_send(c, &c->connect);
 	buf_wipe(&c->connect); /* it may hold a token */
 	timer_arm(&c->timer, c->answer_within_ms);
 }
@@ -140,17 +121,17 @@ take_connack(struct device_client *c, const struct mqtt_frame *frame)
 	uint8_t code;
 
 	if (c->state != CLIENT_WAITS_CONNACK) {
-		fail(c, "a second CONNACK");
+		device_client_fail(c, "a second CONNACK");
 		return;
 	}
 	if (mqtt_decode_connack(&code, &present, frame, &err) < 0) {
-		fail(c, err.text);
+		device_client_fail(c, err.text);
 		return;
 	}
 	if (code != MQTT_ACCEPTED) {
 		c->end = DEVICE_CLIENT_REFUSED;
 		c->code = code;
-		fail(c, connack_words(code));
+		device_client_fail(c, connack_words(code));
 		return;
 	}
 	c->state = CLIENT_LIVE;
@@ -185,7 +166,7 @@ take_puback(struct device_client *c, const struct mqtt_frame *frame)
 	size_t i = 0;
 
 	if (mqtt_decode_ack(&id, frame, &err) < 0) {
-		fail(c, err.text);
+		device_client_fail(c, err.text);
 		return;
 	}
 	while (i < c->n_flights && flight_at(c, i)->id != id)
@@ -201,8 +182,10 @@ take_packet(struct device_client *c, const struct mqtt_frame *frame)
 		take_connack(c, frame);
 	else if (c->state == CLIENT_LIVE && frame->type == MQTT_PUBACK)
 		take_puback(c, frame);
-	else if (c->state != CLIENT_LIVE || frame->type != MQTT_PINGRESP) /* nothing was subscribed to, so nothing may come */
-		fail(c, "a packet that the server must not send now");
+	else if (c->state == CLIENT_LIVE && c->ear && device_ear_take(c->ear, frame))
+		return;
+	else if (c->state != CLIENT_LIVE || frame->type != MQTT_PINGRESP) /* what was not subscribed to may not come */
+		device_client_fail(c, "a packet that the server must not send now");
 }
 
 static size_t
@@ -215,12 +198,12 @@ on_data(struct conn *conn, const uint8_t *data, size_t len)
 	c->last_heard_ms = clock_boot_ms();
 	while (used < len && c->state != CLIENT_ENDING) {
 		struct err err = ERR_INIT;
-		enum mqtt_cut cut = mqtt_frame_cut(&frame, data + used, len - used, PACKET_MAX, &need, &err);
+		enum mqtt_cut cut = mqtt_frame_cut(&frame, data + used, len - used, DEVICE_PACKET_MAX, &need, &err);
 
 		if (cut == MQTT_CUT_MORE)
 			return used;
 		if (cut == MQTT_CUT_BAD) {
-			fail(c, err.text);
+			device_client_fail(c, err.text);
 			break;
 		}
 		used += frame.len;
@@ -238,16 +221,16 @@ on_timer(struct timer *timer)
 	struct buf packet = BUF_INIT(16);
 
 	if (c->state != CLIENT_LIVE) {
-		fail(c, "the server does not answer CONNECT");
+		device_client_fail(c, "the server does not answer CONNECT");
 		return;
 	}
 	if (now - c->last_heard_ms > half * 3) {
-		fail(c, "the server has fallen silent");
+		device_client_fail(c, "the server has fallen silent");
 		return;
 	}
 	if (now - c->last_sent_ms >= half || now - c->last_heard_ms >= half) {
 		mqtt_encode_empty(&packet, MQTT_PINGREQ);
-		send_packet(c, &packet);
+		device_client_send(c, &packet);
 		buf_clear(&packet);
 	}
 	timer_arm(timer, half);
@@ -261,6 +244,8 @@ on_close(struct conn *conn, const char *why)
 	tell_verdict(c);
 	c->state = CLIENT_ENDING;
 	timer_cancel(&c->timer);
+	if (c->ear)
+		device_ear_close(c->ear);
 	c->ops->on_end(c, c->user, c->end, c->code, *why ? why : "the server closed the connection");
 	client_free(c);
 }
@@ -269,7 +254,7 @@ static const struct conn_ops conn_ops = {
 	.on_open = on_open,
 	.on_data = on_data,
 	.on_close = on_close,
-	.read_max = PACKET_MAX,
+	.read_max = DEVICE_PACKET_MAX,
 	.write_high = QUEUED_MAX, /* acknowledgements are read whatever waits to be sent */
 	.write_max = QUEUED_MAX,
 };
@@ -318,8 +303,10 @@ client_new(struct loop *loop, const struct device_client_config *config)
 	c->topic = config->module_id ? mem_textf("devices/%s/modules/%s/messages/events/", config->device_id, config->module_id)
 				     : mem_textf("devices/%s/messages/events/", config->device_id);
 	c->connect = (struct buf)BUF_INIT(CONNECT_MAX);
-	c->packet = (struct buf)BUF_INIT(PACKET_MAX);
+	c->packet = (struct buf)BUF_INIT(DEVICE_PACKET_MAX);
 	timer_init(&c->timer, loop, on_timer);
+	if (config->told)
+		c->ear = device_ear_new(c, loop, config);
 	return c;
 }
 
@@ -351,7 +338,7 @@ device_client_connect(struct loop *loop, const struct device_client_config *conf
 bool
 device_client_may_publish(const struct device_client *c)
 {
-	return c->state == CLIENT_LIVE && c->n_flights < c->max_flights && conn_queued(c->conn) < QUEUED_ENOUGH;
+	return c->state == CLIENT_LIVE && c->n_flights < c->max_flights && conn_queued(c->conn) < DEVICE_QUEUED_ENOUGH;
 }
 
 size_t
@@ -368,16 +355,14 @@ device_client_publish(struct device_client *c, const struct device_message *m, u
 
 	assert(device_client_may_publish(c) && m->qos <= 1);
 	if (m->qos == 1)
-		publish.id = c->next_id = c->next_id == UINT16_MAX ? 1 : (uint16_t)(c->next_id + 1);
+		publish.id = device_client_next_id(c);
 	buf_reset(&c->packet);
 	mqtt_encode_publish(&c->packet, &publish);
 	if (c->packet.failed)
 		return false;
 	if (m->qos == 1)
 		*flight_at(c, c->n_flights++) = (struct flight){ .id = publish.id, .cookie = cookie };
-	send_packet(c, &c->packet);
-	if (c->packet.cap > PACKET_KEEP)
-		buf_clear(&c->packet);
+	device_client_send(c, &c->packet);
 	return true;
 }
 
@@ -388,7 +373,7 @@ say_goodbye(struct device_client *c)
 
 	if (c->state == CLIENT_LIVE) {
 		mqtt_encode_empty(&packet, MQTT_DISCONNECT);
-		send_packet(c, &packet);
+		device_client_send(c, &packet);
 		buf_clear(&packet);
 	}
 	c->state = CLIENT_ENDING;
@@ -420,5 +405,7 @@ device_client_leave(struct device_client *c)
 	static const struct device_client_ops nobody = { .on_end = ignore_end };
 
 	c->ops = &nobody;
+	if (c->ear)
+		device_ear_close(c->ear);
 	say_goodbye(c);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The device side of the hub's MQTT protocol (hub 1.2 to 1.6): one connection of one identity, to a hub or a gateway.  It connects once, with a
- * certificate or a token, publishes, and tells what was acknowledged; whether and when to connect again is device_link's business.  Lives on one loop. */
+/* The device side of the hub's MQTT protocol (hub 1.2 to 1.10): one connection of one identity, to a hub or a gateway.  It connects once, with a
+ * certificate or a token, publishes, tells what was acknowledged, listens and asks; whether and when to connect again is device_link's business.  Lives on one loop. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +14,9 @@
 #include "net/tls.h"
 
 #define DEVICE_CLIENT_IN_FLIGHT_MAX 4096
+#define DEVICE_QUESTIONS_MAX 16 /* open at a time */
+#define DEVICE_METHOD_NAME_MAX 256
+#define DEVICE_NO_ANSWER 0 /* in the place of a status */
 
 struct device_client;
 
@@ -33,6 +36,22 @@ struct device_client_ops {
 	void (*on_verdict)(struct device_client *client, void *user, const struct verdict *verdict);
 };
 
+/* What may be listened to.  Answers about the twin are a subscription as well: it comes before the first question. */
+enum device_wants { DEVICE_WANTS_COMMANDS = 1, DEVICE_WANTS_DESIRED = 2, DEVICE_WANTS_METHODS = 4, DEVICE_WANTS_ANSWERS = 8 };
+
+/* What the server tells.  All is borrowed for the call; any of them may be NULL. */
+struct device_told_ops {
+	/* All that device_client_listen asked for is decided: the server grants these. */
+	void (*on_listening)(void *user, unsigned granted);
+	void (*on_desired)(void *user, int64_t version, struct slice patch);
+	/* Answer it with device_client_answer_method, by its rid. */
+	void (*on_method)(void *user, const char *name, const char *rid, struct slice payload);
+	/* A cloud-to-device message: the server sends it again until device_client_settle.  `id` 0: there is nothing to settle. */
+	void (*on_command)(void *user, uint64_t id, struct slice bag, struct slice payload);
+	/* What was asked with this cookie; status DEVICE_NO_ANSWER when none came in time.  Questions that are open when the connection ends are not answered. */
+	void (*on_twin)(void *user, uint64_t cookie, int status, int64_t version, struct slice body);
+};
+
 struct device_client_config {
 	const char *host, *connect_to; /* the name that the server must prove; where TCP goes instead (NULL: host) */
 	int port;
@@ -41,11 +60,15 @@ struct device_client_config {
 	const char *auth_chain; /* "device;...;gateway", of a gateway that speaks for the device; or NULL */
 	const char *token;	/* NULL with a certificate in tls */
 	struct tls_client *tls;
-	const char *who;	  /* judges the server, in the verdict: "device", "gateway" */
-	uint16_t keep_alive_s;	  /* 0: 180 */
-	bool keep_session;	  /* MQTT's clean session 0 */
-	size_t max_in_flight;	  /* 0: 256 */
-	int64_t answer_within_ms; /* for TCP and TLS, and again for CONNACK; 0: 30 s */
+	const char *who;		    /* judges the server, in the verdict: "device", "gateway" */
+	uint16_t keep_alive_s;		    /* 0: 180 */
+	bool keep_session;		    /* MQTT's clean session 0 */
+	size_t max_in_flight;		    /* 0: 256 */
+	int64_t answer_within_ms;	    /* for TCP and TLS, and again for CONNACK, and for a question; 0: 30 s */
+	const struct device_told_ops *told; /* NULL: nothing is listened to, and nothing asked */
+	void *told_user;
+	uint32_t
+		serial; /* of this connection among its owner's: a command is settled on the connection that brought it, or not at all */
 };
 
 /* All of config is copied or referenced. */
@@ -63,6 +86,18 @@ bool device_client_may_publish(
 size_t device_client_in_flight(const struct device_client *client);
 /* Telemetry; at QoS 1 cookie comes back with the acknowledgement.  Only when device_client_may_publish.  False: MQTT has no room for it, and nothing was sent. */
 bool device_client_publish(struct device_client *client, const struct device_message *message, uint64_t cookie);
+
+/* Listen to these from now on, bits of enum device_wants: what is new is subscribed to, what is missing is not any more.  Once connected. */
+void device_client_listen(struct device_client *client, unsigned wants);
+
+/* Questions about the twin.  False: too many are open, or answers are not listened to (yet). */
+bool device_client_get_twin(struct device_client *client, uint64_t cookie);
+bool device_client_report(struct device_client *client, struct slice patch, uint64_t cookie);
+size_t device_client_open_questions(const struct device_client *client);
+
+/* False: it could not be sent. */
+bool device_client_answer_method(struct device_client *client, const char *rid, int status, struct slice payload);
+void device_client_settle(struct device_client *client, uint64_t id);
 
 void device_client_close(struct device_client *client); /* says DISCONNECT; on_end follows */
 void device_client_leave(struct device_client *client); /* the same, but nothing is called any more */

@@ -10,6 +10,7 @@
 #define MARGIN_MAX_S 900    /* as the SDKs do (clients-observed 3) */
 #define LOOK_AGAIN_MS 60000 /* the wall clock may have been set: look at a token's end at least this often */
 #define DRAIN_MS 30000
+#define DRAIN_LOOK_MS 250
 #define STABLE_MS 5000 /* a connection that lived this long was a good one */
 #define HURRY_MS 1000  /* many links hear the same news: they spread over this time */
 
@@ -27,6 +28,8 @@ struct device_link {
 	int64_t renew_at;			       /* wall clock; 0: never */
 	char *why;				       /* an attempt that failed at once, which is told a moment later */
 	bool start_again;			       /* it was started while it was still closing */
+	int64_t drain_until_ms;			       /* boot clock */
+	uint32_t serial;			       /* of the connection */
 };
 
 int64_t
@@ -89,12 +92,22 @@ on_connected(struct device_client *client, void *user)
 	link->ops->on_up(link, link->user);
 }
 
-/* Nothing is in flight any more: the connection may go, and the next one is made when it is gone. */
-static void
-renew_if_drained(struct device_link *link)
+static bool
+is_drained(const struct device_client *client)
 {
-	if (link->state == LINK_DRAINING && device_client_in_flight(link->client) == 0)
-		device_client_close(link->client);
+	return device_client_in_flight(client) == 0 && device_client_open_questions(client) == 0;
+}
+
+/* Nothing is in flight any more, or the server takes too long, and would close the connection itself: it may go, and the next one is made when it is gone. */
+static void
+drain(struct device_link *link)
+{
+	if (!is_drained(link->client) && clock_boot_ms() < link->drain_until_ms) {
+		timer_arm(&link->timer, DRAIN_LOOK_MS);
+		return;
+	}
+	timer_cancel(&link->timer);
+	device_client_close(link->client);
 }
 
 static void
@@ -105,8 +118,8 @@ on_acked(struct device_client *client, void *user, uint64_t cookie)
 	(void)client;
 	link->back_off_ms = DEVICE_LINK_BACK_OFF_MIN_MS;
 	link->ops->on_acked(link, link->user, cookie);
-	if (link->client)
-		renew_if_drained(link);
+	if (link->state == LINK_DRAINING)
+		drain(link);
 }
 
 static void
@@ -123,7 +136,7 @@ static void
 on_end(struct device_client *client, void *user, enum device_client_end end, uint8_t code, const char *why)
 {
 	struct device_link *link = user;
-	bool renewed = link->state == LINK_DRAINING && end == DEVICE_CLIENT_CLOSED && device_client_in_flight(client) == 0;
+	bool renewed = link->state == LINK_DRAINING && end == DEVICE_CLIENT_CLOSED && is_drained(client);
 
 	link->client = NULL;
 	if (link->state == LINK_UP && clock_boot_ms() - link->up_since_ms >= STABLE_MS)
@@ -172,6 +185,7 @@ open_client(struct device_link *link, const char *token)
 	struct err err = ERR_INIT;
 
 	config.token = token;
+	config.serial = ++link->serial;
 	link->state = LINK_OPENING;
 	link->client = device_client_connect(link->loop, &config, &client_ops, link, &err);
 	if (!link->client)
@@ -215,8 +229,8 @@ begin_renewal(struct device_link *link)
 		return;
 	}
 	link->state = LINK_DRAINING;
-	timer_arm(&link->timer, DRAIN_MS);
-	renew_if_drained(link);
+	link->drain_until_ms = clock_boot_ms() + DRAIN_MS;
+	drain(link);
 }
 
 static void
@@ -231,8 +245,8 @@ on_timer(struct timer *timer)
 	case LINK_UP:
 		begin_renewal(link);
 		return;
-	case LINK_DRAINING: /* the server takes too long: it would close the connection itself */
-		device_client_close(link->client);
+	case LINK_DRAINING:
+		drain(link);
 		return;
 	case LINK_OPENING:
 		if (!link->client)
@@ -343,4 +357,36 @@ bool
 device_link_publish(struct device_link *link, const struct device_message *message, uint64_t cookie)
 {
 	return device_client_publish(link->client, message, cookie);
+}
+
+void
+device_link_listen(struct device_link *link, unsigned wants)
+{
+	if (device_link_is_up(link))
+		device_client_listen(link->client, wants);
+}
+
+bool
+device_link_get_twin(struct device_link *link, uint64_t cookie)
+{
+	return link->state == LINK_UP && device_client_get_twin(link->client, cookie);
+}
+
+bool
+device_link_report(struct device_link *link, struct slice patch, uint64_t cookie)
+{
+	return link->state == LINK_UP && device_client_report(link->client, patch, cookie);
+}
+
+bool
+device_link_answer_method(struct device_link *link, const char *rid, int status, struct slice payload)
+{
+	return device_link_is_up(link) && device_client_answer_method(link->client, rid, status, payload);
+}
+
+void
+device_link_settle(struct device_link *link, uint64_t id)
+{
+	if (device_link_is_up(link))
+		device_client_settle(link->client, id);
 }

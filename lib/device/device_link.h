@@ -44,5 +44,12 @@ bool device_link_may_publish(const struct device_link *link);
 /* As device_client_publish. */
 bool device_link_publish(struct device_link *link, const struct device_message *message, uint64_t cookie);
 
+/* As the same of device_client, while it is up; what the server tells goes to the target's `told`.  Each connection begins without subscriptions. */
+void device_link_listen(struct device_link *link, unsigned wants);
+bool device_link_get_twin(struct device_link *link, uint64_t cookie);
+bool device_link_report(struct device_link *link, struct slice patch, uint64_t cookie);
+bool device_link_answer_method(struct device_link *link, const char *rid, int status, struct slice payload);
+void device_link_settle(struct device_link *link, uint64_t id);
+
 /* How long before a token's end the connection is renewed. */
 int64_t device_link_margin_s(int64_t token_life_s);

@@ -88,6 +88,54 @@ TEST("a rid of more than 256 bytes is refused")
 	CHECK_INT(topic_parse(slice_of(over)).kind, TOPIC_UNKNOWN);
 }
 
+TEST("what a device is told says what it is, and whose")
+{
+	struct told command = told_parse(slice_of("devices/d/messages/devicebound/%24.mid=7&a=b"));
+	struct told of_module = told_parse(slice_of("devices/d/modules/m/messages/devicebound/"));
+	struct told desired = told_parse(slice_of("$iothub/twin/PATCH/properties/desired/?$version=12"));
+	struct told method = told_parse(slice_of("$iothub/methods/POST/re%20boot/?$rid=1f"));
+	struct told answer = told_parse(slice_of("$iothub/twin/res/204/?$rid=9&$version=3"));
+	struct told unversioned = told_parse(slice_of("$iothub/twin/res/429/?$rid=9"));
+
+	CHECK_INT(command.kind, TOLD_COMMAND);
+	IS(command.device_id, "d");
+	IS(command.module_id, "");
+	IS(command.bag, "%24.mid=7&a=b");
+	CHECK_INT(of_module.kind, TOLD_COMMAND);
+	IS(of_module.module_id, "m");
+	IS(of_module.bag, "");
+	CHECK_INT(desired.kind, TOLD_DESIRED);
+	CHECK_INT(desired.version, 12);
+	CHECK_INT(method.kind, TOLD_METHOD);
+	IS(method.name, "re%20boot");
+	IS(method.rid, "1f");
+	CHECK_INT(answer.kind, TOLD_TWIN_ANSWER);
+	CHECK_INT(answer.status, 204);
+	CHECK_INT(answer.version, 3);
+	IS(answer.rid, "9");
+	CHECK_INT(unversioned.kind, TOLD_TWIN_ANSWER);
+	CHECK_INT(unversioned.version, 0);
+}
+
+TEST("what no server tells a device is unknown, and nothing of it is told")
+{
+	static const char *const topics[] = { "", "devices/d/messages/events/", "devices/d/messages/devicebound",
+		"devices//messages/devicebound/", "$iothub/twin/PATCH/properties/desired/",
+		"$iothub/twin/PATCH/properties/desired/?$version=x", "$iothub/twin/PATCH/properties/desired/?$version=-1",
+		"$iothub/twin/PATCH/properties/desired/?$version=99999999999999999999", "$iothub/methods/POST/x",
+		"$iothub/methods/POST//?$rid=1", "$iothub/methods/POST/x/?$rid=", "$iothub/twin/res/200",
+		"$iothub/twin/res/-1/?$rid=1", "$iothub/twin/res/2000/?$rid=1", "$iothub/twin/res/200/?$version=1",
+		"$iothub/twin/GET/?$rid=1" };
+
+	for (size_t i = 0; i < COUNT(topics); i++) {
+		struct told told = told_parse(slice_of(topics[i]));
+
+		if (told.kind != TOLD_UNKNOWN)
+			fail_msg("'%s' is not unknown", topics[i]);
+		CHECK_INT(told.device_id.len + told.module_id.len + told.rid.len + told.name.len, 0);
+	}
+}
+
 struct wish {
 	const char *text;
 	enum filter_kind kind;

@@ -30,9 +30,9 @@ take_owner(struct slice *s, struct slice *device, struct slice *module)
 	return slice_cut(s, '/', module) && module->len > 0;
 }
 
-/* "?$rid=R&$version=V": a rid there must be; what else stands there is overlooked. */
-static bool
-take_query(struct slice s, struct topic *topic)
+/* "?$rid=R&$version=V"; what else stands there is overlooked. */
+static void
+read_query(struct slice s, struct slice *rid, struct slice *version)
 {
 	struct slice pair;
 	bool more = skip(&s, "?");
@@ -40,24 +40,44 @@ take_query(struct slice s, struct topic *topic)
 	while (more) {
 		more = slice_cut(&s, '&', &pair);
 		if (skip(&pair, "$rid="))
-			topic->rid = pair;
+			*rid = pair;
 		else if (skip(&pair, "$version="))
-			topic->version = pair;
+			*version = pair;
 	}
-	return topic->rid.len > 0 && topic->rid.len <= RID_MAX;
 }
 
 static bool
-is_status(struct slice s)
+is_rid(struct slice rid)
 {
-	char text[12]; /* the longest is -2147483648 */
-	int64_t value;
+	return rid.len > 0 && rid.len <= RID_MAX;
+}
+
+/* A rid there must be. */
+static bool
+take_query(struct slice s, struct topic *topic)
+{
+	read_query(s, &topic->rid, &topic->version);
+	return is_rid(topic->rid);
+}
+
+static bool
+read_number(struct slice s, int64_t min, int64_t max, int64_t *value)
+{
+	char text[24]; /* the longest is -9223372036854775808 */
 
 	if (s.len >= sizeof(text) || memchr(s.text, 0, s.len))
 		return false;
 	memcpy(text, s.text, s.len);
 	text[s.len] = '\0';
-	return text_to_i64(text, INT32_MIN, INT32_MAX, &value);
+	return text_to_i64(text, min, max, value);
+}
+
+static bool
+is_status(struct slice s)
+{
+	int64_t value;
+
+	return read_number(s, INT32_MIN, INT32_MAX, &value);
 }
 
 static enum topic_kind
@@ -99,6 +119,51 @@ topic_parse(struct slice text)
 	topic.bag = s;
 	return topic;
 }
+
+/* -- What a device is told ------------------------------------------------------------------------------------------------------------ */
+
+static bool
+take_told_query(struct slice s, struct told *told, bool needs_version)
+{
+	struct slice version = { 0 };
+
+	read_query(s, &told->rid, &version);
+	if (version.len == 0)
+		return !needs_version;
+	return read_number(version, 0, INT64_MAX, &told->version);
+}
+
+static enum told_kind
+told_by_system(struct slice s, struct told *told)
+{
+	struct slice status;
+	int64_t value;
+
+	if (skip(&s, "twin/PATCH/properties/desired/"))
+		return take_told_query(s, told, true) ? TOLD_DESIRED : TOLD_UNKNOWN;
+	if (skip(&s, "methods/POST/") && slice_cut(&s, '/', &told->name) && told->name.len > 0)
+		return take_told_query(s, told, false) && is_rid(told->rid) ? TOLD_METHOD : TOLD_UNKNOWN;
+	if (!skip(&s, "twin/res/") || !slice_cut(&s, '/', &status) || !read_number(status, 0, 999, &value))
+		return TOLD_UNKNOWN;
+	told->status = (int)value;
+	return take_told_query(s, told, false) && is_rid(told->rid) ? TOLD_TWIN_ANSWER : TOLD_UNKNOWN;
+}
+
+struct told
+told_parse(struct slice text)
+{
+	struct told told = { 0 };
+	struct slice s = text;
+
+	if (skip(&s, "$iothub/"))
+		told.kind = told_by_system(s, &told);
+	else if (take_owner(&s, &told.device_id, &told.module_id) && skip(&s, "messages/devicebound/"))
+		told.kind = TOLD_COMMAND;
+	told.bag = told.kind == TOLD_COMMAND ? s : (struct slice){ 0 };
+	return told.kind == TOLD_UNKNOWN ? (struct told){ 0 } : told;
+}
+
+/* -- Filters ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* What stands in a filter, after "devices/ID/" or "devices/ID/modules/ID/" where it has an owner: one text for each kind, so that a kind says all of a subscription. */
 static const struct {

@@ -27,6 +27,25 @@ struct topic {
 };
 struct topic topic_parse(struct slice text);
 
+/* And those that it is told by. */
+enum told_kind {
+	TOLD_UNKNOWN,
+	TOLD_COMMAND,	  /* devices/D[/modules/M]/messages/devicebound/BAG */
+	TOLD_DESIRED,	  /* $iothub/twin/PATCH/properties/desired/?$version=V */
+	TOLD_METHOD,	  /* $iothub/methods/POST/NAME/?$rid=R */
+	TOLD_TWIN_ANSWER, /* $iothub/twin/res/STATUS/?$rid=R[&$version=V] */
+};
+
+struct told {
+	enum told_kind kind;
+	struct slice device_id, module_id, bag; /* a command's */
+	struct slice name;			/* a method's, percent-encoded */
+	struct slice rid;
+	int status;
+	int64_t version; /* 0: none was told */
+};
+struct told told_parse(struct slice text);
+
 enum filter_kind {
 	FILTER_UNKNOWN,
 	FILTER_DEVICEBOUND,   /* devices/D[/modules/M]/messages/devicebound/# */
