@@ -2,7 +2,7 @@
 /* Changes of a twin, one a line, each as a service or a device sends it: [tags, desired, reported, replace].  What was accepted is within its limits, holds no null outside of
  * lists, its metadata mirrors it, and a device that merges what it is told has what the hub has. */
 #include "fuzz.h"
-#include "hub/twins/twin_doc.h"
+#include "wire/twin_doc.h"
 #include "wire/json.h"
 
 static json_t *

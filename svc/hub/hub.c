@@ -33,7 +33,7 @@
 #include "hub/registry/policy_keeper.h"
 #include "hub/registry/registry.h"
 #include "hub/registry/rotation_keeper.h"
-#include "hub/registry/subscriptions.h"
+#include "hub/registry/registry_subscriptions.h"
 #include "hub/rest/rest.h"
 #include "hub/twins/queries.h"
 #include "hub/twins/twin_index.h"
@@ -161,6 +161,7 @@ open_files(struct hub *hub, struct err *err)
 static int
 open_state(struct hub *hub, struct err *err)
 {
+	struct subscriptions_keeper keeper;
 	OWN_TEXT store_path = hub_client_store_path(hub->config.state_dir);
 	OWN_TEXT events_path = hub_client_events_path(hub->config.state_dir);
 	struct message_log_config events = {
@@ -194,7 +195,8 @@ open_state(struct hub *hub, struct err *err)
 	hub->policies = policy_keeper_open(hub->registry, err);
 	if (!hub->policies || open_files(hub, err) < 0)
 		return -1;
-	hub->subscriptions = subscriptions_open(hub->registry, loop_owner(hub->loops[0]), err);
+	keeper = registry_subscriptions(hub->registry);
+	hub->subscriptions = subscriptions_open(&keeper, loop_owner(hub->loops[0]), err);
 	return hub->subscriptions ? 0 : -1;
 }
 

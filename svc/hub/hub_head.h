@@ -13,7 +13,7 @@
 #include "hub/refusals.h"
 #include "hub/registry/registry.h"
 #include "hub/registry/rotation_keeper.h"
-#include "hub/registry/subscriptions.h"
+#include "heads/subscriptions.h"
 #include "hub/twins/twin_sessions.h"
 #include "net/tls.h"
 #include "store/message_log.h"

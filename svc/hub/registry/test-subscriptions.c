@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "hub/registry/subscriptions.h"
+#include "hub/registry/registry_subscriptions.h"
 #include "t.h"
 
 static void
@@ -27,12 +27,14 @@ struct fixture {
 static void
 fixture_open(struct fixture *f, const char *path)
 {
+	struct subscriptions_keeper keeper;
 	struct err err = ERR_INIT;
 
 	f->store = registry_store_open(path, &err);
 	f->worker = pool_new("registry", 1, 10);
 	f->registry = registry_open(f->store, f->worker, &err);
-	f->subscriptions = subscriptions_open(f->registry, &at_once, &err);
+	keeper = registry_subscriptions(f->registry);
+	f->subscriptions = subscriptions_open(&keeper, &at_once, &err);
 	if (!f->subscriptions)
 		fail_msg("%s", err.text);
 }

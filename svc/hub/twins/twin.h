@@ -6,7 +6,7 @@
 #include "auth/identity.h"
 #include "base/pool.h"
 #include "hub/registry/registry.h"
-#include "hub/twins/twin_doc.h"
+#include "wire/twin_doc.h"
 
 struct twins;
 struct twins *twins_new(struct registry *registry); /* borrowed */

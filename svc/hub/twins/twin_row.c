@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "hub/twins/twin_doc.h"
+#include "wire/twin_doc.h"
 #include "wire/json.h"
 
 /* -- What is needed -------------------------------------------------------------------------------------------------------------------- */

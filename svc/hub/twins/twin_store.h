@@ -4,7 +4,7 @@
  * on the registry's worker, inside the transaction of whoever changes something. */
 
 #include "hub/registry/registry_store.h"
-#include "hub/twins/twin_doc.h"
+#include "wire/twin_doc.h"
 #include "store/db.h"
 
 /* What stands there, or a new one. */

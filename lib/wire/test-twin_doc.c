@@ -2,7 +2,7 @@
 /* Twins as documents: merging, replacing, limits, views. */
 #include "base/buf.h"
 #include "base/mem.h"
-#include "hub/twins/twin_doc.h"
+#include "wire/twin_doc.h"
 #include "t.h"
 #include "wire/json.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Twins as JSON (twin_doc.h).  A change is looked at as a whole before anything is merged, so that only the size, which depends on what was there, is left to
  * be judged after. */
-#include "hub/twins/twin_doc.h"
+#include "wire/twin_doc.h"
 
 #include <string.h>
 

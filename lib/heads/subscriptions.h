@@ -1,20 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The subscriptions of identities that connect with clean session 0: kept over connections and restarts, because SDKs do not subscribe again after
- * they renewed their token (clients-observed 3).  In memory for every connect, in SQLite a moment later: who asked for them waits for that. */
+ * they renewed their token (clients-observed 3).  In memory for every connect, on the disk of the back end a moment later: who asked for them waits for that. */
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "base/post.h"
-#include "hub/registry/registry.h"
+#include "base/pool.h"
 
 #define SUBSCRIPTIONS_MAX 64 /* of one identity */
 
+/* Where the back end keeps them: a text for each name.  `put` stands between begin and end; text NULL removes. */
+struct subscriptions_keeper {
+	void *arg;
+	int (*load)(void *arg, void (*each)(void *each_arg, const char *name, const char *text), void *each_arg, struct err *err);
+	int (*begin)(void *arg, struct err *err);
+	int (*put)(void *arg, const char *name, const char *text, struct err *err);
+	int (*end)(void *arg, int done, struct err *err); /* done 0: make it durable; anything else: undo, and -1 */
+	bool (*work)(void *arg, struct job *job);	  /* on the one worker that may write there; false: it takes nothing */
+};
+
 struct subscriptions;
-/* Writes on the registry's worker; `owner` is the loop on which its writing is arranged. */
-struct subscriptions *subscriptions_open(struct registry *registry, struct owner *owner, struct err *err);
+/* `owner` is the loop on which the writing is arranged. */
+struct subscriptions *subscriptions_open(const struct subscriptions_keeper *keeper, struct owner *owner, struct err *err);
 /* Writes what is still to be written.  The worker must be idle. */
 void subscriptions_close(struct subscriptions *subscriptions);
 

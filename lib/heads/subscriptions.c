@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kept subscriptions (subscriptions.h).  An identity's list is one text, "QOS FILTER" a line: one string to compare, to keep and to store.  What
  * changed is written in one transaction at a time; meanwhile further changes collect. */
-#include "hub/registry/subscriptions.h"
+#include "heads/subscriptions.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -23,7 +23,7 @@ struct entry {
 };
 
 struct subscriptions {
-	struct registry *registry;
+	struct subscriptions_keeper keeper;
 	pthread_mutex_t lock;
 	struct map *map;
 	struct entry *dirty;
@@ -126,15 +126,15 @@ take_dirty(struct subscriptions *s, struct written *out)
 }
 
 static int
-write_all(struct registry_store *store, const struct written *list, size_t n, struct err *err)
+write_all(const struct subscriptions_keeper *keeper, const struct written *list, size_t n, struct err *err)
 {
 	int done = 0;
 
-	if (registry_store_begin(store, err) < 0)
+	if (keeper->begin(keeper->arg, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n && done == 0; i++)
-		done = registry_store_put_subscriptions(store, list[i].name, list[i].text, err);
-	return registry_store_end(store, done, err);
+		done = keeper->put(keeper->arg, list[i].name, list[i].text, err);
+	return keeper->end(keeper->arg, done, err);
 }
 
 static void
@@ -186,7 +186,7 @@ write_some(struct subscriptions *s)
 	struct written *list = mem_array(WRITE_MAX, sizeof(*list));
 	size_t n = take_dirty(s, list);
 	struct err err = ERR_INIT;
-	bool ok = n == 0 || write_all(registry_store_of(s->registry), list, n, &err) == 0;
+	bool ok = n == 0 || write_all(&s->keeper, list, n, &err) == 0;
 
 	settle(s, list, n, ok);
 	for (size_t i = 0; i < n; i++) {
@@ -209,7 +209,7 @@ start_writing(struct subscriptions *s)
 {
 	pthread_mutex_lock(&s->lock);
 	if (s->dirty && !s->writing)
-		s->writing = registry_work(s->registry, &s->job);
+		s->writing = s->keeper.work(s->keeper.arg, &s->job);
 	if (!s->writing)
 		fail_waits(s);
 	pthread_mutex_unlock(&s->lock);
@@ -257,15 +257,15 @@ load_one(void *arg, const char *name, const char *filters)
 }
 
 struct subscriptions *
-subscriptions_open(struct registry *registry, struct owner *owner, struct err *err)
+subscriptions_open(const struct subscriptions_keeper *keeper, struct owner *owner, struct err *err)
 {
 	struct subscriptions *s = NEW(subscriptions);
 
-	s->registry = registry;
+	s->keeper = *keeper;
 	s->map = map_new();
 	s->job = (struct job){ .run = run_job, .done = job_done, .owner = owner };
 	pthread_mutex_init(&s->lock, NULL);
-	if (registry_store_subscriptions(registry_store_of(registry), load_one, s, err) < 0) {
+	if (keeper->load(keeper->arg, load_one, s, err) < 0) {
 		subscriptions_close(s);
 		return NULL;
 	}
