@@ -424,7 +424,7 @@ answer_content(struct blob_call *call)
 	struct version_lines lines;
 	/* It is a device's content on the hub's own name: no browser may take it for a page of the hub. */
 	const char *headers[] = { lines.etag, lines.modified, lines.request_id, type_line, "x-ms-version: 2020-08-04",
-		"x-ms-blob-type: BlockBlob", "X-Content-Type-Options: nosniff", "Content-Disposition: attachment", NULL };
+		"x-ms-blob-type: BlockBlob", "Content-Disposition: attachment", NULL };
 
 	version_lines(&lines, &call->record);
 	source->base = (struct http_source){ .len = (uint64_t)call->record.size, .read = source_read, .free = source_free };
