@@ -162,7 +162,7 @@ put_config(struct buf *out, const struct cast *cast)
 	put_file(out, "cert", paper_cert_path(cast->dir, PAPER_EDGE_CA));
 	put_file(out, "pk", paper_key_path(cast->dir, PAPER_EDGE_CA));
 	buf_puts(out, "\n# The names that clients on this machine use, when they can't resolve the hostname.\n[gateway]\n"
-		      "address = \"127.0.0.1\"\nmqtt_port = 0\nnames = [\"localhost\", \"127.0.0.1\"]\n");
+		      "address = \"127.0.0.1\"\nmqtt_port = 0\nhttps_port = 0\nnames = [\"localhost\", \"127.0.0.1\"]\n");
 	buf_putf(out, "\n[upstream]\naddress = \"127.0.0.1\"\nmqtt_port = %d\nhttps_port = %d\n", cast_hub_mqtt_port(cast),
 		cast_hub_https_port(cast));
 }

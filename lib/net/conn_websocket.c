@@ -109,6 +109,8 @@ path_is(const struct http_request *req, const char *path)
 	CLEAR(buf) decoded = BUF_INIT(PATH_MAX_LEN);
 	const char *written = http_path(req);
 
+	if (text_is(path, "*"))
+		return true;
 	return percent_decode(&decoded, written, strlen(written)) && decoded.len == strlen(path) &&
 	       text_is_nocase(buf_text(&decoded), path);
 }
@@ -130,13 +132,21 @@ open_protocol(struct http_request *req, const struct websocket_service *service,
 		service->ops->on_open(conn);
 }
 
+static void
+refuse_subprotocol(struct http_request *req, const struct websocket_service *known)
+{
+	OWN_TEXT words = mem_textf("Sec-WebSocket-Protocol does not offer what is spoken here, which is %s", known->subprotocol);
+
+	refuse(req, 400, NULL, words);
+}
+
 bool
 websocket_serve(struct http_request *req, const struct websocket_service *services)
 {
 	static const char *const version_13[] = { "Sec-WebSocket-Version: 13", NULL };
 	const char *version = http_header(req, "sec-websocket-version"), *offered = http_header(req, "sec-websocket-protocol");
 	char accept[WEBSOCKET_ACCEPT_LEN];
-	bool known = false;
+	const struct websocket_service *known = NULL;
 
 	if (!http_wants_upgrade(req, "websocket"))
 		return false;
@@ -145,7 +155,7 @@ websocket_serve(struct http_request *req, const struct websocket_service *servic
 
 		if (!path_is(req, service->path))
 			continue;
-		known = true;
+		known = service;
 		if (!text_is(version, "13")) {
 			refuse(req, 426, version_13, "only version 13 of WebSocket is spoken here");
 			return true;
@@ -160,6 +170,6 @@ websocket_serve(struct http_request *req, const struct websocket_service *servic
 		return true;
 	}
 	if (known)
-		refuse(req, 400, NULL, "Sec-WebSocket-Protocol does not offer what is spoken here");
-	return known;
+		refuse_subprotocol(req, known);
+	return known != NULL;
 }

@@ -8,7 +8,7 @@
 #include "net/http_server.h"
 
 struct websocket_service {
-	const char *path;	 /* decoded */
+	const char *path;	 /* decoded; "*": any */
 	const char *subprotocol; /* that clients must offer, in any case */
 	/* What a listener would be given. */
 	const struct conn_ops *ops;

@@ -79,6 +79,7 @@ take_gateway(struct config *c, const struct config_at *root)
 	c->gateway_address = mem_text(config_text(&gateway, "address"));
 	c->gateway_crl_dir = mem_text(config_text(&gateway, "crl_dir"));
 	c->gateway_mqtt_port = config_int(&gateway, "mqtt_port");
+	c->gateway_https_port = config_int(&gateway, "https_port");
 	c->max_queue_mib = config_int(&gateway, "max_queue_mib");
 	config_take_names(c->names, &c->n_names, &gateway, "names");
 	c->upstream_address = mem_text(config_text(&upstream, "address"));

@@ -69,7 +69,7 @@ struct config {
 	/* The gateway. */
 	bool has_gateway;
 	char *gateway_address, *gateway_crl_dir;
-	int64_t gateway_mqtt_port, max_queue_mib;
+	int64_t gateway_mqtt_port, gateway_https_port, max_queue_mib;
 	char *names[CONFIG_NAMES_MAX];
 	size_t n_names;
 	char *upstream_address;

@@ -220,7 +220,8 @@ same_sockets(const struct layout *a, const struct layout *b)
 	bool same = a->n_sockets == b->n_sockets && !a->tpmd == !b->tpmd;
 
 	for (size_t i = 0; same && i < a->n_sockets; i++)
-		same = a->sockets[i].role == b->sockets[i].role && a->sockets[i].mode == b->sockets[i].mode;
+		same = a->sockets[i].role == b->sockets[i].role && a->sockets[i].mode == b->sockets[i].mode &&
+		       a->sockets[i].port == b->sockets[i].port && text_is(a->sockets[i].address, b->sockets[i].address);
 	return same;
 }
 

@@ -19,11 +19,14 @@ int layout_n_roles(const struct config *config); /* how many of them, the first 
 
 #define LAYOUT_RUN_DIRS_MAX 8
 #define LAYOUT_SOCKETS_MAX 16
+#define LAYOUT_ADDRESS_MAX 64
 
 struct layout_socket {
 	enum layout_role role;
-	const char *path; /* the layout's */
+	const char *path; /* the layout's; NULL: a TCP port */
 	mode_t mode;
+	char address[LAYOUT_ADDRESS_MAX]; /* of TCP, as is */
+	int port;
 };
 
 struct layout {

@@ -132,6 +132,7 @@ PARAM("principal.localid", "attributes", WORD("client|server", "client"), "what 
 PARAM("gateway", "enabled", BOOL(true), "false: no gateway on this device")
 PARAM("gateway", "address", TEXT_OR("0.0.0.0"), "listen on this address")
 PARAM("gateway", "mqtt_port", INT(0, 65535, 8883), "for devices; 0 takes a free one")
+PARAM("gateway", "https_port", INT(0, 65535, 443), "for devices by MQTT over WebSocket, for modules that call methods, and for gateways below this one; 0 takes a free one")
 PARAM("gateway", "names", HOSTS, "further names and IP addresses in its server certificate")
 PARAM("gateway", "crl_dir", TEXT, "a folder of revocation lists, *.crl and *.pem, in DER or PEM; who shows a certificate that is in one of them is refused")
 PARAM("gateway", "max_queue_mib", INT(1, 16777216, 1024), "disk that stored messages may take; when it is full, new ones are refused")

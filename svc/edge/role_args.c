@@ -74,7 +74,7 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 
 void
 role_args_fill(struct role_args *args, const struct config *c, const struct layout *l, enum layout_role role,
-	const struct role_facts *facts, int64_t mqtt_port)
+	const struct role_facts *facts, const struct role_ports *found)
 {
 	*args = (struct role_args){ .item = { role_args_program(role) }, .n = 1 };
 	if (role != ROLE_GATEWAY) {
@@ -84,7 +84,8 @@ role_args_fill(struct role_args *args, const struct config *c, const struct layo
 	push_gateway(args, c, l, facts);
 	push(args, "--generation-id", facts->generation);
 	push(args, "--management", facts->generation ? NULL : l->management);
-	role_args_push_int(args, "--mqtt-port", mqtt_port ? mqtt_port : c->gateway_mqtt_port);
+	role_args_push_int(args, "--mqtt-port", found->mqtt ? found->mqtt : c->gateway_mqtt_port);
+	role_args_push_int(args, "--https-port", found->https ? found->https : c->gateway_https_port);
 }
 
 char *

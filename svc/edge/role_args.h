@@ -19,9 +19,13 @@ void role_facts_clear(struct role_facts *facts);
 bool role_facts_are_same(const struct role_facts *a, const struct role_facts *b);
 
 char *role_args_program(enum layout_role role);
-/* facts, and mqtt_port: where the gateway was found before, 0 the first time; for the gateway alone. */
+/* Where the gateway was found before, 0 the first time. */
+struct role_ports {
+	int64_t mqtt, https;
+};
+/* facts and found: for the gateway alone. */
 void role_args_fill(struct role_args *out, const struct config *config, const struct layout *layout, enum layout_role role,
-	const struct role_facts *facts, int64_t mqtt_port);
+	const struct role_facts *facts, const struct role_ports *found);
 /* On one line for a unit's environment file.  NULL when a word has white space or quotes in it, which such a line can't carry. */
 char *role_args_line(const struct role_args *args, struct err *err);
 void role_args_push_int(struct role_args *args, const char *name, int64_t value);

@@ -359,7 +359,7 @@ write_gateway(const struct layout *l, const struct config *c, bool *changed, str
 		*changed |= file_exists(path);
 		return file_remove(path, err);
 	}
-	role_args_fill(&args, c, l, ROLE_GATEWAY, &(struct role_facts){ 0 }, 0);
+	role_args_fill(&args, c, l, ROLE_GATEWAY, &(struct role_facts){ 0 }, &(struct role_ports){ 0 });
 	words = role_args_line(&args, err);
 	role_args_clear(&args);
 	if (!words)

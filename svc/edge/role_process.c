@@ -58,7 +58,7 @@ hand_over(const struct role_launch *launch, int ready_fd)
 
 	ready_fd = move_away(ready_fd);
 	for (size_t i = 0; i < launch->layout->n_sockets; i++)
-		if (launch->layout->sockets[i].role == launch->role)
+		if (launch->layout->sockets[i].role == launch->role && launch->sockets[i] >= 0)
 			moved[n++] = move_away(launch->sockets[i]);
 	for (int i = 0; i < n; i++)
 		dup2(moved[i], FIRST_HANDED + i);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sockets of the local services. */
+#include <netdb.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@
 #include "edge/role_sockets.h"
 
 #define BACKLOG 1024
+#define LOW_PORT_MAX 1023
 
 /* -- Names -------------------------------------------------------------------------------------------------------------------------- */
 
@@ -34,6 +37,26 @@ static void
 add_socket(struct layout *l, enum layout_role role, const char *path, mode_t mode)
 {
 	l->sockets[l->n_sockets++] = (struct layout_socket){ .role = role, .path = path, .mode = mode };
+}
+
+/* Where only root may listen, and the gateway is not root. */
+static void
+add_low_port(struct layout *l, const struct config *c, int64_t port)
+{
+	struct layout_socket *s = &l->sockets[l->n_sockets];
+
+	if (!c->has_gateway || port < 1 || port > LOW_PORT_MAX)
+		return;
+	*s = (struct layout_socket){ .role = ROLE_GATEWAY, .port = (int)port };
+	snprintf(s->address, sizeof(s->address), "%s", c->gateway_address);
+	l->n_sockets++;
+}
+
+static void
+add_low_ports(struct layout *l, const struct config *c)
+{
+	add_low_port(l, c, c->gateway_mqtt_port);
+	add_low_port(l, c, c->gateway_https_port);
 }
 
 static bool
@@ -127,6 +150,8 @@ role_sockets_name(struct layout *l, const struct config *c)
 		name_all_public(l, c);
 	else
 		name_all_secret(l, c);
+	if (!l->by_units)
+		add_low_ports(l, c);
 	l->mnt = mem_textf("%s/mnt", l->dirs[ROLE_EDGED]);
 	l->gateway_workload = mem_textf("%s/edgeHub.sock", l->mnt);
 }
@@ -147,7 +172,7 @@ int
 role_sockets_check(const struct layout *l, const struct config *c, struct err *err)
 {
 	for (size_t i = 0; i < l->n_sockets; i++)
-		if (check_socket(l->sockets[i].path, err) < 0)
+		if (l->sockets[i].path && check_socket(l->sockets[i].path, err) < 0)
 			return -1;
 	for (size_t m = 0; m < c->n_modules; m++) {
 		OWN_TEXT path = mem_textf("%s/%s.sock", l->mnt, c->modules[m].id);
@@ -182,15 +207,41 @@ open_one(const struct layout *l, const struct layout_socket *s, struct err *err)
 	return -1;
 }
 
+/* -1: the gateway tries it itself, and says what is wrong. */
+static int
+open_port(const struct layout_socket *s)
+{
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *at = NULL;
+	int fd = -1, one = 1;
+	char port[8];
+
+	snprintf(port, sizeof(port), "%d", s->port);
+	if (getaddrinfo(s->address, port, &hints, &at) == 0)
+		fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd >= 0 && (bind(fd, at->ai_addr, at->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)) {
+		close(fd);
+		fd = -1;
+	}
+	if (at)
+		freeaddrinfo(at);
+	return fd;
+}
+
 int
 role_sockets_open(const struct layout *l, int fds[static LAYOUT_SOCKETS_MAX], struct err *err)
 {
 	for (size_t i = 0; i < l->n_sockets; i++) {
-		fds[i] = open_one(l, &l->sockets[i], err);
-		if (fds[i] >= 0)
+		const struct layout_socket *s = &l->sockets[i];
+
+		fds[i] = s->path ? open_one(l, s, err) : open_port(s);
+		if (fds[i] >= 0 || !s->path)
 			continue;
 		while (i-- > 0)
-			close(fds[i]);
+			if (fds[i] >= 0)
+				close(fds[i]);
 		return -1;
 	}
 	return 0;

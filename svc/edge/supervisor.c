@@ -52,7 +52,8 @@ struct supervisor {
 	int64_t resolver_due_ms; /* 0: nothing has changed */
 	struct role_log own_log;
 	struct role_facts facts; /* from edged, for the gateway */
-	int64_t mqtt_port, started_ms;
+	struct role_ports ports;
+	int64_t started_ms;
 	bool said_ready, stopping, anew;
 	sigset_t before;
 };
@@ -109,7 +110,7 @@ start(struct supervisor *s, struct role *r)
 	struct role_child child;
 	struct err err = ERR_INIT;
 
-	role_args_fill(&args, s->current, s->config->layout, role, &s->facts, s->mqtt_port);
+	role_args_fill(&args, s->current, s->config->layout, role, &s->facts, &s->ports);
 	if (role_process_start(&child, &launch, &err) < 0) {
 		log_error("%s", err.text);
 		role_state_failed(&r->state, clock_boot_ms());
@@ -207,8 +208,10 @@ say_ready(struct supervisor *s)
 	json_t *line = json_object();
 
 	s->said_ready = true;
-	if (s->mqtt_port)
-		json_object_set_new(line, "mqtt_port", json_integer(s->mqtt_port));
+	if (s->ports.mqtt)
+		json_object_set_new(line, "mqtt_port", json_integer(s->ports.mqtt));
+	if (s->ports.https)
+		json_object_set_new(line, "https_port", json_integer(s->ports.https));
 	json_object_set_new(line, "separate_users", json_boolean(s->config->layout->separate_users));
 	json_object_set_new(line, "mnt", json_string(s->config->layout->mnt));
 	json_object_set_new(line, "management", json_string(s->config->layout->management));
@@ -247,7 +250,8 @@ take_ready(struct supervisor *s, struct role *r)
 	if (r == &s->roles[ROLE_EDGED])
 		take_facts(s, json);
 	if (r == &s->roles[ROLE_GATEWAY]) /* kept: a restarted gateway is found where it was */
-		s->mqtt_port = json_integer_value(json_object_get(json, "mqtt_port"));
+		s->ports = (struct role_ports){ json_integer_value(json_object_get(json, "mqtt_port")),
+			json_integer_value(json_object_get(json, "https_port")) };
 	if (!s->said_ready && all_serve(s))
 		say_ready(s);
 }
@@ -319,7 +323,7 @@ socket_of(const struct supervisor *s, const struct role *r)
 	const struct layout *l = s->config->layout;
 
 	for (size_t i = 0; i < l->n_sockets; i++)
-		if (&s->roles[l->sockets[i].role] == r)
+		if (&s->roles[l->sockets[i].role] == r && l->sockets[i].path)
 			return json_string(l->sockets[i].path);
 	return r == &s->roles[ROLE_EDGED] ? json_string(l->mnt) : json_null();
 }
@@ -406,11 +410,12 @@ restart_all(struct supervisor *s)
 static bool
 changes_gateway(const struct supervisor *s, const struct config *next)
 {
+	struct role_ports none = { 0 };
 	struct role_args now, then;
 	bool changes;
 
-	role_args_fill(&now, s->current, s->config->layout, ROLE_GATEWAY, &s->facts, 0);
-	role_args_fill(&then, next, s->config->layout, ROLE_GATEWAY, &s->facts, 0);
+	role_args_fill(&now, s->current, s->config->layout, ROLE_GATEWAY, &s->facts, &none);
+	role_args_fill(&then, next, s->config->layout, ROLE_GATEWAY, &s->facts, &none);
 	changes = now.n != then.n;
 	for (size_t i = 0; !changes && i < now.n; i++)
 		changes = !text_is(now.item[i], then.item[i]);
@@ -470,7 +475,9 @@ apply(struct supervisor *s)
 	changed[ROLE_KEYD] |= !config_keys_same_access(&s->current->keys, &next->keys);
 	changed[ROLE_GATEWAY] |= changes_gateway(s, next);
 	if (s->current->gateway_mqtt_port != next->gateway_mqtt_port)
-		s->mqtt_port = 0; /* else it stays where it is */
+		s->ports.mqtt = 0; /* else it stays where it is */
+	if (s->current->gateway_https_port != next->gateway_https_port)
+		s->ports.https = 0;
 	config_free(s->changed);
 	s->current = s->changed = GIVE(next);
 	return restart_changed(s, changed);
@@ -600,7 +607,8 @@ clear(struct supervisor *s)
 	role_log_close(&s->own_log);
 	control_free(s->control);
 	for (size_t i = 0; i < l->n_sockets; i++)
-		close(s->sockets[i]);
+		if (s->sockets[i] >= 0)
+			close(s->sockets[i]);
 	if (s->asked_fd >= 0)
 		close(s->asked_fd);
 	close(s->signal_fd);

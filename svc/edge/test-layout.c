@@ -44,7 +44,8 @@ TEST("what changes users, sockets or the gateway's being there does not fit unde
 		bool as_root, as_one;
 	} cases[] = {
 		{ SAS, true, true },
-		{ SAS "[aziot_max_requests]\ncertd = 1\n[modules.tool]\nuid = 7\n[gateway]\nmqtt_port = 1\n", true, true },
+		{ SAS "[aziot_max_requests]\ncertd = 1\n[modules.tool]\nuid = 7\n[gateway]\nmqtt_port = 1883\n", true, true },
+		{ SAS "[gateway]\nhttps_port = 444\n", false, false }, /* below 1024, so it is opened for it */
 		{ SAS "[gateway]\nenabled = false\n", false, false },
 		{ SAS "[privileges]\nfirst_uid = 7000\n", false, true },
 		{ SAS "[[principal]]\nname = \"p\"\nuid = 7\nkeys = [\"k\"]\n", false, true },

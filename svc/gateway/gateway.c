@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "common/activation.h"
 #include "common/service.h"
+#include "gateway/front/front.h"
 #include "gateway/upstream/forward.h"
 #include "gateway/gateway_head.h"
 #include "gateway/gateway_revocation.h"
@@ -47,6 +48,7 @@ struct gateway {
 	struct gateway_head *head;
 	struct mqtt_head *mqtt_head;
 	struct listener *mqtt;
+	struct front *front;
 	atomic_bool is_damaged;
 };
 
@@ -132,15 +134,23 @@ open_front(struct gateway *g, struct err *err)
 		.max_conns = g->config.max_connections,
 	};
 
+	struct front_config front = { .head_ops = &gateway_head_ops };
+
 	g->directory = directory_new();
 	head.directory = mqtt.directory = g->directory;
 	g->head = gateway_head_new(&head);
 	mqtt.backend = g->head;
 	g->mqtt_head = mqtt_head_new(&mqtt);
-	listener.user = g->mqtt_head;
+	front.mqtt_head = listener.user = g->mqtt_head;
+	front.backend = g->head;
+	front.listener = listener;
+	front.listener.port = g->config.https_port;
 	activation_adopt(&listener);
 	g->mqtt = listener_open(g->loops, g->n_loops, &listener, err);
-	return g->mqtt ? 0 : err_wrap(err, "MQTT");
+	if (!g->mqtt)
+		return err_wrap(err, "MQTT");
+	g->front = front_open(g->loops, g->n_loops, &front, err);
+	return g->front ? 0 : -1;
 }
 
 static void
@@ -201,6 +211,12 @@ gateway_mqtt_port(const struct gateway *g)
 }
 
 int
+gateway_https_port(const struct gateway *g)
+{
+	return front_port(g->front);
+}
+
+int
 gateway_run(struct gateway *g, struct err *err)
 {
 	service_handle_signals(g->loops[0], NULL, NULL);
@@ -227,6 +243,7 @@ gateway_close(struct gateway *g)
 	/* Each loop has an ear of a listener: only now may another thread touch it. */
 	if (g->mqtt)
 		listener_close(g->mqtt);
+	front_shut(g->front);
 	pool_free(g->handshakes);
 	for (size_t i = 0; i < g->n_loops; i++)
 		conn_abort_all(g->loops[i]);
@@ -242,6 +259,7 @@ gateway_close(struct gateway *g)
 	forward_close(g->forward);
 	refresher_free(g->refresher);
 	mqtt_head_free(g->mqtt_head);
+	front_free(g->front);
 	gateway_head_free(g->head);
 	gateway_revocation_free(g->revocation);
 	directory_free(g->directory);

@@ -11,7 +11,7 @@ struct gateway_config {
 	const char *const *names; /* in the server certificate; the first is `hostname` */
 	size_t n_names;
 	const char *address;
-	int mqtt_port; /* 0: a free one */
+	int mqtt_port, https_port; /* 0: a free one */
 	const char *keyd_path;
 	const char *crl_dir; /* of revocation lists; NULL: there are none */
 	struct upstream_config upstream;
@@ -23,5 +23,6 @@ struct gateway_config {
 struct gateway;
 struct gateway *gateway_open(const struct gateway_config *config, struct err *err); /* listens when it returns */
 int gateway_mqtt_port(const struct gateway *gateway);
+int gateway_https_port(const struct gateway *gateway);
 int gateway_run(struct gateway *gateway, struct err *err); /* on this thread, until SIGTERM or SIGINT */
 void gateway_close(struct gateway *gateway);

@@ -324,6 +324,12 @@ on_revoked(void *arg)
 	scope_each(head->config.scope, withdraw_if_by_certificate, head);
 }
 
+static bool
+on_stands(void *backend, void *domain)
+{
+	return why_untrusted(backend, domain) == OK;
+}
+
 static void
 on_live(void *backend, void *domain, struct head_session *head_session)
 {
@@ -394,6 +400,7 @@ const struct head_ops gateway_head_ops = {
 	.admit = on_admit,
 	.message = on_message,
 	.live = on_live,
+	.stands = on_stands,
 	.violation = on_violation,
 	.end = on_end,
 };

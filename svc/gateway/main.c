@@ -18,7 +18,7 @@ struct options {
 	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *parent,
 		*hub_address, *trust, *crl_dir;
 	struct option_list names;
-	int64_t mqtt_port, hub_mqtt_port, hub_https_port, max_queue_mib, loops, max_connections;
+	int64_t mqtt_port, https_port, hub_mqtt_port, hub_https_port, max_queue_mib, loops, max_connections;
 	struct service_options service;
 };
 
@@ -35,6 +35,8 @@ static const struct option_row rows[] = {
 	TEXT_ROW("address", 'a', "ADDRESS", "listen on this address (0.0.0.0)", address),
 	{ "mqtt-port", 0, "PORT", "for devices (8883); 0 takes a free one", OPTION_INT, offsetof(struct options, mqtt_port), 0,
 		65535 },
+	{ "https-port", 0, "PORT", "for MQTT over WebSocket, and the gateway's own API (443); 0 takes a free one", OPTION_INT,
+		offsetof(struct options, https_port), 0, 65535 },
 	TEXT_ROW("keyd", 0, "SOCKET", "keyd's socket: the server certificate's key stays there", keyd),
 	TEXT_ROW("workload", 0, "SOCKET", "the workload API's socket of $edgeHub", workload),
 	TEXT_ROW("generation-id", 0, "ID", "the generation of $edgeHub", generation_id),
@@ -133,6 +135,7 @@ serve(const struct options *o, struct err *err)
 		.n_names = 1 + o->names.n,
 		.address = o->address,
 		.mqtt_port = (int)o->mqtt_port,
+		.https_port = (int)o->https_port,
 		.keyd_path = o->keyd,
 		.crl_dir = o->crl_dir,
 		.upstream = {
@@ -163,8 +166,10 @@ serve(const struct options *o, struct err *err)
 	gateway = gateway_open(&config, err);
 	if (!gateway)
 		return -1;
-	log_info("%s serves MQTT on %s:%d", o->hostname, o->address, gateway_mqtt_port(gateway));
-	service_ready(&o->service, json_pack("{s:s, s:i}", "hostname", o->hostname, "mqtt_port", gateway_mqtt_port(gateway)));
+	log_info("%s serves on %s: MQTT at %d, HTTPS at %d", o->hostname, o->address, gateway_mqtt_port(gateway),
+		gateway_https_port(gateway));
+	service_ready(&o->service, json_pack("{s:s, s:i, s:i}", "hostname", o->hostname, "mqtt_port", gateway_mqtt_port(gateway),
+					   "https_port", gateway_https_port(gateway)));
 	done = gateway_run(gateway, err);
 	gateway_close(gateway);
 	return done;
@@ -176,6 +181,7 @@ main(int argc, char **argv)
 	struct options options = {
 		.address = "0.0.0.0",
 		.mqtt_port = 8883,
+		.https_port = 443,
 		.hub_mqtt_port = 8883,
 		.hub_https_port = 443,
 		.max_queue_mib = 1024,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The unmodified azure-iot-device client over MQTT: connect, send COUNT messages with properties, prove that each was acknowledged, leave.
-// MODE: sas, x509, sas-gateway, x509-gateway.  Prints one JSON line; EXPECT=refused wants the connection to be refused.
+// MODE: sas, x509, sas-gateway, x509-gateway; WEBSOCKET: on port 443.  Prints one JSON line; EXPECT=refused wants the connection to be refused.
 'use strict';
 const fs = require('fs');
 const assert = require('assert');
 const { Client, Message, X509AuthenticationProvider } = require('azure-iot-device');
-const { Mqtt } = require('azure-iot-device-mqtt');
+const { Mqtt: MqttTcp, MqttWs } = require('azure-iot-device-mqtt');
+const Mqtt = process.env.WEBSOCKET ? MqttWs : MqttTcp;
 
 function client() {
 	const { MODE, HUB, GATEWAY, DEVICE, KEY, CERT, CERT_KEY } = process.env;
@@ -34,7 +35,7 @@ function message(i) {
 
 async function main() {
 	const c = client();
-	await c.setOptions({ ca: process.env.CA });
+	await c.setOptions({ ca: process.env.WEBSOCKET ? fs.readFileSync(process.env.CA, 'utf8') : process.env.CA }); // a file's name is understood for MQTT alone
 	if (process.env.EXPECT === 'refused') {
 		await assert.rejects(c.open(), (e) => e.name === 'UnauthorizedError' && /Not authorized/.test(e.message));
 		console.log(JSON.stringify({ refused: true }));

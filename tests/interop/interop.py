@@ -228,6 +228,20 @@ def test_7_mosquitto_pub():
     wait_for(lambda: [e for e in story.events_of("leaf-x509") if e["properties"].get("from") == "mosquitto"], "the message of mosquitto_pub", 30)
 
 
+def test_7_b_websocket():
+    """azure-iot-device sends 100 messages through the gateway on port 443 by SAS and by X.509, and sees UnauthorizedError with a wrong key"""
+    scope = story.rest("GET", "/devices/EdgeGateway")[2]["deviceScope"]
+    key = story.rest("PUT", "/devices/ws-sas", {"deviceId": "ws-sas", "deviceScope": scope})[2]["authentication"]["symmetricKey"]["primaryKey"]
+    cert, cert_key = story.pki.make("device", "ws-x509")
+    story.rest("PUT", "/devices/ws-x509", {"deviceId": "ws-x509", "deviceScope": scope, "authentication": {"type": "selfSigned", "x509Thumbprint": {
+        "primaryThumbprint": thumbprint(cert), "secondaryThumbprint": thumbprint(cert)}}})
+    story.node("device.js", MODE="sas-gateway", WEBSOCKET="1", DEVICE="ws-sas", KEY=key)
+    story.node("device.js", MODE="x509-gateway", WEBSOCKET="1", DEVICE="ws-x509", CERT=cert, CERT_KEY=cert_key)
+    story.node("device.js", MODE="sas-gateway", WEBSOCKET="1", DEVICE="ws-sas", KEY=new_key(), EXPECT="refused")
+    story.arrived("ws-sas", 100)
+    story.arrived("ws-x509", 100)
+
+
 def test_8_twins_and_methods():
     """azure-iot-device and azure-iothub share a twin and call methods, also after the device has renewed its token without subscribing again"""
     key = story.rest("PUT", "/devices/node-twin", {"deviceId": "node-twin"})[2]["authentication"]["symmetricKey"]["primaryKey"]

@@ -87,7 +87,7 @@ if os.path.lexists(place):
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(place)
 listener.listen(8)
-os.write(int(options["--ready-fd"]), b'{"ready":true,"mqtt_port":1}\n')
+os.write(int(options["--ready-fd"]), b'{"ready":true,"mqtt_port":1,"https_port":1}\n')
 os.close(int(options["--ready-fd"]))
 while True:
     peer, _ = listener.accept()

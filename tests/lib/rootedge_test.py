@@ -522,6 +522,7 @@ mqtt_port = %d
 [gateway]
 address = "127.0.0.1"
 mqtt_port = 0
+https_port = 0
 %s
 %s""" % (hub.hostname, device, identity or 'identity_cert = "file://%s"\nidentity_pk = "file://%s"' % (cert, key), *(upstream or (hub.https_port, hub.mqtt_port)), gateway, config))
         # A leak check traces its own process: the roles' sandbox forbids that.
@@ -531,13 +532,21 @@ mqtt_port = 0
     def mqtt_port(self):
         return self.ready["mqtt_port"]
 
+    @property
+    def https_port(self):
+        return self.ready["https_port"]
+
+    def https(self, method, path, body=None, headers=None, **kw):
+        kw.setdefault("ca", self.trust_bundle())
+        return https(self.https_port, method, path, body, headers, **kw)
+
     def keep_port(self):
-        """The same port after a restart, for those who knew it before."""
+        """The same ports after a restart, for those who knew them before."""
         path = self.args[self.args.index("--config") + 1]
         with open(path) as f:
             text = f.read()
         with open(path, "w") as f:
-            f.write(text.replace("\nmqtt_port = 0\n", "\nmqtt_port = %d\n" % self.mqtt_port))
+            f.write(text.replace("\nmqtt_port = 0\nhttps_port = 0\n", "\nmqtt_port = %d\nhttps_port = %d\n" % (self.mqtt_port, self.https_port)))
 
     def trust_bundle(self):
         """What devices of this gateway trust, as a file: the root, and a quickstart Edge CA."""

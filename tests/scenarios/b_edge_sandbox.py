@@ -59,6 +59,7 @@ mqtt_port = %d
 [gateway]
 address = "127.0.0.1"
 mqtt_port = 0
+https_port = 0
 [modules.tool]
 uid = %d
 [modules.far]

@@ -49,6 +49,7 @@ mqtt_port = %d
 [gateway]
 address = "127.0.0.1"
 mqtt_port = %d
+https_port = 0
 """ % (site.hub.ready["provisioning_port"], site.hub.ready["id_scope"], folder / "payload.json", attestation, site.hub.https_port, site.hub.mqtt_port, port)
 
 

@@ -189,13 +189,13 @@ def test_09b_gateway():
     owner = box().run("rootedge", "hub", "connection-string", "--state", "/var/lib/rootedge/hub").stdout.strip()
     device = box().run("rootedge", "hub", "device", "create", "--device-id", "EdgeGateway", "--edge-enabled", "--hub", owner, "--ca", "/etc/rootedge/root.pem", "--connect-to", "127.0.0.1", "--json").stdout
     key = json.loads(device)["authentication"]["symmetricKey"]["primaryKey"]
-    config = (CONFIG % key).replace("HostName=127.0.0.1", "HostName=contosoiothub.local").replace("https_port = 9", "https_port = 443\nmqtt_port = 8883").replace("enabled = false", 'address = "127.0.0.1"\nmqtt_port = 18883')
+    config = (CONFIG % key).replace("HostName=127.0.0.1", "HostName=contosoiothub.local").replace("https_port = 9", "https_port = 443\nmqtt_port = 8883").replace("enabled = false", 'address = "127.0.0.1"\nmqtt_port = 18883\nhttps_port = 18443')
     box().write("/etc/aziot/config.toml", 'trust_bundle_cert = "file:///etc/rootedge/root.pem"\n' + config)
     box().run("rootedge", "restart")
     found = wait_for(lambda: roles() if roles()["gateway"]["state"] == "Running" else None, "the gateway", 60)
     assert not any(r["failed"] for r in found.values()), found
     fields = box().status_of("rootedge-gateway.service")
-    assert fields["Uid"].split()[0] == "13623" and int(fields["CapEff"], 16) == 0 and fields["Seccomp"] == "2" and fields["NoNewPrivs"] == "1"
+    assert fields["Uid"].split()[0] == "13623" and int(fields["CapEff"], 16) == 1 << 10 and fields["Seccomp"] == "2" and fields["NoNewPrivs"] == "1"
     code = "import socket, ssl\ns = ssl._create_unverified_context().wrap_socket(socket.create_connection(('127.0.0.1', 18883)), server_hostname='edgegateway.local')\nprint(s.version())\n"
     assert box().run("/usr/bin/python3", "-c", code).stdout.startswith("TLSv1")
     listed = box().run("rootedge", "list").stdout

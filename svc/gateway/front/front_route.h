@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The gateway's own API over HTTPS: what may be asked for, by method and path.  Who asks is found out by each handler, for it is told in ways of its own. */
+
+#include "heads/http_head.h"
+
+#define FRONT_IDS_MAX 2
+
+/* What handlers need; borrowed. */
+struct front_api {
+	struct http_head *devices; /* decides about callers */
+};
+
+struct front_route {
+	const char *method, *path; /* "*" stands for an id, which is decoded and checked for its alphabet */
+	void (*handle)(const struct front_api *api, struct http_request *req, const char *const *ids);
+};
+
+/* false: nothing of the API is asked for. */
+bool front_route(const struct front_api *api, struct http_request *req);
+
+/* {"message": ..., "errorMessage": ...}, as callers of either kind read it.  The code, for callers that want one, goes to the header iothub-errorcode; NULL: none. */
+__attribute__((format(printf, 4, 5))) void front_fail(struct http_request *req, int status, const char *code, const char *fmt, ...);
