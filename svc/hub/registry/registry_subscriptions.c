@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Kept subscriptions in hub.sqlite: reading is done before the hub serves, writing is a step of the registry's. */
 #include "hub/registry/registry_subscriptions.h"
 
 static int
