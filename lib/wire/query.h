@@ -47,6 +47,7 @@ enum query_kind {
 	QUERY_DIV,
 	QUERY_MOD,
 	QUERY_CALL,
+	QUERY_COALESCE, /* the first kid, or the second where that is undefined; of routes only */
 };
 
 struct query_function; /* of query_function.c */
@@ -54,6 +55,7 @@ struct query_function; /* of query_function.c */
 struct query_node {
 	enum query_kind kind;
 	int depth;
+	int note; /* a dialect's */
 	json_t *value;
 	char **path; /* the first name in any case, the others as they are */
 	size_t n_path;

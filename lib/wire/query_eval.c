@@ -130,13 +130,26 @@ find_top(const json_t *row, const char *name)
 	return NULL;
 }
 
+/* A member; of an array the element "[3]". */
+static json_t *
+find_member(const json_t *of, const char *name)
+{
+	int64_t index;
+	OWN_TEXT digits =
+		json_is_array(of) && name[0] == '[' && text_ends(name, "]") ? mem_textn(name + 1, strlen(name) - 2) : NULL;
+
+	if (!digits)
+		return json_object_get(of, name);
+	return text_to_i64(digits, 0, INT32_MAX, &index) ? json_array_get(of, (size_t)index) : NULL;
+}
+
 static json_t *
 find_path(const struct query_node *node, const json_t *row)
 {
 	json_t *at = find_top(row, node->path[0]);
 
 	for (size_t i = 1; at && i < node->n_path; i++)
-		at = json_object_get(at, node->path[i]);
+		at = find_member(at, node->path[i]);
 	return at;
 }
 
@@ -284,6 +297,14 @@ compute(const struct query_node *node, const json_t *row)
 	return query_compute(node->kind == QUERY_MINUS ? QUERY_SUB : node->kind, a, b);
 }
 
+static json_t *
+coalesce(const struct query_node *node, const json_t *row)
+{
+	json_t *first = query_value(node->kids[0], row);
+
+	return first ? first : query_value(node->kids[1], row);
+}
+
 json_t *
 query_value(const struct query_node *node, const json_t *row)
 {
@@ -295,6 +316,8 @@ query_value(const struct query_node *node, const json_t *row)
 		return json_incref(find_path(node, row));
 	if (node->kind == QUERY_CALL)
 		return call(node, row);
+	if (node->kind == QUERY_COALESCE)
+		return coalesce(node, row);
 	if (!is_logical(node))
 		return compute(node, row);
 	truth = truth_of(node, row);

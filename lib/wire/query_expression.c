@@ -76,6 +76,9 @@ query_is_reserved(const struct query_parser *p)
 	for (size_t i = 0; i < COUNT(reserved); i++)
 		if (query_is_word(p, reserved[i]))
 			return true;
+	for (const char *const *word = p->dialect ? p->dialect->words : NULL; word && *word; word++)
+		if (query_is_word(p, *word))
+			return true;
 	return false;
 }
 
@@ -84,6 +87,26 @@ add_name(struct query_node *node, char *name_take)
 {
 	node->path = mem_resize(node->path, (node->n_path + 1) * sizeof(char *));
 	node->path[node->n_path++] = name_take;
+}
+
+static int
+check_path_length(struct query_parser *p, const struct query_node *node)
+{
+	return node->n_path <= QUERY_DEPTH_MAX ? 0
+					       : query_fail(&p->lexer, p->token.at, "a path has at most %d names", QUERY_DEPTH_MAX);
+}
+
+/* name[3]: the index is a step of its own, as it is written. */
+static int
+path_index(struct query_parser *p, struct query_node *node)
+{
+	if (p->token.kind != QT_NUMBER || !json_is_integer(p->token.value))
+		return query_fail_expected(p, "a whole number");
+	add_name(node, mem_textf("[%lld]", (long long)json_integer_value(p->token.value)));
+	query_next(p);
+	if (!query_take_sign(p, QS_CLOSE_LIST))
+		return query_fail_expected(p, "]");
+	return check_path_length(p, node);
 }
 
 /* name | [[name with anything]] */
@@ -103,8 +126,30 @@ path_step(struct query_parser *p, struct query_node *node)
 		return query_fail_expected(p, "a name");
 	}
 	query_next(p);
-	return node->n_path <= QUERY_DEPTH_MAX ? 0
-					       : query_fail(&p->lexer, p->token.at, "a path has at most %d names", QUERY_DEPTH_MAX);
+	while (p->dialect && query_take_sign(p, QS_OPEN_LIST))
+		if (path_index(p, node) < 0)
+			return -1;
+	return check_path_length(p, node);
+}
+
+void
+query_path_prefix(struct query_node *path, const char *name)
+{
+	path->path = mem_resize(path->path, (path->n_path + 1) * sizeof(char *));
+	memmove(path->path + 1, path->path, path->n_path * sizeof(char *));
+	path->path[0] = mem_text(name);
+	path->n_path++;
+}
+
+void
+query_path_join(struct query_node *path)
+{
+	char *joined = query_path_text(path);
+
+	for (size_t i = 0; i < path->n_path; i++)
+		mem_free(path->path[i]);
+	path->path[0] = joined;
+	path->n_path = 1;
 }
 
 struct query_node *
@@ -121,19 +166,24 @@ query_parse_path(struct query_parser *p)
 
 /* -- Expressions, weakest first ------------------------------------------------------------------------------------------------------ */
 
+/* It was made by what stands at `at`; NULL when it can't be. */
 static struct query_node *
-check_depth(struct query_parser *p, struct query_node *node)
+made(struct query_parser *p, struct query_node *node_take, size_t at)
 {
-	if (!node || node->depth <= QUERY_DEPTH_MAX)
-		return node;
-	(void)query_fail(&p->lexer, p->token.at, "expressions may be nested %d deep", QUERY_DEPTH_MAX);
-	query_node_free(node);
-	return NULL;
+	OWN(query_node) node = node_take;
+
+	if (node->depth > QUERY_DEPTH_MAX) {
+		(void)query_fail(&p->lexer, p->token.at, "expressions may be nested %d deep", QUERY_DEPTH_MAX);
+		return NULL;
+	}
+	if (p->dialect && p->dialect->check(p, node, at) < 0)
+		return NULL;
+	return GIVE(node);
 }
 
 /* One of two, and what it is about; takes left, also when it fails. */
 static struct query_node *
-pair(struct query_parser *p, enum query_kind kind, struct query_node *left_take, struct query_node *right_take)
+pair(struct query_parser *p, enum query_kind kind, size_t at, struct query_node *left_take, struct query_node *right_take)
 {
 	OWN(query_node) node = query_node_new(kind);
 
@@ -141,7 +191,7 @@ pair(struct query_parser *p, enum query_kind kind, struct query_node *left_take,
 	if (!right_take)
 		return NULL;
 	query_node_adopt(node, right_take);
-	return check_depth(p, GIVE(node));
+	return made(p, GIVE(node), at);
 }
 
 static json_t *
@@ -220,7 +270,7 @@ parse_arguments(struct query_parser *p, const struct query_function *function, s
 		(void)query_fail(&p->lexer, at, "%s does not take %zu arguments", query_function_name(function), node->n_kids);
 		return NULL;
 	}
-	return GIVE(node);
+	return made(p, GIVE(node), at);
 }
 
 static struct query_node *
@@ -228,7 +278,10 @@ parse_call(struct query_parser *p, const struct query_token *name)
 {
 	const char *text = p->lexer.text + name->at;
 	const struct query_function *function = query_function_find(text, name->len);
+	struct query_node *node = NULL;
 
+	if (p->dialect && p->dialect->parse_call(p, name, &node))
+		return node;
 	if (!function) {
 		(void)query_fail(&p->lexer, name->at, "there is no function %.*s", (int)(name->len < 40 ? name->len : 40), text);
 		return NULL;
@@ -259,6 +312,23 @@ parse_word(struct query_parser *p)
 	return parse_call(p, &name);
 }
 
+/* {name}: with the brace before its first name, so that it can be told from one without. */
+static struct query_node *
+parse_braced(struct query_parser *p)
+{
+	OWN(query_node) node = query_parse_path(p);
+	char *name;
+
+	if (!node)
+		return NULL;
+	if (!query_take_sign(p, QS_CLOSE_BRACE))
+		return expected(p, "}");
+	name = mem_textf("{%s", node->path[0]);
+	mem_free(node->path[0]);
+	node->path[0] = name;
+	return GIVE(node);
+}
+
 static struct query_node *
 parse_primary(struct query_parser *p)
 {
@@ -274,6 +344,8 @@ parse_primary(struct query_parser *p)
 	}
 	if (query_take_sign(p, QS_OPEN_LIST))
 		return parse_list(p);
+	if (p->dialect && query_take_sign(p, QS_OPEN_BRACE))
+		return parse_braced(p);
 	if (query_is_sign(p, QS_OPEN_NAME))
 		return query_parse_path(p);
 	if (p->token.kind == QT_NAME)
@@ -288,6 +360,7 @@ static struct query_node *
 parse_unary(struct query_parser *p)
 {
 	struct query_node *node, *inner;
+	size_t at = p->token.at;
 
 	if (p->level >= QUERY_DEPTH_MAX)
 		return expected(p, "something less nested");
@@ -302,7 +375,7 @@ parse_unary(struct query_parser *p)
 			node = query_node_new(QUERY_MINUS);
 			if (inner)
 				query_node_adopt(node, inner);
-			node = inner ? check_depth(p, node) : (query_node_free(node), NULL);
+			node = inner ? made(p, node, at) : (query_node_free(node), NULL);
 		}
 	} else {
 		node = parse_primary(p);
@@ -335,10 +408,26 @@ parse_product(struct query_parser *p)
 {
 	struct query_node *node = parse_unary(p);
 	const struct operator_row *row;
+	size_t at = p->token.at;
 
-	while (node && (row = take_operator(p, products)))
-		node = pair(p, row->kind, node, parse_unary(p));
+	for (; node && (row = take_operator(p, products)); at = p->token.at)
+		node = pair(p, row->kind, at, node, parse_unary(p));
 	return node;
+}
+
+/* a || b is CONCAT(a, b). */
+static struct query_node *
+parse_joined(struct query_parser *p, size_t at, struct query_node *left_take)
+{
+	OWN(query_node) node = query_node_new(QUERY_CALL);
+	struct query_node *right = parse_product(p);
+
+	node->function = query_function_find("CONCAT", 6);
+	query_node_adopt(node, left_take);
+	if (!right)
+		return NULL;
+	query_node_adopt(node, right);
+	return made(p, GIVE(node), at);
 }
 
 struct query_node *
@@ -346,10 +435,16 @@ query_parse_sum(struct query_parser *p)
 {
 	struct query_node *node = parse_product(p);
 	const struct operator_row *row;
+	size_t at = p->token.at;
 
-	while (node && (row = take_operator(p, sums)))
-		node = pair(p, row->kind, node, parse_product(p));
-	return node;
+	for (; node; at = p->token.at)
+		if (p->dialect && query_take_sign(p, QS_CONCAT))
+			node = parse_joined(p, at, node);
+		else if ((row = take_operator(p, sums)))
+			node = pair(p, row->kind, at, node, parse_product(p));
+		else
+			return node;
+	return NULL;
 }
 
 /* x IN [..], x NIN [..], x NOT IN [..] */
@@ -357,6 +452,7 @@ static struct query_node *
 parse_membership(struct query_parser *p, struct query_node *left_take, bool is_not)
 {
 	struct query_node *list = NULL;
+	size_t at = p->token.at;
 
 	if (query_take_sign(p, QS_OPEN_LIST))
 		list = parse_list(p);
@@ -364,17 +460,18 @@ parse_membership(struct query_parser *p, struct query_node *left_take, bool is_n
 		list = query_parse_path(p);
 	else
 		(void)query_fail_expected(p, "[ and constants");
-	return pair(p, is_not ? QUERY_NIN : QUERY_IN, left_take, list);
+	return pair(p, is_not ? QUERY_NIN : QUERY_IN, at, left_take, list);
 }
 
 static struct query_node *
 parse_comparison(struct query_parser *p)
 {
 	struct query_node *node = query_parse_sum(p);
+	size_t at = p->token.at;
 	const struct operator_row *row = node ? take_operator(p, comparisons) : NULL;
 
 	if (row)
-		return pair(p, row->kind, node, query_parse_sum(p));
+		return pair(p, row->kind, at, node, query_parse_sum(p));
 	if (!node)
 		return NULL;
 	if (query_take_word(p, "IN"))
@@ -393,6 +490,7 @@ static struct query_node *
 parse_not(struct query_parser *p)
 {
 	struct query_node *node, *inner;
+	size_t at = p->token.at;
 
 	if (!query_take_word(p, "NOT"))
 		return parse_comparison(p);
@@ -405,7 +503,7 @@ parse_not(struct query_parser *p)
 		return NULL;
 	node = query_node_new(QUERY_NOT);
 	query_node_adopt(node, inner);
-	return check_depth(p, node);
+	return made(p, node, at);
 }
 
 /* Terms with the same word between them are one node: a long condition isn't a deep one. */
@@ -414,6 +512,7 @@ parse_chain(struct query_parser *p, const char *word, enum query_kind kind, stru
 {
 	struct query_node *first = parse_term(p), *term;
 	OWN(query_node) node = NULL;
+	size_t at = p->token.at;
 
 	if (!first || !query_is_word(p, word))
 		return first;
@@ -425,7 +524,7 @@ parse_chain(struct query_parser *p, const char *word, enum query_kind kind, stru
 			return NULL;
 		query_node_adopt(node, term);
 	}
-	return check_depth(p, GIVE(node));
+	return made(p, GIVE(node), at);
 }
 
 static struct query_node *
@@ -434,8 +533,14 @@ parse_and(struct query_parser *p)
 	return parse_chain(p, "AND", QUERY_AND, parse_not);
 }
 
+/* Weakest of all, and a ?? b ?? c is the first that is there. */
 struct query_node *
 query_parse_or(struct query_parser *p)
 {
-	return parse_chain(p, "OR", QUERY_OR, parse_and);
+	struct query_node *node = parse_chain(p, "OR", QUERY_OR, parse_and);
+	size_t at = p->token.at;
+
+	for (; node && p->dialect && query_take_sign(p, QS_COALESCE); at = p->token.at)
+		node = pair(p, QUERY_COALESCE, at, node, parse_chain(p, "OR", QUERY_OR, parse_and));
+	return node;
 }

@@ -33,6 +33,10 @@ enum query_sign {
 	QS_OPEN_NAME, /* [[ */
 	QS_COMMA,
 	QS_DOT,
+	QS_CONCAT,   /* || */
+	QS_COALESCE, /* ?? */
+	QS_OPEN_BRACE,
+	QS_CLOSE_BRACE,
 };
 
 struct query_token {
@@ -64,7 +68,17 @@ OWN_DEFINE(query_node);
 
 /* -- Grammar: one token in hand.  What fails has said so to the lexer's err ---------------------------------------------------------------- */
 #define QUERY_LIST_MAX 2048 /* elements of an array, terms of AND and OR: more than 8192 characters have */
+struct query_parser;
+/* What another language on these expressions has beside them; it also has ||, ??, {name} and indexes in paths. */
+struct query_dialect {
+	const char *const *words; /* reserved as well; NULL at the end */
+	/* Is what was just made, by the operator or function at `at`, possible?  It may leave a note in it. */
+	int (*check)(struct query_parser *p, struct query_node *node, size_t at);
+	/* A call of a function of its own, behind the opening parenthesis: false when it is none, otherwise *node is what it is, or NULL. */
+	bool (*parse_call)(struct query_parser *p, const struct query_token *name, struct query_node **node);
+};
 struct query_parser {
+	const struct query_dialect *dialect; /* NULL: queries */
 	struct query_lexer lexer;
 	struct query_token token; /* the next one */
 	int level;
@@ -81,6 +95,8 @@ int query_fail_expected(struct query_parser *p, const char *what);
 struct query_node *query_parse_path(struct query_parser *p);
 struct query_node *query_parse_sum(struct query_parser *p); /* a value: what a column may be */
 struct query_node *query_parse_or(struct query_parser *p);  /* a condition */
+void query_path_prefix(struct query_node *path, const char *name);
+void query_path_join(struct query_node *path); /* all of its names become one, with dots between */
 
 /* -- Values: three-valued logic and arithmetic, on borrowed JSON ----------------------------------------------------------------- */
 enum query_truth { QUERY_FALSE, QUERY_TRUE, QUERY_UNDEFINED };

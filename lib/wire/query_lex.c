@@ -240,6 +240,8 @@ static const struct {
 	{ "<=", QS_LE },
 	{ ">=", QS_GE },
 	{ "[[", QS_OPEN_NAME },
+	{ "||", QS_CONCAT },
+	{ "??", QS_COALESCE },
 	{ "=", QS_EQ },
 	{ "<", QS_LT },
 	{ ">", QS_GT },
@@ -254,6 +256,8 @@ static const struct {
 	{ "]", QS_CLOSE_LIST },
 	{ ",", QS_COMMA },
 	{ ".", QS_DOT },
+	{ "{", QS_OPEN_BRACE },
+	{ "}", QS_CLOSE_BRACE },
 };
 
 static struct query_token
