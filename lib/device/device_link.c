@@ -29,7 +29,8 @@ struct device_link {
 	char *why;				       /* an attempt that failed at once, which is told a moment later */
 	bool start_again;			       /* it was started while it was still closing */
 	int64_t drain_until_ms;			       /* boot clock */
-	uint32_t serial;			       /* of the connection */
+	int64_t spread_ms;
+	uint32_t serial; /* of the connection */
 };
 
 int64_t
@@ -54,7 +55,7 @@ wait_for(struct device_link *link, int64_t ms)
 static void
 back_off(struct device_link *link)
 {
-	int64_t ms = link->back_off_ms;
+	int64_t ms = link->back_off_ms > link->spread_ms ? link->back_off_ms : link->spread_ms;
 
 	link->back_off_ms = ms * 2 < DEVICE_LINK_BACK_OFF_MAX_MS ? ms * 2 : DEVICE_LINK_BACK_OFF_MAX_MS;
 	wait_for(link, ms / 2 + random_below((uint32_t)(ms / 2 + 1)));
@@ -333,9 +334,15 @@ device_link_stop(struct device_link *link)
 }
 
 void
+device_link_spread(struct device_link *link, int64_t ms)
+{
+	link->spread_ms = ms < DEVICE_LINK_BACK_OFF_MAX_MS ? ms : DEVICE_LINK_BACK_OFF_MAX_MS;
+}
+
+void
 device_link_hurry(struct device_link *link)
 {
-	int64_t soon = random_below(HURRY_MS);
+	int64_t soon = random_below((uint32_t)(link->spread_ms > HURRY_MS ? link->spread_ms : HURRY_MS));
 
 	if (link->state == LINK_WAITING && link->next_try_ms - clock_boot_ms() > soon)
 		wait_for(link, soon);

@@ -36,6 +36,9 @@ void device_link_stop(struct device_link *link);
 /* While it waits for its next try: try soon, for there is news that the server is back. */
 void device_link_hurry(struct device_link *link);
 
+/* Many lose their server together: from now on it waits at least so long, jittered, and hurries no faster. */
+void device_link_spread(struct device_link *link, int64_t ms);
+
 void device_link_token(struct device_link *link, const char *token, int64_t expires);
 void device_link_no_token(struct device_link *link, const char *why);
 

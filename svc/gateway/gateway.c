@@ -41,6 +41,7 @@ struct gateway {
 	struct gateway_revocation *revocation;
 	struct refresher *refresher;
 	struct message_log *queue;
+	struct lines *lines;
 	struct forward *forward;
 	struct directory *directory;
 	struct tls_cache *tls_cache;
@@ -174,18 +175,22 @@ on_damage(void *arg)
 static int
 open_back(struct gateway *g, struct err *err)
 {
-	struct forward_config config = {
+	struct lines_config lines = {
 		.loop = g->forward_loop,
 		.workers = g->workers,
-		.queue = message_log_records(g->queue),
-		.queue_dir = g->queue_dir,
 		.upstream = g->upstream,
 		.scope = g->scope,
 		.on_hub_reached = on_hub_reached,
+		.arg = g,
+	};
+	struct forward_config config = {
+		.queue = message_log_records(g->queue),
+		.queue_dir = g->queue_dir,
 		.on_damage = on_damage,
 		.arg = g,
 	};
 
+	g->lines = config.lines = lines_new(&lines);
 	g->refresher = refresher_new(g->forward_loop, g->workers, g->scope);
 	g->forward = forward_open(&config, err);
 	return g->forward ? 0 : err_wrap(err, "the queue of messages");
@@ -239,7 +244,7 @@ gateway_close(struct gateway *g)
 	}
 	loop_stop(g->forward_loop);
 	loop_join(g->forward_loop);
-	forward_stop(g->forward);
+	lines_stop(g->lines);
 	/* Each loop has an ear of a listener: only now may another thread touch it. */
 	if (g->mqtt)
 		listener_close(g->mqtt);
@@ -256,6 +261,7 @@ gateway_close(struct gateway *g)
 	for (size_t i = 0; i < g->n_loops; i++)
 		loop_finish(g->loops[i]);
 	loop_finish(g->forward_loop);
+	lines_free(g->lines);
 	forward_close(g->forward);
 	refresher_free(g->refresher);
 	mqtt_head_free(g->mqtt_head);

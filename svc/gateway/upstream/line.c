@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The scope is asked on each new connection, before it is used, and when the hub refuses the device; while the hub gives no answer about it, or refuses the gateway itself,
+ * nothing is given up.  The gateway's own line, as $edgeHub, speaks for nobody else, so nobody is asked. */
+#include "gateway/upstream/line.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "gateway/upstream/lines.h"
+#include "gateway/upstream/link_token.h"
+#include "wire/mqtt.h"
+
+#define IN_FLIGHT_MAX 256
+#define IDLE_MS (5 * 60 * 1000)
+#define ASK_AGAIN_MS 6000 /* a while after the scope asks a hub again that did not answer */
+
+struct line {
+	struct lines *lines;
+	char *name, *device_id, *module_id;
+	struct device_link *link;
+	struct link_token token;
+	struct line_user *users[LINE_USES];
+	bool is_needed[LINE_USES];
+	unsigned wants[LINE_USES];
+	struct timer idle, again;
+	char *generation;		     /* whom the hub has confirmed this connection to be for; NULL: not yet */
+	int64_t up_since_ms, asked_since_ms; /* boot clock */
+	bool is_own;			     /* $edgeHub's */
+	bool is_down, is_unanswered;	     /* said so in the log */
+	const char *gone;		     /* why nobody has the name, as of gone_epoch; NULL: somebody may */
+	uint64_t gone_epoch;
+	bool asks_scope;
+	struct job scope_job;
+	enum scope_answer answer;
+	struct err scope_err;
+};
+
+/* For each user that has this call. */
+#define TELL(line, call, ...)                                                                                                      \
+	for (int tell_use_ = 0; tell_use_ < LINE_USES; tell_use_++)                                                                \
+		if ((line)->users[tell_use_] && (line)->users[tell_use_]->ops->call)                                               \
+	(line)->users[tell_use_]->ops->call((line)->users[tell_use_], ##__VA_ARGS__)
+
+static bool
+is_needed(const struct line *line)
+{
+	for (int use = 0; use < LINE_USES; use++)
+		if (line->is_needed[use] || line->wants[use])
+			return true;
+	return false;
+}
+
+static unsigned
+all_wants(const struct line *line)
+{
+	unsigned wants = 0;
+
+	for (int use = 0; use < LINE_USES; use++)
+		wants |= line->wants[use];
+	return wants;
+}
+
+static struct scope *
+scope_of(const struct line *line)
+{
+	return lines_config(line->lines)->scope;
+}
+
+/* -- Whose is it? ----------------------------------------------------------------------------------------------------------------------- */
+
+static void
+forget_generation(struct line *line)
+{
+	mem_free(line->generation);
+	line->generation = NULL;
+}
+
+static void
+look_up(struct job *job)
+{
+	struct line *line = CONTAINER_OF(job, struct line, scope_job);
+
+	line->scope_err = (struct err)ERR_INIT;
+	line->answer = scope_look_up(scope_of(line), line->device_id, line->module_id, line->asked_since_ms, &line->scope_err);
+}
+
+static void ask_scope(struct line *line, int64_t since_ms);
+
+static void
+end_gone(struct line *line, const char *why)
+{
+	device_link_stop(line->link);
+	forget_generation(line);
+	TELL(line, on_lost);
+	TELL(line, on_gone, why);
+	if (is_needed(line))
+		timer_arm(&line->again, ASK_AGAIN_MS);
+}
+
+static void
+confirm(struct line *line, const char *generation)
+{
+	OWN_TEXT copy = mem_text(generation);
+
+	forget_generation(line);
+	if (device_link_is_up(line->link)) {
+		line->generation = mem_text(generation);
+		device_link_listen(line->link, all_wants(line));
+	}
+	TELL(line, on_confirmed, copy);
+}
+
+/* The hub has spoken after it took or refused the connection: so this is about whom the connection is for. */
+static void
+judge(struct line *line)
+{
+	uint64_t epoch = scope_epoch(scope_of(line));
+	int64_t confirmed;
+	OWN(identity) now = scope_find(scope_of(line), line->device_id, line->module_id, &confirmed);
+
+	line->gone = !now ? "the hub no longer has it below this gateway" : !now->enabled ? "it was disabled in the hub" : NULL;
+	line->gone_epoch = epoch;
+	if (line->gone)
+		end_gone(line, line->gone);
+	else
+		confirm(line, now->generation_id ? now->generation_id : "");
+}
+
+static void
+on_looked_up(struct job *job)
+{
+	struct line *line = CONTAINER_OF(job, struct line, scope_job);
+
+	line->asks_scope = false;
+	if (line->answer == SCOPE_NO_ANSWER) {
+		if (!line->is_unanswered && is_needed(line))
+			log_warn("%s: its messages wait, the hub gave no answer about it: %s", line->name, line->scope_err.text);
+		line->is_unanswered = is_needed(line);
+		timer_arm(&line->again, ASK_AGAIN_MS);
+		return;
+	}
+	line->is_unanswered = false;
+	if (device_link_is_up(line->link) && line->up_since_ms > line->asked_since_ms)
+		ask_scope(line, line->up_since_ms); /* that was about the connection before */
+	else
+		judge(line);
+}
+
+static void
+ask_scope(struct line *line, int64_t since_ms)
+{
+	const struct lines_config *c = lines_config(line->lines);
+
+	if (line->asks_scope || line->is_own)
+		return;
+	timer_cancel(&line->again);
+	line->asked_since_ms = since_ms;
+	line->scope_job = (struct job){ .run = look_up, .done = on_looked_up, .owner = loop_owner(c->loop) };
+	line->asks_scope = pool_try(c->workers, &line->scope_job);
+	if (!line->asks_scope)
+		timer_arm(&line->again, ASK_AGAIN_MS);
+}
+
+void
+line_confirm(struct line *line)
+{
+	if (!line->generation)
+		return; /* it is being asked, or will be */
+	forget_generation(line);
+	ask_scope(line, clock_boot_ms());
+}
+
+/* As long as nothing has changed in the scope, the hub need not be asked again and again about a device that is gone. */
+const char *
+line_gone(const struct line *line)
+{
+	return line->gone && line->gone_epoch == scope_epoch(scope_of(line)) ? line->gone : NULL;
+}
+
+static void
+start_if_needed(struct line *line)
+{
+	if (!is_needed(line))
+		return;
+	timer_cancel(&line->idle);
+	if (line_gone(line))
+		timer_arm(&line->again, ASK_AGAIN_MS);
+	else
+		device_link_start(line->link);
+}
+
+/* A connection that is down asks when it is refused. */
+static void
+on_again(struct timer *timer)
+{
+	struct line *line = CONTAINER_OF(timer, struct line, again);
+
+	if (!device_link_is_up(line->link))
+		start_if_needed(line);
+	else if (!line->generation)
+		ask_scope(line, line->up_since_ms);
+}
+
+/* -- The link --------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+ask_token(struct device_link *link, void *user)
+{
+	struct line *line = user;
+
+	link_token_ask(&line->token, link);
+}
+
+/* Also after a renewal, which on_down does not hear of. */
+static void
+on_up(struct device_link *link, void *user)
+{
+	struct line *line = user;
+
+	(void)link;
+	if (line->is_down)
+		log_info("%s: connected to the hub again", line->name);
+	line->is_down = false;
+	line->up_since_ms = clock_boot_ms();
+	forget_generation(line);
+	TELL(line, on_lost);
+	if (line->is_own)
+		confirm(line, "");
+	else if (is_needed(line))
+		ask_scope(line, line->up_since_ms);
+}
+
+static void
+on_acked(struct device_link *link, void *user, uint64_t cookie)
+{
+	struct line *line = user;
+
+	(void)link;
+	TELL(line, on_acked, cookie);
+	lines_reached(line->lines);
+}
+
+static bool
+on_down(struct device_link *link, void *user, enum device_client_end end, uint8_t code, const char *why)
+{
+	struct line *line = user;
+
+	if (end == DEVICE_CLIENT_UNREACHABLE)
+		lines_unreached(line->lines);
+	forget_generation(line);
+	TELL(line, on_lost);
+	if (!is_needed(line)) {
+		/* The hub ends the connection of a device that it no longer trusts: then its session here ends, too. */
+		ask_scope(line, clock_boot_ms());
+		return false;
+	}
+	if (!line->is_down)
+		log_warn("%s: its messages wait: %s", line->name, why);
+	line->is_down = true;
+	device_link_spread(link, lines_spread_ms(line->lines));
+	if (end == DEVICE_CLIENT_REFUSED && code != MQTT_UNAVAILABLE)
+		ask_scope(line, clock_boot_ms());
+	return true;
+}
+
+static void
+on_verdict(struct device_link *link, void *user, const struct verdict *verdict)
+{
+	struct line *line = user;
+
+	(void)link;
+	upstream_judged(lines_config(line->lines)->upstream, verdict);
+}
+
+static const struct device_link_ops link_ops = {
+	.ask_token = ask_token,
+	.on_up = on_up,
+	.on_acked = on_acked,
+	.on_down = on_down,
+	.on_verdict = on_verdict,
+};
+
+static void
+on_idle(struct timer *timer)
+{
+	struct line *line = CONTAINER_OF(timer, struct line, idle);
+
+	if (is_needed(line))
+		return;
+	device_link_stop(line->link);
+	forget_generation(line);
+}
+
+/* -- What the hub tells ------------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_listening(void *user, unsigned granted)
+{
+	struct line *line = user;
+
+	lines_reached(line->lines);
+	TELL(line, on_listening, granted);
+}
+
+static void
+on_desired(void *user, int64_t version, struct slice patch)
+{
+	struct line *line = user;
+
+	TELL(line, on_desired, version, patch);
+}
+
+static void
+on_method(void *user, const char *name, const char *rid, struct slice payload)
+{
+	struct line *line = user;
+
+	TELL(line, on_method, name, rid, payload);
+}
+
+static void
+on_command(void *user, uint64_t id, struct slice bag, struct slice payload)
+{
+	struct line *line = user;
+
+	TELL(line, on_command, id, bag, payload);
+}
+
+static void
+on_twin(void *user, uint64_t cookie, int status, int64_t version, struct slice body)
+{
+	struct line *line = user;
+
+	if (status != DEVICE_NO_ANSWER)
+		lines_reached(line->lines);
+	TELL(line, on_twin, cookie, status, version, body);
+}
+
+static const struct device_told_ops told_ops = {
+	.on_listening = on_listening,
+	.on_desired = on_desired,
+	.on_method = on_method,
+	.on_command = on_command,
+	.on_twin = on_twin,
+};
+
+/* -- The users' side ---------------------------------------------------------------------------------------------------------------------- */
+
+void
+line_attach(struct line *line, enum line_use use, struct line_user *user)
+{
+	line->users[use] = user;
+	user->line = line;
+}
+
+struct line_user *
+line_user(const struct line *line, enum line_use use)
+{
+	return line->users[use];
+}
+
+static void
+need_changed(struct line *line)
+{
+	if (!is_needed(line)) {
+		timer_arm(&line->idle, IDLE_MS);
+		return;
+	}
+	start_if_needed(line);
+	if (device_link_is_up(line->link) && !line->generation)
+		ask_scope(line, line->up_since_ms);
+}
+
+void
+line_hold(struct line *line, enum line_use use, bool needed)
+{
+	if (line->is_needed[use] == needed)
+		return;
+	line->is_needed[use] = needed;
+	need_changed(line);
+}
+
+void
+line_listen(struct line *line, enum line_use use, unsigned wants)
+{
+	if (line->wants[use] == wants)
+		return;
+	line->wants[use] = wants;
+	if (line_is_ready(line))
+		device_link_listen(line->link, all_wants(line));
+	need_changed(line);
+}
+
+bool
+line_is_ready(const struct line *line)
+{
+	return line->generation && device_link_is_up(line->link);
+}
+
+const char *
+line_generation(const struct line *line)
+{
+	return line->generation;
+}
+
+void
+line_hurry(struct line *line)
+{
+	device_link_hurry(line->link);
+}
+
+struct device_link *
+line_link(const struct line *line)
+{
+	return line->link;
+}
+
+struct lines *
+line_lines(const struct line *line)
+{
+	return line->lines;
+}
+
+const char *
+line_name(const struct line *line)
+{
+	return line->name;
+}
+
+const char *
+line_device_id(const struct line *line)
+{
+	return line->device_id;
+}
+
+const char *
+line_module_id(const struct line *line)
+{
+	return line->module_id;
+}
+
+/* -- Life ----------------------------------------------------------------------------------------------------------------------------------- */
+
+/* "device;gateway" or "device/module;device;gateway" (gateway 3.7); the gateway's own modules have no device between, and $edgeHub speaks for itself. */
+static char *
+auth_chain(const struct line *line, const char *edge_id)
+{
+	if (line->is_own)
+		return NULL;
+	if (line->module_id && !text_is(line->device_id, edge_id))
+		return mem_textf("%s;%s;%s", line->name, line->device_id, edge_id);
+	return mem_textf("%s;%s", line->name, edge_id);
+}
+
+static struct device_link *
+link_of(struct line *line)
+{
+	const struct lines_config *c = lines_config(line->lines);
+	const struct upstream_config *up = upstream_config(c->upstream);
+	OWN_TEXT chain = auth_chain(line, up->edge_id);
+	struct device_client_config target = {
+		.host = up->parent_host ? up->parent_host : up->hub_host,
+		.connect_to = up->hub_address,
+		.port = up->mqtt_port,
+		.hub_host = up->hub_host,
+		.device_id = line->device_id,
+		.module_id = line->module_id,
+		.auth_chain = chain,
+		.tls = upstream_tls(c->upstream),
+		.who = "gateway",
+		.max_in_flight = IN_FLIGHT_MAX,
+		.told = &told_ops,
+		.told_user = line,
+	};
+
+	return device_link_new(c->loop, &target, &link_ops, line);
+}
+
+struct line *
+line_new(struct lines *lines, const char *device_id, const char *module_id)
+{
+	const struct lines_config *c = lines_config(lines);
+	const struct upstream_config *up = upstream_config(c->upstream);
+	struct line *line = NEW(line);
+
+	line->lines = lines;
+	line->name = identity_name(device_id, module_id);
+	line->device_id = mem_text(device_id);
+	line->module_id = mem_text(module_id);
+	line->is_own = text_is(device_id, up->edge_id) && text_is(module_id, up->workload.module_id);
+	timer_init(&line->idle, c->loop, on_idle);
+	timer_init(&line->again, c->loop, on_again);
+	line->link = link_of(line);
+	line->token = (struct link_token){ .upstream = c->upstream, .workers = c->workers, .loop = c->loop };
+	return line;
+}
+
+void
+line_stop(struct line *line)
+{
+	device_link_stop(line->link);
+}
+
+void
+line_free(struct line *line)
+{
+	if (!line)
+		return;
+	timer_cancel(&line->idle);
+	timer_cancel(&line->again);
+	device_link_free(line->link);
+	for (int use = 0; use < LINE_USES; use++)
+		if (line->users[use])
+			line->users[use]->ops->drop(line->users[use]);
+	link_token_clear(&line->token);
+	mem_free(line->generation);
+	mem_free(line->name);
+	mem_free(line->device_id);
+	mem_free(line->module_id);
+	mem_free(line);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/upstream/lines.h"
+
+#include "base/map.h"
+#include "base/mem.h"
+
+#define SPREAD_A_LINE_MS 2 /* a handshake takes the hub about as long */
+
+struct lines {
+	struct lines_config config;
+	struct map *by_name;
+	bool is_hub_away;
+};
+
+struct lines *
+lines_new(const struct lines_config *config)
+{
+	struct lines *lines = NEW(lines);
+
+	lines->config = *config;
+	lines->by_name = map_new();
+	return lines;
+}
+
+void
+lines_stop(struct lines *lines)
+{
+	size_t at = 0;
+	void *line;
+
+	while (lines && map_next(lines->by_name, &at, NULL, NULL, &line))
+		line_stop(line);
+}
+
+void
+lines_free(struct lines *lines)
+{
+	size_t at = 0;
+	void *line;
+
+	if (!lines)
+		return;
+	while (map_next(lines->by_name, &at, NULL, NULL, &line))
+		line_free(line);
+	map_free(lines->by_name);
+	mem_free(lines);
+}
+
+struct line *
+lines_find(struct lines *lines, const char *device_id, const char *module_id)
+{
+	OWN_TEXT name = identity_name(device_id, module_id);
+
+	return map_find_text(lines->by_name, name);
+}
+
+struct line *
+lines_get(struct lines *lines, const char *device_id, const char *module_id)
+{
+	struct line *line = lines_find(lines, device_id, module_id);
+
+	if (line)
+		return line;
+	line = line_new(lines, device_id, module_id);
+	map_put_text(lines->by_name, line_name(line), line);
+	return line;
+}
+
+const struct lines_config *
+lines_config(const struct lines *lines)
+{
+	return &lines->config;
+}
+
+bool
+lines_is_hub_away(const struct lines *lines)
+{
+	return lines->is_hub_away;
+}
+
+int64_t
+lines_spread_ms(const struct lines *lines)
+{
+	return (int64_t)map_count(lines->by_name) * SPREAD_A_LINE_MS;
+}
+
+void
+lines_unreached(struct lines *lines)
+{
+	lines->is_hub_away = true;
+}
+
+/* The hub is back for one, so it is for all.  An answer proves it, not a connection: a hub in trouble may take those and drop them. */
+void
+lines_reached(struct lines *lines)
+{
+	size_t at = 0;
+	void *line;
+
+	if (!lines->is_hub_away)
+		return;
+	lines->is_hub_away = false;
+	while (map_next(lines->by_name, &at, NULL, NULL, &line))
+		line_hurry(line);
+	lines->config.on_hub_reached(lines->config.arg);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* All lines (line.h), by the names of their identities, and what they learn together: whether the hub is there.  On one loop. */
+
+#include "base/pool.h"
+#include "gateway/scope/scope.h"
+#include "gateway/upstream/line.h"
+#include "net/loop.h"
+
+struct lines_config {
+	struct loop *loop;
+	struct pool *workers; /* for what blocks: signatures, questions to the hub */
+	struct upstream *upstream;
+	struct scope *scope;
+	void (*on_hub_reached)(void *arg); /* on the loop, when the hub answers on a line again after it was away */
+	void *arg;
+};
+
+struct lines *lines_new(const struct lines_config *config);
+/* Begin nothing new: once the loop no longer runs, before the workers are stopped. */
+void lines_stop(struct lines *lines);
+/* After the workers have stopped and the loop is finished, before it is freed. */
+void lines_free(struct lines *lines);
+
+struct line *lines_get(struct lines *lines, const char *device_id, const char *module_id);  /* there is one from now on */
+struct line *lines_find(struct lines *lines, const char *device_id, const char *module_id); /* NULL: nobody needed one so far */
+
+const struct lines_config *lines_config(const struct lines *lines);
+/* A line could not reach the hub, and none has had an answer since. */
+bool lines_is_hub_away(const struct lines *lines);
+/* By lines. */
+void lines_unreached(struct lines *lines);
+void lines_reached(struct lines *lines);
+/* Those who lost the hub together come back over this time. */
+int64_t lines_spread_ms(const struct lines *lines);

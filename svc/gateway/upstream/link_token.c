@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/upstream/link_token.h"
+
+#include "base/mem.h"
+
+static void
+make(struct job *job)
+{
+	struct link_token *t = CONTAINER_OF(job, struct link_token, job);
+
+	t->err = (struct err)ERR_INIT;
+	t->token = upstream_token(t->upstream, &t->expires, &t->err);
+}
+
+static void
+on_made(struct job *job)
+{
+	struct link_token *t = CONTAINER_OF(job, struct link_token, job);
+
+	t->is_asked = false;
+	if (t->token)
+		device_link_token(t->link, t->token, t->expires);
+	else
+		device_link_no_token(t->link, t->err.text);
+	link_token_clear(t);
+}
+
+void
+link_token_ask(struct link_token *t, struct device_link *link)
+{
+	if (t->is_asked)
+		return; /* its answer is on its way */
+	t->link = link;
+	t->job = (struct job){ .run = make, .done = on_made, .owner = loop_owner(t->loop) };
+	t->is_asked = pool_try(t->workers, &t->job);
+	if (!t->is_asked)
+		device_link_no_token(link, "too much is going on at once");
+}
+
+void
+link_token_clear(struct link_token *t)
+{
+	upstream_token_free(t->token);
+	t->token = NULL;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages are in two lists, those waiting and those sent; when the connection is lost the sent ones wait again, before the rest.  Those of a device that is gone, or is another
+ * one under the same id (atk-25), are given up, said so in the log, so that they cannot hold up the others for ever. */
+#include "gateway/upstream/outbox.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "gateway/upstream/lines.h"
+
+#define SAY_GIVEN_UP_MS 1000
+
+struct list {
+	struct queued *first, **last;
+};
+
+struct outbox {
+	struct line_user user;
+	struct outboxes *shared;
+	struct list waiting, sent;
+	struct timer again;
+	size_t n_given_up; /* one by one, not yet said so */
+	const char *why;
+};
+
+/* -- Lists ----------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+list_init(struct list *l)
+{
+	l->first = NULL;
+	l->last = &l->first;
+}
+
+static void
+list_append(struct list *l, struct queued *q)
+{
+	q->next = NULL;
+	*l->last = q;
+	l->last = &q->next;
+}
+
+static struct queued *
+list_take(struct list *l, struct queued **at)
+{
+	struct queued *q = *at;
+
+	*at = q->next;
+	if (!*at)
+		l->last = at;
+	return q;
+}
+
+static void
+take_back(struct outbox *o)
+{
+	struct list *sent = &o->sent, *waiting = &o->waiting;
+
+	if (!sent->first)
+		return;
+	*sent->last = waiting->first;
+	if (waiting->first)
+		sent->last = waiting->last;
+	*waiting = *sent;
+	list_init(sent);
+}
+
+static void
+rest_if_idle(struct outbox *o)
+{
+	line_hold(o->user.line, LINE_MESSAGES, o->waiting.first || o->sent.first);
+}
+
+/* -- Giving up --------------------------------------------------------------------------------------------------------------------------- */
+
+/* Another device may live under the same id now: what the old one sent is not for it. */
+static bool
+is_of(const char *generation, const struct queued *q)
+{
+	return !*generation || !*q->generation_id || text_is(generation, q->generation_id);
+}
+
+static size_t
+drop_waiting(struct outbox *o, const char *but_of_generation)
+{
+	struct queued **at = &o->waiting.first;
+	size_t n = 0;
+
+	while (*at) {
+		if (but_of_generation && is_of(but_of_generation, *at)) {
+			at = &(*at)->next;
+			continue;
+		}
+		queue_window_done(o->shared->window, list_take(&o->waiting, at));
+		n++;
+	}
+	return n;
+}
+
+/* What is not of this generation; without one, all. */
+static void
+give_up(struct outbox *o, const char *but_of_generation, const char *why)
+{
+	size_t n = drop_waiting(o, but_of_generation);
+
+	if (n == 0)
+		return;
+	log_error("%zu messages of %s are given up: %s", n, line_name(o->user.line), why);
+	o->shared->on_done(o->shared);
+}
+
+/* One by one they are said together, a moment later, and made place in the window for others. */
+static void
+on_again(struct timer *timer)
+{
+	struct outbox *o = CONTAINER_OF(timer, struct outbox, again);
+
+	if (o->n_given_up > 0)
+		log_error("%zu more messages of %s are given up: %s", o->n_given_up, line_name(o->user.line), o->why ? o->why : "");
+	o->n_given_up = 0;
+	o->shared->on_done(o->shared);
+}
+
+/* -- Sending ------------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+send_one(struct outbox *o, struct queued *q)
+{
+	struct device_message m = {
+		.bag = slice_of(q->bag),
+		.payload = { .text = (const char *)q->payload, .len = q->len },
+		.qos = 1,
+		.retain = q->retain,
+	};
+
+	if (device_link_publish(line_link(o->user.line), &m, q->offset)) {
+		list_append(&o->sent, q);
+		return;
+	}
+	log_error("a message of %s is given up: with all of its properties it is larger than MQTT allows", line_name(o->user.line));
+	queue_window_done(o->shared->window, q);
+	timer_arm(&o->again, 1);
+}
+
+static void
+send_waiting(struct outbox *o)
+{
+	struct line *line = o->user.line;
+
+	while (o->waiting.first && line_is_ready(line) && device_link_may_publish(line_link(line))) {
+		if (!is_of(line_generation(line), o->waiting.first)) {
+			line_confirm(line);
+			return;
+		}
+		send_one(o, list_take(&o->waiting, &o->waiting.first));
+	}
+}
+
+static void
+on_confirmed(struct line_user *user, const char *generation)
+{
+	struct outbox *o = CONTAINER_OF(user, struct outbox, user);
+
+	give_up(o, generation, "it was deleted and made again in the hub");
+	send_waiting(o);
+	rest_if_idle(o);
+}
+
+static void
+on_acked(struct line_user *user, uint64_t cookie)
+{
+	struct outbox *o = CONTAINER_OF(user, struct outbox, user);
+	struct queued **at = &o->sent.first;
+
+	while (*at && (*at)->offset != cookie)
+		at = &(*at)->next;
+	if (*at)
+		queue_window_done(o->shared->window, list_take(&o->sent, at));
+	send_waiting(o);
+	rest_if_idle(o);
+	o->shared->on_done(o->shared);
+}
+
+static void
+on_lost(struct line_user *user)
+{
+	take_back(CONTAINER_OF(user, struct outbox, user));
+}
+
+static void
+on_gone(struct line_user *user, const char *why)
+{
+	struct outbox *o = CONTAINER_OF(user, struct outbox, user);
+
+	o->why = why;
+	give_up(o, NULL, why);
+	rest_if_idle(o);
+}
+
+/* The window has its messages. */
+static void
+drop(struct line_user *user)
+{
+	struct outbox *o = CONTAINER_OF(user, struct outbox, user);
+
+	timer_cancel(&o->again);
+	mem_free(o);
+}
+
+static const struct line_user_ops ops = {
+	.on_confirmed = on_confirmed,
+	.on_lost = on_lost,
+	.on_gone = on_gone,
+	.on_acked = on_acked,
+	.drop = drop,
+};
+
+/* -- The forwarder's side --------------------------------------------------------------------------------------------------------------- */
+
+struct outbox *
+outbox_of(struct outboxes *shared, struct line *line)
+{
+	struct line_user *user = line_user(line, LINE_MESSAGES);
+	struct outbox *o;
+
+	if (user)
+		return CONTAINER_OF(user, struct outbox, user);
+	o = NEW(outbox);
+	o->user.ops = &ops;
+	o->shared = shared;
+	list_init(&o->waiting);
+	list_init(&o->sent);
+	timer_init(&o->again, lines_config(line_lines(line))->loop, on_again);
+	line_attach(line, LINE_MESSAGES, &o->user);
+	return o;
+}
+
+void
+outbox_send(struct outbox *o, struct queued *q)
+{
+	if (line_gone(o->user.line)) {
+		o->why = line_gone(o->user.line);
+		queue_window_done(o->shared->window, q);
+		o->n_given_up++;
+		timer_arm(&o->again, SAY_GIVEN_UP_MS);
+		return;
+	}
+	list_append(&o->waiting, q);
+	send_waiting(o);
+	rest_if_idle(o);
+}
