@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A worker makes the token, because its key is in keyd; the link has it on its own loop. */
 #include "gateway/upstream/link_token.h"
 
 #include "base/mem.h"
