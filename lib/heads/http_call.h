@@ -31,9 +31,11 @@ struct http_call {
 	const struct http_head *head;
 	const struct http_deed *deed;
 	struct http_request *req;
-	const char *device_id, *module_id, *lock_token; /* the request's; module_id NULL: a device */
-	size_t n_waiting;				/* messages that are not yet durable */
-	bool failed;					/* one of them never will be */
+	const char *device_id, *module_id, *lock_token;			 /* the request's; module_id NULL: a device */
+	size_t n_waiting;						 /* messages that are not yet durable */
+	bool failed;							 /* one of them never will be */
+	void (*then)(struct http_request *req, void *domain, void *arg); /* of http_head_admit; NULL: it is a device's own */
+	void *arg;
 	struct head_admission admission;
 	struct head_ack ack;
 	struct head_receipt receipt;

@@ -2,6 +2,7 @@
 /* A request of a device: which one it is, whose, whether that one may, and then what it wants (http_deed.c).  The server gives one request of a connection at a time, so what is
  * kept for the connection has one user. */
 #include "heads/http_call.h"
+#include "wire/codec.h"
 
 #include <string.h>
 #include <strings.h>
@@ -63,6 +64,8 @@ void
 http_call_fail(struct http_call *call, enum http_head_error error, const char *words)
 {
 	call->head->config.fail(call->req, error, words);
+	if (call->then)
+		call->then(NULL, NULL, call->arg);
 	mem_free(call);
 }
 
@@ -198,6 +201,44 @@ http_head_take(struct http_head *head, struct http_request *req)
 	if (found)
 		start(mem_dup(&call, sizeof(call)));
 	return found;
+}
+
+/* -- Callers of something else -------------------------------------------------------------------------------------------------------------- */
+
+static void
+go_on(struct http_call *call, struct http_device *device)
+{
+	call->then(call->req, device->base.domain, call->arg);
+	mem_free(call);
+}
+
+void
+http_head_admit(struct http_head *head, struct http_request *req, const char *device_id, const char *module_id,
+	void (*then)(struct http_request *req, void *domain, void *arg), void *arg)
+{
+	static const struct http_deed guest = { .run = go_on };
+	struct http_call call = {
+		.head = head,
+		.deed = &guest,
+		.req = req,
+		.device_id = device_id,
+		.module_id = module_id,
+		.then = then,
+		.arg = arg,
+	};
+
+	start(mem_dup(&call, sizeof(call)));
+}
+
+bool
+http_head_module(const struct http_request *req, struct buf *device_id, struct buf *module_id)
+{
+	const char *header = http_header(req, "x-ms-edge-moduleId");
+	struct slice rest = slice_of(header ? header : ""), device;
+
+	return slice_cut(&rest, '/', &device) && percent_decode(device_id, device.text, device.len) &&
+	       percent_decode(module_id, rest.text, rest.len) && identity_id_is_valid(buf_text(device_id)) &&
+	       identity_id_is_valid(buf_text(module_id));
 }
 
 struct http_head *

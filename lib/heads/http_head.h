@@ -29,3 +29,9 @@ struct http_head *http_head_new(const struct http_head_config *config);
 void http_head_free(struct http_head *head);
 /* On the loop of the connection.  false: this is no request of a device, and nothing has happened. */
 bool http_head_take(struct http_head *head, struct http_request *req);
+/* Let whoever sent this in as the identity that he says he is, as one of those: for requests about something else.  `then` is called on the loop, at once or later, with the back end's domain,
+ * which is good for the call; or, when he was refused and answered, with NULL for both.  The ids are borrowed until then. */
+void http_head_admit(struct http_head *head, struct http_request *req, const char *device_id, const char *module_id,
+	void (*then)(struct http_request *req, void *domain, void *arg), void *arg);
+/* The module that calls, as it says in x-ms-edge-moduleId: "device/module", each percent-encoded (hub 2.3).  false: it is not there, or is not two ids. */
+bool http_head_module(const struct http_request *req, struct buf *device_id, struct buf *module_id);

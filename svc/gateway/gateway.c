@@ -44,6 +44,7 @@ struct gateway {
 	struct lines *lines;
 	struct forward *forward;
 	struct directory *directory;
+	struct methods *methods;
 	struct tls_cache *tls_cache;
 	struct server_cert *server_cert;
 	struct gateway_head *head;
@@ -135,10 +136,14 @@ open_front(struct gateway *g, struct err *err)
 		.max_conns = g->config.max_connections,
 	};
 
-	struct front_config front = { .head_ops = &gateway_head_ops };
+	struct front_config front = {
+		.api = { .edge_id = g->config.upstream.edge_id, .scope = g->scope },
+		.head_ops = &gateway_head_ops,
+	};
 
 	g->directory = directory_new();
 	head.directory = mqtt.directory = g->directory;
+	g->methods = head.methods = front.api.methods = methods_new(g->directory, gateway_head_subject);
 	g->head = gateway_head_new(&head);
 	mqtt.backend = g->head;
 	g->mqtt_head = mqtt_head_new(&mqtt);
@@ -258,6 +263,7 @@ gateway_close(struct gateway *g)
 	if (g->scope)
 		scope_save(g->scope);
 	message_log_stop(g->queue);
+	methods_stop(g->methods);
 	for (size_t i = 0; i < g->n_loops; i++)
 		loop_finish(g->loops[i]);
 	loop_finish(g->forward_loop);
@@ -268,6 +274,7 @@ gateway_close(struct gateway *g)
 	front_free(g->front);
 	gateway_head_free(g->head);
 	gateway_revocation_free(g->revocation);
+	methods_free(g->methods);
 	directory_free(g->directory);
 	server_cert_close(g->server_cert);
 	for (size_t i = 0; i < g->n_loops; i++)

@@ -20,7 +20,10 @@ struct gateway_head {
 };
 
 struct session {
+	struct gateway_head *head;
 	struct identity *identity; /* the scope's, shared */
+	struct subject subject;	   /* borrows from it */
+	bool is_live;
 	struct trust trust;
 	struct message_lane *lane;
 	uint64_t epoch;
@@ -113,7 +116,9 @@ answer(struct gateway_head *head, const struct question *q)
 	}
 	if (verdict_accepted(v)) {
 		session = NEW(session);
+		session->head = head;
 		session->identity = identity_ref(record);
+		session->subject = identity_subject(session->identity);
 		trust_init(&session->trust, record, by_certificate ? q->chain.item[0] : NULL, vouched);
 		session->lane = message_log_lane(head->config.queue, loop_owner(q->loop));
 		session->epoch = epoch;
@@ -333,11 +338,48 @@ on_stands(void *backend, void *domain)
 static void
 on_live(void *backend, void *domain, struct head_session *head_session)
 {
-	enum reason reason = why_untrusted(backend, domain);
+	struct session *session = domain;
+	enum reason reason = why_untrusted(backend, session);
 
+	session->is_live = true;
 	/* What changed between the decision and now found no session to close. */
 	if (reason != OK)
 		head_session_close(head_session, reason);
+}
+
+const struct subject *
+gateway_head_subject(struct head_session *head_session)
+{
+	struct session *session = head_session_domain(head_session);
+	enum reason reason = why_untrusted(session->head, session);
+
+	if (reason == OK)
+		return &session->subject;
+	head_session_close(head_session, reason);
+	return NULL;
+}
+
+/* -- Methods --------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_wants(void *backend, void *domain, struct head_session *head_session, unsigned wants)
+{
+	struct gateway_head *head = backend;
+	const struct subject *subject = wants & HEAD_WANTS_METHODS ? gateway_head_subject(head_session) : NULL;
+
+	(void)domain;
+	if (subject)
+		methods_on_ready(head->config.methods, head_session, subject);
+}
+
+static void
+on_method_answer(void *backend, void *domain, struct slice rid, int status, struct slice payload)
+{
+	struct gateway_head *head = backend;
+	struct session *session = domain;
+
+	if (why_untrusted(head, session) == OK)
+		methods_on_answer(head->config.methods, &session->subject, rid, status, payload);
 }
 
 /* -- Messages -------------------------------------------------------------------------------------------------------------------------- */
@@ -387,11 +429,12 @@ on_violation(void *backend, const char *who, enum reason reason, const char *det
 static void
 on_end(void *backend, void *domain, struct head_session *head_session, bool clean)
 {
+	struct gateway_head *head = backend;
 	struct session *session = domain;
 
-	(void)backend;
-	(void)head_session;
 	(void)clean;
+	if (session->is_live)
+		methods_on_end(head->config.methods, head_session, &session->subject);
 	identity_free(session->identity);
 	mem_free(session);
 }
@@ -399,6 +442,8 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 const struct head_ops gateway_head_ops = {
 	.admit = on_admit,
 	.message = on_message,
+	.wants = on_wants,
+	.method_answer = on_method_answer,
 	.live = on_live,
 	.stands = on_stands,
 	.violation = on_violation,

@@ -6,7 +6,7 @@
 #include "base/pool.h"
 #include "gateway/gateway_revocation.h"
 #include "gateway/scope/scope.h"
-#include "heads/head.h"
+#include "heads/method.h"
 #include "net/tls.h"
 #include "store/message_log.h"
 
@@ -17,6 +17,7 @@ struct gateway_head_config {
 	struct pool *questions; /* to the hub; a full one makes strangers wait, and nobody else */
 	struct directory *directory;
 	struct tls_cache *tls_cache;
+	struct methods *methods;
 	struct message_log *queue; /* with a lane for each loop */
 	struct auth_policy auth;
 };
@@ -24,4 +25,6 @@ struct gateway_head;
 /* Watches the scope from now on. */
 struct gateway_head *gateway_head_new(const struct gateway_head_config *config);
 void gateway_head_free(struct gateway_head *head); /* after the loops and the workers */
-extern const struct head_ops gateway_head_ops;	   /* the backend is the gateway_head */
+/* Who is on a session, on its loop; NULL: it is no longer trusted, and is being closed. */
+const struct subject *gateway_head_subject(struct head_session *session);
+extern const struct head_ops gateway_head_ops; /* the backend is the gateway_head */

@@ -43,8 +43,10 @@ def test_1_hub():
 
 
 def test_2_gateway():
-    """through the gateway, which knows the modules of its own device, on the module's own socket: events"""
-    story.node("module.js", **environment("forward", os.path.join(story.edge.ready["mnt"], "forward.sock"), GATEWAY))
+    """through the gateway, which knows the modules of its own device, on the module's own socket: events, and invokeMethod of a device below the gateway and of a module"""
+    scope = story.rest("GET", "/devices/EdgeGateway")[2]["deviceScope"]
+    leaf = story.rest("PUT", "/devices/leaf", {"deviceId": "leaf", "deviceScope": scope})[2]
+    story.node("module.js", LEAF="leaf", LEAF_KEY=leaf["authentication"]["symmetricKey"]["primaryKey"], **environment("forward", os.path.join(story.edge.ready["mnt"], "forward.sock"), GATEWAY))
     arrived("forward", 10)
 
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The unmodified azure-iot-device as a module of an edge device: all it knows is what IoT Edge puts into a module's environment, its tokens are signed through the workload socket, and it trusts
 // the bundle from there.  Straight to the hub it uses events, outputs, its twin and direct methods, also after a renewal of its token; through the gateway (IOTEDGE_GATEWAYHOSTNAME) it sends
-// events.  EXPECT=refused wants edged to refuse it.  Prints one JSON line.
+// events, and calls methods of a device there (LEAF, LEAF_KEY) and of itself.  EXPECT=refused wants edged to refuse it.  Prints one JSON line.
 'use strict';
 const assert = require('assert');
 const fs = require('fs');
-const { ModuleClient, Message } = require('azure-iot-device');
+const { Client, ModuleClient, Message } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
 const { Registry, Client: ServiceClient } = require('azure-iothub');
 
@@ -75,6 +75,22 @@ async function straight(client) {
 	await answersMethod(2);
 }
 
+// invokeMethod has no api-version, and goes to port 443 of the gateway alone.
+async function invokes(client) {
+	const { LEAF, LEAF_KEY, HUB, CA } = process.env;
+	const leaf = Client.fromConnectionString(`HostName=${HUB};DeviceId=${LEAF};SharedAccessKey=${LEAF_KEY};GatewayHostName=${GATEWAY}`, Mqtt);
+	const call = (payload, connectTimeoutInSeconds) => ({ methodName: 'measure', payload, responseTimeoutInSeconds: 10, connectTimeoutInSeconds });
+	const answers = (who) => (request, response) => response.send(201, { who, got: request.payload }, assert.ifError);
+	await leaf.setOptions({ ca: CA });
+	await leaf.open();
+	await assert.rejects(client.invokeMethod(LEAF, call(0, 0)), /Not found/);
+	leaf.onDeviceMethod('measure', answers('leaf'));
+	assert.deepStrictEqual(await client.invokeMethod(LEAF, call({ n: 1 }, 10)), { status: 201, payload: { who: 'leaf', got: { n: 1 } } });
+	client.onMethod('measure', answers('module'));
+	assert.deepStrictEqual(await client.invokeMethod(DEVICE, MODULE, call('text', 10)), { status: 201, payload: { who: 'module', got: 'text' } });
+	await leaf.close();
+}
+
 async function main() {
 	const client = await ModuleClient.fromEnvironment(Mqtt);
 	if (EXPECT === 'refused') {
@@ -85,6 +101,7 @@ async function main() {
 	if (GATEWAY) {
 		await client.open();
 		await sends(client, 0, 10);
+		await invokes(client);
 	} else {
 		await straight(client);
 	}

@@ -2,19 +2,26 @@
 #pragma once
 /* The gateway's own API over HTTPS: what may be asked for, by method and path.  Who asks is found out by each handler, for it is told in ways of its own. */
 
+#include "gateway/scope/scope.h"
 #include "heads/http_head.h"
+#include "heads/method.h"
 
 #define FRONT_IDS_MAX 2
 
 /* What handlers need; borrowed. */
 struct front_api {
+	const char *edge_id;	   /* the device that this gateway is */
 	struct http_head *devices; /* decides about callers */
+	struct scope *scope;
+	struct methods *methods;
 };
 
 struct front_route {
 	const char *method, *path; /* "*" stands for an id, which is decoded and checked for its alphabet */
 	void (*handle)(const struct front_api *api, struct http_request *req, const char *const *ids);
 };
+
+extern const struct front_route front_method_routes[];
 
 /* false: nothing of the API is asked for. */
 bool front_route(const struct front_api *api, struct http_request *req);

@@ -4,11 +4,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/rd.h"
 #include "base/text.h"
 #include "common/service.h"
 #include "hub/rest/rest.h"
-#include "wire/codec.h"
 #include "wire/sas.h"
 
 static bool
@@ -88,24 +86,13 @@ rest_caller_is_module(const struct http_request *req, enum rest_who who)
 	return who == REST_SERVICE_OR_MODULE && http_header(req, "x-ms-edge-moduleId");
 }
 
-/* "device/module", both percent-encoded; false: it is not two ids. */
-static bool
-read_module(const struct http_request *req, struct buf *device_id, struct buf *module_id)
-{
-	struct slice rest = slice_of(http_header(req, "x-ms-edge-moduleId")), device;
-
-	return slice_cut(&rest, '/', &device) && percent_decode(device_id, device.text, device.len) &&
-	       percent_decode(module_id, rest.text, rest.len) && identity_id_is_valid(buf_text(device_id)) &&
-	       identity_id_is_valid(buf_text(module_id));
-}
-
 static bool
 module_may(struct rest *rest, struct http_request *req, const char *target)
 {
 	CLEAR(buf) device_id = BUF_INIT(3 * IDENTITY_ID_MAX), module_id = BUF_INIT(3 * IDENTITY_ID_MAX);
 	OWN(verdict) verdict = NULL;
 
-	if (!read_module(req, &device_id, &module_id)) {
+	if (!http_head_module(req, &device_id, &module_id)) {
 		rest_fail(req, REST_ARGUMENT_INVALID, "x-ms-edge-moduleId must be a device's id, a slash and a module's id");
 		return false;
 	}

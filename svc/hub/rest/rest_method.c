@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Direct methods over REST (hub 4.5). */
-#include "heads/method.h"
-
-#include <string.h>
+#include "heads/method_question.h"
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "hub/rest/rest.h"
 #include "wire/json.h"
-
-#define RESPONSE_MIN_S 5
-#define RESPONSE_DEFAULT_S 30
-#define WAIT_MAX_S 300
 
 struct method_request {
 	struct method_call method;
@@ -60,65 +54,12 @@ on_done(struct method_call *method)
 
 /* -- The question ------------------------------------------------------------------------------------------------------------------------------- */
 
-static int
-take_seconds(int64_t *out_ms, json_t *body, const char *name, int64_t usual, int64_t min, struct err *err)
-{
-	int64_t seconds = usual;
-
-	if (json_find_int(body, name, &seconds, err) < 0)
-		return -1;
-	if (seconds < min || seconds > WAIT_MAX_S)
-		return err_set(err, ERR_INVALID, "%s must be from %d to %d", name, (int)min, WAIT_MAX_S);
-	*out_ms = seconds * 1000;
-	return 0;
-}
-
-static int
-take_name(struct method_call *method, json_t *body, struct err *err)
-{
-	const char *name;
-	size_t len;
-
-	if (json_get_text(body, "methodName", &name, err) < 0)
-		return -1;
-	len = strlen(name);
-	if (len == 0 || len > METHOD_NAME_MAX || text_has_control(name, len))
-		return err_set(err, ERR_INVALID, "methodName has 1 to %d characters that can be seen", METHOD_NAME_MAX);
-	method->name = mem_text(name);
-	return 0;
-}
-
-/* Without one the device gets the word null: clients can't read an empty payload (clients-observed 3). */
-static int
-take_payload(struct method_call *method, json_t *body, struct err *err)
-{
-	json_t *payload = json_object_get(body, "payload");
-
-	method->payload = payload ? json_line(payload) : mem_text("null");
-	if (strlen(method->payload) > METHOD_PAYLOAD_MAX)
-		return err_set(err, ERR_LIMIT, "the payload is larger than 128 KB");
-	return 0;
-}
-
-/* The C SDK's modules call the time to answer "timeout" (hub 2.3). */
-static int
-take_question(struct method_call *method, json_t *body, struct err *err)
-{
-	const char *response = json_object_get(body, "timeout") ? "timeout" : "responseTimeoutInSeconds";
-
-	if (take_name(method, body, err) < 0 ||
-		take_seconds(&method->response_ms, body, response, RESPONSE_DEFAULT_S, RESPONSE_MIN_S, err) < 0 ||
-		take_seconds(&method->connect_ms, body, "connectTimeoutInSeconds", 0, 0, err) < 0)
-		return -1;
-	return take_payload(method, body, err);
-}
-
 int
 rest_method_check(const json_t *parameters, struct err *err)
 {
 	OWN_LIB(json_t) copy = json_copy((json_t *)(uintptr_t)parameters);
 	struct method_call method = { 0 };
-	int done = take_question(&method, copy, err);
+	int done = method_question_take(&method, copy, METHOD_NAME_MAX, err);
 
 	method_call_clear(&method);
 	return done;
@@ -164,7 +105,7 @@ invoke(struct rest *rest, struct http_request *req, const char *const *ids)
 	request->req = req;
 	request->method.identity = identity;
 	request->method.done = on_done;
-	if (take_question(&request->method, body, &err) == 0) {
+	if (method_question_take(&request->method, body, METHOD_NAME_MAX, &err) == 0) {
 		if (!rest_method_submit(rest, req, &request->method))
 			method_request_free(request);
 		return;
