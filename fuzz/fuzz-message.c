@@ -15,8 +15,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	message_encode(&again, &message);
 	FUZZ_CHECK(again.failed || message_decode(&copy, again.data, again.len, &err) == 0);
-	FUZZ_CHECK(again.failed || (copy.enqueued_ms == message.enqueued_ms && fuzz_same(copy.device_id, message.device_id) &&
-					   fuzz_same(copy.bag, message.bag) && fuzz_same(copy.payload, message.payload)));
+	FUZZ_CHECK(again.failed || (copy.enqueued_ms == message.enqueued_ms && copy.expires_ms == message.expires_ms &&
+					   fuzz_same(copy.device_id, message.device_id) && fuzz_same(copy.bag, message.bag) &&
+					   fuzz_same(copy.payload, message.payload)));
 	shown = message_json(&message, &(struct event_place){ .offset = 7 });
 	FUZZ_CHECK(shown && strchr(shown, '\n') == NULL);
 	return 0;

@@ -523,13 +523,21 @@ write_group(struct event_log *log, uint64_t forget_below)
 	pthread_mutex_unlock(&log->lock);
 }
 
+/* Nothing is wanted any more of the newest segment: a new one lets it go, too.  In a queue that is nearly full it may be what keeps everything out. */
+static bool
+is_forgotten(const struct event_log *log, uint64_t forget_below)
+{
+	return forget_below >= log->tip.next && log->tip.next > log->tip.head.first && log->tip.pos > log->config.segment_bytes / 2;
+}
+
 /* Nothing came: what is there grows older all the same. */
 static void
 on_idle(struct event_log *log, uint64_t forget_below)
 {
 	struct err problem = ERR_INIT;
 
-	if (is_too_old(log) && log->tip.next > log->tip.head.first && rotate(log, &problem) < 0)
+	if (((is_too_old(log) && log->tip.next > log->tip.head.first) || is_forgotten(log, forget_below)) &&
+		rotate(log, &problem) < 0)
 		publish(log, &problem);
 	remove_old(log, forget_below);
 	publish(log, NULL);
@@ -749,6 +757,17 @@ uint64_t
 event_log_bytes(struct event_log *log)
 {
 	return read_locked(log, &log->bytes);
+}
+
+uint64_t
+event_log_load(struct event_log *log)
+{
+	uint64_t load;
+
+	pthread_mutex_lock(&log->lock);
+	load = log->bytes + log->in_write + log->pending.bytes.len;
+	pthread_mutex_unlock(&log->lock);
+	return load;
 }
 
 unsigned

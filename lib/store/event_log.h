@@ -48,6 +48,7 @@ int event_log_append(struct event_log *log, struct event_append *append, const v
 uint64_t event_log_first(struct event_log *log); /* the oldest offset still there */
 uint64_t event_log_next(struct event_log *log);	 /* the offset the next record gets: durable ones are below */
 uint64_t event_log_bytes(struct event_log *log);
+uint64_t event_log_load(struct event_log *log); /* with what waits for the disk */
 unsigned event_log_partitions(const struct event_log *log);
 /* What is in a partition: the sequence numbers from `begin` to before `next`.  The last record's offset and time tell something when next > 0. */
 struct event_partition {
@@ -57,7 +58,7 @@ struct event_partition {
 void event_log_partition(struct event_log *log, unsigned partition, struct event_partition *out);
 /* Why the last commit failed; false when it did not. */
 bool event_log_problem(struct event_log *log, struct err *out);
-/* Everything below `offset` may be forgotten (a queue's consumer is done with it): whole segments are removed. */
+/* Everything below `offset` may be forgotten (a queue's consumer is done with it): whole segments are removed; the newest, too, when it is forgotten to its end. */
 void event_log_forget_below(struct event_log *log, uint64_t offset);
 /* Call `notify` on `owner` whenever new records became durable (one at a time, coalesced). */
 void event_log_subscribe(struct event_log *log, struct owner *owner, struct post *notify);

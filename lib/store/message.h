@@ -16,6 +16,7 @@ enum message_source { MESSAGE_TELEMETRY = 1, MESSAGE_TWIN_CHANGE, MESSAGE_LIFECY
 struct message {
 	enum message_source source;
 	int64_t enqueued_ms;		   /* wall clock */
+	int64_t expires_ms;		   /* a gateway's: not to be passed on after that; 0: for ever */
 	struct slice device_id, module_id; /* module_id empty: a device */
 	struct slice generation_id;
 	struct slice auth_method; /* the JSON text of hub 1.6 */

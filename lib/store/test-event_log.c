@@ -192,6 +192,36 @@ TEST("a queue refuses when it is full and takes more once its consumer forgot a 
 	event_log_close(log);
 }
 
+TEST("a queue that is full of one segment takes more once all of that is forgotten")
+{
+	const char *dir = new_dir();
+	struct event_log_config config = { .dir = dir, .max_bytes = 20000, .refuse_when_full = true };
+	static const char record[12000];
+	struct one one = { .append = { .done = on_done } };
+	struct err err = ERR_INIT;
+	struct event_log *log = event_log_open(&config, &err);
+	struct desk desk;
+
+	desk_init(&desk);
+	one.append.owner = &desk.owner;
+	CHECK(log != NULL);
+	CHECK_OK(event_log_append(log, &one.append, record, sizeof(record), &err), err);
+	while (!one.done)
+		desk_run_one(&desk, true);
+	CHECK(event_log_append(log, &one.append, record, sizeof(record), &err) < 0);
+	CHECK(event_log_load(log) > sizeof(record));
+	event_log_forget_below(log, 1);
+	while (event_log_first(log) == 0)
+		sched_yield();
+	CHECK(event_log_load(log) < 2000);
+	one.done = false;
+	CHECK_OK(event_log_append(log, &one.append, record, sizeof(record), &err), err);
+	while (!one.done)
+		desk_run_one(&desk, true);
+	CHECK(one.ok && one.append.place.offset == 1);
+	event_log_close(log);
+}
+
 struct counter {
 	struct post post;
 	int n;

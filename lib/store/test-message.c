@@ -34,6 +34,26 @@ TEST("a message comes back as it was stored, byte for byte")
 	CHECK(got.retain && !got.dup && !got.is_will);
 }
 
+TEST("a message that expires says so in a record of its own version, and one that does not can be read by who knows no other")
+{
+	CLEAR(buf) record = BUF_INIT(4096);
+	CLEAR(buf) plain = BUF_INIT(4096);
+	struct message expiring = sample, got;
+	struct err err = ERR_INIT;
+
+	expiring.expires_ms = 1772366460123;
+	message_encode(&record, &expiring);
+	message_encode(&plain, &sample);
+	CHECK(record.data[0] == 2 && plain.data[0] == 1 && record.len == plain.len + 8);
+	CHECK_OK(message_decode(&got, record.data, record.len, &err), err);
+	CHECK_INT(got.expires_ms, expiring.expires_ms);
+	CHECK(slice_is(got.payload, "{\"t\":21.5}"));
+	CHECK_OK(message_decode(&got, plain.data, plain.len, &err), err);
+	CHECK_INT(got.expires_ms, 0);
+	for (size_t len = 0; len < record.len; len++)
+		CHECK(message_decode(&got, record.data, len, &err) < 0);
+}
+
 TEST("no shortened or lengthened record is read as a message")
 {
 	CLEAR(buf) record = BUF_INIT(4096);
@@ -55,9 +75,9 @@ TEST("a message of a newer version is refused by its number")
 	struct message got;
 
 	message_encode(&record, &sample);
-	record.data[0] = 2;
+	record.data[0] = 3;
 	CHECK(message_decode(&got, record.data, record.len, &err) < 0);
-	CHECK_ERR(err, ERR_INVALID, "version 2");
+	CHECK_ERR(err, ERR_INVALID, "version 3");
 }
 
 TEST("a message stored by version 1 is read")
