@@ -34,7 +34,9 @@
 #include "hub/registry/registry.h"
 #include "hub/registry/rotation_keeper.h"
 #include "hub/registry/registry_subscriptions.h"
+#include "hub/registry/scope_journal.h"
 #include "hub/rest/rest.h"
+#include "hub/scope_push.h"
 #include "hub/twins/queries.h"
 #include "hub/twins/twin_index.h"
 #include "net/conn_websocket.h"
@@ -72,6 +74,8 @@ struct hub {
 	struct tls_cache *tls_cache;
 	struct ca_registry *cas;
 	struct rotation_keeper *rotations;
+	struct scope_journal *scopes; /* NULL: not wanted */
+	struct scope_push *scope_push;
 	struct faults *faults;
 	struct twins *twins;
 	struct twin_sessions *twin_sessions;
@@ -240,6 +244,8 @@ open_trust(struct hub *hub, struct err *err)
 {
 	hub->cas = ca_open(hub->registry, CA_OF_HUB, hub->config.device_ca_path, err);
 	hub->rotations = hub->cas ? rotation_keeper_open(hub->registry, hub->loops[0], hub->config.thumbprint_grace_s, err) : NULL;
+	if (hub->rotations && !hub->config.plain_scopes)
+		hub->scopes = scope_journal_open(hub->registry, hub->cas);
 	hub->refusals = refusals_new(REFUSALS_MAX);
 	hub->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
 	hub->directory = directory_new();
@@ -267,6 +273,8 @@ open_subjects(struct hub *hub, struct err *err)
 	registry_record(hub->registry, event_source_record_identity, hub->source);
 	hub->twin_sessions = twin_sessions_new(hub->twins, hub->directory);
 	hub->methods = methods_new(hub->directory, hub_head_subject);
+	if (hub->scopes)
+		hub->scope_push = scope_push_new(hub->scopes, hub->registry, hub->methods, hub->loops[0]);
 	hub->queries = queries_open(db_path(registry_store_db(hub->store)), hub->registry, hub->directory, config->index_paths,
 		config->n_index_paths, err);
 	if (!hub->queries)
@@ -340,6 +348,7 @@ open_rest(struct hub *hub)
 		.cas = hub->cas,
 		.revocation = hub->revocation,
 		.rotations = hub->rotations,
+		.scopes = hub->scopes,
 		.auth = hub->config.auth,
 		.twins = hub->twins,
 		.methods = hub->methods,
@@ -618,6 +627,7 @@ end_work(struct hub *hub)
 		event_sink_stop(hub->sinks[i]);
 	event_readers_stop(hub->readers);
 	message_log_stop(hub->events);
+	scope_push_stop(hub->scope_push);
 	methods_stop(hub->methods);
 	faults_stop(hub->faults);
 }
@@ -644,6 +654,8 @@ free_subjects(struct hub *hub)
 	event_source_free(hub->source);
 	event_outbox_close(hub->outbox);
 	event_readers_free(hub->readers);
+	scope_push_free(hub->scope_push);
+	scope_journal_close(hub->scopes);
 	methods_free(hub->methods);
 	configurations_close(hub->configurations);
 	jobs_close(hub->jobs);

@@ -28,7 +28,8 @@ struct hub_config {
 	uint64_t files_quota;	     /* of uploaded files, in bytes; 0: none are taken */
 	uint64_t files_device_quota; /* of one device's */
 	size_t max_connections;
-	bool watch_turns; /* say at the end how long the loops kept those who waited */
+	bool plain_scopes; /* gateways get what the original's hub gives them, and no more */
+	bool watch_turns;  /* say at the end how long the loops kept those who waited */
 	struct auth_policy auth;
 	int64_t thumbprint_grace_s;	/* how long the old one of a rotation is good after the new one was used */
 	const char *const *index_paths; /* of properties that queries look up */

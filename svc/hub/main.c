@@ -23,7 +23,7 @@ struct options {
 	const char *crl_ca;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, files_device_quota_mib,
 		max_connections, grace_s, provisioning_port, provisioning_mqtt_port;
-	bool refuse_sha1, watch_turns;
+	bool refuse_sha1, plain_scopes, watch_turns;
 	struct service_options service;
 };
 
@@ -105,6 +105,11 @@ static const struct option_row rows[] = {
 		OPTION_INT, offsetof(struct options, grace_s), 0, 366 * 86400 },
 	{ "refuse-sha1-thumbprints", 0, NULL, "devices that are registered by a SHA-1 thumbprint are not let in", OPTION_FLAG,
 		offsetof(struct options, refuse_sha1), 0, 0 },
+	{ "plain-scopes", 0, NULL,
+		"tell gateways of those below them only what the original's hub does: no CAs, no differences, no calls when "
+		"something "
+		"changes",
+		OPTION_FLAG, offsetof(struct options, plain_scopes), 0, 0 },
 	{ "watch-turns", 0, NULL, "measure the turns of the loops, and log the longest at the end", OPTION_FLAG,
 		offsetof(struct options, watch_turns), 0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
@@ -185,6 +190,7 @@ serve(const struct options *o, struct err *err)
 		.files_device_quota = (uint64_t)(o->files_device_quota_mib > 0 ? o->files_device_quota_mib : o->files_quota_mib)
 				      << 20,
 		.max_connections = service_max_connections(o->max_connections, 1),
+		.plain_scopes = o->plain_scopes,
 		.watch_turns = o->watch_turns,
 		.index_paths = o->index.items,
 		.n_index_paths = o->index.n,

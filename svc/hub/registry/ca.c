@@ -27,6 +27,8 @@ struct ca_registry {
 	struct authorities *current;
 	void (*withdrawn)(void *arg);
 	void *withdrawn_arg;
+	void (*changed)(void *arg);
+	void *changed_arg;
 };
 
 /* -- Rules -------------------------------------------------------------------------------------------------------------------------- */
@@ -152,6 +154,13 @@ ca_watch(struct ca_registry *cas, void (*withdrawn)(void *arg), void *arg)
 {
 	cas->withdrawn = withdrawn;
 	cas->withdrawn_arg = arg;
+}
+
+void
+ca_watch_all(struct ca_registry *cas, void (*changed)(void *arg), void *arg)
+{
+	cas->changed = changed;
+	cas->changed_arg = arg;
 }
 
 /* -- Opening ------------------------------------------------------------------------------------------------------------------------- */
@@ -306,6 +315,8 @@ commit(struct ca_registry *cas, struct ca_call *call, struct ca_record *after_ta
 		publish(cas);
 	if (is_trust && was_verified && cas->withdrawn)
 		cas->withdrawn(cas->withdrawn_arg);
+	if (is_trust && cas->changed)
+		cas->changed(cas->changed_arg);
 	return CA_OK;
 }
 

@@ -20,6 +20,8 @@ void ca_close(struct ca_registry *cas);
 struct authorities *ca_current(struct ca_registry *cas); /* any thread; the caller owns a reference */
 /* Told on the worker after each change that may have taken trust away.  Set before it is shared. */
 void ca_watch(struct ca_registry *cas, void (*withdrawn)(void *arg), void *arg);
+/* The same after each change of what decisions see.  There is one of each. */
+void ca_watch_all(struct ca_registry *cas, void (*changed)(void *arg), void *arg);
 
 bool ca_name_is_valid(const char *name); /* [A-Za-z0-9-._]{1,64} */
 /* A certificate as clients send it: PEM, or base64 of DER or PEM; the first of at most `max`, which is 1 where what stands behind a leaf has no business. */

@@ -13,7 +13,8 @@
 #include "hub/registry/registry_table.h"
 
 #define LIST_MAX 1000
-#define WATCHERS_MAX 6
+#define SCOPE_LIST_MAX 2000 /* with modules: such an answer is read whole */
+#define WATCHERS_MAX 8
 
 struct watcher {
 	unsigned events;
@@ -369,6 +370,27 @@ trim_list(struct registry_call *call, int64_t max)
 		identity_free(call->found[--call->n_found]);
 }
 
+/* With each device its modules; devices that would make it too long are left for the next page. */
+static int
+add_modules(struct registry *registry, struct registry_call *call)
+{
+	struct identity **devices = call->found;
+	size_t n = call->n_found, i;
+	int done = 0;
+
+	call->found = NULL;
+	call->n_found = 0;
+	for (i = 0; i < n && done == 0 && call->n_found < SCOPE_LIST_MAX; i++) {
+		registry_call_add_found(call, identity_ref(devices[i]));
+		done = registry_store_modules(registry->store, devices[i]->device_id, find_name, call, &call->err);
+	}
+	call->more = call->more || i < n;
+	for (i = 0; i < n; i++)
+		identity_free(devices[i]);
+	mem_free(devices);
+	return done;
+}
+
 static enum registry_answer
 run_list(struct registry *registry, struct registry_call *call)
 {
@@ -388,6 +410,8 @@ run_list(struct registry *registry, struct registry_call *call)
 	if (done < 0)
 		return REGISTRY_FAILED;
 	trim_list(call, max);
+	if (call->with_modules && add_modules(registry, call) < 0)
+		return REGISTRY_FAILED;
 	return REGISTRY_OK;
 }
 

@@ -45,6 +45,7 @@ struct registry_call {
 	char *if_match; /* NULL: PUT creates, REMOVE is unconditional; "*": whatever is there; else the etag that must be there */
 	char *scope, *after; /* lists: children of this scope; begin behind this id */
 	int64_t max;	     /* lists: no more than these */
+	bool with_modules;   /* LIST_CHILDREN: each is followed by its modules, which don't count, but may make it fewer devices */
 	/* BULK: PUT, REMOVE and ROTATE only; one that has an answer other than REGISTRY_OK already is left alone. */
 	struct registry_call *items;
 	size_t n_items;

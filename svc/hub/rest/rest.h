@@ -25,6 +25,7 @@ struct queries;	       /* of queries.h */
 struct configurations; /* of configuration.h */
 struct jobs;
 struct query;
+struct scope_journal;
 
 struct rest {
 	const char *hostname; /* borrowed, like all of it */
@@ -36,6 +37,7 @@ struct rest {
 	struct ca_registry *cas;
 	struct hub_revocation *revocation;
 	struct rotation_keeper *rotations;
+	struct scope_journal *scopes; /* NULL: gateways get what the original gives them */
 	struct twins *twins;
 	struct methods *methods;
 	struct command_queue *commands;
@@ -64,6 +66,7 @@ struct rest_call {
 	struct identity *target; /* the gateway whose scope is listed */
 	json_t *modules;	 /* its modules, on the first page */
 	char *after;		 /* NULL: the first page */
+	char *etag;		 /* of the list; NULL: there are none */
 	int64_t max;
 	bool is_nested;
 	void (*answer)(struct rest_call *call);

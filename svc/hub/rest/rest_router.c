@@ -182,6 +182,7 @@ rest_call_free(struct rest_call *call)
 	json_decref(call->modules);
 	identity_free(call->target);
 	mem_free(call->after);
+	mem_free(call->etag);
 	mem_free(call);
 }
 

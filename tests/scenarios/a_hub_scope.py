@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the hub tells gateways of those below them beyond the original's lists: etags, differences, calls when something changes; and that it can be told not to."""
+import os, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from rootedge_test import *
+
+hub = folder = gw = None
+LIST = "devicesAndModulesInTargetDeviceScope?api-version=2020-06-30-preview"
+FLAT = "devicesAndModulesInDeviceScope?deviceCount=100&api-version=2018-08-30-preview"
+
+
+class Gateway:
+    """A gateway as the hub sees it: it asks for its scope, and listens to methods as its $edgeHub."""
+
+    def __init__(self, hub, id, **more):
+        self.hub, self.id, self.key = hub, id, new_key()
+        self.scope = hub.create_device(id, capabilities={"iotEdge": True}, **more)["deviceScope"]
+        status, _, module = hub.rest("PUT", "/devices/%s/modules/$edgeHub" % id, {"authentication": {"type": "sas", "symmetricKey": {"primaryKey": self.key, "secondaryKey": new_key()}}},
+                                     {"If-Match": "*"})
+        assert status == 200, module
+        self.token = sas("%s/devices/%s/modules/$edgeHub" % (hub.hostname, id), self.key)
+
+    def ask(self, since=None, known=None, flat=False, **more):
+        headers = {"Authorization": self.token, **({"If-None-Match": known} if known else {})}
+        base = "/devices/%s/modules/$edgeHub/" % self.id
+        if flat:
+            return https(self.hub.https_port, "GET", base + FLAT + ("&since=" + since if since else ""), None, headers, ca=self.hub.pki.root)
+        body = dict({"pageSize": 100, "authChain": self.id}, **({"since": since} if since else {}), **more)
+        return https(self.hub.https_port, "POST", base + LIST, body, headers, ca=self.hub.pki.root)
+
+    def etag(self):
+        return self.ask()[1]["ETag"].strip('"')
+
+    def difference(self, since, **how):
+        """(names of what there is, names of what has gone), and the new etag."""
+        status, headers, body = self.ask(since, **how)
+        assert status == 200 and "removed" in body and body["continuationLink"] is None, body
+        names = [d["deviceId"] for d in body["devices"]] + ["%s/%s" % (m["deviceId"], m["moduleId"]) for m in body["modules"]]
+        return sorted(names), sorted(body["removed"]), headers["ETag"].strip('"')
+
+    def listen(self):
+        m = self.hub.mqtt(self.id, "$edgeHub", password=self.token)
+        m.send(subscribe_packet([("$iothub/methods/POST/#", 0)], 9))
+        assert m.receive() == (0x90, b"\0\x09\0")
+        return m
+
+    def child(self, id, **more):
+        return self.hub.create_device(id, deviceScope=self.scope, **more)
+
+
+def told(m, seconds=15):
+    """The ids of the next call, which is answered."""
+    kind, body = m.receive(seconds)
+    n = struct.unpack("!H", body[:2])[0]
+    topic = body[2:2 + n].decode()
+    assert topic.startswith("$iothub/methods/POST/RefreshDeviceScopeIdentityCache/?$rid="), topic
+    m.send(publish_packet("$iothub/methods/res/200/?$rid=" + topic.split("$rid=")[1], b"{}", 0))
+    return json.loads(body[2 + n:])["deviceIds"]
+
+
+def until(m, name):
+    """What changed before it listened is told as well."""
+    while name not in told(m):
+        pass
+
+
+def told_all(m, names):
+    """They come in one call or several, each once."""
+    got = []
+    while len(got) < len(names):
+        got += told(m)
+    assert sorted(got) == sorted(names), got
+
+
+def change(id, **fields):
+    record = hub.rest("GET", "/devices/" + id)[2]
+    assert hub.rest("PUT", "/devices/" + id, dict(record, **fields), {"If-Match": "*"})[0] == 200
+
+
+def put_ca(name):
+    hub.pki.make("intermediate", name)
+    with open(folder / (name + ".pem")) as f:
+        pem = f.read().split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n"
+    assert hub.rest("PUT", "/certificates/" + name, {"properties": {"certificate": pem, "isVerified": True}})[0] == 200
+
+
+def test_00_start():
+    """a hub with a gateway starts"""
+    global hub, folder, gw
+    folder = Folder()
+    hub = Hub(folder, Pki(folder))
+    gw = Gateway(hub, "gw")
+    gw.child("dev1")
+    gw.child("dev2")
+
+
+def test_01_modules():
+    """modules of the devices below stand in the list, on the page of their device"""
+    for name in ("m1", "m2"):
+        assert hub.rest("PUT", "/devices/dev1/modules/" + name, {})[0] == 200
+    modules = gw.ask()[2]["modules"]
+    assert [(m["deviceId"], m["moduleId"]) for m in modules] == [("gw", "$edgeAgent"), ("gw", "$edgeHub"), ("dev1", "m1"), ("dev1", "m2")], modules
+    first = gw.ask(pageSize=1)[2]
+    assert [d["deviceId"] for d in first["devices"]] == ["gw", "dev1"] and len(first["modules"]) == 4 and first["continuationLink"] == "dev1", first
+    second = gw.ask(pageSize=1, continuationLink="dev1")[2]
+    assert [d["deviceId"] for d in second["devices"]] == ["dev2"] and second["modules"] == [] and second["continuationLink"] is None, second
+
+
+def test_02_not_modified():
+    """a list that has not changed is answered with 304, in both forms, and with another list after each change"""
+    for flat in (False, True):
+        status, headers, body = gw.ask(flat=flat)
+        assert status == 200 and headers["ETag"].startswith('"'), headers
+        status, again, body = gw.ask(known=headers["ETag"], flat=flat)
+        assert (status, again["ETag"], body) == (304, headers["ETag"], b""), (status, body)
+        change("dev1", statusReason="another" if flat else "one")
+        assert gw.ask(known=headers["ETag"], flat=flat)[0] == 200
+        assert gw.ask(known='"nonsense"', flat=flat)[0] == 200
+
+
+def test_03_difference():
+    """with `since` a gateway gets what has changed, in both forms: created, disabled, other credentials, moved, deleted, modules, itself"""
+    for flat in (False, True):
+        start = at = gw.etag()
+        assert gw.difference(at, flat=flat) == ([], [], at)
+        gw.child("new")
+        names, removed, at = gw.difference(at, flat=flat)
+        assert (names, removed) == (["new"], []), (names, removed)
+        change("new", status="disabled")
+        body = gw.ask(at, flat=flat)[2]
+        assert [(d["deviceId"], d["status"]) for d in body["devices"]] == [("new", "disabled")] and body["modules"] == [], body
+        assert hub.rest("PUT", "/devices/new/modules/m", {})[0] == 200
+        change("new", deviceScope="", parentScopes=[])
+        names, removed, at = gw.difference(at, flat=flat)
+        assert (names, removed) == ([], ["new", "new/m"]), (names, removed)
+        change("new", parentScopes=[gw.scope])
+        names, removed, at = gw.difference(at, flat=flat)
+        assert (names, removed) == (["new", "new/m"], []), (names, removed)
+        assert hub.rest("PUT", "/devices/gw/modules/own%d" % flat, {})[0] == 200
+        assert hub.rest("DELETE", "/devices/new")[0] == 204
+        names, removed, at = gw.difference(at, flat=flat)
+        assert names == ["gw/own%d" % flat] and "new" in removed, (names, removed)
+        assert gw.difference(at, flat=flat) == ([], [], at)
+        assert gw.difference(start, flat=flat)[0] == ["gw/own%d" % flat]
+
+
+def test_04_cas():
+    """a CA that is registered makes another etag, and comes with the difference"""
+    at = gw.etag()
+    put_ca("Factory")
+    status, headers, body = gw.ask(at)
+    assert headers["ETag"].strip('"') != at and body["devices"] == [] and [c["name"] for c in body["certificateAuthorities"]] == ["Factory"], body
+
+
+def test_05_nonsense():
+    """what was never an etag of this list is answered with all of it; a `since` that is no text is refused"""
+    other = Gateway(hub, "other")
+    for since in ("", "x", gw.etag().split("-")[0] + "-999999", "-1", "a" * 5000, other.etag()[:-1] + "9999"):
+        body = gw.ask(since)[2]
+        assert "removed" not in body and "dev1" in [d["deviceId"] for d in body["devices"]], body
+    for since in (7, ["x"], "\u0000"):
+        assert gw.ask(since=since)[0] == 400
+
+
+def test_06_calls():
+    """a gateway that is connected is told at once which records changed, and soon after in one call of those that changed meanwhile"""
+    with gw.listen() as m:
+        gw.child("called")
+        until(m, "called")
+        for i in range(20):
+            gw.child("called%d" % i)
+        told_all(m, ["called%d" % i for i in range(20)])
+        assert hub.rest("PUT", "/devices/called/modules/m", {})[0] == 200
+        until(m, "called/m")
+        change("called", status="disabled")
+        until(m, "called")
+        assert hub.rest("DELETE", "/devices/called")[0] == 204
+        until(m, "called")
+        hub.create_device("stranger")
+        put_ca("Line")
+        wait_for(lambda: told(m) == [], "a call without names")
+
+
+def test_07_nested():
+    """a change is told to the gateway that it is below and to those above that one"""
+    low = Gateway(hub, "low", parentScopes=[gw.scope])
+    with gw.listen() as above, low.listen() as below:
+        low.child("deep")
+        until(below, "deep")
+        until(above, "deep")
+    assert gw.ask(authChain="low;gw")[1]["ETag"].strip('"') == low.etag()
+
+
+def test_08_crowd():
+    """a thousand changes at once are told in a few calls"""
+    with gw.listen() as m:
+        for i in range(10):
+            devices = [{"id": "crowd%d-%d" % (i, j), "deviceScope": gw.scope, "importMode": "create", "authentication": {"type": "sas"}} for j in range(100)]
+            assert hub.rest("POST", "/devices", devices)[0] == 200
+        seen, calls = set(), 0
+        while len(seen) < 1000:
+            seen.update(told(m))
+            calls += 1
+        assert calls < 20, calls
+
+
+def test_09_plain():
+    """--plain-scopes: no etag, no difference, no CAs, no calls, as the original's hub"""
+    with SubFolder(folder, "plain") as f:
+        plain = Hub(f, Pki(f), "plainhub.local", "--plain-scopes")
+        g = Gateway(plain, "gw")
+        with g.listen() as m:
+            g.child("dev1")
+            for flat in (False, True):
+                status, headers, body = g.ask("x-1", known='"x-1"', flat=flat)
+                assert status == 200 and "ETag" not in headers and set(body) == {"devices", "modules", "continuationLink"}, (headers, body)
+            assert not m.closed(2 / SLOW) and not m.buffer
+        plain.stop()
+
+
+def test_99_stop():
+    """all ends in order"""
+    assert hub.stop() == 0
+    folder.__exit__()
+
+
+if __name__ == "__main__":
+    run_all(globals())
