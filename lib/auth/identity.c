@@ -209,6 +209,19 @@ identity_id_is_valid(const char *id)
 	return true;
 }
 
+/* The id stands in the scope, in front of the last hyphen. */
+char *
+identity_scope_device(const char *scope)
+{
+	const char *hyphen;
+
+	if (!scope || !text_starts(scope, IDENTITY_SCOPE_PREFIX))
+		return NULL;
+	scope += strlen(IDENTITY_SCOPE_PREFIX);
+	hyphen = strrchr(scope, '-');
+	return hyphen ? mem_textn(scope, (size_t)(hyphen - scope)) : NULL;
+}
+
 char *
 identity_name(const char *device_id, const char *module_id)
 {

@@ -57,6 +57,9 @@ struct identity *identity_under(struct identity *module_take, const struct ident
 
 bool identity_id_is_valid(const char *id);			   /* the hub's alphabet, 1 to 128 characters (hub 4.4) */
 char *identity_name(const char *device_id, const char *module_id); /* "dev" or "dev/mod": the key in maps and logs */
+#define IDENTITY_SCOPE_PREFIX "ms-azure-iot-edge://"
+char *identity_scope_device(const char *
+		scope); /* the id of the gateway that such a scope would be of, or NULL; there may be none, or one with another scope by now */
 
 /* Device JSON of hub 4.4, all fields; with or without keys.  Parsing takes what a service sends (empty keys stay empty). */
 json_t *identity_to_json(const struct identity *identity, bool connected, bool with_keys);

@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "gateway/scope/lineage.h"
 #include "gateway/scope/scope_file.h"
 
 #define AWAY_MS 5000
@@ -119,32 +120,90 @@ scope_cas(struct scope *s)
 	return cas;
 }
 
-static bool
-is_right_below(const struct identity *device, const struct identity *own)
+/* -- Who is above whom; with the lock ------------------------------------------------------------------------------------------------------ */
+
+static const struct identity *
+find_device(const void *arg, const char *device_id)
 {
-	if (!own || !own->scope)
-		return true; /* the hub has not told us yet who we are */
-	for (size_t i = 0; i < device->n_parents; i++)
-		if (text_is(device->parents[i], own->scope))
-			return true;
-	return !device->is_edge && text_is(device->scope, own->scope);
+	const struct scope *s = arg;
+	const struct scope_record *r = map_find_text(s->records, device_id);
+
+	return r ? r->identity : NULL;
 }
+
+static bool
+trace(const struct scope *s, const char *device_id, struct lineage *out)
+{
+	struct lineage_records records = { .find = find_device, .arg = s, .edge_id = upstream_config(s->upstream)->edge_id };
+	const struct identity *device = find_device(s, device_id);
+
+	*out = (struct lineage){ 0 };
+	return text_is(device_id, records.edge_id) || (device && lineage_trace(out, &records, device));
+}
+
+static bool
+passes(const struct scope *s, const char *device_id, const char *gateway_id)
+{
+	struct lineage lineage;
+
+	return trace(s, device_id, &lineage) && lineage_passes(&lineage, gateway_id);
+}
+
+/* -- The same for everybody ---------------------------------------------------------------------------------------------------------------- */
 
 bool
 scope_is_ours(struct scope *s, const struct identity *identity)
 {
-	const char *edge_id = upstream_config(s->upstream)->edge_id;
-	OWN(identity) own = NULL;
-	OWN(identity) device = NULL;
-	int64_t confirmed;
+	struct lineage lineage;
+	bool ours;
 
-	if (text_is(identity->device_id, edge_id))
+	if (text_is(identity->device_id, upstream_config(s->upstream)->edge_id))
 		return identity->module_id != NULL;
 	pthread_mutex_lock(&s->lock);
-	own = find_locked(s, edge_id, NULL, &confirmed);
-	device = find_locked(s, identity->device_id, NULL, &confirmed);
+	ours = trace(s, identity->device_id, &lineage) && lineage_is_open(&lineage);
 	pthread_mutex_unlock(&s->lock);
-	return device && is_right_below(device, own);
+	return ours;
+}
+
+bool
+scope_is_below(struct scope *s, const char *device_id, const char *gateway_id)
+{
+	struct lineage lineage;
+	bool below;
+
+	pthread_mutex_lock(&s->lock);
+	below = trace(s, device_id, &lineage) && lineage_is_open(&lineage) && lineage_passes(&lineage, gateway_id);
+	pthread_mutex_unlock(&s->lock);
+	return below;
+}
+
+char *
+scope_chain(struct scope *s, const char *device_id, const char *module_id)
+{
+	struct lineage lineage;
+	char *chain = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	if (trace(s, device_id, &lineage))
+		chain = lineage_chain(&lineage, module_id, upstream_config(s->upstream)->edge_id);
+	pthread_mutex_unlock(&s->lock);
+	return chain;
+}
+
+void
+scope_each_below(struct scope *s, const char *gateway_id, void (*each)(void *arg, const struct identity *identity), void *arg)
+{
+	size_t at = 0;
+	void *value;
+
+	pthread_mutex_lock(&s->lock);
+	while (map_next(s->records, &at, NULL, NULL, &value)) {
+		const struct identity *identity = ((const struct scope_record *)value)->identity;
+
+		if (!text_is(identity->device_id, gateway_id) && passes(s, identity->device_id, gateway_id))
+			each(arg, identity);
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 void

@@ -31,9 +31,15 @@ void scope_watch_cas(struct scope *scope, void (*changed)(void *arg));
 struct identity *scope_find(struct scope *scope, const char *device_id, const char *module_id, int64_t *confirmed);
 struct authorities *scope_cas(struct scope *scope); /* the hub's CAs; NULL: it never told any; the caller owns a reference */
 void scope_each(struct scope *scope, void (*each)(void *arg, const struct identity *identity), void *arg);
-/* May this gateway speak for it at the hub?  For a device right below it and that device's modules, and for the modules of the device that it is itself; what is below
- * another gateway comes through that one. */
+/* May this gateway speak for it at the hub?  For the devices below it (lineage.h) and their modules, right below or through other gateways that are enabled, and for the modules of the device that
+ * it is itself. */
 bool scope_is_ours(struct scope *scope, const struct identity *identity);
+/* Is it this gateway, one below us, or below that one, through enabled ones? */
+bool scope_is_below(struct scope *scope, const char *device_id, const char *gateway_id);
+void scope_each_below(
+	struct scope *scope, const char *gateway_id, void (*each)(void *arg, const struct identity *identity), void *arg);
+/* "target;...;this gateway", for whom we ask above (gateway 3.7); NULL: it is not below us, as far as is known. */
+char *scope_chain(struct scope *scope, const char *device_id, const char *module_id);
 void scope_each_module(
 	struct scope *scope, const char *device_id, void (*module)(void *arg, const struct identity *module), void *arg);
 void scope_touch(struct scope *scope);		 /* something else that sessions stand on has changed */

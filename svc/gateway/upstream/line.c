@@ -442,15 +442,15 @@ line_module_id(const struct line *line)
 
 /* -- Life ----------------------------------------------------------------------------------------------------------------------------------- */
 
-/* "device;gateway" or "device/module;device;gateway" (gateway 3.7); the gateway's own modules have no device between, and $edgeHub speaks for itself. */
+/* $edgeHub speaks for itself.  Of one that is no longer known to be below us, what it was when it was right below: the hub will say no, and why is asked then. */
 static char *
-auth_chain(const struct line *line, const char *edge_id)
+auth_chain(const struct line *line)
 {
-	if (line->is_own)
-		return NULL;
-	if (line->module_id && !text_is(line->device_id, edge_id))
-		return mem_textf("%s;%s;%s", line->name, line->device_id, edge_id);
-	return mem_textf("%s;%s", line->name, edge_id);
+	char *chain = line->is_own ? NULL : scope_chain(scope_of(line), line->device_id, line->module_id);
+
+	if (line->is_own || chain)
+		return chain;
+	return mem_textf("%s;%s", line->name, upstream_config(lines_config(line->lines)->upstream)->edge_id);
 }
 
 static struct device_link *
@@ -458,7 +458,7 @@ link_of(struct line *line)
 {
 	const struct lines_config *c = lines_config(line->lines);
 	const struct upstream_config *up = upstream_config(c->upstream);
-	OWN_TEXT chain = auth_chain(line, up->edge_id);
+	OWN_TEXT chain = auth_chain(line);
 	struct device_client_config target = {
 		.host = up->parent_host ? up->parent_host : up->hub_host,
 		.connect_to = up->hub_address,

@@ -28,17 +28,10 @@ record_parent(const struct identity *identity)
 	return identity->n_parents > 0 ? identity->parents[0] : NULL;
 }
 
-/* The id stands in the scope, in front of the last hyphen. */
 char *
 record_scope_device(const char *scope)
 {
-	const char *hyphen;
-
-	if (!scope || !text_starts(scope, RECORD_SCOPE_PREFIX))
-		return NULL;
-	scope += strlen(RECORD_SCOPE_PREFIX);
-	hyphen = strrchr(scope, '-');
-	return hyphen ? mem_textn(scope, (size_t)(hyphen - scope)) : NULL;
+	return identity_scope_device(scope);
 }
 
 /* "AAAAAAAAAAE=": clients treat it as opaque, but expect base64. */

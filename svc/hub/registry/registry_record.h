@@ -28,4 +28,4 @@ char *record_scope_device(const char *scope);	     /* the id of the gateway that
 bool record_is_system_module(const char *module_id); /* $edgeAgent, $edgeHub */
 struct identity *record_system_module(const char *device_id, const char *module_id, uint64_t ticks, uint64_t change, int64_t now);
 
-#define RECORD_SCOPE_PREFIX "ms-azure-iot-edge://"
+#define RECORD_SCOPE_PREFIX IDENTITY_SCOPE_PREFIX
