@@ -8,12 +8,14 @@
 #include "auth/identity.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/scope/lineage.h"
 #include "net/http_client.h"
 #include "wire/json.h"
 
 #define VERSION "api-version=2020-06-30-preview"
 #define PAGE_SIZE 500
 #define PAGES_MAX 20000
+#define GATEWAYS_MAX 1000
 #define LIST_WITHIN_MS 20000
 #define GET_WITHIN_MS 10000 /* a device waits for it, and no longer than the heads let it */
 #define HTTP_FORBIDDEN 403
@@ -109,23 +111,81 @@ take_answer(struct map *into, const json_t *answer, bool *complete, struct err *
 	return 0;
 }
 
-int
-scope_api_list(struct upstream *u, struct map *records, struct authorities **cas, bool *complete, struct err *err)
+/* -- All of the scope: our own, and then that of each gateway found in it, and so on --------------------------------------------------------- */
+
+struct tour {
+	struct upstream *upstream;
+	struct map *records;
+	struct authorities **cas;
+	char *chains[GATEWAYS_MAX]; /* "gateway;...;we": to be asked for, or asked for already */
+	size_t n_chains;
+	bool *complete;
+};
+
+static bool
+is_known(const struct tour *t, const char *device_id)
+{
+	for (size_t i = 0; i < t->n_chains; i++)
+		if (strncmp(t->chains[i], device_id, strcspn(t->chains[i], ";")) == 0 &&
+			strlen(device_id) == strcspn(t->chains[i], ";"))
+			return true;
+	return false;
+}
+
+static size_t
+n_gateways(const char *chain)
+{
+	size_t n = 1;
+
+	while ((chain = strchr(chain, ';')) != NULL) {
+		chain++;
+		n++;
+	}
+	return n;
+}
+
+static void
+visit_later(struct tour *t, const json_t *item, const char *above)
+{
+	const char *device_id = json_string_value(json_object_get(item, "deviceId"));
+
+	if (!json_is_true(json_object_get(json_object_get(item, "capabilities"), "iotEdge")) || !device_id ||
+		!identity_id_is_valid(device_id) || is_known(t, device_id) || n_gateways(above) >= LINEAGE_GATEWAYS_MAX)
+		return;
+	if (t->n_chains == GATEWAYS_MAX) {
+		log_warn("more than %d gateways are below this one: those that come then are left out", GATEWAYS_MAX);
+		*t->complete = false;
+		return;
+	}
+	t->chains[t->n_chains++] = mem_textf("%s;%s", device_id, above);
+}
+
+static void
+visit_children_later(struct tour *t, const json_t *page, const char *chain)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(page, "devices"), i, item)
+		visit_later(t, item, chain);
+}
+
+static int
+list_one(struct tour *t, const char *chain, int *refusal, struct err *err)
 {
 	OWN_TEXT link = NULL;
 
-	*complete = true;
 	for (int i = 0; i < PAGES_MAX; i++) {
-		json_t *body = json_pack("{s:i, s:s, s:s?}", "pageSize", PAGE_SIZE, "authChain", upstream_config(u)->edge_id,
-			"continuationLink", link);
-		int refusal;
-		OWN_LIB(json_t) page = ask(u, "devicesAndModulesInTargetDeviceScope", body, LIST_WITHIN_MS, &refusal, err);
+		json_t *body = json_pack("{s:i, s:s, s:s?}", "pageSize", PAGE_SIZE, "authChain", chain, "continuationLink", link);
+		OWN_LIB(json_t)
+		page = ask(t->upstream, "devicesAndModulesInTargetDeviceScope", body, LIST_WITHIN_MS, refusal, err);
 		const char *next = NULL;
 
 		if (!page || json_find_text(page, "continuationLink", &next, err) < 0 ||
-			take_answer(records, page, complete, err) < 0)
+			take_answer(t->records, page, t->complete, err) < 0)
 			return err_wrap(err, "the devices of this gateway");
-		take_cas(cas, page);
+		take_cas(t->cas, page);
+		visit_children_later(t, page, chain);
 		if (!next || !*next)
 			return 0;
 		mem_free(link);
@@ -133,6 +193,41 @@ scope_api_list(struct upstream *u, struct map *records, struct authorities **cas
 	}
 	return err_set(err, ERR_LIMIT, "the hub's list of this gateway's devices has no end");
 }
+
+/* A gateway below that is gone by now, or is no longer below, says nothing about the others. */
+static int
+list_below(struct tour *t, const char *chain, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int refusal = 0;
+
+	if (list_one(t, chain, &refusal, &why) == 0)
+		return 0;
+	if (refusal != HTTP_FORBIDDEN && refusal != HTTP_NOT_FOUND) {
+		*err = why;
+		return -1;
+	}
+	*t->complete = false;
+	return 0;
+}
+
+int
+scope_api_list(struct upstream *u, struct map *records, struct authorities **cas, bool *complete, struct err *err)
+{
+	struct tour t = { .upstream = u, .records = records, .cas = cas, .complete = complete, .n_chains = 1 };
+	int refusal, done;
+
+	*complete = true;
+	t.chains[0] = mem_text(upstream_config(u)->edge_id);
+	done = list_one(&t, t.chains[0], &refusal, err);
+	for (size_t i = 1; done == 0 && i < t.n_chains; i++)
+		done = list_below(&t, t.chains[i], err);
+	for (size_t i = 0; i < t.n_chains; i++)
+		mem_free(t.chains[i]);
+	return done;
+}
+
+/* -- One of it ----------------------------------------------------------------------------------------------------------------------------- */
 
 enum scope_answer
 scope_api_get(struct upstream *u, const char *device_id, const char *module_id, struct map *records, struct authorities **cas,
