@@ -19,7 +19,7 @@
 
 #define MAX_BODY (4 * 1024 * 1024)
 #define TIMEOUT_MS 30000
-#define LOOK_MS 1000	      /* between two looks at `cancelled` */
+#define LOOK_MS 200	      /* between two looks at `cancelled` */
 #define IDLE_MAX_MS 60000     /* shorter than any of our servers keeps an idle connection */
 #define HEAD_MAX (256 * 1024) /* of a request */
 #define WRITE_MAX (64 * 1024 * 1024)

@@ -33,7 +33,7 @@ struct http_call {
 	int64_t connect_ms; /* of which TCP and TLS may take so much; 0: all.  A network that swallows packets is known sooner than a server that is slow */
 	size_t max_body; /* 0: 4 MiB */
 	const atomic_bool
-		*cancelled; /* becomes true when nobody needs the answer any more: looked at about once a second; may be NULL */
+		*cancelled; /* becomes true when nobody needs the answer any more: looked at five times a second; may be NULL */
 	/* With a status of 2xx: given the body as it comes, which is then not kept and has no ceiling; false ends the exchange, which counts as answered.
 	 * timeout_ms is then the time without a byte. */
 	bool (*on_body)(void *arg, const void *data, size_t len);

@@ -126,7 +126,7 @@ start_handler(struct http_channel *s)
 		return;
 	req->n_refs++;
 	req->job = (struct job){ .run = on_worker, .done = on_back, .owner = loop_owner(req->loop) };
-	if (pool_try(config->pool, &req->job))
+	if (pool_try(config->is_slow && config->is_slow(req, config->arg) ? config->slow : config->pool, &req->job))
 		return;
 	req->n_refs--;
 	http_respond(req, 503, http_refusal_headers, busy, sizeof(busy) - 1);

@@ -79,6 +79,9 @@ struct http_server_config {
 	struct pool *pool; /* NULL: on the loop */
 	/* With a pool, or NULL: asked first, on the loop.  True: it has answered, at once and without waiting for anything, so that nobody had to be woken. */
 	bool (*handle_now)(struct http_request *req, void *arg);
+	/* With a pool, or NULL: asked next, on the loop.  True: its handler may wait long for somebody else, and runs on `slow`, so that it keeps nobody waiting who needs `pool`. */
+	bool (*is_slow)(struct http_request *req, void *arg);
+	struct pool *slow;
 	size_t max_body;   /* 0: 1 MiB */
 	int64_t arrive_ms; /* from the first byte of a request to its last, unless it goes to a sink; 0: 30 s.  Then it is 408 */
 	/* Of all bodies in memory together, 0: 256 MiB.  Beyond it a body that is more than a little is answered 503: anybody may send one, on as many

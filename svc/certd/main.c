@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge-certd: the certificates service (edge-services 1.2): keeps certificates and issues them with keys that lie in keyd. */
+#include <pthread.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -14,6 +15,7 @@
 struct certd {
 	struct issuance issuance;
 	struct principals principals;
+	pthread_rwlock_t principals_lock;
 	struct renewals *renewals;
 };
 
@@ -21,14 +23,16 @@ struct certd {
 static bool
 may_change(const struct route_call *call, const char *id)
 {
-	const struct certd *certd = call->door;
-	const struct principal *caller = call->has_process ? principals_find(&certd->principals, call->process.uid) : NULL;
+	struct certd *certd = call->door;
+	bool may = call->process.uid == 0;
 
 	/* Where all services run as one user, that user's principals are several: any of them may do. */
-	for (size_t i = 0; caller && i < certd->principals.n; i++)
+	pthread_rwlock_rdlock(&certd->principals_lock);
+	for (size_t i = 0; i < certd->principals.n; i++)
 		if (certd->principals.item[i].uid == call->process.uid && principal_may(&certd->principals.item[i], id))
-			return true;
-	return call->has_process && call->process.uid == 0;
+			may = true;
+	pthread_rwlock_unlock(&certd->principals_lock);
+	return call->has_process && may;
 }
 
 static int
@@ -174,19 +178,29 @@ static const struct route_table table = {
 	.n_workers = EST_UNDER_WAY_MAX + LOCAL_WORKERS,
 };
 
+/* Who may what is the only thing that changes while certd runs. */
+static int
+take_principals(const json_t *config, void *arg, struct err *err)
+{
+	struct certd *certd = arg;
+	json_t *list = NULL;
+
+	if (json_find_array(config, "principals", &list, err) < 0)
+		return -1;
+	return principals_change(&certd->principals, &certd->principals_lock, list, err);
+}
+
 static int
 open_all(struct certd *certd, const json_t *config, struct err *err)
 {
-	json_t *principals = NULL, *preloaded = NULL, *issuance = NULL;
+	json_t *preloaded = NULL, *issuance = NULL;
 	const char *dir, *keyd, *system_roots = NULL, *renewals = NULL;
 
 	if (json_get_text(config, "dir", &dir, err) < 0 || json_get_text(config, "keyd", &keyd, err) < 0 ||
-		json_find_array(config, "principals", &principals, err) < 0 ||
 		json_find_object(config, "preloaded_certs", &preloaded, err) < 0 ||
 		json_find_object(config, "cert_issuance", &issuance, err) < 0 ||
 		json_find_text(config, "system_roots", &system_roots, err) < 0 ||
-		json_find_text(config, "renewals", &renewals, err) < 0 ||
-		principals_from_json(&certd->principals, principals, err) < 0)
+		json_find_text(config, "renewals", &renewals, err) < 0 || take_principals(config, certd, err) < 0)
 		return -1;
 	certd->issuance.config = issuance;
 	certd->issuance.keyd = keyd_client_new(keyd);
@@ -209,11 +223,17 @@ open_all(struct certd *certd, const json_t *config, struct err *err)
 	return certd->issuance.est ? renewals_start(certd->renewals, err) : -1;
 }
 
+static void
+give_up_waiting(void *certd)
+{
+	est_stop(((struct certd *)certd)->issuance.est);
+}
+
 static int
 serve(const json_t *config, const struct service_options *options, struct err *err)
 {
 	OWN(local_service) service = NULL;
-	struct certd certd = { 0 };
+	struct certd certd = { .principals_lock = PTHREAD_RWLOCK_INITIALIZER };
 	const char *socket_path;
 	int64_t max_requests = 10;
 	int status = open_all(&certd, config, err);
@@ -225,8 +245,11 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		service = local_service_new(&table);
 		status = local_service_listen(service, socket_path, 0666, (size_t)max_requests, &certd, err);
 	}
-	if (status == 0)
+	if (status == 0) {
+		local_service_on_change(service, options, take_principals, &certd);
+		local_service_on_end(service, give_up_waiting, &certd);
 		local_service_run(service, options, NULL);
+	}
 	if (certd.issuance.est)
 		est_stop(certd.issuance.est);
 	local_service_free(GIVE(service));

@@ -14,18 +14,21 @@
 
 #define SOCKETS_MAX 72
 #define QUEUE_MAX 256
+#define SLOW_WORKERS 3 /* each keeps a connection to who it asks, of the ten that a user may have there */
 #define ARRIVE_MS 5000 /* edge-services 0.1 */
 #define DRAIN_MS 5000
 
 struct local_service {
 	const struct route_table *table;
 	struct loop *loop;
-	struct pool *workers;
-	struct config_watch *watch; /* or NULL */
+	struct pool *workers, *slow; /* slow: NULL where nobody waits */
+	struct config_watch *watch;  /* or NULL */
 	struct http_server *servers[SOCKETS_MAX];
 	struct listener *listeners[SOCKETS_MAX];
 	struct route_door doors[SOCKETS_MAX];
 	size_t n, n_draining;
+	void (*ending)(void *arg); /* or NULL */
+	void *ending_arg;
 	struct timer drain_limit;
 	struct post end;
 	atomic_bool has_end; /* posted, once */
@@ -64,8 +67,12 @@ local_service_listen_for(struct local_service *s, const struct route_table *tabl
 	if (s->n == SOCKETS_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d sockets", SOCKETS_MAX);
 	s->doors[s->n] = (struct route_door){ .table = table, .door = door };
+	if (!s->slow && table->n_waits > 0)
+		s->slow = pool_new("slow", SLOW_WORKERS, QUEUE_MAX);
 	s->servers[s->n] = http_server_new(&(struct http_server_config){ .handle = route_handle,
 		.handle_now = route_handle_now,
+		.is_slow = s->slow ? route_is_slow : NULL,
+		.slow = s->slow,
 		.arg = &s->doors[s->n],
 		.pool = s->workers,
 		.arrive_ms = ARRIVE_MS });
@@ -106,6 +113,8 @@ on_terminate(void *arg)
 		return;
 	s->is_ending = true;
 	service_stopping();
+	if (s->ending)
+		s->ending(s->ending_arg);
 	timer_init(&s->drain_limit, s->loop, on_drain_limit);
 	timer_arm(&s->drain_limit, DRAIN_MS);
 	s->n_draining = s->n + 1;
@@ -131,6 +140,13 @@ local_service_end(struct local_service *s)
 		return;
 	s->end.run = on_end;
 	loop_post(s->loop, &s->end);
+}
+
+void
+local_service_on_end(struct local_service *s, void (*ending)(void *arg), void *arg)
+{
+	s->ending = ending;
+	s->ending_arg = arg;
 }
 
 /* -- Running --------------------------------------------------------------------------------------------------------------------------- */
@@ -169,6 +185,8 @@ local_service_free(struct local_service *s)
 		listener_close(s->listeners[i]);
 	config_watch_stop(s->watch);
 	pool_free(s->workers);
+	if (s->slow)
+		pool_free(s->slow);
 	loop_free(s->loop);
 	for (size_t i = 0; i < s->n; i++)
 		http_server_free(s->servers[i]);

@@ -20,6 +20,8 @@ int local_service_listen_for(struct local_service *service, const struct route_t
 /* The configuration is read again when its file changes (config_watch.h). */
 void local_service_on_change(struct local_service *service, const struct service_options *options,
 	int (*changed)(const json_t *config, void *arg, struct err *err), void *arg);
+/* Called when it is to end, on the loop's thread: what its handlers wait for elsewhere can be given up, so that who was let in gets an answer soon. */
+void local_service_on_end(struct local_service *service, void (*ending)(void *arg), void *arg);
 /* Until SIGTERM.  options NULL: the caller says himself when it is ready (service_ready). */
 void local_service_run(struct local_service *service, const struct service_options *options, json_t *ready_take);
 void local_service_end(struct local_service *service); /* as if SIGTERM had come: who was let in gets his answer.  Any thread */

@@ -83,3 +83,20 @@ principals_from_json(struct principals *out, const json_t *list, struct err *err
 	}
 	return 0;
 }
+
+int
+principals_change(struct principals *all, pthread_rwlock_t *lock, const json_t *list, struct err *err)
+{
+	struct principals *next = NEW(principals), before;
+	int status = principals_from_json(next, list, err);
+
+	if (status == 0) {
+		pthread_rwlock_wrlock(lock);
+		before = *all;
+		*all = *next;
+		pthread_rwlock_unlock(lock);
+		principals_clear(&before);
+	}
+	mem_free(next);
+	return status;
+}

@@ -3,6 +3,7 @@
 /* Who may use what: a caller is the user id of the process at the other end of the socket, and each user has patterns of the ids it may use ("*": any run of characters,
  * "?": one).  Where all services run as one user, a principal is bound to a socket of its own instead, and no other socket answers for it. */
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include <jansson.h>
@@ -28,6 +29,8 @@ struct principals {
 
 /* [{"name":..., "uid":..., "ids":["..."], "lends":false, "borrows":false}] */
 int principals_from_json(struct principals *out, const json_t *list, struct err *err);
+/* The same while others read under the lock; a list that is refused changes nothing. */
+int principals_change(struct principals *all, pthread_rwlock_t *lock, const json_t *list, struct err *err);
 void principals_clear(struct principals *principals);
 const struct principal *principals_find(const struct principals *principals, uid_t uid);
 const struct principal *principals_named(const struct principals *principals, const char *name);

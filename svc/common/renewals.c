@@ -407,6 +407,15 @@ ensure(struct renewals *r, struct watched *w, bool first, struct err *err)
 	return status;
 }
 
+bool
+renewals_has_good(struct renewals *r, const char *id)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (text_is(r->item[i].target.id, id))
+			return is_known_good(r, &r->item[i]);
+	return false;
+}
+
 static int
 find_and_ensure(struct renewals *r, const char *id, bool first, struct err *err)
 {

@@ -45,6 +45,9 @@ int renewals_ensure(struct renewals *renewals, const char *id, struct err *err);
 /* The same, and what is due is done first: for who asks the same server anyway. */
 int renewals_ensure_first(struct renewals *renewals, const char *id, struct err *err);
 
+/* Looked at, and valid by now: who needs it waits for nobody. */
+bool renewals_has_good(struct renewals *renewals, const char *id);
+
 int renewals_start(struct renewals *renewals, struct err *err);
 void renewals_stop(struct renewals *renewals); /* after what is under way */
 

@@ -264,6 +264,28 @@ route_handle_now(struct http_request *request, void *arg)
 	return status != ROUTE_LATER;
 }
 
+static bool
+may_wait(const struct route_table *table, const struct route *route, const struct route_call *call)
+{
+	for (size_t i = 0; i < table->n_waits; i++)
+		if (text_is(table->waits[i].path, route->path) && text_is(table->waits[i].method, route->method))
+			return !table->waits[i].waits || table->waits[i].waits(call);
+	return false;
+}
+
+bool
+route_is_slow(struct http_request *request, void *arg)
+{
+	const struct route_door *door = arg;
+	struct route_call call = { .request = request, .door = door->door };
+	const char *version = door->table->n_waits > 0 ? http_query(request, "api-version") : NULL;
+	bool path_known;
+	const struct route *route = version ? find_route(door->table, &call, version, &path_known) : NULL;
+
+	call.has_process = http_peer_process(request, &call.process);
+	return route && may_wait(door->table, route, &call);
+}
+
 void
 route_handle(struct http_request *request, void *arg)
 {

@@ -34,6 +34,13 @@ struct route_body {
 	const char *members;
 };
 
+/* A route whose handler may wait for who is not on this box, the hub say: it then keeps only its like waiting. */
+struct route_wait {
+	const char *method, *path; /* as in the table of routes */
+	bool (*waits)(
+		const struct route_call *call); /* whether this call may; on the loop, where nothing may wait.  NULL: each does */
+};
+
 struct route_table {
 	const struct route *routes;
 	size_t n_routes;
@@ -42,6 +49,8 @@ struct route_table {
 	size_t n_quick;
 	const struct route_body *bodies; /* or NULL */
 	size_t n_bodies;
+	const struct route_wait *waits; /* or NULL */
+	size_t n_waits;
 	const char *const *versions; /* all api-versions that are known, NULL-terminated, oldest first */
 	int denied_status;	     /* what ERR_DENIED becomes: 401 of the aziot services, 403 of edged */
 	int missing_status;	     /* what ERR_MISSING becomes: 400 of the aziot services, 404 of edged */
@@ -58,3 +67,4 @@ struct route_door {
 };
 void route_handle(struct http_request *request, void *route_door);     /* for http_server_config.handle */
 bool route_handle_now(struct http_request *request, void *route_door); /* and handle_now */
+bool route_is_slow(struct http_request *request, void *route_door);    /* and is_slow */

@@ -22,14 +22,16 @@ principal(const struct layout *l, enum layout_role role, json_t *ids)
 }
 
 static json_t *
-tpm_json(const struct layout *l, const struct config_keys *keys)
+tpm_json(const struct layout *l, const struct config *c)
 {
+	const struct config_keys *keys = &c->keys;
 	json_t *tpm = json_pack("{s:b, s:s*, s:s*, s:s*}", "base", keys->tpm_base, "tcti", keys->tpm_tcti, "owner_auth",
 		keys->tpm_owner_auth, "endorsement_auth", keys->tpm_endorsement_auth);
 
 	if (l->tpmd)
 		json_object_update_new(
-			tpm, json_pack("{s:s, s:s}", "socket", l->tpmd, "principal", layout_role_name(ROLE_IDENTITYD)));
+			tpm, json_pack("{s:s, s:s, s:I}", "socket", l->tpmd, "principal", layout_role_name(ROLE_IDENTITYD),
+				     "max_requests", (json_int_t)(l->separate_users ? c->max_tpmd : 64)));
 	if (keys->tpm_auth_key_index >= 0)
 		json_object_set_new(tpm, "key_index", json_integer(keys->tpm_auth_key_index));
 	return tpm;
@@ -143,7 +145,7 @@ make_keyd(const struct layout *l, const struct config *c, json_t *preloaded)
 {
 	OWN_TEXT keys = mem_textf("%s/keys", l->dirs[ROLE_KEYD]);
 
-	return json_pack("{s:s, s:o, s:s*, s:s*, s:O, s:o, s:o, s:I}", "dir", keys, "tpm", tpm_json(l, &c->keys), "pkcs11_lib_path",
+	return json_pack("{s:s, s:o, s:s*, s:s*, s:O, s:o, s:o, s:I}", "dir", keys, "tpm", tpm_json(l, c), "pkcs11_lib_path",
 		c->keys.pkcs11_lib_path, "pkcs11_base_slot", c->keys.pkcs11_base_slot, "preloaded_keys", preloaded, "principals",
 		keyd_principals(l, c), "sockets", keyd_sockets(l), "max_requests",
 		(json_int_t)(l->separate_users ? c->max_keyd : 64));

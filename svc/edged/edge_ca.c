@@ -317,6 +317,12 @@ handle_of_key(struct edged *e, struct err *err)
 	return id ? keyd_client_pair_handle(e->keyd, id, err) : NULL;
 }
 
+bool
+edge_ca_is_ready(struct edged *e)
+{
+	return renewals_has_good(e->renewals, CA_ID);
+}
+
 int
 edge_ca_issue(struct edged *e, const struct leaf_request *request, struct buf *chain_pem, struct err *err)
 {

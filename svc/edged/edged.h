@@ -8,6 +8,7 @@
 #include "common/local_service.h"
 #include "common/renewals.h"
 #include "common/route.h"
+#include "edged/edged_device.h"
 #include "edged/key_stock.h"
 #include "edged/module.h"
 #include "keyd/client.h"
@@ -15,10 +16,11 @@
 
 struct edged {
 	struct keyd_client *keyd;
-	char *certd, *identityd; /* sockets */
-	char *dir;		 /* its own */
-	int64_t started_ms;	 /* boot clock */
-	char *hub_name, *device_id;
+	char *certd, *identityd_path; /* sockets */
+	struct identityd_client identityd;
+	char *dir;	    /* its own */
+	int64_t started_ms; /* boot clock */
+	struct edged_device device;
 	X509_NAME *ca_subject;		/* NULL: CN=ca_common_name alone */
 	char *system_info_path;		/* additional_info: a file, or NULL */
 	char *ca_common_name, *ca_form; /* "quickstart", "preloaded", "issued" */
@@ -37,6 +39,7 @@ struct edged {
 	int asker_fd;
 	struct local_service *service;
 	struct identity_keeper *keeper;
+	atomic_bool is_ending;	  /* what it waits for elsewhere is given up */
 	atomic_bool reprovisions; /* it ends in order to begin with what provisioning says then */
 };
 struct module *edged_find_module(struct edged *edged, const char *id); /* with or without its "$" */
@@ -68,4 +71,5 @@ struct leaf_request {
 	const char *cert_id;
 	const char *csr; /* PEM */
 };
+bool edge_ca_is_ready(struct edged *edged); /* else who wants a certificate may have to wait for the CA's own issuer */
 int edge_ca_issue(struct edged *edged, const struct leaf_request *request, struct buf *chain_pem, struct err *err);

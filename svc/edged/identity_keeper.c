@@ -12,9 +12,9 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "edged/device_wait.h"
 
 #define RETRY_MS 2000
+#define RETRY_DEVICE_MS 5000
 #define STOP_MS 1000
 #define LOOK_MS (30 * 60 * 1000) /* to twice that, so that a thousand devices don't ask at once */
 #define DEVICE_MS 30000
@@ -63,14 +63,14 @@ identity_keeper_take(struct edged *e, struct module *m, const struct edge_identi
 static int
 take_identity(struct edged *e, struct module *m, struct err *err)
 {
-	OWN(edge_identity) identity = identityd_client_update_module(e->identityd, m->id, err);
+	OWN(edge_identity) identity = identityd_client_update_module(&e->identityd, m->id, err);
 
 	if (!identity) {
 		log_warn("module %s: its keys could not be put into the hub: %s", m->id, err->text);
 		if (has_identity(m))
 			return 0;
 		*err = (struct err)ERR_INIT;
-		identity = identityd_client_get_module(e->identityd, m->id, err);
+		identity = identityd_client_get_module(&e->identityd, m->id, err);
 	}
 	return identity ? identity_keeper_take(e, m, identity, err) : -1;
 }
@@ -128,6 +128,8 @@ begin(struct identity_keeper *k)
 	struct edged *e = k->edged;
 	bool all;
 
+	while (!edged_device_ask(&e->device, &e->identityd) && !atomic_load(&k->stopping))
+		pause_for(k, RETRY_DEVICE_MS);
 	for (size_t i = 0; i < e->n_modules; i++)
 		while (text_is(e->modules[i].id, GATEWAY_MODULE) && !atomic_load(&k->stopping) && !try_module(e, &e->modules[i]))
 			pause_for(k, RETRY_MS);
@@ -141,9 +143,9 @@ begin(struct identity_keeper *k)
 static void
 look_at_device(struct edged *e)
 {
-	if (!device_has_moved(e))
+	if (!edged_device_has_moved(&e->device, &e->identityd))
 		return;
-	log_warn("this device is not %s of %s any more", e->device_id, e->hub_name);
+	log_warn("this device is not the one any more that it was when edged began");
 	local_service_end(e->service);
 }
 
@@ -206,6 +208,7 @@ identity_keeper_stop(struct identity_keeper *k)
 	if (!k || !k->has_thread)
 		return true;
 	atomic_store(&k->stopping, true);
+	atomic_store(&k->edged->is_ending, true);
 	eventfd_write(k->wake_fd, 1);
 	p = (struct pollfd){ .fd = k->end_fd, .events = POLLIN };
 	if (poll(&p, 1, STOP_MS) != 1) {

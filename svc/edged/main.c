@@ -9,10 +9,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/local_service.h"
-#include "edged/device_wait.h"
+#include "common/notify.h"
 #include "edged/edged.h"
 #include "edged/identity_keeper.h"
-#include "identityd/client.h"
 #include "wire/json.h"
 
 #define MASTER_ENCRYPTION_ID "iotedge_master_encryption_id"
@@ -106,9 +105,9 @@ open_all(struct edged *e, const json_t *config, struct err *err)
 	e->system_info_path = mem_text(additional);
 	e->keyd = keyd_client_new(keyd);
 	e->certd = mem_text(certd);
-	e->identityd = mem_text(identityd);
-	e->hub_name = mem_text(hub_name);
-	e->device_id = mem_text(device_id);
+	e->identityd_path = mem_text(identityd);
+	e->identityd = (struct identityd_client){ .socket_path = e->identityd_path, .cancelled = &e->is_ending };
+	edged_device_init(&e->device, hub_name, device_id);
 	e->ca_common_name = mem_text(common_name);
 	e->ca_form = mem_text(form);
 	if (edge_ca_take_subject(e, config, err) < 0 || edge_ca_open(e, dir, auto_renew, err) < 0 ||
@@ -122,15 +121,17 @@ static json_t *
 ready_line(struct edged *e)
 {
 	json_t *generations = json_object();
+	struct err none = ERR_INIT;
+	const struct device_names *device = edged_device_names(&e->device, &none);
 
 	for (size_t i = 0; i < e->n_modules; i++) {
 		CLEAR(module_identity) identity = { 0 };
-		struct err none = ERR_INIT;
 
 		if (module_get_identity(&e->modules[i], &identity, &none) == 0)
 			json_object_set_new(generations, e->modules[i].id, json_string(identity.generation_id));
 	}
-	return json_pack("{s:o, s:s, s:s}", "generations", generations, "hub_name", e->hub_name, "device_id", e->device_id);
+	return json_pack("{s:o, s:s*, s:s*}", "generations", generations, "hub_name", device ? device->hub_name : NULL, "device_id",
+		device ? device->device_id : NULL);
 }
 
 static void
@@ -144,9 +145,8 @@ close_all(struct edged *e)
 	mem_free(e->dir);
 	mem_free(e->system_info_path);
 	mem_free(e->certd);
-	mem_free(e->identityd);
-	mem_free(e->hub_name);
-	mem_free(e->device_id);
+	mem_free(e->identityd_path);
+	edged_device_clear(&e->device);
 	mem_free(e->ca_common_name);
 	mem_free(e->ca_form);
 	mem_free(e->encryption_handle);
@@ -193,11 +193,12 @@ listen_for_management(struct edged *e, struct doors *doors, const json_t *config
 static int
 reprovision(const struct edged *e)
 {
+	const struct identityd_client identityd = { .socket_path = e->identityd_path };
 	struct err err = ERR_INIT;
 
 	if (!atomic_load(&e->reprovisions))
 		return 0;
-	if (identityd_client_reprovision(e->identityd, &err) < 0)
+	if (identityd_client_reprovision(&identityd, &err) < 0)
 		log_error("provisioning again: %s", err.text);
 	return SERVICE_REPROVISIONED;
 }
@@ -216,6 +217,12 @@ say_ready(void *arg)
 	service_ready(r->options, ready_line(r->edged));
 }
 
+static void
+give_up_waiting(void *edged)
+{
+	atomic_store(&((struct edged *)edged)->is_ending, true);
+}
+
 static int
 serve(const json_t *config, const struct service_options *options, struct err *err)
 {
@@ -226,8 +233,6 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 
 	if (status == 0)
 		status = edge_ca_start(&edged, err);
-	if (status == 0 && (!edged.hub_name || !edged.device_id))
-		device_wait(&edged);
 	if (status == 0) {
 		edged.service = local_service_new(&workload_routes);
 		status = listen_for_modules(&edged, &doors, config, err);
@@ -236,6 +241,8 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		status = listen_for_management(&edged, &doors, config, err);
 	if (status == 0) {
 		edged.keeper = identity_keeper_start(&edged, say_ready, &readiness);
+		local_service_on_end(edged.service, give_up_waiting, &edged);
+		notify_ready(); /* its sockets answer; who waits for identities is told by the line of service_ready */
 		local_service_run(edged.service, NULL, NULL);
 		status = reprovision(&edged);
 	}

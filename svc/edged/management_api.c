@@ -66,11 +66,13 @@ edged_modules_json(const struct edged *e)
 static int
 list_modules(const struct route_call *call, json_t **answer, struct err *err)
 {
-	const struct edged *e = edged_of(call);
+	struct edged *e = edged_of(call);
+	struct err none = ERR_INIT;
+	const struct device_names *device = edged_device_names(&e->device, &none);
 
 	(void)err;
-	*answer = json_pack("{s:o, s:s*, s:s*}", "modules", edged_modules_json(edged_of(call)), "hubName", e->hub_name, "deviceId",
-		e->device_id);
+	*answer = json_pack("{s:o, s:s*, s:s*}", "modules", edged_modules_json(e), "hubName", device ? device->hub_name : NULL,
+		"deviceId", device ? device->device_id : NULL);
 	return 200;
 }
 
@@ -140,7 +142,7 @@ not_done(const char *what, struct err *err)
 static int
 list_identities(const struct route_call *call, json_t **answer, struct err *err)
 {
-	OWN_LIB(json_t) all = identityd_client_list_modules(edged_of(call)->identityd, err);
+	OWN_LIB(json_t) all = identityd_client_list_modules(&edged_of(call)->identityd, err);
 	OWN_LIB(json_t) list = json_array();
 	json_t *identity;
 	size_t i;
@@ -189,7 +191,7 @@ create_identity(const struct route_call *call, json_t **answer, struct err *err)
 		return err_set(err, ERR_INVALID, "missing request body");
 	if (json_get_text(call->body, "moduleId", &id, err) < 0 || json_find_text(call->body, "managedBy", &managed_by, err) < 0)
 		return -1;
-	return answer_identity(edged_of(call), identityd_client_create_module(edged_of(call)->identityd, id, err),
+	return answer_identity(edged_of(call), identityd_client_create_module(&edged_of(call)->identityd, id, err),
 		"create identity", managed_by, answer, err);
 }
 
@@ -202,7 +204,7 @@ update_identity(const struct route_call *call, json_t **answer, struct err *err)
 	if (authorize_agent(call, err) < 0 || json_find_text(call->body, "managedBy", &managed_by, err) < 0)
 		return -1;
 	return answer_identity(
-		e, identityd_client_update_module(e->identityd, call->var[0], err), "update identity", managed_by, answer, err);
+		e, identityd_client_update_module(&e->identityd, call->var[0], err), "update identity", managed_by, answer, err);
 }
 
 static int
@@ -214,7 +216,7 @@ delete_identity(const struct route_call *call, json_t **answer, struct err *err)
 	(void)answer;
 	if (authorize_agent(call, err) < 0)
 		return -1;
-	if (identityd_client_delete_module(e->identityd, call->var[0], err) < 0)
+	if (identityd_client_delete_module(&e->identityd, call->var[0], err) < 0)
 		return not_done("delete identity", err);
 	if (here)
 		module_set_identity(here, NULL, NULL);
@@ -284,11 +286,22 @@ static const struct route_body bodies[] = {
 static const char *const versions[] = { "2018-06-28", "2019-01-30", "2019-10-22", "2019-11-05", "2020-07-07", "2020-10-10",
 	"2021-12-07", "2022-08-03", NULL };
 
+/* For the hub. */
+static const struct route_wait waits[] = {
+	{ "GET", "/identities", NULL },
+	{ "GET", "/identities/", NULL },
+	{ "POST", "/identities", NULL },
+	{ "PUT", "/identities/{}", NULL },
+	{ "DELETE", "/identities/{}", NULL },
+};
+
 const struct route_table management_routes = {
 	.routes = routes,
 	.n_routes = COUNT(routes),
 	.bodies = bodies,
 	.n_bodies = COUNT(bodies),
+	.waits = waits,
+	.n_waits = COUNT(waits),
 	.versions = versions,
 	.denied_status = 403,
 	.missing_status = 404,

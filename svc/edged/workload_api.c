@@ -77,11 +77,24 @@ static const struct route_body bodies[] = {
 	{ "POST", "/modules/{}/genid/{}/decrypt", "ciphertext initializationVector" },
 };
 
+static bool
+waits_for_issuer(const struct route_call *call)
+{
+	return !edge_ca_is_ready(workload_edged(call));
+}
+
+static const struct route_wait waits[] = {
+	{ "POST", "/modules/{}/certificate/identity", waits_for_issuer },
+	{ "POST", "/modules/{}/genid/{}/certificate/server", waits_for_issuer },
+};
+
 const struct route_table workload_routes = {
 	.routes = routes,
 	.n_routes = COUNT(routes),
 	.bodies = bodies,
 	.n_bodies = COUNT(bodies),
+	.waits = waits,
+	.n_waits = COUNT(waits),
 	.versions = versions,
 	.denied_status = 403,
 	.missing_status = 404,

@@ -57,13 +57,19 @@ workload_caller_of_generation(const struct route_call *call, struct module_ident
 	struct module *module = workload_caller(call, err);
 
 	*identity = (struct module_identity){ 0 };
-	if (!module || module_get_identity(module, identity, err) < 0)
+	if (!module || !edged_device_names(&workload_edged(call)->device, err) || module_get_identity(module, identity, err) < 0)
 		return NULL;
 	if (text_is(call->var[1], identity->generation_id))
 		return module;
 	module_identity_clear(identity);
 	identity_keeper_doubt(workload_edged(call)->keeper, module);
 	return err_null(err, ERR_MISSING, "there is no generation \"%.60s\" of the module %s", call->var[1], module->id);
+}
+
+int
+workload_refuse(const struct err *err)
+{
+	return err->kind == ERR_UNAVAILABLE ? -503 : -1;
 }
 
 int

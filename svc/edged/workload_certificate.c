@@ -170,7 +170,9 @@ workload_server_certificate_of(const struct route_call *call, json_t **answer, s
 	OWN_TEXT cert_id = NULL;
 	const char *csr;
 
-	if (!module || workload_need_body(call, err) < 0 || json_get_text(call->body, "commonName", &wanted.common_name, err) < 0 ||
+	if (!module)
+		return workload_refuse(err);
+	if (workload_need_body(call, err) < 0 || json_get_text(call->body, "commonName", &wanted.common_name, err) < 0 ||
 		json_find_text(call->body, "csr", &csr, err) < 0)
 		return -1;
 	cert_id = mem_textf("aziot-edged/module/%s:%s:server", module_bare(module->id), identity.generation_id);
@@ -186,13 +188,17 @@ int
 workload_identity_certificate_of(const struct route_call *call, json_t **answer, struct err *err)
 {
 	const struct module *module = workload_caller(call, err);
-	const struct edged *e = workload_edged(call);
+	const struct device_names *device = module ? edged_device_names(&workload_edged(call)->device, err) : NULL;
 	OWN_TEXT cert_id = module ? mem_textf("aziot-edged/module/%s:identity", module->id) : NULL;
-	OWN_TEXT uri = module ? mem_textf("URI:azureiot://%s/devices/%s/modules/%s", e->hub_name, e->device_id, module->id) : NULL;
+	OWN_TEXT uri =
+		device ? mem_textf("URI:azureiot://%s/devices/%s/modules/%s", device->hub_name, device->device_id, module->id)
+		       : NULL;
 	struct wanted wanted = { .module = module, .cert_id = cert_id, .may_have = may_have_identity_name, .n_names = 2 };
 	const char *csr = NULL;
 
-	if (!module || (call->body && json_find_text(call->body, "csr", &csr, err) < 0))
+	if (!device)
+		return workload_refuse(err);
+	if (call->body && json_find_text(call->body, "csr", &csr, err) < 0)
 		return -1;
 	wanted.common_name = module->id;
 	wanted.names[0] = module_bare(module->id);

@@ -55,7 +55,7 @@ workload_sign_for(const struct route_call *call, json_t **answer, struct err *er
 	CLEAR(module_identity) identity = { 0 };
 
 	if (!workload_caller_of_generation(call, &identity, err))
-		return -1;
+		return workload_refuse(err);
 	if (!call->body)
 		return err_set(err, ERR_INVALID, "missing parameter: request body");
 	return sign_with(call, identity.sign_handle, answer, err);
@@ -70,7 +70,9 @@ do_crypt(const struct route_call *call, bool encrypting, json_t **answer, struct
 	const struct edged *e = workload_edged(call);
 	int status;
 
-	if (!workload_caller_of_generation(call, &identity, err) || workload_need_body(call, err) < 0)
+	if (!workload_caller_of_generation(call, &identity, err))
+		return workload_refuse(err);
+	if (workload_need_body(call, err) < 0)
 		return -1;
 	aad = mem_textf("%s%s", call->var[0], call->var[1]);
 	status = get_bytes(call->body, "initializationVector", &iv, err);

@@ -146,10 +146,17 @@ callers_take(struct callers *out, const json_t *list, const struct caller_rules 
 }
 
 void
+caller_clear(struct caller *c)
+{
+	mem_free(c->name);
+	*c = (struct caller){ 0 };
+}
+
+void
 callers_clear(struct callers *all)
 {
 	for (size_t i = 0; i < all->n; i++)
-		mem_free(all->item[i].name);
+		caller_clear(&all->item[i]);
 	all->n = 0;
 }
 
@@ -159,8 +166,12 @@ struct caller
 callers_find(const struct callers *all, bool has_uid, uid_t uid)
 {
 	for (size_t i = 0; has_uid && i < all->n; i++)
-		if (all->item[i].uid == uid)
-			return all->item[i];
+		if (all->item[i].uid == uid) {
+			struct caller found = all->item[i];
+
+			found.name = mem_text(found.name);
+			return found;
+		}
 	return (struct caller){ .kind = has_uid && uid == 0 ? CALLER_ROOT : CALLER_STRANGER, .uid = uid };
 }
 

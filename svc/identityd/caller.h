@@ -40,7 +40,8 @@ struct caller_rules {
  * of a second one, or NULL. */
 int callers_take(struct callers *out, const json_t *list, const struct caller_rules *rules, const char **ignored, struct err *err);
 void callers_clear(struct callers *callers);
-struct caller callers_find(const struct callers *callers, bool has_uid, uid_t uid); /* borrows the name */
+struct caller callers_find(const struct callers *callers, bool has_uid, uid_t uid); /* the caller clears it */
+void caller_clear(struct caller *caller);
 const struct caller *callers_named(const struct callers *callers, const char *name);
 
 enum caller_wish {

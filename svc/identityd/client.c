@@ -58,11 +58,15 @@ parse(const json_t *json, struct err *err)
 
 /* -1, or 0 and what was answered: NULL when that is nothing. */
 static int
-fetch(json_t **out, const char *socket_path, const char *method, const char *path, json_t *body_take, struct err *err)
+fetch(json_t **out, const struct identityd_client *client, const char *method, const char *path, json_t *body_take, struct err *err)
 {
 	OWN_LIB(json_t) body = body_take;
 	OWN_TEXT url = mem_textf("http://identityd.sock%s" VERSION, path);
-	struct http_call call = { .method = method, .url = url, .unix_path = socket_path, .timeout_ms = TIMEOUT_MS };
+	struct http_call call = { .method = method,
+		.url = url,
+		.unix_path = client->socket_path,
+		.timeout_ms = TIMEOUT_MS,
+		.cancelled = client->cancelled };
 	struct http_answer answer = { 0 };
 	int status = http_fetch_json(out, &answer, &call, body, err);
 
@@ -71,11 +75,11 @@ fetch(json_t **out, const char *socket_path, const char *method, const char *pat
 }
 
 static struct edge_identity *
-ask(const char *socket_path, const char *method, const char *path, json_t *body_take, struct err *err)
+ask(const struct identityd_client *client, const char *method, const char *path, json_t *body_take, struct err *err)
 {
 	OWN_LIB(json_t) json = NULL;
 
-	return fetch(&json, socket_path, method, path, body_take, err) == 0 ? parse(json, err) : NULL;
+	return fetch(&json, client, method, path, body_take, err) == 0 ? parse(json, err) : NULL;
 }
 
 static char *
@@ -89,69 +93,68 @@ module_path(const char *module_id)
 }
 
 struct edge_identity *
-identityd_client_device(const char *socket_path, struct err *err)
+identityd_client_device(const struct identityd_client *client, struct err *err)
 {
-	return ask(socket_path, "POST", "/identities/device", json_pack("{s:s}", "type", "aziot"), err);
+	return ask(client, "POST", "/identities/device", json_pack("{s:s}", "type", "aziot"), err);
 }
 
 struct edge_identity *
-identityd_client_get_module(const char *socket_path, const char *module_id, struct err *err)
+identityd_client_get_module(const struct identityd_client *client, const char *module_id, struct err *err)
 {
 	OWN_TEXT path = module_path(module_id);
 
-	return ask(socket_path, "GET", path, NULL, err);
+	return ask(client, "GET", path, NULL, err);
 }
 
 struct edge_identity *
-identityd_client_create_module(const char *socket_path, const char *module_id, struct err *err)
+identityd_client_create_module(const struct identityd_client *client, const char *module_id, struct err *err)
 {
-	return ask(
-		socket_path, "POST", "/identities/modules", json_pack("{s:s, s:s}", "type", "aziot", "moduleId", module_id), err);
+	return ask(client, "POST", "/identities/modules", json_pack("{s:s, s:s}", "type", "aziot", "moduleId", module_id), err);
 }
 
 struct edge_identity *
-identityd_client_update_module(const char *socket_path, const char *module_id, struct err *err)
+identityd_client_update_module(const struct identityd_client *client, const char *module_id, struct err *err)
 {
 	OWN_TEXT path = module_path(module_id);
 
-	return ask(socket_path, "PUT", path, json_pack("{s:s, s:s}", "type", "aziot", "moduleId", module_id), err);
+	return ask(client, "PUT", path, json_pack("{s:s, s:s}", "type", "aziot", "moduleId", module_id), err);
 }
 
 int
-identityd_client_delete_module(const char *socket_path, const char *module_id, struct err *err)
+identityd_client_delete_module(const struct identityd_client *client, const char *module_id, struct err *err)
 {
 	OWN_TEXT path = module_path(module_id);
 	OWN_LIB(json_t) json = NULL;
 
-	return fetch(&json, socket_path, "DELETE", path, NULL, err);
+	return fetch(&json, client, "DELETE", path, NULL, err);
 }
 
 json_t *
-identityd_client_list_modules(const char *socket_path, struct err *err)
+identityd_client_list_modules(const struct identityd_client *client, struct err *err)
 {
 	OWN_LIB(json_t) json = NULL;
 	json_t *list;
 
-	if (fetch(&json, socket_path, "GET", "/identities/modules", NULL, err) < 0 ||
+	if (fetch(&json, client, "GET", "/identities/modules", NULL, err) < 0 ||
 		json_find_array(json, "identities", &list, err) < 0)
 		return NULL;
 	return list ? json_incref(list) : json_array();
 }
 
 int
-identityd_client_reprovision(const char *socket_path, struct err *err)
+identityd_client_reprovision(const struct identityd_client *client, struct err *err)
 {
 	OWN_LIB(json_t) json = NULL;
 
-	return fetch(&json, socket_path, "POST", "/identities/device/reprovision", json_pack("{s:s}", "type", "aziot"), err);
+	return fetch(&json, client, "POST", "/identities/device/reprovision", json_pack("{s:s}", "type", "aziot"), err);
 }
 
 json_t *
-identityd_client_provisioning(const char *socket_path, struct err *err)
+identityd_client_provisioning(const struct identityd_client *client, struct err *err)
 {
 	OWN_LIB(json_t) json = NULL;
 
-	if (fetch(&json, socket_path, "GET", "/identities/provisioning", NULL, err) < 0)
+	if (fetch(&json, client, "GET", "/identities/provisioning", NULL, err) < 0)
 		return NULL;
 	return json ? GIVE(json) : err_null(err, ERR_INVALID, "identityd says nothing of its provisioning");
 }

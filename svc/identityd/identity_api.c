@@ -20,13 +20,19 @@ identityd_of(const struct route_call *call)
 static struct caller
 caller_of(const struct route_call *call)
 {
-	return callers_find(&identityd_of(call)->callers, call->has_process, call->process.uid);
+	struct identityd *d = identityd_of(call);
+	struct caller caller;
+
+	pthread_rwlock_rdlock(&d->callers_lock);
+	caller = callers_find(&d->callers, call->has_process, call->process.uid);
+	pthread_rwlock_unlock(&d->callers_lock);
+	return caller;
 }
 
 static int
 authorize(const struct route_call *call, enum caller_wish wish, const char *name, struct err *err)
 {
-	struct caller caller = caller_of(call);
+	CLEAR(caller) caller = caller_of(call);
 
 	if (caller_may(&caller, wish, name))
 		return 0;
@@ -191,14 +197,25 @@ list_modules(const struct route_call *call, json_t **answer, struct err *err)
 	return status;
 }
 
+static enum local_use
+configured_use(struct identityd *d, const char *id)
+{
+	const struct caller *configured;
+	enum local_use use;
+
+	pthread_rwlock_rdlock(&d->callers_lock);
+	configured = callers_named(&d->callers, id);
+	use = configured ? configured->local_use : LOCAL_CLIENT;
+	pthread_rwlock_unlock(&d->callers_lock);
+	return use;
+}
+
 static int
 answer_local(const struct route_call *call, const char *id, const enum local_use *asked, json_t **answer, struct err *err)
 {
-	struct identityd *d = identityd_of(call);
-	const struct caller *configured = callers_named(&d->callers, id);
-	enum local_use use = asked ? *asked : configured ? configured->local_use : LOCAL_CLIENT;
+	enum local_use use = asked ? *asked : configured_use(identityd_of(call), id);
 
-	return give(local_identity_make(&d->local, id, use, err), answer, err);
+	return give(local_identity_make(&identityd_of(call)->local, id, use, err), answer, err);
 }
 
 /* "localIdOpts": {"type": "x509", "attributes": "client"|"server"} */
@@ -269,7 +286,7 @@ delete_module(const struct route_call *call, json_t **answer, struct err *err)
 static int
 caller_identity(const struct route_call *call, json_t **answer, struct err *err)
 {
-	struct caller caller = caller_of(call);
+	CLEAR(caller) caller = caller_of(call);
 
 	if (authorize(call, WISH_CALLER_IDENTITY, NULL, err) < 0)
 		return -1;
@@ -319,11 +336,39 @@ static const struct route_body bodies[] = {
 
 static const char *const versions[] = { "2020-09-01", "2021-12-01", "2022-08-01", NULL };
 
+/* -- Whom the hub, or provisioning, may keep waiting ------------------------------------------------------------------------------------ */
+
+static bool
+is_not_local(const struct route_call *call)
+{
+	return !text_is(http_query(call->request, "type"), "local");
+}
+
+static bool
+is_module(const struct route_call *call)
+{
+	CLEAR(caller) caller = caller_of(call);
+
+	return caller.module;
+}
+
+static const struct route_wait waits[] = {
+	{ "GET", "/identities/identity", is_module },
+	{ "POST", "/identities/device/reprovision", NULL },
+	{ "GET", "/identities/modules", NULL },
+	{ "POST", "/identities/modules", NULL },
+	{ "GET", "/identities/modules/{}", is_not_local },
+	{ "PUT", "/identities/modules/{}", NULL },
+	{ "DELETE", "/identities/modules/{}", NULL },
+};
+
 const struct route_table identity_routes = {
 	.routes = routes,
 	.n_routes = COUNT(routes),
 	.bodies = bodies,
 	.n_bodies = COUNT(bodies),
+	.waits = waits,
+	.n_waits = COUNT(waits),
 	.versions = versions,
 	.denied_status = 401,
 	.missing_status = 400,

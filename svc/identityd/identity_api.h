@@ -11,6 +11,8 @@ struct identityd {
 	struct provisioning_source source;
 	struct device_credential credential;
 	struct callers callers;
+	pthread_rwlock_t callers_lock; /* they may change while it runs */
+	struct caller_rules rules;
 	struct module_identities modules;
 	struct local_identities local;
 	struct provisioner *provisioner;

@@ -23,8 +23,6 @@ struct assembly {
 	struct dps_client dps;
 	struct certificate_trial trial;
 	int64_t look_every_s;
-	const char *host_modules[CALLERS_MAX];
-	size_t n_host_modules;
 };
 
 static struct anchors *
@@ -129,27 +127,62 @@ open_certificate(struct assembly *a, const json_t *config, struct err *err)
 }
 
 static int
-open_callers(struct assembly *a, const json_t *config, struct err *err)
+take_callers(struct callers *out, const struct caller_rules *rules, const json_t *config, struct err *err)
 {
-	struct identityd *d = &a->identityd;
-	struct caller_rules rules = { .has_device = d->source.kind != SOURCE_NONE };
-	const char *hostname, *domain, *ignored;
+	const char *ignored;
 	json_t *principals = NULL;
 
-	if (json_find_text(config, "hostname", &hostname, err) < 0 || json_find_text(config, "localid_domain", &domain, err) < 0 ||
-		json_find_array(config, "principals", &principals, err) < 0)
-		return -1;
-	rules.has_localid = domain != NULL;
-	d->local.domain = mem_text(domain);
-	d->local.hostname = mem_text(hostname);
-	d->local.certd_socket = mem_text(d->credential.certd_socket);
-	if (callers_take(&d->callers, principals, &rules, &ignored, err) < 0)
+	if (json_find_array(config, "principals", &principals, err) < 0 || callers_take(out, principals, rules, &ignored, err) < 0)
 		return -1;
 	if (ignored)
 		log_warn("the principal %s is ignored: there is one without idtype, the daemon, already", ignored);
-	for (size_t i = 0; i < d->callers.n; i++)
-		if (d->callers.item[i].module)
-			a->host_modules[a->n_host_modules++] = d->callers.item[i].name;
+	return 0;
+}
+
+static int
+open_callers(struct assembly *a, const json_t *config, struct err *err)
+{
+	struct identityd *d = &a->identityd;
+	const char *hostname, *domain;
+
+	pthread_rwlock_init(&d->callers_lock, NULL);
+	if (json_find_text(config, "hostname", &hostname, err) < 0 || json_find_text(config, "localid_domain", &domain, err) < 0)
+		return -1;
+	d->rules = (struct caller_rules){ .has_device = d->source.kind != SOURCE_NONE, .has_localid = domain != NULL };
+	d->local.domain = mem_text(domain);
+	d->local.hostname = mem_text(hostname);
+	d->local.certd_socket = mem_text(d->credential.certd_socket);
+	return take_callers(&d->callers, &d->rules, config, err);
+}
+
+/* Those that have a module identity in the hub. */
+static size_t
+list_host_modules(const struct callers *all, const char *names[static CALLERS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < all->n; i++)
+		if (all->item[i].module)
+			names[n++] = all->item[i].name;
+	return n;
+}
+
+/* Who may ask for what is the only thing that changes while identityd runs. */
+static int
+change_callers(const json_t *config, void *arg, struct err *err)
+{
+	struct identityd *d = &((struct assembly *)arg)->identityd;
+	struct callers next, before;
+	const char *names[CALLERS_MAX];
+
+	if (take_callers(&next, &d->rules, config, err) < 0)
+		return -1;
+	pthread_rwlock_wrlock(&d->callers_lock);
+	before = d->callers;
+	d->callers = next;
+	pthread_rwlock_unlock(&d->callers_lock);
+	callers_clear(&before);
+	provisioner_set_host_modules(d->provisioner, names, list_host_modules(&next, names));
 	return 0;
 }
 
@@ -183,6 +216,8 @@ open_all(struct assembly *a, const json_t *config, struct err *err)
 static int
 start(struct assembly *a, const json_t *config, struct err *err)
 {
+	const char *names[CALLERS_MAX];
+
 	file_remove_leftovers(a->identityd.modules.state_dir);
 	a->identityd.provisioner = provisioner_start(&(struct provisioner_config){
 		.source = &a->identityd.source,
@@ -192,8 +227,8 @@ start(struct assembly *a, const json_t *config, struct err *err)
 		.modules = &a->identityd.modules,
 		.state_dir = a->identityd.modules.state_dir,
 		.parent = json_string_value(json_object_get(config, "gateway_host")),
-		.host_modules = a->host_modules,
-		.n_host_modules = a->n_host_modules,
+		.host_modules = names,
+		.n_host_modules = list_host_modules(&a->identityd.callers, names),
 		.look_every_s = a->look_every_s,
 	});
 	atomic_store(&a->trial.provisioner, a->identityd.provisioner);
@@ -210,12 +245,19 @@ close_all(struct assembly *a)
 	provisioner_stop(d->provisioner);
 	module_identities_clear(&d->modules);
 	callers_clear(&d->callers);
+	pthread_rwlock_destroy(&d->callers_lock);
 	device_credential_clear(&d->credential);
 	provisioning_source_clear(&d->source);
 	mem_free(d->local.certd_socket);
 	mem_free(d->local.hostname);
 	mem_free(d->local.domain);
 	cloud_clear(&a->cloud);
+}
+
+static void
+give_up_waiting(void *cloud)
+{
+	cloud_stop(cloud);
 }
 
 static int
@@ -238,8 +280,11 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		service = local_service_new(&identity_routes);
 		status = local_service_listen(service, socket_path, 0666, (size_t)max_requests, &a.identityd, err);
 	}
-	if (status == 0)
+	if (status == 0) {
+		local_service_on_change(service, options, change_callers, &a);
+		local_service_on_end(service, give_up_waiting, &a.cloud);
 		local_service_run(service, options, NULL);
+	}
 	cloud_stop(&a.cloud);
 	local_service_free(GIVE(service));
 	close_all(&a);

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "identityd/backoff.h"
 #include "identityd/module_backup.h"
+#include "wire/json.h"
 
 #define PATIENCE_MS 60000      /* of who asks for it: clients wait for about 90 s */
 #define REFUSED_PAUSE_MS 60000 /* after a refusal that registering may not have cured */
@@ -22,10 +23,12 @@ struct provisioner {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	/* under the lock */
+	json_t *host_modules; /* names; replaced as a whole */
 	struct device_info *device;
 	char *registration_id;
 	bool has_thread, stopping, began;
 	bool wants_registration, wants_reconciling;
+	bool had_host_modules; /* which may have to be removed from the hub */
 	uint64_t asked, answered;
 	int64_t failures, next_ms, look_ms;
 	int64_t refused_until_ms; /* until then a refusal is no reason to register */
@@ -210,21 +213,41 @@ next_look_ms(const struct provisioner *p)
 }
 
 static int
+reconcile(const struct provisioner *p, const struct device_info *device, const json_t *names, struct err *err)
+{
+	const char *list[RECONCILE_MAX];
+	size_t n = json_array_size(names);
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = json_string_value(json_array_get(names, i));
+	return reconcile_run(p->config.modules, p->config.state_dir, device, list, n, err);
+}
+
+static json_t *
+host_modules(struct provisioner *p)
+{
+	json_t *names;
+
+	lock(p);
+	names = json_incref(p->host_modules);
+	unlock(p);
+	return names;
+}
+
+static int
 do_reconcile(struct provisioner *p, struct err *err)
 {
-	struct device_info *device = provisioner_device(p, err);
-	int status = device ? reconcile_run(p->config.modules, p->config.state_dir, device, p->config.host_modules,
-				      p->config.n_host_modules, err)
-			    : -1;
+	OWN(device_info) device = provisioner_device(p, err);
+	OWN_LIB(json_t) names = host_modules(p);
+	int status = device ? reconcile(p, device, names, err) : -1;
 
-	device_info_free(device);
 	if (status < 0) {
 		if (err->kind == ERR_DENIED)
 			on_refused(p);
 		return err_wrap(err, "the hub");
 	}
 	lock(p);
-	p->wants_reconciling = false;
+	p->wants_reconciling = names != p->host_modules; /* they have changed meanwhile */
 	p->look_ms = next_look_ms(p);
 	unlock(p);
 	return 0;
@@ -234,7 +257,7 @@ do_reconcile(struct provisioner *p, struct err *err)
 static bool
 has_modules(const struct provisioner *p)
 {
-	return p->config.source->kind == SOURCE_DPS || p->config.n_host_modules > 0;
+	return p->config.source->kind == SOURCE_DPS || json_array_size(p->host_modules) > 0 || p->had_host_modules;
 }
 
 /* -- The thread ------------------------------------------------------------------------------------------------------------------------------ */
@@ -343,6 +366,16 @@ begin_now(struct provisioner *p)
 	unlock(p);
 }
 
+static json_t *
+names_json(const char *const *names, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n && i < RECONCILE_MAX; i++)
+		json_array_append_new(list, json_string(names[i]));
+	return list;
+}
+
 struct provisioner *
 provisioner_start(const struct provisioner_config *config)
 {
@@ -351,6 +384,8 @@ provisioner_start(const struct provisioner_config *config)
 
 	p->config = *config;
 	p->look_ms = INT64_MAX;
+	p->had_host_modules = reconcile_has_run(config->state_dir);
+	p->host_modules = names_json(config->host_modules, config->n_host_modules);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -376,6 +411,7 @@ provisioner_stop(struct provisioner *p)
 		pthread_join(p->thread, NULL);
 	device_info_free(p->device);
 	mem_free(p->registration_id);
+	json_decref(p->host_modules);
 	pthread_cond_destroy(&p->changed);
 	pthread_mutex_destroy(&p->lock);
 	mem_free(p);
@@ -397,6 +433,25 @@ provisioner_device(struct provisioner *p, struct err *err)
 			p->last.kind == ERR_NONE ? "" : p->last.text);
 	unlock(p);
 	return device;
+}
+
+void
+provisioner_set_host_modules(struct provisioner *p, const char *const *names, size_t n)
+{
+	json_t *next = names_json(names, n);
+
+	lock(p);
+	if (json_equal(next, p->host_modules)) {
+		json_decref(next);
+	} else {
+		p->had_host_modules = p->had_host_modules || json_array_size(p->host_modules) > 0;
+		json_decref(p->host_modules);
+		p->host_modules = next;
+		p->wants_reconciling = p->device != NULL;
+		p->next_ms = 0;
+		pthread_cond_broadcast(&p->changed);
+	}
+	unlock(p);
 }
 
 char *

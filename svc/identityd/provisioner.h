@@ -15,13 +15,16 @@ struct provisioner_config {
 	struct cloud *cloud;
 	struct module_identities *modules;
 	const char *state_dir, *parent;	 /* the parent gateway's name, or NULL */
-	const char *const *host_modules; /* names of host processes with a module identity */
+	const char *const *host_modules; /* names of host processes with a module identity; copied */
 	size_t n_host_modules;
 	int64_t look_every_s; /* Dynamic: whether the hub still has this device is looked at so often, unasked */
 };
 
-struct provisioner *provisioner_start(const struct provisioner_config *config); /* all borrowed */
+struct provisioner *provisioner_start(const struct provisioner_config *config); /* all borrowed, but for host_modules */
 void provisioner_stop(struct provisioner *provisioner);				/* cloud_stop comes first */
+
+/* They are put in order in the hub soon.  Any thread. */
+void provisioner_set_host_modules(struct provisioner *provisioner, const char *const *names, size_t n);
 
 /* Who it is now, a reference of the caller's.  NULL: ERR_UNAVAILABLE with why it is not known yet, or ERR_MISSING where there is no device (source none). */
 struct device_info *provisioner_device(struct provisioner *provisioner, struct err *err);

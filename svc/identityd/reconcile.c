@@ -96,6 +96,14 @@ do_all(struct module_identities *m, const char *dir, const struct device_info *d
 	return 0;
 }
 
+bool
+reconcile_has_run(const char *dir)
+{
+	OWN_TEXT path = mem_textf("%s/" FILE_NAME, dir);
+
+	return file_exists(path);
+}
+
 int
 reconcile_run(struct module_identities *m, const char *dir, const struct device_info *device, const char *const *configured,
 	size_t n_configured, struct err *err)

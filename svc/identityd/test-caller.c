@@ -47,7 +47,7 @@ TEST("the daemon and root may everything, a host process its own identities of t
 	story(&all);
 	for (size_t r = 0; r < COUNT(rows); r++)
 		for (size_t w = 0; w < COUNT(wishes); w++) {
-			struct caller caller = callers_find(&all, true, rows[r].uid);
+			CLEAR(caller) caller = callers_find(&all, true, rows[r].uid);
 
 			if (caller_may(&caller, wishes[w], "pump") != (rows[r].may[w] == 'y'))
 				fail_msg("user %u, wish %zu", rows[r].uid, w);
@@ -58,7 +58,8 @@ TEST("the daemon and root may everything, a host process its own identities of t
 TEST("a host process has no other's module, and whoever has no user id is a stranger, not root")
 {
 	struct callers all;
-	struct caller pump, nobody;
+	CLEAR(caller) pump = { 0 };
+	CLEAR(caller) nobody = { 0 };
 
 	story(&all);
 	pump = callers_find(&all, true, 101);
@@ -74,7 +75,7 @@ TEST("a host process has no other's module, and whoever has no user id is a stra
 TEST("root that is listed as a host process is one, and nothing more")
 {
 	struct callers all;
-	struct caller root;
+	CLEAR(caller) root = { 0 };
 	const char *ignored;
 	struct err err = ERR_INIT;
 
@@ -88,7 +89,7 @@ TEST("root that is listed as a host process is one, and nothing more")
 TEST("there is one daemon: a second is named and has nothing")
 {
 	struct callers all;
-	struct caller second;
+	CLEAR(caller) second = { 0 };
 	const char *ignored;
 	struct err err = ERR_INIT;
 

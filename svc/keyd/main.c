@@ -55,21 +55,22 @@ take_tpm(struct key_store_config *store, const json_t *config, struct err *err)
 	return 0;
 }
 
-/* "tpm": {"socket", "principal", "key_index", "endorsement_auth"}: where it is asked for the sake of provisioning, and by whom. */
+/* "tpm": {"socket", "principal", "max_requests", "key_index", "endorsement_auth"}: where it is asked for the sake of provisioning, and by whom. */
 static int
 listen_for_tpm(struct local_service *service, struct keyd *keyd, struct tpmd_door *door, const json_t *config, struct err *err)
 {
 	const char *path = NULL, *name = NULL, *auth = NULL;
 	const struct principal *principal;
 	json_t *tpm = NULL;
-	int64_t index = TPM_REGISTRATION_KEY_INDEX;
+	int64_t index = TPM_REGISTRATION_KEY_INDEX, max_requests = 10;
 
 	if (json_find_object(config, "tpm", &tpm, err) < 0)
 		return -1;
 	if (!tpm || !json_object_get(tpm, "socket"))
 		return 0;
 	if (json_get_text(tpm, "socket", &path, err) < 0 || json_get_text(tpm, "principal", &name, err) < 0 ||
-		json_find_int(tpm, "key_index", &index, err) < 0 || json_find_text(tpm, "endorsement_auth", &auth, err) < 0)
+		json_find_int(tpm, "max_requests", &max_requests, err) < 0 || json_find_int(tpm, "key_index", &index, err) < 0 ||
+		json_find_text(tpm, "endorsement_auth", &auth, err) < 0)
 		return -1;
 	principal = principals_named(&keyd->principals, name);
 	if (!principal || index < 0 || index > TPM_REGISTRATION_KEY_INDEX_MAX || (auth && strlen(auth) > SECRET_MAX))
@@ -79,7 +80,7 @@ listen_for_tpm(struct local_service *service, struct keyd *keyd, struct tpmd_doo
 		.uid = principal->uid };
 	if (auth)
 		secret_set(&door->registration.endorsement_auth, auth, strlen(auth));
-	return local_service_listen_for(service, &tpmd_routes, path, 0666, 16, door, err);
+	return local_service_listen_for(service, &tpmd_routes, path, 0666, (size_t)max_requests, door, err);
 }
 
 /* Who may what is the only thing that changes while keyd runs. */
@@ -87,21 +88,11 @@ static int
 take_principals(const json_t *config, void *arg, struct err *err)
 {
 	struct keyd *keyd = arg;
-	struct principals *next = NEW(principals), before;
 	json_t *list = NULL;
-	int status = json_find_array(config, "principals", &list, err);
 
-	if (status == 0)
-		status = principals_from_json(next, list, err);
-	if (status == 0) {
-		pthread_rwlock_wrlock(&keyd->principals_lock);
-		before = keyd->principals;
-		keyd->principals = *next;
-		pthread_rwlock_unlock(&keyd->principals_lock);
-		principals_clear(&before);
-	}
-	mem_free(next);
-	return status;
+	if (json_find_array(config, "principals", &list, err) < 0)
+		return -1;
+	return principals_change(&keyd->principals, &keyd->principals_lock, list, err);
 }
 
 static int

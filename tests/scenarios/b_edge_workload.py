@@ -406,7 +406,7 @@ def test_16b_new_module():
     edge.start()
     assert sign("tool")[0] == 200
     body = {"keyId": "primary", "algo": "HMACSHA256", "data": b64(b"x")}
-    assert module_call("late", "POST", path("sign", "late", "1"), body)[0] == 500
+    assert module_call("late", "POST", path("sign", "late", "1"), body)[0] == 503
     hub.start()
 
     def works():

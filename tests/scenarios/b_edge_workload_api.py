@@ -631,7 +631,7 @@ def test_31_deleted():
     gen = generation("tool")
     assert manage("DELETE", "/identities/tool")[0] == 204
     status, answer = sign(gen=gen)
-    assert status == 500 and "the module tool has no identity" in answer["message"], answer
+    assert status == 503 and "the module tool has no identity" in answer["message"], answer
     assert "no identity" in manage("GET", "/modules/tool")[1]["status"]["runtimeStatus"]["description"]
     status, made = manage("POST", "/identities", {"moduleId": "tool"})
     assert status == 200 and made["generationId"] != gen, made
