@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "ca/ca_crl.h"
 #include "cmd.h"
+#include "common/service.h"
 #include "hub/client.h"
 #include "page.h"
 #include "wire/codec.h"
@@ -22,6 +23,7 @@
 
 struct options {
 	const char *state, *journal, *requester, *reason, *cert, *key, *out;
+	struct key_source_config keys;
 	int64_t days;
 	bool json, all;
 };
@@ -51,7 +53,9 @@ static const struct option_row revoke_rows[] = { ROWS_PLACE,
 	ROW_JSON, { 0 } };
 static const struct option_row crl_rows[] = { ROWS_PLACE,
 	{ "cert", 'c', "FILE", "the CA, with those above it, PEM", OPTION_TEXT, offsetof(struct options, cert), 0, 0 },
-	{ "key", 'k', "FILE", "its private key", OPTION_TEXT, offsetof(struct options, key), 0, 0 },
+	{ "key", 'k', "FILE", "its private key: a file, pkcs11:... or tpm:handle=...", OPTION_TEXT, offsetof(struct options, key),
+		0, 0 },
+	KEY_SOURCE_OPTION_ROWS(struct options, keys),
 	{ "days", 0, "N", "until the next list is due (7)", OPTION_INT, offsetof(struct options, days), 1, 365 },
 	{ "out", 'o', "FILE", "where to put it, DER", OPTION_TEXT, offsetof(struct options, out), 0, 0 }, { 0 } };
 static const struct option_usage issued_usage = { "rootedge ca issued", "",
@@ -369,6 +373,7 @@ make_list(struct ca_revoked *r, const struct ca_signer *signer, const struct opt
 static int
 list(struct ca_journal *j, const struct options *o, const char *operand, struct err *err)
 {
+	OWN(key_source) keys = key_source_new(&o->keys);
 	OWN(ca_signer) signer = NULL;
 	struct ca_revoked *r;
 	int done;
@@ -377,7 +382,7 @@ list(struct ca_journal *j, const struct options *o, const char *operand, struct 
 	(void)operand;
 	if (!o->cert || !o->key || !o->out)
 		return err_set(err, ERR_INVALID, "--cert, --key and --out are needed");
-	signer = ca_signer_load(o->cert, o->key, err);
+	signer = ca_signer_load(o->cert, o->key, keys, err);
 	r = signer ? open_revoked(o, err) : NULL;
 	done = r ? make_list(r, signer, o, err) : -1;
 	ca_revoked_close(r);

@@ -90,6 +90,7 @@ REASON(EST_OTHER_SESSION, REASON_BAD, "The request's challengePassword is not th
 REASON(EST_NO_ENCRYPTION, REASON_BAD, "The private key was to be encrypted for a key that the EST server does not know.", "Leave DecryptKeyIdentifier and AsymmetricDecryptKeyIdentifier out of the request: the key travels inside TLS alone.", "RFC 7030 4.4.1")
 REASON(EST_NOT_APPROVED, REASON_BAD, "Somebody was asked whether this certificate is to be given, and denied it.", "Ask who runs the EST server.", "")
 REASON(CA_ABSENT, REASON_BAD, "A certificate was asked for, and there is no issuing CA.", "Start the hub with --issuing-ca and --issuing-ca-key, or with --issuing-ca-new.", "")
+REASON(CA_KEY_AWAY, REASON_BAD, "The key of the CA is in a token or TPM that does not answer.", "Put the token back, or start what keeps the key; the server's log says what it answered.  Nothing needs to be started again.", "")
 REASON(CA_CLOCK_BEHIND, REASON_BAD, "The clock is behind the last certificate that the CA issued.", "Put the clock right.", "")
 REASON(CREDENTIAL_POLICY_UNKNOWN, REASON_BAD, "A certificate was asked for, and the enrollment's credentialPolicyName names no credential policy of this hub.", "Give the enrollment a credentialPolicyName, and the hub --credential-policy NAME=DAYS.", "")
 

@@ -62,3 +62,5 @@ struct key *key_remote_new(const EVP_PKEY *public_pkey, const struct key_remote_
 bool key_is_remote(const struct key *key);
 /* ops->sign itself: the way through OpenSSL makes one failure of all that may have happened there. */
 int key_remote_sign(const struct key *key, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig_len, struct err *err);
+/* After something of OpenSSL's has failed: was it the other side that did not sign, and what did it say?  OpenSSL's queue of this thread is empty then. */
+bool key_remote_failure(struct err *err);

@@ -335,7 +335,8 @@ encode_pkcs1(const struct signing *s, uint8_t *block, size_t len, const uint8_t 
 	return 1;
 }
 
-/* The sentence of the other side goes into OpenSSL's queue, where the caller of libssl or libcrypto looks for it. */
+/* The sentence of the other side goes into OpenSSL's queue, where the caller of libssl or libcrypto looks for it; once as OpenSSL's own failures stand there, once with its kind for
+ * key_remote_failure. */
 static int
 ask(const struct signing *s, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig_len)
 {
@@ -344,7 +345,24 @@ ask(const struct signing *s, const uint8_t *tbs, size_t len, uint8_t *sig, size_
 	if (s->key->ops->sign(s->key->arg, tbs, len, sig, sig_len, &err) == 0)
 		return 1;
 	ERR_raise_data(ERR_LIB_PROV, ERR_R_OPERATION_FAIL, "%s", err.text);
+	ERR_raise_data(ERR_LIB_USER, (int)err.kind, "%s", err.text);
 	return 0;
+}
+
+bool
+key_remote_failure(struct err *err)
+{
+	const char *text = NULL;
+	int flags = 0;
+	unsigned long code;
+
+	while ((code = ERR_get_error_all(NULL, NULL, NULL, &text, &flags)) != 0)
+		if (ERR_GET_LIB(code) == ERR_LIB_USER && (flags & ERR_TXT_STRING)) {
+			(void)err_set(err, (enum err_kind)ERR_GET_REASON(code), "%s", text);
+			ERR_clear_error();
+			return true;
+		}
+	return false;
 }
 
 static int

@@ -49,6 +49,8 @@ crl_reason_parse(const char *name, enum crl_reason *out)
 static int
 failure(struct err *err, const char *what)
 {
+	if (key_remote_failure(err))
+		return err_wrap(err, "%s", what);
 	ERR_clear_error();
 	return err_set(err, ERR_BROKEN, "%s", what);
 }

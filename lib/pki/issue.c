@@ -36,6 +36,8 @@ ssl_failure(struct err *err, const char *what)
 	char why[120] = "";
 
 	ERR_error_string_n(ERR_peek_last_error(), why, sizeof(why));
+	if (key_remote_failure(err))
+		return err_wrap(err, "%s failed", what);
 	ERR_clear_error();
 	return err_set(err, ERR_BROKEN, "%s failed: %s", what, why);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -20,7 +21,7 @@ struct id {
 
 struct revocations {
 	struct id *ids;
-	size_t n;
+	size_t n, room;
 	int64_t next;
 	atomic_int n_refs;
 };
@@ -121,12 +122,21 @@ take_next(struct revocations *set, const X509_CRL *crl)
 }
 
 static void
+make_room(struct revocations *set, size_t n)
+{
+	if (set->n + n <= set->room)
+		return;
+	set->room = n > set->n ? set->n + n : 2 * set->n;
+	set->ids = mem_resize(set->ids, set->room * sizeof(*set->ids));
+}
+
+static void
 take_entries(struct revocations *set, X509_CRL *crl)
 {
 	STACK_OF(X509_REVOKED) *list = X509_CRL_get_REVOKED(crl);
 	size_t n = list ? (size_t)sk_X509_REVOKED_num(list) : 0;
 
-	set->ids = mem_resize(set->ids, (set->n + n + 1) * sizeof(*set->ids));
+	make_room(set, n);
 	for (size_t i = 0; i < n; i++)
 		id_of(X509_CRL_get_issuer(crl), X509_REVOKED_get0_serialNumber(sk_X509_REVOKED_value(list, (int)i)),
 			set->ids[set->n++].bytes);
@@ -210,6 +220,30 @@ compare(const void *a, const void *b)
 	return memcmp(a, b, REVOCATION_ID_LEN);
 }
 
+void
+revocations_sort(struct revocations *set)
+{
+	if (set->n > 0)
+		qsort(set->ids, set->n, sizeof(*set->ids), compare);
+}
+
+int
+revocations_put(struct revocations *set, const struct cert *issuer, const char *serial, struct err *err)
+{
+	BIGNUM *bn = NULL;
+	ASN1_INTEGER *number = BN_hex2bn(&bn, serial) == (int)strlen(serial) ? BN_to_ASN1_INTEGER(bn, NULL) : NULL;
+
+	BN_free(bn);
+	if (!number) {
+		ERR_clear_error();
+		return err_set(err, ERR_INVALID, "'%.60s' is no serial number", serial);
+	}
+	make_room(set, 1);
+	id_of(X509_get_subject_name(cert_x509(issuer)), number, set->ids[set->n++].bytes);
+	ASN1_INTEGER_free(number);
+	return 0;
+}
+
 int
 revocations_add(struct revocations *set, const void *data, size_t len, const struct certs *issuers, struct err *err)
 {
@@ -225,7 +259,7 @@ revocations_add(struct revocations *set, const void *data, size_t len, const str
 	for (size_t i = 0; done == 0 && i < r.n_lists; i++)
 		take_entries(set, r.lists[i]);
 	if (done == 0)
-		qsort(set->ids, set->n, sizeof(*set->ids), compare);
+		revocations_sort(set);
 	for (size_t i = 0; i < r.n_lists; i++)
 		X509_CRL_free(r.lists[i]);
 	certs_clear(&r.cas);
@@ -237,12 +271,12 @@ revocations_merge(struct revocations *set, const struct revocations *other)
 {
 	if (!other || other->n == 0)
 		return;
-	set->ids = mem_resize(set->ids, (set->n + other->n) * sizeof(*set->ids));
+	make_room(set, other->n);
 	memcpy(set->ids + set->n, other->ids, other->n * sizeof(*set->ids));
 	set->n += other->n;
 	if (set->next == 0 || (other->next != 0 && other->next < set->next))
 		set->next = other->next;
-	qsort(set->ids, set->n, sizeof(*set->ids), compare);
+	revocations_sort(set);
 }
 
 /* -- Looking ------------------------------------------------------------------------------------------------------------------------- */

@@ -22,6 +22,9 @@ OWN_DEFINE(revocations);
  * list whose CA is none of them nothing is added. */
 int revocations_add(struct revocations *set, const void *data, size_t len, const struct certs *issuers, struct err *err);
 
+/* One more of this issuer, known otherwise than by a list; serial: hex, as crl_add has it.  revocations_sort at the end of them. */
+int revocations_put(struct revocations *set, const struct cert *issuer, const char *serial, struct err *err);
+void revocations_sort(struct revocations *set);
 void revocations_merge(struct revocations *set, const struct revocations *other); /* while it is made; other may be NULL */
 
 bool revocations_have(const struct revocations *set, const struct cert *cert); /* NULL is an empty set */

@@ -16,7 +16,7 @@ digest_text(const uint8_t digest[static DIGEST_SHA256_LEN])
 
 static struct ca_entry *
 sign(const struct ca_desk *desk, const struct ca_request *request, const struct ca_grant *grant, char *digest_take, int64_t now,
-	struct err *err)
+	struct verdict *v, struct err *err)
 {
 	OWN(ca_entry) r = NEW(ca_entry);
 
@@ -29,6 +29,8 @@ sign(const struct ca_desk *desk, const struct ca_request *request, const struct 
 	r->cert = ca_signer_sign(desk->signer, &grant->profile, csr_public_key(request->csr), err);
 	if (r->cert)
 		return GIVE(r);
+	if (err->kind == ERR_UNAVAILABLE)
+		verdict_fail(v, CA_KEY_AWAY, "key of the CA", cert_subject(r->issuer->item[0]), "there", "away");
 	if (err->kind == ERR_INVALID)
 		err->kind = ERR_BROKEN; /* the request is as it should be: our CA is not */
 	return NULL;
@@ -52,9 +54,17 @@ ca_issue_prepare(const struct ca_desk *desk, const struct ca_request *request, i
 	if (r)
 		r->added = CA_WAS_THERE;
 	else
-		r = sign(desk, request, &grant, GIVE(digest), now, err);
+		r = sign(desk, request, &grant, GIVE(digest), now, v, err);
 	ca_grant_clear(&grant);
 	return r;
+}
+
+bool
+ca_issue_is_later(const struct verdict *v)
+{
+	enum reason cause = verdict_cause(v);
+
+	return cause == CA_KEY_AWAY || cause == CA_CLOCK_BEHIND || cause == CERT_EXPIRED || cause == CERT_NOT_YET_VALID;
 }
 
 bool

@@ -14,12 +14,14 @@ struct ca_desk {
 	struct ca_journal *journal;
 };
 
-/* Judged and signed, and not yet on disk: nobody may see it.  NULL with *v accepted is a failure, with err; with *v refused it is an answer.  Asked `once`
+/* Judged and signed, and not yet on disk: nobody may see it.  NULL with *v accepted is a failure, with err; with *v refused it is an answer (CA_KEY_AWAY with what the token said in err).  Asked `once`
  * this may be one that is there already. */
 struct ca_entry *ca_issue_prepare(
 	const struct ca_desk *desk, const struct ca_request *request, int64_t now, struct verdict *v, struct err *err);
 /* The same, on disk.  What is refused only there (CSR_KEY_TAKEN) is in *v, too. */
 struct ca_entry *ca_issue(
 	const struct ca_desk *desk, const struct ca_request *request, int64_t now, struct verdict *v, struct err *err);
+/* Is it the CA that can't issue just now (its key, its clock, its own time), and not the request that was refused?  Of a verdict that ca_issue or ca_policy_decide have added to. */
+bool ca_issue_is_later(const struct verdict *v);
 /* What adding found, for who adds by himself: false and in *v when it was not added. */
 bool ca_issue_settle(const struct ca_entry *record, struct verdict *v);

@@ -138,20 +138,27 @@ digest_row(uint8_t out[static DIGEST_SHA256_LEN], const uint8_t before[static DI
 
 /* -- Reading ---------------------------------------------------------------------------------------------------------------------- */
 
+/* 1: *out has it; 0: there is none. */
 static int
-read_chain(struct ca_journal *j, struct ca_entry *r, const char *issuer, struct err *err)
+read_issuer(struct ca_journal *j, const char *fingerprint, struct certs *out, struct err *err)
 {
-	struct db_stmt *row = db_query(j->db, err, "SELECT chain FROM issuer WHERE fingerprint = ?", "t", issuer);
+	struct db_stmt *row = db_query(j->db, err, "SELECT chain FROM issuer WHERE fingerprint = ?", "t", fingerprint);
 	int there = row ? db_next(row, err) : -1;
 	const char *pem = there > 0 ? db_text(row, 0) : NULL;
 
-	if (there == 0)
-		there = err_set(err, ERR_BROKEN, "the journal has no issuer %s", issuer);
-	else if (there > 0)
-		there = certs_parse(&r->chain, pem, strlen(pem), CHAIN_MAX, err);
+	if (there > 0 && (!pem || certs_parse(out, pem, strlen(pem), CHAIN_MAX, err) < 0))
+		there = pem ? -1 : err_set(err, ERR_BROKEN, "the journal's issuer %s has no chain", fingerprint);
 	if (row)
 		db_done(row);
-	return there < 0 ? -1 : 0;
+	return there;
+}
+
+static int
+read_chain(struct ca_journal *j, struct ca_entry *r, const char *issuer, struct err *err)
+{
+	int there = read_issuer(j, issuer, &r->chain, err);
+
+	return there != 0 ? there < 0 ? -1 : 0 : err_set(err, ERR_BROKEN, "the journal has no issuer %s", issuer);
 }
 
 /* Without the chain, which is another query. */
@@ -465,6 +472,17 @@ ca_journal_find(struct ca_journal *j, enum ca_journal_key key, const char *value
 	done = find_one(j, out, err, db_query(j->db, err, queries[key], "t", value));
 	pthread_mutex_unlock(&j->lock);
 	return done;
+}
+
+int
+ca_journal_find_issuer(struct ca_journal *j, const char *fingerprint, struct certs *out, struct err *err)
+{
+	int there;
+
+	pthread_mutex_lock(&j->lock);
+	there = read_issuer(j, fingerprint, out, err);
+	pthread_mutex_unlock(&j->lock);
+	return there < 0 ? -1 : 0;
 }
 
 int

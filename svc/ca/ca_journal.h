@@ -49,6 +49,8 @@ struct ca_again {
 };
 int ca_journal_find_again(
 	struct ca_journal *journal, const struct ca_again *again, int64_t now, struct ca_entry **out, struct err *err);
+/* The chain of an issuer, the CA first, by the SHA-256 of that (hex in upper case); empty when nothing was issued by it. */
+int ca_journal_find_issuer(struct ca_journal *journal, const char *fingerprint, struct certs *out, struct err *err);
 /* In their order, those after `after`, at most max; returns how many, or -1. */
 int ca_journal_list(struct ca_journal *journal, int64_t after, int max, void (*each)(void *arg, const struct ca_entry *record),
 	void *arg, struct err *err);

@@ -3,6 +3,7 @@
 #include "ca/ca_signer.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #define CHAIN_MAX 8
@@ -59,14 +60,29 @@ take_dates(struct ca_signer *s)
 	}
 }
 
+static struct key *
+load_key(const struct cert *ca, const char *place, struct key_source *keys, struct err *err)
+{
+	EVP_PKEY *public_half = X509_get0_pubkey(cert_x509(ca));
+	struct err away = ERR_INIT;
+	struct key *key;
+
+	if (!keys || !public_half)
+		return key_load(place, err);
+	key = key_source_load_late(keys, place, public_half, &away, err);
+	if (away.kind != ERR_NONE)
+		log_warn("%s issues nothing until its key is back: %s", cert_subject(ca), away.text);
+	return key;
+}
+
 struct ca_signer *
-ca_signer_load(const char *cert_path, const char *key_path, struct err *err)
+ca_signer_load(const char *cert_path, const char *key_place, struct key_source *keys, struct err *err)
 {
 	OWN(ca_signer) s = NEW(ca_signer);
 
 	if (certs_load(&s->chain, cert_path, CHAIN_MAX, err) < 0)
 		return err_wrap_null(err, "the issuing CA");
-	s->key = key_load(key_path, err);
+	s->key = load_key(s->chain.item[0], key_place, keys, err);
 	if (!s->key)
 		return err_wrap_null(err, "the key of the issuing CA");
 	if (check_chain(s, err) < 0)

@@ -3,11 +3,13 @@
 /* A CA that signs: its certificate with those above it, and its key, wherever lib/keys finds that.  Immutable; any thread may sign.  Signing takes a
  * millisecond (a token: much longer), so it belongs on a worker. */
 
+#include "keys/key_source.h"
 #include "pki/issue.h"
 
 struct ca_signer;
-/* cert_path: PEM, the CA first, each issued by the next; the root may be missing. */
-struct ca_signer *ca_signer_load(const char *cert_path, const char *key_path, struct err *err);
+/* cert_path: PEM, the CA first, each issued by the next; the root may be missing.  key_place: as keys/key_source.h has it; keys NULL: a file.  A token or TPM that is away is worth a line
+ * in the log: the CA is there, and signs when that is back. */
+struct ca_signer *ca_signer_load(const char *cert_path, const char *key_place, struct key_source *keys, struct err *err);
 /* A root of its own for those who have no PKI: EC P-384, ten years, no CA below it.  Where the certificate is there nothing happens; a key without one (a kill
  * between the two) is used. */
 int ca_signer_make(const char *cert_path, const char *key_path, const char *name, int64_t now, struct err *err);

@@ -85,7 +85,7 @@ story_signer(void)
 	struct ca_signer *signer;
 
 	CHECK_OK(ca_signer_make(cert, key, "plant CA", STORY_NOW, &err), err);
-	signer = ca_signer_load(cert, key, &err);
+	signer = ca_signer_load(cert, key, NULL, &err);
 	if (!signer)
 		fail_msg("%s", err.text);
 	return signer;

@@ -71,6 +71,51 @@ TEST("what was revoked is in the list of its own CA, once, whether it has ended 
 	ca_revoked_close(r);
 }
 
+static void
+write_down(struct ca_journal *j, const struct ca_signer *signer, struct ca_entry *e)
+{
+	struct err err = ERR_INIT;
+
+	e->profile = mem_text("devices");
+	e->request = mem_text("none");
+	e->issuer = ca_signer_chain(signer);
+	e->issued = STORY_NOW;
+	CHECK_OK(ca_journal_add(j, &e, 1, &err), err);
+}
+
+TEST("the set that a server asks has what was revoked of all CAs of the journal, without a key of theirs; a CA that the journal "
+     "lost is a failure, not an empty set")
+{
+	OWN_TEXT path = story_path("issued.db");
+	OWN_TEXT empty = story_path("empty.db");
+	OWN(ca_signer) signer = story_signer();
+	OWN(ca_signer) other = story_signer();
+	OWN(ca_entry) bad = issue(signer, "dev-1");
+	OWN(ca_entry) good = issue(signer, "dev-2");
+	OWN(ca_entry) bad_too = issue(other, "dev-3");
+	OWN(revocations) set = revocations_new();
+	OWN(revocations) torn = revocations_new();
+	struct err err = ERR_INIT;
+	struct ca_journal *j = ca_journal_open(path, &err);
+	struct ca_revoked *r = open_store();
+
+	write_down(j, signer, bad);
+	write_down(j, signer, good);
+	write_down(j, other, bad_too);
+	CHECK_OK(ca_revoked_add(r, bad, CRL_KEY_COMPROMISE, STORY_NOW, &err), err);
+	CHECK_OK(ca_revoked_add(r, bad_too, CRL_UNSPECIFIED, STORY_NOW, &err), err);
+	CHECK_OK(ca_crl_set(set, r, j, &err), err);
+	CHECK(revocations_have(set, bad->cert) && revocations_have(set, bad_too->cert) && !revocations_have(set, good->cert));
+	CHECK_INT(revocations_count(set), 2);
+	ca_journal_close(j);
+
+	j = ca_journal_open(empty, &err);
+	CHECK(ca_crl_set(torn, r, j, &err) < 0);
+	CHECK_ERR(err, ERR_BROKEN, "no issuer");
+	ca_journal_close(j);
+	ca_revoked_close(r);
+}
+
 TEST("the numbers of a CA's lists grow, over restarts too")
 {
 	OWN_TEXT path = story_path("revoked.db");

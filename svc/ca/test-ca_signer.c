@@ -25,7 +25,7 @@ load(const struct made *const *made, size_t n, const struct key *key, struct err
 	save(cert_path, &chain);
 	certs_clear(&chain);
 	CHECK_OK(key_save(key, key_path, err), *err);
-	return ca_signer_load(cert_path, key_path, err);
+	return ca_signer_load(cert_path, key_path, NULL, err);
 }
 
 TEST("a CA that is made is a P-384 root for ten years, its key is its owner's alone, and the next start takes the same")
@@ -41,7 +41,7 @@ TEST("a CA that is made is a P-384 root for ten years, its key is its owner's al
 		const struct cert *ca;
 
 		CHECK_OK(ca_signer_make(cert, key, "plant CA", STORY_NOW + i * STORY_DAY, &err), err);
-		s = ca_signer_load(cert, key, &err);
+		s = ca_signer_load(cert, key, NULL, &err);
 		CHECK(s);
 		ca = ca_signer_chain(s)->item[0];
 		if (i == 0)
@@ -66,7 +66,7 @@ TEST("a kill between the key and the certificate of a new CA leaves the key to b
 
 	CHECK_OK(key_save(before, key, &err), err);
 	CHECK_OK(ca_signer_make(cert, key, "plant CA", STORY_NOW, &err), err);
-	s = ca_signer_load(cert, key, &err);
+	s = ca_signer_load(cert, key, NULL, &err);
 	CHECK(s && cert_matches_key(ca_signer_chain(s)->item[0], before));
 }
 
@@ -113,6 +113,6 @@ TEST("files that are not there are named")
 {
 	struct err err = ERR_INIT;
 
-	CHECK(!ca_signer_load("/nowhere/ca.pem", "/nowhere/ca.key", &err));
+	CHECK(!ca_signer_load("/nowhere/ca.pem", "/nowhere/ca.key", NULL, &err));
 	CHECK_ERR(err, ERR_MISSING, "/nowhere/ca.pem");
 }

@@ -37,6 +37,15 @@ void service_log_storing(const char *why);
 /* A broken protocol rule, as struct head_ops has it. */
 void service_log_violation(const char *who, enum reason reason, const char *detail);
 
+/* How tokens and TPMs are reached, for those whose CA keys may be there (member: a struct key_source_config). */
+#define KEY_SOURCE_OPTION_ROWS(type, member)                                                                                       \
+	{ "pkcs11-module", 0, "FILE", "the PKCS #11 module of CA keys in tokens, where their URIs name none", OPTION_TEXT,         \
+		offsetof(type, member.pkcs11_module), 0, 0 },                                                                      \
+	{                                                                                                                          \
+		"tpm", 0, "TCTI", "how the TPM of CA keys is reached, as tpm2-tss has it (device)", OPTION_TEXT,                   \
+			offsetof(type, member.tpm_tcti), 0, 0                                                                      \
+	}
+
 /* The two rows that every service's option table ends with (member: a struct service_options). */
 #define SERVICE_OPTION_ROWS(type, member)                                                                                          \
 	{ "ready-fd", 0, "N", "write one line of JSON to this descriptor once it serves", OPTION_INT,                              \

@@ -21,6 +21,7 @@
 struct est_alone {
 	struct est_alone_config config;
 	int lock_fd;
+	struct key_source *keys;
 	struct loop *loops[LOOPS_MAX];
 	size_t n_loops;
 	struct pool *handshakes;
@@ -82,6 +83,7 @@ open_service(struct est_alone *alone, struct err *err)
 {
 	struct est_service_config config = { .state_dir = alone->config.state_dir,
 		.config_path = alone->config.config_path,
+		.keys = alone->keys,
 		.loop = alone->loops[0],
 		.n_workers = alone->config.n_workers };
 
@@ -160,6 +162,7 @@ est_alone_open(const struct est_alone_config *config, struct err *err)
 
 	alone->config = *config;
 	alone->lock_fd = -1;
+	alone->keys = key_source_new(&config->keys);
 	make_loops(alone);
 	alone->handshakes = pool_new("tls", alone->n_loops, HANDSHAKE_QUEUE_MAX);
 	if (open_service(alone, err) < 0 || open_listener(alone, err) < 0 || open_plain(alone, err) < 0) {
@@ -216,6 +219,7 @@ est_alone_close(struct est_alone *alone)
 	if (alone->plain_http)
 		http_server_free(alone->plain_http);
 	est_service_close(alone->service);
+	key_source_free(alone->keys);
 	tls_holder_free(alone->tls);
 	if (alone->lock_fd >= 0)
 		close(alone->lock_fd);

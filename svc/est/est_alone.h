@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "keys/key_source.h"
 #include "net/server_identity.h"
 
 struct est_alone_config {
@@ -14,6 +15,7 @@ struct est_alone_config {
 	struct server_identity_paths certs;
 	size_t n_loops, n_workers; /* 0: one a core */
 	size_t max_connections;
+	struct key_source_config keys;
 };
 
 struct est_alone;

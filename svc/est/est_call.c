@@ -291,7 +291,7 @@ status_of(const struct est_call *c)
 	if (cause == EST_NO_CREDENTIALS)
 		return c->label->takes_passwords && c->ask != EST_RENEW ? 401 : 403;
 	/* The requester is who he says: it is our CA that is not in its time. */
-	if (c->is_known && (cause == CA_CLOCK_BEHIND || cause == CERT_EXPIRED || cause == CERT_NOT_YET_VALID))
+	if (c->is_known && ca_issue_is_later(c->verdict))
 		return 503;
 	for (size_t i = 0; i < COUNT(rows); i++)
 		if (rows[i].reason == cause)
@@ -371,12 +371,15 @@ answer_issued(struct est_call *c)
 void
 est_call_answer(struct est_call *c)
 {
-	if (c->err.kind != ERR_NONE) {
+	bool refused = c->verdict && !verdict_accepted(c->verdict);
+
+	if (c->err.kind != ERR_NONE)
 		log_error("no certificate for %s: %s", http_peer_name(c->req), c->err.text);
+	if (c->err.kind != ERR_NONE && !refused) {
 		est_respond_text(c->req, 503, RETRY,
 			c->err.kind == ERR_LIMIT ? c->err.text
 						 : "no certificate can be issued just now, the server's log says why");
-	} else if (!verdict_accepted(c->verdict)) {
+	} else if (refused) {
 		answer_refused(c);
 	} else if (c->has_to_wait) {
 		log_info(

@@ -39,7 +39,7 @@ est_config_free(struct est_config *c)
 }
 
 static int
-load_issuers(struct est_config *c, const struct toml *root, struct err *err)
+load_issuers(struct est_config *c, const struct toml *root, struct key_source *keys, struct err *err)
 {
 	const struct toml *table = NULL;
 
@@ -52,7 +52,7 @@ load_issuers(struct est_config *c, const struct toml *root, struct err *err)
 	for (size_t n = 0; n < table->n; n++) {
 		if (table->item[n]->type != TOML_TABLE)
 			return toml_err(table->item[n], err, "expected a table, [issuer.NAME]");
-		if (est_issuer_load(&c->issuers[c->n_issuers++], table->item[n], err) < 0)
+		if (est_issuer_load(&c->issuers[c->n_issuers++], table->item[n], keys, err) < 0)
 			return err_wrap(err, "issuer %s", table->item[n]->key);
 	}
 	return 0;
@@ -90,7 +90,7 @@ load_labels(struct est_config *c, const struct toml *root, struct err *err)
 }
 
 struct est_config *
-est_config_load(const char *path, struct err *err)
+est_config_load(const char *path, struct key_source *keys, struct err *err)
 {
 	static const char *const known[] = { "issuer", "label" };
 	CLEAR(buf) text = BUF_INIT(TOML_MAX);
@@ -101,7 +101,7 @@ est_config_load(const char *path, struct err *err)
 	if (file_load(&text, path, err) < 0)
 		return NULL;
 	root = toml_parse(buf_text(&text), text.len, path, err);
-	if (!root || toml_check_keys(root, known, COUNT(known), err) < 0 || load_issuers(c, root, err) < 0 ||
+	if (!root || toml_check_keys(root, known, COUNT(known), err) < 0 || load_issuers(c, root, keys, err) < 0 ||
 		load_labels(c, root, err) < 0)
 		return NULL;
 	return GIVE(c);

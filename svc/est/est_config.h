@@ -6,7 +6,8 @@
 #include "est/est_label.h"
 
 struct est_config;
-struct est_config *est_config_load(const char *path, struct err *err);
+/* keys: where issuers have theirs from; NULL: files. */
+struct est_config *est_config_load(const char *path, struct key_source *keys, struct err *err);
 struct est_config *est_config_ref(struct est_config *config);
 void est_config_free(struct est_config *config);
 OWN_DEFINE(est_config);

@@ -114,7 +114,7 @@ take_name(struct est_issuer *i, const struct toml *table, struct err *err)
 }
 
 int
-est_issuer_load(struct est_issuer *i, const struct toml *table, struct err *err)
+est_issuer_load(struct est_issuer *i, const struct toml *table, struct key_source *keys, struct err *err)
 {
 	static const char *const known[] = { "certificate", "key", "root", "rollover", "crl_days", "crl_url", "ocsp_url" };
 	const char *cert_path, *key_path;
@@ -125,8 +125,8 @@ est_issuer_load(struct est_issuer *i, const struct toml *table, struct err *err)
 		toml_get_text(table, "certificate", &cert_path, err) < 0 || toml_get_text(table, "key", &key_path, err) < 0)
 		return -1;
 	cert = est_path_place(table, cert_path);
-	key = est_path_place(table, key_path);
-	i->signer = ca_signer_load(cert, key, err);
+	key = key_source_is_file(key_path) ? est_path_place(table, key_path) : mem_text(key_path);
+	i->signer = ca_signer_load(cert, key, keys, err);
 	if (!i->signer || gather_shown(i, table, err) < 0 || take_status(i, table, err) < 0)
 		return -1;
 	return make_anchors(i, err);

@@ -16,4 +16,4 @@ struct est_issuer {
 };
 void est_issuer_clear(struct est_issuer *issuer);
 /* On failure what was read is still to be cleared. */
-int est_issuer_load(struct est_issuer *out, const struct toml *table, struct err *err);
+int est_issuer_load(struct est_issuer *out, const struct toml *table, struct key_source *keys, struct err *err);

@@ -30,6 +30,7 @@ struct est_revocation {
 	struct list lists[LISTS_MAX];
 	size_t n_lists;
 	struct revocations *current;
+	int64_t n_current; /* how many were revoked when it was made */
 };
 
 static void
@@ -123,38 +124,46 @@ make_list(struct est_revocation *r, const struct est_issuer *issuer, int64_t n, 
 	return 0;
 }
 
-/* Who makes them alone changes the lists, so they may be read without the lock here. */
+/* One that the CA's key is needed for and can't be had: what was published before the start is published still.  It stays due. */
+static void
+show_last(struct est_revocation *r, const struct est_issuer *issuer)
+{
+	struct list last = { .der = BUF_INIT(CA_CRL_MAX_BYTES), .n = -1 };
+	OWN_TEXT file = mem_textf("%s/%s.crl", r->dir, issuer->name);
+	struct err err = ERR_INIT;
+
+	if (find_list(r, issuer->name) || file_load(&last.der, file, &err) < 0) {
+		buf_clear(&last.der);
+		return;
+	}
+	last.name = mem_text(issuer->name);
+	last.ca = cert_ref(ca_signer_chain(issuer->signer)->item[0]);
+	put_list(r, &last);
+}
+
 static int
-make_set(struct est_revocation *r, struct err *err)
+make_set(struct est_revocation *r, int64_t n, struct err *err)
 {
 	struct revocations *fresh = revocations_new(), *old;
-	int done = 0;
 
-	for (size_t i = 0; i < r->n_lists && done == 0; i++) {
-		struct certs ca = { .item = &r->lists[i].ca, .n = 1 };
-
-		done = revocations_add(fresh, r->lists[i].der.data, r->lists[i].der.len, &ca, err);
-	}
-	if (done < 0) {
+	if (ca_crl_set(fresh, r->revoked, r->journal, err) < 0) {
 		revocations_free(fresh);
 		return -1;
 	}
 	pthread_mutex_lock(&r->lock);
 	old = r->current;
 	r->current = fresh;
+	r->n_current = n;
 	pthread_mutex_unlock(&r->lock);
 	revocations_free(old);
 	return 0;
 }
 
 static int
-refresh(struct est_revocation *r, const struct est_config *config, int64_t now, struct err *err)
+make_lists(struct est_revocation *r, const struct est_config *config, int64_t n, int64_t now, struct err *err)
 {
-	size_t n_made = 0;
-	int64_t n;
+	int done = 0;
 
-	if (ca_revoked_count(r->revoked, &n, err) < 0)
-		return -1;
 	for (size_t i = 0; i < est_config_n_issuers(config); i++) {
 		const struct est_issuer *issuer = est_config_issuer(config, i);
 
@@ -162,11 +171,25 @@ refresh(struct est_revocation *r, const struct est_config *config, int64_t now, 
 			continue;
 		if (r->n_lists == LISTS_MAX && !find_list(r, issuer->name))
 			return err_set(err, ERR_LIMIT, "more issuers since the start than have lists: start it again");
-		if (make_list(r, issuer, n, now, err) < 0)
-			return -1;
-		n_made++;
+		if (make_list(r, issuer, n, now, err) == 0)
+			continue;
+		show_last(r, issuer);
+		done = -1; /* and the others' all the same */
 	}
-	return n_made > 0 || !r->current ? make_set(r, err) : 0;
+	return done;
+}
+
+/* What is revoked counts here from now on, whether a list can be made of it or not. */
+static int
+refresh(struct est_revocation *r, const struct est_config *config, int64_t now, struct err *err)
+{
+	int64_t n;
+
+	if (ca_revoked_count(r->revoked, &n, err) < 0)
+		return -1;
+	if ((!r->current || n != r->n_current) && make_set(r, n, err) < 0)
+		return -1;
+	return make_lists(r, config, n, now, err);
 }
 
 int

@@ -3,6 +3,7 @@
 #include "est/est_service.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 
 struct est_service {
 	char *config_path;
+	struct key_source *keys;
 	pthread_mutex_t lock; /* of config */
 	struct est_config *config;
 	struct est_desk desk;
@@ -31,7 +33,8 @@ struct est_service {
 	struct timer timer;
 	struct job looking;
 	struct loop *loop;
-	bool is_looking; /* on the loop */
+	bool is_looking;   /* on the loop */
+	char trouble[480]; /* of the last look; of who looks */
 };
 
 static struct est_config *
@@ -47,6 +50,19 @@ current_config(struct est_service *s)
 
 /* -- Revocation -------------------------------------------------------------------------------------------------------------------------- */
 
+/* Once, however often it is looked at. */
+static void
+tell_trouble(struct est_service *s, const struct err *err)
+{
+	if (text_is(s->trouble, err->text))
+		return;
+	if (err->kind != ERR_NONE)
+		log_error("revocation lists: %s", err->text);
+	else if (*s->trouble)
+		log_info("revocation lists are made again");
+	snprintf(s->trouble, sizeof(s->trouble), "%s", err->text);
+}
+
 static void
 run_looking(struct job *job)
 {
@@ -54,8 +70,8 @@ run_looking(struct job *job)
 	OWN(est_config) config = current_config(s);
 	struct err err = ERR_INIT;
 
-	if (est_revocation_refresh(s->desk.revocation, config, clock_wall(), &err) < 0)
-		log_error("revocation lists: %s", err.text);
+	(void)est_revocation_refresh(s->desk.revocation, config, clock_wall(), &err);
+	tell_trouble(s, &err);
 }
 
 static void
@@ -398,7 +414,12 @@ open_state(struct est_service *s, const char *dir, struct err *err)
 	s->desk.store = est_store_open(store, err);
 	s->desk.journal = s->desk.store ? ca_journal_open(journal, err) : NULL;
 	s->desk.revocation = s->desk.journal ? est_revocation_open(dir, s->desk.journal, err) : NULL;
-	return s->desk.revocation ? est_revocation_refresh(s->desk.revocation, s->config, clock_wall(), err) : -1;
+	if (!s->desk.revocation)
+		return -1;
+	if (est_revocation_refresh(s->desk.revocation, s->config, clock_wall(), err) == 0 || err->kind != ERR_UNAVAILABLE)
+		return err->kind == ERR_NONE ? 0 : -1;
+	*err = (struct err)ERR_INIT; /* a key that is away comes back: looking again tells of it */
+	return 0;
 }
 
 struct est_service *
@@ -411,7 +432,8 @@ est_service_open(const struct est_service_config *config, struct err *err)
 	s->recipient = config->recipient;
 	s->loop = config->loop;
 	s->batch = (struct job_group){ begin_batch, end_batch };
-	s->config = est_config_load(config->config_path, err);
+	s->keys = config->keys;
+	s->config = est_config_load(config->config_path, s->keys, err);
 	if (!s->config || open_state(s, config->state_dir, err) < 0) {
 		est_service_close(s);
 		return NULL;
@@ -424,7 +446,7 @@ est_service_open(const struct est_service_config *config, struct err *err)
 int
 est_service_reload(struct est_service *s, struct err *err)
 {
-	struct est_config *fresh = est_config_load(s->config_path, err), *old;
+	struct est_config *fresh = est_config_load(s->config_path, s->keys, err), *old;
 
 	if (!fresh)
 		return -1;

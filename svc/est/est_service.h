@@ -22,6 +22,7 @@ struct est_recipient {
 struct est_service_config {
 	const char *state_dir;		/* has the journal and est.db; the caller holds its lock */
 	const char *config_path;	/* est_config.h */
+	struct key_source *keys;	/* where issuers have their keys from; borrowed; NULL: files */
 	struct loop *loop;		/* whose clock looks after revocation */
 	size_t n_workers;		/* that judge and sign; 0: one a core */
 	struct est_recipient recipient; /* work is NULL: there is none */

@@ -57,7 +57,7 @@ est_story_try(const struct est_story *s, const char *text, struct err *err)
 	OWN_TEXT path = file_join(s->dir, "est.toml");
 
 	est_story_save(s, "est.toml", text);
-	return est_config_load(path, err);
+	return est_config_load(path, NULL, err);
 }
 
 /* With that issuer and these labels. */

@@ -11,6 +11,7 @@
 struct options {
 	const char *state, *config, *address;
 	struct server_identity_paths certs;
+	struct key_source_config keys;
 	int64_t port, http_port, loops, workers, max_connections;
 	struct service_options service;
 };
@@ -32,6 +33,7 @@ static const struct option_row rows[] = {
 	ROW("key", 'k', "FILE", "its private key, PEM", OPTION_TEXT, certs.key, 0),
 	ROW("rsa-cert", 0, "FILE", "an RSA certificate beside it, for old clients", OPTION_TEXT, certs.rsa_cert, 0),
 	ROW("rsa-key", 0, "FILE", "the key of that", OPTION_TEXT, certs.rsa_key, 0),
+	KEY_SOURCE_OPTION_ROWS(struct options, keys),
 	ROW("loops", 0, "N", "threads for connections; 0 takes one a core", OPTION_INT, loops, 64),
 	ROW("workers", 0, "N", "threads that judge and sign; 0 takes one a core", OPTION_INT, workers, 64),
 	ROW("max-connections", 0, "N", "refuse further ones; 0 is 100,000", OPTION_INT, max_connections, 10000000),
@@ -75,6 +77,7 @@ serve(const struct options *o, struct err *err)
 		.port = (int)o->port,
 		.http_port = (int)o->http_port,
 		.certs = o->certs,
+		.keys = o->keys,
 		.n_loops = (size_t)o->loops,
 		.n_workers = (size_t)o->workers,
 		.max_connections = service_max_connections(o->max_connections, 1),

@@ -120,8 +120,10 @@ issue(struct ask *ask, int64_t now)
 		return true;
 	if (verdict_accepted(v))
 		return fail(ask, &err);
+	if (err.kind != ERR_NONE)
+		log_error("a certificate for %s: %s", ask->device_id, err.text);
 	sentence = verdict_sentence(v);
-	return refuse(ask, REST_ARGUMENT_INVALID, sentence);
+	return refuse(ask, ca_issue_is_later(v) ? REST_SERVICE_UNAVAILABLE : REST_ARGUMENT_INVALID, sentence);
 }
 
 /* What a kill prevents is done when the device asks again. */

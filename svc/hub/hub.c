@@ -91,7 +91,8 @@ struct hub {
 	struct http_server *http;
 	struct hub_tls tls;
 	struct listener *mqtt, *https;
-	struct err problem;	 /* found while it serves, which ends it */
+	struct err problem; /* found while it serves, which ends it */
+	struct key_source *keys;
 	struct issuing *issuing; /* NULL: not wanted */
 	struct credential_requests credentials;
 	struct provisioning_server *provisioning; /* NULL: not wanted */
@@ -370,6 +371,7 @@ open_issuing(struct hub *hub, struct err *err)
 		.hostname = hub->config.hostname,
 		.cert_path = hub->config.issuing_ca_path,
 		.key_path = hub->config.issuing_ca_key_path,
+		.keys = hub->keys,
 		.store = hub->store,
 		.policies = hub->config.credential_policies };
 
@@ -385,6 +387,7 @@ open_est(struct hub *hub, struct err *err)
 {
 	struct hub_est_config config = { .state_dir = hub->config.state_dir,
 		.config_path = hub->config.est_config_path,
+		.keys = hub->keys,
 		.loop = hub->loops[0],
 		.registry = hub->registry,
 		.rotations = hub->rotations };
@@ -517,6 +520,7 @@ hub_open(const struct hub_config *config, struct err *err)
 	char name[32];
 
 	hub->config = *config;
+	hub->keys = key_source_new(&config->keys);
 	hub->n_loops = config->n_loops > 0 ? config->n_loops : n_cores();
 	if (hub->n_loops > LOOPS_MAX)
 		hub->n_loops = LOOPS_MAX;
@@ -643,6 +647,7 @@ free_heads(struct hub *hub)
 	issuing_close(hub->issuing);
 	hub_revocation_close(hub->revocation);
 	hub_est_close(hub->est);
+	key_source_free(hub->keys);
 	directory_free(hub->directory);
 	hub_head_free(hub->head);
 }

@@ -9,6 +9,7 @@
 #include "auth/decide.h"
 #include "base/err.h"
 #include "hub/faults.h"
+#include "keys/key_source.h"
 
 #define HUB_SINKS_MAX 2 /* one of each kind */
 
@@ -41,6 +42,7 @@ struct hub_config {
 	const char *id_scope;					  /* NULL: made at the first start */
 	bool issuing;						  /* certificates by its own CA */
 	const char *issuing_ca_path, *issuing_ca_key_path;	  /* NULL: made at the first start */
+	struct key_source_config keys;				  /* how the keys of CAs are reached */
 	const char *const *credential_policies;			  /* of "NAME=DAYS", NULL-terminated */
 	const char *const *crl_paths;				  /* of lists, NULL-terminated */
 	const char *crl_ca_path;				  /* CAs that signed them and are not registered; NULL: none */

@@ -59,6 +59,7 @@ hub_est_open(const struct hub_est_config *config, struct err *err)
 	OWN_TEXT dir = file_join(config->state_dir, "est");
 	struct est_service_config service = { .state_dir = dir,
 		.config_path = config->config_path,
+		.keys = config->keys,
 		.n_workers = config->n_workers,
 		.loop = config->loop,
 		.recipient = { est, work, take } };

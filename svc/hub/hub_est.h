@@ -10,6 +10,7 @@
 
 struct hub_est_config {
 	const char *state_dir, *config_path;
+	struct key_source *keys;
 	size_t n_workers; /* 0: one a core */
 	struct loop *loop;
 	struct registry *registry;

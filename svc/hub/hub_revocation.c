@@ -2,7 +2,6 @@
 /* Three sources, one set (hub_revocation.h). */
 #include "hub/hub_revocation.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -43,18 +42,10 @@ add_files(struct hub_revocation *r, struct revocations *set, struct err *err)
 	return done;
 }
 
-/* By way of a list, which is what others read of it. */
 static int
 add_own(struct hub_revocation *r, struct revocations *set, struct err *err)
 {
-	const struct ca_signer *signer = r->revoked ? r->config.issuing->signer : NULL;
-	CLEAR(buf) der = BUF_INIT(CA_CRL_MAX_BYTES);
-
-	if (!signer)
-		return 0;
-	if (ca_crl_make(&der, signer, r->revoked, clock_wall(), CA_CRL_DAYS * INT64_C(86400), err) < 0)
-		return -1;
-	return revocations_add(set, der.data, der.len, ca_signer_chain(signer), err);
+	return r->revoked ? ca_crl_set(set, r->revoked, r->config.issuing->journal, err) : 0;
 }
 
 /* Has anything changed?  What there is now is what was looked at, whether it can be read or not. */

@@ -19,6 +19,7 @@ struct options {
 		*sink_connect_to, *id_scope, *provisioning_hostname, *provisioning_address, *provisioning_hubs_ca;
 	const char *issuing_ca, *issuing_ca_key, *est;
 	bool provisioning, issuing_ca_new;
+	struct key_source_config keys;
 	struct option_list sinks, index, credential_policies, crls;
 	const char *crl_ca;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, files_device_quota_mib,
@@ -87,9 +88,11 @@ static const struct option_row rows[] = {
 		offsetof(struct options, id_scope), 0, 0 },
 	{ "issuing-ca", 0, "FILE", "the CA that the hub and its provisioning issue certificates by, with those above it, PEM",
 		OPTION_TEXT, offsetof(struct options, issuing_ca), 0, 0 },
-	{ "issuing-ca-key", 0, "FILE", "the key of that", OPTION_TEXT, offsetof(struct options, issuing_ca_key), 0, 0 },
+	{ "issuing-ca-key", 0, "FILE", "the key of that: a file, pkcs11:... or tpm:handle=...", OPTION_TEXT,
+		offsetof(struct options, issuing_ca_key), 0, 0 },
 	{ "issuing-ca-new", 0, NULL, "make that CA in the state folder at the first start, and keep it", OPTION_FLAG,
 		offsetof(struct options, issuing_ca_new), 0, 0 },
+	KEY_SOURCE_OPTION_ROWS(struct options, keys),
 	{ "credential-policy", 0, "NAME=DAYS",
 		"enrollments that name it get certificates for so long, 7 to 90 days; give it once for each (default=30)",
 		OPTION_LIST, offsetof(struct options, credential_policies), 0, 0 },
@@ -204,6 +207,7 @@ serve(const struct options *o, struct err *err)
 		.issuing = o->issuing_ca || o->issuing_ca_new,
 		.issuing_ca_path = o->issuing_ca,
 		.issuing_ca_key_path = o->issuing_ca_key,
+		.keys = o->keys,
 		.credential_policies = o->credential_policies.items,
 		.crl_paths = o->crls.items,
 		.crl_ca_path = o->crl_ca,

@@ -12,6 +12,7 @@
 struct options {
 	const char *state, *hostname, *address, *id_scope, *hubs_ca, *issuing_ca, *issuing_ca_key;
 	bool issuing_ca_new;
+	struct key_source_config keys;
 	struct option_list credential_policies;
 	struct server_identity_paths certs;
 	int64_t port, mqtt_port, loops, max_connections;
@@ -39,9 +40,10 @@ static const struct option_row rows[] = {
 	ROW("id-scope", 0, "TEXT", "the id scope that devices give (made at the first start)", OPTION_TEXT, id_scope, 0),
 	ROW("issuing-ca", 0, "FILE", "the CA that certificates are issued by, with those above it, PEM", OPTION_TEXT, issuing_ca,
 		0),
-	ROW("issuing-ca-key", 0, "FILE", "the key of that", OPTION_TEXT, issuing_ca_key, 0),
+	ROW("issuing-ca-key", 0, "FILE", "the key of that: a file, pkcs11:... or tpm:handle=...", OPTION_TEXT, issuing_ca_key, 0),
 	ROW("issuing-ca-new", 0, NULL, "make that CA in the state folder at the first start, and keep it", OPTION_FLAG,
 		issuing_ca_new, 0),
+	KEY_SOURCE_OPTION_ROWS(struct options, keys),
 	ROW("credential-policy", 0, "NAME=DAYS",
 		"enrollments that name it get certificates for so long, 7 to 90 days; give it once for each (default=30)",
 		OPTION_LIST, credential_policies, 0),
@@ -97,6 +99,7 @@ serve(const struct options *o, struct err *err)
 		.certs = o->certs,
 		.hubs_ca_path = o->hubs_ca,
 		.id_scope = o->id_scope,
+		.keys = o->keys,
 		.issues = o->issuing_ca || o->issuing_ca_new,
 		.issuing = { .cert_path = o->issuing_ca, .key_path = o->issuing_ca_key, .policies = o->credential_policies.items },
 		.n_loops = (size_t)o->loops,

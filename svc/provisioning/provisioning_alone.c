@@ -28,6 +28,7 @@ struct provisioning_alone {
 	struct registry *registry;
 	struct policy_keeper *policies;
 	struct tls_holder *tls;
+	struct key_source *keys;
 	struct issuing *issuing; /* NULL: none is wanted */
 	struct provisioning_server *server;
 };
@@ -101,6 +102,7 @@ open_issuing(struct provisioning_alone *alone, struct err *err)
 	config.state_dir = alone->config.state_dir;
 	config.hostname = alone->config.hostname;
 	config.store = alone->store;
+	config.keys = alone->keys;
 	alone->issuing = issuing_open(&config, err);
 	return alone->issuing ? 0 : -1;
 }
@@ -154,6 +156,7 @@ provisioning_alone_open(const struct provisioning_alone_config *config, struct e
 	struct provisioning_alone *alone = NEW(provisioning_alone);
 
 	alone->config = *config;
+	alone->keys = key_source_new(&config->keys);
 	alone->lock_fd = -1;
 	make_loops(alone);
 	alone->handshakes = pool_new("tls", alone->n_loops, HANDSHAKE_QUEUE_MAX);
@@ -213,6 +216,7 @@ provisioning_alone_close(struct provisioning_alone *alone)
 		loop_free(alone->loops[i]);
 	provisioning_server_free(alone->server);
 	issuing_close(alone->issuing);
+	key_source_free(alone->keys);
 	policy_keeper_close(alone->policies);
 	registry_close(alone->registry);
 	registry_store_close(alone->store);

@@ -13,9 +13,10 @@ struct provisioning_alone_config {
 	const char *state_dir, *hostname, *address;
 	int https_port, mqtt_port; /* 0: a free one */
 	struct server_identity_paths certs;
-	const char *hubs_ca_path;      /* the roots that linked hubs are trusted by */
-	const char *id_scope;	       /* NULL: made at the first start */
-	bool issues;		       /* certificates, by its own CA */
+	const char *hubs_ca_path; /* the roots that linked hubs are trusted by */
+	const char *id_scope;	  /* NULL: made at the first start */
+	bool issues;		  /* certificates, by its own CA */
+	struct key_source_config keys;
 	struct issuing_config issuing; /* of that: which CA, and the policies */
 	size_t n_loops;		       /* 0: one a core */
 	size_t max_connections;

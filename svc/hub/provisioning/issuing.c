@@ -38,7 +38,7 @@ warn_of_mode(const char *key_path)
 {
 	struct stat st;
 
-	if (stat(key_path, &st) == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)))
+	if (key_source_is_file(key_path) && stat(key_path, &st) == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)))
 		log_warn("the key of the issuing CA, %s, can be read by others than its owner", key_path);
 }
 
@@ -54,7 +54,7 @@ open_signer(struct issuing *i, const struct issuing_config *config, const char *
 
 	if (!config->cert_path && ca_signer_make(cert, key, name, clock_wall(), err) < 0)
 		return err_wrap(err, "making an issuing CA");
-	i->signer = ca_signer_load(cert, key, err);
+	i->signer = ca_signer_load(cert, key, config->keys, err);
 	if (!i->signer)
 		return -1;
 	warn_of_mode(key);

@@ -9,7 +9,8 @@
 struct issuing_config {
 	const char *state_dir;		  /* its folder `ca` has the journal, and the CA that is made */
 	const char *hostname;		  /* that one's name */
-	const char *cert_path, *key_path; /* NULL: make one where there is none */
+	const char *cert_path, *key_path; /* NULL: make one where there is none; the key as keys/key_source.h has it */
+	struct key_source *keys;	  /* borrowed, lives longer; NULL: keys are files */
 	struct registry_store *store;	  /* remembers that there is a journal, so that a lost one is no beginning */
 	const char *const *policies;	  /* of "NAME=DAYS", NULL-terminated; none: default=30 */
 };

@@ -35,7 +35,7 @@ registrar_fail_broken(struct registrar_call *call, const struct err *err)
 {
 	log_error("provisioning: %s", err->text);
 	if (err->kind == ERR_UNAVAILABLE)
-		registrar_fail(call, 503001, "the service can't write now");
+		registrar_fail(call, REGISTRAR_UNAVAILABLE, "the service can't write now");
 	else
 		registrar_fail(call, 500001, "internal error");
 }

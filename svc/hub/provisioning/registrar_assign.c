@@ -3,6 +3,7 @@
  *
  * A device of a hub that no registration has made is somebody's own: it is taken over only when it trusts exactly what the enrollment says (atk-17). */
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -68,7 +69,8 @@ refuse_credential(struct registrar_call *call, const struct verdict *v)
 {
 	const struct reason_row *row = reason_row(verdict_cause(v));
 
-	registrar_fail(call, REGISTRAR_BAD_ARGUMENT, "no certificate is issued: %s: %s", row->code, row->sentence);
+	registrar_fail(call, ca_issue_is_later(v) ? REGISTRAR_UNAVAILABLE : REGISTRAR_BAD_ARGUMENT,
+		"no certificate is issued: %s: %s", row->code, row->sentence);
 }
 
 /* Before the claim, which names the certificate.  false: answered. */
@@ -83,10 +85,13 @@ issue(struct registrar_call *call, const struct enrollment *e, struct registrati
 		service_log_verdict(v);
 	if (done)
 		return true;
-	if (verdict_accepted(v))
+	if (verdict_accepted(v)) {
 		registrar_fail_broken(call, &err);
-	else
-		refuse_credential(call, v);
+		return false;
+	}
+	if (err.kind != ERR_NONE)
+		log_error("no certificate for %s: %s", call->registration_id, err.text);
+	refuse_credential(call, v);
 	return false;
 }
 

@@ -11,6 +11,7 @@ enum registrar_number {
 	REGISTRAR_NO_REGISTRATION = 404202,
 	REGISTRAR_NO_OPERATION = 404203,
 	REGISTRAR_CONFLICT = 409203,
+	REGISTRAR_UNAVAILABLE = 503001,
 };
 
 /* -- Answers (registrar_answer.c) -------------------------------------------------------------------------------------------------- */
