@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rootedge est ping, cacerts, enroll, reenroll: an EST client for people and scripts.  The exchange is certd's (certd/est_client.h), and so is what is believed of an answer (pki/issued.h). */
+/* rootedge est ping, cacerts, enroll, reenroll: an EST client for people and scripts.  The exchange is net/est_client.h, and so is what is believed of an answer (pki/issued.h). */
 #include "est_request.h"
 
 #include <poll.h>
@@ -13,7 +13,7 @@
 #include "base/option.h"
 #include "base/text.h"
 #include "cert.h"
-#include "certd/est_client.h"
+#include "net/est_client.h"
 #include "page.h"
 #include "pki/issued.h"
 

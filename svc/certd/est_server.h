@@ -3,7 +3,7 @@
 /* An EST server as an account has it: trusted by what is configured for it, asked as whom the account says, over one connection where the server keeps it.  Of the thread that opens it. */
 
 #include "certd/est_account.h"
-#include "certd/est_client.h"
+#include "net/est_client.h"
 #include "certd/est_pair.h"
 
 struct est_server {

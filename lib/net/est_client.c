@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "certd/est_client.h"
+#include "net/est_client.h"
 #include "pki/est.h"
 #include "wire/codec.h"
 
