@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The clocks.  In test builds the wall clock adds an offset read from a file that all processes of a test share; it is looked at again at most
- * ten times a second. */
+/* The clocks.  In test builds the wall clock adds an offset read from a file that all processes of a test share. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,27 +59,30 @@ clock_look_ms(void)
 	return getenv("ROOTEDGE_CLOCK_FILE") ? LOOK_IN_STORY_MS : LOOK_MS;
 }
 
+/* Each time anew: a process that still had the old time a moment after the file changed would put it into certificates. */
+static int64_t
+read_offset_s(const char *path)
+{
+	static _Atomic int64_t offset;
+	CLEAR(buf) text = BUF_INIT(64);
+	struct err err = ERR_INIT;
+	int64_t value;
+
+	if (file_load(&text, path, &err) < 0)
+		return offset;
+	while (text.len > 0 && text.data[text.len - 1] == '\n')
+		text.data[--text.len] = 0;
+	if (text_to_i64(buf_text(&text), INT64_MIN / 4, INT64_MAX / 4, &value))
+		offset = value;
+	return offset;
+}
+
 static int64_t
 offset_s(void)
 {
-	static _Atomic int64_t offset, looked = INT64_MIN / 2;
-	const char *path;
-	struct buf text = BUF_INIT(64);
-	struct err err = ERR_INIT;
-	int64_t now = clock_boot_ms(), value;
+	const char *path = getenv("ROOTEDGE_CLOCK_FILE");
 
-	if (now - looked < 100)
-		return offset;
-	looked = now;
-	path = getenv("ROOTEDGE_CLOCK_FILE");
-	if (path && file_load(&text, path, &err) == 0) {
-		while (text.len > 0 && text.data[text.len - 1] == '\n')
-			text.data[--text.len] = 0;
-		if (text_to_i64(buf_text(&text), INT64_MIN / 4, INT64_MAX / 4, &value))
-			offset = value;
-	}
-	buf_clear(&text);
-	return offset;
+	return path ? read_offset_s(path) : 0;
 }
 #else
 int
