@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines by the name of their identity.  After the hub was away they come back one after the other, not all in one moment. */
+/* Nothing but a map, and the one thing that a line learns for all of them. */
 #include "gateway/upstream/lines.h"
 
 #include "base/map.h"

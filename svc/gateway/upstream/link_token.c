@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker makes the token, because its key is in keyd; the link has it on its own loop. */
+/* A question at a time: the link asks again when an answer did not help it. */
 #include "gateway/upstream/link_token.h"
 
 #include "base/mem.h"
