@@ -11,6 +11,8 @@
 #include "base/option.h"
 #include "base/text.h"
 #include "ca/ca_crl.h"
+#include "cert.h"
+#include "cert_source.h"
 #include "cmd.h"
 #include "common/service.h"
 #include "hub/client.h"
@@ -22,7 +24,7 @@
 #define EXITS "Exit status: 0 done, 1 not done, 2 called wrongly."
 
 struct options {
-	const char *state, *journal, *requester, *reason, *cert, *key, *out;
+	const char *state, *journal, *requester, *reason, *cert, *key, *out, *connect_to;
 	struct key_source_config keys;
 	int64_t days;
 	bool json, all;
@@ -44,10 +46,14 @@ static const struct option_row issued_rows[] = { ROWS_PLACE,
 		0 },
 	ROW_JSON, { 0 } };
 static const struct option_row place_rows[] = { ROWS_PLACE, ROW_JSON, { 0 } };
-static const struct option_row revoke_rows[] = { ROWS_PLACE,
-	{ "reason", 0, "WORD",
-		"keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn (none is said)",
-		OPTION_TEXT, offsetof(struct options, reason), 0, 0 },
+#define ROW_REASON                                                                                                                 \
+	{                                                                                                                          \
+		"reason", 0, "WORD",                                                                                               \
+			"keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn (none is said)",  \
+			OPTION_TEXT, offsetof(struct options, reason), 0, 0                                                        \
+	}
+static const struct option_row cert_revoke_rows[] = { ROWS_PLACE, ROW_REASON, CERT_SOURCE_ROW(struct options), ROW_JSON, { 0 } };
+static const struct option_row revoke_rows[] = { ROWS_PLACE, ROW_REASON,
 	{ "all", 0, NULL, "all that have not ended of those that were issued to this id", OPTION_FLAG,
 		offsetof(struct options, all), 0, 0 },
 	ROW_JSON, { 0 } };
@@ -73,6 +79,11 @@ static const struct option_usage revoke_usage = { "rootedge ca revoke", "WHICH",
 	"Revoke one certificate, named as for rootedge ca show.  It stays revoked.  A server that runs refuses it, and publishes a "
 	"new list, within seconds.",
 	EXITS, revoke_rows };
+static const struct option_usage cert_revoke_usage = { "rootedge cert revoke", "FILE|URL",
+	"Revoke the certificate of a file, of standard input (\"-\"), or the one that a server shows, which a CA of ours has "
+	"issued.  "
+	"rootedge ca revoke does it by name.",
+	EXITS, cert_revoke_rows };
 static const struct option_usage revoked_usage = { "rootedge ca revoked", "",
 	"List the certificates that were revoked, oldest first.", EXITS, place_rows };
 static const struct option_usage crl_usage = { "rootedge ca crl", "",
@@ -324,6 +335,19 @@ revoke(struct ca_journal *j, const struct options *o, const char *which, struct 
 	return done;
 }
 
+/* Of one that is shown: by what it is, not by what it is called. */
+static int
+revoke_shown(struct ca_journal *j, const struct options *o, const char *where, struct err *err)
+{
+	CLEAR(buf) hex = BUF_INIT(2 * DIGEST_SHA256_LEN + 1);
+	CLEAR(certs) certs = { 0 };
+
+	if (cert_source_read(&certs, &(struct cert_source){ where, o->connect_to }, err) < 0)
+		return -1;
+	hex_encode(&hex, cert_sha256(certs.item[0]), DIGEST_SHA256_LEN, true);
+	return revoke(j, o, buf_text(&hex), err);
+}
+
 static void
 put_revoked(void *arg, const struct ca_revocation *one)
 {
@@ -446,6 +470,14 @@ usage(FILE *out)
 		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
 	fputs("\nrootedge ca VERB --help tells more.\n", out);
 	return out == stdout ? 0 : 2;
+}
+
+int
+cert_verb_revoke(int argc, char **argv)
+{
+	static const struct verb verb = { "revoke", NULL, &cert_revoke_usage, 1, revoke_shown };
+
+	return run(&verb, argc, argv);
 }
 
 int

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rootedge cert: certificates by hand.  Here is the table of verbs; making (cert_make.c), looking (cert_show.c) and judging (cert_verify.c) are files of their own. */
+/* rootedge cert: certificates by hand.  Here is the table of verbs; each is in a file named after it. */
 #include "cert.h"
 
 #include <stdio.h>
@@ -25,6 +25,10 @@ static const struct verb verbs[] = {
 	{ "show", cert_verb_show, 0, "show certificates" },
 	{ "fingerprint", cert_verb_fingerprint, 0, "print the SHA-256 fingerprint, as `openssl x509 -fingerprint -sha256` does" },
 	{ "verify", cert_verb_verify, 0, "is this certificate to be trusted? decided as the servers decide" },
+	{ "needs-renewal", cert_verb_needs_renewal, 0, "is it time to renew it? for scripts" },
+	{ "bundle", cert_verb_bundle, 0, "put a certificate and those that issued it in order, as PEM or PKCS #12" },
+	{ "revoke", cert_verb_revoke, 0, "revoke a certificate that a CA of ours has issued" },
+	{ "demo", cert_verb_demo, 0, "make all of a gateway's story, for trying things out" },
 };
 
 static int

@@ -7,24 +7,10 @@
 #include "base/text.h"
 #include "cert.h"
 #include "keys/key.h"
+#include "password.h"
+#include "pki/p12.h"
 
-#define INPUT_MAX (4 * 1024 * 1024)
-
-int
-cert_read(struct certs *out, const char *path, struct err *err)
-{
-	CLEAR(buf) text = BUF_INIT(INPUT_MAX);
-	uint8_t piece[4096];
-	size_t n;
-
-	if (path && !text_is(path, "-"))
-		return certs_load(out, path, CERTS_MAX, err);
-	while ((n = fread(piece, 1, sizeof(piece), stdin)) > 0)
-		buf_put(&text, piece, n);
-	if (text.failed)
-		return err_set(err, ERR_LIMIT, "standard input: more than %d bytes", INPUT_MAX);
-	return certs_decode(out, &text, CERTS_MAX, err) < 0 ? err_wrap(err, "standard input") : 0;
-}
+#define P12_MAX (1024 * 1024)
 
 /* Of a name only what is harmless in a file name; the rest becomes "-". */
 static char *
@@ -69,6 +55,23 @@ cert_file_save(const char *path, struct buf *content, struct err *err)
 
 	buf_wipe(content);
 	return status;
+}
+
+int
+cert_file_save_p12(const char *path, const struct certs *chain, const struct key *key, const char *password_at, struct err *err)
+{
+	struct buf bytes = BUF_INIT(P12_MAX);
+	char password[PASSWORD_SIZE];
+	int done;
+
+	done = password_read(password, password_at, err);
+	if (done == 0)
+		done = p12_put(&bytes, chain, key, password, err);
+	if (done == 0)
+		done = file_save(path, bytes.data, bytes.len, 0600, err);
+	mem_wipe(password, sizeof(password));
+	buf_wipe(&bytes);
+	return done;
 }
 
 struct key *

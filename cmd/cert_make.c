@@ -10,6 +10,7 @@
 #include "base/option.h"
 #include "base/text.h"
 #include "cert.h"
+#include "cert_openssl.h"
 #include "page.h"
 #include "wire/json.h"
 
@@ -17,10 +18,10 @@
 #define CHAIN_MAX (256 * 1024)
 
 struct options {
-	const char *name, *issuer, *issuer_key, *key, *key_alg, *csr, *out, *key_out, *not_before, *not_after;
+	const char *name, *issuer, *issuer_key, *key, *key_alg, *csr, *out, *key_out, *not_before, *not_after, *p12, *p12_password;
 	struct option_list san;
 	int64_t days, path_len;
-	bool force, json;
+	bool force, json, der, show_openssl;
 };
 
 #define ROW_NAME                                                                                                                   \
@@ -47,8 +48,8 @@ struct options {
 	}
 #define ROW_CSR                                                                                                                    \
 	{                                                                                                                          \
-		"csr", 0, "FILE", "issue for the key of this request; what else it asks for is not granted", OPTION_TEXT,          \
-			offsetof(struct options, csr), 0, 0                                                                        \
+		"csr", 0, "FILE", "issue for the key of this request, - is standard input; what else it asks for is not granted",  \
+			OPTION_TEXT, offsetof(struct options, csr), 0, 0                                                           \
 	}
 #define ROWS_DATES                                                                                                                 \
 	{ "days", 'd', "N", "how long it is valid, never longer than its issuer", OPTION_INT, offsetof(struct options, days), 1,   \
@@ -68,17 +69,20 @@ struct options {
 	{ "out", 'o', "FILE", "where the " what " goes (NAME." ending ".pem)", OPTION_TEXT, offsetof(struct options, out), 0, 0 }, \
 		{ "key-out", 0, "FILE", "where the private key goes (NAME.key.pem), readable by you alone", OPTION_TEXT,           \
 			offsetof(struct options, key_out), 0, 0 },                                                                 \
+		{ "der", 0, NULL, "the " what " in DER, alone (NAME." ending ".der)", OPTION_FLAG, offsetof(struct options, der),  \
+			0, 0 },                                                                                                    \
 		{ "force", 'f', NULL, "replace these files when they exist", OPTION_FLAG, offsetof(struct options, force), 0, 0 }, \
+		OPENSSL_ROW(struct options),                                                                                       \
 	{                                                                                                                          \
 		"json", 0, NULL, "say in JSON what was made", OPTION_FLAG, offsetof(struct options, json), 0, 0                    \
 	}
 
 static const struct option_row root_rows[] = { ROW_NAME, ROWS_KEY, ROWS_DATES, ROW_PATH_LEN, ROWS_FILES("certificate", "cert"),
-	{ 0 } };
+	CERT_ROWS_P12(struct options), { 0 } };
 static const struct option_row ca_rows[] = { ROW_NAME, ROWS_ISSUER, ROWS_KEY, ROW_CSR, ROWS_DATES, ROW_PATH_LEN,
-	ROWS_FILES("certificate", "cert"), { 0 } };
+	ROWS_FILES("certificate", "cert"), CERT_ROWS_P12(struct options), { 0 } };
 static const struct option_row leaf_rows[] = { ROW_NAME, ROWS_ISSUER, ROW_SAN, ROWS_KEY, ROW_CSR, ROWS_DATES,
-	ROWS_FILES("certificate", "cert"), { 0 } };
+	ROWS_FILES("certificate", "cert"), CERT_ROWS_P12(struct options), { 0 } };
 static const struct option_row csr_rows[] = { ROW_NAME, ROW_SAN, ROWS_KEY, ROWS_FILES("request", "csr"), { 0 } };
 
 #define EXITS "Exit status: 0 made, 1 not made, 2 called wrongly."
@@ -123,10 +127,11 @@ struct making {
 	const struct kind *kind;
 	struct options *o;
 	const char *name;
-	char *out, *key_out;
-	struct certs issuer; /* the issuer, and those above it */
+	char *out, *key_out, *issuer_key_path;
+	struct certs issuer, chain; /* the issuer, and those above it; what is made, and those above it but the root */
 	struct key *issuer_key, *key;
 	struct csr *csr;
+	bool csr_is_der;
 	struct cert *cert;
 };
 
@@ -135,7 +140,9 @@ making_clear(struct making *m)
 {
 	mem_free(m->out);
 	mem_free(m->key_out);
+	mem_free(m->issuer_key_path);
 	certs_clear(&m->issuer);
+	certs_clear(&m->chain);
 	key_free(m->issuer_key);
 	key_free(m->key);
 	csr_free(m->csr);
@@ -169,17 +176,14 @@ check_issuer_lives(const struct making *m, struct err *err)
 static int
 load_issuer(struct making *m, struct err *err)
 {
-	OWN_TEXT beside = NULL;
-
 	if (!m->o->issuer)
 		return m->kind->needs_issuer ? err_set(err, ERR_INVALID, "an %s needs an issuer: --issuer FILE", m->kind->what) : 0;
 	if (certs_load(&m->issuer, m->o->issuer, CERTS_MAX, err) < 0)
 		return -1;
-	beside = key_beside(m->o->issuer);
-	if (!m->o->issuer_key && !beside)
+	m->issuer_key_path = m->o->issuer_key ? mem_text(m->o->issuer_key) : key_beside(m->o->issuer);
+	if (!m->issuer_key_path)
 		return err_set(err, ERR_INVALID, "--issuer-key FILE: where is the key of %s?", m->o->issuer);
-	m->issuer_key = key_load(m->o->issuer_key ? m->o->issuer_key : beside, err);
-	return m->issuer_key ? check_issuer_lives(m, err) : -1;
+	return check_issuer_lives(m, err);
 }
 
 static int
@@ -187,14 +191,14 @@ load_csr(struct making *m, struct err *err)
 {
 	CLEAR(buf) text = BUF_INIT(CHAIN_MAX);
 
-	if (!m->issuer_key)
+	if (!m->o->issuer)
 		return err_set(err, ERR_INVALID, "a request needs an issuer: --issuer FILE");
 	if (m->o->key)
 		return err_set(err, ERR_INVALID, "--csr or --key: a request brings its own key");
-	if (file_load(&text, m->o->csr, err) < 0)
+	if (cert_source_bytes(&text, m->o->csr, err) < 0)
 		return -1;
-	m->csr = text.len > 1 && text.data[0] == 0x30 ? csr_from_der(text.data, text.len, err)
-						      : csr_parse(buf_text(&text), text.len, err);
+	m->csr_is_der = text.len > 1 && text.data[0] == 0x30;
+	m->csr = m->csr_is_der ? csr_from_der(text.data, text.len, err) : csr_parse(buf_text(&text), text.len, err);
 	return m->csr ? 0 : err_wrap(err, "%s", m->o->csr);
 }
 
@@ -228,16 +232,25 @@ fill_profile(struct profile *p, const struct making *m, enum issue_kind kind, st
 }
 
 /* The certificate followed by its issuers, so that the file is what a server or device sends; the root is not sent. */
+static void
+gather_chain(struct making *m)
+{
+	certs_add(&m->chain, m->cert);
+	for (size_t i = 0; i < m->issuer.n; i++)
+		if (!cert_is_self_issued(m->issuer.item[i]))
+			certs_add(&m->chain, m->issuer.item[i]);
+}
+
 static int
 save(struct making *m, struct err *err)
 {
-	struct buf pem = BUF_INIT(CHAIN_MAX);
+	struct buf bytes = BUF_INIT(CHAIN_MAX);
 
-	cert_put_pem(m->cert, &pem);
-	for (size_t i = 0; i < m->issuer.n; i++)
-		if (!cert_is_self_issued(m->issuer.item[i]))
-			cert_put_pem(m->issuer.item[i], &pem);
-	return cert_file_save(m->out, &pem, err);
+	if (m->o->der)
+		cert_put_der(m->cert, &bytes);
+	else
+		certs_put_pem(&m->chain, &bytes);
+	return cert_file_save(m->out, &bytes, err);
 }
 
 static int
@@ -251,41 +264,87 @@ take_name(struct making *m, int n, char **argv, struct err *err)
 
 /* Where it all goes, before anything is made: two files, and none that is there already. */
 static int
-name_files(struct making *m, const char *suffix, struct err *err)
+name_files(struct making *m, const char *what, struct err *err)
 {
 	const struct options *o = m->o;
+	OWN_TEXT suffix = mem_textf(".%s.%s", what, o->der ? "der" : "pem");
 
 	m->out = cert_file_path(o->out, m->name, suffix);
 	m->key_out = cert_file_path(o->key_out, m->name, ".key.pem");
 	if (!o->csr && text_is(m->out, o->key ? o->key : m->key_out))
 		return err_set(err, ERR_INVALID, "%s: the private key needs a file of its own", m->out);
-	if (cert_file_check(m->out, o->force, err) < 0)
+	if (o->show_openssl)
+		return 0;
+	if (cert_file_check(m->out, o->force, err) < 0 || (o->p12 && cert_file_check(o->p12, o->force, err) < 0))
 		return -1;
 	return o->csr || o->key ? 0 : cert_file_check(m->key_out, o->force, err);
 }
 
+/* All that is asked for, before anything is made or touched. */
 static int
-make(struct making *m, enum issue_kind kind, struct err *err)
+prepare(struct making *m, struct profile *profile, enum issue_kind kind, struct err *err)
 {
-	struct profile profile;
-	struct issuer issuer = { 0 };
+	if (name_files(m, "cert", err) < 0 || load_issuer(m, err) < 0 || (m->o->csr && load_csr(m, err) < 0))
+		return -1;
+	if (m->o->p12 && m->o->csr)
+		return err_set(err, ERR_INVALID, "--p12 or --csr: the key of a request is not here");
+	if (m->o->p12 && !m->o->p12_password)
+		return err_set(err, ERR_INVALID, "--p12-password is missing: where the password for %s is", m->o->p12);
+	return fill_profile(profile, m, kind, err);
+}
 
-	if (name_files(m, ".cert.pem", err) < 0 || load_issuer(m, err) < 0 || (m->o->csr && load_csr(m, err) < 0) ||
-		fill_profile(&profile, m, kind, err) < 0)
+static int
+make(struct making *m, const struct profile *profile, struct err *err)
+{
+	struct issuer issuer = { .cert = m->issuer.n > 0 ? m->issuer.item[0] : NULL };
+
+	if (issuer.cert && !(m->issuer_key = key_load(m->issuer_key_path, err)))
 		return -1;
 	if (!m->csr)
 		m->key = m->o->key ? key_load(m->o->key, err) : cert_file_new_key(m->o->key_alg, err);
 	if (!m->csr && !m->key)
 		return -1;
-	issuer.cert = m->issuer.n > 0 ? m->issuer.item[0] : NULL;
 	issuer.key = issuer.cert ? m->issuer_key : m->key;
-	m->cert = issue_cert(&profile, m->csr ? csr_public_key(m->csr) : key_pkey(m->key), &issuer, err);
+	m->cert = issue_cert(profile, m->csr ? csr_public_key(m->csr) : key_pkey(m->key), &issuer, err);
 	if (!m->cert)
+		return -1;
+	gather_chain(m);
+	if (m->o->p12 && cert_file_save_p12(m->o->p12, &m->chain, m->key, m->o->p12_password, err) < 0)
 		return -1;
 	/* The key first: a certificate whose key is lost is worth nothing, a key without one can be used again with --key. */
 	if (m->key && !m->o->key && key_save(m->key, m->key_out, err) < 0)
 		return -1;
 	return save(m, err);
+}
+
+static struct openssl_make
+openssl_make(const struct making *m, const struct profile *profile)
+{
+	const struct options *o = m->o;
+
+	return (struct openssl_make){ .profile = profile,
+		.out = m->out,
+		.key_out = o->key ? o->key : m->key_out,
+		.key_alg = o->key || o->csr ? NULL : o->key_alg,
+		.issuer_path = o->issuer,
+		.issuer_key_path = m->issuer_key_path,
+		.issuer = &m->issuer,
+		.csr = o->csr,
+		.csr_is_der = m->csr_is_der,
+		.der = o->der,
+		.dated = o->not_before || o->not_after };
+}
+
+static void
+show_openssl(const struct making *m, const struct profile *profile)
+{
+	CLEAR(buf) script = BUF_INIT(PAGE_MAX);
+	struct openssl_make made = openssl_make(m, profile);
+
+	openssl_put_cert(&script, &made);
+	if (m->o->p12)
+		openssl_put_p12(&script, m->out, made.key_out, m->o->p12, m->o->p12_password);
+	page_print(&script);
 }
 
 static void
@@ -336,14 +395,17 @@ cert_verb_make(enum issue_kind kind, int argc, char **argv)
 	const struct kind *k = &kinds[kind];
 	struct options o = { .days = k->days, .path_len = k->path_len, .key_alg = "ec-p256" };
 	CLEAR(making) m = { .kind = k, .o = &o };
+	struct profile profile;
 	struct err err = ERR_INIT;
 	int n = option_parse(&k->usage, &o, argc, argv, &err);
 
 	if (n < 0 || take_name(&m, n, argv, &err) < 0)
 		return page_failure(k->usage.command, &err, 2);
-	if (make(&m, kind, &err) < 0)
+	if (prepare(&m, &profile, kind, &err) < 0 || (!o.show_openssl && make(&m, &profile, &err) < 0))
 		return page_failure(k->usage.command, &err, 1);
-	if (o.json)
+	if (o.show_openssl)
+		show_openssl(&m, &profile);
+	else if (o.json)
 		tell_json(&m);
 	else
 		tell(&m);
@@ -356,20 +418,42 @@ static const struct option_usage csr_usage = { "rootedge cert csr", "NAME",
 	"Make a key and a certificate signing request with this CN.", EXITS, csr_rows };
 
 static int
+to_der(struct buf *pem, struct err *err)
+{
+	OWN(csr) csr = csr_parse(buf_text(pem), pem->len, err);
+
+	buf_reset(pem);
+	if (csr)
+		csr_put_der(csr, pem);
+	return csr ? 0 : -1;
+}
+
+static int
 make_csr(struct making *m, struct err *err)
 {
 	struct buf pem = BUF_INIT(CHAIN_MAX);
 
-	if (name_files(m, ".csr.pem", err) < 0)
-		return -1;
 	m->key = m->o->key ? key_load(m->o->key, err) : cert_file_new_key(m->o->key_alg, err);
 	if (!m->key || issue_csr(&pem, m->key, m->name, m->o->san.items, m->o->san.n, err) < 0)
 		return -1;
-	if (!m->o->key && key_save(m->key, m->key_out, err) < 0) {
+	if ((m->o->der && to_der(&pem, err) < 0) || (!m->o->key && key_save(m->key, m->key_out, err) < 0)) {
 		buf_wipe(&pem);
 		return -1;
 	}
 	return cert_file_save(m->out, &pem, err);
+}
+
+static void
+show_csr_openssl(struct making *m)
+{
+	CLEAR(buf) script = BUF_INIT(PAGE_MAX);
+	struct profile profile = { .common_name = m->name, .n_names = m->o->san.n };
+	struct openssl_make made;
+
+	memcpy(profile.names, m->o->san.items, sizeof(m->o->san.items));
+	made = openssl_make(m, &profile);
+	openssl_put_csr(&script, &made);
+	page_print(&script);
 }
 
 static void
@@ -394,9 +478,11 @@ cert_verb_csr(int argc, char **argv)
 
 	if (n < 0 || take_name(&m, n, argv, &err) < 0)
 		return page_failure(csr_usage.command, &err, 2);
-	if (make_csr(&m, &err) < 0)
+	if (name_files(&m, "csr", &err) < 0 || (!o.show_openssl && make_csr(&m, &err) < 0))
 		return page_failure(csr_usage.command, &err, 1);
-	if (o.json)
+	if (o.show_openssl)
+		show_csr_openssl(&m);
+	else if (o.json)
 		tell_csr_json(&m);
 	else
 		printf("certificate signing request of CN=%s\n  request      %s\n  private key  %s (%s)\n", m.name, m.out,

@@ -13,8 +13,10 @@
 #include "base/rd.h"
 #include "base/text.h"
 #include "cert.h"
+#include "cert_openssl.h"
 #include "page.h"
 #include "pki/chain.h"
+#include "wire/uri.h"
 
 #define FILE_MAX (4 * 1024 * 1024)
 #define LINE_SIZE 65536
@@ -23,17 +25,19 @@
 enum answer { ACCEPTED = 0, REFUSED = 1, NOT_JUDGED = 2 };
 
 struct options {
-	const char *trusted, *untrusted, *leaf, *crls, *time, *dns, *ip, *email, *purpose, *ku;
+	const char *trusted, *untrusted, *leaf, *crls, *time, *dns, *ip, *email, *purpose, *ku, *connect_to;
 	int64_t depth;
-	bool partial, batch, json, quiet;
+	bool partial, batch, json, quiet, show_openssl;
 };
 
 static const struct option_row rows[] = {
 	{ "trusted", 'r', "FILE", "the roots to trust", OPTION_TEXT, offsetof(struct options, trusted), 0, 0 },
 	{ "untrusted", 'u', "FILE", "further certificates to build the chain of", OPTION_TEXT, offsetof(struct options, untrusted),
 		0, 0 },
-	{ "leaf", 'l', "FILE", "the certificate to judge; the rest of the file counts as --untrusted", OPTION_TEXT,
-		offsetof(struct options, leaf), 0, 0 },
+	{ "leaf", 'l', "FILE",
+		"the certificate to judge: a file, - (standard input), or a server, https://HOST; what comes with it counts as "
+		"--untrusted",
+		OPTION_TEXT, offsetof(struct options, leaf), 0, 0 },
 	{ "crls", 0, "FILE", "revocation lists; with them each issuer must have a good one", OPTION_TEXT,
 		offsetof(struct options, crls), 0, 0 },
 	{ "time", 't', "TIME", "judge as of then: seconds since 1970, RFC 3339, or now (default)", OPTION_TEXT,
@@ -49,6 +53,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, partial), 0, 0 },
 	{ "json", 0, NULL, "the verdict in JSON", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
 	{ "quiet", 'q', NULL, "say nothing but the reason of a refusal", OPTION_FLAG, offsetof(struct options, quiet), 0, 0 },
+	OPENSSL_ROW(struct options),
+	CERT_SOURCE_ROW(struct options),
 	{ "batch", 0, NULL, "judge the cases of standard input, one a line", OPTION_FLAG, offsetof(struct options, batch), 0, 0 },
 	{ 0 },
 };
@@ -70,6 +76,7 @@ struct question {
 	struct anchors *anchors;
 	struct verdict *verdict;
 	struct chain_query query;
+	char *host; /* of a leaf that a server shows */
 };
 
 static void
@@ -80,15 +87,18 @@ question_clear(struct question *q)
 	certs_clear(&q->leaf);
 	anchors_free(q->anchors);
 	verdict_free(q->verdict);
+	mem_free(q->host);
 }
 
 /* Files that cannot be opened mean that the question was put wrongly; what cannot be read in them is refused.  Roots and intermediates may be none. */
 static enum answer
-load(struct certs *out, const char *path, bool may_be_empty, struct err *err)
+load(struct certs *out, const char *path, bool may_be_empty, const struct options *o, struct err *err)
 {
 	CLEAR(buf) text = BUF_INIT(FILE_MAX);
 
-	if (file_load(&text, path, err) < 0)
+	if (cert_source_is_url(path))
+		return cert_source_read(out, &(struct cert_source){ path, o->connect_to }, err) < 0 ? NOT_JUDGED : ACCEPTED;
+	if (cert_source_bytes(&text, path, err) < 0)
 		return NOT_JUDGED;
 	if (text.len == 0 && may_be_empty)
 		return ACCEPTED;
@@ -122,11 +132,11 @@ load_all(struct question *q, struct err *err)
 		(void)err_set(err, ERR_INVALID, "--trusted FILE and --leaf FILE are needed; --help tells more");
 		return NOT_JUDGED;
 	}
-	answer = load(&q->trusted, q->o.trusted, true, err);
+	answer = load(&q->trusted, q->o.trusted, true, &q->o, err);
 	if (answer == ACCEPTED && q->o.untrusted)
-		answer = load(&q->untrusted, q->o.untrusted, true, err);
+		answer = load(&q->untrusted, q->o.untrusted, true, &q->o, err);
 	if (answer == ACCEPTED)
-		answer = load(&q->leaf, q->o.leaf, false, err);
+		answer = load(&q->leaf, q->o.leaf, false, &q->o, err);
 	if (answer != ACCEPTED)
 		return answer;
 	for (size_t i = 1; i < q->leaf.n; i++)
@@ -149,11 +159,30 @@ parse_purpose(const char *text, enum chain_purpose *purpose)
 	return *purpose != CHAIN_ANY || !text || text_is(text, "any");
 }
 
+/* Who names a server means it: unless another name is given, that of its URL is what it has to prove, as a server. */
+static int
+take_server(struct question *q, struct err *err)
+{
+	struct options *o = &q->o;
+	int port;
+
+	if (!cert_source_is_url(o->leaf))
+		return 0;
+	if (cert_source_host(o->leaf, &q->host, &port, err) < 0)
+		return -1;
+	if (!o->dns && !o->ip && !o->email)
+		*(uri_is_ip(q->host) ? &o->ip : &o->dns) = q->host;
+	o->purpose = o->purpose ? o->purpose : "server";
+	return 0;
+}
+
 static int
 fill_query(struct question *q, struct err *err)
 {
 	const struct options *o = &q->o;
 
+	if (take_server(q, err) < 0)
+		return -1;
 	q->query = (struct chain_query){ .untrusted = &q->untrusted,
 		.host = o->ip ? o->ip : o->dns,
 		.partial = o->partial,
@@ -208,7 +237,7 @@ judge_words(struct question *q, int argc, char **argv, struct err *err)
 	}
 	if (n == 1)
 		q->o.leaf = argv[0];
-	return q->o.batch ? ACCEPTED : judge(q, err);
+	return q->o.batch || q->o.show_openssl ? ACCEPTED : judge(q, err);
 }
 
 static void
@@ -263,12 +292,74 @@ tell(const struct question *q)
 		fprintf(stderr, "%s\n", said);
 }
 
+/* -- The same asked of openssl ------------------------------------------------------------------------------------------------------ */
+
+static void
+put_option(struct buf *out, const char *option, const char *value)
+{
+	if (!value)
+		return;
+	buf_putf(out, "%s ", option);
+	openssl_put_word(out, value);
+}
+
+static void
+put_limits(struct buf *out, const struct question *q)
+{
+	const struct options *o = &q->o;
+
+	buf_puts(out, q->query.purpose == CHAIN_SERVER	 ? " -purpose sslserver"
+		      : q->query.purpose == CHAIN_CLIENT ? " -purpose sslclient"
+							 : "");
+	put_option(out, " -verify_hostname", o->dns);
+	put_option(out, " -verify_ip", o->ip);
+	put_option(out, " -verify_email", o->email);
+	put_option(out, " -crl_check_all -CRLfile", o->crls);
+	if (o->time)
+		buf_putf(out, " -attime %lld", (long long)q->query.now);
+	if (o->depth >= 0)
+		buf_putf(out, " -verify_depth %lld", (long long)o->depth);
+	buf_puts(out, o->partial ? " -partial_chain" : "");
+}
+
+static void
+put_openssl(struct buf *out, const struct question *q)
+{
+	const struct options *o = &q->o;
+	struct cert_source leaf = { o->leaf, o->connect_to };
+	bool file = cert_source_is_file(o->leaf);
+
+	openssl_put_source(out, &leaf);
+	buf_puts(out, "openssl verify -auth_level 2 -no-CApath -no-CAstore");
+	put_option(out, " -CAfile", o->trusted);
+	put_option(out, " -untrusted", o->untrusted);
+	put_option(out, " -untrusted", file ? o->leaf : NULL);
+	put_limits(out, q);
+	put_option(out, "", file ? o->leaf : NULL);
+	buf_putc(out, '\n');
+}
+
+static int
+show_openssl(struct question *q, struct err *err)
+{
+	CLEAR(buf) script = BUF_INIT(PAGE_MAX);
+
+	if (fill_query(q, err) < 0)
+		return page_failure(usage.command, err, NOT_JUDGED);
+	put_openssl(&script, q);
+	page_print(&script);
+	return 0;
+}
+
 int
 cert_verb_verify(int argc, char **argv)
 {
 	CLEAR(question) q = { 0 };
 	struct err err = ERR_INIT;
 	enum answer answer = judge_words(&q, argc, argv, &err);
+
+	if (answer == ACCEPTED && q.o.show_openssl)
+		return show_openssl(&q, &err);
 
 	if (answer == ACCEPTED && q.o.batch)
 		return answer_batch();

@@ -27,6 +27,8 @@ static const struct paper_row rows[] = {
 	{ PAPER_ROOT, ISSUE_ROOT, "my_private_root_CA", NULL, 3650, -1, { NULL } },
 	{ PAPER_INTERMEDIATE, ISSUE_INTERMEDIATE, "my_optional_intermediate_CA", PAPER_ROOT, 1825, 1, { NULL } },
 	{ PAPER_EDGE_CA, ISSUE_EDGE_CA, "iotedged workload ca edgegateway", PAPER_INTERMEDIATE, 365, 0, { NULL } },
+	/* An edge device of ours makes this one itself. */
+	{ PAPER_GATEWAY, ISSUE_SERVER, CAST_EDGE_HOST, PAPER_EDGE_CA, 365, 0, { CAST_EDGE_HOST } },
 	{ PAPER_HUB, ISSUE_SERVER, CAST_HUB_HOST, PAPER_ROOT, 365, 0, { CAST_HUB_HOST, "localhost", "127.0.0.1" } },
 	{ PAPER_EDGE, ISSUE_DEVICE, "EdgeGateway", PAPER_ROOT, 365, 0, { NULL } },
 	{ PAPER_EDGE_SECOND, ISSUE_DEVICE, "EdgeGateway", PAPER_ROOT, 730, 0, { NULL } },
@@ -124,6 +126,12 @@ papers_make(const char *dir, struct err *err)
 		key_free(papers[i].key);
 	}
 	return done;
+}
+
+const char *
+paper_find_name(size_t i)
+{
+	return i < COUNT(rows) ? rows[i].name : NULL;
 }
 
 int

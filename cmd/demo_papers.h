@@ -7,6 +7,7 @@
 #define PAPER_ROOT "my_private_root_CA"
 #define PAPER_INTERMEDIATE "my_optional_intermediate_CA"
 #define PAPER_EDGE_CA "EdgeCA"
+#define PAPER_GATEWAY "edgegateway.local"
 #define PAPER_HUB "ContosoIotHub"
 #define PAPER_EDGE "EdgeGateway"
 #define PAPER_EDGE_SECOND "EdgeGateway-secondary"
@@ -16,6 +17,7 @@
 #define PAPER_OTHER_ROOT "another_private_root_CA"
 
 int papers_make(const char *dir, struct err *err);
+const char *paper_find_name(size_t i); /* the i-th; NULL: there are no more */
 
 char *paper_cert_path(const char *dir, const char *name);
 char *paper_key_path(const char *dir, const char *name);

@@ -16,6 +16,7 @@
 #include "est_request.h"
 #include "est/est_store.h"
 #include "page.h"
+#include "password.h"
 #include "wire/codec.h"
 #include "wire/json.h"
 
@@ -69,16 +70,6 @@ put_json_line(struct buf *page, json_t *json_take)
 
 /* -- Users ------------------------------------------------------------------------------------------------------------------------ */
 
-/* The first line of standard input: a command line is seen by others. */
-static int
-read_password(char out[static PASSWORD_MAX + 2], struct err *err)
-{
-	if (!fgets(out, PASSWORD_MAX + 2, stdin))
-		return err_set(err, ERR_INVALID, "the password is read from standard input, and there is none");
-	out[strcspn(out, "\r\n")] = '\0';
-	return 0;
-}
-
 static int
 fill_user(struct est_user *user, const struct options *o, const char *name, struct err *err)
 {
@@ -97,9 +88,9 @@ static int
 user(struct est_store *s, const struct options *o, const char *name, struct err *err)
 {
 	CLEAR(est_user) fresh = { 0 };
-	char password[PASSWORD_MAX + 2];
+	char password[PASSWORD_SIZE];
 
-	if (fill_user(&fresh, o, name, err) < 0 || read_password(password, err) < 0)
+	if (fill_user(&fresh, o, name, err) < 0 || password_read(password, NULL, err) < 0)
 		return -1;
 	fresh.hash = password_hash(password, err);
 	mem_wipe(password, sizeof(password));

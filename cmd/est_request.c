@@ -15,9 +15,9 @@
 #include "cert.h"
 #include "net/est_client.h"
 #include "page.h"
+#include "password.h"
 #include "pki/issued.h"
 
-#define PASSWORD_MAX 512
 #define CHAIN_MAX (256 * 1024)
 #define EXITS "Exit status: 0 done, 1 not done, 2 called wrongly."
 
@@ -82,7 +82,7 @@ struct errand {
 	struct http_session *session;
 	struct certs own; /* that are shown */
 	struct key *own_key;
-	char password[PASSWORD_MAX + 2];
+	char password[PASSWORD_SIZE];
 	/* What is asked for. */
 	struct est_attributes wished;
 	struct certs cas, chain;
@@ -138,18 +138,14 @@ load_own(struct errand *e, struct err *err)
 	return 0;
 }
 
-/* A command line is seen by others. */
 static int
-read_password(struct errand *e, struct err *err)
+take_password(struct errand *e, struct err *err)
 {
 	if (!e->o.user)
 		return 0;
-	if (!fgets(e->password, sizeof(e->password), stdin))
-		return err_set(err, ERR_INVALID, "the password is read from standard input, and there is none");
-	e->password[strcspn(e->password, "\r\n")] = '\0';
 	e->client.username = e->o.user;
 	e->client.password = e->password;
-	return 0;
+	return password_read(e->password, NULL, err);
 }
 
 static int
@@ -165,7 +161,7 @@ prepare(struct errand *e, struct err *err)
 	e->client.who = "rootedge est";
 	e->client.connect_to = e->o.connect_to;
 	e->client.session = e->session;
-	return load_anchors(e, err) < 0 || load_own(e, err) < 0 ? -1 : read_password(e, err);
+	return load_anchors(e, err) < 0 || load_own(e, err) < 0 ? -1 : take_password(e, err);
 }
 
 /* -- ping, cacerts ------------------------------------------------------------------------------------------------------------------------ */

@@ -74,3 +74,6 @@ int certs_parse(struct certs *out, const char *pem, size_t len, size_t max, stru
 int certs_decode(struct certs *out, const struct buf *bytes, size_t max, struct err *err); /* PEM, or a single DER certificate */
 int certs_load(struct certs *out, const char *path, size_t max, struct err *err);	   /* the same of a file */
 void certs_put_pem(const struct certs *certs, struct buf *out);
+bool certs_have(const struct certs *certs, const struct cert *cert); /* byte for byte */
+/* As a server or device sends it: the first of `any`, its issuer, the issuer of that, as far as they are there; a self-issued one ends it.  What is left over is none of `out`. */
+void certs_put_in_order(struct certs *out, const struct certs *any);

@@ -106,3 +106,28 @@ certs_put_pem(const struct certs *certs, struct buf *out)
 	for (size_t i = 0; i < certs->n; i++)
 		cert_put_pem(certs->item[i], out);
 }
+
+bool
+certs_have(const struct certs *certs, const struct cert *cert)
+{
+	for (size_t i = 0; i < certs->n; i++)
+		if (cert_is_same(certs->item[i], cert))
+			return true;
+	return false;
+}
+
+static struct cert *
+find_issuer(const struct certs *any, const struct certs *but, const struct cert *cert)
+{
+	for (size_t i = 0; i < any->n; i++)
+		if (!certs_have(but, any->item[i]) && cert_is_issued_by(cert, any->item[i]))
+			return any->item[i];
+	return NULL;
+}
+
+void
+certs_put_in_order(struct certs *out, const struct certs *any)
+{
+	for (struct cert *at = any->item[0]; at; at = cert_is_self_issued(at) ? NULL : find_issuer(any, out, at))
+		certs_add(out, at);
+}

@@ -177,13 +177,15 @@ add_names(X509 *x509, const struct profile *profile, struct err *err)
 	return ok == 1 ? 0 : ssl_failure(err, "subjectAltName");
 }
 
-/* RFC 5280 4.2.1.9: each CA below one with a path length has a smaller one, or it would promise what no verifier grants. */
-static int
-path_len(const struct profile *profile, X509 *x509, X509 *issuer)
+/* RFC 5280 4.2.1.9: each CA below one with a path length has a smaller one, or it would promise what no verifier grants.  above: the issuer's, -1: any number. */
+static void
+put_constraints(struct buf *out, const struct profile *profile, long above)
 {
-	long above = issuer == x509 ? -1 : X509_get_pathlen(issuer);
+	int below = above > 0 && (profile->path_len < 0 || profile->path_len >= above) ? (int)above - 1 : profile->path_len;
 
-	return above > 0 && (profile->path_len < 0 || profile->path_len >= above) ? (int)above - 1 : profile->path_len;
+	buf_puts(out, kinds[profile->kind].is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
+	if (kinds[profile->kind].is_ca && below >= 0)
+		buf_putf(out, ",pathlen:%d", below);
 }
 
 static int
@@ -198,14 +200,10 @@ static int
 add_extensions(X509 *x509, const struct profile *profile, X509 *issuer, struct err *err)
 {
 	const struct kind_row *kind = &kinds[profile->kind];
-	char constraints[48] = "critical,CA:FALSE";
-	int below = path_len(profile, x509, issuer);
+	CLEAR(buf) constraints = BUF_INIT(64);
 
-	if (kind->is_ca && below >= 0)
-		snprintf(constraints, sizeof(constraints), "critical,CA:TRUE,pathlen:%d", below);
-	else if (kind->is_ca)
-		snprintf(constraints, sizeof(constraints), "critical,CA:TRUE");
-	if (add_text_extension(x509, issuer, NID_basic_constraints, constraints, err) < 0 ||
+	put_constraints(&constraints, profile, issuer == x509 ? -1 : X509_get_pathlen(issuer));
+	if (add_text_extension(x509, issuer, NID_basic_constraints, buf_text(&constraints), err) < 0 ||
 		add_text_extension(x509, issuer, NID_key_usage, kind->key_usage, err) < 0)
 		return -1;
 	if (kind->extended_key_usage && add_text_extension(x509, issuer, NID_ext_key_usage, kind->extended_key_usage, err) < 0)
@@ -218,6 +216,48 @@ add_extensions(X509 *x509, const struct profile *profile, X509 *issuer, struct e
 	if (issuer == x509 || !X509_get0_subject_key_id(issuer))
 		return 0; /* nothing to point at: an authorityKeyIdentifier without an id would be worse than none */
 	return add_text_extension(x509, issuer, NID_authority_key_identifier, "keyid", err);
+}
+
+/* A URI may have what means something in a configuration. */
+static void
+put_value(struct buf *out, const char *value)
+{
+	for (; *value; value++) {
+		if (strchr("\\$#\"'", *value))
+			buf_putc(out, '\\');
+		buf_putc(out, *value);
+	}
+	buf_putc(out, '\n');
+}
+
+void
+issue_put_names(struct buf *out, const struct profile *profile)
+{
+	if (profile->n_names > 0)
+		buf_puts(out, "subjectAltName = @names\n[names]\n");
+	for (size_t i = 0; i < profile->n_names; i++) {
+		const char *name = profile->names[i];
+		bool uri = text_starts(name, "URI:");
+
+		buf_putf(out, "%s.%zu = ", uri ? "URI" : uri_is_ip(name) ? "IP" : "DNS", i);
+		put_value(out, uri ? name + 4 : name);
+	}
+}
+
+void
+issue_put_extensions(struct buf *out, const struct profile *profile, const struct cert *issuer)
+{
+	const struct kind_row *kind = &kinds[profile->kind];
+
+	buf_puts(out, "basicConstraints = ");
+	put_constraints(out, profile, issuer ? cert_path_len(issuer) : -1);
+	buf_putf(out, "\nkeyUsage = %s\n", kind->key_usage);
+	if (kind->extended_key_usage)
+		buf_putf(out, "extendedKeyUsage = %s\n", kind->extended_key_usage);
+	buf_puts(out, "subjectKeyIdentifier = hash\n");
+	buf_puts(out, issuer && X509_get0_subject_key_id(cert_x509(issuer)) ? "authorityKeyIdentifier = keyid\n"
+									    : "authorityKeyIdentifier = none\n");
+	issue_put_names(out, profile);
 }
 
 static void

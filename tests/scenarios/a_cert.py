@@ -249,7 +249,7 @@ def test_12_verify():
 def test_13_help():
     """every verb has a help text that says what it does, what it takes and how it ends"""
     verbs = re.findall(r"^  ([a-z-]+)  ", cert("--help").stdout, re.M)
-    assert {"root", "intermediate", "edge-ca", "server", "device", "csr", "show", "verify", "fingerprint"} == set(verbs), verbs
+    assert {"root", "intermediate", "edge-ca", "server", "device", "csr", "show", "verify", "fingerprint", "needs-renewal", "bundle", "revoke", "demo"} == set(verbs), verbs
     for verb in verbs:
         said = cert(verb, "--help").stdout
         assert "usage: rootedge cert %s [OPTIONS]" % verb in said and "Exit status: 0" in said, said

@@ -225,7 +225,22 @@ def test_06_verbs():
         wait_for(lambda: it.ask.enroll("dev-4", "", "simplereenroll", key=it.ask.make_key("dev-4-c"), cert=pair).status == 403, "the refusal")
 
 
-def test_07_many():
+def test_07_what_is_shown():
+    """rootedge cert revoke takes the certificate itself, from a file or standard input; one that this CA has not issued, or that is no certificate, is refused"""
+    pair = it.enroll("dev-5")
+    word = ("rootedge", "cert", "revoke")
+    for args, part in ((("server.pem",), "the journal has no certificate"), (("server.key",), "no certificate in it"), (("absent",), "No such file")):
+        done = run(*word, *args, "--journal", it.journal, check=False, cwd=it.folder.path)
+        assert done.returncode == 1 and part in done.stderr, (args, done)
+    assert run(*word, "--journal", it.journal, check=False).returncode == 2
+    with open(pair[0]) as f:
+        said = json.loads(run(*word, "-", "--journal", it.journal, "--reason", "superseded", "--json", stdin=f).stdout)
+    assert said["reason"] == "superseded" and said["serial"].replace(":", "") == it.number(pair[0]).upper(), said
+    assert "revoked" in run(*word, pair[0], "--journal", it.journal, check=False).stderr
+    wait_for(lambda: it.ask.enroll("dev-5", "", "simplereenroll", key=it.ask.make_key("dev-5-b"), cert=pair).status == 403, "the refusal")
+
+
+def test_08_many():
     """100,000 revoked certificates: the list is made in about a second, and a judgement does not notice them"""
     store = sqlite3.connect(os.path.join(it.state, "revoked.db"))
     issuer = openssl("x509", "-in", it.folder / "plant.pem", "-noout", "-fingerprint", "-sha256").decode().strip().split("=")[1].replace(":", "")
