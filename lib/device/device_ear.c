@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a device listens to and asks (device_client.h).  One change of subscriptions is open at a time, the next one is made of what is wanted when it is
- * decided.  Questions are numbered by their rid; an answer to none of them is overlooked.  What comes without a subscription ends the connection; what was under way when a
- * subscription ended is dropped, and a command then is not acknowledged, so it comes again to who listens. */
+ * decided.  Questions are numbered by their rid; an answer to none of them is overlooked.  What was under way when a subscription
+ * ended is told all the same: somebody waits for the answer to a method, and a command is locked for us. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,9 +23,9 @@ struct device_ear {
 	const struct device_told_ops *ops;
 	void *user;
 	char *device_id, *module_id;
-	unsigned wanted, asked, granted; /* bits of enum device_wants: asked is what the server was last told */
-	uint16_t change_id;		 /* of the open change; 0: none is */
-	unsigned changing;		 /* what it is about */
+	unsigned wanted, asked, granted, ever_asked; /* bits of enum device_wants: asked is what the server was last told */
+	uint16_t change_id;			     /* of the open change; 0: none is */
+	unsigned changing;			     /* what it is about */
 	bool adds;
 	bool told; /* the owner knows what is granted */
 	uint64_t last_rid;
@@ -87,6 +87,7 @@ change_on(struct device_ear *ear)
 		return;
 	if (more || less) {
 		ear->asked = more ? ear->asked | more : ear->asked & ~less;
+		ear->ever_asked |= ear->asked;
 		ear->granted &= ear->asked;
 		send_change(ear, more ? more : less, more != 0);
 		return;
@@ -354,10 +355,10 @@ take_publish(struct device_ear *ear, const struct mqtt_frame *frame)
 		return;
 	}
 	told = told_parse(p.topic);
-	if (told.kind == TOLD_UNKNOWN || p.qos > 1)
+	if (told.kind == TOLD_UNKNOWN || p.qos > 1 || !(ear->ever_asked & tellers[told.kind].want))
 		device_client_fail(ear->client, "a message that was not subscribed to");
-	else if (ear->wanted & ear->asked & tellers[told.kind].want) /* MQTT 3.8.4: it may come before SUBACK */
-		tellers[told.kind].tell(ear, &told, &p);
+	else
+		tellers[told.kind].tell(ear, &told, &p); /* MQTT 3.8.4: it may come before SUBACK */
 }
 
 bool

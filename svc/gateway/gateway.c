@@ -41,7 +41,9 @@ struct gateway {
 	struct gateway_revocation *revocation;
 	struct refresher *refresher;
 	struct message_log *queue;
+	struct keep *keep;
 	struct lines *lines;
+	struct relay *relay;
 	struct forward *forward;
 	struct directory *directory;
 	struct methods *methods;
@@ -90,6 +92,9 @@ open_state(struct gateway *g, struct err *err)
 	g->scope = scope_open(g->upstream, g->config.state_dir, err);
 	if (!g->scope)
 		return -1;
+	g->keep = keep_open(g->config.state_dir, &g->config.upstream.workload, err);
+	if (!g->keep)
+		return -1;
 	g->revocation = gateway_revocation_new(g->config.crl_dir, g->scope, g->loops[0], g->workers);
 	return 0;
 }
@@ -113,6 +118,35 @@ open_certificate(struct gateway *g, struct err *err)
 	return g->server_cert ? 0 : -1;
 }
 
+static void
+on_hub_reached(void *arg)
+{
+	const struct gateway *g = arg;
+
+	refresher_hurry(g->refresher);
+}
+
+static int
+open_relay(struct gateway *g, struct err *err)
+{
+	struct lines_config lines = {
+		.loop = g->forward_loop,
+		.workers = g->workers,
+		.upstream = g->upstream,
+		.scope = g->scope,
+		.on_hub_reached = on_hub_reached,
+		.arg = g,
+	};
+	struct relay_config relay = { .keep = g->keep, .trusted = gateway_head_subject };
+
+	g->directory = directory_new();
+	g->lines = relay.lines = lines_new(&lines);
+	g->methods = relay.methods = methods_new(g->directory, gateway_head_subject);
+	relay.directory = g->directory;
+	g->relay = relay_open(&relay, err);
+	return g->relay ? 0 : -1;
+}
+
 static int
 open_front(struct gateway *g, struct err *err)
 {
@@ -124,6 +158,7 @@ open_front(struct gateway *g, struct err *err)
 		.questions = g->questions,
 		.tls_cache = g->tls_cache,
 		.queue = g->queue,
+		.relay = g->relay,
 	};
 	struct mqtt_head_config mqtt = { .who = "gateway", .ops = &gateway_head_ops };
 	struct listener_config listener = {
@@ -141,9 +176,8 @@ open_front(struct gateway *g, struct err *err)
 		.head_ops = &gateway_head_ops,
 	};
 
-	g->directory = directory_new();
 	head.directory = mqtt.directory = g->directory;
-	g->methods = head.methods = front.api.methods = methods_new(g->directory, gateway_head_subject);
+	front.api.methods = g->methods;
 	g->head = gateway_head_new(&head);
 	mqtt.backend = g->head;
 	g->mqtt_head = mqtt_head_new(&mqtt);
@@ -159,14 +193,6 @@ open_front(struct gateway *g, struct err *err)
 	return g->front ? 0 : -1;
 }
 
-static void
-on_hub_reached(void *arg)
-{
-	const struct gateway *g = arg;
-
-	refresher_hurry(g->refresher);
-}
-
 /* The next start saves what can be read (queue.h). */
 static void
 on_damage(void *arg)
@@ -180,22 +206,14 @@ on_damage(void *arg)
 static int
 open_back(struct gateway *g, struct err *err)
 {
-	struct lines_config lines = {
-		.loop = g->forward_loop,
-		.workers = g->workers,
-		.upstream = g->upstream,
-		.scope = g->scope,
-		.on_hub_reached = on_hub_reached,
-		.arg = g,
-	};
 	struct forward_config config = {
+		.lines = g->lines,
 		.queue = message_log_records(g->queue),
 		.queue_dir = g->queue_dir,
 		.on_damage = on_damage,
 		.arg = g,
 	};
 
-	g->lines = config.lines = lines_new(&lines);
 	g->refresher = refresher_new(g->forward_loop, g->workers, g->scope);
 	g->forward = forward_open(&config, err);
 	return g->forward ? 0 : err_wrap(err, "the queue of messages");
@@ -208,7 +226,8 @@ gateway_open(const struct gateway_config *config, struct err *err)
 
 	g->config = *config;
 	open_loops(g);
-	if (open_state(g, err) == 0 && open_certificate(g, err) == 0 && open_front(g, err) == 0 && open_back(g, err) == 0)
+	if (open_state(g, err) == 0 && open_certificate(g, err) == 0 && open_relay(g, err) == 0 && open_front(g, err) == 0 &&
+		open_back(g, err) == 0)
 		return g;
 	gateway_close(g);
 	return NULL;
@@ -260,6 +279,7 @@ gateway_close(struct gateway *g)
 	upstream_stop(g->upstream);
 	pool_free(g->questions);
 	pool_free(g->workers);
+	keep_stop(g->keep);
 	if (g->scope)
 		scope_save(g->scope);
 	message_log_stop(g->queue);
@@ -268,6 +288,7 @@ gateway_close(struct gateway *g)
 		loop_finish(g->loops[i]);
 	loop_finish(g->forward_loop);
 	lines_free(g->lines);
+	relay_close(g->relay);
 	forward_close(g->forward);
 	refresher_free(g->refresher);
 	mqtt_head_free(g->mqtt_head);
@@ -282,6 +303,7 @@ gateway_close(struct gateway *g)
 	loop_free(g->forward_loop);
 	tls_cache_free(g->tls_cache);
 	scope_close(g->scope);
+	keep_close(g->keep);
 	upstream_close(g->upstream);
 	keyd_client_free(g->keyd);
 	message_log_free(g->queue);

@@ -22,11 +22,11 @@ struct gateway_head {
 struct session {
 	struct gateway_head *head;
 	struct identity *identity; /* the scope's, shared */
-	struct subject subject;	   /* borrows from it */
-	bool is_live;
+	struct subject subject;	   /* borrows from that */
 	struct trust trust;
 	struct message_lane *lane;
 	uint64_t epoch;
+	bool has_listened; /* to anything: then its end is news to the relay */
 };
 
 /* A claim with its evidence, kept while the hub is asked. */
@@ -37,7 +37,7 @@ struct question {
 	struct loop *loop;
 	char *device_id, *module_id, *auth_chain, *token;
 	struct certs chain;
-	bool resumed;
+	bool resumed, clean_session, is_request;
 	int64_t since_ms; /* boot clock */
 	bool is_elsewhere;
 };
@@ -97,6 +97,15 @@ ask_for_the_whole_chain(
 	head_admit_unavailable(q->admission);
 }
 
+static void
+restore_subscriptions(struct gateway_head *head, const struct question *q)
+{
+	OWN_TEXT name = identity_name(q->device_id, q->module_id);
+
+	if (!q->is_request)
+		relay_restore(head->config.relay, name, q->clean_session, q->admission);
+}
+
 /* Decide and answer. */
 static void
 answer(struct gateway_head *head, const struct question *q)
@@ -122,6 +131,7 @@ answer(struct gateway_head *head, const struct question *q)
 		trust_init(&session->trust, record, by_certificate ? q->chain.item[0] : NULL, vouched);
 		session->lane = message_log_lane(head->config.queue, loop_owner(q->loop));
 		session->epoch = epoch;
+		restore_subscriptions(head, q);
 	}
 	head_admit(q->admission, v, record, session, q->token ? auth_token_expiry(q->token) : 0);
 }
@@ -188,6 +198,8 @@ question_new(struct gateway_head *head, const struct head_hello *hello, struct h
 	for (size_t i = 0; i < hello->chain->n; i++)
 		certs_add(&q->chain, hello->chain->item[i]);
 	q->resumed = hello->resumed;
+	q->clean_session = hello->clean_session;
+	q->is_request = hello->is_request;
 	q->since_ms = clock_boot_ms();
 	name = identity_name(q->device_id, q->module_id);
 	q->is_elsewhere = asked_is_elsewhere(head->asked, name);
@@ -254,6 +266,18 @@ why_untrusted(struct gateway_head *head, struct session *session)
 	if (reason == OK)
 		session->epoch = epoch;
 	return reason;
+}
+
+const struct subject *
+gateway_head_subject(struct head_session *head_session)
+{
+	struct session *session = head_session_domain(head_session);
+	enum reason reason = why_untrusted(session->head, session);
+
+	if (reason == OK)
+		return &session->subject;
+	head_session_close(head_session, reason);
+	return NULL;
 }
 
 struct recheck {
@@ -335,53 +359,6 @@ on_stands(void *backend, void *domain)
 	return why_untrusted(backend, domain) == OK;
 }
 
-static void
-on_live(void *backend, void *domain, struct head_session *head_session)
-{
-	struct session *session = domain;
-	enum reason reason = why_untrusted(backend, session);
-
-	session->is_live = true;
-	/* What changed between the decision and now found no session to close. */
-	if (reason != OK)
-		head_session_close(head_session, reason);
-}
-
-const struct subject *
-gateway_head_subject(struct head_session *head_session)
-{
-	struct session *session = head_session_domain(head_session);
-	enum reason reason = why_untrusted(session->head, session);
-
-	if (reason == OK)
-		return &session->subject;
-	head_session_close(head_session, reason);
-	return NULL;
-}
-
-/* -- Methods --------------------------------------------------------------------------------------------------------------------------- */
-
-static void
-on_wants(void *backend, void *domain, struct head_session *head_session, unsigned wants)
-{
-	struct gateway_head *head = backend;
-	const struct subject *subject = wants & HEAD_WANTS_METHODS ? gateway_head_subject(head_session) : NULL;
-
-	(void)domain;
-	if (subject)
-		methods_on_ready(head->config.methods, head_session, subject);
-}
-
-static void
-on_method_answer(void *backend, void *domain, struct slice rid, int status, struct slice payload)
-{
-	struct gateway_head *head = backend;
-	struct session *session = domain;
-
-	if (why_untrusted(head, session) == OK)
-		methods_on_answer(head->config.methods, &session->subject, rid, status, payload);
-}
-
 /* -- Messages -------------------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -419,6 +396,65 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 	message_lane_store(session->lane, &message, on_stored, ack);
 }
 
+/* -- Both ways -------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_wants(void *backend, void *domain, struct head_session *head_session, unsigned wants)
+{
+	struct gateway_head *head = backend;
+	struct session *session = domain;
+	const struct subject *subject = gateway_head_subject(head_session);
+
+	if (!subject || (!wants && !session->has_listened))
+		return;
+	session->has_listened = true;
+	relay_wants(head->config.relay, head_session, subject, wants);
+}
+
+/* What changed between the decision and now found no session to close. */
+static void
+on_live(void *backend, void *domain, struct head_session *head_session)
+{
+	on_wants(backend, domain, head_session, head_session_wants(head_session)); /* by its kept subscriptions */
+}
+
+static void
+on_subscriptions(void *backend, void *domain, struct head_session *head_session, const char *const *filters, const uint8_t *qos,
+	size_t n, struct head_ack *ack)
+{
+	struct gateway_head *head = backend;
+	const struct subject *subject = gateway_head_subject(head_session);
+
+	(void)domain;
+	if (subject)
+		relay_subscriptions(head->config.relay, head_session, subject, filters, qos, n, ack);
+	else
+		head_message_done(ack, false);
+}
+
+static void
+on_method_answer(void *backend, void *domain, struct slice rid, int status, struct slice payload)
+{
+	struct gateway_head *head = backend;
+	struct session *session = domain;
+
+	if (why_untrusted(head, session) == OK)
+		relay_method_answer(head->config.relay, &session->subject, rid, status, payload);
+}
+
+static void
+on_settled(void *backend, void *domain, struct head_session *head_session, uint64_t command_id, enum head_outcome outcome)
+{
+	struct gateway_head *head = backend;
+	const struct subject *subject = gateway_head_subject(head_session);
+
+	(void)domain;
+	if (subject && outcome == HEAD_COMPLETED)
+		relay_settled(head->config.relay, subject, command_id);
+}
+
+/* -- The end ------------------------------------------------------------------------------------------------------------------------------ */
+
 static void
 on_violation(void *backend, const char *who, enum reason reason, const char *detail)
 {
@@ -433,8 +469,8 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	struct session *session = domain;
 
 	(void)clean;
-	if (session->is_live)
-		methods_on_end(head->config.methods, head_session, &session->subject);
+	if (head_session && session->has_listened)
+		relay_end(head->config.relay, head_session, &session->subject);
 	identity_free(session->identity);
 	mem_free(session);
 }
@@ -442,9 +478,11 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 const struct head_ops gateway_head_ops = {
 	.admit = on_admit,
 	.message = on_message,
+	.subscriptions = on_subscriptions,
+	.live = on_live,
 	.wants = on_wants,
 	.method_answer = on_method_answer,
-	.live = on_live,
+	.settled = on_settled,
 	.stands = on_stands,
 	.violation = on_violation,
 	.end = on_end,

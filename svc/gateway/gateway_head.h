@@ -5,8 +5,9 @@
 #include "auth/decide.h"
 #include "base/pool.h"
 #include "gateway/gateway_revocation.h"
+#include "gateway/relay/relay.h"
 #include "gateway/scope/scope.h"
-#include "heads/method.h"
+#include "heads/head.h"
 #include "net/tls.h"
 #include "store/message_log.h"
 
@@ -17,8 +18,8 @@ struct gateway_head_config {
 	struct pool *questions; /* to the hub; a full one makes strangers wait, and nobody else */
 	struct directory *directory;
 	struct tls_cache *tls_cache;
-	struct methods *methods;
 	struct message_log *queue; /* with a lane for each loop */
+	struct relay *relay;	   /* gateway_head_subject is its `trusted` */
 	struct auth_policy auth;
 };
 struct gateway_head;

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Which downstream identities are connected and what they listen to, as the upstream side needs it on its own loop.  Sessions say when something may have changed; what is so is
+ * then read from the session that the directory names: so an older session's end never undoes what a newer one began, in whatever order the loops' words arrive. */
+
+#include "heads/head.h"
+#include "net/loop.h"
+
+struct attendee {
+	const char *device_id, *module_id, *generation_id;
+	unsigned
+		wants; /* bits of enum head_wants; 0: it is not connected, or listens to nothing.  With HEAD_ASKED_COMMANDS when it has just asked for them */
+	bool is_another; /* its connection is not the one that was told last */
+};
+
+struct attendance_config {
+	struct loop *loop;
+	struct directory *directory;
+	/* On a session's loop: who it is, or NULL when that is no longer trusted and its session is being closed. */
+	const struct subject *(*trusted)(struct head_session *session);
+	void (*on_change)(void *arg, const struct attendee *attendee); /* on `loop`; borrowed */
+	void *arg;
+};
+
+struct attendance;
+struct attendance *attendance_new(const struct attendance_config *config);
+void attendance_free(struct attendance *attendance); /* after the loops are finished */
+
+/* Any thread.  `asked`: HEAD_ASKED_COMMANDS or 0. */
+void attendance_look(struct attendance *attendance, const char *device_id, const char *module_id, unsigned asked);

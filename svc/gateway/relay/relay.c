@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Wiring (relay.h): each subject has a file of its own. */
+#include "gateway/relay/relay.h"
+
+#include "base/mem.h"
+#include "gateway/relay/command_relay.h"
+#include "gateway/relay/method_relay.h"
+
+struct relay {
+	struct relay_config config;
+	struct subscriptions *subscriptions;
+	struct attendance *attendance;
+	struct command_relays *commands;
+};
+
+static void
+on_attend(void *arg, const struct attendee *attendee)
+{
+	struct relay *r = arg;
+	struct line *line = attendee->wants ? lines_get(r->config.lines, attendee->device_id, attendee->module_id)
+					    : lines_find(r->config.lines, attendee->device_id, attendee->module_id);
+
+	if (!line)
+		return;
+	method_relay_attend(line, r->config.methods, attendee->wants);
+	command_relays_attend(r->commands, line, attendee);
+}
+
+struct relay *
+relay_open(const struct relay_config *config, struct err *err)
+{
+	struct loop *loop = lines_config(config->lines)->loop;
+	struct subscriptions_keeper keeper = keep_subscriptions(config->keep);
+	struct relay *r = NEW(relay);
+	struct attendance_config attendance = {
+		.loop = loop, .directory = config->directory, .trusted = config->trusted, .on_change = on_attend, .arg = r
+	};
+
+	r->config = *config;
+	r->commands = command_relays_new(loop, config->directory, config->trusted);
+	r->attendance = attendance_new(&attendance);
+	r->subscriptions = subscriptions_open(&keeper, loop_owner(loop), err);
+	if (r->subscriptions)
+		return r;
+	relay_close(r);
+	return NULL;
+}
+
+void
+relay_close(struct relay *r)
+{
+	if (!r)
+		return;
+	attendance_free(r->attendance);
+	command_relays_free(r->commands);
+	subscriptions_close(r->subscriptions);
+	mem_free(r);
+}
+
+/* -- Kept subscriptions ------------------------------------------------------------------------------------------------------------------ */
+
+void
+relay_restore(struct relay *r, const char *name, bool clean_session, struct head_admission *admission)
+{
+	struct subscription_list kept;
+
+	if (clean_session) {
+		subscriptions_set(r->subscriptions, name, NULL, NULL, 0, NULL);
+		return;
+	}
+	subscriptions_get(r->subscriptions, name, &kept);
+	head_admission_restore(admission, kept.filters, kept.qos, kept.n);
+	subscription_list_clear(&kept);
+}
+
+struct keeping {
+	struct subscriptions_wait wait;
+	struct head_ack *ack;
+};
+
+static void
+on_kept(struct subscriptions_wait *wait, bool ok)
+{
+	struct keeping *keeping = CONTAINER_OF(wait, struct keeping, wait);
+
+	head_message_done(keeping->ack, ok);
+	mem_free(keeping);
+}
+
+void
+relay_subscriptions(struct relay *r, struct head_session *session, const struct subject *subject, const char *const *filters,
+	const uint8_t *qos, size_t n, struct head_ack *ack)
+{
+	OWN_TEXT name = subject_name(subject);
+	struct keeping *keeping = NEW(keeping);
+
+	keeping->ack = ack;
+	keeping->wait = (struct subscriptions_wait){ .done = on_kept, .owner = loop_owner(conn_loop(head_session_conn(session))) };
+	if (subscriptions_set(r->subscriptions, name, filters, qos, n, &keeping->wait))
+		on_kept(&keeping->wait, true);
+}
+
+/* -- What a session says -------------------------------------------------------------------------------------------------------------------- */
+
+void
+relay_wants(struct relay *r, struct head_session *session, const struct subject *subject, unsigned wants)
+{
+	if (wants & HEAD_WANTS_METHODS)
+		methods_on_ready(r->config.methods, session, subject);
+	attendance_look(r->attendance, subject->device_id, subject->module_id, wants & HEAD_ASKED_COMMANDS);
+}
+
+void
+relay_method_answer(struct relay *r, const struct subject *subject, struct slice rid, int status, struct slice payload)
+{
+	methods_on_answer(r->config.methods, subject, rid, status, payload);
+}
+
+void
+relay_settled(struct relay *r, const struct subject *subject, uint64_t command_id)
+{
+	command_relays_settle(r->commands, r->config.lines, subject, command_id);
+}
+
+void
+relay_end(struct relay *r, struct head_session *session, const struct subject *subject)
+{
+	methods_on_end(r->config.methods, session, subject);
+	attendance_look(r->attendance, subject->device_id, subject->module_id, 0);
+}
