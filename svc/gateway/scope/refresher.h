@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* When to ask the hub for the whole scope: at the start, every hour, soon after the hub was away, and again until it answers; and when to save what single
- * questions changed.  Lives on one loop. */
+/* When to ask the hub for the scope: at the start, when it says that something has changed, as refresh_pace.h says, soon after the hub was away, and again until it answers; and
+ * when to save what single questions changed.  Lives on one loop. */
 
 #include "base/pool.h"
 #include "gateway/scope/scope.h"
@@ -13,3 +13,6 @@ struct refresher *refresher_new(struct loop *loop, struct pool *workers, struct 
 void refresher_free(struct refresher *refresher);
 /* The hub answers again: ask it, if it did not answer last time. */
 void refresher_hurry(struct refresher *refresher);
+/* Any thread, never blocks: it is said that these names ("DEVICE" or "DEVICE/MODULE") have changed at the hub, as its method RefreshDeviceScopeIdentityCache says it; n 0: something
+ * may have, because nobody could have told us.  Names that come together are asked for together. */
+void refresher_changed(struct refresher *refresher, const char *const *names, size_t n);

@@ -17,12 +17,10 @@
 #include "gateway/scope/scope_file.h"
 
 #define AWAY_MS 5000
-#define SAVE_EVERY_MS 1000 /* at most: a whole scope is encrypted each time */
-
-/* When a question was asked: both clocks, because a record tells people its age, and programs what was asked before what. */
-struct asked_at {
-	int64_t wall, boot_ms;
-};
+#define LEVELS_MAX 5		    /* of gateways below each other (gateway 3.7) */
+#define NAMES_SINGLY_MAX 50	    /* more that have changed are not looked up one by one */
+#define AGES_EVERY_MS (3600 * 1000) /* so often ages are saved where nothing else changes */
+#define SAVE_EVERY_MS 1000	    /* at most: a whole scope is encrypted each time */
 
 /* A record that was replaced, or has gone (after NULL). */
 struct change {
@@ -33,17 +31,20 @@ struct scope {
 	struct upstream *upstream;
 	char *path;
 	struct map *records;	    /* name to struct scope_record */
+	struct map *lists;	    /* gateway to struct scope_list; changed by whoever asks, under both locks */
 	struct authorities *cas;    /* NULL: the hub never told any */
 	pthread_mutex_t lock;	    /* of records and cas */
 	pthread_mutex_t asking;	    /* one question at a time */
 	atomic_uint_fast64_t epoch; /* changes */
-	atomic_bool unsaved;
+	atomic_bool unsaved, is_by_difference;
 	int64_t saved_ms;	       /* boot clock; of whoever asks */
 	atomic_int_fast64_t failed_ms; /* boot clock of the last question without an answer; 0: the last one had one */
 	struct change *changes;	       /* not yet told; of whoever asks */
 	size_t n_changes, cap_changes;
 	bool cas_are_others;
-	bool is_failing; /* to save; of whoever asks */
+	uint64_t walk;	   /* the last one; of whoever asks */
+	char *broken_text; /* what was said of a record that can't be read; of whoever asks */
+	bool is_failing;   /* to save; of whoever asks */
 	void (*changed)(void *arg, const struct identity *before, const struct identity *after);
 	void (*cas_changed)(void *arg);
 	void *arg;
@@ -69,6 +70,12 @@ free_records(struct map *records)
 	map_free(records);
 }
 
+struct confirmation
+scope_record_confirmation(const struct scope_record *r)
+{
+	return r->list && r->list->at.wall != 0 ? confirmation_later(&r->at, &r->list->at) : r->at;
+}
+
 static void
 free_identities(struct map *identities)
 {
@@ -83,30 +90,43 @@ free_identities(struct map *identities)
 /* -- Looking --------------------------------------------------------------------------------------------------------------------------- */
 
 static struct identity *
-find_locked(struct scope *s, const char *device_id, const char *module_id, int64_t *confirmed)
+find_locked(struct scope *s, const char *device_id, const char *module_id, struct confirmation *confirmed)
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
 	const struct scope_record *r = map_find_text(s->records, name);
 
 	if (!r)
 		return NULL;
-	*confirmed = r->confirmed;
+	*confirmed = scope_record_confirmation(r);
 	return identity_ref(r->identity);
+}
+
+struct identity *
+scope_find_aged(struct scope *s, const char *device_id, const char *module_id, struct confirmation *confirmation)
+{
+	OWN(identity) device = NULL;
+	struct confirmation of_device = { 0 };
+	struct identity *found;
+
+	pthread_mutex_lock(&s->lock);
+	found = find_locked(s, device_id, module_id, confirmation);
+	if (module_id)
+		device = find_locked(s, device_id, NULL, &of_device);
+	pthread_mutex_unlock(&s->lock);
+	if (found && device && confirmation_later(&of_device, confirmation).boot_ms == confirmation->boot_ms)
+		*confirmation = of_device;
+	return identity_under(found, device);
 }
 
 struct identity *
 scope_find(struct scope *s, const char *device_id, const char *module_id, int64_t *confirmed)
 {
-	OWN(identity) device = NULL;
-	struct identity *found;
-	int64_t when;
+	struct confirmation confirmation = { 0 };
+	struct identity *found = scope_find_aged(s, device_id, module_id, &confirmation);
 
-	pthread_mutex_lock(&s->lock);
-	found = find_locked(s, device_id, module_id, confirmed);
-	if (module_id)
-		device = find_locked(s, device_id, NULL, &when);
-	pthread_mutex_unlock(&s->lock);
-	return identity_under(found, device);
+	if (found)
+		*confirmed = confirmation.wall;
+	return found;
 }
 
 struct authorities *
@@ -235,6 +255,23 @@ scope_each(struct scope *s, void (*each)(void *arg, const struct identity *ident
 }
 
 void
+scope_each_aged(struct scope *s, void (*each)(void *arg, const struct identity *identity, const struct confirmation *confirmation),
+	void *arg)
+{
+	size_t at = 0;
+	void *value;
+
+	pthread_mutex_lock(&s->lock);
+	while (map_next(s->records, &at, NULL, NULL, &value)) {
+		const struct scope_record *r = value;
+		struct confirmation confirmation = scope_record_confirmation(r);
+
+		each(arg, r->identity, &confirmation);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
 scope_touch(struct scope *s)
 {
 	atomic_fetch_add_explicit(&s->epoch, 1, memory_order_release);
@@ -267,24 +304,27 @@ scope_is_hub_away(const struct scope *s)
 
 /* -- What the hub said --------------------------------------------------------------------------------------------------------------------- */
 
-static struct asked_at
+static struct confirmation
 asked_now(void)
 {
-	return (struct asked_at){ .wall = clock_wall(), .boot_ms = clock_boot_ms() };
+	return (struct confirmation){ .wall = clock_wall(), .boot_ms = clock_boot_ms() };
 }
 
-/* What was there before, which is the caller's. */
+/* What was there before, which is the caller's.  list NULL: it stays in that where it stands. */
 static struct scope_record *
-put(struct scope *s, const char *name, const struct identity *identity, const struct asked_at *at)
+put(struct scope *s, const char *name, const struct identity *identity, const struct scope_list *list,
+	const struct confirmation *at)
 {
 	struct scope_record *r = NULL, *before;
 
 	if (identity) {
 		r = NEW(scope_record);
-		*r = (struct scope_record){ .identity = identity_ref(identity), .confirmed = at->wall, .asked_ms = at->boot_ms };
+		*r = (struct scope_record){ .identity = identity_ref(identity), .at = *at, .list = list };
 	}
 	pthread_mutex_lock(&s->lock);
 	before = r ? map_put_text(s->records, name, r) : map_remove_text(s->records, name);
+	if (r && before && !list)
+		r->list = before->list;
 	pthread_mutex_unlock(&s->lock);
 	return before;
 }
@@ -327,9 +367,9 @@ enum news { NO_NEWS, NEWCOMER, CHANGED };
 
 /* The hub's word on one name: its record, or that there is none. */
 static enum news
-take(struct scope *s, const char *name, const struct identity *after, const struct asked_at *at)
+take(struct scope *s, const char *name, const struct identity *after, const struct scope_list *list, const struct confirmation *at)
 {
-	struct scope_record *before = put(s, name, after, at);
+	struct scope_record *before = put(s, name, after, list, at);
 	enum news news = before	 ? !after || !identity_same_trust(before->identity, after) ? CHANGED : NO_NEWS
 			 : after ? NEWCOMER
 				 : NO_NEWS;
@@ -362,59 +402,134 @@ take_cas(struct scope *s, struct authorities *cas_take)
 	return CHANGED;
 }
 
-/* The names that the hub's full answer does not have. */
-static size_t
-gone_names(struct scope *s, const struct map *identities, char ***names)
+/* -- Of whole lists ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Which records an answer takes away. */
+struct leaving {
+	const struct scope_list *list;	  /* those that stand in it */
+	const struct map *stay;		  /* but not those of these names; NULL: there are none */
+	const char *under;		  /* those of this device's modules; NULL: all */
+	const struct confirmation *since; /* those that were asked for before it; NULL: all */
+};
+
+static bool
+is_leaving(const struct leaving *l, const struct scope_record *r, const void *name, size_t len)
 {
-	size_t at = 0, n = 0, len;
+	if (r->list != l->list || (l->stay && map_find(l->stay, name, len)))
+		return false;
+	if (l->under && (!r->identity->module_id || !text_is(r->identity->device_id, l->under)))
+		return false;
+	return !l->since || r->at.is_kept || r->at.boot_ms < l->since->boot_ms;
+}
+
+static void
+remove_all(struct scope *s, const struct leaving *leaving, const struct confirmation *at)
+{
+	size_t next = 0, n = 0, len;
 	const void *key;
 	void *value;
+	char **names;
 
 	pthread_mutex_lock(&s->lock);
-	*names = mem_array(map_count(s->records) + 1, sizeof(**names));
-	while (map_next(s->records, &at, &key, &len, &value))
-		if (!map_find(identities, key, len))
-			(*names)[n++] = slice_text((struct slice){ .text = key, .len = len });
+	names = mem_array(map_count(s->records) + 1, sizeof(*names));
+	while (map_next(s->records, &next, &key, &len, &value))
+		if (is_leaving(leaving, value, key, len))
+			names[n++] = slice_text((struct slice){ .text = key, .len = len });
 	pthread_mutex_unlock(&s->lock);
-	return n;
+	for (size_t i = 0; i < n; i++) {
+		take(s, names[i], NULL, NULL, at);
+		mem_free(names[i]);
+	}
+	mem_free(names);
 }
 
+/* A gateway stands in its own list too, but belongs to that of the one above it. */
 static void
-take_all(struct scope *s, const struct map *identities, const struct asked_at *asked)
+take_records(struct scope *s, const struct map *identities, const struct scope_list *list, const struct confirmation *at)
 {
-	size_t at = 0;
+	size_t next = 0;
 	void *value;
 
-	while (map_next(identities, &at, NULL, NULL, &value)) {
+	while (map_next(identities, &next, NULL, NULL, &value)) {
 		const struct identity *identity = value;
 		OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+		const struct scope_record *r = map_find_text(s->records, name);
+		bool is_above = r && r->list && text_is(identity->device_id, list->gateway_id);
 
-		take(s, name, identity, asked);
+		take(s, name, identity, is_above ? NULL : list, at);
 	}
 }
 
+/* A name that stands in another list by now has only moved. */
 static void
-forget_missing(struct scope *s, const struct map *identities, const struct asked_at *asked)
+take_removed(struct scope *s, const struct map *removed, const struct scope_list *list, const struct confirmation *at)
 {
-	char **gone;
-	size_t n_gone = gone_names(s, identities, &gone);
+	size_t next = 0, len;
+	const void *key;
 
-	for (size_t i = 0; i < n_gone; i++) {
-		take(s, gone[i], NULL, asked);
-		mem_free(gone[i]);
+	while (map_next(removed, &next, &key, &len, NULL)) {
+		OWN_TEXT name = slice_text((struct slice){ .text = key, .len = len });
+		const struct scope_record *r = map_find_text(s->records, name);
+
+		if (r && (r->list == list || !r->list))
+			take(s, name, NULL, NULL, at);
+		if (!strchr(name, '/'))
+			remove_all(s, &(struct leaving){ .list = list, .under = name }, at);
 	}
-	mem_free(gone);
+}
+
+/* Said once, until it is another one or all can be read. */
+static void
+tell_broken(struct scope *s, const struct scope_listed *listed)
+{
+	if (listed->n_broken > 0 && !text_is(s->broken_text, listed->broken.text))
+		log_warn("the hub sent %zu records that can't be read, of which what was known before stays: %s", listed->n_broken,
+			listed->broken.text);
+	mem_free(s->broken_text);
+	s->broken_text = listed->n_broken > 0 ? mem_text(listed->broken.text) : NULL;
+}
+
+static void
+confirm_list(struct scope *s, struct scope_list *list, const char *etag, const struct confirmation *at)
+{
+	pthread_mutex_lock(&s->lock);
+	list->at = *at;
+	pthread_mutex_unlock(&s->lock);
+	if (etag)
+		scope_list_set_etag(list, etag);
+}
+
+/* Where a record can't be read, nothing that isn't there is taken away, and the same is asked for again. */
+static void
+take_listed(struct scope *s, struct scope_list *list, struct scope_listed *listed, const struct confirmation *at)
+{
+	tell_broken(s, listed);
+	take_cas(s, GIVE(listed->cas));
+	if (listed->what == SCOPE_SAME) {
+		confirm_list(s, list, NULL, at);
+		return;
+	}
+	take_records(s, listed->records, list, at);
+	take_removed(s, listed->removed, list, at);
+	if (listed->n_broken > 0)
+		return;
+	if (listed->what == SCOPE_ALL) {
+		remove_all(s, &(struct leaving){ .list = list, .stay = listed->records }, at);
+		scope_list_set_etag(list, NULL);
+	}
+	confirm_list(s, list, listed->etag, at);
 }
 
 /* Only questions change the records, and there is one at a time: so they may be read here without the lock.  What could not be kept is tried again. */
 static void
 save(struct scope *s)
 {
+	struct scope_kept kept = { .records = s->records, .lists = s->lists, .cas = s->cas };
 	struct err err = ERR_INIT;
 
 	s->saved_ms = clock_boot_ms();
 	atomic_store(&s->unsaved, false);
-	if (scope_file_save(s->path, &upstream_config(s->upstream)->workload, s->records, s->cas, &err) == 0) {
+	if (scope_file_save(s->path, &upstream_config(s->upstream)->workload, &kept, &err) == 0) {
 		s->is_failing = false;
 		return;
 	}
@@ -457,32 +572,152 @@ note_answer(struct scope *s, bool answered)
 	atomic_store(&s->failed_ms, answered ? 0 : clock_boot_ms());
 }
 
+/* -- The walk over all lists --------------------------------------------------------------------------------------------------------------- */
+
+struct walk {
+	struct confirmation at;
+	bool is_full;	  /* each list came as a whole */
+	bool is_complete; /* none was refused, and none has a record that can't be read */
+	bool is_news;	  /* something came that wasn't known, or may have been */
+};
+
+/* Of one gateway.  A refusal that is about that gateway alone ends with it. */
+static int
+walk_list(struct scope *s, struct walk *walk, struct scope_list *list, const char *chain, struct err *err)
+{
+	CLEAR(scope_listed) listed = { 0 };
+	struct confirmation at = asked_now();
+	int refusal;
+
+	list->walk = s->walk;
+	if (scope_api_list(s->upstream, chain, list->etag, &listed, &refusal, err) < 0) {
+		walk->is_complete = false;
+		return strchr(chain, ';') && (refusal == 403 || refusal == 404) ? 0 : -1;
+	}
+	walk->is_full = walk->is_full && listed.what == SCOPE_ALL;
+	walk->is_complete = walk->is_complete && listed.n_broken == 0;
+	walk->is_news = walk->is_news || listed.what == SCOPE_ALL || map_count(listed.records) + map_count(listed.removed) > 0;
+	take_listed(s, list, &listed, &at);
+	return 0;
+}
+
+/* The gateways that stand in this list; the caller owns the names. */
+static size_t
+gateways_in(struct scope *s, const struct scope_list *list, char ***ids)
+{
+	size_t next = 0, n = 0;
+	void *value;
+
+	*ids = mem_array(map_count(s->records) + 1, sizeof(**ids));
+	while (map_next(s->records, &next, NULL, NULL, &value)) {
+		const struct scope_record *r = value;
+
+		if (r->list == list && !r->identity->module_id && r->identity->is_edge &&
+			!text_is(r->identity->device_id, list->gateway_id))
+			(*ids)[n++] = mem_text(r->identity->device_id);
+	}
+	return n;
+}
+
+static int
+walk_from(struct scope *s, struct walk *walk, const char *gateway_id, const char *chain, int level, struct err *err)
+{
+	struct scope_list *list = scope_list_need(s->lists, gateway_id);
+	char **below = NULL;
+	size_t n = 0;
+	int status;
+
+	if (!list || list->walk == s->walk || level > LINEAGE_GATEWAYS_MAX)
+		return 0;
+	status = walk_list(s, walk, list, chain, err);
+	if (status == 0)
+		n = gateways_in(s, list, &below);
+	for (size_t i = 0; i < n; i++) {
+		OWN_TEXT longer = mem_textf("%s;%s", below[i], chain);
+
+		status = status == 0 ? walk_from(s, walk, below[i], longer, level + 1, err) : status;
+		mem_free(below[i]);
+	}
+	mem_free(below);
+	return status;
+}
+
+/* What stood in the list of a gateway that is no longer below us; and what is in no list, though all came as a whole. */
+static void
+remove_unlisted(struct scope *s, const struct walk *walk)
+{
+	size_t next = 0;
+	void *value;
+
+	if (!walk->is_complete)
+		return;
+	while (map_next(s->lists, &next, NULL, NULL, &value)) {
+		struct scope_list *list = value;
+
+		if (list->walk == s->walk)
+			continue;
+		remove_all(s, &(struct leaving){ .list = list }, &walk->at);
+		scope_list_set_etag(list, NULL);
+	}
+	if (walk->is_full)
+		remove_all(s, &(struct leaving){ .list = NULL, .since = &walk->at }, &walk->at);
+}
+
+/* A hub that knows nothing new is no reason to encrypt everything anew, but for the ages now and then. */
+static bool
+is_worth_saving(const struct scope *s, const struct walk *walk, bool answered)
+{
+	return walk->is_news || s->n_changes > 0 || s->cas_are_others ||
+	       (answered && clock_boot_ms() - s->saved_ms >= AGES_EVERY_MS);
+}
+
+static int
+refresh_locked(struct scope *s, struct err *err)
+{
+	struct walk walk = { .at = asked_now(), .is_full = true, .is_complete = true };
+	const char *own = upstream_config(s->upstream)->edge_id;
+	const struct scope_list *own_list;
+	int status;
+
+	s->walk++;
+	status = walk_from(s, &walk, own, own, 1, err);
+	note_answer(s, status == 0);
+	own_list = map_find_text(s->lists, own);
+	atomic_store(&s->is_by_difference, own_list && own_list->etag);
+	if (status == 0)
+		remove_unlisted(s, &walk);
+	if (is_worth_saving(s, &walk, status == 0))
+		save(s);
+	tell(s);
+	mem_trim();
+	return status;
+}
+
 int
 scope_refresh(struct scope *s, struct err *err)
 {
-	struct map *identities = map_new();
-	struct authorities *cas = NULL;
-	struct asked_at at;
-	bool complete;
 	int status;
 
 	pthread_mutex_lock(&s->asking);
-	at = asked_now();
-	status = scope_api_list(s->upstream, identities, &cas, &complete, err);
-	note_answer(s, status == 0);
-	if (status == 0) {
-		take_cas(s, GIVE(cas));
-		take_all(s, identities, &at);
-		if (complete)
-			forget_missing(s, identities, &at);
-		save(s);
-		tell(s);
-	}
+	status = refresh_locked(s, err);
 	pthread_mutex_unlock(&s->asking);
-	authorities_free(cas);
-	free_identities(identities);
-	mem_trim();
 	return status;
+}
+
+bool
+scope_is_by_difference(const struct scope *s)
+{
+	return atomic_load(&s->is_by_difference);
+}
+
+/* -- Single questions ---------------------------------------------------------------------------------------------------------------------- */
+
+static bool
+is_newer_than(const struct scope_record *r, int64_t since_ms)
+{
+	struct confirmation at = scope_record_confirmation(r);
+
+	return !at.is_kept && at.boot_ms > since_ms;
 }
 
 static bool
@@ -495,7 +730,7 @@ is_newer(struct scope *s, const char *device_id, const char *module_id, int64_t 
 	pthread_mutex_lock(&s->lock);
 	r = map_find_text(s->records, name);
 	device = map_find_text(s->records, device_id);
-	newer = r && device && r->asked_ms > since_ms && device->asked_ms > since_ms;
+	newer = r && device && is_newer_than(r, since_ms) && is_newer_than(device, since_ms);
 	pthread_mutex_unlock(&s->lock);
 	return newer;
 }
@@ -506,15 +741,15 @@ look_up_locked(struct scope *s, const char *device_id, const char *module_id, st
 	OWN_TEXT name = identity_name(device_id, module_id);
 	struct map *identities = map_new();
 	struct authorities *cas = NULL;
-	struct asked_at at = asked_now();
+	struct confirmation at = asked_now();
 	enum scope_answer answer = scope_api_get(s->upstream, device_id, module_id, identities, &cas, err);
 	enum news of_cas = take_cas(s, cas), of_device = NO_NEWS, of_name = NO_NEWS;
 
 	note_answer(s, answer != SCOPE_NO_ANSWER);
 	if (answer == SCOPE_FOUND && module_id && map_find_text(identities, device_id))
-		of_device = take(s, device_id, map_find_text(identities, device_id), &at);
+		of_device = take(s, device_id, map_find_text(identities, device_id), NULL, &at);
 	if (answer != SCOPE_NO_ANSWER)
-		of_name = take(s, name, answer == SCOPE_FOUND ? map_find_text(identities, name) : NULL, &at);
+		of_name = take(s, name, answer == SCOPE_FOUND ? map_find_text(identities, name) : NULL, NULL, &at);
 	keep(s, of_cas == CHANGED ? CHANGED : of_name > of_device ? of_name : of_device);
 	tell(s);
 	free_identities(identities);
@@ -538,6 +773,25 @@ scope_look_up(struct scope *s, const char *device_id, const char *module_id, int
 	return answer;
 }
 
+/* Where the hub knows differences one question tells of all names. */
+void
+scope_refresh_named(struct scope *s, const char *const *names, size_t n)
+{
+	struct err ignored = ERR_INIT;
+
+	if (n == 0 || n > NAMES_SINGLY_MAX || scope_is_by_difference(s)) {
+		scope_refresh(s, &ignored);
+		return;
+	}
+	for (size_t i = 0; i < n && !scope_is_hub_away(s); i++) {
+		const char *slash = strchr(names[i], '/');
+		OWN_TEXT device_id = slash ? mem_textn(names[i], (size_t)(slash - names[i])) : mem_text(names[i]);
+
+		if (identity_id_is_valid(device_id) && (!slash || identity_id_is_valid(slash + 1)))
+			scope_look_up(s, device_id, slash ? slash + 1 : NULL, clock_boot_ms(), &ignored);
+	}
+}
+
 /* -- Opening ------------------------------------------------------------------------------------------------------------------------------ */
 
 /* Another identity's, or a damaged one: kept for whoever wants to look. */
@@ -551,6 +805,8 @@ set_aside(struct scope *s, const char *why)
 		log_error("%s: %s", s->path, strerror(errno));
 	free_records(s->records);
 	s->records = map_new();
+	scope_lists_free(s->lists);
+	s->lists = map_new();
 	authorities_free(s->cas);
 	s->cas = NULL;
 }
@@ -562,6 +818,16 @@ is_unreadable(const struct err *err)
 	return err->kind == ERR_INVALID || err->kind == ERR_BROKEN || err->kind == ERR_LIMIT;
 }
 
+static int
+load(struct scope *s, struct err *err)
+{
+	struct scope_kept kept = { .records = s->records, .lists = s->lists };
+	int status = scope_file_load(s->path, &upstream_config(s->upstream)->workload, &kept, err);
+
+	s->cas = kept.cas;
+	return status;
+}
+
 struct scope *
 scope_open(struct upstream *upstream, const char *state_dir, struct err *err)
 {
@@ -571,10 +837,10 @@ scope_open(struct upstream *upstream, const char *state_dir, struct err *err)
 	s->upstream = upstream;
 	s->path = file_join(state_dir, "scope");
 	s->records = map_new();
+	s->lists = map_new();
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->asking, NULL);
-	if (scope_file_load(s->path, &upstream_config(upstream)->workload, s->records, &s->cas, &why) == 0 ||
-		why.kind == ERR_MISSING)
+	if (load(s, &why) == 0 || why.kind == ERR_MISSING)
 		return s;
 	if (is_unreadable(&why)) {
 		set_aside(s, why.text);
@@ -606,6 +872,8 @@ scope_close(struct scope *s)
 	if (atomic_load(&s->unsaved))
 		save(s);
 	free_records(s->records);
+	scope_lists_free(s->lists);
+	mem_free(s->broken_text);
 	authorities_free(s->cas);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->asking);

@@ -5,13 +5,16 @@
 
 #include "auth/authority.h"
 #include "auth/identity.h"
+#include "gateway/scope/confirmation.h"
 #include "gateway/scope/scope_api.h"
+#include "gateway/scope/scope_list.h"
 
 struct scope_record {
 	struct identity *identity;
-	int64_t confirmed; /* by the hub, seconds UTC */
-	int64_t asked_ms;  /* boot clock of the question that confirmed it; 0: it is from the file */
+	struct confirmation at;	       /* by an answer that had it; its list may have been confirmed later */
+	const struct scope_list *list; /* in which it stands; NULL: it was looked up, or the hub had no such list */
 };
+struct confirmation scope_record_confirmation(const struct scope_record *record);
 void scope_record_free(struct scope_record *record);
 
 struct scope;
@@ -29,6 +32,12 @@ void scope_watch_cas(struct scope *scope, void (*changed)(void *arg));
 
 /* Any thread, never blocks.  The record as it is judged (a module of a disabled device is disabled), or NULL; the caller owns a reference. */
 struct identity *scope_find(struct scope *scope, const char *device_id, const char *module_id, int64_t *confirmed);
+/* The same with its age: a module's is that of its device where that is older.  Left alone when there is none. */
+struct identity *scope_find_aged(
+	struct scope *scope, const char *device_id, const char *module_id, struct confirmation *confirmation);
+/* All of them with when each was confirmed, under the scope's lock. */
+void scope_each_aged(struct scope *scope,
+	void (*each)(void *arg, const struct identity *identity, const struct confirmation *confirmation), void *arg);
 struct authorities *scope_cas(struct scope *scope); /* the hub's CAs; NULL: it never told any; the caller owns a reference */
 void scope_each(struct scope *scope, void (*each)(void *arg, const struct identity *identity), void *arg);
 /* May this gateway speak for it at the hub?  For the devices below it (lineage.h) and their modules, right below or through other gateways that are enabled, and for the modules of the device that
@@ -52,7 +61,11 @@ bool scope_is_unsaved(const struct scope *scope);
 void scope_save(struct scope *scope);
 
 /* Ask the hub, on a worker: these block, one at a time. */
-int scope_refresh(struct scope *scope, struct err *err); /* for all of it */
+int scope_refresh(
+	struct scope *scope, struct err *err); /* for all of it, or for what has changed in it, where the hub knows that */
+/* It is said that these names (identity_name) have changed; n 0: something has. */
+void scope_refresh_named(struct scope *scope, const char *const *names, size_t n);
+bool scope_is_by_difference(const struct scope *scope); /* the hub knows what has changed, so that asking it costs little */
 /* For one, unless the hub has confirmed it to a question that was asked after since_ms (boot clock); after SCOPE_NO_ANSWER the record is as old as before.  While the hub is
  * away it is not asked. */
 enum scope_answer scope_look_up(

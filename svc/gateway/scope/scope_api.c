@@ -8,22 +8,43 @@
 #include "auth/identity.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gateway/scope/lineage.h"
 #include "net/http_client.h"
 #include "wire/json.h"
 
 #define VERSION "api-version=2020-06-30-preview"
 #define PAGE_SIZE 500
 #define PAGES_MAX 20000
-#define GATEWAYS_MAX 1000
 #define LIST_WITHIN_MS 20000
 #define GET_WITHIN_MS 10000 /* a device waits for it, and no longer than the heads let it */
+#define HTTP_NOT_MODIFIED 304
 #define HTTP_FORBIDDEN 403
 #define HTTP_NOT_FOUND 404
 
-/* *refusal is the status of a refusal that says its code, as a hub does; 0 when there was none, or something on the way refused. */
+/* What an answer says beside its body. */
+struct said {
+	int status;
+	int refusal; /* the status of a refusal that says its code, as a hub does; 0 when there was none, or something on the way refused */
+	char *etag;
+};
+
+static void
+said_clear(struct said *said)
+{
+	mem_free(said->etag);
+	*said = (struct said){ 0 };
+}
+
+static char *
+without_quotes(const char *etag)
+{
+	size_t len = etag ? strlen(etag) : 0;
+
+	return len > 2 && etag[0] == '"' && etag[len - 1] == '"' ? mem_textn(etag + 1, len - 2) : NULL;
+}
+
 static json_t *
-ask(struct upstream *u, const char *operation, json_t *body_take, int64_t within_ms, int *refusal, struct err *err)
+ask(struct upstream *u, const char *operation, const char *header, json_t *body_take, int64_t within_ms, struct said *said,
+	struct err *err)
 {
 	const struct upstream_config *c = upstream_config(u);
 	OWN_LIB(json_t) body = body_take;
@@ -32,7 +53,7 @@ ask(struct upstream *u, const char *operation, json_t *body_take, int64_t within
 	int64_t expires;
 	char *token = upstream_token(u, &expires, err);
 	char *authorization = token ? mem_textf("Authorization: %s", token) : NULL;
-	const char *headers[] = { authorization, NULL };
+	const char *headers[] = { authorization, header, NULL };
 	struct http_call call = {
 		.method = "POST",
 		.url = url,
@@ -50,16 +71,18 @@ ask(struct upstream *u, const char *operation, json_t *body_take, int64_t within
 		err_set(err, ERR_INVALID, "the hub sent an empty answer");
 	if (answer.verdict)
 		upstream_judged(u, answer.verdict);
-	*refusal = answer.error_code ? answer.status : 0;
+	*said = (struct said){
+		.status = answer.status, .refusal = answer.error_code ? answer.status : 0, .etag = without_quotes(answer.etag)
+	};
 	http_answer_clear(&answer);
 	upstream_token_free(authorization);
 	upstream_token_free(token);
 	return json;
 }
 
-/* A record that can't be read is left out and said so: one bad record must not lock out the rest. */
+/* A record that can't be read is left out: one bad record must not lock out the rest. */
 static void
-take_records(struct map *into, const json_t *list, bool *complete)
+take_records(struct scope_listed *listed, const json_t *list)
 {
 	json_t *item;
 	size_t i;
@@ -71,10 +94,9 @@ take_records(struct map *into, const json_t *list, bool *complete)
 		if (identity) {
 			OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
 
-			identity_free(map_put_text(into, name, identity));
-		} else {
-			log_warn("the hub sent a record that can't be read: %s", err.text);
-			*complete = false;
+			identity_free(map_put_text(listed->records, name, identity));
+		} else if (listed->n_broken++ == 0) {
+			listed->broken = err;
 		}
 	}
 }
@@ -97,7 +119,7 @@ take_cas(struct authorities **cas, const json_t *answer)
 
 /* Both lists are there, if only as null: what answers otherwise is not a hub. */
 static int
-take_answer(struct map *into, const json_t *answer, bool *complete, struct err *err)
+take_answer(struct scope_listed *listed, const json_t *answer, struct err *err)
 {
 	static const char *const lists[] = { "devices", "modules" };
 
@@ -106,86 +128,81 @@ take_answer(struct map *into, const json_t *answer, bool *complete, struct err *
 
 		if (!json_is_array(list) && !json_is_null(list))
 			return err_set(err, ERR_INVALID, "the hub's answer has no list of %s", lists[i]);
-		take_records(into, list, complete);
+		take_records(listed, list);
 	}
+	take_cas(&listed->cas, answer);
 	return 0;
 }
 
-/* -- All of the scope: our own, and then that of each gateway found in it, and so on --------------------------------------------------------- */
-
-struct tour {
-	struct upstream *upstream;
-	struct map *records;
-	struct authorities **cas;
-	char *chains[GATEWAYS_MAX]; /* "gateway;...;we": to be asked for, or asked for already */
-	size_t n_chains;
-	bool *complete;
-};
-
-static bool
-is_known(const struct tour *t, const char *device_id)
-{
-	for (size_t i = 0; i < t->n_chains; i++)
-		if (strncmp(t->chains[i], device_id, strcspn(t->chains[i], ";")) == 0 &&
-			strlen(device_id) == strcspn(t->chains[i], ";"))
-			return true;
-	return false;
-}
-
-static size_t
-n_gateways(const char *chain)
-{
-	size_t n = 1;
-
-	while ((chain = strchr(chain, ';')) != NULL) {
-		chain++;
-		n++;
-	}
-	return n;
-}
-
 static void
-visit_later(struct tour *t, const json_t *item, const char *above)
+take_removed(struct scope_listed *listed, const json_t *answer)
 {
-	const char *device_id = json_string_value(json_object_get(item, "deviceId"));
-
-	if (!json_is_true(json_object_get(json_object_get(item, "capabilities"), "iotEdge")) || !device_id ||
-		!identity_id_is_valid(device_id) || is_known(t, device_id) || n_gateways(above) >= LINEAGE_GATEWAYS_MAX)
-		return;
-	if (t->n_chains == GATEWAYS_MAX) {
-		log_warn("more than %d gateways are below this one: those that come then are left out", GATEWAYS_MAX);
-		*t->complete = false;
-		return;
-	}
-	t->chains[t->n_chains++] = mem_textf("%s;%s", device_id, above);
-}
-
-static void
-visit_children_later(struct tour *t, const json_t *page, const char *chain)
-{
+	const json_t *removed = json_object_get(answer, "removed");
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(json_object_get(page, "devices"), i, item)
-		visit_later(t, item, chain);
+	if (!json_is_array(removed))
+		return;
+	listed->what = SCOPE_DIFFERENCE;
+	json_array_foreach((json_t *)(uintptr_t)removed, i, item)
+		if (json_is_string(item))
+			map_put_text(listed->removed, json_string_value(item), listed);
 }
 
-static int
-list_one(struct tour *t, const char *chain, int *refusal, struct err *err)
+void
+scope_listed_clear(struct scope_listed *listed)
+{
+	size_t at = 0;
+	void *identity;
+
+	while (listed->records && map_next(listed->records, &at, NULL, NULL, &identity))
+		identity_free(identity);
+	map_free(listed->records);
+	map_free(listed->removed);
+	authorities_free(listed->cas);
+	mem_free(listed->etag);
+	*listed = (struct scope_listed){ 0 };
+}
+
+static json_t *
+ask_page(struct upstream *u, const char *chain, const char *since, const char *link, struct said *said, struct err *err)
+{
+	json_t *body = json_pack("{s:i, s:s, s:s?, s:s*}", "pageSize", PAGE_SIZE, "authChain", chain, "continuationLink", link,
+		"since", link ? NULL : since);
+	OWN_TEXT known = since && !link ? mem_textf("If-None-Match: \"%s\"", since) : NULL;
+
+	return ask(u, "devicesAndModulesInTargetDeviceScope", known, body, LIST_WITHIN_MS, said, err);
+}
+
+/* The etag is that of the first page: what changed while the others were read is then in the next difference. */
+static void
+take_first(struct scope_listed *listed, struct said *said, const json_t *page)
+{
+	listed->etag = GIVE(said->etag);
+	take_removed(listed, page);
+}
+
+int
+scope_api_list(struct upstream *u, const char *chain, const char *since, struct scope_listed *listed, int *refusal, struct err *err)
 {
 	OWN_TEXT link = NULL;
 
+	*listed = (struct scope_listed){ .records = map_new(), .removed = map_new(), .broken = ERR_INIT };
 	for (int i = 0; i < PAGES_MAX; i++) {
-		json_t *body = json_pack("{s:i, s:s, s:s?}", "pageSize", PAGE_SIZE, "authChain", chain, "continuationLink", link);
-		OWN_LIB(json_t)
-		page = ask(t->upstream, "devicesAndModulesInTargetDeviceScope", body, LIST_WITHIN_MS, refusal, err);
+		CLEAR(said) said = { 0 };
+		OWN_LIB(json_t) page = ask_page(u, chain, since, link, &said, err);
 		const char *next = NULL;
 
-		if (!page || json_find_text(page, "continuationLink", &next, err) < 0 ||
-			take_answer(t->records, page, t->complete, err) < 0)
+		*refusal = said.refusal;
+		if (said.status == HTTP_NOT_MODIFIED && since && i == 0) {
+			*err = (struct err)ERR_INIT;
+			listed->what = SCOPE_SAME;
+			return 0;
+		}
+		if (!page || json_find_text(page, "continuationLink", &next, err) < 0 || take_answer(listed, page, err) < 0)
 			return err_wrap(err, "the devices of this gateway");
-		take_cas(t->cas, page);
-		visit_children_later(t, page, chain);
+		if (i == 0)
+			take_first(listed, &said, page);
 		if (!next || !*next)
 			return 0;
 		mem_free(link);
@@ -194,41 +211,6 @@ list_one(struct tour *t, const char *chain, int *refusal, struct err *err)
 	return err_set(err, ERR_LIMIT, "the hub's list of this gateway's devices has no end");
 }
 
-/* A gateway below that is gone by now, or is no longer below, says nothing about the others. */
-static int
-list_below(struct tour *t, const char *chain, struct err *err)
-{
-	struct err why = ERR_INIT;
-	int refusal = 0;
-
-	if (list_one(t, chain, &refusal, &why) == 0)
-		return 0;
-	if (refusal != HTTP_FORBIDDEN && refusal != HTTP_NOT_FOUND) {
-		*err = why;
-		return -1;
-	}
-	*t->complete = false;
-	return 0;
-}
-
-int
-scope_api_list(struct upstream *u, struct map *records, struct authorities **cas, bool *complete, struct err *err)
-{
-	struct tour t = { .upstream = u, .records = records, .cas = cas, .complete = complete, .n_chains = 1 };
-	int refusal, done;
-
-	*complete = true;
-	t.chains[0] = mem_text(upstream_config(u)->edge_id);
-	done = list_one(&t, t.chains[0], &refusal, err);
-	for (size_t i = 1; done == 0 && i < t.n_chains; i++)
-		done = list_below(&t, t.chains[i], err);
-	for (size_t i = 0; i < t.n_chains; i++)
-		mem_free(t.chains[i]);
-	return done;
-}
-
-/* -- One of it ----------------------------------------------------------------------------------------------------------------------------- */
-
 enum scope_answer
 scope_api_get(struct upstream *u, const char *device_id, const char *module_id, struct map *records, struct authorities **cas,
 	struct err *err)
@@ -236,17 +218,20 @@ scope_api_get(struct upstream *u, const char *device_id, const char *module_id, 
 	OWN_TEXT name = identity_name(device_id, module_id);
 	OWN_TEXT chain = mem_textf("%s;%s", name, upstream_config(u)->edge_id);
 	json_t *body = json_pack("{s:s, s:s, s:s?}", "authChain", chain, "targetDeviceId", device_id, "targetModuleId", module_id);
-	bool complete = true;
-	int refusal;
-	OWN_LIB(json_t) answer = ask(u, "getDeviceAndModuleOnBehalfOf", body, GET_WITHIN_MS, &refusal, err);
+	struct scope_listed listed = { .records = records, .broken = ERR_INIT };
+	CLEAR(said) said = { 0 };
+	OWN_LIB(json_t) answer = ask(u, "getDeviceAndModuleOnBehalfOf", NULL, body, GET_WITHIN_MS, &said, err);
 
-	if (answer) {
-		if (take_answer(records, answer, &complete, err) < 0 || !complete)
-			return SCOPE_NO_ANSWER;
-		take_cas(cas, answer);
-		return map_find_text(records, name) ? SCOPE_FOUND : SCOPE_UNKNOWN;
-	}
-	if (refusal == HTTP_FORBIDDEN)
+	if (!answer && said.refusal == HTTP_FORBIDDEN)
 		return SCOPE_NOT_BELOW;
-	return refusal == HTTP_NOT_FOUND ? SCOPE_UNKNOWN : SCOPE_NO_ANSWER;
+	if (!answer)
+		return said.refusal == HTTP_NOT_FOUND ? SCOPE_UNKNOWN : SCOPE_NO_ANSWER;
+	if (take_answer(&listed, answer, err) < 0 || listed.n_broken > 0) {
+		authorities_free(listed.cas);
+		if (listed.n_broken > 0)
+			*err = listed.broken;
+		return SCOPE_NO_ANSWER;
+	}
+	*cas = listed.cas;
+	return map_find_text(records, name) ? SCOPE_FOUND : SCOPE_UNKNOWN;
 }

@@ -8,8 +8,26 @@
 
 /* What an answer says: records, and the CAs that may speak for devices (NULL: it says nothing of them, as the original's hub).  Records come as struct identity by name (identity_name); what was in the map under a name is freed and replaced. */
 
-/* All of the scope.  Not complete: some of it can't be read, so that nothing is known about what is not in the map. */
-int scope_api_list(struct upstream *upstream, struct map *records, struct authorities **cas, bool *complete, struct err *err);
+enum scope_listing {
+	SCOPE_ALL,
+	SCOPE_DIFFERENCE, /* what has changed since the etag that was given, and what has gone */
+	SCOPE_SAME,	  /* it is as it was */
+};
+struct scope_listed {
+	enum scope_listing what;
+	struct map *records;
+	struct map *removed; /* names; the values mean nothing */
+	struct authorities *cas;
+	char *etag; /* NULL: this hub has none */
+	/* Records that can't be read, which are left out: then nothing is known about what isn't there. */
+	size_t n_broken;
+	struct err broken; /* the first of them */
+};
+void scope_listed_clear(struct scope_listed *listed);
+/* The scope of a gateway: `chain` is "GATEWAY;...;US", or our id alone.  since: the etag of what is known of it, or NULL.  *refusal: the status with which the hub refused that
+ * question, 0: it did not. */
+int scope_api_list(struct upstream *upstream, const char *chain, const char *since, struct scope_listed *listed, int *refusal,
+	struct err *err);
 
 enum scope_answer {
 	SCOPE_FOUND,	 /* the device, and the module that was asked for, are in the map */

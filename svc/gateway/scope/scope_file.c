@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -48,25 +49,51 @@ put_part(struct buf *file, const struct workload *w, const uint8_t *salt, uint32
 	return status;
 }
 
-static int
-put_parts(struct buf *file, const struct workload *w, const uint8_t *salt, const struct map *records, const struct authorities *cas,
-	struct err *err)
+static json_t *
+list_to_json(const struct scope_list *list, int64_t boot_ms)
 {
-	size_t n_parts = map_count(records) / RECORDS_A_PART + 1, at = 0;
+	return json_pack("{s:s, s:s*, s:I, s:I}", "gateway", list->gateway_id, "etag", list->etag, "confirmed",
+		(json_int_t)list->at.wall, "age", (json_int_t)confirmation_known_s(&list->at, boot_ms));
+}
+
+static json_t *
+record_to_json(const struct scope_record *r, int64_t boot_ms)
+{
+	return json_pack("{s:I, s:I, s:s*, s:o}", "confirmed", (json_int_t)r->at.wall, "age",
+		(json_int_t)confirmation_known_s(&r->at, boot_ms), "list", r->list ? r->list->gateway_id : NULL, "identity",
+		identity_to_json(r->identity, false, true));
+}
+
+/* What stands in the first part beside its records. */
+static void
+add_first(json_t *json, const struct scope_kept *kept, int64_t boot_ms)
+{
+	json_t *lists = json_array();
+	size_t at = 0;
+	void *value;
+
+	while (map_next(kept->lists, &at, NULL, NULL, &value))
+		json_array_append_new(lists, list_to_json(value, boot_ms));
+	json_object_set_new(json, "lists", lists);
+	if (kept->cas)
+		json_object_set_new(json, "certificateAuthorities", authorities_to_json(kept->cas));
+}
+
+static int
+put_parts(struct buf *file, const struct workload *w, const uint8_t *salt, const struct scope_kept *kept, struct err *err)
+{
+	size_t n_parts = map_count(kept->records) / RECORDS_A_PART + 1, at = 0;
+	int64_t boot_ms = clock_boot_ms();
 	void *value;
 
 	for (uint32_t part = 0; part < n_parts; part++) {
 		OWN_LIB(json_t) json = json_pack("{s:I, s:[]}", "parts", (json_int_t)n_parts, "records");
 		json_t *list = json_object_get(json, "records");
 
-		if (part == 0 && cas)
-			json_object_set_new(json, "certificateAuthorities", authorities_to_json(cas));
-		while (json_array_size(list) < RECORDS_A_PART && map_next(records, &at, NULL, NULL, &value)) {
-			const struct scope_record *r = value;
-
-			json_array_append_new(list, json_pack("{s:I, s:o}", "confirmed", (json_int_t)r->confirmed, "identity",
-							    identity_to_json(r->identity, false, true)));
-		}
+		if (part == 0)
+			add_first(json, kept, boot_ms);
+		while (json_array_size(list) < RECORDS_A_PART && map_next(kept->records, &at, NULL, NULL, &value))
+			json_array_append_new(list, record_to_json(value, boot_ms));
 		if (put_part(file, w, salt, part, json, err) < 0)
 			return -1;
 	}
@@ -74,8 +101,7 @@ put_parts(struct buf *file, const struct workload *w, const uint8_t *salt, const
 }
 
 int
-scope_file_save(
-	const char *path, const struct workload *w, const struct map *records, const struct authorities *cas, struct err *err)
+scope_file_save(const char *path, const struct workload *w, const struct scope_kept *kept, struct err *err)
 {
 	CLEAR(buf) file = BUF_INIT(FILE_MAX);
 	uint8_t salt[SALT_LEN];
@@ -83,7 +109,7 @@ scope_file_save(
 	random_bytes(salt, sizeof(salt));
 	buf_put(&file, magic, sizeof(magic));
 	buf_put(&file, salt, sizeof(salt));
-	if (put_parts(&file, w, salt, records, cas, err) < 0)
+	if (put_parts(&file, w, salt, kept, err) < 0)
 		return -1;
 	if (file.failed)
 		return err_set(err, ERR_LIMIT, "%s: too many devices", path);
@@ -93,22 +119,49 @@ scope_file_save(
 /* -- Loading --------------------------------------------------------------------------------------------------------------------------- */
 
 static int
-take_record(struct map *records, const json_t *item, struct err *err)
+take_confirmation(struct confirmation *at, const json_t *item, struct err *err)
 {
-	int64_t confirmed = 0;
+	int64_t confirmed = 0, age = 0;
+
+	if (json_find_int(item, "confirmed", &confirmed, err) < 0 || json_find_int(item, "age", &age, err) < 0)
+		return -1;
+	*at = confirmation_kept(confirmed, age, clock_boot_ms());
+	return 0;
+}
+
+static int
+take_list(struct map *lists, const json_t *item, struct err *err)
+{
+	const char *gateway, *etag = NULL;
+	struct scope_list *list;
+
+	if (json_get_text(item, "gateway", &gateway, err) < 0 || json_find_text(item, "etag", &etag, err) < 0)
+		return -1;
+	list = scope_list_need(lists, gateway);
+	if (!list)
+		return err_set(err, ERR_LIMIT, "too many lists");
+	scope_list_set_etag(list, etag);
+	return take_confirmation(&list->at, item, err);
+}
+
+static int
+take_record(struct scope_kept *kept, const json_t *item, struct err *err)
+{
+	struct confirmation at;
+	const char *list = NULL;
 	struct identity *identity;
 	struct scope_record *record;
 	OWN_TEXT name = NULL;
 
-	if (json_find_int(item, "confirmed", &confirmed, err) < 0)
+	if (take_confirmation(&at, item, err) < 0 || json_find_text(item, "list", &list, err) < 0)
 		return -1;
 	identity = identity_from_json(json_object_get(item, "identity"), err);
 	if (!identity)
 		return -1;
 	name = identity_name(identity->device_id, identity->module_id);
 	record = NEW(scope_record);
-	*record = (struct scope_record){ .identity = identity, .confirmed = confirmed };
-	scope_record_free(map_put_text(records, name, record));
+	*record = (struct scope_record){ .identity = identity, .at = at, .list = list ? map_find_text(kept->lists, list) : NULL };
+	scope_record_free(map_put_text(kept->records, name, record));
 	return 0;
 }
 
@@ -130,16 +183,34 @@ decrypt(const struct workload *w, const uint8_t *salt, uint32_t part, struct sli
 }
 
 static int
-take_cas(struct authorities **cas, const json_t *json, struct err *err)
+take_cas(struct authorities **cas, const json_t *list, struct err *err)
 {
+	if (!list)
+		return 0;
 	authorities_free(*cas);
-	*cas = authorities_from_json(json_object_get(json, "certificateAuthorities"), err);
+	*cas = authorities_from_json(list, err);
 	return *cas ? 0 : -1;
 }
 
 static int
-take_parts(struct map *records, struct authorities **cas, const struct workload *w, struct rd *in, const uint8_t *salt,
-	struct err *err)
+take_part(struct scope_kept *kept, const json_t *json, struct err *err)
+{
+	json_t *lists = NULL, *records = NULL, *item;
+	size_t i;
+
+	if (json_find_array(json, "lists", &lists, err) < 0 || json_find_array(json, "records", &records, err) < 0)
+		return -1;
+	json_array_foreach(lists, i, item)
+		if (take_list(kept->lists, item, err) < 0)
+			return -1;
+	json_array_foreach(records, i, item)
+		if (take_record(kept, item, err) < 0)
+			return -1;
+	return take_cas(&kept->cas, json_object_get(json, "certificateAuthorities"), err);
+}
+
+static int
+take_parts(struct scope_kept *kept, const struct workload *w, struct rd *in, const uint8_t *salt, struct err *err)
 {
 	int64_t n_parts = 1;
 
@@ -147,22 +218,15 @@ take_parts(struct map *records, struct authorities **cas, const struct workload 
 		uint32_t len = rd_u32(in);
 		struct slice cipher = rd_slice(in, len);
 		OWN_LIB(json_t) json = in->bad ? err_null(err, ERR_BROKEN, "it is cut off") : decrypt(w, salt, part, cipher, err);
-		json_t *list = NULL, *item;
-		size_t i;
 
-		if (!json || json_find_int(json, "parts", &n_parts, err) < 0 || json_find_array(json, "records", &list, err) < 0)
+		if (!json || json_find_int(json, "parts", &n_parts, err) < 0 || take_part(kept, json, err) < 0)
 			return -1;
-		if (json_object_get(json, "certificateAuthorities") && take_cas(cas, json, err) < 0)
-			return -1;
-		json_array_foreach(list, i, item)
-			if (take_record(records, item, err) < 0)
-				return -1;
 	}
 	return rd_left(in) == 0 ? 0 : err_set(err, ERR_BROKEN, "something stands behind its end");
 }
 
 int
-scope_file_load(const char *path, const struct workload *w, struct map *records, struct authorities **cas, struct err *err)
+scope_file_load(const char *path, const struct workload *w, struct scope_kept *kept, struct err *err)
 {
 	CLEAR(buf) file = BUF_INIT(FILE_MAX);
 	const uint8_t *salt;
@@ -175,5 +239,5 @@ scope_file_load(const char *path, const struct workload *w, struct map *records,
 		return err_set(err, ERR_INVALID, "%s: not a scope of this version", path);
 	rd_bytes(&in, sizeof(magic));
 	salt = rd_bytes(&in, SALT_LEN);
-	return take_parts(records, cas, w, &in, salt, err) < 0 ? err_wrap(err, "%s", path) : 0;
+	return take_parts(kept, w, &in, salt, err) < 0 ? err_wrap(err, "%s", path) : 0;
 }

@@ -6,9 +6,12 @@
 #include "base/map.h"
 #include "gateway/scope/scope.h"
 
-/* Writes the records (struct scope_record by name) and the CAs (NULL: none are known), atomically. */
-int scope_file_save(const char *path, const struct workload *workload, const struct map *records, const struct authorities *cas,
-	struct err *err);
-/* Fills an empty map, whose records are the caller's.  ERR_MISSING: there is no such file. */
-int scope_file_load(
-	const char *path, const struct workload *workload, struct map *records, struct authorities **cas, struct err *err);
+struct scope_kept {
+	struct map *records, *lists; /* struct scope_record by name, struct scope_list by gateway */
+	struct authorities *cas;     /* NULL: none are known */
+};
+
+/* Writes it, atomically. */
+int scope_file_save(const char *path, const struct workload *workload, const struct scope_kept *kept, struct err *err);
+/* Fills empty maps; all of it is the caller's, also what was read before a failure.  ERR_MISSING: there is no such file. */
+int scope_file_load(const char *path, const struct workload *workload, struct scope_kept *kept, struct err *err);

@@ -63,7 +63,7 @@ chain(const struct family *f, const char *id, const char *module_id)
 #define CHECK_CHAIN(f, id, module_id, wanted)                                                                                      \
 	do {                                                                                                                       \
 		OWN_TEXT text = chain(f, id, module_id);                                                                           \
-		CHECK_STR(text, wanted);                                                                                          \
+		CHECK_STR(text, wanted);                                                                                           \
 	} while (0)
 
 TEST("a chain leads from the target over its device and each gateway to this one")
@@ -172,4 +172,3 @@ TEST("a scope names the device in front of its last hyphen")
 	CHECK(!identity_scope_device(NULL) && !identity_scope_device("my-edge-637") &&
 		!identity_scope_device(IDENTITY_SCOPE_PREFIX "edge"));
 }
-
