@@ -9,6 +9,64 @@
 #include "base/rd.h"
 #include "base/text.h"
 
+/* -- The records --------------------------------------------------------------------------------------------------------------- */
+
+void
+on_behalf_clear(struct on_behalf *records)
+{
+	identity_free(records->actor);
+	identity_free(records->actor_device);
+	for (size_t i = 0; i < records->n_path; i++)
+		identity_free(records->path[i]);
+	*records = (struct on_behalf){ 0 };
+}
+
+void
+on_behalf_find(struct on_behalf *out, const char *chain,
+	struct identity *(*find)(void *arg, const char *device_id, const char *module_id), void *arg)
+{
+	struct slice rest = slice_of(chain), one;
+	bool more = slice_cut(&rest, ';', &one);
+
+	*out = (struct on_behalf){ 0 };
+	while (more) {
+		OWN_TEXT id = NULL;
+
+		more = slice_cut(&rest, ';', &one);
+		id = slice_text(one);
+		if (!more) {
+			out->actor_device = find(arg, id, NULL);
+			out->actor = find(arg, id, ON_BEHALF_MODULE);
+			return;
+		}
+		if (out->n_path == ON_BEHALF_PATH_MAX)
+			return; /* without an actor it is refused */
+		out->path[out->n_path] = find(arg, id, NULL);
+		if (!out->path[out->n_path])
+			return;
+		out->n_path++;
+	}
+}
+
+void
+on_behalf_give(struct auth_records *to, const struct on_behalf *records)
+{
+	to->actor = records->actor;
+	to->actor_device = records->actor_device;
+	to->path = (const struct identity *const *)records->path;
+	to->n_path = records->n_path;
+}
+
+char *
+on_behalf_actor_id(const char *chain)
+{
+	const char *last = strrchr(chain, ';');
+
+	return mem_text(last ? last + 1 : chain);
+}
+
+/* -- The rule ------------------------------------------------------------------------------------------------------------------ */
+
 #define CHAIN_MAX 8 /* five levels of gateways, the device, its module (gateway 3.7), and one to spare */
 
 static bool
@@ -109,7 +167,7 @@ check_actor(struct verdict *v, const struct auth_claim *claim, const struct auth
 {
 	const struct identity *actor = records->actor, *device = records->actor_device;
 
-	if (!actor || !text_is(actor->device_id, id) || !text_is(actor->module_id, "$edgeHub") || !is_device(device, id) ||
+	if (!actor || !text_is(actor->device_id, id) || !text_is(actor->module_id, ON_BEHALF_MODULE) || !is_device(device, id) ||
 		!device->is_edge)
 		return refuse(v, claim, "a registered gateway at the end", id);
 	return actor->enabled || refuse(v, claim, "an enabled gateway", id);

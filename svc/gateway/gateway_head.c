@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "common/service.h"
 #include "gateway/scope/asked.h"
+#include "gateway/speaker.h"
 
 #define REMEMBER_MS 15000
 
@@ -24,6 +25,7 @@ struct session {
 	struct identity *identity; /* the scope's, shared */
 	struct subject subject;	   /* borrows from that */
 	struct trust trust;
+	struct speaker *speaker; /* a gateway below that speaks for it; NULL: it speaks for itself */
 	struct message_lane *lane;
 	uint64_t epoch;
 	bool has_listened; /* to anything: then its end is news to the relay */
@@ -55,7 +57,7 @@ add_age(struct verdict *v, const char *name, int64_t confirmed)
 
 static struct verdict *
 judge(struct gateway_head *head, const struct question *q, struct authorities *cas, const struct authority **vouched,
-	struct identity **record)
+	struct identity **record, struct on_behalf *by)
 {
 	OWN_TEXT name = identity_name(q->device_id, q->module_id);
 	int64_t confirmed = 0;
@@ -77,8 +79,12 @@ judge(struct gateway_head *head, const struct question *q, struct authorities *c
 		.revoked = revoked,
 		.vouched = vouched,
 	};
-	struct verdict *v = auth_decide("gateway", &claim, &evidence, &records, &head->config.auth, clock_wall());
+	struct verdict *v;
 
+	if (q->auth_chain)
+		speaker_find(by, head->config.scope, q->auth_chain);
+	on_behalf_give(&records, by);
+	v = auth_decide("gateway", &claim, &evidence, &records, &head->config.auth, clock_wall());
 	add_age(v, name, confirmed);
 	*record = GIVE(target);
 	return v;
@@ -114,8 +120,9 @@ answer(struct gateway_head *head, const struct question *q)
 	OWN(authorities) cas = scope_cas(head->config.scope);
 	const struct authority *vouched = NULL;
 	bool by_certificate = q->chain.n > 0 && !q->token;
+	CLEAR(on_behalf) by = { 0 };
 	struct identity *record;
-	struct verdict *v = judge(head, q, cas, &vouched, &record);
+	struct verdict *v = judge(head, q, cas, &vouched, &record, &by);
 	struct session *session = NULL;
 
 	service_log_verdict(v);
@@ -128,6 +135,7 @@ answer(struct gateway_head *head, const struct question *q)
 		session->head = head;
 		session->identity = identity_ref(record);
 		session->subject = identity_subject(session->identity);
+		session->speaker = q->auth_chain ? speaker_new(&by) : NULL;
 		trust_init(&session->trust, record, by_certificate ? q->chain.item[0] : NULL, vouched);
 		session->lane = message_log_lane(head->config.queue, loop_owner(q->loop));
 		session->epoch = epoch;
@@ -143,7 +151,8 @@ static bool
 may_change(const struct verdict *v)
 {
 	static const enum reason reasons[] = { DEVICE_UNKNOWN, MODULE_UNKNOWN, DEVICE_OUT_OF_SCOPE, DEVICE_DISABLED,
-		DEVICE_WRONG_AUTH_TYPE, THUMBPRINT_MISMATCH, SAS_BAD_SIGNATURE, TRUST_UNKNOWN_ISSUER, CA_OUT_OF_SCOPE };
+		DEVICE_WRONG_AUTH_TYPE, CHAIN_OF_GATEWAYS, THUMBPRINT_MISMATCH, SAS_BAD_SIGNATURE, TRUST_UNKNOWN_ISSUER,
+		CA_OUT_OF_SCOPE };
 	enum reason cause = verdict_cause(v);
 
 	for (size_t i = 0; i < COUNT(reasons); i++)
@@ -156,11 +165,12 @@ static bool
 is_worth_asking(struct gateway_head *head, const struct question *q)
 {
 	OWN(identity) record = NULL;
+	CLEAR(on_behalf) by = { 0 };
 	OWN(authorities) cas = scope_cas(head->config.scope);
-	OWN(verdict) v = judge(head, q, cas, NULL, &record);
+	OWN(verdict) v = judge(head, q, cas, NULL, &record, &by);
 	OWN_TEXT name = identity_name(q->device_id, q->module_id);
 
-	if (!may_change(v) || q->auth_chain || scope_is_hub_away(head->config.scope))
+	if (!may_change(v) || scope_is_hub_away(head->config.scope))
 		return false;
 	if (q->token)
 		return asked_may(head->asked, name, q->token, strlen(q->token));
@@ -206,13 +216,53 @@ question_new(struct gateway_head *head, const struct head_hello *hello, struct h
 	return q;
 }
 
+/* Is it the gateway at the end of the chain that asks? */
+static bool
+is_actor(const struct question *q, const char *actor_id)
+{
+	struct gateway_head *head = q->head;
+	int64_t confirmed;
+	OWN(identity) actor = scope_find(head->config.scope, actor_id, ON_BEHALF_MODULE, &confirmed);
+	struct auth_claim claim = {
+		.hub_host = head->config.hub_host,
+		.other_host = head->config.hostname,
+		.device_id = actor_id,
+		.module_id = ON_BEHALF_MODULE,
+	};
+	struct auth_evidence evidence = { .chain = &q->chain, .token = q->token };
+	struct auth_records records = { .target = actor };
+	OWN(verdict) v = auth_decide("gateway", &claim, &evidence, &records, &head->config.auth, clock_wall());
+
+	return verdict_accepted(v) && scope_is_gateway_below(head->config.scope, actor_id);
+}
+
+/* Nobody has others looked up in the name of a gateway that has not proved that he is it. */
+static enum scope_answer
+look_up_chain(const struct question *q, struct err *err)
+{
+	struct scope *scope = q->head->config.scope;
+	OWN_TEXT actor_id = on_behalf_actor_id(q->auth_chain);
+
+	if (!identity_id_is_valid(actor_id))
+		return SCOPE_UNKNOWN;
+	if (!is_actor(q, actor_id)) {
+		enum scope_answer answer = scope_look_up(scope, actor_id, ON_BEHALF_MODULE, q->since_ms, err);
+
+		if (answer != SCOPE_FOUND || !is_actor(q, actor_id))
+			return SCOPE_NO_ANSWER; /* about the device */
+	}
+	return speaker_look_up(scope, q->auth_chain, q->device_id, q->module_id, q->since_ms, err);
+}
+
 static void
 look_up(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 	OWN_TEXT name = identity_name(q->device_id, q->module_id);
 	struct err err = ERR_INIT;
-	enum scope_answer answer = scope_look_up(q->head->config.scope, q->device_id, q->module_id, q->since_ms, &err);
+	enum scope_answer answer = q->auth_chain
+					   ? look_up_chain(q, &err)
+					   : scope_look_up(q->head->config.scope, q->device_id, q->module_id, q->since_ms, &err);
 
 	if (answer == SCOPE_NOT_BELOW)
 		asked_note_elsewhere(q->head->asked, name);
@@ -244,6 +294,15 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 
 /* -- Trust withdrawn ------------------------------------------------------------------------------------------------------------------- */
 
+/* By whom it comes: itself or a gateway, and those between. */
+static bool
+is_still_reached(struct gateway_head *head, const struct session *session)
+{
+	if (session->speaker)
+		return speaker_may(session->speaker, head->config.scope, session->identity->device_id);
+	return scope_is_ours(head->config.scope, session->identity);
+}
+
 /* The change that closes a session may come between its decision and its place in the directory: so each message looks, too.  OK while nothing has changed that
  * the session stands on. */
 static enum reason
@@ -263,6 +322,8 @@ why_untrusted(struct gateway_head *head, struct session *session)
 	now = scope_find(head->config.scope, judged->device_id, judged->module_id, &confirmed);
 	revoked = gateway_revocation_current(head->config.revocation);
 	reason = trust_check(&session->trust, now, cas, revoked);
+	if (reason == OK && !is_still_reached(head, session))
+		reason = SESSION_WITHDRAWN;
 	if (reason == OK)
 		session->epoch = epoch;
 	return reason;
@@ -311,7 +372,7 @@ withdraw(void *arg, const struct identity *identity)
 		mem_free(recheck);
 }
 
-/* On a worker.  A disabled device takes its modules with it. */
+/* On a worker.  A disabled device takes its modules with it, a gateway all that it lets through or speaks for. */
 static void
 on_change(void *arg, const struct identity *before, const struct identity *after)
 {
@@ -320,6 +381,8 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 	withdraw(head, before);
 	if (!before->module_id && (!after || !after->enabled))
 		scope_each_module(head->config.scope, before->device_id, withdraw, head);
+	if (before->is_edge || text_is(before->module_id, ON_BEHALF_MODULE))
+		scope_each_behind(head->config.scope, before->device_id, withdraw, head);
 }
 
 static void
@@ -472,6 +535,7 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	if (head_session && session->has_listened)
 		relay_end(head->config.relay, head_session, &session->subject);
 	identity_free(session->identity);
+	speaker_free(session->speaker);
 	mem_free(session);
 }
 

@@ -10,37 +10,14 @@ void
 evidence_clear(struct evidence *e)
 {
 	identity_free(e->target);
-	identity_free(e->actor);
-	identity_free(e->actor_device);
-	for (size_t i = 0; i < e->n_path; i++)
-		identity_free(e->path[i]);
+	on_behalf_clear(&e->chain);
 	*e = (struct evidence){ 0 };
 }
 
-/* "target;...;actor": the devices between, and the gateway at the end with its $edgeHub. */
-static void
-find_chain(struct evidence *e, struct registry *registry, const char *chain)
+static struct identity *
+find(void *arg, const char *device_id, const char *module_id)
 {
-	struct slice rest = slice_of(chain), one;
-	bool more = slice_cut(&rest, ';', &one);
-
-	while (more) {
-		OWN_TEXT id = NULL;
-
-		more = slice_cut(&rest, ';', &one);
-		id = slice_text(one);
-		if (!more) {
-			e->actor_device = registry_find(registry, id, NULL);
-			e->actor = registry_find_judged(registry, id, EVIDENCE_EDGE_HUB);
-			return;
-		}
-		if (e->n_path == EVIDENCE_CHAIN_MAX)
-			return; /* without an actor it is refused */
-		e->path[e->n_path] = registry_find(registry, id, NULL);
-		if (!e->path[e->n_path])
-			return;
-		e->n_path++;
-	}
+	return registry_find_judged(arg, device_id, module_id);
 }
 
 void
@@ -48,7 +25,7 @@ evidence_find(struct evidence *e, struct registry *registry, const struct head_h
 {
 	*e = (struct evidence){ .target = registry_find_judged(registry, hello->device_id, hello->module_id) };
 	if (hello->auth_chain)
-		find_chain(e, registry, hello->auth_chain);
+		on_behalf_find(&e->chain, hello->auth_chain, find, registry);
 }
 
 struct verdict *
@@ -64,14 +41,11 @@ evidence_judge(const struct evidence *e, const struct head_hello *hello, const c
 	struct auth_evidence evidence = { .chain = hello->chain, .token = hello->token, .resumed = hello->resumed };
 	struct auth_records records = {
 		.target = e->target,
-		.actor = e->actor,
-		.actor_device = e->actor_device,
-		.path = (const struct identity *const *)e->path,
-		.n_path = e->n_path,
 		.device_cas = cas,
 		.revoked = revoked,
 		.vouched = vouched,
 	};
 
+	on_behalf_give(&records, &e->chain);
 	return auth_decide("hub", &claim, &evidence, &records, policy, clock_wall());
 }

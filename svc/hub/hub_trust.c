@@ -18,9 +18,9 @@ speaker_new(const struct evidence *found)
 {
 	struct speaker *speaker = NEW(speaker);
 
-	speaker->gateway_id = mem_text(found->actor_device->device_id);
-	trust_init(&speaker->module, found->actor, NULL, NULL);
-	trust_init(&speaker->device, found->actor_device, NULL, NULL);
+	speaker->gateway_id = mem_text(found->chain.actor_device->device_id);
+	trust_init(&speaker->module, found->chain.actor, NULL, NULL);
+	trust_init(&speaker->device, found->chain.actor_device, NULL, NULL);
 	return speaker;
 }
 
@@ -41,7 +41,7 @@ standing_init(struct standing *standing, const struct evidence *evidence, const 
 
 	*standing = (struct standing){
 		.subject = subject_copy(&subject),
-		.speaker = evidence->actor ? speaker_new(evidence) : NULL,
+		.speaker = evidence->chain.actor ? speaker_new(evidence) : NULL,
 		.epoch = epoch,
 	};
 	return trust_init(&standing->trust, evidence->target, leaf, vouched);
@@ -66,15 +66,15 @@ is_as_judged(struct registry *registry, const struct trust *trust, const char *d
 	return trust_check(trust, now, NULL, NULL) == OK;
 }
 
-/* The gateway's session was opened by a key of its own, and stands on the device being below it. */
+/* The gateway's session was opened by a key of its own, and stands on the device being below it, through others that are enabled. */
 static bool
 may_still_speak(struct registry *registry, const struct standing *standing)
 {
 	const struct speaker *speaker = standing->speaker;
 
-	return is_as_judged(registry, &speaker->module, speaker->gateway_id, EVIDENCE_EDGE_HUB) &&
+	return is_as_judged(registry, &speaker->module, speaker->gateway_id, ON_BEHALF_MODULE) &&
 	       is_as_judged(registry, &speaker->device, speaker->gateway_id, NULL) &&
-	       registry_is_below(registry, standing->subject.device_id, speaker->gateway_id);
+	       registry_is_reached(registry, standing->subject.device_id, speaker->gateway_id);
 }
 
 enum reason

@@ -161,12 +161,13 @@ trace(const struct scope *s, const char *device_id, struct lineage *out)
 	return text_is(device_id, records.edge_id) || (device && lineage_trace(out, &records, device));
 }
 
+/* Also when it has led through that gateway up to now, and leads nowhere since. */
 static bool
-passes(const struct scope *s, const char *device_id, const char *gateway_id)
+may_pass(const struct scope *s, const char *device_id, const char *gateway_id)
 {
 	struct lineage lineage;
 
-	return trace(s, device_id, &lineage) && lineage_passes(&lineage, gateway_id);
+	return !trace(s, device_id, &lineage) || lineage_passes(&lineage, gateway_id);
 }
 
 /* -- The same for everybody ---------------------------------------------------------------------------------------------------------------- */
@@ -197,6 +198,19 @@ scope_is_below(struct scope *s, const char *device_id, const char *gateway_id)
 	return below;
 }
 
+bool
+scope_is_gateway_below(struct scope *s, const char *device_id)
+{
+	struct lineage lineage;
+	bool below;
+
+	pthread_mutex_lock(&s->lock);
+	below = trace(s, device_id, &lineage) && lineage.n > 0 && lineage.at[0]->is_edge && lineage.at[0]->enabled &&
+		lineage_is_open(&lineage);
+	pthread_mutex_unlock(&s->lock);
+	return below;
+}
+
 char *
 scope_chain(struct scope *s, const char *device_id, const char *module_id)
 {
@@ -211,7 +225,7 @@ scope_chain(struct scope *s, const char *device_id, const char *module_id)
 }
 
 void
-scope_each_below(struct scope *s, const char *gateway_id, void (*each)(void *arg, const struct identity *identity), void *arg)
+scope_each_behind(struct scope *s, const char *gateway_id, void (*each)(void *arg, const struct identity *identity), void *arg)
 {
 	size_t at = 0;
 	void *value;
@@ -220,7 +234,7 @@ scope_each_below(struct scope *s, const char *gateway_id, void (*each)(void *arg
 	while (map_next(s->records, &at, NULL, NULL, &value)) {
 		const struct identity *identity = ((const struct scope_record *)value)->identity;
 
-		if (!text_is(identity->device_id, gateway_id) && passes(s, identity->device_id, gateway_id))
+		if (!text_is(identity->device_id, gateway_id) && may_pass(s, identity->device_id, gateway_id))
 			each(arg, identity);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -756,19 +770,56 @@ look_up_locked(struct scope *s, const char *device_id, const char *module_id, st
 	return answer;
 }
 
+static enum scope_answer
+look_up_if_older(struct scope *s, const char *device_id, const char *module_id, int64_t since_ms, struct err *err)
+{
+	if (is_newer(s, device_id, module_id, since_ms))
+		return SCOPE_FOUND;
+	if (!scope_is_hub_away(s))
+		return look_up_locked(s, device_id, module_id, err);
+	err_set(err, ERR_UNAVAILABLE, "it gave none to another question a moment ago");
+	return SCOPE_NO_ANSWER;
+}
+
+/* The gateways between, for it is through them that the device is ours; to be freed. */
+static size_t
+list_between(struct scope *s, const char *device_id, char *ids[static LINEAGE_MAX])
+{
+	struct lineage lineage;
+	size_t n = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (trace(s, device_id, &lineage))
+		for (size_t i = 1; i < lineage.n; i++)
+			ids[n++] = mem_text(lineage.at[i]->device_id);
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+static void
+look_up_between(struct scope *s, const char *device_id, int64_t since_ms)
+{
+	char *ids[LINEAGE_MAX];
+	size_t n = list_between(s, device_id, ids);
+
+	for (size_t i = 0; i < n; i++) {
+		struct err ignored = ERR_INIT;
+
+		look_up_if_older(s, ids[i], NULL, since_ms, &ignored);
+		mem_free(ids[i]);
+	}
+}
+
 /* Whoever waited here for another's question looks first what became of it: so a crowd asks once, and does not wait for a hub that is away one after the other. */
 enum scope_answer
 scope_look_up(struct scope *s, const char *device_id, const char *module_id, int64_t since_ms, struct err *err)
 {
-	enum scope_answer answer = SCOPE_NO_ANSWER;
+	enum scope_answer answer;
 
 	pthread_mutex_lock(&s->asking);
-	if (is_newer(s, device_id, module_id, since_ms))
-		answer = SCOPE_FOUND;
-	else if (scope_is_hub_away(s))
-		err_set(err, ERR_UNAVAILABLE, "it gave none to another question a moment ago");
-	else
-		answer = look_up_locked(s, device_id, module_id, err);
+	answer = look_up_if_older(s, device_id, module_id, since_ms, err);
+	if (answer == SCOPE_FOUND)
+		look_up_between(s, device_id, since_ms);
 	pthread_mutex_unlock(&s->asking);
 	return answer;
 }

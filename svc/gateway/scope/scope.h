@@ -45,7 +45,9 @@ void scope_each(struct scope *scope, void (*each)(void *arg, const struct identi
 bool scope_is_ours(struct scope *scope, const struct identity *identity);
 /* Is it this gateway, one below us, or below that one, through enabled ones? */
 bool scope_is_below(struct scope *scope, const char *device_id, const char *gateway_id);
-void scope_each_below(
+bool scope_is_gateway_below(struct scope *scope, const char *device_id); /* and may it speak for others? */
+/* Those below that gateway, and those who are below nobody any more: to be looked at when it has changed. */
+void scope_each_behind(
 	struct scope *scope, const char *gateway_id, void (*each)(void *arg, const struct identity *identity), void *arg);
 /* "target;...;this gateway", for whom we ask above (gateway 3.7); NULL: it is not below us, as far as is known. */
 char *scope_chain(struct scope *scope, const char *device_id, const char *module_id);
