@@ -59,6 +59,14 @@ class Box:
             "anchors": self.roots, "hostname": "box.local", "principals": [{"name": "aziot-edge", "uid": 61843}]}, **({"tpmd": self.tpmd} if self.has_tpm else {}), **self.config))
         self.identityd = self.service("identityd")
 
+    def change(self, **changes):
+        """What its file says, while it runs."""
+        with open(self.folder / "identityd.json") as f:
+            config = dict(json.load(f), **changes)
+        with open(self.folder / "identityd.new", "w") as f:
+            json.dump(config, f)
+        os.rename(self.folder / "identityd.new", self.folder / "identityd.json")
+
     def restart(self, **changes):
         self.identityd.stop()
         self.start(**changes)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """identityd's endpoints one by one, for the daemon, root, host processes and strangers; host processes' modules made so in the hub; local identities; a hub and a provisioning service that are
 away, busy, lying or hostile; a parent gateway in the hub's place; a proxy; and a device whose clock is wrong."""
-import os, socketserver, sys
+import os, signal, socketserver, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from identity_box import *
 from peers import *
@@ -135,6 +135,54 @@ def test_04_principals_checked():
             json.dump(dict(config, socket=folder / "bad.sock", localid_domain=None, **changes), f)
         done = run("rootedge", "identityd", "--config", path, check=False, env=dict(os.environ, ROOTEDGE_LOG="info,json"))
         assert done.returncode == 1 and words in done.stderr, (words, done.stderr)
+
+
+def test_04_principals_change():
+    """who may what changes while it runs: a host process that is added has its module in the hub, one that is left out has it no more; a list that is wrong changes nothing"""
+    if ME != 0:
+        raise Skip("only root can ask as others")
+    new = {"name": "valve", "uid": USERS["valve"], "idtype": ["module"]}
+    daemon = {"name": "aziot-edge", "uid": 61843}
+    assert box.ask_as(USERS["valve"], "GET", "/identities/modules/valve?type=aziot")[0] == 401 and in_hub("pump")
+    box.change(principals=[daemon, new])
+    box.identityd.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: in_hub("valve") and not in_hub("pump"), "the module of the new one, and none of the other")
+    assert box.ask_as(USERS["valve"], "GET", "/identities/modules/valve?type=aziot")[0] == 200
+    assert box.ask_as(USERS["pump"], "GET", "/identities/modules/pump?type=aziot")[0] == 401
+    box.change(principals=[daemon, new, dict(new, name="twin")])
+    box.said("the configuration stays as it was: principals valve and twin have the same uid")
+    assert box.ask_as(USERS["valve"], "GET", "/identities/identity")[0] == 200
+    box.change(principals=[daemon])
+    wait_for(lambda: not in_hub("valve"), "the module is gone, without a signal")
+
+
+def test_04_slow_hub():
+    """a hub that does not answer keeps those waiting who ask for it, and nobody else; and no end"""
+    held = threading.Event()
+    slow = Cloud(pki, lambda *_: (held.wait(60), (200, {}, {}))[1])
+    b = Box(folder, "slow", [pki.root], keys={"device-id": key_file("g5.bin", KEY)}, source="manual", auth="sas", hub_name="localhost", device_id="gateway-1", hub_port=slow.port, max_requests=64)
+
+    def ask():
+        try:
+            b.module("GET")
+        except (OSError, http.client.HTTPException):
+            pass  # it ended
+    waiting = [threading.Thread(target=ask, daemon=True) for _ in range(20)]
+    for t in waiting:
+        t.start()
+    wait_for(lambda: len(slow.asked) >= 3, "questions that wait for the hub", 30)
+    before = time.monotonic()
+    for _ in range(10):
+        assert b.device()[0] == 200 and b.ask("GET", "/identities/provisioning")[0] == 200 and b.ask("GET", "/identities/identity")[0] == 200
+    assert time.monotonic() - before < 5 * SLOW, "what needs no hub is answered"
+    before = time.monotonic()
+    b.identityd.stop()
+    assert time.monotonic() - before < 1 * SLOW, "an end does not wait for the hub"
+    held.set()
+    for t in waiting:
+        t.join(30)
+    slow.stop()
+    b.stop()
 
 
 def test_05_local():

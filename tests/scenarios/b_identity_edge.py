@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole edge device that does not know who it is: provisioning tells it, by a symmetric key or by its TPM, and then it is a gateway; a start without a network; and a box without any hub,
 whose processes have local identities."""
-import glob, os, sys
+import glob, http.client, os, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_provisioning import *
 from identity_box import ask_as
+from peers import refused_port
 from tokens import Swtpm
 
 site = folder = edge = None
-ME, PUMP = os.getuid(), 70001
+ME, PUMP, TOOL = os.getuid(), 70001, 70002
 
 
 class Box(Service):
@@ -75,6 +76,34 @@ def test_00_start():
     site, folder = Site(), Folder()
     with open(folder / "payload.json", "w") as f:
         f.write('{"line": 1}')
+
+
+def test_00_nobody_yet():
+    """while provisioning is out of reach the sockets answer all the same: 503 with why for what needs an identity, and what needs none at once; and the end comes at once"""
+    module = '[modules.tool]\nuid = %d\n' % (TOOL if ME == 0 else ME)
+    text = gateway('method = "symmetric_key"\nregistration_id = "gw-1"\nsymmetric_key = { value = "%s" }' % site.group).replace(":%d\"" % site.hub.ready["provisioning_port"], ":%d\"" % refused_port())
+    box = Box("nobody", text + module, wait=False)
+    socket_ = os.path.join(box.state, "edged", "mnt", "tool.sock")
+
+    def tool(method, path, body=None):
+        return ask_as(TOOL, socket_, method, path + "?api-version=2022-08-03", body) if ME == 0 else (lambda a: (a[0], a[2]))(unix_http(socket_, method, path + "?api-version=2022-08-03", body))
+
+    def first():
+        try:
+            return tool("GET", "/trust-bundle")
+        except (OSError, http.client.HTTPException):
+            return None
+    status, bundle = wait_for(first, "an answer", 30)
+    assert status == 200 and "BEGIN CERTIFICATE" in bundle["certificate"], bundle
+    wait_for(lambda: "who this device is, is not known yet" in box.log_text(), "edged waits", 30)
+    for path, body in (("/modules/tool/genid/1/sign", {"keyId": "primary", "algo": "HMACSHA256", "data": "eA=="}), ("/modules/tool/genid/1/certificate/server", {"commonName": "tool"}),
+                       ("/modules/tool/certificate/identity", None)):
+        status, answer = tool("POST", path, body)
+        assert status == 503 and answer["message"].startswith("who this device is, is not known yet: "), (path, status, answer)
+    assert tool("GET", "/modules")[0] == 200 and tool("GET", "/renewals")[1]["renewals"][0]["id"] == "aziot-edged-ca"
+    before = time.monotonic()
+    assert box.stop() in (0, None)
+    assert time.monotonic() - before < 1 * SLOW
 
 
 def test_01_key():
