@@ -26,6 +26,8 @@ class UnixConnection(http.client.HTTPConnection):
         self.request(method, path, body and json.dumps(body), {"Content-Type": "application/json"} if body else {})
         answer = self.getresponse()
         text = answer.read()
+        if answer.status == 503:
+            raise http.client.HTTPException("not yet: %s" % text)
         if answer.status >= 400:
             sys.exit("bench: %s %s: %d %s" % (method, path, answer.status, text))
         return json.loads(text) if text else None

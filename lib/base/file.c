@@ -130,13 +130,13 @@ file_sync_dir(const char *path, struct err *err)
 }
 
 static int
-save_and_rename(const char *path, const char *temp, const void *data, size_t len, mode_t mode, struct err *err)
+save_and_rename(const char *path, const char *temp, const void *data, size_t len, mode_t mode, bool synced, struct err *err)
 {
 	int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return err_errno(err, "%s", path);
-	if (fchmod(fd, mode) < 0 || write_all(fd, data, len) < 0 || fault() || fsync(fd) < 0) {
+	if (fchmod(fd, mode) < 0 || write_all(fd, data, len) < 0 || (synced && (fault() || fsync(fd) < 0))) {
 		int number = errno;
 
 		close(fd);
@@ -149,18 +149,30 @@ save_and_rename(const char *path, const char *temp, const void *data, size_t len
 	return 0;
 }
 
-int
-file_save(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
+static int
+save(const char *path, const void *data, size_t len, mode_t mode, bool synced, struct err *err)
 {
 	OWN_TEXT dir = dir_of(path);
 	const char *slash = strrchr(path, '/');
 	OWN_TEXT temp = mem_textf("%s/.%s.%016llx" TEMP_SUFFIX, dir, slash ? slash + 1 : path, (unsigned long long)random_u64());
 
-	if (save_and_rename(path, temp, data, len, mode, err) < 0) {
+	if (save_and_rename(path, temp, data, len, mode, synced, err) < 0) {
 		unlink(temp);
 		return -1;
 	}
-	return file_sync_dir(dir, err);
+	return synced ? file_sync_dir(dir, err) : 0;
+}
+
+int
+file_save(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
+{
+	return save(path, data, len, mode, true, err);
+}
+
+int
+file_save_unsynced(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
+{
+	return save(path, data, len, mode, false, err);
 }
 
 static bool

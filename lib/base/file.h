@@ -15,6 +15,8 @@
 /* Append the content to *out (whose maximum is the ceiling).  ERR_MISSING when there is no such file. */
 int file_load(struct buf *out, const char *path, struct err *err);
 int file_save(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
+/* The same but for the syncing: after a power cut it may be empty or half there.  For what each start makes anew. */
+int file_save_unsynced(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
 /* Remove what a file_save that was killed left in this folder: half of a file, perhaps a secret.  For the folder's only writer, at its start. */
 void file_remove_leftovers(const char *dir);
 int file_remove(const char *path, struct err *err); /* absent is fine; the removal is durable */

@@ -21,6 +21,8 @@
 struct cert_store {
 	char *dir;
 	json_t *preloaded;
+	pthread_t reader;
+	bool has_reader;
 	struct map *good; /* id to what its preloaded file had when it was last good */
 	pthread_mutex_t good_lock;
 	pthread_mutex_t read_lock; /* the following: what was read last, and what it was read from */
@@ -30,27 +32,37 @@ struct cert_store {
 
 /* -- Preloaded files --------------------------------------------------------------------------------------------------------------------- */
 
-static int
-read_file(const char *path, char **text, struct err *err)
+static bool
+is_good(struct cert_store *s, const char *id, const char *text)
 {
-	struct buf pem = BUF_INIT(CERT_FILE_MAX);
-	struct certs certs = { 0 };
-	int status = file_load(&pem, path, err);
+	bool is;
 
-	if (status == 0 && certs_parse(&certs, buf_text(&pem), pem.len, CERTS_MAX, err) < 0)
-		status = err_wrap(err, "%s", path);
-	certs_clear(&certs);
-	if (status == 0)
-		*text = buf_take_text(&pem);
-	buf_clear(&pem);
-	return status;
+	pthread_mutex_lock(&s->good_lock);
+	is = text_is(map_find_text(s->good, id), text);
+	pthread_mutex_unlock(&s->good_lock);
+	return is;
+}
+
+/* What is as it was is not looked into again: that takes OpenSSL 3.0 a millisecond a certificate. */
+static int
+read_file(struct cert_store *s, const char *id, const char *path, char **text, struct err *err)
+{
+	CLEAR(buf) pem = BUF_INIT(CERT_FILE_MAX);
+	CLEAR(certs) certs = { 0 };
+
+	if (file_load(&pem, path, err) < 0)
+		return -1;
+	if (!is_good(s, id, buf_text(&pem)) && certs_parse(&certs, buf_text(&pem), pem.len, CERTS_MAX, err) < 0)
+		return err_wrap(err, "%s", path);
+	*text = buf_take_text(&pem);
+	return 0;
 }
 
 static int
 load_preloaded(struct cert_store *s, const char *id, const char *path, struct buf *pem, struct err *err)
 {
 	char *now = NULL, *before;
-	int status = read_file(path, &now, err);
+	int status = read_file(s, id, path, &now, err);
 
 	pthread_mutex_lock(&s->good_lock);
 	if (status == 0)
@@ -65,10 +77,11 @@ load_preloaded(struct cert_store *s, const char *id, const char *path, struct bu
 	return before ? 0 : -1;
 }
 
-/* Read all of them once, so that what is good now is remembered. */
-static void
-read_preloaded(struct cert_store *s)
+/* Read all of them once, so that what is good now is remembered.  On a thread of its own: nobody has to wait for that. */
+static void *
+read_preloaded(void *arg)
 {
+	struct cert_store *s = arg;
 	const char *id;
 	json_t *path;
 
@@ -80,6 +93,7 @@ read_preloaded(struct cert_store *s)
 			log_error("the certificate %s: %s", id, err.text);
 		buf_clear(&pem);
 	}
+	return NULL;
 }
 
 /* -- The store ---------------------------------------------------------------------------------------------------------------------------- */
@@ -98,7 +112,9 @@ cert_store_open(const char *dir, const json_t *preloaded, struct err *err)
 	s->good = map_new();
 	pthread_mutex_init(&s->good_lock, NULL);
 	pthread_mutex_init(&s->read_lock, NULL);
-	read_preloaded(s);
+	s->has_reader = pthread_create(&s->reader, NULL, read_preloaded, s) == 0;
+	if (!s->has_reader)
+		read_preloaded(s);
 	return s;
 }
 
@@ -110,6 +126,8 @@ cert_store_close(struct cert_store *s)
 
 	if (!s)
 		return;
+	if (s->has_reader)
+		pthread_join(s->reader, NULL);
 	while (map_next(s->good, &at, NULL, NULL, &text))
 		mem_free(text);
 	map_free(s->good);

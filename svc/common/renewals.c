@@ -31,7 +31,8 @@ struct watched {
 	int64_t attempts, checked;		/* wall clock */
 	int64_t checked_boot_ms, doubted_since; /* boot clock; 0: not yet, not in doubt */
 	bool tells_doubt;
-	int told; /* the urgency that the file has; -1: none */
+	int told;			    /* the urgency that the file has; -1: none */
+	uint8_t told_of[DIGEST_SHA256_LEN]; /* the certificate that it has it of */
 	char error[sizeof(((struct err *)0)->text)];
 };
 
@@ -174,6 +175,19 @@ load(const char *path)
 }
 
 static void
+take_told(struct watched *w, const json_t *kept)
+{
+	const char *status = json_string_value(json_object_get(kept, "status"));
+	const char *sha256 = json_string_value(json_object_get(kept, "sha256"));
+
+	if (!sha256 || !hex_decode(w->told_of, sizeof(w->told_of), sha256, strlen(sha256)))
+		return;
+	for (int u = RENEWAL_GOOD; u <= RENEWAL_ABSENT; u++)
+		if (text_is(status, renewal_urgency_name((enum renewal_urgency)u)))
+			w->told = u;
+}
+
+static void
 recall(struct renewals *r, struct watched *w)
 {
 	OWN_LIB(json_t) json = r->path ? load(r->path) : NULL;
@@ -183,8 +197,10 @@ recall(struct renewals *r, struct watched *w)
 	if (json_integer_value(json_object_get(json, "version")) != VERSION)
 		return;
 	json_array_foreach(json_object_get(json, "renewals"), i, kept)
-		if (text_is(json_string_value(json_object_get(kept, "id")), w->target.id))
+		if (text_is(json_string_value(json_object_get(kept, "id")), w->target.id)) {
 			take_kept(w, kept);
+			take_told(w, kept);
+		}
 }
 
 /* -- What came of it ------------------------------------------------------------------------------------------------------------------ */
@@ -331,9 +347,10 @@ keep_news(struct renewals *r, struct watched *w, int64_t now)
 {
 	int urgency = (int)renewal_urgency(&w->target.policy, &w->found.current, now);
 
-	if (urgency == w->told)
+	if (urgency == w->told && memcmp(w->told_of, w->found.sha256, sizeof(w->told_of)) == 0)
 		return;
 	w->told = urgency;
+	memcpy(w->told_of, w->found.sha256, sizeof(w->told_of));
 	save(r);
 }
 

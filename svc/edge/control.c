@@ -65,7 +65,7 @@ control_open(const char *path, const char *state, control_handler *handle, void 
 	c->handle = handle;
 	c->arg = arg;
 	c->fd = listen_at(path, err);
-	if (c->fd < 0 || file_save(where, line, strlen(line), 0600, err) < 0)
+	if (c->fd < 0 || file_save_unsynced(where, line, strlen(line), 0600, err) < 0)
 		return NULL;
 	return GIVE(c);
 }

@@ -133,7 +133,7 @@ int
 layout_save(
 	const struct layout *l, enum layout_role role, const char *path, const void *data, size_t len, mode_t mode, struct err *err)
 {
-	if (file_save(path, data, len, mode, err) < 0)
+	if (file_save_unsynced(path, data, len, mode, err) < 0)
 		return -1;
 	if (geteuid() == 0 && lchown(path, l->users[role].uid, l->users[role].gid) < 0)
 		return err_errno(err, "%s", path);
@@ -150,7 +150,7 @@ write_bundle(const struct layout *l, const struct config *c, bool changed[static
 
 	if (status == 0 && (file_load(&old, l->identity_bundle, &ignored) < 0 || !text_is(buf_text(&old), buf_text(&pem)))) {
 		changed[ROLE_IDENTITYD] = changed[ROLE_GATEWAY] = true;
-		status = file_save(l->identity_bundle, pem.data, pem.len, 0644, err);
+		status = file_save_unsynced(l->identity_bundle, pem.data, pem.len, 0644, err);
 	}
 	buf_clear(&pem);
 	buf_clear(&old);

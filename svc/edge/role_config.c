@@ -370,7 +370,7 @@ write_gateway(const struct layout *l, const struct config *c, bool *changed, str
 	if (file_load(&old, path, &ignored) == 0 && text_is(buf_text(&old), line))
 		return 0;
 	*changed = true;
-	return file_save(path, line, strlen(line), 0644, err);
+	return file_save_unsynced(path, line, strlen(line), 0644, err);
 }
 
 int

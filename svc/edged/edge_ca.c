@@ -189,6 +189,8 @@ static void
 note_change(struct edged *e, const struct succession_pair *pair)
 {
 	set_key_id(e, pair->key_id);
+	if (e->ca_is_starting)
+		return; /* whoever looks first after the start has the time to judge */
 	if (memcmp(e->ca_sha256, cert_sha256(pair->chain.item[0]), sizeof(e->ca_sha256)) == 0)
 		return;
 	memcpy(e->ca_sha256, cert_sha256(pair->chain.item[0]), sizeof(e->ca_sha256));
@@ -269,6 +271,7 @@ edge_ca_start(struct edged *e, struct err *err)
 	if (is_made_here(e) && succession_settle(&s, &why) < 0)
 		log_warn("what a renewal of the Edge CA left unfinished: %s", why.text);
 	why = (struct err)ERR_INIT;
+	e->ca_is_starting = true;
 	if (renewals_ensure(e->renewals, CA_ID, &why) < 0) {
 		if (!is_made_here(e)) {
 			*err = why;
@@ -276,6 +279,7 @@ edge_ca_start(struct edged *e, struct err *err)
 		}
 		log_error("no module gets a certificate until there is an Edge CA: %s", why.text);
 	}
+	e->ca_is_starting = false;
 	return renewals_start(e->renewals, err);
 }
 

@@ -30,6 +30,7 @@ struct edged {
 	pthread_mutex_t ca_lock;
 	char *ca_key_id;		      /* NULL: to be found out */
 	uint8_t ca_sha256[DIGEST_SHA256_LEN]; /* what was last judged */
+	bool ca_is_starting;		      /* before there are threads */
 	atomic_bool ca_has_replaced;	      /* another one, which is still kept */
 	char *encryption_handle;
 	struct key_stock *keys;

@@ -103,7 +103,7 @@ pause_for(const struct identity_keeper *k, int ms)
 static bool
 is_due(struct module *m, enum which which)
 {
-	bool is_doubted = atomic_exchange(&m->is_doubted, false);
+	bool is_doubted = which != WITHOUT && atomic_exchange(&m->is_doubted, false);
 
 	return which == ALL || (which == DOUBTED ? is_doubted : !has_identity(m));
 }
@@ -121,6 +121,19 @@ try_all(struct identity_keeper *k, enum which which)
 	return all;
 }
 
+/* What was kept serves from the first moment; whether the hub still says so is asked next. */
+static void
+take_kept(struct edged *e)
+{
+	for (size_t i = 0; i < e->n_modules; i++) {
+		struct err none = ERR_INIT;
+		OWN(edge_identity) identity = identityd_client_kept_module(&e->identityd, e->modules[i].id, &none);
+
+		if (identity && identity_keeper_take(e, &e->modules[i], identity, &none) == 0)
+			atomic_store(&e->modules[i].is_doubted, true);
+	}
+}
+
 /* False: one has none yet. */
 static bool
 begin(struct identity_keeper *k)
@@ -130,13 +143,15 @@ begin(struct identity_keeper *k)
 
 	while (!edged_device_ask(&e->device, &e->identityd) && !atomic_load(&k->stopping))
 		pause_for(k, RETRY_DEVICE_MS);
+	take_kept(e);
 	for (size_t i = 0; i < e->n_modules; i++)
-		while (text_is(e->modules[i].id, GATEWAY_MODULE) && !atomic_load(&k->stopping) && !try_module(e, &e->modules[i]))
+		while (text_is(e->modules[i].id, GATEWAY_MODULE) && !has_identity(&e->modules[i]) && !atomic_load(&k->stopping) &&
+			!try_module(e, &e->modules[i]))
 			pause_for(k, RETRY_MS);
 	all = try_all(k, WITHOUT);
 	if (!atomic_load(&k->stopping))
 		k->begun(k->arg);
-	return all;
+	return try_all(k, DOUBTED) && all;
 }
 
 /* Provisioning may have sent it to another hub: whoever was told about the one before is told anew when we begin again. */

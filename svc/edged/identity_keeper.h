@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Modules' identities are asked of identityd, at the start until each has one, and now and then again: a module that was removed from the hub is made again, one that was made anew there has another
- * generation, and keys that somebody overwrote there are put right. */
+ * generation, and keys that somebody overwrote there are put right.  What identityd kept of them serves until the hub has answered. */
 
 #include "edged/edged.h"
 #include "identityd/client.h"

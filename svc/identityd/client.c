@@ -61,7 +61,7 @@ static int
 fetch(json_t **out, const struct identityd_client *client, const char *method, const char *path, json_t *body_take, struct err *err)
 {
 	OWN_LIB(json_t) body = body_take;
-	OWN_TEXT url = mem_textf("http://identityd.sock%s" VERSION, path);
+	OWN_TEXT url = mem_textf("http://identityd.sock%s%s", path, strchr(path, '?') ? "" : VERSION);
 	struct http_call call = { .method = method,
 		.url = url,
 		.unix_path = client->socket_path,
@@ -104,6 +104,15 @@ identityd_client_get_module(const struct identityd_client *client, const char *m
 	OWN_TEXT path = module_path(module_id);
 
 	return ask(client, "GET", path, NULL, err);
+}
+
+struct edge_identity *
+identityd_client_kept_module(const struct identityd_client *client, const char *module_id, struct err *err)
+{
+	OWN_TEXT path = module_path(module_id);
+	OWN_TEXT kept = mem_textf("%s" VERSION "&kept=true", path);
+
+	return ask(client, "GET", kept, NULL, err);
 }
 
 struct edge_identity *

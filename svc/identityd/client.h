@@ -28,6 +28,8 @@ int identityd_client_reprovision(const struct identityd_client *client, struct e
 json_t *identityd_client_provisioning(const struct identityd_client *client, struct err *err); /* {"source", "auth", ...} */
 
 struct edge_identity *identityd_client_get_module(const struct identityd_client *client, const char *module_id, struct err *err);
+/* As it was kept for when the hub is away. */
+struct edge_identity *identityd_client_kept_module(const struct identityd_client *client, const char *module_id, struct err *err);
 struct edge_identity *identityd_client_create_module(const struct identityd_client *client, const char *module_id, struct err *err);
 struct edge_identity *identityd_client_update_module(const struct identityd_client *client, const char *module_id, struct err *err);
 int identityd_client_delete_module(const struct identityd_client *client, const char *module_id, struct err *err);

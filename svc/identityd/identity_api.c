@@ -250,6 +250,13 @@ create_module(const struct route_call *call, json_t **answer, struct err *err)
 	return check_type(call->body, err) < 0 ? -1 : do_module(call, module_identity_create, id, answer, err);
 }
 
+/* An extension of ours: "kept=true" asks for what serves while the hub is away, and nobody waits for the hub. */
+static bool
+wants_kept(const struct route_call *call)
+{
+	return text_is(http_query(call->request, "kept"), "true");
+}
+
 static int
 get_module(const struct route_call *call, json_t **answer, struct err *err)
 {
@@ -260,7 +267,9 @@ get_module(const struct route_call *call, json_t **answer, struct err *err)
 		return err_set(err, ERR_INVALID, "parameter \"type\" has an invalid value");
 	if (authorize(call, local ? WISH_LOCAL : WISH_MODULE, id, err) < 0)
 		return -1;
-	return local ? answer_local(call, id, NULL, answer, err) : do_module(call, module_identity_get, id, answer, err);
+	if (local)
+		return answer_local(call, id, NULL, answer, err);
+	return do_module(call, wants_kept(call) ? module_identity_get_kept : module_identity_get, id, answer, err);
 }
 
 static int
@@ -339,9 +348,9 @@ static const char *const versions[] = { "2020-09-01", "2021-12-01", "2022-08-01"
 /* -- Whom the hub, or provisioning, may keep waiting ------------------------------------------------------------------------------------ */
 
 static bool
-is_not_local(const struct route_call *call)
+asks_hub(const struct route_call *call)
 {
-	return !text_is(http_query(call->request, "type"), "local");
+	return !text_is(http_query(call->request, "type"), "local") && !wants_kept(call);
 }
 
 static bool
@@ -357,7 +366,7 @@ static const struct route_wait waits[] = {
 	{ "POST", "/identities/device/reprovision", NULL },
 	{ "GET", "/identities/modules", NULL },
 	{ "POST", "/identities/modules", NULL },
-	{ "GET", "/identities/modules/{}", is_not_local },
+	{ "GET", "/identities/modules/{}", asks_hub },
 	{ "PUT", "/identities/modules/{}", NULL },
 	{ "DELETE", "/identities/modules/{}", NULL },
 };

@@ -141,6 +141,16 @@ module_identity_get(struct module_identities *m, const struct device_info *devic
 	return module ? identity_json(m, device, module, true, err) : NULL;
 }
 
+json_t *
+module_identity_get_kept(struct module_identities *m, const struct device_info *device, const char *module_id, struct err *err)
+{
+	OWN_LIB(json_t) module = check_id(module_id, err) < 0 ? NULL : kept(m, device, module_id);
+
+	if (!module && err->kind == ERR_NONE)
+		(void)err_set(err, ERR_MISSING, "module identity not found: nothing was kept of it");
+	return module ? identity_json(m, device, module, true, err) : NULL;
+}
+
 static json_t *
 keys_json(struct module_identities *m, const struct device_info *device, const char *module_id, const char *generation,
 	struct err *err)

@@ -22,6 +22,9 @@ void module_identities_clear(struct module_identities *m);
 /* Each gives the Identity JSON of edge-services 1.3; key_handle is the primary derived key's.  The kinds of failure are the hub's (hub_api.h) and ERR_INVALID for an id that is none; the
  * sentence begins, as the original's answer does, with "Hub client error" or "Key client error". */
 json_t *module_identity_get(struct module_identities *m, const struct device_info *device, const char *module_id, struct err *err);
+/* What was kept of it, without asking the hub; ERR_MISSING: nothing. */
+json_t *module_identity_get_kept(
+	struct module_identities *m, const struct device_info *device, const char *module_id, struct err *err);
 json_t *module_identity_create(
 	struct module_identities *m, const struct device_info *device, const char *module_id, struct err *err);
 json_t *module_identity_update(
