@@ -11,6 +11,7 @@
 #include "base/rd.h"
 #include "base/text.h"
 #include "pki/issue.h"
+#include "pki/issue_inside.h"
 #include "wire/pem.h"
 #include "wire/uri.h"
 
@@ -260,8 +261,8 @@ issue_put_extensions(struct buf *out, const struct profile *profile, const struc
 	issue_put_names(out, profile);
 }
 
-static void
-set_serial(X509 *x509)
+void
+issue_set_serial(X509 *x509)
 {
 	uint8_t bytes[SERIAL_LEN];
 	BIGNUM *number;
@@ -305,7 +306,7 @@ fill(X509 *x509, const struct profile *profile, EVP_PKEY *subject_public, const 
 	if (issuer->cert && not_after > cert_not_after(issuer->cert))
 		not_after = cert_not_after(issuer->cert);
 	X509_set_version(x509, X509_VERSION_3);
-	set_serial(x509);
+	issue_set_serial(x509);
 	X509_set_subject_name(x509, subject);
 	X509_set_issuer_name(x509, issuer->cert ? X509_get_subject_name(issuer_x509) : subject);
 	X509_NAME_free(subject);
@@ -320,9 +321,8 @@ fill(X509 *x509, const struct profile *profile, EVP_PKEY *subject_public, const 
 	return add_extensions(x509, profile, issuer_x509, err);
 }
 
-/* As strong as the key, which is what profiles of these curves ask for (RFC 5480 4): NULL, which the key's kind decides. */
-static const EVP_MD *
-digest_of(const EVP_PKEY *signer)
+const EVP_MD *
+issue_digest(const EVP_PKEY *signer)
 {
 	if (EVP_PKEY_is_a(signer, "ED25519"))
 		return NULL;
@@ -355,7 +355,7 @@ issue(const struct profile *profile, EVP_PKEY *subject_public, const struct issu
 		return NULL;
 	x509 = X509_new();
 	status = fill(x509, profile, subject_public, issuer, bytes_only, err);
-	if (status == 0 && X509_sign(x509, signer, digest_of(signer)) <= 0)
+	if (status == 0 && X509_sign(x509, signer, issue_digest(signer)) <= 0)
 		status = ssl_failure(err, "signing a certificate");
 	if (status == 0)
 		return x509;
@@ -476,7 +476,7 @@ static const EVP_MD *
 digest_wished(const EVP_PKEY *signer, int bits)
 {
 	if (bits == 0 || EVP_PKEY_is_a(signer, "ED25519"))
-		return digest_of(signer);
+		return issue_digest(signer);
 	return bits >= 512 ? EVP_sha512() : bits >= 384 ? EVP_sha384() : EVP_sha256();
 }
 

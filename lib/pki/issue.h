@@ -66,6 +66,8 @@ struct cert *issue_cert_bytes(
 /* The extensions that it gets, as lines of a configuration of OpenSSL, for whoever would rather do it that way. */
 void issue_put_extensions(struct buf *out, const struct profile *profile, const struct cert *issuer);
 void issue_put_names(struct buf *out, const struct profile *profile); /* the same of its SAN alone */
+/* cross.c: a root's certificate, signed by another CA: the same name, key and key id, as long as both are valid. */
+struct cert *issue_cross(const struct cert *root, const struct issuer *issuer, struct err *err);
 /* And as PEM. */
 int issue_pem(
 	const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct buf *out, struct err *err);
