@@ -31,7 +31,6 @@
 
 struct gateway {
 	struct gateway_config config;
-	char *queue_dir;
 	struct loop *loops[LOOPS_MAX], *forward_loop;
 	size_t n_loops;
 	struct pool *workers, *questions, *handshakes;
@@ -40,7 +39,7 @@ struct gateway {
 	struct scope *scope;
 	struct gateway_revocation *revocation;
 	struct refresher *refresher;
-	struct message_log *queue;
+	struct queue *queue;
 	struct keep *keep;
 	struct lines *lines;
 	struct relay *relay;
@@ -78,14 +77,20 @@ open_loops(struct gateway *g)
 static int
 open_state(struct gateway *g, struct err *err)
 {
+	struct queue_config queue = {
+		.state_dir = g->config.state_dir,
+		.max_bytes = g->config.max_queue_bytes,
+		.when_full = g->config.when_full,
+		.loop = g->forward_loop,
+	};
+
 	if (file_make_dir(g->config.state_dir, 0700, err) < 0)
 		return -1;
-	g->queue_dir = file_join(g->config.state_dir, "queue");
-	g->queue = queue_open(g->queue_dir, g->config.max_queue_bytes, err);
+	g->queue = queue_open(&queue, err);
 	if (!g->queue)
 		return -1;
 	for (size_t i = 0; i < g->n_loops; i++)
-		message_log_add_lane(g->queue, loop_owner(g->loops[i]));
+		queue_add_lane(g->queue, loop_owner(g->loops[i]));
 	g->upstream = upstream_open(&g->config.upstream, err);
 	if (!g->upstream)
 		return -1;
@@ -153,6 +158,7 @@ open_front(struct gateway *g, struct err *err)
 	struct gateway_head_config head = {
 		.hub_host = g->config.upstream.hub_host,
 		.hostname = g->config.names[0],
+		.edge_id = g->config.upstream.edge_id,
 		.scope = g->scope,
 		.revocation = g->revocation,
 		.questions = g->questions,
@@ -193,7 +199,7 @@ open_front(struct gateway *g, struct err *err)
 	return g->front ? 0 : -1;
 }
 
-/* The next start saves what can be read (queue.h). */
+/* The next start saves what can be read (queue_log.h). */
 static void
 on_damage(void *arg)
 {
@@ -203,20 +209,18 @@ on_damage(void *arg)
 	loop_stop(g->loops[0]);
 }
 
-static int
-open_back(struct gateway *g, struct err *err)
+static void
+open_back(struct gateway *g)
 {
 	struct forward_config config = {
+		.queue = g->queue,
 		.lines = g->lines,
-		.queue = message_log_records(g->queue),
-		.queue_dir = g->queue_dir,
 		.on_damage = on_damage,
 		.arg = g,
 	};
 
 	g->refresher = refresher_new(g->forward_loop, g->workers, g->scope);
-	g->forward = forward_open(&config, err);
-	return g->forward ? 0 : err_wrap(err, "the queue of messages");
+	g->forward = forward_open(&config);
 }
 
 struct gateway *
@@ -226,9 +230,10 @@ gateway_open(const struct gateway_config *config, struct err *err)
 
 	g->config = *config;
 	open_loops(g);
-	if (open_state(g, err) == 0 && open_certificate(g, err) == 0 && open_relay(g, err) == 0 && open_front(g, err) == 0 &&
-		open_back(g, err) == 0)
+	if (open_state(g, err) == 0 && open_certificate(g, err) == 0 && open_relay(g, err) == 0 && open_front(g, err) == 0) {
+		open_back(g);
 		return g;
+	}
 	gateway_close(g);
 	return NULL;
 }
@@ -282,7 +287,7 @@ gateway_close(struct gateway *g)
 	keep_stop(g->keep);
 	if (g->scope)
 		scope_save(g->scope);
-	message_log_stop(g->queue);
+	queue_stop(g->queue);
 	methods_stop(g->methods);
 	for (size_t i = 0; i < g->n_loops; i++)
 		loop_finish(g->loops[i]);
@@ -297,6 +302,7 @@ gateway_close(struct gateway *g)
 	gateway_revocation_free(g->revocation);
 	methods_free(g->methods);
 	directory_free(g->directory);
+	queue_free(g->queue);
 	server_cert_close(g->server_cert);
 	for (size_t i = 0; i < g->n_loops; i++)
 		loop_free(g->loops[i]);
@@ -306,7 +312,5 @@ gateway_close(struct gateway *g)
 	keep_close(g->keep);
 	upstream_close(g->upstream);
 	keyd_client_free(g->keyd);
-	message_log_free(g->queue);
-	mem_free(g->queue_dir);
 	mem_free(g);
 }

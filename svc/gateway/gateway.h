@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "gateway/queue/queue.h"
 #include "gateway/upstream/upstream.h"
 
 struct gateway_config {
@@ -16,6 +17,7 @@ struct gateway_config {
 	const char *crl_dir; /* of revocation lists; NULL: there are none */
 	struct upstream_config upstream;
 	uint64_t max_queue_bytes;
+	enum queue_when_full when_full;
 	size_t n_loops; /* 0: one a core */
 	size_t max_connections;
 };

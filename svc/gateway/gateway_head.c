@@ -26,7 +26,8 @@ struct session {
 	struct subject subject;	   /* borrows from that */
 	struct trust trust;
 	struct speaker *speaker; /* a gateway below that speaks for it; NULL: it speaks for itself */
-	struct message_lane *lane;
+	struct queue_lane *lane;
+	bool is_own; /* a module of the gateway's own device */
 	uint64_t epoch;
 	bool has_listened; /* to anything: then its end is news to the relay */
 };
@@ -137,7 +138,8 @@ answer(struct gateway_head *head, const struct question *q)
 		session->subject = identity_subject(session->identity);
 		session->speaker = q->auth_chain ? speaker_new(&by) : NULL;
 		trust_init(&session->trust, record, by_certificate ? q->chain.item[0] : NULL, vouched);
-		session->lane = message_log_lane(head->config.queue, loop_owner(q->loop));
+		session->lane = queue_lane(head->config.queue, loop_owner(q->loop));
+		session->is_own = record->module_id && text_is(record->device_id, head->config.edge_id);
 		session->epoch = epoch;
 		restore_subscriptions(head, q);
 	}
@@ -456,7 +458,7 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		return;
 	}
 	message.enqueued_ms = clock_wall_ms();
-	message_lane_store(session->lane, &message, on_stored, ack);
+	queue_put(session->lane, &message, session->is_own, on_stored, ack);
 }
 
 /* -- Both ways -------------------------------------------------------------------------------------------------------------------------- */

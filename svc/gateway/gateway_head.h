@@ -5,21 +5,22 @@
 #include "auth/decide.h"
 #include "base/pool.h"
 #include "gateway/gateway_revocation.h"
+#include "gateway/queue/queue.h"
 #include "gateway/relay/relay.h"
 #include "gateway/scope/scope.h"
 #include "heads/head.h"
 #include "net/tls.h"
-#include "store/message_log.h"
 
 struct gateway_head_config {
 	const char *hub_host, *hostname; /* the audiences of tokens; all of this is borrowed */
+	const char *edge_id;		 /* the device that the gateway is */
 	struct scope *scope;
 	struct gateway_revocation *revocation;
 	struct pool *questions; /* to the hub; a full one makes strangers wait, and nobody else */
 	struct directory *directory;
 	struct tls_cache *tls_cache;
-	struct message_log *queue; /* with a lane for each loop */
-	struct relay *relay;	   /* gateway_head_subject is its `trusted` */
+	struct relay *relay; /* gateway_head_subject is its `trusted` */
+	struct queue *queue; /* with a lane for each loop */
 	struct auth_policy auth;
 };
 struct gateway_head;

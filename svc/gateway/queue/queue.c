@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Saving goes segment by segment, because behind a damaged record only the next segment says where records begin.  The new queue is made beside the old one, and takes its
- * place by two renames; a crash before the second is made good at the next start, an earlier one leaves things as they were. */
+/* Sinks and their logs are there for good once a route has named them; what changes is the plan, which row of the routes goes into which log.  A plan is never changed: lanes keep the one
+ * they know and look at a number to see that there is another. */
 #include "gateway/queue/queue.h"
 
+#include <assert.h>
 #include <dirent.h>
-#include <stdio.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,223 +14,669 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "common/service.h"
-#include "gateway/queue/queue_window.h"
+#include "base/text.h"
+#include "gateway/queue/queue_log.h"
+#include "gateway/queue/queue_place.h"
+#include "store/message_log.h"
 #include "store/segment.h"
 
-#define SEGMENT_BYTES (16u << 20)
+#define SEGMENT_BYTES_MAX (16u << 20)
+#define SEGMENTS_IN_ALL 64 /* each log keeps up to one that is done: few beside the whole */
+#define ROOM_AGAIN_MS 20
+#define SAY_AGAIN_MS 60000
+#define YEAR_2020_MS 1577836800000 /* before it a clock has not been set */
+/* What is read ahead of what is done. */
+#define UPSTREAM_MESSAGES 4096
+#define UPSTREAM_BYTES (8u << 20)
+#define INPUT_MESSAGES 256
+#define INPUT_BYTES (1u << 20)
 
-/* Completions come on the writer's thread: there is no loop yet. */
-struct saving {
-	struct owner owner;
-	struct event_log *log;
-	const char *dir;
-	size_t segment_bytes, n;
-	bool failed;
+struct sink {
+	char *module_id, *input; /* NULL: upstream */
+	struct queue_window *window;
+	struct sink *next;
 };
 
-struct record {
-	struct event_append append;
-	struct saving *saving;
+struct level {
+	struct sink *sink;
+	struct message_log *log;
+	struct event_log *records;
+	struct queue_reader *reader;
+	int priority;
+	size_t index;
 };
 
-static void
-run_at_once(struct owner *owner, struct post *post)
-{
-	(void)owner;
-	post->run(post);
-}
+struct plan {
+	struct routes *routes;
+	struct level **level; /* of each row */
+	_Atomic unsigned refs;
+};
+
+struct queue_lane {
+	struct queue *queue;
+	struct owner *owner;
+	struct plan *plan;
+	unsigned epoch;
+	struct message_lane *to[QUEUE_LOGS_MAX];
+	struct queue_lane *next;
+};
+
+struct queue {
+	struct queue_config config;
+	char *state_dir;
+	size_t segment_bytes;
+	struct sink *sinks;
+	struct level level[QUEUE_LOGS_MAX];
+	_Atomic size_t n_levels;
+	struct queue_lane *lanes;
+	pthread_mutex_t lock; /* the plan */
+	struct plan *plan;
+	_Atomic unsigned epoch;
+	void (*on_input)(void *arg, const char *module_id, const char *input, struct queue_window *window);
+	void *arg;
+	struct post want_room;
+	struct timer room;
+	size_t n_unsaid; /* that were dropped */
+	int64_t said_ms;
+	atomic_bool is_room_wanted, is_stopped, is_full_said;
+	_Atomic uint64_t max_bytes, n_stored, n_no_route, n_refused;
+};
+
+/* -- Plans ------------------------------------------------------------------------------------------------------------------------------- */
 
 static void
-on_saved(struct event_append *append, bool ok)
+plan_unref(struct plan *plan)
 {
-	struct record *record = CONTAINER_OF(append, struct record, append);
-
-	if (!ok)
-		record->saving->failed = true;
-	mem_free(record);
+	if (!plan || --plan->refs > 0)
+		return;
+	routes_free(plan->routes);
+	mem_free(plan->level);
+	mem_free(plan);
 }
 
-static int
-open_fresh(struct saving *s, struct err *err)
+static struct plan *
+lane_plan(struct queue_lane *lane)
 {
-	s->log = event_log_open(&(struct event_log_config){ .dir = s->dir, .segment_bytes = s->segment_bytes }, err);
-	return s->log ? 0 : -1;
+	struct queue *queue = lane->queue;
+
+	if (lane->plan && lane->epoch == queue->epoch)
+		return lane->plan;
+	plan_unref(lane->plan);
+	pthread_mutex_lock(&queue->lock);
+	lane->plan = queue->plan;
+	lane->plan->refs++;
+	lane->epoch = queue->epoch;
+	pthread_mutex_unlock(&queue->lock);
+	return lane->plan;
 }
 
-/* Waits for what was given to the disk. */
-static void
-close_fresh(struct saving *s)
+/* -- Sinks and logs ------------------------------------------------------------------------------------------------------------------------- */
+
+static struct sink *
+sink_find(const struct queue *queue, const char *module_id, const char *input)
 {
-	event_log_close(s->log);
-	s->log = NULL;
+	struct sink *sink = queue->sinks;
+
+	while (sink && !(text_is(sink->module_id, module_id) && text_is(sink->input, input)))
+		sink = sink->next;
+	return sink;
 }
 
-static int
-save_record(struct saving *s, const uint8_t *data, size_t len, struct err *err)
+static struct sink *
+sink_get(struct queue *queue, const char *module_id, const char *input)
 {
-	struct record *record = NEW(record);
-	int done;
+	struct sink *sink = sink_find(queue, module_id, input);
 
-	record->append = (struct event_append){ .done = on_saved, .owner = &s->owner };
-	record->saving = s;
-	done = event_log_append(s->log, &record->append, data, len, err);
-	if (done < 0 && err->kind == ERR_LIMIT) { /* too much waits for the disk */
-		close_fresh(s);
-		*err = (struct err)ERR_INIT;
-		done = open_fresh(s, err) < 0 ? -1 : event_log_append(s->log, &record->append, data, len, err);
+	if (sink)
+		return sink;
+	sink = NEW(sink);
+	sink->module_id = mem_text(module_id);
+	sink->input = mem_text(input);
+	sink->window = module_id ? queue_window_new(true, INPUT_MESSAGES, INPUT_BYTES)
+				 : queue_window_new(false, UPSTREAM_MESSAGES, UPSTREAM_BYTES);
+	sink->next = queue->sinks;
+	queue->sinks = sink;
+	if (module_id && queue->on_input)
+		queue->on_input(queue->arg, sink->module_id, sink->input, sink->window);
+	return sink;
+}
+
+static struct level *
+level_find(struct queue *queue, const struct queue_place *place)
+{
+	for (size_t i = 0; i < queue->n_levels; i++) {
+		struct level *level = &queue->level[i];
+
+		if (level->priority == place->priority && text_is(level->sink->module_id, place->module_id) &&
+			text_is(level->sink->input, place->input))
+			return level;
 	}
-	if (done < 0)
-		mem_free(record);
-	else
-		s->n++;
-	return done;
-}
-
-/* From `from` up to where it ends or is damaged; its own records only. */
-static int
-save_segment(struct saving *s, const char *dir, uint64_t first, uint64_t end, uint64_t from, struct err *err)
-{
-	struct err damage = ERR_INIT;
-	struct event_reader *reader = event_reader_open(dir, &(struct event_start){ .value = first }, &damage);
-	struct event_record record;
-	int done = 0;
-
-	while (reader && done == 0 && event_reader_next(reader, &record, &damage) == 1 && record.place.offset < end)
-		if (record.place.offset >= from)
-			done = save_record(s, record.data, record.len, err);
-	event_reader_close(reader);
-	if (damage.kind != ERR_NONE)
-		log_error("%s", damage.text);
-	return done;
-}
-
-static int
-save_segments(struct saving *s, const char *dir, uint64_t from, struct err *err)
-{
-	uint64_t *firsts = NULL;
-	size_t n = 0;
-	int done = segment_list(dir, &firsts, &n, err);
-
-	for (size_t i = 0; done == 0 && i < n; i++) {
-		uint64_t end = i + 1 < n ? firsts[i + 1] : UINT64_MAX;
-
-		if (end > from)
-			done = save_segment(s, dir, firsts[i], end, from, err);
-	}
-	mem_free(firsts);
-	return done;
-}
-
-/* What an earlier attempt left. */
-static void
-remove_folder(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-
-	while (dir && (entry = readdir(dir)))
-		unlinkat(dirfd(dir), entry->d_name, 0);
-	if (dir)
-		closedir(dir);
-	rmdir(path);
-}
-
-static int
-replace(const char *dir, const char *fresh, const char *aside, struct err *err)
-{
-	OWN_TEXT parent = file_join(dir, "..");
-
-	if (rename(dir, aside) < 0 || rename(fresh, dir) < 0)
-		return err_errno(err, "setting the queue %s aside", dir);
-	return file_sync_dir(parent, err);
-}
-
-static int
-salvage(const char *dir, const char *fresh, size_t segment_bytes, struct err *err)
-{
-	OWN_TEXT aside = mem_textf("%s.damaged-%lld", dir, (long long)clock_wall());
-	struct saving s = { .owner.post = run_at_once, .dir = fresh, .segment_bytes = segment_bytes };
-	struct err no_cursor = ERR_INIT;
-	uint64_t from = 0;
-	int done;
-
-	remove_folder(fresh);
-	if (event_cursor_load(dir, QUEUE_CURSOR, &from, &no_cursor) < 0)
-		from = 0; /* rather twice than not at all */
-	done = open_fresh(&s, err);
-	if (done == 0)
-		done = save_segments(&s, dir, from, err);
-	close_fresh(&s);
-	if (done == 0 && s.failed)
-		done = err_set(err, ERR_UNAVAILABLE, "cannot write to %s", fresh);
-	if (done < 0 || replace(dir, fresh, aside, err) < 0)
-		return -1;
-	log_error("the queue was damaged: %zu messages were saved from it; whatever else was in it is left in %s", s.n, aside);
-	return 0;
-}
-
-/* A message that can't be read is left out when its turn comes; one of a newer version is for a newer program. */
-static int
-check_message(const uint8_t *data, size_t len, struct err *err)
-{
-	struct err why = ERR_INIT;
-	struct message message;
-
-	if (message_decode(&message, data, len, &why) == 0 || why.kind != ERR_INVALID)
-		return 0;
-	*err = why;
-	return -1;
-}
-
-/* The log looks at the last segment when it is opened; here all is read that is still to be sent. */
-static int
-check(const char *dir, struct err *err)
-{
-	struct event_reader *reader = NULL;
-	struct event_start start = { .kind = EVENT_AT_OFFSET };
-	struct event_record record;
-	int got = -1;
-
-	if (event_cursor_load(dir, QUEUE_CURSOR, &start.value, err) == 0)
-		reader = event_reader_open(dir, &start, err);
-	while (reader && (got = event_reader_next(reader, &record, err)) == 1)
-		if (check_message(record.data, record.len, err) < 0) {
-			got = err_wrap(err, "%s", dir);
-			break;
-		}
-	event_reader_close(reader);
-	return got;
-}
-
-static struct message_log *
-open_whole(const char *dir, uint64_t max_bytes, struct err *err)
-{
-	struct message_log_config config = {
-		.log = { .dir = dir, .max_bytes = max_bytes, .refuse_when_full = true },
-		.on_trouble = service_log_storing,
-	};
-	struct message_log *log = message_log_open(&config, err);
-
-	if (!log || check(dir, err) == 0)
-		return log;
-	message_log_free(log);
 	return NULL;
 }
 
-struct message_log *
-queue_open(const char *dir, uint64_t max_bytes, struct err *err)
+/* Takes the log, also when it fails. */
+static struct level *
+level_new(struct queue *queue, const struct queue_place *place, const char *dir, struct message_log *log_take, struct err *err)
 {
-	size_t segment_bytes = max_bytes / 4 < SEGMENT_BYTES ? (size_t)(max_bytes / 4) : SEGMENT_BYTES;
-	OWN_TEXT fresh = mem_textf("%s.saved", dir);
+	struct level *level = &queue->level[queue->n_levels];
+	struct queue_reader_config config = { .dir = dir, .priority = place->priority, .one_line = place->module_id != NULL };
+
+	level->sink = sink_get(queue, place->module_id, place->input);
+	level->priority = place->priority;
+	level->index = queue->n_levels;
+	level->log = log_take;
+	level->records = message_log_records(level->log);
+	config.log = level->records;
+	config.places = queue_window_places(level->sink->window);
+	level->reader = queue_reader_open(&config, err);
+	if (!level->reader) {
+		message_log_free(level->log);
+		return NULL;
+	}
+	for (struct queue_lane *lane = queue->lanes; lane; lane = lane->next)
+		message_log_add_lane(level->log, lane->owner);
+	queue_window_add(level->sink->window, level->reader, level->priority, level->records);
+	queue->n_levels++;
+	return level;
+}
+
+static struct level *
+level_get(struct queue *queue, const struct queue_place *place, struct err *err)
+{
+	struct level *level = level_find(queue, place);
+	OWN_TEXT dir = queue_place_path(place, queue->state_dir);
 	struct message_log *log;
 
-	if (!file_exists(dir) && file_exists(fresh) && rename(fresh, dir) < 0)
-		return err_null(err, ERR_UNAVAILABLE, "%s: %s", fresh, strerror(errno));
-	log = open_whole(dir, max_bytes, err);
-	if (log || err->kind != ERR_BROKEN)
-		return log;
-	log_error("%s", err->text);
-	*err = (struct err)ERR_INIT;
-	return salvage(dir, fresh, segment_bytes, err) == 0 ? open_whole(dir, max_bytes, err) : NULL;
+	if (level)
+		return level;
+	if (queue->n_levels == QUEUE_LOGS_MAX)
+		return err_null(err, ERR_LIMIT, "routes lead to more than %d inputs and priorities", QUEUE_LOGS_MAX);
+	log = queue_log_open(dir, queue->segment_bytes, err);
+	return log ? level_new(queue, place, dir, log, err) : NULL;
+}
+
+/* -- What was left on the disk ------------------------------------------------------------------------------------------------------------- */
+
+static bool
+is_done(const char *dir, struct message_log *log)
+{
+	struct err ignored = ERR_INIT;
+	uint64_t cursor = 0;
+
+	return event_cursor_load(dir, QUEUE_CURSOR, &cursor, &ignored) == 0 && cursor == event_log_next(message_log_records(log));
+}
+
+/* What routes once named and nothing is left of goes; if they name it still, it is made again. */
+static int
+reopen_place(struct queue *queue, const struct queue_place *place, struct err *err)
+{
+	OWN_TEXT dir = queue_place_path(place, queue->state_dir);
+	struct message_log *log;
+
+	if (level_find(queue, place))
+		return 0;
+	log = queue_log_open(dir, queue->segment_bytes, err);
+	if (!log)
+		return -1;
+	if (is_done(dir, log)) {
+		message_log_free(log);
+		queue_log_remove(dir);
+		return 0;
+	}
+	if (queue->n_levels < QUEUE_LOGS_MAX)
+		return level_new(queue, place, dir, log, err) ? 0 : -1;
+	message_log_free(log);
+	log_error("%s is left for later: there are %d logs already", dir, QUEUE_LOGS_MAX);
+	return 0;
+}
+
+/* A folder, or what a crash left of one while it was being saved (queue_log.c). */
+static int
+reopen(struct queue *queue, const char *entry, struct err *err)
+{
+	static const char saved[] = ".saved";
+	size_t len = strlen(entry);
+	OWN_TEXT name = mem_textn(entry, text_ends(entry, saved) ? len - strlen(saved) : len);
+	struct queue_place place;
+	int done;
+
+	if (!queue_place_parse(name, &place))
+		return 0;
+	done = reopen_place(queue, &place, err);
+	queue_place_clear(&place);
+	return done;
+}
+
+static int
+reopen_all(struct queue *queue, struct err *err)
+{
+	OWN_TEXT path = file_join(queue->state_dir, "queues");
+	DIR *dir;
+	struct dirent *entry;
+	int done = 0;
+
+	if (file_make_dir(path, 0700, err) < 0)
+		return -1;
+	dir = opendir(path);
+	if (!dir)
+		return err_errno(err, "cannot read %s", path);
+	while (done == 0 && (entry = readdir(dir)))
+		done = entry->d_name[0] == '.' ? 0 : reopen(queue, entry->d_name, err);
+	closedir(dir);
+	return done;
+}
+
+/* -- Routes ------------------------------------------------------------------------------------------------------------------------------ */
+
+static struct plan *
+plan_make(struct queue *queue, struct routes *routes, struct err *err)
+{
+	struct plan *plan = NEW(plan);
+
+	plan->refs = 1;
+	plan->routes = routes_ref(routes);
+	plan->level = mem_array(routes->n + 1, sizeof(*plan->level));
+	for (size_t i = 0; i < routes->n; i++) {
+		const struct routes_row *row = &routes->row[i];
+		struct queue_place place = {
+			.module_id = row->route->module_id, .input = row->route->input, .priority = row->priority
+		};
+
+		plan->level[i] = level_get(queue, &place, err);
+		if (!plan->level[i]) {
+			plan_unref(plan);
+			return NULL;
+		}
+	}
+	return plan;
+}
+
+int
+queue_set_routes(struct queue *queue, struct routes *routes, struct err *err)
+{
+	struct plan *plan = plan_make(queue, routes, err), *old;
+	uint64_t max_bytes = queue->config.max_bytes;
+
+	if (!plan)
+		return -1;
+	pthread_mutex_lock(&queue->lock);
+	old = queue->plan;
+	queue->plan = plan;
+	queue->epoch++;
+	pthread_mutex_unlock(&queue->lock);
+	plan_unref(old);
+	queue->max_bytes = routes->max_bytes > 0 && routes->max_bytes < max_bytes ? routes->max_bytes : max_bytes;
+	return 0;
+}
+
+/* -- Room -------------------------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t
+load(struct queue *queue)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < queue->n_levels; i++)
+		bytes += event_log_load(queue->level[i].records);
+	return bytes;
+}
+
+/* A little below, so that room is made before it is needed. */
+static uint64_t
+room_wanted_above(const struct queue *queue)
+{
+	return queue->max_bytes - queue->max_bytes / 16;
+}
+
+/* The log that gives up its oldest: of the lowest priority, and of those the largest. */
+static struct level *
+victim(struct queue *queue, const bool *tried)
+{
+	struct level *found = NULL;
+
+	for (size_t i = 0; i < queue->n_levels; i++) {
+		struct level *level = &queue->level[i];
+
+		if (!tried[i] && (!found || level->priority > found->priority ||
+					 (level->priority == found->priority &&
+						 event_log_bytes(level->records) > event_log_bytes(found->records))))
+			found = level;
+	}
+	return found;
+}
+
+/* Once a minute: with a queue that stays full this goes on and on. */
+static void
+say_dropped(struct queue *queue, size_t n)
+{
+	int64_t now_ms = clock_boot_ms();
+
+	queue->n_unsaid += n;
+	if (queue->n_unsaid == 0 || (queue->said_ms > 0 && now_ms - queue->said_ms < SAY_AGAIN_MS))
+		return;
+	log_warn("the queue is full: %zu of its oldest messages were dropped", queue->n_unsaid);
+	queue->n_unsaid = 0;
+	queue->said_ms = now_ms;
+}
+
+static void
+drop_some(struct queue *queue)
+{
+	bool tried[QUEUE_LOGS_MAX] = { false };
+	struct level *level;
+	size_t n = 0;
+
+	while ((level = victim(queue, tried))) {
+		tried[level->index] = true;
+		if (!queue_reader_drop_oldest(level->reader, &n))
+			continue;
+		say_dropped(queue, n);
+		return;
+	}
+}
+
+static void
+on_room(struct timer *timer)
+{
+	struct queue *queue = CONTAINER_OF(timer, struct queue, room);
+
+	if (queue->is_stopped || load(queue) <= room_wanted_above(queue)) {
+		queue->is_room_wanted = false;
+		return;
+	}
+	drop_some(queue);
+	timer_arm(&queue->room, ROOM_AGAIN_MS);
+}
+
+static void
+on_want_room(struct post *post)
+{
+	on_room(&CONTAINER_OF(post, struct queue, want_room)->room);
+}
+
+/* May so much more be kept? */
+static bool
+has_room(struct queue *queue, size_t size)
+{
+	uint64_t after = load(queue) + size;
+
+	if (queue->config.when_full == QUEUE_DROP_OLDEST && after > room_wanted_above(queue) &&
+		!atomic_exchange(&queue->is_room_wanted, true))
+		loop_post(queue->config.loop, &queue->want_room);
+	return after <= queue->max_bytes;
+}
+
+static void
+refuse(struct queue *queue)
+{
+	queue->n_refused++;
+	if (!atomic_exchange(&queue->is_full_said, true))
+		log_error("messages cannot be stored: the queue is full (%llu bytes)", (unsigned long long)queue->max_bytes);
+}
+
+/* -- Storing ------------------------------------------------------------------------------------------------------------------------------- */
+
+/* One message for several sinks: acknowledged when the last of them has it. */
+struct fan {
+	size_t n_left;
+	bool failed;
+	void (*done)(void *arg, bool ok);
+	void *arg;
+};
+
+static void
+on_fan(void *arg, bool ok)
+{
+	struct fan *fan = arg;
+
+	fan->failed = fan->failed || !ok;
+	if (--fan->n_left > 0)
+		return;
+	fan->done(fan->arg, !fan->failed);
+	mem_free(fan);
+}
+
+static struct message_lane *
+way_to(struct queue_lane *lane, const struct level *level)
+{
+	if (!lane->to[level->index])
+		lane->to[level->index] = message_log_lane(level->log, lane->owner);
+	return lane->to[level->index];
+}
+
+/* How old a message is that was taken before the clock was set, nobody knows. */
+static int64_t
+expires(const struct message *m, int64_t ttl_s)
+{
+	return ttl_s < 0 || m->enqueued_ms < YEAR_2020_MS ? 0 : m->enqueued_ms + ttl_s * 1000;
+}
+
+static void
+store(struct queue_lane *lane, const struct message *message, const struct routes_row *row, void (*done)(void *arg, bool ok),
+	void *arg)
+{
+	const struct plan *plan = lane->plan;
+	struct message m = *message;
+
+	m.expires_ms = expires(message, row->ttl_s);
+	message_lane_store(way_to(lane, plan->level[row - plan->routes->row]), &m, done, arg);
+}
+
+static size_t
+size_of(const struct message *m)
+{
+	return m->bag.len + m->payload.len + m->device_id.len + m->module_id.len + m->generation_id.len + SEGMENT_RECORD_LEN + 64;
+}
+
+/* The hub makes its own of a twin's changes. */
+static size_t
+leave_out_upstream(const struct routes *routes, const struct routes_row **taken, size_t n)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (routes->sink[taken[i]->sink].module_id)
+			taken[left++] = taken[i];
+	return left;
+}
+
+static size_t
+find_rows(const struct routes *routes, const struct message *m, bool is_own, const struct routes_row **taken)
+{
+	struct route_message view = {
+		.device_id = m->device_id,
+		.module_id = m->module_id,
+		.is_own = is_own,
+		.is_twin_change = m->source == MESSAGE_TWIN_CHANGE,
+		.bag = m->bag,
+		.payload = m->payload,
+		.enqueued_ms = m->enqueued_ms,
+	};
+	size_t n = routes_take(routes, &view, taken);
+
+	return view.is_twin_change ? leave_out_upstream(routes, taken, n) : n;
+}
+
+void
+queue_put(struct queue_lane *lane, const struct message *message, bool is_own, void (*done)(void *arg, bool ok), void *arg)
+{
+	struct queue *queue = lane->queue;
+	const struct plan *plan = lane_plan(lane);
+	const struct routes_row *taken[ROUTES_MAX];
+	size_t n = find_rows(plan->routes, message, is_own, taken);
+	struct fan *fan;
+
+	if (n == 0) {
+		queue->n_no_route++;
+		done(arg, true);
+		return;
+	}
+	if (queue->is_stopped || !has_room(queue, n * size_of(message))) {
+		if (!queue->is_stopped)
+			refuse(queue);
+		done(arg, false);
+		return;
+	}
+	queue->is_full_said = false;
+	queue->n_stored++;
+	if (n == 1) {
+		store(lane, message, taken[0], done, arg);
+		return;
+	}
+	fan = NEW(fan);
+	*fan = (struct fan){ .n_left = n, .done = done, .arg = arg };
+	for (size_t i = 0; i < n; i++)
+		store(lane, message, taken[i], on_fan, fan);
+}
+
+void
+queue_add_lane(struct queue *queue, struct owner *owner)
+{
+	struct queue_lane *lane = NEW(queue_lane);
+
+	lane->queue = queue;
+	lane->owner = owner;
+	lane->next = queue->lanes;
+	queue->lanes = lane;
+	for (size_t i = 0; i < queue->n_levels; i++)
+		message_log_add_lane(queue->level[i].log, owner);
+}
+
+struct queue_lane *
+queue_lane(const struct queue *queue, const struct owner *owner)
+{
+	struct queue_lane *lane = queue->lanes;
+
+	while (lane && lane->owner != owner)
+		lane = lane->next;
+	assert(lane);
+	return lane;
+}
+
+/* -- Delivering ----------------------------------------------------------------------------------------------------------------------------- */
+
+struct queue_window *
+queue_upstream(struct queue *queue)
+{
+	return sink_find(queue, NULL, NULL)->window;
+}
+
+void
+queue_watch_inputs(struct queue *queue,
+	void (*on_input)(void *arg, const char *module_id, const char *input, struct queue_window *window), void *arg)
+{
+	queue->on_input = on_input;
+	queue->arg = arg;
+	for (struct sink *sink = queue->sinks; sink; sink = sink->next)
+		if (sink->module_id)
+			on_input(arg, sink->module_id, sink->input, sink->window);
+}
+
+void
+queue_save(struct queue *queue)
+{
+	for (struct sink *sink = queue->sinks; sink; sink = sink->next) {
+		struct err err = ERR_INIT;
+
+		if (queue_window_save(sink->window, &err) < 0)
+			log_error("%s", err.text);
+	}
+}
+
+/* -- Its life -------------------------------------------------------------------------------------------------------------------------------- */
+
+static int
+open_logs(struct queue *queue, struct err *err)
+{
+	const struct queue_place upstream = { .priority = ROUTE_LOWEST };
+	OWN(routes) routes = routes_default();
+
+	if (!level_get(queue, &upstream, err) || reopen_all(queue, err) < 0)
+		return -1;
+	return queue_set_routes(queue, routes, err);
+}
+
+struct queue *
+queue_open(const struct queue_config *config, struct err *err)
+{
+	struct queue *queue = NEW(queue);
+	uint64_t segment_bytes = config->max_bytes / SEGMENTS_IN_ALL;
+
+	queue->config = *config;
+	queue->state_dir = mem_text(config->state_dir);
+	queue->segment_bytes = segment_bytes < SEGMENT_BYTES_MAX ? (size_t)segment_bytes : SEGMENT_BYTES_MAX;
+	queue->want_room.run = on_want_room;
+	timer_init(&queue->room, config->loop, on_room);
+	pthread_mutex_init(&queue->lock, NULL);
+	if (open_logs(queue, err) == 0)
+		return queue;
+	queue_free(queue);
+	return NULL;
+}
+
+void
+queue_stop(struct queue *queue)
+{
+	if (!queue)
+		return;
+	queue->is_stopped = true;
+	for (size_t i = 0; i < queue->n_levels; i++)
+		message_log_stop(queue->level[i].log);
+}
+
+void
+queue_free(struct queue *queue)
+{
+	if (!queue)
+		return;
+	timer_cancel(&queue->room);
+	for (struct sink *sink = queue->sinks, *next; sink; sink = next) {
+		next = sink->next;
+		queue_window_free(sink->window);
+		mem_free(sink->module_id);
+		mem_free(sink->input);
+		mem_free(sink);
+	}
+	for (size_t i = 0; i < queue->n_levels; i++)
+		message_log_free(queue->level[i].log);
+	for (struct queue_lane *lane = queue->lanes, *next; lane; lane = next) {
+		next = lane->next;
+		plan_unref(lane->plan);
+		mem_free(lane);
+	}
+	plan_unref(queue->plan);
+	pthread_mutex_destroy(&queue->lock);
+	mem_free(queue->state_dir);
+	mem_free(queue);
+}
+
+/* -- What there is to tell ----------------------------------------------------------------------------------------------------------------- */
+
+void
+queue_totals(struct queue *queue, struct queue_totals *out)
+{
+	*out = (struct queue_totals){
+		.bytes = queue->is_stopped ? 0 : load(queue),
+		.max_bytes = queue->max_bytes,
+		.stored = queue->n_stored,
+		.no_route = queue->n_no_route,
+		.refused = queue->n_refused,
+	};
+}
+
+void
+queue_each_log(struct queue *queue, void (*each)(void *arg, const struct queue_log_counts *counts), void *arg)
+{
+	for (size_t i = 0; i < queue->n_levels && !queue->is_stopped; i++) {
+		const struct level *level = &queue->level[i];
+		struct queue_log_counts counts = {
+			.module_id = level->sink->module_id,
+			.input = level->sink->input,
+			.priority = level->priority,
+			.bytes = event_log_bytes(level->records),
+		};
+
+		queue_reader_counts(level->reader, &counts.counts);
+		each(arg, &counts);
+	}
 }

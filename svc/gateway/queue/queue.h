@@ -1,9 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The queue's folder at the start.  A damaged queue must neither lock all devices out, as refusing to start would, nor be passed over: what can still be read
- * becomes the new queue, and the damaged folder is set aside for whoever can read more.  Blocks. */
+/* What devices and modules send, kept until it is delivered: in a log for each sink that its routes name, and each priority there.  A message is acknowledged when it is on the disk
+ * for all of its sinks.  What no route takes is dropped, and counted.
+ *
+ * All of it together takes no more of the disk than it may: beyond that new messages are refused, or the oldest are dropped (those of the lowest priority first), as it was asked for.
+ *
+ * Storing goes on the loops of connections, by a lane for each; everything else is on the one loop that was given, or happens before that runs. */
 
-#include "store/message_log.h"
+#include "base/post.h"
+#include "gateway/queue/queue_window.h"
+#include "gateway/routes/routes.h"
+#include "store/message.h"
 
-/* Nothing is taken beyond max_bytes. */
-struct message_log *queue_open(const char *dir, uint64_t max_bytes, struct err *err);
+#define QUEUE_LOGS_MAX 64
+
+enum queue_when_full { QUEUE_REFUSE, QUEUE_DROP_OLDEST };
+
+struct queue_config {
+	const char *state_dir;
+	uint64_t max_bytes;
+	enum queue_when_full when_full;
+	struct loop *loop;
+};
+struct queue;
+struct queue *queue_open(const struct queue_config *config, struct err *err); /* with the default route */
+void queue_stop(struct queue *queue);					      /* completes what was given, takes nothing more */
+void queue_free(struct queue *queue);					      /* after the loops are finished */
+
+/* From now on; -1 leaves what was.  Blocks a moment when it names a sink for the first time. */
+int queue_set_routes(struct queue *queue, struct routes *routes, struct err *err);
+
+/* -- Storing ------------------------------------------------------------------------------------------------------------------------- */
+struct queue_lane;
+void queue_add_lane(struct queue *queue, struct owner *owner);			     /* all before the first is asked for */
+struct queue_lane *queue_lane(const struct queue *queue, const struct owner *owner); /* any thread */
+/* done(arg, ok) comes on the lane's owner, perhaps at once.  is_own: from a module of the gateway's own device.  On the lane's thread; what the message borrows is copied. */
+void queue_put(struct queue_lane *lane, const struct message *message, bool is_own, void (*done)(void *arg, bool ok), void *arg);
+
+/* -- Delivering ---------------------------------------------------------------------------------------------------------------------- */
+struct queue_window *queue_upstream(struct queue *queue);
+/* Calls back for each input that there is, and for each that comes with other routes. */
+void queue_watch_inputs(struct queue *queue,
+	void (*on_input)(void *arg, const char *module_id, const char *input, struct queue_window *window), void *arg);
+void queue_save(struct queue *queue); /* now and then: positions, and the room that they free */
+
+/* -- What there is to tell, on any thread ---------------------------------------------------------------------------------------------- */
+struct queue_totals {
+	uint64_t bytes, max_bytes, stored, no_route, refused; /* refused: because it was full */
+};
+void queue_totals(struct queue *queue, struct queue_totals *out);
+struct queue_log_counts {
+	const char *module_id, *input; /* NULL: upstream */
+	int priority;
+	uint64_t bytes;
+	struct queue_counts counts;
+};
+void queue_each_log(struct queue *queue, void (*each)(void *arg, const struct queue_log_counts *counts), void *arg);

@@ -1,187 +1,157 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The window: a list in the order of the queue. */
+/* One sink's priorities, asked in turn; who gets tired of looking is asked again a moment later, so that no turn of the loop is long. */
 #include "gateway/queue/queue_window.h"
 
-#include <string.h>
-
-#include "base/log.h"
+#include "base/clock.h"
 #include "base/mem.h"
-#include "wire/property_bag.h"
+#include "gateway/queue/queue_order.h"
 
-#define MESSAGES_MAX 4096
-#define BYTES_MAX (64 * 1024 * 1024)
+#define READ_ON_MS 1
 
 struct queue_window {
-	struct event_log *log;
-	struct event_reader *reader;
-	char *dir;
-	struct queued *oldest, *newest;
-	size_t n, bytes;
-	uint64_t next;	   /* what is read next */
-	uint64_t saved;	   /* the cursor on disk */
-	struct err damage; /* found in the queue; what else fails may pass */
+	struct queue_places places;
+	struct queue_reader *reader[ROUTE_PRIORITIES];
+	struct event_log *log[ROUTE_PRIORITIES];
+	struct queue_order order;
+	struct loop *loop;
+	struct timer read_on; /* a reading that got tired */
+	struct post stored;
+	void (*more)(void *arg);
+	void *arg;
+	bool one_line;
 };
 
-static void
-queued_free(struct queued *q)
-{
-	mem_free(q->device_id);
-	mem_free(q->module_id);
-	mem_free(q->generation_id);
-	mem_free(q->bag);
-	mem_free(q->payload);
-	mem_free(q);
-}
-
-static size_t
-queued_bytes(const struct queued *q)
-{
-	return sizeof(*q) + strlen(q->bag) + q->len;
-}
-
-/* What the hub marks itself when a device connects to it (hub 1.2), it does not see of a device behind a gateway. */
-static char *
-bag_of(const struct message *m)
-{
-	struct buf bag = BUF_INIT(PROPERTY_BAG_MAX);
-
-	buf_put(&bag, m->bag.text, m->bag.len);
-	if (m->is_will)
-		property_put(&bag, "iothub-MessageType", "Will");
-	return buf_take_text(&bag);
-}
-
-static struct queued *
-queued_new(uint64_t offset, const struct message *m)
-{
-	struct queued *q = NEW(queued);
-
-	q->offset = offset;
-	q->device_id = slice_text(m->device_id);
-	q->module_id = m->module_id.len > 0 ? slice_text(m->module_id) : NULL;
-	q->generation_id = slice_text(m->generation_id);
-	q->bag = bag_of(m);
-	q->payload = mem_dup(m->payload.text, m->payload.len);
-	q->len = m->payload.len;
-	q->retain = m->retain;
-	return q;
-}
-
-static uint64_t
-cursor(const struct queue_window *w)
-{
-	return w->oldest ? w->oldest->offset : w->next;
-}
-
-static int
-save_cursor(struct queue_window *w, struct err *err)
-{
-	if (cursor(w) == w->saved)
-		return 0;
-	if (event_cursor_save(w->dir, QUEUE_CURSOR, cursor(w), err) < 0)
-		return err_wrap(err, "the position in the queue");
-	w->saved = cursor(w);
-	return 0;
-}
-
 struct queue_window *
-queue_window_open(const char *dir, struct event_log *log, struct err *err)
+queue_window_new(bool one_line, size_t n_max, size_t bytes_max)
 {
 	struct queue_window *w = NEW(queue_window);
 
-	w->log = log;
-	w->dir = mem_text(dir);
-	if (event_cursor_load(dir, QUEUE_CURSOR, &w->saved, err) == 0)
-		w->reader = event_reader_open(dir, &(struct event_start){ .value = w->saved }, err);
-	if (w->reader) {
-		w->next = w->saved;
-		event_log_forget_below(log, w->saved); /* a crash may have come between the cursor and that */
-		return w;
-	}
-	queue_window_close(w);
-	return NULL;
+	w->one_line = one_line;
+	w->places.n_max = n_max;
+	w->places.bytes_max = bytes_max;
+	return w;
 }
 
 void
-queue_window_close(struct queue_window *w)
+queue_window_free(struct queue_window *w)
 {
-	struct err err = ERR_INIT;
-
 	if (!w)
 		return;
-	if (w->reader && save_cursor(w, &err) < 0)
-		log_error("%s", err.text);
-	for (struct queued *q = w->oldest, *newer; q; q = newer) {
-		newer = q->newer;
-		queued_free(q);
-	}
-	event_reader_close(w->reader);
-	mem_free(w->dir);
+	for (size_t i = 0; i < COUNT(w->reader); i++)
+		queue_reader_close(w->reader[i]);
 	mem_free(w);
 }
 
-/* 1: m is the next message, 0: there is none, -1: damage.  A whole record that is no message is left out. */
-static int
-read_one(struct queue_window *w, struct message *m, uint64_t *offset, struct err *err)
+struct queue_places *
+queue_window_places(struct queue_window *w)
 {
-	struct event_record record;
-	int got;
+	return &w->places;
+}
 
-	while ((got = event_reader_next(w->reader, &record, err)) == 1) {
-		struct err why = ERR_INIT;
+/* -- Listening -------------------------------------------------------------------------------------------------------------------------- */
 
-		*offset = record.place.offset;
-		if (message_decode(m, record.data, record.len, &why) == 0)
-			return 1;
-		log_error("message %llu of the queue is left out: %s", (unsigned long long)*offset, why.text);
-		w->next = *offset + 1;
-	}
-	return got;
+static void
+on_stored(struct post *post)
+{
+	struct queue_window *w = CONTAINER_OF(post, struct queue_window, stored);
+
+	w->more(w->arg);
+}
+
+static void
+on_read_on(struct timer *timer)
+{
+	struct queue_window *w = CONTAINER_OF(timer, struct queue_window, read_on);
+
+	w->more(w->arg);
+}
+
+static void
+subscribe(struct queue_window *w, int priority)
+{
+	if (w->loop && w->log[priority])
+		event_log_subscribe(w->log[priority], loop_owner(w->loop), &w->stored);
+}
+
+void
+queue_window_listen(struct queue_window *w, struct loop *loop, void (*more)(void *arg), void *arg)
+{
+	w->loop = loop;
+	w->more = more;
+	w->arg = arg;
+	w->stored.run = on_stored;
+	timer_init(&w->read_on, loop, on_read_on);
+	for (int i = 0; i < ROUTE_PRIORITIES; i++)
+		subscribe(w, i);
+}
+
+void
+queue_window_deafen(struct queue_window *w)
+{
+	if (w->loop)
+		timer_cancel(&w->read_on);
+}
+
+void
+queue_window_add(struct queue_window *w, struct queue_reader *reader_take, int priority, struct event_log *log)
+{
+	w->reader[priority] = reader_take;
+	w->log[priority] = log;
+	subscribe(w, priority);
+}
+
+/* -- Taking ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* false: there is nothing of this priority now. */
+static bool
+take_one(struct queue_window *w, int priority, struct queued **q, struct err *err)
+{
+	*q = queue_reader_next(w->reader[priority], err);
+	if (!*q && queue_reader_is_tired(w->reader[priority]) && w->loop)
+		timer_arm(&w->read_on, READ_ON_MS);
+	return *q || err->kind != ERR_NONE || queue_reader_is_tired(w->reader[priority]);
 }
 
 struct queued *
 queue_window_next(struct queue_window *w, struct err *err)
 {
-	struct message m;
-	struct queued *q;
-	uint64_t offset = 0;
-	int got;
+	bool has_some[ROUTE_PRIORITIES];
+	struct queued *q = NULL;
+	int priority;
 
-	*err = w->damage;
-	if (err->kind != ERR_NONE || w->n >= MESSAGES_MAX || w->bytes >= BYTES_MAX)
+	*err = (struct err)ERR_INIT;
+	if (w->places.n >= w->places.n_max || w->places.bytes >= w->places.bytes_max)
 		return NULL;
-	got = read_one(w, &m, &offset, err);
-	if (got < 0 && err->kind == ERR_BROKEN)
-		w->damage = *err;
-	if (got <= 0)
-		return NULL;
-	q = queued_new(offset, &m);
-	q->older = w->newest;
-	*(w->newest ? &w->newest->newer : &w->oldest) = q;
-	w->newest = q;
-	w->next = offset + 1;
-	w->n++;
-	w->bytes += queued_bytes(q);
-	return q;
+	for (int i = 0; i < ROUTE_PRIORITIES; i++)
+		has_some[i] = w->reader[i] && queue_reader_is_behind(w->reader[i]);
+	while ((priority = queue_order_next(&w->order, has_some, clock_boot_ms())) >= 0) {
+		if (take_one(w, priority, &q, err))
+			return q;
+		has_some[priority] = false;
+	}
+	return NULL;
+}
+
+void
+queue_window_end(struct queue_window *w, struct queued *q, enum queue_end how)
+{
+	(void)w;
+	queue_reader_end(q, how);
 }
 
 void
 queue_window_done(struct queue_window *w, struct queued *q)
 {
-	*(q->older ? &q->older->newer : &w->oldest) = q->newer;
-	*(q->newer ? &q->newer->older : &w->newest) = q->older;
-	w->n--;
-	w->bytes -= queued_bytes(q);
-	queued_free(q);
+	queue_window_end(w, q, QUEUE_DONE);
 }
 
 int
 queue_window_save(struct queue_window *w, struct err *err)
 {
-	if (cursor(w) == w->saved)
-		return 0;
-	if (save_cursor(w, err) < 0)
-		return -1;
-	event_log_forget_below(w->log, w->saved);
-	return 0;
+	int done = 0;
+
+	for (size_t i = 0; i < COUNT(w->reader); i++)
+		if (w->reader[i] && queue_reader_save(w->reader[i], err) < 0)
+			done = -1;
+	return done;
 }

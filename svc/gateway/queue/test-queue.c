@@ -1,231 +1,419 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queue at the start: whole, or what can be read of a damaged one. */
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include "base/text.h"
+/* The queue as a whole: what the routes make of a message, on the disk before it is acknowledged, and no more than there may be. */
 #include "gateway/queue/queue.h"
+
+#include <pthread.h>
+
+#include "base/clock.h"
 #include "gateway/queue/test_queue.h"
-#include "store/segment.h"
 
-#define MAX_BYTES (1 << 20)
-#define SEGMENT 2200 /* seven or so messages */
+#define ROUTES(rows) "{\"schemaVersion\":\"1.1\",\"routes\":{" rows "}}"
 
-/* 20 messages in several segments. */
-static char *
-queue_of_20(const char *name)
+struct fixture {
+	char *dir;
+	struct loop *loop;
+	struct queue *queue;
+	uint64_t max_bytes;
+	enum queue_when_full when_full;
+};
+
+struct answer {
+	atomic_bool is_there, ok;
+};
+
+static void
+on_answer(void *arg, bool ok)
 {
-	char *dir = fresh_dir(name);
+	struct answer *answer = arg;
 
-	event_log_close(log_with(dir, SEGMENT, 20));
-	return dir;
-}
-
-/* The first offset of the n-th segment, and its path. */
-static char *
-segment_path(const char *dir, size_t n, uint64_t *first)
-{
-	char name[SEGMENT_NAME_LEN];
-	struct err err = ERR_INIT;
-	uint64_t *firsts;
-	size_t n_segments;
-
-	CHECK_OK(segment_list(dir, &firsts, &n_segments, &err), err);
-	CHECK(n_segments >= 3 && n < n_segments);
-	*first = firsts[n];
-	mem_free(firsts);
-	return file_join(dir, segment_name(*first, name));
+	answer->ok = ok;
+	answer->is_there = true;
 }
 
 static void
-change(const char *path, off_t at, char mask)
+start(struct fixture *f)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	char c;
+	struct queue_config config = { .state_dir = f->dir, .max_bytes = f->max_bytes, .when_full = f->when_full };
+	struct err err = ERR_INIT;
 
-	CHECK(pread(fd, &c, 1, at) == 1);
-	c ^= mask;
-	CHECK(pwrite(fd, &c, 1, at) == 1);
-	close(fd);
+	f->loop = loop_new("test");
+	config.loop = f->loop;
+	f->queue = queue_open(&config, &err);
+	if (!f->queue)
+		fail_msg("%s", err.text);
+	queue_add_lane(f->queue, &at_once);
 }
 
 static void
-flip(const char *path, off_t at)
+stop(struct fixture *f)
 {
-	change(path, at, 1);
+	queue_stop(f->queue);
+	loop_finish(f->loop);
+	queue_free(f->queue);
+	loop_free(f->loop);
 }
 
-/* The numbers that the queue gives, as text. */
-static char *
-numbers_in(const char *dir)
+static void
+open_queue(struct fixture *f, const char *name)
+{
+	*f = (struct fixture){ .dir = fresh_dir(name), .max_bytes = 64 << 20 };
+	start(f);
+}
+
+static void
+restart(struct fixture *f)
+{
+	stop(f);
+	start(f);
+}
+
+static void
+set_routes(struct fixture *f, const char *text)
 {
 	struct err err = ERR_INIT;
-	struct message_log *log = queue_open(dir, MAX_BYTES, &err);
-	struct queue_window *window = log ? queue_window_open(dir, message_log_records(log), &err) : NULL;
-	struct buf text = BUF_INIT(4096);
+	OWN(routes) routes = routes_parse(text, strlen(text), &err);
+
+	if (!routes || queue_set_routes(f->queue, routes, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+/* false: it was not acknowledged. */
+static bool
+put(struct fixture *f, const char *device_id, const char *module_id, const char *bag, size_t len)
+{
+	static const char zeros[200000];
+	struct answer answer = { 0 };
+	struct message m = {
+		.source = MESSAGE_TELEMETRY,
+		.enqueued_ms = clock_wall_ms(),
+		.device_id = slice_of(device_id),
+		.module_id = slice_of(module_id),
+		.bag = slice_of(bag),
+		.payload = { zeros, len },
+	};
+
+	queue_put(queue_lane(f->queue, &at_once), &m, *module_id != '\0', on_answer, &answer);
+	while (!answer.is_there)
+		sched_yield();
+	return answer.ok;
+}
+
+static struct queue_window *found;
+static char found_name[64];
+
+static void
+note_input(void *arg, const char *module_id, const char *input, struct queue_window *window)
+{
+	const char *wanted = arg;
+
+	snprintf(found_name, sizeof(found_name), "%s/%s", module_id, input);
+	if (text_is(found_name, wanted))
+		found = window;
+}
+
+static struct queue_window *
+input_of(struct fixture *f, const char *name)
+{
+	found = NULL;
+	queue_watch_inputs(f->queue, note_input, (void *)(uintptr_t)name);
+	return found;
+}
+
+/* The bags of all that waits, in the order in which it comes. */
+static char *
+take_all(struct queue_window *window, enum queue_end how)
+{
+	struct err err = ERR_INIT;
+	struct buf text = BUF_INIT(1 << 20);
 	struct queued *q;
 
-	if (!window)
-		fail_msg("%s", err.text);
-	while ((q = queue_window_next(window, &err)))
-		buf_putf(&text, "%d ", number_of(q));
+	while ((q = queue_window_next(window, &err))) {
+		buf_putf(&text, "%s ", q->bag);
+		queue_window_end(window, q, how);
+	}
 	CHECK_INT(err.kind, ERR_NONE);
-	queue_window_close(window);
-	message_log_free(log);
 	return buf_take_text(&text);
 }
 
-static size_t
-n_set_aside(const char *dir)
+static void
+check_all(struct queue_window *window, const char *wanted)
 {
-	DIR *parent = opendir(T_TMPDIR);
-	const char *base = strrchr(dir, '/') + 1;
-	struct dirent *entry;
-	size_t n = 0;
+	OWN_TEXT got = take_all(window, QUEUE_DONE);
 
-	while ((entry = readdir(parent)))
-		n += strncmp(entry->d_name, base, strlen(base)) == 0 && strstr(entry->d_name, ".damaged-") != NULL;
-	closedir(parent);
-	return n;
+	CHECK_STR(got, wanted);
 }
 
-#define ALL "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 "
-
-TEST("a queue that is whole has all of its messages, and nothing is set aside")
+TEST("without routes that were given everything goes to the hub")
 {
-	OWN_TEXT dir = queue_of_20("whole");
-	OWN_TEXT numbers = numbers_in(dir);
+	struct fixture f;
 
-	CHECK_STR(numbers, ALL);
-	CHECK_INT(n_set_aside(dir), 0);
+	open_queue(&f, "default");
+	CHECK(put(&f, "leaf", "", "a=1", 10));
+	CHECK(put(&f, "edge", "m", "a=2", 10));
+	check_all(queue_upstream(f.queue), "a=1 a=2 ");
+	stop(&f);
 }
 
-TEST("a queue that is not there yet is made")
+TEST("a message goes once to each sink of its routes; one that no route takes is acknowledged, dropped and counted")
 {
-	OWN_TEXT dir = fresh_dir("new");
-	OWN_TEXT numbers = numbers_in(dir);
+	struct queue_totals totals;
+	struct fixture f;
 
-	CHECK_STR(numbers, "");
+	open_queue(&f, "fan");
+	set_routes(&f, ROUTES("\"a\":\"FROM /messages/events INTO $upstream\",\"b\":\"FROM /* WHERE n = '1' INTO $upstream\","
+			      "\"c\":\"FROM /messages/* INTO BrokeredEndpoint('/modules/f/inputs/in')\","
+			      "\"d\":\"FROM /messages/modules/m INTO BrokeredEndpoint('/modules/g/inputs/in')\""));
+	CHECK(put(&f, "leaf", "", "n=1", 10));
+	CHECK(put(&f, "edge", "m", "n=2", 10));
+	set_routes(&f, ROUTES("\"a\":\"FROM /messages/modules/* INTO $upstream\""));
+	CHECK(put(&f, "leaf", "", "n=3", 10));
+	check_all(queue_upstream(f.queue), "n=1 ");
+	check_all(input_of(&f, "f/in"), "n=1 n=2 ");
+	check_all(input_of(&f, "g/in"), "n=2 ");
+	queue_totals(f.queue, &totals);
+	CHECK_INT(totals.no_route, 1);
+	CHECK_INT(totals.stored, 2);
+	stop(&f);
 }
 
-TEST("of a queue with damage in the middle of a segment all is saved but the rest of that segment")
+TEST("the lower number of priority is delivered first, whenever it came, and what has none last")
 {
-	OWN_TEXT dir = queue_of_20("middle");
-	uint64_t first, next;
-	OWN_TEXT path = segment_path(dir, 1, &first);
-	struct buf wanted = BUF_INIT(4096);
-	struct stat st;
-	OWN_TEXT numbers = NULL;
+	struct fixture f;
 
-	mem_free(segment_path(dir, 2, &next));
-	CHECK(stat(path, &st) == 0);
-	flip(path, st.st_size - 3); /* its last message */
-	numbers = numbers_in(dir);
-	for (uint64_t i = 0; i < 20; i++)
-		if (i != next - 1)
-			buf_putf(&wanted, "%llu ", (unsigned long long)i);
-	CHECK_STR(numbers, buf_text(&wanted));
-	CHECK_INT(n_set_aside(dir), 1);
-	buf_clear(&wanted);
+	open_queue(&f, "priority");
+	set_routes(&f, ROUTES("\"a\":\"FROM /* INTO $upstream\","
+			      "\"b\":{\"route\":\"FROM /* WHERE p = '5' INTO $upstream\",\"priority\":5},"
+			      "\"c\":{\"route\":\"FROM /* WHERE p = '0' INTO $upstream\",\"priority\":0}"));
+	for (int i = 0; i < 2; i++) {
+		CHECK(put(&f, "leaf", "", "p=none", 10));
+		CHECK(put(&f, "leaf", "", "p=5", 10));
+		CHECK(put(&f, "leaf", "", "p=0", 10));
+	}
+	restart(&f);
+	check_all(queue_upstream(f.queue), "p=0 p=0 p=5 p=5 p=none p=none ");
+	stop(&f);
 }
 
-TEST("a segment without its header is left out, and the others are saved")
+TEST("what a route keeps for a time only is gone after it, also from a queue that was closed meanwhile")
 {
-	OWN_TEXT dir = queue_of_20("header");
-	uint64_t first, next;
-	OWN_TEXT path = segment_path(dir, 1, &first);
-	struct buf wanted = BUF_INIT(4096);
-	OWN_TEXT numbers = NULL;
+	struct fixture f;
 
-	mem_free(segment_path(dir, 2, &next));
-	flip(path, 3);
-	numbers = numbers_in(dir);
-	for (uint64_t i = 0; i < 20; i++)
-		if (i < first || i >= next)
-			buf_putf(&wanted, "%llu ", (unsigned long long)i);
-	CHECK_STR(numbers, buf_text(&wanted));
-	buf_clear(&wanted);
+	clock_set_for_test(1800000000);
+	open_queue(&f, "time");
+	set_routes(&f, ROUTES("\"a\":{\"route\":\"FROM /* WHERE s = '1' INTO $upstream\",\"timeToLiveSecs\":60},"
+			      "\"b\":\"FROM /* WHERE NOT s = '1' INTO $upstream\""));
+	CHECK(put(&f, "leaf", "", "s=1", 10));
+	CHECK(put(&f, "leaf", "", "s=2", 10));
+	restart(&f);
+	clock_set_for_test(1800000061);
+	check_all(queue_upstream(f.queue), "s=2 ");
+	stop(&f);
+	clock_set_for_test(0);
 }
 
-TEST("with a damaged position all messages come, rather twice than not at all")
+TEST("what came while the clock had not been set does not expire when it is")
 {
-	OWN_TEXT dir = queue_of_20("position");
-	OWN_TEXT cursor = file_join(dir, QUEUE_CURSOR ".cursor");
-	struct err err = ERR_INIT;
-	OWN_TEXT numbers = NULL;
+	struct fixture f;
 
-	CHECK_OK(file_save(cursor, "1x\n", 3, 0600, &err), err);
-	numbers = numbers_in(dir);
-	CHECK_STR(numbers, ALL);
-	CHECK_INT(n_set_aside(dir), 1);
+	clock_set_for_test(4000);
+	open_queue(&f, "clock");
+	set_routes(&f, ROUTES("\"a\":{\"route\":\"FROM /* INTO $upstream\",\"timeToLiveSecs\":60}"));
+	CHECK(put(&f, "leaf", "", "n=1", 10));
+	clock_set_for_test(1800000000);
+	check_all(queue_upstream(f.queue), "n=1 ");
+	stop(&f);
+	clock_set_for_test(0);
 }
 
-TEST("what was sent already is not saved from a damaged queue")
+TEST("what waits for an input that no route names any more is still delivered, and when all is, its folder goes")
 {
-	OWN_TEXT dir = queue_of_20("sent");
-	uint64_t first;
-	OWN_TEXT path = segment_path(dir, 2, &first);
-	struct err err = ERR_INIT;
-	OWN_TEXT numbers = NULL;
-	OWN_TEXT oldest = NULL;
+	OWN_TEXT folder = NULL;
+	struct fixture f;
 
-	CHECK_OK(event_cursor_save(dir, QUEUE_CURSOR, first - 2, &err), err);
-	flip(path, SEGMENT_HEADER_LEN + SEGMENT_RECORD_LEN + 1);
-	numbers = numbers_in(dir);
-	oldest = mem_textf("%llu ", (unsigned long long)first - 2);
-	CHECK(text_starts(numbers, oldest));
-	CHECK_INT(n_set_aside(dir), 1);
+	open_queue(&f, "old");
+	folder = mem_textf("%s/queues/f@in@10", f.dir);
+	set_routes(&f, ROUTES("\"a\":\"FROM /* INTO BrokeredEndpoint('/modules/f/inputs/in')\""));
+	CHECK(put(&f, "leaf", "", "n=1", 10));
+	restart(&f);
+	CHECK(file_exists(folder));
+	check_all(input_of(&f, "f/in"), "n=1 ");
+	restart(&f);
+	CHECK(!file_exists(folder));
+	CHECK(!input_of(&f, "f/in"));
+	stop(&f);
 }
 
-TEST("a queue whose end has gone is said so, and the rest is saved")
+TEST("the queue of a gateway from before there were routes is delivered, with the position that it had")
 {
-	OWN_TEXT dir = queue_of_20("end");
-	uint64_t first;
-	OWN_TEXT path = segment_path(dir, 2, &first);
-	OWN_TEXT numbers = NULL;
-	struct stat st;
-
-	CHECK(stat(path, &st) == 0);
-	CHECK(truncate(path, st.st_size - 3) == 0);
-	numbers = numbers_in(dir);
-	CHECK_CONTAINS(numbers, "0 1 2 3 ");
-	CHECK_INT(n_set_aside(dir), 1);
-}
-
-TEST("a queue of a newer version is refused and left untouched")
-{
-	OWN_TEXT dir = queue_of_20("newer");
-	uint64_t first;
-	OWN_TEXT path = segment_path(dir, 2, &first);
+	struct fixture f = { .dir = fresh_dir("before"), .max_bytes = 64 << 20 };
+	OWN_TEXT dir = mem_textf("%s/queue", f.dir);
 	struct err err = ERR_INIT;
 
-	change(path, 11, 0x40); /* of the version */
-	CHECK(!queue_open(dir, MAX_BYTES, &err));
-	CHECK_ERR(err, ERR_INVALID, "version 66");
-	CHECK_INT(n_set_aside(dir), 0);
+	CHECK_OK(file_make_dir(f.dir, 0700, &err), err);
+	event_log_close(log_with(dir, 2200, 6));
+	CHECK_OK(event_cursor_save(dir, QUEUE_CURSOR, 4, &err), err);
+	start(&f);
+	for (int i = 4; i < 6; i++)
+		CHECK_INT(number_of(queue_window_next(queue_upstream(f.queue), &err)), i);
+	CHECK(!queue_window_next(queue_upstream(f.queue), &err));
+	stop(&f);
 }
 
-TEST("a queue with a message of a newer version is refused and left untouched")
+TEST("routes to more inputs and priorities than there may be are refused, and those before stay")
 {
-	OWN_TEXT dir = fresh_dir("newer-message");
-	struct event_log *log = log_with(dir, SEGMENT, 3);
+	CLEAR(buf) text = BUF_INIT(1 << 20);
 	struct err err = ERR_INIT;
+	OWN(routes) routes = NULL;
+	struct fixture f;
 
-	store_bytes(log, "\x02\x00\x00", 3);
-	event_log_close(log);
-	CHECK(!queue_open(dir, MAX_BYTES, &err));
-	CHECK_ERR(err, ERR_INVALID, "version 2");
-	CHECK_INT(n_set_aside(dir), 0);
+	open_queue(&f, "many");
+	buf_puts(&text, "{\"schemaVersion\":\"1.1\",\"routes\":{\"a\":\"FROM /* INTO BrokeredEndpoint('/modules/a/inputs/i')\"");
+	for (int i = 0; i < QUEUE_LOGS_MAX; i++)
+		buf_putf(&text, ",\"b%d\":\"FROM /* INTO BrokeredEndpoint('/modules/b/inputs/i%d')\"", i, i);
+	buf_puts(&text, "}}");
+	routes = routes_parse(buf_text(&text), text.len, &err);
+	CHECK(routes);
+	CHECK(queue_set_routes(f.queue, routes, &err) < 0);
+	CHECK_ERR(err, ERR_LIMIT, "more than 64 inputs and priorities");
+	CHECK(put(&f, "leaf", "", "n=1", 10));
+	check_all(queue_upstream(f.queue), "n=1 ");
+	stop(&f);
 }
 
-TEST("a crash between setting the damaged queue aside and taking the saved one is made good")
+/* As many as fit, up to `n`. */
+static int
+fill(struct fixture *f, int n)
 {
-	OWN_TEXT dir = queue_of_20("crash");
-	OWN_TEXT saved = mem_textf("%s.saved", dir);
-	OWN_TEXT numbers = NULL;
+	int stored = 0;
 
-	CHECK(rename(dir, saved) == 0);
-	numbers = numbers_in(dir);
-	CHECK_STR(numbers, ALL);
+	while (stored < n && put(f, "leaf", "", "x=", 100000))
+		stored++;
+	return stored;
+}
+
+TEST("a queue that refuses when it is full takes no more than it may, and takes more when some is done, whatever it is in")
+{
+	struct queue_totals totals;
+	struct fixture f = { .dir = fresh_dir("refuse"), .max_bytes = 2 << 20 };
+	int first, more;
+
+	start(&f);
+	set_routes(&f, ROUTES("\"a\":\"FROM /* INTO $upstream\",\"b\":\"FROM /* INTO BrokeredEndpoint('/modules/f/inputs/in')\""));
+	first = fill(&f, 100);
+	CHECK(first >= 8 && first <= 10);
+	queue_totals(f.queue, &totals);
+	CHECK(totals.bytes <= totals.max_bytes);
+	CHECK_INT(totals.refused, 1);
+	mem_free(take_all(queue_upstream(f.queue), QUEUE_DONE));
+	queue_save(f.queue);
+	do
+		queue_totals(f.queue, &totals);
+	while (totals.bytes > (3 << 20) / 2);
+	more = fill(&f, 100);
+	CHECK(more >= 3 && more < first);
+	stop(&f);
+}
+
+static void
+run_loop(struct fixture *f, const uint64_t below)
+{
+	struct queue_totals totals;
+
+	do {
+		loop_run_once(f->loop);
+		queue_totals(f->queue, &totals);
+	} while (totals.bytes > below);
+}
+
+struct seen {
+	uint64_t dropped[ROUTE_PRIORITIES];
+};
+
+static void
+note_dropped(void *arg, const struct queue_log_counts *counts)
+{
+	struct seen *seen = arg;
+
+	if (!counts->module_id)
+		seen->dropped[counts->priority] += counts->counts.dropped;
+}
+
+TEST("a queue that drops its oldest takes what comes, and drops of the lowest priority first; what is counted is what is missing")
+{
+	struct fixture f = { .dir = fresh_dir("drop"), .max_bytes = 4 << 20, .when_full = QUEUE_DROP_OLDEST };
+	struct seen seen = { 0 };
+	struct err err = ERR_INIT;
+	uint64_t n_low = 0, n_high = 0;
+	struct queued *q;
+
+	start(&f);
+	set_routes(&f, ROUTES("\"a\":\"FROM /* INTO $upstream\",\"b\":{\"route\":\"FROM /* WHERE p = '0' INTO "
+			      "$upstream\",\"priority\":0}"));
+	for (int i = 0; i < 10; i++)
+		CHECK(put(&f, "leaf", "", "p=0", 100000));
+	for (int i = 0; i < 100; i++) {
+		CHECK(put(&f, "leaf", "", "p=9", 100000));
+		run_loop(&f, (4 << 20) - (4 << 20) / 16);
+	}
+	while ((q = queue_window_next(queue_upstream(f.queue), &err))) {
+		*(q->priority == 0 ? &n_high : &n_low) += 1;
+		queue_window_done(queue_upstream(f.queue), q);
+	}
+	queue_each_log(f.queue, note_dropped, &seen);
+	CHECK_INT(n_high, 10);
+	CHECK_INT(seen.dropped[0], 0);
+	CHECK(n_low > 10 && n_low < 40);
+	CHECK_INT(n_low + seen.dropped[ROUTE_LOWEST], 100);
+	stop(&f);
+}
+
+TEST("routes may lower what the queue takes, not raise it")
+{
+	struct queue_totals totals;
+	struct fixture f;
+
+	open_queue(&f, "limits");
+	set_routes(&f,
+		"{\"schemaVersion\":\"1.1\",\"routes\":{},\"storeAndForwardConfiguration\":{\"timeToLiveSecs\":1,\"storeLimits\":{"
+		"\"maxSizeBytes\":1000}}}");
+	queue_totals(f.queue, &totals);
+	CHECK_INT(totals.max_bytes, 1000);
+	set_routes(&f,
+		"{\"schemaVersion\":\"1.1\",\"storeAndForwardConfiguration\":{\"storeLimits\":{\"maxSizeBytes\":100000000000}}}");
+	queue_totals(f.queue, &totals);
+	CHECK_INT(totals.max_bytes, 64 << 20);
+	stop(&f);
+}
+
+/* Another thread than that of the loop stores, while the routes change under it. */
+static void *
+put_many(void *arg)
+{
+	struct fixture *f = arg;
+	static atomic_int n_ok;
+
+	for (int i = 0; i < 500; i++)
+		n_ok += put(f, "leaf", "", "n=1", 10);
+	return &n_ok;
+}
+
+TEST("routes change while messages are stored, and each goes where some routes sent it")
+{
+	struct fixture f;
+	pthread_t thread;
+	void *n_ok;
+	OWN_TEXT upstream = NULL;
+	OWN_TEXT input = NULL;
+
+	open_queue(&f, "change");
+	CHECK_INT(pthread_create(&thread, NULL, put_many, &f), 0);
+	for (int i = 0; i < 40; i++)
+		set_routes(&f, i % 2 ? ROUTES("\"a\":\"FROM /* INTO $upstream\"")
+				     : ROUTES("\"a\":\"FROM /* INTO BrokeredEndpoint('/modules/f/inputs/in')\""));
+	pthread_join(thread, &n_ok);
+	CHECK_INT(*(atomic_int *)n_ok, 500);
+	upstream = take_all(queue_upstream(f.queue), QUEUE_DONE);
+	input = take_all(input_of(&f, "f/in"), QUEUE_DONE);
+	CHECK_INT(strlen(upstream) + strlen(input), 500 * strlen("n=1 "));
+	stop(&f);
 }

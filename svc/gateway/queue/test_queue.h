@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "gateway/queue/queue_window.h"
+#include "gateway/queue/queue_reader.h"
 #include "store/event_log.h"
 #include "store/message.h"
 #include "t.h"
@@ -55,6 +55,20 @@ store_message(struct event_log *log, const struct message *message)
 	message_encode(&record, message);
 	store_bytes(log, record.data, record.len);
 	buf_clear(&record);
+}
+
+/* "0", "1", ... of a device. */
+static inline void
+store_of(struct event_log *log, const char *device_id, int from, int n, int64_t expires_ms)
+{
+	for (int i = from; i < from + n; i++) {
+		OWN_TEXT payload = mem_textf("%d", i);
+
+		store_message(log, &(struct message){ .source = MESSAGE_TELEMETRY,
+					   .device_id = slice_of(device_id),
+					   .payload = slice_of(payload),
+					   .expires_ms = expires_ms });
+	}
 }
 
 static inline void
@@ -104,4 +118,30 @@ static inline char *
 fresh_dir(const char *name)
 {
 	return mem_textf("%s/%s", T_TMPDIR, name);
+}
+
+static inline struct queue_reader *
+reader_of(const char *dir, struct event_log *log, struct queue_places *places)
+{
+	struct queue_reader_config config = { .dir = dir, .log = log, .places = places };
+	struct err err = ERR_INIT;
+	struct queue_reader *reader = queue_reader_open(&config, &err);
+
+	if (!reader)
+		fail_msg("%s", err.text);
+	return reader;
+}
+
+/* As many messages of devices as there are, from who is asked until it is not tired any more. */
+static inline struct queued *
+next_of(struct queue_reader *reader)
+{
+	struct err err = ERR_INIT;
+	struct queued *q;
+
+	do
+		q = queue_reader_next(reader, &err);
+	while (!q && queue_reader_is_tired(reader));
+	CHECK_INT(err.kind, ERR_NONE);
+	return q;
 }

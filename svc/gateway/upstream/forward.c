@@ -13,7 +13,6 @@ struct forward {
 	struct outboxes shared;
 	struct queue_window *window;
 	struct timer save;
-	struct post notify; /* from the queue: there is more */
 	bool is_unreadable; /* said so */
 };
 
@@ -47,10 +46,11 @@ on_done(struct outboxes *outboxes)
 	deal(CONTAINER_OF(outboxes, struct forward, shared));
 }
 
+/* From the queue. */
 static void
-on_notify(struct post *post)
+on_more(void *arg)
 {
-	deal(CONTAINER_OF(post, struct forward, notify));
+	deal(arg);
 }
 
 /* Now and then is enough: what it is late by is sent twice after a crash, never lost. */
@@ -58,32 +58,26 @@ static void
 on_save(struct timer *timer)
 {
 	struct forward *f = CONTAINER_OF(timer, struct forward, save);
-	struct err err = ERR_INIT;
 
-	if (queue_window_save(f->window, &err) < 0)
-		log_error("%s", err.text);
+	outboxes_expire(&f->shared);
+	queue_save(f->config.queue);
 	if (f->is_unreadable)
 		deal(f);
 	timer_arm(timer, SAVE_EVERY_MS);
 }
 
 struct forward *
-forward_open(const struct forward_config *config, struct err *err)
+forward_open(const struct forward_config *config)
 {
 	struct loop *loop = lines_config(config->lines)->loop;
 	struct forward *f = NEW(forward);
 
 	f->config = *config;
-	f->window = queue_window_open(config->queue_dir, config->queue, err);
-	if (!f->window) {
-		mem_free(f);
-		return NULL;
-	}
+	f->window = queue_upstream(config->queue);
 	f->shared = (struct outboxes){ .window = f->window, .on_done = on_done };
-	f->notify.run = on_notify;
 	timer_init(&f->save, loop, on_save);
 	timer_arm(&f->save, SAVE_EVERY_MS);
-	event_log_subscribe(config->queue, loop_owner(loop), &f->notify);
+	queue_window_listen(f->window, loop, on_more, f);
 	deal(f);
 	return f;
 }
@@ -94,6 +88,6 @@ forward_close(struct forward *f)
 	if (!f)
 		return;
 	timer_cancel(&f->save);
-	queue_window_close(f->window);
+	queue_window_deafen(f->window);
 	mem_free(f);
 }

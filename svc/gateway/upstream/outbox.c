@@ -3,6 +3,7 @@
  * one under the same id (atk-25), are given up, said so in the log, so that they cannot hold up the others for ever. */
 #include "gateway/upstream/outbox.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -21,6 +22,7 @@ struct outbox {
 	struct timer again;
 	size_t n_given_up; /* one by one, not yet said so */
 	const char *why;
+	struct outbox *next, **link; /* of all */
 };
 
 /* -- Lists ----------------------------------------------------------------------------------------------------------------------------- */
@@ -38,6 +40,22 @@ list_append(struct list *l, struct queued *q)
 	q->next = NULL;
 	*l->last = q;
 	l->last = &q->next;
+}
+
+/* A higher priority goes before what waits of a lower one, and behind what waits of its own. */
+static void
+list_insert(struct list *l, struct queued *q)
+{
+	struct queued **at = &l->first;
+
+	if (!l->first || CONTAINER_OF(l->last, struct queued, next)->priority <= q->priority) {
+		list_append(l, q);
+		return;
+	}
+	while ((*at)->priority <= q->priority)
+		at = &(*at)->next;
+	q->next = *at;
+	*at = q;
 }
 
 static struct queued *
@@ -91,7 +109,7 @@ drop_waiting(struct outbox *o, const char *but_of_generation)
 			at = &(*at)->next;
 			continue;
 		}
-		queue_window_done(o->shared->window, list_take(&o->waiting, at));
+		queue_window_end(o->shared->window, list_take(&o->waiting, at), QUEUE_GIVEN_UP);
 		n++;
 	}
 	return n;
@@ -123,6 +141,13 @@ on_again(struct timer *timer)
 
 /* -- Sending ------------------------------------------------------------------------------------------------------------------------------- */
 
+/* Offsets are those of a priority's log. */
+static uint64_t
+cookie_of(const struct queued *q)
+{
+	return (uint64_t)(uintptr_t)q;
+}
+
 static void
 send_one(struct outbox *o, struct queued *q)
 {
@@ -133,12 +158,12 @@ send_one(struct outbox *o, struct queued *q)
 		.retain = q->retain,
 	};
 
-	if (device_link_publish(line_link(o->user.line), &m, q->offset)) {
+	if (device_link_publish(line_link(o->user.line), &m, cookie_of(q))) {
 		list_append(&o->sent, q);
 		return;
 	}
 	log_error("a message of %s is given up: with all of its properties it is larger than MQTT allows", line_name(o->user.line));
-	queue_window_done(o->shared->window, q);
+	queue_window_end(o->shared->window, q, QUEUE_GIVEN_UP);
 	timer_arm(&o->again, 1);
 }
 
@@ -172,7 +197,7 @@ on_acked(struct line_user *user, uint64_t cookie)
 	struct outbox *o = CONTAINER_OF(user, struct outbox, user);
 	struct queued **at = &o->sent.first;
 
-	while (*at && (*at)->offset != cookie)
+	while (*at && cookie_of(*at) != cookie)
 		at = &(*at)->next;
 	if (*at)
 		queue_window_done(o->shared->window, list_take(&o->sent, at));
@@ -204,6 +229,9 @@ drop(struct line_user *user)
 	struct outbox *o = CONTAINER_OF(user, struct outbox, user);
 
 	timer_cancel(&o->again);
+	*o->link = o->next;
+	if (o->next)
+		o->next->link = o->link;
 	mem_free(o);
 }
 
@@ -231,6 +259,11 @@ outbox_of(struct outboxes *shared, struct line *line)
 	list_init(&o->waiting);
 	list_init(&o->sent);
 	timer_init(&o->again, lines_config(line_lines(line))->loop, on_again);
+	o->next = shared->first;
+	o->link = &shared->first;
+	if (o->next)
+		o->next->link = &o->next;
+	shared->first = o;
 	line_attach(line, LINE_MESSAGES, &o->user);
 	return o;
 }
@@ -240,12 +273,44 @@ outbox_send(struct outbox *o, struct queued *q)
 {
 	if (line_gone(o->user.line)) {
 		o->why = line_gone(o->user.line);
-		queue_window_done(o->shared->window, q);
+		queue_window_end(o->shared->window, q, QUEUE_GIVEN_UP);
 		o->n_given_up++;
 		timer_arm(&o->again, SAY_GIVEN_UP_MS);
 		return;
 	}
-	list_append(&o->waiting, q);
+	list_insert(&o->waiting, q);
 	send_waiting(o);
 	rest_if_idle(o);
+}
+
+/* What was sent is not asked: its acknowledgement may be on its way. */
+static size_t
+expire(struct outbox *o, int64_t now_ms)
+{
+	struct queued **at = &o->waiting.first;
+	size_t n = 0;
+
+	while (*at) {
+		if (!queued_is_expired(*at, now_ms)) {
+			at = &(*at)->next;
+			continue;
+		}
+		queue_window_end(o->shared->window, list_take(&o->waiting, at), QUEUE_EXPIRED);
+		n++;
+	}
+	if (n > 0)
+		rest_if_idle(o);
+	return n;
+}
+
+void
+outboxes_expire(struct outboxes *outboxes)
+{
+	int64_t now_ms = clock_wall_ms();
+	size_t n = 0;
+
+	for (struct outbox *o = outboxes->first; o; o = o->next)
+		n += expire(o, now_ms);
+	if (n > 0)
+		outboxes->on_done(outboxes);
 }

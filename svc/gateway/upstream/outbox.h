@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Inside the forwarder: the messages of one downstream identity on their way to the hub, in their order, over its line. */
+/* Inside the forwarder: the messages of one downstream identity on their way to the hub, by their priorities and in their order, over its line. */
 
 #include "gateway/queue/queue_window.h"
 #include "gateway/upstream/line.h"
@@ -10,9 +10,11 @@ struct outbox;
 /* What outboxes share. */
 struct outboxes {
 	struct queue_window *window;
+	struct outbox *first;
 	/* One has given messages back as done: there may be place in the window again. */
 	void (*on_done)(struct outboxes *outboxes);
 };
 
 struct outbox *outbox_of(struct outboxes *outboxes, struct line *line); /* the line's; there is one from now on */
 void outbox_send(struct outbox *outbox, struct queued *message);
+void outboxes_expire(struct outboxes *outboxes); /* what waits for longer than it may is let go */

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Saving goes segment by segment, because behind a damaged record only the next segment says where records begin.  The new queue is made beside the old one, and takes its
+ * place by two renames; a crash before the second is made good at the next start, an earlier one leaves things as they were. */
+#include "gateway/queue/queue_log.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "common/service.h"
+#include "gateway/queue/queue_reader.h"
+#include "store/segment.h"
+
+/* Completions come on the writer's thread: there is no loop yet. */
+struct saving {
+	struct owner owner;
+	struct event_log *log;
+	const char *dir;
+	size_t segment_bytes, n;
+	bool failed;
+};
+
+struct record {
+	struct event_append append;
+	struct saving *saving;
+};
+
+static void
+run_at_once(struct owner *owner, struct post *post)
+{
+	(void)owner;
+	post->run(post);
+}
+
+static void
+on_saved(struct event_append *append, bool ok)
+{
+	struct record *record = CONTAINER_OF(append, struct record, append);
+
+	if (!ok)
+		record->saving->failed = true;
+	mem_free(record);
+}
+
+static int
+open_fresh(struct saving *s, struct err *err)
+{
+	s->log = event_log_open(&(struct event_log_config){ .dir = s->dir, .segment_bytes = s->segment_bytes }, err);
+	return s->log ? 0 : -1;
+}
+
+/* Waits for what was given to the disk. */
+static void
+close_fresh(struct saving *s)
+{
+	event_log_close(s->log);
+	s->log = NULL;
+}
+
+static int
+save_record(struct saving *s, const uint8_t *data, size_t len, struct err *err)
+{
+	struct record *record = NEW(record);
+	int done;
+
+	record->append = (struct event_append){ .done = on_saved, .owner = &s->owner };
+	record->saving = s;
+	done = event_log_append(s->log, &record->append, data, len, err);
+	if (done < 0 && err->kind == ERR_LIMIT) { /* too much waits for the disk */
+		close_fresh(s);
+		*err = (struct err)ERR_INIT;
+		done = open_fresh(s, err) < 0 ? -1 : event_log_append(s->log, &record->append, data, len, err);
+	}
+	if (done < 0)
+		mem_free(record);
+	else
+		s->n++;
+	return done;
+}
+
+/* From `from` up to where it ends or is damaged; its own records only. */
+static int
+save_segment(struct saving *s, const char *dir, uint64_t first, uint64_t end, uint64_t from, struct err *err)
+{
+	struct err damage = ERR_INIT;
+	struct event_reader *reader = event_reader_open(dir, &(struct event_start){ .value = first }, &damage);
+	struct event_record record;
+	int done = 0;
+
+	while (reader && done == 0 && event_reader_next(reader, &record, &damage) == 1 && record.place.offset < end)
+		if (record.place.offset >= from)
+			done = save_record(s, record.data, record.len, err);
+	event_reader_close(reader);
+	if (damage.kind != ERR_NONE)
+		log_error("%s", damage.text);
+	return done;
+}
+
+static int
+save_segments(struct saving *s, const char *dir, uint64_t from, struct err *err)
+{
+	uint64_t *firsts = NULL;
+	size_t n = 0;
+	int done = segment_list(dir, &firsts, &n, err);
+
+	for (size_t i = 0; done == 0 && i < n; i++) {
+		uint64_t end = i + 1 < n ? firsts[i + 1] : UINT64_MAX;
+
+		if (end > from)
+			done = save_segment(s, dir, firsts[i], end, from, err);
+	}
+	mem_free(firsts);
+	return done;
+}
+
+void
+queue_log_remove(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	rmdir(path);
+}
+
+static int
+replace(const char *dir, const char *fresh, const char *aside, struct err *err)
+{
+	OWN_TEXT parent = file_join(dir, "..");
+
+	if (rename(dir, aside) < 0 || rename(fresh, dir) < 0)
+		return err_errno(err, "setting the queue %s aside", dir);
+	return file_sync_dir(parent, err);
+}
+
+static int
+salvage(const char *dir, const char *fresh, size_t segment_bytes, struct err *err)
+{
+	OWN_TEXT aside = mem_textf("%s.damaged-%lld", dir, (long long)clock_wall());
+	struct saving s = { .owner.post = run_at_once, .dir = fresh, .segment_bytes = segment_bytes };
+	struct err no_cursor = ERR_INIT;
+	uint64_t from = 0;
+	int done;
+
+	queue_log_remove(fresh); /* what an earlier attempt left */
+	if (event_cursor_load(dir, QUEUE_CURSOR, &from, &no_cursor) < 0)
+		from = 0; /* rather twice than not at all */
+	done = open_fresh(&s, err);
+	if (done == 0)
+		done = save_segments(&s, dir, from, err);
+	close_fresh(&s);
+	if (done == 0 && s.failed)
+		done = err_set(err, ERR_UNAVAILABLE, "cannot write to %s", fresh);
+	if (done < 0 || replace(dir, fresh, aside, err) < 0)
+		return -1;
+	log_error("the queue was damaged: %zu messages were saved from it; whatever else was in it is left in %s", s.n, aside);
+	return 0;
+}
+
+/* A message that can't be read is left out when its turn comes; one of a newer version is for a newer program. */
+static int
+check_message(const uint8_t *data, size_t len, struct err *err)
+{
+	struct err why = ERR_INIT;
+	struct message message;
+
+	if (message_decode(&message, data, len, &why) == 0 || why.kind != ERR_INVALID)
+		return 0;
+	*err = why;
+	return -1;
+}
+
+/* The log looks at the last segment when it is opened; here all is read that is still to be sent. */
+static int
+check(const char *dir, struct err *err)
+{
+	struct event_reader *reader = NULL;
+	struct event_start start = { .kind = EVENT_AT_OFFSET };
+	struct event_record record;
+	int got = -1;
+
+	if (event_cursor_load(dir, QUEUE_CURSOR, &start.value, err) == 0)
+		reader = event_reader_open(dir, &start, err);
+	while (reader && (got = event_reader_next(reader, &record, err)) == 1)
+		if (check_message(record.data, record.len, err) < 0) {
+			got = err_wrap(err, "%s", dir);
+			break;
+		}
+	event_reader_close(reader);
+	return got;
+}
+
+static struct message_log *
+open_whole(const char *dir, size_t segment_bytes, struct err *err)
+{
+	struct message_log_config config = {
+		.log = { .dir = dir, .segment_bytes = segment_bytes },
+		.on_trouble = service_log_storing,
+	};
+	struct message_log *log = message_log_open(&config, err);
+
+	if (!log || check(dir, err) == 0)
+		return log;
+	message_log_free(log);
+	return NULL;
+}
+
+struct message_log *
+queue_log_open(const char *dir, size_t segment_bytes, struct err *err)
+{
+	OWN_TEXT fresh = mem_textf("%s.saved", dir);
+	struct message_log *log;
+
+	if (!file_exists(dir) && file_exists(fresh) && rename(fresh, dir) < 0)
+		return err_null(err, ERR_UNAVAILABLE, "%s: %s", fresh, strerror(errno));
+	log = open_whole(dir, segment_bytes, err);
+	if (log || err->kind != ERR_BROKEN)
+		return log;
+	log_error("%s", err->text);
+	*err = (struct err)ERR_INIT;
+	return salvage(dir, fresh, segment_bytes, err) == 0 ? open_whole(dir, segment_bytes, err) : NULL;
+}

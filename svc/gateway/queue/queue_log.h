@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The folder of one of the queue's logs at the start.  A damaged one must neither lock all devices out, as refusing to start would, nor be passed over: what can still be read
+ * becomes the new queue, and the damaged folder is set aside for whoever can read more.  Blocks. */
+
+#include "store/message_log.h"
+
+struct message_log *queue_log_open(const char *dir, size_t segment_bytes, struct err *err);
+void queue_log_remove(const char *dir);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One log of the queue on its way out.  A bounded number of its messages is in memory; they may be done in any order, and make place for others then.  What is done stays done
+ * through a restart, but for the last moment before a crash: some are sent again then and none is missing.
+ *
+ * The log is read in its order, but dealt out by lines (who sent a message): a line may have as many messages in memory as places are free.  What it has beyond that is skipped and
+ * fetched by a second reading when the line has moved, so that one slow device holds up its own messages only, and hundreds of them still leave places for the others.
+ * On disk stands the oldest message that is not done (the cursor) and, when lines are behind, how far each of them is.  One thread, but for what says otherwise. */
+
+#include "store/event_log.h"
+#include "store/message.h"
+
+#define QUEUE_CURSOR "upstream" /* how far the log was sent; its name is history, whatever the log is for */
+
+struct queue_reader;
+struct queue_line;
+
+struct queued {
+	uint64_t offset;
+	const char *device_id, *module_id; /* module_id NULL: a device's */
+	const char *generation_id;
+	const char *bag;
+	const uint8_t *payload;
+	size_t len;
+	int64_t enqueued_ms, expires_ms; /* wall clock; expires_ms 0: never */
+	int priority;
+	bool retain;
+	struct queued *next; /* whoever has it may chain it here */
+	/* The reader's. */
+	struct queue_reader *reader;
+	struct queue_line *line;
+	struct queued *older, *newer;
+};
+bool queued_is_expired(const struct queued *q, int64_t now_ms);
+
+/* Places in memory, which several readers may share. */
+struct queue_places {
+	size_t n, n_max, bytes, bytes_max;
+};
+
+struct queue_reader_config {
+	const char *dir;
+	struct event_log *log;
+	struct queue_places *places;
+	int priority;
+	bool one_line; /* all messages have one way, so there is nobody to be fair to */
+};
+struct queue_reader *queue_reader_open(const struct queue_reader_config *config, struct err *err);
+/* Saves where it is; what was not done comes again next time.  The log may be closed already. */
+void queue_reader_close(struct queue_reader *reader);
+
+/* The next message, the reader's own until it has ended.  NULL: there is none now (err->kind ERR_NONE), or it can't be read: for good where it is damaged. */
+struct queued *queue_reader_next(struct queue_reader *reader, struct err *err);
+bool queue_reader_is_tired(
+	const struct queue_reader *reader); /* it gave none because it has looked at many: ask it again in a moment */
+bool queue_reader_is_behind(const struct queue_reader *reader); /* there may be more to give */
+enum queue_end { QUEUE_DONE, QUEUE_EXPIRED, QUEUE_GIVEN_UP };
+void queue_reader_end(struct queued *q, enum queue_end how);	     /* it is gone after this */
+int queue_reader_save(struct queue_reader *reader, struct err *err); /* when something has moved; blocks */
+/* To make room: the oldest segment goes, with what is in it, *n of it not done yet.  false: there is but one segment.  Blocks. */
+bool queue_reader_drop_oldest(struct queue_reader *reader, size_t *n);
+
+/* Any thread. */
+struct queue_counts {
+	uint64_t length, done, expired, given_up, dropped;
+};
+void queue_reader_counts(struct queue_reader *reader, struct queue_counts *out);
