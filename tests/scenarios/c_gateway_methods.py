@@ -77,7 +77,7 @@ def test_02_waiting():
     """who is not connected is 404, at once or after connectTimeoutInSeconds; who connects within it is called"""
     since = time.monotonic()
     assert call("leaf", {"methodName": "m"})[0] == 404 and time.monotonic() - since < 2 * SLOW
-    with it.edge.mqtt("leaf", password=it.token("leaf", it.leaf)):  # which does not listen to methods
+    with it.edge.mqtt("leaf", password=it.token("leaf", it.leaf), clean=True):  # which does not listen to methods
         assert call("leaf", {"methodName": "m"})[0] == 404
         since = time.monotonic()
         assert call("leaf", {"methodName": "m", "connectTimeoutInSeconds": 1})[0] == 404 and time.monotonic() - since >= 1
