@@ -76,11 +76,12 @@ class Proxy:
 
 class Site:
     """Devices are children of the gateway: x509(id) and key(id) make one, each gives what Edge.mqtt() takes."""
+    hub_args = ()
 
     def __init__(self, proxy=False, **kw):
         self.folder = Folder()
         self.pki = Pki(self.folder)
-        self.hub = Hub(self.folder, self.pki)
+        self.hub = Hub(self.folder, self.pki, "contosoiothub.local", *self.hub_args)
         self.hub.keep_ports()
         self.proxies = []
         self.https, self.mqtt_port = self.hub.https_port, self.hub.mqtt_port

@@ -17,7 +17,6 @@
 #include "gateway/scope/scope_file.h"
 
 #define AWAY_MS 5000
-#define LEVELS_MAX 5		    /* of gateways below each other (gateway 3.7) */
 #define NAMES_SINGLY_MAX 50	    /* more that have changed are not looked up one by one */
 #define AGES_EVERY_MS (3600 * 1000) /* so often ages are saved where nothing else changes */
 #define SAVE_EVERY_MS 1000	    /* at most: a whole scope is encrypted each time */
