@@ -178,7 +178,10 @@ open_front(struct gateway *g, struct err *err)
 	};
 
 	struct front_config front = {
-		.api = { .edge_id = g->config.upstream.edge_id, .scope = g->scope },
+		.api = { .edge_id = g->config.upstream.edge_id,
+			.scope = g->scope,
+			.upstream = g->upstream,
+			.questions = g->questions },
 		.head_ops = &gateway_head_ops,
 	};
 

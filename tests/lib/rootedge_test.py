@@ -492,15 +492,20 @@ class HubOfLater(Hub):
 
 class Edge(Service):
     """EdgeGateway: an edge device with its gateway, known to the hub by its certificate.  `config` is appended to config.toml, `changes` replace its first lines;
-    `upstream` is where it finds the hub's HTTPS and MQTT, when not at the hub's own ports; `identity` replaces the lines of its certificate, and is known to the hub by a CA."""
+    `upstream` is where it finds the hub's HTTPS and MQTT, when not at the hub's own ports; `identity` replaces the lines of its certificate, and is known to the hub by a CA;
+    below `parent`, another Edge, it finds the hub through that one, and trusts what that one's devices trust."""
 
-    def __init__(self, folder, hub, device="EdgeGateway", hostname="edgegateway.local", config="", changes=None, gateway="", upstream=None, wait=True, identity=None):
+    def __init__(self, folder, hub, device="EdgeGateway", hostname="edgegateway.local", config="", changes=None, gateway="", upstream=None, wait=True, identity=None, parent=None):
         cert, key = hub.pki.make("device", device)
-        self.folder, self.hub, self.device, self.hostname, self.state = folder, hub, device, hostname, folder / ("edge-" + device)
+        family = {"parentScopes": [parent.scope]} if parent else {}
+        if parent:
+            changes = {"parent_hostname": '"%s"' % parent.hostname, "trust_bundle_cert": '"file://%s"' % parent.trust_bundle()} | (changes or {})
+            upstream = upstream or [parent.https_port, parent.mqtt_port]
+        self.parent, self.folder, self.hub, self.device, self.hostname, self.state = parent, folder, hub, device, hostname, folder / ("edge-" + device)
         if identity:
-            hub.create_device(device, {"type": "certificateAuthority"}, capabilities={"iotEdge": True})
+            hub.create_device(device, {"type": "certificateAuthority"}, capabilities={"iotEdge": True}, **family)
         else:
-            hub.create_x509_device(device, thumbprint(cert), capabilities={"iotEdge": True})
+            hub.create_x509_device(device, thumbprint(cert), capabilities={"iotEdge": True}, **family)
         self.scope = hub.rest("GET", "/devices/" + device)[2]["deviceScope"]
         if os.getuid() == 0:
             os.chown(key, 61840, 61840)  # keyd's user must be able to read it, as aziotks must in the original

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Gateways below this one speak for devices below them, over MQTT: for whom they may, and for whom not, whatever they say (gateway 3.8, atk-26).  The children are the test's own, byte for byte:
+"""Gateways below this one speak for devices below them, over MQTT, and ask about them, over HTTPS: for whom they may, and for whom not, whatever they say (gateway 3.8, 6, atk-26).  The children are the test's own, byte for byte:
 "line" and "side" below EdgeGateway, "cell" below "line"."""
 import os, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -142,6 +142,143 @@ def test_06_unknown():
     leaf("line-newer", "line")
     refused("line", "line-newer;line", key=new_key())
     speak("line", "line-newer;line").close()
+
+
+LIST, GET = "devicesAndModulesInTargetDeviceScope", "getDeviceAndModuleOnBehalfOf"
+
+
+def ask(actor, operation, body=None, module="$edgeHub", method="POST", token=None, headers=None):
+    """What the gateway answers to this operation of that gateway's $edgeHub."""
+    path = "/devices/%s/modules/%s/%s" % (actor, urllib.parse.quote(module), operation)
+    return it.edge.https(method, path + ("&" if "?" in path else "?") + "api-version=2020-06-30-preview", body,
+                         dict({"Authorization": token or it.token(actor, keys[actor], "$edgeHub")}, **(headers or {})))
+
+
+def found(answer):
+    assert answer[0] == 200 and answer[1]["X-Content-Type-Options"] == "nosniff", answer
+    return sorted(d["deviceId"] for d in answer[2]["devices"]), sorted(m["moduleId"] for m in answer[2]["modules"] if m["moduleId"] != "$edgeAgent")
+
+
+def test_06a_scope():
+    """a gateway is told its scope: itself and who is right below, with their modules, keys and CAs; that of a gateway below it it asks for in turn; the flat form is the same"""
+    answer = ask("line", LIST, {"pageSize": 10, "authChain": "line"})
+    assert found(answer) == (["cell", "line", "line-leaf", "line-new", "line-newer"], ["$edgeHub", "$edgeHub", "filter", "m1"]), found(answer)
+    keyed = {d["deviceId"]: d for d in answer[2]["devices"]}["line-new"]["authentication"]
+    assert keyed == it.hub.rest("GET", "/devices/line-new")[2]["authentication"] and answer[2]["continuationLink"] is None and not answer[2].get("certificateAuthorities")
+    assert found(ask("line", LIST, {"authChain": "cell;line"})) == (["cell", "cell-leaf"], ["$edgeHub"])
+    flat = "devicesAndModulesInDeviceScope?deviceCount=%d&continuationToken=%s"
+    assert found(ask("line", flat % (10, ""), method="GET")) == found(answer)
+    page = ask("line", flat % (2, ""), method="GET")
+    assert found(page) == (["cell", "line", "line-leaf"], ["$edgeHub", "$edgeHub", "filter", "m1"])
+    link = page[2]["continuationLink"]
+    page = it.edge.https("GET", link, None, {"Authorization": it.token("line", keys["line"], "$edgeHub")})
+    assert link.startswith("/devices/line/modules/%24edgeHub/") and found(page) == (["line-new", "line-newer"], []) and page[2]["continuationLink"] is None, (link, page)
+
+
+def test_06b_one():
+    """one device, or module, of its scope a gateway gets as the hub has it now, also one that is new; nested and flat"""
+    assert found(ask("line", GET, {"authChain": "line-leaf;line", "targetDeviceId": "line-leaf"})) == (["line-leaf"], [])
+    assert found(ask("line", GET, {"authChain": "cell-leaf;cell;line", "targetDeviceId": "cell-leaf"})) == (["cell-leaf"], [])
+    assert found(ask("line", GET, {"authChain": "line-leaf/m1;line-leaf;line", "targetDeviceId": "line-leaf", "targetModuleId": "m1"})) == (["line-leaf"], ["m1"])
+    leaf("line-fresh", "line")
+    assert found(ask("line", GET, {"authChain": "line-fresh;line", "targetDeviceId": "line-fresh"})) == (["line-fresh"], [])
+    it.delete("line-fresh")
+    assert ask("line", GET, {"authChain": "line-fresh;line", "targetDeviceId": "line-fresh"})[0] == 404
+    assert found(ask("line", "deviceAndModuleInDeviceScope?targetDeviceId=line-leaf&targetModuleId=m1", method="GET")) == (["line-leaf"], ["m1"])
+    assert ask("line", "deviceAndModuleInDeviceScope?targetDeviceId=side-leaf&targetModuleId=", method="GET")[0] == 403
+
+
+def test_06c_scope_refused():
+    """another module than $edgeHub, a wrong token and a chain of another are 401 and nothing else happens; who is not below is 403, what is no question 400"""
+    good = {"authChain": "line-leaf;line", "targetDeviceId": "line-leaf"}
+    filter_key = it.hub.rest("GET", "/devices/line/modules/filter")[2]["authentication"]["symmetricKey"]["primaryKey"]
+    for status, actor, operation, body, how in (
+            (401, "line", GET, good, {"module": "filter", "token": it.token("line", filter_key, "filter")}), (401, "line", GET, good, {"token": it.token("line", new_key(), "$edgeHub")}),
+            (401, "line", GET, good, {"token": it.token("side", keys["side"], "$edgeHub")}), (401, "side", GET, good, {}), (401, "line", LIST, {"authChain": "cell"}, {}),
+            (401, "line", LIST, {"authChain": ""}, {}), (401, "line", LIST, {"authChain": "line;"}, {}),
+            (403, "line", LIST, {"authChain": "side;line"}, {}), (403, "line", LIST, {"authChain": it.edge.device + ";line"}, {}), (403, "cell", LIST, {"authChain": "line;cell"}, {}),
+            (403, "line", GET, {"authChain": "side-leaf;line", "targetDeviceId": "side-leaf"}, {}), (403, "line", GET, {"authChain": "own-leaf;line", "targetDeviceId": "own-leaf"}, {}),
+            (403, "line", GET, {"authChain": "%s;line" % it.edge.device, "targetDeviceId": it.edge.device, "targetModuleId": "$edgeHub"}, {}),
+            (400, "line", GET, {"authChain": "line-leaf;line", "targetDeviceId": "side-leaf"}, {}), (400, "line", GET, {"authChain": "line-leaf;line"}, {}),
+            (400, "line", GET, dict(good, targetModuleId="a/b"), {}), (400, "line", GET, dict(good, targetModuleId=7), {}), (400, "line", GET, b"{", {}), (400, "line", GET, b"[]", {}),
+            (400, "line", GET, b"", {}), (400, "line", LIST, {}, {}), (400, "line", LIST, {"authChain": 5}, {}), (400, "line", LIST, {"authChain": "line", "pageSize": 0}, {}),
+            (400, "line", LIST, {"authChain": "line", "pageSize": "many"}, {}), (400, "line", LIST, {"authChain": "a b;line"}, {}), (404, "line", GET, {"authChain": "nobody;line", "targetDeviceId": "nobody"}, {})):
+        answer = ask(actor, operation, body, **how)
+        assert answer[0] == status and answer[2]["errorMessage"] and "devices" not in answer[2], (actor, operation, body, how, answer)
+
+
+def test_06d_hub_away():
+    """while the hub is away scopes and devices that are known are told from memory; about what is not known, and in the registry, there is no answer, and no refusal"""
+    it.cut_off()
+    try:
+        assert "line-leaf" in found(ask("line", LIST, {"authChain": "line"}))[0]
+        assert found(ask("line", GET, {"authChain": "line-leaf;line", "targetDeviceId": "line-leaf"})) == (["line-leaf"], [])
+        assert ask("line", GET, {"authChain": "whoever;line", "targetDeviceId": "whoever"})[0] == 503
+        assert ask("line", "getModulesOnTargetDevice", {"authChain": "line"})[0] == 500
+    finally:
+        it.reconnect()
+    wait_for(lambda: ask("line", GET, {"authChain": "whoever;line", "targetDeviceId": "whoever"})[0] == 404, "the hub", 60)
+
+
+def as_device(method, path, body=None, device="line", version="?api-version=2017-11-08-preview", headers=None, key=None):
+    key = key or it.hub.rest("GET", "/devices/" + device)[2]["authentication"]["symmetricKey"]["primaryKey"]
+    return it.edge.https(method, path + version, body, dict({"Authorization": it.token(device, key)}, **(headers or {})))
+
+
+def test_06e_registry_of_a_device():
+    """an edge device below makes, changes, reads, lists and deletes its modules with its own credential, as at the hub, preconditions included"""
+    status, headers, made = as_device("PUT", "/devices/line/modules/tool", {"moduleId": "tool", "deviceId": "line"})
+    assert status in (200, 201) and made["generationId"] and headers["ETag"], (status, made)
+    body = {"moduleId": "tool", "deviceId": "line", "authentication": {"type": "sas", "symmetricKey": {"primaryKey": new_key(), "secondaryKey": new_key()}}}
+    assert as_device("PUT", "/devices/line/modules/tool", body)[0] == 409
+    assert as_device("PUT", "/devices/line/modules/tool", body, headers={"If-Match": '"AAAA"'})[0] == 412
+    status, _, changed = as_device("PUT", "/devices/line/modules/tool", body, headers={"If-Match": "*"})
+    assert status == 200 and changed["authentication"]["symmetricKey"] == body["authentication"]["symmetricKey"], changed
+    assert as_device("GET", "/devices/line/modules/tool")[2]["generationId"] == made["generationId"]
+    assert "tool" in [m["moduleId"] for m in as_device("GET", "/devices/line/modules")[2]]
+    it.edge.mqtt("line", "tool", password=it.token("line", changed["authentication"]["symmetricKey"]["primaryKey"], "tool")).close()
+    status, headers, _ = as_device("GET", "/devices/line/modules", version="")
+    assert status == 400 and headers["iothub-errorcode"] == "InvalidProtocolVersion", status
+    assert as_device("DELETE", "/devices/line/modules/tool", headers={"If-Match": "*"})[0] == 204
+    status, headers, _ = as_device("GET", "/devices/line/modules/tool")
+    assert status == 404 and headers["iothub-errorcode"] == "ModuleNotFound"
+
+
+def test_06f_registry_refused():
+    """another device's modules, a device that is no gateway, a wrong key and a module that is not the path's are refused, and nothing is made"""
+    body = {"moduleId": "tool", "deviceId": "line"}
+    for answer, status in ((as_device("PUT", "/devices/line/modules/tool", body, key=new_key()), 401), (as_device("PUT", "/devices/line/modules/tool", body, "side"), 401),
+                           (as_device("PUT", "/devices/own-leaf/modules/tool", {"moduleId": "tool", "deviceId": "own-leaf"}, "own-leaf"), 403),
+                           (as_device("PUT", "/devices/line/modules/tool", dict(body, deviceId="side")), 400), (as_device("PUT", "/devices/line/modules/tool", dict(body, moduleId="other")), 400),
+                           (as_device("PUT", "/devices/line/modules/tool", b"["), 400), (as_device("PUT", "/devices/line/modules/tool", b'"x"'), 400),
+                           (as_device("PUT", "/devices/line/modules/a%2Fb", body), 400), (as_device("PATCH", "/devices/line/modules/tool", body), 405)):
+        assert answer[0] == status, (answer, status)
+    assert it.hub.rest("GET", "/devices/line/modules/tool")[0] == 404 and it.hub.rest("GET", "/devices/own-leaf/modules/tool")[0] == 404
+
+
+def test_06g_registry_on_behalf():
+    """a gateway makes, reads, lists and deletes modules of a device below it; of its parent, a sibling, and by a chain of another it does not"""
+    chain = "cell;line"
+    for method in ("PUT", "POST"):
+        status, _, made = ask("line", "putModuleOnBehalfOf", {"authChain": chain, "module": {"moduleId": "new-" + method, "deviceId": "cell"}}, method=method)
+        assert status in (200, 201) and made["deviceId"] == "cell", (status, made)
+    assert ask("line", "getModuleOnBehalfOf", {"authChain": chain, "targetModuleId": "new-PUT"})[2]["moduleId"] == "new-PUT"
+    assert {"new-PUT", "new-POST"} <= {m["moduleId"] for m in ask("line", "getModulesOnTargetDevice", {"authChain": chain})[2]}
+    assert ask("line", "deleteModuleOnBehalfOf", {"authChain": chain, "moduleId": "new-PUT"}, headers={"If-Match": '"AAAA"'})[0] == 412
+    for name in ("new-PUT", "new-POST"):
+        assert ask("line", "deleteModuleOnBehalfOf", {"authChain": chain, "moduleId": name})[0] == 204
+    for status, actor, chain, device in ((403, "line", it.edge.device + ";line", it.edge.device), (403, "line", "side;line", "side"), (401, "line", "cell;side", "cell"), (403, "cell", "line;cell", "line"),
+                                         (401, "side", "cell;line", "cell"), (400, "line", "cell;line", "side"), (403, "line", "own-leaf;line", "own-leaf")):
+        module = {"moduleId": "bad", "deviceId": device}
+        for operation, body in (("putModuleOnBehalfOf", {"module": module}), ("deleteModuleOnBehalfOf", {"moduleId": "$edgeHub"}), ("getModuleOnBehalfOf", {"targetModuleId": "$edgeHub"})):
+            if status == 400 and operation != "putModuleOnBehalfOf":
+                continue
+            answer = ask(actor, operation, dict(body, authChain=chain))
+            assert answer[0] == status, (actor, operation, chain, answer)
+    assert ask("line", "putModuleOnBehalfOf", {"authChain": "cell;line", "module": {"moduleId": "x"}}, module="filter")[0] == 401
+    for body in ({"authChain": "cell;line"}, {"authChain": "cell;line", "module": []}, {"authChain": "cell;line", "module": {"moduleId": "a/b"}}, b"{"):
+        assert ask("line", "putModuleOnBehalfOf", body)[0] == 400, body
+    assert it.hub.rest("GET", "/devices/%s/modules/bad" % it.edge.device)[0] == 404 and it.hub.rest("GET", "/devices/%s/modules/$edgeHub" % it.edge.device)[0] == 200
 
 
 def test_07_disabled():

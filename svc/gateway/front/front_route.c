@@ -11,7 +11,7 @@
 
 #define WORDS_MAX 512
 
-static const struct front_route *const tables[] = { front_method_routes, NULL };
+static const struct front_route *const tables[] = { front_method_routes, front_scope_routes, front_registry_routes, NULL };
 
 void
 front_fail(struct http_request *req, int status, const char *code, const char *fmt, ...)

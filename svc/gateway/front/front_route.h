@@ -14,6 +14,8 @@ struct front_api {
 	struct http_head *devices; /* decides about callers */
 	struct scope *scope;
 	struct methods *methods;
+	struct upstream *upstream;
+	struct pool *questions; /* to those above */
 };
 
 struct front_route {
@@ -21,7 +23,7 @@ struct front_route {
 	void (*handle)(const struct front_api *api, struct http_request *req, const char *const *ids);
 };
 
-extern const struct front_route front_method_routes[];
+extern const struct front_route front_method_routes[], front_scope_routes[], front_registry_routes[];
 
 /* false: nothing of the API is asked for. */
 bool front_route(const struct front_api *api, struct http_request *req);

@@ -17,8 +17,8 @@ parent_scope(const struct identity *device, size_t i)
 	return i == device->n_parents && !device->is_edge ? device->scope : NULL;
 }
 
-static bool
-is_right_below(const struct identity *device, const char *scope)
+bool
+lineage_is_right_below(const struct identity *device, const char *scope)
 {
 	const char *parent;
 
@@ -56,7 +56,7 @@ lineage_trace(struct lineage *out, const struct lineage_records *records, const 
 		if (out->n + device->is_edge >= LINEAGE_GATEWAYS_MAX)
 			return false;
 		out->at[out->n++] = at;
-		if (!own || !own->scope || is_right_below(at, own->scope))
+		if (!own || !own->scope || lineage_is_right_below(at, own->scope))
 			return true;
 	}
 	return false;

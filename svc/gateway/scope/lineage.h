@@ -22,6 +22,8 @@ struct lineage {
 /* false: the records don't lead from the device up to this gateway, or through too many.  As long as the hub has not told us who we are ourselves, all that it told of is right below. */
 bool lineage_trace(struct lineage *out, const struct lineage_records *records, const struct identity *device);
 
+/* Of the gateway with this scope. */
+bool lineage_is_right_below(const struct identity *device, const char *scope);
 /* Are the gateways between all enabled?  Whether the device is, is told where it is judged. */
 bool lineage_is_open(const struct lineage *lineage);
 /* Is it this device, or does the way lead through it? */

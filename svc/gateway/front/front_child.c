@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who asks is proved first; nothing that he sends is read before. */
+#include "gateway/front/front_child.h"
+
+#include <string.h>
+
+#include "auth/on_behalf.h"
+#include "base/mem.h"
+#include "base/rd.h"
+#include "base/text.h"
+#include "wire/json.h"
+
+static void
+child_free(struct front_child *child)
+{
+	if (child->ops->clear)
+		child->ops->clear(child);
+	mem_free(child->actor_id);
+	mem_free(child->device_id);
+	json_decref(child->body);
+	mem_free(child);
+}
+
+/* -- On a worker --------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+run(struct job *job)
+{
+	struct front_child *child = CONTAINER_OF(job, struct front_child, job);
+
+	child->ops->run(child);
+}
+
+static void
+on_done(struct job *job)
+{
+	struct front_child *child = CONTAINER_OF(job, struct front_child, job);
+
+	child->ops->answer(child);
+	child_free(child);
+}
+
+static bool
+submit(struct front_child *child)
+{
+	struct conn *conn = http_conn(child->req);
+
+	if (conn) {
+		child->job = (struct job){ .run = run, .done = on_done, .owner = loop_owner(conn_loop(conn)) };
+		if (pool_try(child->api->questions, &child->job))
+			return true;
+	}
+	front_fail(child->req, 503, "ServiceUnavailable", "too many questions are on their way; try again");
+	return false;
+}
+
+/* -- Who asks ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* A device of which nobody else is below may ask about itself alone. */
+static bool
+check_gateway(struct front_child *child)
+{
+	if (scope_is_gateway_below(child->api->scope, child->actor_id))
+		return true;
+	front_fail(child->req, 403, "IotHubUnauthorizedAccess", "%s is no gateway below this one", child->actor_id);
+	return false;
+}
+
+static void
+on_admitted(struct http_request *req, void *domain, void *arg)
+{
+	struct front_child *child = arg;
+
+	(void)req;
+	if (!domain || !check_gateway(child) || !child->ops->read(child) || !submit(child))
+		child_free(child);
+}
+
+static struct front_child *
+child_new(const struct front_api *api, struct http_request *req, const char *const *ids, const struct front_child_ops *ops)
+{
+	struct front_child *child = NEW(front_child);
+
+	child->api = api;
+	child->req = req;
+	child->actor_id = mem_text(ids[0]);
+	child->ops = ops;
+	return child;
+}
+
+void
+front_child_take(const struct front_api *api, struct http_request *req, const char *const *ids, const struct front_child_ops *ops)
+{
+	struct front_child *child;
+
+	if (!text_is(ids[1], ON_BEHALF_MODULE)) {
+		front_fail(req, 401, "IotHubUnauthorizedAccess", "only " ON_BEHALF_MODULE " may ask for others");
+		return;
+	}
+	child = child_new(api, req, ids, ops);
+	http_head_admit(api->devices, req, child->actor_id, ON_BEHALF_MODULE, on_admitted, child);
+}
+
+void
+front_child_take_device(
+	const struct front_api *api, struct http_request *req, const char *const *ids, const struct front_child_ops *ops)
+{
+	struct front_child *child = child_new(api, req, ids, ops);
+
+	child->is_device = true;
+	child->device_id = mem_text(ids[0]);
+	http_head_admit(api->devices, req, child->actor_id, NULL, on_admitted, child);
+}
+
+/* -- What is asked ------------------------------------------------------------------------------------------------------------------------- */
+
+/* The device of a chain's first element, which may be a module of it. */
+static char *
+head_of(const char *chain)
+{
+	struct slice rest = slice_of(chain), head, device;
+
+	slice_cut(&rest, ';', &head);
+	slice_cut(&head, '/', &device);
+	return slice_text(device);
+}
+
+bool
+front_child_read_chain(struct front_child *child)
+{
+	struct err err = ERR_INIT;
+	const char *chain = NULL;
+	OWN_TEXT last = NULL;
+	size_t len;
+	const char *text = http_body(child->req, &len);
+
+	child->body = json_parse(text, len, &err);
+	if (!child->body || json_get_text(child->body, "authChain", &chain, &err) < 0) {
+		front_fail(child->req, 400, "ArgumentInvalid", "%s", err.text);
+		return false;
+	}
+	last = on_behalf_actor_id(chain);
+	child->device_id = head_of(chain);
+	if (!text_is(last, child->actor_id))
+		front_fail(child->req, 401, "IotHubUnauthorizedAccess", "the authChain does not end with who asks");
+	else if (!identity_id_is_valid(child->device_id))
+		front_fail(child->req, 400, "ArgumentInvalid", "the authChain does not begin with a device");
+	else
+		return true;
+	return false;
+}
+
+bool
+front_child_check_below(struct front_child *child)
+{
+	if (scope_is_below(child->api->scope, child->device_id, child->actor_id))
+		return true;
+	front_fail(child->req, 403, "IotHubUnauthorizedAccess", "%s is not below %s, or a gateway between is disabled",
+		child->device_id, child->actor_id);
+	return false;
+}

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A nest: a hub, EdgeGateway, "line" below it and devices below that; every edge device is a whole one, with its own identity service, Edge CA and gateway, and knows nobody but its parent."""
+import os, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from site_of_gateway import *
+
+it = line = None
+
+
+def leaf(id, **more):
+    """A key device of line's: its key."""
+    return it.hub.create_device(id, deviceScope=line.scope, **more)["authentication"]["symmetricKey"]["primaryKey"]
+
+
+def leaf_x509(id, slot=0):
+    """A certificate device of line's, known by this slot: what mqtt() takes."""
+    cert, key = it.pki.make("device", id)
+    prints = ["A" * 64, "B" * 64]
+    prints[slot] = thumbprint(cert)
+    it.hub.create_x509_device(id, *prints, deviceScope=line.scope)
+    return {"cert": cert, "key": key}
+
+
+def sends(edge, id, body, **how):
+    with edge.mqtt(id, **how) as c:
+        c.publish("devices/%s/messages/events/" % id, body.encode())
+    return it.arrived(body, 60)["annotations"]["iothub-connection-device-id"] == id
+
+
+def test_00_start():
+    """an edge device below another one starts: its identity service and its gateway ask the parent alone"""
+    global it, line
+    it = Site(proxy=True)
+    line = Edge(SubFolder(it.folder, "below"), it.hub, device="line", hostname="line.local", parent=it.edge)
+    assert it.hub.rest("GET", "/devices/line/modules/$edgeHub")[2]["authentication"]["type"] == "sas"
+    assert "edgegateway.local" in line.log_text()
+
+
+def test_01_leaves():
+    """devices of the lower gateway by key, by a certificate in either slot, and by a registered CA: what they send arrives at the hub as theirs"""
+    key = leaf("leaf-sas")
+    assert sends(line, "leaf-sas", "by key", password=it.token("leaf-sas", key))
+    assert sends(line, "leaf-x509", "by primary", **leaf_x509("leaf-x509"))
+    assert sends(line, "leaf-second", "by secondary", **leaf_x509("leaf-second", 1))
+    it.pki.make("intermediate", "Factory", file="factory")
+    with open(it.folder / "factory.pem") as f:
+        ca = f.read()
+    assert it.hub.rest("PUT", "/certificates/factory", {"properties": {"certificate": ca, "isVerified": True, "scope": {"devices": ["leaf-*"]}}})[0] == 200
+    it.hub.create_device("leaf-ca", {"type": "certificateAuthority"}, deviceScope=line.scope)
+    cert, cert_key = it.pki.make("device", "leaf-ca", issuer="factory")
+    wait_for(lambda: lets_in(line, "leaf-ca", cert=cert, key=cert_key), "the CA", 60)
+    assert sends(line, "leaf-ca", "by CA", cert=cert, key=cert_key)
+
+
+def lets_in(edge, *args, **how):
+    try:
+        edge.mqtt(*args, **how).close()
+        return True
+    except Refused:
+        return False
+
+
+def test_02_grandparent():
+    """GrandparentScopeDevice: a device of the lower gateway connects to the upper's name, by key and by a certificate in either slot"""
+    key = leaf("visitor-sas")
+    assert sends(it.edge, "visitor-sas", "upstairs by key", password=it.token("visitor-sas", key))
+    assert sends(it.edge, "visitor-x509", "upstairs by primary", **leaf_x509("visitor-x509"))
+    assert sends(it.edge, "visitor-second", "upstairs by secondary", **leaf_x509("visitor-second", 1))
+    assert not lets_in(it.edge, "visitor-sas", password=it.token("visitor-sas", new_key()))
+
+
+def test_03_refused():
+    """a device of the upper gateway is not let in by the lower one, nor one that is in no scope"""
+    key = it.key("upper")
+    assert sends(it.edge, "upper", "from upstairs", password=it.token("upper", key))
+    assert not lets_in(line, "upper", password=it.token("upper", key))
+    stray = it.hub.create_device("stray")["authentication"]["symmetricKey"]["primaryKey"]
+    assert not lets_in(line, "stray", password=it.token("stray", stray)) and not lets_in(it.edge, "stray", password=it.token("stray", stray))
+
+
+def test_04_modules():
+    """a module of the lower device and one of its leaf send through both"""
+    key = it.module("line", "filter")
+    with line.mqtt("line", "filter", password=it.token("line", key, "filter")) as c:
+        c.publish("devices/line/modules/filter/messages/events/", b"of the lower device")
+    assert it.arrived("of the lower device", 60)["annotations"]["iothub-connection-module-id"] == "filter"
+    key = it.module("leaf-sas", "m1")
+    with line.mqtt("leaf-sas", "m1", password=it.token("leaf-sas", key, "m1")) as c:
+        c.publish("devices/leaf-sas/modules/m1/messages/events/", b"of a leaf's")
+    event = it.arrived("of a leaf's", 60)
+    assert (event["annotations"]["iothub-connection-device-id"], event["annotations"]["iothub-connection-module-id"]) == ("leaf-sas", "m1")
+
+
+def test_05_hub_away():
+    """while the hub is out of reach the upper gateway answers for it: known devices get in below, and what they send arrives later"""
+    key = it.hub.rest("GET", "/devices/leaf-sas")[2]["authentication"]["symmetricKey"]["primaryKey"]
+    it.cut_off()
+    try:
+        with line.mqtt("leaf-sas", password=it.token("leaf-sas", key)) as c:
+            c.publish("devices/leaf-sas/messages/events/", b"meanwhile")
+    finally:
+        it.reconnect()
+    it.arrived("meanwhile", 90)
+
+
+def test_06_disabled():
+    """the lower gateway is disabled: its devices' messages wait at the upper one until it is enabled"""
+    key = it.hub.rest("GET", "/devices/leaf-sas")[2]["authentication"]["symmetricKey"]["primaryKey"]
+    it.change("line", status="disabled")
+    with line.mqtt("leaf-sas", password=it.token("leaf-sas", key)) as c:
+        c.publish("devices/leaf-sas/messages/events/", b"after all")
+    it.change("line", status="enabled")
+    it.arrived("after all", 120)
+
+
+def test_99_end():
+    """everything stops in order"""
+    assert line.stop() == 0
+    it.stop()
+
+
+if __name__ == "__main__":
+    run_all(globals())
