@@ -80,6 +80,9 @@ take_gateway(struct config *c, const struct config_at *root)
 	c->gateway_crl_dir = mem_text(config_text(&gateway, "crl_dir"));
 	c->gateway_mqtt_port = config_int(&gateway, "mqtt_port");
 	c->gateway_https_port = config_int(&gateway, "https_port");
+	c->gateway_metrics_address = mem_text(config_text(&gateway, "metrics_address"));
+	c->gateway_metrics_port = config_int(&gateway, "metrics_port");
+	c->audit_mib = config_int(&gateway, "audit_mib");
 	c->max_queue_mib = config_int(&gateway, "max_queue_mib");
 	config_take_names(c->names, &c->n_names, &gateway, "names");
 	c->upstream_address = mem_text(config_text(&upstream, "address"));
@@ -147,8 +150,8 @@ free_texts(struct config *c)
 	char **texts[] = { &c->hostname, &c->parent_hostname, &c->trust_bundle, &c->reprovisioning, &c->additional_info,
 		&c->localid_domain, &c->source, &c->hub_name, &c->device_id, &c->dps_endpoint, &c->dps_id_scope,
 		&c->dps_registration_id, &c->dps_payload, &c->auth_method, &c->identity_cert, &c->identity_pk, &c->device_key_path,
-		&c->ca_form, &c->ca_cert, &c->ca_pk, &c->ca_method, &c->ca_common_name, &c->gateway_address, &c->gateway_crl_dir,
-		&c->upstream_address };
+		&c->ca_form, &c->ca_cert, &c->ca_pk, &c->ca_method, &c->ca_common_name, &c->gateway_address,
+		&c->gateway_metrics_address, &c->gateway_crl_dir, &c->upstream_address };
 
 	for (size_t i = 0; i < COUNT(texts); i++)
 		mem_free(*texts[i]);

@@ -68,8 +68,8 @@ struct config {
 	size_t n_modules;
 	/* The gateway. */
 	bool has_gateway;
-	char *gateway_address, *gateway_crl_dir;
-	int64_t gateway_mqtt_port, gateway_https_port, max_queue_mib;
+	char *gateway_address, *gateway_metrics_address, *gateway_crl_dir;
+	int64_t gateway_mqtt_port, gateway_https_port, gateway_metrics_port, audit_mib, max_queue_mib;
 	char *names[CONFIG_NAMES_MAX];
 	size_t n_names;
 	char *upstream_address;

@@ -319,6 +319,7 @@ layout_free(struct layout *l)
 	mem_free(l->tpmd);
 	mem_free(l->mnt);
 	mem_free(l->gateway_workload);
+	mem_free(l->gateway_control);
 	mem_free(l->identity_bundle);
 	mem_free(l);
 }

@@ -51,6 +51,7 @@ struct layout {
 	char *workload; /* for modules that have no socket of their own */
 	char *mnt;	/* the modules' sockets */
 	char *gateway_workload;
+	char *gateway_control; /* its operator's; made by itself */
 	char *identity_bundle; /* what identityd and the gateway trust the hub by */
 };
 

@@ -60,6 +60,10 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 		push(args, "--name", c->names[i]);
 	push(args, "--address", c->gateway_address);
 	push(args, "--crl-dir", c->gateway_crl_dir);
+	if (c->gateway_metrics_port > 0) {
+		push(args, "--metrics-address", c->gateway_metrics_address);
+		role_args_push_int(args, "--metrics-port", c->gateway_metrics_port);
+	}
 	push(args, "--keyd", l->keyd[ROLE_GATEWAY]);
 	push(args, "--workload", l->gateway_workload);
 	push(args, "--device-id", facts->device_id ? facts->device_id : c->device_id);
@@ -70,6 +74,7 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 	role_args_push_int(args, "--hub-https-port", c->upstream_https_port);
 	push(args, "--trust", l->identity_bundle);
 	role_args_push_int(args, "--max-queue-mib", c->max_queue_mib);
+	role_args_push_int(args, "--audit-mib", c->audit_mib);
 }
 
 void

@@ -154,6 +154,7 @@ role_sockets_name(struct layout *l, const struct config *c)
 		add_low_ports(l, c);
 	l->mnt = mem_textf("%s/mnt", l->dirs[ROLE_EDGED]);
 	l->gateway_workload = mem_textf("%s/edgeHub.sock", l->mnt);
+	l->gateway_control = mem_textf("%s/control.sock", l->dirs[ROLE_GATEWAY]);
 }
 
 static int
@@ -180,7 +181,9 @@ role_sockets_check(const struct layout *l, const struct config *c, struct err *e
 		if (check_socket(path, err) < 0)
 			return -1;
 	}
-	return l->control && check_socket(l->control, err) < 0 ? -1 : check_socket(l->gateway_workload, err);
+	if (check_socket(l->gateway_control, err) < 0 || (l->control && check_socket(l->control, err) < 0))
+		return -1;
+	return check_socket(l->gateway_workload, err);
 }
 
 /* -- Opening ------------------------------------------------------------------------------------------------------------------------ */

@@ -15,6 +15,8 @@
 #include "gateway/upstream/forward.h"
 #include "gateway/gateway_head.h"
 #include "gateway/gateway_revocation.h"
+#include "gateway/local/gateway_metrics.h"
+#include "gateway/local/local_door.h"
 #include "gateway/queue/queue.h"
 #include "gateway/scope/refresher.h"
 #include "gateway/server_cert.h"
@@ -52,6 +54,10 @@ struct gateway {
 	struct mqtt_head *mqtt_head;
 	struct listener *mqtt;
 	struct front *front;
+	char *control_path;
+	struct local_door *local;
+	struct audit *audit;
+	struct door_book *book;
 	atomic_bool is_damaged;
 };
 
@@ -185,6 +191,8 @@ open_front(struct gateway *g, struct err *err)
 		.head_ops = &gateway_head_ops,
 	};
 
+	g->audit = audit_open(g->config.state_dir, g->config.max_audit_bytes, g->loops[0], g->workers);
+	g->book = head.book = door_book_new(g->audit);
 	head.directory = mqtt.directory = g->directory;
 	front.api.methods = g->methods;
 	g->head = gateway_head_new(&head);
@@ -200,6 +208,28 @@ open_front(struct gateway *g, struct err *err)
 		return err_wrap(err, "MQTT");
 	g->front = front_open(g->loops, g->n_loops, &front, err);
 	return g->front ? 0 : -1;
+}
+
+static int
+open_local(struct gateway *g, struct err *err)
+{
+	struct local_door_config config = {
+		.loop = g->loops[0],
+		.api.sources = {
+			.scope = g->scope,
+			.directory = g->directory,
+			.queue = g->queue,
+			.state_dir = g->config.state_dir,
+		},
+		.metrics_address = g->config.metrics_address,
+		.metrics_port = g->config.metrics_port,
+	};
+
+	gateway_metrics_begin(g->config.upstream.hub_host, g->config.upstream.edge_id, g->config.upstream.workload.module_id);
+	g->control_path = file_join(g->config.state_dir, "control.sock");
+	config.control_path = g->control_path;
+	g->local = local_door_open(&config, err);
+	return g->local ? 0 : -1;
 }
 
 /* The next start saves what can be read (queue_log.h). */
@@ -233,7 +263,8 @@ gateway_open(const struct gateway_config *config, struct err *err)
 
 	g->config = *config;
 	open_loops(g);
-	if (open_state(g, err) == 0 && open_certificate(g, err) == 0 && open_relay(g, err) == 0 && open_front(g, err) == 0) {
+	if (open_state(g, err) == 0 && open_certificate(g, err) == 0 && open_relay(g, err) == 0 && open_front(g, err) == 0 &&
+		open_local(g, err) == 0) {
 		open_back(g);
 		return g;
 	}
@@ -251,6 +282,12 @@ int
 gateway_https_port(const struct gateway *g)
 {
 	return front_port(g->front);
+}
+
+int
+gateway_metrics_port(const struct gateway *g)
+{
+	return local_door_metrics_port(g->local);
 }
 
 int
@@ -281,6 +318,7 @@ gateway_close(struct gateway *g)
 	if (g->mqtt)
 		listener_close(g->mqtt);
 	front_shut(g->front);
+	local_door_shut(g->local);
 	pool_free(g->handshakes);
 	for (size_t i = 0; i < g->n_loops; i++)
 		conn_abort_all(g->loops[i]);
@@ -301,7 +339,10 @@ gateway_close(struct gateway *g)
 	refresher_free(g->refresher);
 	mqtt_head_free(g->mqtt_head);
 	front_free(g->front);
+	local_door_free(g->local);
 	gateway_head_free(g->head);
+	door_book_free(g->book);
+	audit_close(g->audit);
 	gateway_revocation_free(g->revocation);
 	methods_free(g->methods);
 	directory_free(g->directory);
@@ -315,5 +356,6 @@ gateway_close(struct gateway *g)
 	keep_close(g->keep);
 	upstream_close(g->upstream);
 	keyd_client_free(g->keyd);
+	mem_free(g->control_path);
 	mem_free(g);
 }

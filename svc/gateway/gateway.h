@@ -14,11 +14,15 @@ struct gateway_config {
 	const char *address;
 	int mqtt_port, https_port; /* 0: a free one */
 	const char *keyd_path;
+	const char *metrics_address;
+	int metrics_port;    /* -1: none; 0: a free one */
 	const char *crl_dir; /* of revocation lists; NULL: there are none */
 	struct upstream_config upstream;
 	uint64_t max_queue_bytes;
 	enum queue_when_full when_full;
-	size_t n_loops; /* 0: one a core */
+	size_t n_loops;		  /* 0: one a core */
+	uint64_t max_audit_bytes; /* 0: there is no audit log */
+	size_t n_loops;		  /* 0: one a core */
 	size_t max_connections;
 };
 
@@ -26,5 +30,6 @@ struct gateway;
 struct gateway *gateway_open(const struct gateway_config *config, struct err *err); /* listens when it returns */
 int gateway_mqtt_port(const struct gateway *gateway);
 int gateway_https_port(const struct gateway *gateway);
+int gateway_metrics_port(const struct gateway *gateway);   /* -1: none */
 int gateway_run(struct gateway *gateway, struct err *err); /* on this thread, until SIGTERM or SIGINT */
 void gateway_close(struct gateway *gateway);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/service.h"
+#include "gateway/local/tally.h"
 #include "gateway/scope/asked.h"
 #include "gateway/speaker.h"
 
@@ -30,6 +31,7 @@ struct session {
 	bool is_own; /* a module of the gateway's own device */
 	uint64_t epoch;
 	bool has_listened; /* to anything: then its end is news to the relay */
+	struct tally tally;
 };
 
 /* A claim with its evidence, kept while the hub is asked. */
@@ -38,7 +40,7 @@ struct question {
 	struct gateway_head *head;
 	struct head_admission *admission;
 	struct loop *loop;
-	char *device_id, *module_id, *auth_chain, *token;
+	char *device_id, *module_id, *auth_chain, *token, *peer;
 	struct certs chain;
 	bool resumed, clean_session, is_request;
 	int64_t since_ms; /* boot clock */
@@ -113,6 +115,34 @@ restore_subscriptions(struct gateway_head *head, const struct question *q)
 		relay_restore(head->config.relay, name, q->clean_session, q->admission);
 }
 
+static enum tally_shown
+shown_by(const struct question *q)
+{
+	return q->token ? TALLY_TOKEN : q->chain.n > 0 ? TALLY_CERTIFICATE : TALLY_NOTHING;
+}
+
+static void
+begin_tally(struct session *session)
+{
+	OWN_TEXT name = identity_name(session->identity->device_id, session->identity->module_id);
+
+	tally_begin(&session->tally, name);
+}
+
+static void
+note(struct gateway_head *head, const struct question *q, const struct identity *record, const struct verdict *v)
+{
+	OWN_TEXT name = identity_name(q->device_id, q->module_id);
+
+	door_book_decision(head->config.book,
+		&(struct door_claim){ .name = name,
+			.is_known = record,
+			.shown = shown_by(q),
+			.peer = q->peer,
+			.leaf = q->chain.n > 0 ? q->chain.item[0] : NULL },
+		v);
+}
+
 /* Decide and answer. */
 static void
 answer(struct gateway_head *head, const struct question *q)
@@ -126,7 +156,7 @@ answer(struct gateway_head *head, const struct question *q)
 	struct verdict *v = judge(head, q, cas, &vouched, &record, &by);
 	struct session *session = NULL;
 
-	service_log_verdict(v);
+	note(head, q, record, v);
 	if (q->resumed && verdict_cause(v) == TRUST_UNKNOWN_ISSUER) {
 		ask_for_the_whole_chain(head, q, v, record);
 		return;
@@ -142,6 +172,7 @@ answer(struct gateway_head *head, const struct question *q)
 		session->is_own = record->module_id && text_is(record->device_id, head->config.edge_id);
 		session->epoch = epoch;
 		restore_subscriptions(head, q);
+		begin_tally(session);
 	}
 	head_admit(q->admission, v, record, session, q->token ? auth_token_expiry(q->token) : 0);
 }
@@ -190,6 +221,7 @@ question_free(struct question *q)
 	mem_free(q->device_id);
 	mem_free(q->module_id);
 	mem_free(q->auth_chain);
+	mem_free(q->peer);
 	certs_clear(&q->chain);
 	mem_free(q);
 }
@@ -206,6 +238,7 @@ question_new(struct gateway_head *head, const struct head_hello *hello, struct h
 	q->device_id = mem_text(hello->device_id);
 	q->module_id = mem_text(hello->module_id);
 	q->auth_chain = mem_text(hello->auth_chain);
+	q->peer = mem_text(hello->peer);
 	q->token = hello->token && *hello->token ? mem_text(hello->token) : NULL;
 	for (size_t i = 0; i < hello->chain->n; i++)
 		certs_add(&q->chain, hello->chain->item[i]);
@@ -429,6 +462,8 @@ on_stands(void *backend, void *domain)
 static void
 on_stored(void *arg, bool ok)
 {
+	if (!ok)
+		tally_unstored(NULL);
 	if (arg)
 		head_message_done(arg, ok);
 }
@@ -458,6 +493,7 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		return;
 	}
 	message.enqueued_ms = clock_wall_ms();
+	tally_message(&session->tally, sent->payload.len);
 	queue_put(session->lane, &message, session->is_own, on_stored, ack);
 }
 
@@ -523,8 +559,9 @@ on_settled(void *backend, void *domain, struct head_session *head_session, uint6
 static void
 on_violation(void *backend, const char *who, enum reason reason, const char *detail)
 {
-	(void)backend;
-	service_log_violation(who, reason, detail);
+	struct gateway_head *head = backend;
+
+	door_book_violation(head->config.book, who, reason, detail);
 }
 
 static void
@@ -536,6 +573,7 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	(void)clean;
 	if (head_session && session->has_listened)
 		relay_end(head->config.relay, head_session, &session->subject);
+	tally_end(&session->tally);
 	identity_free(session->identity);
 	speaker_free(session->speaker);
 	mem_free(session);

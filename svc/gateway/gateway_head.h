@@ -5,6 +5,7 @@
 #include "auth/decide.h"
 #include "base/pool.h"
 #include "gateway/gateway_revocation.h"
+#include "gateway/local/door_book.h"
 #include "gateway/queue/queue.h"
 #include "gateway/relay/relay.h"
 #include "gateway/scope/scope.h"
@@ -18,6 +19,7 @@ struct gateway_head_config {
 	struct gateway_revocation *revocation;
 	struct pool *questions; /* to the hub; a full one makes strangers wait, and nobody else */
 	struct directory *directory;
+	struct door_book *book; /* who came, and who was refused */
 	struct tls_cache *tls_cache;
 	struct relay *relay; /* gateway_head_subject is its `trusted` */
 	struct queue *queue; /* with a lane for each loop */

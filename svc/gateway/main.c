@@ -16,9 +16,10 @@
 
 struct options {
 	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *parent,
-		*hub_address, *trust, *crl_dir;
+		*hub_address, *trust, *crl_dir, *metrics_address;
 	struct option_list names;
-	int64_t mqtt_port, https_port, hub_mqtt_port, hub_https_port, max_queue_mib, loops, max_connections;
+	int64_t mqtt_port, https_port, metrics_port, hub_mqtt_port, hub_https_port, max_queue_mib, audit_mib, loops,
+		max_connections;
 	struct service_options service;
 };
 
@@ -37,6 +38,10 @@ static const struct option_row rows[] = {
 		65535 },
 	{ "https-port", 0, "PORT", "for MQTT over WebSocket, and the gateway's own API (443); 0 takes a free one", OPTION_INT,
 		offsetof(struct options, https_port), 0, 65535 },
+	TEXT_ROW("metrics-address", 0, "ADDRESS", "listen there with metrics and health (127.0.0.1)", metrics_address),
+	{ "metrics-port", 0, "PORT",
+		"for metrics and health, plain HTTP; without it only the operator's socket tells; 0 takes a free one", OPTION_INT,
+		offsetof(struct options, metrics_port), 0, 65535 },
 	TEXT_ROW("keyd", 0, "SOCKET", "keyd's socket: the server certificate's key stays there", keyd),
 	TEXT_ROW("workload", 0, "SOCKET", "the workload API's socket of $edgeHub", workload),
 	TEXT_ROW("generation-id", 0, "ID", "the generation of $edgeHub", generation_id),
@@ -56,6 +61,8 @@ static const struct option_row rows[] = {
 	TEXT_ROW("trust", 't', "FILE", "the roots to trust the hub by, PEM", trust),
 	{ "max-queue-mib", 0, "MIB", "disk that stored messages may take (1024)", OPTION_INT,
 		offsetof(struct options, max_queue_mib), 1, 1 << 24 },
+	{ "audit-mib", 0, "MIB", "disk that the audit log may take (16); 0: there is none", OPTION_INT,
+		offsetof(struct options, audit_mib), 0, 1 << 20 },
 	{ "loops", 0, "N", "threads for connections; 0 takes one a core", OPTION_INT, offsetof(struct options, loops), 0, 64 },
 	{ "max-connections", 0, "N", "refuse further ones; 0 is 100,000", OPTION_INT, offsetof(struct options, max_connections), 0,
 		10000000 },
@@ -138,6 +145,8 @@ serve(const struct options *o, struct err *err)
 		.https_port = (int)o->https_port,
 		.keyd_path = o->keyd,
 		.crl_dir = o->crl_dir,
+		.metrics_address = o->metrics_address,
+		.metrics_port = (int)o->metrics_port,
 		.upstream = {
 			.workload = {
 				.socket_path = (char *)(uintptr_t)o->workload,
@@ -152,6 +161,7 @@ serve(const struct options *o, struct err *err)
 			.https_port = (int)o->hub_https_port,
 			.trust_path = o->trust,
 		},
+		.max_audit_bytes = (uint64_t)o->audit_mib << 20,
 		.max_queue_bytes = (uint64_t)o->max_queue_mib << 20,
 		.n_loops = (size_t)o->loops,
 		.max_connections = service_max_connections(o->max_connections, 2), /* one up, one down */
@@ -168,8 +178,9 @@ serve(const struct options *o, struct err *err)
 		return -1;
 	log_info("%s serves on %s: MQTT at %d, HTTPS at %d", o->hostname, o->address, gateway_mqtt_port(gateway),
 		gateway_https_port(gateway));
-	service_ready(&o->service, json_pack("{s:s, s:i, s:i}", "hostname", o->hostname, "mqtt_port", gateway_mqtt_port(gateway),
-					   "https_port", gateway_https_port(gateway)));
+	service_ready(
+		&o->service, json_pack("{s:s, s:i, s:i, s:i}", "hostname", o->hostname, "mqtt_port", gateway_mqtt_port(gateway),
+				     "https_port", gateway_https_port(gateway), "metrics_port", gateway_metrics_port(gateway)));
 	done = gateway_run(gateway, err);
 	gateway_close(gateway);
 	return done;
@@ -181,10 +192,13 @@ main(int argc, char **argv)
 	struct options options = {
 		.address = "0.0.0.0",
 		.mqtt_port = 8883,
+		.metrics_address = "127.0.0.1",
+		.metrics_port = -1,
 		.https_port = 443,
 		.hub_mqtt_port = 8883,
 		.hub_https_port = 443,
 		.max_queue_mib = 1024,
+		.audit_mib = 16,
 		.service.ready_fd = -1,
 	};
 	struct err err = ERR_INIT;

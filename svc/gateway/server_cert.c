@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/renewal.h"
+#include "gateway/local/vitals.h"
 
 #define KEY_ID "edgehub-server"
 #define KEY_ALGORITHMS "ec-p256:rsa-2048:*"
@@ -83,6 +84,7 @@ issue(const struct server_cert_config *c, struct renewal_life *life, struct err 
 	if (!key || workload_server_certificate(c->workload, key, c->names, c->n_names, &chain, &expires, err) < 0)
 		return err_wrap_null(err, "the server certificate for %s", c->names[0]);
 	*life = (struct renewal_life){ cert_not_before(chain.item[0]), cert_not_after(chain.item[0]) };
+	vitals_note_certificate(&chain);
 	return tls_server_new(&tls, err);
 }
 
@@ -115,6 +117,7 @@ take_over(struct server_cert *s)
 {
 	tls_holder_swap(s->holder, GIVE(s->made));
 	s->life = s->made_life;
+	vitals_note_renewal(true);
 	s->failed_at = 0;
 	s->knows_edge_ca = s->sees_ca;
 	memcpy(s->edge_ca, s->seen_ca, sizeof(s->edge_ca));
@@ -131,6 +134,7 @@ on_looked(struct job *job)
 		take_over(s);
 	if (!s->has_failed)
 		return;
+	vitals_note_renewal(false);
 	log_error("%s; the one in use stays", s->err.text);
 	s->failed_at = clock_boot_ms();
 }

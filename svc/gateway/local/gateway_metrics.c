@@ -4,6 +4,11 @@
 
 #include <pthread.h>
 
+#include "auth/identity.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "gateway/local/hub_presence.h"
+
 static const struct metric_family families[] = {
 #define METRIC(which, kind, unit, name, labels, help) [which] = { name, help, kind, labels, unit },
 #include "gateway/local/gateway_metrics.tbl.h"
@@ -25,6 +30,28 @@ gateway_metrics(void)
 
 	pthread_once(&once, make);
 	return registry;
+}
+
+static void
+put_label(struct buf *labels, const char *name, const char *value)
+{
+	buf_putf(labels, "%s%s=\"", labels->len > 0 ? "," : "", name);
+	metrics_put_value(labels, value);
+	buf_putc(labels, '"');
+}
+
+void
+gateway_metrics_begin(const char *hub, const char *edge_device, const char *module)
+{
+	CLEAR(buf) labels = BUF_INIT(4096);
+	char run[RANDOM_UUID_LEN];
+	OWN_TEXT id = identity_name(edge_device, module);
+
+	put_label(&labels, "iothub", hub);
+	put_label(&labels, "edge_device", edge_device);
+	put_label(&labels, "instance_number", random_uuid(run));
+	metrics_set_common(gateway_metrics(), buf_text(&labels));
+	hub_presence_begin(id);
 }
 
 struct metric *

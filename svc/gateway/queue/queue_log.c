@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "common/service.h"
+#include "gateway/local/vitals.h"
 #include "gateway/queue/queue_reader.h"
 #include "store/segment.h"
 
@@ -203,7 +203,7 @@ open_whole(const char *dir, size_t segment_bytes, struct err *err)
 {
 	struct message_log_config config = {
 		.log = { .dir = dir, .segment_bytes = segment_bytes },
-		.on_trouble = service_log_storing,
+		.on_trouble = vitals_note_storing,
 	};
 	struct message_log *log = message_log_open(&config, err);
 

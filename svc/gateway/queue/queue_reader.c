@@ -784,6 +784,7 @@ queue_reader_counts(struct queue_reader *r, struct queue_counts *out)
 	uint64_t read = r->n_read, next = event_log_next(r->config.log);
 
 	*out = (struct queue_counts){
+		.dir = r->dir,
 		.length = (next > read ? next - read : 0) + r->n_held,
 		.done = r->n_done,
 		.expired = r->n_expired,

@@ -62,6 +62,7 @@ bool queue_reader_drop_oldest(struct queue_reader *reader, size_t *n);
 
 /* Any thread. */
 struct queue_counts {
+	const char *dir; /* the log's; borrowed */
 	uint64_t length, done, expired, given_up, dropped;
 };
 void queue_reader_counts(struct queue_reader *reader, struct queue_counts *out);

@@ -11,6 +11,8 @@
 #include "base/random.h"
 #include "base/rd.h"
 #include "gateway/scope/refresh_pace.h"
+#include "gateway/local/hub_presence.h"
+#include "gateway/local/vitals.h"
 
 #define AGAIN_MIN_MS 2000
 #define AGAIN_MAX_MS 60000
@@ -156,6 +158,8 @@ end_everything(struct refresher *r)
 	bool failed = r->err.kind != ERR_NONE, changed = scope_epoch(r->scope) != r->epoch;
 
 	end_wish(r);
+	vitals_note_scope(!failed);
+	hub_presence_note(!failed || r->err.kind == ERR_DENIED);
 	if (failed) {
 		if (!r->has_failed)
 			log_warn("the hub can't be asked for this gateway's devices, %zu are known from before: %s",

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "gateway/local/hub_presence.h"
 
 #define SPREAD_A_LINE_MS 2 /* a handshake takes the hub about as long */
 
@@ -89,6 +90,7 @@ void
 lines_unreached(struct lines *lines)
 {
 	lines->is_hub_away = true;
+	hub_presence_note(false);
 }
 
 /* The hub is back for one, so it is for all.  An answer proves it, not a connection: a hub in trouble may take those and drop them. */
@@ -98,6 +100,7 @@ lines_reached(struct lines *lines)
 	size_t at = 0;
 	void *line;
 
+	hub_presence_note(true);
 	if (!lines->is_hub_away)
 		return;
 	lines->is_hub_away = false;

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lately decided.  An allowance is counted in milliseconds: a line costs its period, time earns them back, up to a burst. */
+#include "gateway/local/decisions.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+
+#define LINE_COSTS_MS 5000
+#define BURST 60
+#define STRANGER_COSTS_MS 100 /* all of them together */
+#define STRANGERS_BURST 200
+
+struct allowance {
+	int64_t left_ms, since_ms;
+};
+
+struct entry {
+	struct decision last;
+	struct allowance lines[2]; /* refused, let in: who tries another's name does not silence it */
+	uint64_t n_left_out;
+	struct entry *next; /* that came after it */
+	char name[];	    /* the key in the map */
+};
+
+struct shelf {
+	struct map *by_name;
+	struct entry *oldest, **newest;
+	size_t most;
+};
+
+struct decisions {
+	struct shelf known, strangers;
+	struct allowance all_strangers, violations;
+	uint64_t n_strangers_left_out, n_violations_left_out;
+	pthread_mutex_t lock;
+};
+
+/* -- Allowances ---------------------------------------------------------------------------------------------------------------------------- */
+
+static bool
+may_spend(struct allowance *a, int64_t now_ms, int64_t cost_ms, int64_t burst)
+{
+	int64_t most = cost_ms * burst, earned = now_ms - a->since_ms;
+
+	a->left_ms = earned > most - a->left_ms ? most : a->left_ms + earned;
+	a->since_ms = now_ms;
+	if (a->left_ms < cost_ms)
+		return false;
+	a->left_ms -= cost_ms;
+	return true;
+}
+
+static struct allowance
+full_allowance(int64_t now_ms, int64_t cost_ms, int64_t burst)
+{
+	return (struct allowance){ .left_ms = cost_ms * burst, .since_ms = now_ms };
+}
+
+/* -- Shelves ------------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+shelf_init(struct shelf *s, size_t most)
+{
+	*s = (struct shelf){ .by_name = map_new_keys_in_values(), .most = most };
+	s->newest = &s->oldest;
+}
+
+static void
+forget_oldest(struct shelf *s)
+{
+	struct entry *e = s->oldest;
+
+	s->oldest = e->next;
+	if (!s->oldest)
+		s->newest = &s->oldest;
+	map_remove_text(s->by_name, e->name);
+	mem_free(e);
+}
+
+static void
+shelf_clear(struct shelf *s)
+{
+	while (s->oldest)
+		forget_oldest(s);
+	map_free(s->by_name);
+}
+
+static struct entry *
+shelf_get(struct shelf *s, const char *name, int64_t now_ms)
+{
+	struct entry *e = map_find_text(s->by_name, name);
+	size_t size = strlen(name) + 1;
+
+	if (e)
+		return e;
+	if (map_count(s->by_name) >= s->most)
+		forget_oldest(s);
+	e = mem_new(sizeof(*e) + size);
+	memcpy(e->name, name, size);
+	e->lines[0] = e->lines[1] = full_allowance(now_ms, LINE_COSTS_MS, BURST);
+	*s->newest = e;
+	s->newest = &e->next;
+	map_put_text(s->by_name, e->name, e);
+	return e;
+}
+
+/* -- All --------------------------------------------------------------------------------------------------------------------------------- */
+
+struct decisions *
+decisions_new(size_t max_known, size_t max_strangers)
+{
+	struct decisions *d = NEW(decisions);
+
+	shelf_init(&d->known, max_known);
+	shelf_init(&d->strangers, max_strangers);
+	d->violations = full_allowance(0, STRANGER_COSTS_MS, STRANGERS_BURST);
+	d->all_strangers = full_allowance(0, STRANGER_COSTS_MS, STRANGERS_BURST);
+	pthread_mutex_init(&d->lock, NULL);
+	return d;
+}
+
+void
+decisions_free(struct decisions *d)
+{
+	if (!d)
+		return;
+	shelf_clear(&d->known);
+	shelf_clear(&d->strangers);
+	pthread_mutex_destroy(&d->lock);
+	mem_free(d);
+}
+
+static void
+take_over(struct entry *e, const struct decision *now)
+{
+	struct decision before = e->last;
+
+	e->last = *now;
+	e->last.n_accepted = before.n_accepted + (now->cause == OK);
+	e->last.n_refused = before.n_refused + (now->cause != OK);
+}
+
+bool
+decisions_note(struct decisions *d, const char *name, bool is_known, const struct decision *now, int64_t now_ms, uint64_t *left_out)
+{
+	struct entry *e;
+	bool good;
+
+	pthread_mutex_lock(&d->lock);
+	e = shelf_get(is_known ? &d->known : &d->strangers, name, now_ms);
+	take_over(e, now);
+	good = may_spend(&e->lines[now->cause == OK], now_ms, LINE_COSTS_MS, BURST) &&
+	       (is_known || may_spend(&d->all_strangers, now_ms, STRANGER_COSTS_MS, STRANGERS_BURST));
+	*left_out = is_known ? e->n_left_out : d->n_strangers_left_out;
+	if (is_known)
+		e->n_left_out = good ? 0 : e->n_left_out + 1;
+	else
+		d->n_strangers_left_out = good ? 0 : d->n_strangers_left_out + 1;
+	pthread_mutex_unlock(&d->lock);
+	return good;
+}
+
+bool
+decisions_note_violation(struct decisions *d, int64_t now_ms, uint64_t *left_out)
+{
+	bool good;
+
+	pthread_mutex_lock(&d->lock);
+	good = may_spend(&d->violations, now_ms, STRANGER_COSTS_MS, STRANGERS_BURST);
+	*left_out = d->n_violations_left_out;
+	d->n_violations_left_out = good ? 0 : d->n_violations_left_out + 1;
+	pthread_mutex_unlock(&d->lock);
+	return good;
+}
+
+bool
+decisions_find(struct decisions *d, const char *name, struct decision *out)
+{
+	const struct entry *e;
+
+	pthread_mutex_lock(&d->lock);
+	e = map_find_text(d->known.by_name, name);
+	if (!e)
+		e = map_find_text(d->strangers.by_name, name);
+	if (e)
+		*out = e->last;
+	pthread_mutex_unlock(&d->lock);
+	return e != NULL;
+}

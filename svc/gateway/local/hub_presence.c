@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hub, present or not. */
+#include "gateway/local/hub_presence.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "gateway/local/gateway_metrics.h"
+
+static struct {
+	pthread_mutex_t lock;
+	atomic_int reach; /* enum hub_reach; changed with the lock held */
+	int64_t since, since_ms;
+	uint64_t n_times;
+	char id[2 * 128 + 2];
+} hub = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void
+hub_presence_begin(const char *id)
+{
+	pthread_mutex_lock(&hub.lock);
+	snprintf(hub.id, sizeof(hub.id), "%s", id);
+	pthread_mutex_unlock(&hub.lock);
+}
+
+static void
+count(enum hub_reach before, enum hub_reach now, int64_t for_ms)
+{
+	if (now == HUB_AWAY)
+		metric_add(gateway_metric(METRIC_OFFLINE_COUNT, hub.id), 1);
+	else if (before == HUB_AWAY)
+		metric_observe(gateway_metric(METRIC_OFFLINE_TIME, hub.id), for_ms);
+}
+
+/* Mostly it is as it was, which costs no lock: it is told for each message. */
+void
+hub_presence_note(bool reached)
+{
+	enum hub_reach now = reached ? HUB_REACHED : HUB_AWAY, before;
+	int64_t for_ms;
+
+	if (atomic_load_explicit(&hub.reach, memory_order_relaxed) == (int)now)
+		return;
+	pthread_mutex_lock(&hub.lock);
+	before = (enum hub_reach)hub.reach;
+	if (before != now) {
+		for_ms = clock_boot_ms() - hub.since_ms;
+		hub.reach = (int)now;
+		hub.since = clock_wall();
+		hub.since_ms = clock_boot_ms();
+		hub.n_times += now == HUB_AWAY;
+		count(before, now, for_ms);
+	}
+	pthread_mutex_unlock(&hub.lock);
+}
+
+struct hub_presence
+hub_presence(void)
+{
+	struct hub_presence out;
+
+	pthread_mutex_lock(&hub.lock);
+	out = (struct hub_presence){ .reach = (enum hub_reach)hub.reach,
+		.since = hub.since,
+		.for_ms = hub.reach == HUB_NOT_TRIED ? 0 : clock_boot_ms() - hub.since_ms,
+		.n_times = hub.n_times };
+	pthread_mutex_unlock(&hub.lock);
+	return out;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counting at the front door. */
+#include "gateway/local/tally.h"
+
+#include "gateway/local/gateway_metrics.h"
+#include "gateway/local/vitals.h"
+
+#define RECORD_OWN 150 /* what the queue keeps with a message */
+
+const char *
+tally_shown_name(enum tally_shown shown)
+{
+	static const char *const names[] = {
+		[TALLY_NOTHING] = "nothing", [TALLY_TOKEN] = "sas", [TALLY_CERTIFICATE] = "certificate"
+	};
+
+	return names[shown];
+}
+
+void
+tally_decision(const char *name, enum tally_shown shown, enum reason cause)
+{
+	metric_add(gateway_metric(METRIC_VERDICTS, reason_row(cause)->code, tally_shown_name(shown)), 1);
+	if (cause == OK)
+		metric_add(gateway_metric(METRIC_CONNECTS, name), 1);
+	else
+		metric_add(gateway_metric(METRIC_CONNECTS_REFUSED, name ? name : "unknown", "not_authenticated"), 1);
+}
+
+void
+tally_violation(enum reason reason)
+{
+	metric_add(gateway_metric(METRIC_VIOLATIONS, reason_row(reason)->code), 1);
+}
+
+void
+tally_unstored(const char *name)
+{
+	metric_add(gateway_metric(METRIC_UNACKED, "storage_failure", name, NULL), 1);
+}
+
+void
+tally_begin(struct tally *t, const char *name)
+{
+	t->received = gateway_metric(METRIC_RECEIVED, NULL, name);
+	t->size = gateway_metric(METRIC_MESSAGE_SIZE, name);
+	t->ended = gateway_metric(METRIC_DISCONNECTS, name);
+}
+
+void
+tally_message(const struct tally *t, size_t len)
+{
+	metric_add(t->received, 1);
+	metric_observe(t->size, (int64_t)len);
+	vitals_note_bytes(len + RECORD_OWN);
+}
+
+void
+tally_end(const struct tally *t)
+{
+	metric_add(t->ended, 1);
+}

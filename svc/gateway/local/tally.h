@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the gateway's front door counts (gateway_metrics.tbl.h): decisions, and what a session does, with the series at hand that count for every message. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "diag/reason.h"
+
+enum tally_shown { TALLY_NOTHING, TALLY_TOKEN, TALLY_CERTIFICATE };
+const char *tally_shown_name(enum tally_shown shown); /* "nothing", "sas", "certificate" */
+
+/* `name`: DEVICE or DEVICE/MODULE; NULL when there is no record of it, and whoever knocks may choose any. */
+void tally_decision(const char *name, enum tally_shown shown, enum reason cause);
+void tally_violation(enum reason reason);
+void tally_unstored(const char *name); /* a message that was not acknowledged; NULL: of whom is not known any more */
+
+/* Of one session. */
+struct tally {
+	struct metric *received, *size, *ended;
+};
+void tally_begin(struct tally *tally, const char *name);
+void tally_message(const struct tally *tally, size_t len);
+void tally_end(const struct tally *tally);

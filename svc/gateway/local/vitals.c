@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gateway's vital signs.  The age of the oldest message is read from the queue itself, which costs a look into a file: only when another message is the oldest. */
+#include "gateway/local/vitals.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "gateway/local/gateway_metrics.h"
+#include "common/service.h"
+#include "gateway/queue/queue_window.h"
+#include "store/message.h"
+
+#define CERT_ID "edgehub-server"
+#define ROLE "gateway"
+#define MESSAGE_MOST (320 * 1024) /* a message with what belongs to it: a queue without place for it refuses some */
+
+#define SAMPLES 60
+
+/* Of the process, as what it counts is. */
+static struct {
+	atomic_llong told, told_ms;
+	atomic_ullong failures, bytes;
+	pthread_mutex_t lock; /* of all that follows */
+	int64_t not_before, not_after, issuers_not_after;
+	char issuers_name[128];
+	bool is_issuer_ours;
+	char storing_problem[512]; /* "": there is none */
+	struct sample {
+		int64_t ms;
+		uint64_t bytes;
+	} samples[SAMPLES]; /* the oldest is the next to go */
+	size_t n_samples;
+	int64_t began_ms;
+} noted = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* -- What is told -------------------------------------------------------------------------------------------------------------------------- */
+
+/* What follows the leaf: none of them may end before what they signed. */
+static void
+note_issuers(const struct certs *chain)
+{
+	const struct cert *last = chain->item[chain->n - 1];
+
+	noted.issuers_not_after = 0;
+	noted.is_issuer_ours = chain->n == 2 && cert_is_self_issued(last);
+	for (size_t i = 1; i < chain->n; i++) {
+		int64_t end = cert_not_after(chain->item[i]);
+
+		if (noted.issuers_not_after > 0 && end >= noted.issuers_not_after)
+			continue;
+		noted.issuers_not_after = end;
+		snprintf(noted.issuers_name, sizeof(noted.issuers_name), "%s", cert_subject(chain->item[i]));
+	}
+}
+
+void
+vitals_note_certificate(const struct certs *chain)
+{
+	pthread_mutex_lock(&noted.lock);
+	noted.not_before = cert_not_before(chain->item[0]);
+	noted.not_after = cert_not_after(chain->item[0]);
+	note_issuers(chain);
+	pthread_mutex_unlock(&noted.lock);
+}
+
+void
+vitals_note_bytes(size_t len)
+{
+	atomic_fetch_add_explicit(&noted.bytes, len, memory_order_relaxed);
+}
+
+void
+vitals_note_storing(const char *why)
+{
+	service_log_storing(why);
+	pthread_mutex_lock(&noted.lock);
+	snprintf(noted.storing_problem, sizeof(noted.storing_problem), "%s", why ? why : "");
+	pthread_mutex_unlock(&noted.lock);
+}
+
+void
+vitals_sample(void)
+{
+	pthread_mutex_lock(&noted.lock);
+	if (noted.began_ms == 0)
+		noted.began_ms = clock_boot_ms();
+	noted.samples[noted.n_samples++ % SAMPLES] = (struct sample){ clock_boot_ms(), noted.bytes };
+	pthread_mutex_unlock(&noted.lock);
+}
+
+void
+vitals_note_renewal(bool done)
+{
+	metric_add(gateway_metric(METRIC_CERT_RENEWALS, CERT_ID, ROLE, done ? "done" : "failed"), 1);
+	if (done)
+		noted.failures = 0;
+	else
+		noted.failures++;
+}
+
+void
+vitals_note_scope(bool told)
+{
+	metric_add(gateway_metric(METRIC_SCOPE_REFRESHES, told ? "done" : "failed"), 1);
+	if (!told)
+		return;
+	noted.told_ms = clock_boot_ms();
+	noted.told = clock_wall();
+}
+
+/* -- The queue ------------------------------------------------------------------------------------------------------------------------------ */
+
+static int64_t
+read_time_at(const char *dir, uint64_t offset)
+{
+	struct err ignored = ERR_INIT;
+	struct event_reader *reader =
+		event_reader_open(dir, &(struct event_start){ .kind = EVENT_AT_OFFSET, .value = offset }, &ignored);
+	struct event_record record;
+	struct message message;
+	int64_t when = 0;
+
+	if (reader && event_reader_next(reader, &record, &ignored) == 1 &&
+		message_decode(&message, record.data, record.len, &ignored) == 0)
+		when = message.enqueued_ms;
+	event_reader_close(reader);
+	return when;
+}
+
+/* Of the log of this number: as it was when its cursor is where it was. */
+static int64_t
+oldest_in(size_t i, const char *dir)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct {
+		uint64_t offset;
+		int64_t ms;
+	} known[QUEUE_LOGS_MAX];
+	struct err ignored = ERR_INIT;
+	uint64_t offset = 0;
+	int64_t when;
+
+	if (i >= QUEUE_LOGS_MAX || event_cursor_load(dir, QUEUE_CURSOR, &offset, &ignored) < 0)
+		return 0;
+	pthread_mutex_lock(&lock);
+	if (offset != known[i].offset || known[i].ms == 0)
+		known[i].ms = read_time_at(dir, offset);
+	known[i].offset = offset;
+	when = known[i].ms;
+	pthread_mutex_unlock(&lock);
+	return when;
+}
+
+struct looking {
+	struct vitals *v;
+	size_t n;
+};
+
+static void
+look_at_log(void *arg, const struct queue_log_counts *log)
+{
+	struct looking *l = arg;
+	int64_t oldest = log->counts.length > 0 ? oldest_in(l->n, log->counts.dir) : 0;
+
+	l->n++;
+	l->v->n_queued += log->counts.length;
+	if (!log->module_id)
+		l->v->n_queued_upstream += log->counts.length;
+	if (oldest > 0 && (l->v->oldest_queued_ms == 0 || oldest < l->v->oldest_queued_ms))
+		l->v->oldest_queued_ms = oldest;
+}
+
+static void
+look_at_queue(struct vitals *v, struct queue *queue)
+{
+	struct queue_totals totals;
+
+	queue_totals(queue, &totals);
+	v->queue_bytes = totals.bytes;
+	v->max_queue_bytes = totals.max_bytes;
+	queue_each_log(queue, look_at_log, &(struct looking){ .v = v });
+	v->is_queue_bad = *v->queue_problem || v->queue_bytes + MESSAGE_MOST > v->max_queue_bytes;
+	if (v->is_queue_bad && !*v->queue_problem)
+		snprintf(v->queue_problem, sizeof(v->queue_problem), "it is full");
+}
+
+/* -- All of it ----------------------------------------------------------------------------------------------------------------------------- */
+
+static int64_t
+disk_free(const char *dir)
+{
+	struct statvfs fs;
+
+	return statvfs(dir, &fs) == 0 ? (int64_t)fs.f_bavail * (int64_t)fs.f_frsize : -1;
+}
+
+static double
+bytes_per_hour(void)
+{
+	const struct sample *first = &noted.samples[noted.n_samples < SAMPLES ? 0 : noted.n_samples % SAMPLES];
+	int64_t ms = clock_boot_ms() - first->ms;
+
+	return noted.n_samples == 0 || ms < 1000 ? 0 : (double)(noted.bytes - first->bytes) / (double)ms * 3600e3;
+}
+
+static void
+take_noted(struct vitals *v)
+{
+	pthread_mutex_lock(&noted.lock);
+	v->cert_not_before = noted.not_before;
+	v->cert_not_after = noted.not_after;
+	v->issuers_not_after = noted.issuers_not_after;
+	v->is_issuer_ours = noted.is_issuer_ours;
+	memcpy(v->issuers_name, noted.issuers_name, sizeof(v->issuers_name));
+	memcpy(v->queue_problem, noted.storing_problem, sizeof(v->queue_problem));
+	v->bytes_per_hour = bytes_per_hour();
+	v->runs_for_ms = noted.began_ms ? clock_boot_ms() - noted.began_ms : 0;
+	pthread_mutex_unlock(&noted.lock);
+	v->cert_failures = noted.failures;
+	v->scope_told = noted.told;
+	v->scope_for_ms = v->scope_told ? clock_boot_ms() - noted.told_ms : 0;
+}
+
+static void
+find_oldest_record(void *arg, const struct identity *identity, const struct confirmation *confirmation)
+{
+	struct vitals *v = arg;
+
+	(void)identity;
+	if (v->scope_confirmed == 0 || confirmation->wall < v->scope_confirmed)
+		v->scope_confirmed = confirmation->wall;
+}
+
+void
+vitals_take(struct vitals *v, const struct vitals_sources *s)
+{
+	*v = (struct vitals){ .now = clock_wall() };
+	take_noted(v);
+	v->hub = hub_presence();
+	v->n_known = scope_count(s->scope);
+	scope_each_aged(s->scope, find_oldest_record, v);
+	v->n_connected = directory_count(s->directory);
+	v->disk_free = disk_free(s->state_dir);
+	look_at_queue(v, s->queue);
+}
+
+static void
+set(enum gateway_metric which, int64_t value)
+{
+	metric_set(gateway_metric_of(which, &(const char *const){ NULL }), value);
+}
+
+static void
+measure_log(void *arg, const struct queue_log_counts *log)
+{
+	OWN_TEXT priority = mem_textf("%d", log->priority);
+	OWN_TEXT endpoint = log->module_id ? mem_textf("%s/%s", log->module_id, log->input) : mem_text("iothub");
+
+	(void)arg;
+	metric_set(gateway_metric(METRIC_QUEUE_LENGTH, endpoint, priority), (int64_t)log->counts.length);
+}
+
+static void
+add_drops(void *arg, const struct queue_log_counts *log)
+{
+	struct queue_counts *sum = arg;
+
+	sum->expired += log->counts.expired;
+	sum->given_up += log->counts.given_up;
+	sum->dropped += log->counts.dropped;
+}
+
+/* The queue counts them itself, for all together. */
+static void
+measure_drops(struct queue *queue)
+{
+	struct queue_totals totals;
+	struct queue_counts sum = { 0 };
+
+	queue_totals(queue, &totals);
+	queue_each_log(queue, add_drops, &sum);
+	metric_set(gateway_metric(METRIC_DROPPED, "no_route", NULL, NULL), (int64_t)totals.no_route);
+	metric_set(gateway_metric(METRIC_DROPPED, "ttl_expiry", NULL, NULL), (int64_t)sum.expired);
+	metric_set(gateway_metric(METRIC_DROPPED, "device_gone", NULL, NULL), (int64_t)sum.given_up);
+	metric_set(gateway_metric(METRIC_DROPPED, "queue_full", NULL, NULL), (int64_t)sum.dropped);
+}
+
+void
+vitals_measure(const struct vitals_sources *s)
+{
+	struct vitals v;
+	bool valid;
+
+	vitals_take(&v, s);
+	valid = v.now >= v.cert_not_before && v.now < v.cert_not_after;
+	metric_set(gateway_metric(METRIC_BUILD, ROOTEDGE_VERSION), 1);
+	metric_set(gateway_metric(METRIC_CERT_NOT_AFTER, CERT_ID, ROLE), v.cert_not_after);
+	metric_set(gateway_metric(METRIC_CERT_VALID, CERT_ID, ROLE), valid);
+	set(METRIC_CONNECTED, (int64_t)v.n_connected);
+	set(METRIC_SCOPE_RECORDS, (int64_t)v.n_known);
+	if (v.scope_told)
+		set(METRIC_SCOPE_AGE, v.scope_for_ms);
+	if (v.hub.reach != HUB_NOT_TRIED)
+		set(METRIC_HUB_REACHABLE, v.hub.reach == HUB_REACHED);
+	set(METRIC_HUB_AWAY, v.hub.reach == HUB_AWAY ? v.hub.for_ms : 0);
+	queue_each_log(s->queue, measure_log, NULL);
+	measure_drops(s->queue);
+	set(METRIC_QUEUE_BYTES, (int64_t)v.queue_bytes);
+	set(METRIC_QUEUE_LIMIT, (int64_t)v.max_queue_bytes);
+	set(METRIC_QUEUE_OLDEST, v.oldest_queued_ms ? clock_wall_ms() - v.oldest_queued_ms : 0);
+	if (v.disk_free >= 0)
+		set(METRIC_DISK_FREE, v.disk_free);
+}

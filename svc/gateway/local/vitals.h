@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* How the gateway is at this moment, taken together in one look: for its metrics, its health, its status and the offline budget, which judge it (health.h, offline_budget.h). */
+
+#include "gateway/local/hub_presence.h"
+#include "gateway/scope/scope.h"
+#include "heads/head.h"
+#include "gateway/queue/queue.h"
+
+/* Where to look; borrowed. */
+struct vitals_sources {
+	struct scope *scope;
+	struct directory *directory;
+	struct queue *queue;
+	const char *state_dir;
+};
+
+struct vitals {
+	int64_t now; /* seconds UTC */
+	int64_t runs_for_ms;
+	int64_t cert_not_before, cert_not_after;
+	uint64_t cert_failures;	   /* attempts to renew it that failed, in this process */
+	int64_t issuers_not_after; /* the nearest end of those who issued it; 0: it says nothing of them */
+	char issuers_name[128];	   /* whose that is */
+	bool is_issuer_ours;	   /* it signed itself: this box renews it */
+	struct hub_presence hub;
+	size_t n_known;		 /* devices and modules that the hub has told of */
+	int64_t scope_told;	 /* when the hub told all of them to this process, seconds UTC; 0: not yet */
+	int64_t scope_for_ms;	 /* how long ago, by the boot clock */
+	int64_t scope_confirmed; /* when the hub confirmed the oldest of them, seconds UTC; 0: there is none */
+	int64_t records_for_s;	 /* how long they count; 0: without limit */
+	size_t n_connected;
+	uint64_t n_queued; /* for the hub and for modules */
+	uint64_t n_queued_upstream;
+	uint64_t queue_bytes, max_queue_bytes;
+	double bytes_per_hour;	  /* that devices and modules sent in the last hour, or since the start */
+	int64_t oldest_queued_ms; /* when the oldest that waits was taken, wall clock; 0: nothing waits */
+	bool is_queue_bad;
+	char queue_problem[512]; /* why, or "" */
+	int64_t disk_free;	 /* for this user; -1: can't be known */
+};
+
+/* Any thread; may read the disk. */
+void vitals_take(struct vitals *out, const struct vitals_sources *sources);
+void vitals_measure(const struct vitals_sources *sources); /* into the metrics */
+
+/* What the parts that know tell; any thread. */
+void vitals_note_certificate(const struct certs *chain);
+void vitals_note_bytes(size_t len);	   /* a message was taken */
+void vitals_note_storing(const char *why); /* messages can't be stored, or (NULL) can be again; it is logged, too */
+void vitals_sample(void);		   /* once a minute */
+void vitals_note_renewal(bool done);
+void vitals_note_scope(bool told); /* the hub was asked for all of it */
