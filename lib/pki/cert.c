@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "pki/alternative_names.h"
 #include "pki/cert.h"
 #include "wire/pem.h"
 
@@ -263,6 +264,18 @@ cert_find_uri(const struct cert *cert, const char *start)
 	}
 	GENERAL_NAMES_free(names);
 	return found;
+}
+
+size_t
+cert_alternative_names(const struct cert *cert, char **out, size_t max)
+{
+	return alternative_names(X509_get0_extensions(cert->x509), out, max);
+}
+
+size_t
+cert_count_alternative_names(const struct cert *cert)
+{
+	return alternative_names_count(X509_get0_extensions(cert->x509));
 }
 
 char *

@@ -35,9 +35,12 @@ bool cert_is_same(const struct cert *a, const struct cert *b); /* byte for byte 
 bool cert_is_ca(const struct cert *cert);
 long cert_path_len(const struct cert *cert); /* how many CAs there may be below it; -1: any number */
 bool cert_is_self_issued(const struct cert *cert);
-bool cert_may_serve(const struct cert *cert);			 /* extendedKeyUsage absent, or has serverAuth */
-bool cert_may_client(const struct cert *cert);			 /* extendedKeyUsage absent, or has clientAuth */
-char *cert_names(const struct cert *cert);			 /* "DNS:a, IP:1.2.3.4": the SAN for people */
+bool cert_may_serve(const struct cert *cert);  /* extendedKeyUsage absent, or has serverAuth */
+bool cert_may_client(const struct cert *cert); /* extendedKeyUsage absent, or has clientAuth */
+char *cert_names(const struct cert *cert);     /* "DNS:a, IP:1.2.3.4": the SAN for people */
+/* The SAN as csr_names has it, and how many names it has, of any kind (SIZE_MAX: it can't be read). */
+size_t cert_alternative_names(const struct cert *cert, char **out, size_t max);
+size_t cert_count_alternative_names(const struct cert *cert);
 char *cert_find_uri(const struct cert *cert, const char *start); /* the first URI of the SAN that starts so, or NULL */
 bool cert_matches_key(const struct cert *cert, const struct key *key);
 bool cert_has_acceptable_key(const struct cert *cert); /* key_is_acceptable */

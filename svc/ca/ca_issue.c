@@ -26,9 +26,12 @@ sign(const struct ca_desk *desk, const struct ca_request *request, const struct 
 	r->issuer = ca_signer_chain(desk->signer);
 	r->issued = now;
 	r->once = request->once;
-	r->cert = ca_signer_sign(desk->signer, &grant->profile, csr_public_key(request->csr), err);
+	r->cert = desk->elsewhere ? desk->elsewhere->obtain(desk->elsewhere->arg, request, grant, now, v, err)
+				  : ca_signer_sign(desk->signer, &grant->profile, csr_public_key(request->csr), err);
 	if (r->cert)
 		return GIVE(r);
+	if (desk->elsewhere)
+		return NULL;
 	if (err->kind == ERR_UNAVAILABLE)
 		verdict_fail(v, CA_KEY_AWAY, "key of the CA", cert_subject(r->issuer->item[0]), "there", "away");
 	if (err->kind == ERR_INVALID)

@@ -9,12 +9,22 @@
 #include "ca/ca_journal.h"
 #include "ca/ca_policy.h"
 
+/* A CA whose key somebody else has.  obtain blocks, and looks whether what comes is what was granted.  NULL with *v accepted and no err: it is not decided yet, *request->wait_s says when to
+ * ask again, with the same request. */
+struct ca_elsewhere {
+	void *arg;
+	struct cert *(*obtain)(void *arg, const struct ca_request *request, const struct ca_grant *grant, int64_t now,
+		struct verdict *v, struct err *err);
+};
+
 struct ca_desk {
 	const struct ca_signer *signer;
 	struct ca_journal *journal;
+	const struct ca_elsewhere *elsewhere; /* NULL: signer has the key */
 };
 
-/* Judged and signed, and not yet on disk: nobody may see it.  NULL with *v accepted is a failure, with err; with *v refused it is an answer (CA_KEY_AWAY with what the token said in err).  Asked `once`
+/* Judged and signed, and not yet on disk: nobody may see it.  NULL with *v accepted is a failure, with err; with *v refused it is an answer (CA_KEY_AWAY with what the token said in err), and with
+ * neither it waits elsewhere.  Asked `once`
  * this may be one that is there already. */
 struct ca_entry *ca_issue_prepare(
 	const struct ca_desk *desk, const struct ca_request *request, int64_t now, struct verdict *v, struct err *err);

@@ -18,6 +18,8 @@ struct ca_request {
 	const struct csr *csr;
 	const struct ca_profile *profile;
 	struct ca_requester requester;
+	bool renews;	 /* what the requester shows; told to a CA elsewhere */
+	int64_t *wait_s; /* where such a CA says when to ask again; NULL: the CA is here */
 	bool once; /* the same request again, by the same profile, gets the same certificate, as long as two thirds of its life are not over */
 };
 

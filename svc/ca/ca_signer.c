@@ -42,7 +42,7 @@ check_chain(const struct ca_signer *s, struct err *err)
 	if (!cert_has_acceptable_key(s->chain.item[0]))
 		return err_set(err, ERR_INVALID, "the key of %s is of a kind or size that is not accepted",
 			cert_subject(s->chain.item[0]));
-	if (!cert_matches_key(s->chain.item[0], s->key))
+	if (s->key && !cert_matches_key(s->chain.item[0], s->key))
 		return err_set(err, ERR_INVALID, "the key does not belong to %s", cert_subject(s->chain.item[0]));
 	return 0;
 }
@@ -75,6 +75,27 @@ load_key(const struct cert *ca, const char *place, struct key_source *keys, stru
 	return key;
 }
 
+static struct ca_signer *
+ready(struct ca_signer *signer_take, const char *cert_path, struct err *err)
+{
+	OWN(ca_signer) s = signer_take;
+
+	if (check_chain(s, err) < 0)
+		return err_wrap_null(err, "the issuing CA of %s", cert_path);
+	take_dates(s);
+	return GIVE(s);
+}
+
+struct ca_signer *
+ca_signer_load_keyless(const char *cert_path, struct err *err)
+{
+	OWN(ca_signer) s = NEW(ca_signer);
+
+	if (certs_load(&s->chain, cert_path, CHAIN_MAX, err) < 0)
+		return err_wrap_null(err, "the issuing CA");
+	return ready(GIVE(s), cert_path, err);
+}
+
 struct ca_signer *
 ca_signer_load(const char *cert_path, const char *key_place, struct key_source *keys, struct err *err)
 {
@@ -85,10 +106,7 @@ ca_signer_load(const char *cert_path, const char *key_place, struct key_source *
 	s->key = load_key(s->chain.item[0], key_place, keys, err);
 	if (!s->key)
 		return err_wrap_null(err, "the key of the issuing CA");
-	if (check_chain(s, err) < 0)
-		return err_wrap_null(err, "the issuing CA of %s", cert_path);
-	take_dates(s);
-	return GIVE(s);
+	return ready(GIVE(s), cert_path, err);
 }
 
 /* The key first: a certificate without its key would be of no use, and never be made again. */

@@ -18,7 +18,7 @@ open_office(void)
 	};
 
 	CHECK(o.journal);
-	o.desk = (struct ca_desk){ o.signer, o.journal };
+	o.desk = (struct ca_desk){ .signer = o.signer, .journal = o.journal };
 	return o;
 }
 
@@ -90,7 +90,7 @@ TEST("asked once, what another profile or another CA has issued for the same req
 	OWN(csr) csr = wish_csr((struct wish){ .common_name = "dev1" });
 	struct ca_profile brief = ca_profile_of("brief", CA_DEVICE);
 	struct ca_signer *first = o.signer, *second = story_signer();
-	const struct ca_desk desks[] = { { first, o.journal }, { first, o.journal }, { second, o.journal } };
+	const struct ca_desk desks[] = { { first, o.journal, NULL }, { first, o.journal, NULL }, { second, o.journal, NULL } };
 	const struct ca_profile *profiles[] = { &o.profile, &brief, &brief };
 	struct err err = ERR_INIT;
 

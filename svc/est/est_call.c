@@ -12,6 +12,7 @@
 #include "wire/codec.h"
 
 #define BATCH_MAX JOB_GROUP_MAX
+#define RETRY_S 60
 #define RETRY "Retry-After: 60"
 
 struct est_call *
@@ -36,6 +37,8 @@ est_call_new(struct est_service *service, struct http_request *req, struct est_c
 void
 est_call_free(struct est_call *c)
 {
+	if (c->has_entered)
+		est_upstream_leave(c->label->issuer->upstream, c->claim.id);
 	certs_clear(&c->peer);
 	verdict_free(c->verdict);
 	est_who_clear(&c->who);
@@ -126,25 +129,50 @@ is_approved(struct est_call *c, const struct est_desk *desk, const struct ca_req
 		return false;
 	c->waiting = waiting.number;
 	c->has_to_wait = waiting.state == EST_PENDING;
+	c->wait_s = RETRY_S;
 	if (waiting.state == EST_DENIED)
 		verdict_fail(c->verdict, EST_NOT_APPROVED, "approval", c->claim.id, "approved", "denied");
 	return waiting.state == EST_APPROVED || waiting.state == EST_ISSUED;
 }
 
+/* What this one would be told when it came after the one that is on its way; and a one-time password that was spent meanwhile, before anything is signed for it. */
+static void
+enter(struct est_call *c, const struct est_desk *desk)
+{
+	CLEAR(est_one_time) password = { 0 };
+	bool found;
+
+	c->has_entered = est_upstream_enter(c->label->issuer->upstream, c->claim.id);
+	if (!c->has_entered)
+		verdict_fail(c->verdict, EST_ON_ITS_WAY, "requests for this name", c->claim.id, "one at a time", "another one");
+	else if (c->who.one_time[0] && est_store_find_one_time(desk->store, c->who.one_time, &password, &found, &c->err) == 0 &&
+		 password.used)
+		verdict_fail(c->verdict, EST_ONE_TIME_USED, "one-time password", c->who.name, "unused", "used");
+}
+
 static void
 prepare(struct est_call *c, const struct est_desk *desk, int64_t now)
 {
-	struct ca_desk ca = { c->label->issuer->signer, desk->journal };
+	const struct est_issuer *issuer = c->label->issuer;
+	struct ca_desk ca = { issuer->signer, desk->journal, issuer->upstream ? est_upstream_elsewhere(issuer->upstream) : NULL };
 	struct ca_request request = {
 		.csr = c->csr,
 		.profile = &c->label->profile,
 		.requester = { c->claim.id, (const char *const *)c->claim.names, c->claim.n },
 		/* Who did not hear the answer asks again, with the same request; with a key that is gone the certificate would be of no use. */
 		.once = c->ask != EST_KEYGEN,
+		.renews = c->ask == EST_RENEW,
+		.wait_s = &c->wait_s,
 	};
 
-	if (!c->label->demands_approval || is_approved(c, desk, &request, now))
-		c->entry = ca_issue_prepare(&ca, &request, now, c->verdict, &c->err);
+	if (c->label->demands_approval && !is_approved(c, desk, &request, now))
+		return;
+	if (issuer->upstream)
+		enter(c, desk);
+	if (!verdict_accepted(c->verdict) || c->err.kind != ERR_NONE)
+		return;
+	c->entry = ca_issue_prepare(&ca, &request, now, c->verdict, &c->err);
+	c->has_to_wait = !c->entry && verdict_accepted(c->verdict) && c->err.kind == ERR_NONE;
 }
 
 /* The same request would get a certificate again that nobody takes any more. */
@@ -285,6 +313,10 @@ status_of(const struct est_call *c)
 		{ CSR_KEY_REFUSED, 400 },
 		{ EST_NOT_LINKED, 400 },
 		{ EST_NO_ENCRYPTION, 400 },
+		{ EST_ON_ITS_WAY, 503 },
+		{ EST_UPSTREAM_AWAY, 503 },
+		{ EST_UPSTREAM_REFUSED, 502 },
+		{ EST_UPSTREAM_OTHER, 502 },
 	};
 	enum reason cause = verdict_cause(c->verdict);
 
@@ -368,6 +400,19 @@ answer_issued(struct est_call *c)
 	buf_wipe(&body);
 }
 
+static void
+answer_later(struct est_call *c)
+{
+	OWN_TEXT after = mem_textf("Retry-After: %lld", (long long)c->wait_s);
+
+	if (!c->has_entered)
+		log_info(
+			"request %lld waits for approval: rootedge est approve %lld", (long long)c->waiting, (long long)c->waiting);
+	else
+		log_info("%s waits for the CA upstream", c->claim.id);
+	est_respond_text(c->req, 202, after, "somebody has to approve it first: send the same request again later");
+}
+
 void
 est_call_answer(struct est_call *c)
 {
@@ -382,9 +427,7 @@ est_call_answer(struct est_call *c)
 	} else if (refused) {
 		answer_refused(c);
 	} else if (c->has_to_wait) {
-		log_info(
-			"request %lld waits for approval: rootedge est approve %lld", (long long)c->waiting, (long long)c->waiting);
-		est_respond_text(c->req, 202, RETRY, "somebody has to approve it first: send the same request again later");
+		answer_later(c);
 	} else {
 		answer_issued(c);
 	}

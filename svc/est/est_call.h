@@ -31,7 +31,9 @@ struct est_call {
 	struct ca_entry *entry;
 	struct est_spending spending;
 	int64_t waiting; /* its number among those that wait for approval; 0: none is needed */
+	int64_t wait_s;	 /* of has_to_wait: when to ask again */
 	bool is_known, has_to_wait;
+	bool has_entered; /* upstream, by its claim's id */
 };
 
 struct est_call *est_call_new(struct est_service *service, struct http_request *req, struct est_config *config_take,

@@ -18,6 +18,7 @@ void
 est_issuer_clear(struct est_issuer *i)
 {
 	mem_free(i->name);
+	est_upstream_free(i->upstream);
 	ca_signer_free(i->signer);
 	certs_clear(&i->shown);
 	anchors_free(i->anchors);
@@ -113,21 +114,52 @@ take_name(struct est_issuer *i, const struct toml *table, struct err *err)
 	return 0;
 }
 
-int
-est_issuer_load(struct est_issuer *i, const struct toml *table, struct key_source *keys, struct err *err)
+/* The key here, or who has it. */
+static int
+take_signer(struct est_issuer *i, const struct toml *table, struct key_source *keys, struct err *err)
 {
-	static const char *const known[] = { "certificate", "key", "root", "rollover", "crl_days", "crl_url", "ocsp_url" };
-	const char *cert_path, *key_path;
+	const struct toml *upstream = NULL;
+	const char *cert_path, *text = NULL;
 	OWN_TEXT cert = NULL;
 	OWN_TEXT key = NULL;
 
-	if (take_name(i, table, err) < 0 || toml_check_keys(table, known, COUNT(known), err) < 0 ||
-		toml_get_text(table, "certificate", &cert_path, err) < 0 || toml_get_text(table, "key", &key_path, err) < 0)
+	if (toml_get_text(table, "certificate", &cert_path, err) < 0 || toml_find_text(table, "key", &text, err) < 0 ||
+		toml_find_table(table, "upstream", &upstream, err) < 0)
 		return -1;
+	if (!text == !upstream)
+		return toml_err(table, err, "either key is needed, the CA's private key, or upstream, the EST server that signs");
 	cert = est_path_place(table, cert_path);
-	key = key_source_is_file(key_path) ? est_path_place(table, key_path) : mem_text(key_path);
+	if (upstream) {
+		i->signer = ca_signer_load_keyless(cert, err);
+		i->upstream = i->signer ? est_upstream_load(upstream, i->signer, keys, err) : NULL;
+		return i->upstream ? 0 : -1;
+	}
+	key = key_source_is_file(text) ? est_path_place(table, text) : mem_text(text);
 	i->signer = ca_signer_load(cert, key, keys, err);
-	if (!i->signer || gather_shown(i, table, err) < 0 || take_status(i, table, err) < 0)
+	return i->signer ? 0 : -1;
+}
+
+/* What stands in certificates, and what is revoked of them, is the affair of who signs. */
+static int
+check_upstream(const struct est_issuer *i, const struct toml *table, struct err *err)
+{
+	static const char *const keys[] = { "crl_days", "crl_url", "ocsp_url" };
+
+	for (size_t n = 0; i->upstream && n < COUNT(keys); n++)
+		if (toml_find(table, keys[n]))
+			return toml_err(table, err, "%s: the CA is upstream, and so are its lists", keys[n]);
+	return 0;
+}
+
+int
+est_issuer_load(struct est_issuer *i, const struct toml *table, struct key_source *keys, struct err *err)
+{
+	static const char *const known[] = { "certificate", "key", "root", "rollover", "crl_days", "crl_url", "ocsp_url",
+		"upstream" };
+
+	if (take_name(i, table, err) < 0 || toml_check_keys(table, known, COUNT(known), err) < 0 ||
+		take_signer(i, table, keys, err) < 0 || check_upstream(i, table, err) < 0 || gather_shown(i, table, err) < 0 ||
+		take_status(i, table, err) < 0)
 		return -1;
 	return make_anchors(i, err);
 }

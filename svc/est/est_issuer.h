@@ -3,13 +3,15 @@
 /* A CA that an EST server issues by, from its table [issuer.NAME]. */
 
 #include "ca/ca_signer.h"
+#include "est/est_upstream.h"
 #include "pki/chain.h"
 #include "wire/toml.h"
 
 struct est_issuer {
 	char *name;
 	struct ca_signer *signer;
-	struct certs shown; /* for /cacerts: the CA, those above it and the root, and what a root rollover adds */
+	struct est_upstream *upstream; /* NULL: the signer has the key */
+	struct certs shown;	       /* for /cacerts: the CA, those above it and the root, and what a root rollover adds */
 	int64_t crl_lifetime_s;
 	char *crl_url, *ocsp_url; /* that stand in its certificates; NULL: none */
 	struct anchors *anchors;  /* the CA itself: who shows a certificate of it renews that */

@@ -167,6 +167,8 @@ make_lists(struct est_revocation *r, const struct est_config *config, int64_t n,
 	for (size_t i = 0; i < est_config_n_issuers(config); i++) {
 		const struct est_issuer *issuer = est_config_issuer(config, i);
 
+		if (!ca_signer_key(issuer->signer)) /* its lists are made where it is */
+			continue;
 		if (!is_due(find_list(r, issuer->name), issuer, n, now))
 			continue;
 		if (r->n_lists == LISTS_MAX && !find_list(r, issuer->name))
@@ -269,10 +271,11 @@ est_revocation_answer(struct est_revocation *r, const struct est_config *config,
 	struct ocsp_ca cas[LISTS_MAX];
 	struct ocsp_desk desk = { .cas = cas, .find = find, .arg = r };
 
-	for (; desk.n_cas < est_config_n_issuers(config) && desk.n_cas < LISTS_MAX; desk.n_cas++) {
-		const struct ca_signer *signer = est_config_issuer(config, desk.n_cas)->signer;
+	for (size_t i = 0; i < est_config_n_issuers(config) && desk.n_cas < LISTS_MAX; i++) {
+		const struct ca_signer *signer = est_config_issuer(config, i)->signer;
 
-		cas[desk.n_cas] = (struct ocsp_ca){ ca_signer_chain(signer)->item[0], ca_signer_key(signer) };
+		if (ca_signer_key(signer))
+			cas[desk.n_cas++] = (struct ocsp_ca){ ca_signer_chain(signer)->item[0], ca_signer_key(signer) };
 	}
 	return ocsp_answer(out, request, len, &desk, now, now + OCSP_LIFETIME_S, err);
 }

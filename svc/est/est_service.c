@@ -20,6 +20,7 @@
 #define QUEUE_MAX 4096
 #define WORKERS_MAX 64
 #define LOOK_MS 1000
+#define UPSTREAM_WORKERS 8 /* that wait for other servers */
 
 struct est_service {
 	char *config_path;
@@ -28,6 +29,7 @@ struct est_service {
 	struct est_config *config;
 	struct est_desk desk;
 	struct pool *workers, *writer;
+	struct pool *upstream; /* in the place of workers, where a CA is upstream; made with the first one, under lock */
 	struct job_group batch;
 	struct est_recipient recipient;
 	struct timer timer;
@@ -201,6 +203,19 @@ judged(struct job *job)
 		too_much(c);
 }
 
+static bool
+try_judging(struct est_service *s, struct est_call *c)
+{
+	struct pool *pool = s->workers;
+
+	if (c->label->issuer->upstream) {
+		pthread_mutex_lock(&s->lock);
+		pool = s->upstream;
+		pthread_mutex_unlock(&s->lock);
+	}
+	return pool && pool_try(pool, &c->judging);
+}
+
 static void
 ask(struct est_service *s, struct http_request *req, const struct est_label *label, struct est_config *config_take,
 	enum est_ask what)
@@ -214,7 +229,7 @@ ask(struct est_service *s, struct http_request *req, const struct est_label *lab
 		return;
 	}
 	c->judging = (struct job){ .run = run_judging, .done = judged, .owner = loop_owner(conn_loop(conn)) };
-	if (!s->workers || !pool_try(s->workers, &c->judging))
+	if (!try_judging(s, c))
 		too_much(c);
 }
 
@@ -422,6 +437,17 @@ open_state(struct est_service *s, const char *dir, struct err *err)
 	return 0;
 }
 
+/* Before it is the current one. */
+static void
+provide_upstream(struct est_service *s, const struct est_config *config)
+{
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; !s->upstream && i < est_config_n_issuers(config); i++)
+		if (est_config_issuer(config, i)->upstream)
+			s->upstream = pool_new("est-upstream", UPSTREAM_WORKERS, QUEUE_MAX);
+	pthread_mutex_unlock(&s->lock);
+}
+
 struct est_service *
 est_service_open(const struct est_service_config *config, struct err *err)
 {
@@ -440,6 +466,7 @@ est_service_open(const struct est_service_config *config, struct err *err)
 	}
 	s->workers = pool_new("est", n_workers(config->n_workers), QUEUE_MAX);
 	s->writer = pool_new("est-writer", 1, QUEUE_MAX);
+	provide_upstream(s, s->config);
 	return s;
 }
 
@@ -450,6 +477,7 @@ est_service_reload(struct est_service *s, struct err *err)
 
 	if (!fresh)
 		return -1;
+	provide_upstream(s, fresh);
 	pthread_mutex_lock(&s->lock);
 	old = s->config;
 	s->config = fresh;
@@ -464,6 +492,11 @@ est_service_stop(struct est_service *s)
 {
 	if (!s)
 		return;
+	for (size_t i = 0; s->config && i < est_config_n_issuers(s->config); i++)
+		if (est_config_issuer(s->config, i)->upstream)
+			est_upstream_cancel(est_config_issuer(s->config, i)->upstream);
+	pool_free(s->upstream);
+	s->upstream = NULL;
 	pool_free(s->workers);
 	s->workers = NULL;
 	pool_free(s->writer);

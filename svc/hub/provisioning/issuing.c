@@ -91,7 +91,7 @@ issuing_open(const struct issuing_config *config, struct err *err)
 		issuing_close(i);
 		return NULL;
 	}
-	i->desk = (struct ca_desk){ i->signer, i->journal };
+	i->desk = (struct ca_desk){ .signer = i->signer, .journal = i->journal };
 	return i;
 }
 

@@ -111,7 +111,7 @@ office_open(struct office *o)
 		.signer = story_signer(), .journal = ca_journal_open(path, &err), .policies = o->policies, .n_policies = 1
 	};
 	CHECK(o->issuing.journal);
-	o->issuing.desk = (struct ca_desk){ o->issuing.signer, o->issuing.journal };
+	o->issuing.desk = (struct ca_desk){ .signer = o->issuing.signer, .journal = o->issuing.journal };
 }
 
 static void
