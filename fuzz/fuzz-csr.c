@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Certificate signing requests: whatever bytes they are, the questions of a CA's policy have answers, and names that are told are whole. */
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
 #include "fuzz.h"
 #include "pki/issue.h"
 
@@ -42,12 +45,31 @@ ask_for(const uint8_t *data, size_t size)
 	csr_free(csr);
 }
 
+/* Our reader of the usual requests takes what OpenSSL takes, and sees in it what OpenSSL sees. */
+static void
+compare(const uint8_t *data, size_t size, const struct csr *ours)
+{
+	const uint8_t *at = data;
+	X509_REQ *req = size <= 32768 ? d2i_X509_REQ(NULL, &at, (long)size) : NULL;
+	EVP_PKEY *key = req && at == data + size ? X509_REQ_get0_pubkey(req) : NULL;
+	bool good = key && key_is_acceptable(key) && X509_REQ_verify(req, key) == 1;
+
+	FUZZ_CHECK(good == (ours != NULL));
+	if (ours) {
+		FUZZ_CHECK(EVP_PKEY_eq(key, csr_public_key(ours)) == 1);
+		FUZZ_CHECK(X509_NAME_cmp(X509_REQ_get_subject_name(req), csr_subject(ours)) == 0);
+	}
+	X509_REQ_free(req);
+	ERR_clear_error();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct err err = ERR_INIT;
 	struct csr *csr = csr_from_der(data, size, &err);
 
+	compare(data, size, csr);
 	if (csr)
 		ask(csr);
 	csr_free(csr);

@@ -8,13 +8,18 @@
 
 #include "base/mem.h"
 #include "pki/alternative_names.h"
+#include "pki/csr_plain.h"
 #include "pki/issue.h"
 #include "wire/pem.h"
 
 #define CSR_MAX 32768
+#define KEY_MAX 4096 /* by which one with another key and signature may be longer */
 
 struct csr {
-	X509_REQ *req;
+	X509_REQ *req; /* without its key and signature, where it was a plain one */
+	EVP_PKEY *key;
+	struct buf der;	     /* as it was given */
+	struct buf key_info; /* its SubjectPublicKeyInfo; empty where the key is OpenSSL's reading of it */
 	char *common_name;
 	uint8_t sha256[DIGEST_SHA256_LEN];
 };
@@ -36,55 +41,112 @@ first_common_name(const X509_NAME *name)
 }
 
 static struct csr *
+csr_of(X509_REQ *req_take, EVP_PKEY *key_take, const uint8_t *der, size_t len)
+{
+	struct csr *csr = NEW(csr);
+
+	csr->req = req_take;
+	csr->key = key_take;
+	csr->der = (struct buf)BUF_INIT(CSR_MAX + KEY_MAX);
+	csr->key_info = (struct buf)BUF_INIT(CSR_MAX);
+	buf_put(&csr->der, der, len);
+	csr->common_name = first_common_name(X509_REQ_get_subject_name(req_take));
+	digest_sha256(der, len, csr->sha256);
+	return csr;
+}
+
+static X509_REQ *
 read_der(const uint8_t *der, size_t len, struct err *err)
 {
-	OWN(csr) csr = NEW(csr);
 	const uint8_t *at = der;
+	X509_REQ *req = len <= CSR_MAX ? d2i_X509_REQ(NULL, &at, (long)len) : NULL;
 
-	csr->req = len <= CSR_MAX ? d2i_X509_REQ(NULL, &at, (long)len) : NULL;
-	if (!csr->req || at != der + len) {
+	if (req && at == der + len)
+		return req;
+	X509_REQ_free(req);
+	ERR_clear_error();
+	return err_null(err, ERR_INVALID, "not a certificate signing request (PKCS #10)");
+}
+
+/* As OpenSSL reads it, key and all. */
+static struct csr *
+read_any(const uint8_t *der, size_t len, bool *verified, struct err *err)
+{
+	X509_REQ *req = read_der(der, len, err);
+	EVP_PKEY *key = req ? X509_REQ_get_pubkey(req) : NULL;
+
+	if (!req)
+		return NULL;
+	if (!key) {
+		X509_REQ_free(req);
 		ERR_clear_error();
 		return err_null(err, ERR_INVALID, "not a certificate signing request (PKCS #10)");
 	}
-	csr->common_name = first_common_name(X509_REQ_get_subject_name(csr->req));
-	digest_sha256(der, len, csr->sha256);
-	return GIVE(csr);
+	*verified = key_is_acceptable(key) && X509_REQ_verify(req, key) == 1;
+	ERR_clear_error();
+	return csr_of(req, key, der, len);
+}
+
+static struct csr *
+read_plain(const uint8_t *der, size_t len, bool *verified)
+{
+	struct csr_plain plain;
+	struct csr *csr;
+
+	if (len > CSR_MAX || !csr_plain_read(&plain, der, len))
+		return NULL;
+	*verified = csr_plain_verify(&plain);
+	csr = csr_of(plain.req, plain.key, der, len);
+	buf_put(&csr->key_info, plain.key_info, plain.key_info_len);
+	return csr;
 }
 
 struct csr *
 csr_from_der(const uint8_t *der, size_t len, struct err *err)
 {
-	OWN(csr) csr = read_der(der, len, err);
-	EVP_PKEY *key = csr ? X509_REQ_get0_pubkey(csr->req) : NULL;
+	bool verified = false;
+	OWN(csr) csr = read_plain(der, len, &verified);
 
 	if (!csr)
+		csr = read_any(der, len, &verified, err);
+	if (!csr)
 		return NULL;
-	if (!key) {
-		ERR_clear_error();
-		return err_null(err, ERR_INVALID, "not a certificate signing request (PKCS #10)");
-	}
-	if (!key_is_acceptable(key))
+	if (!key_is_acceptable(csr->key))
 		return err_null(err, ERR_INVALID, "CSR with a key of a kind or size that is not accepted");
-	if (X509_REQ_verify(csr->req, key) != 1) {
-		ERR_clear_error();
+	if (!verified)
 		return err_null(err, ERR_INVALID, "CSR failed to be verified with its public key");
-	}
 	return GIVE(csr);
+}
+
+/* Its DER with another key, signed by that; 0: it can't be. */
+static int
+sign_anew(X509_REQ *req, EVP_PKEY *pkey, uint8_t **der)
+{
+	if (X509_REQ_set_pubkey(req, pkey) != 1 ||
+		X509_REQ_sign(req, pkey, EVP_PKEY_is_a(pkey, "ED25519") ? NULL : EVP_sha256()) <= 0)
+		return 0;
+	return i2d_X509_REQ(req, der);
 }
 
 struct csr *
 csr_from_der_for(const uint8_t *der, size_t len, const struct key *key, struct err *err)
 {
-	OWN(csr) csr = read_der(der, len, err);
-	EVP_PKEY *pkey = key_pkey(key);
+	X509_REQ *req = read_der(der, len, err);
+	uint8_t *anew = NULL;
+	int anew_len = req ? sign_anew(req, key_pkey(key), &anew) : 0;
+	struct csr *csr = NULL;
 
-	if (!csr)
-		return NULL;
-	if (X509_REQ_set_pubkey(csr->req, pkey) == 1 &&
-		X509_REQ_sign(csr->req, pkey, EVP_PKEY_is_a(pkey, "ED25519") ? NULL : EVP_sha256()) > 0)
-		return GIVE(csr);
+	if (anew_len > 0) {
+		EVP_PKEY_up_ref(key_pkey(key));
+		csr = csr_of(req, key_pkey(key), anew, (size_t)anew_len);
+		digest_sha256(der, len, csr->sha256); /* of what was asked */
+	} else if (req) {
+		X509_REQ_free(req);
+		(void)err_set(err, ERR_BROKEN, "the request can't be signed with the key that was made for it");
+	}
+	OPENSSL_free(anew);
 	ERR_clear_error();
-	return err_null(err, ERR_BROKEN, "the request can't be signed with the key that was made for it");
+	return csr;
 }
 
 struct csr *
@@ -112,6 +174,9 @@ csr_free(struct csr *csr)
 	if (!csr)
 		return;
 	X509_REQ_free(csr->req);
+	EVP_PKEY_free(csr->key);
+	buf_clear(&csr->der);
+	buf_clear(&csr->key_info);
 	mem_free(csr->common_name);
 	mem_free(csr);
 }
@@ -131,18 +196,13 @@ csr_subject(const struct csr *csr)
 void
 csr_put_der(const struct csr *csr, struct buf *out)
 {
-	uint8_t *der = NULL;
-	int len = i2d_X509_REQ(csr->req, &der);
-
-	if (len > 0)
-		buf_put(out, der, (size_t)len);
-	OPENSSL_free(der);
+	buf_put(out, csr->der.data, csr->der.len);
 }
 
 EVP_PKEY *
 csr_public_key(const struct csr *csr)
 {
-	return X509_REQ_get0_pubkey(csr->req);
+	return csr->key;
 }
 
 size_t
@@ -282,8 +342,12 @@ put_wish(struct buf *out, const struct csr *csr)
 	uint8_t *der = NULL;
 	int len;
 
-	len = i2d_PUBKEY(csr_public_key(csr), &der);
-	put_der(out, der, len);
+	if (csr->key_info.len > 0) {
+		buf_put(out, csr->key_info.data, csr->key_info.len);
+	} else {
+		len = i2d_PUBKEY(csr->key, &der);
+		put_der(out, der, len);
+	}
 	der = NULL;
 	len = i2d_X509_NAME(csr_subject(csr), &der);
 	put_der(out, der, len);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/csr_plain.h"
 #include "pki/story.h"
 #include "wire/pem.h"
 
@@ -67,6 +68,49 @@ made(const struct key *key, const struct csr_wish *wish)
 
 	CHECK_OK(issue_csr_wish(&pem, key, wish, &err), err);
 	return csr_parse(buf_text(&pem), pem.len, &err);
+}
+
+/* Read by the quick reader, and is all of it as OpenSSL sees it? */
+static bool
+is_plain(const struct csr *csr)
+{
+	CLEAR(buf) der = BUF_INIT(65536);
+	const uint8_t *at;
+	struct csr_plain plain;
+	X509_REQ *req;
+
+	csr_put_der(csr, &der);
+	if (!csr_plain_read(&plain, der.data, der.len))
+		return false;
+	at = der.data;
+	req = d2i_X509_REQ(NULL, &at, (long)der.len);
+	CHECK(csr_plain_verify(&plain));
+	CHECK(EVP_PKEY_eq(plain.key, X509_REQ_get0_pubkey(req)) == 1);
+	CHECK(X509_NAME_cmp(X509_REQ_get_subject_name(plain.req), X509_REQ_get_subject_name(req)) == 0);
+	CHECK_INT(X509_REQ_get_attr_count(plain.req), X509_REQ_get_attr_count(req));
+	CHECK_INT(X509_REQ_get_signature_nid(plain.req), X509_REQ_get_signature_nid(req));
+	X509_REQ_free(req);
+	X509_REQ_free(plain.req);
+	EVP_PKEY_free(plain.key);
+	return true;
+}
+
+TEST("what devices send is read without OpenSSL's decoder, and is what that sees; other kinds of keys are left to it")
+{
+	static const struct {
+		enum key_alg alg;
+		bool plain;
+	} cases[] = { { KEY_EC_P256, true }, { KEY_EC_P384, true }, { KEY_RSA_2048, false }, { KEY_ED25519, false } };
+	struct err err = ERR_INIT;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		OWN(key) key = key_generate(cases[i].alg, &err);
+		OWN(csr) csr = made(key, &(struct csr_wish){ .common_name = "dev-1", .use = CSR_USE_CLIENT, .challenge = "x" });
+
+		CHECK(csr != NULL);
+		CHECK_INT(is_plain(csr), cases[i].plain);
+		CHECK(EVP_PKEY_eq(csr_public_key(csr), key_pkey(key)) == 1);
+	}
 }
 
 TEST("two requests wish the same when key, subject and extensions are, whatever their signatures")
