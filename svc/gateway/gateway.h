@@ -20,7 +20,6 @@ struct gateway_config {
 	struct upstream_config upstream;
 	uint64_t max_queue_bytes;
 	enum queue_when_full when_full;
-	size_t n_loops;		  /* 0: one a core */
 	uint64_t max_audit_bytes; /* 0: there is no audit log */
 	size_t n_loops;		  /* 0: one a core */
 	size_t max_connections;

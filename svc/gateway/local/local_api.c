@@ -10,7 +10,7 @@
 #define IDS_MAX 2
 #define METRICS_TEXT_MAX (32 << 20) /* what bounded series can be at the very most is a fraction of it */
 
-struct route {
+struct local_route {
 	enum local_caller needs;
 	const char *method, *path; /* without the first slash; "*" stands for an id */
 	void (*answer)(const struct local_api *api, struct http_request *req, const char *const *ids);
@@ -63,7 +63,7 @@ answer_ready(const struct local_api *api, struct http_request *req, const char *
 
 /* -- The table ----------------------------------------------------------------------------------------------------------------------------- */
 
-static const struct route routes[] = {
+static const struct local_route routes[] = {
 	{ LOCAL_READER, "GET", "metrics", answer_metrics },
 	{ LOCAL_READER, "GET", "healthz", answer_alive },
 	{ LOCAL_READER, "GET", "readyz", answer_ready },
@@ -80,7 +80,7 @@ local_api_answer(const struct local_api *api, struct http_request *req, enum loc
 		return;
 	}
 	for (size_t i = 0; i < COUNT(routes); i++) {
-		const struct route *route = &routes[i];
+		const struct local_route *route = &routes[i];
 
 		if (route->needs > caller || !http_path_fits(req, route->path, ids, IDS_MAX))
 			continue;
