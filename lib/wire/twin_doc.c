@@ -270,6 +270,12 @@ merge(json_t *values, json_t *meta, json_t *patch, const struct stamp *stamp)
 	}
 }
 
+void
+twin_merge(json_t *values, json_t *patch)
+{
+	merge(values, NULL, patch, NULL);
+}
+
 static int
 apply_section(json_t *values, json_t *meta, json_t *change, bool replace, const struct stamp *stamp, size_t max, struct err *err)
 {
@@ -309,9 +315,8 @@ twin_apply(struct twin *twin, const struct twin_change *change, int64_t now_ms, 
 
 /* -- What the device is told ----------------------------------------------------------------------------------------------------------------- */
 
-/* The merge that makes `after` of `before`. */
-static json_t *
-difference(json_t *before, json_t *after)
+json_t *
+twin_difference(json_t *before, json_t *after)
 {
 	json_t *out = json_object(), *value, *was;
 	const char *key;
@@ -323,8 +328,8 @@ difference(json_t *before, json_t *after)
 		was = json_object_get(before, key);
 		if (was && json_equal(was, value))
 			continue;
-		json_object_set_new(
-			out, key, json_is_object(was) && json_is_object(value) ? difference(was, value) : json_deep_copy(value));
+		json_object_set_new(out, key,
+			json_is_object(was) && json_is_object(value) ? twin_difference(was, value) : json_deep_copy(value));
 	}
 	return out;
 }
@@ -333,7 +338,7 @@ json_t *
 twin_desired_news(const struct twin *before, const struct twin *after, const struct twin_change *change)
 {
 	bool is_merge = !change->replace && json_is_object(change->desired);
-	json_t *news = is_merge ? json_deep_copy(change->desired) : difference(before->desired.values, after->desired.values);
+	json_t *news = is_merge ? json_deep_copy(change->desired) : twin_difference(before->desired.values, after->desired.values);
 
 	json_object_del(news, "$metadata");
 	json_object_set_new(news, "$version", json_integer(after->desired.version));

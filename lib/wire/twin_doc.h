@@ -49,6 +49,10 @@ int twin_apply(struct twin *twin, const struct twin_change *change, int64_t now_
 /* What the device is told of a change of its desired properties: what was written, null for what is gone, and the new $version. */
 json_t *twin_desired_news(const struct twin *before, const struct twin *after, const struct twin_change *change);
 
+/* Of properties alone: the merge that makes `after` of `before`; and a merge that was judged before. */
+json_t *twin_difference(json_t *before, json_t *after);
+void twin_merge(json_t *values, json_t *patch);
+
 json_t *twin_device_view(const struct twin *twin);
 /* What a twin shows of its identity, from the record as the registry's REST API has it. */
 void twin_put_record(json_t *view, const json_t *record);

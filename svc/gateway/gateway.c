@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "common/activation.h"
 #include "common/service.h"
+#include "gateway/edge_hub/edge_hub.h"
+#include "gateway/edge_hub/scope_method.h"
 #include "gateway/front/front.h"
 #include "gateway/upstream/forward.h"
 #include "gateway/gateway_head.h"
@@ -45,6 +47,7 @@ struct gateway {
 	struct keep *keep;
 	struct lines *lines;
 	struct relay *relay;
+	struct edge_hub *edge_hub;
 	struct forward *forward;
 	struct directory *directory;
 	struct methods *methods;
@@ -137,6 +140,14 @@ on_hub_reached(void *arg)
 	refresher_hurry(g->refresher);
 }
 
+static void
+on_own_news(void *arg, const json_t *twin)
+{
+	const struct gateway *g = arg;
+
+	edge_hub_news(g->edge_hub, twin);
+}
+
 static int
 open_relay(struct gateway *g, struct err *err)
 {
@@ -148,14 +159,17 @@ open_relay(struct gateway *g, struct err *err)
 		.on_hub_reached = on_hub_reached,
 		.arg = g,
 	};
-	struct relay_config relay = { .keep = g->keep, .trusted = gateway_head_subject };
+	struct relay_config relay = { .keep = g->keep, .trusted = gateway_head_subject, .on_own_news = on_own_news, .arg = g };
 
 	g->directory = directory_new();
 	g->lines = relay.lines = lines_new(&lines);
 	g->methods = relay.methods = methods_new(g->directory, gateway_head_subject);
 	relay.directory = g->directory;
 	g->relay = relay_open(&relay, err);
-	return g->relay ? 0 : -1;
+	if (!g->relay)
+		return -1;
+	g->edge_hub = edge_hub_new(g->lines, relay_twins(g->relay));
+	return 0;
 }
 
 static int
@@ -251,9 +265,13 @@ open_back(struct gateway *g)
 		.on_damage = on_damage,
 		.arg = g,
 	};
+	struct edge_hub_method scope;
 
 	g->refresher = refresher_new(g->forward_loop, g->workers, g->scope);
 	g->forward = forward_open(&config);
+	scope = scope_method(g->refresher);
+	edge_hub_serve(g->edge_hub, &scope);
+	edge_hub_start(g->edge_hub);
 }
 
 struct gateway *
@@ -334,6 +352,7 @@ gateway_close(struct gateway *g)
 		loop_finish(g->loops[i]);
 	loop_finish(g->forward_loop);
 	lines_free(g->lines);
+	edge_hub_free(g->edge_hub);
 	relay_close(g->relay);
 	forward_close(g->forward);
 	refresher_free(g->refresher);

@@ -414,6 +414,8 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 	struct gateway_head *head = arg;
 
 	withdraw(head, before);
+	if (!after || !text_is(after->generation_id, before->generation_id))
+		relay_forget(head->config.relay, before->device_id, before->module_id);
 	if (!before->module_id && (!after || !after->enabled))
 		scope_each_module(head->config.scope, before->device_id, withdraw, head);
 	if (before->is_edge || text_is(before->module_id, ON_BEHALF_MODULE))
@@ -534,6 +536,20 @@ on_subscriptions(void *backend, void *domain, struct head_session *head_session,
 }
 
 static void
+on_request(
+	void *backend, void *domain, struct head_session *head_session, const struct head_request *request, struct head_call *call)
+{
+	struct gateway_head *head = backend;
+	const struct subject *subject = gateway_head_subject(head_session);
+
+	(void)domain;
+	if (subject)
+		relay_request(head->config.relay, head_session, subject, request, call);
+	else
+		head_answer(call, 401, 0, "", 0); /* which goes nowhere: the session is being closed */
+}
+
+static void
 on_method_answer(void *backend, void *domain, struct slice rid, int status, struct slice payload)
 {
 	struct gateway_head *head = backend;
@@ -585,6 +601,7 @@ const struct head_ops gateway_head_ops = {
 	.subscriptions = on_subscriptions,
 	.live = on_live,
 	.wants = on_wants,
+	.request = on_request,
 	.method_answer = on_method_answer,
 	.settled = on_settled,
 	.stands = on_stands,

@@ -5,12 +5,15 @@
 #include "base/mem.h"
 #include "gateway/relay/command_relay.h"
 #include "gateway/relay/method_relay.h"
+#include "gateway/relay/twin_relay.h"
 
 struct relay {
 	struct relay_config config;
 	struct subscriptions *subscriptions;
 	struct attendance *attendance;
 	struct command_relays *commands;
+	struct twins *twins;
+	struct twin_relay *twin_relay;
 };
 
 static void
@@ -20,10 +23,22 @@ on_attend(void *arg, const struct attendee *attendee)
 	struct line *line = attendee->wants ? lines_get(r->config.lines, attendee->device_id, attendee->module_id)
 					    : lines_find(r->config.lines, attendee->device_id, attendee->module_id);
 
-	if (!line)
+	if (!line || line_is_own(line))
 		return;
+	twins_attend(r->twins, line, attendee->wants & HEAD_WANTS_DESIRED, attendee->generation_id);
 	method_relay_attend(line, r->config.methods, attendee->wants);
 	command_relays_attend(r->commands, line, attendee);
+}
+
+static void
+on_news(void *arg, struct line *line, const json_t *change, const json_t *twin)
+{
+	struct relay *r = arg;
+
+	if (line_is_own(line))
+		r->config.on_own_news(r->config.arg, twin);
+	else
+		twin_relay_news(r->twin_relay, line, change);
 }
 
 struct relay *
@@ -32,6 +47,7 @@ relay_open(const struct relay_config *config, struct err *err)
 	struct loop *loop = lines_config(config->lines)->loop;
 	struct subscriptions_keeper keeper = keep_subscriptions(config->keep);
 	struct relay *r = NEW(relay);
+	struct twins_config twins = { .lines = config->lines, .keep = config->keep, .on_news = on_news, .arg = r };
 	struct attendance_config attendance = {
 		.loop = loop, .directory = config->directory, .trusted = config->trusted, .on_change = on_attend, .arg = r
 	};
@@ -39,8 +55,10 @@ relay_open(const struct relay_config *config, struct err *err)
 	r->config = *config;
 	r->commands = command_relays_new(loop, config->directory, config->trusted);
 	r->attendance = attendance_new(&attendance);
+	r->twins = twins_new(&twins);
+	r->twin_relay = twin_relay_new(r->twins, config->directory, config->trusted);
 	r->subscriptions = subscriptions_open(&keeper, loop_owner(loop), err);
-	if (r->subscriptions)
+	if (r->subscriptions && twins_resume(r->twins, err) == 0)
 		return r;
 	relay_close(r);
 	return NULL;
@@ -53,8 +71,25 @@ relay_close(struct relay *r)
 		return;
 	attendance_free(r->attendance);
 	command_relays_free(r->commands);
+	twin_relay_free(r->twin_relay);
+	twins_free(r->twins);
 	subscriptions_close(r->subscriptions);
 	mem_free(r);
+}
+
+struct twins *
+relay_twins(struct relay *r)
+{
+	return r->twins;
+}
+
+void
+relay_forget(struct relay *r, const char *device_id, const char *module_id)
+{
+	OWN_TEXT name = identity_name(device_id, module_id);
+
+	subscriptions_set(r->subscriptions, name, NULL, NULL, 0, NULL);
+	twins_forget(r->twins, name);
 }
 
 /* -- Kept subscriptions ------------------------------------------------------------------------------------------------------------------ */
@@ -108,6 +143,13 @@ relay_wants(struct relay *r, struct head_session *session, const struct subject 
 	if (wants & HEAD_WANTS_METHODS)
 		methods_on_ready(r->config.methods, session, subject);
 	attendance_look(r->attendance, subject->device_id, subject->module_id, wants & HEAD_ASKED_COMMANDS);
+}
+
+void
+relay_request(struct relay *r, struct head_session *session, const struct subject *subject, const struct head_request *request,
+	struct head_call *call)
+{
+	twin_relay_request(r->twin_relay, session, subject, request, call);
 }
 
 void

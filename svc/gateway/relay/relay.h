@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* All that goes between the sessions of downstream identities and the hub in both directions, beside their messages: who listens to what, methods, commands.  What a session
+/* All that goes between the sessions of downstream identities and the hub in both directions, beside their messages: who listens to what, twins, methods, commands.  What a session
  * says comes in here, on its loop; what the hub says is brought from the lines. */
 
 #include "gateway/keep/keep.h"
 #include "gateway/relay/attendance.h"
+#include "gateway/twins/twins.h"
 #include "gateway/upstream/lines.h"
 #include "heads/method.h"
 
@@ -16,15 +17,24 @@ struct relay_config {
 	struct methods *methods;
 	/* On a session's loop: who it is, or NULL when that is no longer trusted and its session is being closed. */
 	const struct subject *(*trusted)(struct head_session *session);
+	/* Desired properties of the gateway itself have changed, as twins.h says it.  On the loop of the lines. */
+	void (*on_own_news)(void *arg, const json_t *twin);
+	void *arg;
 };
 struct relay *relay_open(const struct relay_config *config, struct err *err);
 void relay_close(struct relay *relay); /* after the lines, and after keep_stop */
+
+struct twins *relay_twins(struct relay *relay);
+/* Any thread: nothing that is kept of it is for the next one of its name. */
+void relay_forget(struct relay *relay, const char *device_id, const char *module_id);
 
 /* From struct head_ops, on the loop of the session, which is trusted. */
 void relay_restore(struct relay *relay, const char *name, bool clean_session, struct head_admission *admission);
 void relay_subscriptions(struct relay *relay, struct head_session *session, const struct subject *subject,
 	const char *const *filters, const uint8_t *qos, size_t n, struct head_ack *ack);
 void relay_wants(struct relay *relay, struct head_session *session, const struct subject *subject, unsigned wants);
+void relay_request(struct relay *relay, struct head_session *session, const struct subject *subject,
+	const struct head_request *request, struct head_call *call);
 void relay_method_answer(struct relay *relay, const struct subject *subject, struct slice rid, int status, struct slice payload);
 void relay_settled(struct relay *relay, const struct subject *subject, uint64_t command_id);
 void relay_end(struct relay *relay, struct head_session *session, const struct subject *subject);

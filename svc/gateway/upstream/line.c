@@ -46,7 +46,7 @@ static bool
 is_needed(const struct line *line)
 {
 	for (int use = 0; use < LINE_USES; use++)
-		if (line->is_needed[use] || line->wants[use])
+		if (line->is_needed[use] || (line->wants[use] & ~DEVICE_WANTS_ANSWERS))
 			return true;
 	return false;
 }
@@ -420,6 +420,12 @@ struct lines *
 line_lines(const struct line *line)
 {
 	return line->lines;
+}
+
+bool
+line_is_own(const struct line *line)
+{
+	return line->is_own;
 }
 
 const char *

@@ -42,7 +42,7 @@ struct line_user *line_user(const struct line *line, enum line_use use); /* NULL
 
 /* It is needed for this, or not any more. */
 void line_hold(struct line *line, enum line_use use, bool is_needed);
-/* The hub is to tell these for this use (bits of enum device_wants) whenever the line can be used; on_listening follows each time. */
+/* The hub is to tell these for this use (bits of enum device_wants) whenever the line can be used; on_listening follows each time.  That makes the line needed, but for answers. */
 void line_listen(struct line *line, enum line_use use, unsigned wants);
 
 bool line_is_ready(const struct line *line);
@@ -56,6 +56,7 @@ void line_hurry(struct line *line);
 
 struct device_link *line_link(const struct line *line);
 struct lines *line_lines(const struct line *line);
+bool line_is_own(const struct line *line); /* $edgeHub's */
 const char *line_name(const struct line *line);
 const char *line_device_id(const struct line *line);
 const char *line_module_id(const struct line *line);

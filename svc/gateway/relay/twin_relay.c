@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions go to the loop of the twins and their answers back to the session's; news go there by the directory, in their order. */
+#include "gateway/relay/twin_relay.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "wire/json.h"
+
+struct twin_relay {
+	struct twins *twins;
+	struct directory *directory;
+	const struct subject *(*trusted)(struct head_session *session);
+};
+
+/* -- Questions -------------------------------------------------------------------------------------------------------------------------------- */
+
+struct question {
+	struct twin_ask ask;
+	struct twin_relay *relay;
+	struct loop *loop;
+	struct head_call *call;
+	struct post back;
+};
+
+static void
+fail(struct head_call *call, int status, int code, const char *words)
+{
+	OWN_LIB(json_t) body = json_pack("{s:i, s:s}", "errorCode", code, "message", words);
+	OWN_TEXT text = json_line(body);
+
+	head_answer(call, status, 0, text, strlen(text));
+}
+
+/* Trust may have been withdrawn meanwhile: then looking at it closes the session, and what is answered goes nowhere. */
+static void
+on_back(struct post *post)
+{
+	struct question *q = CONTAINER_OF(post, struct question, back);
+	struct head_session *session = head_call_session(q->call);
+
+	if (session)
+		q->relay->trusted(session);
+	head_answer(q->call, q->ask.status, 0, q->ask.body, strlen(q->ask.body));
+	twin_ask_clear(&q->ask);
+	mem_free(q);
+}
+
+static void
+on_answered(struct twin_ask *ask)
+{
+	struct question *q = CONTAINER_OF(ask, struct question, ask);
+
+	q->back.run = on_back;
+	loop_post(q->loop, &q->back);
+}
+
+/* NULL: it was answered. */
+static json_t *
+parse_report(const struct head_request *request, struct head_call *call)
+{
+	struct err err = ERR_INIT;
+	json_t *report = json_parse(request->body.text, request->body.len, &err);
+
+	if (json_is_object(report))
+		return report;
+	json_decref(report);
+	fail(call, 400, 400004, err.kind == ERR_NONE ? "reported properties are a JSON object" : err.text);
+	return NULL;
+}
+
+void
+twin_relay_request(struct twin_relay *relay, struct head_session *session, const struct subject *subject,
+	const struct head_request *request, struct head_call *call)
+{
+	json_t *report = NULL;
+	struct question *q;
+
+	if (request->kind == HEAD_ISSUE_CERT) {
+		fail(call, 501, 404013, "certificates are issued by the hub alone");
+		return;
+	}
+	if (request->kind == HEAD_TWIN_REPORT && (report = parse_report(request, call)) == NULL)
+		return;
+	q = NEW(question);
+	q->relay = relay;
+	q->loop = conn_loop(head_session_conn(session));
+	q->call = call;
+	q->ask.device_id = mem_text(subject->device_id);
+	q->ask.module_id = mem_text(subject->module_id);
+	q->ask.generation_id = mem_text(subject->generation_id ? subject->generation_id : "");
+	q->ask.report = report;
+	q->ask.done = on_answered;
+	twins_ask(relay->twins, &q->ask);
+}
+
+/* -- News --------------------------------------------------------------------------------------------------------------------------------------- */
+
+struct news {
+	struct directory_visit visit;
+	struct twin_relay *relay;
+	int64_t version;
+	char *text, *generation_id;
+};
+
+static void
+news_free(struct news *news)
+{
+	mem_free(news->text);
+	mem_free(news->generation_id);
+	mem_free(news);
+}
+
+static void
+bring(struct directory_visit *visit, struct head_session *session)
+{
+	struct news *news = CONTAINER_OF(visit, struct news, visit);
+	const struct subject *subject = session ? news->relay->trusted(session) : NULL;
+
+	if (subject && (!*news->generation_id || text_is(news->generation_id, subject->generation_id)))
+		head_session_desired(session, news->version, news->text, strlen(news->text));
+	news_free(news);
+}
+
+void
+twin_relay_news(struct twin_relay *relay, struct line *line, const json_t *change)
+{
+	struct news *news = NEW(news);
+
+	news->relay = relay;
+	news->version = json_integer_value(json_object_get(change, "$version"));
+	news->text = json_line(change);
+	news->generation_id = mem_text(line_generation(line) ? line_generation(line) : "");
+	news->visit.run = bring;
+	if (!directory_visit(relay->directory, line_name(line), &news->visit))
+		news_free(news);
+}
+
+struct twin_relay *
+twin_relay_new(struct twins *twins, struct directory *directory, const struct subject *(*trusted)(struct head_session *session))
+{
+	struct twin_relay *relay = NEW(twin_relay);
+
+	relay->twins = twins;
+	relay->directory = directory;
+	relay->trusted = trusted;
+	return relay;
+}
+
+void
+twin_relay_free(struct twin_relay *relay)
+{
+	mem_free(relay);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Twins on their way between sessions and what the gateway knows of them (twins/twins.h). */
+
+#include "gateway/twins/twins.h"
+
+struct twin_relay;
+/* `trusted` as in attendance.h; all is borrowed. */
+struct twin_relay *twin_relay_new(
+	struct twins *twins, struct directory *directory, const struct subject *(*trusted)(struct head_session *session));
+void twin_relay_free(struct twin_relay *relay); /* after the loops are finished */
+
+/* On the loop of the session. */
+void twin_relay_request(struct twin_relay *relay, struct head_session *session, const struct subject *subject,
+	const struct head_request *request, struct head_call *call);
+/* On the loop of the line: tell who listens. */
+void twin_relay_news(struct twin_relay *relay, struct line *line, const json_t *change);

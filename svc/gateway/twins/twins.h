@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Twins of downstream identities (gateway 4.3): questions are answered from the hub when it answers soon, else by what is kept here; reports are kept durably, answered at once and
+ * pushed when the hub is there; what the hub changes is told to who listens, also what it changed while it could not be heard.  Lives on the loop of the lines. */
+
+#include "gateway/keep/keep.h"
+#include "gateway/upstream/lines.h"
+#include "heads/head.h"
+
+struct twins_config {
+	struct lines *lines;
+	struct keep *keep;
+	/* What is new to who listens to desired properties: the change, which has its $version; `twin` is how the device sees all of it now.  Borrowed.  On the loop. */
+	void (*on_news)(void *arg, struct line *line, const json_t *change, const json_t *twin);
+	void *arg;
+};
+
+struct twins;
+struct twins *twins_new(const struct twins_config *config);
+/* What was reported and not pushed when the gateway ended is gone on with.  Before the loop runs. */
+int twins_resume(struct twins *twins, struct err *err);
+void twins_free(struct twins *twins); /* after keep_stop and the lines */
+
+/* On the loop: somebody listens to the desired properties of this generation of it, or nobody does any more. */
+void twins_attend(struct twins *twins, struct line *line, bool wants_desired, const char *generation_id);
+void twins_forget(struct twins *twins, const char *name); /* any thread: the hub has this identity no more */
+
+/* A question, owned by the twins from twins_ask to `done`, which is called on the loop of the twins and frees it. */
+struct twin_ask {
+	char *device_id, *module_id, *generation_id;
+	json_t *report; /* NULL: the twin is asked for */
+	bool is_kept;	/* as it is kept here, without asking the hub */
+	int status;	/* 200, 204, 400, 429, 500 */
+	char *body;	/* JSON, or "" */
+	void (*done)(struct twin_ask *ask);
+	void *arg; /* the asker's */
+	/* The twins' own. */
+	struct twins *twins;
+	struct post post;
+	struct twin_ask *next;
+	int64_t due_ms;
+};
+void twin_ask_clear(struct twin_ask *ask);
+void twins_ask(struct twins *twins, struct twin_ask *ask); /* any thread */
