@@ -69,6 +69,15 @@ take_general(struct config *c, const struct config_at *root)
 	c->localid_domain = mem_text(config_text(&localid, "domain"));
 }
 
+/* What a role may read that has to read this file: another file may take its place, and only the folder stays. */
+static char *
+folder_of(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash && slash > path ? mem_textn(path, (size_t)(slash - path)) : NULL;
+}
+
 static void
 take_gateway(struct config *c, const struct config_at *root)
 {
@@ -78,6 +87,9 @@ take_gateway(struct config *c, const struct config_at *root)
 	c->has_gateway = config_bool(&gateway, "enabled");
 	c->gateway_address = mem_text(config_text(&gateway, "address"));
 	c->gateway_crl_dir = mem_text(config_text(&gateway, "crl_dir"));
+	c->gateway_routes = mem_text(config_text(&gateway, "routes"));
+	c->gateway_routes_dir = folder_of(c->gateway_routes);
+	c->when_full = mem_text(config_text(&gateway, "when_full"));
 	c->gateway_mqtt_port = config_int(&gateway, "mqtt_port");
 	c->gateway_https_port = config_int(&gateway, "https_port");
 	c->gateway_metrics_address = mem_text(config_text(&gateway, "metrics_address"));
@@ -151,7 +163,8 @@ free_texts(struct config *c)
 		&c->localid_domain, &c->source, &c->hub_name, &c->device_id, &c->dps_endpoint, &c->dps_id_scope,
 		&c->dps_registration_id, &c->dps_payload, &c->auth_method, &c->identity_cert, &c->identity_pk, &c->device_key_path,
 		&c->ca_form, &c->ca_cert, &c->ca_pk, &c->ca_method, &c->ca_common_name, &c->gateway_address,
-		&c->gateway_metrics_address, &c->gateway_crl_dir, &c->upstream_address };
+		&c->gateway_metrics_address, &c->gateway_crl_dir, &c->gateway_routes, &c->gateway_routes_dir, &c->when_full,
+		&c->upstream_address };
 
 	for (size_t i = 0; i < COUNT(texts); i++)
 		mem_free(*texts[i]);

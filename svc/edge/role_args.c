@@ -64,6 +64,8 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 		push(args, "--metrics-address", c->gateway_metrics_address);
 		role_args_push_int(args, "--metrics-port", c->gateway_metrics_port);
 	}
+	push(args, "--routes", c->gateway_routes);
+	push(args, "--when-full", c->when_full);
 	push(args, "--keyd", l->keyd[ROLE_GATEWAY]);
 	push(args, "--workload", l->gateway_workload);
 	push(args, "--device-id", facts->device_id ? facts->device_id : c->device_id);

@@ -123,8 +123,10 @@ role_sandbox_fill(struct sandbox *s, const struct config *c, const struct layout
 		allow_facts(s, c);
 	if (role == ROLE_KEYD)
 		allow_keys(s, c);
-	if (role == ROLE_GATEWAY)
+	if (role == ROLE_GATEWAY) {
 		allow_read(s, c->gateway_crl_dir);
+		allow_read(s, c->gateway_routes_dir);
+	}
 	allow_read(s, getenv("ROOTEDGE_CLOCK_FILE"));
 	allow_write(s, l->dirs[role]);
 }

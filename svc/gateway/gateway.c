@@ -20,6 +20,7 @@
 #include "gateway/local/gateway_metrics.h"
 #include "gateway/local/local_door.h"
 #include "gateway/queue/queue.h"
+#include "gateway/routes/route_source.h"
 #include "gateway/scope/refresher.h"
 #include "gateway/server_cert.h"
 #include "heads/mqtt_head.h"
@@ -45,6 +46,7 @@ struct gateway {
 	struct refresher *refresher;
 	struct queue *queue;
 	struct keep *keep;
+	struct route_source *routes;
 	struct lines *lines;
 	struct relay *relay;
 	struct edge_hub *edge_hub;
@@ -256,9 +258,24 @@ on_damage(void *arg)
 	loop_stop(g->loops[0]);
 }
 
+static int
+apply_routes(void *arg, struct routes *routes, struct err *err)
+{
+	struct gateway *g = arg;
+
+	return queue_set_routes(g->queue, routes, err);
+}
+
 static void
 open_back(struct gateway *g)
 {
+	struct route_source_config routes = {
+		.state_dir = g->config.state_dir,
+		.file = g->config.routes_file,
+		.loop = g->forward_loop,
+		.apply = apply_routes,
+		.arg = g,
+	};
 	struct forward_config config = {
 		.queue = g->queue,
 		.lines = g->lines,
@@ -268,6 +285,7 @@ open_back(struct gateway *g)
 	struct edge_hub_method scope;
 
 	g->refresher = refresher_new(g->forward_loop, g->workers, g->scope);
+	g->routes = route_source_open(&routes);
 	g->forward = forward_open(&config);
 	scope = scope_method(g->refresher);
 	edge_hub_serve(g->edge_hub, &scope);
@@ -365,6 +383,7 @@ gateway_close(struct gateway *g)
 	gateway_revocation_free(g->revocation);
 	methods_free(g->methods);
 	directory_free(g->directory);
+	route_source_free(g->routes);
 	queue_free(g->queue);
 	server_cert_close(g->server_cert);
 	for (size_t i = 0; i < g->n_loops; i++)

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/option.h"
+#include "base/text.h"
 #include "common/service.h"
 #include "gateway/gateway.h"
 
@@ -17,6 +18,7 @@
 struct options {
 	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *parent,
 		*hub_address, *trust, *crl_dir, *metrics_address;
+		*hub_address, *trust, *crl_dir, *routes, *when_full;
 	struct option_list names;
 	int64_t mqtt_port, https_port, metrics_port, hub_mqtt_port, hub_https_port, max_queue_mib, audit_mib, loops,
 		max_connections;
@@ -59,6 +61,10 @@ static const struct option_row rows[] = {
 	TEXT_ROW("crl-dir", 0, "DIR", "a folder of revocation lists, *.crl and *.pem, which is looked at again when it changes",
 		crl_dir),
 	TEXT_ROW("trust", 't', "FILE", "the roots to trust the hub by, PEM", trust),
+	TEXT_ROW("routes", 0, "FILE", "routes, JSON as in the desired properties of $edgeHub, which hold where the hub has none",
+		routes),
+	TEXT_ROW("when-full", 0, "WHAT",
+		"what a full disk share means: refuse new messages (refuse), or drop the oldest (drop_oldest)", when_full),
 	{ "max-queue-mib", 0, "MIB", "disk that stored messages may take (1024)", OPTION_INT,
 		offsetof(struct options, max_queue_mib), 1, 1 << 24 },
 	{ "audit-mib", 0, "MIB", "disk that the audit log may take (16); 0: there is none", OPTION_INT,
@@ -102,6 +108,8 @@ check_options(const struct options *o, int n_operands, struct err *err)
 		{ "trust", o->trust },
 	};
 
+	if (!text_is(o->when_full, "refuse") && !text_is(o->when_full, "drop_oldest"))
+		return err_set(err, ERR_INVALID, "rootedge gateway: --when-full is refuse or drop_oldest, not %s", o->when_full);
 	if (n_operands > 0)
 		return err_set(err, ERR_INVALID, "rootedge gateway: there is nothing to give but options");
 	for (size_t i = 0; i < COUNT(needed); i++)
@@ -163,6 +171,8 @@ serve(const struct options *o, struct err *err)
 		},
 		.max_audit_bytes = (uint64_t)o->audit_mib << 20,
 		.max_queue_bytes = (uint64_t)o->max_queue_mib << 20,
+		.when_full = text_is(o->when_full, "drop_oldest") ? QUEUE_DROP_OLDEST : QUEUE_REFUSE,
+		.routes_file = o->routes,
 		.n_loops = (size_t)o->loops,
 		.max_connections = service_max_connections(o->max_connections, 2), /* one up, one down */
 	};
@@ -199,6 +209,7 @@ main(int argc, char **argv)
 		.hub_https_port = 443,
 		.max_queue_mib = 1024,
 		.audit_mib = 16,
+		.when_full = "refuse",
 		.service.ready_fd = -1,
 	};
 	struct err err = ERR_INIT;

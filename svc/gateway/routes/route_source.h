@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Where a gateway's routes come from: the desired properties of $edgeHub where the hub has routes there, else the operator's file, else the default.  A document that is wrong changes
+ * nothing: the last good one stays, the hub's also through a restart (it is kept), and why is said.  Lives on one loop, whose calls may block for a moment. */
+
+#include <jansson.h>
+
+#include "net/loop.h"
+
+struct routes;
+struct route_source_config {
+	const char *state_dir;
+	const char *file; /* NULL: the operator has none */
+	struct loop *loop;
+	/* Takes them (borrowed), or says why not. */
+	int (*apply)(void *arg, struct routes *routes, struct err *err);
+	void *arg;
+};
+struct route_source;
+struct route_source *route_source_open(const struct route_source_config *config); /* applies what there is */
+void route_source_free(struct route_source *source);
+
+/* All desired properties of $edgeHub, as the hub has them now. */
+void route_source_desired(struct route_source *source, const json_t *desired, int64_t version);
+/* What $edgeHub reports about them: lastDesiredVersion and lastDesiredStatus with code 200 or 400 and a description; NULL before there were any.  The caller's. */
+json_t *route_source_reported(const struct route_source *source);
