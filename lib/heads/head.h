@@ -61,10 +61,11 @@ void head_answer_accepted(struct head_call *call, const void *body, size_t len);
 /* Who asked, on its loop; NULL when that session has ended: the answer goes nowhere then. */
 struct head_session *head_call_session(struct head_call *call);
 
-/* -- Commands: cloud-to-device messages (hub 1.7) ------------------------------------------------------------------------------------ */
+/* -- Commands: cloud-to-device messages (hub 1.7), and at a gateway what goes to an input of a module (hub 1.8) -------------------- */
 struct head_command {
 	uint64_t id; /* the back end's, unique among what this session has not settled */
 	struct slice bag, payload;
+	const char *input; /* of a module (hub 1.8): it goes there; NULL: a cloud-to-device message */
 };
 enum head_outcome { HEAD_COMPLETED, HEAD_REJECTED, HEAD_ABANDONED };
 
@@ -88,6 +89,7 @@ enum head_wants {
 	HEAD_WANTS_COMMANDS = 1,
 	HEAD_WANTS_DESIRED = 2,
 	HEAD_WANTS_METHODS = 4,
+	HEAD_WANTS_INPUTS = 16,
 	HEAD_ASKED_COMMANDS = 8, /* only told to ops->wants: it has asked for commands just now, on this connection */
 };
 

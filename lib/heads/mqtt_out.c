@@ -33,6 +33,8 @@ mqtt_out_wants(const struct head_session *session)
 		wants |= HEAD_WANTS_DESIRED;
 	if (s->subscribed[FILTER_METHODS])
 		wants |= HEAD_WANTS_METHODS;
+	if (s->subscribed[FILTER_INPUTS] || s->subscribed[FILTER_MODULE_ALL])
+		wants |= HEAD_WANTS_INPUTS;
 	return wants;
 }
 
@@ -97,28 +99,40 @@ next_id(struct mqtt_session *s)
 }
 
 static void
-command_topic(struct buf *topic, const struct mqtt_session *s, struct slice bag)
+command_topic(struct buf *topic, const struct mqtt_session *s, const struct head_command *command)
 {
-	if (s->module_id)
+	if (command->input)
+		buf_putf(topic, "devices/%s/modules/%s/inputs/%s/", s->device_id, s->module_id, command->input);
+	else if (s->module_id)
 		buf_putf(topic, "devices/%s/modules/%s/messages/devicebound/", s->device_id, s->module_id);
 	else
 		buf_putf(topic, "devices/%s/messages/devicebound/", s->device_id);
-	buf_put(topic, bag.text, bag.len);
+	buf_put(topic, command->bag.text, command->bag.len);
+}
+
+static bool
+has_place(const struct mqtt_session *s, bool is_input)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_in_flight; i++)
+		n += s->in_flight[i].is_input == is_input;
+	return n < (is_input ? MQTT_INPUTS_IN_FLIGHT_MAX : MQTT_IN_FLIGHT_MAX);
 }
 
 bool
 mqtt_out_deliver(struct head_session *session, const struct head_command *command)
 {
 	struct mqtt_session *s = CONTAINER_OF(session, struct mqtt_session, base);
-	uint8_t wanted = s->subscribed[FILTER_DEVICEBOUND];
+	uint8_t wanted = s->subscribed[command->input ? FILTER_INPUTS : FILTER_DEVICEBOUND];
 	CLEAR(buf) topic = BUF_INIT(TOPIC_MAX);
 	uint16_t id = 0;
 
 	if (!wanted)
 		wanted = s->subscribed[FILTER_MODULE_ALL];
-	if (!wanted || s->n_in_flight == MQTT_IN_FLIGHT_MAX)
+	if (!wanted || !has_place(s, command->input != NULL) || (command->input && !s->module_id))
 		return false;
-	command_topic(&topic, s, command->bag);
+	command_topic(&topic, s, command);
 	if (topic.failed)
 		return false;
 	if (wanted == MQTT_SUBSCRIBED_QOS1)
@@ -126,9 +140,10 @@ mqtt_out_deliver(struct head_session *session, const struct head_command *comman
 	if (!send_publish(s, (struct slice){ .text = (const char *)topic.data, .len = topic.len }, command->payload, id))
 		return false;
 	if (id && !s->in_flight)
-		s->in_flight = mem_array(MQTT_IN_FLIGHT_MAX, sizeof(*s->in_flight));
+		s->in_flight = mem_array(MQTT_IN_FLIGHT_MAX + MQTT_INPUTS_IN_FLIGHT_MAX, sizeof(*s->in_flight));
 	if (id)
-		s->in_flight[s->n_in_flight++] = (struct mqtt_in_flight){ .id = id, .command_id = command->id };
+		s->in_flight[s->n_in_flight++] =
+			(struct mqtt_in_flight){ .id = id, .command_id = command->id, .is_input = command->input != NULL };
 	else if (s->head->config.ops->settled)
 		s->head->config.ops->settled(s->head->config.backend, s->base.domain, session, command->id, HEAD_COMPLETED);
 	return true;

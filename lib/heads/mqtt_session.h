@@ -12,7 +12,8 @@
 #define MQTT_PACKET_MAX (MQTT_MESSAGE_MAX + 65535 + 16) /* with any topic */
 #define MQTT_CONNECT_MAX (96 * 1024)			/* from somebody who is not known yet */
 #define MQTT_IN_FLIGHT_MAX 16				/* commands that are sent and not yet acknowledged */
-#define MQTT_KEEP_ALIVE_MAX_S 1767			/* hub 1.2 */
+#define MQTT_INPUTS_IN_FLIGHT_MAX 64 /* the same of what goes to inputs: one that does not answer must not stop the others */
+#define MQTT_KEEP_ALIVE_MAX_S 1767   /* hub 1.2 */
 
 struct mqtt_head {
 	struct mqtt_head_config config;
@@ -59,6 +60,7 @@ struct head_call {
 struct mqtt_in_flight {
 	uint64_t command_id;
 	uint16_t id;
+	bool is_input;
 };
 
 struct mqtt_admission {
