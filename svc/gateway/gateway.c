@@ -47,6 +47,7 @@ struct gateway {
 	struct queue *queue;
 	struct keep *keep;
 	struct route_source *routes;
+	struct inputs *inputs;
 	struct lines *lines;
 	struct relay *relay;
 	struct edge_hub *edge_hub;
@@ -174,6 +175,16 @@ open_relay(struct gateway *g, struct err *err)
 	return 0;
 }
 
+/* The next start saves what can be read (queue_log.h). */
+static void
+on_damage(void *arg)
+{
+	struct gateway *g = arg;
+
+	g->is_damaged = true;
+	loop_stop(g->loops[0]);
+}
+
 static int
 open_front(struct gateway *g, struct err *err)
 {
@@ -199,6 +210,14 @@ open_front(struct gateway *g, struct err *err)
 		.max_conns = g->config.max_connections,
 	};
 
+	struct inputs_config inputs = {
+		.loop = g->forward_loop,
+		.queue = g->queue,
+		.directory = g->directory,
+		.edge_id = g->config.upstream.edge_id,
+		.on_damage = on_damage,
+		.arg = g,
+	};
 	struct front_config front = {
 		.api = { .edge_id = g->config.upstream.edge_id,
 			.scope = g->scope,
@@ -210,6 +229,7 @@ open_front(struct gateway *g, struct err *err)
 	g->audit = audit_open(g->config.state_dir, g->config.max_audit_bytes, g->loops[0], g->workers);
 	g->book = head.book = door_book_new(g->audit);
 	head.directory = mqtt.directory = g->directory;
+	g->inputs = head.inputs = inputs_new(&inputs);
 	front.api.methods = g->methods;
 	g->head = gateway_head_new(&head);
 	mqtt.backend = g->head;
@@ -248,16 +268,6 @@ open_local(struct gateway *g, struct err *err)
 	return g->local ? 0 : -1;
 }
 
-/* The next start saves what can be read (queue_log.h). */
-static void
-on_damage(void *arg)
-{
-	struct gateway *g = arg;
-
-	g->is_damaged = true;
-	loop_stop(g->loops[0]);
-}
-
 static int
 apply_routes(void *arg, struct routes *routes, struct err *err)
 {
@@ -286,6 +296,7 @@ open_back(struct gateway *g)
 
 	g->refresher = refresher_new(g->forward_loop, g->workers, g->scope);
 	g->routes = route_source_open(&routes);
+	inputs_start(g->inputs);
 	g->forward = forward_open(&config);
 	scope = scope_method(g->refresher);
 	edge_hub_serve(g->edge_hub, &scope);
@@ -350,6 +361,7 @@ gateway_close(struct gateway *g)
 	loop_stop(g->forward_loop);
 	loop_join(g->forward_loop);
 	lines_stop(g->lines);
+	inputs_stop(g->inputs);
 	/* Each loop has an ear of a listener: only now may another thread touch it. */
 	if (g->mqtt)
 		listener_close(g->mqtt);
@@ -383,6 +395,7 @@ gateway_close(struct gateway *g)
 	gateway_revocation_free(g->revocation);
 	methods_free(g->methods);
 	directory_free(g->directory);
+	inputs_free(g->inputs);
 	route_source_free(g->routes);
 	queue_free(g->queue);
 	server_cert_close(g->server_cert);

@@ -499,6 +499,13 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 	queue_put(session->lane, &message, session->is_own, on_stored, ack);
 }
 
+/* A module of the gateway's own device: what its inputs get comes from here. */
+static const char *
+own_module(const struct session *session)
+{
+	return session->is_own ? session->identity->module_id : NULL;
+}
+
 /* -- Both ways -------------------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -512,6 +519,8 @@ on_wants(void *backend, void *domain, struct head_session *head_session, unsigne
 		return;
 	session->has_listened = true;
 	relay_wants(head->config.relay, head_session, subject, wants);
+	if (own_module(session))
+		inputs_on_wants(head->config.inputs, own_module(session), head_session);
 }
 
 /* What changed between the decision and now found no session to close. */
@@ -565,8 +574,9 @@ on_settled(void *backend, void *domain, struct head_session *head_session, uint6
 	struct gateway_head *head = backend;
 	const struct subject *subject = gateway_head_subject(head_session);
 
-	(void)domain;
-	if (subject && outcome == HEAD_COMPLETED)
+	if (!subject || outcome != HEAD_COMPLETED)
+		return;
+	if (!own_module(domain) || !inputs_on_settled(head->config.inputs, own_module(domain), command_id))
 		relay_settled(head->config.relay, subject, command_id);
 }
 
@@ -589,6 +599,8 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	(void)clean;
 	if (head_session && session->has_listened)
 		relay_end(head->config.relay, head_session, &session->subject);
+	if (head_session && session->has_listened && own_module(session))
+		inputs_on_end(head->config.inputs, own_module(session), head_session);
 	tally_end(&session->tally);
 	identity_free(session->identity);
 	speaker_free(session->speaker);

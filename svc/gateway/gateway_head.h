@@ -5,6 +5,7 @@
 #include "auth/decide.h"
 #include "base/pool.h"
 #include "gateway/gateway_revocation.h"
+#include "gateway/inputs/inputs.h"
 #include "gateway/local/door_book.h"
 #include "gateway/queue/queue.h"
 #include "gateway/relay/relay.h"
@@ -23,6 +24,7 @@ struct gateway_head_config {
 	struct tls_cache *tls_cache;
 	struct relay *relay; /* gateway_head_subject is its `trusted` */
 	struct queue *queue; /* with a lane for each loop */
+	struct inputs *inputs;
 	struct auth_policy auth;
 };
 struct gateway_head;

@@ -321,11 +321,17 @@ load(struct queue *queue)
 	return bytes;
 }
 
-/* A little below, so that room is made before it is needed. */
+/* Room is made before it is needed: from here on, and down to there. */
 static uint64_t
 room_wanted_above(const struct queue *queue)
 {
-	return queue->max_bytes - queue->max_bytes / 16;
+	return queue->max_bytes - queue->max_bytes / 8;
+}
+
+static uint64_t
+room_made_at(const struct queue *queue)
+{
+	return queue->max_bytes - queue->max_bytes / 8 - queue->max_bytes / 16;
 }
 
 /* The log that gives up its oldest: of the lowest priority, and of those the largest. */
@@ -359,7 +365,8 @@ say_dropped(struct queue *queue, size_t n)
 	queue->said_ms = now_ms;
 }
 
-static void
+/* A segment; false: no log has one to give. */
+static bool
 drop_some(struct queue *queue)
 {
 	bool tried[QUEUE_LOGS_MAX] = { false };
@@ -371,8 +378,9 @@ drop_some(struct queue *queue)
 		if (!queue_reader_drop_oldest(level->reader, &n))
 			continue;
 		say_dropped(queue, n);
-		return;
+		return true;
 	}
+	return false;
 }
 
 static void
@@ -380,11 +388,14 @@ on_room(struct timer *timer)
 {
 	struct queue *queue = CONTAINER_OF(timer, struct queue, room);
 
-	if (queue->is_stopped || load(queue) <= room_wanted_above(queue)) {
+	uint64_t bytes = queue->is_stopped ? 0 : load(queue);
+
+	if (bytes <= room_wanted_above(queue)) {
 		queue->is_room_wanted = false;
 		return;
 	}
-	drop_some(queue);
+	while (bytes > room_made_at(queue) && drop_some(queue))
+		bytes -= bytes < queue->segment_bytes ? bytes : queue->segment_bytes; /* the disk has it back a moment later */
 	timer_arm(&queue->room, ROOM_AGAIN_MS);
 }
 
@@ -620,6 +631,8 @@ queue_stop(struct queue *queue)
 	if (!queue)
 		return;
 	queue->is_stopped = true;
+	for (struct sink *sink = queue->sinks; sink; sink = sink->next)
+		queue_window_stop(sink->window);
 	for (size_t i = 0; i < queue->n_levels; i++)
 		message_log_stop(queue->level[i].log);
 }

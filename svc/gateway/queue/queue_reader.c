@@ -770,9 +770,7 @@ queue_reader_drop_oldest(struct queue_reader *r, size_t *n)
 	r->n_dropped += *n;
 	r->has_moved = true;
 	if (end > 0 && raise_floor(r, end, &err) == 0)
-		(void)queue_reader_save(r, &err);
-	if (end > 0)
-		event_log_forget_below(r->config.log, r->floor);
+		event_log_forget_below(r->config.log, r->floor); /* a cursor on disk that is older than all there is means the oldest */
 	if (err.kind != ERR_NONE)
 		log_error("dropping the oldest messages: %s", err.text);
 	return end > 0;

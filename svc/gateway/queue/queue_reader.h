@@ -57,7 +57,7 @@ bool queue_reader_is_behind(const struct queue_reader *reader); /* there may be 
 enum queue_end { QUEUE_DONE, QUEUE_EXPIRED, QUEUE_GIVEN_UP };
 void queue_reader_end(struct queued *q, enum queue_end how);	     /* it is gone after this */
 int queue_reader_save(struct queue_reader *reader, struct err *err); /* when something has moved; blocks */
-/* To make room: the oldest segment goes, with what is in it, *n of it not done yet.  false: there is but one segment.  Blocks. */
+/* To make room: the oldest segment goes, with what is in it, *n of it not done yet and not in memory.  false: there is but one segment.  Blocks. */
 bool queue_reader_drop_oldest(struct queue_reader *reader, size_t *n);
 
 /* Any thread. */

@@ -18,7 +18,7 @@ struct queue_window {
 	struct post stored;
 	void (*more)(void *arg);
 	void *arg;
-	bool one_line;
+	bool one_line, is_stopped;
 };
 
 struct queue_window *
@@ -93,6 +93,12 @@ queue_window_deafen(struct queue_window *w)
 }
 
 void
+queue_window_stop(struct queue_window *w)
+{
+	w->is_stopped = true;
+}
+
+void
 queue_window_add(struct queue_window *w, struct queue_reader *reader_take, int priority, struct event_log *log)
 {
 	w->reader[priority] = reader_take;
@@ -120,7 +126,7 @@ queue_window_next(struct queue_window *w, struct err *err)
 	int priority;
 
 	*err = (struct err)ERR_INIT;
-	if (w->places.n >= w->places.n_max || w->places.bytes >= w->places.bytes_max)
+	if (w->is_stopped || w->places.n >= w->places.n_max || w->places.bytes >= w->places.bytes_max)
 		return NULL;
 	for (int i = 0; i < ROUTE_PRIORITIES; i++)
 		has_some[i] = w->reader[i] && queue_reader_is_behind(w->reader[i]);

@@ -14,6 +14,7 @@ void queue_window_add(struct queue_window *window, struct queue_reader *reader_t
 /* Calls `more` on the loop whenever there may be more to take: something was stored, or a reading goes on. */
 void queue_window_listen(struct queue_window *window, struct loop *loop, void (*more)(void *arg), void *arg);
 void queue_window_deafen(struct queue_window *window); /* before the loop is freed */
+void queue_window_stop(struct queue_window *window);   /* its logs are being closed: it gives no more */
 
 /* The next message, the window's own until it has ended; NULL as queue_reader_next. */
 struct queued *queue_window_next(struct queue_window *window, struct err *err);

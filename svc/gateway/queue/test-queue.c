@@ -353,7 +353,7 @@ TEST("a queue that drops its oldest takes what comes, and drops of the lowest pr
 		CHECK(put(&f, "leaf", "", "p=0", 100000));
 	for (int i = 0; i < 100; i++) {
 		CHECK(put(&f, "leaf", "", "p=9", 100000));
-		run_loop(&f, (4 << 20) - (4 << 20) / 16);
+		run_loop(&f, (4 << 20) - (4 << 20) / 8);
 	}
 	while ((q = queue_window_next(queue_upstream(f.queue), &err))) {
 		*(q->priority == 0 ? &n_high : &n_low) += 1;

@@ -173,6 +173,10 @@ send_waiting(struct outbox *o)
 	struct line *line = o->user.line;
 
 	while (o->waiting.first && line_is_ready(line) && device_link_may_publish(line_link(line))) {
+		if (o->waiting.first->expires_ms > 0 && queued_is_expired(o->waiting.first, clock_wall_ms())) {
+			queue_window_end(o->shared->window, list_take(&o->waiting, &o->waiting.first), QUEUE_EXPIRED);
+			continue;
+		}
 		if (!is_of(line_generation(line), o->waiting.first)) {
 			line_confirm(line);
 			return;
