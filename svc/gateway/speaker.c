@@ -62,7 +62,7 @@ speaker_may(const struct speaker *speaker, struct scope *scope, const char *devi
 {
 	return is_as_judged(scope, &speaker->module, speaker->gateway_id, ON_BEHALF_MODULE) &&
 	       is_as_judged(scope, &speaker->device, speaker->gateway_id, NULL) &&
-	       scope_is_below(scope, device_id, speaker->gateway_id);
+	       scope_is_reached(scope, device_id, speaker->gateway_id);
 }
 
 /* -- Asking above -------------------------------------------------------------------------------------------------------------------------- */

@@ -56,13 +56,14 @@ submit(struct front_child *child)
 
 /* -- Who asks ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* A device of which nobody else is below may ask about itself alone. */
+/* A no to a gateway's $edgeHub is about itself, 401: 403 it would take for one about the device, and forget that. */
 static bool
 check_gateway(struct front_child *child)
 {
 	if (scope_is_gateway_below(child->api->scope, child->actor_id))
 		return true;
-	front_fail(child->req, 403, "IotHubUnauthorizedAccess", "%s is no gateway below this one", child->actor_id);
+	front_fail(child->req, child->is_device ? 403 : 401, "IotHubUnauthorizedAccess", "%s is no gateway below this one",
+		child->actor_id);
 	return false;
 }
 
@@ -155,7 +156,6 @@ front_child_check_below(struct front_child *child)
 {
 	if (scope_is_below(child->api->scope, child->device_id, child->actor_id))
 		return true;
-	front_fail(child->req, 403, "IotHubUnauthorizedAccess", "%s is not below %s, or a gateway between is disabled",
-		child->device_id, child->actor_id);
+	front_fail(child->req, 403, "IotHubUnauthorizedAccess", "%s is not below %s", child->device_id, child->actor_id);
 	return false;
 }

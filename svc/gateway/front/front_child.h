@@ -34,5 +34,5 @@ void front_child_take_device(
 
 /* For ops->read: the body with its "authChain", of which the first is kept as device_id and the last must be who asks.  false: answered. */
 bool front_child_read_chain(struct front_child *child);
-/* For ops->answer: is the device below who asks, by the records?  false: answered. */
+/* For ops->answer: is the device below who asks, by the records?  Whether all between are enabled is not asked: that would be no answer about the device.  false: answered. */
 bool front_child_check_below(struct front_child *child);

@@ -67,9 +67,9 @@ chain_of(struct front_child *child)
 	struct scope *scope = child->api->scope;
 	struct err ignored = ERR_INIT;
 
-	if (!scope_is_below(scope, child->device_id, child->actor_id))
+	if (!scope_is_reached(scope, child->device_id, child->actor_id))
 		scope_look_up(scope, child->device_id, NULL, clock_boot_ms(), &ignored);
-	if (!scope_is_below(scope, child->device_id, child->actor_id))
+	if (!scope_is_reached(scope, child->device_id, child->actor_id))
 		return NULL;
 	return scope_chain(scope, child->device_id, NULL);
 }
@@ -113,7 +113,8 @@ answer(struct front_child *child)
 	const struct errand *e = errand_of(child);
 
 	if (!e->is_below) {
-		front_child_check_below(child);
+		front_fail(child->req, 403, "IotHubUnauthorizedAccess", "%s is not below %s, or a gateway between is disabled",
+			child->device_id, child->actor_id);
 		return;
 	}
 	if (e->is_answered && e->answer.status != 401 && e->answer.status < 500) {

@@ -185,16 +185,28 @@ scope_is_ours(struct scope *s, const struct identity *identity)
 	return ours;
 }
 
-bool
-scope_is_below(struct scope *s, const char *device_id, const char *gateway_id)
+static bool
+is_below(struct scope *s, const char *device_id, const char *gateway_id, bool enabled)
 {
 	struct lineage lineage;
 	bool below;
 
 	pthread_mutex_lock(&s->lock);
-	below = trace(s, device_id, &lineage) && lineage_is_open(&lineage) && lineage_passes(&lineage, gateway_id);
+	below = trace(s, device_id, &lineage) && (!enabled || lineage_is_open(&lineage)) && lineage_passes(&lineage, gateway_id);
 	pthread_mutex_unlock(&s->lock);
 	return below;
+}
+
+bool
+scope_is_below(struct scope *s, const char *device_id, const char *gateway_id)
+{
+	return is_below(s, device_id, gateway_id, false);
+}
+
+bool
+scope_is_reached(struct scope *s, const char *device_id, const char *gateway_id)
+{
+	return is_below(s, device_id, gateway_id, true);
 }
 
 bool

@@ -43,8 +43,9 @@ void scope_each(struct scope *scope, void (*each)(void *arg, const struct identi
 /* May this gateway speak for it at the hub?  For the devices below it (lineage.h) and their modules, right below or through other gateways that are enabled, and for the modules of the device that
  * it is itself. */
 bool scope_is_ours(struct scope *scope, const struct identity *identity);
-/* Is it this gateway, one below us, or below that one, through enabled ones? */
+/* Is it that gateway, which is below us, or a device below that one? */
 bool scope_is_below(struct scope *scope, const char *device_id, const char *gateway_id);
+bool scope_is_reached(struct scope *scope, const char *device_id, const char *gateway_id); /* and through enabled ones alone */
 bool scope_is_gateway_below(struct scope *scope, const char *device_id); /* and may it speak for others? */
 /* Those below that gateway, and those who are below nobody any more: to be looked at when it has changed. */
 void scope_each_behind(
