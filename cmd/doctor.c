@@ -14,11 +14,11 @@
 #include "net/probe.h"
 #include "page.h"
 #include "pki/chain.h"
+#include "server_look.h"
 #include "wire/uri.h"
 
 #define MQTT_PORT 8883
 #define CHAIN_MAX 16
-#define ROOTS_SHOWN 3
 
 enum outcome { ALL_WELL = 0, UNTRUSTED = 1, CALLED_WRONGLY = 2, UNREACHABLE = 3, NOT_LET_IN = 4 };
 
@@ -87,77 +87,23 @@ conclude(struct visit *visit, enum outcome outcome)
 		visit->outcome = outcome;
 }
 
-/* -- The way there ---------------------------------------------------------------------------------------------------------------------- */
-
-struct obstacle {
-	enum reason reason;
-	const char *what, *wanted;
-};
-
-static const struct obstacle obstacles[] = {
-	{ NAME_NOT_RESOLVED, "address", "an address for the name" },
-	{ CONNECT_FAILED, "connection", "a server that listens there" },
-	{ TLS_PLAIN_TEXT, "TLS", "TLS 1.2 or 1.3" },
-	{ TLS_FAILED, "TLS", "TLS 1.2 or 1.3, with the key exchange and ciphers of today" },
-	{ TLS_OLD_VERSION, "TLS", "TLS 1.2 or 1.3" },
-	{ TLS_NO_CERTIFICATE, "TLS", "the server's certificate" },
-};
-
-static const struct obstacle *
-find_obstacle(enum reason reason)
-{
-	for (size_t i = 0; i < COUNT(obstacles); i++)
-		if (obstacles[i].reason == reason)
-			return &obstacles[i];
-	return NULL;
-}
+/* -- The server ---------------------------------------------------------------------------------------------------------------------- */
 
 static void
 judge_way(struct visit *visit, const struct probe *probe)
 {
-	const struct obstacle *obstacle = find_obstacle(probe->reason);
-	OWN_TEXT agreed = probe->version ? mem_textf("%s, %s", probe->version, probe->cipher) : NULL;
-
-	if (probe->address)
-		verdict_pass(visit->verdict, "connection", "", "", probe->address);
-	if (obstacle)
-		verdict_fail(visit->verdict, obstacle->reason, obstacle->what, "", obstacle->wanted, probe->why);
-	else if (agreed)
-		verdict_pass(visit->verdict, "TLS", "", "", agreed);
+	server_look_way(visit->verdict, probe);
 	conclude(visit, UNREACHABLE);
-}
-
-/* -- The server ------------------------------------------------------------------------------------------------------------------------ */
-
-/* What is trusted is worth seeing where trust is missing: it may be the wrong file. */
-static void
-tell_roots(struct visit *visit)
-{
-	CLEAR(buf) list = BUF_INIT(65536);
-	enum reason cause = verdict_cause(visit->verdict);
-
-	if (cause != TRUST_UNKNOWN_ISSUER && cause != TRUST_SELF_SIGNED)
-		return;
-	for (size_t i = 0; i < visit->roots.n && i < ROOTS_SHOWN; i++)
-		buf_putf(&list, "%s%s", i > 0 ? "; " : "", cert_subject(visit->roots.item[i]));
-	if (visit->roots.n > ROOTS_SHOWN)
-		buf_putf(&list, "; and %zu more", visit->roots.n - ROOTS_SHOWN);
-	verdict_pass(visit->verdict, visit->o.ca, "", "", buf_text(&list));
 }
 
 static void
 judge_server(struct visit *visit, const struct probe *probe)
 {
-	if (probe->sent.n == 0)
-		return;
-	chain_verify(visit->verdict, visit->anchors,
-		&(struct chain_query){ .leaf = probe->sent.item[0],
-			.untrusted = &probe->sent,
-			.purpose = CHAIN_SERVER,
-			.host = visit->name,
-			.now = clock_wall(),
-			.anchors_name = visit->o.ca });
-	tell_roots(visit);
+	struct server_look look = {
+		.name = visit->name, .roots = &visit->roots, .anchors = visit->anchors, .roots_name = visit->o.ca
+	};
+
+	server_look_judge(visit->verdict, &look, probe);
 	conclude(visit, UNTRUSTED);
 }
 
@@ -196,11 +142,11 @@ judge_own(struct visit *visit, const struct cert *own)
 static void
 judge_answer(struct visit *visit, const struct cert *own, const struct probe *probe)
 {
-	const struct obstacle *obstacle = find_obstacle(probe->reason);
+	const char *obstacle = server_look_obstacle(probe->reason);
 	struct verdict *v = visit->verdict;
 
 	if (obstacle)
-		verdict_fail(v, obstacle->reason, "second connection", "", obstacle->wanted, probe->why);
+		verdict_fail(v, probe->reason, "second connection", "", obstacle, probe->why);
 	else if (probe->reason != OK)
 		verdict_fail(v, probe->reason, "client certificate", cert_subject(own), "accepted", probe->why);
 	else if (!probe->asks_client_cert)

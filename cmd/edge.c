@@ -12,6 +12,8 @@ static const struct service_verb verbs[] = {
 	{ "restart", edge_restart, "one of them, or all from config.toml on" },
 	{ "reprovision", edge_reprovision, "ask anew who this device is" },
 	{ "logs", edge_logs, "what they said" },
+	{ "init", edge_init, "a config.toml for a device below another one, when that was found good" },
+	{ "bundle", edge_bundle, "what devices and gateways below this one trust it by" },
 };
 
 int

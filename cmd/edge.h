@@ -7,3 +7,5 @@ int edge_status(int argc, char **argv);
 int edge_restart(int argc, char **argv);
 int edge_reprovision(int argc, char **argv);
 int edge_logs(int argc, char **argv);
+int edge_bundle(int argc, char **argv);
+int edge_init(int argc, char **argv);

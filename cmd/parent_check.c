@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking at a parent. */
+#include "parent_check.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "net/http_client.h"
+#include "page.h"
+#include "server_look.h"
+#include "wire/codec.h"
+
+/* -- Its ports ----------------------------------------------------------------------------------------------------------------------------- */
+
+/* before: what was found at the other port, which need not be told twice. */
+static enum reason
+check_port(const struct parent_check *c, const char *what, int port, enum reason before, struct buf *page)
+{
+	OWN_TEXT question = mem_textf("Is the gateway above really %s?", c->name);
+	OWN_TEXT peer = mem_textf("%s:%d", c->name, port);
+	OWN(verdict) v = verdict_new("edge", question, peer);
+	struct server_look look = {
+		.name = c->name,
+		.connect_to = c->connect_to,
+		.port = port,
+		.timeout_ms = c->timeout_ms,
+		.roots = c->roots,
+		.anchors = c->anchors,
+		.roots_name = c->roots_name,
+	};
+	CLEAR(probe) probe = { .reason = OK };
+
+	if (port == 0)
+		return OK;
+	server_look(v, &look, &probe);
+	if (verdict_accepted(v)) {
+		buf_putf(page, "✓ %s at %s: it is %s\n", what, peer, c->name);
+	} else if (verdict_cause(v) == before) {
+		buf_putf(page, "✗ %s at %s: %s, too\n", what, peer, reason_row(before)->code);
+	} else {
+		buf_putf(page, "%s at %s:\n", what, peer);
+		verdict_print_finding(v, "", page, page_has_colour());
+	}
+	return verdict_cause(v);
+}
+
+/* -- Does it let this device in? ------------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	int status;
+	bool is_well;
+	const char *words;
+} answers[] = {
+	{ 200, true, "it lets %s in, and the hub answers through it" },
+	{ 400, false, "it understood nothing of what was asked: it is another program, or an older one" },
+	{ 401, false,
+		"it does not let %s in.\n    to do   In the hub: is this device there, enabled, and a child of the gateway "
+		"(parentScopes)?  Is its key or certificate "
+		"the one that the hub has?\n            A change in the hub may take the gateway a moment." },
+	{ 403, false,
+		"it knows %s, but not as a gateway below it.\n    to do   In the hub: make it an edge device "
+		"(capabilities.iotEdge), and the gateway its parent (parentScopes)." },
+	{ 404, false,
+		"what answers there lets no gateways below it in.\n    to do   Is this port the gateway's, and not a proxy's or "
+		"the hub's?" },
+	{ 500, false,
+		"it lets %s in, but can't reach those above it itself.\n    to do   rootedge edge status and the gateway's log "
+		"there; this device starts when the hub has answered once." },
+	{ 503, false, "it has no answer right now.\n    to do   Try again; rootedge edge status and the gateway's log there." },
+};
+
+static bool
+tell_answer(const struct parent_check *c, int status, const struct err *err, struct buf *page)
+{
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		if (answers[i].status != status)
+			continue;
+		buf_puts(page, answers[i].is_well ? "✓ " : "✗ ");
+		for (const char *at = answers[i].words; *at; at++) {
+			if (at[0] == '%' && at[1] == 's') {
+				buf_puts(page, c->device_id);
+				at++;
+			} else {
+				buf_put(page, at, 1);
+			}
+		}
+		buf_puts(page, "\n");
+		return answers[i].is_well;
+	}
+	buf_putf(page, "✗ it was asked for the modules of %s: %s\n", c->device_id, err->text);
+	return false;
+}
+
+static bool
+check_admission(const struct parent_check *c, struct buf *page)
+{
+	CLEAR(buf) url = BUF_INIT(4096);
+	const char *headers[] = { c->authorization, NULL };
+	struct http_call call = {
+		.method = "GET",
+		.connect_to = c->connect_to,
+		.headers = headers,
+		.anchors = c->anchors,
+		.chain = c->chain,
+		.key = c->key,
+		.timeout_ms = 2 * c->timeout_ms, /* it may have to ask the hub */
+		.who = "edge",
+	};
+	struct http_answer answer = { 0 };
+	struct err err = ERR_INIT;
+	json_t *body = NULL;
+	bool well;
+
+	buf_putf(&url, "https://%s:%d/devices/", c->name, c->https_port);
+	percent_encode(&url, c->device_id, strlen(c->device_id));
+	buf_puts(&url, "/modules?api-version=2017-11-08-preview");
+	call.url = buf_text(&url);
+	if (http_fetch_json(&body, &answer, &call, NULL, &err) < 0 && answer.status == 0)
+		buf_putf(page, "✗ it was asked for the modules of %s: %s\n", c->device_id, err.text);
+	well = answer.status != 0 && tell_answer(c, answer.status, &err, page);
+	json_decref(body);
+	http_answer_clear(&answer);
+	return well;
+}
+
+bool
+parent_check(const struct parent_check *c, struct buf *page)
+{
+	enum reason https = check_port(c, "HTTPS", c->https_port, OK, page);
+	enum reason mqtt = check_port(c, "MQTT", c->mqtt_port, https, page);
+
+	if (https == OK && c->https_port && c->device_id && !check_admission(c, page))
+		return false;
+	return https == OK && mqtt == OK;
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`rootedge edge init --parent`: what it says of a parent that is not what it should be, what it writes when it is, and that an edge device starts by that; `rootedge edge bundle`, and what
+`rootedge edge status` says of the parent."""
+import os, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from site_of_gateway import *
+
+it = key = None
+
+
+def init(*more, parent=None, ca=None, expect=0, string=None, connect_to="127.0.0.1", config="child.toml", ports=None):
+    """Its output; the connection string comes from standard input."""
+    https, mqtt = ports or (it.edge.https_port, it.edge.mqtt_port)
+    string = string or "HostName=%s;DeviceId=child;SharedAccessKey=%s" % (it.hub.hostname, key)
+    done = run("rootedge", "edge", "init", "--parent", parent or it.edge.hostname, "--ca", ca or it.folder / "parent.pem", "-s", "-", "--hostname", "child.local", "--connect-to", connect_to,
+               "--https-port", https, "--mqtt-port", mqtt, "--config", it.folder / config, *more, check=False, input=string + "\n")
+    assert done.returncode == expect, (done.returncode, done.stdout, done.stderr)
+    assert key not in done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_00_start():
+    """a parent runs; its bundle is what its devices trust it by"""
+    global it, key
+    it = Site()
+    it.hub.create_device("child", capabilities={"iotEdge": True}, parentScopes=[it.edge.scope])
+    key = it.hub.rest("GET", "/devices/child")[2]["authentication"]["symmetricKey"]["primaryKey"]
+    run("rootedge", "edge", "bundle", "--state", it.edge.state, "--out", it.folder / "parent.pem")
+    shown = run("rootedge", "edge", "bundle", "--state", it.edge.state).stdout
+    with open(it.folder / "parent.pem") as f:
+        assert f.read() == shown and shown.count("BEGIN CERTIFICATE") == 2, shown
+    ssl.create_default_context(cafile=it.folder / "parent.pem").wrap_socket(socket.create_connection(("127.0.0.1", it.edge.https_port)), server_hostname=it.edge.hostname).close()
+
+
+def test_01_what_is_wrong():
+    """another name, another root, nobody there, a port that is something else, a wrong key, a device that is no child, or no gateway: each is said in words, and nothing is written"""
+    stranger = it.hub.create_device("stranger", capabilities={"iotEdge": True})["authentication"]["symmetricKey"]["primaryKey"]
+    leaf = it.key("leaf")
+    string = "HostName=%s;DeviceId=%s;SharedAccessKey=%s"
+    with socket.create_server(("127.0.0.1", 0)) as quiet:
+        free = quiet.getsockname()[1]
+    for how, words in (({"parent": "other.local"}, "NAME_MISMATCH"), ({"ca": it.hub.pki.root}, "TRUST_UNKNOWN_ISSUER"), ({"ports": (free, free)}, "CONNECT_FAILED"),
+                       ({"ports": (it.hub.https_port, it.edge.mqtt_port)}, "NAME_MISMATCH"), ({"string": string % (it.hub.hostname, "child", new_key())}, "does not let child in"),
+                       ({"string": string % (it.hub.hostname, "stranger", stranger)}, "does not let stranger in"), ({"string": string % (it.hub.hostname, "leaf", leaf)}, "not as a gateway below it"),
+                       ({"string": string % ("other.hub", "child", key)}, "does not let child in")):
+        said = init(expect=3, **how)
+        assert words in said and "Nothing is written" in said, (how, said)
+        assert not os.path.exists(it.folder / "child.toml")
+
+
+def test_02_called_wrongly():
+    """options that are missing or contradict each other, a file that is no bundle, a string that is none"""
+    for args in ([], ["--parent", "x"], ["--parent", "x", "--ca", it.folder / "parent.pem"], ["--parent", "x", "--ca", it.folder / "parent.pem", "--hub", "h"],
+                 ["--parent", "x", "--ca", it.folder / "nothing.pem", "-s", "HostName=h;DeviceId=d;SharedAccessKey=AAAA"], ["--parent", "x", "--ca", it.folder / "parent.pem", "-s", "rubbish"],
+                 ["--parent", "x", "--ca", it.folder / "parent.pem", "-s", "HostName=h;DeviceId=d;x509=true"], ["--parent", "x", "--ca", it.folder / "parent.pem", "-s", "-", "-d", "y"], ["child"]):
+        done = run("rootedge", "edge", "init", *args, check=False, input="")
+        assert done.returncode == 2 and done.stderr, (args, done.returncode, done.stdout, done.stderr)
+
+
+def test_03_good():
+    """a good parent is said to be, the configuration is written without the key in it, and is not replaced but by force"""
+    said = init()
+    assert "HTTPS at edgegateway.local" in said and "MQTT at edgegateway.local" in said and "it lets child in" in said, said
+    with open(it.folder / "child.toml") as f:
+        text = f.read()
+    assert 'parent_hostname = "edgegateway.local"' in text and key not in text and it.folder / "parent.pem" in text, text
+    assert "is there already" in init(expect=1)
+    init("--force")
+    assert os.path.exists(it.folder / "child.toml.old")
+    said = init("--unchecked", parent="nowhere.local", config="unchecked.toml")
+    assert "✗" not in said and os.path.exists(it.folder / "unchecked.toml")
+
+
+def test_04_by_certificate():
+    """for a device that is known by its certificate the same"""
+    cert, cert_key = it.pki.make("device", "child2")
+    it.hub.create_x509_device("child2", thumbprint(cert), capabilities={"iotEdge": True}, parentScopes=[it.edge.scope])
+    args = ["--parent", it.edge.hostname, "--ca", it.folder / "parent.pem", "--hub", it.hub.hostname, "--device-id", "child2", "--connect-to", "127.0.0.1", "--https-port", it.edge.https_port,
+            "--mqtt-port", it.edge.mqtt_port, "--config", it.folder / "child2.toml"]
+    said = run("rootedge", "edge", "init", *args, "--cert", cert, "--key", cert_key).stdout
+    assert "it lets child2 in" in said and run("rootedge", "config", "check", "--config", it.folder / "child2.toml").returncode == 0
+    other, other_key = it.pki.make("device", "child2", file="other")
+    done = run("rootedge", "edge", "init", *args, "--force", "--cert", other, "--key", other_key, check=False)
+    assert done.returncode == 3 and "does not let child2 in" in done.stdout, done
+
+
+def test_05_starts():
+    """an edge device starts by what was written"""
+    with open(it.folder / "child.toml", "a") as f:
+        f.write('[gateway]\naddress = "127.0.0.1"\nmqtt_port = 0\nhttps_port = 0\n')
+    child = Service(SubFolder(it.folder, "child"), "edge", "--config", it.folder / "child.toml", "--state", it.folder / "child-state", env={"ASAN_OPTIONS": "detect_leaks=0"})
+    assert it.hub.rest("GET", "/devices/child/modules/$edgeHub")[2]["authentication"]["type"] == "sas"
+    assert child.stop() == 0
+
+
+def test_99_end():
+    """everything stops in order"""
+    assert it.edge.stop() == 0
+    it.stop()
+
+
+if __name__ == "__main__":
+    run_all(globals())
