@@ -53,6 +53,10 @@ TEST("an active service is running, one whose socket waits for the first connect
 	CHECK_STR(unit_show_state(&idle, NULL, words, sizeof(words)), "Not configured");
 	unit_show_parse(&idle, 1, "ActiveState=active\nSubState=exited\nLoadState=loaded\n");
 	CHECK_STR(unit_show_state(&idle, NULL, words, sizeof(words)), "Done");
+	unit_show_parse(&idle, 1, "ActiveState=activating\nSubState=start\nLoadState=loaded\n");
+	CHECK_STR(unit_show_state(&idle, NULL, words, sizeof(words)), "Starting");
+	unit_show_parse(&idle, 1, "ActiveState=activating\nSubState=auto-restart\nResult=exit-code\nExecMainStatus=1\n");
+	CHECK_STR(unit_show_state(&idle, NULL, words, sizeof(words)), "Down - activating (exit-code, status 1)");
 	unit_show_parse(&gone, 1, "ActiveState=inactive\nLoadState=not-found\n");
 	CHECK_STR(unit_show_state(&gone, NULL, words, sizeof(words)), "Down - not installed");
 }

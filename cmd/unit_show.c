@@ -71,6 +71,8 @@ unit_show_state(const struct unit_show *service, const struct unit_show *socket,
 		snprintf(out, size, "Done");
 	else if (text_is(active, "active"))
 		snprintf(out, size, "Running");
+	else if (text_is(active, "activating") && !text_is(service->value[UNIT_SUB], "auto-restart"))
+		snprintf(out, size, "Starting");
 	else if (text_is(active, "inactive") && socket && text_is(socket->value[UNIT_ACTIVE], "active"))
 		snprintf(out, size, "Ready");
 	else if (text_is(active, "inactive") && text_is(service->value[UNIT_CONDITION], "no") && !socket)

@@ -30,6 +30,6 @@ struct unit_show {
 char *unit_show_properties(void);
 /* How many were found, at most max.  A value that is too long is cut. */
 size_t unit_show_parse(struct unit_show *out, size_t max, const char *text);
-/* socket may be NULL: this unit is not started by one.  "Running"; "Done", of what only has to
+/* socket may be NULL: this unit is not started by one.  "Running"; "Starting"; "Done", of what only has to
  * have run; "Ready": it starts with its first connection; "Not configured": its condition says that it is not wanted; "Down - ..." */
 const char *unit_show_state(const struct unit_show *service, const struct unit_show *socket, char *out, size_t size);

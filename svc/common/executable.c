@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -17,6 +18,8 @@
 
 #define ANSWER_MS 2000
 #define FDINFO_MAX 4096
+#define ASKERS_MAX 4
+#define IDLE_MS 30000
 
 enum answer { ANSWER_NO = 'n', ANSWER_YES = 'y', ANSWER_UNKNOWN = '?' };
 
@@ -50,6 +53,21 @@ drop_late(int fd)
 
 	while (recv(fd, &byte, 1, MSG_DONTWAIT) == 1)
 		;
+}
+
+int
+executable_connect(const char *path, struct err *err)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0)
+		return fd;
+	(void)err_errno(err, "%s", path);
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
 int
@@ -101,7 +119,7 @@ judge(int pidfd, const char *path)
 	if (pid <= 0 || stat(link, &runs) < 0 || has_ended(pidfd))
 		return ANSWER_UNKNOWN;
 	if (stat(path, &wanted) < 0)
-		return ANSWER_NO;
+		return errno == EACCES ? ANSWER_UNKNOWN : ANSWER_NO;
 	return runs.st_dev == wanted.st_dev && runs.st_ino == wanted.st_ino ? ANSWER_YES : ANSWER_NO;
 }
 
@@ -135,4 +153,63 @@ executable_answer(int fd)
 	if (pidfd >= 0)
 		close(pidfd);
 	return send(fd, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+}
+
+/* -- Answering whoever connects ------------------------------------------------------------------------------------------------------------ */
+
+static void
+let_in(struct pollfd *slots, int listening_fd)
+{
+	int fd = accept4(listening_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	for (size_t i = 0; fd >= 0 && i < ASKERS_MAX; i++)
+		if (slots[i].fd < 0) {
+			slots[i] = (struct pollfd){ .fd = fd, .events = POLLIN };
+			return;
+		}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void
+answer_all(struct pollfd *slots)
+{
+	for (size_t i = 0; i < ASKERS_MAX; i++)
+		if (slots[i].fd >= 0 && slots[i].revents && !executable_answer(slots[i].fd)) {
+			close(slots[i].fd);
+			slots[i].fd = -1;
+		}
+}
+
+static bool
+has_asker(const struct pollfd *slots)
+{
+	for (size_t i = 0; i < ASKERS_MAX; i++)
+		if (slots[i].fd >= 0)
+			return true;
+	return false;
+}
+
+int
+executable_serve(int listening_fd, struct err *err)
+{
+	struct pollfd p[1 + ASKERS_MAX] = { { .fd = listening_fd, .events = POLLIN } };
+	int is_listening = 0;
+	socklen_t len = sizeof(is_listening);
+
+	if (getsockopt(listening_fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &len) < 0 || !is_listening)
+		return err_set(err, ERR_INVALID, "standard input is no listening socket: systemd starts this with one");
+	for (size_t i = 0; i < ASKERS_MAX; i++)
+		p[1 + i].fd = -1;
+	for (;;) {
+		int n = poll(p, COUNT(p), has_asker(p + 1) ? -1 : IDLE_MS);
+
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return err_errno(err, "poll");
+		answer_all(p + 1);
+		if (n > 0 && p[0].revents)
+			let_in(p + 1, listening_fd);
+	}
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/option.h"
+#include "common/executable.h"
 #include "common/service.h"
 #include "edge/config_param.h"
 #include "edge/config_source.h"
@@ -16,7 +17,7 @@
 
 struct options {
 	const char *config, *state;
-	bool check, reference, prepare;
+	bool check, reference, prepare, tell_programs;
 	struct service_options service;
 };
 
@@ -29,6 +30,9 @@ static const struct option_row rows[] = {
 		0, 0 },
 	{ "prepare", 0, NULL, "write what systemd's units need (STATE/config) and end", OPTION_FLAG,
 		offsetof(struct options, prepare), 0, 0 },
+	{ "tell-programs", 0, NULL,
+		"tell edged which program a process runs (systemd's unit rootedge-programs), and end when nobody asks", OPTION_FLAG,
+		offsetof(struct options, tell_programs), 0, 0 },
 	SERVICE_OPTION_ROWS(struct options, service),
 	{ 0 },
 };
@@ -161,10 +165,23 @@ prepare(const struct options *options)
 	return config ? SERVICE_FAILED : SERVICE_BAD_SETTINGS;
 }
 
+static int
+tell_programs(void)
+{
+	struct err err = ERR_INIT;
+
+	if (executable_serve(STDIN_FILENO, &err) == 0)
+		return 0;
+	log_error("%s", err.text);
+	return SERVICE_FAILED;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct options options = { .config = config_source_default(), .state = "/var/lib/aziot", .service = { .ready_fd = -1, .runs_programs = true } };
+	struct options options = {
+		.config = config_source_default(), .state = "/var/lib/aziot", .service = { .ready_fd = -1, .runs_programs = true }
+	};
 	struct err err = ERR_INIT;
 	int status;
 
@@ -182,7 +199,10 @@ main(int argc, char **argv)
 		fprintf(config ? stdout : stderr, "%s\n", config ? "the configuration is good" : err.text);
 		return config ? 0 : 1;
 	}
-	service_start("edge", &options.service);
+	options.service.runs_programs = !options.tell_programs;
+	service_start(options.tell_programs ? "programs" : "edge", &options.service);
+	if (options.tell_programs)
+		return tell_programs();
 	if (options.prepare)
 		return prepare(&options);
 	do

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "common/executable.h"
 #include "edge/documents.h"
 #include "edge/preload.h"
 #include "edge/role_args.h"
@@ -277,6 +278,7 @@ make_edged(const struct layout *l, const struct config *c, json_t *documents)
 		{ "edge_ca_common_name", c->ca_common_name },
 		{ "edge_ca_form", c->ca_form },
 		{ "auto_reprovisioning_mode", c->reprovisioning },
+		{ "programs", l->by_units ? EXECUTABLE_SOCKET : NULL },
 	};
 	json_t *modules = json_array(), *config;
 

@@ -38,6 +38,7 @@ struct edged {
 	size_t n_modules;
 	pthread_mutex_t asker_lock; /* for asking which program a process runs (common/executable.h) */
 	int asker_fd;
+	char *programs; /* NULL: asker_fd is what there is; else where to connect to */
 	struct local_service *service;
 	struct identity_keeper *keeper;
 	atomic_bool is_ending;	  /* what it waits for elsewhere is given up */

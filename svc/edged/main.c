@@ -27,6 +27,25 @@ edged_find_module(struct edged *e, const char *id)
 	return NULL;
 }
 
+/* Who tells which program it is may have been started again: then it is asked once more.  With the lock. */
+static int
+ask_who_it_is(struct edged *e, const struct caller_rule *rule, const struct route_call *call, enum reason *reason, struct err *why)
+{
+	int status = -1;
+
+	for (int tries = 0; tries < 2; tries++) {
+		*why = (struct err)ERR_INIT;
+		if (e->asker_fd < 0 && rule->executable && e->programs)
+			e->asker_fd = executable_connect(e->programs, why);
+		status = caller_judge(rule, &call->process, e->asker_fd, reason, why);
+		if (status == 0 || why->kind != ERR_UNAVAILABLE || !e->programs || e->asker_fd < 0)
+			break;
+		close(e->asker_fd);
+		e->asker_fd = -1;
+	}
+	return status;
+}
+
 int
 edged_judge_caller(struct edged *e, const struct module *module, const struct route_call *call, struct err *err)
 {
@@ -37,7 +56,7 @@ edged_judge_caller(struct edged *e, const struct module *module, const struct ro
 	if (!call->has_process)
 		return err_set(err, ERR_DENIED, "forbidden");
 	pthread_mutex_lock(&e->asker_lock);
-	status = caller_judge(&module->caller, &call->process, e->asker_fd, &reason, &why);
+	status = ask_who_it_is(e, &module->caller, call, &reason, &why);
 	pthread_mutex_unlock(&e->asker_lock);
 	if (status == 0)
 		return 0;
@@ -86,7 +105,8 @@ take_modules(struct edged *e, const json_t *config, struct err *err)
 static int
 open_all(struct edged *e, const json_t *config, struct err *err)
 {
-	const char *keyd, *certd, *identityd, *hub_name, *device_id, *common_name, *form, *dir = NULL, *additional = NULL;
+	const char *keyd, *certd, *identityd, *hub_name, *device_id, *common_name, *form, *dir = NULL, *additional = NULL,
+											  *programs = NULL;
 	json_t *auto_renew = NULL;
 
 	if (json_get_text(config, "keyd", &keyd, err) < 0 || json_get_text(config, "certd", &certd, err) < 0 ||
@@ -95,10 +115,12 @@ open_all(struct edged *e, const json_t *config, struct err *err)
 		json_get_text(config, "edge_ca_common_name", &common_name, err) < 0 ||
 		json_get_text(config, "edge_ca_form", &form, err) < 0 || json_find_text(config, "dir", &dir, err) < 0 ||
 		json_find_text(config, "additional_info", &additional, err) < 0 ||
+		json_find_text(config, "programs", &programs, err) < 0 ||
 		json_find_object(config, "edge_ca_auto_renew", &auto_renew, err) < 0)
 		return -1;
 	pthread_mutex_init(&e->asker_lock, NULL);
 	e->asker_fd = take_asker();
+	e->programs = mem_text(programs);
 	e->started_ms = clock_boot_ms();
 	e->keys = key_stock_new();
 	e->dir = mem_text(dir);
@@ -144,6 +166,7 @@ close_all(struct edged *e)
 	keyd_client_free(e->keyd);
 	mem_free(e->dir);
 	mem_free(e->system_info_path);
+	mem_free(e->programs);
 	mem_free(e->certd);
 	mem_free(e->identityd_path);
 	edged_device_clear(&e->device);

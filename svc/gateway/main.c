@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/option.h"
 #include "base/text.h"
+#include "common/notify.h"
 #include "common/service.h"
 #include "gateway/gateway.h"
 
@@ -132,6 +133,8 @@ wait_for_facts(const char *management, struct management_facts *facts, struct er
 		if (!told)
 			log_warn("waiting for edged to know %s: %s", GATEWAY_MODULE, err->text);
 		told = true;
+		notify_ready(); /* it has started, and whoever starts it need not wait for provisioning or the hub */
+		notify_alive();
 		*err = (struct err)ERR_INIT;
 		poll(NULL, 0, ASK_AGAIN_MS);
 	}

@@ -6,6 +6,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from rootedge_test import *
 
 DAEMONS = ["keyd", "certd", "identityd", "edged", "gateway", "hub", "provisioning", "est"]
+HELPERS = ["config", "programs"]  # of the edge device, by its supervisor's executable
 SOCKETS = {"keyd": "/run/aziot/keyd.sock", "certd": "/run/aziot/certd.sock", "identityd": "/run/aziot/identityd.sock", "edged.mgmt": "/run/iotedge/mgmt.sock",
            "edged.workload": "/run/iotedge/workload.sock", "hub": "443", "provisioning": "443", "est": "8085"}
 folder = Folder()
@@ -40,7 +41,7 @@ def test_01_install():
 
 def test_02_paths():
     """each unit starts an executable that was installed"""
-    for name in DAEMONS + ["config"]:
+    for name in DAEMONS + HELPERS:
         with open(find("rootedge-%s.service" % name)) as f:
             start = re.search(r"^ExecStart=(\S+)", f.read(), re.M)[1]
         assert os.access(root + start, os.X_OK), (name, start)
@@ -53,7 +54,7 @@ def test_02_paths():
 
 def test_03_verify():
     """systemd finds no fault in any of them"""
-    units = ["rootedge-%s.service" % n for n in DAEMONS + ["config"]] + ["rootedge-%s.socket" % n for n in SOCKETS] + ["rootedge-edge.target"]
+    units = ["rootedge-%s.service" % n for n in DAEMONS + HELPERS] + ["rootedge-%s.socket" % n for n in SOCKETS] + ["rootedge-edge.target"]
     # systemd looks for the units of the system below the root too.
     for place in ("/usr/lib/systemd/system", "/lib/systemd/system"):
         if os.path.isdir(place) and not os.path.exists(root + place):
@@ -68,7 +69,7 @@ def test_03_verify():
 
 def test_04_security():
     """`systemd-analyze security` has each daemon at 2.0 or better"""
-    for name in DAEMONS + ["config"]:
+    for name in DAEMONS + HELPERS:
         done = analyze("security", "--offline=true", "--root=" + root, "--threshold=20", "rootedge-%s.service" % name)
         score = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout + done.stderr)
         assert score and float(score[1]) <= 2.0 and done.returncode == 0, (name, done.stdout[-300:], done.stderr)

@@ -20,6 +20,9 @@ https_port = 9
 enabled = false
 [modules.tool]
 uid = 0
+[modules.meter]
+uid = 4711
+executable = "/usr/bin/python3"
 """
 boxes = []
 
@@ -57,7 +60,7 @@ def test_02_sockets():
     box().run("systemctl", "start", "rootedge-edge.target")
     for path, user, mode in (("/run/iotedge/mgmt.sock", "edgeagentuser", "660"), ("/run/iotedge/workload.sock", "iotedge", "666")):
         assert box().run("stat", "-c", "%U %G %a", path).stdout.split() == [user, "iotedge", mode], path
-    found = wait_for(lambda: roles() if roles()["edged"]["state"] == "Running" else None, "edged", 60)
+    found = wait_for(lambda: (lambda r: r if all(r[n]["state"] == "Running" for n in LOCAL) else None)(roles()), "the daemons", 60)
     assert found["config"]["state"] == "Done" and found["gateway"]["state"] == "Not configured" and not any(r["failed"] for r in found.values()), found
     for role in LOCAL:
         assert found[role]["state"] == "Running" and found[role]["pid"] > 1, found[role]
@@ -96,6 +99,20 @@ def test_05_work():
     assert set(owner[:-1]) == {"aziotks 600"} and owner[-1] == "aziotks 700", owner
     config = box().run("stat", "-c", "%U %G %a", "/var/lib/aziot/config/keyd", "/var/lib/aziot/config/keyd/config.json").stdout.splitlines()
     assert config == ["root aziotks 710", "aziotks aziotks 600"], config
+
+
+def test_05_programs():
+    """a module that is known by its program, of another user: a process that can do nothing else tells edged, also after it was started again; another program of that user is nobody"""
+    socket_, path = "/var/lib/aziot/edged/mnt/meter.sock", "/modules/meter/certificate/identity?api-version=2022-08-03"
+
+    def other():
+        return box().run("setpriv", "--reuid=4711", "--regid=4711", "--clear-groups", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", socket_, "-X", "POST", "http://x" + path).stdout
+    assert box().http(socket_, "POST", path, {}, user=4711)[0] == 201 and other() == "403" and box().http(socket_, "POST", path, {})[0] == 403
+    fields = box().status_of("rootedge-programs.service")
+    assert fields["Uid"].split()[0] == box().run("id", "-u", "rootedge-programs").stdout.strip() and int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 1 << 19 and fields["Seccomp"] == "2", fields
+    box().run("systemctl", "kill", "--signal=KILL", "rootedge-programs.service")
+    assert box().http(socket_, "POST", path, {}, user=4711)[0] == 201 and other() == "403"
+    assert box().run("stat", "-c", "%U %a", "/run/aziot/programs.sock").stdout.split() == ["iotedge", "600"]
 
 
 def test_06_restart():
@@ -197,11 +214,62 @@ def test_09b_gateway():
     fields = box().status_of("rootedge-gateway.service")
     assert fields["Uid"].split()[0] == "13623" and int(fields["CapEff"], 16) == 1 << 10 and fields["Seccomp"] == "2" and fields["NoNewPrivs"] == "1"
     code = "import socket, ssl\ns = ssl._create_unverified_context().wrap_socket(socket.create_connection(('127.0.0.1', 18883)), server_hostname='edgegateway.local')\nprint(s.version())\n"
-    assert box().run("/usr/bin/python3", "-c", code).stdout.startswith("TLSv1")
+    wait_for(lambda: box().run("/usr/bin/python3", "-c", code, check=False).stdout.startswith("TLSv1"), "its port", 60)
     listed = box().run("rootedge", "list").stdout
-    assert [line.split()[0] for line in listed.splitlines()] == ["NAME", "edgeHub", "tool"], listed
+    assert [line.split()[0] for line in listed.splitlines()] == ["NAME", "edgeHub", "tool", "meter"], listed
     assert box().http("/run/iotedge/workload.sock", "GET", "/trust-bundle?api-version=2022-08-03", user=4711)[0] in (200, 403)
     box().run("systemctl", "stop", "rootedge-hub.service", "rootedge-hub.socket")
+
+
+def test_09c_tpm():
+    """provisioned by its TPM: keyd's unit reaches it, identityd's asks keyd at tpmd.sock, and nobody else gets an answer there"""
+    if not box().run("sh", "-c", "command -v swtpm", check=False).stdout:
+        raise Skip("swtpm is not installed")
+    options = "--hostname contosoiothub.local --cert /etc/rootedge/hub.pem --key /etc/rootedge/hub.key --provisioning --id-scope 0neTPM"
+    box().write("/etc/rootedge/hub.env", 'ROOTEDGE_HUB="%s"\n' % options, "644")
+    box().run("systemctl", "start", "rootedge-hub.socket", "rootedge-hub.service")
+    box().run("sh", "-c", "mkdir /run/chip && chown aziotks /run/chip")
+    box().run("systemd-run", "--unit=chip", "--uid=aziotks", "--gid=aziotks", "swtpm", "socket", "--tpm2", "--tpmstate", "dir=/run/chip", "--server", "type=unixio,path=/run/chip/tpm",
+              "--ctrl", "type=unixio,path=/run/chip/tpm.ctrl", "--flags", "not-need-init")
+    box().write("/etc/aziot/config.toml", """hostname = "edgegateway.local"
+trust_bundle_cert = "file:///etc/rootedge/root.pem"
+[provisioning]
+source = "dps"
+global_endpoint = "https://127.0.0.1:8444"
+id_scope = "0neTPM"
+[provisioning.attestation]
+method = "tpm"
+registration_id = "gw-tpm"
+[tpm]
+tcti = "swtpm:path=/run/chip/tpm"
+[upstream]
+address = "127.0.0.1"
+https_port = 443
+mqtt_port = 8883
+[gateway]
+address = "127.0.0.1"
+mqtt_port = 18883
+https_port = 18443
+""")
+    box().run("rootedge", "restart")
+    answers = []
+    wait_for(lambda: answers.append(box().http("/run/aziot/tpmd.sock", "GET", "/get_tpm_keys" + V)) or answers[-1][0] == 200, "the TPM's keys", 60)
+    gid = box().run("id", "-g", "aziotks").stdout.strip()
+    assert box().http("/run/aziot/tpmd.sock", "GET", "/get_tpm_keys" + V, user=4711) == ("Error", 13)
+    assert box().http("/run/aziot/tpmd.sock", "GET", "/get_tpm_keys" + V, user=4711, groups=gid)[0] == 401
+    login = box().run("rootedge", "provisioning", "connection-string", "--state", "/var/lib/rootedge/hub").stdout.strip()
+    box().run("rootedge", "provisioning", "enrollment", "create", "--enrollment-id", "gw-tpm", "--endorsement-key", json.loads(answers[-1][1])["endorsement_key"], "--edge-enabled", "true",
+              "--login", login, "--ca", "/etc/rootedge/root.pem", "--connect-to", "127.0.0.1")
+
+    def device():
+        return box().http("/run/aziot/identityd.sock", "POST", "/identities/device" + V, {"type": "aziot"})
+    status, answer = wait_for(lambda: (lambda a: a if a[0] == 200 else None)(device()), "the device\n" + box().run("rootedge", "logs", "identityd", "--tail", "20").stdout, 90)
+    spec = json.loads(answer)["spec"]
+    assert (status, spec["deviceId"], spec["hubName"], spec["auth"]["type"]) == (200, "gw-tpm", "contosoiothub.local", "tpm"), answer
+    code = "import socket, ssl\ns = ssl._create_unverified_context().wrap_socket(socket.create_connection(('127.0.0.1', 18883)), server_hostname='edgegateway.local')\n"
+    wait_for(lambda: box().run("/usr/bin/python3", "-c", code, check=False).returncode == 0, "its gateway", 60)
+    assert not any(r["failed"] for r in roles().values()), roles()
+    box().run("systemctl", "stop", "chip.service", "rootedge-hub.service", "rootedge-hub.socket")
 
 
 def test_10_stop():
