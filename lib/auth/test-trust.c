@@ -104,3 +104,31 @@ TEST("a session ends when the certificate that it was opened with is revoked, kn
 	trust_init(&trust, signed_by_ca, NULL, NULL);
 	CHECK_INT(trust_check(&trust, signed_by_ca, cas, set), OK);
 }
+
+TEST("a session ends when a CA above its certificate is revoked, the one that vouched too, and stays when another one is")
+{
+	CLEAR(made) root = story_root("root");
+	CLEAR(made) between = story_intermediate("plant CA", &root);
+	CLEAR(made) other = story_intermediate("other CA", &root);
+	CLEAR(made) leaf = story_device("dev1", &between);
+	OWN(revocations) set = revoked(&root, &between);
+	OWN(revocations) others = revoked(&root, &other);
+	OWN(identity) identity = device(NULL, NULL);
+	OWN(authorities) cas = trial_authorities(&root);
+	OWN(authorities) direct = trial_authorities(&between);
+	struct certs chain = { .item = (struct cert *[]){ leaf.cert, between.cert }, .n = 2 },
+		     alone = { .item = chain.item, .n = 1 };
+	const struct authority *vouched = authorities_find(cas, cert_sha256(root.cert)),
+			       *itself = authorities_find(direct, cert_sha256(between.cert));
+	struct trust trust;
+
+	identity->auth = IDENTITY_AUTH_CA;
+	trust_init(&trust, identity, leaf.cert, vouched);
+	trust_stand_below(&trust, &chain, vouched);
+	CHECK_INT(trust_check(&trust, identity, cas, NULL), OK);
+	CHECK_INT(trust_check(&trust, identity, cas, others), OK);
+	CHECK_INT(trust_check(&trust, identity, cas, set), CERT_REVOKED);
+	trust_init(&trust, identity, leaf.cert, itself);
+	trust_stand_below(&trust, &alone, itself);
+	CHECK_INT(trust_check(&trust, identity, direct, set), CERT_REVOKED);
+}

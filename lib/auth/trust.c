@@ -30,6 +30,34 @@ trust_init(struct trust *trust, const struct identity *identity, const struct ce
 	return thumbprint;
 }
 
+static void
+add_above(struct trust *trust, const struct cert *ca)
+{
+	if (trust->n_above < TRUST_ABOVE_MAX)
+		revocation_id(ca, trust->above[trust->n_above++]);
+}
+
+void
+trust_stand_below(struct trust *trust, const struct certs *chain, const struct authority *vouched)
+{
+	if (!vouched)
+		return;
+	add_above(trust, vouched->cert);
+	for (size_t i = 1; i < chain->n; i++)
+		if (!cert_is_same(chain->item[i], vouched->cert))
+			add_above(trust, chain->item[i]);
+}
+
+static bool
+is_revoked(const struct trust *trust, const struct revocations *revoked)
+{
+	bool is = (trust->by_thumbprint || trust->by_ca) && revocations_have_id(revoked, trust->leaf);
+
+	for (uint8_t i = 0; !is && i < trust->n_above; i++)
+		is = revocations_have_id(revoked, trust->above[i]);
+	return is;
+}
+
 static bool
 is_ground(const struct trust *trust, const struct identity *now, const char *thumbprint)
 {
@@ -58,7 +86,7 @@ trust_check(const struct trust *trust, const struct identity *now, const struct 
 
 	if (!now || !holds(trust, now))
 		return SESSION_WITHDRAWN;
-	if ((trust->by_thumbprint || trust->by_ca) && revocations_have_id(revoked, trust->leaf))
+	if (is_revoked(trust, revoked))
 		return CERT_REVOKED;
 	if (!trust->by_ca)
 		return OK;

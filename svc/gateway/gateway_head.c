@@ -168,6 +168,8 @@ answer(struct gateway_head *head, const struct question *q)
 		session->subject = identity_subject(session->identity);
 		session->speaker = q->auth_chain ? speaker_new(&by) : NULL;
 		trust_init(&session->trust, record, by_certificate ? q->chain.item[0] : NULL, vouched);
+		if (by_certificate)
+			trust_stand_below(&session->trust, &q->chain, vouched);
 		session->lane = queue_lane(head->config.queue, loop_owner(q->loop));
 		session->is_own = record->module_id && text_is(record->device_id, head->config.edge_id);
 		session->epoch = epoch;

@@ -415,6 +415,14 @@ open_revocation(struct hub *hub, struct err *err)
 	return hub->revocation ? 0 : err_wrap(err, "revocation");
 }
 
+static struct revocations *
+revoked_now(void *arg)
+{
+	struct hub *hub = arg;
+
+	return hub_revocation_current(hub->revocation);
+}
+
 /* Its listeners are like those of the hub, on other ports. */
 static int
 open_provisioning(struct hub *hub, const struct listener_config *common, struct err *err)
@@ -430,7 +438,9 @@ open_provisioning(struct hub *hub, const struct listener_config *common, struct 
 			.owner = loop_owner(hub->loops[0]),
 			.hubs_ca_path = hc->provisioning_hubs_ca_path,
 			.issuing = hub->issuing,
-			.rotations = hub->rotations },
+			.rotations = hub->rotations,
+			.revoked = revoked_now,
+			.revoked_arg = hub },
 		.loops = hub->loops,
 		.n_loops = hub->n_loops,
 		.listen = *common,

@@ -69,6 +69,8 @@ let_in(struct hub_head *head, const struct head_hello *hello, struct head_admiss
 	const char *thumbprint =
 		standing_init(&session->standing, found, by_certificate ? hello->chain->item[0] : NULL, vouched, epoch);
 
+	if (by_certificate)
+		trust_stand_below(&session->standing.trust, hello->chain, vouched);
 	if (thumbprint)
 		rotation_keeper_connected(head->config.rotations, found->target, thumbprint);
 	session->head = head;

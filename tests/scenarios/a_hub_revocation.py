@@ -86,13 +86,37 @@ def test_01_thumbprint():
 
 
 def test_02_intermediate():
-    """who is below a CA that was revoked is refused with it"""
+    """who is below a CA that was revoked is cut off with it and refused, and one that the root itself has issued is not"""
     cert = it.device("bad-3", issuer="line")
     with open(cert[0], "a") as out, open(it.folder / "line.pem") as more:
         out.write(more.read())
-    it.connect("bad-3", cert).close()
-    it.factory.list(it.lists, it.folder / "line.pem")
-    wait_for(lambda: it.refused("bad-3", cert), "the refusal")
+    good = it.folder / "good-1.pem", it.folder / "good-1.key"
+    with it.connect("bad-3", cert) as online, it.connect("good-1", good) as other:
+        it.factory.list(it.lists, it.folder / "line.pem")
+        assert online.closed(15 * SLOW)
+        other.publish("devices/good-1/messages/events/")
+    assert it.refused("bad-3", cert)
+
+
+def register(id, cert):
+    status, _, answer = https(it.hub.ready["provisioning_port"], "PUT", "/%s/registrations/%s/register?api-version=2021-10-01" % (it.hub.ready["id_scope"], id), {"registrationId": id}, ca=it.pki.root,
+                              cert=cert[0], key=cert[1])
+    return status
+
+
+def test_02_provisioning():
+    """a certificate that was revoked registers no device, nor does one below a CA that was"""
+    with open(it.folder / "factory.pem") as f:
+        group = {"attestation": {"type": "x509", "x509": {"signingCertificates": {"primary": {"certificate": f.read()}}}}}
+    owner = sas(it.hub.hostname, it.hub.policy("provisioningserviceowner"), policy="provisioningserviceowner", encode=False)
+    status, _, answer = https(it.hub.ready["provisioning_port"], "PUT", "/enrollmentGroups/factory?api-version=2021-10-01", group, {"Authorization": owner}, ca=it.pki.root)
+    assert status == 200, answer
+    good, bad = (it.pki.make("device", id, issuer="factory", file=id) for id in ("new-1", "new-2"))
+    it.factory.list(it.lists, bad[0])
+    wait_for(lambda: register("new-2", bad) == 401, "the refusal")
+    assert register("bad-3", (it.folder / "bad-3.pem", it.folder / "bad-3.key")) == 401
+    assert register("new-1", good) == 202
+    assert it.hub.reasons().count("CERT_REVOKED") >= 2
 
 
 def test_03_what_is_no_list():

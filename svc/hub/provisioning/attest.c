@@ -205,19 +205,46 @@ judge_own_cert(struct walk *w, const struct enrollment *enrollment, const struct
 		check_own_cert(w, leaf);
 }
 
+static void
+check_not_revoked(struct walk *w, const struct cert *cert)
+{
+	OWN_TEXT serial = NULL;
+
+	if (!cert || !revocations_have(w->records->revoked, cert))
+		return;
+	serial = cert_serial(cert);
+	verdict_fail(w->v, CERT_REVOKED, "revocation", cert_subject(cert), "not revoked", serial);
+}
+
+/* Who is below a CA that was revoked is revoked with it; of a certificate that was enrolled itself nobody looked at those above. */
+static void
+check_revocation(struct walk *w, const struct enrollment *enrollment)
+{
+	const struct certs *chain = w->evidence->chain;
+	size_t n = enrollment->proof == ENROLLMENT_BY_CA ? chain->n : 1;
+
+	for (size_t i = 0; i < n; i++)
+		check_not_revoked(w, chain->item[i]);
+	for (int k = 0; k < 2 && enrollment->proof == ENROLLMENT_BY_CA; k++)
+		if (enrollment->certs[k] && cert_is_issued_by(chain->item[n - 1], enrollment->certs[k]))
+			check_not_revoked(w, enrollment->certs[k]);
+}
+
 static const struct enrollment *
 judge_cert(struct walk *w)
 {
 	const struct cert *leaf = w->evidence->chain->item[0];
-	const struct enrollment *individual = w->records->individual;
+	const struct enrollment *by = w->records->individual;
 	OWN_TEXT line = cert_line(leaf);
 
 	verdict_add_chain(w->v, line);
-	if (!individual)
-		return judge_group_cert(w, leaf);
-	if (check_enabled(w, individual))
-		judge_own_cert(w, individual, leaf);
-	return individual;
+	if (!by)
+		by = judge_group_cert(w, leaf);
+	else if (check_enabled(w, by))
+		judge_own_cert(w, by, leaf);
+	if (by && verdict_accepted(w->v))
+		check_revocation(w, by);
+	return by;
 }
 
 /* -- Tokens ----------------------------------------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 
 #include "diag/verdict.h"
 #include "hub/provisioning/enrollment.h"
+#include "pki/revocations.h"
 
 struct attest_claim {
 	const char *id_scope;	     /* ours */
@@ -28,6 +29,7 @@ struct attest_evidence {
 };
 
 struct attest_records {
+	const struct revocations *revoked;   /* NULL: nothing */
 	const struct enrollment *individual; /* of this id in any case; NULL: there is none */
 	const struct enrollment *const *groups;
 	size_t n_groups;

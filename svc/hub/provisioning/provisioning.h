@@ -10,6 +10,7 @@
 #include "hub/registry/rotation_keeper.h"
 #include "net/http_server.h"
 #include "net/loop.h"
+#include "pki/revocations.h"
 
 #define PROVISIONING_OWNER "provisioningserviceowner"
 #define PROVISIONING_SCOPE_MAX 64
@@ -28,6 +29,9 @@ struct provisioning_config {
 	const char *hubs_ca_path;      /* the roots that linked hubs and web hooks are trusted by; NULL: there are none */
 	const struct issuing *issuing; /* NULL: no certificates are issued */
 	struct rotation_keeper *rotations;
+	/* What is revoked; the caller of it owns a reference.  NULL: nothing is known of that. */
+	struct revocations *(*revoked)(void *arg);
+	void *revoked_arg;
 };
 /* Makes the owner's policy where there is none: before the policies are loaded.  alone: there are none of a hub. */
 int provisioning_prepare(struct registry_store *store, bool alone, struct err *err);

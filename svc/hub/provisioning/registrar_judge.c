@@ -22,8 +22,13 @@ decide(struct registrar_call *call, const struct enrollment_groups *groups, cons
 {
 	struct attest_claim claim = claim_of(call);
 	struct attest_evidence evidence = { .chain = call->chain, .token = call->token, .tpm = tpm };
+	const struct provisioning_config *config = &call->provisioning->config;
+	OWN(revocations) revoked = config->revoked ? config->revoked(config->revoked_arg) : NULL;
 	struct attest_records records = {
-		.individual = individual, .groups = (const struct enrollment *const *)groups->item, .n_groups = groups->n
+		.revoked = revoked,
+		.individual = individual,
+		.groups = (const struct enrollment *const *)groups->item,
+		.n_groups = groups->n,
 	};
 	const struct enrollment *matched;
 	OWN(verdict) v = attest_decide(&claim, &evidence, &records, clock_wall(), &matched);

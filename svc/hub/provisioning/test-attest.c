@@ -21,6 +21,7 @@ struct arrival {
 	bool by_mqtt;
 	struct enrollment *individual, *groups[GROUPS_MAX];
 	size_t n_groups;
+	struct revocations *revoked;
 	int64_t now;
 };
 
@@ -31,6 +32,7 @@ arrival_clear(struct arrival *a)
 	mem_free(a->token);
 	attest_tpm_clear(&a->tpm);
 	enrollment_free(a->individual);
+	revocations_free(a->revoked);
 	for (size_t i = 0; i < a->n_groups; i++)
 		enrollment_free(a->groups[i]);
 }
@@ -106,7 +108,10 @@ decide(const struct arrival *a, struct verdict **verdict)
 	struct attest_claim claim = { .id_scope = SCOPE, .given_scope = a->scope, .registration_id = a->id };
 	struct attest_evidence evidence = { .chain = &a->chain, .token = a->token, .tpm = a->by_mqtt ? NULL : &a->tpm };
 	struct attest_records records = {
-		.individual = a->individual, .groups = (const struct enrollment *const *)a->groups, .n_groups = a->n_groups
+		.revoked = a->revoked,
+		.individual = a->individual,
+		.groups = (const struct enrollment *const *)a->groups,
+		.n_groups = a->n_groups,
 	};
 	const struct enrollment *matched;
 
@@ -204,6 +209,48 @@ TEST("the enrolled certificate is refused after its end, and before its beginnin
 	refused(&a, CERT_EXPIRED);
 	a.now = STORY_NOW - 2 * STORY_DAY;
 	refused(&a, CERT_NOT_YET_VALID);
+}
+
+/* By who issued it. */
+static void
+be_revoked(struct arrival *a, const struct made *issuer, const struct made *what)
+{
+	OWN_TEXT serial = cert_serial(what->cert);
+	struct err err = ERR_INIT;
+	char *to = serial;
+
+	for (const char *from = serial; *from; from++)
+		if (*from != ':')
+			*to++ = *from;
+	*to = '\0';
+	revocations_free(a->revoked);
+	a->revoked = revocations_new();
+	CHECK_OK(revocations_put(a->revoked, issuer->cert, serial, &err), err);
+}
+
+TEST("a certificate that is revoked registers nobody, enrolled itself or by its CA, nor does one below a CA that is")
+{
+	CLEAR(made) root = story_root("factory");
+	CLEAR(made) between = story_intermediate("line 7", &root);
+	CLEAR(made) other = story_device("dev2", &root);
+	CLEAR(made) leaf = story_device("dev1", &between);
+	CLEAR(made) own = story_device("dev1", &root);
+	CLEAR(arrival) a = arrival_of("dev1");
+	CLEAR(arrival) enrolled = arrival_of("dev1");
+	struct enrollment *group = add_ca_group(&a, "group", &root);
+
+	show(&a, &leaf, &between);
+	be_revoked(&a, &root, &other);
+	let_in(&a, group);
+	be_revoked(&a, &between, &leaf);
+	refused(&a, CERT_REVOKED);
+	be_revoked(&a, &root, &between);
+	refused(&a, CERT_REVOKED);
+	set_individual(&enrolled, ENROLLMENT_BY_CERT)->certs[0] = cert_ref(own.cert);
+	show(&enrolled, &own, NULL);
+	let_in(&enrolled, enrolled.individual);
+	be_revoked(&enrolled, &root, &own);
+	refused(&enrolled, CERT_REVOKED);
 }
 
 TEST("a server's certificate does not register a device, enrolled or not")
