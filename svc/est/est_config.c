@@ -128,6 +128,19 @@ est_config_issuer(const struct est_config *c, size_t i)
 	return &c->issuers[i];
 }
 
+bool
+est_config_is_stale(const struct est_config *c, char stamp[static TRUST_DIR_STAMP_LEN])
+{
+	for (size_t i = 0; i < c->n_issuers; i++) {
+		if (!c->issuers[i].trust_dir)
+			continue;
+		trust_dir_stamp(c->issuers[i].trust_dir, stamp);
+		if (!text_is(stamp, c->issuers[i].trust_stamp))
+			return true;
+	}
+	return false;
+}
+
 size_t
 est_config_n_labels(const struct est_config *c)
 {

@@ -15,4 +15,6 @@ OWN_DEFINE(est_config);
 const struct est_label *est_config_label(const struct est_config *config, const char *name); /* NULL: there is none */
 size_t est_config_n_issuers(const struct est_config *config);
 const struct est_issuer *est_config_issuer(const struct est_config *config, size_t i);
+/* Have the roots of an issuer changed since it was loaded?  stamp: which change that is. */
+bool est_config_is_stale(const struct est_config *config, char stamp[static TRUST_DIR_STAMP_LEN]);
 size_t est_config_n_labels(const struct est_config *config);

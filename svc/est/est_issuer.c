@@ -24,6 +24,7 @@ est_issuer_clear(struct est_issuer *i)
 	anchors_free(i->anchors);
 	mem_free(i->crl_url);
 	mem_free(i->ocsp_url);
+	mem_free(i->trust_dir);
 }
 
 static void
@@ -49,6 +50,37 @@ add_file(struct certs *to, const struct toml *table, const char *key, struct err
 	return done;
 }
 
+static const struct cert *
+find_issuer(const struct cert *cert, const struct certs *among)
+{
+	for (size_t i = 0; i < among->n; i++)
+		if (cert_is_issued_by(cert, among->item[i]))
+			return among->item[i];
+	return NULL;
+}
+
+/* The roots that are trusted now, the active one first, and during a rollover each signed by the other (RFC 7030 4.1.3). */
+static int
+add_trust(struct est_issuer *i, const struct toml *table, struct err *err)
+{
+	const struct cert *top = i->shown.item[i->shown.n - 1];
+	CLEAR(trust_dir) dir = { .lock = -1 };
+	CLEAR(certs) roots = { 0 };
+
+	trust_dir_stamp(i->trust_dir, i->trust_stamp); /* before it is read: what changes in between is noticed */
+	if (trust_dir_read(&dir, i->trust_dir, err) < 0)
+		return err_wrap(err, "trust");
+	rollover_bundle(&dir.roots, &roots);
+	if (!find_issuer(top, &roots))
+		return toml_err(table, err, "none of the roots in %s has issued %s: is it to be signed by the active one?",
+			i->trust_dir, cert_subject(top));
+	for (size_t n = 0; n < roots.n; n++)
+		if (!certs_have(&i->shown, roots.item[n]))
+			certs_add(&i->shown, roots.item[n]);
+	add_all(&i->shown, &dir.roots.cross);
+	return 0;
+}
+
 /* /cacerts has the root and all between (RFC 7030 4.1.3): who trusts it then can follow each certificate to it. */
 static int
 gather_shown(struct est_issuer *i, const struct toml *table, struct err *err)
@@ -57,6 +89,11 @@ gather_shown(struct est_issuer *i, const struct toml *table, struct err *err)
 	const struct cert *top;
 
 	add_all(&i->shown, chain);
+	i->trust_dir = est_path_find(table, "trust", err);
+	if (!i->trust_dir && err->kind != ERR_NONE)
+		return -1;
+	if (i->trust_dir)
+		return add_trust(i, table, err);
 	if (add_file(&i->shown, table, "root", err) < 0)
 		return -1;
 	top = i->shown.item[i->shown.n - 1];
@@ -154,7 +191,7 @@ check_upstream(const struct est_issuer *i, const struct toml *table, struct err 
 int
 est_issuer_load(struct est_issuer *i, const struct toml *table, struct key_source *keys, struct err *err)
 {
-	static const char *const known[] = { "certificate", "key", "root", "rollover", "crl_days", "crl_url", "ocsp_url",
+	static const char *const known[] = { "certificate", "key", "root", "rollover", "trust", "crl_days", "crl_url", "ocsp_url",
 		"upstream" };
 
 	if (take_name(i, table, err) < 0 || toml_check_keys(table, known, COUNT(known), err) < 0 ||

@@ -3,6 +3,7 @@
 /* A CA that an EST server issues by, from its table [issuer.NAME]. */
 
 #include "ca/ca_signer.h"
+#include "ca/trust_dir.h"
 #include "est/est_upstream.h"
 #include "pki/chain.h"
 #include "wire/toml.h"
@@ -14,7 +15,9 @@ struct est_issuer {
 	struct certs shown;	       /* for /cacerts: the CA, those above it and the root, and what a root rollover adds */
 	int64_t crl_lifetime_s;
 	char *crl_url, *ocsp_url; /* that stand in its certificates; NULL: none */
-	struct anchors *anchors;  /* the CA itself: who shows a certificate of it renews that */
+	char *trust_dir;	  /* where its roots roll over (ca/trust_dir.h); NULL: they don't */
+	char trust_stamp[TRUST_DIR_STAMP_LEN];
+	struct anchors *anchors; /* the CA itself: who shows a certificate of it renews that */
 };
 void est_issuer_clear(struct est_issuer *issuer);
 /* On failure what was read is still to be cleared. */

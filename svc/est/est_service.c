@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "est/est_call.h"
+#include "est/est_holding.h"
 #include "est/est_status.h"
 #include "pki/est.h"
 #include "pki/est_attributes.h"
@@ -35,8 +36,9 @@ struct est_service {
 	struct timer timer;
 	struct job looking;
 	struct loop *loop;
-	bool is_looking;   /* on the loop */
-	char trouble[480]; /* of the last look; of who looks */
+	bool is_looking;		       /* on the loop */
+	char trouble[480];		       /* of the last look; of who looks */
+	char roots_tried[TRUST_DIR_STAMP_LEN]; /* of who looks: what was loaded, or could not be */
 };
 
 static struct est_config *
@@ -65,13 +67,32 @@ tell_trouble(struct est_service *s, const struct err *err)
 	snprintf(s->trouble, sizeof(s->trouble), "%s", err->text);
 }
 
+/* Roots that were announced, activated or retired (rootedge trust).  What can't be loaded is said once, and what was in use stays. */
+static void
+follow_roots(struct est_service *s)
+{
+	OWN(est_config) config = current_config(s);
+	char stamp[TRUST_DIR_STAMP_LEN];
+	struct err err = ERR_INIT;
+
+	if (!est_config_is_stale(config, stamp) || text_is(stamp, s->roots_tried))
+		return;
+	memcpy(s->roots_tried, stamp, sizeof(stamp));
+	if (est_service_reload(s, &err) < 0)
+		log_error("the roots that were in use stay: %s", err.text);
+	else
+		log_info("the roots have changed, and /cacerts shows them");
+}
+
 static void
 run_looking(struct job *job)
 {
 	struct est_service *s = CONTAINER_OF(job, struct est_service, looking);
-	OWN(est_config) config = current_config(s);
+	OWN(est_config) config = NULL;
 	struct err err = ERR_INIT;
 
+	follow_roots(s);
+	config = current_config(s);
 	(void)est_revocation_refresh(s->desk.revocation, config, clock_wall(), &err);
 	tell_trouble(s, &err);
 }
@@ -281,6 +302,25 @@ make_key(struct est_service *s, struct http_request *req, const struct est_label
 
 /* -- What anybody may ask ---------------------------------------------------------------------------------------------------------------- */
 
+/* The label is looked for again: the configuration may be another one than this request began with. */
+static void
+note_holder(struct est_service *s, struct conn *conn, const struct est_label *label)
+{
+	struct est_holding_desk desk = { s->workers, s->desk.store, s->desk.revocation };
+	struct est_holding_visit visit = { .peer = conn_peer_chain(conn), .sent = &label->issuer->shown };
+
+	if (visit.peer.n == 0)
+		return;
+	visit.config = current_config(s);
+	visit.label = est_config_label(visit.config, label->name);
+	if (visit.label) {
+		est_holding_note(&desk, &visit, loop_owner(conn_loop(conn)));
+		return;
+	}
+	est_config_free(visit.config);
+	certs_clear(&visit.peer);
+}
+
 static void
 show_cas(struct est_service *s, struct http_request *req, const struct est_label *label)
 {
@@ -289,8 +329,9 @@ show_cas(struct est_service *s, struct http_request *req, const struct est_label
 	CLEAR(buf) body = BUF_INIT(4 * EST_BODY_MAX);
 	struct err err = ERR_INIT;
 
-	(void)s;
 	if (est_put_certs(&body, &label->issuer->shown, &err) == 0) {
+		if (http_conn(req))
+			note_holder(s, http_conn(req), label);
 		http_respond(req, 200, headers, body.data, body.len);
 		return;
 	}

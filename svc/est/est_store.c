@@ -21,6 +21,7 @@ static const char *const migrations[] = {
 	"NULL, request TEXT NOT NULL, who TEXT NOT NULL, state INTEGER NOT NULL, UNIQUE (label, requester, "
 	"request));"
 	"CREATE INDEX waiting_state ON waiting (state);",
+	"CREATE TABLE held (id TEXT NOT NULL, root TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (root, id)) WITHOUT ROWID;",
 };
 
 char *

@@ -76,6 +76,66 @@ TEST("/cacerts shows the CA, those above it to the root, and what is rolling ove
 	made_clear(&next);
 }
 
+static struct est_config *
+with_trust(struct est_story *s, struct err *err)
+{
+	return est_story_try(s, "[issuer.line]\ncertificate = \"line.pem\"\nkey = \"line.key\"\ntrust = \"trust\"\n" LABEL, err);
+}
+
+static struct trust_dir
+open_trust(const struct est_story *s)
+{
+	OWN_TEXT path = file_join(s->dir, "trust");
+	struct trust_dir dir;
+	struct err err = ERR_INIT;
+
+	CHECK_OK(trust_dir_open(&dir, path, &err), err);
+	return dir;
+}
+
+TEST("while roots roll over /cacerts shows the CA, the roots and each signed by the other; the configuration is stale after each "
+     "step, and a CA of no root is refused")
+{
+	CLEAR(est_story) s = est_story_new();
+	struct made line = story_intermediate("line CA", &s.ca);
+	struct err err = ERR_INIT;
+	OWN_TEXT key = file_join(s.dir, "line.key");
+	OWN_TEXT old_key = file_join(s.dir, "old.key");
+	OWN_TEXT new_key = file_join(s.dir, "new.key");
+	struct trust_dir dir = open_trust(&s);
+	struct est_config *c, *next;
+	char stamp[TRUST_DIR_STAMP_LEN];
+
+	est_story_save_cert(&s, "line.pem", line.cert);
+	CHECK_OK(key_save(line.key, key, &err), err);
+	CHECK_OK(key_save(s.ca.key, old_key, &err), err);
+	CHECK(!with_trust(&s, &err));
+	CHECK_CONTAINS(err.text, "trust.json");
+	err = (struct err)ERR_INIT;
+	CHECK_OK(rollover_begin(&dir.roots, s.ca.cert, STORY_NOW, &err) < 0 ? -1 : trust_dir_save(&dir, &err), err);
+	c = with_trust(&s, &err);
+	CHECK(c && est_config_issuer(c, 0)->shown.n == 2);
+	CHECK(!est_config_is_stale(c, stamp));
+	CHECK_OK(trust_dir_announce(&dir, &(struct trust_wish){ "plant CA 2", new_key, old_key, "ec-p256", STORY_NOW + STORY_DAY },
+			 STORY_NOW, &err),
+		err);
+	CHECK_OK(trust_dir_save(&dir, &err), err);
+	CHECK(est_config_is_stale(c, stamp) && *stamp);
+	next = with_trust(&s, &err);
+	CHECK(next && est_config_issuer(next, 0)->shown.n == 5);
+	CHECK(cert_is_same(est_config_issuer(next, 0)->shown.item[0], line.cert));
+	CHECK_OK(rollover_activate(&dir.roots, STORY_NOW, &err) < 0 || rollover_retire(&dir.roots, STORY_NOW, &err) < 0
+			 ? -1
+			 : trust_dir_save(&dir, &err),
+		err);
+	CHECK(!with_trust(&s, &err));
+	CHECK_CONTAINS(err.text, "has issued CN=line CA");
+	est_config_free(c);
+	est_config_free(next);
+	trust_dir_clear(&dir);
+	made_clear(&line);
+}
+
 TEST("what is wrong is said with its place")
 {
 	static const struct {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "est/est_store.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "t.h"
 
@@ -14,6 +15,28 @@ open_store(const char *name)
 	if (!s)
 		fail_msg("%s", err.text);
 	return s;
+}
+
+static void
+put_holder(void *arg, const struct est_holding *h)
+{
+	buf_putf(arg, "%s %lld;", h->id, (long long)h->since);
+}
+
+TEST("who holds a root is known from the first time on, and once")
+{
+	static const struct est_holding list[] = { { "pump-2", "AA", 7 }, { "pump-1", "AA", 8 }, { "pump-2", "AA", 9 },
+		{ "pump-1", "BB", 9 } };
+	struct est_store *s = open_store("holders");
+	CLEAR(buf) said = BUF_INIT(1024);
+	struct err err = ERR_INIT;
+
+	CHECK_OK(est_store_hold(s, list, COUNT(list), &err), err);
+	CHECK_OK(est_store_list_holders(s, "AA", put_holder, &said, &err), err);
+	CHECK_OK(est_store_list_holders(s, "BB", put_holder, &said, &err), err);
+	CHECK_OK(est_store_list_holders(s, "CC", put_holder, &said, &err), err);
+	CHECK_STR(buf_text(&said), "pump-1 8;pump-2 7;pump-1 9;");
+	est_store_close(s);
 }
 
 TEST("a user is found with what it may, is replaced, and is gone when removed")
