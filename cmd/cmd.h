@@ -15,6 +15,7 @@ int cmd_renewals(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_hub(int argc, char **argv);
 int cmd_provisioning(int argc, char **argv);
+int cmd_trust(int argc, char **argv);
 
 /* Become the service "rootedge-NAME" that lies beside this executable (or in its libexec folder).  Returns only when that failed. */
 int cmd_exec_service(const char *name, int argc, char **argv);

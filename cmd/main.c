@@ -32,6 +32,7 @@ static const struct noun nouns[] = {
 	{ "demo", cmd_demo, "all of it on this machine: hub, edge gateway, sensor, and the five questions of trust" },
 	{ "cert", cmd_cert, "make, show and verify certificates" },
 	{ "est", cmd_est, "an EST server: devices get and renew certificates; and verbs for it" },
+	{ "trust", cmd_trust, "how one root follows another, and who does not hold the new one yet" },
 	{ "ca", cmd_ca, "what a CA of ours has issued" },
 	{ "doctor", cmd_doctor, "why a server is trusted, or why not" },
 	{ "explain", cmd_explain, "what a reason code means, and what to do" },

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two sources (trust_census.h). */
+#include "trust_census.h"
+
+#include "auth/thumbprint.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "ca/ca_revoked.h"
+#include "est/est_store.h"
+#include "hub_tool.h"
+#include "wire/codec.h"
+
+#define BATCH 256
+
+static void
+fingerprint_of(char out[static EST_DIGEST_LEN], const struct cert *root)
+{
+	CLEAR(buf) hex = BUF_INIT(EST_DIGEST_LEN);
+
+	hex_encode(&hex, cert_sha256(root), DIGEST_SHA256_LEN, true);
+	snprintf(out, EST_DIGEST_LEN, "%s", buf_text(&hex));
+}
+
+/* -- An EST server ------------------------------------------------------------------------------------------------------------------ */
+
+struct listing {
+	struct census *census;
+	struct map *revoked; /* serial numbers */
+	int64_t since, last;
+};
+
+static void
+take_revoked(void *arg, const struct ca_revocation *one)
+{
+	struct listing *l = arg;
+
+	map_put_text(l->revoked, one->serial, l);
+}
+
+static void
+take_issued(void *arg, const struct ca_entry *e)
+{
+	struct listing *l = arg;
+	OWN_TEXT serial = cert_serial(e->cert);
+	char *to = serial;
+
+	l->last = e->sequence;
+	for (const char *from = serial; *from; from++)
+		if (*from != ':')
+			*to++ = *from;
+	*to = '\0';
+	if (cert_not_after(e->cert) > l->since && !map_find_text(l->revoked, serial))
+		census_add(l->census, e->requester);
+}
+
+static void
+take_holder(void *arg, const struct est_holding *h)
+{
+	census_hold(arg, h->id);
+}
+
+static int
+read_journal(struct listing *l, const char *journal_path, struct err *err)
+{
+	OWN_TEXT revoked_path = ca_revoked_path(journal_path);
+	struct ca_journal *journal = ca_journal_open_reader(journal_path, err);
+	struct ca_revoked *revoked = journal ? ca_revoked_open(revoked_path, err) : NULL;
+	int n = revoked ? ca_revoked_each(revoked, NULL, take_revoked, l, err) : -1;
+
+	while (n >= 0 && (n = ca_journal_list(journal, l->last, BATCH, take_issued, l, err)) > 0)
+		;
+	ca_revoked_close(revoked);
+	ca_journal_close(journal);
+	return n;
+}
+
+int
+trust_census_est(struct census *census, const char *dir, const struct cert *root, int64_t ended_s, struct err *err)
+{
+	OWN_TEXT journal_path = est_journal_path(dir);
+	OWN_TEXT store_path = est_store_path(dir);
+	struct listing l = { .census = census, .revoked = map_new(), .since = clock_wall() - ended_s };
+	struct est_store *store = NULL;
+	char fingerprint[EST_DIGEST_LEN];
+	int done = file_exists(journal_path)
+			   ? read_journal(&l, journal_path, err)
+			   : err_set(err, ERR_MISSING, "%s is not there: is %s the state of an EST server?", journal_path, dir);
+
+	map_free(l.revoked);
+	fingerprint_of(fingerprint, root);
+	store = done == 0 ? est_store_open(store_path, err) : NULL;
+	done = store ? est_store_list_holders(store, fingerprint, take_holder, census, err) : -1;
+	est_store_close(store);
+	return done;
+}
+
+/* -- A hub -------------------------------------------------------------------------------------------------------------------------- */
+
+/* What a device says is taken in any spelling. */
+static bool
+is_it(const json_t *said, const char *fingerprint)
+{
+	OWN_TEXT normal = json_is_string(said) ? thumbprint_normalise(json_string_value(said)) : NULL;
+
+	return text_is(normal, fingerprint);
+}
+
+static bool
+has_it(const json_t *roots, const char *fingerprint)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(roots, i, item)
+		if (is_it(item, fingerprint))
+			return true;
+	return false;
+}
+
+static int
+ask(struct census *census, struct hub_session *hub, const char *query, bool relies, const char *fingerprint, struct err *err)
+{
+	OWN_LIB(json_t) body = json_pack("{s:s}", "query", query);
+	OWN_LIB(json_t) rows = NULL;
+	const json_t *row;
+	size_t i;
+
+	if (hub_tool_pages(hub, &(struct hub_request){ .method = "POST", .path = "devices/query", .body = body }, 0, &rows, err) <
+		0)
+		return -1;
+	json_array_foreach(rows, i, row) {
+		const char *id;
+
+		if (json_get_text(row, "deviceId", &id, err) < 0)
+			return -1;
+		if (relies)
+			census_add(census, id);
+		if (has_it(json_object_get(row, "roots"), fingerprint))
+			census_hold(census, id);
+	}
+	return 0;
+}
+
+int
+trust_census_hub(struct census *census, struct hub_session *hub, const struct cert *root, struct err *err)
+{
+	char fingerprint[EST_DIGEST_LEN];
+
+	fingerprint_of(fingerprint, root);
+	if (ask(census, hub, "SELECT deviceId, properties.reported.trust.roots AS roots FROM devices WHERE status = 'enabled'",
+		    true, fingerprint, err) < 0)
+		return -1;
+	return ask(census, hub,
+		"SELECT deviceId, moduleId, properties.reported.trust.roots AS roots FROM devices.modules WHERE moduleId IN "
+		"['$edgeHub', "
+		"'$edgeAgent']",
+		false, fingerprint, err);
+}
