@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A root follows another below a gateway: it tells the hub which roots it trusts, takes a new bundle over, and its devices' messages go on arriving while the hub's certificate changes its root."""
+import json, os, shutil, signal, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from rootedge_test import *
+
+HOST = "contosoiothub.local"
+
+
+class Site:
+    def __init__(self):
+        self.folder = Folder()
+        self.pki = Pki(self.folder)
+        self.bundle, self.trust = self.folder / "edge-roots.pem", self.folder / "trust"
+        shutil.copy(self.pki.root, self.bundle)
+        self.verb("init", self.pki.root)
+        self.hub = Hub(self.folder, self.pki, HOST)
+        self.hub.keep_ports()
+        self.edge = Edge(self.folder, self.hub, changes={"trust_bundle_cert": '"file://%s"' % self.bundle})
+        self.edge.keep_port()
+        cert = self.pki.make("device", "leaf1")
+        self.edge.create_x509_child("leaf1", thumbprint(cert[0]))
+        self.leaf = dict(zip(("cert", "key"), cert))
+        self.string = run("rootedge", "hub", "connection-string", "--state", self.hub.state).stdout.strip().replace(HOST, "%s:%d" % (HOST, self.hub.https_port), 1)
+
+    def verb(self, verb, *args, check=True, hub=False):
+        env = dict(os.environ)
+        if hub:
+            env.update(ROOTEDGE_HUB=self.string, ROOTEDGE_CA=self.pki.root, ROOTEDGE_CONNECT_TO="127.0.0.1")
+        return run("rootedge", "trust", verb, *args, "--dir", self.trust, check=check, env=env)
+
+    def missing(self):
+        return json.loads(self.verb("status", "--json", "--except", "leaf*", check=False, hub=True).stdout)["missing"]
+
+    def told(self):
+        """What stands in the twin of $edgeHub, and how often it was written."""
+        reported = self.hub.rest("GET", "/twins/EdgeGateway/modules/$edgeHub")[2]["properties"]["reported"]
+        return reported.get("trust", {}).get("roots"), reported["$version"]
+
+    def scope(self, header):
+        key = self.hub.rest("GET", "/devices/EdgeGateway/modules/$edgeHub")[2]["authentication"]["symmetricKey"]["primaryKey"]
+        token = sas(HOST + "/devices/EdgeGateway/modules/%24edgeHub", key, encode=False)
+        body = {"pageSize": 10, "authChain": "EdgeGateway", "continuationLink": None}
+        return https(self.hub.https_port, "POST", "/devices/EdgeGateway/modules/$edgeHub/devicesAndModulesInTargetDeviceScope?api-version=2020-06-30-preview", body,
+                     {"Authorization": token, "x-rootedge-roots": header}, ca=self.bundle)[0]
+
+    def modules_trust(self, *roots):
+        """Does the workload API give these, and the Edge CA, and nothing else?"""
+        path = next(os.path.join(where, "edgeHub.sock") for where, _, names in os.walk(self.edge.state) if "edgeHub.sock" in names)
+        bundle = unix_http(path, "GET", "/trust-bundle?api-version=2019-01-30")[2]["certificate"]
+        return bundle.count("BEGIN") == len(roots) + 1 and all(open(root).read().strip() in bundle for root in roots)
+
+    def give(self):
+        """The operator puts the bundle where trust_bundle_cert points to, and has the configuration read again."""
+        run("rootedge", "trust", "export", "--dir", self.trust, "--out", self.bundle)
+        gateway = self.edge.role("gateway")
+        self.edge.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.edge.role("gateway") not in (None, gateway), "the gateway with the new roots", 30)
+
+    def serve(self, root, chain=""):
+        """The hub's certificate under this root; the hub goes on."""
+        run("rootedge", "cert", "server", HOST, "--san", "127.0.0.1", "--san", "localhost", "--issuer", root + ".pem" if os.path.exists(root + ".pem") else root + ".cert.pem", "--issuer-key",
+            root + ".key" if os.path.exists(root + ".key") else root + ".key.pem", "--key", self.folder / "hub.key", "--out", self.folder / "hub.pem", "--force")
+        with open(self.folder / "hub.pem", "a") as f:
+            f.write(chain)
+        self.hub.kill9()
+        self.hub.start()
+
+    def arrives(self, word):
+        def connect():
+            try:
+                return self.edge.mqtt("leaf1", **self.leaf)
+            except (OSError, Refused):
+                return None
+        with wait_for(connect, "the gateway to let leaf1 in", 30) as m:
+            m.publish("devices/leaf1/messages/events/", word.encode())
+        wait_for(lambda: any(e.get("body") == word or word in json.dumps(e) for e in self.hub.events()), "'%s' to arrive" % word, 60)
+
+
+it = None
+
+
+def test_01_told():
+    """the gateway tells the hub which roots it trusts, and the hub has that in the twin of $edgeHub, written once; rubbish in its place says nothing"""
+    global it
+    it = Site()
+    first = run("rootedge", "cert", "fingerprint", "--plain", it.pki.root).stdout.strip()
+    wait_for(lambda: it.told()[0] == [first], "the gateway to say what it holds", 30)
+    version = it.told()[1]
+    assert it.scope(first.lower()) == 200
+    for header in ("", ",", "rubbish", first + ",", first[:-1], first + "," + first[:-2] + "zz", ",".join([first] * 17), "x" * 5000):
+        assert it.scope(header) in (200, 400, 431), header
+    assert it.scope(first) == 200 and it.told() == ([first], version), it.told()
+    assert it.missing() == []
+
+
+def test_02_rollover():
+    """a root is announced, given to the edge device, activated and retired: the gateway is waited for until it holds the new one, modules get it, and messages arrive through all of it"""
+    it.arrives("before")
+    it.verb("rotate", "plant root 2", "--key", it.folder / "root.key")
+    assert it.missing() == ["EdgeGateway"]
+    it.give()
+    wait_for(lambda: it.missing() == [], "the gateway to hold the new root", 30)
+    assert len(it.told()[0]) == 2 and it.modules_trust(it.pki.root, os.path.join(it.trust, "plant-root-2.cert.pem"))
+    it.arrives("announced")
+    it.verb("activate")
+    new = os.path.join(it.trust, "plant-root-2")
+    it.serve(new, it.verb("export", "--cross").stdout)
+    it.arrives("active")
+    done = it.verb("retire", check=False, hub=True)
+    assert done.returncode == 1 and done.stdout.split() == ["leaf1"], done
+    it.verb("retire", "--except", "leaf*", hub=True)
+    it.give()
+    it.serve(new)
+    assert it.modules_trust(new + ".cert.pem")
+    it.arrives("retired")
+    shutil.copy(new + ".cert.pem", it.pki.root)
+    second = run("rootedge", "cert", "fingerprint", "--plain", new + ".cert.pem").stdout.strip()
+    wait_for(lambda: it.told()[0] == [second], "the gateway to hold the new root alone", 30)
+    assert it.edge.stop() == 0 and it.hub.stop() == 0
+    it.folder.__exit__()
+
+
+if __name__ == "__main__":
+    run_all(globals())
