@@ -21,9 +21,8 @@ struct gateway_config {
 	uint64_t max_queue_bytes;
 	enum queue_when_full when_full;
 	uint64_t max_audit_bytes; /* 0: there is no audit log */
+	const char *routes_file;  /* NULL: there is none */
 	size_t n_loops;		  /* 0: one a core */
-	const char *routes_file; /* NULL: there is none */
-	size_t n_loops; /* 0: one a core */
 	size_t max_connections;
 };
 

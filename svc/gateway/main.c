@@ -18,8 +18,7 @@
 
 struct options {
 	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *parent,
-		*hub_address, *trust, *crl_dir, *metrics_address;
-		*hub_address, *trust, *crl_dir, *routes, *when_full;
+		*hub_address, *trust, *crl_dir, *metrics_address, *routes, *when_full;
 	struct option_list names;
 	int64_t mqtt_port, https_port, metrics_port, hub_mqtt_port, hub_https_port, max_queue_mib, audit_mib, loops,
 		max_connections;
