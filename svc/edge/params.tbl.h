@@ -137,7 +137,6 @@ PARAM("gateway", "metrics_port", INT(0, 65535, 0), "plain HTTP with /metrics, /h
 PARAM("gateway", "metrics_address", TEXT_OR("127.0.0.1"), "listen there with them")
 PARAM("gateway", "names", HOSTS, "further names and IP addresses in its server certificate")
 PARAM("gateway", "crl_dir", TEXT, "a folder of revocation lists, *.crl and *.pem, in DER or PEM; who shows a certificate that is in one of them is refused")
-PARAM("gateway", "max_queue_mib", INT(1, 16777216, 1024), "disk that stored messages may take; when it is full, new ones are refused")
 PARAM("gateway", "audit_mib", INT(0, 1048576, 16), "disk that the audit log of decisions about devices may take; 0: there is none")
 PARAM("gateway", "routes", TEXT, "a file of routes, JSON as in the desired properties of $edgeHub, which hold where the hub has none; looked at again when it changes: docs/gateway.md")
 PARAM("gateway", "max_queue_mib", INT(1, 16777216, 1024), "disk that stored messages may take")

@@ -46,6 +46,14 @@ def gateway_door(name="gateway"):
     return Door(name, it.edge.mqtt, lambda: [reason for _, reason in it.decisions()])
 
 
+def is_refused(device, **how):
+    try:
+        it.edge.mqtt(device, **how).close()
+        return False
+    except Refused:
+        return True
+
+
 def prepare():
     """The devices of all cases: what is registered, what they show."""
     it.dev1 = it.x509("dev1")
@@ -132,6 +140,7 @@ def test_00_start():
     prepare()
     it.edge.mqtt("dev1", **it.dev1).close()
     it.edge.mqtt("dev-slots", **it.slots).close()
+    wait_for(lambda: is_refused("dev-slots", **it.retired), "the gateway to hear that a slot was given another certificate")
     it.edge.mqtt("sas1", password=it.token("sas1", it.sas1)).close()
     it.edge.mqtt("sas1", "mod1", password=it.token("sas1", it.module_key, "mod1")).close()
 
