@@ -13,6 +13,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_est(int argc, char **argv);
 int cmd_renewals(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_gateway(int argc, char **argv);
 int cmd_hub(int argc, char **argv);
 int cmd_provisioning(int argc, char **argv);
 int cmd_trust(int argc, char **argv);

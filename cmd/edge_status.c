@@ -55,19 +55,6 @@ put_memory(struct buf *out, const json_t *role)
 }
 
 static void
-put_time(struct buf *out, int64_t s)
-{
-	if (s >= 86400)
-		buf_putf(out, "%lld d %lld h", (long long)s / 86400, (long long)s / 3600 % 24);
-	else if (s >= 3600)
-		buf_putf(out, "%lld h %lld min", (long long)s / 3600, (long long)s / 60 % 60);
-	else if (s >= 60)
-		buf_putf(out, "%lld min %lld s", (long long)s / 60, (long long)s % 60);
-	else
-		buf_putf(out, "%lld s", (long long)s);
-}
-
-static void
 put_row(struct buf *page, const json_t *role)
 {
 	const json_t *pid = json_object_get(role, "pid"), *since = json_object_get(role, "for_s");
@@ -76,7 +63,7 @@ put_row(struct buf *page, const json_t *role)
 
 	put_memory(&memory, role);
 	if (since)
-		put_time(&time, json_integer_value(since));
+		page_put_time(&time, json_integer_value(since));
 	if (pid)
 		buf_putf(&number, "%lld", (long long)json_integer_value(pid));
 	buf_putf(page, "%-10s %-24s %8s %10s %14s %8lld  %s\n", json_string_value(json_object_get(role, "name")),

@@ -26,7 +26,7 @@ static const struct noun nouns[] = {
 	{ "logs", edge_logs, "what the daemons of the edge device said" },
 	{ "config", cmd_config, "an edge device's configuration: checked, shown, applied, taken over from IoT Edge" },
 	{ "renewals", cmd_renewals, "the certificates of an edge device: their ends, and when they are renewed" },
-	{ "gateway", NULL, "the gateway alone; rootedge edge starts it" },
+	{ "gateway", cmd_gateway, "the gateway alone, which rootedge edge starts; and verbs for it" },
 	{ "device", NULL, "a downstream device (TempSensor), for trying things out" },
 	{ "dev", cmd_dev, "a hub for developing and testing: up in a moment, for laptops and CI" },
 	{ "demo", cmd_demo, "all of it on this machine: hub, edge gateway, sensor, and the five questions of trust" },

@@ -45,3 +45,16 @@ page_put_quoted(struct buf *out, const char *text)
 			buf_putc(out, *text);
 	buf_putc(out, '\'');
 }
+
+void
+page_put_time(struct buf *out, int64_t s)
+{
+	if (s >= 86400)
+		buf_putf(out, "%lld d %lld h", (long long)s / 86400, (long long)s / 3600 % 24);
+	else if (s >= 3600)
+		buf_putf(out, "%lld h %lld min", (long long)s / 3600, (long long)s / 60 % 60);
+	else if (s >= 60)
+		buf_putf(out, "%lld min %lld s", (long long)s / 60, (long long)s % 60);
+	else
+		buf_putf(out, "%lld s", (long long)s);
+}

@@ -257,6 +257,14 @@ open_local(struct gateway *g, struct err *err)
 			.queue = g->queue,
 			.state_dir = g->config.state_dir,
 		},
+		.api.names = {
+			.hostname = g->config.names[0],
+			.hub = g->config.upstream.hub_host,
+			.parent = g->config.upstream.parent_host,
+			.edge_id = g->config.upstream.edge_id,
+		},
+		.api.devices = { .scope = g->scope, .directory = g->directory, .decisions = door_book_decisions(g->book) },
+		.api.methods = g->methods,
 		.metrics_address = g->config.metrics_address,
 		.metrics_port = g->config.metrics_port,
 	};

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "gateway/local/gateway_metrics.h"
 #include "gateway/local/health.h"
+#include "gateway/local/local_method.h"
 
 #define IDS_MAX 2
 #define METRICS_TEXT_MAX (32 << 20) /* what bounded series can be at the very most is a fraction of it */
@@ -61,13 +62,74 @@ answer_ready(const struct local_api *api, struct http_request *req, const char *
 	http_respond_json(req, ready ? 200 : 503, NULL, answer);
 }
 
+/* -- For the operator ---------------------------------------------------------------------------------------------------------------------- */
+
+static void
+answer_status(const struct local_api *api, struct http_request *req, const char *const *ids)
+{
+	struct vitals vitals;
+
+	(void)ids;
+	vitals_take(&vitals, &api->sources);
+	http_respond_json(req, 200, NULL, gateway_status_json(&api->names, &vitals));
+}
+
+static void
+answer_devices(const struct local_api *api, struct http_request *req, const char *const *ids)
+{
+	const char *limit = http_query(req, "limit");
+	int64_t most = DEVICE_VIEW_MOST;
+
+	(void)ids;
+	if (limit && !text_to_i64(limit, 1, DEVICE_VIEW_MOST, &most)) {
+		fail(req, 400, "limit is a number from 1 to 500");
+		return;
+	}
+	http_respond_json(req, 200, NULL, device_view_list(&api->devices, http_query(req, "after"), (size_t)most));
+}
+
+static void
+answer_device(const struct local_api *api, struct http_request *req, const char *const *ids)
+{
+	json_t *device = device_view_show(&api->devices, ids[0], ids[1]);
+
+	if (device)
+		http_respond_json(req, 200, NULL, device);
+	else
+		fail(req, 404, "nothing is known of it: the hub has not told of it, and it did not try to come in lately");
+}
+
 /* -- The table ----------------------------------------------------------------------------------------------------------------------------- */
 
 static const struct local_route routes[] = {
 	{ LOCAL_READER, "GET", "metrics", answer_metrics },
 	{ LOCAL_READER, "GET", "healthz", answer_alive },
 	{ LOCAL_READER, "GET", "readyz", answer_ready },
+	{ LOCAL_OPERATOR, "GET", "status", answer_status },
+	{ LOCAL_OPERATOR, "GET", "devices", answer_devices },
+	{ LOCAL_OPERATOR, "GET", "devices/*", answer_device },
+	{ LOCAL_OPERATOR, "GET", "devices/*/modules/*", answer_device },
 };
+
+/* Those that wait for a device. */
+static const struct local_route begun[] = {
+	{ LOCAL_OPERATOR, "POST", "devices/*/methods", local_method_call },
+	{ LOCAL_OPERATOR, "POST", "devices/*/modules/*/methods", local_method_call },
+};
+
+bool
+local_api_begin(const struct local_api *api, struct http_request *req, enum local_caller caller)
+{
+	const char *ids[IDS_MAX] = { NULL };
+
+	for (size_t i = 0; i < COUNT(begun); i++)
+		if (caller >= begun[i].needs && text_is(http_method(req), begun[i].method) &&
+			http_path_fits(req, begun[i].path, ids, IDS_MAX)) {
+			begun[i].answer(api, req, ids);
+			return true;
+		}
+	return false;
+}
 
 void
 local_api_answer(const struct local_api *api, struct http_request *req, enum local_caller caller)

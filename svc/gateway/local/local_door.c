@@ -34,21 +34,41 @@ on_metrics_request(struct http_request *req, void *arg)
 }
 
 /* The socket's mode and its folder say the same; root may have changed either. */
+static enum local_caller
+caller_of(const struct http_request *req)
+{
+	struct peer_process peer;
+	bool is_operator = http_peer_process(req, &peer) && (peer.uid == 0 || peer.uid == geteuid());
+
+	return is_operator ? LOCAL_OPERATOR : LOCAL_STRANGER;
+}
+
 static void
 on_control_request(struct http_request *req, void *arg)
 {
 	const struct local_door *door = arg;
-	struct peer_process peer;
-	bool is_operator = http_peer_process(req, &peer) && (peer.uid == 0 || peer.uid == geteuid());
 
-	local_api_answer(&door->config.api, req, is_operator ? LOCAL_OPERATOR : LOCAL_STRANGER);
+	local_api_answer(&door->config.api, req, caller_of(req));
+}
+
+static bool
+on_control_begin(struct http_request *req, void *arg)
+{
+	const struct local_door *door = arg;
+
+	return local_api_begin(&door->config.api, req, caller_of(req));
 }
 
 static struct http_server *
-serve(struct local_door *door, void (*handle)(struct http_request *req, void *arg))
+serve(struct local_door *door, void (*handle)(struct http_request *req, void *arg),
+	bool (*handle_now)(struct http_request *req, void *arg))
 {
-	return http_server_new(&(struct http_server_config){
-		.handle = handle, .arg = door, .pool = door->workers, .arrive_ms = ARRIVE_MS, .max_body = BODY_MAX });
+	return http_server_new(&(struct http_server_config){ .handle = handle,
+		.handle_now = handle_now,
+		.arg = door,
+		.pool = door->workers,
+		.arrive_ms = ARRIVE_MS,
+		.max_body = BODY_MAX });
 }
 
 static struct listener *
@@ -69,7 +89,7 @@ open_metrics(struct local_door *door, struct err *err)
 
 	if (c->metrics_port < 0)
 		return 0;
-	door->metrics_http = serve(door, on_metrics_request);
+	door->metrics_http = serve(door, on_metrics_request, NULL);
 	door->metrics = listen_at(
 		door, (struct listener_config){ .address = c->metrics_address, .port = c->metrics_port }, door->metrics_http, err);
 	return door->metrics ? 0 : err_wrap(err, "metrics ([gateway] metrics_port)");
@@ -78,7 +98,7 @@ open_metrics(struct local_door *door, struct err *err)
 static int
 open_control(struct local_door *door, struct err *err)
 {
-	door->control_http = serve(door, on_control_request);
+	door->control_http = serve(door, on_control_request, on_control_begin);
 	door->control = listen_at(door, (struct listener_config){ .unix_path = door->config.control_path, .unix_mode = 0600 },
 		door->control_http, err);
 	return door->control ? 0 : err_wrap(err, "the operator's socket");

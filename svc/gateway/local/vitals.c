@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "gateway/local/gateway_metrics.h"
 #include "common/service.h"
 #include "gateway/queue/queue_window.h"
@@ -20,6 +21,8 @@
 #define MESSAGE_MOST (320 * 1024) /* a message with what belongs to it: a queue without place for it refuses some */
 
 #define SAMPLES 60
+#define SAMPLE_LEAST_MS 60000 /* what was sent in less says nothing about an hour */
+#define ENDPOINT_NAME_MAX 280
 
 /* Of the process, as what it counts is. */
 static struct {
@@ -162,6 +165,30 @@ struct looking {
 };
 
 static void
+endpoint_name(char out[static ENDPOINT_NAME_MAX], const struct queue_log_counts *log)
+{
+	snprintf(out, ENDPOINT_NAME_MAX, "%s%s%s", log->module_id ? log->module_id : "iothub", log->module_id ? "/" : "",
+		log->module_id ? log->input : "");
+}
+
+/* Its priorities are logs of their own. */
+static void
+add_to_endpoint(struct vitals *v, const struct queue_log_counts *log)
+{
+	char name[ENDPOINT_NAME_MAX];
+	size_t i = 0;
+
+	endpoint_name(name, log);
+	while (i < v->n_endpoints && !text_is(v->endpoints[i].name, name))
+		i++;
+	if (i == VITALS_ENDPOINTS_MAX)
+		return;
+	if (i == v->n_endpoints)
+		memcpy(v->endpoints[v->n_endpoints++].name, name, sizeof(name));
+	v->endpoints[i].n_queued += log->counts.length;
+}
+
+static void
 look_at_log(void *arg, const struct queue_log_counts *log)
 {
 	struct looking *l = arg;
@@ -169,8 +196,7 @@ look_at_log(void *arg, const struct queue_log_counts *log)
 
 	l->n++;
 	l->v->n_queued += log->counts.length;
-	if (!log->module_id)
-		l->v->n_queued_upstream += log->counts.length;
+	add_to_endpoint(l->v, log);
 	if (oldest > 0 && (l->v->oldest_queued_ms == 0 || oldest < l->v->oldest_queued_ms))
 		l->v->oldest_queued_ms = oldest;
 }
@@ -205,7 +231,8 @@ bytes_per_hour(void)
 	const struct sample *first = &noted.samples[noted.n_samples < SAMPLES ? 0 : noted.n_samples % SAMPLES];
 	int64_t ms = clock_boot_ms() - first->ms;
 
-	return noted.n_samples == 0 || ms < 1000 ? 0 : (double)(noted.bytes - first->bytes) / (double)ms * 3600e3;
+	ms = ms > SAMPLE_LEAST_MS ? ms : SAMPLE_LEAST_MS;
+	return noted.n_samples == 0 ? 0 : (double)(noted.bytes - first->bytes) / (double)ms * 3600e3;
 }
 
 static void
@@ -259,9 +286,10 @@ static void
 measure_log(void *arg, const struct queue_log_counts *log)
 {
 	OWN_TEXT priority = mem_textf("%d", log->priority);
-	OWN_TEXT endpoint = log->module_id ? mem_textf("%s/%s", log->module_id, log->input) : mem_text("iothub");
+	char endpoint[ENDPOINT_NAME_MAX];
 
 	(void)arg;
+	endpoint_name(endpoint, log);
 	metric_set(gateway_metric(METRIC_QUEUE_LENGTH, endpoint, priority), (int64_t)log->counts.length);
 }
 

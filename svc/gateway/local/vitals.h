@@ -15,6 +15,8 @@ struct vitals_sources {
 	const char *state_dir;
 };
 
+#define VITALS_ENDPOINTS_MAX 32 /* further ones count in n_queued */
+
 struct vitals {
 	int64_t now; /* seconds UTC */
 	int64_t runs_for_ms;
@@ -31,7 +33,11 @@ struct vitals {
 	int64_t records_for_s;	 /* how long they count; 0: without limit */
 	size_t n_connected;
 	uint64_t n_queued; /* for the hub and for modules */
-	uint64_t n_queued_upstream;
+	struct vitals_endpoint {
+		char name[280]; /* "iothub", or MODULE/INPUT */
+		uint64_t n_queued;
+	} endpoints[VITALS_ENDPOINTS_MAX];
+	size_t n_endpoints;
 	uint64_t queue_bytes, max_queue_bytes;
 	double bytes_per_hour;	  /* that devices and modules sent in the last hour, or since the start */
 	int64_t oldest_queued_ms; /* when the oldest that waits was taken, wall clock; 0: nothing waits */

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rootedge gateway status: how the gateway is, and how long it can do without the hub. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "gateway_tool.h"
+#include "page.h"
+#include "wire/json.h"
+
+static const struct option_row rows[] = { GATEWAY_ROWS, { 0 } };
+static const struct option_usage usage = {
+	.command = "rootedge gateway status",
+	.arguments = "",
+	.summary = "Say how the gateway is: its devices, the hub, what waits, its certificate; and what stops first while the hub "
+		   "is away.",
+	.more = "Exit status: 0 it is ready, 1 it is not, or does not run, 2 called wrongly.",
+	.rows = rows,
+};
+
+static const char *
+text_at(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static long long
+number_at(const json_t *object, const char *name)
+{
+	return (long long)json_number_value(json_object_get(object, name));
+}
+
+static void
+put_bytes(struct buf *page, double n)
+{
+	static const char *const units[] = { "B", "KB", "MB", "GB", "TB" };
+	size_t i = 0;
+
+	for (; n >= 1000 && i + 1 < COUNT(units); i++)
+		n /= 1000;
+	buf_putf(page, i == 0 ? "%.0f %s" : "%.1f %s", n, units[i]);
+}
+
+/* -- What there is --------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+put_head(struct buf *page, const json_t *s)
+{
+	const char *parent = text_at(json_object_get(s, "hub"), "parent");
+
+	buf_putf(page, "%s (%s) below %s%s%s, for ", text_at(s, "hostname"), text_at(s, "edge_device"),
+		text_at(json_object_get(s, "hub"), "name"), *parent ? " by way of " : "", parent);
+	page_put_time(page, number_at(s, "runs_for_s"));
+	buf_puts(page, "\n\n");
+}
+
+static void
+put_hub(struct buf *page, const json_t *s)
+{
+	const json_t *hub = json_object_get(s, "hub");
+	const char *reach = text_at(hub, "reach");
+
+	buf_putf(page, "%-12s %s", "hub", text_is(reach, "unknown") ? "not tried yet" : reach);
+	if (*text_at(hub, "since")) {
+		buf_puts(page, " for ");
+		page_put_time(page, number_at(hub, "for_s"));
+		buf_putf(page, ", since %s", text_at(hub, "since"));
+	}
+	if (number_at(hub, "times_away") > 0)
+		buf_putf(page, "; out of reach %lld %s since the start", number_at(hub, "times_away"),
+			number_at(hub, "times_away") == 1 ? "time" : "times");
+	buf_putc(page, '\n');
+}
+
+static void
+put_devices(struct buf *page, const json_t *s)
+{
+	const json_t *devices = json_object_get(s, "devices");
+	const char *told = text_at(devices, "told_at");
+
+	buf_putf(page, "%-12s %lld connected, %lld known; %s%s\n", "devices", number_at(devices, "connected"),
+		number_at(devices, "known"),
+		*told ? "the hub told all of them at " : "from before this start: the hub has told none since", told);
+}
+
+static void
+put_queue(struct buf *page, const json_t *s)
+{
+	const json_t *queue = json_object_get(s, "queue"), *endpoint;
+	size_t i;
+
+	buf_putf(page, "%-12s ", "queue");
+	put_bytes(page, (double)number_at(queue, "bytes"));
+	buf_puts(page, " of ");
+	put_bytes(page, (double)number_at(queue, "max_bytes"));
+	json_array_foreach(json_object_get(queue, "endpoints"), i, endpoint) {
+		buf_putf(page, "; for %s %lld messages", text_at(endpoint, "endpoint"), number_at(endpoint, "messages"));
+	}
+	if (json_is_integer(json_object_get(queue, "oldest_s"))) {
+		buf_puts(page, "; the oldest has waited ");
+		page_put_time(page, number_at(queue, "oldest_s"));
+	}
+	buf_putc(page, '\n');
+}
+
+static void
+put_rest(struct buf *page, const json_t *s)
+{
+	const json_t *certificate = json_object_get(s, "certificate"), *disk = json_object_get(s, "disk_free_bytes");
+
+	buf_putf(page, "%-12s valid until %s", "certificate", text_at(certificate, "not_after"));
+	if (number_at(certificate, "failed_renewals") > 0)
+		buf_putf(page, "; %lld attempts to renew it failed", number_at(certificate, "failed_renewals"));
+	buf_putf(page, "\n%-12s ", "disk");
+	if (json_is_integer(disk))
+		put_bytes(page, (double)json_integer_value(disk));
+	else
+		buf_putc(page, '?');
+	buf_puts(page, " free\n");
+}
+
+static void
+put_faults(struct buf *page, const json_t *s)
+{
+	json_t *check;
+	const char *name;
+
+	json_object_foreach(json_object_get(s, "checks"), name, check) {
+		if (!json_is_true(json_object_get(check, "ok")))
+			buf_putf(page, "\nNOT READY: %s: %s\n", name, text_at(check, "says"));
+	}
+}
+
+/* -- What stops first ------------------------------------------------------------------------------------------------------------------------ */
+
+static void
+put_limit(struct buf *page, const json_t *limit)
+{
+	CLEAR(buf) left = BUF_INIT(64);
+
+	if (!json_is_string(json_object_get(limit, "at")))
+		buf_puts(&left, "never");
+	else if (number_at(limit, "in_s") <= 0)
+		buf_puts(&left, "NOW");
+	else
+		page_put_time(&left, number_at(limit, "in_s"));
+	buf_putf(page, "  %-14s %-20.16s  %-12s %s\n", buf_text(&left), text_at(limit, "at"), text_at(limit, "what"),
+		text_at(limit, "why"));
+}
+
+static void
+put_budget(struct buf *page, const json_t *s)
+{
+	const json_t *budget = json_object_get(s, "offline_budget"), *limit;
+	const char *reach = text_at(json_object_get(s, "hub"), "reach"), *first = text_at(budget, "stops_first");
+	size_t i;
+
+	buf_putf(page, "\n%s, %s:\n", text_is(reach, "away") ? "If the hub stays away" : "If the hub went away now",
+		*first ? "this stops first" : "nothing stops");
+	json_array_foreach(json_object_get(budget, "limits"), i, limit)
+		put_limit(page, limit);
+}
+
+int
+gateway_status(int argc, char **argv)
+{
+	struct gateway_options o = { .state = GATEWAY_STATE_DEFAULT };
+	CLEAR(buf) page = BUF_INIT(PAGE_MAX);
+	OWN_LIB(json_t) status = NULL;
+	struct err err = ERR_INIT;
+	int n = option_parse(&usage, &o, argc, argv, &err);
+
+	if (n > 0)
+		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
+	if (n != 0)
+		return page_failure(usage.command, &err, 2);
+	status = gateway_ask(&o, "GET", "status", NULL, 0, &err);
+	if (!status)
+		return page_failure(usage.command, &err, 1);
+	if (o.json) {
+		gateway_print_json(status);
+	} else {
+		put_head(&page, status);
+		put_hub(&page, status);
+		put_devices(&page, status);
+		put_queue(&page, status);
+		put_rest(&page, status);
+		put_faults(&page, status);
+		put_budget(&page, status);
+		page_print(&page);
+	}
+	return json_is_true(json_object_get(status, "ready")) ? 0 : 1;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A method that the operator calls. */
+#include "gateway/local/local_method.h"
+
+#include "base/mem.h"
+#include "heads/method_question.h"
+#include "wire/json.h"
+
+#define NAME_MAX_HERE 100
+
+struct invocation {
+	struct method_call method;
+	struct http_request *req;
+};
+
+static void
+invocation_free(struct invocation *i)
+{
+	method_call_clear(&i->method);
+	mem_free(i);
+}
+
+static void
+fail(struct invocation *i, int status, const char *message)
+{
+	http_respond_json(i->req, status, NULL, json_pack("{s:s}", "message", message));
+	invocation_free(i);
+}
+
+static void
+on_done(struct method_call *method)
+{
+	static const struct {
+		int status;
+		const char *sentence;
+	} failures[METHOD_ANSWER_COUNT] = {
+		[METHOD_NOT_ONLINE] = { 404, "it is not connected here, or does not listen to methods" },
+		[METHOD_TIMED_OUT] = { 504, "it did not answer in time" },
+		[METHOD_CLOSED] = { 504, "its connection ended before it answered" },
+		[METHOD_GONE] = { 404, "it was deleted" },
+		[METHOD_BAD_RESULT] = { 502, "what it answered is not JSON" },
+		[METHOD_TOO_LARGE] = { 502, "its answer is larger than 128 KB" },
+	};
+	struct invocation *i = CONTAINER_OF(method, struct invocation, method);
+
+	if (method->answer != METHOD_DONE) {
+		fail(i, failures[method->answer].status, failures[method->answer].sentence);
+		return;
+	}
+	http_respond_json(i->req, 200, NULL, json_pack("{s:i, s:O}", "status", method->status, "payload", method->result));
+	invocation_free(i);
+}
+
+static bool
+read_question(struct invocation *i, struct err *err)
+{
+	size_t len;
+	const char *text = http_body(i->req, &len);
+	OWN_LIB(json_t) body = json_parse(text, len, err);
+
+	return body && method_question_take(&i->method, body, NAME_MAX_HERE, err) == 0;
+}
+
+void
+local_method_call(const struct local_api *api, struct http_request *req, const char *const *ids)
+{
+	struct invocation *i = NEW(invocation);
+	struct conn *conn = http_conn(req);
+	struct err err = ERR_INIT;
+	int64_t confirmed;
+
+	i->req = req;
+	i->method.done = on_done;
+	i->method.identity = scope_find(api->sources.scope, ids[0], ids[1], &confirmed);
+	if (!i->method.identity)
+		fail(i, 404, "it is not below this gateway");
+	else if (!read_question(i, &err))
+		fail(i, 400, err.text);
+	else if (!conn || !methods_submit(api->methods, &i->method, conn_loop(conn)))
+		fail(i, 429, "too many methods are on their way");
+}

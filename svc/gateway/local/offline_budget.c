@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The offline budget. */
+#include "gateway/local/offline_budget.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+__attribute__((format(printf, 4, 5))) static void
+add(struct offline_budget *b, const char *what, int64_t at, const char *fmt, ...)
+{
+	struct offline_limit *limit = &b->limits[b->n++];
+	va_list args;
+
+	*limit = (struct offline_limit){ .what = what, .at = at };
+	va_start(args, fmt);
+	vsnprintf(limit->why, sizeof(limit->why), fmt, args);
+	va_end(args);
+	text_repair_utf8(limit->why);
+}
+
+/* -- Each of them -------------------------------------------------------------------------------------------------------------------------- */
+
+/* The Edge CA issues the server certificate on this very box; while it does, that is no limit of its own. */
+static void
+add_certificate(struct offline_budget *b, const struct vitals *v)
+{
+	if (v->cert_failures > 0)
+		add(b, "certificate", v->cert_not_after,
+			"the server certificate ends, and %llu attempts to renew it have failed; rootedge renewals and the log say "
+			"why",
+			(unsigned long long)v->cert_failures);
+	else
+		add(b, "certificate", OFFLINE_NEVER, "the server certificate is renewed on this box, by the Edge CA");
+}
+
+static void
+add_edge_ca(struct offline_budget *b, const struct vitals *v)
+{
+	if (v->issuers_not_after == 0)
+		return;
+	if (v->is_issuer_ours)
+		add(b, "Edge CA", OFFLINE_NEVER,
+			"the Edge CA signed itself, so this box renews it; devices must learn the new one");
+	else
+		add(b, "Edge CA", v->issuers_not_after,
+			"%s ends; who issued it has to be within reach before, and no server certificate is valid for longer",
+			v->issuers_name);
+}
+
+/* Whichever is less: what the queue may take, or what the disk has. */
+static void
+add_queue(struct offline_budget *b, const struct vitals *v)
+{
+	uint64_t room = v->max_queue_bytes > v->queue_bytes ? v->max_queue_bytes - v->queue_bytes : 0;
+	bool by_disk = v->disk_free >= 0 && (uint64_t)v->disk_free < room;
+	const char *which = by_disk ? "the disk" : "the queue ([gateway] max_queue_mib)";
+
+	if (by_disk)
+		room = (uint64_t)v->disk_free;
+	if (v->is_queue_bad)
+		add(b, "queue", v->now, "messages can't be stored: %.256s", v->queue_problem);
+	else if (v->bytes_per_hour < 1)
+		add(b, "queue", OFFLINE_NEVER, "nobody sends anything now");
+	else if ((double)room / v->bytes_per_hour > 24 * 365 * 1000.0)
+		add(b, "queue", OFFLINE_NEVER, "as little as is sent now does not fill it");
+	else
+		add(b, "queue", v->now + (int64_t)((double)room / v->bytes_per_hour * 3600),
+			"%s is full, with %.1f MB left and %.3g MB an hour as in the last one", which, (double)room / 1e6,
+			v->bytes_per_hour / 1e6);
+}
+
+static void
+add_records(struct offline_budget *b, const struct vitals *v)
+{
+	if (v->records_for_s > 0 && v->scope_confirmed > 0)
+		add(b, "records", v->scope_confirmed + v->records_for_s,
+			"what the hub told about devices counts for %lld days ([offline])", (long long)v->records_for_s / 86400);
+	else if (v->n_known > 0)
+		add(b, "records", OFFLINE_NEVER, "what the hub told about devices counts until it tells something else");
+	else
+		add(b, "records", v->now, "nothing is known of any device, so nobody comes in until the hub tells");
+}
+
+/* Devices make their tokens themselves, and ours are for the hub alone. */
+static void
+add_tokens(struct offline_budget *b, const struct vitals *v)
+{
+	(void)v;
+	add(b, "tokens", OFFLINE_NEVER, "devices sign their own, and are judged by the keys at hand");
+}
+
+/* -- All ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct offline_limit *x = a, *y = b;
+
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+void
+offline_budget_make(struct offline_budget *out, const struct vitals *v)
+{
+	*out = (struct offline_budget){ 0 };
+	add_queue(out, v);
+	add_certificate(out, v);
+	add_edge_ca(out, v);
+	add_records(out, v);
+	add_tokens(out, v);
+	qsort(out->limits, out->n, sizeof(*out->limits), compare);
+}
+
+static json_t *
+time_or_null(int64_t at)
+{
+	char text[CLOCK_TEXT_LEN];
+
+	return at == OFFLINE_NEVER ? json_null() : json_string(clock_text(at, text));
+}
+
+json_t *
+offline_budget_json(const struct offline_budget *b, int64_t now)
+{
+	json_t *limits = json_array();
+
+	for (size_t i = 0; i < b->n; i++) {
+		const struct offline_limit *l = &b->limits[i];
+
+		json_array_append_new(limits,
+			json_pack("{s:s, s:o, s:o, s:s}", "what", l->what, "at", time_or_null(l->at), "in_s",
+				l->at == OFFLINE_NEVER ? json_null() : json_integer((json_int_t)(l->at - now)), "why", l->why));
+	}
+	return json_pack("{s:o, s:o}", "stops_first",
+		b->n > 0 && b->limits[0].at != OFFLINE_NEVER ? json_string(b->limits[0].what) : json_null(), "limits", limits);
+}

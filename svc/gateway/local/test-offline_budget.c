@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+#include "base/text.h"
+#include "gateway/local/offline_budget.h"
+#include "t.h"
+
+#define NOW INT64_C(1772366400) /* 2026-03-01T12:00:00Z */
+#define DAY 86400
+
+static struct vitals
+quiet(void)
+{
+	return (struct vitals){ .now = NOW,
+		.cert_not_before = NOW - DAY,
+		.cert_not_after = NOW + 30 * DAY,
+		.issuers_not_after = NOW + 100 * DAY,
+		.issuers_name = "CN=Edge CA",
+		.n_known = 3,
+		.scope_confirmed = NOW - DAY,
+		.max_queue_bytes = 1 << 30,
+		.disk_free = INT64_C(1) << 40 };
+}
+
+static const struct offline_limit *
+limit_of(const struct offline_budget *b, const char *what)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (text_is(b->limits[i].what, what))
+			return &b->limits[i];
+	fail_msg("no limit of %s", what);
+	return NULL;
+}
+
+static void
+check_limit(const struct vitals *v, const char *what, int64_t at, const char *why)
+{
+	struct offline_budget b;
+
+	offline_budget_make(&b, v);
+	CHECK_INT(limit_of(&b, what)->at, at);
+	CHECK_CONTAINS(limit_of(&b, what)->why, why);
+}
+
+TEST("a quiet gateway stops when the Edge CA does that somebody else issued, and its own certificate is no limit")
+{
+	struct vitals v = quiet();
+	struct offline_budget b;
+
+	offline_budget_make(&b, &v);
+	CHECK_STR(b.limits[0].what, "Edge CA");
+	check_limit(&v, "Edge CA", NOW + 100 * DAY, "CN=Edge CA ends; who issued it has to be within reach before");
+	check_limit(&v, "certificate", OFFLINE_NEVER, "renewed on this box");
+	check_limit(&v, "queue", OFFLINE_NEVER, "nobody sends anything now");
+	check_limit(&v, "records", OFFLINE_NEVER, "until it tells something else");
+	check_limit(&v, "tokens", OFFLINE_NEVER, "devices sign their own");
+}
+
+TEST("an Edge CA that signed itself is renewed here; then nothing stops it")
+{
+	struct vitals v = quiet();
+	struct offline_budget b;
+	json_t *json;
+
+	v.is_issuer_ours = true;
+	offline_budget_make(&b, &v);
+	CHECK_INT(b.limits[0].at, OFFLINE_NEVER);
+	json = offline_budget_json(&b, NOW);
+	CHECK(json_is_null(json_object_get(json, "stops_first")));
+	json_decref(json);
+}
+
+TEST("a certificate that can't be renewed is a limit, and says how often it was tried")
+{
+	struct vitals v = quiet();
+
+	v.cert_failures = 7;
+	check_limit(&v, "certificate", NOW + 30 * DAY, "7 attempts to renew it have failed");
+}
+
+TEST("the queue is full when what is left of it is used up at the rate of the last hour; or the disk, where that has less")
+{
+	struct vitals v = quiet();
+
+	v.bytes_per_hour = (1 << 30) / 48.0;
+	check_limit(&v, "queue", NOW + 2 * DAY, "max_queue_mib");
+	v.disk_free = (1 << 30) / 2;
+	check_limit(&v, "queue", NOW + DAY, "the disk is full, with 536.9 MB left");
+	v.disk_free = -1;
+	check_limit(&v, "queue", NOW + 2 * DAY, "max_queue_mib");
+	v.bytes_per_hour = 2;
+	check_limit(&v, "queue", OFFLINE_NEVER, "as little as is sent now");
+	v.queue_bytes = v.max_queue_bytes + 5;
+	v.bytes_per_hour = 1000;
+	check_limit(&v, "queue", NOW, "0.0 MB left");
+}
+
+TEST("a queue that takes nothing has stopped now, and that is the first")
+{
+	struct vitals v = quiet();
+	struct offline_budget b;
+
+	v.is_queue_bad = true;
+	snprintf(v.queue_problem, sizeof(v.queue_problem), "no space left on device");
+	offline_budget_make(&b, &v);
+	CHECK_STR(b.limits[0].what, "queue");
+	check_limit(&v, "queue", NOW, "no space left on device");
+}
+
+TEST("records count as long as the operator says, from when the hub told them; without any nobody comes in")
+{
+	struct vitals v = quiet();
+
+	v.records_for_s = 10 * DAY;
+	check_limit(&v, "records", NOW + 9 * DAY, "counts for 10 days");
+	v = quiet();
+	v.n_known = 0;
+	check_limit(&v, "records", NOW, "nothing is known of any device");
+}
+
+TEST("as JSON the nearest is first, with its time and how far that is")
+{
+	struct vitals v = quiet();
+	struct offline_budget b;
+	const json_t *first;
+	json_t *json;
+
+	offline_budget_make(&b, &v);
+	json = offline_budget_json(&b, NOW);
+	first = json_array_get(json_object_get(json, "limits"), 0);
+	CHECK_STR(json_string_value(json_object_get(json, "stops_first")), "Edge CA");
+	CHECK_STR(json_string_value(json_object_get(first, "at")), "2026-06-09T12:00:00Z");
+	CHECK_INT(json_integer_value(json_object_get(first, "in_s")), 100 * DAY);
+	json_decref(json);
+}
