@@ -10,6 +10,7 @@
 #include "log_tail.h"
 #include "page.h"
 #include "pipe_command.h"
+#include "renewals.h"
 #include "wire/json.h"
 
 #define COMMAND "rootedge status"
@@ -29,7 +30,8 @@ static const struct option_row rows[] = {
 static const struct option_usage usage = {
 	.command = COMMAND,
 	.arguments = "",
-	.summary = "Say of each daemon of the edge device whether it runs, and what it said last when it does not.",
+	.summary = "Say of each daemon of the edge device whether it runs, what it said last when it does not, and when its "
+		   "certificates are renewed.",
 	.more = "Running: it serves.  Ready: systemd starts it with its first connection.  Starting, Waiting: it is on its way.  "
 		"Down: it is not.\n"
 		"Exit status: 0 none is down, 1 one is, or there is no edge device, 2 called wrongly.",
@@ -113,7 +115,7 @@ static void
 print(const json_t *status)
 {
 	struct buf page = BUF_INIT(PAGE_MAX);
-	const json_t *roles = json_object_get(status, "roles"), *role;
+	const json_t *roles = json_object_get(status, "roles"), *renewals = json_object_get(status, "renewals"), *role;
 	size_t i;
 
 	buf_putf(&page, "%-10s %-24s %8s %10s %14s %8s  %s\n", "NAME", "STATE", "PID", "MEMORY", "SINCE", "RESTARTS", "SOCKET");
@@ -122,6 +124,10 @@ print(const json_t *status)
 	json_array_foreach((json_t *)(uintptr_t)roles, i, role)
 		if (is_down(role))
 			put_last_words(&page, role);
+	if (json_array_size(renewals) > 0) {
+		buf_putc(&page, '\n');
+		renewals_put_table(&page, renewals);
+	}
 	page_print(&page);
 }
 
@@ -154,6 +160,7 @@ edge_status(int argc, char **argv)
 		status = edge_box_status(&box, &err);
 	if (!status)
 		return page_failure(COMMAND, &err, 1);
+	json_object_set_new(status, "renewals", renewals_of(o.state));
 	if (o.json) {
 		OWN_TEXT line = json_line(status);
 

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cmd.h"
 #include "page.h"
+#include "renewals.h"
 #include "wire/json.h"
 
 #define FILE_MAX (256 * 1024)
@@ -119,8 +120,8 @@ put_line(struct buf *page, const json_t *one)
 		buf_putf(page, "    attempt %lld: %s\n", (long long)json_integer_value(json_object_get(one, "attempts")), error);
 }
 
-static void
-put_table(struct buf *page, const json_t *all)
+void
+renewals_put_table(struct buf *page, const json_t *all)
 {
 	size_t i;
 	const json_t *one;
@@ -195,6 +196,22 @@ put_metrics(struct buf *page, const json_t *all)
 	}
 }
 
+json_t *
+renewals_of(const char *state_dir)
+{
+	json_t *all = json_array(), *one;
+	size_t i;
+
+	for (i = 0; i < COUNT(roles); i++) {
+		struct err ignored = ERR_INIT;
+
+		(void)take_role(all, state_dir, roles[i], &ignored);
+	}
+	json_array_foreach(all, i, one)
+		json_object_set_new(one, "status", json_string(status_of(one)));
+	return all;
+}
+
 int
 cmd_renewals(int argc, char **argv)
 {
@@ -217,7 +234,7 @@ cmd_renewals(int argc, char **argv)
 		err_set(&err, ERR_MISSING, "no service of an edge device has kept anything below %s", o.state);
 		return page_failure(usage.command, &err, 1);
 	}
-	(o.metrics ? put_metrics : o.json ? put_json : put_table)(&page, all);
+	(o.metrics ? put_metrics : o.json ? put_json : renewals_put_table)(&page, all);
 	page_print(&page);
 	json_array_foreach(all, i, one)
 		valid = valid && is_valid(one);

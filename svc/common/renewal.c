@@ -68,12 +68,16 @@ least(int64_t a, int64_t b)
 int64_t
 renewal_due(const struct renewal_policy *p, int64_t not_before, int64_t not_after)
 {
-	int64_t life = not_after - not_before, span = length(&p->threshold, life), due;
+	int64_t life = not_after - not_before, span = length(&p->threshold, life), due, left;
 
 	if (life <= 0)
 		return not_before;
 	due = p->threshold.percent ? not_before + span : not_after - least(span, life);
-	return least(due, not_after - least(p->reserve_s, life / 5));
+	due = least(due, not_after - least(p->reserve_s, life / 5));
+	if (!p->overlaps)
+		return due;
+	left = (not_after - due) / 2;
+	return not_after - (p->reserve_s > 0 ? least(p->reserve_s, left) : left);
 }
 
 int64_t

@@ -21,6 +21,7 @@ struct renewal_policy {
 	bool rotate_key;
 	struct renewal_span threshold; /* the share that is over, or the time that is left */
 	struct renewal_span retry;
+	bool overlaps; /* the successor was made when it would have been due, and is trusted since by whoever looked; it takes over as late as it can: with the reserve, or half of the rest left */
 	int64_t reserve_s; /* so much is left of it when it is renewed, whatever the threshold, but not more than a fifth of its life: what it issues needs a life too */
 };
 #define RENEWAL_POLICY_DEFAULT                                                                                                     \

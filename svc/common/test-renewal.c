@@ -31,6 +31,19 @@ TEST("90 days at 80 % and 4 %: renewed at day 72, tried again after 3.6 days")
 	CHECK_INT(renewal_next_attempt(&policy, 0, 90 * DAY, 72 * DAY, 0), 72 * DAY + 90 * DAY / 25);
 }
 
+TEST("who follows a root takes over late, with the reserve left, or half of what was left when he was made")
+{
+	struct renewal_policy policy = RENEWAL_POLICY_DEFAULT;
+
+	policy.overlaps = true;
+	CHECK_INT(renewal_due(&policy, 0, 90 * DAY), 81 * DAY);
+	policy.reserve_s = 7 * DAY;
+	CHECK_INT(renewal_due(&policy, 0, 90 * DAY), 83 * DAY);
+	CHECK_INT(renewal_due(&policy, 0, 10 * DAY), 9 * DAY);
+	policy.threshold = (struct renewal_span){ .percent = 99 };
+	CHECK_INT(renewal_due(&policy, 0, 90 * DAY), 86 * DAY + DAY / 2);
+}
+
 TEST("a threshold as a time counts from the end, and one longer than the life is due at once")
 {
 	struct renewal_policy policy = RENEWAL_POLICY_DEFAULT;

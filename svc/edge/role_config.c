@@ -170,6 +170,8 @@ make_certd(const struct layout *l, const struct config *c, json_t *preloaded)
 	OWN_TEXT renewals = mem_textf("%s/renewals.json", l->dirs[ROLE_CERTD]);
 	OWN_LIB(json_t) bundle = json_pack("[s, s]", "aziot-edged-ca", "aziot-edged-ca-previous");
 
+	if (text_is(c->ca_form, "quickstart"))
+		json_array_append_new(bundle, json_string("aziot-edged-ca-temp")); /* who follows it (svc/edged/edge_ca.c) */
 	if (c->trust_bundle)
 		json_array_append_new(bundle, json_string("trust-bundle-user"));
 	if (!json_object_get(c->preloaded_certs, "aziot-edged-trust-bundle"))

@@ -20,6 +20,7 @@
 #define CA_ID "aziot-edged-ca"
 #define BUNDLE_ID "aziot-edged-trust-bundle"
 #define PREVIOUS_ID CA_ID "-previous"
+#define NEXT_ID CA_ID "-temp"
 #define KEY_KINDS "ec-p256:rsa-2048:*"
 #define RESERVE_S (7 * 86400) /* so that what it issues on its last day has a week, too */
 #define PEM_MAX (1024 * 1024)
@@ -224,9 +225,60 @@ look(void *arg, struct renewal_found *out, struct err *err)
 static int
 act(void *arg, enum renewal_step step, struct err *err)
 {
-	const struct succession s = succession_of(arg);
+	struct edged *e = arg;
+	const struct succession s = succession_of(e);
+	int status;
 
-	return succession_act(&s, step, err);
+	pthread_mutex_lock(&e->ca_acting);
+	status = succession_act(&s, step, err);
+	pthread_mutex_unlock(&e->ca_acting);
+	return status;
+}
+
+/* -- Who follows a root --------------------------------------------------------------------------------------------------------------- */
+
+/* A quickstart CA is its own root, and who trusts the one before trusts nothing of the next.  So the next one is made when the one in force would be due, stands in the trust bundle from then
+ * on, and takes over as late as can be: whoever looks at the bundle meanwhile trusts both. */
+static bool
+overlaps(const struct edged *e)
+{
+	return text_is(e->ca_form, "quickstart") && e->ca_policy.rotate_key;
+}
+
+static int
+look_at_next(void *arg, struct renewal_found *out, struct err *err)
+{
+	const struct succession s = succession_of(arg);
+	struct err why = ERR_INIT;
+
+	if (succession_look_at_next(&s, out, &why) == 0)
+		return 0;
+	if (why.kind != ERR_MISSING) {
+		*err = why;
+		return -1;
+	}
+	if (succession_look(&s, out, err) < 0)
+		return -1;
+	out->previous = (struct renewal_life){ 0 };
+	return renewal_is_good(&out->current, clock_wall()) ? 0 : err_set(err, ERR_MISSING, "nobody to follow");
+}
+
+static int
+make_next(void *arg, enum renewal_step step, struct err *err)
+{
+	struct edged *e = arg;
+	const struct succession s = succession_of(e);
+	struct renewal_found found;
+	int64_t now = clock_wall();
+	int status;
+
+	(void)step;
+	pthread_mutex_lock(&e->ca_acting);
+	status = succession_look(&s, &found, err);
+	if (status == 0 && now >= renewal_due(&e->ca_policy, found.current.from, found.current.until))
+		status = succession_prepare(&s, err);
+	pthread_mutex_unlock(&e->ca_acting);
+	return status;
 }
 
 /* -- The rest of edged ------------------------------------------------------------------------------------------------------------------ */
@@ -253,12 +305,21 @@ edge_ca_open(struct edged *e, const char *dir, const json_t *auto_renew, struct 
 	e->ca_policy = (struct renewal_policy)RENEWAL_POLICY_DEFAULT;
 	e->ca_policy.reserve_s = RESERVE_S;
 	pthread_mutex_init(&e->ca_lock, NULL);
+	pthread_mutex_init(&e->ca_acting, NULL);
 	succession_lock_init(&e->ca_in_use);
 	if (renewal_policy_take(&e->ca_policy, auto_renew, err) < 0)
 		return err_wrap(err, "edge_ca.auto_renew");
 	target.policy = e->ca_policy;
+	target.policy.overlaps = overlaps(e);
 	e->renewals = renewals_new(path);
 	renewals_add(e->renewals, &target);
+	if (overlaps(e))
+		renewals_add(e->renewals, &(struct renewal_target){ .id = (char *)(uintptr_t)NEXT_ID,
+						  .policy = e->ca_policy,
+						  .look = look_at_next,
+						  .act = make_next,
+						  .waits_to_be_asked = true,
+						  .arg = e });
 	return 0;
 }
 
@@ -291,6 +352,7 @@ edge_ca_close(struct edged *e)
 		return;
 	renewals_free(e->renewals);
 	pthread_mutex_destroy(&e->ca_lock);
+	pthread_mutex_destroy(&e->ca_acting);
 	pthread_rwlock_destroy(&e->ca_in_use);
 	mem_free(e->ca_key_id);
 }

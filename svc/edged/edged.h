@@ -27,6 +27,7 @@ struct edged {
 	struct renewal_policy ca_policy;
 	struct renewals *renewals;
 	pthread_rwlock_t ca_in_use; /* for reading while its key signs what its certificate stands for (succession.h) */
+	pthread_mutex_t ca_acting;  /* one step of one succession at a time */
 	pthread_mutex_t ca_lock;
 	char *ca_key_id;		      /* NULL: to be found out */
 	uint8_t ca_sha256[DIGEST_SHA256_LEN]; /* what was last judged */

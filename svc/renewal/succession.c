@@ -324,6 +324,40 @@ key_of_successor(const struct succession *s, const struct succession_pair *curre
 	return s->rotate_key ? keyd_client_create_pair(s->keyd, temp, s->key_kinds, err) : key_ref(current->key);
 }
 
+int
+succession_prepare(const struct succession *s, struct err *err)
+{
+	struct succession_pair current = { 0 };
+	OWN(key) key = NULL;
+	CLEAR(certs) next = { 0 };
+	int status = succession_settle(s, err);
+
+	if (status == 0)
+		status = succession_load(s, &current, err);
+	if (status == 0) {
+		key = key_of_successor(s, &current, err);
+		status = key && (find_candidate(s, key, &next) || obtain(s, key, &next, err) == 0) ? 0 : -1;
+	}
+	succession_pair_clear(&current);
+	return status;
+}
+
+int
+succession_look_at_next(const struct succession *s, struct renewal_found *out, struct err *err)
+{
+	OWN_TEXT temp = temp_id(s);
+	CLEAR(certs) next = { 0 };
+	OWN(key) key = keyd_client_load_pair(s->keyd, temp, err);
+
+	if (!key)
+		return -1;
+	if (!find_candidate(s, key, &next))
+		return err_set(err, ERR_MISSING, "nobody is there yet who follows %s", s->id);
+	out->current = life_of(next.item[0]);
+	memcpy(out->sha256, cert_sha256(next.item[0]), sizeof(out->sha256));
+	return 0;
+}
+
 /* What has ended can't be worse off than what was not tried. */
 static int
 try_out(const struct succession *s, const struct succession_pair *current, const struct certs *next, const struct key *key,

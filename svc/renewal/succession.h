@@ -54,5 +54,9 @@ int succession_load(const struct succession *s, struct succession_pair *out, str
 /* For renewals.h.  What was kept is looked at when what is in force is not good by now. */
 int succession_look(const struct succession *s, struct renewal_found *out, struct err *err);
 int succession_act(const struct succession *s, enum renewal_step step, struct err *err);
+/* The first half of it, for who is to be known before he takes over: the successor is made and lies under ID-temp, where succession_act finds it.  Nothing to follow is fine. */
+int succession_prepare(const struct succession *s, struct err *err);
+/* Of a successor that is good and waits there; ERR_MISSING: there is none. */
+int succession_look_at_next(const struct succession *s, struct renewal_found *out, struct err *err);
 /* Ends what a crash interrupted; nothing to do is fine. */
 int succession_settle(const struct succession *s, struct err *err);

@@ -104,8 +104,9 @@ def test_02_status():
             assert 500 < role.get("pss_kib", role.get("rss_kib")) < 200000 and stat.S_ISSOCK(os.stat(role["socket"]).st_mode), role
         text = box.rootedge("status").stdout
         lines = text.splitlines()
-        assert lines[0].split() == ["NAME", "STATE", "PID", "MEMORY", "SINCE", "RESTARTS", "SOCKET"] and len(lines) == 5, text
-        assert [line.split()[:2] for line in lines[1:]] == [[role, "Running"] for role in ROLES], text
+        assert lines[0].split() == ["NAME", "STATE", "PID", "MEMORY", "SINCE", "RESTARTS", "SOCKET"] and lines[5] == "", text
+        assert [line.split()[:2] for line in lines[1:5]] == [[role, "Running"] for role in ROLES], text
+        assert lines[6].split()[0] == "CERTIFICATE" and any(line.split()[:3] == ["aziot-edged-ca", "edged", "good"] for line in lines[7:]), text
         assert box.rootedge("edge", "status").stdout.splitlines()[0] == lines[0]
 
 

@@ -7,12 +7,16 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from renewal_story import *
 from est_server import EstServer
 
+NEXT = "aziot-edged-ca-temp"
+
+
 def test_01_while_it_runs():
-    """at its threshold the Edge CA is renewed without a restart: the gateway shows a certificate of the new one, and a device that is connected stays so"""
+    """at its threshold the Edge CA has a successor, which stands in the trust bundle for eleven days before it takes over: who looked meanwhile trusts both.  Then the gateway shows a certificate
+    of the new one without a restart, and a device that is connected stays so"""
     with Story() as it:
         first = it.renewal()
         assert first["status"] == "good" and first["renews"] and first["attempts"] == 0 and first["last_error"] is None, first
-        assert abs(parse_time(first["next_attempt"]) - it.now() - 72 * DAY) < DAY / 2, first
+        assert abs(parse_time(first["next_attempt"]) - it.now() - 83 * DAY) < DAY / 2, first
         old, old_pem = first["sha256"], it.ca()
         assert it.bundle()[0] == old and it.is_under(it.leaf(), old_pem)
         key = new_key()
@@ -20,17 +24,24 @@ def test_01_while_it_runs():
         token = sas("%s/devices/sensor" % it.hub.hostname, key, expires=int(time.time()) + 1000 * DAY)
         with it.edge.mqtt("sensor", password=token) as device:
             device.publish("devices/sensor/messages/events/", b"before")
-            assert it.move(71)["sha256"] == old, "not due yet"
+            assert it.move(71)["sha256"] == old and it.bundle().count(old) == len(it.bundle()) - 1, "nobody is to follow yet"
             pids = {n: it.edge.role(n) for n in ("edged", "certd", "keyd", "gateway")}
-            new = it.move(73)["sha256"]
-            assert new != old
+            it.move(73)
+            next_ = it.settle(NEXT)
+            assert it.renewal()["sha256"] == old and next_["status"] == "good" and next_["sha256"] in it.bundle() and it.bundle()[0] == old, (next_, it.bundle())
+            with_both = it.ask("/trust-bundle")["certificate"]
+            assert it.is_under(it.wait_leaf(old_pem), with_both), "who knows the old root alone is served by it"
+            assert it.move(82)["sha256"] == old and it.settle(NEXT)["sha256"] == next_["sha256"] and it.is_under(it.leaf(), old_pem)
+            new = it.move(84)["sha256"]
+            assert new == next_["sha256"], "who follows is who was shown"
             it.wait_leaf(it.ca())
+            assert it.is_under(it.leaf(), with_both), "who looked while both stood there trusts it"
             assert not it.is_under(it.leaf(), old_pem)
             device.publish("devices/sensor/messages/events/", b"after")
         assert {n: it.edge.role(n) for n in pids} == pids, "nothing was restarted"
         bundle = it.bundle()
         assert bundle[0] == new and bundle.count(old) == 1, bundle
-        assert parse_time(it.renewal()["not_after"]) > it.now() + 85 * DAY
+        assert parse_time(it.renewal()["not_after"]) > it.now() + 75 * DAY
         it.move(91)
         assert old not in it.bundle() and new in it.bundle(), "what has ended leaves the bundle"
 
@@ -167,7 +178,7 @@ def test_09_command():
             return done.stdout.splitlines()
         head, *lines = renewals()
         assert head.split() == ["CERTIFICATE", "OF", "STATUS", "ENDS", "(UTC)", "RENEWED", "NEXT"], head
-        assert [line.split()[:3] for line in lines] == [["device-id", "identityd", "good"], ["aziot-edged-ca", "edged", "good"]] and lines[0].rstrip().endswith("not here"), lines
+        assert [line.split()[:3] for line in lines] == [["device-id", "identityd", "good"], ["aziot-edged-ca", "edged", "good"], [NEXT, "edged", "good"]] and lines[0].rstrip().endswith("not here"), lines
         found = {r["id"]: r for r in map(json.loads, renewals("--json"))}
         assert found["aziot-edged-ca"]["sha256"] == it.renewal()["sha256"] and found["device-id"]["renews"] is False, found
         metrics = renewals("--metrics")
@@ -176,7 +187,7 @@ def test_09_command():
         assert all(line.startswith("# ") or re.fullmatch(r'[a-z_]+\{id="[^"]+",role="[a-z]+"\} \d+', line) for line in metrics), metrics
         assert it.edge.stop() == 0
         it.set_clock(400)
-        assert [line.split()[2] for line in renewals(status=1)[1:]] == ["ended", "ended"]
+        assert [line.split()[2] for line in renewals(status=1)[1:]] == ["ended"] * 3
         assert 'rootedge_certificate_valid{id="aziot-edged-ca",role="edged"} 0' in renewals("--metrics", status=1)
         with open(os.path.join(it.edge.state, "edged", "renewals.json"), "w") as f:
             f.write("{")

@@ -89,7 +89,7 @@ class Box:
         self.write("keyd.json", keyd | {"dir": os.path.join(self.state, "keys"), "principals": [{"name": "certd", "uid": ME, "ids": [CA, CA + "-temp"]}, {"name": "edged", "uid": ME, "ids": [
             CA + "*", "iotedge_master_encryption_id"]}], "sockets": [{"path": self.paths["keyd-certd"], "principal": "certd"}, {"path": self.paths["keyd-edged"], "principal": "edged"}]})
         self.write("certd.json", {"dir": os.path.join(self.state, "certs"), "socket": self.paths["certd"], "keyd": self.paths["keyd-certd"],
-                                  "preloaded_certs": {"aziot-edged-trust-bundle": [CA, CA + "-previous"]},
+                                  "preloaded_certs": {"aziot-edged-trust-bundle": [CA, CA + "-previous", CA + "-temp"]},
                                   "cert_issuance": {CA: {"method": "self_signed", "common_name": "Edge CA", "expiry_days": 90}},
                                   "principals": [{"name": "edged", "uid": ME, "ids": [CA, CA + "-temp", CA + "-previous", "aziot-edged/module/*"]}]})
         self.write("edged.json", {"dir": self.state, "keyd": self.paths["keyd-between"], "certd": self.paths["certd-between"], "identityd": folder / "nobody.sock", "hub_name": "hub",
@@ -183,7 +183,7 @@ def changes_of_a_renewal(box):
     box.plan = None
     box.start()
     box.log.clear()
-    box.set_clock(75)
+    box.set_clock(84)
     wait_for(lambda: box.renewal()["sha256"] != box.first, "the renewal", 20)
     wait_for(lambda: any(line.startswith("DELETE") for line in box.log), "its last step", 20)
     log = list(box.log)
@@ -198,7 +198,7 @@ def cut(box, how, step, rotates):
     box.start()
     box.log.clear()
     box.plan = (how, step)
-    box.set_clock(75)
+    box.set_clock(84)
     wait_for(lambda: box.edged.process.poll() is not None, "edged being killed at step %d" % step, 20)
     box.plan = None
     box.edged.log.close()
@@ -247,7 +247,7 @@ def test_3_gone():
                 box.start()
                 box.log.clear()
                 box.plan = (how, step)
-                box.set_clock(75)
+                box.set_clock(84)
                 wait_for(lambda: len(box.log) > step, "step %d" % step, 20)
                 box.verify(certificates(box.issue())[0])
                 box.plan = None
@@ -285,13 +285,13 @@ def test_4_disk_full():
         box.start()
         filler = os.path.join(small, "filler")
         fill(filler)
-        box.set_clock(75)
+        box.set_clock(84)
         failed = wait_for(lambda: (lambda r: r if r["attempts"] else None)(box.renewal()), "an attempt that fails", 20)
         assert failed["sha256"] == box.first and failed["status"] == "due", failed
         assert "No space left" in box.keyd.log_text() + box.certd.log_text() + box.edged.log_text()
         os.unlink(filler)
         box.check(renewed=False)
-        box.set_clock(80)
+        box.set_clock(88)
         wait_for(lambda: box.renewal()["sha256"] != box.first, "the renewal", 20)
         box.check()
         box.stop()
@@ -301,14 +301,14 @@ def test_4_disk_full():
 
 def renew_and_restore(box):
     box.start()
-    box.set_clock(75)
+    box.set_clock(84)
     wait_for(lambda: box.renewal()["sha256"] != box.first, "the renewal", 30)
     box.check()
     box.set_clock(500)
     second = box.renewal()["sha256"]
     wait_for(lambda: box.renewal()["sha256"] != second, "the renewal while the clock is ahead", 30)
     box.verify(certificates(box.issue())[0])
-    box.set_clock(76)
+    box.set_clock(85)
     wait_for(lambda: box.renewal()["sha256"] == second, "the one before it again", 30)
     box.check()
     box.stop()

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Four hundred days without the hub: an edge device that makes its own Edge CA, and whose certificate comes from a CA of this box, walks through them in steps of hours.  No certificate ends on
-the way, devices are let in all the time, and when the hub is back the device is online by itself, with all that was sent meanwhile."""
+the way, devices are let in all the time, and when the hub is back the device is online by itself, with all that was sent meanwhile.  Another one has both from an EST server, which is away for
+weeks, when nothing ends, and then for so long that all does."""
 import os, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from peers import refused_port
 from renewal_story import *
 
 DAYS, STEP_H, VISIT_EVERY = 400, 12, 10
@@ -29,6 +31,109 @@ def test_1_walk():
         it.__init__('[cert_issuance.local_ca]\ncert = "file://%s"\npk = "file://%s"\n' % (ca, key), identity='identity_cert = { method = "local_ca", expiry_days = 60 }', before=register)
         with it:
             walk(it)
+
+
+EST = """
+[issuer.plant]
+certificate = "plant.pem"
+key = "plant.key"
+root = "root.pem"
+[[label]]
+name = "identities"
+profile = "device"
+days = 60
+bootstrap = "factory.pem"
+bootstrap_may = ["EdgeGateway", "aziot-edge CA EdgeGateway"]
+[[label]]
+name = "devices"
+profile = "device"
+days = 60
+[[label]]
+name = "edge-ca"
+profile = "edge-ca"
+days = 60
+path_length = 0
+"""
+BY_EST = (("aziot-edged-ca", "edged"), ("device-id", "identityd"), ("est-id-aziot-edged-ca", "certd"), ("est-id-device-id", "certd"))
+
+
+def test_2_est():
+    """400 days with an EST server that is away for two weeks, in which no certificate ends, and for a hundred days, in which all do: it takes days, and no person, until all are valid again"""
+    if os.getuid() != 0:
+        raise Skip("identityd's socket is for root here")
+    with Folder() as made:
+        os.chmod(made.path, 0o711)
+        pki = Pki(made)
+        pki.make("intermediate", "plant CA", "--days", "3000", file="plant")
+        run("rootedge", "cert", "root", "--name", "factory CA", "--out", made / "factory.pem", "--key-out", made / "factory.key")
+        boot_cert, boot_key = pki.make("device", "serial 4711", "--days", "3000", issuer="factory", file="bootstrap")
+        os.chown(boot_key, 61840, 61840)
+        cert, key = pki.make("server", "est.test", "--san", "127.0.0.1", "--days", "2000", file="est-server")
+        with open(made / "est.toml", "w") as f:
+            f.write(EST)
+        port, found = refused_port(), {}
+        url = "https://127.0.0.1:%d/.well-known/est" % port
+
+        def begin():
+            found["est"] = Service(made, "est", "--config", made / "est.toml", "--state", made / "est-state", "--address", "127.0.0.1", "--port", port, "--cert", cert, "--key", key, program=[ROOTEDGE, "est"])
+            with open(pki.root) as f:
+                status, _, answer = it.hub.rest("PUT", "/certificates/plant", {"properties": {"certificate": f.read(), "isVerified": True}})
+            assert status == 200, (status, answer)
+        bootstrap = 'bootstrap_identity_cert = "file://%s"\nbootstrap_identity_pk = "file://%s"' % (boot_cert, boot_key)
+        it = Story.__new__(Story)
+        it.__init__("""[edge_ca]
+method = "est"
+url = "%s/edge-ca"
+%s
+[cert_issuance.est]
+trusted_certs = ["file://%s"]
+[cert_issuance.est.urls]
+est-id-aziot-edged-ca = "%s/identities"
+est-id-device-id = "%s/identities"
+""" % (url, bootstrap, pki.root, url, url), identity='identity_cert = { method = "est", url = "%s/devices", %s }' % (url, bootstrap.replace("\n", ", ")), before=begin)
+        with it:
+            walk_with_est(it, found["est"])
+
+
+def walk_with_est(it, est):
+    key = new_key()
+    it.edge.create_child("sensor", {"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": key}})
+    token = sas("%s/devices/sensor" % it.hub.hostname, key, expires=int(time.time()) + 1000 * DAY)
+    wait_for(lambda: try_to_send(it, token), "the gateway knowing the device", 30)
+    assert it.hub.stop() == 0
+    seen, sent, ended = set(), [], 0
+    for day in range(2, DAYS + 1, 2):
+        if day in (40, 200):
+            est.stop()
+        if day in (56, 300):
+            est.start()
+        it.set_clock(day)
+        for id, role in BY_EST:
+            it.settle(id, role)
+        if day == 300:
+            wait_for(lambda: all(is_valid(it, id, role) for id, role in BY_EST), "all of them, by the bootstrap certificate", 120)
+        valid = [id for id, role in BY_EST if is_valid(it, id, role)]
+        if 200 <= day < 300:
+            ended += len(valid) < len(BY_EST)
+            continue
+        assert len(valid) == len(BY_EST), (day, valid, it.renewals("certd"))
+        seen.add(it.renewal()["sha256"])
+        if day % 20 == 0:
+            it.wait_leaf(it.ca())
+            send(it, token, b"day %d" % day)
+            sent.append("day %d" % day)
+    assert ended > 15 and len(seen) >= 6, (ended, len(seen))
+    it.pki.make("server", it.hub.hostname, "--san", "127.0.0.1", "--san", "localhost", file="hub")
+    it.hub.start()
+    wait_for(lambda: [e["body"] for e in it.hub.events()] == ["first", *sent], "all that was sent meanwhile", 90)
+    status, _, body = unix_http(it.role_socket("identityd"), "PUT", "/identities/modules/tool?api-version=2020-09-01", {"type": "aziot", "moduleId": "tool"})
+    assert status == 200, (status, body)
+    assert est.stop() == 0
+
+
+def is_valid(it, id, role):
+    found = it.renewal(id, role)
+    return bool(found["not_after"]) and parse_time(found["not_after"]) > it.now()
 
 
 def send(it, token, text):
