@@ -27,7 +27,7 @@ struct options {
 	const char *state, *journal, *requester, *reason, *cert, *key, *out, *connect_to;
 	struct key_source_config keys;
 	int64_t days;
-	bool json, all;
+	bool json, all, accept;
 };
 
 #define ROWS_PLACE                                                                                                                 \
@@ -88,6 +88,16 @@ static const struct option_usage revoked_usage = { "rootedge ca revoked", "",
 	"List the certificates that were revoked, oldest first.", EXITS, place_rows };
 static const struct option_usage crl_usage = { "rootedge ca crl", "",
 	"Make the revocation list of a CA, for one that no server publishes the list of.", EXITS, crl_rows };
+
+static const struct option_row clock_rows[] = { ROWS_PLACE,
+	{ "accept", 0, NULL, "the clock is right now, and what the journal has of later dates was issued while it was wrong",
+		OPTION_FLAG, offsetof(struct options, accept), 0, 0 },
+	{ 0 } };
+static const struct option_usage clock_usage = { "rootedge ca clock", "",
+	"Does the CA issue, by its clock?  It issues nothing while that is behind what it has issued before (CA_CLOCK_BEHIND).  "
+	"--accept "
+	"ends that, at once, whether its server runs or not; look for certificates that begin in the future, and revoke them.",
+	"Exit status: 0 it issues, 1 it does not, 2 called wrongly.", clock_rows };
 
 /* -- One entry -------------------------------------------------------------------------------------------------------------------- */
 
@@ -413,6 +423,33 @@ list(struct ca_journal *j, const struct options *o, const char *operand, struct 
 	return done;
 }
 
+static int
+look_at_clock(struct ca_journal *j, const struct options *o, const char *operand, struct err *err)
+{
+	OWN_TEXT path = journal_path(o);
+	char latest_text[CLOCK_TEXT_LEN], now_text[CLOCK_TEXT_LEN];
+	int64_t n, latest, now = clock_wall();
+
+	(void)operand;
+	if (ca_journal_latest(j, &n, &latest, err) < 0)
+		return -1;
+	clock_text(latest, latest_text);
+	clock_text(now, now_text);
+	if (latest <= now) {
+		printf("the clock says %s, and the latest of %lld entries is of %s\n", now_text, (long long)n,
+			n > 0 ? latest_text : "never");
+		return 0;
+	}
+	if (!o->accept)
+		return err_set(err, ERR_INVALID,
+			"the clock says %s, and the journal has an entry of %s: if the clock is right now, --accept", now_text,
+			latest_text);
+	if (ca_journal_excuse(path, n, err) < 0)
+		return -1;
+	printf("the dates of %lld entries, the latest of %s, are no reason to issue nothing any more\n", (long long)n, latest_text);
+	return 0;
+}
+
 /* -- Calling them ----------------------------------------------------------------------------------------------------------------- */
 
 struct verb {
@@ -428,6 +465,7 @@ static const struct verb verbs[] = {
 	{ "revoke", "revoke one", &revoke_usage, 1, revoke },
 	{ "revoked", "list what was revoked", &revoked_usage, 0, revoked },
 	{ "crl", "make the revocation list of a CA", &crl_usage, 0, list },
+	{ "clock", "does it issue, by its clock", &clock_usage, 0, look_at_clock },
 	{ "audit", "check that the journal is as it was written", &audit_usage, 0, audit },
 };
 

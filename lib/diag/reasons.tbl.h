@@ -95,7 +95,7 @@ REASON(EST_UPSTREAM_REFUSED, REASON_BAD, "The EST server that has the CA refuses
 REASON(EST_UPSTREAM_OTHER, REASON_BAD, "The certificate that came from upstream is not the one that was asked for, and was given to nobody.", "Ask who runs the EST server: its log says what is wrong with the certificate.", "")
 REASON(CA_ABSENT, REASON_BAD, "A certificate was asked for, and there is no issuing CA.", "Start the hub with --issuing-ca and --issuing-ca-key, or with --issuing-ca-new.", "")
 REASON(CA_KEY_AWAY, REASON_BAD, "The key of the CA is in a token or TPM that does not answer.", "Put the token back, or start what keeps the key; the server's log says what it answered.  Nothing needs to be started again.", "")
-REASON(CA_CLOCK_BEHIND, REASON_BAD, "The clock is behind the last certificate that the CA issued.", "Put the clock right.", "")
+REASON(CA_CLOCK_BEHIND, REASON_BAD, "The clock is behind the last certificate that the CA issued.", "Put the clock right; if it is right, and was wrong then: rootedge ca clock.", "")
 REASON(CREDENTIAL_POLICY_UNKNOWN, REASON_BAD, "A certificate was asked for, and the enrollment's credentialPolicyName names no credential policy of this hub.", "Give the enrollment a credentialPolicyName, and the hub --credential-policy NAME=DAYS.", "")
 
 /* Protocol: heads/ */

@@ -42,7 +42,7 @@ sign(const struct ca_desk *desk, const struct ca_request *request, const struct 
 struct ca_entry *
 ca_issue_prepare(const struct ca_desk *desk, const struct ca_request *request, int64_t now, struct verdict *v, struct err *err)
 {
-	struct ca_circumstances around = { desk->signer, now, ca_journal_last_issued(desk->journal) };
+	struct ca_circumstances around = { desk->signer, now, ca_journal_last_issued(desk->journal, now) };
 	OWN_TEXT digest = digest_text(csr_sha256(request->csr));
 	struct ca_again again = { request->requester.id, digest, request->profile->name, ca_signer_chain(desk->signer) };
 	struct ca_entry *r = NULL;

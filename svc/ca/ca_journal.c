@@ -42,7 +42,9 @@ struct ca_journal {
 	struct db *db;
 	pthread_mutex_t lock;
 	int lock_fd; /* -1: a reader */
+	char *path;
 	int64_t last_sequence, last_issued;
+	int64_t latest;			 /* the entry that is of */
 	uint8_t head[DIGEST_SHA256_LEN]; /* of the last row; zeros: there is none */
 };
 
@@ -232,6 +234,7 @@ take_tip(struct ca_journal *j, struct err *err)
 	else if (there > 0) {
 		j->last_sequence = db_int(row, 0);
 		j->last_issued = db_int(row, 1);
+		j->latest = j->last_sequence;
 		memcpy(j->head, digest, len);
 	}
 	if (row)
@@ -255,6 +258,7 @@ ca_journal_open(const char *path, struct err *err)
 	struct ca_journal *j = journal_new();
 	OWN_TEXT lock = mem_textf("%s.lock", path);
 
+	j->path = mem_text(path);
 	j->lock_fd = file_lock(AT_FDCWD, lock, err);
 	j->db = j->lock_fd >= 0 ? db_open(path, migrations, COUNT(migrations), err) : NULL;
 	if (j->db && take_tip(j, err) == 0)
@@ -285,18 +289,71 @@ ca_journal_close(struct ca_journal *j)
 	if (j->lock_fd >= 0)
 		close(j->lock_fd);
 	pthread_mutex_destroy(&j->lock);
+	mem_free(j->path);
 	mem_free(j);
 }
 
+/* -- Dates of a wrong clock ----------------------------------------------------------------------------------------------------------- */
+
+static char *
+excuse_path(const char *journal_path)
+{
+	return mem_textf("%s.clock", journal_path);
+}
+
+int
+ca_journal_excuse(const char *journal_path, int64_t n, struct err *err)
+{
+	OWN_TEXT path = excuse_path(journal_path);
+	OWN_TEXT text = mem_textf("%lld\n", (long long)n);
+
+	return file_save(path, text, strlen(text), 0600, err);
+}
+
+/* How many are excused; what can't be read excuses none. */
+static int64_t
+read_excuse(const struct ca_journal *j)
+{
+	OWN_TEXT path = excuse_path(j->path);
+	CLEAR(buf) text = BUF_INIT(32);
+	struct err err = ERR_INIT;
+	int64_t n = 0;
+
+	if (file_load(&text, path, &err) < 0)
+		return 0;
+	if (text.len > 0 && text.data[text.len - 1] == '\n')
+		text.data[--text.len] = '\0';
+	return text_to_i64(buf_text(&text), 0, INT64_MAX, &n) ? n : 0;
+}
+
 int64_t
-ca_journal_last_issued(struct ca_journal *j)
+ca_journal_last_issued(struct ca_journal *j, int64_t now)
 {
 	int64_t last;
 
 	pthread_mutex_lock(&j->lock);
+	if (now < j->last_issued && j->path && j->latest <= read_excuse(j))
+		j->last_issued = 0;
 	last = j->last_issued;
 	pthread_mutex_unlock(&j->lock);
 	return last;
+}
+
+int
+ca_journal_latest(struct ca_journal *j, int64_t *n, int64_t *issued, struct err *err)
+{
+	struct db_stmt *row;
+	int there;
+
+	pthread_mutex_lock(&j->lock);
+	row = db_query(j->db, err, "SELECT max(sequence), max(issued) FROM issued", "");
+	there = row ? db_next(row, err) : -1;
+	*n = there > 0 ? db_int(row, 0) : 0;
+	*issued = there > 0 ? db_int(row, 1) : 0;
+	if (row)
+		db_done(row);
+	pthread_mutex_unlock(&j->lock);
+	return there < 0 ? -1 : 0;
 }
 
 /* -- Adding ----------------------------------------------------------------------------------------------------------------------- */
@@ -306,7 +363,7 @@ is_fresh(const struct ca_entry *r, int64_t now)
 {
 	int64_t from = cert_not_before(r->cert), until = cert_not_after(r->cert);
 
-	return now < from + (until - from) / 3 * 2;
+	return now >= from && now < from + (until - from) / 3 * 2; /* one of a clock that was ahead has not begun */
 }
 
 /* Another profile has other rights and another end, and another CA may have been put in the place of this one because nobody is to trust it any more. */
@@ -393,7 +450,10 @@ put_row(struct ca_journal *j, struct ca_entry *r, const struct facts *f, struct 
 		certs_add(&r->chain, r->issuer->item[i]);
 	r->added = CA_ADDED;
 	j->last_sequence = r->sequence;
-	j->last_issued = r->issued > j->last_issued ? r->issued : j->last_issued;
+	if (r->issued >= j->last_issued) {
+		j->last_issued = r->issued;
+		j->latest = r->sequence;
+	}
 	memcpy(j->head, digest, sizeof(digest));
 	return 0;
 }
@@ -436,7 +496,7 @@ int
 ca_journal_add(struct ca_journal *j, struct ca_entry *const *entries, size_t n, struct err *err)
 {
 	struct {
-		int64_t sequence, issued;
+		int64_t sequence, issued, latest;
 		uint8_t head[DIGEST_SHA256_LEN];
 	} tip;
 	int done;
@@ -444,11 +504,13 @@ ca_journal_add(struct ca_journal *j, struct ca_entry *const *entries, size_t n, 
 	pthread_mutex_lock(&j->lock);
 	tip.sequence = j->last_sequence;
 	tip.issued = j->last_issued;
+	tip.latest = j->latest;
 	memcpy(tip.head, j->head, sizeof(tip.head));
 	done = add_all(j, entries, n, err);
 	if (done < 0) {
 		j->last_sequence = tip.sequence;
 		j->last_issued = tip.issued;
+		j->latest = tip.latest;
 		memcpy(j->head, tip.head, sizeof(tip.head));
 	}
 	pthread_mutex_unlock(&j->lock);

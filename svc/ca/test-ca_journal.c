@@ -124,7 +124,7 @@ TEST("what was added is found by fingerprint, serial, subject and requester, wit
 
 		CHECK_OK(ca_journal_find(j, CA_BY_SUBJECT, "CN=dev2", &none, &err), err);
 		CHECK(!none);
-		CHECK_INT(ca_journal_last_issued(j), STORY_NOW);
+		CHECK_INT(ca_journal_last_issued(j, STORY_NOW), STORY_NOW);
 	}
 	ca_journal_close(j);
 }
@@ -151,6 +151,40 @@ TEST("the same request asked once more gives the certificate that is there until
 	wanted.requester = "dev2";
 	CHECK_OK(ca_journal_find_again(j, &wanted, STORY_NOW, &old, &err), err);
 	CHECK(!old);
+	ca_journal_close(j);
+}
+
+TEST("entries of a clock that was ahead don't count once they are excused, by who has the journal open too, after a restart too; "
+     "later ones do, and what has not begun is not given again")
+{
+	OWN_TEXT path = story_path("journal");
+	struct ca_journal *j = open_journal(path), *reader;
+	const int64_t before = STORY_NOW - 400 * STORY_DAY;
+	struct err err = ERR_INIT;
+	int64_t n, latest;
+
+	cert_free(add(j, "dev1", "R1", true, CA_ADDED));
+	CHECK_INT(ca_journal_last_issued(j, before), STORY_NOW);
+	reader = ca_journal_open_reader(path, &err);
+	CHECK_OK(ca_journal_latest(reader, &n, &latest, &err), err);
+	CHECK_INT(n, 1);
+	CHECK_INT(latest, STORY_NOW);
+	ca_journal_close(reader);
+	CHECK_OK(ca_journal_excuse(path, n, &err), err);
+	for (int i = 0; i < 2; i++) {
+		CHECK_INT(ca_journal_last_issued(j, before), 0);
+		ca_journal_close(j);
+		j = open_journal(path);
+	}
+	{
+		struct ca_again again = { "dev1", "R1", "line", &(struct certs){ .item = &root.cert, .n = 1 } };
+		OWN(ca_entry) found = NULL;
+
+		CHECK_OK(ca_journal_find_again(j, &again, before, &found, &err), err);
+		CHECK(!found);
+	}
+	cert_free(add(j, "dev2", "R2", true, CA_ADDED));
+	CHECK_INT(ca_journal_last_issued(j, before), STORY_NOW);
 	ca_journal_close(j);
 }
 

@@ -109,7 +109,7 @@ log_of(struct buf *out, const struct est_call *c)
 static bool
 is_approved(struct est_call *c, const struct est_desk *desk, const struct ca_request *request, int64_t now)
 {
-	struct ca_circumstances around = { c->label->issuer->signer, now, ca_journal_last_issued(desk->journal) };
+	struct ca_circumstances around = { c->label->issuer->signer, now, ca_journal_last_issued(desk->journal, now) };
 	CLEAR(buf) who = BUF_INIT(1024);
 	CLEAR(buf) hex = BUF_INIT(EST_DIGEST_LEN);
 	uint8_t wish[DIGEST_SHA256_LEN];

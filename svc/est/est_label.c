@@ -213,6 +213,7 @@ take_rules(struct est_label *l, const struct toml *table, struct err *err)
 	int64_t expired_days = 0;
 
 	if (toml_find_bool(table, "passwords", &l->takes_passwords, err) < 0 ||
+		toml_find_bool(table, "first_thumbprint", &l->first_thumbprint, err) < 0 ||
 		toml_find_int(table, "expired_days", 0, DAYS_MAX, &expired_days, err) < 0 ||
 		take_word(&l->demands_linking, table, "linking", "optional", "required", err) < 0 ||
 		take_word(&l->demands_approval, table, "approval", "automatic", "manual", err) < 0)
@@ -225,7 +226,8 @@ int
 est_label_load(struct est_label *l, const struct toml *table, const struct est_issuers *issuers, struct err *err)
 {
 	static const char *const known[] = { "name", "profile", "issuer", "days", "path_length", "keys", "may", "bootstrap",
-		"bootstrap_may", "bootstrap_crl", "passwords", "expired_days", "linking", "approval", "server_keys" };
+		"bootstrap_may", "bootstrap_crl", "passwords", "expired_days", "linking", "approval", "server_keys",
+		"first_thumbprint" };
 
 	if (table->type != TOML_TABLE)
 		return toml_err(table, err, "expected a table, [[label]]");

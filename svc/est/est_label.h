@@ -17,7 +17,8 @@ struct est_label {
 	struct revocations *bootstrap_revoked; /* NULL: none */
 	struct est_names may, bootstrap_may;
 	bool takes_passwords, demands_linking, demands_approval;
-	bool announces_key; /* in /csrattrs */
+	bool first_thumbprint; /* inside a hub: a device that is registered without authentication is known by its first certificate */
+	bool announces_key;    /* in /csrattrs */
 	enum key_alg key;
 	bool makes_keys; /* /serverkeygen: of this kind */
 	enum key_alg server_key;

@@ -177,7 +177,7 @@ run_taking(struct job *job)
 	struct est_call *c = CONTAINER_OF(job, struct est_call, taking);
 	const struct est_recipient *to = &c->service->recipient;
 
-	(void)to->take(to->arg, c->label->profile.kind, c->entry->cert, &c->err);
+	(void)to->take(to->arg, &(struct est_given){ c->label->profile.kind, c->entry->cert, c->label->first_thumbprint }, &c->err);
 }
 
 static void

@@ -13,10 +13,15 @@
 
 /* For whoever mounts the service and has to do with a certificate before it is given out.  It was written down; when take fails it is not given out, and the same request finds it
  * again, and take once more: so take may be told of one that it has had. */
+struct est_given {
+	enum ca_kind kind;
+	const struct cert *cert;
+	bool may_be_first; /* the label's first_thumbprint */
+};
 struct est_recipient {
 	void *arg;
 	bool (*work)(void *arg, struct job *job); /* on a worker that may block; false: too much waits already */
-	int (*take)(void *arg, enum ca_kind kind, const struct cert *cert, struct err *err); /* there */
+	int (*take)(void *arg, const struct est_given *given, struct err *err); /* there */
 };
 
 struct est_service_config {

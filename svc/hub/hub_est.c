@@ -32,17 +32,17 @@ thumbprint_of(const struct cert *cert)
 
 /* On the registry's worker.  Of servers, Edge CAs and bootstrap certificates no device is known. */
 static int
-take(void *arg, enum ca_kind kind, const struct cert *cert, struct err *err)
+take(void *arg, const struct est_given *given, struct err *err)
 {
 	struct hub_est *est = arg;
-	const char *id = cert_common_name(cert);
-	struct rotation_call call = { .renews = true };
+	const char *id = cert_common_name(given->cert);
+	struct rotation_call call = { .renews = true, .may_be_first = given->may_be_first };
 	int done = 0;
 
-	if (kind != CA_DEVICE || !id || !identity_id_is_valid(id))
+	if (given->kind != CA_DEVICE || !id || !identity_id_is_valid(id))
 		return 0;
 	call.device_id = mem_text(id);
-	call.thumbprint = thumbprint_of(cert);
+	call.thumbprint = thumbprint_of(given->cert);
 	rotation_keeper_run_offer(est->rotations, &call);
 	if (call.failed) {
 		*err = call.err;

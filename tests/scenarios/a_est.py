@@ -252,9 +252,19 @@ def test_06_expired():
         restart()
     answer = enroll("dev-6", user="line:correct horse")
     refused(answer, 503, "CA_CLOCK_BEHIND")
+    # the operator says that the clock is right now: at once, and for good
+    clock = ("rootedge", "ca", "clock", "--journal", os.path.join(est.state, "issued.db"))
+    done = run(*clock, check=False)
+    assert done.returncode == 1 and "--accept" in done.stderr, done
+    run(*clock, "--accept")
+    keep(enroll("dev-6", user="line:correct horse"), "dev-6")
+    est.stop()
+    restart()
+    keep(enroll("dev-6", user="line:correct horse", key=make_key("dev-6-b")), "dev-6-b")
     est.stop()
     shutil.rmtree(est.state)
     restart()
+    assert "0 entries" in run(*clock).stdout
     verb("user", "line", "--may", "dev-*", "--may", "srv.plant.test", "--may", "www.plant.test", input="correct horse\n")
 
 

@@ -20,6 +20,13 @@ bootstrap = "factory.pem"
 bootstrap_may = ["dev-*"]
 
 [[label]]
+name = "first"
+profile = "device"
+bootstrap = "factory.pem"
+bootstrap_may = ["dev-*"]
+first_thumbprint = true
+
+[[label]]
 name = "servers"
 profile = "server"
 bootstrap = "factory.pem"
@@ -148,6 +155,22 @@ def test_03_others():
     for label in "servers", "boot":
         it.ask.keep(it.ask.enroll("dev-5", label, cert=factory, key=it.ask.make_key("dev-5-" + label)), "dev-5-" + label)
     assert it.slots("dev-5")["secondaryThumbprint"] is None
+
+
+def test_03_first():
+    """a device that is registered without authentication is known by its first certificate where the label says so, and by none elsewhere; a second one rotates as ever"""
+    it.hub.create_device("dev-7", {"type": "none"})
+    cert = it.ask.keep(it.ask.enroll("dev-7", cert=it.factory("dev-7")), "dev-7")
+    assert it.hub.rest("GET", "/devices/dev-7")[2]["authentication"]["type"] == "none" and it.refused("dev-7", cert)
+    factory = it.folder / "factory-dev-7.pem", it.folder / "factory-dev-7.key"
+    first = it.ask.keep(it.ask.enroll("dev-7", "first", cert=factory, key=it.ask.make_key("dev-7-first")), "dev-7-first")
+    assert it.slots("dev-7") == {"primaryThumbprint": thumbprint(first[0]), "secondaryThumbprint": None}
+    it.connect("dev-7", first).close()
+    next = it.ask.keep(it.ask.enroll("dev-7", "first", "simplereenroll", cert=first, key=it.ask.make_key("dev-7-next")), "dev-7-next")
+    assert it.slots("dev-7") == {"primaryThumbprint": thumbprint(first[0]), "secondaryThumbprint": thumbprint(next[0])}
+    key = it.hub.create_device("dev-8")["authentication"]
+    it.ask.keep(it.ask.enroll("dev-8", "first", cert=it.factory("dev-8")), "dev-8")
+    assert it.hub.rest("GET", "/devices/dev-8")[2]["authentication"] == key
 
 
 def test_04_beside_the_hub():

@@ -151,6 +151,7 @@ put_slots(struct rotation_keeper *keeper, const struct identity *record, const c
 		mem_free(call.wanted->thumbprints[i]);
 		call.wanted->thumbprints[i] = mem_text(slots[i]);
 	}
+	call.wanted->auth = IDENTITY_AUTH_THUMBPRINT;
 	registry_run(keeper->registry, &call);
 	done = call.answer == REGISTRY_OK ? 0 : -1;
 	if (done < 0)
@@ -170,6 +171,18 @@ end(struct rotation_keeper *keeper, const char *name, const struct rotation *r, 
 	publish(keeper, name, NULL);
 }
 
+/* Nothing is in use that would have to stay: there is no rotation to be kept, and a stop before or after it is the one state or the other. */
+static void
+run_first(struct rotation_keeper *keeper, struct rotation_call *call, const struct identity *record)
+{
+	OWN_TEXT name = identity_name(call->device_id, call->module_id);
+
+	call->answer = ROTATION_OK;
+	call->failed = put_slots(keeper, record, (const char *[]){ call->thumbprint, NULL }, &call->err) < 0;
+	if (!call->failed)
+		log_info("%s has its first thumbprint, %s", name, call->thumbprint);
+}
+
 void
 rotation_keeper_run_offer(struct rotation_keeper *keeper, struct rotation_call *call)
 {
@@ -182,6 +195,10 @@ rotation_keeper_run_offer(struct rotation_keeper *keeper, struct rotation_call *
 	call->is_unknown = record == NULL;
 	if (!record)
 		return;
+	if (call->may_be_first && rotation_may_begin(record)) {
+		run_first(keeper, call, record);
+		return;
+	}
 	call->answer =
 		(call->renews ? rotation_renew : rotation_offer)(record, before, call->thumbprint, clock_wall(), &after, slots);
 	if (call->answer != ROTATION_OK)

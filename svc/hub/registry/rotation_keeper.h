@@ -25,7 +25,8 @@ size_t rotation_keeper_count(const struct rotation_keeper *keeper); /* that are 
 struct rotation_call {
 	/* The question; owned. */
 	char *device_id, *module_id, *thumbprint;
-	bool renews; /* rotation_renew */
+	bool renews;	   /* rotation_renew */
+	bool may_be_first; /* rotation_may_begin: it is known by this one from now on */
 	/* The answer. */
 	bool is_unknown; /* no such identity */
 	enum rotation_answer answer;

@@ -53,6 +53,12 @@ in_use(const struct identity *record, const struct rotation *before)
 	return record->thumbprints[0] ? record->thumbprints[0] : record->thumbprints[1];
 }
 
+bool
+rotation_may_begin(const struct identity *record)
+{
+	return record->auth == IDENTITY_AUTH_NONE && !record->module_id;
+}
+
 static enum rotation_answer
 offer_beside(const struct identity *record, const char *old, const char *thumbprint, int64_t now, struct rotation **out,
 	const char *slots[2])

@@ -21,6 +21,7 @@ enum rotation_answer {
 	ROTATION_NO_FREE_SLOT,
 	ROTATION_ENDED, /* the slots were changed otherwise meanwhile */
 };
+bool rotation_may_begin(const struct identity *record); /* a device that is registered, and so far can't prove in any way that it is that */
 /* slots: what the record's become, borrowed from record and rotation.  `before` is the rotation under way or NULL; *out a new one. */
 enum rotation_answer rotation_offer(const struct identity *record, const struct rotation *before, const char *thumbprint,
 	int64_t now, struct rotation **out, const char *slots[2]);
