@@ -25,7 +25,7 @@ struct options {
 	const char *ca, *connect_to, *cert, *key, *user, *key_alg, *out, *key_out;
 	struct option_list san;
 	int64_t wait_s;
-	bool force, new_key;
+	bool force, new_key, roots;
 };
 
 #define ROW(name, letter, value, help, type, field, max)                                                                           \
@@ -41,6 +41,11 @@ struct options {
 
 static const struct option_row ping_rows[] = { ROWS_SERVER, { 0 } };
 static const struct option_row cacerts_rows[] = { ROWS_SERVER,
+	ROW("cert", 'c', "FILE", "the certificate of who fetches them, which the server then knows to hold the roots", OPTION_TEXT,
+		cert, 0),
+	ROW("key", 'k', "FILE", "its private key", OPTION_TEXT, key, 0),
+	ROW("roots", 'r', NULL, "the roots alone, which are to be trusted from then on; --out may be the file of --ca", OPTION_FLAG,
+		roots, 0),
 	ROW("out", 'o', "FILE", "where they go (standard output)", OPTION_TEXT, out, 0), { 0 } };
 static const struct option_row enroll_rows[] = { ROWS_SERVER,
 	ROW("cert", 'c', "FILE", "the certificate to show, with its intermediates, PEM", OPTION_TEXT, cert, 0),
@@ -184,14 +189,25 @@ ping(struct errand *e, struct err *err)
 	return 0;
 }
 
+static bool
+put_cas(struct buf *out, const struct errand *e)
+{
+	for (size_t i = 0; i < e->cas.n; i++)
+		if (!e->o.roots || cert_is_issued_by(e->cas.item[i], e->cas.item[i]))
+			cert_put_pem(e->cas.item[i], out);
+	return out->len > 0;
+}
+
 static int
 show_cas(struct errand *e, struct err *err)
 {
 	CLEAR(buf) pem = BUF_INIT(CHAIN_MAX);
 
+	e->client.keeps_roots = e->o.cert != NULL; /* who says who he is */
 	if (est_client_cas(&e->client, &e->cas, err) < 0)
 		return -1;
-	certs_put_pem(&e->cas, &pem);
+	if (!put_cas(&pem, e))
+		return err_set(err, ERR_INVALID, "the EST server %s sends no root", e->url);
 	if (e->o.out)
 		return file_save(e->o.out, pem.data, pem.len, 0644, err);
 	fwrite(pem.data, 1, pem.len, stdout);

@@ -59,7 +59,7 @@ take_issued(void *arg, const struct ca_entry *e)
 static void
 take_holder(void *arg, const struct est_holding *h)
 {
-	census_hold(arg, h->id);
+	census_send(arg, h->id);
 }
 
 static int
@@ -139,7 +139,9 @@ ask(struct census *census, struct hub_session *hub, const char *query, bool reli
 		if (relies)
 			census_add(census, id);
 		if (has_it(json_object_get(row, "roots"), fingerprint))
-			census_hold(census, id);
+			census_say(census, id);
+		if (json_is_true(json_object_get(row, "isEdge")))
+			census_believe_only_itself(census, id);
 	}
 	return 0;
 }
@@ -150,7 +152,9 @@ trust_census_hub(struct census *census, struct hub_session *hub, const struct ce
 	char fingerprint[EST_DIGEST_LEN];
 
 	fingerprint_of(fingerprint, root);
-	if (ask(census, hub, "SELECT deviceId, properties.reported.trust.roots AS roots FROM devices WHERE status = 'enabled'",
+	if (ask(census, hub,
+		    "SELECT deviceId, capabilities.iotEdge AS isEdge, properties.reported.trust.roots AS roots FROM devices WHERE "
+		    "status = 'enabled'",
 		    true, fingerprint, err) < 0)
 		return -1;
 	return ask(census, hub,

@@ -8,5 +8,6 @@
 
 /* Those that have a certificate of this server which is not revoked and did not end more than `ended_s` ago; who has fetched the root with it holds it. */
 int trust_census_est(struct census *census, const char *state_dir, const struct cert *root, int64_t ended_s, struct err *err);
-/* The enabled devices; a device holds the root when its twin, or that of its $edgeHub or $edgeAgent, reports so: {"trust": {"roots": ["SHA-256", ...]}}. */
+/* The enabled devices; a device holds the root when its twin, or that of its $edgeHub or $edgeAgent, reports so: {"trust": {"roots": ["SHA-256", ...]}}.
+ * Of an edge device nothing else counts, whatever it has fetched from an EST server. */
 int trust_census_hub(struct census *census, struct hub_session *hub, const struct cert *root, struct err *err);

@@ -66,6 +66,8 @@ exchange(struct http_answer *answer, const struct est_client *c, struct http_cal
 	put_authorization(&authorization, c);
 	if (authorization.len > 0)
 		headers[n++] = buf_text(&authorization);
+	if (!body && !c->keeps_roots)
+		headers[n++] = "x-rootedge-roots: none";
 	if (body) {
 		headers[n++] = "Content-Type: application/pkcs10";
 		headers[n++] = "Content-Transfer-Encoding: base64";

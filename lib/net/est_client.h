@@ -18,6 +18,7 @@ struct est_client {
 	const struct key *key;
 	const atomic_bool *cancelled; /* or NULL */
 	const char *who;	      /* asks, for verdicts; NULL: certd */
+	bool keeps_roots; /* what est_client_cas gets is trusted by the caller from then on: else the server is told that it is not (docs/trust.md) */
 	const char *connect_to;	      /* NULL, or where the server is, instead of where its name says */
 	struct http_session *session; /* or NULL: a connection for each operation */
 };

@@ -11,7 +11,7 @@
 
 struct holder {
 	char *id;
-	bool relies, holds, except;
+	bool relies, says, was_sent, only_says, except;
 };
 
 struct census {
@@ -65,9 +65,27 @@ census_add(struct census *c, const char *id)
 }
 
 void
-census_hold(struct census *c, const char *id)
+census_say(struct census *c, const char *id)
 {
-	holder(c, id)->holds = true;
+	holder(c, id)->says = true;
+}
+
+void
+census_send(struct census *c, const char *id)
+{
+	holder(c, id)->was_sent = true;
+}
+
+void
+census_believe_only_itself(struct census *c, const char *id)
+{
+	holder(c, id)->only_says = true;
+}
+
+static bool
+holds(const struct holder *h)
+{
+	return h->says || (h->was_sent && !h->only_says);
 }
 
 void
@@ -95,7 +113,7 @@ census_count(struct census *c)
 
 		count.except += h->relies && h->except;
 		count.all += h->relies && !h->except;
-		count.hold += h->relies && !h->except && h->holds;
+		count.hold += h->relies && !h->except && holds(h);
 	}
 	return count;
 }
@@ -117,7 +135,7 @@ census_each_missing(struct census *c, void (*each)(void *arg, const char *id), v
 	while (map_next(c->by_id, &at, NULL, NULL, &value)) {
 		struct holder *h = value;
 
-		if (h->relies && !h->except && !h->holds)
+		if (h->relies && !h->except && !holds(h))
 			c->sorted[n++] = h;
 	}
 	qsort(c->sorted, n, sizeof(*c->sorted), compare);

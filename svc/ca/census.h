@@ -13,8 +13,11 @@ void census_free(struct census *census);
 OWN_DEFINE(census);
 
 void census_add(struct census *census, const char *id); /* relies on them; again is fine */
-/* It holds the root.  Before it is added is fine too; one that never is added is none of ours. */
-void census_hold(struct census *census, const char *id);
+/* It says that it holds the root, or was sent it.  Before it is added is fine too; one that never is added is none of ours. */
+void census_say(struct census *census, const char *id);
+void census_send(struct census *census, const char *id);
+/* What it was sent says nothing: an edge device fetches the certificates of a CA to look at what it gets, and trusts what its operator gives it. */
+void census_believe_only_itself(struct census *census, const char *id);
 /* Who is not waited for: "*" and "?" as in text_fits. */
 void census_except(struct census *census, const char *pattern);
 

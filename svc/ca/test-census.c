@@ -25,7 +25,7 @@ TEST("who relies on a root and has not said that he holds it is missing, in the 
 {
 	OWN(census) c = census_new();
 
-	census_hold(c, "pump-2");
+	census_say(c, "pump-2");
 	census_add(c, "pump-3");
 	census_add(c, "pump-1");
 	census_add(c, "pump-2");
@@ -33,8 +33,8 @@ TEST("who relies on a root and has not said that he holds it is missing, in the 
 	check_missing(c, "pump-1 pump-3 ");
 	CHECK_INT(census_count(c).all, 3);
 	CHECK_INT(census_count(c).hold, 1);
-	census_hold(c, "pump-1");
-	census_hold(c, "pump-1");
+	census_say(c, "pump-1");
+	census_say(c, "pump-1");
 	check_missing(c, "pump-3 ");
 }
 
@@ -45,12 +45,29 @@ TEST("who is excepted is not waited for and not counted; who holds a root and do
 	census_add(c, "pump-1");
 	census_add(c, "old-1");
 	census_add(c, "old-2");
-	census_hold(c, "stranger");
+	census_say(c, "stranger");
 	census_except(c, "old-*");
 	check_missing(c, "pump-1 ");
 	CHECK_INT(census_count(c).all, 1);
 	CHECK_INT(census_count(c).hold, 0);
 	CHECK_INT(census_count(c).except, 2);
+}
+
+TEST("what an edge device was sent says nothing, what it says itself does; of others both count")
+{
+	OWN(census) c = census_new();
+
+	census_add(c, "edge-1");
+	census_add(c, "edge-2");
+	census_add(c, "pump-1");
+	census_add(c, "pump-2");
+	census_send(c, "edge-1");
+	census_send(c, "edge-2");
+	census_send(c, "pump-1");
+	census_say(c, "edge-2");
+	census_believe_only_itself(c, "edge-1");
+	census_believe_only_itself(c, "edge-2");
+	check_missing(c, "edge-1 pump-2 ");
 }
 
 TEST("of nobody there is nobody missing")

@@ -63,6 +63,11 @@ class Device:
         with open(self.roots, "w") as f:
             f.write("".join(roots))
 
+    def fetch_by_tool(self):
+        """The same for who has a shell."""
+        run("rootedge", "est", "cacerts", "https://%s:%d/.well-known/est" % (HOST, self.site.hub.https_port), "--connect-to", "127.0.0.1", "--ca", self.roots, "--cert", self.cert, "--key", self.key, "--roots",
+            "--out", self.roots)
+
     def connects(self):
         """Does it trust the hub, and does the hub let it in?"""
         try:
@@ -142,9 +147,11 @@ class Site:
         shown = run("rootedge", "cert", "fingerprint", "mqtts://%s:%d" % (HOST, self.hub.mqtt_port), "--connect-to", "127.0.0.1").stdout
         return shown == run("rootedge", "cert", "fingerprint", self.folder / "hub.pem").stdout
 
-    def report(self, device, key, roots):
+    def report(self, device, roots, key=None, **kw):
         """A plain device that knows no EST says in its twin what it holds."""
-        with self.hub.mqtt(device, password=self.hub.device_token(device, key)) as m:
+        if key:
+            kw.update(password=self.hub.device_token(device, key))
+        with Mqtt(self.hub.mqtt_port, **dict({"ca": self.pki.root, "client_id": device, "user": username(HOST, device)}, **kw)) as m:
             m.send(subscribe_packet([("$iothub/twin/res/#", 0)]))
             m.receive()
             m.publish("$iothub/twin/PATCH/properties/reported/?$rid=1", json.dumps({"trust": {"roots": roots}}).encode(), qos=0)
@@ -184,15 +191,17 @@ def test_02_announced():
     wait_for(lambda: probe.ask("GET", "cacerts").count("BEGIN") == 5, "/cacerts to have both roots, and each signed by the other")
     names = [pair for pair, _ in blocks(probe.ask("GET", "cacerts"))]
     assert names.count(("CN = " + NEW, "CN = my_private_root_CA")) == 1 and names.count(("CN = my_private_root_CA", "CN = " + NEW)) == 1, names
-    it.each(it.present(), Device.fetch)
+    probe.ask("GET", "cacerts", headers={"x-rootedge-roots": "none"})
+    probe.fetch_by_tool()
+    it.each(it.present()[1:], Device.fetch)
     assert all(d.holds() == 2 for d in it.present()) and all(d.holds() == 1 for d in it.away)
     away = sorted(d.id for d in it.away)
     wait_for(lambda: it.missing() == sorted(away + ["told-1", "told-2"]), "all that were there to be known", 60)
     new = json.loads(run("rootedge", "cert", "show", "--json", os.path.join(it.trust, "plant-root-2.cert.pem")).stdout)
     it.new = run("rootedge", "cert", "fingerprint", os.path.join(it.trust, "plant-root-2.cert.pem")).stdout.strip()
     assert new["subject"] == "CN=" + NEW
-    it.report("told-1", it.told["told-1"], ["00" * 32, it.new.lower()])
-    it.report("told-2", it.told["told-2"], ["rubbish", 7, {"a": it.new}, it.new[:-2]])
+    it.report("told-1", ["00" * 32, it.new.lower()], key=it.told["told-1"])
+    it.report("told-2", ["rubbish", 7, {"a": it.new}, it.new[:-2]], key=it.told["told-2"])
     wait_for(lambda: it.missing() == sorted(away + ["told-2"]), "the twin to be looked into")
     assert it.missing("--except", "told-*") == away
     said = it.verb("status", "--est", it.est, "--all", check=False).stdout
@@ -271,15 +280,28 @@ def test_06_retired():
 def test_07_renewed():
     """a device renews its certificate under the new root, and the next rotation begins; one that is forced says whom it leaves behind"""
     device = it.devices[0]
+    shutil.copy(os.path.join(it.trust, "bundle.pem"), it.pki.root)  # its operator's tools trust what is to be trusted now
     said = device.ask("POST", "simplereenroll", lines64(make_csr(device.id, device.key)), {"Content-Type": "application/pkcs10"})
     with open(device.cert, "w") as f:
         f.write(blocks(said)[0][1])
     assert device.connects()
     openssl("verify", "-CAfile", os.path.join(it.trust, "bundle.pem"), "-untrusted", it.folder / "line.pem", device.cert)
     it.verb("rotate", "plant root 3")
+    wait_for(lambda: device.ask("GET", "cacerts", headers={"x-rootedge-roots": "none"}).count("BEGIN") == 5, "/cacerts to have the third root")
+    assert device.id in it.missing(), "who says that he keeps none of them does not hold them"
+    edge = Device(it, "pump-edge")
+    it.first_root = it.pki.root
+    edge.begin()
+    edge.fetch()
+    wait_for(lambda: edge.id not in it.status(hub=False)["missing"], "the edge device to be known to the EST server")
+    it.hub.create_device(edge.id, {"type": "certificateAuthority"}, capabilities={"iotEdge": True})
+    assert edge.id in it.missing(), "what an edge device has fetched says nothing"
+    third = run("rootedge", "cert", "fingerprint", os.path.join(it.trust, "plant-root-3.cert.pem")).stdout.strip()
+    it.report(edge.id, [third], context=edge.context())
+    wait_for(lambda: edge.id not in it.missing(), "what it says itself")
     it.verb("activate")
     done = it.verb("retire", "--force", "--est", it.est)
-    assert "%d of %d did not hold CN=plant root 3" % (DEVICES, DEVICES) in done.stdout and it.devices[0].id in done.stdout, done
+    assert "%d of %d did not hold CN=plant root 3" % (DEVICES, DEVICES + 1) in done.stdout and it.devices[0].id in done.stdout, done
     wait_for(lambda: "the roots that were in use stay" in it.hub.log_text(), "the hub to say that its CA has no root any more")
     assert all(it.each(it.devices, Device.connects)), "it goes on with what it has"
     assert it.hub.stop() == 0
