@@ -308,6 +308,7 @@ open_back(struct gateway *g)
 	g->forward = forward_open(&config);
 	scope = scope_method(g->refresher);
 	edge_hub_serve(g->edge_hub, &scope);
+	edge_hub_watch(g->edge_hub, route_source_desired, g->routes);
 	edge_hub_start(g->edge_hub);
 }
 

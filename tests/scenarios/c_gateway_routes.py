@@ -234,6 +234,44 @@ def test_07_drop_oldest():
     assert len(gaps) == 1 and got[-1] == n - 1 and n - gaps[0] > 40 and len(got) < n, got
 
 
+def reported():
+    return it.hub.rest("GET", "/twins/%s/modules/%%24edgeHub" % it.edge.device)[2]["properties"]["reported"]
+
+
+def desire(desired):
+    """Desired properties of $edgeHub, and what it says to them once it has them."""
+    status, _, body = it.hub.rest("PATCH", "/twins/%s/modules/%%24edgeHub" % it.edge.device, {"properties": {"desired": desired}}, {"If-Match": "*"})
+    assert status == 200, body
+    version = body["properties"]["desired"]["$version"]
+    return wait_for(lambda: (lambda r: r if r.get("lastDesiredVersion") == version else None)(reported()), "the answer of $edgeHub", 30)["lastDesiredStatus"]
+
+
+def test_08_twin():
+    """the routes of $edgeHub's twin go before the file's; wrong ones are reported with why and change nothing, also through a restart without the hub; without them the file's hold again"""
+    set_clock(0)  # what is issued from now on is for everybody's clock
+    hold(1, file=to_input("other", "file", "/messages/events"))
+    named = {"schemaVersion": "1.1", "routes": {"twin": to_input("other", "twin", "/messages/events")}}
+    assert desire(named) == {"code": 200, "description": ""}
+    with module("other") as o, leaf() as d:
+        d.publish(LEAF, b"by the twin")
+        assert o.take()[::2] == ("twin", b"by the twin")
+        status = desire({"routes": {"wrong": "FROM /* WHERE INTO $upstream"}})
+        assert status["code"] == 400 and "route wrong: at character 15" in status["description"], status
+        d.publish(LEAF, b"still by the twin")
+        assert o.take()[::2] == ("twin", b"still by the twin")
+    it.edge.stop()
+    it.cut_off()
+    it.edge.start()
+    with module("other") as o, leaf() as d:
+        d.publish(LEAF, b"as before")
+        assert o.take()[::2] == ("twin", b"as before")
+    it.reconnect()
+    assert desire({"routes": None, "schemaVersion": None})["code"] == 200
+    with module("other") as o, leaf() as d:
+        d.publish(LEAF, b"by the file")
+        assert o.take()[::2] == ("file", b"by the file")
+
+
 def test_99_end():
     """everything stops in order"""
     assert it.edge.stop() == 0

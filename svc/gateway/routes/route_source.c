@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "gateway/routes/routes.h"
 #include "wire/json.h"
 
@@ -25,10 +26,8 @@ struct route_source {
 	char *file, *kept;
 	struct timer timer;
 	struct look last;
-	bool is_hubs;	   /* the routes that hold are the hub's */
-	int64_t version;   /* of the last desired properties */
-	int status;	   /* 0: there were none */
-	char *description; /* of the status; "" */
+	bool is_hubs; /* the routes that hold are the hub's */
+	char *hubs;   /* their document */
 };
 
 /* -- The operator's file ---------------------------------------------------------------------------------------------------------------------- */
@@ -126,21 +125,17 @@ take(struct route_source *s, const json_t *desired, struct err *err)
 
 	if (!routes)
 		return -1;
+	if (s->is_hubs && text_is(text, s->hubs))
+		return 0; /* said again */
 	if (strlen(text) > ROUTES_JSON_MAX)
 		return err_set(err, ERR_LIMIT, "%zu bytes of desired properties: there may be %d", strlen(text), ROUTES_JSON_MAX);
 	if (apply(s, routes, err) < 0)
 		return -1;
 	s->is_hubs = true;
-	log_info("%zu routes of the hub hold (version %lld)", routes->n, (long long)s->version);
+	mem_free(s->hubs);
+	s->hubs = mem_text(text);
+	log_info("%zu routes of the hub hold", routes->n);
 	return file_save(s->kept, text, strlen(text), 0600, err);
-}
-
-static void
-set_status(struct route_source *s, int status, const char *description)
-{
-	mem_free(s->description);
-	s->status = status;
-	s->description = mem_text(description);
 }
 
 static bool
@@ -149,33 +144,16 @@ has_routes(const json_t *desired)
 	return json_object_get(desired, "routes") || json_object_get(desired, "schemaVersion");
 }
 
-void
-route_source_desired(struct route_source *s, const json_t *desired, int64_t version)
+int
+route_source_desired(void *source, const json_t *desired, struct err *err)
 {
-	struct err err = ERR_INIT;
+	struct route_source *s = source;
 
-	s->version = version;
-	if (!has_routes(desired)) {
-		set_status(s, 200, "");
-		if (s->is_hubs)
-			fall_back(s);
-		return;
-	}
-	if (take(s, desired, &err) == 0) {
-		set_status(s, 200, "");
-		return;
-	}
-	log_error("the hub's routes (version %lld): %s", (long long)version, err.text);
-	set_status(s, 400, err.text);
-}
-
-json_t *
-route_source_reported(const struct route_source *s)
-{
-	if (s->status == 0)
-		return NULL;
-	return json_pack("{s:I, s:{s:i, s:s}}", "lastDesiredVersion", (json_int_t)s->version, "lastDesiredStatus", "code",
-		s->status, "description", s->description);
+	if (has_routes(desired))
+		return take(s, desired, err);
+	if (s->is_hubs)
+		fall_back(s);
+	return 0;
 }
 
 /* -- Its life -------------------------------------------------------------------------------------------------------------------------------- */
@@ -207,6 +185,6 @@ route_source_free(struct route_source *s)
 	timer_cancel(&s->timer);
 	mem_free(s->file);
 	mem_free(s->kept);
-	mem_free(s->description);
+	mem_free(s->hubs);
 	mem_free(s);
 }

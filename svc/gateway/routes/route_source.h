@@ -20,7 +20,5 @@ struct route_source;
 struct route_source *route_source_open(const struct route_source_config *config); /* applies what there is */
 void route_source_free(struct route_source *source);
 
-/* All desired properties of $edgeHub, as the hub has them now. */
-void route_source_desired(struct route_source *source, const json_t *desired, int64_t version);
-/* What $edgeHub reports about them: lastDesiredVersion and lastDesiredStatus with code 200 or 400 and a description; NULL before there were any.  The caller's. */
-json_t *route_source_reported(const struct route_source *source);
+/* All desired properties of $edgeHub, as the hub has them now; for edge_hub_watch.  -1: they are wrong, and nothing has changed. */
+int route_source_desired(void *source, const json_t *desired, struct err *err);
