@@ -94,13 +94,17 @@ link_onward(const struct front_child *child, const struct question *q, const cha
 	return json_string(buf_text(&link));
 }
 
+/* Where those above know differences it costs little to be up to date; and of a gateway that came since the last look only single devices may be known. */
 static void
 run_list(struct front_child *child)
 {
 	struct question *q = question_of(child);
+	struct scope *scope = child->api->scope;
 
-	if (!scope_is_below(child->api->scope, child->device_id, child->actor_id))
-		scope_look_up(child->api->scope, child->device_id, NULL, q->since_ms, &q->err);
+	if (!scope_is_below(scope, child->device_id, child->actor_id))
+		scope_look_up(scope, child->device_id, NULL, q->since_ms, &q->err);
+	if (!scope_is_hub_away(scope) && (!scope_is_listed(scope, child->device_id) || scope_is_by_difference(scope)))
+		scope_refresh(scope, &q->err);
 }
 
 static void

@@ -730,6 +730,19 @@ scope_refresh(struct scope *s, struct err *err)
 }
 
 bool
+scope_is_listed(struct scope *s, const char *gateway_id)
+{
+	const struct scope_list *list;
+	bool listed;
+
+	pthread_mutex_lock(&s->lock);
+	list = map_find_text(s->lists, gateway_id);
+	listed = list && list->at.wall != 0;
+	pthread_mutex_unlock(&s->lock);
+	return listed;
+}
+
+bool
 scope_is_by_difference(const struct scope *s)
 {
 	return atomic_load(&s->is_by_difference);

@@ -68,6 +68,7 @@ int scope_refresh(
 	struct scope *scope, struct err *err); /* for all of it, or for what has changed in it, where the hub knows that */
 /* It is said that these names (identity_name) have changed; n 0: something has. */
 void scope_refresh_named(struct scope *scope, const char *const *names, size_t n);
+bool scope_is_listed(struct scope *scope, const char *gateway_id); /* its list came as a whole, since or before */
 bool scope_is_by_difference(const struct scope *scope); /* the hub knows what has changed, so that asking it costs little */
 /* For one, unless the hub has confirmed it to a question that was asked after since_ms (boot clock); after SCOPE_NO_ANSWER the record is as old as before.  While the hub is
  * away it is not asked. */
