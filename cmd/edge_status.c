@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "edge.h"
 #include "edge_box.h"
+#include "edge_parent.h"
 #include "log_tail.h"
 #include "page.h"
 #include "pipe_command.h"
@@ -34,7 +35,9 @@ static const struct option_usage usage = {
 		   "certificates are renewed.",
 	.more = "Running: it serves.  Ready: systemd starts it with its first connection.  Starting, Waiting: it is on its way.  "
 		"Down: it is not.\n"
-		"Exit status: 0 none is down, 1 one is, or there is no edge device, 2 called wrongly.",
+		"Below a parent (parent_hostname) it looks whether that can be reached and is trusted, and says what is wrong.\n"
+		"Exit status: 0 none is down, 1 one is, or the parent is not what it should be, or there is no edge device, 2 "
+		"called wrongly.",
 	.rows = rows,
 };
 
@@ -112,7 +115,7 @@ is_down(const json_t *role)
 }
 
 static void
-print(const json_t *status)
+print(const json_t *status, const struct buf *parent)
 {
 	struct buf page = BUF_INIT(PAGE_MAX);
 	const json_t *roles = json_object_get(status, "roles"), *renewals = json_object_get(status, "renewals"), *role;
@@ -128,6 +131,7 @@ print(const json_t *status)
 		buf_putc(&page, '\n');
 		renewals_put_table(&page, renewals);
 	}
+	buf_put(&page, parent->data, parent->len);
 	page_print(&page);
 }
 
@@ -140,13 +144,14 @@ exit_status(const json_t *status)
 	json_array_foreach((json_t *)(uintptr_t)roles, i, role)
 		if (is_down(role))
 			return 1;
-	return 0;
+	return json_is_false(json_object_get(json_object_get(status, "parent"), "well"));
 }
 
 int
 edge_status(int argc, char **argv)
 {
 	struct options o = { .state = EDGE_STATE_DEFAULT };
+	CLEAR(buf) parent = BUF_INIT(PAGE_MAX);
 	OWN_LIB(json_t) status = NULL;
 	struct edge_box box;
 	struct err err = ERR_INIT;
@@ -161,12 +166,13 @@ edge_status(int argc, char **argv)
 	if (!status)
 		return page_failure(COMMAND, &err, 1);
 	json_object_set_new(status, "renewals", renewals_of(o.state));
+	edge_parent_look(o.state, status, &parent);
 	if (o.json) {
 		OWN_TEXT line = json_line(status);
 
 		puts(line);
 	} else {
-		print(status);
+		print(status, &parent);
 	}
 	return exit_status(status);
 }

@@ -91,12 +91,18 @@ def test_05_starts():
         f.write('[gateway]\naddress = "127.0.0.1"\nmqtt_port = 0\nhttps_port = 0\n')
     child = Service(SubFolder(it.folder, "child"), "edge", "--config", it.folder / "child.toml", "--state", it.folder / "child-state", env={"ASAN_OPTIONS": "detect_leaks=0"})
     assert it.hub.rest("GET", "/devices/child/modules/$edgeHub")[2]["authentication"]["type"] == "sas"
+    status = run("rootedge", "edge", "status", "--state", it.folder / "child-state").stdout
+    assert "The gateway above, edgegateway.local" in status and "✓ HTTPS at edgegateway.local" in status, status
+    shown = json.loads(run("rootedge", "edge", "status", "--state", it.folder / "child-state", "--json").stdout)
+    assert shown["parent"] == {"name": "edgegateway.local", "well": True}, shown
+    it.edge.stop()
+    done = run("rootedge", "edge", "status", "--state", it.folder / "child-state", check=False)
+    assert done.returncode == 1 and "CONNECT_FAILED" in done.stdout and "edgegateway.local" in done.stdout, done
     assert child.stop() == 0
 
 
 def test_99_end():
     """everything stops in order"""
-    assert it.edge.stop() == 0
     it.stop()
 
 
