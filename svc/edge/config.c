@@ -129,6 +129,7 @@ config_from_toml(const struct toml *root, struct findings *findings)
 	take_general(c, &at);
 	take_limits(c, &at);
 	take_gateway(c, &at);
+	config_take_offline(c, &at);
 	config_take_provisioning(c, &at);
 	config_take_edge_ca(c, &at);
 	config_take_preloaded(c, &at);
@@ -178,6 +179,8 @@ config_free(struct config *c)
 	free_texts(c);
 	for (size_t i = 0; i < c->n_names; i++)
 		mem_free(c->names[i]);
+	for (size_t i = 0; i < c->n_offline; i++)
+		mem_free(c->offline[i]);
 	for (size_t m = 0; m < c->n_modules; m++) {
 		mem_free(c->modules[m].id);
 		mem_free(c->modules[m].executable);

@@ -17,6 +17,7 @@
 #include "edge/config_keys.h"
 
 #define CONFIG_NAMES_MAX 31
+#define CONFIG_OFFLINE_MAX 32
 #define CONFIG_MODULES_MAX 32
 #define CONFIG_PRINCIPALS_MAX 32
 #define CONFIG_ROLE_UIDS 5 /* from first_uid on */
@@ -72,6 +73,10 @@ struct config {
 	int64_t gateway_mqtt_port, gateway_https_port, gateway_metrics_port, audit_mib, max_queue_mib;
 	char *names[CONFIG_NAMES_MAX];
 	size_t n_names;
+	bool leave_expired;
+	int64_t max_session_age_s;	   /* 0: none */
+	char *offline[CONFIG_OFFLINE_MAX]; /* "WHAT=TIME" */
+	size_t n_offline;
 	char *upstream_address;
 	int64_t upstream_mqtt_port, upstream_https_port;
 };

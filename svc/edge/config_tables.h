@@ -10,5 +10,6 @@ void config_take_names(char **names, size_t *n, const struct config_at *at, cons
 void config_take_provisioning(struct config *config, const struct config_at *root);
 void config_take_edge_ca(struct config *config, const struct config_at *root);
 void config_take_preloaded(struct config *config, const struct config_at *root);
+void config_take_offline(struct config *config, const struct config_at *root);
 void config_take_modules(struct config *config, const struct config_at *root);
 void config_take_principals(struct config *config, const struct config_at *root);

@@ -43,6 +43,13 @@ push(struct role_args *args, const char *name, const char *value)
 	args->item[args->n++] = mem_text(value);
 }
 
+static void
+push_flag(struct role_args *args, const char *name)
+{
+	if (args->n + 1 <= ROLE_ARGS_MAX)
+		args->item[args->n++] = mem_text(name);
+}
+
 void
 role_args_push_int(struct role_args *args, const char *name, int64_t value)
 {
@@ -58,6 +65,11 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 	push(args, "--hostname", c->hostname);
 	for (size_t i = 0; i < c->n_names; i++)
 		push(args, "--name", c->names[i]);
+	for (size_t i = 0; i < c->n_offline; i++)
+		push(args, "--offline", c->offline[i]);
+	if (c->leave_expired)
+		push_flag(args, "--leave-expired");
+	role_args_push_int(args, "--max-session-age", c->max_session_age_s);
 	push(args, "--address", c->gateway_address);
 	push(args, "--crl-dir", c->gateway_crl_dir);
 	if (c->gateway_metrics_port > 0) {

@@ -478,3 +478,24 @@ TEST("a subject of several attributes: certd has it for what is signed here, edg
 	refused(SAS "[edge_ca]\nsubject = { CN = \"a\", C = \"Germany\" }\n", "too long or too short for C");
 	refused(SAS "[edge_ca]\nsubject = { CN = \"a\" }\ncommon_name = \"a\"\n", "either common_name or subject");
 }
+
+TEST("[offline] becomes rules for the gateway, and takes times only")
+{
+	struct err err;
+	OWN(config) c = load("[gateway]\nmax_session_age = \"2day\"\nend_expired = false\n[offline]\ntrust_for = \"90day\"\nsas = "
+			     "\"30min\"\n[offline.devices]\n\"s-*\" = \"1day\"\n" SAS,
+		&err);
+
+	if (!c)
+		fail_msg("%s", err.text);
+	CHECK_INT(c->n_offline, 3);
+	CHECK_STR(c->offline[0], "all=90day");
+	CHECK_STR(c->offline[1], "sas=30min");
+	CHECK_STR(c->offline[2], "devices:s-*=1day");
+	CHECK_INT(c->max_session_age_s, 2 * 86400);
+	CHECK(c->leave_expired);
+	refused("[offline]\ntrust_for = \"80%\"\n" SAS, "trust_for");
+	refused("[offline]\nsas = \"long\"\n" SAS, "sas");
+	refused("[offline.devices]\n\"a*\" = \"5%\"\n" SAS, "a*");
+	refused("[gateway]\nmax_session_age = \"5%\"\n" SAS, "max_session_age");
+}

@@ -20,6 +20,7 @@
 #include "gateway/local/gateway_metrics.h"
 #include "gateway/local/local_door.h"
 #include "gateway/queue/queue.h"
+#include "gateway/rejudge.h"
 #include "gateway/routes/route_source.h"
 #include "gateway/scope/refresher.h"
 #include "gateway/server_cert.h"
@@ -57,6 +58,7 @@ struct gateway {
 	struct tls_cache *tls_cache;
 	struct server_cert *server_cert;
 	struct gateway_head *head;
+	struct rejudge *rejudge;
 	struct mqtt_head *mqtt_head;
 	struct listener *mqtt;
 	struct front *front;
@@ -198,6 +200,8 @@ open_front(struct gateway *g, struct err *err)
 		.tls_cache = g->tls_cache,
 		.queue = g->queue,
 		.relay = g->relay,
+		.offline = &g->config.offline,
+		.tenure = g->config.tenure,
 	};
 	struct mqtt_head_config mqtt = { .who = "gateway", .ops = &gateway_head_ops };
 	struct listener_config listener = {
@@ -310,6 +314,7 @@ open_back(struct gateway *g)
 	edge_hub_serve(g->edge_hub, &scope);
 	edge_hub_watch(g->edge_hub, route_source_desired, g->routes);
 	edge_hub_start(g->edge_hub);
+	g->rejudge = rejudge_new(g->loops[0], g->workers, g->head);
 }
 
 struct gateway *
@@ -395,6 +400,7 @@ gateway_close(struct gateway *g)
 	relay_close(g->relay);
 	forward_close(g->forward);
 	refresher_free(g->refresher);
+	rejudge_free(g->rejudge);
 	mqtt_head_free(g->mqtt_head);
 	front_free(g->front);
 	local_door_free(g->local);

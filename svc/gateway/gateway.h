@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #include "gateway/queue/queue.h"
+#include "gateway/scope/offline_policy.h"
+#include "gateway/tenure.h"
 #include "gateway/upstream/upstream.h"
 
 struct gateway_config {
@@ -17,6 +19,8 @@ struct gateway_config {
 	const char *metrics_address;
 	int metrics_port;    /* -1: none; 0: a free one */
 	const char *crl_dir; /* of revocation lists; NULL: there are none */
+	struct offline_policy offline;
+	struct tenure_policy tenure;
 	struct upstream_config upstream;
 	uint64_t max_queue_bytes;
 	enum queue_when_full when_full;

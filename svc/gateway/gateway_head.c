@@ -8,6 +8,7 @@
 #include "auth/trust.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "common/service.h"
 #include "gateway/local/tally.h"
@@ -28,6 +29,7 @@ struct session {
 	struct trust trust;
 	struct speaker *speaker; /* a gateway below that speaks for it; NULL: it speaks for itself */
 	struct queue_lane *lane;
+	struct tenure tenure;
 	bool is_own; /* a module of the gateway's own device */
 	uint64_t epoch;
 	bool has_listened; /* to anything: then its end is news to the relay */
@@ -49,22 +51,40 @@ struct question {
 
 /* -- The decision ---------------------------------------------------------------------------------------------------------------------- */
 
+/* How old what the hub said is, and until when it counts; too old, it is as good as nothing. */
 static void
-add_age(struct verdict *v, const char *name, int64_t confirmed)
+judge_age(struct gateway_head *head, struct verdict *v, const struct identity *record, const struct confirmation *at)
 {
-	char when[CLOCK_TEXT_LEN];
+	OWN_TEXT name = identity_name(record->device_id, record->module_id);
+	int64_t now = clock_wall(), age = confirmation_age_s(at, now, clock_boot_ms());
+	int64_t span = offline_policy_span(head->config.offline, record);
+	char when[CLOCK_TEXT_LEN], until[CLOCK_TEXT_LEN];
+	OWN_TEXT found = NULL;
 
-	if (confirmed > 0)
-		verdict_pass(v, "record", name, "confirmed by the hub", clock_text(confirmed, when));
+	clock_text(at->wall, when);
+	if (span == OFFLINE_FOR_EVER) {
+		verdict_pass(v, "record", name, "confirmed by the hub", when);
+		return;
+	}
+	found = mem_textf("%s, %lld s ago; it counts until %s", when, (long long)age, clock_text(now + span - age, until));
+	if (age <= span)
+		verdict_pass(v, "record", name, "confirmed by the hub", found);
+	else
+		verdict_fail(v, RECORD_TOO_OLD, "record", name, "confirmed by the hub lately", found);
+}
+
+static bool
+is_too_old(struct gateway_head *head, const struct identity *record, const struct confirmation *at)
+{
+	return confirmation_age_s(at, clock_wall(), clock_boot_ms()) > offline_policy_span(head->config.offline, record);
 }
 
 static struct verdict *
 judge(struct gateway_head *head, const struct question *q, struct authorities *cas, const struct authority **vouched,
 	struct identity **record, struct on_behalf *by)
 {
-	OWN_TEXT name = identity_name(q->device_id, q->module_id);
-	int64_t confirmed = 0;
-	OWN(identity) target = scope_find(head->config.scope, q->device_id, q->module_id, &confirmed);
+	struct confirmation confirmed = { 0 };
+	OWN(identity) target = scope_find_aged(head->config.scope, q->device_id, q->module_id, &confirmed);
 	OWN(revocations) revoked = gateway_revocation_current(head->config.revocation);
 	struct auth_claim claim = {
 		.hub_host = head->config.hub_host,
@@ -88,7 +108,8 @@ judge(struct gateway_head *head, const struct question *q, struct authorities *c
 		speaker_find(by, head->config.scope, q->auth_chain);
 	on_behalf_give(&records, by);
 	v = auth_decide("gateway", &claim, &evidence, &records, &head->config.auth, clock_wall());
-	add_age(v, name, confirmed);
+	if (target)
+		judge_age(head, v, target, &confirmed);
 	*record = GIVE(target);
 	return v;
 }
@@ -173,6 +194,8 @@ answer(struct gateway_head *head, const struct question *q)
 		session->lane = queue_lane(head->config.queue, loop_owner(q->loop));
 		session->is_own = record->module_id && text_is(record->device_id, head->config.edge_id);
 		session->epoch = epoch;
+		session->tenure = tenure_begin(&head->config.tenure, by_certificate ? cert_not_after(q->chain.item[0]) : 0,
+			clock_boot_ms(), (uint32_t)random_u64());
 		restore_subscriptions(head, q);
 		begin_tally(session);
 	}
@@ -187,7 +210,7 @@ may_change(const struct verdict *v)
 {
 	static const enum reason reasons[] = { DEVICE_UNKNOWN, MODULE_UNKNOWN, DEVICE_OUT_OF_SCOPE, DEVICE_DISABLED,
 		DEVICE_WRONG_AUTH_TYPE, CHAIN_OF_GATEWAYS, THUMBPRINT_MISMATCH, SAS_BAD_SIGNATURE, TRUST_UNKNOWN_ISSUER,
-		CA_OUT_OF_SCOPE };
+		CA_OUT_OF_SCOPE, RECORD_TOO_OLD };
 	enum reason cause = verdict_cause(v);
 
 	for (size_t i = 0; i < COUNT(reasons); i++)
@@ -350,17 +373,19 @@ why_untrusted(struct gateway_head *head, struct session *session)
 	OWN(authorities) cas = NULL;
 	OWN(revocations) revoked = NULL;
 	OWN(identity) now = NULL;
-	enum reason reason;
-	int64_t confirmed;
+	enum reason reason = tenure_check(&session->tenure, clock_wall(), clock_boot_ms());
+	struct confirmation confirmed = { 0 };
 
-	if (epoch == session->epoch)
-		return OK;
+	if (reason != OK || epoch == session->epoch)
+		return reason;
 	cas = scope_cas(head->config.scope);
-	now = scope_find(head->config.scope, judged->device_id, judged->module_id, &confirmed);
+	now = scope_find_aged(head->config.scope, judged->device_id, judged->module_id, &confirmed);
 	revoked = gateway_revocation_current(head->config.revocation);
 	reason = trust_check(&session->trust, now, cas, revoked);
 	if (reason == OK && !is_still_reached(head, session))
 		reason = SESSION_WITHDRAWN;
+	if (reason == OK && is_too_old(head, now, &confirmed))
+		reason = RECORD_TOO_OLD;
 	if (reason == OK)
 		session->epoch = epoch;
 	return reason;
@@ -394,19 +419,28 @@ on_recheck(struct directory_visit *visit, struct head_session *head_session)
 	mem_free(recheck);
 }
 
-/* What it stands on may be gone: its session asks again, there where it lives, and no TLS session is resumed. */
+/* Its session looks again whether it still stands, there where it lives. */
+static void
+ask_session(struct gateway_head *head, const struct identity *identity)
+{
+	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+	struct recheck *recheck = NEW(recheck);
+
+	recheck->head = head;
+	recheck->visit.run = on_recheck;
+	if (!directory_visit(head->config.directory, name, &recheck->visit))
+		mem_free(recheck);
+}
+
+/* What it stands on may be gone: and no TLS session is resumed. */
 static void
 withdraw(void *arg, const struct identity *identity)
 {
 	struct gateway_head *head = arg;
 	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
-	struct recheck *recheck = NEW(recheck);
 
 	tls_cache_drop_identity(head->config.tls_cache, name);
-	recheck->head = head;
-	recheck->visit.run = on_recheck;
-	if (!directory_visit(head->config.directory, name, &recheck->visit))
-		mem_free(recheck);
+	ask_session(head, identity);
 }
 
 /* On a worker.  A disabled device takes its modules with it, a gateway all that it lets through or speaks for. */
@@ -526,6 +560,38 @@ on_wants(void *backend, void *domain, struct head_session *head_session, unsigne
 }
 
 /* What changed between the decision and now found no session to close. */
+/* -- What time does ------------------------------------------------------------------------------------------------------------------------ */
+
+static bool
+may_have_ended(const struct gateway_head *head, const struct identity *identity)
+{
+	const struct tenure_policy *tenure = &head->config.tenure;
+
+	return tenure->max_age_s > 0 ||
+	       (!tenure->leave_expired && (identity->auth == IDENTITY_AUTH_CA || identity->auth == IDENTITY_AUTH_THUMBPRINT));
+}
+
+static void
+choose(void *arg, const struct identity *identity, const struct confirmation *at)
+{
+	struct gateway_head *head = arg;
+
+	if (is_too_old(head, identity, at)) {
+		scope_touch(head->config.scope);
+		withdraw(head, identity);
+	} else if (may_have_ended(head, identity)) {
+		ask_session(head, identity);
+	}
+}
+
+void
+gateway_head_look(struct gateway_head *head)
+{
+	scope_each_aged(head->config.scope, choose, head);
+	if (head->config.offline->n > 0)
+		scope_note_ages(head->config.scope);
+}
+
 static void
 on_live(void *backend, void *domain, struct head_session *head_session)
 {

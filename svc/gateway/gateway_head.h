@@ -9,7 +9,9 @@
 #include "gateway/local/door_book.h"
 #include "gateway/queue/queue.h"
 #include "gateway/relay/relay.h"
+#include "gateway/scope/offline_policy.h"
 #include "gateway/scope/scope.h"
+#include "gateway/tenure.h"
 #include "heads/head.h"
 #include "net/tls.h"
 
@@ -25,6 +27,8 @@ struct gateway_head_config {
 	struct relay *relay; /* gateway_head_subject is its `trusted` */
 	struct queue *queue; /* with a lane for each loop */
 	struct inputs *inputs;
+	const struct offline_policy *offline;
+	struct tenure_policy tenure;
 	struct auth_policy auth;
 };
 struct gateway_head;
@@ -33,4 +37,6 @@ struct gateway_head *gateway_head_new(const struct gateway_head_config *config);
 void gateway_head_free(struct gateway_head *head); /* after the loops and the workers */
 /* Who is on a session, on its loop; NULL: it is no longer trusted, and is being closed. */
 const struct subject *gateway_head_subject(struct head_session *session);
+/* On a worker, now and then: sessions that time alone has ended are closed. */
+void gateway_head_look(struct gateway_head *head);
 extern const struct head_ops gateway_head_ops; /* the backend is the gateway_head */

@@ -19,9 +19,10 @@
 struct options {
 	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *parent,
 		*hub_address, *trust, *crl_dir, *metrics_address, *routes, *when_full;
-	struct option_list names;
+	struct option_list names, offline;
+	bool leave_expired;
 	int64_t mqtt_port, https_port, metrics_port, hub_mqtt_port, hub_https_port, max_queue_mib, audit_mib, loops,
-		max_connections;
+		max_connections, max_session_age_s;
 	struct service_options service;
 };
 
@@ -58,6 +59,14 @@ static const struct option_row rows[] = {
 	{ "hub-mqtt-port", 0, "PORT", "the hub's MQTT port (8883)", OPTION_INT, offsetof(struct options, hub_mqtt_port), 1, 65535 },
 	{ "hub-https-port", 0, "PORT", "the hub's HTTPS port (443)", OPTION_INT, offsetof(struct options, hub_https_port), 1,
 		65535 },
+	{ "offline", 0, "WHAT=TIME",
+		"how long a record counts after the hub confirmed it: all, modules, sas, thumbprint, ca or devices:PATTERN, and "
+		"90day or the like; may be given several times",
+		OPTION_LIST, offsetof(struct options, offline), 0, 0 },
+	{ "leave-expired", 0, NULL, "a certificate that ends leaves its session open", OPTION_FLAG,
+		offsetof(struct options, leave_expired), 0, 0 },
+	{ "max-session-age", 0, "SECONDS", "sessions end at this age, or up to a tenth earlier; 0: at none", OPTION_INT,
+		offsetof(struct options, max_session_age_s), 0, INT32_MAX },
 	TEXT_ROW("crl-dir", 0, "DIR", "a folder of revocation lists, *.crl and *.pem, which is looked at again when it changes",
 		crl_dir),
 	TEXT_ROW("trust", 't', "FILE", "the roots to trust the hub by, PEM", trust),
@@ -172,6 +181,7 @@ serve(const struct options *o, struct err *err)
 			.trust_path = o->trust,
 		},
 		.max_audit_bytes = (uint64_t)o->audit_mib << 20,
+		.tenure = { .leave_expired = o->leave_expired, .max_age_s = o->max_session_age_s },
 		.max_queue_bytes = (uint64_t)o->max_queue_mib << 20,
 		.when_full = text_is(o->when_full, "drop_oldest") ? QUEUE_DROP_OLDEST : QUEUE_REFUSE,
 		.routes_file = o->routes,
@@ -185,6 +195,9 @@ serve(const struct options *o, struct err *err)
 		return -1;
 	for (size_t i = 0; i < o->names.n; i++)
 		names[1 + i] = o->names.items[i];
+	for (size_t i = 0; i < o->offline.n; i++)
+		if (offline_policy_add(&config.offline, o->offline.items[i], err) < 0)
+			return err_wrap(err, "--offline");
 	gateway = gateway_open(&config, err);
 	if (!gateway)
 		return -1;

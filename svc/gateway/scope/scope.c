@@ -36,7 +36,7 @@ struct scope {
 	pthread_mutex_t asking;	    /* one question at a time */
 	atomic_uint_fast64_t epoch; /* changes */
 	atomic_bool unsaved, is_by_difference;
-	int64_t saved_ms;	       /* boot clock; of whoever asks */
+	atomic_int_fast64_t saved_ms;  /* boot clock */
 	atomic_int_fast64_t failed_ms; /* boot clock of the last question without an answer; 0: the last one had one */
 	struct change *changes;	       /* not yet told; of whoever asks */
 	size_t n_changes, cap_changes;
@@ -580,6 +580,13 @@ bool
 scope_is_unsaved(const struct scope *s)
 {
 	return atomic_load(&s->unsaved);
+}
+
+void
+scope_note_ages(struct scope *s)
+{
+	if (clock_boot_ms() - s->saved_ms >= AGES_EVERY_MS)
+		atomic_store(&s->unsaved, true);
 }
 
 void

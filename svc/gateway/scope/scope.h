@@ -62,6 +62,7 @@ bool scope_is_hub_away(const struct scope *scope); /* a question failed a moment
 /* Many changes at once are not each saved: what is left over is saved by scope_save, on a worker, and by scope_close. */
 bool scope_is_unsaved(const struct scope *scope);
 void scope_save(struct scope *scope);
+void scope_note_ages(struct scope *scope); /* they go on while nothing else changes, and are to be saved now and then: any thread */
 
 /* Ask the hub, on a worker: these block, one at a time. */
 int scope_refresh(
