@@ -56,6 +56,29 @@ def test_3_refused():
     assert "module other, process" in story.edge.log_text() and not events("other")
 
 
+def test_4_routes():
+    """outputs and inputs of two modules by the routes in the twin of $edgeHub: a filter between a device and the hub, messages for a module that is away, urgent ones first"""
+    to_filter = 'INTO BrokeredEndpoint("/modules/forward/inputs/%s")'
+    routes = {"warm": "FROM /messages/events WHERE $body.temperature > 30 " + to_filter % "warm", "alarms": {"route": "FROM /messages/modules/forward/outputs/alarms INTO $upstream", "priority": 0, "timeToLiveSecs": 86400},
+              "readings": {"route": "FROM /messages/modules/sensor/outputs/readings " + to_filter % "readings", "priority": 5},
+              "urgent": {"route": "FROM /messages/modules/sensor/outputs/readings WHERE urgent = 'yes' " + to_filter % "readings", "priority": 0}}
+    hub = "/twins/EdgeGateway/modules/$edgeHub"
+    desired = {"schemaVersion": "1.1", "routes": routes, "storeAndForwardConfiguration": {"timeToLiveSecs": 7200}}
+    version = story.rest("PATCH", hub, {"properties": {"desired": desired}}, {"If-Match": "*"})[2]["properties"]["desired"]["$version"]
+    status = wait_for(lambda: (lambda r: r if r.get("lastDesiredVersion") == version else None)(story.rest("GET", hub)[2]["properties"]["reported"]), "the routes to be taken", 30)
+    assert status["lastDesiredStatus"]["code"] == 200, status
+    mnt = story.edge.ready["mnt"]
+    modules = {m: environment(m, os.path.join(mnt, m + ".sock"), GATEWAY) for m in ("sensor", "forward")}
+    key = story.rest("GET", "/devices/leaf")[2]["authentication"]["symmetricKey"]["primaryKey"]
+    before = len(events("sensor"))
+    got = story.node("routes.js", MODULES=json.dumps(modules), LEAF="leaf", LEAF_KEY=key)
+    assert [(m["input"], m["body"], m["properties"].get("unit"), m["type"]) for m in got["first"]] == [("warm", {"temperature": t}, "°C", "application/json") for t in (31, 32, 33)], got
+    assert [(m["input"], m["properties"]["urgent"], m["body"]["n"]) for m in got["second"]] == [("readings", u, n) for u in ("yes", "no") for n in range(4)], got
+    alarms = wait_for(lambda: (lambda e: e if len(e) >= 3 else None)([e for e in events("forward") if e["systemProperties"].get("iothub-outputname") == "alarms"]), "the alarms", 30)
+    assert [e["body"] for e in alarms] == [{"alarm": t} for t in (31, 32, 33)] and all(e["properties"] == {"of": "leaf"} for e in alarms), alarms
+    assert len(events("sensor")) == before and not story.events_of("leaf"), "more went to the hub than was to go there"
+
+
 def test_99_end():
     """everything stops in order"""
     assert story.edge.stop() == 0

@@ -42,7 +42,7 @@ struct input {
 	struct module *module;
 	char *name;
 	struct queue_window *window;
-	struct delivery *first, **last;
+	struct delivery *first;
 	size_t n;
 	struct errand *errand; /* the one on its way; NULL: none is */
 	struct input *next;
@@ -80,18 +80,29 @@ static void pump(struct input *input);
 
 /* -- Deliveries ------------------------------------------------------------------------------------------------------------------------ */
 
-static struct delivery *
+/* Behind what is on its way and what waits of its priority or a higher one. */
+static struct delivery **
+place_for(struct input *input, const struct queued *q)
+{
+	struct delivery **at = &input->first;
+
+	while (*at && ((*at)->id || (*at)->message->priority <= q->priority))
+		at = &(*at)->next;
+	return at;
+}
+
+static struct delivery **
 delivery_add(struct input *input, struct queued *q)
 {
-	struct delivery *d = NEW(delivery);
+	struct delivery **at = place_for(input, q), *d = NEW(delivery);
 
 	d->message = q;
 	d->bag = (struct buf)BUF_INIT(PROPERTY_BAG_MAX);
 	input_bag_make(&d->bag, slice_of(q->bag), q->device_id, q->module_id);
-	*input->last = d;
-	input->last = &d->next;
+	d->next = *at;
+	*at = d;
 	input->n++;
-	return d;
+	return at;
 }
 
 static void
@@ -100,8 +111,6 @@ delivery_end(struct input *input, struct delivery **at, enum queue_end how)
 	struct delivery *d = *at;
 
 	*at = d->next;
-	if (!*at)
-		input->last = at;
 	input->n--;
 	if (d->message)
 		queue_window_end(input->window, d->message, how);
@@ -211,9 +220,9 @@ fetch(struct input *input)
 	struct queued *q;
 
 	while (input->n < max && (q = queue_window_next(input->window, &err))) {
-		struct delivery **at = input->last;
+		struct delivery **at = delivery_add(input, q);
 
-		if (!is_too_large(input, delivery_add(input, q)))
+		if (!is_too_large(input, *at))
 			continue;
 		log_error("a message for input %s of %s is given up: with all of its properties it is larger than MQTT allows",
 			input->name, input->module->id);
@@ -428,7 +437,6 @@ on_input(void *arg, const char *module_id, const char *name, struct queue_window
 	input->module = m;
 	input->name = mem_text(name);
 	input->window = window;
-	input->last = &input->first;
 	input->next = m->first;
 	m->first = input;
 	queue_window_listen(window, m->inputs->config.loop, on_more, input);
