@@ -288,6 +288,15 @@ apply_routes(void *arg, struct routes *routes, struct err *err)
 	return queue_set_routes(g->queue, routes, err);
 }
 
+/* What has changed since the hub could tell it last. */
+static void
+on_edge_hub_listens(void *arg)
+{
+	const struct gateway *g = arg;
+
+	refresher_changed(g->refresher, NULL, 0);
+}
+
 static void
 open_back(struct gateway *g)
 {
@@ -312,6 +321,7 @@ open_back(struct gateway *g)
 	g->forward = forward_open(&config);
 	scope = scope_method(g->refresher);
 	edge_hub_serve(g->edge_hub, &scope);
+	edge_hub_watch_link(g->edge_hub, on_edge_hub_listens, g);
 	edge_hub_watch(g->edge_hub, route_source_desired, g->routes);
 	edge_hub_start(g->edge_hub);
 	g->rejudge = rejudge_new(g->loops[0], g->workers, g->head);

@@ -22,6 +22,8 @@ struct edge_hub {
 		void *arg;
 	} watchers[EDGE_HUB_WATCHERS_MAX];
 	size_t n_watchers;
+	void (*listens)(void *arg);
+	void *listens_arg;
 };
 
 /* -- Methods --------------------------------------------------------------------------------------------------------------------------------- */
@@ -72,6 +74,22 @@ edge_hub_serve(struct edge_hub *e, const struct edge_hub_method *method)
 {
 	assert(e->n_methods < EDGE_HUB_METHODS_MAX);
 	e->methods[e->n_methods++] = *method;
+}
+
+static void
+on_listening(struct line_user *user, unsigned granted)
+{
+	struct edge_hub *e = CONTAINER_OF(user, struct edge_hub, user);
+
+	if ((granted & DEVICE_WANTS_METHODS) && e->listens)
+		e->listens(e->listens_arg);
+}
+
+void
+edge_hub_watch_link(struct edge_hub *e, void (*listens)(void *arg), void *arg)
+{
+	e->listens = listens;
+	e->listens_arg = arg;
 }
 
 /* -- The twin -------------------------------------------------------------------------------------------------------------------------------- */
@@ -170,7 +188,7 @@ drop(struct line_user *user)
 	user->line = NULL;
 }
 
-static const struct line_user_ops ops = { .on_method = on_method, .drop = drop };
+static const struct line_user_ops ops = { .on_method = on_method, .on_listening = on_listening, .drop = drop };
 
 struct edge_hub *
 edge_hub_new(struct lines *lines, struct twins *twins)

@@ -19,6 +19,8 @@ void edge_hub_free(struct edge_hub *edge_hub);	/* after the lines */
 /* Called with the desired properties ($version among them), on the loop of the lines: as they were kept, at the start, were that years ago; and whenever they have changed.  -1: it does not
  * go by them, and `err` is reported to the hub as lastDesiredStatus; the first that says so. */
 void edge_hub_watch(struct edge_hub *edge_hub, int (*desired)(void *arg, const json_t *desired, struct err *err), void *arg);
+/* Called on that loop each time the hub can call methods again: what it would have called meanwhile is to be asked for.  There is one. */
+void edge_hub_watch_link(struct edge_hub *edge_hub, void (*listens)(void *arg), void *arg);
 /* On the loop: reported properties, as a merge.  Kept, and pushed when the hub is there. */
 void edge_hub_report(struct edge_hub *edge_hub, json_t *patch_take);
 /* What its twin has become: struct relay_config.on_own_news. */
