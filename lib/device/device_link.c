@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/text.h"
 
 #define MARGIN_MAX_S 900    /* as the SDKs do (clients-observed 3) */
 #define LOOK_AGAIN_MS 60000 /* the wall clock may have been set: look at a token's end at least this often */
@@ -309,6 +310,15 @@ device_link_free(struct device_link *link)
 	drop_text(&link->target.who);
 	tls_client_free(link->target.tls);
 	mem_free(link);
+}
+
+void
+device_link_set_chain(struct device_link *link, const char *auth_chain)
+{
+	if (text_is(link->target.auth_chain, auth_chain))
+		return;
+	drop_text(&link->target.auth_chain);
+	link->target.auth_chain = mem_text(auth_chain);
 }
 
 void

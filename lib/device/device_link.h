@@ -30,6 +30,8 @@ struct device_link *device_link_new(
 	struct loop *loop, const struct device_client_config *target, const struct device_link_ops *ops, void *user);
 void device_link_free(struct device_link *link); /* ends it without a word to the owner */
 
+/* For whom the gateway speaks by whom, on the connections from now on: from ask_token. */
+void device_link_set_chain(struct device_link *link, const char *auth_chain);
 void device_link_start(struct device_link *link);
 /* Say DISCONNECT and stay away until the next start; on_down is not called. */
 void device_link_stop(struct device_link *link);

@@ -317,13 +317,20 @@ def test_08_other_key():
 
 
 def test_09_moved():
-    """a device that is moved to another gateway is no longer spoken for by the old one"""
+    """a device that is moved to another gateway is no longer spoken for by the old one, and what it sends through the new one arrives"""
     record = it.hub.rest("GET", "/devices/line-new")[2]
     with speak("line", "line-new;line") as c:
+        send(c, "line-new", b"before it moved")
+        it.arrived("before it moved")
         record.update(deviceScope=scopes["side"], parentScopes=[])
         assert it.hub.rest("PUT", "/devices/line-new", record, {"If-Match": "*"})[0] == 200
         speak("side", "line-new;side").close()
         assert c.closed()
+    it.cut_off()
+    it.reconnect()  # so that a connection is opened with the new chain
+    with speak("side", "line-new;side") as c:
+        send(c, "line-new", b"after it moved")
+    it.arrived("after it moved", 60)
     refused("line", "line-new;line")
 
 

@@ -204,11 +204,25 @@ on_again(struct timer *timer)
 
 /* -- The link --------------------------------------------------------------------------------------------------------------------------- */
 
+/* $edgeHub speaks for itself.  Of one that is no longer known to be below us, what it was when it was right below: the hub will say no, and why is asked then. */
+static char *
+auth_chain(const struct line *line)
+{
+	char *chain = line->is_own ? NULL : scope_chain(scope_of(line), line->device_id, line->module_id);
+
+	if (line->is_own || chain)
+		return chain;
+	return mem_textf("%s;%s", line->name, upstream_config(lines_config(line->lines)->upstream)->edge_id);
+}
+
+/* It may have moved to another gateway since the last time. */
 static void
 ask_token(struct device_link *link, void *user)
 {
 	struct line *line = user;
+	OWN_TEXT chain = auth_chain(line);
 
+	device_link_set_chain(link, chain);
 	link_token_ask(&line->token, link);
 }
 
@@ -448,23 +462,11 @@ line_module_id(const struct line *line)
 
 /* -- Life ----------------------------------------------------------------------------------------------------------------------------------- */
 
-/* $edgeHub speaks for itself.  Of one that is no longer known to be below us, what it was when it was right below: the hub will say no, and why is asked then. */
-static char *
-auth_chain(const struct line *line)
-{
-	char *chain = line->is_own ? NULL : scope_chain(scope_of(line), line->device_id, line->module_id);
-
-	if (line->is_own || chain)
-		return chain;
-	return mem_textf("%s;%s", line->name, upstream_config(lines_config(line->lines)->upstream)->edge_id);
-}
-
 static struct device_link *
 link_of(struct line *line)
 {
 	const struct lines_config *c = lines_config(line->lines);
 	const struct upstream_config *up = upstream_config(c->upstream);
-	OWN_TEXT chain = auth_chain(line);
 	struct device_client_config target = {
 		.host = up->parent_host ? up->parent_host : up->hub_host,
 		.connect_to = up->hub_address,
@@ -472,7 +474,6 @@ link_of(struct line *line)
 		.hub_host = up->hub_host,
 		.device_id = line->device_id,
 		.module_id = line->module_id,
-		.auth_chain = chain,
 		.tls = upstream_tls(c->upstream),
 		.who = "gateway",
 		.max_in_flight = IN_FLIGHT_MAX,
