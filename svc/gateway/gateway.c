@@ -39,7 +39,7 @@ struct gateway {
 	struct gateway_config config;
 	struct loop *loops[LOOPS_MAX], *forward_loop;
 	size_t n_loops;
-	struct pool *workers, *questions, *handshakes;
+	struct pool *workers, *questions, *children, *handshakes;
 	struct keyd_client *keyd;
 	struct upstream *upstream;
 	struct scope *scope;
@@ -85,6 +85,7 @@ open_loops(struct gateway *g)
 	g->forward_loop = loop_new("forward");
 	g->workers = pool_new("work", N_WORKERS, WORK_QUEUE_MAX);
 	g->questions = pool_new("question", N_QUESTIONERS, QUESTION_QUEUE_MAX);
+	g->children = pool_new("child", N_QUESTIONERS, QUESTION_QUEUE_MAX);
 	g->handshakes = pool_new("tls", g->n_loops, HANDSHAKE_QUEUE_MAX);
 }
 
@@ -226,7 +227,7 @@ open_front(struct gateway *g, struct err *err)
 		.api = { .edge_id = g->config.upstream.edge_id,
 			.scope = g->scope,
 			.upstream = g->upstream,
-			.questions = g->questions },
+			.questions = g->children },
 		.head_ops = &gateway_head_ops,
 	};
 
@@ -396,6 +397,7 @@ gateway_close(struct gateway *g)
 		conn_abort_all(g->loops[i]);
 	upstream_stop(g->upstream);
 	pool_free(g->questions);
+	pool_free(g->children);
 	pool_free(g->workers);
 	keep_stop(g->keep);
 	if (g->scope)

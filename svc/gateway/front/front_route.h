@@ -15,7 +15,7 @@ struct front_api {
 	struct scope *scope;
 	struct methods *methods;
 	struct upstream *upstream;
-	struct pool *questions; /* to those above */
+	struct pool *questions; /* to those above, of gateways below: not those that devices wait for */
 };
 
 struct front_route {

@@ -103,7 +103,7 @@ run_list(struct front_child *child)
 
 	if (!scope_is_below(scope, child->device_id, child->actor_id))
 		scope_look_up(scope, child->device_id, NULL, q->since_ms, &q->err);
-	if (!scope_is_hub_away(scope) && (!scope_is_listed(scope, child->device_id) || scope_is_by_difference(scope)))
+	if (!scope_is_hub_away(scope) && !scope_is_listed(scope, child->device_id, scope_is_by_difference(scope) ? q->since_ms : 0))
 		scope_refresh(scope, &q->err);
 }
 

@@ -737,14 +737,14 @@ scope_refresh(struct scope *s, struct err *err)
 }
 
 bool
-scope_is_listed(struct scope *s, const char *gateway_id)
+scope_is_listed(struct scope *s, const char *gateway_id, int64_t since_ms)
 {
 	const struct scope_list *list;
 	bool listed;
 
 	pthread_mutex_lock(&s->lock);
 	list = map_find_text(s->lists, gateway_id);
-	listed = list && list->at.wall != 0;
+	listed = list && list->at.wall != 0 && (since_ms == 0 || (!list->at.is_kept && list->at.boot_ms > since_ms));
 	pthread_mutex_unlock(&s->lock);
 	return listed;
 }

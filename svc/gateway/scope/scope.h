@@ -46,7 +46,7 @@ bool scope_is_ours(struct scope *scope, const struct identity *identity);
 /* Is it that gateway, which is below us, or a device below that one? */
 bool scope_is_below(struct scope *scope, const char *device_id, const char *gateway_id);
 bool scope_is_reached(struct scope *scope, const char *device_id, const char *gateway_id); /* and through enabled ones alone */
-bool scope_is_gateway_below(struct scope *scope, const char *device_id); /* and may it speak for others? */
+bool scope_is_gateway_below(struct scope *scope, const char *device_id);		   /* and may it speak for others? */
 /* Those below that gateway, and those who are below nobody any more: to be looked at when it has changed. */
 void scope_each_behind(
 	struct scope *scope, const char *gateway_id, void (*each)(void *arg, const struct identity *identity), void *arg);
@@ -69,7 +69,8 @@ int scope_refresh(
 	struct scope *scope, struct err *err); /* for all of it, or for what has changed in it, where the hub knows that */
 /* It is said that these names (identity_name) have changed; n 0: something has. */
 void scope_refresh_named(struct scope *scope, const char *const *names, size_t n);
-bool scope_is_listed(struct scope *scope, const char *gateway_id); /* its list came as a whole, since or before */
+/* Did its list come as a whole, to a question that was asked after that (boot clock; 0: whenever)? */
+bool scope_is_listed(struct scope *scope, const char *gateway_id, int64_t since_ms);
 bool scope_is_by_difference(const struct scope *scope); /* the hub knows what has changed, so that asking it costs little */
 /* For one, unless the hub has confirmed it to a question that was asked after since_ms (boot clock); after SCOPE_NO_ANSWER the record is as old as before.  While the hub is
  * away it is not asked. */
