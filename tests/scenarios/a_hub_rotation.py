@@ -94,6 +94,15 @@ def test_01_old_session():
         assert living.closed(30)
 
 
+def test_01_over_rest():
+    """who uses the new certificate for nothing but requests of the service API is promoted all the same"""
+    old, new, _ = it.device("dev18")
+    assert it.offer("dev18", new, by=old)[0] == 200
+    assert it.state("dev18")["rotation"]["state"] == "offered"  # its present one promotes nothing
+    assert it.offer("dev18", new, by=new)[0] == 409
+    it.wait_state("dev18", "promoted")
+
+
 def test_02_crash():
     """offered and promoted survive kill -9, and what became due while the hub was off 400 days is retired at the next look"""
     old, new, _ = it.device("dev3")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is calling, and may they?  A service shows a token signed with a policy's key, a device its own token or the certificate of the TLS
  * session, a gateway the token of its $edgeHub, a module that calls others its own.  The decision is lib/auth's; here the evidence is collected and the verdict logged. */
+#include "auth/trust.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -58,6 +59,17 @@ rest_token_stands(struct rest *rest, const char *resource, const char *token, un
 	return verdict_accepted(verdict);
 }
 
+/* An edge device may never open another connection by its own certificate than this. */
+static void
+tell_of_thumbprint(struct rest *rest, const struct identity *record, const struct cert *leaf)
+{
+	struct trust trust;
+	const char *thumbprint = trust_init(&trust, record, leaf, NULL);
+
+	if (thumbprint)
+		rotation_keeper_connected(rest->rotations, record, thumbprint);
+}
+
 static struct verdict *
 judge_identity(struct rest *rest, struct http_request *req, const char *token, const char *device_id, const char *module_id)
 {
@@ -74,6 +86,8 @@ judge_identity(struct rest *rest, struct http_request *req, const char *token, c
 	if (conn)
 		chain = conn_peer_chain(conn);
 	verdict = auth_decide("hub", &claim, &evidence, &records, &rest->auth, clock_wall());
+	if (verdict_accepted(verdict) && chain.n > 0 && !(token && *token))
+		tell_of_thumbprint(rest, record, chain.item[0]);
 	certs_clear(&chain);
 	return verdict;
 }
