@@ -184,6 +184,26 @@ def test_02_paths():
         refused(curl("/" + op, body=b"x"), 501)
 
 
+def shake(*args):
+    """Does TLS come about?"""
+    done = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % est.ready["port"], "-CAfile", pki.root, *args], input=b"", capture_output=True, timeout=60 * SLOW)
+    return done.returncode == 0 and b"Cipher is (NONE)" not in done.stdout and b"BEGIN CERTIFICATE" in done.stdout
+
+
+def test_02_tls():
+    """RFC 7030 3.3, RFC 8996: TLS 1.2 and 1.3, nothing older, no suite without encryption or without a certificate; and no plain HTTP on its port"""
+    assert shake("-tls1_2") and shake("-tls1_3")
+    for args in ("-tls1_1", "-cipher", "ALL:@SECLEVEL=0"), ("-tls1", "-cipher", "ALL:@SECLEVEL=0"), ("-tls1_2", "-cipher", "eNULL:@SECLEVEL=0"), ("-tls1_2", "-cipher", "aNULL:@SECLEVEL=0"):
+        assert not shake(*args), args
+    with socket.create_connection(("127.0.0.1", est.ready["port"])) as plain:
+        plain.sendall(b"GET /.well-known/est/cacerts HTTP/1.1\r\nHost: est.test\r\n\r\n")
+        plain.settimeout(20 * SLOW)
+        try:
+            assert b"200" not in plain.recv(4096)[:40]
+        except ConnectionError:
+            pass
+
+
 def test_03_csrattrs():
     """csrattrs tells the keys of a label and whether it demands linking; a label that wishes nothing says 204"""
     assert curl("/csrattrs").status == 204
@@ -455,6 +475,23 @@ def test_13_linking():
             assert linked(lambda value: challenge_csr("dev-13", key, "x"), label) == 403
         assert linked(lambda value: make_csr("dev-13", key)) == 400
     assert "EST_OTHER_SESSION" in est.reasons() and "EST_NOT_LINKED" in est.reasons()
+
+
+def test_13_registration_authority():
+    """RFC 7030 3.7: a certificate that says cmcRA of itself has no rights by that: its request for another session's is refused as anybody's, and so is one for a name that its label does not give"""
+    for part in "ra.key", "ra.csr", "ra.pem", "ra.ext":
+        if os.path.exists(folder / part):
+            os.unlink(folder / part)
+    key = make_key("ra")
+    with open(folder / "ra.ext", "w") as f:
+        f.write("extendedKeyUsage=clientAuth,1.3.6.1.5.5.7.3.28\n")
+    csr = openssl("req", "-new", "-key", key, "-subj", "/CN=somebody's RA")
+    with open(folder / "ra.pem", "wb") as f:
+        f.write(openssl("x509", "-req", "-CA", folder / "factory.pem", "-CAkey", folder / "factory.key", "-days", 30, "-set_serial", 77, "-extfile", folder / "ra.ext", input=csr))
+    ra = folder / "ra.pem", key
+    refused(enroll("", "devices", csr=challenge_csr("dev-13", make_key("dev-13-ra"), "AAAA"), cert=ra), 403, "EST_OTHER_SESSION")
+    refused(enroll("pump", "devices", csr=make_csr("pump", make_key("pump-ra")), cert=ra), 403, "CSR_WRONG_NAME")
+    assert enroll("dev-13", "devices", csr=make_csr("dev-13", make_key("dev-13-rb")), cert=ra).status == 200  # as any bootstrap certificate of that maker
 
 
 def test_13_linked_and_approved():
