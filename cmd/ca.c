@@ -17,6 +17,7 @@
 #include "common/service.h"
 #include "hub/client.h"
 #include "page.h"
+#include "verbs.h"
 #include "wire/codec.h"
 #include "wire/json.h"
 
@@ -498,18 +499,6 @@ run(const struct verb *verb, int argc, char **argv)
 	return done < 0 ? page_failure(verb->usage->command, &err, 1) : 0;
 }
 
-static int
-usage(FILE *out)
-{
-	fputs("What a CA of ours has issued, from its journal, and what of that is revoked.\n\nusage: rootedge ca VERB "
-	      "[OPTIONS]\n\n",
-		out);
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
-	fputs("\nrootedge ca VERB --help tells more.\n", out);
-	return out == stdout ? 0 : 2;
-}
-
 int
 cert_verb_revoke(int argc, char **argv)
 {
@@ -521,19 +510,10 @@ cert_verb_revoke(int argc, char **argv)
 int
 cmd_ca(int argc, char **argv)
 {
-	const char *names[COUNT(verbs)], *near;
+	static const struct verb_table table = VERB_TABLE(
+		"rootedge ca", "What a CA of ours has issued, from its journal, and what of that is revoked.", NULL, verbs);
+	int status;
+	const struct verb *verb = verb_find(&table, argc, argv, &status);
 
-	if (argc < 2)
-		return usage(stderr);
-	if (text_is(argv[1], "--help") || text_is(argv[1], "-h") || text_is(argv[1], "help"))
-		return usage(stdout);
-	for (size_t i = 0; i < COUNT(verbs); i++) {
-		if (text_is(argv[1], verbs[i].name))
-			return run(&verbs[i], argc - 1, argv + 1);
-		names[i] = verbs[i].name;
-	}
-	near = text_nearest(argv[1], names, COUNT(verbs));
-	fprintf(stderr, "rootedge ca: there is no verb '%s'%s%s\n", argv[1],
-		near ? "; did you mean " : "; rootedge ca --help lists them", near ? near : "");
-	return 2;
+	return verb ? run(verb, argc - 1, argv + 1) : status;
 }

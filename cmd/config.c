@@ -15,6 +15,7 @@
 #include "edge/config_source.h"
 #include "edge/role_config.h"
 #include "page.h"
+#include "verbs.h"
 #include "wire/json.h"
 
 struct options {
@@ -33,17 +34,6 @@ config_examine(const char *path, struct findings *findings)
 	if (config)
 		config_check_files(config, root, findings);
 	return config != NULL;
-}
-
-static int
-parse(const struct option_usage *usage, struct options *o, int argc, char **argv)
-{
-	struct err err = ERR_INIT;
-	int n = option_parse(usage, o, argc, argv, &err);
-
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
-	return n == 0 ? 0 : page_failure(usage->command, &err, 2);
 }
 
 static const struct option_row check_rows[] = {
@@ -90,7 +80,7 @@ int
 config_check(int argc, char **argv)
 {
 	struct options o = { .config = config_source_default() };
-	int status = parse(&check_usage, &o, argc, argv);
+	int status = page_options(&check_usage, &o, argc, argv);
 	CLEAR(findings) findings = { 0 };
 	bool has_seen_files;
 
@@ -169,7 +159,7 @@ int
 config_show(int argc, char **argv)
 {
 	struct options o = { .config = config_source_default(), .state = CONFIG_STATE_DEFAULT };
-	int status = parse(&show_usage, &o, argc, argv);
+	int status = page_options(&show_usage, &o, argc, argv);
 	CLEAR(findings) findings = { 0 };
 	OWN(toml) root = status == 0 ? config_source_load(o.config, &findings) : NULL;
 
@@ -194,7 +184,7 @@ config_reference(int argc, char **argv)
 		.rows = rows,
 	};
 	struct options o = { 0 };
-	int status = parse(&usage, &o, argc, argv);
+	int status = page_options(&usage, &o, argc, argv);
 
 	if (status == 0)
 		config_print_reference(stdout);
@@ -203,45 +193,24 @@ config_reference(int argc, char **argv)
 
 /* -- Verbs --------------------------------------------------------------------------------------------------------------------------- */
 
-static const struct {
-	const char *name;
+static const struct verb {
+	const char *name, *help;
 	int (*run)(int argc, char **argv);
-	const char *help;
 } verbs[] = {
-	{ "check", config_check, "all that is wrong with it, and with the files that it names" },
-	{ "show", config_show, "what is in effect, and where each value comes from" },
-	{ "apply", config_apply, "checked, and taken over by the device that runs" },
-	{ "import", config_import, "take over the configuration of an IoT Edge" },
-	{ "mp", config_mp, "a new one, for a device with this connection string" },
-	{ "reference", config_reference, "every key, what it means and its default" },
+	{ "check", "all that is wrong with it, and with the files that it names", config_check },
+	{ "show", "what is in effect, and where each value comes from", config_show },
+	{ "apply", "checked, and taken over by the device that runs", config_apply },
+	{ "import", "take over the configuration of an IoT Edge", config_import },
+	{ "mp", "a new one, for a device with this connection string", config_mp },
+	{ "reference", "every key, what it means and its default", config_reference },
 };
-
-static int
-usage(FILE *out)
-{
-	fputs("The configuration of an edge device.\n\nusage: rootedge config VERB [OPTIONS]\n\n", out);
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
-	fputs("\nrootedge config VERB --help tells more.\n", out);
-	return out == stdout ? 0 : 2;
-}
 
 int
 cmd_config(int argc, char **argv)
 {
-	const char *names[COUNT(verbs)], *near;
+	static const struct verb_table table = VERB_TABLE("rootedge config", "The configuration of an edge device.", NULL, verbs);
+	int status;
+	const struct verb *verb = verb_find(&table, argc, argv, &status);
 
-	if (argc < 2)
-		return usage(stderr);
-	if (text_is(argv[1], "--help") || text_is(argv[1], "-h") || text_is(argv[1], "help"))
-		return usage(stdout);
-	for (size_t i = 0; i < COUNT(verbs); i++) {
-		if (text_is(argv[1], verbs[i].name))
-			return verbs[i].run(argc - 1, argv + 1);
-		names[i] = verbs[i].name;
-	}
-	near = text_nearest(argv[1], names, COUNT(verbs));
-	fprintf(stderr, "rootedge config: there is no verb '%s'%s%s\n", argv[1],
-		near ? "; did you mean " : "; rootedge config --help lists them", near ? near : "");
-	return 2;
+	return verb ? verb->run(argc - 1, argv + 1) : status;
 }

@@ -164,12 +164,10 @@ config_apply(int argc, char **argv)
 	struct options o = { .config = config_source_default(), .state = EDGE_STATE_DEFAULT };
 	struct err err = ERR_INIT;
 	struct edge_box box;
-	int n = option_parse(&usage, &o, argc, argv, &err), status;
+	int status = page_options(&usage, &o, argc, argv);
 
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
-	if (n != 0)
-		return page_failure(usage.command, &err, 2);
+	if (status != 0)
+		return status;
 	if (check(&o, &err) < 0)
 		return page_failure(usage.command, &err, 1);
 	status = edge_box_find(&box, o.state, &err);

@@ -137,13 +137,11 @@ config_import(int argc, char **argv)
 {
 	struct options o = { .config = config_source_default(), .from = "/etc/aziot" };
 	struct err err = ERR_INIT;
-	int n = option_parse(&usage, &o, argc, argv, &err), status;
+	int status = page_options(&usage, &o, argc, argv);
 	OWN_TEXT secrets = NULL;
 
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
-	if (n != 0)
-		return page_failure(usage.command, &err, 2);
+	if (status != 0)
+		return status;
 	secrets = config_write_secrets_dir(o.secrets, o.config);
 	status = import_all(
 		&(struct config_target){ .config = o.config, .secrets = secrets, .force = o.force, .dry_run = o.dry_run }, o.from,

@@ -147,12 +147,10 @@ cmd_demo(int argc, char **argv)
 	struct options o = { 0 };
 	struct demo d = { .out = BUF_INIT(PAGE_MAX), .missing = BUF_INIT(65536) };
 	struct err err = ERR_INIT;
-	int n = option_parse(&usage, &o, argc, argv, &err), status;
+	int status = page_options(&usage, &o, argc, argv);
 
-	if (n > 0)
-		err_set(&err, ERR_INVALID, "takes options only");
-	if (n != 0)
-		return page_failure(usage.command, &err, 2);
+	if (status != 0)
+		return status;
 	d.cast.stop_fd = stage_hold_signals();
 	d.dir = make_dir(o.state, &err);
 	if (!d.dir)

@@ -7,36 +7,27 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/option.h"
-#include "base/text.h"
 #include "cmd.h"
 #include "page.h"
+#include "verbs.h"
 
 static const struct verb {
-	const char *name;
+	const char *name, *help;
 	int (*run)(int argc, char **argv);
-	const char *help;
 } verbs[] = {
-	{ "up", dev_up, "start a hub, and say in one line of JSON how to reach it" },
-	{ "env", dev_env, "the file that tells a shell how to reach the hub that is up" },
+	{ "up", "start a hub, and say in one line of JSON how to reach it", dev_up },
+	{ "env", "the file that tells a shell how to reach the hub that is up", dev_env },
 };
-
-static int
-print_help(FILE *out)
-{
-	fputs("A hub on this machine for developing and testing.\n\nusage: rootedge dev VERB [OPTIONS]\n\n", out);
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
-	fputs("\nrootedge dev VERB --help tells more.\n", out);
-	return out == stdout ? 0 : 2;
-}
 
 int
 cmd_dev(int argc, char **argv)
 {
-	for (size_t i = 0; argc > 1 && i < COUNT(verbs); i++)
-		if (text_is(argv[1], verbs[i].name))
-			return verbs[i].run(argc - 1, argv + 1);
-	return print_help(argc > 1 && (text_is(argv[1], "--help") || text_is(argv[1], "-h")) ? stdout : stderr);
+	static const struct verb_table table =
+		VERB_TABLE("rootedge dev", "A hub on this machine for developing and testing.", NULL, verbs);
+	int status;
+	const struct verb *verb = verb_find(&table, argc, argv, &status);
+
+	return verb ? verb->run(argc - 1, argv + 1) : status;
 }
 
 /* -- rootedge dev env ---------------------------------------------------------------------------------------------------------------------- */
@@ -64,9 +55,10 @@ dev_env(int argc, char **argv)
 	struct err err = ERR_INIT;
 	OWN_TEXT dir = NULL;
 	OWN_TEXT path = NULL;
+	int status = page_options(&usage, &o, argc, argv);
 
-	if (option_parse(&usage, &o, argc, argv, &err) != 0)
-		return page_failure(usage.command, &err, 2);
+	if (status != 0)
+		return status;
 	dir = o.state ? mem_text(o.state) : dev_default_dir(&err);
 	path = dir ? file_join(dir, "env") : NULL;
 	if (path && !file_exists(path))

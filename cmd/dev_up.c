@@ -290,12 +290,10 @@ dev_up(int argc, char **argv)
 	struct options o = { .hostname = "localhost", .address = "127.0.0.1", .mqtt_port = -1, .https_port = -1 };
 	struct dev dev = { .o = &o };
 	struct err err = ERR_INIT;
-	int n = option_parse(&usage, &o, argc, argv, &err), done;
+	int done = page_options(&usage, &o, argc, argv);
 
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
-	if (n != 0)
-		return page_failure(usage.command, &err, 2);
+	if (done != 0)
+		return done;
 	settle(&o);
 	dev.stop_fd = stage_hold_signals();
 	setenv("ROOTEDGE_LOG", "info,json", 0);

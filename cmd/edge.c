@@ -7,13 +7,13 @@
 #include "service_verbs.h"
 
 static const struct service_verb verbs[] = {
-	{ "status", edge_status, "keyd, certd, identityd, edged and the gateway: do they run, and why not" },
-	{ "list", edge_list, "modules with their status" },
-	{ "restart", edge_restart, "one of them, or all from config.toml on" },
-	{ "reprovision", edge_reprovision, "ask anew who this device is" },
-	{ "logs", edge_logs, "what they said" },
-	{ "init", edge_init, "a config.toml for a device below another one, when that was found good" },
-	{ "bundle", edge_bundle, "what devices and gateways below this one trust it by" },
+	{ "status", "keyd, certd, identityd, edged and the gateway: do they run, and why not", edge_status },
+	{ "list", "modules with their status", edge_list },
+	{ "restart", "one of them, or all from config.toml on", edge_restart },
+	{ "reprovision", "ask anew who this device is", edge_reprovision },
+	{ "logs", "what they said", edge_logs },
+	{ "init", "a config.toml for a device below another one, when that was found good", edge_init },
+	{ "bundle", "what devices and gateways below this one trust it by", edge_bundle },
 };
 
 int

@@ -76,12 +76,10 @@ edge_bundle(int argc, char **argv)
 	CLEAR(buf) pem = BUF_INIT(BUNDLE_MAX);
 	OWN_TEXT path = NULL;
 	struct err err = ERR_INIT;
-	int n = option_parse(&usage, &o, argc, argv, &err);
+	int status = page_options(&usage, &o, argc, argv);
 
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
-	if (n != 0)
-		return page_failure(COMMAND, &err, 2);
+	if (status != 0)
+		return status;
 	path = find_socket(o.state, &err);
 	if (!path || certd_client_get(path, BUNDLE_ID, &pem, &err) < 0 || put(&o, &pem, &err) < 0)
 		return page_failure(COMMAND, &err, 1);

@@ -102,12 +102,10 @@ edge_list(int argc, char **argv)
 	OWN_LIB(json_t) modules = NULL;
 	OWN_TEXT path = NULL;
 	struct err err = ERR_INIT;
-	int n = option_parse(&usage, &o, argc, argv, &err);
+	int done = page_options(&usage, &o, argc, argv);
 
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
-	if (n != 0)
-		return page_failure(COMMAND, &err, 2);
+	if (done != 0)
+		return done;
 	path = find_socket(o.state, &err);
 	modules = path ? fetch(path, &err) : NULL;
 	if (!modules)

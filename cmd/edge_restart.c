@@ -164,12 +164,10 @@ edge_reprovision(int argc, char **argv)
 	struct options o = { .state = EDGE_STATE_DEFAULT };
 	struct err err = ERR_INIT;
 	struct edge_box box;
-	int n = option_parse(&reprovision_usage, &o, argc, argv, &err);
+	int status = page_options(&reprovision_usage, &o, argc, argv);
 
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
-	if (n != 0)
-		return page_failure(reprovision_usage.command, &err, 2);
+	if (status != 0)
+		return status;
 	if (edge_box_find(&box, o.state, &err) < 0 || reprovision(&box, &err) < 0)
 		return page_failure(reprovision_usage.command, &err, 1);
 	puts("this device has asked anew who it is");

@@ -155,12 +155,10 @@ edge_status(int argc, char **argv)
 	OWN_LIB(json_t) status = NULL;
 	struct edge_box box;
 	struct err err = ERR_INIT;
-	int n = option_parse(&usage, &o, argc, argv, &err);
+	int done = page_options(&usage, &o, argc, argv);
 
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
-	if (n != 0)
-		return page_failure(COMMAND, &err, 2);
+	if (done != 0)
+		return done;
 	if (edge_box_find(&box, o.state, &err) == 0)
 		status = edge_box_status(&box, &err);
 	if (!status)

@@ -10,10 +10,10 @@
 #include "service_verbs.h"
 
 static const struct service_verb verbs[] = {
-	{ "status", gateway_status, "devices, hub, queue, certificate; and what stops first while the hub is away" },
-	{ "device", gateway_device, "those below it: list, show" },
-	{ "method", gateway_method, "direct methods, also while the hub is away: call" },
-	{ "metrics", gateway_metrics, "for Prometheus" },
+	{ "status", "devices, hub, queue, certificate; and what stops first while the hub is away", gateway_status },
+	{ "device", "those below it: list, show", gateway_device },
+	{ "method", "direct methods, also while the hub is away: call", gateway_method },
+	{ "metrics", "for Prometheus", gateway_metrics },
 };
 
 int
@@ -48,10 +48,10 @@ gateway_metrics(int argc, char **argv)
 	struct http_answer answer = { 0 };
 	struct err err = ERR_INIT;
 	OWN_TEXT socket = NULL;
-	int n = option_parse(&usage, &o, argc, argv, &err), status;
+	int status = page_options(&usage, &o, argc, argv);
 
-	if (n != 0)
-		return page_failure(usage.command, n < 0 ? &err : &(struct err){ .text = "takes options only" }, 2);
+	if (status != 0)
+		return status;
 	socket = mem_textf("%s/gateway/control.sock", o.state);
 	status = http_fetch(&answer,
 		&(struct http_call){

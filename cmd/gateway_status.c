@@ -172,12 +172,10 @@ gateway_status(int argc, char **argv)
 	CLEAR(buf) page = BUF_INIT(PAGE_MAX);
 	OWN_LIB(json_t) status = NULL;
 	struct err err = ERR_INIT;
-	int n = option_parse(&usage, &o, argc, argv, &err);
+	int called = page_options(&usage, &o, argc, argv);
 
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
-	if (n != 0)
-		return page_failure(usage.command, &err, 2);
+	if (called != 0)
+		return called;
 	status = gateway_ask(&o, "GET", "status", NULL, 0, &err);
 	if (!status)
 		return page_failure(usage.command, &err, 1);

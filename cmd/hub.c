@@ -8,23 +8,24 @@
 #include "base/option.h"
 #include "cmd.h"
 #include "hub/client.h"
+#include "page.h"
 #include "service_verbs.h"
 
 static const struct service_verb verbs[] = {
-	{ "device", hub_device, "devices: create, show, list, update, delete, renew-key, show-connection-string, why" },
-	{ "module", hub_module, "modules of a device: create, show, list, update, delete" },
-	{ "twin", hub_twin, "twins: show, update, replace" },
-	{ "method", hub_method, "direct methods: invoke" },
-	{ "query", hub_query, "what twins say, in the query language" },
-	{ "c2d", hub_c2d, "cloud-to-device messages: send, purge, feedback" },
-	{ "file", hub_file, "files that devices upload: notifications" },
-	{ "configuration", hub_configuration, "automatic configurations: create, show, list, update, delete, show-metric" },
-	{ "job", hub_job, "changes of many devices: create, show, list, cancel" },
-	{ "ca", hub_ca, "CAs that devices are let in by: list, show, create, update, delete, code, verify" },
-	{ "policy", hub_policy, "what services may do: list, show, create, renew-key, delete" },
-	{ "seed", hub_seed, "many devices at once, from a file" },
-	{ "events", hub_events, "what devices sent, from the log or from a running hub" },
-	{ "connection-string", hub_connection_string, "of a policy, device or module" },
+	{ "device", "devices: create, show, list, update, delete, renew-key, show-connection-string, why", hub_device },
+	{ "module", "modules of a device: create, show, list, update, delete", hub_module },
+	{ "twin", "twins: show, update, replace", hub_twin },
+	{ "method", "direct methods: invoke", hub_method },
+	{ "query", "what twins say, in the query language", hub_query },
+	{ "c2d", "cloud-to-device messages: send, purge, feedback", hub_c2d },
+	{ "file", "files that devices upload: notifications", hub_file },
+	{ "configuration", "automatic configurations: create, show, list, update, delete, show-metric", hub_configuration },
+	{ "job", "changes of many devices: create, show, list, cancel", hub_job },
+	{ "ca", "CAs that devices are let in by: list, show, create, update, delete, code, verify", hub_ca },
+	{ "policy", "what services may do: list, show, create, renew-key, delete", hub_policy },
+	{ "seed", "many devices at once, from a file", hub_seed },
+	{ "events", "what devices sent, from the log or from a running hub", hub_events },
+	{ "connection-string", "of a policy, device or module", hub_connection_string },
 };
 
 int
@@ -62,22 +63,18 @@ int
 hub_connection_string(int argc, char **argv)
 {
 	struct options o = { .state = HUB_STATE_DEFAULT, .policy = "iothubowner" };
-	CLEAR(buf) text = BUF_INIT(4096);
+	int status = page_options(&usage, &o, argc, argv), done;
+	struct buf text = BUF_INIT(4096);
 	struct err err = ERR_INIT;
-	int done;
 
-	if (option_parse(&usage, &o, argc, argv, &err) < 0) {
-		fprintf(stderr, "%s\n", err.text);
-		return 2;
-	}
+	if (status != 0)
+		return status;
 	if (o.device)
 		done = hub_client_device_string(&text, o.state, o.device, o.module, &err);
 	else
 		done = hub_client_policy_string(&text, o.state, o.policy, &err);
-	if (done < 0) {
-		fprintf(stderr, "rootedge hub connection-string: %s\n", err.text);
-		return 1;
-	}
-	puts(buf_text(&text));
-	return 0;
+	if (done == 0)
+		puts(buf_text(&text));
+	buf_wipe(&text); /* it has a key */
+	return done < 0 ? page_failure(usage.command, &err, 1) : 0;
 }

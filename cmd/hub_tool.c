@@ -9,13 +9,14 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "page.h"
+#include "verbs.h"
 #include "wire/codec.h"
 
 #define PATH_MAX_BYTES 8192
 #define CERT_FILE_MAX (64 << 10)
 #define JSON_FILE_MAX (4 << 20)
 #define PAGE 1000
-#define VERBS_MAX 16
 
 static const struct hub_tool_service hub = {
 	.command = "rootedge hub", .option = "hub", .environment = "ROOTEDGE_HUB", .it = "the hub"
@@ -195,35 +196,14 @@ run_verb(const struct hub_verb *verb, const struct hub_noun *noun, const void *o
 
 /* -- A noun -------------------------------------------------------------------------------------------------------------------- */
 
-void
-hub_noun_print_help(const struct hub_noun *noun, FILE *out)
+static struct verb_table
+table_of(const struct hub_noun *noun, const char *command)
 {
-	fprintf(out, "%s\n\nusage: %s %s VERB [OPTIONS]\n\n", noun->summary, service_of(noun)->command, noun->name);
-	for (const struct hub_verb *v = noun->verbs; v->name; v++)
-		fprintf(out, "  %-22s %s\n", v->name, v->summary);
-	fprintf(out, "\n%s %s VERB --help tells more.\n", service_of(noun)->command, noun->name);
-}
+	struct verb_table table = { command, noun->summary, NULL, noun->verbs, 0, sizeof(*noun->verbs) };
 
-static void
-print_unknown(const struct hub_noun *noun, const char *word)
-{
-	const char *names[VERBS_MAX], *near;
-	size_t n = 0;
-
-	for (const struct hub_verb *v = noun->verbs; v->name && n < VERBS_MAX; v++)
-		names[n++] = v->name;
-	near = text_nearest(word, names, n);
-	fprintf(stderr, "%s %s: there is no verb '%s'%s%s%s\n\n", service_of(noun)->command, noun->name, word,
-		near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-}
-
-static const struct hub_verb *
-find_verb(const struct hub_noun *noun, const char *name)
-{
-	for (const struct hub_verb *v = noun->verbs; v->name; v++)
-		if (text_is(v->name, name))
-			return v;
-	return NULL;
+	while (noun->verbs[table.n].name)
+		table.n++;
+	return table;
 }
 
 /* `command` is what stands before the options in usage and errors. */
@@ -234,15 +214,10 @@ parse_and_run(
 	struct option_usage usage = { .command = command, .arguments = "", .summary = verb->summary, .rows = verb->rows };
 	void *options = mem_new(options_size);
 	struct err err = ERR_INIT;
-	int n = option_parse(&usage, options, argc, argv, &err), status;
+	int status = page_options(&usage, options, argc, argv);
 
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "%s: takes options only, found '%s'", command, argv[0]);
-	status = n != 0 ? 2 : run_verb(verb, noun, options, &err) < 0 ? 1 : 0;
-	if (status == 2)
-		fprintf(stderr, "%s\n", err.text);
-	else if (status == 1)
-		fprintf(stderr, "%s: %s\n", command, err.text);
+	if (status == 0 && run_verb(verb, noun, options, &err) < 0)
+		status = page_failure(command, &err, 1);
 	mem_free(options);
 	return status;
 }
@@ -259,16 +234,11 @@ hub_verb_run(const struct hub_verb *verb, size_t options_size, int argc, char **
 int
 hub_noun_run(const struct hub_noun *noun, int argc, char **argv)
 {
-	const struct hub_verb *verb = argc > 1 ? find_verb(noun, argv[1]) : NULL;
-	bool asked = argc > 1 && (text_is(argv[1], "--help") || text_is(argv[1], "-h"));
-	OWN_TEXT command = NULL;
+	OWN_TEXT command = mem_textf("%s %s", service_of(noun)->command, noun->name);
+	struct verb_table table = table_of(noun, command);
+	int status;
+	const struct hub_verb *verb = verb_find(&table, argc, argv, &status);
+	OWN_TEXT whole = verb ? mem_textf("%s %s", command, verb->name) : NULL;
 
-	if (!verb) {
-		if (argc > 1 && !asked)
-			print_unknown(noun, argv[1]);
-		hub_noun_print_help(noun, asked ? stdout : stderr);
-		return asked ? 0 : 2;
-	}
-	command = mem_textf("%s %s %s", service_of(noun)->command, noun->name, verb->name);
-	return parse_and_run(verb, noun, command, noun->options_size, argc - 1, argv + 1);
+	return verb ? parse_and_run(verb, noun, whole, noun->options_size, argc - 1, argv + 1) : status;
 }

@@ -66,7 +66,6 @@ struct hub_noun {
 /* `rootedge hub NAME` without a verb behind it. */
 int hub_verb_run(const struct hub_verb *verb, size_t options_size, int argc, char **argv);
 int hub_noun_run(const struct hub_noun *noun, int argc, char **argv);
-void hub_noun_print_help(const struct hub_noun *noun, FILE *out);
 
 /* -- For the verbs ------------------------------------------------------------------------------------------------------------- */
 const char *hub_tool_or_environment(const char *given, const char *name);  /* NULL: neither, or empty */

@@ -34,6 +34,17 @@ page_failure(const char *command, const struct err *err, int status)
 	return status;
 }
 
+int
+page_options(const struct option_usage *usage, void *options, int argc, char **argv)
+{
+	struct err err = ERR_INIT;
+	int n = option_parse(usage, options, argc, argv, &err);
+
+	if (n > 0)
+		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
+	return n == 0 ? 0 : page_failure(usage->command, &err, 2);
+}
+
 void
 page_put_quoted(struct buf *out, const char *text)
 {

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/option.h"
 
 #define PAGE_MAX (1024 * 1024)
 
@@ -16,3 +17,5 @@ void page_put_quoted(struct buf *out, const char *text); /* a word of the shell,
 void page_put_time(struct buf *out, int64_t seconds);	 /* "3 d 4 h" */
 /* "COMMAND: sentence" on standard error; returns `status`. */
 int page_failure(const char *command, const struct err *err, int status);
+/* The options of a command that takes nothing else.  0; or the exit status, when it was said that it was called wrongly. */
+int page_options(const struct option_usage *usage, void *options, int argc, char **argv);

@@ -14,16 +14,16 @@
 #include "service_verbs.h"
 
 static const struct service_verb verbs[] = {
-	{ "enrollment", provisioning_enrollment, "one device each: create, show, list, update, delete" },
-	{ "enrollment-group", provisioning_enrollment_group,
-		"all that a key or a CA vouches for: create, show, list, update, delete, compute-device-key" },
-	{ "registration", provisioning_registration, "what became of devices: show, list, delete" },
-	{ "linked-hub", provisioning_linked_hub, "hubs that devices are assigned to: create, show, list, update, delete" },
-	{ "certificate", provisioning_certificate,
-		"CAs that enrollments name: list, show, create, update, delete, generate-verification-code, verify" },
-	{ "policy", provisioning_policy, "what services may do: list, show, create, update, renew-key, delete" },
-	{ "show", provisioning_show, "the id scope, and where it is reached" },
-	{ "connection-string", provisioning_connection_string, "of a policy, for these verbs and for services" },
+	{ "enrollment", "one device each: create, show, list, update, delete", provisioning_enrollment },
+	{ "enrollment-group", "all that a key or a CA vouches for: create, show, list, update, delete, compute-device-key",
+		provisioning_enrollment_group },
+	{ "registration", "what became of devices: show, list, delete", provisioning_registration },
+	{ "linked-hub", "hubs that devices are assigned to: create, show, list, update, delete", provisioning_linked_hub },
+	{ "certificate", "CAs that enrollments name: list, show, create, update, delete, generate-verification-code, verify",
+		provisioning_certificate },
+	{ "policy", "what services may do: list, show, create, update, renew-key, delete", provisioning_policy },
+	{ "show", "the id scope, and where it is reached", provisioning_show },
+	{ "connection-string", "of a policy, for these verbs and for services", provisioning_connection_string },
 };
 
 int
@@ -77,22 +77,11 @@ static const struct option_usage string_usage = {
 	.rows = string_rows,
 };
 
-static int
-parse(const struct option_usage *usage, struct options *o, int argc, char **argv)
-{
-	struct err err = ERR_INIT;
-	int n = option_parse(usage, o, argc, argv, &err);
-
-	if (n > 0)
-		(void)err_set(&err, ERR_INVALID, "takes options only, found '%s'", argv[0]);
-	return n == 0 ? 0 : page_failure(usage->command, &err, 2);
-}
-
 int
 provisioning_show(int argc, char **argv)
 {
 	struct options o = { .state = PROVISIONING_STATE_DEFAULT };
-	int status = parse(&show_usage, &o, argc, argv);
+	int status = page_options(&show_usage, &o, argc, argv);
 	struct err err = ERR_INIT;
 	OWN_LIB(json_t) json = status == 0 ? hub_client_provisioning_json(o.state, &err) : NULL;
 
@@ -113,15 +102,16 @@ int
 provisioning_connection_string(int argc, char **argv)
 {
 	struct options o = { .state = PROVISIONING_STATE_DEFAULT, .policy = "provisioningserviceowner" };
-	int status = parse(&string_usage, &o, argc, argv);
-	CLEAR(buf) text = BUF_INIT(4096);
+	int status = page_options(&string_usage, &o, argc, argv);
+	struct buf text = BUF_INIT(4096);
 	struct err err = ERR_INIT;
+	int done;
 
 	if (status != 0)
 		return status;
-	if (hub_client_provisioning_string(&text, o.state, o.policy, &err) < 0)
-		return page_failure(string_usage.command, &err, 1);
-	puts(buf_text(&text));
-	buf_wipe(&text);
-	return 0;
+	done = hub_client_provisioning_string(&text, o.state, o.policy, &err);
+	if (done == 0)
+		puts(buf_text(&text));
+	buf_wipe(&text); /* it has a key */
+	return done < 0 ? page_failure(string_usage.command, &err, 1) : 0;
 }

@@ -5,9 +5,8 @@
 #include <stddef.h>
 
 struct service_verb {
-	const char *name;
+	const char *name, *help;
 	int (*run)(int argc, char **argv);
-	const char *help;
 };
 
 struct service_verbs {

@@ -14,6 +14,7 @@
 #include "hub_tool.h"
 #include "page.h"
 #include "trust_census.h"
+#include "verbs.h"
 
 #define DAY_S INT64_C(86400)
 #define NAMES_SHOWN 20
@@ -429,41 +430,13 @@ run(const struct verb *verb, int argc, char **argv)
 	return done < 0 ? page_failure(verb->usage->command, &err, 1) : done;
 }
 
-static int
-usage(FILE *out)
-{
-	fputs("How one root follows another, and who does not hold the new one yet.\n\nusage: rootedge trust VERB [OPTIONS]\n\n",
-		out);
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
-	fputs("\nrootedge trust VERB --help tells more.\n", out);
-	return out == stdout ? 0 : 2;
-}
-
-static int
-unknown(const char *word)
-{
-	const char *names[COUNT(verbs)], *near;
-
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		names[i] = verbs[i].name;
-	near = text_nearest(word, names, COUNT(verbs));
-	if (near)
-		fprintf(stderr, "rootedge trust: there is no verb '%s'; did you mean '%s'?\n", word, near);
-	else
-		fprintf(stderr, "rootedge trust: there is no verb '%s'; rootedge trust --help lists them\n", word);
-	return 2;
-}
-
 int
 cmd_trust(int argc, char **argv)
 {
-	if (argc < 2)
-		return usage(stderr);
-	if (text_is(argv[1], "--help") || text_is(argv[1], "-h") || text_is(argv[1], "help"))
-		return usage(stdout);
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		if (text_is(argv[1], verbs[i].name))
-			return run(&verbs[i], argc - 1, argv + 1);
-	return unknown(argv[1]);
+	static const struct verb_table table =
+		VERB_TABLE("rootedge trust", "How one root follows another, and who does not hold the new one yet.", NULL, verbs);
+	int status;
+	const struct verb *verb = verb_find(&table, argc, argv, &status);
+
+	return verb ? run(verb, argc - 1, argv + 1) : status;
 }

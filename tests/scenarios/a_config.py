@@ -332,7 +332,7 @@ def test_12_mp():
 
 def test_13_called_wrongly():
     """verbs, roles and options that don't exist end with 2 and name the nearest"""
-    for args, part in ((["chek"], "did you mean check"), (["show", "--rol", "keyd"], "--role"), (["check", "x"], "takes options only"), ([], "usage")):
+    for args, part in ((["chek"], "did you mean 'check'?"), (["show", "--rol", "keyd"], "--role"), (["check", "x"], "takes options only"), ([], "usage")):
         done = run("rootedge", "config", *args, check=False)
         assert done.returncode == 2 and part in done.stderr, (args, done)
     with Folder() as folder:
