@@ -17,6 +17,7 @@
 #include "est/est_store.h"
 #include "page.h"
 #include "password.h"
+#include "verbs.h"
 #include "wire/codec.h"
 #include "wire/json.h"
 
@@ -302,29 +303,20 @@ run(const struct verb *verb, int argc, char **argv)
 	return done < 0 ? page_failure(verb->usage.command, &err, 1) : 0;
 }
 
-static void
-list_verbs(FILE *out)
-{
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		fprintf(out, "  %-12s %s\n", verbs[i].name, verbs[i].help);
-	fputs("\nfor clients of any server:\n", out);
-	for (size_t i = 0; i < COUNT(client_verbs); i++)
-		fprintf(out, "  %-12s %s\n", client_verbs[i].name, client_verbs[i].help);
-}
+static const struct verb_table own_table = VERB_TABLE("rootedge est", "", NULL, verbs);
+static const struct verb_table client_table = VERB_TABLE("rootedge est", "", NULL, client_verbs);
 
 static int
 unknown(const char *word)
 {
-	const char *names[COUNT(verbs) + COUNT(client_verbs)], *near;
+	struct verb_head all[COUNT(verbs) + COUNT(client_verbs)];
+	const struct verb_table table = VERB_TABLE("rootedge est", "", NULL, all);
 
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		names[i] = verbs[i].name;
-	for (size_t i = 0; i < COUNT(client_verbs); i++)
-		names[COUNT(verbs) + i] = client_verbs[i].name;
-	near = text_nearest(word, names, COUNT(names));
-	fprintf(stderr, "rootedge est: there is no '%s'%s%s%s\n\n", word, near ? "; did you mean '" : "", near ? near : "",
-		near ? "'?" : "");
-	list_verbs(stderr);
+	for (size_t i = 0; i < COUNT(all); i++)
+		all[i] = i < COUNT(verbs)
+				 ? (struct verb_head){ verbs[i].name, verbs[i].help }
+				 : (struct verb_head){ client_verbs[i - COUNT(verbs)].name, client_verbs[i - COUNT(verbs)].help };
+	verb_say_unknown(&table, word);
 	return 2;
 }
 
@@ -332,7 +324,9 @@ static int
 help(int argc, char **argv)
 {
 	puts("Verbs for the operator of an EST server, whether it runs or not:\n\nusage: rootedge est VERB [OPTIONS]\n");
-	list_verbs(stdout);
+	verb_list(stdout, &own_table);
+	puts("\nfor clients of any server:");
+	verb_list(stdout, &client_table);
 	puts("\nWithout a verb it is the server itself:\n");
 	fflush(stdout);
 	return cmd_exec_service("est", argc, argv);
@@ -341,15 +335,16 @@ help(int argc, char **argv)
 int
 cmd_est(int argc, char **argv)
 {
+	const struct client_verb *client;
+	const struct verb *verb;
+
 	if (argc > 1 && (text_is(argv[1], "--help") || text_is(argv[1], "-h")))
 		return help(argc, argv);
 	if (argc < 2 || argv[1][0] == '-')
 		return cmd_exec_service("est", argc, argv);
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		if (text_is(argv[1], verbs[i].name))
-			return run(&verbs[i], argc - 1, argv + 1);
-	for (size_t i = 0; i < COUNT(client_verbs); i++)
-		if (text_is(argv[1], client_verbs[i].name))
-			return client_verbs[i].run(argc - 1, argv + 1);
-	return unknown(argv[1]);
+	verb = verb_of_name(&own_table, argv[1]);
+	if (verb)
+		return run(verb, argc - 1, argv + 1);
+	client = verb_of_name(&client_table, argv[1]);
+	return client ? client->run(argc - 1, argv + 1) : unknown(argv[1]);
 }

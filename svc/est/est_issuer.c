@@ -92,6 +92,8 @@ gather_shown(struct est_issuer *i, const struct toml *table, struct err *err)
 	i->trust_dir = est_path_find(table, "trust", err);
 	if (!i->trust_dir && err->kind != ERR_NONE)
 		return -1;
+	if (i->trust_dir && (toml_find(table, "root") || toml_find(table, "rollover")))
+		return toml_err(table, err, "trust takes the place of root and rollover");
 	if (i->trust_dir)
 		return add_trust(i, table, err);
 	if (add_file(&i->shown, table, "root", err) < 0)

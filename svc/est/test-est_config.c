@@ -112,6 +112,11 @@ TEST("while roots roll over /cacerts shows the CA, the roots and each signed by 
 	CHECK(!with_trust(&s, &err));
 	CHECK_CONTAINS(err.text, "trust.json");
 	err = (struct err)ERR_INIT;
+	CHECK(!est_story_try(&s,
+		"[issuer.line]\ncertificate = \"line.pem\"\nkey = \"line.key\"\ntrust = \"trust\"\nroot = \"plant.pem\"\n" LABEL,
+		&err));
+	CHECK_CONTAINS(err.text, "takes the place of root");
+	err = (struct err)ERR_INIT;
 	CHECK_OK(rollover_begin(&dir.roots, s.ca.cert, STORY_NOW, &err) < 0 ? -1 : trust_dir_save(&dir, &err), err);
 	c = with_trust(&s, &err);
 	CHECK(c && est_config_issuer(c, 0)->shown.n == 2);
