@@ -407,7 +407,7 @@ run_in(const struct verb *verb, const struct options *o, const char *operand, st
 	CLEAR(trust_dir) dir = { .lock = -1 };
 
 	if ((verb->changes ? trust_dir_open : trust_dir_read)(&dir, o->dir, err) < 0)
-		return -1;
+		return err->kind == ERR_MISSING ? err_wrap(err, "rootedge trust init begins with a root") : -1;
 	return verb->run(&dir, o, operand, err);
 }
 
