@@ -71,8 +71,7 @@ def restart():
     gone = module("DELETE", **{"If-Match": "*"})
     assert gone[0] == 204, gone
     edge.start()
-    status, _, answer = module("GET")
-    assert status == 200, (status, answer, edge.log_text()[-2000:])
+    wait_for(lambda: module("GET")[0] == 200, "the module in the hub")
 
 
 def test_1_first_start():

@@ -96,7 +96,7 @@ def round_trip():
     assert edge.stop() == 0
     assert module_in_hub("DELETE")[0] == 204
     edge.start()
-    assert module_in_hub("GET")[0] == 200, edge.log_text()[-2000:]
+    wait_for(lambda: module_in_hub("GET")[0] == 200, "the module in the hub")
     shown = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % edge.mqtt_port, "-CAfile", pki.root, "-no_check_time"], capture_output=True, text=True, stdin=subprocess.DEVNULL,
                            timeout=60 * SLOW).stdout
     assert "Verify return code: 0 (ok)" in shown, shown
