@@ -52,6 +52,7 @@ struct gateway {
 	struct lines *lines;
 	struct relay *relay;
 	struct edge_hub *edge_hub;
+	struct client_list *clients;
 	struct forward *forward;
 	struct directory *directory;
 	struct methods *methods;
@@ -168,13 +169,14 @@ open_relay(struct gateway *g, struct err *err)
 	struct relay_config relay = { .keep = g->keep, .trusted = gateway_head_subject, .on_own_news = on_own_news, .arg = g };
 
 	g->directory = directory_new();
+	g->clients = client_list_new();
 	g->lines = relay.lines = lines_new(&lines);
 	g->methods = relay.methods = methods_new(g->directory, gateway_head_subject);
 	relay.directory = g->directory;
 	g->relay = relay_open(&relay, err);
 	if (!g->relay)
 		return -1;
-	g->edge_hub = edge_hub_new(g->lines, relay_twins(g->relay));
+	g->edge_hub = edge_hub_new(g->lines, relay_twins(g->relay), g->clients);
 	return 0;
 }
 
@@ -203,6 +205,7 @@ open_front(struct gateway *g, struct err *err)
 		.relay = g->relay,
 		.offline = &g->config.offline,
 		.tenure = g->config.tenure,
+		.clients = g->clients,
 	};
 	struct mqtt_head_config mqtt = { .who = "gateway", .ops = &gateway_head_ops };
 	struct listener_config listener = {
@@ -417,6 +420,7 @@ gateway_close(struct gateway *g)
 	front_free(g->front);
 	local_door_free(g->local);
 	gateway_head_free(g->head);
+	client_list_free(g->clients);
 	door_book_free(g->book);
 	audit_close(g->audit);
 	gateway_revocation_free(g->revocation);

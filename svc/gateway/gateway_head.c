@@ -32,6 +32,7 @@ struct session {
 	struct tenure tenure;
 	bool is_own; /* a module of the gateway's own device */
 	uint64_t epoch;
+	bool is_live;
 	bool has_listened; /* to anything: then its end is news to the relay */
 	struct tally tally;
 };
@@ -595,6 +596,12 @@ gateway_head_look(struct gateway_head *head)
 static void
 on_live(void *backend, void *domain, struct head_session *head_session)
 {
+	struct gateway_head *head = backend;
+	struct session *session = domain;
+	OWN_TEXT name = subject_name(&session->subject);
+
+	session->is_live = true;
+	client_list_came(head->config.clients, name, clock_wall());
 	on_wants(backend, domain, head_session, head_session_wants(head_session)); /* by its kept subscriptions */
 }
 
@@ -659,12 +666,22 @@ on_violation(void *backend, const char *who, enum reason reason, const char *det
 }
 
 static void
+note_end(struct gateway_head *head, const struct session *session)
+{
+	OWN_TEXT name = subject_name(&session->subject);
+
+	if (session->is_live)
+		client_list_went(head->config.clients, name, clock_wall());
+}
+
+static void
 on_end(void *backend, void *domain, struct head_session *head_session, bool clean)
 {
 	struct gateway_head *head = backend;
 	struct session *session = domain;
 
 	(void)clean;
+	note_end(head, session);
 	if (head_session && session->has_listened)
 		relay_end(head->config.relay, head_session, &session->subject);
 	if (head_session && session->has_listened && own_module(session))

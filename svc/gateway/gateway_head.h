@@ -4,6 +4,7 @@
 
 #include "auth/decide.h"
 #include "base/pool.h"
+#include "gateway/edge_hub/client_list.h"
 #include "gateway/gateway_revocation.h"
 #include "gateway/inputs/inputs.h"
 #include "gateway/local/door_book.h"
@@ -24,6 +25,7 @@ struct gateway_head_config {
 	struct directory *directory;
 	struct door_book *book; /* who came, and who was refused */
 	struct tls_cache *tls_cache;
+	struct client_list *clients;
 	struct relay *relay; /* gateway_head_subject is its `trusted` */
 	struct queue *queue; /* with a lane for each loop */
 	struct inputs *inputs;

@@ -203,6 +203,9 @@ def test_10_edge_hub():
     version = body["properties"]["desired"]["$version"]
     wait_for(lambda: reported(me).get("lastDesiredVersion") == version, "its report", 60)
     assert reported(me)["lastDesiredStatus"]["code"] == 200 and reported(me)["version"]["version"], reported(me)
+    with it.edge.mqtt("dev1", password=it.token("dev1", dev.key)):
+        wait_for(lambda: reported(me).get("clients", {}).get("dev1", {}).get("status") == "Connected", "who is connected", 30)
+    wait_for(lambda: reported(me)["clients"]["dev1"]["status"] == "Disconnected", "who has left", 30)
     status, body = Call(it, me, "RefreshDeviceScopeIdentityCache", {"deviceIds": ["dev1"]}, connect=30).answer()
     assert (status, body["status"]) == (200, 200), body
     for payload in ({}, {"deviceIds": 7}, [1], None):

@@ -11,6 +11,8 @@
 #include "gateway/upstream/upstream.h"
 #include "wire/json.h"
 
+#define CLIENTS_EVERY_MS 5000
+
 struct edge_hub {
 	struct line_user user;
 	struct lines *lines;
@@ -24,6 +26,8 @@ struct edge_hub {
 	size_t n_watchers;
 	void (*listens)(void *arg);
 	void *listens_arg;
+	struct client_list *clients;
+	struct timer timer; /* for what is reported now and then */
 };
 
 /* -- Methods --------------------------------------------------------------------------------------------------------------------------------- */
@@ -166,6 +170,17 @@ edge_hub_news(void *arg, const json_t *twin)
 }
 
 static void
+on_timer(struct timer *timer)
+{
+	struct edge_hub *e = CONTAINER_OF(timer, struct edge_hub, timer);
+	json_t *changes = client_list_changes(e->clients);
+
+	if (changes)
+		edge_hub_report(e, changes);
+	timer_arm(timer, CLIENTS_EVERY_MS);
+}
+
+static void
 on_kept(struct twin_ask *ask)
 {
 	struct edge_hub *e = ask->arg;
@@ -191,13 +206,15 @@ drop(struct line_user *user)
 static const struct line_user_ops ops = { .on_method = on_method, .on_listening = on_listening, .drop = drop };
 
 struct edge_hub *
-edge_hub_new(struct lines *lines, struct twins *twins)
+edge_hub_new(struct lines *lines, struct twins *twins, struct client_list *clients)
 {
 	struct edge_hub *e = NEW(edge_hub);
 
 	e->user.ops = &ops;
 	e->lines = lines;
 	e->twins = twins;
+	e->clients = clients;
+	timer_init(&e->timer, lines_config(lines)->loop, on_timer);
 	return e;
 }
 
@@ -210,6 +227,8 @@ edge_hub_start(struct edge_hub *e)
 
 	line_attach(line, LINE_METHODS, &e->user);
 	line_listen(line, LINE_METHODS, DEVICE_WANTS_METHODS);
+	edge_hub_report(e, json_pack("{s:n}", "clients")); /* who was connected before is not */
+	timer_arm(&e->timer, 1);
 	ask = ask_new(e, on_kept);
 	ask->is_kept = true;
 	ask->arg = e;
@@ -219,5 +238,8 @@ edge_hub_start(struct edge_hub *e)
 void
 edge_hub_free(struct edge_hub *e)
 {
+	if (!e)
+		return;
+	timer_cancel(&e->timer);
 	mem_free(e);
 }

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "gateway/edge_hub/client_list.h"
 #include "gateway/twins/twins.h"
 #include "gateway/upstream/lines.h"
 
@@ -12,7 +13,8 @@
 #define EDGE_HUB_WATCHERS_MAX 8
 
 struct edge_hub;
-struct edge_hub *edge_hub_new(struct lines *lines, struct twins *twins);
+/* Reports what changes in `clients`, which is borrowed. */
+struct edge_hub *edge_hub_new(struct lines *lines, struct twins *twins, struct client_list *clients);
 void edge_hub_start(struct edge_hub *edge_hub); /* before the loop runs, when all below is said */
 void edge_hub_free(struct edge_hub *edge_hub);	/* after the lines */
 
