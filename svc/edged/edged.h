@@ -42,6 +42,7 @@ struct edged {
 	char *programs; /* NULL: asker_fd is what there is; else where to connect to */
 	struct local_service *service;
 	struct identity_keeper *keeper;
+	atomic_bool has_begun;	  /* others were told by which generation of $edgeHub we go */
 	atomic_bool is_ending;	  /* what it waits for elsewhere is given up */
 	atomic_bool reprovisions; /* it ends in order to begin with what provisioning says then */
 };

@@ -52,7 +52,7 @@ identity_keeper_take(struct edged *e, struct module *m, const struct edge_identi
 		return err_set(err, ERR_BROKEN, "identityd gave no key for the module %s", m->id);
 	if (module_get_identity(m, &before, &none) == 0 && !text_is(before.generation_id, identity->generation_id)) {
 		log_warn("module %s: it was made anew in the hub, its generation is now %s", m->id, identity->generation_id);
-		if (text_is(m->id, GATEWAY_MODULE))
+		if (text_is(m->id, GATEWAY_MODULE) && atomic_load(&e->has_begun))
 			local_service_end(e->service); /* our supervisor tells the gateway when we begin again */
 	}
 	module_set_identity(m, identity->generation_id, identity->key_handle);
@@ -63,6 +63,7 @@ identity_keeper_take(struct edged *e, struct module *m, const struct edge_identi
 static int
 take_identity(struct edged *e, struct module *m, struct err *err)
 {
+	unsigned n_forgotten = module_n_forgotten(m);
 	OWN(edge_identity) identity = identityd_client_update_module(&e->identityd, m->id, err);
 
 	if (!identity) {
@@ -72,7 +73,11 @@ take_identity(struct edged *e, struct module *m, struct err *err)
 		*err = (struct err)ERR_INIT;
 		identity = identityd_client_get_module(&e->identityd, m->id, err);
 	}
-	return identity ? identity_keeper_take(e, m, identity, err) : -1;
+	if (!identity)
+		return -1;
+	if (module_n_forgotten(m) != n_forgotten)
+		return err_set(err, ERR_MISSING, "it was deleted meanwhile");
+	return identity_keeper_take(e, m, identity, err);
 }
 
 static bool
@@ -144,14 +149,19 @@ begin(struct identity_keeper *k)
 	while (!edged_device_ask(&e->device, &e->identityd) && !atomic_load(&k->stopping))
 		pause_for(k, RETRY_DEVICE_MS);
 	take_kept(e);
-	for (size_t i = 0; i < e->n_modules; i++)
-		while (text_is(e->modules[i].id, GATEWAY_MODULE) && !has_identity(&e->modules[i]) && !atomic_load(&k->stopping) &&
-			!try_module(e, &e->modules[i]))
+	for (size_t i = 0; i < e->n_modules; i++) {
+		if (!text_is(e->modules[i].id, GATEWAY_MODULE))
+			continue;
+		while (!atomic_load(&k->stopping) && !try_module(e, &e->modules[i]))
 			pause_for(k, RETRY_MS);
+		atomic_store(&e->modules[i].is_doubted, false);
+	}
+	try_all(k, DOUBTED);
 	all = try_all(k, WITHOUT);
+	atomic_store(&e->has_begun, true);
 	if (!atomic_load(&k->stopping))
 		k->begun(k->arg);
-	return try_all(k, DOUBTED) && all;
+	return all;
 }
 
 /* Provisioning may have sent it to another hub: whoever was told about the one before is told anew when we begin again. */

@@ -219,7 +219,7 @@ delete_identity(const struct route_call *call, json_t **answer, struct err *err)
 	if (identityd_client_delete_module(&e->identityd, call->var[0], err) < 0)
 		return not_done("delete identity", err);
 	if (here)
-		module_set_identity(here, NULL, NULL);
+		module_forget_identity(here);
 	return 204;
 }
 

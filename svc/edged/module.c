@@ -96,6 +96,26 @@ module_set_identity(struct module *m, const char *generation_id, const char *sig
 }
 
 void
+module_forget_identity(struct module *m)
+{
+	module_set_identity(m, NULL, NULL);
+	pthread_mutex_lock(&m->lock);
+	m->n_forgotten++;
+	pthread_mutex_unlock(&m->lock);
+}
+
+unsigned
+module_n_forgotten(struct module *m)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&m->lock);
+	n = m->n_forgotten;
+	pthread_mutex_unlock(&m->lock);
+	return n;
+}
+
+void
 module_identity_clear(struct module_identity *identity)
 {
 	mem_free(identity->generation_id);

@@ -20,6 +20,7 @@ struct module {
 	enum key_alg key_alg; /* of keys that are made for it */
 	pthread_mutex_t lock; /* for what follows */
 	char *generation_id, *sign_handle;
+	unsigned n_forgotten;	/* how often it was told that it has none any more */
 	atomic_bool is_doubted; /* whether that is still its identity in the hub */
 	_Atomic int64_t may_doubt_ms;
 };
@@ -38,6 +39,8 @@ bool module_may_have_name(const struct module *module, const char *name); /* its
 
 /* A copy; ERR_UNAVAILABLE until there is one.  Any thread. */
 int module_get_identity(struct module *module, struct module_identity *identity, struct err *err);
-void module_set_identity(
-	struct module *module, const char *generation_id, const char *sign_handle); /* NULL, NULL: it has none any more */
+void module_set_identity(struct module *module, const char *generation_id, const char *sign_handle);
+void module_forget_identity(struct module *module); /* it was deleted */
+/* An answer that was asked for before it was deleted is none any more: ask this first, and see whether it is the same when the answer is here. */
+unsigned module_n_forgotten(struct module *module);
 void module_identity_clear(struct module_identity *identity);

@@ -59,5 +59,10 @@ TEST("an identity is what was set last, and there is none before")
 	CHECK_OK(module_get_identity(&m, &identity, &err), err);
 	CHECK_STR(identity.generation_id, "2");
 	CHECK_STR(identity.sign_handle, "h2");
+	CHECK_INT(module_n_forgotten(&m), 0);
+	module_forget_identity(&m);
+	CHECK_INT(module_n_forgotten(&m), 1);
+	module_identity_clear(&identity);
+	CHECK(module_get_identity(&m, &identity, &err) < 0);
 	module_clear(&m);
 }
