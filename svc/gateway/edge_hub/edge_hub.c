@@ -9,9 +9,11 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/upstream/upstream.h"
+#include "wire/codec.h"
 #include "wire/json.h"
 
 #define CLIENTS_EVERY_MS 5000
+#define ROOTS_TOLD_MAX 16
 
 struct edge_hub {
 	struct line_user user;
@@ -169,6 +171,21 @@ edge_hub_news(void *arg, const json_t *twin)
 	report_outcome(e, version, &first);
 }
 
+/* Which roots it trusts: who wants to retire one waits for all to hold its successor (docs/trust.md).  Those of the system are many, and nobody's to retire. */
+static json_t *
+held_roots(const struct certs *roots)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < roots->n && roots->n <= ROOTS_TOLD_MAX; i++) {
+		CLEAR(buf) hex = BUF_INIT(2 * DIGEST_SHA256_LEN + 1);
+
+		hex_encode(&hex, cert_sha256(roots->item[i]), DIGEST_SHA256_LEN, true);
+		json_array_append_new(list, json_string(buf_text(&hex)));
+	}
+	return json_pack("{s:{s:o}}", "trust", "roots", list);
+}
+
 static void
 on_timer(struct timer *timer)
 {
@@ -192,6 +209,7 @@ on_kept(struct twin_ask *ask)
 	twin_ask_clear(ask);
 	mem_free(ask);
 	twins_attend(e->twins, e->user.line, true, "");
+	edge_hub_report(e, held_roots(anchors_certs(upstream_anchors(lines_config(e->lines)->upstream))));
 }
 
 /* -- Life ------------------------------------------------------------------------------------------------------------------------------------- */

@@ -53,8 +53,7 @@ ask(struct upstream *u, const char *operation, const char *header, json_t *body_
 	int64_t expires;
 	char *token = upstream_token(u, &expires, err);
 	char *authorization = token ? mem_textf("Authorization: %s", token) : NULL;
-	const char *roots = upstream_roots_header(u);
-	const char *headers[] = { authorization, roots ? roots : header, roots ? header : NULL, NULL };
+	const char *headers[] = { authorization, header, NULL };
 	struct http_call call = {
 		.method = "POST",
 		.url = url,

@@ -9,17 +9,14 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "common/service.h"
-#include "wire/codec.h"
 #include "wire/sas.h"
 
 #define TOKEN_LIFE_S 3600
 #define NO_CAUSE (-1)
-#define ROOTS_TOLD_MAX 16
 
 struct upstream {
 	struct upstream_config config;
 	struct anchors *anchors;
-	char *roots_header;
 	struct tls_client *tls;
 	pthread_mutex_t making; /* of the token: held while it is signed */
 	char *token;
@@ -27,21 +24,6 @@ struct upstream {
 	atomic_int last_cause; /* enum reason, or NO_CAUSE */
 	atomic_bool stopping;
 };
-
-static char *
-make_roots_header(const struct certs *roots)
-{
-	struct buf text = BUF_INIT(4096);
-
-	if (roots->n > ROOTS_TOLD_MAX)
-		return NULL;
-	buf_puts(&text, "x-rootedge-roots: ");
-	for (size_t i = 0; i < roots->n; i++) {
-		buf_puts(&text, i > 0 ? "," : "");
-		hex_encode(&text, cert_sha256(roots->item[i]), DIGEST_SHA256_LEN, true);
-	}
-	return buf_take_text(&text);
-}
 
 struct upstream *
 upstream_open(const struct upstream_config *config, struct err *err)
@@ -56,7 +38,6 @@ upstream_open(const struct upstream_config *config, struct err *err)
 		u->anchors = anchors_new(&roots, err);
 	if (u->anchors)
 		u->tls = tls_client_new(&(struct tls_client_config){ .anchors = u->anchors }, err);
-	u->roots_header = make_roots_header(&roots);
 	if (u->tls)
 		return u;
 	upstream_close(u);
@@ -70,7 +51,6 @@ upstream_close(struct upstream *u)
 		return;
 	tls_client_free(u->tls);
 	anchors_free(u->anchors);
-	mem_free(u->roots_header);
 	upstream_token_free(u->token);
 	pthread_mutex_destroy(&u->making);
 	mem_free(u);
@@ -86,12 +66,6 @@ struct anchors *
 upstream_anchors(const struct upstream *u)
 {
 	return u->anchors;
-}
-
-const char *
-upstream_roots_header(const struct upstream *u)
-{
-	return u->roots_header;
 }
 
 struct tls_client *

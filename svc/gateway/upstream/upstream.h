@@ -26,8 +26,6 @@ void upstream_close(struct upstream *upstream);
 
 const struct upstream_config *upstream_config(const struct upstream *upstream);
 struct anchors *upstream_anchors(const struct upstream *upstream);
-/* "x-rootedge-roots: ...", by which the hub knows who holds which root (docs/trust.md); NULL: they are the system's, too many to tell.  Borrowed. */
-const char *upstream_roots_header(const struct upstream *upstream);
 struct tls_client *upstream_tls(const struct upstream *upstream);
 
 /* Nobody waits for an answer of the hub any more: questions to it end soon, and new ones at once. */

@@ -92,7 +92,6 @@ char *rest_if_match(const struct http_request *req); /* the etag or "*" without 
 /* What gateways ask (rest_scope.c): is the caller the $edgeHub of the path; and the device at the head of a chain "target;...;actor", whose last element must be the
  * caller, owned by the caller.  false, NULL: answered. */
 bool rest_check_edge_hub(struct http_request *req, const char *const *ids);
-void rest_note_roots(struct rest *rest, struct http_request *req, const char *const *ids); /* rest_roots.c */
 char *rest_chain_head(struct http_request *req, const char *chain, const char *actor);
 
 /* A method on its way, or false: answered; and the answer when it was not carried out (rest_method.c). */

@@ -284,7 +284,6 @@ list_nested(struct rest *rest, struct http_request *req, const char *const *ids)
 	gateway = head ? find_gateway(rest, req, head, ids[0]) : NULL;
 	if (!gateway)
 		return;
-	rest_note_roots(rest, req, ids);
 	call = rest_call_new(rest, req, ids);
 	call->target = gateway;
 	call->etag = GIVE(etag);
