@@ -126,6 +126,28 @@ is_too_large(const struct input *input, const struct delivery *d)
 	return d->bag.failed || d->bag.len + strlen(input->module->name) + strlen(input->name) + sizeof(words) > TOPIC_MAX;
 }
 
+/* What was not acknowledged in time waits again, in its place. */
+static void
+take_back_late(struct input *input)
+{
+	int64_t before_ms = clock_boot_ms() - INPUT_ANSWERS_WITHIN_MS;
+
+	for (struct delivery *d = input->first; d; d = d->next)
+		if (d->id && d->sent_ms < before_ms)
+			d->id = 0;
+}
+
+/* And so does what another session has than the module's: that one has ended, or is about to.  Before anything goes to the new one, or it would overtake. */
+static void
+take_back_from_others(struct input *input)
+{
+	const struct module *m = input->module;
+
+	for (struct delivery *d = input->first; d; d = d->next)
+		if (d->id && d->conn_id != m->conn_id)
+			d->id = 0;
+}
+
 /* -- Errands ------------------------------------------------------------------------------------------------------------------------------ */
 
 /* On the session's loop.  What does not go now holds up what is behind it. */
@@ -167,6 +189,7 @@ on_back(struct post *post)
 		d->conn_id = e->conn_id;
 		d->sent_ms = clock_boot_ms();
 	}
+	take_back_from_others(input);
 	if (e->n_sent == 0) { /* it does not listen, or has its hands full: the next news or look tells */
 		mem_free(e);
 		return;
@@ -257,15 +280,6 @@ on_more(void *arg)
 	pump(arg);
 }
 
-/* Those that were on their way when the session ended, or that it has not acknowledged in time, wait again, in their place. */
-static void
-take_back(struct input *input, uint64_t conn_id, int64_t sent_before_ms)
-{
-	for (struct delivery *d = input->first; d; d = d->next)
-		if (d->id && (d->conn_id == conn_id || d->sent_ms < sent_before_ms))
-			d->id = 0;
-}
-
 static void
 expire(struct input *input)
 {
@@ -286,7 +300,7 @@ on_look(struct timer *timer)
 
 	for (struct module *m = inputs->modules; m; m = m->next)
 		for (struct input *input = m->first; input; input = input->next) {
-			take_back(input, 0, clock_boot_ms() - INPUT_ANSWERS_WITHIN_MS);
+			take_back_late(input);
 			expire(input);
 			pump(input);
 		}
@@ -363,15 +377,12 @@ on_settled(struct module *m, struct news *news)
 static void
 on_session(struct module *m, const struct news *news)
 {
-	if (news->is_end && m->conn_id == news->conn_id)
-		m->wants = false;
-	if (!news->is_end) {
-		m->wants = news->wants;
-		m->conn_id = news->conn_id;
-	}
+	if (news->is_end && m->conn_id != news->conn_id)
+		return; /* another has taken its place */
+	m->wants = news->wants;
+	m->conn_id = news->is_end ? 0 : news->conn_id;
 	for (struct input *input = m->first; input; input = input->next) {
-		if (news->is_end)
-			take_back(input, news->conn_id, INT64_MIN);
+		take_back_from_others(input);
 		pump(input);
 	}
 }

@@ -383,6 +383,16 @@ drop_some(struct queue *queue)
 	return false;
 }
 
+/* What was dropped a moment ago still counts. */
+static bool
+is_dropping(const struct queue *queue)
+{
+	for (size_t i = 0; i < queue->n_levels; i++)
+		if (queue_reader_is_dropping(queue->level[i].reader))
+			return true;
+	return false;
+}
+
 static void
 on_room(struct timer *timer)
 {
@@ -394,8 +404,10 @@ on_room(struct timer *timer)
 		queue->is_room_wanted = false;
 		return;
 	}
+	if (is_dropping(queue))
+		bytes = 0;
 	while (bytes > room_made_at(queue) && drop_some(queue))
-		bytes -= bytes < queue->segment_bytes ? bytes : queue->segment_bytes; /* the disk has it back a moment later */
+		bytes -= bytes < queue->segment_bytes ? bytes : queue->segment_bytes;
 	timer_arm(&queue->room, ROOM_AGAIN_MS);
 }
 

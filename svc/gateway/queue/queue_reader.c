@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two readings of one log.  The first goes ahead and never back; a line whose share is used up is `behind` from then on, and the first reading only counts what it skips of it.  The
+/* Two readings of one log.  The first goes ahead and never back; a line that is skipped is `behind` from then on, and the first reading only counts what it skips of it.  The
  * second goes from the oldest such message of a line that has room again up to where the first one is; who has all of its messages by then is behind no more.  A round of it
- * serves the lines that had room when it began (`called`); the others wait for the next round. */
+ * serves all lines whose place it has not passed (`called`), until they are skipped again; those wait for the next round. */
 #include "gateway/queue/queue_reader.h"
 
 #include <stdatomic.h>
@@ -20,26 +20,39 @@
 #define LINE_NAME_MAX (2 * IDENTITY_ID_MAX + 2)
 #define LOOK_MAX 1000 /* records a call */
 #define SKIP_MAX 4096 /* records that are rather read over than looked up */
+#define PATIENCE_MS 2000
+#define ALONE_PART 20 /* of the patience: with a line that all others wait for */
 
 struct queue_line {
 	char *name;
 	struct queued *oldest, *newest; /* of those in memory */
 	size_t n, bytes, low;		/* low: it has room again below this */
+	int64_t moved_ms,
+		full_ms; /* boot clock: something of it has ended, or come while there was nothing; it is waited for (0: it is not) */
+	uint64_t full_at; /* how many had ended then */
 	bool is_behind, has_room, is_called;
 	uint64_t from; /* behind: the oldest that was skipped */
 	size_t n_skipped;
 	struct queue_line *next, **link; /* of those behind */
 };
 
+struct reading {
+	struct event_reader *reader; /* NULL: none */
+	uint64_t next;		     /* what it looks at next */
+	struct message message;	     /* what it looks at, at `next` */
+	bool has_message;
+};
+
 struct queue_reader {
 	struct queue_reader_config config;
 	char *dir;
-	struct event_reader *ahead, *again; /* the first and the second reading */
-	uint64_t next, next_again;	    /* what each reads next */
+	struct reading ahead, again; /* the first and the second one */
 	struct map *lines;
 	struct queue_line *behind;
 	size_t n_room, n_called;
-	bool is_round, is_tired, has_moved, has_lines_file;
+	bool is_round, has_moved, has_lines_file;
+	enum queue_rest rest;
+	uint64_t n_ended;
 	size_t n_looked;
 	uint64_t cursor;							   /* as it is on disk */
 	uint64_t floor;								   /* what is older was dropped */
@@ -165,7 +178,7 @@ static void
 call_line(struct queue_reader *r, struct queue_line *line)
 {
 	set_room(r, line, true);
-	if (r->is_round && line->from >= r->next_again)
+	if (r->is_round && line->from >= r->again.next)
 		set_called(r, line, true);
 }
 
@@ -247,7 +260,9 @@ take(struct queue_reader *r, uint64_t offset, const struct message *m)
 	q->older = line->newest;
 	*(line->newest ? &line->newest->newer : &line->oldest) = q;
 	line->newest = q;
-	line->n++;
+	if (line->n++ == 0)
+		line->moved_ms = clock_boot_ms();
+	line->full_ms = 0;
 	line->bytes += queued_size(q);
 	r->config.places->n++;
 	r->config.places->bytes += queued_size(q);
@@ -278,7 +293,9 @@ queue_reader_end(struct queued *q, enum queue_end how)
 
 	++*counters[how];
 	r->n_held--;
+	r->n_ended++;
 	r->has_moved = true;
+	line->moved_ms = clock_boot_ms();
 	give_back(q);
 	if (line->is_behind && !line->has_room && line->n <= line->low)
 		call_line(r, line);
@@ -306,6 +323,39 @@ may_take(const struct queue_reader *r, const struct queue_line *line)
 	return line->n < p->n_max - p->n && line->bytes < p->bytes_max - p->bytes;
 }
 
+/* Others go on without it: it has not moved for long; or it moves, and they have had much more in the same time, or have nothing left to do but to wait for it. */
+static bool
+is_left_behind(const struct queue_reader *r, const struct queue_line *line)
+{
+	int64_t now_ms = clock_boot_ms(), patience_ms = r->config.patience_ms ? r->config.patience_ms : PATIENCE_MS;
+	const struct queue_places *p = r->config.places;
+
+	if (p->is_away)
+		return false;
+	if (now_ms - line->moved_ms >= patience_ms || r->n_ended - line->full_at >= p->n_max / 4)
+		return true;
+	return p->n - line->n <= p->n_max / 64 && now_ms - line->full_ms >= patience_ms / ALONE_PART;
+}
+
+enum admission { TAKE, WAIT, SKIP };
+
+static enum admission
+admit(struct queue_reader *r, struct queue_line *line)
+{
+	if (may_take(r, line))
+		return TAKE;
+	if (line->full_ms == 0) {
+		line->full_ms = clock_boot_ms();
+		line->full_at = r->n_ended;
+	}
+	if (!is_left_behind(r, line)) {
+		r->rest = QUEUE_WAITS;
+		return WAIT;
+	}
+	line->full_ms = 0;
+	return SKIP;
+}
+
 static bool
 is_expired(const struct message *m, int64_t now_ms)
 {
@@ -315,8 +365,9 @@ is_expired(const struct message *m, int64_t now_ms)
 static bool
 get_tired(struct queue_reader *r)
 {
-	r->is_tired = ++r->n_looked >= LOOK_MAX;
-	return r->is_tired;
+	if (++r->n_looked >= LOOK_MAX)
+		r->rest = QUEUE_TIRED;
+	return r->rest == QUEUE_TIRED;
 }
 
 /* 1: m is the next message, 0: there is none, -1: damage.  A whole record that is no message is left out. */
@@ -338,6 +389,43 @@ read_one(struct event_reader *reader, struct message *m, uint64_t *offset, bool 
 	return got;
 }
 
+/* 1: it looks at a message.  Until it is passed it is looked at again. */
+static int
+look(struct reading *reading, bool say, struct err *err)
+{
+	uint64_t offset = 0;
+	int got = reading->has_message ? 1 : read_one(reading->reader, &reading->message, &offset, say, err);
+
+	if (got != 1 || reading->has_message)
+		return got;
+	reading->has_message = true;
+	reading->next = offset;
+	return 1;
+}
+
+static void
+pass(struct reading *reading)
+{
+	reading->has_message = false;
+	reading->next++;
+}
+
+static void
+close_reading(struct reading *reading)
+{
+	event_reader_close(reading->reader);
+	*reading = (struct reading){ .next = reading->next };
+}
+
+static int
+open_reading(struct queue_reader *r, struct reading *reading, uint64_t from, struct err *err)
+{
+	close_reading(reading);
+	reading->next = from;
+	reading->reader = event_reader_open(r->dir, &(struct event_start){ .value = from }, err);
+	return reading->reader ? 0 : -1;
+}
+
 static void
 expire_unread(struct queue_reader *r)
 {
@@ -355,35 +443,48 @@ skip(struct queue_reader *r, struct queue_line *line, uint64_t offset)
 	r->has_moved = true;
 }
 
+/* What becomes of the message that the first reading looks at: taken, or NULL: passed over, unless the reading waits. */
+static struct queued *
+deal(struct queue_reader *r, int64_t now_ms)
+{
+	const struct message *m = &r->ahead.message;
+	struct queue_line *line = line_find(r, m);
+	bool is_behind = line && line->is_behind, is_over = !is_behind && is_expired(m, now_ms);
+	enum admission admission = is_behind ? SKIP : is_over ? TAKE : admit(r, line);
+	struct queued *q = NULL;
+
+	if (admission == WAIT)
+		return NULL;
+	if (admission == SKIP) {
+		skip(r, line, r->ahead.next);
+	} else if (is_over) {
+		expire_unread(r);
+	} else {
+		r->n_held++;
+		q = take(r, r->ahead.next, m);
+	}
+	pass(&r->ahead);
+	r->n_read = r->ahead.next;
+	return q;
+}
+
 /* The first reading. */
 static struct queued *
 read_ahead(struct queue_reader *r, int64_t now_ms, struct err *err)
 {
-	uint64_t offset = 0;
-	struct message m;
-	int got;
+	struct queued *q = NULL;
+	int got = 1;
 
-	while ((got = read_one(r->ahead, &m, &offset, true, err)) == 1) {
-		struct queue_line *line = line_find(r, &m);
-
-		r->next = offset + 1;
-		r->n_read = r->next;
-		if ((line && line->is_behind) || !may_take(r, line)) {
-			skip(r, line, offset);
-		} else if (is_expired(&m, now_ms)) {
-			expire_unread(r);
-		} else {
-			r->n_held++;
-			return take(r, offset, &m);
-		}
-		if (get_tired(r))
-			return NULL;
+	while (!q && r->rest == QUEUE_EMPTY && (got = look(&r->ahead, true, err)) == 1) {
+		q = deal(r, now_ms);
+		if (!q && r->rest == QUEUE_EMPTY)
+			(void)get_tired(r);
 	}
 	if (got == 0) {
-		r->next = event_reader_offset(r->ahead);
-		r->n_read = r->next;
+		r->ahead.next = event_reader_offset(r->ahead.reader);
+		r->n_read = r->ahead.next;
 	}
-	return NULL;
+	return q;
 }
 
 /* -- The second reading --------------------------------------------------------------------------------------------------------------------- */
@@ -391,12 +492,9 @@ read_ahead(struct queue_reader *r, int64_t now_ms, struct err *err)
 static int
 go_to(struct queue_reader *r, uint64_t from, struct err *err)
 {
-	if (r->again && r->next_again <= from && from - r->next_again < SKIP_MAX)
+	if (r->again.reader && r->again.next <= from && from - r->again.next < SKIP_MAX)
 		return 0;
-	event_reader_close(r->again);
-	r->again = event_reader_open(r->dir, &(struct event_start){ .value = from }, err);
-	r->next_again = from;
-	return r->again ? 0 : -1;
+	return open_reading(r, &r->again, from, err);
 }
 
 static int
@@ -410,7 +508,7 @@ begin_round(struct queue_reader *r, struct err *err)
 	if (go_to(r, from, err) < 0)
 		return -1;
 	for (struct queue_line *line = r->behind; line; line = line->next)
-		if (line->has_room)
+		if (line->from >= from)
 			set_called(r, line, true);
 	r->is_round = true;
 	return 0;
@@ -420,7 +518,7 @@ begin_round(struct queue_reader *r, struct err *err)
 static void
 end_round(struct queue_reader *r)
 {
-	bool is_whole = r->next_again >= r->next;
+	bool is_whole = r->again.next >= r->ahead.next;
 
 	r->is_round = false;
 	for (struct queue_line *line = r->behind, *next; line; line = next) {
@@ -430,10 +528,8 @@ end_round(struct queue_reader *r)
 		else if (line->is_called)
 			set_called(r, line, false);
 	}
-	if (r->behind)
-		return;
-	event_reader_close(r->again);
-	r->again = NULL;
+	if (!r->behind)
+		close_reading(&r->again);
 }
 
 static void
@@ -445,24 +541,28 @@ fetch_from(struct queue_reader *r, struct queue_line *line, uint64_t from)
 		line->n_skipped--;
 }
 
-/* A message of a line that is called. */
+/* The message of a line that is called, which the second reading looks at. */
 static struct queued *
-fetch(struct queue_reader *r, struct queue_line *line, uint64_t offset, const struct message *m, int64_t now_ms)
+fetch(struct queue_reader *r, struct queue_line *line, int64_t now_ms)
 {
-	if (is_expired(m, now_ms)) {
-		fetch_from(r, line, offset + 1);
-		r->n_held--;
-		expire_unread(r);
+	const struct message *m = &r->again.message;
+	bool is_over = is_expired(m, now_ms);
+	enum admission admission = is_over ? TAKE : admit(r, line);
+
+	if (admission == WAIT)
+		return NULL;
+	if (admission == SKIP) {
+		line->from = r->again.next;
+		line->low = line->n / 2;
+		set_room(r, line, false);
+		set_called(r, line, false);
 		return NULL;
 	}
-	if (may_take(r, line)) {
-		fetch_from(r, line, offset + 1);
-		return take(r, offset, m);
-	}
-	line->from = offset;
-	line->low = line->n / 2;
-	set_room(r, line, false);
-	set_called(r, line, false);
+	fetch_from(r, line, r->again.next + 1);
+	if (!is_over)
+		return take(r, r->again.next, m);
+	r->n_held--;
+	expire_unread(r);
 	return NULL;
 }
 
@@ -470,22 +570,22 @@ static struct queued *
 read_again(struct queue_reader *r, int64_t now_ms, struct err *err)
 {
 	struct queued *q = NULL;
-	uint64_t offset = 0;
-	struct message m;
 
-	while (!q && r->next_again < r->next && r->n_called > 0 && !get_tired(r)) {
+	while (!q && r->again.next < r->ahead.next && r->n_called > 0 && !get_tired(r)) {
 		struct queue_line *line;
 
-		if (read_one(r->again, &m, &offset, false, err) != 1) {
-			r->next_again = r->next; /* damage, which the error tells */
+		if (look(&r->again, false, err) != 1) {
+			r->again.next = r->ahead.next; /* damage, which the error tells */
 			return NULL;
 		}
-		r->next_again = offset + 1;
-		line = offset < r->next ? line_find(r, &m) : NULL;
-		if (line && line->is_called && offset >= line->from)
-			q = fetch(r, line, offset, &m, now_ms);
+		line = r->again.next < r->ahead.next ? line_find(r, &r->again.message) : NULL;
+		if (line && line->is_called && r->again.next >= line->from)
+			q = fetch(r, line, now_ms);
+		if (r->rest == QUEUE_WAITS)
+			return NULL;
+		pass(&r->again);
 	}
-	if (r->next_again >= r->next || r->n_called == 0)
+	if (r->again.next >= r->ahead.next || r->n_called == 0)
 		end_round(r);
 	return q;
 }
@@ -497,30 +597,30 @@ queue_reader_next(struct queue_reader *r, struct err *err)
 	struct queued *q = NULL;
 
 	*err = r->damage;
-	r->is_tired = false;
+	r->rest = QUEUE_EMPTY;
 	r->n_looked = 0;
 	if (err->kind != ERR_NONE || is_full(r))
 		return NULL;
-	while (!q && err->kind == ERR_NONE && !r->is_tired && (r->is_round || r->n_room > 0))
+	while (!q && err->kind == ERR_NONE && r->rest == QUEUE_EMPTY && (r->is_round || r->n_room > 0))
 		if (r->is_round || begin_round(r, err) == 0)
 			q = read_again(r, now_ms, err);
-	if (!q && err->kind == ERR_NONE && !r->is_tired)
+	if (!q && err->kind == ERR_NONE && r->rest == QUEUE_EMPTY)
 		q = read_ahead(r, now_ms, err);
 	if (err->kind == ERR_BROKEN)
 		r->damage = *err;
 	return q;
 }
 
-bool
-queue_reader_is_tired(const struct queue_reader *r)
+enum queue_rest
+queue_reader_rest(const struct queue_reader *r)
 {
-	return r->is_tired;
+	return r->rest;
 }
 
 bool
 queue_reader_is_behind(const struct queue_reader *r)
 {
-	return r->is_round || r->n_room > 0 || r->next < event_log_next(r->config.log);
+	return r->is_round || r->n_room > 0 || r->ahead.next < event_log_next(r->config.log);
 }
 
 /* -- On disk ------------------------------------------------------------------------------------------------------------------------------ */
@@ -529,7 +629,7 @@ queue_reader_is_behind(const struct queue_reader *r)
 static uint64_t
 frontier(const struct queue_reader *r)
 {
-	uint64_t lowest = r->next;
+	uint64_t lowest = r->ahead.next;
 	size_t at = 0;
 	void *value;
 
@@ -618,7 +718,7 @@ count_skipped(struct queue_reader *r, struct err *err)
 	uint64_t offset = 0;
 	int got = reader ? 1 : -1;
 
-	while (got == 1 && (got = read_one(reader, &m, &offset, false, err)) == 1 && offset < r->next) {
+	while (got == 1 && (got = read_one(reader, &m, &offset, false, err)) == 1 && offset < r->ahead.next) {
 		struct queue_line *line = line_find(r, &m);
 
 		if (!line || !line->is_behind || offset < line->from)
@@ -637,16 +737,15 @@ restore(struct queue_reader *r, struct err *err)
 
 	if (event_cursor_load(r->dir, QUEUE_CURSOR, &r->cursor, err) < 0)
 		return -1;
-	r->next = r->cursor;
+	r->ahead.next = r->cursor;
 	if (queue_lines_load(r->dir, r->cursor, &front, restore_line, r)) {
-		r->next = front;
+		r->ahead.next = front;
 		r->has_lines_file = true;
 		if (count_skipped(r, err) < 0)
 			return -1;
 	}
-	r->n_read = r->next;
-	r->ahead = event_reader_open(r->dir, &(struct event_start){ .value = r->next }, err);
-	return r->ahead ? 0 : -1;
+	r->n_read = r->ahead.next;
+	return open_reading(r, &r->ahead, r->ahead.next, err);
 }
 
 struct queue_reader *
@@ -674,7 +773,7 @@ queue_reader_close(struct queue_reader *r)
 
 	if (!r)
 		return;
-	if (r->ahead && save(r, &err) < 0)
+	if (r->ahead.reader && save(r, &err) < 0)
 		log_error("%s", err.text);
 	while (map_next(r->lines, &at, NULL, NULL, &value)) {
 		struct queue_line *line = value;
@@ -684,8 +783,8 @@ queue_reader_close(struct queue_reader *r)
 		line_free(line);
 	}
 	map_free(r->lines);
-	event_reader_close(r->ahead);
-	event_reader_close(r->again);
+	close_reading(&r->ahead);
+	close_reading(&r->again);
 	mem_free(r->dir);
 	mem_free(r);
 }
@@ -697,7 +796,7 @@ is_wanted(const struct queue_reader *r, uint64_t offset, const struct message *m
 {
 	const struct queue_line *line;
 
-	if (offset >= r->next)
+	if (offset >= r->ahead.next)
 		return true;
 	line = line_find(r, m);
 	return line && line->is_behind && offset >= line->from;
@@ -717,7 +816,7 @@ count_wanted(struct queue_reader *r, uint64_t from, uint64_t end)
 		if (!is_wanted(r, offset, &m))
 			continue;
 		n++;
-		if (offset >= r->next)
+		if (offset >= r->ahead.next)
 			continue;
 		line_find(r, &m)->n_skipped--;
 		r->n_held--;
@@ -734,15 +833,12 @@ raise_floor(struct queue_reader *r, uint64_t floor, struct err *err)
 	for (struct queue_line *line = r->behind; line; line = line->next)
 		if (line->from < floor)
 			line->from = floor;
-	if (r->is_round && r->next_again < floor)
+	if (r->is_round && r->again.next < floor)
 		r->is_round = false;
-	if (r->next >= floor)
+	if (r->ahead.next >= floor)
 		return 0;
-	event_reader_close(r->ahead);
-	r->ahead = event_reader_open(r->dir, &(struct event_start){ .value = floor }, err);
-	r->next = floor;
 	r->n_read = floor;
-	return r->ahead ? 0 : -1;
+	return open_reading(r, &r->ahead, floor, err);
 }
 
 /* Where the oldest segment ends that is not on its way out already; 0: it is the only one. */
@@ -770,10 +866,17 @@ queue_reader_drop_oldest(struct queue_reader *r, size_t *n)
 	r->n_dropped += *n;
 	r->has_moved = true;
 	if (end > 0 && raise_floor(r, end, &err) == 0)
-		event_log_forget_below(r->config.log, r->floor); /* a cursor on disk that is older than all there is means the oldest */
+		event_log_forget_below(
+			r->config.log, r->floor); /* a cursor on disk that is older than all there is means the oldest */
 	if (err.kind != ERR_NONE)
 		log_error("dropping the oldest messages: %s", err.text);
 	return end > 0;
+}
+
+bool
+queue_reader_is_dropping(const struct queue_reader *r)
+{
+	return event_log_first(r->config.log) < r->floor;
 }
 
 void

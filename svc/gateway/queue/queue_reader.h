@@ -3,8 +3,9 @@
 /* One log of the queue on its way out.  A bounded number of its messages is in memory; they may be done in any order, and make place for others then.  What is done stays done
  * through a restart, but for the last moment before a crash: some are sent again then and none is missing.
  *
- * The log is read in its order, but dealt out by lines (who sent a message): a line may have as many messages in memory as places are free.  What it has beyond that is skipped and
- * fetched by a second reading when the line has moved, so that one slow device holds up its own messages only, and hundreds of them still leave places for the others.
+ * The log is read in its order, but dealt out by lines (who sent a message): a line may have as many messages in memory as places are free.  While it moves, the reading waits for it.  If
+ * it does not, or others go much faster, what it has is skipped from then on, and fetched by a second reading when it has moved: so one slow device holds up its own messages only, and
+ * hundreds of them still leave places for the others.
  * On disk stands the oldest message that is not done (the cursor) and, when lines are behind, how far each of them is.  One thread, but for what says otherwise. */
 
 #include "store/event_log.h"
@@ -36,6 +37,7 @@ bool queued_is_expired(const struct queued *q, int64_t now_ms);
 /* Places in memory, which several readers may share. */
 struct queue_places {
 	size_t n, n_max, bytes, bytes_max;
+	bool is_away; /* nobody can be delivered for, so nobody is skipped */
 };
 
 struct queue_reader_config {
@@ -43,7 +45,8 @@ struct queue_reader_config {
 	struct event_log *log;
 	struct queue_places *places;
 	int priority;
-	bool one_line; /* all messages have one way, so there is nobody to be fair to */
+	bool one_line;	 /* all messages have one way, so there is nobody to be fair to */
+	int patience_ms; /* with a line that does not move at all; 0: 2 s */
 };
 struct queue_reader *queue_reader_open(const struct queue_reader_config *config, struct err *err);
 /* Saves where it is; what was not done comes again next time.  The log may be closed already. */
@@ -51,14 +54,16 @@ void queue_reader_close(struct queue_reader *reader);
 
 /* The next message, the reader's own until it has ended.  NULL: there is none now (err->kind ERR_NONE), or it can't be read: for good where it is damaged. */
 struct queued *queue_reader_next(struct queue_reader *reader, struct err *err);
-bool queue_reader_is_tired(
-	const struct queue_reader *reader); /* it gave none because it has looked at many: ask it again in a moment */
+/* Why it gave none: there is none; it has looked at many; it waits for the line that is next, which has its share and moves. */
+enum queue_rest { QUEUE_EMPTY, QUEUE_TIRED, QUEUE_WAITS };
+enum queue_rest queue_reader_rest(const struct queue_reader *reader);
 bool queue_reader_is_behind(const struct queue_reader *reader); /* there may be more to give */
 enum queue_end { QUEUE_DONE, QUEUE_EXPIRED, QUEUE_GIVEN_UP };
 void queue_reader_end(struct queued *q, enum queue_end how);	     /* it is gone after this */
 int queue_reader_save(struct queue_reader *reader, struct err *err); /* when something has moved; blocks */
 /* To make room: the oldest segment goes, with what is in it, *n of it not done yet and not in memory.  false: there is but one segment.  Blocks. */
 bool queue_reader_drop_oldest(struct queue_reader *reader, size_t *n);
+bool queue_reader_is_dropping(const struct queue_reader *reader); /* the disk has not had it back yet */
 
 /* Any thread. */
 struct queue_counts {

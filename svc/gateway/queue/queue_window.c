@@ -7,6 +7,7 @@
 #include "gateway/queue/queue_order.h"
 
 #define READ_ON_MS 1
+#define WAIT_MS 20
 
 struct queue_window {
 	struct queue_places places;
@@ -93,6 +94,12 @@ queue_window_deafen(struct queue_window *w)
 }
 
 void
+queue_window_set_away(struct queue_window *w, bool is_away)
+{
+	w->places.is_away = is_away;
+}
+
+void
 queue_window_stop(struct queue_window *w)
 {
 	w->is_stopped = true;
@@ -108,14 +115,17 @@ queue_window_add(struct queue_window *w, struct queue_reader *reader_take, int p
 
 /* -- Taking ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* false: there is nothing of this priority now. */
+/* false: there is nothing of this priority now.  A reading that waits while nobody can be delivered for is woken by what ends then. */
 static bool
 take_one(struct queue_window *w, int priority, struct queued **q, struct err *err)
 {
+	enum queue_rest rest;
+
 	*q = queue_reader_next(w->reader[priority], err);
-	if (!*q && queue_reader_is_tired(w->reader[priority]) && w->loop)
-		timer_arm(&w->read_on, READ_ON_MS);
-	return *q || err->kind != ERR_NONE || queue_reader_is_tired(w->reader[priority]);
+	rest = *q ? QUEUE_EMPTY : queue_reader_rest(w->reader[priority]);
+	if (w->loop && (rest == QUEUE_TIRED || (rest == QUEUE_WAITS && !w->places.is_away)))
+		timer_arm(&w->read_on, rest == QUEUE_TIRED ? READ_ON_MS : WAIT_MS);
+	return *q || err->kind != ERR_NONE || rest == QUEUE_TIRED;
 }
 
 struct queued *

@@ -16,6 +16,8 @@ void queue_window_listen(struct queue_window *window, struct loop *loop, void (*
 void queue_window_deafen(struct queue_window *window); /* before the loop is freed */
 void queue_window_stop(struct queue_window *window);   /* its logs are being closed: it gives no more */
 
+void queue_window_set_away(struct queue_window *window, bool is_away); /* nobody can be delivered for */
+
 /* The next message, the window's own until it has ended; NULL as queue_reader_next. */
 struct queued *queue_window_next(struct queue_window *window, struct err *err);
 void queue_window_end(struct queue_window *window, struct queued *message, enum queue_end how); /* gone after this */

@@ -54,6 +54,13 @@ stop(struct fixture *f)
 }
 
 static void
+end(struct fixture *f)
+{
+	stop(f);
+	mem_free(f->dir);
+}
+
+static void
 open_queue(struct fixture *f, const char *name)
 {
 	*f = (struct fixture){ .dir = fresh_dir(name), .max_bytes = 64 << 20 };
@@ -151,7 +158,7 @@ TEST("without routes that were given everything goes to the hub")
 	CHECK(put(&f, "leaf", "", "a=1", 10));
 	CHECK(put(&f, "edge", "m", "a=2", 10));
 	check_all(queue_upstream(f.queue), "a=1 a=2 ");
-	stop(&f);
+	end(&f);
 }
 
 TEST("a message goes once to each sink of its routes; one that no route takes is acknowledged, dropped and counted")
@@ -173,7 +180,7 @@ TEST("a message goes once to each sink of its routes; one that no route takes is
 	queue_totals(f.queue, &totals);
 	CHECK_INT(totals.no_route, 1);
 	CHECK_INT(totals.stored, 2);
-	stop(&f);
+	end(&f);
 }
 
 TEST("the lower number of priority is delivered first, whenever it came, and what has none last")
@@ -191,7 +198,7 @@ TEST("the lower number of priority is delivered first, whenever it came, and wha
 	}
 	restart(&f);
 	check_all(queue_upstream(f.queue), "p=0 p=0 p=5 p=5 p=none p=none ");
-	stop(&f);
+	end(&f);
 }
 
 TEST("what a route keeps for a time only is gone after it, also from a queue that was closed meanwhile")
@@ -207,7 +214,7 @@ TEST("what a route keeps for a time only is gone after it, also from a queue tha
 	restart(&f);
 	clock_set_for_test(1800000061);
 	check_all(queue_upstream(f.queue), "s=2 ");
-	stop(&f);
+	end(&f);
 	clock_set_for_test(0);
 }
 
@@ -221,7 +228,7 @@ TEST("what came while the clock had not been set does not expire when it is")
 	CHECK(put(&f, "leaf", "", "n=1", 10));
 	clock_set_for_test(1800000000);
 	check_all(queue_upstream(f.queue), "n=1 ");
-	stop(&f);
+	end(&f);
 	clock_set_for_test(0);
 }
 
@@ -240,7 +247,7 @@ TEST("what waits for an input that no route names any more is still delivered, a
 	restart(&f);
 	CHECK(!file_exists(folder));
 	CHECK(!input_of(&f, "f/in"));
-	stop(&f);
+	end(&f);
 }
 
 TEST("the queue of a gateway from before there were routes is delivered, with the position that it had")
@@ -256,7 +263,7 @@ TEST("the queue of a gateway from before there were routes is delivered, with th
 	for (int i = 4; i < 6; i++)
 		CHECK_INT(number_of(queue_window_next(queue_upstream(f.queue), &err)), i);
 	CHECK(!queue_window_next(queue_upstream(f.queue), &err));
-	stop(&f);
+	end(&f);
 }
 
 TEST("routes to more inputs and priorities than there may be are refused, and those before stay")
@@ -277,7 +284,7 @@ TEST("routes to more inputs and priorities than there may be are refused, and th
 	CHECK_ERR(err, ERR_LIMIT, "more than 64 inputs and priorities");
 	CHECK(put(&f, "leaf", "", "n=1", 10));
 	check_all(queue_upstream(f.queue), "n=1 ");
-	stop(&f);
+	end(&f);
 }
 
 /* As many as fit, up to `n`. */
@@ -311,7 +318,7 @@ TEST("a queue that refuses when it is full takes no more than it may, and takes 
 	while (totals.bytes > (3 << 20) / 2);
 	more = fill(&f, 100);
 	CHECK(more >= 3 && more < first);
-	stop(&f);
+	end(&f);
 }
 
 static void
@@ -364,7 +371,7 @@ TEST("a queue that drops its oldest takes what comes, and drops of the lowest pr
 	CHECK_INT(seen.dropped[0], 0);
 	CHECK(n_low > 10 && n_low < 40);
 	CHECK_INT(n_low + seen.dropped[ROUTE_LOWEST], 100);
-	stop(&f);
+	end(&f);
 }
 
 TEST("routes may lower what the queue takes, not raise it")
@@ -382,7 +389,7 @@ TEST("routes may lower what the queue takes, not raise it")
 		"{\"schemaVersion\":\"1.1\",\"storeAndForwardConfiguration\":{\"storeLimits\":{\"maxSizeBytes\":100000000000}}}");
 	queue_totals(f.queue, &totals);
 	CHECK_INT(totals.max_bytes, 64 << 20);
-	stop(&f);
+	end(&f);
 }
 
 /* Another thread than that of the loop stores, while the routes change under it. */
@@ -415,5 +422,5 @@ TEST("routes change while messages are stored, and each goes where some routes s
 	upstream = take_all(queue_upstream(f.queue), QUEUE_DONE);
 	input = take_all(input_of(&f, "f/in"), QUEUE_DONE);
 	CHECK_INT(strlen(upstream) + strlen(input), 500 * strlen("n=1 "));
-	stop(&f);
+	end(&f);
 }

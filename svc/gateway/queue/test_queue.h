@@ -123,7 +123,7 @@ fresh_dir(const char *name)
 static inline struct queue_reader *
 reader_of(const char *dir, struct event_log *log, struct queue_places *places)
 {
-	struct queue_reader_config config = { .dir = dir, .log = log, .places = places };
+	struct queue_reader_config config = { .dir = dir, .log = log, .places = places, .patience_ms = 1 };
 	struct err err = ERR_INIT;
 	struct queue_reader *reader = queue_reader_open(&config, &err);
 
@@ -132,7 +132,7 @@ reader_of(const char *dir, struct event_log *log, struct queue_places *places)
 	return reader;
 }
 
-/* As many messages of devices as there are, from who is asked until it is not tired any more. */
+/* As many messages of devices as there are, from who is asked until it is neither tired nor waits any more. */
 static inline struct queued *
 next_of(struct queue_reader *reader)
 {
@@ -141,7 +141,7 @@ next_of(struct queue_reader *reader)
 
 	do
 		q = queue_reader_next(reader, &err);
-	while (!q && queue_reader_is_tired(reader));
+	while (!q && queue_reader_rest(reader) != QUEUE_EMPTY);
 	CHECK_INT(err.kind, ERR_NONE);
 	return q;
 }

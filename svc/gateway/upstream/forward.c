@@ -28,6 +28,7 @@ deal(struct forward *f)
 	struct err err = ERR_INIT;
 	struct queued *q;
 
+	queue_window_set_away(f->window, lines_is_hub_away(f->config.lines));
 	while ((q = queue_window_next(f->window, &err)))
 		outbox_send(outbox_for(f, q), q);
 	if (err.kind == ERR_NONE || f->is_unreadable) {
