@@ -21,6 +21,7 @@
 #define LOOK_MAX 1000 /* records a call */
 #define SKIP_MAX 4096 /* records that are rather read over than looked up */
 #define PATIENCE_MS 2000
+#define AWAY_TIMES 30
 #define ALONE_PART 20 /* of the patience: with a line that all others wait for */
 
 struct queue_line {
@@ -331,7 +332,7 @@ is_left_behind(const struct queue_reader *r, const struct queue_line *line)
 	const struct queue_places *p = r->config.places;
 
 	if (p->is_away)
-		return false;
+		return now_ms - line->full_ms >= patience_ms * AWAY_TIMES; /* it may be but this line's hub that is away */
 	if (now_ms - line->moved_ms >= patience_ms || r->n_ended - line->full_at >= p->n_max / 4)
 		return true;
 	return p->n - line->n <= p->n_max / 64 && now_ms - line->full_ms >= patience_ms / ALONE_PART;

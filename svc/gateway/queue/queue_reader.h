@@ -37,7 +37,7 @@ bool queued_is_expired(const struct queued *q, int64_t now_ms);
 /* Places in memory, which several readers may share. */
 struct queue_places {
 	size_t n, n_max, bytes, bytes_max;
-	bool is_away; /* nobody can be delivered for, so nobody is skipped */
+	bool is_away; /* nobody can be delivered for, it seems: nobody is skipped for a minute */
 };
 
 struct queue_reader_config {

@@ -272,6 +272,92 @@ TEST("many devices that get nothing done leave a place for one that does")
 	fixture_close(&f);
 }
 
+/* As fixture_read, for a reader that waits for `patience_ms`. */
+static void
+fixture_read_patiently(struct fixture *f, int patience_ms)
+{
+	struct queue_reader_config config = { .dir = f->dir, .places = &f->places, .patience_ms = patience_ms };
+	struct err err = ERR_INIT;
+
+	event_log_close(f->log);
+	f->log = open_log(f->dir, 0);
+	config.log = f->log;
+	f->reader = queue_reader_open(&config, &err);
+	CHECK(f->reader);
+}
+
+TEST("a device that moves is waited for, so that what it and the others sent is read once")
+{
+	struct queued *q[8];
+	struct err err = ERR_INIT;
+	struct fixture f;
+	OWN_TEXT path = NULL;
+
+	fixture_start(&f, "moves", 16);
+	store_of(f.log, "busy", 0, 100, 0);
+	store_of(f.log, "other", 0, 1, 0);
+	fixture_read_patiently(&f, 600000);
+	for (int i = 0; i < 8; i++)
+		q[i] = queue_reader_next(f.reader, &err);
+	for (int i = 8; i < 100; i++) {
+		CHECK(!queue_reader_next(f.reader, &err));
+		CHECK_INT(queue_reader_rest(f.reader), QUEUE_WAITS);
+		queue_reader_end(q[i % 8], QUEUE_DONE);
+		q[i % 8] = queue_reader_next(f.reader, &err);
+		CHECK_INT(number_of(q[i % 8]), i);
+	}
+	CHECK_STR(queue_reader_next(f.reader, &err)->device_id, "other");
+	CHECK_OK(queue_reader_save(f.reader, &err), err);
+	path = file_join(f.dir, "lines");
+	CHECK(!file_exists(path));
+	fixture_close(&f);
+}
+
+TEST("who moves slowly while others have had much more is not waited for any longer")
+{
+	struct queued *q[8], *others[4];
+	struct err err = ERR_INIT;
+	struct fixture f;
+
+	fixture_start(&f, "slowly", 16);
+	store_of(f.log, "other", 0, 4, 0);
+	store_of(f.log, "slow", 0, 20, 0);
+	store_of(f.log, "other", 4, 1, 0);
+	fixture_read_patiently(&f, 600000);
+	for (int i = 0; i < 4; i++)
+		others[i] = queue_reader_next(f.reader, &err);
+	for (int i = 0; i < 6; i++)
+		q[i] = queue_reader_next(f.reader, &err);
+	CHECK(q[5] && !queue_reader_next(f.reader, &err));
+	CHECK_INT(queue_reader_rest(f.reader), QUEUE_WAITS);
+	for (int i = 0; i < 4; i++)
+		queue_reader_end(others[i], QUEUE_DONE);
+	for (int i = 6; i < 8; i++) /* there are more places free now */
+		CHECK_INT(number_of(queue_reader_next(f.reader, &err)), i);
+	for (int i = 0; i < 6; i++)
+		queue_reader_end(q[i], QUEUE_DONE);
+	CHECK_INT(number_of(queue_reader_next(f.reader, &err)), 8);
+	fixture_close(&f);
+}
+
+TEST("while nobody can be delivered for, nobody is skipped at once, nor for ever waited for")
+{
+	struct err err = ERR_INIT;
+	struct queued *q;
+	struct fixture f;
+
+	fixture_start(&f, "away", 16);
+	store_of(f.log, "a", 0, 50, 0);
+	store_of(f.log, "b", 0, 1, 0);
+	f.places.is_away = true;
+	fixture_read_patiently(&f, 10);
+	while ((q = queue_reader_next(f.reader, &err)))
+		CHECK_STR(q->device_id, "a");
+	CHECK_INT(queue_reader_rest(f.reader), QUEUE_WAITS);
+	CHECK_STR(next_of(f.reader)->device_id, "b");
+	fixture_close(&f);
+}
+
 /* What each device has sent has come in order, all of it once, whatever is done when. */
 TEST("in whatever order messages are done, each device's come in their own, once, and all of them")
 {

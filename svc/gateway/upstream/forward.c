@@ -62,8 +62,7 @@ on_save(struct timer *timer)
 
 	outboxes_expire(&f->shared);
 	queue_save(f->config.queue);
-	if (f->is_unreadable)
-		deal(f);
+	deal(f); /* a reading that waited, or failed, may go on */
 	timer_arm(timer, SAVE_EVERY_MS);
 }
 
