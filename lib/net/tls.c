@@ -25,6 +25,8 @@ struct tls_server {
 	SSL_CTX *ctx;
 	struct tls_cache *cache; /* borrowed: outlives contexts */
 	struct key *keys[2];
+	void (*on_name)(void *arg, const char *name);
+	void *name_arg;
 	atomic_int n_refs;
 };
 
@@ -222,6 +224,19 @@ set_sessions(SSL_CTX *ctx, const struct tls_server_config *config)
 	SSL_CTX_sess_set_remove_cb(ctx, on_dead_session);
 }
 
+/* It is only told: which certificate is shown does not follow from it. */
+static int
+on_servername(SSL *ssl, int *alert, void *arg)
+{
+	const struct tls_server *server = arg;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	(void)alert;
+	if (name)
+		server->on_name(server->name_arg, name);
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
 struct tls_server *
 tls_server_new(const struct tls_server_config *config, struct err *err)
 {
@@ -242,6 +257,12 @@ tls_server_new(const struct tls_server_config *config, struct err *err)
 		SSL_CTX_set_cert_verify_callback(server->ctx, accept_any, NULL);
 	}
 	set_sessions(server->ctx, config);
+	if (config->on_name) {
+		server->on_name = config->on_name;
+		server->name_arg = config->name_arg;
+		SSL_CTX_set_tlsext_servername_callback(server->ctx, on_servername);
+		SSL_CTX_set_tlsext_servername_arg(server->ctx, server);
+	}
 	return GIVE(server);
 }
 

@@ -25,6 +25,9 @@ struct tls_server_config {
 	bool ask_client_cert;
 	const char *session_scope; /* session id context: a session of one listener is no good at another (atk-09) */
 	struct tls_cache *cache;   /* NULL: no resumption */
+	void (*on_name)(
+		void *arg, const char *name); /* told of the name that a client asks for (SNI), on any thread; NULL: nobody is */
+	void *name_arg;
 };
 struct tls_server *tls_server_new(const struct tls_server_config *config, struct err *err);
 struct tls_server *tls_server_ref(struct tls_server *server);

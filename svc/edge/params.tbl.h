@@ -136,7 +136,7 @@ PARAM("gateway", "mqtt_port", INT(0, 65535, 8883), "for devices; 0 takes a free 
 PARAM("gateway", "https_port", INT(0, 65535, 443), "for devices by MQTT over WebSocket, for modules that call methods, and for gateways below this one; 0 takes a free one")
 PARAM("gateway", "metrics_port", INT(0, 65535, 0), "plain HTTP with /metrics, /healthz and /readyz; the original's is 9600; 0: only the operator's socket has them")
 PARAM("gateway", "metrics_address", TEXT_OR("127.0.0.1"), "listen there with them")
-PARAM("gateway", "names", HOSTS, "further names and IP addresses in its server certificate")
+PARAM("gateway", "names", HOSTS, "further names and IP addresses in its server certificate; auto stands for the addresses of this box, and follows them")
 PARAM("gateway", "crl_dir", TEXT, "a folder of revocation lists, *.crl and *.pem, in DER or PEM; who shows a certificate that is in one of them is refused")
 PARAM("gateway", "end_expired", BOOL(true), "a session ends with the certificate that it was opened with; false: it goes on, and the next one is refused")
 PARAM("gateway", "max_session_age", SPAN(NULL), "sessions end at this age (30day), or up to a tenth earlier; without it, at none")

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "net/interfaces.h"
 #include "wire/json.h"
 
 static int
@@ -65,7 +66,7 @@ module_may_have_name(const struct module *m, const char *name)
 	if (text_is_nocase(name, module_bare(m->id)))
 		return true;
 	for (size_t i = 0; i < m->n_names; i++)
-		if (text_is_nocase(name, m->names[i]))
+		if (text_is_nocase(name, m->names[i]) || (text_is(m->names[i], MODULE_NAMES_AUTO) && interfaces_have(name)))
 			return true;
 	return false;
 }

@@ -10,6 +10,7 @@
 
 #define MODULES_MAX 64
 #define MODULE_NAMES_MAX 32
+#define MODULE_NAMES_AUTO "auto" /* stands for the addresses of this box, as they are when it asks */
 
 struct module {
 	char *id; /* as in the hub: "$edgeHub" */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wall clock and the Edge CA are looked at every few seconds: a clock may be set, a box may sleep, and what was issued under an Edge CA that is replaced is to be replaced at once.  A
+/* The wall clock, the Edge CA and the addresses of this box are looked at every few seconds: a clock may be set, a box may sleep or be moved, and what was issued under an Edge CA that is replaced is to be replaced at once.  A
  * certificate that can't be had now is tried for again a minute later; the old one serves meanwhile. */
 #include "gateway/server_cert.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -10,11 +11,15 @@
 #include "base/mem.h"
 #include "common/renewal.h"
 #include "gateway/local/vitals.h"
+#include "gateway/scope/asked.h"
+#include "gateway/server_names.h"
+#include "net/interfaces.h"
 
 #define KEY_ID "edgehub-server"
 #define KEY_ALGORITHMS "ec-p256:rsa-2048:*"
 #define LOOK_EVERY_MS 10000
 #define DOUBT_LOOKS 10
+#define MISSED_MS (10 * 60 * 1000) /* a name that is missed is not told of again for so long, at least */
 #define SESSION_SCOPE "gateway-mqtt"
 
 struct server_cert {
@@ -23,6 +28,9 @@ struct server_cert {
 	struct renewal_life life;
 	uint8_t edge_ca[DIGEST_SHA256_LEN]; /* under which it was issued */
 	bool knows_edge_ca;
+	struct server_names names; /* in it; with the lock */
+	pthread_mutex_t lock;
+	struct asked *missed;		  /* names that were asked for and are not in it */
 	int64_t doubted_since, failed_at; /* boot clock; 0: no */
 	struct timer timer;
 	struct job job;
@@ -31,6 +39,7 @@ struct server_cert {
 	struct tls_server *made;
 	struct renewal_life made_life;
 	uint8_t seen_ca[DIGEST_SHA256_LEN];
+	struct server_names seen_names;
 	bool sees_ca, has_failed;
 	struct err err;
 };
@@ -62,14 +71,36 @@ note_doubt(struct server_cert *s)
 static bool
 has_changed(const struct server_cert *s)
 {
+	if (!server_names_are_same(&s->names, &s->seen_names))
+		return true;
 	return s->sees_ca && (!s->knows_edge_ca || memcmp(s->edge_ca, s->seen_ca, sizeof(s->edge_ca)) != 0);
 }
 
 /* -- Issuing -------------------------------------------------------------------------------------------------------------------------- */
 
-static struct tls_server *
-issue(const struct server_cert_config *c, struct renewal_life *life, struct err *err)
+/* On any thread.  Whoever finds the wrong name says so to himself at most: here it can be told which name he meant. */
+static void
+on_name(void *arg, const char *name)
 {
+	struct server_cert *s = arg;
+	bool has;
+
+	pthread_mutex_lock(&s->lock);
+	has = server_names_have(&s->names, name);
+	pthread_mutex_unlock(&s->lock);
+	if (has || !asked_may(s->missed, name, "", 0))
+		return;
+	log_warn("NAME_MISMATCH: a client asks for '%.253s', for which the server certificate was not issued; where that is a name "
+		 "of "
+		 "this gateway, it belongs to hostname or [gateway] names",
+		name);
+}
+
+static struct tls_server *
+issue(struct server_cert *s, struct renewal_life *life, struct err *err)
+{
+	const struct server_cert_config *c = &s->config;
+	const char *const *names = (const char *const *)s->seen_names.item;
 	OWN(key) key = keyd_client_create_pair(c->keyd, KEY_ID, KEY_ALGORITHMS, err);
 	CLEAR(certs) chain = { 0 };
 	struct tls_server_config tls = {
@@ -78,11 +109,13 @@ issue(const struct server_cert_config *c, struct renewal_life *life, struct err 
 		.ask_client_cert = true,
 		.session_scope = SESSION_SCOPE,
 		.cache = c->cache,
+		.on_name = on_name,
+		.name_arg = s,
 	};
 	int64_t expires;
 
-	if (!key || workload_server_certificate(c->workload, key, c->names, c->n_names, &chain, &expires, err) < 0)
-		return err_wrap_null(err, "the server certificate for %s", c->names[0]);
+	if (!key || workload_server_certificate(c->workload, key, names, s->seen_names.n, &chain, &expires, err) < 0)
+		return err_wrap_null(err, "the server certificate for %s", names[0]);
 	*life = (struct renewal_life){ cert_not_before(chain.item[0]), cert_not_after(chain.item[0]) };
 	vitals_note_certificate(&chain);
 	return tls_server_new(&tls, err);
@@ -93,8 +126,15 @@ static void
 look(struct server_cert *s)
 {
 	struct err ignored = ERR_INIT;
+	char *addresses[INTERFACES_MAX];
+	size_t n_addresses;
 
 	s->sees_ca = workload_edge_ca(s->config.workload, s->seen_ca, &ignored) == 0;
+	server_names_clear(&s->seen_names);
+	n_addresses = interfaces_addresses(addresses);
+	server_names_fill(&s->seen_names, s->config.names, s->config.n_names, addresses, n_addresses);
+	while (n_addresses > 0)
+		mem_free(addresses[--n_addresses]);
 }
 
 static void
@@ -108,8 +148,21 @@ run(struct job *job)
 	look(s);
 	if (waits || (!is_due(s) && !has_changed(s)))
 		return;
-	s->made = issue(&s->config, &s->made_life, &s->err);
+	s->made = issue(s, &s->made_life, &s->err);
 	s->has_failed = !s->made;
+}
+
+/* Under which it was issued. */
+static void
+take_facts(struct server_cert *s)
+{
+	s->knows_edge_ca = s->sees_ca;
+	memcpy(s->edge_ca, s->seen_ca, sizeof(s->edge_ca));
+	pthread_mutex_lock(&s->lock);
+	server_names_clear(&s->names);
+	s->names = s->seen_names;
+	s->seen_names = (struct server_names){ 0 };
+	pthread_mutex_unlock(&s->lock);
 }
 
 static void
@@ -119,9 +172,8 @@ take_over(struct server_cert *s)
 	s->life = s->made_life;
 	vitals_note_renewal(true);
 	s->failed_at = 0;
-	s->knows_edge_ca = s->sees_ca;
-	memcpy(s->edge_ca, s->seen_ca, sizeof(s->edge_ca));
-	log_info("the server certificate for %s was renewed", s->config.names[0]);
+	take_facts(s);
+	log_info("the server certificate for %s was renewed, with %zu names", s->names.item[0], s->names.n);
 }
 
 static void
@@ -158,6 +210,16 @@ on_timer(struct timer *timer)
 	timer_arm(timer, look_every_ms());
 }
 
+static void
+free_facts(struct server_cert *s)
+{
+	server_names_clear(&s->names);
+	server_names_clear(&s->seen_names);
+	asked_free(s->missed);
+	pthread_mutex_destroy(&s->lock);
+	mem_free(s);
+}
+
 struct server_cert *
 server_cert_open(const struct server_cert_config *config, struct err *err)
 {
@@ -165,14 +227,15 @@ server_cert_open(const struct server_cert_config *config, struct err *err)
 	struct tls_server *first;
 
 	s->config = *config;
+	s->missed = asked_new(MISSED_MS);
+	pthread_mutex_init(&s->lock, NULL);
 	look(s);
-	first = issue(config, &s->life, err);
+	first = issue(s, &s->life, err);
 	if (!first) {
-		mem_free(s);
+		free_facts(s);
 		return NULL;
 	}
-	s->knows_edge_ca = s->sees_ca;
-	memcpy(s->edge_ca, s->seen_ca, sizeof(s->edge_ca));
+	take_facts(s);
 	s->holder = tls_holder_new(first);
 	timer_init(&s->timer, config->loop, on_timer);
 	timer_arm(&s->timer, look_every_ms());
@@ -187,7 +250,7 @@ server_cert_close(struct server_cert *s)
 	timer_cancel(&s->timer);
 	tls_server_free(s->made);
 	tls_holder_free(s->holder);
-	mem_free(s);
+	free_facts(s);
 }
 
 struct tls_holder *

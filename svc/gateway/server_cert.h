@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The gateway's server certificate: for `hostname` and further names, issued by this device's Edge CA through the workload API, with its key in keyd, where it stays.
- * Issued again when most of its life is over or the Edge CA has become another, while open sessions live on.  Lives on one loop. */
+ * Issued again when most of its life is over, or the Edge CA or an address of this box has become another, while open sessions live on.  Lives on one loop. */
 
 #include "base/pool.h"
 #include "edged/client.h"
@@ -14,7 +14,7 @@ struct server_cert_config {
 	struct pool *workers;
 	struct keyd_client *keyd; /* borrowed, like all of it */
 	const struct workload *workload;
-	const char *const *names; /* the first is the common name */
+	const char *const *names; /* as server_names.h has them; the first is the common name */
 	size_t n_names;
 	struct tls_cache *cache;
 };

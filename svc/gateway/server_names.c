@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of names (server_names.h). */
+#include "gateway/server_names.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+
+bool
+server_names_have(const struct server_names *names, const char *name)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (text_is_nocase(names->item[i], name))
+			return true;
+	return false;
+}
+
+static void
+add(struct server_names *names, const char *name)
+{
+	if (names->n < SERVER_NAMES_MAX && !server_names_have(names, name))
+		names->item[names->n++] = mem_text(name);
+}
+
+void
+server_names_fill(struct server_names *names, const char *const *given, size_t n_given, char *const *addresses, size_t n_addresses)
+{
+	*names = (struct server_names){ 0 };
+	for (size_t i = 0; i < n_given; i++) {
+		if (!text_is(given[i], SERVER_NAMES_AUTO)) {
+			add(names, given[i]);
+			continue;
+		}
+		for (size_t a = 0; a < n_addresses; a++)
+			add(names, addresses[a]);
+	}
+}
+
+void
+server_names_clear(struct server_names *names)
+{
+	while (names->n > 0)
+		mem_free(names->item[--names->n]);
+}
+
+bool
+server_names_are_same(const struct server_names *a, const struct server_names *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!text_is(a->item[i], b->item[i]))
+			return false;
+	return true;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The names of the server certificate: those of the configuration, with "auto" for the addresses of this box as they are now; each once, in an order that is the same each time. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SERVER_NAMES_MAX 56 /* as many as a configuration may have, and addresses */
+#define SERVER_NAMES_AUTO "auto"
+
+struct server_names {
+	char *item[SERVER_NAMES_MAX]; /* the first is the common name */
+	size_t n;
+};
+/* addresses: of the box. */
+void server_names_fill(
+	struct server_names *names, const char *const *given, size_t n_given, char *const *addresses, size_t n_addresses);
+void server_names_clear(struct server_names *names);
+bool server_names_are_same(const struct server_names *a, const struct server_names *b);
+bool server_names_have(const struct server_names *names, const char *name); /* in any case */
