@@ -208,11 +208,13 @@ def test_06c_scope_refused():
 
 
 def test_06d_hub_away():
-    """while the hub is away scopes and devices that are known are told from memory; about what is not known, and in the registry, there is no answer, and no refusal"""
+    """while the hub is away scopes and devices that are known are told from memory; with their age; about what is not known, and in the registry, there is no answer, and no refusal"""
     it.cut_off()
     try:
         assert "line-leaf" in found(ask("line", LIST, {"authChain": "line"}))[0]
         assert found(ask("line", GET, {"authChain": "line-leaf;line", "targetDeviceId": "line-leaf"})) == (["line-leaf"], [])
+        age = lambda: ask("line", GET, {"authChain": "line-leaf;line", "targetDeviceId": "line-leaf"})[2]["confirmedSecondsAgo"]
+        wait_for(lambda: age() >= 2, "its growing old", 20)
         assert ask("line", GET, {"authChain": "whoever;line", "targetDeviceId": "whoever"})[0] == 503
         assert ask("line", "getModulesOnTargetDevice", {"authChain": "line"})[0] == 500
     finally:

@@ -92,11 +92,22 @@ def test_04_modules():
     assert (event["annotations"]["iothub-connection-device-id"], event["annotations"]["iothub-connection-module-id"]) == ("leaf-sas", "m1")
 
 
+def confirmed(id):
+    """When the hub confirmed it, as the lower gateway's last verdict about it says."""
+    checks = [v for v in line.events() if v["peer"] == id and v["who"] == "gateway"][-1]["checks"]
+    return next(c["found"] for c in checks if c["wanted"] == "confirmed by the hub")
+
+
 def test_05_hub_away():
-    """while the hub is out of reach the upper gateway answers for it: known devices get in below, and what they send arrives later"""
-    key = it.hub.rest("GET", "/devices/leaf-sas")[2]["authentication"]["symmetricKey"]["primaryKey"]
+    """while the hub is out of reach the upper gateway answers for it: known devices get in below, no younger than they are there, and what they send arrives later"""
+    key, late = it.hub.rest("GET", "/devices/leaf-sas")[2]["authentication"]["symmetricKey"]["primaryKey"], leaf("leaf-late")
+    assert sends(it.edge, "leaf-late", "known upstairs", password=it.token("leaf-late", late))
     it.cut_off()
+    away_since = time.time()
     try:
+        wait_for(lambda: time.time() > away_since + 3, "a while")
+        line.mqtt("leaf-late", password=it.token("leaf-late", late)).close()
+        assert confirmed("leaf-late") <= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(away_since + 1)), confirmed("leaf-late")
         with line.mqtt("leaf-sas", password=it.token("leaf-sas", key)) as c:
             c.publish("devices/leaf-sas/messages/events/", b"meanwhile")
     finally:

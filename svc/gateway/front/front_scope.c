@@ -52,11 +52,13 @@ question_new(struct front_child *child)
 	return q;
 }
 
+/* With its age, so that what is told from memory counts below no longer than here (our extension). */
 static void
-respond(struct front_child *child, json_t *devices, json_t *modules, json_t *link)
+respond(struct front_child *child, int64_t age_s, json_t *devices, json_t *modules, json_t *link)
 {
 	OWN(authorities) cas = scope_cas(child->api->scope);
-	json_t *body = json_pack("{s:o, s:o, s:o}", "devices", devices, "modules", modules, "continuationLink", link);
+	json_t *body = json_pack("{s:o, s:o, s:o, s:I}", "devices", devices, "modules", modules, "continuationLink", link,
+		"confirmedSecondsAgo", (json_int_t)age_s);
 
 	if (cas)
 		json_object_set_new(body, "certificateAuthorities", authorities_to_json(cas));
@@ -116,7 +118,7 @@ answer_list(struct front_child *child)
 	if (!front_child_check_below(child))
 		return;
 	scope_page_read(&page, child->api->scope, child->device_id, q->after, (size_t)q->max);
-	respond(child, list_json(page.devices, page.n_devices), list_json(page.modules, page.n_modules),
+	respond(child, page.age_s, list_json(page.devices, page.n_devices), list_json(page.modules, page.n_modules),
 		link_onward(child, q, page.next));
 }
 
@@ -169,12 +171,14 @@ run_get(struct front_child *child)
 static void
 respond_one(struct front_child *child, const struct question *q)
 {
-	int64_t confirmed;
-	OWN(identity) device = scope_find(child->api->scope, child->device_id, NULL, &confirmed);
-	OWN(identity) module = q->module_id ? scope_find(child->api->scope, child->device_id, q->module_id, &confirmed) : NULL;
+	struct scope *scope = child->api->scope;
+	struct confirmation of_device = { 0 }, confirmed = { 0 };
+	OWN(identity) device = scope_find_aged(scope, child->device_id, NULL, &of_device);
+	OWN(identity) module = q->module_id ? scope_find_aged(scope, child->device_id, q->module_id, &confirmed) : NULL;
+	int64_t age_s = confirmation_age_s(module ? &confirmed : &of_device, clock_wall(), clock_boot_ms());
 
 	if (device && (module || !q->module_id))
-		respond(child, list_json(&device, 1), list_json(&module, module ? 1 : 0), json_null());
+		respond(child, age_s, list_json(&device, 1), list_json(&module, module ? 1 : 0), json_null());
 	else
 		front_fail(child->req, 404, q->module_id ? "ModuleNotFound" : "DeviceNotFound", "there is no %s%s%s",
 			child->device_id, q->module_id ? "/" : "", q->module_id ? q->module_id : "");

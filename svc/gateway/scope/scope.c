@@ -335,6 +335,14 @@ asked_now(void)
 	return (struct confirmation){ .wall = clock_wall(), .boot_ms = clock_boot_ms() };
 }
 
+/* What was answered from memory is as old as a question that was asked then. */
+static void
+make_older(struct confirmation *at, int64_t age_s)
+{
+	at->wall -= age_s;
+	at->boot_ms -= age_s * 1000;
+}
+
 /* What was there before, which is the caller's.  list NULL: it stays in that where it stands. */
 static struct scope_record *
 put(struct scope *s, const char *name, const struct identity *identity, const struct scope_list *list,
@@ -629,6 +637,7 @@ walk_list(struct scope *s, struct walk *walk, struct scope_list *list, const cha
 	walk->is_full = walk->is_full && listed.what == SCOPE_ALL;
 	walk->is_complete = walk->is_complete && listed.n_broken == 0;
 	walk->is_news = walk->is_news || listed.what == SCOPE_ALL || map_count(listed.records) + map_count(listed.removed) > 0;
+	make_older(&at, listed.age_s);
 	take_listed(s, list, &listed, &at);
 	return 0;
 }
@@ -787,9 +796,11 @@ look_up_locked(struct scope *s, const char *device_id, const char *module_id, st
 	struct map *identities = map_new();
 	struct authorities *cas = NULL;
 	struct confirmation at = asked_now();
-	enum scope_answer answer = scope_api_get(s->upstream, device_id, module_id, identities, &cas, err);
+	int64_t age_s = 0;
+	enum scope_answer answer = scope_api_get(s->upstream, device_id, module_id, identities, &cas, &age_s, err);
 	enum news of_cas = take_cas(s, cas), of_device = NO_NEWS, of_name = NO_NEWS;
 
+	make_older(&at, age_s);
 	note_answer(s, answer != SCOPE_NO_ANSWER);
 	if (answer == SCOPE_FOUND && module_id && map_find_text(identities, device_id))
 		of_device = take(s, device_id, map_find_text(identities, device_id), NULL, &at);

@@ -16,6 +16,7 @@
 #define PAGES_MAX 20000
 #define LIST_WITHIN_MS 20000
 #define GET_WITHIN_MS 10000 /* a device waits for it, and no longer than the heads let it */
+#define AGE_MAX_S (100LL * 366 * 86400)
 #define HTTP_NOT_MODIFIED 304
 #define HTTP_FORBIDDEN 403
 #define HTTP_NOT_FOUND 404
@@ -117,6 +118,17 @@ take_cas(struct authorities **cas, const json_t *answer)
 	*cas = set;
 }
 
+/* A gateway above says how long ago the hub confirmed it (our extension): what it tells from memory is no younger here.  A time to come is none. */
+static void
+take_age(struct scope_listed *listed, const json_t *answer)
+{
+	struct err ignored = ERR_INIT;
+	int64_t age_s = 0;
+
+	if (json_find_int(answer, "confirmedSecondsAgo", &age_s, &ignored) == 0 && age_s > listed->age_s)
+		listed->age_s = age_s < AGE_MAX_S ? age_s : AGE_MAX_S;
+}
+
 /* Both lists are there, if only as null: what answers otherwise is not a hub. */
 static int
 take_answer(struct scope_listed *listed, const json_t *answer, struct err *err)
@@ -131,6 +143,7 @@ take_answer(struct scope_listed *listed, const json_t *answer, struct err *err)
 		take_records(listed, list);
 	}
 	take_cas(&listed->cas, answer);
+	take_age(listed, answer);
 	return 0;
 }
 
@@ -213,7 +226,7 @@ scope_api_list(struct upstream *u, const char *chain, const char *since, struct 
 
 enum scope_answer
 scope_api_get(struct upstream *u, const char *device_id, const char *module_id, struct map *records, struct authorities **cas,
-	struct err *err)
+	int64_t *age_s, struct err *err)
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
 	OWN_TEXT chain = mem_textf("%s;%s", name, upstream_config(u)->edge_id);
@@ -233,5 +246,6 @@ scope_api_get(struct upstream *u, const char *device_id, const char *module_id, 
 		return SCOPE_NO_ANSWER;
 	}
 	*cas = listed.cas;
+	*age_s = listed.age_s;
 	return map_find_text(records, name) ? SCOPE_FOUND : SCOPE_UNKNOWN;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/scope/lineage.h"
@@ -35,13 +36,24 @@ compare(const void *a, const void *b)
 }
 
 static void
-gather_device(void *arg, const struct identity *identity)
+note_age(struct scope_page *page, const struct confirmation *confirmed)
+{
+	int64_t age_s = confirmation_age_s(confirmed, clock_wall(), clock_boot_ms());
+
+	if (age_s > page->age_s)
+		page->age_s = age_s;
+}
+
+static void
+gather_device(void *arg, const struct identity *identity, const struct confirmation *confirmed)
 {
 	struct gathering *g = arg;
 
-	if (!identity->module_id && !text_is(identity->device_id, g->gateway->device_id) &&
-		lineage_is_right_below(identity, g->gateway->scope) && (!g->after || strcmp(identity->device_id, g->after) > 0))
-		append(&g->devices, &g->n_devices, &g->cap_devices, identity);
+	if (identity->module_id || text_is(identity->device_id, g->gateway->device_id) ||
+		!lineage_is_right_below(identity, g->gateway->scope) || (g->after && strcmp(identity->device_id, g->after) <= 0))
+		return;
+	append(&g->devices, &g->n_devices, &g->cap_devices, identity);
+	note_age(g->page, confirmed);
 }
 
 static bool
@@ -87,14 +99,15 @@ put_gateway(struct scope_page *out, const struct identity *gateway)
 void
 scope_page_read(struct scope_page *out, struct scope *scope, const char *gateway_id, const char *after, size_t max)
 {
-	int64_t confirmed;
-	OWN(identity) gateway = scope_find(scope, gateway_id, NULL, &confirmed);
+	struct confirmation confirmed = { 0 };
+	OWN(identity) gateway = scope_find_aged(scope, gateway_id, NULL, &confirmed);
 	struct gathering g = { .gateway = gateway, .after = after && *after ? after : NULL, .page = out };
 
 	*out = (struct scope_page){ 0 };
 	if (!gateway || !gateway->scope)
 		return;
-	scope_each(scope, gather_device, &g);
+	note_age(out, &confirmed);
+	scope_each_aged(scope, gather_device, &g);
 	take_page(out, &g, max);
 	if (!g.after)
 		put_gateway(out, gateway);

@@ -8,7 +8,8 @@
 struct scope_page {
 	struct identity **devices, **modules; /* owned, both */
 	size_t n_devices, n_modules;
-	char *next; /* where the next page begins (`after`); NULL: this is the last */
+	int64_t age_s; /* so long ago the hub confirmed the oldest of it */
+	char *next;    /* where the next page begins (`after`); NULL: this is the last */
 };
 /* after: NULL, the first page, on which the gateway itself stands.  At most max devices that are right below. */
 void scope_page_read(struct scope_page *out, struct scope *scope, const char *gateway_id, const char *after, size_t max);
