@@ -112,6 +112,8 @@ REASON(MQTT_TOO_LARGE, REASON_BAD, "The message is larger than 256 KiB.", "Send 
 REASON(MQTT_KEEP_ALIVE, REASON_BAD, "Nothing was heard from the client for one and a half keep-alive times.", "Check the network; raise the keep-alive.", "MQTT 3.1.2-24")
 REASON(SESSION_TAKEN_OVER, REASON_NOTE, "The same identity connected again; the newer connection wins.", "If that happens over and over, two clients use one identity.", "")
 REASON(SESSION_TOO_OLD, REASON_NOTE, "The session was as old as [gateway] max_session_age lets it become.", "Nothing: the device connects again.", "")
+REASON(SESSION_RIVALS, REASON_BAD, "Two connections of this identity have taken its place from each other over and over; the one that is there stays, and a newer one waits.", "Find the second device with this id, which a copied image often has, and give it an id and a credential of its own.", "")
+REASON(TOO_MANY_CLIENTS, REASON_BAD, "As many devices and modules are connected as there may be.", "Raise [gateway] max_clients, or put a second gateway up.", "")
 REASON(SESSION_FAULT, REASON_NOTE, "The connection was broken on purpose: the hub was started with --fault.", "Start it without to have none.", "")
 REASON(SESSION_WITHDRAWN, REASON_BAD, "The identity was disabled, deleted or changed while connected.", "Check the identity in the hub.", "")
 REASON(CA_WITHDRAWN, REASON_BAD, "The CA by which the device was let in was deleted, or may no longer speak for it.", "Check the CA in the hub: rootedge hub ca show.", "")

@@ -12,9 +12,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <openssl/ssl.h>
+
+#include "base/bucket.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "net/conn_inside.h"
 #include "net/listener.h"
 
@@ -22,6 +27,7 @@
 #define ACCEPTS_A_TURN 32
 #define PAUSE_MS 100
 #define MAX_CONNS 100000
+#define ACCEPT_JITTER_MS 20
 #define OPEN_TIMEOUT_MS 20000
 
 struct ear {
@@ -31,6 +37,7 @@ struct ear {
 	struct listener *listener;
 	struct loop *loop;
 	int fd, spare_fd;
+	struct bucket accepts;
 };
 
 struct listener {
@@ -44,6 +51,8 @@ struct listener {
 	struct map *per_peer; /* number of connections, as a pointer */
 	pthread_mutex_t lock; /* of per_peer */
 	atomic_size_t n_conns;
+	struct bucket_limit pace; /* of each ear */
+	atomic_ullong n_accepted, n_refused, n_delays, n_failed_handshakes;
 	atomic_int n_refs; /* the owner's, one a connection, one an ear */
 };
 
@@ -119,6 +128,8 @@ void
 listener_conn_closed(struct listener *l, struct conn *conn)
 {
 	l->n_conns--;
+	if (conn->ssl && !SSL_is_init_finished(conn->ssl))
+		l->n_failed_handshakes++;
 	discharge(l, conn);
 	unref(l);
 }
@@ -155,11 +166,13 @@ take(struct ear *ear, int fd, const struct sockaddr_storage *address)
 		conn_keep_peer(conn, address);
 	if (++l->n_conns > l->config.max_conns || !charge(l, conn)) {
 		l->n_conns--;
+		l->n_refused++;
 		conn->ops = &conn_silent_ops; /* on_accept was not called, so on_close must not be */
 		conn_die(conn, "too many connections");
 		return;
 	}
 	l->n_refs++;
+	l->n_accepted++;
 	conn->listener = l;
 	if (address->ss_family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -188,6 +201,7 @@ drop_newest(struct ear *ear)
 		if (fd >= 0)
 			close(fd);
 	}
+	ear->listener->n_refused++;
 	ear->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (ear->spare_fd >= 0)
 		return;
@@ -207,6 +221,22 @@ on_pause_over(struct timer *timer)
 		timer_arm(timer, PAUSE_MS);
 }
 
+/* A storm is taken at a rate: those who wait are in the kernel's queue, in their order, and their TCP tries again when that is full.  With some jitter, so that loops don't begin anew together. */
+static bool
+may_accept(struct ear *ear, bool is_first)
+{
+	int64_t wait_ms = bucket_take(&ear->accepts, &ear->listener->pace, clock_boot_ms());
+
+	if (wait_ms == 0)
+		return true;
+	if (!is_first) /* if there is one more, the loop says so again */
+		return false;
+	ear->listener->n_delays++;
+	watch_set(&ear->watch, 0);
+	timer_arm(&ear->pause, wait_ms + random_below(ACCEPT_JITTER_MS));
+	return false;
+}
+
 static void
 on_ready(struct watch *watch, unsigned what)
 {
@@ -216,11 +246,17 @@ on_ready(struct watch *watch, unsigned what)
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		struct sockaddr_storage address = { 0 };
 		socklen_t len = sizeof(address);
-		int fd = accept4(ear->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
-		if (fd >= 0)
+		if (!may_accept(ear, i == 0))
+			return;
+		fd = accept4(ear->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
 			take(ear, fd, &address);
-		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			continue;
+		}
+		bucket_return(&ear->accepts, &ear->listener->pace);
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
 			drop_newest(ear);
 		else if (errno == EAGAIN)
 			return;
@@ -377,6 +413,7 @@ open_ear(struct listener *l, struct loop *loop, bool shared, struct err *err)
 	if (fd < 0)
 		return -1;
 	*ear = (struct ear){ .listener = l, .loop = loop, .fd = fd, .spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC) };
+	bucket_fill(&ear->accepts, &l->pace, clock_boot_ms());
 	watch_init(&ear->watch, loop, fd, on_ready);
 	timer_init(&ear->pause, loop, on_pause_over);
 	watch_set(&ear->watch, WATCH_READ);
@@ -394,6 +431,8 @@ listener_open(struct loop *const *loops, size_t n_loops, const struct listener_c
 	l->config = *config;
 	l->config.max_conns = config->max_conns ? config->max_conns : MAX_CONNS;
 	l->config.open_timeout_ms = config->open_timeout_ms ? config->open_timeout_ms : OPEN_TIMEOUT_MS;
+	l->pace = bucket_per_second(config->accepts_per_second > 0 ? (config->accepts_per_second + (int64_t)n - 1) / (int64_t)n : 0,
+		config->accept_burst / (int64_t)n);
 	l->port = config->port;
 	l->n_refs = 1;
 	l->per_peer = map_new();
@@ -455,6 +494,12 @@ int
 listener_port(const struct listener *l)
 {
 	return l->port;
+}
+
+struct listener_counts
+listener_counts(const struct listener *l)
+{
+	return (struct listener_counts){ l->n_accepted, l->n_refused, l->n_delays, l->n_failed_handshakes };
 }
 
 size_t

@@ -24,8 +24,16 @@ struct listener_config {
 	size_t max_conns;				  /* 0: 100,000 */
 	size_t max_per_peer;				  /* per address or uid; 0: no limit */
 	int64_t open_timeout_ms;			  /* TCP accept to on_open; 0: 20 s */
+	int64_t accepts_per_second; /* 0: no limit.  Further ones wait in the kernel's queue, and their clients with them */
+	int64_t accept_burst;
 };
 struct listener *listener_open(struct loop *const *loops, size_t n_loops, const struct listener_config *config, struct err *err);
 void listener_close(struct listener *listener); /* no more accepts; its connections live on.  Any thread; removes the unix socket */
 int listener_port(const struct listener *listener);
+/* Since it was opened; any thread. */
+struct listener_counts {
+	uint64_t accepted, refused, delays; /* delays: how often somebody had to wait for accepts_per_second */
+	uint64_t failed_handshakes;
+};
+struct listener_counts listener_counts(const struct listener *listener);
 size_t listener_n_conns(const struct listener *listener);

@@ -89,6 +89,8 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 	push(args, "--trust", l->identity_bundle);
 	role_args_push_int(args, "--max-queue-mib", c->max_queue_mib);
 	role_args_push_int(args, "--audit-mib", c->audit_mib);
+	role_args_push_int(args, "--max-clients", c->max_clients);
+	role_args_push_int(args, "--accepts-per-second", c->accepts_per_second);
 }
 
 void

@@ -216,6 +216,8 @@ open_front(struct gateway *g, struct err *err)
 		.ops = mqtt_head_ops(),
 		.on_accept = mqtt_head_on_accept,
 		.max_conns = g->config.max_connections,
+		.accepts_per_second = g->config.accepts_per_second,
+		.accept_burst = g->config.accepts_per_second,
 	};
 
 	struct inputs_config inputs = {
@@ -235,7 +237,7 @@ open_front(struct gateway *g, struct err *err)
 	};
 
 	g->audit = audit_open(g->config.state_dir, g->config.max_audit_bytes, g->loops[0], g->workers);
-	g->book = head.book = door_book_new(g->audit);
+	g->book = head.book = door_book_new(g->audit, g->config.max_clients);
 	head.directory = mqtt.directory = g->directory;
 	g->inputs = head.inputs = inputs_new(&inputs);
 	front.api.methods = g->methods;
@@ -264,6 +266,8 @@ open_local(struct gateway *g, struct err *err)
 			.directory = g->directory,
 			.queue = g->queue,
 			.state_dir = g->config.state_dir,
+			.mqtt = g->mqtt,
+			.https = front_listener(g->front),
 		},
 		.api.names = {
 			.hostname = g->config.names[0],

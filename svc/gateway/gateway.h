@@ -28,6 +28,8 @@ struct gateway_config {
 	const char *routes_file;  /* NULL: there is none */
 	size_t n_loops;		  /* 0: one a core */
 	size_t max_connections;
+	size_t max_clients;	    /* devices and modules with a session */
+	int64_t accepts_per_second; /* 0: no limit */
 };
 
 struct gateway;

@@ -165,6 +165,23 @@ note(struct gateway_head *head, const struct question *q, const struct identity 
 		v);
 }
 
+/* A yes may be a no for now: the connection is told to try again later. */
+static bool
+has_place(struct gateway_head *head, const struct question *q, struct verdict *v)
+{
+	OWN_TEXT name = identity_name(q->device_id, q->module_id);
+	enum reason reason;
+
+	if (q->is_request || !verdict_accepted(v))
+		return true;
+	reason = door_book_place(head->config.book, name, directory_is_connected(head->config.directory, name),
+		directory_count(head->config.directory));
+	if (reason == OK)
+		return true;
+	verdict_fail(v, reason, "place", name, reason == TOO_MANY_CLIENTS ? "one more" : "one connection", "");
+	return false;
+}
+
 /* Decide and answer. */
 static void
 answer(struct gateway_head *head, const struct question *q)
@@ -177,8 +194,15 @@ answer(struct gateway_head *head, const struct question *q)
 	struct identity *record;
 	struct verdict *v = judge(head, q, cas, &vouched, &record, &by);
 	struct session *session = NULL;
+	bool has_one = has_place(head, q, v);
 
 	note(head, q, record, v);
+	if (!has_one) {
+		verdict_free(v);
+		identity_free(record);
+		head_admit_unavailable(q->admission);
+		return;
+	}
 	if (q->resumed && verdict_cause(v) == TRUST_UNKNOWN_ISSUER) {
 		ask_for_the_whole_chain(head, q, v, record);
 		return;

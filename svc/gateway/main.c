@@ -22,7 +22,7 @@ struct options {
 	struct option_list names, offline;
 	bool leave_expired;
 	int64_t mqtt_port, https_port, metrics_port, hub_mqtt_port, hub_https_port, max_queue_mib, audit_mib, loops,
-		max_connections, max_session_age_s;
+		max_connections, max_clients, accepts_per_second, max_session_age_s;
 	struct service_options service;
 };
 
@@ -79,6 +79,10 @@ static const struct option_row rows[] = {
 	{ "audit-mib", 0, "MIB", "disk that the audit log may take (16); 0: there is none", OPTION_INT,
 		offsetof(struct options, audit_mib), 0, 1 << 20 },
 	{ "loops", 0, "N", "threads for connections; 0 takes one a core", OPTION_INT, offsetof(struct options, loops), 0, 64 },
+	{ "max-clients", 0, "N", "devices and modules with a session at a time (100,000)", OPTION_INT,
+		offsetof(struct options, max_clients), 1, 10000000 },
+	{ "accepts-per-second", 0, "N", "connections to let in a second, further ones wait (1000); 0: any number", OPTION_INT,
+		offsetof(struct options, accepts_per_second), 0, 1000000 },
 	{ "max-connections", 0, "N", "refuse further ones; 0 is 100,000", OPTION_INT, offsetof(struct options, max_connections), 0,
 		10000000 },
 	SERVICE_OPTION_ROWS(struct options, service),
@@ -186,6 +190,8 @@ serve(const struct options *o, struct err *err)
 		.when_full = text_is(o->when_full, "drop_oldest") ? QUEUE_DROP_OLDEST : QUEUE_REFUSE,
 		.routes_file = o->routes,
 		.n_loops = (size_t)o->loops,
+		.max_clients = (size_t)o->max_clients,
+		.accepts_per_second = o->accepts_per_second,
 		.max_connections = service_max_connections(o->max_connections, 2), /* one up, one down */
 	};
 	struct gateway *gateway;
@@ -224,6 +230,8 @@ main(int argc, char **argv)
 		.hub_https_port = 443,
 		.max_queue_mib = 1024,
 		.audit_mib = 16,
+		.max_clients = 100000,
+		.accepts_per_second = 1000,
 		.when_full = "refuse",
 		.service.ready_fd = -1,
 	};

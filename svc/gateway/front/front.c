@@ -79,6 +79,12 @@ front_open(struct loop *const *loops, size_t n_loops, const struct front_config 
 	return err_wrap_null(err, "HTTPS ([gateway] https_port)");
 }
 
+struct listener *
+front_listener(struct front *front)
+{
+	return front->listener;
+}
+
 int
 front_port(const struct front *front)
 {

@@ -18,6 +18,7 @@ struct front_config {
 struct front;
 /* All of it is borrowed.  Listens when it returns. */
 struct front *front_open(struct loop *const *loops, size_t n_loops, const struct front_config *config, struct err *err);
+struct listener *front_listener(struct front *front);
 int front_port(const struct front *front);
 void front_shut(struct front *front); /* no more accepts */
 void front_free(struct front *front); /* after the loops */

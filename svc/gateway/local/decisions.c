@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lately decided.  An allowance is counted in milliseconds: a line costs its period, time earns them back, up to a burst. */
+/* Lately decided. */
 #include "gateway/local/decisions.h"
 
 #include <pthread.h>
 #include <string.h>
 
+#include "base/bucket.h"
 #include "base/map.h"
 #include "base/mem.h"
 
-#define LINE_COSTS_MS 5000
-#define BURST 60
-#define STRANGER_COSTS_MS 100 /* all of them together */
-#define STRANGERS_BURST 200
-
-struct allowance {
-	int64_t left_ms, since_ms;
-};
+static const struct bucket_limit lines = { .cost_us = 5000000, .burst = 60 };
+static const struct bucket_limit lines_together = { .cost_us = 100000, .burst = 200 }; /* of all strangers, and of broken rules */
 
 struct entry {
 	struct decision last;
-	struct allowance lines[2]; /* refused, let in: who tries another's name does not silence it */
+	struct bucket lines[2]; /* refused, let in: who tries another's name does not silence it */
 	uint64_t n_left_out;
 	struct entry *next; /* that came after it */
 	char name[];	    /* the key in the map */
@@ -33,31 +28,10 @@ struct shelf {
 
 struct decisions {
 	struct shelf known, strangers;
-	struct allowance all_strangers, violations;
+	struct bucket all_strangers, violations;
 	uint64_t n_strangers_left_out, n_violations_left_out;
 	pthread_mutex_t lock;
 };
-
-/* -- Allowances ---------------------------------------------------------------------------------------------------------------------------- */
-
-static bool
-may_spend(struct allowance *a, int64_t now_ms, int64_t cost_ms, int64_t burst)
-{
-	int64_t most = cost_ms * burst, earned = now_ms - a->since_ms;
-
-	a->left_ms = earned > most - a->left_ms ? most : a->left_ms + earned;
-	a->since_ms = now_ms;
-	if (a->left_ms < cost_ms)
-		return false;
-	a->left_ms -= cost_ms;
-	return true;
-}
-
-static struct allowance
-full_allowance(int64_t now_ms, int64_t cost_ms, int64_t burst)
-{
-	return (struct allowance){ .left_ms = cost_ms * burst, .since_ms = now_ms };
-}
 
 /* -- Shelves ------------------------------------------------------------------------------------------------------------------------------- */
 
@@ -100,7 +74,8 @@ shelf_get(struct shelf *s, const char *name, int64_t now_ms)
 		forget_oldest(s);
 	e = mem_new(sizeof(*e) + size);
 	memcpy(e->name, name, size);
-	e->lines[0] = e->lines[1] = full_allowance(now_ms, LINE_COSTS_MS, BURST);
+	bucket_fill(&e->lines[0], &lines, now_ms);
+	bucket_fill(&e->lines[1], &lines, now_ms);
 	*s->newest = e;
 	s->newest = &e->next;
 	map_put_text(s->by_name, e->name, e);
@@ -116,8 +91,8 @@ decisions_new(size_t max_known, size_t max_strangers)
 
 	shelf_init(&d->known, max_known);
 	shelf_init(&d->strangers, max_strangers);
-	d->violations = full_allowance(0, STRANGER_COSTS_MS, STRANGERS_BURST);
-	d->all_strangers = full_allowance(0, STRANGER_COSTS_MS, STRANGERS_BURST);
+	bucket_fill(&d->violations, &lines_together, 0);
+	bucket_fill(&d->all_strangers, &lines_together, 0);
 	pthread_mutex_init(&d->lock, NULL);
 	return d;
 }
@@ -152,8 +127,8 @@ decisions_note(struct decisions *d, const char *name, bool is_known, const struc
 	pthread_mutex_lock(&d->lock);
 	e = shelf_get(is_known ? &d->known : &d->strangers, name, now_ms);
 	take_over(e, now);
-	good = may_spend(&e->lines[now->cause == OK], now_ms, LINE_COSTS_MS, BURST) &&
-	       (is_known || may_spend(&d->all_strangers, now_ms, STRANGER_COSTS_MS, STRANGERS_BURST));
+	good = bucket_take(&e->lines[now->cause == OK], &lines, now_ms) == 0 &&
+	       (is_known || bucket_take(&d->all_strangers, &lines_together, now_ms) == 0);
 	*left_out = is_known ? e->n_left_out : d->n_strangers_left_out;
 	if (is_known)
 		e->n_left_out = good ? 0 : e->n_left_out + 1;
@@ -169,7 +144,7 @@ decisions_note_violation(struct decisions *d, int64_t now_ms, uint64_t *left_out
 	bool good;
 
 	pthread_mutex_lock(&d->lock);
-	good = may_spend(&d->violations, now_ms, STRANGER_COSTS_MS, STRANGERS_BURST);
+	good = bucket_take(&d->violations, &lines_together, now_ms) == 0;
 	*left_out = d->n_violations_left_out;
 	d->n_violations_left_out = good ? 0 : d->n_violations_left_out + 1;
 	pthread_mutex_unlock(&d->lock);

@@ -12,24 +12,30 @@
 #include "base/text.h"
 #include "common/service.h"
 #include "gateway/local/gateway_metrics.h"
+#include "gateway/local/rivals.h"
 #include "wire/codec.h"
 #include "wire/json.h"
 
 #define KNOWN_MAX 20000
 #define STRANGERS_MAX 1000
+#define RIVALS_MAX 2000
 
 struct door_book {
 	struct audit *audit;
 	struct decisions *decisions;
+	struct rivals *rivals;
+	size_t max_clients;
 };
 
 struct door_book *
-door_book_new(struct audit *audit)
+door_book_new(struct audit *audit, size_t max_clients)
 {
 	struct door_book *book = NEW(door_book);
 
 	book->audit = audit;
 	book->decisions = decisions_new(KNOWN_MAX, STRANGERS_MAX);
+	book->rivals = rivals_new(RIVALS_MAX);
+	book->max_clients = max_clients;
 	return book;
 }
 
@@ -39,6 +45,7 @@ door_book_free(struct door_book *book)
 	if (!book)
 		return;
 	decisions_free(book->decisions);
+	rivals_free(book->rivals);
 	mem_free(book);
 }
 
@@ -160,6 +167,8 @@ door_book_violation(struct door_book *book, const char *who, enum reason reason,
 	json_t *line;
 
 	tally_violation(reason);
+	if (reason == SESSION_TAKEN_OVER)
+		rivals_taken_over(book->rivals, who, clock_boot_ms());
 	if (!decisions_note_violation(book->decisions, clock_boot_ms(), &left_out)) {
 		metric_add(gateway_metric(METRIC_AUDIT_LEFT_OUT), 1);
 		return;
@@ -171,4 +180,16 @@ door_book_violation(struct door_book *book, const char *who, enum reason reason,
 	set_text(line, "reason", reason_row(reason)->code);
 	set_text(line, "detail", *detail ? detail : NULL);
 	put_line(book, line, left_out);
+}
+
+/* Who is connected has a place already, and gives it to his newer connection. */
+enum reason
+door_book_place(struct door_book *book, const char *name, bool is_connected, size_t n_connected)
+{
+	if (!is_connected)
+		return n_connected < book->max_clients ? OK : TOO_MANY_CLIENTS;
+	if (rivals_wait_ms(book->rivals, name, clock_boot_ms()) == 0)
+		return OK;
+	metric_add(gateway_metric(METRIC_DUPLICATES, name), 1);
+	return SESSION_RIVALS;
 }

@@ -318,6 +318,18 @@ measure_drops(struct queue *queue)
 	metric_set(gateway_metric(METRIC_DROPPED, "queue_full", NULL, NULL), (int64_t)sum.dropped);
 }
 
+static void
+measure_listener(const char *name, const struct listener *listener)
+{
+	struct listener_counts counts = listener_counts(listener);
+
+	metric_set(gateway_metric(METRIC_CONNECTIONS, name), (int64_t)listener_n_conns(listener));
+	metric_set(gateway_metric(METRIC_ACCEPTED, name), (int64_t)counts.accepted);
+	metric_set(gateway_metric(METRIC_ACCEPT_REFUSED, name), (int64_t)counts.refused);
+	metric_set(gateway_metric(METRIC_ACCEPT_DELAYED, name), (int64_t)counts.delays);
+	metric_set(gateway_metric(METRIC_HANDSHAKES_FAILED, name), (int64_t)counts.failed_handshakes);
+}
+
 void
 vitals_measure(const struct vitals_sources *s)
 {
@@ -326,6 +338,8 @@ vitals_measure(const struct vitals_sources *s)
 
 	vitals_take(&v, s);
 	valid = v.now >= v.cert_not_before && v.now < v.cert_not_after;
+	measure_listener("mqtt", s->mqtt);
+	measure_listener("https", s->https);
 	metric_set(gateway_metric(METRIC_BUILD, ROOTEDGE_VERSION), 1);
 	metric_set(gateway_metric(METRIC_CERT_NOT_AFTER, CERT_ID, ROLE), v.cert_not_after);
 	metric_set(gateway_metric(METRIC_CERT_VALID, CERT_ID, ROLE), valid);

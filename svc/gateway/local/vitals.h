@@ -5,6 +5,7 @@
 #include "gateway/local/hub_presence.h"
 #include "gateway/scope/scope.h"
 #include "heads/head.h"
+#include "net/listener.h"
 #include "gateway/queue/queue.h"
 
 /* Where to look; borrowed. */
@@ -13,6 +14,7 @@ struct vitals_sources {
 	struct directory *directory;
 	struct queue *queue;
 	const char *state_dir;
+	const struct listener *mqtt, *https;
 };
 
 #define VITALS_ENDPOINTS_MAX 32 /* further ones count in n_queued */
