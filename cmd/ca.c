@@ -396,11 +396,11 @@ revoked(struct ca_journal *j, const struct options *o, const char *operand, stru
 }
 
 static int
-make_list(struct ca_revoked *r, const struct ca_signer *signer, const struct options *o, struct err *err)
+make_list(struct ca_journal *j, struct ca_revoked *r, const struct ca_signer *signer, const struct options *o, struct err *err)
 {
 	CLEAR(buf) der = BUF_INIT(CA_CRL_MAX_BYTES);
 
-	if (ca_crl_make(&der, signer, r, clock_wall(), o->days * 86400, err) < 0)
+	if (ca_crl_make(&der, signer, r, j, clock_wall(), o->days * 86400, err) < 0)
 		return -1;
 	return file_save(o->out, der.data, der.len, 0644, err);
 }
@@ -413,13 +413,12 @@ list(struct ca_journal *j, const struct options *o, const char *operand, struct 
 	struct ca_revoked *r;
 	int done;
 
-	(void)j;
 	(void)operand;
 	if (!o->cert || !o->key || !o->out)
 		return err_set(err, ERR_INVALID, "--cert, --key and --out are needed");
 	signer = ca_signer_load(o->cert, o->key, keys, err);
 	r = signer ? open_revoked(o, err) : NULL;
-	done = r ? make_list(r, signer, o, err) : -1;
+	done = r ? make_list(j, r, signer, o, err) : -1;
 	ca_revoked_close(r);
 	return done;
 }

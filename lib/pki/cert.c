@@ -212,6 +212,17 @@ cert_is_same(const struct cert *a, const struct cert *b)
 }
 
 bool
+cert_is_same_ca(const struct cert *a, const struct cert *b)
+{
+	EVP_PKEY *key = X509_get0_pubkey(a->x509), *other = X509_get0_pubkey(b->x509);
+	bool same = X509_NAME_cmp(X509_get_subject_name(a->x509), X509_get_subject_name(b->x509)) == 0 && key && other &&
+		    EVP_PKEY_eq(key, other) == 1;
+
+	ERR_clear_error();
+	return same;
+}
+
+bool
 cert_is_ca(const struct cert *cert)
 {
 	return (X509_get_extension_flags(cert->x509) & EXFLAG_CA) != 0;

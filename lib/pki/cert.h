@@ -31,7 +31,8 @@ const char *cert_subject(const struct cert *cert); /* "CN=dev1, O=Contoso", esca
 const char *cert_issuer(const struct cert *cert);
 /* The one common name of the subject: NULL when there is none, more than one, or one with NUL or not UTF-8 (atk-03). */
 const char *cert_common_name(const struct cert *cert);
-bool cert_is_same(const struct cert *a, const struct cert *b); /* byte for byte */
+bool cert_is_same(const struct cert *a, const struct cert *b);	  /* byte for byte */
+bool cert_is_same_ca(const struct cert *a, const struct cert *b); /* the same name and key: renewed, or signed by another CA */
 bool cert_is_ca(const struct cert *cert);
 long cert_path_len(const struct cert *cert); /* how many CAs there may be below it; -1: any number */
 bool cert_is_self_issued(const struct cert *cert);

@@ -11,7 +11,7 @@
 #define CA_CRL_MAX_BYTES (64 << 20)
 
 /* A new one, numbered, valid from now for `lifetime_s`, as DER in *out. */
-int ca_crl_make(struct buf *out, const struct ca_signer *signer, struct ca_revoked *revoked, int64_t now, int64_t lifetime_s,
-	struct err *err);
+int ca_crl_make(struct buf *out, const struct ca_signer *signer, struct ca_revoked *revoked, struct ca_journal *journal,
+	int64_t now, int64_t lifetime_s, struct err *err);
 /* All of it, of whichever CA the journal has. */
 int ca_crl_set(struct revocations *out, struct ca_revoked *revoked, struct ca_journal *journal, struct err *err);

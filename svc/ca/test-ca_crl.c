@@ -35,40 +35,15 @@ issue(const struct ca_signer *signer, const char *name)
 }
 
 static struct revocations *
-read_list(struct ca_revoked *r, const struct ca_signer *signer, int64_t now)
+read_list(struct ca_revoked *r, struct ca_journal *j, const struct ca_signer *signer, int64_t now)
 {
 	CLEAR(buf) der = BUF_INIT(CA_CRL_MAX_BYTES);
 	struct revocations *set = revocations_new();
 	struct err err = ERR_INIT;
 
-	CHECK_OK(ca_crl_make(&der, signer, r, now, CA_CRL_DAYS * STORY_DAY, &err), err);
+	CHECK_OK(ca_crl_make(&der, signer, r, j, now, CA_CRL_DAYS * STORY_DAY, &err), err);
 	CHECK_OK(revocations_add(set, der.data, der.len, ca_signer_chain(signer), &err), err);
 	return set;
-}
-
-TEST("what was revoked is in the list of its own CA, once, whether it has ended or not")
-{
-	OWN(ca_signer) signer = story_signer();
-	OWN(ca_signer) other = story_signer();
-	OWN(ca_entry) bad = issue(signer, "dev-1");
-	OWN(ca_entry) good = issue(signer, "dev-2");
-	struct ca_revoked *r = open_store();
-	struct err err = ERR_INIT;
-	int64_t n;
-
-	CHECK_OK(ca_revoked_add(r, bad, CRL_KEY_COMPROMISE, STORY_NOW, &err), err);
-	CHECK(ca_revoked_add(r, bad, CRL_SUPERSEDED, STORY_NOW, &err) < 0);
-	CHECK_ERR(err, ERR_CONFLICT, "dev-1");
-	CHECK_OK(ca_revoked_count(r, &n, &err), err);
-	CHECK_INT(n, 1);
-	for (int i = 0; i < 2; i++) {
-		OWN(revocations) set = read_list(r, signer, STORY_NOW + i * 365 * (int64_t)STORY_DAY);
-		OWN(revocations) others = read_list(r, other, STORY_NOW);
-
-		CHECK(revocations_have(set, bad->cert) && !revocations_have(set, good->cert));
-		CHECK_INT(revocations_count(others), 0);
-	}
-	ca_revoked_close(r);
 }
 
 static void
@@ -81,6 +56,78 @@ write_down(struct ca_journal *j, const struct ca_signer *signer, struct ca_entry
 	e->issuer = ca_signer_chain(signer);
 	e->issued = STORY_NOW;
 	CHECK_OK(ca_journal_add(j, &e, 1, &err), err);
+}
+
+static struct ca_journal *
+open_journal(void)
+{
+	OWN_TEXT path = story_path("issued.db");
+	struct err err = ERR_INIT;
+	struct ca_journal *j = ca_journal_open(path, &err);
+
+	if (!j)
+		fail_msg("%s", err.text);
+	return j;
+}
+
+TEST("what was revoked is in the list of its own CA, once, whether it has ended or not")
+{
+	OWN(ca_signer) signer = story_signer();
+	OWN(ca_signer) other = story_signer();
+	OWN(ca_entry) bad = issue(signer, "dev-1");
+	OWN(ca_entry) good = issue(signer, "dev-2");
+	struct ca_journal *j = open_journal();
+	struct ca_revoked *r = open_store();
+	struct err err = ERR_INIT;
+	int64_t n;
+
+	write_down(j, signer, bad);
+	CHECK_OK(ca_revoked_add(r, bad, CRL_KEY_COMPROMISE, STORY_NOW, &err), err);
+	CHECK(ca_revoked_add(r, bad, CRL_SUPERSEDED, STORY_NOW, &err) < 0);
+	CHECK_ERR(err, ERR_CONFLICT, "dev-1");
+	CHECK_OK(ca_revoked_count(r, &n, &err), err);
+	CHECK_INT(n, 1);
+	for (int i = 0; i < 2; i++) {
+		OWN(revocations) set = read_list(r, j, signer, STORY_NOW + i * 365 * (int64_t)STORY_DAY);
+		OWN(revocations) others = read_list(r, j, other, STORY_NOW);
+
+		CHECK(revocations_have(set, bad->cert) && !revocations_have(set, good->cert));
+		CHECK_INT(revocations_count(others), 0);
+	}
+	ca_journal_close(j);
+	ca_revoked_close(r);
+}
+
+TEST("a CA whose certificate was renewed has what it revoked before in its list, and one of the same name with another key has not")
+{
+	OWN_TEXT cert_path = story_path("ca.cert.pem");
+	OWN_TEXT key_path = story_path("ca.key.pem");
+	OWN_TEXT renewed_path = story_path("renewed.cert.pem");
+	OWN(ca_signer) before = NULL;
+	OWN(ca_signer) renewed = NULL;
+	OWN(ca_signer) twin = story_signer();
+	OWN(ca_entry) bad = NULL;
+	struct ca_journal *j = open_journal();
+	struct ca_revoked *r = open_store();
+	struct err err = ERR_INIT;
+
+	CHECK_OK(ca_signer_make(cert_path, key_path, "plant CA", STORY_NOW, &err), err);
+	CHECK_OK(ca_signer_make(renewed_path, key_path, "plant CA", STORY_NOW + STORY_DAY, &err),
+		err); /* with the key that is there */
+	before = ca_signer_load(cert_path, key_path, NULL, &err);
+	renewed = ca_signer_load(renewed_path, key_path, NULL, &err);
+	bad = issue(before, "dev-1");
+	write_down(j, before, bad);
+	CHECK_OK(ca_revoked_add(r, bad, CRL_KEY_COMPROMISE, STORY_NOW, &err), err);
+	{
+		OWN(revocations) set = read_list(r, j, renewed, STORY_NOW + 2 * STORY_DAY);
+		OWN(revocations) others = read_list(r, j, twin, STORY_NOW);
+
+		CHECK(revocations_have(set, bad->cert));
+		CHECK_INT(revocations_count(others), 0);
+	}
+	ca_journal_close(j);
+	ca_revoked_close(r);
 }
 
 TEST("the set that a server asks has what was revoked of all CAs of the journal, without a key of theirs; a CA that the journal "

@@ -113,7 +113,7 @@ make_list(struct est_revocation *r, const struct est_issuer *issuer, int64_t n, 
 	struct list fresh = { .der = BUF_INIT(CA_CRL_MAX_BYTES), .made = now, .n = n };
 	OWN_TEXT file = mem_textf("%s/%s.crl", r->dir, issuer->name);
 
-	if (ca_crl_make(&fresh.der, issuer->signer, r->revoked, now, issuer->crl_lifetime_s, err) < 0 ||
+	if (ca_crl_make(&fresh.der, issuer->signer, r->revoked, r->journal, now, issuer->crl_lifetime_s, err) < 0 ||
 		file_save(file, fresh.der.data, fresh.der.len, 0644, err) < 0) {
 		buf_clear(&fresh.der);
 		return -1;
@@ -233,7 +233,7 @@ est_revocation_list(struct est_revocation *r, const char *issuer, struct buf *ou
 
 /* -- OCSP ----------------------------------------------------------------------------------------------------------------------------- */
 
-/* A number that we gave to nobody is unknown, though no list has it. */
+/* A number that we gave to nobody is unknown, though no list has it.  A CA whose certificate was renewed answers for what it has issued by the one before. */
 static int
 find_state(struct est_revocation *r, const struct ocsp_ca *ca, const char *serial, struct ocsp_finding *out, struct err *err)
 {
@@ -241,15 +241,17 @@ find_state(struct est_revocation *r, const struct ocsp_ca *ca, const char *seria
 	OWN(ca_entry) entry = NULL;
 	struct ca_revocation revocation;
 
-	hex_encode(&hex, cert_sha256(ca->cert), DIGEST_SHA256_LEN, true);
-	if (ca_revoked_find(r->revoked, buf_text(&hex), serial, &revocation, err) < 0 ||
-		ca_journal_find(r->journal, CA_BY_SERIAL, serial, &entry, err) < 0)
-		return -1;
 	*out = (struct ocsp_finding){ .state = OCSP_IS_UNKNOWN };
+	if (ca_journal_find(r->journal, CA_BY_SERIAL, serial, &entry, err) < 0)
+		return -1;
+	if (!entry || entry->chain.n == 0 || !cert_is_same_ca(entry->chain.item[0], ca->cert))
+		return 0;
+	hex_encode(&hex, cert_sha256(entry->chain.item[0]), DIGEST_SHA256_LEN, true);
+	if (ca_revoked_find(r->revoked, buf_text(&hex), serial, &revocation, err) < 0)
+		return -1;
+	*out = (struct ocsp_finding){ .state = OCSP_IS_GOOD };
 	if (revocation.when)
 		*out = (struct ocsp_finding){ OCSP_IS_REVOKED, revocation.when, revocation.reason };
-	else if (entry && entry->chain.n > 0 && cert_is_same(entry->chain.item[0], ca->cert))
-		out->state = OCSP_IS_GOOD;
 	return 0;
 }
 
