@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -242,8 +243,14 @@ load_key(const struct toml *table, const char *text, const struct cert *cert, st
 {
 	OWN_TEXT place = key_source_is_file(text) ? est_path_place(table, text) : mem_text(text);
 	struct err away = ERR_INIT;
+	struct key *key;
 
-	return keys ? key_source_load_late(keys, place, X509_get0_pubkey(cert_x509(cert)), &away, err) : key_load(place, err);
+	if (!keys)
+		return key_load(place, err);
+	key = key_source_load_late(keys, place, X509_get0_pubkey(cert_x509(cert)), &away, err);
+	if (away.kind != ERR_NONE)
+		log_warn("%s asks nothing upstream until its key is back: %s", cert_subject(cert), away.text);
+	return key;
 }
 
 static int
