@@ -106,7 +106,7 @@ server_open(struct server *s)
 	struct err err = ERR_INIT;
 
 	*s = (struct server){ .heard = BUF_INIT(1 << 20) };
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	s->loop = loop_new("test");
 	s->tls = server_tls("test", NULL);
 	s->listener = listener_open(&s->loop, 1,
