@@ -244,6 +244,28 @@ may_change(const struct verdict *v)
 	return false;
 }
 
+/* What is claimed, for `asked`: by which credential. */
+static const void *
+credential_of(const struct question *q, size_t *len)
+{
+	if (q->token) {
+		*len = strlen(q->token);
+		return q->token;
+	}
+	*len = q->chain.n > 0 ? DIGEST_SHA256_LEN : 0;
+	return q->chain.n > 0 ? (const void *)cert_sha256(q->chain.item[0]) : "";
+}
+
+static void
+close_question(const struct question *q)
+{
+	OWN_TEXT name = identity_name(q->device_id, q->module_id);
+	size_t len;
+	const void *credential = credential_of(q, &len);
+
+	asked_close(q->head->asked, name, credential, len);
+}
+
 static bool
 is_worth_asking(struct gateway_head *head, const struct question *q)
 {
@@ -252,14 +274,13 @@ is_worth_asking(struct gateway_head *head, const struct question *q)
 	OWN(authorities) cas = scope_cas(head->config.scope);
 	OWN(verdict) v = judge(head, q, cas, NULL, &record, &by);
 	OWN_TEXT name = identity_name(q->device_id, q->module_id);
+	const void *credential;
+	size_t len;
 
 	if (!may_change(v) || scope_is_hub_away(head->config.scope))
 		return false;
-	if (q->token)
-		return asked_may(head->asked, name, q->token, strlen(q->token));
-	if (q->chain.n > 0)
-		return asked_may(head->asked, name, cert_sha256(q->chain.item[0]), DIGEST_SHA256_LEN);
-	return asked_may(head->asked, name, "", 0);
+	credential = credential_of(q, &len);
+	return asked_may(head->asked, name, credential, len);
 }
 
 static void
@@ -360,6 +381,7 @@ on_looked_up(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 
+	close_question(q);
 	answer(q->head, q);
 	question_free(q);
 }
@@ -371,8 +393,11 @@ on_admit(void *backend, const struct head_hello *hello, struct head_admission *a
 	struct question *q = question_new(head, hello, admission);
 
 	q->job = (struct job){ .run = look_up, .done = on_looked_up, .owner = loop_owner(hello->loop) };
-	if (is_worth_asking(head, q) && pool_try(head->config.questions, &q->job))
-		return;
+	if (is_worth_asking(head, q)) {
+		if (pool_try(head->config.questions, &q->job))
+			return;
+		close_question(q);
+	}
 	answer(head, q);
 	question_free(q);
 }

@@ -15,14 +15,18 @@ class Answerer:
         self.heard, self.silent, self.answer = [], silent, answer
         self.mqtt = it.edge.mqtt(device, module, password=it.token(device, key, module))
         self.mqtt.send(subscribe_packet([("$iothub/methods/POST/#", 0)]))
-        assert self.mqtt.receive()[0] == 0x90
+        self.listens = threading.Event()  # a method that waits may come before SUBACK (MQTT 3.8.4)
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
+        assert self.listens.wait(20 * SLOW), "no SUBACK"
 
     def run(self):
         try:
             while True:
                 kind, body = self.mqtt.receive(600)
+                if kind == 0x90:
+                    self.listens.set()
+                    continue
                 n = struct.unpack("!H", body[:2])[0]
                 topic, payload = body[2:2 + n].decode(), body[2 + n:]
                 name, rid = topic[len("$iothub/methods/POST/"):].split("/?$rid=")

@@ -65,26 +65,43 @@ make_key(uint8_t key[static KEY_LEN], const char *name, const void *credential, 
 	digest_sha256(credential, len, key + DIGEST_SHA256_LEN);
 }
 
-static bool
-is_noted(const struct asked *a, const uint8_t key[static KEY_LEN])
+static const void *
+find(const struct asked *a, const uint8_t key[static KEY_LEN])
 {
-	return map_find(a->young, key, KEY_LEN) || map_find(a->old, key, KEY_LEN);
+	const void *found = map_find(a->young, key, KEY_LEN);
+
+	return found ? found : map_find(a->old, key, KEY_LEN);
 }
+
+/* Values in the maps. */
+static char is_open, is_answered;
 
 bool
 asked_may(struct asked *a, const char *name, const void *credential, size_t len)
 {
 	uint8_t key[KEY_LEN];
-	bool may;
+	const void *noted;
 
 	make_key(key, name, credential, len);
 	pthread_mutex_lock(&a->lock);
 	age(a);
-	may = !is_noted(a, key);
-	if (may)
-		map_put(a->young, key, sizeof(key), a);
+	noted = find(a, key);
+	if (!noted)
+		map_put(a->young, key, sizeof(key), &is_open);
 	pthread_mutex_unlock(&a->lock);
-	return may;
+	return noted != &is_answered;
+}
+
+void
+asked_close(struct asked *a, const char *name, const void *credential, size_t len)
+{
+	uint8_t key[KEY_LEN];
+
+	make_key(key, name, credential, len);
+	pthread_mutex_lock(&a->lock);
+	age(a);
+	map_put(a->young, key, sizeof(key), &is_answered);
+	pthread_mutex_unlock(&a->lock);
 }
 
 /* These stand among the others, with words in the place of a credential that none has. */
@@ -93,7 +110,7 @@ static const char elsewhere[] = "not below this gateway";
 void
 asked_note_elsewhere(struct asked *a, const char *name)
 {
-	asked_may(a, name, elsewhere, sizeof(elsewhere));
+	asked_close(a, name, elsewhere, sizeof(elsewhere));
 }
 
 bool
@@ -105,7 +122,7 @@ asked_is_elsewhere(struct asked *a, const char *name)
 	make_key(key, name, elsewhere, sizeof(elsewhere));
 	pthread_mutex_lock(&a->lock);
 	age(a);
-	noted = is_noted(a, key);
+	noted = find(a, key) != NULL;
 	pthread_mutex_unlock(&a->lock);
 	return noted;
 }

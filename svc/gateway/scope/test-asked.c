@@ -8,11 +8,14 @@
 #define LONG_MS 3600000
 #define DEADLINE_MS 20000
 
-TEST("a claim is asked about once, and again with another credential or for another name")
+TEST("a claim is asked about once, also by those who come while that is open, and again with another credential or for another "
+     "name")
 {
 	struct asked *a = asked_new(LONG_MS);
 
 	CHECK(asked_may(a, "dev1", "old", 3));
+	CHECK(asked_may(a, "dev1", "old", 3)); /* it waits for the same answer */
+	asked_close(a, "dev1", "old", 3);
 	CHECK(!asked_may(a, "dev1", "old", 3));
 	CHECK(asked_may(a, "dev1", "new", 3));
 	CHECK(asked_may(a, "dev2", "old", 3));
@@ -36,6 +39,7 @@ TEST("a claim may be asked about again after its time")
 	int64_t start = clock_boot_ms();
 
 	CHECK(asked_may(a, "dev1", "token", 5));
+	asked_close(a, "dev1", "token", 5);
 	while (!asked_may(a, "dev1", "token", 5))
 		CHECK(clock_boot_ms() - start < DEADLINE_MS);
 	CHECK(clock_boot_ms() - start >= 20);
@@ -63,6 +67,7 @@ TEST("a crowd of strangers does not make it grow: the oldest are forgotten")
 		OWN_TEXT name = mem_textf("stranger%d", i);
 
 		CHECK(asked_may(a, name, "token", 5));
+		asked_close(a, name, "token", 5);
 	}
 	CHECK(asked_may(a, "dev1", "token", 5));
 	CHECK(!asked_may(a, "stranger9999", "token", 5));
