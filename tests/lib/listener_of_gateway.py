@@ -20,13 +20,14 @@ class Said:
 class Device:
     """A device or module that listens at the gateway: one connection at a time, with what it subscribed to kept by the gateway (clean session 0)."""
 
-    def __init__(self, it, device, key, module=None):
+    def __init__(self, it, device, key, module=None, edge=None):
+        self.edge = edge or it.edge
         self.it, self.device, self.key, self.module, self.mqtt, self.rid = it, device, key, module, None, 0
         self.path = device if module is None else "%s/modules/%s" % (device, module)
 
     def connect(self, *filters, clean=False):
         self.leave()
-        self.mqtt = self.it.edge.mqtt(self.device, self.module, password=self.it.token(self.device, self.key, self.module), clean=clean)
+        self.mqtt = self.edge.mqtt(self.device, self.module, password=self.it.token(self.device, self.key, self.module), clean=clean)
         if filters:
             self.listen(*filters)
         return self

@@ -29,7 +29,7 @@ def test_01_method():
 
 
 def test_02_module_method():
-    """a method comes to a module, and not to its device"""
+    """a method comes to a module, and not to its device; also to one of the edge device itself"""
     mod.connect(METHODS)
     call = invoke_soon(it, "dev1/modules/mod1", "ping")
     name, rid, payload = mod.request()
@@ -37,6 +37,11 @@ def test_02_module_method():
     mod.reply(rid, payload=b"[1]")
     assert call.answer() == (200, {"status": 200, "payload": [1]})
     dev.hears_nothing()
+    own = Device(it, it.edge.device, it.module(it.edge.device, "tempmod"), "tempmod").connect(METHODS)
+    call = invoke_soon(it, it.edge.device + "/modules/tempmod", "ping")
+    own.reply(own.request()[1], payload=b"[2]")
+    assert call.answer() == (200, {"status": 200, "payload": [2]})
+    own.leave()
 
 
 def test_03_many_methods():

@@ -3,7 +3,7 @@
 """A nest: a hub, EdgeGateway, "line" below it and devices below that; every edge device is a whole one, with its own identity service, Edge CA and gateway, and knows nobody but its parent."""
 import os, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from site_of_gateway import *
+from listener_of_gateway import *
 
 it = line = None
 
@@ -59,6 +59,26 @@ def lets_in(edge, *args, **how):
         return True
     except Refused:
         return False
+
+
+def test_01_b_both_ways():
+    """a method, the twin and a message of a device of the lower gateway go through both, there and back"""
+    device = Device(it, "leaf-both", leaf("leaf-both"), edge=line)
+    device.connect(METHODS, RESULTS, DESIRED, device.commands())
+    call = invoke_soon(it, "leaf-both", "deep", {"n": 1})
+    name, rid, payload = device.request()
+    assert (name, json.loads(payload)) == ("deep", {"n": 1})
+    device.reply(rid, 200, b'{"from":"below"}')
+    assert call.answer() == (200, {"status": 200, "payload": {"from": "below"}})
+    twin = lambda: it.hub.rest("GET", "/twins/leaf-both")[2]["properties"]
+    assert device.report({"deep": True}) == (204, None)
+    wait_for(lambda: twin()["reported"].get("deep"), "the report at the hub", 60)
+    it.hub.rest("PATCH", "/twins/leaf-both", {"properties": {"desired": {"rate": 7}}})
+    assert device.desired()["rate"] == 7 and device.twin()["desired"]["rate"] == 7
+    send_command(it, "leaf-both", b"down there")
+    assert device.take().payload == b"down there"
+    wait_for(lambda: pending(it, "leaf-both") == 0, "its completion")
+    device.leave()
 
 
 def test_02_grandparent():
