@@ -75,7 +75,40 @@ def test_02_scope():
     it.refused("leaf2", "NAME_CN_MISMATCH", it.leaf)
 
 
-def test_03_away():
+def below_expired(id, old):
+    """A leaf that is in date below an intermediate of which only a certificate that ended is shown."""
+    it.pki.make("intermediate", "Old line", issuer="factory", file="oldline")
+    cert, key = it.pki.make("device", id, issuer="oldline", file="chain-" + id)
+    ended = it.folder / "oldline-ended.pem"
+    run("rootedge", "cert", "intermediate", "--name", "Old line", "--issuer", it.folder / "factory.pem", "--issuer-key", it.folder / "factory.key", "--key", it.folder / "oldline.key", "--out", ended, *old)
+    with open(cert) as f, open(ended) as e:
+        pem = f.read().split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n" + e.read()
+    with open(cert, "w") as f:
+        f.write(pem)
+    return cert, key
+
+
+def test_03_chains():
+    """what is wrong with a chain is wrong at the gateway: an expired intermediate, leaf or one of the future, a CA in a leaf's place, a server's certificate; a device that shows its own
+    renewed one a moment after the last gets in"""
+    old = ("--not-before", "2020-01-01", "--not-after", "2021-01-01")
+    soon, later = (time.strftime("%Y-%m-%d", time.gmtime(time.time() + days * 86400)) for days in (2, 4))
+    rows = []
+    for id, reason, kind, args, issuer in (("leaf-b", "CERT_EXPIRED", "device", old, "line"),
+                                           ("leaf-c", "CERT_NOT_YET_VALID", "device", ("--not-before", soon, "--not-after", later), "line"),
+                                           ("leaf-d", "CERT_LEAF_IS_CA", "intermediate", (), "factory"), ("leaf-e", "CERT_NO_CLIENT_AUTH", "server", (), "line")):
+        it.edge.create_child(id, {"type": "certificateAuthority"})
+        rows.append((id, reason, it.pki.make(kind, id, *args, issuer=issuer, file="chain-" + id)))
+    it.edge.create_child("leaf-a", {"type": "certificateAuthority"})
+    rows.append(("leaf-a", "CERT_EXPIRED", below_expired("leaf-a", old)))
+    it.wrong = rows
+    for id, reason, cert in rows:
+        it.refused(id, reason, cert)
+    for n in range(3):
+        it.connect("leaf1", it.pki.make("device", "leaf1", issuer="line", file="renewed%d" % n)).close()
+
+
+def test_04_away():
     """while the hub is away the verdicts are the same, from memory and, after a restart, from what was kept"""
     it.hub.stop()
     for restart in (False, True):
@@ -85,11 +118,13 @@ def test_03_away():
         it.connect("leaf1", it.leaf).close()
         it.refused("leaf2", "NAME_CN_MISMATCH", it.leaf)
         it.refused("valve", "CA_OUT_OF_SCOPE", it.pki.make("device", "valve", issuer="line"))
+        for id, reason, cert in it.wrong:
+            it.refused(id, reason, cert)
     it.hub.start()
 
 
-def test_04_withdrawn():
-    """a CA that is deleted at the hub ends its devices' sessions at the gateway with their next message, and lets nobody in"""
+def test_05_withdrawn():
+    """a CA that is deleted at the hub ends its devices' sessions at the gateway, and lets nobody in"""
     with it.connect("leaf1", it.leaf) as mine, it.edge.mqtt("sas1", password=it.hub.device_token("sas1", it.key)) as other:
         mine.publish("devices/leaf1/messages/events/")
         wait_for(lambda: it.hub.events("--device", "leaf1"), "the message at the hub", 60)

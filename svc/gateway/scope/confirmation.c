@@ -22,12 +22,10 @@ confirmation_age_s(const struct confirmation *c, int64_t wall, int64_t boot_ms)
 	return c->is_kept && wall - c->wall > known ? wall - c->wall : known;
 }
 
-struct confirmation
-confirmation_later(const struct confirmation *a, const struct confirmation *b)
+bool
+confirmation_is_later(const struct confirmation *a, const struct confirmation *b)
 {
 	if (a->is_kept != b->is_kept)
-		return a->is_kept ? *b : *a;
-	if (a->is_kept)
-		return a->known_s <= b->known_s ? *a : *b;
-	return a->boot_ms >= b->boot_ms ? *a : *b;
+		return b->is_kept;
+	return a->is_kept ? a->known_s < b->known_s : a->boot_ms > b->boot_ms;
 }

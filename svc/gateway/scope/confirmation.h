@@ -20,4 +20,4 @@ struct confirmation confirmation_kept(int64_t wall, int64_t known_s, int64_t boo
 int64_t confirmation_age_s(const struct confirmation *c, int64_t wall, int64_t boot_ms);
 /* The part of it that was lived through: what is saved. */
 int64_t confirmation_known_s(const struct confirmation *c, int64_t boot_ms);
-struct confirmation confirmation_later(const struct confirmation *a, const struct confirmation *b);
+bool confirmation_is_later(const struct confirmation *a, const struct confirmation *b);

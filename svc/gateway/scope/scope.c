@@ -72,7 +72,7 @@ free_records(struct map *records)
 struct confirmation
 scope_record_confirmation(const struct scope_record *r)
 {
-	return r->list && r->list->at.wall != 0 ? confirmation_later(&r->at, &r->list->at) : r->at;
+	return r->list && r->list->at.wall != 0 && confirmation_is_later(&r->list->at, &r->at) ? r->list->at : r->at;
 }
 
 static void
@@ -112,7 +112,7 @@ scope_find_aged(struct scope *s, const char *device_id, const char *module_id, s
 	if (module_id)
 		device = find_locked(s, device_id, NULL, &of_device);
 	pthread_mutex_unlock(&s->lock);
-	if (found && device && confirmation_later(&of_device, confirmation).boot_ms == confirmation->boot_ms)
+	if (found && device && confirmation_is_later(confirmation, &of_device))
 		*confirmation = of_device;
 	return identity_under(found, device);
 }
