@@ -866,6 +866,12 @@ scope_look_up(struct scope *s, const char *device_id, const char *module_id, int
 	return answer;
 }
 
+void
+scope_note_answer(struct scope *s)
+{
+	note_answer(s, true);
+}
+
 /* Where the hub knows differences one question tells of all names. */
 void
 scope_refresh_named(struct scope *s, const char *const *names, size_t n)

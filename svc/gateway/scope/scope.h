@@ -57,6 +57,7 @@ void scope_each_module(
 void scope_touch(struct scope *scope);		 /* something else that sessions stand on has changed */
 uint64_t scope_epoch(const struct scope *scope); /* another number after each change */
 size_t scope_count(struct scope *scope);
+void scope_note_answer(struct scope *scope);	   /* those above have answered something else: they are not away */
 bool scope_is_hub_away(const struct scope *scope); /* a question failed a moment ago: asking again would only make a device wait */
 
 /* Many changes at once are not each saved: what is left over is saved by scope_save, on a worker, and by scope_close. */
