@@ -265,6 +265,7 @@ open_local(struct gateway *g, struct err *err)
 			.scope = g->scope,
 			.directory = g->directory,
 			.queue = g->queue,
+			.offline = &g->config.offline,
 			.state_dir = g->config.state_dir,
 			.mqtt = g->mqtt,
 			.https = front_listener(g->front),

@@ -105,6 +105,7 @@ def test_01_names():
     assert value("edgehub_client_connect_success_total", m, id="dev1") == 1 and value("edgehub_client_connect_success_total", m, id="sas1") == 1
     assert value("edgehub_client_disconnect_total", m, id="dev1") == 1
     assert value("edgehub_messages_received_total", m, id="dev1") == 2 and value("edgehub_messages_received_total", m, id="sas1") == 1
+    wait_for(lambda: value("edgehub_messages_sent_total", to="upstream", **{"from": "dev1"}) == 2, "two that the hub has acknowledged")
     assert value("edgehub_message_size_bytes_sum", m, id="dev1") == 1005 and value("edgehub_message_size_bytes_count", m, id="dev1") == 2
     labels = m["edgehub_client_connect_success_total"][0][0]
     assert labels["iothub"] == it.hub.hostname and labels["edge_device"] == "EdgeGateway" and re.fullmatch("[0-9a-f-]{36}", labels["instance_number"]), labels

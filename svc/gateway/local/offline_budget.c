@@ -77,9 +77,11 @@ add_queue(struct offline_budget *b, const struct vitals *v)
 static void
 add_records(struct offline_budget *b, const struct vitals *v)
 {
-	if (v->records_for_s > 0 && v->scope_confirmed > 0)
-		add(b, "records", v->scope_confirmed + v->records_for_s,
-			"what the hub told about devices counts for %lld days ([offline])", (long long)v->records_for_s / 86400);
+	if (v->record_ends != 0)
+		add(b, "records", v->record_ends,
+			"what the hub told about %s no longer counts ([offline]); others follow, each so long after the hub "
+			"confirmed it",
+			v->record_ends_of);
 	else if (v->n_known > 0)
 		add(b, "records", OFFLINE_NEVER, "what the hub told about devices counts until it tells something else");
 	else

@@ -2,6 +2,7 @@
 /* Counting at the front door. */
 #include "gateway/local/tally.h"
 
+#include "base/mem.h"
 #include "gateway/local/gateway_metrics.h"
 #include "gateway/local/vitals.h"
 
@@ -37,6 +38,23 @@ void
 tally_unstored(const char *name)
 {
 	metric_add(gateway_metric(METRIC_UNACKED, "storage_failure", name, NULL), 1);
+}
+
+void
+tally_twin(const struct subject *subject, bool is_report)
+{
+	OWN_TEXT name = subject_name(subject);
+
+	if (is_report)
+		metric_add(gateway_metric(METRIC_REPORTS, "edge_hub", name), 1);
+	else
+		metric_add(gateway_metric(METRIC_TWIN_GETS, "edge_hub", name), 1);
+}
+
+void
+tally_method(const char *from, const char *to)
+{
+	metric_add(gateway_metric(METRIC_METHODS, from, to), 1);
 }
 
 void

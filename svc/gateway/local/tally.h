@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "auth/identity.h"
 #include "diag/reason.h"
 
 enum tally_shown { TALLY_NOTHING, TALLY_TOKEN, TALLY_CERTIFICATE };
@@ -14,6 +15,10 @@ const char *tally_shown_name(enum tally_shown shown); /* "nothing", "sas", "cert
 void tally_decision(const char *name, enum tally_shown shown, enum reason cause);
 void tally_violation(enum reason reason);
 void tally_unstored(const char *name); /* a message that was not acknowledged; NULL: of whom is not known any more */
+
+/* What goes both ways, of or to this identity. */
+void tally_twin(const struct subject *subject, bool is_report);
+void tally_method(const char *from, const char *to); /* "upstream" is the hub */
 
 /* Of one session. */
 struct tally {

@@ -16,7 +16,6 @@ quiet(void)
 		.issuers_not_after = NOW + 100 * DAY,
 		.issuers_name = "CN=Edge CA",
 		.n_known = 3,
-		.scope_confirmed = NOW - DAY,
 		.max_queue_bytes = 1 << 30,
 		.disk_free = INT64_C(1) << 40 };
 }
@@ -106,12 +105,13 @@ TEST("a queue that takes nothing has stopped now, and that is the first")
 	check_limit(&v, "queue", NOW, "no space left on device");
 }
 
-TEST("records count as long as the operator says, from when the hub told them; without any nobody comes in")
+TEST("records count as long as the operator says, and the first that ends is named; without any nobody comes in")
 {
 	struct vitals v = quiet();
 
-	v.records_for_s = 10 * DAY;
-	check_limit(&v, "records", NOW + 9 * DAY, "counts for 10 days");
+	v.record_ends = NOW + 9 * DAY;
+	snprintf(v.record_ends_of, sizeof(v.record_ends_of), "dev1");
+	check_limit(&v, "records", NOW + 9 * DAY, "about dev1 no longer counts ([offline])");
 	v = quiet();
 	v.n_known = 0;
 	check_limit(&v, "records", NOW, "nothing is known of any device");

@@ -253,14 +253,28 @@ take_noted(struct vitals *v)
 	v->scope_for_ms = v->scope_told ? clock_boot_ms() - noted.told_ms : 0;
 }
 
-static void
-find_oldest_record(void *arg, const struct identity *identity, const struct confirmation *confirmation)
-{
-	struct vitals *v = arg;
+struct ending {
+	struct vitals *v;
+	const struct offline_policy *policy;
+	int64_t boot_ms;
+};
 
-	(void)identity;
-	if (v->scope_confirmed == 0 || confirmation->wall < v->scope_confirmed)
-		v->scope_confirmed = confirmation->wall;
+/* By its age, which is no matter of the wall clock. */
+static void
+look_at_record(void *arg, const struct identity *identity, const struct confirmation *confirmation)
+{
+	struct ending *e = arg;
+	int64_t span = offline_policy_span(e->policy, identity), ends;
+	OWN_TEXT name = NULL;
+
+	if (span == OFFLINE_FOR_EVER)
+		return;
+	ends = e->v->now + span - confirmation_age_s(confirmation, e->v->now, e->boot_ms);
+	if (e->v->record_ends != 0 && ends >= e->v->record_ends)
+		return;
+	name = identity_name(identity->device_id, identity->module_id);
+	e->v->record_ends = ends;
+	snprintf(e->v->record_ends_of, sizeof(e->v->record_ends_of), "%s", name);
 }
 
 void
@@ -270,7 +284,9 @@ vitals_take(struct vitals *v, const struct vitals_sources *s)
 	take_noted(v);
 	v->hub = hub_presence();
 	v->n_known = scope_count(s->scope);
-	scope_each_aged(s->scope, find_oldest_record, v);
+	if (s->offline->n > 0)
+		scope_each_aged(
+			s->scope, look_at_record, &(struct ending){ .v = v, .policy = s->offline, .boot_ms = clock_boot_ms() });
 	v->n_connected = directory_count(s->directory);
 	v->disk_free = disk_free(s->state_dir);
 	look_at_queue(v, s->queue);

@@ -3,6 +3,7 @@
 /* How the gateway is at this moment, taken together in one look: for its metrics, its health, its status and the offline budget, which judge it (health.h, offline_budget.h). */
 
 #include "gateway/local/hub_presence.h"
+#include "gateway/scope/offline_policy.h"
 #include "gateway/scope/scope.h"
 #include "heads/head.h"
 #include "net/listener.h"
@@ -13,6 +14,7 @@ struct vitals_sources {
 	struct scope *scope;
 	struct directory *directory;
 	struct queue *queue;
+	const struct offline_policy *offline;
 	const char *state_dir;
 	const struct listener *mqtt, *https;
 };
@@ -28,11 +30,11 @@ struct vitals {
 	char issuers_name[128];	   /* whose that is */
 	bool is_issuer_ours;	   /* it signed itself: this box renews it */
 	struct hub_presence hub;
-	size_t n_known;		 /* devices and modules that the hub has told of */
-	int64_t scope_told;	 /* when the hub told all of them to this process, seconds UTC; 0: not yet */
-	int64_t scope_for_ms;	 /* how long ago, by the boot clock */
-	int64_t scope_confirmed; /* when the hub confirmed the oldest of them, seconds UTC; 0: there is none */
-	int64_t records_for_s;	 /* how long they count; 0: without limit */
+	size_t n_known;		  /* devices and modules that the hub has told of */
+	int64_t scope_told;	  /* when the hub told all of them to this process, seconds UTC; 0: not yet */
+	int64_t scope_for_ms;	  /* how long ago, by the boot clock */
+	int64_t record_ends;	  /* when the first of them no longer counts ([offline]); 0: none does so by itself */
+	char record_ends_of[280]; /* whose that is */
 	size_t n_connected;
 	uint64_t n_queued; /* for the hub and for modules */
 	struct vitals_endpoint {

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "gateway/local/tally.h"
 #include "wire/json.h"
 
 struct twin_relay {
@@ -91,6 +92,7 @@ twin_relay_request(struct twin_relay *relay, struct head_session *session, const
 	q->ask.module_id = mem_text(subject->module_id);
 	q->ask.generation_id = mem_text(subject->generation_id ? subject->generation_id : "");
 	q->ask.report = report;
+	tally_twin(subject, report != NULL);
 	q->ask.done = on_answered;
 	twins_ask(relay->twins, &q->ask);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "gateway/local/gateway_metrics.h"
 #include "gateway/upstream/lines.h"
 
 #define SAY_GIVEN_UP_MS 1000
@@ -20,6 +21,8 @@ struct outbox {
 	struct outboxes *shared;
 	struct list waiting, sent;
 	struct timer again;
+	struct metric *n_sent; /* of the priority that was sent last */
+	int sent_priority;
 	size_t n_given_up; /* one by one, not yet said so */
 	const char *why;
 	struct outbox *next, **link; /* of all */
@@ -196,6 +199,19 @@ on_confirmed(struct line_user *user, const char *generation)
 }
 
 static void
+count_sent(struct outbox *o, int priority)
+{
+	OWN_TEXT text = NULL;
+
+	if (!o->n_sent || o->sent_priority != priority) {
+		text = mem_textf("%d", priority);
+		o->n_sent = gateway_metric(METRIC_SENT, line_name(o->user.line), "upstream", NULL, NULL, text);
+		o->sent_priority = priority;
+	}
+	metric_add(o->n_sent, 1);
+}
+
+static void
 on_acked(struct line_user *user, uint64_t cookie)
 {
 	struct outbox *o = CONTAINER_OF(user, struct outbox, user);
@@ -203,8 +219,10 @@ on_acked(struct line_user *user, uint64_t cookie)
 
 	while (*at && cookie_of(*at) != cookie)
 		at = &(*at)->next;
-	if (*at)
+	if (*at) {
+		count_sent(o, (*at)->priority);
 		queue_window_done(o->shared->window, list_take(&o->sent, at));
+	}
 	send_waiting(o);
 	rest_if_idle(o);
 	o->shared->on_done(o->shared);
