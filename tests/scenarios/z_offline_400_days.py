@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Four hundred days without the hub: an edge device that makes its own Edge CA, and whose certificate comes from a CA of this box, walks through them in steps of hours.  No certificate ends on
-the way, devices are let in all the time, and when the hub is back the device is online by itself, with all that was sent meanwhile.  Another one has both from an EST server, which is away for
+the way, devices are let in all the time, and when the hub is back the device is online by itself, with all that was sent and reported meanwhile.  Another one has both from an EST server, which is away for
 weeks, when nothing ends, and then for so long that all does."""
 import os, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -139,6 +139,8 @@ def is_valid(it, id, role):
 def send(it, token, text):
     with it.edge.mqtt("sensor", password=token, name=None, context=at_any_time()) as device:
         device.publish("devices/sensor/messages/events/", text)
+        device.send(subscribe_packet([("$iothub/twin/res/#", 0)]) + publish_packet("$iothub/twin/PATCH/properties/reported/?$rid=1", b'{"last":"%s"}' % text, 0))
+        assert device.receive()[0] == 0x90 and b"$iothub/twin/res/204/" in device.receive()[1]
 
 
 def at_any_time():
@@ -187,12 +189,21 @@ def try_to_send(it, token):
         return False
 
 
+def last_reported(it):
+    connection = http.client.HTTPSConnection("127.0.0.1", it.hub.https_port, context=at_any_time(), timeout=20 * SLOW)
+    token = sas(it.hub.hostname, it.hub.policy("iothubowner"), expires=int(time.time()) + 1000 * DAY, policy="iothubowner", encode=False)
+    connection.request("GET", "/twins/sensor?api-version=2021-04-12", headers={"Authorization": token})
+    with connection.getresponse() as answer:
+        return json.loads(answer.read())["properties"]["reported"].get("last")
+
+
 def come_back(it, sent):
     """The hub has a new server certificate, and what is sent to it arrives."""
     it.pki.make("server", it.hub.hostname, "--san", "127.0.0.1", "--san", "localhost", file="hub")
     it.hub.start()
     wanted = ["first"] + ["day %d" % ((i + 1) * VISIT_EVERY) for i in range(sent)]
     wait_for(lambda: [e["body"] for e in it.hub.events()] == wanted, "all that was sent meanwhile", 90)
+    wait_for(lambda: last_reported(it) == wanted[-1], "what was reported last", 90)
     status, _, body = unix_http(it.role_socket("identityd"), "PUT", "/identities/modules/tool?api-version=2020-09-01", {"type": "aziot", "moduleId": "tool"})
     assert status == 200, (status, body)
     it.settle(**DEVICE_ID)
