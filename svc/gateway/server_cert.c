@@ -90,9 +90,9 @@ on_name(void *arg, const char *name)
 	pthread_mutex_unlock(&s->lock);
 	if (has || !asked_may(s->missed, name, "", 0))
 		return;
+	asked_close(s->missed, name, "", 0);
 	log_warn("NAME_MISMATCH: a client asks for '%.253s', for which the server certificate was not issued; where that is a name "
-		 "of "
-		 "this gateway, it belongs to hostname or [gateway] names",
+		 "of this gateway, it belongs to hostname or [gateway] names",
 		name);
 }
 
