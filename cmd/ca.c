@@ -429,6 +429,7 @@ look_at_clock(struct ca_journal *j, const struct options *o, const char *operand
 	OWN_TEXT path = journal_path(o);
 	char latest_text[CLOCK_TEXT_LEN], now_text[CLOCK_TEXT_LEN];
 	int64_t n, latest, now = clock_wall();
+	struct ca_journal_excuse excuse = ca_journal_excused(path);
 
 	(void)operand;
 	if (ca_journal_latest(j, &n, &latest, err) < 0)
@@ -440,11 +441,15 @@ look_at_clock(struct ca_journal *j, const struct options *o, const char *operand
 			n > 0 ? latest_text : "never");
 		return 0;
 	}
+	if (n <= excuse.n && now >= excuse.at) {
+		printf("the clock says %s, which was accepted though the journal has an entry of %s\n", now_text, latest_text);
+		return 0;
+	}
 	if (!o->accept)
 		return err_set(err, ERR_INVALID,
 			"the clock says %s, and the journal has an entry of %s: if the clock is right now, --accept", now_text,
 			latest_text);
-	if (ca_journal_excuse(path, n, err) < 0)
+	if (ca_journal_excuse(path, &(struct ca_journal_excuse){ n, now }, err) < 0)
 		return -1;
 	printf("the dates of %lld entries, the latest of %s, are no reason to issue nothing any more\n", (long long)n, latest_text);
 	return 0;

@@ -302,28 +302,44 @@ excuse_path(const char *journal_path)
 }
 
 int
-ca_journal_excuse(const char *journal_path, int64_t n, struct err *err)
+ca_journal_excuse(const char *journal_path, const struct ca_journal_excuse *excuse, struct err *err)
 {
 	OWN_TEXT path = excuse_path(journal_path);
-	OWN_TEXT text = mem_textf("%lld\n", (long long)n);
+	OWN_TEXT text = mem_textf("%lld %lld\n", (long long)excuse->n, (long long)excuse->at);
 
 	return file_save(path, text, strlen(text), 0600, err);
 }
 
-/* How many are excused; what can't be read excuses none. */
-static int64_t
-read_excuse(const struct ca_journal *j)
+struct ca_journal_excuse
+ca_journal_excused(const char *journal_path)
 {
-	OWN_TEXT path = excuse_path(j->path);
-	CLEAR(buf) text = BUF_INIT(32);
+	static const struct ca_journal_excuse none;
+	OWN_TEXT path = excuse_path(journal_path);
+	CLEAR(buf) text = BUF_INIT(64);
+	struct ca_journal_excuse excuse;
 	struct err err = ERR_INIT;
-	int64_t n = 0;
+	char *at;
 
 	if (file_load(&text, path, &err) < 0)
-		return 0;
+		return none;
 	if (text.len > 0 && text.data[text.len - 1] == '\n')
 		text.data[--text.len] = '\0';
-	return text_to_i64(buf_text(&text), 0, INT64_MAX, &n) ? n : 0;
+	at = strchr(buf_text(&text), ' ');
+	if (!at)
+		return none;
+	*at++ = '\0';
+	if (!text_to_i64(buf_text(&text), 0, INT64_MAX, &excuse.n) || !text_to_i64(at, 0, INT64_MAX, &excuse.at))
+		return none;
+	return excuse;
+}
+
+static void
+look_for_excuse(struct ca_journal *j)
+{
+	struct ca_journal_excuse excuse = ca_journal_excused(j->path);
+
+	if (j->latest <= excuse.n)
+		j->last_issued = excuse.at;
 }
 
 int64_t
@@ -332,8 +348,8 @@ ca_journal_last_issued(struct ca_journal *j, int64_t now)
 	int64_t last;
 
 	pthread_mutex_lock(&j->lock);
-	if (now < j->last_issued && j->path && j->latest <= read_excuse(j))
-		j->last_issued = 0;
+	if (now < j->last_issued && j->path)
+		look_for_excuse(j);
 	last = j->last_issued;
 	pthread_mutex_unlock(&j->lock);
 	return last;

@@ -36,13 +36,17 @@ void ca_journal_close(struct ca_journal *journal);
 
 /* All of them or, when this fails, none.  What each became stands in `added`: one that WAS_THERE has its certificate and chain replaced by those that are. */
 int ca_journal_add(struct ca_journal *journal, struct ca_entry *const *entries, size_t n, struct err *err);
-/* When it was, by the clock of then, that the CA issued last; 0: nothing yet.  Entries that were excused don't count. */
+/* When it was, by the clock of then, that the CA issued last; 0: nothing yet.  Where that is an entry that was excused, when it was excused: the clock was right then. */
 int64_t ca_journal_last_issued(struct ca_journal *journal, int64_t now);
 /* How many there are, and when the latest of them was issued; of a reader too. */
 int ca_journal_latest(struct ca_journal *journal, int64_t *n, int64_t *issued, struct err *err);
-/* The dates of the first n entries are of a clock that was wrong, and no reason to issue nothing until they come.  For a tool, with the path of a journal that a server may have open:
- * that looks for it when its own clock is behind. */
-int ca_journal_excuse(const char *journal_path, int64_t n, struct err *err);
+/* The dates of the first n entries are of a clock that was wrong, and no reason to issue nothing until they come; `at` is when somebody said so, by a clock that is right.  For a tool,
+ * with the path of a journal that a server may have open: that looks for it when its own clock is behind. */
+struct ca_journal_excuse {
+	int64_t n, at;
+};
+int ca_journal_excuse(const char *journal_path, const struct ca_journal_excuse *excuse, struct err *err);
+struct ca_journal_excuse ca_journal_excused(const char *journal_path); /* n 0: none is */
 
 /* By: what is unique, or the newest one.  Serial and fingerprint are hex in upper case without colons, a subject is as cert_subject has it.  *out is NULL when
  * there is none. */
