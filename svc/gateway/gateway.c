@@ -403,6 +403,7 @@ gateway_close(struct gateway *g)
 	pool_free(g->handshakes);
 	for (size_t i = 0; i < g->n_loops; i++)
 		conn_abort_all(g->loops[i]);
+	refresher_stop(g->refresher);
 	upstream_stop(g->upstream);
 	pool_free(g->questions);
 	pool_free(g->children);

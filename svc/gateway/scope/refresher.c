@@ -31,7 +31,7 @@ struct refresher {
 	struct scope *scope;
 	struct timer timer;
 	struct job job;
-	bool is_asking, has_failed;
+	bool is_asking, has_failed, is_stopped;
 	struct timer save_timer;
 	struct job save_job;
 	bool is_saving;
@@ -182,7 +182,7 @@ grant_wish(struct refresher *r)
 	int64_t left = r->whole_ms + REFRESH_GAP_MS - clock_boot_ms();
 	struct wish wish;
 
-	if (r->is_asking || !has_wish(r))
+	if (r->is_asking || r->is_stopped || !has_wish(r))
 		return;
 	wish = take_wish(r);
 	if (wish.is_everything && !scope_is_by_difference(r->scope) && r->whole_ms > 0 && left > 0 && !r->has_failed) {
@@ -284,6 +284,13 @@ refresher_new(struct loop *loop, struct pool *workers, struct scope *scope)
 	timer_arm(&r->save_timer, SAVE_EVERY_MS);
 	ask(r);
 	return r;
+}
+
+void
+refresher_stop(struct refresher *r)
+{
+	if (r)
+		r->is_stopped = true;
 }
 
 void

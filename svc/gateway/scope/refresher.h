@@ -9,6 +9,8 @@
 
 struct refresher;
 struct refresher *refresher_new(struct loop *loop, struct pool *workers, struct scope *scope); /* begins at once */
+/* When its loop has ended, before the workers do: nothing is asked any more. */
+void refresher_stop(struct refresher *refresher);
 /* After the workers have stopped and the loop is finished. */
 void refresher_free(struct refresher *refresher);
 /* The hub answers again: ask it, if it did not answer last time. */
