@@ -174,7 +174,7 @@ reaches(atomic_int *number, int value)
 	return *number == value;
 }
 
-#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+#define HEAD "HTTP/1.1 200 OK\r\nX-Content-Type-Options: nosniff\r\nContent-Type: text/plain\r\n"
 
 TEST("a stream comes in chunks, and the request that was sent behind it is answered after its end")
 {
@@ -182,7 +182,7 @@ TEST("a stream comes in chunks, and the request that was sent behind it is answe
 	OWN_TEXT heard = hear(fd, "\r\n\r\nplain");
 
 	CHECK_STR(heard, HEAD "Transfer-Encoding: chunked\r\n\r\n8\r\npiece 2;\r\n8\r\npiece 1;\r\n8\r\npiece 0;\r\n0\r\n\r\n"
-			      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain");
+			      "HTTP/1.1 200 OK\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 5\r\n\r\nplain");
 	close(fd);
 }
 
