@@ -169,6 +169,13 @@ run_get(struct front_child *child)
 }
 
 static void
+fail_unknown(struct front_child *child, const struct question *q)
+{
+	front_fail(child->req, 404, q->module_id ? "ModuleNotFound" : "DeviceNotFound", "there is no %s%s%s", child->device_id,
+		q->module_id ? "/" : "", q->module_id ? q->module_id : "");
+}
+
+static void
 respond_one(struct front_child *child, const struct question *q)
 {
 	struct scope *scope = child->api->scope;
@@ -180,10 +187,10 @@ respond_one(struct front_child *child, const struct question *q)
 	if (device && (module || !q->module_id))
 		respond(child, age_s, list_json(&device, 1), list_json(&module, module ? 1 : 0), json_null());
 	else
-		front_fail(child->req, 404, q->module_id ? "ModuleNotFound" : "DeviceNotFound", "there is no %s%s%s",
-			child->device_id, q->module_id ? "/" : "", q->module_id ? q->module_id : "");
+		fail_unknown(child, q);
 }
 
+/* What was made since it was found to be unknown is not looked at: nobody has asked whose it is. */
 static void
 answer_get(struct front_child *child)
 {
@@ -194,7 +201,7 @@ answer_get(struct front_child *child)
 	if (q->answer == SCOPE_NO_ANSWER && !known)
 		front_fail(child->req, 503, "ServiceUnavailable", "nobody above can be asked: %s", q->err.text);
 	else if (q->answer == SCOPE_UNKNOWN)
-		respond_one(child, q);
+		fail_unknown(child, q);
 	else if (front_child_check_below(child))
 		respond_one(child, q);
 }
