@@ -421,10 +421,14 @@ close_reading(struct reading *reading)
 static int
 open_reading(struct queue_reader *r, struct reading *reading, uint64_t from, struct err *err)
 {
+	struct event_reader *reader = event_reader_open(r->dir, &(struct event_start){ .value = from }, err);
+
+	if (!reader)
+		return -1; /* the one that is there is as good as before */
 	close_reading(reading);
 	reading->next = from;
-	reading->reader = event_reader_open(r->dir, &(struct event_start){ .value = from }, err);
-	return reading->reader ? 0 : -1;
+	reading->reader = reader;
+	return 0;
 }
 
 static void
@@ -574,11 +578,12 @@ read_again(struct queue_reader *r, int64_t now_ms, struct err *err)
 
 	while (!q && r->again.next < r->ahead.next && r->n_called > 0 && !get_tired(r)) {
 		struct queue_line *line;
+		int got = look(&r->again, false, err);
 
-		if (look(&r->again, false, err) != 1) {
-			r->again.next = r->ahead.next; /* damage, which the error tells */
+		if (got == 0)
+			r->again.next = r->ahead.next;
+		if (got != 1) /* what can't be read now is read again, or is damage, which the error tells */
 			return NULL;
-		}
 		line = r->again.next < r->ahead.next ? line_find(r, &r->again.message) : NULL;
 		if (line && line->is_called && r->again.next >= line->from)
 			q = fetch(r, line, now_ms);
@@ -826,20 +831,32 @@ count_wanted(struct queue_reader *r, uint64_t from, uint64_t end)
 	return n;
 }
 
+/* Nobody has got what he was called for; the next round calls again, from where the last of them is. */
+static void
+give_up_round(struct queue_reader *r)
+{
+	r->is_round = false;
+	for (struct queue_line *line = r->behind; line; line = line->next)
+		if (line->is_called)
+			set_called(r, line, false);
+}
+
 /* The readings go on behind it. */
 static int
 raise_floor(struct queue_reader *r, uint64_t floor, struct err *err)
 {
+	if (r->ahead.next < floor) {
+		if (open_reading(r, &r->ahead, floor, err) < 0)
+			return -1;
+		r->n_read = floor;
+	}
 	r->floor = floor;
 	for (struct queue_line *line = r->behind; line; line = line->next)
 		if (line->from < floor)
 			line->from = floor;
 	if (r->is_round && r->again.next < floor)
-		r->is_round = false;
-	if (r->ahead.next >= floor)
-		return 0;
-	r->n_read = floor;
-	return open_reading(r, &r->ahead, floor, err);
+		give_up_round(r);
+	return 0;
 }
 
 /* Where the oldest segment ends that is not on its way out already; 0: it is the only one. */
