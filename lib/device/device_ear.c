@@ -101,8 +101,8 @@ change_on(struct device_ear *ear)
 void
 device_client_listen(struct device_client *c, unsigned wants)
 {
-	assert(c->ear && c->state == CLIENT_LIVE);
-	if (c->ear->wanted == wants)
+	assert(c->ear);
+	if (c->state != CLIENT_LIVE || c->ear->wanted == wants) /* one that is ending listens to nothing new */
 		return;
 	c->ear->wanted = wants;
 	c->ear->told = false;
