@@ -395,11 +395,11 @@ gateway_close(struct gateway *g)
 	loop_join(g->forward_loop);
 	lines_stop(g->lines);
 	inputs_stop(g->inputs);
+	local_door_shut(g->local); /* it measures what is closed next */
 	/* Each loop has an ear of a listener: only now may another thread touch it. */
 	if (g->mqtt)
 		listener_close(g->mqtt);
 	front_shut(g->front);
-	local_door_shut(g->local);
 	pool_free(g->handshakes);
 	for (size_t i = 0; i < g->n_loops; i++)
 		conn_abort_all(g->loops[i]);
