@@ -552,6 +552,46 @@ ca_journal_find(struct ca_journal *j, enum ca_journal_key key, const char *value
 	return done;
 }
 
+/* *out stays NULL when the row is of another CA. */
+static int
+take_of_ca(struct ca_journal *j, struct db_stmt *row, const struct cert *ca, struct ca_entry **out, struct err *err)
+{
+	char issuer[HEX_LEN];
+	OWN(ca_entry) r = read_row(row, issuer, err);
+
+	if (!r || read_chain(j, r, issuer, err) < 0)
+		return -1;
+	if (r->chain.n > 0 && cert_is_same_ca(r->chain.item[0], ca))
+		*out = GIVE(r);
+	return 0;
+}
+
+static int
+find_of_ca(struct ca_journal *j, const struct cert *ca, const char *serial, struct ca_entry **out, struct err *err)
+{
+	struct db_stmt *row =
+		db_query(j->db, err, "SELECT " COLUMNS " FROM issued WHERE serial = ? ORDER BY sequence DESC", "t", serial);
+	int more = row ? db_next(row, err) : -1;
+
+	*out = NULL;
+	while (more > 0 && !*out)
+		more = take_of_ca(j, row, ca, out, err) < 0 ? -1 : *out ? 0 : db_next(row, err);
+	if (row)
+		db_done(row);
+	return more;
+}
+
+int
+ca_journal_find_of_ca(struct ca_journal *j, const struct cert *ca, const char *serial, struct ca_entry **out, struct err *err)
+{
+	int done;
+
+	pthread_mutex_lock(&j->lock);
+	done = find_of_ca(j, ca, serial, out, err);
+	pthread_mutex_unlock(&j->lock);
+	return done;
+}
+
 int
 ca_journal_find_issuer(struct ca_journal *j, const char *fingerprint, struct certs *out, struct err *err)
 {

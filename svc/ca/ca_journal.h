@@ -52,6 +52,9 @@ struct ca_journal_excuse ca_journal_excused(const char *journal_path); /* n 0: n
  * there is none. */
 enum ca_journal_key { CA_BY_FINGERPRINT, CA_BY_SERIAL, CA_BY_SUBJECT, CA_BY_REQUESTER };
 int ca_journal_find(struct ca_journal *journal, enum ca_journal_key key, const char *value, struct ca_entry **out, struct err *err);
+/* By serial number, of one CA: its certificate may have been renewed since.  Two CAs in one journal may have given the same number. */
+int ca_journal_find_of_ca(
+	struct ca_journal *journal, const struct cert *ca, const char *serial, struct ca_entry **out, struct err *err);
 /* The one for the same request of the same requester, by the same profile and the same CA, that may be given again at `now`: two thirds of its life are not over. */
 struct ca_again {
 	const char *requester, *request, *profile;

@@ -87,6 +87,17 @@ hex_of(char out[static 65], const struct cert *cert)
 		snprintf(out + 2 * i, 3, "%02X", cert_sha256(cert)[i]);
 }
 
+static void
+serial_of(char out[static 64], const struct cert *cert)
+{
+	OWN_TEXT colons = cert_serial(cert);
+
+	for (const char *c = colons; *c; c++)
+		if (*c != ':')
+			*out++ = *c;
+	*out = '\0';
+}
+
 TEST("what was added is found by fingerprint, serial, subject and requester, with its chain, after a restart too")
 {
 	OWN_TEXT path = story_path("journal");
@@ -94,13 +105,9 @@ TEST("what was added is found by fingerprint, serial, subject and requester, wit
 	OWN(cert) cert = add(j, "dev1", "R1", false, CA_ADDED);
 	struct err err = ERR_INIT;
 	char fingerprint[65];
-	OWN_TEXT colons = cert_serial(cert);
-	char serial[64], *to = serial;
+	char serial[64];
 
-	for (const char *c = colons; *c; c++)
-		if (*c != ':')
-			*to++ = *c;
-	*to = '\0';
+	serial_of(serial, cert);
 	hex_of(fingerprint, cert);
 	for (int i = 0; i < 2; i++) {
 		static const enum ca_journal_key keys[] = { CA_BY_FINGERPRINT, CA_BY_SERIAL, CA_BY_SUBJECT, CA_BY_REQUESTER };
@@ -127,6 +134,52 @@ TEST("what was added is found by fingerprint, serial, subject and requester, wit
 		CHECK_INT(ca_journal_last_issued(j, STORY_NOW), STORY_NOW);
 	}
 	ca_journal_close(j);
+}
+
+/* The same certificate by another CA, with the number and all. */
+static struct cert *
+cert_by(const struct cert *cert, const struct made *ca)
+{
+	X509 *x509 = X509_dup(cert_x509(cert));
+	struct cert *other;
+
+	CHECK(X509_set_issuer_name(x509, X509_get_subject_name(cert_x509(ca->cert))) == 1);
+	CHECK(X509_sign(x509, key_pkey(ca->key), EVP_sha256()) > 0);
+	other = cert_from_x509(x509);
+	X509_free(x509);
+	return other;
+}
+
+TEST("of two CAs that have given the same serial number each finds its own certificate, and a third one none")
+{
+	OWN_TEXT path = story_path("numbers.db");
+	struct ca_journal *j = open_journal(path);
+	OWN(cert) first = add(j, "dev1", "AA", false, CA_ADDED);
+	struct made other = story_root("other root"), third = story_root("third root");
+	struct certs issuer = { .item = &other.cert, .n = 1 };
+	OWN(ca_entry) r = NEW(ca_entry);
+	char serial[64];
+	const struct cert *cas[] = { root.cert, other.cert, third.cert }, *wanted[] = { first, NULL, NULL };
+	struct err err = ERR_INIT;
+
+	serial_of(serial, first);
+	*r = (struct ca_entry){ .profile = mem_text("line"),
+		.requester = mem_text("dev1"),
+		.request = mem_text("BB"),
+		.issued = STORY_NOW,
+		.issuer = &issuer,
+		.cert = cert_by(first, &other) };
+	wanted[1] = r->cert;
+	CHECK_OK(ca_journal_add(j, &r, 1, &err), err);
+	for (size_t i = 0; i < COUNT(cas); i++) {
+		OWN(ca_entry) found = NULL;
+
+		CHECK_OK(ca_journal_find_of_ca(j, cas[i], serial, &found, &err), err);
+		CHECK(wanted[i] ? found && cert_is_same(found->cert, wanted[i]) : !found);
+	}
+	ca_journal_close(j);
+	made_clear(&other);
+	made_clear(&third);
 }
 
 TEST("the same request asked once more gives the certificate that is there until two thirds of its life are over")

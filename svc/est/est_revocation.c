@@ -242,9 +242,9 @@ find_state(struct est_revocation *r, const struct ocsp_ca *ca, const char *seria
 	struct ca_revocation revocation;
 
 	*out = (struct ocsp_finding){ .state = OCSP_IS_UNKNOWN };
-	if (ca_journal_find(r->journal, CA_BY_SERIAL, serial, &entry, err) < 0)
+	if (ca_journal_find_of_ca(r->journal, ca->cert, serial, &entry, err) < 0)
 		return -1;
-	if (!entry || entry->chain.n == 0 || !cert_is_same_ca(entry->chain.item[0], ca->cert))
+	if (!entry)
 		return 0;
 	hex_encode(&hex, cert_sha256(entry->chain.item[0]), DIGEST_SHA256_LEN, true);
 	if (ca_revoked_find(r->revoked, buf_text(&hex), serial, &revocation, err) < 0)
