@@ -353,7 +353,7 @@ revoke_shown(struct ca_journal *j, const struct options *o, const char *where, s
 	CLEAR(buf) hex = BUF_INIT(2 * DIGEST_SHA256_LEN + 1);
 	CLEAR(certs) certs = { 0 };
 
-	if (cert_source_read(&certs, &(struct cert_source){ where, o->connect_to }, err) < 0)
+	if (cert_source_read(&certs, &(struct cert_source){ where, o->connect_to, .proven = true }, err) < 0)
 		return -1;
 	hex_encode(&hex, cert_sha256(certs.item[0]), DIGEST_SHA256_LEN, true);
 	return revoke(j, o, buf_text(&hex), err);

@@ -82,7 +82,7 @@ show(const char *where, const struct options *o, struct err *err)
 {
 	CLEAR(buf) page = BUF_INIT(PAGE_MAX);
 	CLEAR(certs) certs = { 0 };
-	struct cert_source source = { where, o->connect_to };
+	struct cert_source source = { .where = where, .connect_to = o->connect_to };
 
 	if (cert_source_read(&certs, &source, err) < 0)
 		return -1;
@@ -164,7 +164,7 @@ fingerprint(const char *where, const struct options *o, struct err *err)
 {
 	CLEAR(buf) page = BUF_INIT(PAGE_MAX);
 	CLEAR(certs) certs = { 0 };
-	struct cert_source source = { where, o->connect_to };
+	struct cert_source source = { .where = where, .connect_to = o->connect_to };
 
 	if (cert_source_read(&certs, &source, err) < 0)
 		return -1;

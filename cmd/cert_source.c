@@ -67,10 +67,15 @@ cert_source_host(const char *where, char **host, int *port, struct err *err)
 
 /* A server that demands a certificate of ours has shown its own before that. */
 static int
-take_sent(struct certs *out, const struct probe *probe, const char *where, struct err *err)
+take_sent(struct certs *out, const struct probe *probe, const struct cert_source *source, struct err *err)
 {
+	const char *where = source->where;
+
 	if (probe->sent.n == 0)
 		return err_set(err, ERR_UNAVAILABLE, "%s: %s", where, probe->why ? probe->why : "it showed no certificate");
+	if (source->proven && !probe->proven)
+		return err_set(err, ERR_DENIED, "%s: it showed a certificate and did not prove that it has its key (%s)", where,
+			probe->why ? probe->why : "no handshake");
 	for (size_t i = 0; i < probe->sent.n; i++)
 		certs_add(out, probe->sent.item[i]);
 	return 0;
@@ -89,7 +94,7 @@ read_server(struct certs *out, const struct cert_source *source, struct err *err
 	sigaction(SIGPIPE, &ignore, NULL); /* libssl writes to servers that are gone */
 	target.host = host;
 	probe_run(&probe, &target);
-	return take_sent(out, &probe, source->where, err);
+	return take_sent(out, &probe, source, err);
 }
 
 static int

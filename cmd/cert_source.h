@@ -4,13 +4,14 @@
  *
  *	https://HOST[:443]  mqtts://HOST[:8883]  wss://HOST[:443]  amqps://HOST[:5671]  tls://HOST:PORT
  *
- * What a server shows is taken as it is sent: nothing is judged here. */
+ * What a server shows is taken as it is sent: nothing is judged here.  Certificates are public, so whoever acts on whose server it is demands the proof of the key that a whole handshake is. */
 
 #include "pki/cert.h"
 
 struct cert_source {
 	const char *where;	/* NULL: standard input */
 	const char *connect_to; /* of a URL: where TCP goes; NULL: to its host */
+	bool proven;		/* of a URL: only from a server that has the key of the first */
 };
 
 /* At least one. */

@@ -97,7 +97,8 @@ load(struct certs *out, const char *path, bool may_be_empty, const struct option
 	CLEAR(buf) text = BUF_INIT(FILE_MAX);
 
 	if (cert_source_is_url(path))
-		return cert_source_read(out, &(struct cert_source){ path, o->connect_to }, err) < 0 ? NOT_JUDGED : ACCEPTED;
+		return cert_source_read(out, &(struct cert_source){ path, o->connect_to, .proven = true }, err) < 0 ? NOT_JUDGED
+														    : ACCEPTED;
 	if (cert_source_bytes(&text, path, err) < 0)
 		return NOT_JUDGED;
 	if (text.len == 0 && may_be_empty)
@@ -326,7 +327,7 @@ static void
 put_openssl(struct buf *out, const struct question *q)
 {
 	const struct options *o = &q->o;
-	struct cert_source leaf = { o->leaf, o->connect_to };
+	struct cert_source leaf = { .where = o->leaf, .connect_to = o->connect_to };
 	bool file = cert_source_is_file(o->leaf);
 
 	openssl_put_source(out, &leaf);

@@ -320,6 +320,7 @@ handshake(struct looking *look)
 	keep_certificates(look);
 	if (!done)
 		return;
+	probe->proven = probe->sent.n > 0;
 	probe->version = mem_text(SSL_get_version(look->ssl));
 	probe->cipher = mem_text(SSL_get_cipher_name(look->ssl));
 	if (probe->sent.n == 0)

@@ -19,7 +19,7 @@ struct probe_target {
 };
 
 struct probe {
-	struct certs sent; /* what the server showed, leaf first, in its order */
+	struct certs sent; /* what the server showed, leaf first, in its order; of a handshake that failed, too */
 	char *address;	   /* "127.0.0.1:8883"; NULL when none answered */
 	char *version;	   /* "TLSv1.3"; NULL when there was no handshake */
 	char *cipher;
@@ -28,6 +28,7 @@ struct probe {
 		reason; /* OK, NAME_NOT_RESOLVED, CONNECT_FAILED, TLS_PLAIN_TEXT, TLS_FAILED, TLS_OLD_VERSION, TLS_NO_CERTIFICATE,
 			     * CLIENT_CERT_WANTED (demanded, and none given), CLIENT_CERT_REFUSED */
 	bool asks_client_cert;
+	bool proven; /* the handshake went through: the server has the key of the first of `sent`, and did not just send what anybody can */
 };
 
 void probe_run(struct probe *probe, const struct probe_target *target);

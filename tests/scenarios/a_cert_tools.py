@@ -5,6 +5,7 @@ openssl commands that it prints (--show-openssl) do, run as they stand, what it 
 import json, os, re, stat, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
+from unproven_server import UnprovenServer
 
 folder = Folder()
 ROOT_CA, MIDDLE, EDGE_CA, SERVER = "my_private_root_CA", "my_optional_intermediate_CA", "EdgeCA", "edgegateway.local"
@@ -182,7 +183,15 @@ def test_05_servers():
         assert part in refused("needs-renewal", url, status=2) and part in refused("verify", "--trusted", ROOT_CA + ".cert.pem", url, status=2)
 
 
-def test_06_conversions():
+def test_06_not_proven():
+    """a server that shows certificates and proves no key: they can be looked at, and verify does not take it for their owner"""
+    with UnprovenServer(os.path.join(DEMO, SERVER + ".cert.pem")) as server:
+        there = ("tls://%s:%d" % (SERVER, server.port), "--connect-to", "127.0.0.1")
+        assert cert("show", "--pem", *there).stdout.encode() == read(os.path.join(DEMO, SERVER + ".cert.pem"))
+        assert "did not prove that it has its key" in refused("verify", "--trusted", ROOT_CA + ".cert.pem", *there, status=2)
+
+
+def test_07_conversions():
     """DER and PKCS #12 on request: openssl reads them, the password never stands in the command line, and a bad one leaves nothing behind"""
     where = folder / "conversions"
     os.mkdir(where)
@@ -218,7 +227,7 @@ def test_06_conversions():
     assert done.stdout == der
 
 
-def test_07_bundle():
+def test_08_bundle():
     """certificates in any order become a chain; one that does not belong there is named, and the root stays out unless it is asked for"""
     files = [n + ".pem" for n in ("leaf", "edge", "middle")]
     for n, name in enumerate(files):
@@ -238,7 +247,7 @@ def test_07_bundle():
         assert cert("bundle", "-", "edge.pem", "middle.pem", stdin=leaf).stdout == wanted
 
 
-def test_08_needs_renewal():
+def test_09_needs_renewal():
     """0 renew it, 1 not yet, 2 that can't be told; by the daemons' rule, or one that is given"""
     now = int(time.time())
     date = lambda days: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + days * 86400))

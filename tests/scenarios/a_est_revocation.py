@@ -4,6 +4,7 @@
 import os, sqlite3, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
+from unproven_server import UnprovenServer
 from est_client import *
 
 CONFIG = """
@@ -226,13 +227,16 @@ def test_06_verbs():
 
 
 def test_07_what_is_shown():
-    """rootedge cert revoke takes the certificate itself, from a file or standard input; one that this CA has not issued, or that is no certificate, is refused"""
+    """rootedge cert revoke takes the certificate itself, from a file or standard input; one that this CA has not issued, that is no certificate, or whose key its server does not prove, is refused"""
     pair = it.enroll("dev-5")
     word = ("rootedge", "cert", "revoke")
     for args, part in ((("server.pem",), "the journal has no certificate"), (("server.key",), "no certificate in it"), (("absent",), "No such file")):
         done = run(*word, *args, "--journal", it.journal, check=False, cwd=it.folder.path)
         assert done.returncode == 1 and part in done.stderr, (args, done)
     assert run(*word, "--journal", it.journal, check=False).returncode == 2
+    with UnprovenServer(pair[0]) as server:
+        done = run(*word, "tls://127.0.0.1:%d" % server.port, "--journal", it.journal, check=False)
+        assert done.returncode == 1 and "did not prove that it has its key" in done.stderr, done
     with open(pair[0]) as f:
         said = json.loads(run(*word, "-", "--journal", it.journal, "--reason", "superseded", "--json", stdin=f).stdout)
     assert said["reason"] == "superseded" and said["serial"].replace(":", "") == it.number(pair[0]).upper(), said
