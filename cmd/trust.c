@@ -117,12 +117,31 @@ file_of(const struct options *o, const char *name, const char *suffix)
 	return file_join(o->dir, file);
 }
 
+/* What a command that was killed has left is replaced, another certificate is not: names that differ may have one file. */
+static int
+check_file(const char *path, const struct cert *root, struct err *err)
+{
+	CLEAR(certs) there = { 0 };
+
+	if (!file_exists(path))
+		return 0;
+	if (certs_load(&there, path, CERTS_MAX, err) < 0)
+		return -1;
+	if (there.n == 1 && cert_is_same_ca(there.item[0], root))
+		return 0;
+	return err_set(err, ERR_CONFLICT, "%s is there already, of another CA, %s: move it away, or take another name", path,
+		cert_subject(there.item[0]));
+}
+
 static int
 save_root(const struct trust_dir *dir, const char *path, struct err *err)
 {
+	const struct cert *root = rollover_find(&dir->roots, ROLLOVER_ANNOUNCED)->cert;
 	struct buf pem = BUF_INIT(PAGE_MAX);
 
-	cert_put_pem(rollover_find(&dir->roots, ROLLOVER_ANNOUNCED)->cert, &pem);
+	if (check_file(path, root, err) < 0)
+		return -1;
+	cert_put_pem(root, &pem);
 	return cert_file_save(path, &pem, err);
 }
 

@@ -167,6 +167,24 @@ TEST("another root's key, a name that was here and a kind of key that is none ar
 	CHECK_INT(dir.roots.n, 1);
 }
 
+TEST("the key of a root that is or was here makes no other root, under whatever name")
+{
+	CLEAR(site) s = begun("same key");
+	CLEAR(trust_dir) dir = { .lock = -1 };
+	const struct trust_wish of_active = { "plant root 2", s.key_path, s.key_path, "ec-p256", STORY_NOW + STORY_DAY },
+				of_retired = { "plant root 3", s.new_key_path, s.key_path, "ec-p256", STORY_NOW + STORY_DAY };
+	struct err err = ERR_INIT;
+
+	CHECK_OK(trust_dir_open(&dir, s.path, &err), err);
+	CHECK_INT(trust_dir_announce(&dir, &of_active, STORY_NOW, &err), -1);
+	CHECK_ERR(err, ERR_CONFLICT, "is the key of CN=plant root:");
+	err = (struct err)ERR_INIT;
+	CHECK_OK(announce(&dir, &s, &err), err);
+	CHECK_OK(rollover_retire(&dir.roots, STORY_NOW, &err), err);
+	CHECK_INT(trust_dir_announce(&dir, &of_retired, STORY_NOW, &err), -1);
+	CHECK_ERR(err, ERR_CONFLICT, "is the key of CN=plant root 2:");
+}
+
 TEST("a state that is no state, of a later version, cut off, or with two active roots is refused by name, and left as it is")
 {
 	static const char *const bad[] = { "", "{", "[]", "{\"version\":2}", "{\"version\":1}", "{\"version\":1,\"roots\":[{}]}",

@@ -219,6 +219,17 @@ make_key(const struct trust_wish *wish, struct err *err)
 	return key && key_save(key, wish->key_path, err) == 0 ? GIVE(key) : NULL;
 }
 
+/* A root under another name with a key that was here before is the old one over again: whoever has that key is trusted on, retired or not. */
+static int
+check_key_is_new(const struct rollover *r, const struct key *key, const char *path, struct err *err)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (cert_matches_key(r->roots[i].cert, key))
+			return err_set(err, ERR_CONFLICT, "%s is the key of %s: the new root needs a key of its own", path,
+				cert_subject(r->roots[i].cert));
+	return 0;
+}
+
 static int
 sign_crosswise(
 	struct rollover *r, struct cert *root, const struct key *key, const struct key *active_key, int64_t now, struct err *err)
@@ -252,6 +263,8 @@ trust_dir_announce(struct trust_dir *dir, const struct trust_wish *wish, int64_t
 		return err_set(err, ERR_INVALID, "%s is not the key of %s", wish->active_key_path,
 			cert_subject(rollover_find(&dir->roots, ROLLOVER_ACTIVE)->cert));
 	key = make_key(wish, err);
-	root = key ? issue_cert(&profile, key_pkey(key), &(struct issuer){ .key = key }, err) : NULL;
+	if (!key || check_key_is_new(&dir->roots, key, wish->key_path, err) < 0)
+		return -1;
+	root = issue_cert(&profile, key_pkey(key), &(struct issuer){ .key = key }, err);
 	return root ? sign_crosswise(&dir->roots, root, key, active_key, now, err) : -1;
 }

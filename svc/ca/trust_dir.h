@@ -23,7 +23,7 @@ void trust_dir_clear(struct trust_dir *dir);				      /* of both */
 
 int trust_dir_save(const struct trust_dir *dir, struct err *err);
 /* Another root, made here, with its key at key_path (0600) and signed crosswise with the active one's; ANNOUNCED, not saved yet.  A key that is there already, of one that was killed on the
- * way, is used. */
+ * way, is used; CONFLICT when it is that of a root that is or was here. */
 struct trust_wish {
 	const char *name, *key_path, *active_key_path, *key_alg;
 	int64_t not_after; /* seconds UTC */

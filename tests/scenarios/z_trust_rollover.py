@@ -184,6 +184,13 @@ def test_01_begin():
 
 def test_02_announced():
     """another root is announced: it is in /cacerts, signed crosswise, without a restart; those that are there fetch it and are known to hold it, those that are away are named"""
+    taken = os.path.join(it.trust, "plant-root-2.cert.pem")
+    shutil.copy(it.first_root, taken)
+    done = it.verb("rotate", NEW, "--key", it.folder / "root.key", check=False)
+    assert done.returncode == 1 and "is there already, of another CA, CN=my_private_root_CA" in done.stderr and open(taken).read() == open(it.first_root).read(), done
+    os.remove(taken)
+    done = it.verb("rotate", NEW, "--key", it.folder / "root.key", "--key-out", it.folder / "root.key", check=False)
+    assert done.returncode == 1 and "is the key of CN=my_private_root_CA" in done.stderr and not os.path.exists(taken), done
     said = it.verb("rotate", NEW, "--key", it.folder / "root.key").stdout
     assert "CN=%s is announced beside CN=my_private_root_CA" % NEW in said, said
     assert "is announced already" in it.verb("rotate", "third", "--key", it.folder / "root.key", check=False).stderr
