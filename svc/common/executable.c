@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions and answers about programs (executable.h).  A question is the path, with the pidfd beside it; an answer is one byte. */
+/* Questions and answers about programs (executable.h).  A question is its number and the path, with the pidfd beside it; an answer repeats the number, so that what comes too late for one
+ * question does not answer the next. */
 #include "common/executable.h"
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -23,6 +26,10 @@
 
 enum answer { ANSWER_NO = 'n', ANSWER_YES = 'y', ANSWER_UNKNOWN = '?' };
 
+struct verdict {
+	uint64_t number, answer;
+};
+
 union control {
 	struct cmsghdr head;
 	char room[CMSG_SPACE(sizeof(int))];
@@ -31,11 +38,13 @@ union control {
 /* -- Asking -------------------------------------------------------------------------------------------------------------------------------- */
 
 static int
-send_question(int fd, int pidfd, const char *path)
+send_question(int fd, uint64_t number, int pidfd, const char *path)
 {
-	struct iovec text = { .iov_base = (char *)(uintptr_t)path, .iov_len = strlen(path) };
+	struct iovec parts[] = { { &number, sizeof(number) }, { (char *)(uintptr_t)path, strlen(path) } };
 	union control control = { 0 };
-	struct msghdr message = { .msg_iov = &text, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct msghdr message = {
+		.msg_iov = parts, .msg_iovlen = COUNT(parts), .msg_control = &control, .msg_controllen = sizeof(control)
+	};
 	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
 
 	head->cmsg_level = SOL_SOCKET;
@@ -45,14 +54,21 @@ send_question(int fd, int pidfd, const char *path)
 	return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
-/* What comes too late for one question must not answer the next. */
-static void
-drop_late(int fd)
+/* The answer to this one; those to earlier ones, which came too late, are dropped. */
+static enum answer
+wait_for_answer(int fd, uint64_t number)
 {
-	char byte;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int64_t end_ms = clock_boot_ms() + ANSWER_MS, left;
+	struct verdict got;
 
-	while (recv(fd, &byte, 1, MSG_DONTWAIT) == 1)
-		;
+	while ((left = end_ms - clock_boot_ms()) > 0 && poll(&p, 1, (int)left) == 1) {
+		if (recv(fd, &got, sizeof(got), MSG_DONTWAIT) != (ssize_t)sizeof(got))
+			return ANSWER_UNKNOWN;
+		if (got.number == number)
+			return (enum answer)got.answer;
+	}
+	return ANSWER_UNKNOWN;
 }
 
 int
@@ -73,17 +89,18 @@ executable_connect(const char *path, struct err *err)
 int
 executable_ask(int fd, int pidfd, const char *path, struct err *err)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char byte = ANSWER_UNKNOWN;
+	static _Atomic uint64_t last;
+	uint64_t number = atomic_fetch_add(&last, 1) + 1;
+	enum answer answer;
 
 	if (fd < 0)
 		return err_set(err, ERR_UNAVAILABLE, "nobody here can tell which program a process runs");
-	drop_late(fd);
-	if (send_question(fd, pidfd, path) < 0)
+	if (send_question(fd, number, pidfd, path) < 0)
 		return err_errno(err, "asking which program a process runs");
-	if (poll(&p, 1, ANSWER_MS) != 1 || recv(fd, &byte, 1, MSG_DONTWAIT) != 1 || byte == ANSWER_UNKNOWN)
+	answer = wait_for_answer(fd, number);
+	if (answer == ANSWER_UNKNOWN)
 		return err_set(err, ERR_UNAVAILABLE, "it could not be found out which program the process runs");
-	return byte == ANSWER_YES;
+	return answer == ANSWER_YES;
 }
 
 /* -- Answering ----------------------------------------------------------------------------------------------------------------------------- */
@@ -138,21 +155,24 @@ bool
 executable_answer(int fd)
 {
 	char path[EXECUTABLE_PATH_MAX + 1];
-	struct iovec text = { .iov_base = path, .iov_len = EXECUTABLE_PATH_MAX };
+	struct verdict verdict = { .answer = ANSWER_UNKNOWN };
+	struct iovec parts[] = { { &verdict.number, sizeof(verdict.number) }, { path, EXECUTABLE_PATH_MAX } };
 	union control control = { 0 };
-	struct msghdr message = { .msg_iov = &text, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct msghdr message = {
+		.msg_iov = parts, .msg_iovlen = COUNT(parts), .msg_control = &control, .msg_controllen = sizeof(control)
+	};
 	ssize_t len = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	int pidfd = len > 0 ? taken_descriptor(&message) : -1;
-	char byte = ANSWER_UNKNOWN;
 
 	if (len <= 0)
 		return len < 0 && (errno == EAGAIN || errno == EINTR);
-	path[len] = '\0';
-	if (pidfd >= 0 && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
-		byte = (char)judge(pidfd, path);
+	if (pidfd >= 0 && len > (ssize_t)sizeof(verdict.number) && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+		path[len - (ssize_t)sizeof(verdict.number)] = '\0';
+		verdict.answer = judge(pidfd, path);
+	}
 	if (pidfd >= 0)
 		close(pidfd);
-	return send(fd, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+	return send(fd, &verdict, sizeof(verdict), MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof(verdict);
 }
 
 /* -- Answering whoever connects ------------------------------------------------------------------------------------------------------------ */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Which program a process runs: the kernel tells it of others' processes to root only, and to nobody in a sandbox.  So a service asks, about the process that a pidfd names: its supervisor over a
- * pair of sockets (SOCK_SEQPACKET), or under systemd's units a process that has that one capability and nothing else (dist/systemd/rootedge-programs.service).  One question, one answer. */
+ * pair of sockets (SOCK_SEQPACKET), or under systemd's units a process that has that one capability and nothing else (dist/systemd/rootedge-programs.service).  One question, one answer, each with
+ * the question's number. */
 
 #include <stdbool.h>
 
@@ -10,7 +11,7 @@
 #define EXECUTABLE_PATH_MAX 1024
 #define EXECUTABLE_ASKER "ROOTEDGE_EXECUTABLE_ASKER" /* in the environment: the number of the descriptor that the service asks on */
 
-#define EXECUTABLE_SOCKET "/run/aziot/programs.sock"   /* where it asks under units */
+#define EXECUTABLE_SOCKET "/run/aziot/programs.sock" /* where it asks under units */
 
 int executable_connect(const char *socket_path, struct err *err); /* the descriptor to ask on, or -1 */
 /* The service's side; blocks for a second or two at most.  1: that very file is what it runs; 0: it is not; -1: nobody could tell. */

@@ -126,17 +126,55 @@ TEST("a question that is too long, or has no process, gets no for an answer, and
 {
 	struct err err = ERR_INIT;
 	char path[2 * EXECUTABLE_PATH_MAX];
-	char byte;
+	uint64_t numbered[3] = { 7 }, answer[2];
 	int asker, pidfd = pidfd_of(getpid());
 	pid_t answerer = start_answerer(&asker);
 
 	memset(path, 'x', sizeof(path));
 	path[sizeof(path) - 1] = '\0';
 	CHECK_INT(executable_ask(asker, pidfd, path, &err), -1);
-	CHECK(send(asker, "/bin/sleep", 10, 0) == 10);
-	CHECK(recv(asker, &byte, 1, 0) == 1 && byte == '?');
+	CHECK(send(asker, numbered, sizeof(numbered), 0) == sizeof(numbered));
+	CHECK(recv(asker, answer, sizeof(answer), 0) == sizeof(answer) && answer[0] == 7 && answer[1] == '?');
+	CHECK(send(asker, "short", 5, 0) == 5);
+	CHECK(recv(asker, answer, sizeof(answer), 0) == sizeof(answer) && answer[1] == '?');
 	err = (struct err)ERR_INIT;
 	CHECK_INT(executable_ask(asker, pidfd, "/proc/self/exe", &err), 1); /* the answerer is a copy of this test */
+	close(pidfd);
+	end(answerer, asker);
+}
+
+/* Before its answer to the one question there is a yes to an earlier one. */
+static pid_t
+start_late_answerer(int *asker)
+{
+	int ends[2];
+	pid_t pid;
+
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+	pid = fork();
+	if (pid == 0) {
+		uint64_t number = 0;
+		bool all = recv(ends[1], &number, sizeof(number), 0) == sizeof(number);
+
+		for (int i = 1; i >= 0; i--) {
+			uint64_t answer[] = { number - (uint64_t)i, i ? 'y' : 'n' };
+
+			all = send(ends[1], answer, sizeof(answer), 0) == sizeof(answer) && all;
+		}
+		_exit(all ? 0 : 1);
+	}
+	close(ends[1]);
+	*asker = ends[0];
+	return pid;
+}
+
+TEST("a yes that comes too late for one question does not answer the next")
+{
+	struct err err = ERR_INIT;
+	int asker, pidfd = pidfd_of(getpid());
+	pid_t answerer = start_late_answerer(&asker);
+
+	CHECK_INT(executable_ask(asker, pidfd, "/bin/cat", &err), 0);
 	close(pidfd);
 	end(answerer, asker);
 }

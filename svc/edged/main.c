@@ -29,13 +29,14 @@ edged_find_module(struct edged *e, const char *id)
 
 /* Who tells which program it is may have been started again: then it is asked once more.  With the lock. */
 static int
-ask_who_it_is(struct edged *e, const struct caller_rule *rule, const struct route_call *call, enum reason *reason, struct err *why)
+ask_which_program(
+	struct edged *e, const struct caller_rule *rule, const struct route_call *call, enum reason *reason, struct err *why)
 {
 	int status = -1;
 
 	for (int tries = 0; tries < 2; tries++) {
 		*why = (struct err)ERR_INIT;
-		if (e->asker_fd < 0 && rule->executable && e->programs)
+		if (e->asker_fd < 0 && e->programs)
 			e->asker_fd = executable_connect(e->programs, why);
 		status = caller_judge(rule, &call->process, e->asker_fd, reason, why);
 		if (status == 0 || why->kind != ERR_UNAVAILABLE || !e->programs || e->asker_fd < 0)
@@ -46,19 +47,29 @@ ask_who_it_is(struct edged *e, const struct caller_rule *rule, const struct rout
 	return status;
 }
 
+/* Programs are asked for one at a time; who is known without waits for nobody. */
+static int
+judge(struct edged *e, const struct caller_rule *rule, const struct route_call *call, enum reason *reason, struct err *why)
+{
+	int status;
+
+	if (!rule->executable)
+		return caller_judge(rule, &call->process, -1, reason, why);
+	pthread_mutex_lock(&e->asker_lock);
+	status = ask_which_program(e, rule, call, reason, why);
+	pthread_mutex_unlock(&e->asker_lock);
+	return status;
+}
+
 int
 edged_judge_caller(struct edged *e, const struct module *module, const struct route_call *call, struct err *err)
 {
 	struct err why = ERR_INIT;
 	enum reason reason = CALLER_UNKNOWN;
-	int status;
 
 	if (!call->has_process)
 		return err_set(err, ERR_DENIED, "forbidden");
-	pthread_mutex_lock(&e->asker_lock);
-	status = ask_who_it_is(e, &module->caller, call, &reason, &why);
-	pthread_mutex_unlock(&e->asker_lock);
-	if (status == 0)
+	if (judge(e, &module->caller, call, &reason, &why) == 0)
 		return 0;
 	log_warn("%s: module %s, process %d of user %u: %s", reason_row(reason)->code, module->id, call->process.pid,
 		call->process.uid, why.text);
