@@ -251,9 +251,9 @@ open_front(struct gateway *g, struct err *err)
 	activation_adopt(&listener);
 	g->mqtt = listener_open(g->loops, g->n_loops, &listener, err);
 	if (!g->mqtt)
-		return err_wrap(err, "MQTT");
+		return err_wrap(err, "MQTT ([gateway] mqtt_port)");
 	g->front = front_open(g->loops, g->n_loops, &front, err);
-	return g->front ? 0 : -1;
+	return g->front ? 0 : err_wrap(err, "HTTPS ([gateway] https_port)");
 }
 
 static int
