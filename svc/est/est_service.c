@@ -326,13 +326,18 @@ show_cas(struct est_service *s, struct http_request *req, const struct est_label
 {
 	static const char *const headers[] = { "Content-Type: application/pkcs7-mime; smime-type=certs-only",
 		"Content-Transfer-Encoding: base64", NULL };
+	bool keeps_them = !http_header(req, "x-rootedge-roots"); /* who does not says so */
+	struct conn *conn = keeps_them ? http_conn(req) : NULL;
+	struct loop *loop = conn ? conn_loop(conn) : NULL;
+	uint64_t id = conn ? conn_id(conn) : 0;
 	CLEAR(buf) body = BUF_INIT(4 * EST_BODY_MAX);
 	struct err err = ERR_INIT;
 
 	if (est_put_certs(&body, &label->issuer->shown, &err) == 0) {
-		if (http_conn(req) && !http_header(req, "x-rootedge-roots")) /* it says that it does not keep them */
-			note_holder(s, http_conn(req), label);
-		http_respond(req, 200, headers, body.data, body.len);
+		http_respond(req, 200, headers, body.data, body.len); /* which may be the end of the connection */
+		conn = loop ? conn_find(loop, id) : NULL;
+		if (conn)
+			note_holder(s, conn, label);
 		return;
 	}
 	log_error("%s", err.text);
