@@ -264,6 +264,11 @@ refuse(const struct census_count *count, const struct cert *root, struct census 
 
 	if (!is_asked(o))
 		return err_set(err, ERR_DENIED, "who relies on the roots? --est DIR and --hub STRING tell; --force asks nobody");
+	if (count->all == 0)
+		return err_set(err, ERR_DENIED,
+			"nobody was found who relies on the roots (%zu are not waited for), so who holds %s is not known: "
+			"is another --est or --hub to be asked? --force does it all the same",
+			count->except, cert_subject(root));
 	put_missing(&page, census, o);
 	page_print(&page);
 	return err_set(err, ERR_DENIED,
@@ -287,7 +292,7 @@ retire(struct trust_dir *dir, const struct options *o, const char *operand, stru
 	if (matters && take_census(census, o, root, err) < 0)
 		return -1;
 	count = census_count(census);
-	if (matters && !o->force && (!is_asked(o) || count.hold < count.all))
+	if (matters && !o->force && (!is_asked(o) || count.all == 0 || count.hold < count.all))
 		return refuse(&count, root, census, o, err);
 	if (rollover_retire(&dir->roots, clock_wall(), err) < 0 || trust_dir_save(dir, err) < 0)
 		return -1;

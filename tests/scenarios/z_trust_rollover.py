@@ -240,7 +240,8 @@ def test_04_refused():
     assert done.returncode == 1 and done.stdout.split() == away and "%d of %d don't hold CN=%s yet" % (OFFLINE, DEVICES, NEW) in done.stderr, done
     done = it.verb("retire", "--hub", "HostName=127.0.0.1:1;SharedAccessKeyName=x;SharedAccessKey=eA==", "--ca", it.pki.root, check=False)
     assert done.returncode == 1 and "127.0.0.1" in done.stderr, done
-    for args, part in (((), "who relies on the roots? --est DIR and --hub STRING tell"), (("--est", it.folder / "absent"), "is not there: is ")):
+    for args, part in (((), "who relies on the roots? --est DIR and --hub STRING tell"), (("--est", it.folder / "absent"), "is not there: is "),
+                       (("--est", it.est, "--except", "*"), "nobody was found who relies on the roots")):
         done = it.verb("retire", *args, check=False)
         assert done.returncode == 1 and part in done.stderr, done
     assert it.verb("export").stdout == before and it.status()["generation"] == 3
