@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "ca/ca_crl.h"
@@ -59,6 +60,29 @@ find_issuer(const struct cert *cert, const struct certs *among)
 	return NULL;
 }
 
+/* A root retires while its CAs still issue.  That is said, and no reason to stop: the server would not start any more, and nobody could renew. */
+static bool
+is_under_retired(const struct cert *top, const struct rollover *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->roots[i].state == ROLLOVER_RETIRED && cert_is_issued_by(top, r->roots[i].cert)) {
+			log_error(
+				"%s stands under %s, which is retired: who trusts the roots of now trusts nothing that it issues; "
+				"have it signed by the active one",
+				cert_subject(top), cert_subject(r->roots[i].cert));
+			return true;
+		}
+	return false;
+}
+
+/* In the CA's own file it may stand still, and who fetches it would go on trusting it. */
+static void
+drop_root(struct certs *shown)
+{
+	if (cert_is_self_issued(shown->item[shown->n - 1]))
+		cert_free(shown->item[--shown->n]);
+}
+
 /* The roots that are trusted now, the active one first, and during a rollover each signed by the other (RFC 7030 4.1.3). */
 static int
 add_trust(struct est_issuer *i, const struct toml *table, struct err *err)
@@ -71,9 +95,12 @@ add_trust(struct est_issuer *i, const struct toml *table, struct err *err)
 	if (trust_dir_read(&dir, i->trust_dir, err) < 0)
 		return err_wrap(err, "trust");
 	rollover_bundle(&dir.roots, &roots);
-	if (!find_issuer(top, &roots))
-		return toml_err(table, err, "none of the roots in %s has issued %s: is it to be signed by the active one?",
-			i->trust_dir, cert_subject(top));
+	if (!find_issuer(top, &roots)) {
+		if (!is_under_retired(top, &dir.roots))
+			return toml_err(table, err, "none of the roots in %s has issued %s: is it to be signed by the active one?",
+				i->trust_dir, cert_subject(top));
+		drop_root(&i->shown);
+	}
 	for (size_t n = 0; n < roots.n; n++)
 		if (!certs_have(&i->shown, roots.item[n]))
 			certs_add(&i->shown, roots.item[n]);

@@ -94,11 +94,14 @@ open_trust(const struct est_story *s)
 }
 
 TEST("while roots roll over /cacerts shows the CA, the roots and each signed by the other; the configuration is stale after each "
-     "step, and a CA of no root is refused")
+     "step, a CA whose root has retired goes on with those that are left, and one of no root is refused")
 {
 	CLEAR(est_story) s = est_story_new();
-	struct made line = story_intermediate("line CA", &s.ca);
+	struct made line = story_intermediate("line CA", &s.ca), other = story_root("other"), stranger;
 	struct err err = ERR_INIT;
+	OWN_TEXT line_path = file_join(s.dir, "line.pem");
+	CLEAR(certs) chain = { 0 };
+	CLEAR(buf) pem = BUF_INIT(16384);
 	OWN_TEXT key = file_join(s.dir, "line.key");
 	OWN_TEXT old_key = file_join(s.dir, "old.key");
 	OWN_TEXT new_key = file_join(s.dir, "new.key");
@@ -133,12 +136,29 @@ TEST("while roots roll over /cacerts shows the CA, the roots and each signed by 
 			 ? -1
 			 : trust_dir_save(&dir, &err),
 		err);
+	est_config_free(c);
+	c = with_trust(&s, &err);
+	CHECK(c && est_config_issuer(c, 0)->shown.n == 2);
+	CHECK_STR(cert_subject(est_config_issuer(c, 0)->shown.item[1]), "CN=plant CA 2");
+	CHECK_OK(certs_load(&chain, line_path, 1, &err), err);
+	certs_add(&chain, s.ca.cert);
+	certs_put_pem(&chain, &pem);
+	CHECK_OK(file_save(line_path, pem.data, pem.len, 0644, &err), err);
+	est_config_free(c);
+	c = with_trust(&s, &err);
+	CHECK(c && est_config_issuer(c, 0)->shown.n == 2);
+	CHECK_STR(cert_subject(est_config_issuer(c, 0)->shown.item[1]), "CN=plant CA 2");
+	stranger = story_intermediate("line CA", &other);
+	est_story_save_cert(&s, "line.pem", stranger.cert);
+	CHECK_OK(key_save(stranger.key, key, &err), err);
 	CHECK(!with_trust(&s, &err));
 	CHECK_CONTAINS(err.text, "has issued CN=line CA");
 	est_config_free(c);
 	est_config_free(next);
 	trust_dir_clear(&dir);
 	made_clear(&line);
+	made_clear(&stranger);
+	made_clear(&other);
 }
 
 TEST("what is wrong is said with its place")

@@ -310,8 +310,13 @@ def test_07_renewed():
     it.verb("activate")
     done = it.verb("retire", "--force", "--est", it.est)
     assert "%d of %d did not hold CN=plant root 3" % (DEVICES, DEVICES + 1) in done.stdout and it.devices[0].id in done.stdout, done
-    wait_for(lambda: "the roots that were in use stay" in it.hub.log_text(), "the hub to say that its CA has no root any more")
+    wait_for(lambda: "stands under CN=plant root 2, which is retired" in it.hub.log_text(), "the hub to say that its CA has no root any more")
     assert all(it.each(it.devices, Device.connects)), "it goes on with what it has"
+    assert it.hub.stop() == 0
+    it.hub.keep_ports()
+    it.hub.start()
+    names = [pair for pair, _ in blocks(device.ask("GET", "cacerts", headers={"x-rootedge-roots": "none"}))]
+    assert names == [("CN = line CA", "CN = plant root 2"), ("CN = plant root 3", "CN = plant root 3")], names
     assert it.hub.stop() == 0
     it.folder.__exit__()
 
