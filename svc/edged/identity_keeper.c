@@ -56,7 +56,22 @@ identity_keeper_take(struct edged *e, struct module *m, const struct edge_identi
 			local_service_end(e->service); /* our supervisor tells the gateway when we begin again */
 	}
 	module_set_identity(m, identity->generation_id, identity->key_handle);
+	atomic_store(&m->is_kept, false);
 	return 0;
+}
+
+/* As the hub has it, or while that is away as it was kept.  What was kept and the hub does not stand for is none any more. */
+static struct edge_identity *
+get_identity(struct edged *e, struct module *m, struct err *err)
+{
+	struct edge_identity *identity = identityd_client_get_module(&e->identityd, m->id, err);
+
+	if (!identity && atomic_load(&m->is_kept) && identityd_client_is_word_of_hub(err)) {
+		log_warn("module %s: the hub does not stand for its kept identity, which is used no more", m->id);
+		atomic_store(&m->is_kept, false);
+		module_forget_identity(m);
+	}
+	return identity;
 }
 
 /* The module's keys are put into the hub, which makes it where it is missing; while the hub is away, the identity that was kept will do. */
@@ -65,19 +80,23 @@ take_identity(struct edged *e, struct module *m, struct err *err)
 {
 	unsigned n_forgotten = module_n_forgotten(m);
 	OWN(edge_identity) identity = identityd_client_update_module(&e->identityd, m->id, err);
+	bool is_put = identity != NULL;
+	int status;
 
 	if (!identity) {
 		log_warn("module %s: its keys could not be put into the hub: %s", m->id, err->text);
-		if (has_identity(m))
+		if (has_identity(m) && !atomic_load(&m->is_kept))
 			return 0;
 		*err = (struct err)ERR_INIT;
-		identity = identityd_client_get_module(&e->identityd, m->id, err);
+		identity = get_identity(e, m, err);
 	}
 	if (!identity)
-		return -1;
+		return has_identity(m) ? 0 : -1;
 	if (module_n_forgotten(m) != n_forgotten)
 		return err_set(err, ERR_MISSING, "it was deleted meanwhile");
-	return identity_keeper_take(e, m, identity, err);
+	status = identity_keeper_take(e, m, identity, err);
+	atomic_store(&m->is_kept, status == 0 && !is_put);
+	return status;
 }
 
 static bool
@@ -126,6 +145,14 @@ try_all(struct identity_keeper *k, enum which which)
 	return all;
 }
 
+static void
+doubt_kept(struct edged *e)
+{
+	for (size_t i = 0; i < e->n_modules; i++)
+		if (atomic_load(&e->modules[i].is_kept))
+			atomic_store(&e->modules[i].is_doubted, true);
+}
+
 /* What was kept serves from the first moment; whether the hub still says so is asked next. */
 static void
 take_kept(struct edged *e)
@@ -135,7 +162,20 @@ take_kept(struct edged *e)
 		OWN(edge_identity) identity = identityd_client_kept_module(&e->identityd, e->modules[i].id, &none);
 
 		if (identity && identity_keeper_take(e, &e->modules[i], identity, &none) == 0)
-			atomic_store(&e->modules[i].is_doubted, true);
+			atomic_store(&e->modules[i].is_kept, true);
+	}
+	doubt_kept(e);
+}
+
+/* The gateway can't begin without; the hub's word about the others is not waited for until then. */
+static void
+wait_for_gateway(struct identity_keeper *k, struct module *m)
+{
+	atomic_store(&m->is_doubted, false);
+	while (!atomic_load(&k->stopping) && !try_module(k->edged, m)) {
+		try_all(k, DOUBTED);
+		doubt_kept(k->edged);
+		pause_for(k, RETRY_MS);
 	}
 }
 
@@ -149,13 +189,9 @@ begin(struct identity_keeper *k)
 	while (!edged_device_ask(&e->device, &e->identityd) && !atomic_load(&k->stopping))
 		pause_for(k, RETRY_DEVICE_MS);
 	take_kept(e);
-	for (size_t i = 0; i < e->n_modules; i++) {
-		if (!text_is(e->modules[i].id, GATEWAY_MODULE))
-			continue;
-		while (!atomic_load(&k->stopping) && !try_module(e, &e->modules[i]))
-			pause_for(k, RETRY_MS);
-		atomic_store(&e->modules[i].is_doubted, false);
-	}
+	for (size_t i = 0; i < e->n_modules; i++)
+		if (text_is(e->modules[i].id, GATEWAY_MODULE))
+			wait_for_gateway(k, &e->modules[i]);
 	try_all(k, DOUBTED);
 	all = try_all(k, WITHOUT);
 	atomic_store(&e->has_begun, true);

@@ -23,6 +23,7 @@ struct module {
 	char *generation_id, *sign_handle;
 	unsigned n_forgotten;	/* how often it was told that it has none any more */
 	atomic_bool is_doubted; /* whether that is still its identity in the hub */
+	atomic_bool is_kept;	/* it is what identityd kept: the hub has not confirmed it since we began */
 	_Atomic int64_t may_doubt_ms;
 };
 

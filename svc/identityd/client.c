@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "identityd/client.h"
+#include "identityd/failure.h"
 #include "net/http_client.h"
 #include "wire/codec.h"
 #include "wire/json.h"
@@ -156,6 +157,13 @@ identityd_client_reprovision(const struct identityd_client *client, struct err *
 	OWN_LIB(json_t) json = NULL;
 
 	return fetch(&json, client, "POST", "/identities/device/reprovision", json_pack("{s:s}", "type", "aziot"), err);
+}
+
+/* identityd answers 404 for all of them: its first line says whose failure it was (failure.h). */
+bool
+identityd_client_is_word_of_hub(const struct err *err)
+{
+	return err->kind == ERR_MISSING && strstr(err->text, FAILURE_OF_HUB) != NULL;
 }
 
 json_t *

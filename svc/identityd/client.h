@@ -4,6 +4,7 @@
  * identityd's sentence. */
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include <jansson.h>
 
@@ -24,6 +25,8 @@ void edge_identity_free(struct edge_identity *identity);
 OWN_DEFINE(edge_identity);
 
 struct edge_identity *identityd_client_device(const struct identityd_client *client, struct err *err);
+/* Was it the hub's answer that failed, and not the device's provisioning or its keys?  After asking for a module that was kept: the hub was there, and it was no. */
+bool identityd_client_is_word_of_hub(const struct err *err);
 int identityd_client_reprovision(const struct identityd_client *client, struct err *err); /* blocks while provisioning answers */
 json_t *identityd_client_provisioning(const struct identityd_client *client, struct err *err); /* {"source", "auth", ...} */
 

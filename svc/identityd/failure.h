@@ -6,6 +6,8 @@
 
 #include "base/err.h"
 
+#define FAILURE_OF_HUB "Hub client error"
+
 /* "WHAT\ncaused by: what err said".  Returns -1. */
 static inline int
 failure_cause(struct err *err, const char *what, enum err_kind kind)

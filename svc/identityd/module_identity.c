@@ -101,7 +101,7 @@ of_hub(struct module_identities *m, const struct device_info *device, const char
 	if (module)
 		keep(m, device, module);
 	else
-		failure_cause(err, "Hub client error", err->kind);
+		failure_cause(err, FAILURE_OF_HUB, err->kind);
 	return module;
 }
 
@@ -179,7 +179,7 @@ set_keys(struct module_identities *m, const struct device_info *device, const js
 		return NULL;
 	answer = hub_api_put_module(m->hub, device, module_id, body, "*", err);
 	if (!answer) {
-		failure_cause(err, "Hub client error", err->kind);
+		failure_cause(err, FAILURE_OF_HUB, err->kind);
 		return NULL;
 	}
 	keep(m, device, answer);
@@ -194,7 +194,7 @@ make(struct module_identities *m, const struct device_info *device, const char *
 	json_t *module = hub_api_put_module(m->hub, device, module_id, body, NULL, err);
 
 	if (!module)
-		failure_cause(err, "Hub client error", err->kind);
+		failure_cause(err, FAILURE_OF_HUB, err->kind);
 	return module;
 }
 
@@ -224,7 +224,7 @@ module_identity_delete(struct module_identities *m, const struct device_info *de
 	if (check_id(module_id, err) < 0)
 		return -1;
 	if (hub_api_delete_module(m->hub, device, module_id, err) < 0)
-		return failure_cause(err, "Hub client error", err->kind);
+		return failure_cause(err, FAILURE_OF_HUB, err->kind);
 	return module_backup_remove(m->state_dir, device, module_id, err);
 }
 
@@ -236,7 +236,7 @@ module_identity_list(struct module_identities *m, const struct device_info *devi
 	size_t i;
 
 	if (!modules) {
-		failure_cause(err, "Hub client error", err->kind);
+		failure_cause(err, FAILURE_OF_HUB, err->kind);
 		return NULL;
 	}
 	list = json_array();

@@ -398,6 +398,34 @@ def test_16_hub_away():
     assert {id: genid(id) for id in GEN} == GEN, "identities live on"
 
 
+def test_16a_refused():
+    """a device that the hub has disabled: begun while the hub is away, its modules are served as before; begun while it is there, they get no signature any more, until the device is enabled again"""
+    record = rest("GET", "/devices/EdgeGateway")[2]
+
+    def set_status(status):
+        got, _, answer = rest("PUT", "/devices/EdgeGateway", dict(record, status=status), {"If-Match": "*"})
+        assert got == 200, answer
+
+    def signs(id):
+        try:
+            return sign(id)[0]
+        except (AssertionError, OSError):
+            return None  # not up yet
+    set_status("disabled")
+    hub.stop()
+    assert edge.stop() == 0
+    edge.start()
+    assert sign("tool")[0] == 200 and sign()[0] == 200
+    hub.start()
+    assert edge.stop() == 0
+    edge.start(wait=False)
+    wait_for(lambda: [signs("tool"), signs("$edgeHub")] == [503, 503], "no signature\n" + edge.log_text()[-2000:], 30)
+    set_status("enabled")
+    wait_for(lambda: [signs("tool"), signs("$edgeHub")] == [200, 200], "signatures again\n" + edge.log_text()[-2000:], 30)
+    edge.ready = edge.wait_ready()
+    assert {id: genid(id) for id in GEN} == GEN
+
+
 def test_16b_new_module():
     """a module that is new while the hub is away does not keep the others from working, and has its identity soon after the hub is back"""
     write_config(extra="[modules.late]\nuid = %d\n" % TOOL_UID)
