@@ -23,7 +23,7 @@
 struct options {
 	struct hub_tool_options tool;
 	const char *dir, *key, *key_out, *key_alg, *out;
-	struct option_list est, except;
+	struct option_list est, except, issuers;
 	int64_t days, ended_days;
 	bool force, all, cross;
 };
@@ -60,6 +60,9 @@ static const struct option_row rotate_rows[] = { ROW_DIR,
 	ROW("days", 0, "N", "how long it is valid (3650)", OPTION_INT, days, 1, 36500), { 0 } };
 static const struct option_row activate_rows[] = { ROW_DIR, { 0 } };
 static const struct option_row retire_rows[] = { ROW_DIR, ROWS_CENSUS,
+	ROW("issuer", 'i', "FILE",
+		"the certificate of a CA that issues: refused while it is under the old root; may be given several times",
+		OPTION_LIST, issuers, 0, 0),
 	ROW("force", 'f', NULL, "even when some don't hold the new root: they are named, and lose trust", OPTION_FLAG, force, 0, 0),
 	ROW("all", 'a', NULL, "name all of them, not the first few", OPTION_FLAG, all, 0, 0), { 0 } };
 static const struct option_row status_rows[] = { ROW_DIR, ROWS_CENSUS,
@@ -277,6 +280,31 @@ refuse(const struct census_count *count, const struct cert *root, struct census 
 }
 
 static int
+check_issuer(const char *path, const struct rollover *r, struct err *err)
+{
+	const struct cert *leaving = rollover_leaving(r)->cert, *active = rollover_find(r, ROLLOVER_ACTIVE)->cert;
+	CLEAR(certs) chain = { 0 };
+
+	if (certs_load(&chain, path, CERTS_MAX, err) < 0)
+		return -1;
+	for (size_t i = 0; i < chain.n; i++) /* the active root as signed by the old one may stand there */
+		if (cert_is_issued_by(chain.item[i], leaving) && !cert_is_same_ca(chain.item[i], active))
+			return err_set(err, ERR_DENIED,
+				"%s: %s stands under %s still: have it signed by %s; --force retires it all the same", path,
+				cert_subject(chain.item[i]), cert_subject(leaving), cert_subject(active));
+	return 0;
+}
+
+static int
+check_issuers(const struct options *o, const struct rollover *r, struct err *err)
+{
+	for (size_t i = 0; i < o->issuers.n; i++)
+		if (check_issuer(o->issuers.items[i], r, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int
 retire(struct trust_dir *dir, const struct options *o, const char *operand, struct err *err)
 {
 	const struct rollover_root *leaving = rollover_leaving(&dir->roots);
@@ -294,9 +322,13 @@ retire(struct trust_dir *dir, const struct options *o, const char *operand, stru
 	count = census_count(census);
 	if (matters && !o->force && (!is_asked(o) || count.all == 0 || count.hold < count.all))
 		return refuse(&count, root, census, o, err);
+	if (matters && !o->force && check_issuers(o, &dir->roots, err) < 0)
+		return -1;
 	if (rollover_retire(&dir->roots, clock_wall(), err) < 0 || trust_dir_save(dir, err) < 0)
 		return -1;
 	buf_putf(&page, "%s is retired, and in no bundle any more\n", name);
+	if (matters && o->issuers.n == 0)
+		buf_puts(&page, "No --issuer was named: a CA that stands under it still issues what nobody trusts now.\n");
 	if (count.hold < count.all) {
 		buf_putf(&page, "%zu of %zu did not hold %s; they have to be given it by hand:\n", count.all - count.hold,
 			count.all, cert_subject(root));

@@ -268,8 +268,10 @@ def test_06_retired():
     behind = Device(it, "pump-behind")
     shutil.copy(it.first_root, behind.roots)
     assert it.verb("retire", "--est", it.est, check=False, hub=True).returncode == 1, "told-2 said nothing of worth"
-    said = it.verb("retire", "--est", it.est, "--except", "told-2", hub=True).stdout
-    assert "CN=my_private_root_CA is retired" in said, said
+    done = it.verb("retire", "--est", it.est, "--except", "told-2", "--issuer", it.folder / "line.pem", "--issuer", it.folder / "known.pem", check=False, hub=True)
+    assert done.returncode == 1 and "known.pem: CN=line CA stands under CN=my_private_root_CA still" in done.stderr, done
+    said = it.verb("retire", "--est", it.est, "--except", "told-2", "--issuer", it.folder / "line.pem", hub=True).stdout
+    assert "CN=my_private_root_CA is retired" in said and "No --issuer" not in said, said
     key, root = (os.path.join(it.trust, "plant-root-2." + end) for end in ("key.pem", "cert.pem"))
     assert it.verb("export").stdout == open(root).read() == open(os.path.join(it.trust, "bundle.pem")).read() and it.verb("export", "--cross").stdout == ""
     it.serve(root, key)
@@ -309,7 +311,7 @@ def test_07_renewed():
     wait_for(lambda: edge.id not in it.missing(), "what it says itself")
     it.verb("activate")
     done = it.verb("retire", "--force", "--est", it.est)
-    assert "%d of %d did not hold CN=plant root 3" % (DEVICES, DEVICES + 1) in done.stdout and it.devices[0].id in done.stdout, done
+    assert "No --issuer was named" in done.stdout and "%d of %d did not hold CN=plant root 3" % (DEVICES, DEVICES + 1) in done.stdout and it.devices[0].id in done.stdout, done
     wait_for(lambda: "stands under CN=plant root 2, which is retired" in it.hub.log_text(), "the hub to say that its CA has no root any more")
     assert all(it.each(it.devices, Device.connects)), "it goes on with what it has"
     assert it.hub.stop() == 0
