@@ -31,6 +31,16 @@ static const struct kind_row kinds[] = {
 	[ISSUE_MODULE_IDENTITY] = { false, "critical,digitalSignature", "clientAuth" },
 };
 
+bool
+issue_gives_use(enum issue_kind kind, int nid)
+{
+	const struct kind_row *row = &kinds[kind];
+
+	if (row->is_ca)
+		return nid == NID_server_auth || nid == NID_client_auth;
+	return nid != NID_undef && nid == OBJ_sn2nid(row->extended_key_usage);
+}
+
 static int
 ssl_failure(struct err *err, const char *what)
 {

@@ -63,6 +63,8 @@ struct cert *issue_cert(const struct profile *profile, EVP_PKEY *subject_public,
 /* The same for who only writes it down and hands it on, for less than half the work: the certificate has its bytes, names and dates, and no key that could be asked for. */
 struct cert *issue_cert_bytes(
 	const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err);
+/* Is this extended use (NID_client_auth) one that a kind gives?  A CA's own may be named: what it issues is for servers and clients. */
+bool issue_gives_use(enum issue_kind kind, int nid);
 /* The extensions that it gets, as lines of a configuration of OpenSSL, for whoever would rather do it that way. */
 void issue_put_extensions(struct buf *out, const struct profile *profile, const struct cert *issuer);
 void issue_put_names(struct buf *out, const struct profile *profile); /* the same of its SAN alone */

@@ -15,6 +15,7 @@
 #include "common/service.h"
 #include "est/est_path.h"
 #include "net/est_client.h"
+#include "pki/bounds.h"
 #include "pki/issued.h"
 
 #define CERTS_SHOWN_MAX 16
@@ -103,6 +104,7 @@ judge_granted(struct verdict *v, const struct cert *cert, const struct ca_reques
 		verdict_pass(v, "alternative names", cert_subject(cert), request->requester.id, names);
 	else
 		verdict_fail(v, CSR_FOREIGN_NAME, "alternative names", cert_subject(cert), request->requester.id, names);
+	bounds_judge_cert(v, cert, grant->profile.kind);
 	if (request->profile->kind == CA_EDGE_CA && (cert_path_len(cert) < 0 || cert_path_len(cert) > grant->profile.path_len))
 		verdict_fail(v, CSR_ASKS_CA, "CAs below it", cert_subject(cert), "as many as the label gives", "more");
 }
@@ -158,8 +160,12 @@ obtain(void *arg, const struct ca_request *request, const struct ca_grant *grant
 		.csr = request->csr };
 	CLEAR(certs) answer = { 0 };
 	int64_t wait_s = 0;
-	enum est_outcome outcome = est_client_enroll(&client, &ask, &answer, &wait_s, err);
+	enum est_outcome outcome;
 
+	bounds_judge_request(v, request->csr, grant->profile.kind);
+	if (!verdict_accepted(v))
+		return NULL;
+	outcome = est_client_enroll(&client, &ask, &answer, &wait_s, err);
 	if (outcome == EST_ISSUED)
 		return take(u, request, grant, &answer, now, v);
 	if (outcome == EST_PENDING) {

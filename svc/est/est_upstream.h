@@ -14,7 +14,7 @@ struct est_upstream *est_upstream_load(
 void est_upstream_free(struct est_upstream *upstream);
 OWN_DEFINE(est_upstream);
 
-/* For ca_desk.  What it refuses by is EST_UPSTREAM_AWAY, EST_UPSTREAM_REFUSED and EST_UPSTREAM_OTHER. */
+/* For ca_desk.  What it refuses by is CSR_ASKS_MORE, before it asks, EST_UPSTREAM_AWAY, EST_UPSTREAM_REFUSED and EST_UPSTREAM_OTHER. */
 const struct ca_elsewhere *est_upstream_elsewhere(const struct est_upstream *upstream);
 
 /* One request for a name at a time, so that of those at the same instant the others find what the first one got.  false: one is on its way. */

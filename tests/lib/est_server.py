@@ -3,6 +3,7 @@
 
 other_key      a certificate for another key          no_ca       CA:TRUE and keyCertSign are left out
 other_name     for another subject                    stranger    issued by a CA that cacerts does not name
+more_names     with an O beside its CN                more_uses   for servers, too; all_uses: without extendedKeyUsage
 chain_40       40 certificates, chain_200 200         huge        10 MB
 html           a page, with status 200                garbage     base64 of nothing
 slow           no answer until it stops               cut         half of an answer
@@ -222,7 +223,10 @@ class EstServer:
         text = openssl("req", "-noout", "-text", "-verify", input=csr).decode()
         ca = "CA:TRUE" in text and self.lie != "no_ca"
         extensions = ["basicConstraints=critical,CA:TRUE" + (",pathlen:0" if "pathlen:0" in text else ""), "keyUsage=critical,digitalSignature,keyCertSign"] if ca else ["basicConstraints=critical,CA:FALSE", "extendedKeyUsage=clientAuth"]
+        if self.lie in ("more_uses", "all_uses"):
+            extensions = extensions[:-1] + ["extendedKeyUsage=clientAuth,serverAuth"][:self.lie == "more_uses"]
         if self.lie == "other_key":
             csr = openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null", "-subj", "/" + re.search(r"Subject: (.*)", text)[1].replace(" = ", "=").replace(", ", "/"))
         by = self.stranger if self.lie == "stranger" else self.ca
-        return by.sign(csr, self.days, extensions, "/CN=somebody else" if self.lie == "other_name" else None)
+        subject = {"other_name": "/CN=somebody else", "more_names": "/O=system:masters/CN=" + re.search(r"CN ?= ?([^\n,]*)", text)[1]}.get(self.lie)
+        return by.sign(csr, self.days, extensions, subject)

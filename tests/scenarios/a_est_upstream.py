@@ -168,7 +168,14 @@ def test_02_refused_here():
     refused(enroll("dev-3", "devices", user="line:wrong"), 401)
     refused(enroll("", "devices", csr=make_csr("dev-3", client().make_key("dev-3"), "-addext", "basicConstraints=critical,CA:TRUE")), 403, "CSR_ASKS_CA")
     refused(enroll("", "devices", csr=b"rubbish"), 400)
+    for args in (dict(subject="/O=system:masters/CN=dev-3"), dict(subject="/O=system:masters+CN=dev-3"), dict(eku="clientAuth,serverAuth"), dict(eku="anyExtendedKeyUsage"), dict(ext="1.2.3.4=ASN1:NULL"),
+                 dict(ext="certificatePolicies=1.2.3.4")):
+        wish = ["-addext", "extendedKeyUsage=" + args["eku"]] if "eku" in args else ["-addext", args["ext"]] if "ext" in args else ["-multivalue-rdn"]
+        csr = make_csr("dev-3", client().make_key("dev-3"), *wish, subject=args.get("subject"))
+        refused(enroll("", "devices", csr=csr), 403, "CSR_ASKS_MORE")
+        refused(enroll("", "keys", "serverkeygen", csr=csr), 403, "CSR_ASKS_MORE")
     assert len(corp.journal()) == n and len(est.journal()) == n
+    assert enroll("", "devices", csr=make_csr("dev-3", client().make_key("dev-3"), "-addext", "keyUsage=digitalSignature", "-addext", "extendedKeyUsage=clientAuth", "-addext", "basicConstraints=CA:FALSE")).status == 200
 
 
 def test_03_refused_there():
@@ -228,7 +235,8 @@ def test_08_foreign():
     """a server of foreign make, by user and password: its certificate passes when it is for the key, the name and by the CA that were asked for, and nothing of what it says else is believed"""
     client().keep(enroll("dev-8", "foreign"), "dev-8")
     n = len(est.journal())
-    for lie, status, reason in (("other_key", 502, "EST_UPSTREAM_OTHER"), ("other_name", 502, "EST_UPSTREAM_OTHER"), ("stranger", 502, "EST_UPSTREAM_OTHER"), ("html", 502, "EST_UPSTREAM_REFUSED"),
+    for lie, status, reason in (("other_key", 502, "EST_UPSTREAM_OTHER"), ("other_name", 502, "EST_UPSTREAM_OTHER"), ("stranger", 502, "EST_UPSTREAM_OTHER"), ("more_names", 502, "CERT_MORE_NAMES"),
+                                ("more_uses", 502, "CERT_MORE_USES"), ("all_uses", 502, "CERT_MORE_USES"), ("html", 502, "EST_UPSTREAM_REFUSED"),
                                 ("garbage", 502, "EST_UPSTREAM_REFUSED"), ("unauthorized", 502, "EST_UPSTREAM_REFUSED"), ("forbidden", 502, "EST_UPSTREAM_REFUSED"),
                                 ("redirect", 502, "EST_UPSTREAM_REFUSED"), ("busy", 503, "EST_UPSTREAM_AWAY"), ("huge", 503, "EST_UPSTREAM_AWAY"), ("cut", 503, "EST_UPSTREAM_AWAY")):
         foreign.lie = lie
