@@ -141,6 +141,7 @@ def test_00_start():
     it.edge.mqtt("dev1", **it.dev1).close()
     it.edge.mqtt("dev-slots", **it.slots).close()
     wait_for(lambda: is_refused("dev-slots", **it.retired), "the gateway to hear that a slot was given another certificate")
+    wait_for(lambda: is_refused("dev-off", password=it.token("dev-off", it.off)), "the gateway to hear that a device was disabled")
     it.edge.mqtt("sas1", password=it.token("sas1", it.sas1)).close()
     it.edge.mqtt("sas1", "mod1", password=it.token("sas1", it.module_key, "mod1")).close()
 
