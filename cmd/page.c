@@ -19,7 +19,8 @@ page_has_colour(void)
 void
 page_print(struct buf *page)
 {
-	fwrite(page->data, 1, page->len, stdout);
+	if (page->len > 0)
+		fwrite(page->data, 1, page->len, stdout);
 	fflush(stdout);
 	buf_clear(page);
 }
