@@ -172,6 +172,10 @@ class Box:
         self.verify(certificates(self.issue())[0])
         self.verify(self.first_leaf)
 
+    def is_through(self):
+        """The last change of a renewal was asked for.  Whether the successor is made ahead or with the renewal is up to who looks first, so one renewal has a step more than another."""
+        return any(line.startswith("DELETE") for line in self.log)
+
     def check_tidy(self, rotates):
         names = sorted(n.split("-")[0] for d in ("keys", "certs") for n in os.listdir(os.path.join(self.state, d)) if n.startswith("aziotedgedca"))
         assert names == sorted(["aziotedgedca", "aziotedgedca", "aziotedgedcaprevious"] + ["aziotedgedcaprevious"] * rotates), names
@@ -185,7 +189,7 @@ def changes_of_a_renewal(box):
     box.log.clear()
     box.set_clock(84)
     wait_for(lambda: box.renewal()["sha256"] != box.first, "the renewal", 20)
-    wait_for(lambda: any(line.startswith("DELETE") for line in box.log), "its last step", 20)
+    wait_for(box.is_through, "its last step", 20)
     log = list(box.log)
     box.check()
     box.stop()
@@ -199,9 +203,9 @@ def cut(box, how, step, rotates):
     box.log.clear()
     box.plan = (how, step)
     box.set_clock(84)
-    wait_for(lambda: box.edged.process.poll() is not None, "edged being killed at step %d" % step, 20)
+    wait_for(lambda: box.edged.process.poll() is not None or len(box.log) <= step and box.is_through(), "edged being killed at step %d" % step, 20)
     box.plan = None
-    box.edged.log.close()
+    box.edged.kill9()
     box.edged = box.service("edged")
     wait_for(lambda: box.renewal()["sha256"] != box.first and box.renewal()["status"] == "good", "the renewal after a kill (%s %d)" % (how, step), 20)
     box.check()
@@ -248,7 +252,7 @@ def test_3_gone():
                 box.log.clear()
                 box.plan = (how, step)
                 box.set_clock(84)
-                wait_for(lambda: len(box.log) > step, "step %d" % step, 20)
+                wait_for(lambda: len(box.log) > step or box.is_through(), "step %d" % step, 20)
                 box.verify(certificates(box.issue())[0])
                 box.plan = None
                 for day in (79.5, 84):
