@@ -19,15 +19,43 @@ struct t_swtpm {
 	char tcti[64];
 };
 
-static inline bool
-t_connects(int port)
+static inline struct sockaddr_in
+t_loopback(int port)
 {
-	struct sockaddr_in address = {
+	return (struct sockaddr_in){
 		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
 	};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool yes = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+}
 
+/* Or somebody else's TPM would answer for ours while that still notices that it can't have the port. */
+static inline bool
+t_port_is_free(int port)
+{
+	struct sockaddr_in address = t_loopback(port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	bool yes;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	yes = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	close(fd);
+	return yes;
+}
+
+/* TPM2_GetCapability: one that was not started yet answers, too, if only with an error. */
+static inline bool
+t_tpm_answers(int port)
+{
+	static const uint8_t question[] = { 0x80, 1, 0, 0, 0, 22, 0, 0, 1, 0x7a, 0, 0, 0, 6, 0, 0, 1, 0, 0, 0, 0, 1 };
+	struct sockaddr_in address = t_loopback(port);
+	struct timeval patience = { .tv_sec = 1 };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint8_t answer[64];
+	bool yes;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	yes = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	      send(fd, question, sizeof(question), MSG_NOSIGNAL) == (ssize_t)sizeof(question) &&
+	      recv(fd, answer, sizeof(answer), 0) >= 10;
 	close(fd);
 	return yes;
 }
@@ -51,7 +79,7 @@ t_swtpm_on(struct t_swtpm *t, const char *name)
 			"not-need-init", (char *)NULL);
 		_exit(127);
 	}
-	while (!t_connects(t->port + 1)) {
+	while (!t_tpm_answers(t->port)) {
 		if (waitpid(t->pid, NULL, WNOHANG) == t->pid) {
 			t->pid = 0; /* somebody has one of these ports */
 			return;
@@ -80,7 +108,9 @@ t_swtpm_start(struct t_swtpm *t, const char *name)
 		skip();
 	}
 	do {
-		t->port = 20000 + (int)(random_u64() % 6000) * 2; /* a pair, below the ports that connections take */
+		do
+			t->port = 20000 + (int)(random_u64() % 6000) * 2; /* a pair, below the ports that connections take */
+		while (!t_port_is_free(t->port) || !t_port_is_free(t->port + 1));
 		snprintf(t->tcti, sizeof(t->tcti), "swtpm:host=127.0.0.1,port=%d", t->port);
 		t_swtpm_on(t, name);
 	} while (t->pid == 0);

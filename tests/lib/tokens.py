@@ -71,8 +71,15 @@ class Swtpm:
         wait_for(lambda: self.process.poll() is not None or self.answers(), "swtpm answers", 20)
 
     def answers(self):
+        """To TPM2_GetCapability, if only with an error, because nobody has started it yet."""
         with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", self.port + 1)) == 0
+            s.settimeout(1)
+            try:
+                s.connect(("127.0.0.1", self.port))
+                s.sendall(bytes.fromhex("8001000000160000017a000000060000010000000001"))
+                return len(s.recv(64)) >= 10
+            except OSError:
+                return False
 
     def off(self):
         self.process.kill()
