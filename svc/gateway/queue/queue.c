@@ -417,16 +417,17 @@ on_want_room(struct post *post)
 	on_room(&CONTAINER_OF(post, struct queue, want_room)->room);
 }
 
-/* May so much more be kept? */
+/* May so much more be kept?  Who drops its oldest does so a moment later, and by then takes what comes. */
 static bool
 has_room(struct queue *queue, size_t size)
 {
 	uint64_t after = load(queue) + size;
 
-	if (queue->config.when_full == QUEUE_DROP_OLDEST && after > room_wanted_above(queue) &&
-		!atomic_exchange(&queue->is_room_wanted, true))
+	if (queue->config.when_full == QUEUE_REFUSE)
+		return after <= queue->max_bytes;
+	if (after > room_wanted_above(queue) && !atomic_exchange(&queue->is_room_wanted, true))
 		loop_post(queue->config.loop, &queue->want_room);
-	return after <= queue->max_bytes;
+	return after <= queue->max_bytes + queue->max_bytes / 4;
 }
 
 static void
