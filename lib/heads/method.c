@@ -32,6 +32,15 @@ struct methods {
 	uint64_t last_rid;
 };
 
+const struct method_failure method_failures[METHOD_ANSWER_COUNT] = {
+	[METHOD_NOT_ONLINE] = { 404, "it is not connected here, or does not listen to methods" },
+	[METHOD_TIMED_OUT] = { 504, "it did not answer in time" },
+	[METHOD_CLOSED] = { 504, "its connection ended before it answered" },
+	[METHOD_GONE] = { 404, "it was deleted" },
+	[METHOD_BAD_RESULT] = { 502, "what it answered is not JSON" },
+	[METHOD_TOO_LARGE] = { 502, "its answer is larger than 128 KB" },
+};
+
 struct methods *
 methods_new(struct directory *directory, const struct subject *(*trusted)(struct head_session *session))
 {

@@ -28,6 +28,12 @@ enum method_answer {
 	METHOD_TOO_LARGE,  /* what the device sent is */
 	METHOD_ANSWER_COUNT,
 };
+/* What HTTP says of each but METHOD_DONE, where the hub's own codes are not asked for. */
+struct method_failure {
+	int status;
+	const char *sentence;
+};
+extern const struct method_failure method_failures[METHOD_ANSWER_COUNT];
 
 struct method_call {
 	/* The question; owned. */

@@ -61,14 +61,14 @@ load_from_tpm(struct key_source *s, const char *place, struct err *err)
 	return tss_key_parse_uri(place, &handle, err) == 0 ? tpm_load_persistent(s->tpm, handle, err) : NULL;
 }
 
-static struct key *
-load_from_file(struct key_source *s, const char *path, struct err *err)
+struct key *
+key_file_load(struct tpm *tpm, const char *path, struct err *err)
 {
 	struct buf text = BUF_INIT(FILE_MAX);
 	struct key *key = NULL;
 
 	if (file_load(&text, path, err) == 0) {
-		key = tss_key_is(buf_text(&text), text.len) ? tpm_load_pair(s->tpm, buf_text(&text), text.len, err)
+		key = tss_key_is(buf_text(&text), text.len) ? tpm_load_pair(tpm, buf_text(&text), text.len, err)
 							    : key_from_pem(buf_text(&text), text.len, err);
 		if (!key)
 			err_wrap(err, "%s", path);
@@ -82,7 +82,7 @@ key_source_load(struct key_source *s, const char *place, struct err *err)
 {
 	if (pkcs11_uri_is(place))
 		return load_from_token(s, place, err);
-	return tss_key_is_uri(place) ? load_from_tpm(s, place, err) : load_from_file(s, place, err);
+	return tss_key_is_uri(place) ? load_from_tpm(s, place, err) : key_file_load(s->tpm, place, err);
 }
 
 /* -- Late --------------------------------------------------------------------------------------------------------------------------------- */

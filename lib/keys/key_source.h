@@ -10,6 +10,10 @@
 
 #include "keys/key.h"
 
+struct tpm;
+/* What a file holds: PEM, or a key that only `tpm` can use. */
+struct key *key_file_load(struct tpm *tpm, const char *path, struct err *err);
+
 struct key_source_config {
 	const char *pkcs11_module; /* of URIs that name none; NULL: those are refused */
 	const char *tpm_tcti;	   /* tpm.h; NULL: the machine's own */

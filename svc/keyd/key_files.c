@@ -12,22 +12,6 @@
 /* -- Pairs ---------------------------------------------------------------------------------------------------------------------------------- */
 
 struct key *
-key_files_load_pair(const struct key_files *f, const char *path, struct err *err)
-{
-	struct buf text = BUF_INIT(FILE_MAX);
-	struct key *key = NULL;
-
-	if (file_load(&text, path, err) == 0) {
-		key = tss_key_is(buf_text(&text), text.len) ? tpm_load_pair(f->tpm, buf_text(&text), text.len, err)
-							    : key_from_pem(buf_text(&text), text.len, err);
-		if (!key)
-			err_wrap(err, "%s", path);
-	}
-	buf_wipe(&text);
-	return key;
-}
-
-struct key *
 key_files_make_pair(const struct key_files *f, const char *path, const char *algorithms, struct err *err)
 {
 	CLEAR(buf) pem = BUF_INIT(FILE_MAX);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Keys in files.  A pair is PKCS#8 PEM and a symmetric key its raw bytes; or either is what only the TPM can use or open (wire/tss_key.h), which is told by how the file begins.
+/* Keys in files (how a pair is read: keys/key_source.h).  A pair is PKCS#8 PEM and a symmetric key its raw bytes; or either is what only the TPM can use or open (wire/tss_key.h), which is told by how the file begins.
  * ERR_MISSING: there is no such file. */
 
 #include "base/secret.h"
@@ -12,7 +12,6 @@ struct key_files {
 	bool make_in_tpm; /* new keys */
 };
 
-struct key *key_files_load_pair(const struct key_files *f, const char *path, struct err *err);
 struct key *key_files_make_pair(const struct key_files *f, const char *path, const char *algorithms, struct err *err);
 int key_files_load_secret(const struct key_files *f, const char *path, struct secret *out, struct err *err);
 int key_files_make_secret(const struct key_files *f, const char *path, struct secret *out, struct err *err);

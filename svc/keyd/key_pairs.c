@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "keyd/key_store_inside.h"
+#include "keys/key_source.h"
 
 static struct key *
 load_pair(struct key_store *s, const struct key_place *place, struct err *err)
@@ -19,7 +20,7 @@ load_pair(struct key_store *s, const struct key_place *place, struct err *err)
 		if (key || !key_place_goes_on(place, err))
 			return key;
 	}
-	return key_files_load_pair(&s->files, place->path, err);
+	return key_file_load(s->files.tpm, place->path, err);
 }
 
 static struct key *

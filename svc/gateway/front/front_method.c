@@ -30,18 +30,6 @@ invocation_free(struct invocation *i)
 
 /* -- The answer ---------------------------------------------------------------------------------------------------------------------------- */
 
-static const struct {
-	int status;
-	const char *sentence;
-} failures[METHOD_ANSWER_COUNT] = {
-	[METHOD_NOT_ONLINE] = { 404, "it is not connected here, or does not listen to methods" },
-	[METHOD_TIMED_OUT] = { 504, "it did not answer in time" },
-	[METHOD_CLOSED] = { 504, "its connection ended before it answered" },
-	[METHOD_GONE] = { 404, "it was deleted" },
-	[METHOD_BAD_RESULT] = { 502, "what it answered is not JSON" },
-	[METHOD_TOO_LARGE] = { 502, "its answer is larger than 128 KB" },
-};
-
 static void
 on_done(struct method_call *method)
 {
@@ -51,7 +39,8 @@ on_done(struct method_call *method)
 	if (method->answer == METHOD_DONE)
 		http_respond_json(i->req, 200, NULL, json_pack("{s:i, s:O}", "status", method->status, "payload", method->result));
 	else
-		front_fail(i->req, failures[method->answer].status, NULL, "%s: %s", name, failures[method->answer].sentence);
+		front_fail(i->req, method_failures[method->answer].status, NULL, "%s: %s", name,
+			method_failures[method->answer].sentence);
 	invocation_free(i);
 }
 

@@ -30,21 +30,10 @@ fail(struct invocation *i, int status, const char *message)
 static void
 on_done(struct method_call *method)
 {
-	static const struct {
-		int status;
-		const char *sentence;
-	} failures[METHOD_ANSWER_COUNT] = {
-		[METHOD_NOT_ONLINE] = { 404, "it is not connected here, or does not listen to methods" },
-		[METHOD_TIMED_OUT] = { 504, "it did not answer in time" },
-		[METHOD_CLOSED] = { 504, "its connection ended before it answered" },
-		[METHOD_GONE] = { 404, "it was deleted" },
-		[METHOD_BAD_RESULT] = { 502, "what it answered is not JSON" },
-		[METHOD_TOO_LARGE] = { 502, "its answer is larger than 128 KB" },
-	};
 	struct invocation *i = CONTAINER_OF(method, struct invocation, method);
 
 	if (method->answer != METHOD_DONE) {
-		fail(i, failures[method->answer].status, failures[method->answer].sentence);
+		fail(i, method_failures[method->answer].status, method_failures[method->answer].sentence);
 		return;
 	}
 	http_respond_json(i->req, 200, NULL, json_pack("{s:i, s:O}", "status", method->status, "payload", method->result));
