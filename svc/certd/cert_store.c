@@ -77,6 +77,17 @@ load_preloaded(struct cert_store *s, const char *id, const char *path, struct bu
 	return before ? 0 : -1;
 }
 
+/* Whoever asked meanwhile has read what is there now. */
+static void
+remember_first(struct cert_store *s, const char *id, char *text)
+{
+	pthread_mutex_lock(&s->good_lock);
+	if (!map_find_text(s->good, id))
+		text = map_put_text(s->good, id, text);
+	pthread_mutex_unlock(&s->good_lock);
+	mem_free(text);
+}
+
 /* Read all of them once, so that what is good now is remembered.  On a thread of its own: nobody has to wait for that. */
 static void *
 read_preloaded(void *arg)
@@ -86,12 +97,15 @@ read_preloaded(void *arg)
 	json_t *path;
 
 	json_object_foreach(s->preloaded, id, path) {
-		struct buf pem = BUF_INIT(CERT_FILE_MAX);
 		struct err err = ERR_INIT;
+		char *text;
 
-		if (json_is_string(path) && load_preloaded(s, id, json_string_value(path), &pem, &err) < 0)
+		if (!json_is_string(path))
+			continue;
+		if (read_file(s, id, json_string_value(path), &text, &err) == 0)
+			remember_first(s, id, text);
+		else
 			log_error("the certificate %s: %s", id, err.text);
-		buf_clear(&pem);
 	}
 	return NULL;
 }
