@@ -168,11 +168,10 @@ take_sinks(struct hub_config *config, const struct options *o, struct err *err)
 	return 0;
 }
 
-static int
-serve(const struct options *o, struct err *err)
+static struct hub_config
+config_of(const struct options *o)
 {
-	struct faults_config faults;
-	struct hub_config config = {
+	return (struct hub_config){
 		.state_dir = o->state,
 		.hostname = o->hostname,
 		.address = o->address,
@@ -213,20 +212,26 @@ serve(const struct options *o, struct err *err)
 		.crl_ca_path = o->crl_ca,
 		.est_config_path = o->est,
 	};
-	struct hub *hub;
-	int done;
+}
 
-	if (o->fault && faults_parse(&faults, o->fault, err) < 0)
+/* What is more than a value: faults, where they were asked for, sinks and sources of events. */
+static int
+take_the_rest(struct hub_config *config, const struct options *o, struct faults_config *faults, struct err *err)
+{
+	if (o->fault && faults_parse(faults, o->fault, err) < 0)
 		return err_wrap(err, "--fault");
-	config.faults = o->fault ? &faults : NULL;
+	config->faults = o->fault ? faults : NULL;
 	if (o->fault)
 		log_warn("faults on purpose: %s", o->fault);
-	if (event_source_parse(&config.event_sources, o->event_sources ? o->event_sources : "", err) < 0 ||
-		take_sinks(&config, o, err) < 0)
-		return -1;
-	hub = hub_open(&config, err);
-	if (!hub)
-		return -1;
+	return event_source_parse(&config->event_sources, o->event_sources ? o->event_sources : "", err) < 0 ||
+			       take_sinks(config, o, err) < 0
+		       ? -1
+		       : 0;
+}
+
+static void
+say_ready(const struct options *o, struct hub *hub)
+{
 	log_info("%s serves MQTT on %s:%d and HTTPS on %s:%d", o->hostname, o->address, hub_mqtt_port(hub), o->address,
 		hub_https_port(hub));
 	if (o->provisioning)
@@ -236,6 +241,22 @@ serve(const struct options *o, struct err *err)
 		&o->service, json_pack("{s:s, s:i, s:i, s:i, s:i, s:s*}", "hostname", o->hostname, "mqtt_port", hub_mqtt_port(hub),
 				     "https_port", hub_https_port(hub), "provisioning_port", hub_provisioning_port(hub),
 				     "provisioning_mqtt_port", hub_provisioning_mqtt_port(hub), "id_scope", hub_id_scope(hub)));
+}
+
+static int
+serve(const struct options *o, struct err *err)
+{
+	struct hub_config config = config_of(o);
+	struct faults_config faults;
+	struct hub *hub;
+	int done;
+
+	if (take_the_rest(&config, o, &faults, err) < 0)
+		return -1;
+	hub = hub_open(&config, err);
+	if (!hub)
+		return -1;
+	say_ready(o, hub);
 	done = hub_run(hub, err);
 	hub_close(hub);
 	return done;
