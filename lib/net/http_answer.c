@@ -22,6 +22,7 @@ http_answer_clear(struct http_answer *answer)
 	mem_free(answer->content_type);
 	mem_free(answer->error_code);
 	mem_free(answer->continuation);
+	mem_free(answer->retired_roots);
 	verdict_free(answer->verdict);
 	*answer = (struct http_answer){ 0 };
 }
@@ -38,6 +39,7 @@ static const struct kept_line kept_lines[] = {
 	{ "content-type", offsetof(struct http_answer, content_type) },
 	{ "iothub-errorcode", offsetof(struct http_answer, error_code) },
 	{ "x-ms-continuation", offsetof(struct http_answer, continuation) },
+	{ "x-rootedge-retired-roots", offsetof(struct http_answer, retired_roots) },
 };
 
 static void

@@ -48,7 +48,8 @@ struct http_answer {
 	int status;
 	struct buf body;
 	char *etag, *content_type;
-	char *error_code, *continuation; /* "iothub-errorcode", "x-ms-continuation"; all four NULL when absent */
+	char *error_code, *continuation; /* "iothub-errorcode", "x-ms-continuation" */
+	char *retired_roots;		 /* "x-rootedge-retired-roots" (pki/root_line.h); all five NULL when absent */
 	int64_t retry_after_s;		 /* -1 when absent */
 	int64_t retry_at;		 /* the same as a date, by the server's clock; -1 when absent */
 	int64_t date;			 /* the server's clock, seconds UTC; -1 when it doesn't say */

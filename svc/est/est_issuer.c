@@ -10,9 +10,11 @@
 #include "ca/ca_crl.h"
 #include "ca/ca_profile.h"
 #include "est/est_path.h"
+#include "pki/root_line.h"
 
 #define CHAIN_MAX 16
 #define URL_MAX 1024
+#define RETIRED_MAX 4096
 #define DAY_S INT64_C(86400)
 
 void
@@ -26,6 +28,7 @@ est_issuer_clear(struct est_issuer *i)
 	mem_free(i->crl_url);
 	mem_free(i->ocsp_url);
 	mem_free(i->trust_dir);
+	mem_free(i->retired);
 }
 
 static void
@@ -83,6 +86,18 @@ drop_root(struct certs *shown)
 		cert_free(shown->item[--shown->n]);
 }
 
+/* Who is not shown any more may be trusted still: a device lets a root go only because it is said. */
+static char *
+say_retired(const struct rollover *r)
+{
+	struct buf text = BUF_INIT(RETIRED_MAX);
+
+	for (size_t i = 0; i < r->n; i++)
+		if (r->roots[i].state == ROLLOVER_RETIRED)
+			root_line_put_retired(&text, r->roots[i].cert);
+	return text.len > 0 ? buf_take_text(&text) : NULL;
+}
+
 /* The roots that are trusted now, the active one first, and during a rollover each signed by the other (RFC 7030 4.1.3). */
 static int
 add_trust(struct est_issuer *i, const struct toml *table, struct err *err)
@@ -105,6 +120,7 @@ add_trust(struct est_issuer *i, const struct toml *table, struct err *err)
 		if (!certs_have(&i->shown, roots.item[n]))
 			certs_add(&i->shown, roots.item[n]);
 	add_all(&i->shown, &dir.roots.cross);
+	i->retired = say_retired(&dir.roots);
 	return 0;
 }
 

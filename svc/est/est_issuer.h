@@ -17,6 +17,7 @@ struct est_issuer {
 	char *crl_url, *ocsp_url; /* that stand in its certificates; NULL: none */
 	char *trust_dir;	  /* where its roots roll over (ca/trust_dir.h); NULL: they don't */
 	char trust_stamp[TRUST_DIR_STAMP_LEN];
+	char *retired;		 /* which of its roots have retired, as devices are told (pki/root_line.h); NULL: none */
 	struct anchors *anchors; /* the CA itself: who shows a certificate of it renews that */
 };
 void est_issuer_clear(struct est_issuer *issuer);

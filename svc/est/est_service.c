@@ -324,8 +324,9 @@ note_holder(struct est_service *s, struct conn *conn, const struct est_label *la
 static void
 show_cas(struct est_service *s, struct http_request *req, const struct est_label *label)
 {
-	static const char *const headers[] = { "Content-Type: application/pkcs7-mime; smime-type=certs-only",
-		"Content-Transfer-Encoding: base64", NULL };
+	OWN_TEXT retired = label->issuer->retired ? mem_textf("x-rootedge-retired-roots: %s", label->issuer->retired) : NULL;
+	const char *const headers[] = { "Content-Type: application/pkcs7-mime; smime-type=certs-only",
+		"Content-Transfer-Encoding: base64", retired, NULL };
 	bool keeps_them = !http_header(req, "x-rootedge-roots"); /* who does not says so */
 	struct conn *conn = keeps_them ? http_conn(req) : NULL;
 	struct loop *loop = conn ? conn_loop(conn) : NULL;

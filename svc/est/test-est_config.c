@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "est/est_story.h"
+#include "pki/root_line.h"
 
 #define LABEL "[[label]]\nprofile = \"device\"\n"
 
@@ -102,6 +103,7 @@ TEST("while roots roll over /cacerts shows the CA, the roots and each signed by 
 	OWN_TEXT line_path = file_join(s.dir, "line.pem");
 	CLEAR(certs) chain = { 0 };
 	CLEAR(buf) pem = BUF_INIT(16384);
+	CLEAR(buf) retired = BUF_INIT(4096);
 	OWN_TEXT key = file_join(s.dir, "line.key");
 	OWN_TEXT old_key = file_join(s.dir, "old.key");
 	OWN_TEXT new_key = file_join(s.dir, "new.key");
@@ -132,6 +134,7 @@ TEST("while roots roll over /cacerts shows the CA, the roots and each signed by 
 	next = with_trust(&s, &err);
 	CHECK(next && est_config_issuer(next, 0)->shown.n == 5);
 	CHECK(cert_is_same(est_config_issuer(next, 0)->shown.item[0], line.cert));
+	CHECK(!est_config_issuer(next, 0)->retired);
 	CHECK_OK(rollover_activate(&dir.roots, STORY_NOW, &err) < 0 || rollover_retire(&dir.roots, STORY_NOW, &err) < 0
 			 ? -1
 			 : trust_dir_save(&dir, &err),
@@ -140,6 +143,8 @@ TEST("while roots roll over /cacerts shows the CA, the roots and each signed by 
 	c = with_trust(&s, &err);
 	CHECK(c && est_config_issuer(c, 0)->shown.n == 2);
 	CHECK_STR(cert_subject(est_config_issuer(c, 0)->shown.item[1]), "CN=plant CA 2");
+	root_line_put_retired(&retired, s.ca.cert);
+	CHECK_STR(est_config_issuer(c, 0)->retired, buf_text(&retired));
 	CHECK_OK(certs_load(&chain, line_path, 1, &err), err);
 	certs_add(&chain, s.ca.cert);
 	certs_put_pem(&chain, &pem);
