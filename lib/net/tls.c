@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "net/tls_inside.h"
+#include "net/tls_names.h"
 
 #define SESSION_LIFE_S (4 * 3600)
 #define PEER_CHAIN_MAX                                                                                                             \
@@ -25,6 +26,10 @@ struct tls_server {
 	SSL_CTX *ctx;
 	struct tls_cache *cache; /* borrowed: outlives contexts */
 	struct key *keys[2];
+	struct cert *leaf;
+	struct tls_server **others;
+	size_t n_others;
+	struct tls_names *names; /* which of them, or this one, for which name */
 	void (*on_name)(void *arg, const char *name);
 	void *name_arg;
 	atomic_int n_refs;
@@ -224,17 +229,38 @@ set_sessions(SSL_CTX *ctx, const struct tls_server_config *config)
 	SSL_CTX_sess_set_remove_cb(ctx, on_dead_session);
 }
 
-/* It is only told: which certificate is shown does not follow from it. */
+/* The context that is shown instead has the same settings, so that its certificate is all that changes.  It lives as long as this one, which the connection holds. */
 static int
 on_servername(SSL *ssl, int *alert, void *arg)
 {
 	const struct tls_server *server = arg;
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const struct tls_server *shown = name ? tls_names_find(server->names, name) : NULL;
 
 	(void)alert;
-	if (name)
+	if (shown && shown != server)
+		SSL_set_SSL_CTX(ssl, shown->ctx);
+	if (name && !shown && server->on_name)
 		server->on_name(server->name_arg, name);
-	return SSL_TLSEXT_ERR_NOACK;
+	return shown ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+static void
+set_names(struct tls_server *server, const struct tls_server_config *config)
+{
+	if (!config->on_name && config->n_others == 0)
+		return;
+	server->on_name = config->on_name;
+	server->name_arg = config->name_arg;
+	server->names = tls_names_new();
+	server->others = mem_array(config->n_others + 1, sizeof(struct tls_server *));
+	for (size_t i = 0; i < config->n_others; i++) {
+		server->others[server->n_others++] = tls_server_ref(config->others[i]);
+		tls_names_add(server->names, config->others[i]->leaf, config->others[i]);
+	}
+	tls_names_add(server->names, server->leaf, server);
+	SSL_CTX_set_tlsext_servername_callback(server->ctx, on_servername);
+	SSL_CTX_set_tlsext_servername_arg(server->ctx, server);
 }
 
 struct tls_server *
@@ -251,18 +277,14 @@ tls_server_new(const struct tls_server_config *config, struct err *err)
 		return err_wrap_null(err, "the RSA certificate");
 	server->keys[0] = key_ref(config->key);
 	server->keys[1] = key_ref(config->rsa_key);
+	server->leaf = cert_ref(config->chain->item[0]);
 	SSL_CTX_set_options(server->ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	if (config->ask_client_cert) {
 		SSL_CTX_set_verify(server->ctx, SSL_VERIFY_PEER, NULL);
 		SSL_CTX_set_cert_verify_callback(server->ctx, accept_any, NULL);
 	}
 	set_sessions(server->ctx, config);
-	if (config->on_name) {
-		server->on_name = config->on_name;
-		server->name_arg = config->name_arg;
-		SSL_CTX_set_tlsext_servername_callback(server->ctx, on_servername);
-		SSL_CTX_set_tlsext_servername_arg(server->ctx, server);
-	}
+	set_names(server, config);
 	return GIVE(server);
 }
 
@@ -280,6 +302,11 @@ tls_server_free(struct tls_server *server)
 	if (!server || --server->n_refs > 0)
 		return;
 	SSL_CTX_free(server->ctx);
+	for (size_t i = 0; i < server->n_others; i++)
+		tls_server_free(server->others[i]);
+	mem_free(server->others);
+	tls_names_free(server->names);
+	cert_free(server->leaf);
 	key_free(server->keys[0]);
 	key_free(server->keys[1]);
 	mem_free(server);

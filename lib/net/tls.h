@@ -25,8 +25,12 @@ struct tls_server_config {
 	bool ask_client_cert;
 	const char *session_scope; /* session id context: a session of one listener is no good at another (atk-09) */
 	struct tls_cache *cache;   /* NULL: no resumption */
-	void (*on_name)(
-		void *arg, const char *name); /* told of the name that a client asks for (SNI), on any thread; NULL: nobody is */
+	/* Shown instead to whoever asks (SNI) for a name in their certificates, the first of them that has it; a name that this one has itself goes before their wildcards.  Made with the same
+	 * settings but for that and on_name; this one holds them. */
+	struct tls_server *const *others;
+	size_t n_others;
+	void (*on_name)(void *arg,
+		const char *name); /* told of a name that a client asks for and none of them has, on any thread; NULL: nobody is */
 	void *name_arg;
 };
 struct tls_server *tls_server_new(const struct tls_server_config *config, struct err *err);
