@@ -44,7 +44,14 @@ class Pump(threading.Thread):
         self.join(seconds)
 
 
-def missing(pump, events):
-    """What was acknowledged to the device and is not at the hub."""
-    stored = {int(e["properties"]["seq"]) for e in events if e["annotations"]["iothub-connection-device-id"] == pump.device}
-    return sorted(set(pump.acked) - stored)
+def arrived(events):
+    """The sequence numbers of each device's events, in their order."""
+    found = {}
+    for e in events:
+        found.setdefault(e["annotations"]["iothub-connection-device-id"], []).append(int(e["properties"]["seq"]))
+    return found
+
+
+def missing(pump, found):
+    """What was acknowledged to the device and is not among what arrived."""
+    return sorted(set(pump.acked) - set(found.get(pump.device, [])))

@@ -463,8 +463,14 @@ class Hub(Service):
         return self.create_device(id, {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": primary, "secondaryThumbprint": secondary}}, **more)
 
     def events(self, *args):
-        out = run("rootedge", "hub", "events", "--state", self.state, "--json", *args).stdout
-        return [json.loads(line) for line in out.splitlines()]
+        return list(self.each_event(*args))
+
+    def each_event(self, *args):
+        """One after the other: a million of them take gigabytes."""
+        with subprocess.Popen([ROOTEDGE, "hub", "events", "--state", self.state, "--json", *args], stdout=subprocess.PIPE) as reader:
+            for line in reader.stdout:
+                yield json.loads(line)
+        assert reader.returncode == 0, reader.returncode
 
     def mqtt(self, device, module=None, password=None, **kw):
         kw.setdefault("client_id", device if module is None else device + "/" + module)
