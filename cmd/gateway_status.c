@@ -77,6 +77,22 @@ put_hub(struct buf *page, const json_t *s)
 }
 
 static void
+put_throttle(struct buf *page, const json_t *s)
+{
+	const json_t *hub = json_object_get(s, "hub");
+
+	if (number_at(hub, "calls_wait_s") > 0)
+		buf_putf(page, "%-12s has too much to do: it is not asked for another %lld s, as it wants\n", "",
+			number_at(hub, "calls_wait_s"));
+	if (number_at(hub, "lines_wait_s") > 0)
+		buf_putf(page, "%-12s has too much to do: connections to it wait for another %lld s\n", "",
+			number_at(hub, "lines_wait_s"));
+	if (number_at(hub, "lines_waiting") > 0)
+		buf_putf(page, "%-12s %lld devices and modules wait for their turn to be connected to it\n", "",
+			number_at(hub, "lines_waiting"));
+}
+
+static void
 put_devices(struct buf *page, const json_t *s)
 {
 	const json_t *devices = json_object_get(s, "devices");
@@ -184,6 +200,7 @@ gateway_status(int argc, char **argv)
 	} else {
 		put_head(&page, status);
 		put_hub(&page, status);
+		put_throttle(&page, status);
 		put_devices(&page, status);
 		put_queue(&page, status);
 		put_rest(&page, status);

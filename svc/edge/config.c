@@ -96,6 +96,7 @@ take_gateway(struct config *c, const struct config_at *root)
 	c->gateway_metrics_port = config_int(&gateway, "metrics_port");
 	c->max_clients = config_int(&gateway, "max_clients");
 	c->accepts_per_second = config_int(&gateway, "accepts_per_second");
+	c->connects_per_second = config_int(&gateway, "connects_per_second");
 	c->audit_mib = config_int(&gateway, "audit_mib");
 	c->max_queue_mib = config_int(&gateway, "max_queue_mib");
 	config_take_names(c->names, &c->n_names, &gateway, "names");

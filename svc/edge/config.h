@@ -71,7 +71,7 @@ struct config {
 	bool has_gateway;
 	char *gateway_address, *gateway_metrics_address, *gateway_crl_dir, *gateway_routes, *gateway_routes_dir, *when_full;
 	int64_t gateway_mqtt_port, gateway_https_port, gateway_metrics_port, audit_mib, max_clients, accepts_per_second,
-		max_queue_mib;
+		connects_per_second, max_queue_mib;
 	char *names[CONFIG_NAMES_MAX];
 	size_t n_names;
 	bool leave_expired;

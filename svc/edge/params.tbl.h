@@ -142,6 +142,7 @@ PARAM("gateway", "end_expired", BOOL(true), "a session ends with the certificate
 PARAM("gateway", "max_session_age", SPAN(NULL), "sessions end at this age (30day), or up to a tenth earlier; without it, at none")
 PARAM("gateway", "max_clients", INT(1, 10000000, 100000), "devices and modules that may be connected at a time (the original's MaxConnectedClients, 100)")
 PARAM("gateway", "accepts_per_second", INT(0, 1000000, 1000), "connections that are let in a second, so that a storm is taken one after the other; further ones wait; 0: any number")
+PARAM("gateway", "connects_per_second", INT(0, 1000000, 500), "connections to the hub, one a device, that are made in a second after an outage, those with messages waiting first; slower while the hub says that it has too much to do; 0: any number")
 PARAM("gateway", "audit_mib", INT(0, 1048576, 16), "disk that the audit log of decisions about devices may take; 0: there is none")
 PARAM("gateway", "routes", TEXT, "a file of routes, JSON as in the desired properties of $edgeHub, which hold where the hub has none; looked at again when it changes: docs/gateway.md")
 PARAM("gateway", "max_queue_mib", INT(1, 16777216, 1024), "disk that stored messages may take")

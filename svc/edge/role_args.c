@@ -91,6 +91,7 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 	role_args_push_int(args, "--audit-mib", c->audit_mib);
 	role_args_push_int(args, "--max-clients", c->max_clients);
 	role_args_push_int(args, "--accepts-per-second", c->accepts_per_second);
+	role_args_push_int(args, "--connects-per-second", c->connects_per_second);
 }
 
 void

@@ -163,6 +163,7 @@ open_relay(struct gateway *g, struct err *err)
 		.workers = g->workers,
 		.upstream = g->upstream,
 		.scope = g->scope,
+		.connects_per_second = g->config.connects_per_second,
 		.on_hub_reached = on_hub_reached,
 		.arg = g,
 	};

@@ -28,8 +28,9 @@ struct gateway_config {
 	const char *routes_file;  /* NULL: there is none */
 	size_t n_loops;		  /* 0: one a core */
 	size_t max_connections;
-	size_t max_clients;	    /* devices and modules with a session */
-	int64_t accepts_per_second; /* 0: no limit */
+	size_t max_clients;	     /* devices and modules with a session */
+	int64_t accepts_per_second;  /* 0: no limit */
+	int64_t connects_per_second; /* of lines to the hub; 0: no limit */
 };
 
 struct gateway;

@@ -22,7 +22,7 @@ struct options {
 	struct option_list names, offline;
 	bool leave_expired;
 	int64_t mqtt_port, https_port, metrics_port, hub_mqtt_port, hub_https_port, max_queue_mib, audit_mib, loops,
-		max_connections, max_clients, accepts_per_second, max_session_age_s;
+		max_connections, max_clients, accepts_per_second, connects_per_second, max_session_age_s;
 	struct service_options service;
 };
 
@@ -83,6 +83,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, max_clients), 1, 10000000 },
 	{ "accepts-per-second", 0, "N", "connections to let in a second, further ones wait (1000); 0: any number", OPTION_INT,
 		offsetof(struct options, accepts_per_second), 0, 1000000 },
+	{ "connects-per-second", 0, "N", "lines to the hub to connect in a second, further ones wait (500); 0: any number",
+		OPTION_INT, offsetof(struct options, connects_per_second), 0, 1000000 },
 	{ "max-connections", 0, "N", "refuse further ones; 0 is 100,000", OPTION_INT, offsetof(struct options, max_connections), 0,
 		10000000 },
 	SERVICE_OPTION_ROWS(struct options, service),
@@ -192,6 +194,7 @@ serve(const struct options *o, struct err *err)
 		.n_loops = (size_t)o->loops,
 		.max_clients = (size_t)o->max_clients,
 		.accepts_per_second = o->accepts_per_second,
+		.connects_per_second = o->connects_per_second,
 		.max_connections = service_max_connections(o->max_connections, 2), /* one up, one down */
 	};
 	struct gateway *gateway;
@@ -232,6 +235,7 @@ main(int argc, char **argv)
 		.audit_mib = 16,
 		.max_clients = 100000,
 		.accepts_per_second = 1000,
+		.connects_per_second = 500,
 		.when_full = "refuse",
 		.service.ready_fd = -1,
 	};

@@ -15,12 +15,14 @@ time_json(int64_t at)
 }
 
 static json_t *
-hub_json(const struct gateway_names *names, const struct hub_presence *hub)
+hub_json(const struct gateway_names *names, const struct hub_presence *hub, const struct hub_throttle *throttle)
 {
 	static const char *const words[] = { [HUB_NOT_TRIED] = "unknown", [HUB_REACHED] = "reachable", [HUB_AWAY] = "away" };
 
-	return json_pack("{s:s, s:s?, s:s, s:o, s:I, s:I}", "name", names->hub, "parent", names->parent, "reach", words[hub->reach],
-		"since", time_json(hub->since), "for_s", (json_int_t)(hub->for_ms / 1000), "times_away", (json_int_t)hub->n_times);
+	return json_pack("{s:s, s:s?, s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "name", names->hub, "parent", names->parent, "reach",
+		words[hub->reach], "since", time_json(hub->since), "for_s", (json_int_t)(hub->for_ms / 1000), "times_away",
+		(json_int_t)hub->n_times, "calls_wait_s", (json_int_t)((throttle->calls_ms + 999) / 1000), "lines_wait_s",
+		(json_int_t)((throttle->lines_ms + 999) / 1000), "lines_waiting", (json_int_t)throttle->n_lines);
 }
 
 static json_t *
@@ -65,7 +67,7 @@ gateway_status_json(const struct gateway_names *names, const struct vitals *v)
 	json_object_set_new(status, "version", json_string(ROOTEDGE_VERSION));
 	json_object_set_new(status, "time", time_json(v->now));
 	json_object_set_new(status, "runs_for_s", json_integer((json_int_t)(v->runs_for_ms / 1000)));
-	json_object_set_new(status, "hub", hub_json(names, &v->hub));
+	json_object_set_new(status, "hub", hub_json(names, &v->hub, &v->throttle));
 	json_object_set_new(status, "devices", devices_json(v));
 	json_object_set_new(status, "queue", queue_json(v));
 	json_object_set_new(status, "certificate", certificate_json(v));

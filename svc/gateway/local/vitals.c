@@ -283,6 +283,7 @@ vitals_take(struct vitals *v, const struct vitals_sources *s)
 	*v = (struct vitals){ .now = clock_wall() };
 	take_noted(v);
 	v->hub = hub_presence();
+	v->throttle = hub_throttle();
 	v->n_known = scope_count(s->scope);
 	if (s->offline->n > 0)
 		scope_each_aged(
@@ -365,6 +366,9 @@ vitals_measure(const struct vitals_sources *s)
 		set(METRIC_SCOPE_AGE, v.scope_for_ms);
 	if (v.hub.reach != HUB_NOT_TRIED)
 		set(METRIC_HUB_REACHABLE, v.hub.reach == HUB_REACHED);
+	metric_set(gateway_metric(METRIC_THROTTLED_TIME, "calls"), v.throttle.calls_ms);
+	metric_set(gateway_metric(METRIC_THROTTLED_TIME, "lines"), v.throttle.lines_ms);
+	set(METRIC_LINES_WAITING, (int64_t)v.throttle.n_lines);
 	set(METRIC_HUB_AWAY, v.hub.reach == HUB_AWAY ? v.hub.for_ms : 0);
 	queue_each_log(s->queue, measure_log, NULL);
 	measure_drops(s->queue);

@@ -12,6 +12,7 @@
 #include "base/rd.h"
 #include "gateway/scope/refresh_pace.h"
 #include "gateway/local/hub_presence.h"
+#include "gateway/local/hub_throttle.h"
 #include "gateway/local/vitals.h"
 
 #define AGAIN_MIN_MS 2000
@@ -102,7 +103,7 @@ has_wish(struct refresher *r)
 static void
 try_again(struct refresher *r)
 {
-	timer_arm(&r->timer, r->again_ms / 2 + random_below((uint32_t)r->again_ms / 2 + 1));
+	timer_arm(&r->timer, hub_throttle_calls_ms() + r->again_ms / 2 + random_below((uint32_t)r->again_ms / 2 + 1));
 	r->again_ms = r->again_ms * 2 < AGAIN_MAX_MS ? r->again_ms * 2 : AGAIN_MAX_MS;
 }
 
@@ -152,6 +153,13 @@ end_names(struct refresher *r)
 		try_again(r);
 }
 
+/* The hub has too much to do, which is no word about whether it can be reached. */
+static bool
+is_put_off(const struct err *err)
+{
+	return err->kind == ERR_LIMIT;
+}
+
 static void
 end_everything(struct refresher *r)
 {
@@ -159,7 +167,8 @@ end_everything(struct refresher *r)
 
 	end_wish(r);
 	vitals_note_scope(!failed);
-	hub_presence_note(!failed || r->err.kind == ERR_DENIED);
+	if (!is_put_off(&r->err))
+		hub_presence_note(!failed || r->err.kind == ERR_DENIED);
 	if (failed) {
 		if (!r->has_failed)
 			log_warn("the hub can't be asked for this gateway's devices, %zu are known from before: %s",

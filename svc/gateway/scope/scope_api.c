@@ -8,6 +8,7 @@
 #include "auth/identity.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/local/hub_throttle.h"
 #include "net/http_client.h"
 #include "wire/json.h"
 
@@ -52,7 +53,7 @@ ask(struct upstream *u, const char *operation, const char *header, json_t *body_
 	OWN_TEXT url = mem_textf("https://%s:%d/devices/%s/modules/%s/%s?" VERSION, c->parent_host ? c->parent_host : c->hub_host,
 		c->https_port, c->edge_id, c->workload.module_id, operation);
 	int64_t expires;
-	char *token = upstream_token(u, &expires, err);
+	char *token = hub_throttle_check(err) == 0 ? upstream_token(u, &expires, err) : NULL;
 	char *authorization = token ? mem_textf("Authorization: %s", token) : NULL;
 	const char *headers[] = { authorization, header, NULL };
 	struct http_call call = {
@@ -65,13 +66,14 @@ ask(struct upstream *u, const char *operation, const char *header, json_t *body_
 		.timeout_ms = within_ms,
 		.cancelled = upstream_stopping(u),
 	};
-	struct http_answer answer = { 0 };
+	struct http_answer answer = { .retry_after_s = -1, .retry_at = -1, .date = -1 };
 	json_t *json = NULL;
 
 	if (token && http_fetch_json(&json, &answer, &call, body, err) == 0 && !json)
 		err_set(err, ERR_INVALID, "the hub sent an empty answer");
 	if (answer.verdict)
 		upstream_judged(u, answer.verdict);
+	hub_throttle_note_answer(&answer);
 	*said = (struct said){
 		.status = answer.status, .refusal = answer.error_code ? answer.status : 0, .etag = without_quotes(answer.etag)
 	};

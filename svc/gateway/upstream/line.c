@@ -20,6 +20,7 @@ struct line {
 	char *name, *device_id, *module_id;
 	struct device_link *link;
 	struct link_token token;
+	struct pacer_turn turn; /* to connect */
 	struct line_user *users[LINE_USES];
 	bool is_needed[LINE_USES];
 	unsigned wants[LINE_USES];
@@ -67,6 +68,20 @@ scope_of(const struct line *line)
 	return lines_config(line->lines)->scope;
 }
 
+static struct pacer *
+pacer_of(const struct line *line)
+{
+	return lines_pacer(line->lines);
+}
+
+/* It is not to be connected (any more). */
+static void
+hang_up(struct line *line)
+{
+	pacer_end(pacer_of(line), &line->turn, PACER_FAILED);
+	device_link_stop(line->link);
+}
+
 /* -- Whose is it? ----------------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -90,7 +105,7 @@ static void ask_scope(struct line *line, int64_t since_ms);
 static void
 end_gone(struct line *line, const char *why)
 {
-	device_link_stop(line->link);
+	hang_up(line);
 	forget_generation(line);
 	TELL(line, on_lost);
 	TELL(line, on_gone, why);
@@ -217,13 +232,29 @@ auth_chain(const struct line *line)
 
 /* It may have moved to another gateway since the last time. */
 static void
+on_turn(struct pacer_turn *turn)
+{
+	struct line *line = CONTAINER_OF(turn, struct line, turn);
+	OWN_TEXT chain = auth_chain(line);
+
+	device_link_set_chain(line->link, chain);
+	link_token_ask(&line->token, line->link);
+}
+
+static bool
+is_urgent(const struct line *line)
+{
+	return line->is_own || line->is_needed[LINE_MESSAGES];
+}
+
+/* It is about to connect. */
+static void
 ask_token(struct device_link *link, void *user)
 {
 	struct line *line = user;
-	OWN_TEXT chain = auth_chain(line);
 
-	device_link_set_chain(link, chain);
-	link_token_ask(&line->token, link);
+	(void)link;
+	pacer_ask(pacer_of(line), &line->turn, is_urgent(line));
 }
 
 /* Also after a renewal, which on_down does not hear of. */
@@ -236,6 +267,7 @@ on_up(struct device_link *link, void *user)
 	if (line->is_down)
 		log_info("%s: connected to the hub again", line->name);
 	line->is_down = false;
+	pacer_end(pacer_of(line), &line->turn, PACER_LET_IN);
 	line->up_since_ms = clock_boot_ms();
 	forget_generation(line);
 	TELL(line, on_lost);
@@ -262,6 +294,8 @@ on_down(struct device_link *link, void *user, enum device_client_end end, uint8_
 
 	if (end == DEVICE_CLIENT_UNREACHABLE)
 		lines_unreached(line->lines);
+	pacer_end(
+		pacer_of(line), &line->turn, end == DEVICE_CLIENT_REFUSED && code == MQTT_UNAVAILABLE ? PACER_BUSY : PACER_FAILED);
 	forget_generation(line);
 	TELL(line, on_lost);
 	if (!is_needed(line)) {
@@ -302,7 +336,7 @@ on_idle(struct timer *timer)
 
 	if (is_needed(line))
 		return;
-	device_link_stop(line->link);
+	hang_up(line);
 	forget_generation(line);
 }
 
@@ -392,6 +426,8 @@ line_hold(struct line *line, enum line_use use, bool needed)
 	if (line->is_needed[use] == needed)
 		return;
 	line->is_needed[use] = needed;
+	if (line->turn.place == PACER_WAITS)
+		pacer_ask(pacer_of(line), &line->turn, is_urgent(line));
 	need_changed(line);
 }
 
@@ -496,6 +532,7 @@ line_new(struct lines *lines, const char *device_id, const char *module_id)
 	line->device_id = mem_text(device_id);
 	line->module_id = mem_text(module_id);
 	line->is_own = text_is(device_id, up->edge_id) && text_is(module_id, up->workload.module_id);
+	line->turn.go = on_turn;
 	timer_init(&line->idle, c->loop, on_idle);
 	timer_init(&line->again, c->loop, on_again);
 	line->link = link_of(line);
@@ -506,7 +543,7 @@ line_new(struct lines *lines, const char *device_id, const char *module_id)
 void
 line_stop(struct line *line)
 {
-	device_link_stop(line->link);
+	hang_up(line);
 }
 
 void
@@ -516,6 +553,7 @@ line_free(struct line *line)
 		return;
 	timer_cancel(&line->idle);
 	timer_cancel(&line->again);
+	pacer_end(pacer_of(line), &line->turn, PACER_FAILED);
 	device_link_free(line->link);
 	for (int use = 0; use < LINE_USES; use++)
 		if (line->users[use])

@@ -6,11 +6,10 @@
 #include "base/mem.h"
 #include "gateway/local/hub_presence.h"
 
-#define SPREAD_A_LINE_MS 2 /* a handshake takes the hub about as long */
-
 struct lines {
 	struct lines_config config;
 	struct map *by_name;
+	struct pacer *pacer;
 	bool is_hub_away;
 };
 
@@ -21,6 +20,7 @@ lines_new(const struct lines_config *config)
 
 	lines->config = *config;
 	lines->by_name = map_new();
+	lines->pacer = pacer_new(config->loop, config->connects_per_second);
 	return lines;
 }
 
@@ -45,6 +45,7 @@ lines_free(struct lines *lines)
 	while (map_next(lines->by_name, &at, NULL, NULL, &line))
 		line_free(line);
 	map_free(lines->by_name);
+	pacer_free(lines->pacer);
 	mem_free(lines);
 }
 
@@ -74,6 +75,12 @@ lines_config(const struct lines *lines)
 	return &lines->config;
 }
 
+struct pacer *
+lines_pacer(const struct lines *lines)
+{
+	return lines->pacer;
+}
+
 bool
 lines_is_hub_away(const struct lines *lines)
 {
@@ -83,7 +90,7 @@ lines_is_hub_away(const struct lines *lines)
 int64_t
 lines_spread_ms(const struct lines *lines)
 {
-	return (int64_t)map_count(lines->by_name) * SPREAD_A_LINE_MS;
+	return pacer_spread_ms(lines->pacer, map_count(lines->by_name));
 }
 
 void

@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "gateway/scope/scope.h"
 #include "gateway/upstream/line.h"
+#include "gateway/upstream/pacer.h"
 #include "net/loop.h"
 
 struct lines_config {
@@ -12,6 +13,7 @@ struct lines_config {
 	struct pool *workers; /* for what blocks: signatures, questions to the hub */
 	struct upstream *upstream;
 	struct scope *scope;
+	int64_t connects_per_second;	   /* 0: any number */
 	void (*on_hub_reached)(void *arg); /* on the loop, when the hub answers on a line again after it was away */
 	void *arg;
 };
@@ -26,6 +28,7 @@ struct line *lines_get(struct lines *lines, const char *device_id, const char *m
 struct line *lines_find(struct lines *lines, const char *device_id, const char *module_id); /* NULL: nobody needed one so far */
 
 const struct lines_config *lines_config(const struct lines *lines);
+struct pacer *lines_pacer(const struct lines *lines);
 /* A line could not reach the hub, and none has had an answer since. */
 bool lines_is_hub_away(const struct lines *lines);
 /* By lines. */

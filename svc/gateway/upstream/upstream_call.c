@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "gateway/local/hub_throttle.h"
 #include "wire/json.h"
 
 #define VERSION "api-version=2020-06-30-preview"
@@ -18,7 +19,7 @@ upstream_fetch(struct http_answer *out, struct upstream *u, const struct upstrea
 	OWN_TEXT match = what->if_match ? mem_textf("If-Match: %s", what->if_match) : NULL;
 	OWN_TEXT body = json_line(what->body);
 	int64_t expires;
-	char *token = upstream_token(u, &expires, err);
+	char *token = hub_throttle_check(err) == 0 ? upstream_token(u, &expires, err) : NULL;
 	char *authorization = token ? mem_textf("Authorization: %s", token) : NULL;
 	const char *headers[] = { authorization, "Content-Type: application/json; charset=utf-8", match, NULL };
 	struct http_call call = {
@@ -37,6 +38,8 @@ upstream_fetch(struct http_answer *out, struct upstream *u, const struct upstrea
 
 	if (out->verdict)
 		upstream_judged(u, out->verdict);
+	if (done == 0)
+		hub_throttle_note_answer(out);
 	upstream_token_free(authorization);
 	upstream_token_free(token);
 	return done;
