@@ -78,8 +78,8 @@ class Site:
     """Devices are children of the gateway: x509(id) and key(id) make one, each gives what Edge.mqtt() takes."""
     hub_args = ()
 
-    def __init__(self, proxy=False, **kw):
-        self.folder = Folder()
+    def __init__(self, proxy=False, folder=None, **kw):
+        self.folder = folder or Folder()
         self.pki = Pki(self.folder)
         self.hub = Hub(self.folder, self.pki, "contosoiothub.local", *self.hub_args)
         self.hub.keep_ports()
