@@ -4,6 +4,7 @@
  * pushed when the hub is there; what the hub changes is told to who listens, also what it changed while it could not be heard.  Lives on the loop of the lines. */
 
 #include "gateway/keep/keep.h"
+#include "gateway/twins/twin_ask.h"
 #include "gateway/upstream/lines.h"
 #include "heads/head.h"
 
@@ -25,20 +26,4 @@ void twins_free(struct twins *twins); /* after keep_stop and the lines */
 void twins_attend(struct twins *twins, struct line *line, bool wants_desired, const char *generation_id);
 void twins_forget(struct twins *twins, const char *name); /* any thread: the hub has this identity no more */
 
-/* A question, owned by the twins from twins_ask to `done`, which is called on the loop of the twins and frees it. */
-struct twin_ask {
-	char *device_id, *module_id, *generation_id;
-	json_t *report; /* NULL: the twin is asked for */
-	bool is_kept;	/* as it is kept here, without asking the hub */
-	int status;	/* 200, 204, 400, 429, 500 */
-	char *body;	/* JSON, or "" */
-	void (*done)(struct twin_ask *ask);
-	void *arg; /* the asker's */
-	/* The twins' own. */
-	struct twins *twins;
-	struct post post;
-	struct twin_ask *next;
-	int64_t due_ms;
-};
-void twin_ask_clear(struct twin_ask *ask);
 void twins_ask(struct twins *twins, struct twin_ask *ask); /* any thread */

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps that there are, and how each is run: read, change, write. */
+#include "gateway/twins/twin_step.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "gateway/twins/kept_twin.h"
+#include "wire/json.h"
+
+#define KEPT_MAX (1 << 20)
+
+/* -- What each does -------------------------------------------------------------------------------------------------------------------------- */
+
+static int
+do_show(struct twin_step *s, struct kept_twin *twin)
+{
+	s->is_changed = !twin->is_known && !twin->is_told;
+	twin->is_told = true;
+	return 0;
+}
+
+static int
+do_report(struct twin_step *s, struct kept_twin *twin)
+{
+	s->is_changed = true;
+	s->is_refused = kept_twin_report(twin, s->in, &s->err) < 0;
+	return s->is_refused ? -1 : 0;
+}
+
+static int
+do_full(struct twin_step *s, struct kept_twin *twin)
+{
+	s->is_changed = true;
+	s->is_first = !twin->is_known;
+	return kept_twin_full(twin, s->in, &s->news, &s->err);
+}
+
+static int
+do_patch(struct twin_step *s, struct kept_twin *twin)
+{
+	enum kept_patch done = kept_twin_patch(twin, s->version, s->in);
+
+	s->is_changed = done == KEPT_APPLIED;
+	s->is_gap = done == KEPT_GAP;
+	if (done == KEPT_APPLIED)
+		s->news = json_incref(s->in);
+	return 0;
+}
+
+static int
+do_find_push(struct twin_step *s, struct kept_twin *twin)
+{
+	s->push = kept_twin_push(twin);
+	s->is_gap = !s->push && kept_twin_is_due(twin);
+	return 0;
+}
+
+static int
+do_pushed(struct twin_step *s, struct kept_twin *twin)
+{
+	s->is_changed = true;
+	kept_twin_pushed(twin, s->in);
+	return 0;
+}
+
+static int
+do_refused(struct twin_step *s, struct kept_twin *twin)
+{
+	s->is_changed = true;
+	kept_twin_refused(twin);
+	return 0;
+}
+
+static int (*const runs[])(struct twin_step *step, struct kept_twin *twin) = {
+	[TWIN_STEP_SHOW] = do_show,
+	[TWIN_STEP_REPORT] = do_report,
+	[TWIN_STEP_FULL] = do_full,
+	[TWIN_STEP_PATCH] = do_patch,
+	[TWIN_STEP_FIND_PUSH] = do_find_push,
+	[TWIN_STEP_PUSHED] = do_pushed,
+	[TWIN_STEP_REFUSED] = do_refused,
+};
+
+/* -- On the worker ----------------------------------------------------------------------------------------------------------------------------- */
+
+static struct kept_twin *
+parse_kept(const struct buf *text, struct err *err)
+{
+	OWN_LIB(json_t) json = json_parse(text->data, text->len, err);
+
+	return json ? kept_twin_from_json(json, err) : NULL;
+}
+
+/* What was kept of another generation is not this one's; what can't be read is as if there were nothing. */
+static struct kept_twin *
+read_kept(struct keep *keep, const struct twin_step *s)
+{
+	struct buf text = BUF_INIT(KEPT_MAX);
+	struct err err = ERR_INIT;
+	int got = keep_get(keep, s->name, &text, &err);
+	OWN(kept_twin) twin = got == 1 ? parse_kept(&text, &err) : NULL;
+
+	buf_wipe(&text);
+	if (err.kind != ERR_NONE)
+		log_warn("the twin of %s that is kept can't be read, and is begun anew: %s", s->name, err.text);
+	if (twin && (!*s->generation_id || !*twin->generation_id || text_is(twin->generation_id, s->generation_id)))
+		return GIVE(twin);
+	return kept_twin_new(s->generation_id);
+}
+
+static int
+write_kept(struct keep *keep, const struct twin_step *s, const struct kept_twin *twin, struct err *err)
+{
+	OWN_LIB(json_t) json = kept_twin_to_json(twin);
+	OWN_TEXT text = json_line(json);
+
+	return keep_put(keep, s->name, text, strlen(text), kept_twin_is_due(twin), err);
+}
+
+static void
+run_step(struct job *job)
+{
+	struct twin_step *s = CONTAINER_OF(job, struct twin_step, job);
+	struct keep *keep = s->steps->keep;
+	OWN(kept_twin) twin = read_kept(keep, s);
+
+	if (s->run(s, twin) == 0 && s->is_changed)
+		write_kept(keep, s, twin, &s->err);
+	s->is_due = kept_twin_is_due(twin);
+	s->view = kept_twin_view(twin);
+}
+
+static void
+begin_group(struct job_group *group)
+{
+	struct twin_steps *steps = CONTAINER_OF(group, struct twin_steps, group);
+	struct err err = ERR_INIT;
+
+	if (keep_begin(steps->keep, &err) < 0)
+		log_error("%s", err.text);
+}
+
+/* One that failed has written nothing; when the disk has not taken what the others wrote, all have failed. */
+static void
+end_group(struct job_group *group, struct job *jobs)
+{
+	struct twin_steps *steps = CONTAINER_OF(group, struct twin_steps, group);
+	struct err err = ERR_INIT;
+
+	if (keep_end(steps->keep, 0, &err) == 0)
+		return;
+	log_error("%s", err.text);
+	for (struct job *job = jobs; job; job = job->next)
+		CONTAINER_OF(job, struct twin_step, job)->err = err;
+}
+
+/* -- Life -------------------------------------------------------------------------------------------------------------------------------------- */
+
+void
+twin_steps_init(struct twin_steps *steps, struct keep *keep, struct loop *loop, void (*on_done)(struct twin_step *step))
+{
+	*steps = (struct twin_steps){
+		.keep = keep, .loop = loop, .on_done = on_done, .group = { .begin = begin_group, .end = end_group }
+	};
+}
+
+static void
+on_stepped(struct job *job)
+{
+	struct twin_step *s = CONTAINER_OF(job, struct twin_step, job);
+
+	if (s->err.kind != ERR_NONE && !s->is_refused)
+		log_error("the twin of %s: %s", s->name, s->err.text);
+	s->steps->on_done(s);
+	twin_step_free(s);
+}
+
+struct twin_step *
+twin_step_new(struct twin_steps *steps, enum twin_step_kind kind, const char *name, const char *generation_id, json_t *in_take)
+{
+	struct twin_step *s = NEW(twin_step);
+
+	s->steps = steps;
+	s->name = mem_text(name);
+	s->generation_id = mem_text(generation_id ? generation_id : "");
+	s->run = runs[kind];
+	s->in = in_take;
+	s->job = (struct job){ .run = run_step, .done = on_stepped, .owner = loop_owner(steps->loop), .group = &steps->group };
+	return s;
+}
+
+void
+twin_step_free(struct twin_step *s)
+{
+	mem_free(s->name);
+	mem_free(s->generation_id);
+	json_decref(s->in);
+	json_decref(s->view);
+	json_decref(s->news);
+	json_decref(s->push);
+	mem_free(s);
+}
+
+bool
+twin_step_begin(struct twin_step *s)
+{
+	return keep_work(s->steps->keep, &s->job);
+}
