@@ -132,6 +132,7 @@ config_from_toml(const struct toml *root, struct findings *findings)
 	take_general(c, &at);
 	take_limits(c, &at);
 	take_gateway(c, &at);
+	config_take_server_certs(c, &at);
 	config_take_offline(c, &at);
 	config_take_provisioning(c, &at);
 	config_take_edge_ca(c, &at);
@@ -184,6 +185,12 @@ config_free(struct config *c)
 		mem_free(c->names[i]);
 	for (size_t i = 0; i < c->n_offline; i++)
 		mem_free(c->offline[i]);
+	for (size_t i = 0; i < c->n_server_certs; i++) {
+		mem_free(c->server_certs[i].name);
+		mem_free(c->server_certs[i].key_id);
+		mem_free(c->server_certs[i].cert);
+		mem_free(c->server_certs[i].pk);
+	}
 	for (size_t m = 0; m < c->n_modules; m++) {
 		mem_free(c->modules[m].id);
 		mem_free(c->modules[m].executable);

@@ -20,7 +20,9 @@
 #define CONFIG_OFFLINE_MAX 32
 #define CONFIG_MODULES_MAX 32
 #define CONFIG_PRINCIPALS_MAX 32
-#define CONFIG_ROLE_UIDS 5 /* from first_uid on */
+#define CONFIG_SERVER_CERTS_MAX 16
+#define CONFIG_SERVER_KEY_ID "edgehub-server" /* of the one that the Edge CA issues; of another this, and -NAME behind it */
+#define CONFIG_ROLE_UIDS 5		      /* from first_uid on */
 
 struct config_module {
 	char *id;
@@ -31,6 +33,11 @@ struct config_module {
 	char *key; /* "ec-p256": made for it */
 	char *names[CONFIG_NAMES_MAX];
 	size_t n_names;
+};
+
+struct config_server_cert {
+	char *name, *key_id;
+	char *cert, *pk; /* a path; where the key lies */
 };
 
 struct config {
@@ -74,6 +81,8 @@ struct config {
 		connects_per_second, max_queue_mib;
 	char *names[CONFIG_NAMES_MAX];
 	size_t n_names;
+	struct config_server_cert server_certs[CONFIG_SERVER_CERTS_MAX];
+	size_t n_server_certs;
 	bool leave_expired;
 	int64_t max_session_age_s;	   /* 0: none */
 	char *offline[CONFIG_OFFLINE_MAX]; /* "WHAT=TIME" */

@@ -303,6 +303,26 @@ check_est(const struct check *k)
 }
 
 static void
+check_server_cert(const struct check *k, const struct config_server_cert *s)
+{
+	OWN_TEXT cert_path = mem_textf("gateway.server_certs.%s.cert", s->name);
+	OWN_TEXT key_path = mem_textf("gateway.server_certs.%s.pk", s->name);
+	struct config_spot cert = spot_of(k, cert_path), key = spot_of(k, key_path);
+	CLEAR(certs) chain = { 0 };
+
+	check_pair(k, &cert, s->cert, &key, s->pk, &chain, false);
+	if (chain.n > 0)
+		config_check_server(k->findings, &cert, &chain);
+}
+
+static void
+check_server_certs(const struct check *k)
+{
+	for (size_t i = 0; i < k->config->n_server_certs; i++)
+		check_server_cert(k, &k->config->server_certs[i]);
+}
+
+static void
 check_preloaded(const struct check *k)
 {
 	const char *id;
@@ -466,6 +486,7 @@ config_check_files(const struct config *config, const struct toml *root, struct 
 	check_local_ca(&k);
 	check_est(&k);
 	check_preloaded(&k);
+	check_server_certs(&k);
 	check_documents(&k);
 	check_modules(&k);
 }

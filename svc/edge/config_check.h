@@ -17,6 +17,8 @@ void config_check_dates(
 	struct findings *findings, const struct config_spot *spot, const struct cert *cert, int64_t now, bool is_fatal);
 /* n_below: CAs that the first of the chain is to issue. */
 void config_check_ca(struct findings *findings, const struct config_spot *spot, const struct certs *chain, size_t n_below);
+/* What a server shows, with what it sends beside it, to whoever asks for a name. */
+void config_check_server(struct findings *findings, const struct config_spot *spot, const struct certs *chain);
 /* Certificates of the same subject make chains that can't be built. */
 void config_check_name(
 	struct findings *findings, const struct config_spot *spot, const char *common_name, const struct config *config);

@@ -64,6 +64,37 @@ config_check_ca(struct findings *f, const struct config_spot *spot, const struct
 		tell(f, FINDING_ERROR, spot, why);
 }
 
+static bool
+has_dns_name(const struct cert *cert)
+{
+	OWN_TEXT names = cert_names(cert);
+
+	return strstr(names, "DNS:") != NULL;
+}
+
+void
+config_check_server(struct findings *f, const struct config_spot *spot, const struct certs *chain)
+{
+	const struct cert *leaf = chain->item[0];
+	OWN_TEXT why = NULL;
+
+	if (cert_is_ca(leaf))
+		why = mem_textf("the first certificate, of %.80s, is a CA's: the server's own comes first", cert_subject(leaf));
+	else if (!cert_may_serve(leaf))
+		why = mem_textf("the extendedKeyUsage of %.80s doesn't let it be a server", cert_subject(leaf));
+	else if (!has_dns_name(leaf))
+		why = mem_textf(
+			"the certificate of %.80s has no DNS name in its subjectAltName, so nobody ever asks for it: for addresses "
+			"there is [gateway] names",
+			cert_subject(leaf));
+	for (size_t i = 1; !why && i < chain->n; i++)
+		if (!cert_is_issued_by(chain->item[i - 1], chain->item[i]))
+			why = mem_textf("certificate %zu in the file (%.80s) did not issue the one before it (%.80s)", i + 1,
+				cert_subject(chain->item[i]), cert_subject(chain->item[i - 1]));
+	if (why)
+		tell(f, FINDING_ERROR, spot, why);
+}
+
 void
 config_check_name(struct findings *f, const struct config_spot *spot, const char *name, const struct config *c)
 {

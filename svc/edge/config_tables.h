@@ -11,5 +11,6 @@ void config_take_provisioning(struct config *config, const struct config_at *roo
 void config_take_edge_ca(struct config *config, const struct config_at *root);
 void config_take_preloaded(struct config *config, const struct config_at *root);
 void config_take_offline(struct config *config, const struct config_at *root);
+void config_take_server_certs(struct config *config, const struct config_at *root);
 void config_take_modules(struct config *config, const struct config_at *root);
 void config_take_principals(struct config *config, const struct config_at *root);

@@ -108,7 +108,7 @@ make_config_dirs(const struct layout *l, struct err *err)
 	if (make_own_dir(all, 0711, getegid(), err) < 0)
 		return -1;
 	for (int r = 0; r < ROLE_COUNT; r++)
-		if (l->config_dirs[r] && make_own_dir(l->config_dirs[r], 0710, l->users[r].gid, err) < 0)
+		if (make_own_dir(l->config_dirs[r], 0710, l->users[r].gid, err) < 0)
 			return -1;
 	return 0;
 }
@@ -194,8 +194,6 @@ name_dirs(struct layout *l, const char *state)
 	l->identity_bundle = mem_textf("%s/hub-roots.pem", state);
 	for (int r = 0; r < ROLE_COUNT; r++) {
 		l->dirs[r] = mem_textf("%s/%s", state, role_names[r]);
-		if (r == ROLE_GATEWAY && !l->by_units) /* is told all by its arguments */
-			continue;
 		l->config_dirs[r] = mem_textf("%s/config/%s", state, role_names[r]);
 		l->configs[r] = mem_textf("%s/config.json", l->config_dirs[r]);
 	}

@@ -35,8 +35,8 @@ struct layout {
 	bool by_units; /* systemd makes role folders and sockets */
 	struct tree_owner users[ROLE_COUNT];
 	char *dirs[ROLE_COUNT];	       /* STATE/keyd, ... */
-	char *config_dirs[ROLE_COUNT]; /* STATE/config/keyd, ...; NULL for the gateway */
-	char *configs[ROLE_COUNT];     /* STATE/config/keyd/config.json, ... */
+	char *config_dirs[ROLE_COUNT]; /* STATE/config/keyd, ... */
+	char *configs[ROLE_COUNT];     /* STATE/config/keyd/config.json, ...; the gateway is told all by its arguments */
 	struct layout_run_dir {
 		char *path;
 		bool is_secret;

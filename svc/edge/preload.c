@@ -31,6 +31,8 @@ preload_list_keys(const struct config *c)
 	list_one(all, "device-id", c->by_certificate ? c->identity_pk : c->device_key_path);
 	list_one(all, "aziot-edged-ca", c->ca_pk);
 	list_one(all, "local-ca", c->issuance.local_ca_pk);
+	for (size_t i = 0; i < c->n_server_certs; i++)
+		list_one(all, c->server_certs[i].key_id, c->server_certs[i].pk);
 	return all;
 }
 
@@ -107,7 +109,7 @@ copy_one(struct copies *c, const char *id, const char *place, struct err *err)
 	struct buf content = BUF_INIT(OPERATORS_FILE_MAX);
 	int status;
 
-	if (geteuid() != 0 || !config_keys_is_file(place)) {
+	if ((geteuid() != 0 && c->role != ROLE_GATEWAY) || !config_keys_is_file(place)) {
 		json_object_set_new(c->told, id, json_string(place));
 		return 0;
 	}
@@ -162,12 +164,18 @@ remove_others(const struct copies *c)
 		closedir(dir);
 }
 
+static char *
+copies_dir(const struct layout *l, enum layout_role role)
+{
+	return mem_textf("%s/preloaded", l->config_dirs[role]);
+}
+
 /* Where the copies for a role lie: a folder of ours. */
 static int
 open_copies(struct copies *c, struct err *err)
 {
 	c->told = json_object();
-	c->dir = mem_textf("%s/preloaded", c->layout->config_dirs[c->role]);
+	c->dir = copies_dir(c->layout, c->role);
 	return tree_make(c->dir, 0710, (struct tree_owner){ .uid = geteuid(), .gid = c->layout->users[c->role].gid }, err);
 }
 
@@ -201,4 +209,29 @@ preload_certs(const struct layout *l, const struct config *c, bool *changed, str
 		return NULL;
 	remove_others(&copies);
 	return json_incref(copies.told);
+}
+
+/* -- The gateway's --------------------------------------------------------------------------------------------------------------------------- */
+
+char *
+preload_server_cert_path(const struct layout *l, const struct config_server_cert *cert)
+{
+	OWN_TEXT dir = copies_dir(l, ROLE_GATEWAY);
+	struct err never = ERR_INIT; /* the name was looked at when it was read */
+
+	return id_file_path(dir, cert->name, ".pem", &never);
+}
+
+int
+preload_server_certs(const struct layout *l, const struct config *c, bool *changed, struct err *err)
+{
+	CLEAR(copies) copies = { .layout = l, .role = ROLE_GATEWAY, .extension = ".pem", .changed = changed };
+
+	if (open_copies(&copies, err) < 0)
+		return -1;
+	for (size_t i = 0; i < c->n_server_certs; i++)
+		if (copy_one(&copies, c->server_certs[i].name, c->server_certs[i].cert, err) < 0)
+			return err_wrap(err, "[gateway.server_certs.%s]", c->server_certs[i].name);
+	remove_others(&copies);
+	return 0;
 }

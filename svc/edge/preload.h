@@ -13,3 +13,7 @@ json_t *preload_list_certs(const struct config *config);
 /* As the role is told: with the copies in the place of files.  *changed is set when one of them is another than before. */
 json_t *preload_keys(const struct layout *layout, const struct config *config, bool *changed, struct err *err);
 json_t *preload_certs(const struct layout *layout, const struct config *config, bool *changed, struct err *err);
+/* Copies of the further server certificates, whoever we are: the folder of the operator's file may hold its key as well, and the gateway is not to reach that.  *changed as above. */
+int preload_server_certs(const struct layout *layout, const struct config *config, bool *changed, struct err *err);
+char *preload_server_cert_path(
+	const struct layout *layout, const struct config_server_cert *cert); /* where its copy lies; the caller owns it */

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "edge/preload.h"
 #include "edge/role_args.h"
 
 void
@@ -59,12 +60,24 @@ role_args_push_int(struct role_args *args, const char *name, int64_t value)
 }
 
 static void
+push_server_certs(struct role_args *args, const struct config *c, const struct layout *l)
+{
+	for (size_t i = 0; i < c->n_server_certs; i++) {
+		OWN_TEXT path = preload_server_cert_path(l, &c->server_certs[i]);
+		OWN_TEXT pair = mem_textf("%s=%s", c->server_certs[i].key_id, path);
+
+		push(args, "--server-cert", pair);
+	}
+}
+
+static void
 push_gateway(struct role_args *args, const struct config *c, const struct layout *l, const struct role_facts *facts)
 {
 	push(args, "--state", l->dirs[ROLE_GATEWAY]);
 	push(args, "--hostname", c->hostname);
 	for (size_t i = 0; i < c->n_names; i++)
 		push(args, "--name", c->names[i]);
+	push_server_certs(args, c, l);
 	for (size_t i = 0; i < c->n_offline; i++)
 		push(args, "--offline", c->offline[i]);
 	if (c->leave_expired)

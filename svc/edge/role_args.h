@@ -4,7 +4,7 @@
 
 #include "edge/layout.h"
 
-#define ROLE_ARGS_MAX 192
+#define ROLE_ARGS_MAX 256
 
 struct role_args {
 	char *item[ROLE_ARGS_MAX + 1]; /* the program first; ends with NULL */

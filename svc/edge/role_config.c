@@ -91,6 +91,16 @@ with_flag(json_t *principal, const char *flag)
 
 /* Who may use which key (edge-services 5.4).  certd is handed the handle of the key that is to issue, identityd hands out those of a host process's keys (keyd/key_access.h). */
 static json_t *
+gateway_keys(const struct config *c)
+{
+	json_t *ids = json_pack("[s]", CONFIG_SERVER_KEY_ID);
+
+	for (size_t i = 0; i < c->n_server_certs; i++)
+		json_array_append_new(ids, json_string(c->server_certs[i].key_id));
+	return ids;
+}
+
+static json_t *
 keyd_principals(const struct layout *l, const struct config *c)
 {
 	json_t *list = json_pack("[o, o, o, o]", with_flag(principal(l, ROLE_CERTD, certd_keys(c)), "borrows"),
@@ -101,7 +111,7 @@ keyd_principals(const struct layout *l, const struct config *c)
 		principal(l, ROLE_EDGED,
 			json_pack("[s, s, s, s, s]", "aziot-edged-ca", "aziot-edged-ca-temp", "aziot-edged-ca-previous",
 				"iotedge_master_encryption_id", "derived:aziot_identityd_master_id")),
-		principal(l, ROLE_GATEWAY, json_pack("[s]", "edgehub-server")));
+		principal(l, ROLE_GATEWAY, gateway_keys(c)));
 
 	add_host_principals(list, c, "keys");
 	return list;
@@ -380,8 +390,14 @@ write_gateway(const struct layout *l, const struct config *c, bool *changed, str
 int
 role_config_write_all(const struct layout *l, const struct config *c, bool changed[static ROLE_COUNT], struct err *err)
 {
+	bool renewed = false;
+
 	for (int role = 0; role < ROLE_GATEWAY; role++)
 		if (write_one(l, c, (enum layout_role)role, &changed[role], err) < 0)
 			return -1;
+	if (preload_server_certs(l, c, &renewed, err) < 0)
+		return -1;
+	changed[ROLE_KEYD] |=
+		renewed; /* the keys may be others, too, and keyd keeps what it has read; the gateway looks by itself */
 	return l->by_units ? write_gateway(l, c, &changed[ROLE_GATEWAY], err) : 0;
 }

@@ -43,6 +43,8 @@ allow_keys(struct sandbox *s, const struct config *c)
 		allow_key(s, json_string_value(place));
 	json_object_foreach(c->issuance.keys, id, place)
 		allow_key(s, json_string_value(place));
+	for (size_t i = 0; i < c->n_server_certs; i++)
+		allow_key(s, c->server_certs[i].pk);
 	allow_read(s, c->keys.pkcs11_lib_path);
 	allow_write(s, "/dev/tpmrm0");
 	allow_write(s, "/dev/tpm0");

@@ -499,3 +499,24 @@ TEST("[offline] becomes rules for the gateway, and takes times only")
 	refused("[offline.devices]\n\"a*\" = \"5%\"\n" SAS, "a*");
 	refused("[gateway]\nmax_session_age = \"5%\"\n" SAS, "max_session_age");
 }
+
+TEST("[gateway.server_certs] are certificates under names that can be part of a key's id, each with its key")
+{
+	struct err err;
+	OWN(config) c = load(SAS "[gateway.server_certs.public]\ncert = \"file:///a.pem\"\npk = \"pkcs11:token=t;object=k\"\n"
+				 "[gateway.server_certs.b-2]\ncert = \"file:///b.pem\"\npk = \"file:///b.key\"\n",
+		&err);
+
+	if (!c)
+		fail_msg("%s", err.text);
+	CHECK_INT(c->n_server_certs, 2);
+	CHECK_STR(c->server_certs[0].key_id, "edgehub-server-public");
+	CHECK_STR(c->server_certs[0].cert, "/a.pem");
+	CHECK_STR(c->server_certs[0].pk, "pkcs11:token=t;object=k");
+	CHECK_STR(c->server_certs[1].pk, "/b.key");
+	refused(SAS "[gateway.server_certs.\"../x\"]\ncert = \"file:///a.pem\"\npk = \"file:///a.key\"\n", "letters, digits");
+	refused(SAS "[gateway.server_certs.x]\ncert = \"file:///a.pem\"\n", "pk");
+	refused(SAS "[gateway.server_certs.x]\npk = \"file:///a.key\"\n", "cert");
+	refused(SAS "[gateway]\nserver_certs = [\"a\"]\n", "server_certs");
+	refused(SAS "[gateway.server_certs.x]\ncertificate = \"file:///a.pem\"\n", "certificate");
+}

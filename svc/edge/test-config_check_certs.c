@@ -153,3 +153,57 @@ TEST("a hostname is the machine's name or begins with it, and is a name by RFC 1
 		says(&f, FINDING_WARNING, cases[i].part);
 	}
 }
+
+static struct cert *
+server_for(const char *name, struct key **key, const struct issuer *issuer)
+{
+	struct profile profile = { .kind = ISSUE_SERVER,
+		.common_name = "gw",
+		.names = { name },
+		.n_names = 1,
+		.path_len = -1,
+		.not_before = NOW - DAY,
+		.not_after = NOW + 30 * DAY };
+	struct err err = ERR_INIT;
+	struct cert *cert;
+
+	*key = key_generate(KEY_EC_P256, &err);
+	cert = issue_cert(&profile, key_pkey(*key), issuer, &err);
+	if (!cert)
+		fail_msg("%s", err.text);
+	return cert;
+}
+
+static void
+server_says(struct cert *const *certs, size_t n, const char *part)
+{
+	CLEAR(findings) f = { 0 };
+	struct certs chain = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		certs_add(&chain, certs[i]);
+	config_check_server(&f, &spot, &chain);
+	certs_clear(&chain);
+	says(&f, FINDING_ERROR, part);
+}
+
+TEST("a further server certificate may serve, has a DNS name, and is followed by its issuers")
+{
+	OWN(key) root_key = NULL;
+	OWN(key) named_key = NULL;
+	OWN(key) address_key = NULL;
+	OWN(key) device_key = NULL;
+	OWN(key) other_key = NULL;
+	OWN(cert) root = make(ISSUE_ROOT, "root", NULL, &root_key, NOW - DAY, NOW + 300 * DAY);
+	OWN(cert) other = make(ISSUE_ROOT, "other", NULL, &other_key, NOW - DAY, NOW + 300 * DAY);
+	struct issuer by = { .cert = root, .key = root_key };
+	OWN(cert) named = server_for("gw.example", &named_key, &by);
+	OWN(cert) address = server_for("10.0.0.1", &address_key, &by);
+	OWN(cert) device = make(ISSUE_DEVICE, "dev1", &by, &device_key, NOW - DAY, NOW + 30 * DAY);
+
+	server_says((struct cert *[]){ named, root }, 2, NULL);
+	server_says((struct cert *[]){ root, named }, 2, "the server's own comes first");
+	server_says((struct cert *[]){ device }, 1, "extendedKeyUsage");
+	server_says((struct cert *[]){ address }, 1, "no DNS name");
+	server_says((struct cert *[]){ named, other }, 2, "did not issue");
+}

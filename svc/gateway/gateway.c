@@ -129,6 +129,8 @@ open_certificate(struct gateway *g, struct err *err)
 		.workload = &g->config.upstream.workload,
 		.names = g->config.names,
 		.n_names = g->config.n_names,
+		.further = g->config.server_certs,
+		.n_further = g->config.n_server_certs,
 	};
 
 	g->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);

@@ -13,6 +13,8 @@ struct gateway_config {
 	const char *state_dir;
 	const char *const *names; /* in the server certificate; the first is `hostname` */
 	size_t n_names;
+	const char *const *server_certs; /* further ones: "KEY-ID=PATH" each (further_cert.h) */
+	size_t n_server_certs;
 	const char *address;
 	int mqtt_port, https_port; /* 0: a free one */
 	const char *keyd_path;

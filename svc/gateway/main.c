@@ -19,7 +19,7 @@
 struct options {
 	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *parent,
 		*hub_address, *trust, *crl_dir, *metrics_address, *routes, *when_full;
-	struct option_list names, offline;
+	struct option_list names, offline, server_certs;
 	bool leave_expired;
 	int64_t mqtt_port, https_port, metrics_port, hub_mqtt_port, hub_https_port, max_queue_mib, audit_mib, loops,
 		max_connections, max_clients, accepts_per_second, connects_per_second, max_session_age_s;
@@ -36,6 +36,11 @@ static const struct option_row rows[] = {
 	TEXT_ROW("hostname", 'n', "NAME", "the name that devices connect to; stands in the server certificate", hostname),
 	{ "name", 0, "NAME", "a further name or IP address in the server certificate; may be given several times", OPTION_LIST,
 		offsetof(struct options, names), 0, 0 },
+	{ "server-cert", 0, "ID=FILE",
+		"a further certificate, with the chain in the file and its key in keyd, for who asks for a name in it; may be "
+		"given "
+		"several times",
+		OPTION_LIST, offsetof(struct options, server_certs), 0, 0 },
 	TEXT_ROW("address", 'a', "ADDRESS", "listen on this address (0.0.0.0)", address),
 	{ "mqtt-port", 0, "PORT", "for devices (8883); 0 takes a free one", OPTION_INT, offsetof(struct options, mqtt_port), 0,
 		65535 },
@@ -165,6 +170,8 @@ serve(const struct options *o, struct err *err)
 		.state_dir = o->state,
 		.names = names,
 		.n_names = 1 + o->names.n,
+		.server_certs = o->server_certs.items,
+		.n_server_certs = o->server_certs.n,
 		.address = o->address,
 		.mqtt_port = (int)o->mqtt_port,
 		.https_port = (int)o->https_port,

@@ -3,13 +3,13 @@
  * certificate that can't be had now is tried for again a minute later; the old one serves meanwhile. */
 #include "gateway/server_cert.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/renewal.h"
+#include "gateway/further_cert.h"
 #include "gateway/local/vitals.h"
 #include "gateway/scope/asked.h"
 #include "gateway/server_names.h"
@@ -18,6 +18,7 @@
 #define KEY_ID "edgehub-server"
 #define KEY_ALGORITHMS "ec-p256:rsa-2048:*"
 #define LOOK_EVERY_MS 10000
+#define LOOK_AT_FURTHER_MS 1000 /* their keys change in keyd a moment before the files do, or after */
 #define DOUBT_LOOKS 10
 #define MISSED_MS (10 * 60 * 1000) /* a name that is missed is not told of again for so long, at least */
 #define SESSION_SCOPE "gateway-mqtt"
@@ -28,15 +29,18 @@ struct server_cert {
 	struct renewal_life life;
 	uint8_t edge_ca[DIGEST_SHA256_LEN]; /* under which it was issued */
 	bool knows_edge_ca;
-	struct server_names names; /* in it; with the lock */
-	pthread_mutex_t lock;
-	struct asked *missed;		  /* names that were asked for and are not in it */
+	struct server_names names;	  /* in it */
+	struct asked *missed;		  /* names that were asked for and no certificate has */
 	int64_t doubted_since, failed_at; /* boot clock; 0: no */
 	struct timer timer;
 	struct job job;
 	bool is_looking;
 	/* The job's. */
+	struct further_cert *further[SERVER_CERT_FURTHER_MAX];
+	struct certs chain; /* the one in use, to be made a context of anew when another beside it has changed */
+	struct key *key;
 	struct tls_server *made;
+	bool is_issued; /* what was made */
 	struct renewal_life made_life;
 	uint8_t seen_ca[DIGEST_SHA256_LEN];
 	struct server_names seen_names;
@@ -83,17 +87,37 @@ static void
 on_name(void *arg, const char *name)
 {
 	struct server_cert *s = arg;
-	bool has;
 
-	pthread_mutex_lock(&s->lock);
-	has = server_names_have(&s->names, name);
-	pthread_mutex_unlock(&s->lock);
-	if (has || !asked_may(s->missed, name, "", 0))
+	if (!asked_may(s->missed, name, "", 0))
 		return;
 	asked_close(s->missed, name, "", 0);
 	log_warn("NAME_MISMATCH: a client asks for '%.253s', for which the server certificate was not issued; where that is a name "
 		 "of this gateway, it belongs to hostname or [gateway] names",
 		name);
+}
+
+static struct tls_server_config
+settings(const struct server_cert *s)
+{
+	return (struct tls_server_config){ .ask_client_cert = true, .session_scope = SESSION_SCOPE, .cache = s->config.cache };
+}
+
+/* The first one, with those that are there beside it. */
+static struct tls_server *
+make(struct server_cert *s, const struct certs *chain, struct key *key, struct err *err)
+{
+	struct tls_server *others[SERVER_CERT_FURTHER_MAX];
+	struct tls_server_config tls = settings(s);
+
+	tls.chain = chain;
+	tls.key = key;
+	tls.on_name = on_name;
+	tls.name_arg = s;
+	tls.others = others;
+	for (size_t i = 0; i < s->config.n_further; i++)
+		if (further_cert_current(s->further[i]))
+			others[tls.n_others++] = further_cert_current(s->further[i]);
+	return tls_server_new(&tls, err);
 }
 
 static struct tls_server *
@@ -103,22 +127,34 @@ issue(struct server_cert *s, struct renewal_life *life, struct err *err)
 	const char *const *names = (const char *const *)s->seen_names.item;
 	OWN(key) key = keyd_client_create_pair(c->keyd, KEY_ID, KEY_ALGORITHMS, err);
 	CLEAR(certs) chain = { 0 };
-	struct tls_server_config tls = {
-		.chain = &chain,
-		.key = key,
-		.ask_client_cert = true,
-		.session_scope = SESSION_SCOPE,
-		.cache = c->cache,
-		.on_name = on_name,
-		.name_arg = s,
-	};
+	OWN(tls_server) made = NULL;
 	int64_t expires;
 
 	if (!key || workload_server_certificate(c->workload, key, names, s->seen_names.n, &chain, &expires, err) < 0)
 		return err_wrap_null(err, "the server certificate for %s", names[0]);
+	made = make(s, &chain, key, err);
+	if (!made)
+		return NULL;
 	*life = (struct renewal_life){ cert_not_before(chain.item[0]), cert_not_after(chain.item[0]) };
 	vitals_note_certificate(&chain);
-	return tls_server_new(&tls, err);
+	certs_clear(&s->chain);
+	s->chain = chain;
+	chain = (struct certs){ 0 };
+	key_free(s->key);
+	s->key = GIVE(key);
+	s->is_issued = true;
+	return GIVE(made);
+}
+
+static bool
+look_at_further(struct server_cert *s)
+{
+	struct tls_server_config like = settings(s);
+	bool changed = false;
+
+	for (size_t i = 0; i < s->config.n_further; i++)
+		changed |= further_cert_look(s->further[i], s->config.keyd, &like);
+	return changed;
 }
 
 /* The Edge CA is asked for first: one that changes in between is noticed the next time. */
@@ -142,14 +178,16 @@ run(struct job *job)
 {
 	struct server_cert *s = CONTAINER_OF(job, struct server_cert, job);
 	bool waits = s->failed_at && clock_boot_ms() - s->failed_at < clock_look_ms();
+	bool is_other = look_at_further(s);
 
 	s->err = (struct err)ERR_INIT;
-	s->has_failed = false;
+	s->has_failed = s->is_issued = false;
 	look(s);
-	if (waits || (!is_due(s) && !has_changed(s)))
-		return;
-	s->made = issue(s, &s->made_life, &s->err);
-	s->has_failed = !s->made;
+	if (!waits && (is_due(s) || has_changed(s)))
+		s->made = issue(s, &s->made_life, &s->err);
+	s->has_failed = s->err.kind != ERR_NONE;
+	if (!s->made && is_other)
+		s->made = make(s, &s->chain, s->key, &s->err);
 }
 
 /* Under which it was issued. */
@@ -158,17 +196,14 @@ take_facts(struct server_cert *s)
 {
 	s->knows_edge_ca = s->sees_ca;
 	memcpy(s->edge_ca, s->seen_ca, sizeof(s->edge_ca));
-	pthread_mutex_lock(&s->lock);
 	server_names_clear(&s->names);
 	s->names = s->seen_names;
 	s->seen_names = (struct server_names){ 0 };
-	pthread_mutex_unlock(&s->lock);
 }
 
 static void
 take_over(struct server_cert *s)
 {
-	tls_holder_swap(s->holder, GIVE(s->made));
 	s->life = s->made_life;
 	vitals_note_renewal(true);
 	s->failed_at = 0;
@@ -183,6 +218,8 @@ on_looked(struct job *job)
 
 	s->is_looking = false;
 	if (s->made)
+		tls_holder_swap(s->holder, GIVE(s->made));
+	if (s->is_issued)
 		take_over(s);
 	if (!s->has_failed)
 		return;
@@ -192,9 +229,11 @@ on_looked(struct job *job)
 }
 
 static int
-look_every_ms(void)
+look_every_ms(const struct server_cert *s)
 {
-	return clock_look_ms() < LOOK_EVERY_MS ? clock_look_ms() : LOOK_EVERY_MS;
+	int most = s->config.n_further > 0 ? LOOK_AT_FURTHER_MS : LOOK_EVERY_MS;
+
+	return clock_look_ms() < most ? clock_look_ms() : most;
 }
 
 static void
@@ -207,7 +246,7 @@ on_timer(struct timer *timer)
 		s->job = (struct job){ .run = run, .done = on_looked, .owner = loop_owner(s->config.loop) };
 		s->is_looking = pool_try(s->config.workers, &s->job);
 	}
-	timer_arm(timer, look_every_ms());
+	timer_arm(timer, look_every_ms(s));
 }
 
 static void
@@ -216,8 +255,30 @@ free_facts(struct server_cert *s)
 	server_names_clear(&s->names);
 	server_names_clear(&s->seen_names);
 	asked_free(s->missed);
-	pthread_mutex_destroy(&s->lock);
+	for (size_t i = 0; i < s->config.n_further; i++)
+		further_cert_free(s->further[i]);
+	certs_clear(&s->chain);
+	key_free(s->key);
 	mem_free(s);
+}
+
+static int
+open_further(struct server_cert *s, struct err *err)
+{
+	for (size_t i = 0; i < s->config.n_further; i++) {
+		s->further[i] = further_cert_new(s->config.further[i], err);
+		if (!s->further[i])
+			return -1;
+	}
+	return 0;
+}
+
+static struct tls_server *
+issue_first(struct server_cert *s, struct err *err)
+{
+	look_at_further(s);
+	look(s);
+	return issue(s, &s->life, err);
 }
 
 struct server_cert *
@@ -228,9 +289,7 @@ server_cert_open(const struct server_cert_config *config, struct err *err)
 
 	s->config = *config;
 	s->missed = asked_new(MISSED_MS);
-	pthread_mutex_init(&s->lock, NULL);
-	look(s);
-	first = issue(s, &s->life, err);
+	first = open_further(s, err) < 0 ? NULL : issue_first(s, err);
 	if (!first) {
 		free_facts(s);
 		return NULL;
@@ -238,7 +297,7 @@ server_cert_open(const struct server_cert_config *config, struct err *err)
 	take_facts(s);
 	s->holder = tls_holder_new(first);
 	timer_init(&s->timer, config->loop, on_timer);
-	timer_arm(&s->timer, look_every_ms());
+	timer_arm(&s->timer, look_every_ms(s));
 	return s;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The gateway's server certificate: for `hostname` and further names, issued by this device's Edge CA through the workload API, with its key in keyd, where it stays.
+ * Beside it certificates of the operator's own (further_cert.h), shown to whoever asks for a name in them.
  * Issued again when most of its life is over, or the Edge CA or an address of this box has become another, while open sessions live on.  Lives on one loop. */
 
 #include "base/pool.h"
@@ -9,6 +10,8 @@
 #include "net/loop.h"
 #include "net/tls.h"
 
+#define SERVER_CERT_FURTHER_MAX 32 /* as many as options may be given */
+
 struct server_cert_config {
 	struct loop *loop;
 	struct pool *workers;
@@ -16,6 +19,8 @@ struct server_cert_config {
 	const struct workload *workload;
 	const char *const *names; /* as server_names.h has them; the first is the common name */
 	size_t n_names;
+	const char *const *further; /* "KEY-ID=PATH" each */
+	size_t n_further;
 	struct tls_cache *cache;
 };
 

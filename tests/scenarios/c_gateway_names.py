@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The names of the gateway's server certificate: addresses that come and go while devices are connected, and names that somebody asks for in vain."""
-import ctypes, os, sys
+import ctypes, os, signal, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
 
@@ -37,6 +37,14 @@ def proves(name):
         it.edge.mqtt("dev1", name=name, **it.dev1).close()
         return True
     except ssl.SSLCertVerificationError:
+        return False
+
+
+def attempt(look):
+    """False as well while nobody is there, or speaks for somebody else."""
+    try:
+        return look()
+    except (OSError, Refused):
         return False
 
 
@@ -108,6 +116,63 @@ def test_02_asked_in_vain():
     it.edge.sync_log()
     lines = [l for l in it.edge.log_text()[before:].splitlines() if "NAME_MISMATCH" in l]
     assert len(lines) == 1 and "plant7.local" in lines[0] and "[gateway] names" in lines[0] and '"level":"warn"' in lines[0], lines
+
+
+def public_cert(name, serial):
+    """A certificate of a CA that the devices trust, for this DNS name, perhaps a wildcard, and a key of its own: both in the place of the ones before."""
+    base = folder / "public"
+    with open(base + ".ext", "w") as f:
+        f.write("subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n" % name)
+    subprocess.run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=public", "-keyout", base + ".key", "-out", base + ".csr"], check=True, capture_output=True)
+    subprocess.run(["openssl", "x509", "-req", "-in", base + ".csr", "-CA", it.pki.root, "-CAkey", it.pki.root[:-4] + ".key", "-set_serial", str(serial), "-days", "30", "-extfile", base + ".ext",
+                    "-out", base + ".pem"], check=True, capture_output=True)
+    os.chmod(base + ".key", 0o600)
+    return base
+
+
+def shown(name):
+    """The serial number of the certificate that whoever asks for this name is shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", it.edge.mqtt_port), 20), server_hostname=name) as s:
+        der = s.getpeercert(True)
+    text = subprocess.run(["openssl", "x509", "-inform", "DER", "-noout", "-serial"], input=der, capture_output=True, check=True).stdout.decode()
+    return int(text.strip().split("=")[1], 16)
+
+
+def test_03_operators_own():
+    """a certificate of the operator's own is shown to whoever asks for a name in it, the Edge CA's to all others; when file and key are replaced new connections see it, and open ones live on"""
+    need_network()
+    base = public_cert("*.plant7.example", 1001)
+    path = it.edge.args[it.edge.args.index("--config") + 1]
+    with open(path, "a") as f:
+        f.write('[gateway.server_certs.public]\ncert = "file://%s.pem"\npk = "file://%s.key"\n' % (base, base))
+    assert run("rootedge", "config", "check", "--config", path, check=False).returncode == 0
+    it.edge.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: attempt(lambda: shown("gw.plant7.example") == 1001), "the operator's certificate", 30)
+    assert proves("gw.plant7.example") and proves("edgegateway.local") and not proves("a.b.plant7.example")
+    assert shown("gw2.local") != 1001
+    gateway, session = it.edge.role("gateway"), it.edge.mqtt("dev2", name="gw.plant7.example", **it.x509("dev2"))
+    public_cert("*.plant7.example", 1002)
+    it.edge.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: attempt(lambda: shown("gw.plant7.example") == 1002 and proves("gw.plant7.example")), "the operator's new certificate", 30)
+    session.publish("devices/dev2/messages/events/", b"lives on")
+    session.close()
+    assert it.edge.role("gateway") == gateway and it.edge.role("edged")
+
+
+def test_04_pair_that_is_none():
+    """a certificate whose key is another one is told by `rootedge config check` and changes nothing; the one before stays in use"""
+    need_network()
+    base = folder / "public"
+    shutil.copy(base + ".key", base + ".kept")
+    public_cert("*.plant7.example", 1003)
+    shutil.copy(base + ".kept", base + ".key")
+    checked = run("rootedge", "config", "check", "--config", it.edge.args[it.edge.args.index("--config") + 1], check=False)
+    assert checked.returncode != 0 and "gateway.server_certs.public.pk" in checked.stdout + checked.stderr, checked
+    it.edge.process.send_signal(signal.SIGHUP)
+    it.said("gateway.server_certs.public")
+    assert shown("gw.plant7.example") == 1002 and proves("gw.plant7.example")
 
 
 def test_99_stop():

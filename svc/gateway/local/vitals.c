@@ -72,6 +72,15 @@ vitals_note_certificate(const struct certs *chain)
 }
 
 void
+vitals_note_further_certificate(const char *id, int64_t not_before, int64_t not_after)
+{
+	int64_t now = clock_wall();
+
+	metric_set(gateway_metric(METRIC_CERT_NOT_AFTER, id, ROLE), not_after);
+	metric_set(gateway_metric(METRIC_CERT_VALID, id, ROLE), now >= not_before && now < not_after);
+}
+
+void
 vitals_note_bytes(size_t len)
 {
 	atomic_fetch_add_explicit(&noted.bytes, len, memory_order_relaxed);

@@ -58,6 +58,7 @@ void vitals_measure(const struct vitals_sources *sources); /* into the metrics *
 
 /* What the parts that know tell; any thread. */
 void vitals_note_certificate(const struct certs *chain);
+void vitals_note_further_certificate(const char *id, int64_t not_before, int64_t not_after);
 void vitals_note_bytes(size_t len);	   /* a message was taken */
 void vitals_note_storing(const char *why); /* messages can't be stored, or (NULL) can be again; it is logged, too */
 void vitals_sample(void);		   /* once a minute */
