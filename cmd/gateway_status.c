@@ -139,6 +139,20 @@ put_rest(struct buf *page, const json_t *s)
 	buf_puts(page, " free\n");
 }
 
+/* Nothing of it where all is well: most gateways have the port. */
+static void
+put_https(struct buf *page, const json_t *s)
+{
+	const char *problem = text_at(json_object_get(s, "https"), "problem");
+
+	if (*problem)
+		buf_putf(page,
+			"%-12s CLOSED: %s\n%-12s MQTT goes on; WebSocket, HTTPS, methods that modules call and gateways below need "
+			"it: "
+			"[gateway] https_port\n",
+			"port 443", problem, "");
+}
+
 static void
 put_faults(struct buf *page, const json_t *s)
 {
@@ -204,6 +218,7 @@ gateway_status(int argc, char **argv)
 		put_devices(&page, status);
 		put_queue(&page, status);
 		put_rest(&page, status);
+		put_https(&page, status);
 		put_faults(&page, status);
 		put_budget(&page, status);
 		page_print(&page);

@@ -92,6 +92,7 @@ take_gateway(struct config *c, const struct config_at *root)
 	c->when_full = mem_text(config_text(&gateway, "when_full"));
 	c->gateway_mqtt_port = config_int(&gateway, "mqtt_port");
 	c->gateway_https_port = config_int(&gateway, "https_port");
+	c->https_port_is_given = config_has(&gateway, "https_port");
 	c->gateway_metrics_address = mem_text(config_text(&gateway, "metrics_address"));
 	c->gateway_metrics_port = config_int(&gateway, "metrics_port");
 	c->max_clients = config_int(&gateway, "max_clients");

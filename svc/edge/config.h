@@ -79,6 +79,7 @@ struct config {
 	char *gateway_address, *gateway_metrics_address, *gateway_crl_dir, *gateway_routes, *gateway_routes_dir, *when_full;
 	int64_t gateway_mqtt_port, gateway_https_port, gateway_metrics_port, audit_mib, max_clients, accepts_per_second,
 		connects_per_second, max_queue_mib;
+	bool https_port_is_given; /* else the gateway does without 443 where it can't have it */
 	char *names[CONFIG_NAMES_MAX];
 	size_t n_names;
 	struct config_server_cert server_certs[CONFIG_SERVER_CERTS_MAX];

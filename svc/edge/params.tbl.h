@@ -133,7 +133,7 @@ PARAM("principal.localid", "attributes", WORD("client|server", "client"), "what 
 PARAM("gateway", "enabled", BOOL(true), "false: no gateway on this device")
 PARAM("gateway", "address", TEXT_OR("0.0.0.0"), "listen on this address")
 PARAM("gateway", "mqtt_port", INT(0, 65535, 8883), "for devices; 0 takes a free one")
-PARAM("gateway", "https_port", INT(0, 65535, 443), "for devices by MQTT over WebSocket, for modules that call methods, and for gateways below this one; 0 takes a free one")
+PARAM("gateway", "https_port", INT(0, 65535, 443), "for devices by MQTT over WebSocket, for modules that call methods, and for gateways below this one; 0 takes a free one.  Where it is not given and 443 can't be had, the gateway does without it, and says so")
 PARAM("gateway", "metrics_port", INT(0, 65535, 0), "plain HTTP with /metrics, /healthz and /readyz; the original's is 9600; 0: only the operator's socket has them")
 PARAM("gateway", "metrics_address", TEXT_OR("127.0.0.1"), "listen there with them")
 PARAM("gateway", "names", HOSTS, "further names and IP addresses in its server certificate; auto stands for the addresses of this box, and follows them")

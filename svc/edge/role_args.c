@@ -120,7 +120,8 @@ role_args_fill(struct role_args *args, const struct config *c, const struct layo
 	push(args, "--generation-id", facts->generation);
 	push(args, "--management", facts->generation ? NULL : l->management);
 	role_args_push_int(args, "--mqtt-port", found->mqtt ? found->mqtt : c->gateway_mqtt_port);
-	role_args_push_int(args, "--https-port", found->https ? found->https : c->gateway_https_port);
+	if (c->https_port_is_given)
+		role_args_push_int(args, "--https-port", found->https ? found->https : c->gateway_https_port);
 }
 
 char *

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sockets of the local services. */
+#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -210,7 +212,7 @@ open_one(const struct layout *l, const struct layout_socket *s, struct err *err)
 	return -1;
 }
 
-/* -1: the gateway tries it itself, and says what is wrong. */
+/* -1: the gateway tries it itself, and goes on without it or ends; but why it can't be had is seen here, as the gateway may not have it in any case. */
 static int
 open_port(const struct layout_socket *s)
 {
@@ -225,6 +227,7 @@ open_port(const struct layout_socket *s)
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (fd >= 0 && (bind(fd, at->ai_addr, at->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)) {
+		log_warn("port %d can't be opened for the gateway: %s", s->port, strerror(errno));
 		close(fd);
 		fd = -1;
 	}

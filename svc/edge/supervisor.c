@@ -464,7 +464,7 @@ apply(struct supervisor *s)
 	OWN(config) next = s->config->load(s->config->arg, &err);
 	bool changed[ROLE_COUNT] = { false };
 
-	if (!next || operator_files_check(next, &err) < 0 || role_sockets_check(l, next, &err) < 0)
+	if (!next || operator_files_check(next, &err) < 0 || operator_files_check_server_certs(next, &err) < 0 || role_sockets_check(l, next, &err) < 0)
 		return refuse(&err);
 	if (!layout_fits(l, s->current, next))
 		return start_anew(s);

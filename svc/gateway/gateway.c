@@ -251,6 +251,7 @@ open_front(struct gateway *g, struct err *err)
 	front.backend = g->head;
 	front.listener = listener;
 	front.listener.port = g->config.https_port;
+	front.is_optional = g->config.https_is_optional;
 	activation_adopt(&listener);
 	g->mqtt = listener_open(g->loops, g->n_loops, &listener, err);
 	if (!g->mqtt)
@@ -272,6 +273,7 @@ open_local(struct gateway *g, struct err *err)
 			.state_dir = g->config.state_dir,
 			.mqtt = g->mqtt,
 			.https = front_listener(g->front),
+			.https_problem = front_problem(g->front),
 		},
 		.api.names = {
 			.hostname = g->config.names[0],

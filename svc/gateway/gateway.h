@@ -17,6 +17,7 @@ struct gateway_config {
 	size_t n_server_certs;
 	const char *address;
 	int mqtt_port, https_port; /* 0: a free one */
+	bool https_is_optional;	   /* where that port can't be had it goes on without it */
 	const char *keyd_path;
 	const char *metrics_address;
 	int metrics_port;    /* -1: none; 0: a free one */
@@ -38,7 +39,7 @@ struct gateway_config {
 struct gateway;
 struct gateway *gateway_open(const struct gateway_config *config, struct err *err); /* listens when it returns */
 int gateway_mqtt_port(const struct gateway *gateway);
-int gateway_https_port(const struct gateway *gateway);
+int gateway_https_port(const struct gateway *gateway);	   /* 0: none */
 int gateway_metrics_port(const struct gateway *gateway);   /* -1: none */
 int gateway_run(struct gateway *gateway, struct err *err); /* on this thread, until SIGTERM or SIGINT */
 void gateway_close(struct gateway *gateway);

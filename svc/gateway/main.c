@@ -15,6 +15,7 @@
 
 #define GATEWAY_MODULE "$edgeHub"
 #define ASK_AGAIN_MS 2000
+#define HTTPS_PORT 443
 
 struct options {
 	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *parent,
@@ -44,8 +45,9 @@ static const struct option_row rows[] = {
 	TEXT_ROW("address", 'a', "ADDRESS", "listen on this address (0.0.0.0)", address),
 	{ "mqtt-port", 0, "PORT", "for devices (8883); 0 takes a free one", OPTION_INT, offsetof(struct options, mqtt_port), 0,
 		65535 },
-	{ "https-port", 0, "PORT", "for MQTT over WebSocket, and the gateway's own API (443); 0 takes a free one", OPTION_INT,
-		offsetof(struct options, https_port), 0, 65535 },
+	{ "https-port", 0, "PORT",
+		"for MQTT over WebSocket, and the gateway's own API; 0 takes a free one (443, or none where that can't be had)",
+		OPTION_INT, offsetof(struct options, https_port), 0, 65535 },
 	TEXT_ROW("metrics-address", 0, "ADDRESS", "listen there with metrics and health (127.0.0.1)", metrics_address),
 	{ "metrics-port", 0, "PORT",
 		"for metrics and health, plain HTTP; without it only the operator's socket tells; 0 takes a free one", OPTION_INT,
@@ -174,7 +176,8 @@ serve(const struct options *o, struct err *err)
 		.n_server_certs = o->server_certs.n,
 		.address = o->address,
 		.mqtt_port = (int)o->mqtt_port,
-		.https_port = (int)o->https_port,
+		.https_port = o->https_port >= 0 ? (int)o->https_port : HTTPS_PORT,
+		.https_is_optional = o->https_port < 0,
 		.keyd_path = o->keyd,
 		.crl_dir = o->crl_dir,
 		.metrics_address = o->metrics_address,
@@ -217,7 +220,7 @@ serve(const struct options *o, struct err *err)
 	gateway = gateway_open(&config, err);
 	if (!gateway)
 		return -1;
-	log_info("%s serves on %s: MQTT at %d, HTTPS at %d", o->hostname, o->address, gateway_mqtt_port(gateway),
+	log_info("%s serves on %s: MQTT at %d, HTTPS at %d (0: nowhere)", o->hostname, o->address, gateway_mqtt_port(gateway),
 		gateway_https_port(gateway));
 	service_ready(
 		&o->service, json_pack("{s:s, s:i, s:i, s:i}", "hostname", o->hostname, "mqtt_port", gateway_mqtt_port(gateway),
@@ -235,7 +238,7 @@ main(int argc, char **argv)
 		.mqtt_port = 8883,
 		.metrics_address = "127.0.0.1",
 		.metrics_port = -1,
-		.https_port = 443,
+		.https_port = -1,
 		.hub_mqtt_port = 8883,
 		.hub_https_port = 443,
 		.max_queue_mib = 1024,

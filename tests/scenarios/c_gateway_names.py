@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The names of the gateway's server certificate: addresses that come and go while devices are connected, and names that somebody asks for in vain."""
-import ctypes, os, signal, sys
+import ctypes, os, re, signal, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
 
@@ -173,6 +173,38 @@ def test_04_pair_that_is_none():
     it.edge.process.send_signal(signal.SIGHUP)
     it.said("gateway.server_certs.public")
     assert shown("gw.plant7.example") == 1002 and proves("gw.plant7.example")
+
+
+def status():
+    return run("rootedge", "gateway", "status", "--state", it.edge.state, check=False).stdout
+
+
+def restart_with(https):
+    """The edge device again, with this in the place of its line about the HTTPS port."""
+    it.edge.stop()
+    path = it.edge.args[it.edge.args.index("--config") + 1]
+    text = open(path).read()
+    text = re.sub(r"(\[gateway\]\naddress = .*\nmqtt_port = ).*\n(https_port = .*\n)?", lambda m: m.group(1) + "0\n" + https, text)
+    with open(path, "w") as f:
+        f.write(text)
+    return it.edge
+
+
+def test_05_port_443_taken():
+    """where nothing is said of the HTTPS port and 443 is another program's, the gateway goes on without it and says so; where 443 is wished for it does not start"""
+    need_network()
+    with socket.create_server(("127.0.0.1", 443)):
+        restart_with("").start()
+        assert not it.edge.ready.get("https_port") and proves("gw2.local")
+        it.said("port 443 can't be had, the gateway goes on without it")
+        it.said("port 443 can't be opened for the gateway: Address already in use") if os.getuid() == 0 else None
+        assert "port 443" in status() and "CLOSED" in status() and "https_port" in status(), status()
+        it.edge.sync_log()
+        before = len(it.edge.log_text())
+        restart_with("https_port = 443\n").start(wait=False)
+        wait_for(lambda: "HTTPS ([gateway] https_port)" in it.edge.log_text()[before:], "the gateway's refusal", 30)
+    restart_with("").start()
+    assert it.edge.ready["https_port"] == 443 and "CLOSED" not in status()
 
 
 def test_99_stop():

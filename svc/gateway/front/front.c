@@ -2,6 +2,7 @@
 /* The door on port 443. */
 #include "gateway/front/front.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "common/activation.h"
 #include "net/conn_websocket.h"
@@ -12,6 +13,7 @@ struct front {
 	struct http_server *http;
 	struct websocket_service websockets[2];
 	struct listener *listener;
+	char *problem; /* why there is none */
 };
 
 /* How a device's request fails. */
@@ -61,6 +63,18 @@ make_heads(struct front *front, const struct front_config *config)
 	};
 }
 
+/* Who set no port may never have needed it. */
+static void
+do_without(struct front *front, int port, struct err *err)
+{
+	front->problem = mem_textf("%s", err->text);
+	*err = (struct err)ERR_INIT;
+	log_warn("port %d can't be had, the gateway goes on without it: %s; devices by MQTT are not concerned, those by WebSocket "
+		 "or "
+		 "HTTPS, modules that call methods and gateways below this one are: [gateway] https_port names another port",
+		port, front->problem);
+}
+
 struct front *
 front_open(struct loop *const *loops, size_t n_loops, const struct front_config *config, struct err *err)
 {
@@ -75,6 +89,10 @@ front_open(struct loop *const *loops, size_t n_loops, const struct front_config 
 	front->listener = listener_open(loops, n_loops, &listener, err);
 	if (front->listener)
 		return front;
+	if (config->is_optional) {
+		do_without(front, config->listener.port, err);
+		return front;
+	}
 	front_free(front);
 	return err_wrap_null(err, "HTTPS ([gateway] https_port)");
 }
@@ -85,16 +103,22 @@ front_listener(struct front *front)
 	return front->listener;
 }
 
+const char *
+front_problem(const struct front *front)
+{
+	return front->problem;
+}
+
 int
 front_port(const struct front *front)
 {
-	return listener_port(front->listener);
+	return front->listener ? listener_port(front->listener) : 0;
 }
 
 void
 front_shut(struct front *front)
 {
-	if (front)
+	if (front && front->listener)
 		listener_close(front->listener);
 }
 
@@ -105,5 +129,6 @@ front_free(struct front *front)
 		return;
 	http_server_free(front->http);
 	http_head_free(front->http_head);
+	mem_free(front->problem);
 	mem_free(front);
 }

@@ -13,12 +13,14 @@ struct front_config {
 	const struct head_ops *head_ops; /* behind requests of devices */
 	void *backend;
 	struct listener_config listener; /* its address, port, certificate and limits; the rest is filled in */
+	bool is_optional;		 /* where it can't listen it goes on all the same, and says so */
 };
 
 struct front;
-/* All of it is borrowed.  Listens when it returns. */
+/* All of it is borrowed.  Listens when it returns, unless that is optional and can't be. */
 struct front *front_open(struct loop *const *loops, size_t n_loops, const struct front_config *config, struct err *err);
-struct listener *front_listener(struct front *front);
-int front_port(const struct front *front);
-void front_shut(struct front *front); /* no more accepts */
-void front_free(struct front *front); /* after the loops */
+struct listener *front_listener(struct front *front); /* NULL: it does not listen */
+const char *front_problem(const struct front *front); /* why not; NULL: it does */
+int front_port(const struct front *front);	      /* 0: none */
+void front_shut(struct front *front);		      /* no more accepts */
+void front_free(struct front *front);		      /* after the loops */

@@ -3,6 +3,8 @@
 #include "gateway/local/gateway_status.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
 #include "gateway/local/health.h"
 #include "gateway/local/offline_budget.h"
 
@@ -53,6 +55,16 @@ certificate_json(const struct vitals *v)
 		"failed_renewals", (json_int_t)v->cert_failures);
 }
 
+static json_t *
+https_json(const struct vitals *v)
+{
+	OWN_TEXT problem = mem_text(v->https_problem);
+
+	if (problem)
+		text_repair_utf8(problem);
+	return json_pack("{s:i, s:s?}", "port", v->https_port, "problem", problem);
+}
+
 json_t *
 gateway_status_json(const struct gateway_names *names, const struct vitals *v)
 {
@@ -71,6 +83,7 @@ gateway_status_json(const struct gateway_names *names, const struct vitals *v)
 	json_object_set_new(status, "devices", devices_json(v));
 	json_object_set_new(status, "queue", queue_json(v));
 	json_object_set_new(status, "certificate", certificate_json(v));
+	json_object_set_new(status, "https", https_json(v));
 	json_object_set_new(status, "disk_free_bytes", v->disk_free >= 0 ? json_integer((json_int_t)v->disk_free) : json_null());
 	json_object_set_new(status, "offline_budget", offline_budget_json(&budget, v->now));
 	return status;

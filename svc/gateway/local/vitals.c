@@ -291,6 +291,8 @@ vitals_take(struct vitals *v, const struct vitals_sources *s)
 {
 	*v = (struct vitals){ .now = clock_wall() };
 	take_noted(v);
+	v->https_port = s->https ? listener_port(s->https) : 0;
+	v->https_problem = s->https_problem;
 	v->hub = hub_presence();
 	v->throttle = hub_throttle();
 	v->n_known = scope_count(s->scope);
@@ -365,7 +367,8 @@ vitals_measure(const struct vitals_sources *s)
 	vitals_take(&v, s);
 	valid = v.now >= v.cert_not_before && v.now < v.cert_not_after;
 	measure_listener("mqtt", s->mqtt);
-	measure_listener("https", s->https);
+	if (s->https)
+		measure_listener("https", s->https);
 	metric_set(gateway_metric(METRIC_BUILD, ROOTEDGE_VERSION), 1);
 	metric_set(gateway_metric(METRIC_CERT_NOT_AFTER, CERT_ID, ROLE), v.cert_not_after);
 	metric_set(gateway_metric(METRIC_CERT_VALID, CERT_ID, ROLE), valid);

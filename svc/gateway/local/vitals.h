@@ -17,13 +17,16 @@ struct vitals_sources {
 	struct queue *queue;
 	const struct offline_policy *offline;
 	const char *state_dir;
-	const struct listener *mqtt, *https;
+	const struct listener *mqtt, *https; /* https NULL: there is none, because of https_problem */
+	const char *https_problem;
 };
 
 #define VITALS_ENDPOINTS_MAX 32 /* further ones count in n_queued */
 
 struct vitals {
-	int64_t now; /* seconds UTC */
+	int64_t now;	/* seconds UTC */
+	int https_port; /* 0: none, because of https_problem */
+	const char *https_problem;
 	int64_t runs_for_ms;
 	int64_t cert_not_before, cert_not_after;
 	uint64_t cert_failures;	   /* attempts to renew it that failed, in this process */
