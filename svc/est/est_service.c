@@ -533,6 +533,16 @@ est_service_reload(struct est_service *s, struct err *err)
 	return 0;
 }
 
+void
+est_service_each_trust_dir(struct est_service *s, void (*each)(void *arg, const char *dir), void *arg)
+{
+	OWN(est_config) config = current_config(s);
+
+	for (size_t i = 0; i < est_config_n_issuers(config); i++)
+		if (est_config_issuer(config, i)->trust_dir)
+			each(arg, est_config_issuer(config, i)->trust_dir);
+}
+
 /* What comes back to a loop after that finds no writer, and nobody who hears the answer. */
 void
 est_service_stop(struct est_service *s)

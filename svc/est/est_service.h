@@ -43,7 +43,10 @@ void est_service_handle_plain(struct http_request *req, void *service); /* the s
 /* The configuration once more, from its file.  On failure the one that was in use stays. */
 int est_service_reload(struct est_service *service, struct err *err);
 struct revocations *est_service_revocations(
-	struct est_service *service);		     /* of its issuers, as they are now; the caller owns a reference */
+	struct est_service *service); /* of its issuers, as they are now; the caller owns a reference */
+/* The folders in which the roots of its issuers roll over, as it is configured now; one of several issuers more than once. */
+#define EST_TRUST_DIRS_MAX 16
+void est_service_each_trust_dir(struct est_service *service, void (*each)(void *arg, const char *dir), void *arg);
 void est_service_start(struct est_service *service); /* on the thread of its loop, or before it runs */
 void est_service_stop(struct est_service *service);  /* waits for the workers; before the loops are freed */
 void est_service_close(struct est_service *service); /* after they were */

@@ -27,6 +27,7 @@
 #include "hub/hub_est.h"
 #include "hub/hub_head.h"
 #include "hub/hub_revocation.h"
+#include "hub/hub_roots.h"
 #include "hub/hub_tls.h"
 #include "hub/provisioning/provisioning_server.h"
 #include "hub/registry/ca.h"
@@ -98,6 +99,7 @@ struct hub {
 	struct provisioning_server *provisioning; /* NULL: not wanted */
 	struct hub_est *est;			  /* NULL: not wanted */
 	struct hub_revocation *revocation;
+	struct hub_roots *roots;
 };
 
 /* -- The certificate ---------------------------------------------------------------------------------------------------------------------- */
@@ -411,6 +413,8 @@ open_revocation(struct hub *hub, struct err *err)
 		.cas = hub->cas,
 		.loop = hub->loops[0] };
 
+	hub->roots = hub_roots_new(
+		&(struct hub_roots_config){ hub->config.trust_dir, hub->est, hub->registry, hub->cas, hub->loops[0] });
 	hub->revocation = hub_revocation_open(&config, err);
 	return hub->revocation ? 0 : err_wrap(err, "revocation");
 }
@@ -585,6 +589,7 @@ hub_run(struct hub *hub, struct err *err)
 	command_queue_start(hub->commands, hub->loops[0]);
 	hub_est_start(hub->est);
 	hub_revocation_start(hub->revocation);
+	hub_roots_start(hub->roots);
 	for (size_t i = 0; i < hub->n_loops && hub->config.watch_turns; i++)
 		loop_watch_turns(hub->loops[i]);
 	for (size_t i = 1; i < hub->n_loops; i++)
@@ -656,6 +661,7 @@ free_heads(struct hub *hub)
 	provisioning_server_free(hub->provisioning);
 	issuing_close(hub->issuing);
 	hub_revocation_close(hub->revocation);
+	hub_roots_free(hub->roots);
 	hub_est_close(hub->est);
 	key_source_free(hub->keys);
 	directory_free(hub->directory);

@@ -47,7 +47,8 @@ struct hub_config {
 	const char *const *crl_paths;				  /* of lists, NULL-terminated */
 	const char *crl_ca_path;				  /* CAs that signed them and are not registered; NULL: none */
 	const char *est_config_path;				  /* of the EST server inside; NULL: there is none */
-	const struct faults_config *faults;			  /* NULL: none */
+	const char *trust_dir;		    /* whose roots the registered CAs follow (hub_roots.h); NULL: none */
+	const struct faults_config *faults; /* NULL: none */
 };
 
 struct hub;

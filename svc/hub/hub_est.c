@@ -88,6 +88,13 @@ hub_est_revocations(struct hub_est *est)
 	return est ? est_service_revocations(est->service) : NULL;
 }
 
+void
+hub_est_each_trust_dir(struct hub_est *est, void (*each)(void *arg, const char *dir), void *arg)
+{
+	if (est)
+		est_service_each_trust_dir(est->service, each, arg);
+}
+
 bool
 hub_est_serve(struct hub_est *est, struct http_request *req)
 {

@@ -15,8 +15,8 @@
 #include "store/event_log.h"
 
 struct options {
-	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *fault, *event_sources, *sink_ca,
-		*sink_connect_to, *id_scope, *provisioning_hostname, *provisioning_address, *provisioning_hubs_ca;
+	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *trust, *fault, *event_sources,
+		*sink_ca, *sink_connect_to, *id_scope, *provisioning_hostname, *provisioning_address, *provisioning_hubs_ca;
 	const char *issuing_ca, *issuing_ca_key, *est;
 	bool provisioning, issuing_ca_new;
 	struct key_source_config keys;
@@ -102,6 +102,10 @@ static const struct option_row rows[] = {
 		offsetof(struct options, crl_ca), 0, 0 },
 	{ "est", 0, "FILE", "serve EST on the HTTPS port too, by this configuration (docs/est.md)", OPTION_TEXT,
 		offsetof(struct options, est), 0, 0 },
+	{ "trust", 0, "DIR",
+		"a folder of rootedge trust: where one of its roots is a registered CA, its successor becomes one as soon as it is "
+		"announced (those of --est are followed without it)",
+		OPTION_TEXT, offsetof(struct options, trust), 0, 0 },
 	{ "fault", 0, "FAULTS", "break things on purpose, for tests: delay=200ms,drop=5%,throttle=10%,disconnect=30s,clock=-1h",
 		OPTION_TEXT, offsetof(struct options, fault), 0, 0 },
 	{ "thumbprint-grace", 0, "SECONDS", "how long the old thumbprint of a rotation is good once the new one was used (86400)",
@@ -211,6 +215,7 @@ config_of(const struct options *o)
 		.crl_paths = o->crls.items,
 		.crl_ca_path = o->crl_ca,
 		.est_config_path = o->est,
+		.trust_dir = o->trust,
 	};
 }
 
