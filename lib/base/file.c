@@ -207,6 +207,22 @@ file_remove(const char *path, struct err *err)
 	return file_sync_dir(dir, err);
 }
 
+struct file_version
+file_version(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return (struct file_version){ 0 };
+	return (struct file_version){ st.st_ino, (uint64_t)st.st_size, st.st_ctim.tv_sec, st.st_ctim.tv_nsec };
+}
+
+bool
+file_version_is(const struct file_version *a, const struct file_version *b)
+{
+	return a->inode == b->inode && a->len == b->len && a->changed_s == b->changed_s && a->changed_ns == b->changed_ns;
+}
+
 bool
 file_exists(const char *path)
 {

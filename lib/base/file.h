@@ -21,6 +21,15 @@ int file_save_unsynced(const char *path, const void *data, size_t len, mode_t mo
 void file_remove_leftovers(const char *dir);
 int file_remove(const char *path, struct err *err); /* absent is fine; the removal is durable */
 bool file_exists(const char *path);
+
+/* Whether a file is another one than it was, for who looks again and again: replaced, or written to.  All zero: it is not there. */
+struct file_version {
+	uint64_t inode, len;
+	int64_t changed_s, changed_ns;
+};
+struct file_version file_version(const char *path);
+bool file_version_is(const struct file_version *a, const struct file_version *b);
+
 int file_make_dir(const char *path, mode_t mode, struct err *err); /* with parents; existing is fine */
 int file_sync_dir(const char *path, struct err *err);
 /* For one process at a time: the descriptor that holds dir_fd/name (which may be the working directory, AT_FDCWD), or -1: ERR_CONFLICT when another process does.  It is a lock of the

@@ -144,14 +144,25 @@ take_certs(struct certs *out, const struct est_client *c, const char *operation,
 }
 
 int
-est_client_cas(const struct est_client *c, struct certs *out, struct err *err)
+est_client_roots(const struct est_client *c, struct certs *out, char **retired, struct err *err)
 {
 	static const char operation[] = "cacerts";
 	CLEAR(http_answer) answer = { 0 };
 
 	if (get(&answer, c, operation, err) < 0)
 		return -1;
-	return answer.status == 200 ? take_certs(out, c, operation, &answer, err) : refuse(c, operation, &answer, err);
+	if (answer.status != 200)
+		return refuse(c, operation, &answer, err);
+	*retired = mem_text(answer.retired_roots);
+	return take_certs(out, c, operation, &answer, err);
+}
+
+int
+est_client_cas(const struct est_client *c, struct certs *out, struct err *err)
+{
+	OWN_TEXT retired = NULL;
+
+	return est_client_roots(c, out, &retired, err);
 }
 
 static bool

@@ -26,6 +26,8 @@ struct est_client {
 /* Failures: ERR_DENIED is the server that isn't trusted or says no (401, 403), ERR_INVALID a request that it refuses or an answer that is none of EST, ERR_LIMIT one that is too
  * large, ERR_UNAVAILABLE all that may be better later. */
 int est_client_cas(const struct est_client *client, struct certs *out, struct err *err);
+/* The same, and which roots have retired, as the server says it (pki/root_line.h); NULL: it does not.  The caller owns the text. */
+int est_client_roots(const struct est_client *client, struct certs *out, char **retired, struct err *err);
 /* What the server wishes of requests; a server without that operation wishes nothing. */
 int est_client_attributes(const struct est_client *client, struct est_attributes *out, struct err *err);
 

@@ -12,12 +12,29 @@
 #include "pki/chain.h"
 #include "wire/codec.h"
 
+static void
+step_clear(struct root_step *step)
+{
+	cert_free(step->root);
+	cert_free(step->cross);
+}
+
 void
 root_line_clear(struct root_line *line)
 {
 	for (size_t i = 0; i < line->n; i++)
-		cert_free(line->step[i].root);
+		step_clear(&line->step[i]);
 	*line = (struct root_line){ 0 };
+}
+
+void
+root_line_copy(struct root_line *out, const struct root_line *line)
+{
+	*out = *line;
+	for (size_t i = 0; i < out->n; i++) {
+		cert_ref(out->step[i].root);
+		cert_ref(out->step[i].cross);
+	}
 }
 
 void
@@ -55,14 +72,50 @@ is_retired(const struct root_line *line, const struct cert *cert)
 	return false;
 }
 
-/* With those that have retired: what they signed was signed in their time. */
+/* What limits a CA, or could: it has to be the same in both. */
+static bool
+says_the_same(const struct cert *cross, const struct cert *root)
+{
+	static const int limits[] = { NID_basic_constraints, NID_key_usage, NID_ext_key_usage, NID_name_constraints,
+		NID_policy_constraints, NID_certificate_policies, NID_policy_mappings, NID_inhibit_any_policy };
+	X509 *a = cert_x509(cross), *b = cert_x509(root);
+
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		int at = X509_get_ext_by_NID(a, limits[i], -1), there = X509_get_ext_by_NID(b, limits[i], -1);
+		X509_EXTENSION *x = at < 0 ? NULL : X509_get_ext(a, at), *y = there < 0 ? NULL : X509_get_ext(b, there);
+
+		if (!x != !y)
+			return false;
+		if (x && ASN1_OCTET_STRING_cmp(X509_EXTENSION_get_data(x), X509_EXTENSION_get_data(y)) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Is this that root, as another one signed it? */
+static bool
+is_cross_of(const struct cert *cross, const struct cert *root)
+{
+	return !cert_is_self_issued(cross) && cert_is_same_ca(cross, root) && says_the_same(cross, root);
+}
+
+/* Whatever the dates say: it was signed in its time. */
+static bool
+was_signed(const struct root_step *step, const struct certs *among)
+{
+	const struct cert *after = find(among, step->after);
+
+	return after && is_cross_of(step->cross, step->root) && cert_is_issued_by(step->cross, after);
+}
+
+/* With those that have retired: what they signed was signed before. */
 static void
 add_all_that_followed(const struct root_line *line, struct certs *roots)
 {
 	for (size_t before = SIZE_MAX; before != roots->n;) {
 		before = roots->n;
 		for (size_t i = 0; i < line->n; i++)
-			if (find(roots, line->step[i].after) && !certs_have(roots, line->step[i].root))
+			if (!certs_have(roots, line->step[i].root) && was_signed(&line->step[i], roots))
 				certs_add(roots, line->step[i].root);
 	}
 }
@@ -85,26 +138,6 @@ root_line_apply(const struct root_line *line, const struct certs *given, struct 
 
 /* -- Another root ------------------------------------------------------------------------------------------------------------------- */
 
-/* What limits a CA, or could: it has to be the same in both. */
-static bool
-says_the_same(const struct cert *cross, const struct cert *root)
-{
-	static const int limits[] = { NID_basic_constraints, NID_key_usage, NID_ext_key_usage, NID_name_constraints,
-		NID_policy_constraints, NID_certificate_policies, NID_policy_mappings, NID_inhibit_any_policy };
-	X509 *a = cert_x509(cross), *b = cert_x509(root);
-
-	for (size_t i = 0; i < COUNT(limits); i++) {
-		int at = X509_get_ext_by_NID(a, limits[i], -1), there = X509_get_ext_by_NID(b, limits[i], -1);
-		X509_EXTENSION *x = at < 0 ? NULL : X509_get_ext(a, at), *y = there < 0 ? NULL : X509_get_ext(b, there);
-
-		if (!x != !y)
-			return false;
-		if (x && ASN1_OCTET_STRING_cmp(X509_EXTENSION_get_data(x), X509_EXTENSION_get_data(y)) != 0)
-			return false;
-	}
-	return true;
-}
-
 static bool
 is_signed_by(const struct cert *cross, const struct cert *root, int64_t now)
 {
@@ -119,17 +152,14 @@ is_signed_by(const struct cert *cross, const struct cert *root, int64_t now)
 	return verdict_accepted(v);
 }
 
-/* The trusted root that signed this one, or NULL. */
+/* The trusted root that signed this one, and by which certificate; NULL: none has. */
 static const struct cert *
-find_signer(const struct cert *root, const struct certs *shown, const struct certs *trusted, int64_t now)
+find_signer(const struct cert *root, const struct certs *shown, const struct certs *trusted, int64_t now, struct cert **cross)
 {
 	for (size_t i = 0; i < shown->n; i++) {
-		const struct cert *cross = shown->item[i];
-
-		if (cert_is_self_issued(cross) || !cert_is_same_ca(cross, root) || !says_the_same(cross, root))
-			continue;
-		for (size_t k = 0; k < trusted->n; k++)
-			if (!cert_is_same(trusted->item[k], root) && is_signed_by(cross, trusted->item[k], now))
+		*cross = shown->item[i];
+		for (size_t k = 0; is_cross_of(*cross, root) && k < trusted->n; k++)
+			if (!cert_is_same(trusted->item[k], root) && is_signed_by(*cross, trusted->item[k], now))
 				return trusted->item[k];
 	}
 	return NULL;
@@ -152,13 +182,14 @@ has_step(const struct root_line *line, const struct cert *root, const struct cer
 }
 
 static bool
-add_step(struct root_line *line, struct cert *root, const struct cert *after, struct err *err)
+add_step(struct root_line *line, struct cert *root, struct cert *cross, const struct cert *after, struct err *err)
 {
 	if (line->n == ROOT_LINE_MAX) {
 		(void)err_set(err, ERR_LIMIT, "%d roots have followed: give this device its bundle anew", ROOT_LINE_MAX);
 		return false;
 	}
 	line->step[line->n].root = cert_ref(root);
+	line->step[line->n].cross = cert_ref(cross);
 	memcpy(line->step[line->n++].after, cert_sha256(after), DIGEST_SHA256_LEN);
 	return true;
 }
@@ -188,11 +219,12 @@ look_at(struct learning *l, struct cert *root, struct root_news *news, struct er
 {
 	bool is_trusted = certs_have(&l->trusted, root);
 	const struct cert *signer;
+	struct cert *cross;
 
 	if (!is_sound_root(root, l->now) || is_said(l, root) || is_retired(l->line, root))
 		return false;
-	signer = find_signer(root, l->answer->shown, &l->trusted, l->now);
-	if (!signer || has_step(l->line, root, signer) || !add_step(l->line, root, signer, err))
+	signer = find_signer(root, l->answer->shown, &l->trusted, l->now, &cross);
+	if (!signer || has_step(l->line, root, signer) || !add_step(l->line, root, cross, signer, err))
 		return false;
 	if (!is_trusted) {
 		certs_add(&l->trusted, root);

@@ -6,7 +6,8 @@
  * issuer, so that none is taken for more than it was signed for.  A root leaves when its CA says that it is retired, and the answer shows another one of the same line that is trusted: so nobody
  * takes away the roots of another CA, and the last one stays.  A root that has retired once never comes back.
  *
- * The operator's bundle is the beginning: what follows a root that is no longer in it is trusted no longer, either. */
+ * The operator's bundle is the beginning: what follows a root that is no longer in it is trusted no longer, either.  Who reads a line sees himself that each of its roots was signed: the
+ * process that keeps it can't make others trust what it likes. */
 
 #include "pki/cert.h"
 
@@ -14,7 +15,8 @@
 
 struct root_step {
 	struct cert *root;
-	uint8_t after[DIGEST_SHA256_LEN]; /* the root that signed it */
+	struct cert *cross;		  /* the same, signed by: */
+	uint8_t after[DIGEST_SHA256_LEN]; /* this root */
 };
 struct root_line {
 	struct root_step step[ROOT_LINE_MAX]; /* in the order in which they were taken */
@@ -23,6 +25,7 @@ struct root_line {
 	size_t n_retired;
 };
 void root_line_clear(struct root_line *line);
+void root_line_copy(struct root_line *out, const struct root_line *line);
 
 /* `given` and what followed, without what has retired; where nothing would be left, with it. */
 void root_line_apply(const struct root_line *line, const struct certs *given, struct certs *out);

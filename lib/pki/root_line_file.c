@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A line of roots as a file: {"version": 1, "steps": [{"root": PEM, "after": HEX}, ...], "retired": [HEX, ...]} (root_line.h). */
+/* A line of roots as a file: {"version": 1, "steps": [{"root": PEM, "cross": PEM, "after": HEX}, ...], "retired": [HEX, ...]} (root_line.h). */
 #include <string.h>
 
 #include "base/file.h"
@@ -21,21 +21,31 @@ take_sha256(uint8_t out[static DIGEST_SHA256_LEN], const json_t *text)
 	return hex && hex_decode(out, DIGEST_SHA256_LEN, hex, strlen(hex));
 }
 
-static int
-take_step(struct root_line *line, const json_t *json, struct err *err)
+static struct cert *
+take_cert(const json_t *object, const char *key, struct err *err)
 {
-	struct root_step step = { 0 };
 	CLEAR(certs) one = { 0 };
 	const char *pem;
 
+	if (json_get_text(object, key, &pem, err) < 0 || certs_parse(&one, pem, strlen(pem), 1, err) < 0)
+		return NULL;
+	return cert_ref(one.item[0]);
+}
+
+static int
+take_step(struct root_line *line, const json_t *json, struct err *err)
+{
+	struct root_step *step = &line->step[line->n];
+
 	if (line->n == ROOT_LINE_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d roots", ROOT_LINE_MAX);
-	if (json_get_text(json, "root", &pem, err) < 0 || certs_parse(&one, pem, strlen(pem), 1, err) < 0)
+	line->n++;
+	step->root = take_cert(json, "root", err);
+	step->cross = step->root ? take_cert(json, "cross", err) : NULL;
+	if (!step->cross)
 		return -1;
-	if (!take_sha256(step.after, json_object_get(json, "after")))
+	if (!take_sha256(step->after, json_object_get(json, "after")))
 		return err_set(err, ERR_INVALID, "after: the SHA-256 fingerprint of a root, in hex, was expected");
-	step.root = cert_ref(one.item[0]);
-	line->step[line->n++] = step;
 	return 0;
 }
 
@@ -123,9 +133,11 @@ line_json(const struct root_line *line)
 	json_t *steps = json_array(), *retired = json_array();
 
 	for (size_t i = 0; i < line->n; i++) {
-		OWN_TEXT pem = cert_pem(line->step[i].root);
+		OWN_TEXT root = cert_pem(line->step[i].root);
+		OWN_TEXT cross = cert_pem(line->step[i].cross);
 
-		json_array_append_new(steps, json_pack("{s:s, s:o}", "root", pem, "after", hex_json(line->step[i].after)));
+		json_array_append_new(
+			steps, json_pack("{s:s, s:s, s:o}", "root", root, "cross", cross, "after", hex_json(line->step[i].after)));
 	}
 	for (size_t i = 0; i < line->n_retired; i++)
 		json_array_append_new(retired, hex_json(line->retired[i]));

@@ -319,6 +319,26 @@ TEST("fingerprints are hex between commas, 64 at most")
 	CHECK(!root_line_parse_retired(buf_text(&text), out, &n));
 }
 
+TEST("a line that somebody has written who has no key of a trusted root makes nobody trust anything")
+{
+	CLEAR(made) old = story_root("old");
+	CLEAR(made) new = story_root("new");
+	CLEAR(made) stranger = story_root("stranger");
+	CLEAR(made) by_stranger = cross(&new, &stranger);
+	CLEAR(told) t = TOLD();
+
+	begin_after(&t, &old, &new);
+	cert_free(t.line.step[0].root);
+	t.line.step[0].root = cert_ref(stranger.cert);
+	CHECK_TRUSTED(&t, "old");
+	cert_free(t.line.step[0].root);
+	t.line.step[0].root = cert_ref(new.cert);
+	CHECK_TRUSTED(&t, "old new");
+	cert_free(t.line.step[0].cross);
+	t.line.step[0].cross = cert_ref(by_stranger.cert);
+	CHECK_TRUSTED(&t, "old");
+}
+
 /* -- Its file ------------------------------------------------------------------------------------------------------------------------ */
 
 TEST("a line is read as it was written; one of another version, with rubbish or too long is refused as a whole")

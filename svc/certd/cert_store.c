@@ -18,9 +18,17 @@
 #define CERT_FILE_MAX (1024 * 1024)
 #define ISSUERS_MAX 16
 
+struct changed {
+	char *id;
+	int (*change)(void *arg, const char *pem, struct buf *out, struct err *err);
+	void *arg;
+};
+
 struct cert_store {
 	char *dir;
 	json_t *preloaded;
+	struct changed *changed;
+	size_t n_changed;
 	pthread_t reader;
 	bool has_reader;
 	struct map *good; /* id to what its preloaded file had when it was last good */
@@ -150,6 +158,9 @@ cert_store_close(struct cert_store *s)
 	certs_clear(&s->read);
 	mem_free(s->read_text);
 	json_decref(s->preloaded);
+	for (size_t i = 0; i < s->n_changed; i++)
+		mem_free(s->changed[i].id);
+	mem_free(s->changed);
 	mem_free(s->dir);
 	mem_free(s);
 }
@@ -190,7 +201,7 @@ load_list(struct cert_store *s, const char *id, const json_t *list, struct buf *
 }
 
 int
-cert_store_load(struct cert_store *s, const char *id, struct buf *pem, struct err *err)
+cert_store_load_given(struct cert_store *s, const char *id, struct buf *pem, struct err *err)
 {
 	const json_t *preloaded = json_object_get(s->preloaded, id);
 	OWN_TEXT path = NULL;
@@ -207,6 +218,29 @@ cert_store_load(struct cert_store *s, const char *id, struct buf *pem, struct er
 	if (err->kind != ERR_MISSING)
 		err->kind = ERR_BROKEN; /* we can't read what is ours: that is not about the caller */
 	return -1;
+}
+
+void
+cert_store_change(struct cert_store *s, const char *id, int (*change)(void *arg, const char *pem, struct buf *out, struct err *err),
+	void *arg)
+{
+	s->changed = mem_resize(s->changed, (s->n_changed + 1) * sizeof(struct changed));
+	s->changed[s->n_changed++] = (struct changed){ mem_text(id), change, arg };
+}
+
+int
+cert_store_load(struct cert_store *s, const char *id, struct buf *pem, struct err *err)
+{
+	for (size_t i = 0; i < s->n_changed; i++) {
+		CLEAR(buf) given = BUF_INIT(CERT_FILE_MAX);
+
+		if (!text_is(s->changed[i].id, id))
+			continue;
+		if (cert_store_load_given(s, id, &given, err) < 0)
+			return -1;
+		return s->changed[i].change(s->changed[i].arg, buf_text(&given), pem, err);
+	}
+	return cert_store_load_given(s, id, pem, err);
 }
 
 static bool

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "certd/issuance.h"
 #include "certd/local_ca.h"
+#include "certd/root_follower.h"
 #include "common/local_service.h"
 #include "common/principal.h"
 #include "wire/json.h"
@@ -17,6 +18,7 @@ struct certd {
 	struct principals principals;
 	pthread_rwlock_t principals_lock;
 	struct renewals *renewals;
+	struct root_follower *roots; /* NULL: they don't follow */
 };
 
 /* Reading is for everybody who can open the socket; changing is for principals. */
@@ -190,6 +192,19 @@ take_principals(const json_t *config, void *arg, struct err *err)
 	return principals_change(&certd->principals, &certd->principals_lock, list, err);
 }
 
+/* Before anybody asks for what it may change. */
+static int
+open_roots(struct certd *certd, const json_t *config, const char *system_roots, struct err *err)
+{
+	json_t *trust = NULL;
+
+	if (json_find_object(config, "trust", &trust, err) < 0)
+		return -1;
+	if (trust)
+		certd->roots = root_follower_new(&(struct root_follower_config){ certd->issuance.store, trust, system_roots }, err);
+	return trust && !certd->roots ? -1 : 0;
+}
+
 static int
 open_all(struct certd *certd, const json_t *config, struct err *err)
 {
@@ -206,7 +221,7 @@ open_all(struct certd *certd, const json_t *config, struct err *err)
 	certd->issuance.keyd = keyd_client_new(keyd);
 	certd->issuance.turns = turns_new();
 	certd->issuance.store = cert_store_open(dir, preloaded, err);
-	if (!certd->issuance.store)
+	if (!certd->issuance.store || open_roots(certd, config, system_roots, err) < 0)
 		return -1;
 	certd->renewals = renewals_new(renewals);
 	certd->issuance.renewals = certd->renewals;
@@ -245,6 +260,8 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		service = local_service_new(&table);
 		status = local_service_listen(service, socket_path, 0666, (size_t)max_requests, &certd, err);
 	}
+	if (status == 0 && certd.roots)
+		status = root_follower_start(certd.roots, err);
 	if (status == 0) {
 		local_service_on_change(service, options, take_principals, &certd);
 		local_service_on_end(service, give_up_waiting, &certd);
@@ -253,6 +270,7 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	if (certd.issuance.est)
 		est_stop(certd.issuance.est);
 	local_service_free(GIVE(service));
+	root_follower_free(certd.roots);
 	renewals_free(certd.renewals);
 	est_free(certd.issuance.est);
 	turns_free(certd.issuance.turns);

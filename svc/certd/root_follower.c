@@ -3,11 +3,13 @@
 #include "certd/root_follower.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -253,11 +255,18 @@ static int
 make_folder(const char *path, struct err *err)
 {
 	OWN_TEXT dir = mem_textn(path, (size_t)(strrchr(path, '/') - path));
+	int fd, done;
 
 	if (file_make_dir(dir, 0755, err) < 0)
 		return -1;
 	file_remove_leftovers(dir);
-	return chmod(dir, 0755) < 0 ? err_errno(err, "%s", dir) : 0;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	done = fd >= 0 ? fchmod(fd, 0755) : -1;
+	if (done < 0)
+		err_errno(err, "%s", dir);
+	if (fd >= 0)
+		close(fd);
+	return done;
 }
 
 /* One that can't be read is not forgotten: it may say who has retired. */

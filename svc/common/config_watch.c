@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Configurations.  The file is looked at rather than waited for: a look costs nothing, and a sandbox that shows the file may not show its folder. */
-#include <sys/stat.h>
-
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -11,17 +9,10 @@
 #define CONFIG_MAX (1024 * 1024)
 #define LOOK_MS 5000
 
-/* As it was when it was read. */
-struct version {
-	ino_t inode;
-	off_t size;
-	struct timespec changed;
-};
-
 struct config_watch {
 	const char *path;
 	struct timer timer;
-	struct version version;
+	struct file_version version; /* as it was when it was read */
 	int (*changed)(const json_t *config, void *arg, struct err *err);
 	void *arg;
 };
@@ -44,20 +35,18 @@ config_load(const char *path, struct err *err)
 }
 
 /* A file that is away for a moment counts as the one before. */
-static struct version
+static struct file_version
 version_now(const struct config_watch *w)
 {
-	struct stat st;
+	struct file_version now = file_version(w->path);
 
-	if (stat(w->path, &st) < 0)
-		return w->version;
-	return (struct version){ .inode = st.st_ino, .size = st.st_size, .changed = st.st_ctim };
+	return now.inode ? now : w->version;
 }
 
 void
 config_watch_look(struct config_watch *w)
 {
-	struct version version = version_now(w);
+	struct file_version version = version_now(w);
 	struct err err = ERR_INIT;
 	OWN_LIB(json_t) config = config_load(w->path, &err);
 
@@ -72,10 +61,9 @@ static void
 look_if_changed(struct timer *timer)
 {
 	struct config_watch *w = CONTAINER_OF(timer, struct config_watch, timer);
-	struct version v = version_now(w);
+	struct file_version v = version_now(w);
 
-	if (v.inode != w->version.inode || v.size != w->version.size || v.changed.tv_sec != w->version.changed.tv_sec ||
-		v.changed.tv_nsec != w->version.changed.tv_nsec)
+	if (!file_version_is(&v, &w->version))
 		config_watch_look(w);
 	timer_arm(timer, LOOK_MS);
 }

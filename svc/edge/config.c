@@ -138,6 +138,7 @@ config_from_toml(const struct toml *root, struct findings *findings)
 	config_take_provisioning(c, &at);
 	config_take_edge_ca(c, &at);
 	config_take_preloaded(c, &at);
+	config_take_trust(c, &at);
 	config_keys_take(&c->keys, &at);
 	config_take_modules(c, &at);
 	config_take_principals(c, &at);
@@ -165,10 +166,10 @@ config_load(const char *path, struct err *err)
 static void
 free_texts(struct config *c)
 {
-	char **texts[] = { &c->hostname, &c->parent_hostname, &c->trust_bundle, &c->reprovisioning, &c->additional_info,
-		&c->localid_domain, &c->source, &c->hub_name, &c->device_id, &c->dps_endpoint, &c->dps_id_scope,
-		&c->dps_registration_id, &c->dps_payload, &c->auth_method, &c->identity_cert, &c->identity_pk, &c->device_key_path,
-		&c->ca_form, &c->ca_cert, &c->ca_pk, &c->ca_method, &c->ca_common_name, &c->gateway_address,
+	char **texts[] = { &c->hostname, &c->parent_hostname, &c->trust_bundle, &c->trust_source, &c->reprovisioning,
+		&c->additional_info, &c->localid_domain, &c->source, &c->hub_name, &c->device_id, &c->dps_endpoint,
+		&c->dps_id_scope, &c->dps_registration_id, &c->dps_payload, &c->auth_method, &c->identity_cert, &c->identity_pk,
+		&c->device_key_path, &c->ca_form, &c->ca_cert, &c->ca_pk, &c->ca_method, &c->ca_common_name, &c->gateway_address,
 		&c->gateway_metrics_address, &c->gateway_crl_dir, &c->gateway_routes, &c->gateway_routes_dir, &c->when_full,
 		&c->upstream_address };
 

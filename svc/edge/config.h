@@ -42,7 +42,10 @@ struct config_server_cert {
 
 struct config {
 	char *hostname, *parent_hostname;
-	char *trust_bundle;			/* a path, or NULL */
+	char *trust_bundle;  /* a path, or NULL */
+	char *trust_source;  /* the EST server whose CA's roots they follow; NULL: they don't */
+	bool trust_is_named; /* [trust] says it, else it is the server that certificates come from */
+	int64_t trust_interval_s;
 	char *reprovisioning, *additional_info; /* auto_reprovisioning_mode; a path */
 	int64_t cloud_timeout_s, cloud_retries;
 	bool prefer_module_cache;

@@ -12,5 +12,6 @@ void config_take_edge_ca(struct config *config, const struct config_at *root);
 void config_take_preloaded(struct config *config, const struct config_at *root);
 void config_take_offline(struct config *config, const struct config_at *root);
 void config_take_server_certs(struct config *config, const struct config_at *root);
+void config_take_trust(struct config *config, const struct config_at *root);
 void config_take_modules(struct config *config, const struct config_at *root);
 void config_take_principals(struct config *config, const struct config_at *root);

@@ -75,6 +75,7 @@ make_role_dirs(const struct layout *l, struct err *err)
 		{ ROLE_KEYD, "/keys", 0700 },
 		{ ROLE_CERTD, "", 0755 },
 		{ ROLE_CERTD, "/certs", 0755 },
+		{ ROLE_CERTD, "/roots", 0755 },
 		{ ROLE_IDENTITYD, "", 0700 },
 		{ ROLE_EDGED, "", 0711 }, /* modules reach their sockets through it */
 		{ ROLE_EDGED, "/mnt", 0711 },
@@ -197,6 +198,8 @@ name_dirs(struct layout *l, const char *state)
 		l->config_dirs[r] = mem_textf("%s/config/%s", state, role_names[r]);
 		l->configs[r] = mem_textf("%s/config.json", l->config_dirs[r]);
 	}
+	l->root_line_dir = mem_textf("%s/roots", l->dirs[ROLE_CERTD]);
+	l->root_line = mem_textf("%s/line.json", l->root_line_dir);
 }
 
 struct layout *
@@ -319,5 +322,7 @@ layout_free(struct layout *l)
 	mem_free(l->gateway_workload);
 	mem_free(l->gateway_control);
 	mem_free(l->identity_bundle);
+	mem_free(l->root_line_dir);
+	mem_free(l->root_line);
 	mem_free(l);
 }

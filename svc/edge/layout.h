@@ -53,6 +53,8 @@ struct layout {
 	char *gateway_workload;
 	char *gateway_control; /* its operator's; made by itself */
 	char *identity_bundle; /* what identityd and the gateway trust the hub by */
+	char *root_line_dir;   /* certd's: what has followed these (pki/root_line.h) */
+	char *root_line;
 };
 
 const char *layout_role_name(enum layout_role role);

@@ -11,6 +11,7 @@ PARAM("", "hostname", HOST, "the name that downstream devices use to reach this 
 PARAM("", "parent_hostname", HOST, "the gateway above this one, through which the hub is reached: the name in its certificate")
 PARAM("", "local_gateway_hostname", ALIAS_OF("parent_hostname"), "the old name of parent_hostname")
 PARAM("", "trust_bundle_cert", FILE_URI, "file URI of the root certificates that this device and its modules trust")
+PARAM("", "trust", TABLE, "how those follow the roots of the device's CA: docs/trust.md (rootedge)")
 PARAM("", "auto_reprovisioning_mode", WORD("Dynamic|AlwaysOnStartup|OnErrorOnly", "Dynamic"),
 	"when provisioning is asked anew who the device is: whenever the hub refuses it, at each start, or only where the hub refuses it at a start: docs/identity.md")
 PARAM("", "imported_master_encryption_key", FILE_URI, "the key that modules' secrets were encrypted with on another device: a file of raw bytes")
@@ -116,6 +117,9 @@ PARAM("tpm.hierarchy_authorization", "owner", SECRET, "the owner's, where it has
 PARAM("tpm.hierarchy_authorization", "endorsement", SECRET, "the endorsement hierarchy's, where it has one")
 PARAM("preloaded_keys", "*", KEY_URI, "file, PKCS #11 or TPM URI of the key of this id")
 PARAM("preloaded_certs", "*", FILE_OR_IDS, "file URI of the certificate of this id, or a list of ids that it stands for")
+PARAM("trust", "follow", BOOL(true), "a root that one of trust_bundle_cert or of trusted_certs has signed crosswise is taken, and one leaves when its CA retires it")
+PARAM("trust", "source", HTTPS_URL, "the EST server that tells of them: https://HOST/.well-known/est, perhaps with a label; trusted by trust_bundle_cert (cert_issuance.est.urls.default, as it is trusted for certificates)")
+PARAM("trust", "interval_sec", INT(1, 2592000, 3600), "how often it is asked; up to a tenth earlier or later")
 PARAM("aziot_max_requests", "keyd", INT(1, 10000, 64), "for keyd")
 PARAM("aziot_max_requests", "certd", INT(1, 10000, 10), "for certd")
 PARAM("aziot_max_requests", "identityd", INT(1, 10000, 10), "for identityd")

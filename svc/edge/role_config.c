@@ -173,12 +173,32 @@ issuance_json(const struct config *c)
 	return tables;
 }
 
+/* Whose roots follow which, where they do: NULL otherwise. */
+static json_t *
+trust_json(const struct layout *l, const struct config *c)
+{
+	json_t *given = json_array(), *trusted = json_object_get(json_object_get(c->issuance.tables, "est"), "trusted_certs");
+
+	if (c->trust_bundle)
+		json_array_append_new(given, json_string("trust-bundle-user"));
+	for (size_t i = 1; i <= c->issuance.n_trusted; i++) {
+		OWN_TEXT id = mem_textf("est-server-ca-%zu", i);
+
+		json_array_append_new(given, json_string(id));
+	}
+	if (c->trust_is_named || (!trusted && c->issuance.n_trusted > 0))
+		trusted = given;
+	return json_pack("{s:s, s:I, s:s, s:o, s:O*}", "source", c->trust_source, "interval_sec", (json_int_t)c->trust_interval_s,
+		"line", l->root_line, "given", given, "trusted", trusted);
+}
+
 static json_t *
 make_certd(const struct layout *l, const struct config *c, json_t *preloaded)
 {
 	OWN_TEXT certs = mem_textf("%s/certs", l->dirs[ROLE_CERTD]);
 	OWN_TEXT renewals = mem_textf("%s/renewals.json", l->dirs[ROLE_CERTD]);
 	OWN_LIB(json_t) bundle = json_pack("[s, s]", "aziot-edged-ca", "aziot-edged-ca-previous");
+	json_t *json;
 
 	if (text_is(c->ca_form, "quickstart"))
 		json_array_append_new(bundle, json_string("aziot-edged-ca-temp")); /* who follows it (svc/edged/edge_ca.c) */
@@ -186,10 +206,13 @@ make_certd(const struct layout *l, const struct config *c, json_t *preloaded)
 		json_array_append_new(bundle, json_string("trust-bundle-user"));
 	if (!json_object_get(c->preloaded_certs, "aziot-edged-trust-bundle"))
 		json_object_set(preloaded, "aziot-edged-trust-bundle", bundle);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:o, s:o, s:I}", "renewals", renewals, "system_roots", SYSTEM_ROOTS, "dir",
+	json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:o, s:o, s:I}", "renewals", renewals, "system_roots", SYSTEM_ROOTS, "dir",
 		certs, "socket", l->certd, "keyd", l->keyd[ROLE_CERTD], "preloaded_certs", preloaded, "cert_issuance",
 		issuance_json(c), "principals", certd_principals(l, c), "max_requests",
 		(json_int_t)(l->separate_users ? c->max_certd : 64));
+	if (c->trust_source)
+		json_object_set_new(json, "trust", trust_json(l, c));
+	return json;
 }
 
 /* What the hub or provisioning is told by. */
@@ -218,6 +241,8 @@ make_identityd(const struct layout *l, const struct config *c, json_t *documents
 		"localid_domain", c->localid_domain, "hub_port", (json_int_t)c->upstream_https_port, "anchors", l->identity_bundle,
 		"principals", identityd_principals(l, c), "max_requests", (json_int_t)(l->separate_users ? c->max_identityd : 64));
 
+	if (c->trust_source)
+		json_object_set_new(config, "root_line", json_string(l->root_line));
 	json_object_update_new(config, source_json(c, documents));
 	json_object_update_new(
 		config, json_pack("{s:I, s:I, s:b}", "cloud_timeout_sec", (json_int_t)c->cloud_timeout_s, "cloud_retries",

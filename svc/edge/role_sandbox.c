@@ -103,6 +103,8 @@ role_sandbox_resolves_names(const struct config *c, enum layout_role role)
 
 	if (role != ROLE_CERTD)
 		return role == ROLE_IDENTITYD || role == ROLE_GATEWAY;
+	if (c->trust_source)
+		return true;
 	json_object_foreach(c->issuance.tables, id, table)
 		if (text_is(json_string_value(json_object_get(table, "method")), "est"))
 			return true;
@@ -118,6 +120,8 @@ role_sandbox_fill(struct sandbox *s, const struct config *c, const struct layout
 	join_groups(s, l, role);
 	allow_read(s, program_dir);
 	allow_read(s, l->identity_bundle);
+	if (c->trust_source)
+		allow_read(s, l->root_line_dir);
 	allow_read(s, l->config_dirs[role]);
 	if (role == ROLE_CERTD)
 		allow_certs(s, c);

@@ -19,7 +19,7 @@
 
 struct options {
 	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *parent,
-		*hub_address, *trust, *crl_dir, *metrics_address, *routes, *when_full;
+		*hub_address, *trust, *root_line, *crl_dir, *metrics_address, *routes, *when_full;
 	struct option_list names, offline, server_certs;
 	bool leave_expired;
 	int64_t mqtt_port, https_port, metrics_port, hub_mqtt_port, hub_https_port, max_queue_mib, audit_mib, loops,
@@ -77,6 +77,7 @@ static const struct option_row rows[] = {
 	TEXT_ROW("crl-dir", 0, "DIR", "a folder of revocation lists, *.crl and *.pem, which is looked at again when it changes",
 		crl_dir),
 	TEXT_ROW("trust", 't', "FILE", "the roots to trust the hub by, PEM", trust),
+	TEXT_ROW("root-line", 0, "FILE", "which roots have followed these since: certd keeps it (docs/trust.md)", root_line),
 	TEXT_ROW("routes", 0, "FILE", "routes, JSON as in the desired properties of $edgeHub, which hold where the hub has none",
 		routes),
 	TEXT_ROW("when-full", 0, "WHAT",
@@ -195,6 +196,7 @@ serve(const struct options *o, struct err *err)
 			.mqtt_port = (int)o->hub_mqtt_port,
 			.https_port = (int)o->hub_https_port,
 			.trust_path = o->trust,
+			.line_path = o->root_line,
 		},
 		.max_audit_bytes = (uint64_t)o->audit_mib << 20,
 		.tenure = { .leave_expired = o->leave_expired, .max_age_s = o->max_session_age_s },

@@ -13,11 +13,11 @@
 #define CLOCK_OFF_S 30 /* tokens live for a minute */
 
 void
-cloud_init(struct cloud *c, struct anchors *anchors_take)
+cloud_init(struct cloud *c)
 {
 	pthread_condattr_t monotonic;
 
-	*c = (struct cloud){ .anchors = anchors_take, .timeout_s = CLOUD_TIMEOUT_S, .retries = 1, .last_cause = -1 };
+	*c = (struct cloud){ .timeout_s = CLOUD_TIMEOUT_S, .retries = 1, .last_cause = -1 };
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -37,7 +37,7 @@ cloud_stop(struct cloud *c)
 void
 cloud_clear(struct cloud *c)
 {
-	anchors_free(c->anchors);
+	cloud_roots_clear(&c->roots);
 	pthread_cond_destroy(&c->wake);
 	pthread_mutex_destroy(&c->lock);
 }
@@ -92,9 +92,10 @@ int
 cloud_fetch(struct cloud *c, json_t **out, struct http_answer *answer, struct http_call *call, const json_t *body, struct err *err)
 {
 	int64_t until_ms = clock_boot_ms() + c->timeout_s * 1000;
+	OWN(anchors) anchors = cloud_roots_now(&c->roots);
 	int status;
 
-	call->anchors = c->anchors;
+	call->anchors = anchors;
 	call->cancelled = &c->stopping;
 	call->who = "edge";
 	call->connect_ms = CONNECT_MS;

@@ -6,12 +6,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "identityd/cloud_roots.h"
 #include "net/http_client.h"
 
 #define CLOUD_TIMEOUT_S 70 /* the original's default, and its least */
 
 struct cloud {
-	struct anchors *anchors;
+	struct cloud_roots roots;
 	int64_t timeout_s;
 	int64_t retries; /* after failures to connect */
 	atomic_bool stopping;
@@ -20,7 +21,8 @@ struct cloud {
 	int last_cause; /* of the verdict about a server; -1: none yet */
 };
 
-void cloud_init(struct cloud *cloud, struct anchors *anchors_take);
+/* Its roots are opened by the caller, before it is used. */
+void cloud_init(struct cloud *cloud);
 void cloud_stop(struct cloud *cloud); /* calls and pauses end soon */
 void cloud_clear(struct cloud *cloud);
 

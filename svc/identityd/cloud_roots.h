@@ -17,5 +17,5 @@ struct cloud_roots {
 	pthread_mutex_t lock;
 };
 int cloud_roots_open(struct cloud_roots *roots, const json_t *paths, const char *line_path, struct err *err);
-void cloud_roots_clear(struct cloud_roots *roots);			/* after an open that failed, too */
+void cloud_roots_clear(struct cloud_roots *roots);	    /* after an open that failed, too */
 struct anchors *cloud_roots_now(struct cloud_roots *roots); /* the caller owns a reference; any thread */

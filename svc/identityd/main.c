@@ -10,7 +10,6 @@
 #include "identityd/identity_api.h"
 #include "wire/json.h"
 
-#define ROOTS_MAX 1024
 #define RETRIES_MAX 100
 #define TIMEOUT_MAX_S 3600
 #define LOOK_EVERY_S 600
@@ -25,43 +24,17 @@ struct assembly {
 	int64_t look_every_s;
 };
 
-static struct anchors *
-load_anchors(const json_t *paths, struct err *err)
-{
-	struct certs all = { 0 };
-	struct anchors *anchors = NULL;
-	json_t *path;
-	size_t i;
-	int status = 0;
-
-	json_array_foreach((json_t *)(uintptr_t)paths, i, path) {
-		struct certs some = { 0 };
-
-		status = json_is_string(path) ? certs_load(&some, json_string_value(path), ROOTS_MAX, err)
-					      : err_set(err, ERR_INVALID, "anchors: not a list of paths");
-		if (status < 0)
-			break;
-		for (size_t c = 0; c < some.n; c++)
-			certs_add(&all, some.item[c]);
-		certs_clear(&some);
-	}
-	if (status == 0)
-		anchors = anchors_new(&all, err);
-	certs_clear(&all);
-	return anchors;
-}
-
 static int
 open_cloud(struct assembly *a, const json_t *config, struct err *err)
 {
 	struct cloud *c = &a->cloud;
+	const char *line = NULL;
 	json_t *paths = NULL;
 	int64_t port = 443;
 
-	if (json_find_array(config, "anchors", &paths, err) < 0)
-		return -1;
-	cloud_init(c, load_anchors(paths, err));
-	if (!c->anchors || json_find_int(config, "cloud_timeout_sec", &c->timeout_s, err) < 0 ||
+	if (json_find_array(config, "anchors", &paths, err) < 0 || json_find_text(config, "root_line", &line, err) < 0 ||
+		cloud_roots_open(&c->roots, paths, line, err) < 0 ||
+		json_find_int(config, "cloud_timeout_sec", &c->timeout_s, err) < 0 ||
 		json_find_int(config, "cloud_retries", &c->retries, err) < 0 || json_find_int(config, "hub_port", &port, err) < 0 ||
 		json_find_text(config, "hub_address", &a->hub.address, err) < 0 ||
 		json_find_text(config, "provisioning_address", &a->dps.address, err) < 0 ||
@@ -206,7 +179,7 @@ static int
 open_all(struct assembly *a, const json_t *config, struct err *err)
 {
 	module_identities_init(&a->identityd.modules);
-	cloud_init(&a->cloud, NULL);
+	cloud_init(&a->cloud);
 	if (provisioning_source_take(&a->identityd.source, config, err) < 0 || open_cloud(a, config, err) < 0 ||
 		open_credential(a, config, err) < 0 || open_callers(a, config, err) < 0)
 		return -1;

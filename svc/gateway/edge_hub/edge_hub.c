@@ -13,6 +13,7 @@
 #include "wire/json.h"
 
 #define CLIENTS_EVERY_MS 5000
+#define ROOTS_EVERY_MS 1000
 #define ROOTS_TOLD_MAX 16
 
 struct edge_hub {
@@ -30,6 +31,7 @@ struct edge_hub {
 	void *listens_arg;
 	struct client_list *clients;
 	struct timer timer; /* for what is reported now and then */
+	struct timer roots_timer;
 };
 
 /* -- Methods --------------------------------------------------------------------------------------------------------------------------------- */
@@ -187,6 +189,24 @@ held_roots(const struct certs *roots)
 }
 
 static void
+report_roots(struct edge_hub *e)
+{
+	edge_hub_report(e, held_roots(anchors_certs(upstream_anchors(lines_config(e->lines)->upstream))));
+}
+
+static void
+on_roots_timer(struct timer *timer)
+{
+	struct edge_hub *e = CONTAINER_OF(timer, struct edge_hub, roots_timer);
+
+	if (upstream_follow_roots(lines_config(e->lines)->upstream)) {
+		log_info("the hub is trusted by other roots from now on");
+		report_roots(e);
+	}
+	timer_arm(timer, ROOTS_EVERY_MS);
+}
+
+static void
 on_timer(struct timer *timer)
 {
 	struct edge_hub *e = CONTAINER_OF(timer, struct edge_hub, timer);
@@ -209,7 +229,9 @@ on_kept(struct twin_ask *ask)
 	twin_ask_clear(ask);
 	mem_free(ask);
 	twins_attend(e->twins, e->user.line, true, "");
-	edge_hub_report(e, held_roots(anchors_certs(upstream_anchors(lines_config(e->lines)->upstream))));
+	report_roots(e);
+	if (upstream_config(lines_config(e->lines)->upstream)->line_path)
+		timer_arm(&e->roots_timer, ROOTS_EVERY_MS);
 }
 
 /* -- Life ------------------------------------------------------------------------------------------------------------------------------------- */
@@ -233,6 +255,7 @@ edge_hub_new(struct lines *lines, struct twins *twins, struct client_list *clien
 	e->twins = twins;
 	e->clients = clients;
 	timer_init(&e->timer, lines_config(lines)->loop, on_timer);
+	timer_init(&e->roots_timer, lines_config(lines)->loop, on_roots_timer);
 	return e;
 }
 
@@ -259,5 +282,6 @@ edge_hub_free(struct edge_hub *e)
 	if (!e)
 		return;
 	timer_cancel(&e->timer);
+	timer_cancel(&e->roots_timer);
 	mem_free(e);
 }

@@ -7,17 +7,27 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "common/service.h"
+#include "pki/root_line.h"
 #include "wire/sas.h"
 
 #define TOKEN_LIFE_S 3600
 #define NO_CAUSE (-1)
 
-struct upstream {
-	struct upstream_config config;
+/* What the hub is judged by.  Who connects borrows it for as long as that takes, so those before are kept: there are as many as steps of root rollovers. */
+struct trusted {
 	struct anchors *anchors;
 	struct tls_client *tls;
+	struct trusted *before;
+};
+
+struct upstream {
+	struct upstream_config config;
+	struct trusted *_Atomic trusted;
+	struct file_version line_version;
 	pthread_mutex_t making; /* of the token: held while it is signed */
 	char *token;
 	int64_t expires;
@@ -25,20 +35,70 @@ struct upstream {
 	atomic_bool stopping;
 };
 
+/* -- Roots ----------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+trusted_free(struct trusted *t)
+{
+	while (t) {
+		struct trusted *before = t->before;
+
+		tls_client_free(t->tls);
+		anchors_free(t->anchors);
+		mem_free(t);
+		t = before;
+	}
+}
+
+static int
+load_roots(struct upstream *u, struct err *err)
+{
+	struct trusted *next = NEW(trusted);
+	CLEAR(certs) roots = { 0 };
+
+	if (u->config.line_path)
+		u->line_version = file_version(u->config.line_path);
+	if (root_line_load_roots(&roots, u->config.trust_path, u->config.line_path, CERTS_MAX, err) == 0)
+		next->anchors = anchors_new(&roots, err);
+	if (next->anchors)
+		next->tls = tls_client_new(&(struct tls_client_config){ .anchors = next->anchors }, err);
+	if (!next->tls) {
+		trusted_free(next);
+		return -1;
+	}
+	next->before = atomic_load(&u->trusted);
+	atomic_store(&u->trusted, next);
+	return 0;
+}
+
+bool
+upstream_follow_roots(struct upstream *u)
+{
+	struct file_version line;
+	struct err err = ERR_INIT;
+
+	if (!u->config.line_path)
+		return false;
+	line = file_version(u->config.line_path);
+	if (line.inode == 0 || file_version_is(&line, &u->line_version))
+		return false;
+	if (load_roots(u, &err) == 0)
+		return true;
+	log_error("the roots that the hub is trusted by stay: %s", err.text);
+	return false;
+}
+
+/* -- Life ------------------------------------------------------------------------------------------------------------------------------ */
+
 struct upstream *
 upstream_open(const struct upstream_config *config, struct err *err)
 {
 	struct upstream *u = NEW(upstream);
-	CLEAR(certs) roots = { 0 };
 
 	u->config = *config;
 	u->last_cause = NO_CAUSE;
 	pthread_mutex_init(&u->making, NULL);
-	if (certs_load(&roots, config->trust_path, CERTS_MAX, err) == 0)
-		u->anchors = anchors_new(&roots, err);
-	if (u->anchors)
-		u->tls = tls_client_new(&(struct tls_client_config){ .anchors = u->anchors }, err);
-	if (u->tls)
+	if (load_roots(u, err) == 0)
 		return u;
 	upstream_close(u);
 	return NULL;
@@ -49,8 +109,7 @@ upstream_close(struct upstream *u)
 {
 	if (!u)
 		return;
-	tls_client_free(u->tls);
-	anchors_free(u->anchors);
+	trusted_free(atomic_load(&u->trusted));
 	upstream_token_free(u->token);
 	pthread_mutex_destroy(&u->making);
 	mem_free(u);
@@ -65,13 +124,13 @@ upstream_config(const struct upstream *u)
 struct anchors *
 upstream_anchors(const struct upstream *u)
 {
-	return u->anchors;
+	return atomic_load(&u->trusted)->anchors;
 }
 
 struct tls_client *
 upstream_tls(const struct upstream *u)
 {
-	return u->tls;
+	return atomic_load(&u->trusted)->tls;
 }
 
 void

@@ -18,6 +18,7 @@ struct upstream_config {
 	const char *edge_id;	  /* the device that this gateway is */
 	int mqtt_port, https_port;
 	const char *trust_path; /* the roots to trust the hub by, PEM */
+	const char *line_path;	/* what has followed them since (pki/root_line.h), and goes on to; NULL: nothing */
 };
 
 struct upstream;
@@ -25,8 +26,11 @@ struct upstream *upstream_open(const struct upstream_config *config, struct err 
 void upstream_close(struct upstream *upstream);
 
 const struct upstream_config *upstream_config(const struct upstream *upstream);
+/* As they are now; good until it is closed. */
 struct anchors *upstream_anchors(const struct upstream *upstream);
 struct tls_client *upstream_tls(const struct upstream *upstream);
+/* Looks whether others have followed, on one thread: true when they have, and connections are judged by them from now on. */
+bool upstream_follow_roots(struct upstream *upstream);
 
 /* Nobody waits for an answer of the hub any more: questions to it end soon, and new ones at once. */
 void upstream_stop(struct upstream *upstream);
