@@ -13,6 +13,7 @@ static const struct service_verb verbs[] = {
 	{ "status", "devices, hub, queue, certificate; and what stops first while the hub is away", gateway_status },
 	{ "device", "those below it: list, show", gateway_device },
 	{ "method", "direct methods, also while the hub is away: call", gateway_method },
+	{ "twin", "what devices go by, also while the hub is away: show, set, reset", gateway_twin },
 	{ "metrics", "for Prometheus", gateway_metrics },
 };
 

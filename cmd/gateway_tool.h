@@ -34,3 +34,4 @@ int gateway_status(int argc, char **argv);
 int gateway_metrics(int argc, char **argv);
 int gateway_device(int argc, char **argv);
 int gateway_method(int argc, char **argv);
+int gateway_twin(int argc, char **argv);

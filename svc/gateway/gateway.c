@@ -283,6 +283,7 @@ open_local(struct gateway *g, struct err *err)
 		},
 		.api.devices = { .scope = g->scope, .directory = g->directory, .decisions = door_book_decisions(g->book) },
 		.api.methods = g->methods,
+		.api.twins = relay_twins(g->relay),
 		.metrics_address = g->config.metrics_address,
 		.metrics_port = g->config.metrics_port,
 	};

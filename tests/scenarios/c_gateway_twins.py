@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Twins through the gateway (gateway 4.3): while the hub is there, away, and back, through kills of the gateway; and the gateway's own twin and methods as $edgeHub (4.2)."""
-import os, sys
+"""Twins through the gateway (gateway 4.3): while the hub is there, away, and back, through kills of the gateway; the gateway's own twin and methods as $edgeHub (4.2); and what is desired
+at the gateway itself."""
+import os, subprocess, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from listener_of_gateway import *
 
@@ -232,6 +233,138 @@ def test_11_unreadable():
     dev.connect(RESULTS)
     dev.seen = []
     assert dev.twin()["desired"]["after"] == "silence"
+
+
+def local(*words, status=0, stdin=None):
+    """What `rootedge gateway twin WORDS` says, in JSON; or why not."""
+    done = subprocess.run([ROOTEDGE, "gateway", "twin", *words, "--state", str(it.edge.state), "--json"], capture_output=True, text=True, timeout=60 * SLOW, input=stdin)
+    assert done.returncode == status, (words, done.returncode, done.stdout, done.stderr)
+    return json.loads(done.stdout) if status == 0 else done.stderr
+
+
+def test_12_set_here():
+    """what is desired at the gateway comes to who listens at once, under a version that goes up, and not to the hub; the twin says the same; what the hub writes holds instead"""
+    dev.connect(RESULTS, DESIRED)
+    dev.seen = []
+    before = dev.twin()["desired"]
+    base = desire({"interval": 5, "gone": 1})
+    heard(dev, base)
+    set_here = local("set", "dev1", '{"interval": 99, "gone": null, "nested": {"b": "here"}}')
+    assert dev.desired() == {"interval": 99, "gone": None, "nested": {"b": "here"}, "$version": base + 1}
+    got = dev.twin()["desired"]
+    assert got["interval"] == 99 and "gone" not in got and got["nested"] == {"a": [1, {"b": "ü"}], "b": "here"} and got["$version"] == base + 1, got
+    assert set_here["properties"]["desired"] == got and set_here["local"] == {"interval": 99, "gone": None, "nested": {"b": "here"}}, set_here
+    at_hub = twin()["properties"]["desired"]
+    assert at_hub["interval"] == 5 and at_hub["gone"] == 1 and at_hub["$version"] == base and before["$version"] < base, at_hub
+    desire({"interval": 5, "other": 1})
+    assert dev.desired() == {"interval": 5, "other": 1, "$version": base + 2}
+    shown = local("show", "dev1")
+    assert shown["local"] == {"gone": None, "nested": {"b": "here"}} and shown["hub"]["desired"]["$version"] == base + 1, shown
+
+
+def test_13_set_away():
+    """while the hub is away too, through kills of the gateway; who was not connected is told when it comes back"""
+    it.cut_off()
+    version = dev.twin()["desired"]["$version"]
+    local("set", "dev1", "-", stdin='{"away": {"set": 1}}')
+    assert dev.desired() == {"away": {"set": 1}, "$version": version + 1}
+    kill_gateway()
+    dev.seen = []
+    got = dev.twin()["desired"]
+    assert got["away"] == {"set": 1} and got["nested"]["b"] == "here" and "gone" not in got and got["$version"] == version + 1, got
+    dev.leave()
+    wait_for(lambda: not json.loads(subprocess.run([ROOTEDGE, "gateway", "device", "show", "dev1", "--json", "--state", str(it.edge.state)], capture_output=True, text=True).stdout)["connected"], "it has left")
+    local("set", "dev1", '{"away": {"set": 2, "more": true}}')
+    local("set", "dev1", '{"away": {"more": null}}')
+    os.kill(it.edge.role("gateway"), 9)
+    wait_for(lambda: local_or_none("show", "dev1"), "the gateway", 30)
+    dev.connect()  # its subscriptions are kept
+    assert dev.desired() == {"away": {"set": 2}, "$version": version + 3}
+    dev.seen = []
+    assert dev.twin()["desired"]["$version"] == version + 3 and not dev.seen
+
+
+def local_or_none(*words):
+    try:
+        return local(*words)
+    except AssertionError:
+        return None
+
+
+def test_14_merged():
+    """when the hub is back, what it has changed meanwhile holds, property by property; the rest of what was desired here stays, under a version that goes on"""
+    version = dev.twin()["desired"]["$version"]
+    local("set", "dev1", '{"both": "here", "mine": 1}')
+    assert dev.desired()["$version"] == version + 1
+    desire({"both": "hub"})
+    hubs = desire({"hubs": 2})
+    it.reconnect()
+    patch = wait_for(lambda: dev.desired(60), "news")
+    assert patch["both"] == "hub" and patch["hubs"] == 2 and "mine" not in patch and patch["$version"] > version + 1, patch
+    got = dev.twin()["desired"]
+    assert got["both"] == "hub" and got["hubs"] == 2 and got["mine"] == 1 and got["away"] == {"set": 2} and got["$version"] == patch["$version"], got
+    shown = local("show", "dev1")
+    assert shown["local"] == {"gone": None, "nested": {"b": "here"}, "away": {"set": 2}, "mine": 1} and shown["hub"]["desired"]["$version"] == hubs, shown
+    assert not {"mine", "away"} & set(twin()["properties"]["desired"]), "it went to the hub"
+    next = desire({"both": "again"})
+    assert dev.desired() == {"both": "again", "$version": patch["$version"] + next - hubs}
+
+
+def test_15_reset():
+    """what was desired here is taken back at once"""
+    local("reset", "dev1")
+    patch = dev.desired()
+    assert patch["gone"] == 1 and patch["mine"] is None and patch["away"] is None and patch["nested"] == {"b": None}, patch
+    got = dev.twin()["desired"]
+    assert plain(got) == plain(twin()["properties"]["desired"]) and got["$version"] == patch["$version"], got
+    assert local("show", "dev1")["local"] == {}
+
+
+def test_16_module():
+    """a module's twin, and the words for people"""
+    mod.connect(RESULTS, DESIRED)
+    mod.seen = []
+    version = mod.twin()["desired"]["$version"]
+    local("set", "dev1/mod1", '{"of": "here"}')
+    assert heard(mod, version + 1)["of"] == "here"
+    text = subprocess.run([ROOTEDGE, "gateway", "twin", "show", "dev1/mod1", "--state", str(it.edge.state)], capture_output=True, text=True).stdout
+    assert 'set here       {"of":"here"}' in text and "is known" in text, text
+    mod.leave()
+
+
+def test_17_refused():
+    """what the hub would not take is refused in words, and so is who is not below this gateway; only root and the gateway's user may ask"""
+    for bad, why in (('{"a.b": 1}', "a.b"), ('{"n": 4503599627370497}', "4503599627370497"), (json.dumps({"big": ["x" * 4000] * 9}), "size"), ('{"a":' * 12 + "1" + "}" * 12, "deeper"),
+                     ("[1]", "JSON object"), ("{", "PATCH"), ("@/nonexistent", "nonexistent")):
+        assert why in local("set", "dev1", bad, status=1), bad
+    assert "not below this gateway" in local("set", "nobody", "{}", status=1)
+    assert "not below this gateway" in local("show", "nobody", status=1)
+    assert "neither DEVICE nor" in local("show", "a/b/c", status=1)
+    assert "the gateway itself" in local("set", it.edge.device + "/$edgeHub", '{"routes": {}}', status=1)
+    assert local("show", it.edge.device + "/$edgeHub")["properties"]["desired"]["routes"]
+    for words in (["set", "dev1"], ["show"], ["show", "dev1", "x"], ["drop", "dev1"], []):
+        local(*words, status=2)
+    assert local("show", "dev1")["local"] == {}
+    if os.geteuid() == 0:
+        stranger()
+
+
+def stranger():
+    """Whoever may connect to the socket, were it by mistake, may nothing more."""
+    path = os.path.join(it.edge.state, "gateway", "control.sock")
+    modes = [(p, os.stat(p).st_mode & 0o7777) for p in (path, os.path.dirname(path), str(it.edge.state), os.path.dirname(str(it.edge.state)))]
+    for p, mode in modes:
+        os.chmod(p, mode | 0o007)
+    code = """import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b"PATCH /devices/dev1/twin/desired HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 7\\r\\n\\r\\n{\\"a\\":1}")
+print(s.recv(100).split()[1].decode())"""
+    done = subprocess.run(["/usr/bin/python3", "-c", code, path], capture_output=True, text=True, user=65534, group=65534, extra_groups=[], cwd="/")
+    for p, mode in modes:
+        os.chmod(p, mode)
+    assert done.stdout == "403\n", done
+    assert local("show", "dev1")["local"] == {}
 
 
 def test_99_stop():

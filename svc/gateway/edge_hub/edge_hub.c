@@ -128,7 +128,8 @@ edge_hub_report(struct edge_hub *e, json_t *patch_take)
 {
 	struct twin_ask *ask = ask_new(e, on_reported);
 
-	ask->report = patch_take;
+	ask->question = TWIN_REPORT;
+	ask->patch = patch_take;
 	twins_ask(e->twins, ask);
 }
 
@@ -271,7 +272,7 @@ edge_hub_start(struct edge_hub *e)
 	edge_hub_report(e, json_pack("{s:n}", "clients")); /* who was connected before is not */
 	timer_arm(&e->timer, 1);
 	ask = ask_new(e, on_kept);
-	ask->is_kept = true;
+	ask->question = TWIN_GET_KEPT;
 	ask->arg = e;
 	twins_ask(e->twins, ask);
 }

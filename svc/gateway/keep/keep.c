@@ -16,7 +16,7 @@
 #define WORK_QUEUE_MAX 8192
 #define KEY_LEN 32
 #define IV_LEN 12
-#define BLOB_MAX (1 << 20)
+#define BLOB_MAX (2 << 20)
 
 static const char *const migrations[] = {
 	"CREATE TABLE the_key (iv BLOB NOT NULL, wrapped BLOB NOT NULL);"

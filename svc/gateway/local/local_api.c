@@ -7,6 +7,7 @@
 #include "gateway/local/gateway_metrics.h"
 #include "gateway/local/health.h"
 #include "gateway/local/local_method.h"
+#include "gateway/local/local_twin.h"
 
 #define IDS_MAX 2
 #define METRICS_TEXT_MAX (32 << 20) /* what bounded series can be at the very most is a fraction of it */
@@ -111,10 +112,16 @@ static const struct local_route routes[] = {
 	{ LOCAL_OPERATOR, "GET", "devices/*/modules/*", answer_device },
 };
 
-/* Those that wait for a device. */
+/* Those that wait for a device, or for what is kept of it. */
 static const struct local_route begun[] = {
 	{ LOCAL_OPERATOR, "POST", "devices/*/methods", local_method_call },
 	{ LOCAL_OPERATOR, "POST", "devices/*/modules/*/methods", local_method_call },
+	{ LOCAL_OPERATOR, "GET", "devices/*/twin", local_twin_show },
+	{ LOCAL_OPERATOR, "GET", "devices/*/modules/*/twin", local_twin_show },
+	{ LOCAL_OPERATOR, "PATCH", "devices/*/twin/desired", local_twin_set },
+	{ LOCAL_OPERATOR, "PATCH", "devices/*/modules/*/twin/desired", local_twin_set },
+	{ LOCAL_OPERATOR, "DELETE", "devices/*/twin/desired", local_twin_reset },
+	{ LOCAL_OPERATOR, "DELETE", "devices/*/modules/*/twin/desired", local_twin_reset },
 };
 
 bool

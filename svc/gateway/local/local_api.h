@@ -4,6 +4,7 @@
 
 #include "gateway/local/device_view.h"
 #include "gateway/local/gateway_status.h"
+#include "gateway/twins/twins.h"
 #include "heads/method.h"
 #include "net/http_server.h"
 
@@ -13,6 +14,7 @@ struct local_api {
 	struct gateway_names names;
 	struct device_view devices;
 	struct methods *methods;
+	struct twins *twins;
 };
 
 enum local_caller { LOCAL_STRANGER, LOCAL_READER, LOCAL_OPERATOR };

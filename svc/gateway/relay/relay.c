@@ -31,14 +31,14 @@ on_attend(void *arg, const struct attendee *attendee)
 }
 
 static void
-on_news(void *arg, struct line *line, const json_t *change, const json_t *twin)
+on_news(void *arg, struct line *line, const char *generation_id, const json_t *change, const json_t *twin)
 {
 	struct relay *r = arg;
 
 	if (line_is_own(line))
 		r->config.on_own_news(r->config.arg, twin);
 	else
-		twin_relay_news(r->twin_relay, line, change);
+		twin_relay_news(r->twin_relay, line_name(line), generation_id, change);
 }
 
 struct relay *

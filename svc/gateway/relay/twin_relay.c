@@ -91,7 +91,8 @@ twin_relay_request(struct twin_relay *relay, struct head_session *session, const
 	q->ask.device_id = mem_text(subject->device_id);
 	q->ask.module_id = mem_text(subject->module_id);
 	q->ask.generation_id = mem_text(subject->generation_id ? subject->generation_id : "");
-	q->ask.report = report;
+	q->ask.question = report ? TWIN_REPORT : TWIN_GET;
+	q->ask.patch = report;
 	tally_twin(subject, report != NULL);
 	q->ask.done = on_answered;
 	twins_ask(relay->twins, &q->ask);
@@ -126,16 +127,16 @@ bring(struct directory_visit *visit, struct head_session *session)
 }
 
 void
-twin_relay_news(struct twin_relay *relay, struct line *line, const json_t *change)
+twin_relay_news(struct twin_relay *relay, const char *name, const char *generation_id, const json_t *change)
 {
 	struct news *news = NEW(news);
 
 	news->relay = relay;
 	news->version = json_integer_value(json_object_get(change, "$version"));
 	news->text = json_line(change);
-	news->generation_id = mem_text(line_generation(line) ? line_generation(line) : "");
+	news->generation_id = mem_text(generation_id);
 	news->visit.run = bring;
-	if (!directory_visit(relay->directory, line_name(line), &news->visit))
+	if (!directory_visit(relay->directory, name, &news->visit))
 		news_free(news);
 }
 

@@ -13,5 +13,5 @@ void twin_relay_free(struct twin_relay *relay); /* after the loops are finished 
 /* On the loop of the session. */
 void twin_relay_request(struct twin_relay *relay, struct head_session *session, const struct subject *subject,
 	const struct head_request *request, struct head_call *call);
-/* On the loop of the line: tell who listens. */
-void twin_relay_news(struct twin_relay *relay, struct line *line, const json_t *change);
+/* On the loop of the line: tell who listens, if it is this generation; "": whichever. */
+void twin_relay_news(struct twin_relay *relay, const char *name, const char *generation_id, const json_t *change);

@@ -11,7 +11,7 @@ twin_ask_clear(struct twin_ask *ask)
 	mem_free(ask->device_id);
 	mem_free(ask->module_id);
 	mem_free(ask->generation_id);
-	json_decref(ask->report);
+	json_decref(ask->patch);
 	mem_free(ask->body);
 }
 

@@ -9,13 +9,24 @@
 
 #include "base/post.h"
 
+enum twin_question {
+	TWIN_GET,      /* as the device sees it: the hub is asked, if it is there */
+	TWIN_GET_KEPT, /* as the device sees it, by what is kept here */
+	TWIN_REPORT,   /* the device reports `patch` */
+	/* The operator's: nothing is asked of the hub, and nothing of it is a device's. */
+	TWIN_INSPECT, /* as struct kept_twin tells it */
+	TWIN_DESIRE,  /* `patch` is desired here; the answer is as that of TWIN_INSPECT */
+	TWIN_YIELD,   /* nothing is, any more */
+	TWIN_QUESTIONS
+};
+
 /* Owned by the twins from twins_ask to `done`, which is called on the loop of the twins and frees it. */
 struct twin_ask {
 	char *device_id, *module_id, *generation_id;
-	json_t *report; /* NULL: the twin is asked for */
-	bool is_kept;	/* as it is kept here, without asking the hub */
-	int status;	/* 200, 204, 400, 429, 500 */
-	char *body;	/* JSON, or "" */
+	enum twin_question question;
+	json_t *patch;
+	int status; /* 200, 204, 400, 413, 429, 500 */
+	char *body; /* JSON, or "" */
 	void (*done)(struct twin_ask *ask);
 	void *arg; /* the asker's */
 	/* The twins' own. */

@@ -132,7 +132,27 @@ static void
 tell_news(struct twin_line *tl, const struct twin_step *s)
 {
 	if (s->news && s->err.kind == ERR_NONE)
-		tl->lines->on_news(tl->lines->arg, tl->user.line, s->news, s->view);
+		tl->lines->on_news(tl->lines->arg, tl->user.line, s->generation_id, s->news, s->view);
+}
+
+static void
+on_noted(struct twin_step *s)
+{
+	(void)s;
+}
+
+/* Told before that is written down: after a crash it is told again. */
+static void
+tell_changed_here(struct twin_line *tl, const struct twin_step *s)
+{
+	struct twin_step *told;
+
+	if (!s->news || s->err.kind != ERR_NONE || !tl->is_wanted)
+		return;
+	tell_news(tl, s);
+	told = step_new(tl, TWIN_STEP_TOLD, s->generation_id, on_noted, NULL);
+	told->version = s->ahead;
+	submit(told);
 }
 
 static void
@@ -413,7 +433,7 @@ twin_line_get(struct twin_lines *lines, struct line *line)
 	return tl;
 }
 
-/* -- Who asks, who listens ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- The device asks ---------------------------------------------------------------------------------------------------------------------------- */
 
 static bool
 is_hub_away(const struct twin_line *tl)
@@ -435,19 +455,87 @@ on_reported(struct twin_step *s)
 }
 
 static void
-on_noted(struct twin_step *s)
+begin(struct twin_line *tl, struct twin_ask *ask, enum twin_step_kind kind, void (*done)(struct twin_step *step))
 {
-	(void)s;
+	struct twin_step *s = step_new(tl, kind, ask->generation_id, done, json_incref(ask->patch));
+
+	s->asks = ask;
+	if (!submit(s))
+		twin_ask_fail_busy(ask);
 }
 
 static void
 take_report(struct twin_line *tl, struct twin_ask *ask)
 {
-	struct twin_step *s = step_new(tl, TWIN_STEP_REPORT, ask->generation_id, on_reported, json_incref(ask->report));
+	begin(tl, ask, TWIN_STEP_REPORT, on_reported);
+}
 
-	s->asks = ask;
-	if (!submit(s))
-		twin_ask_fail_busy(ask);
+static void
+take_get(struct twin_line *tl, struct twin_ask *ask)
+{
+	if (is_hub_away(tl)) {
+		show(tl, ask);
+		return;
+	}
+	ask->due_ms = clock_boot_ms() + DEADLINE_MS;
+	ask->next = tl->waiting;
+	tl->waiting = ask;
+	go(tl);
+}
+
+/* -- The operator -------------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_inspected(struct twin_step *s)
+{
+	if (s->is_refused && s->err.kind == ERR_LIMIT)
+		twin_ask_fail(s->asks, 413, 413001, s->err.text);
+	else if (s->is_refused)
+		twin_ask_fail(s->asks, 400, 400000, s->err.text);
+	else if (s->err.kind != ERR_NONE)
+		twin_ask_fail(s->asks, 500, 500001, s->err.text);
+	else
+		twin_ask_answer(s->asks, 200, s->inspection);
+	tell_changed_here(s->arg, s);
+}
+
+static void
+take_inspect(struct twin_line *tl, struct twin_ask *ask)
+{
+	begin(tl, ask, TWIN_STEP_INSPECT, on_inspected);
+}
+
+static void
+take_change(struct twin_line *tl, struct twin_ask *ask)
+{
+	if (line_is_own(tl->user.line))
+		twin_ask_fail(
+			ask, 400, 400000, "what the gateway itself goes by is desired at the hub, or stands in its configuration");
+	else
+		begin(tl, ask, ask->question == TWIN_DESIRE ? TWIN_STEP_DESIRE : TWIN_STEP_YIELD, on_inspected);
+}
+
+static void (*const takes[TWIN_QUESTIONS])(struct twin_line *tl, struct twin_ask *ask) = {
+	[TWIN_GET] = take_get,
+	[TWIN_GET_KEPT] = show,
+	[TWIN_REPORT] = take_report,
+	[TWIN_INSPECT] = take_inspect,
+	[TWIN_DESIRE] = take_change,
+	[TWIN_YIELD] = take_change,
+};
+
+void
+twin_line_ask(struct twin_line *tl, struct twin_ask *ask)
+{
+	takes[ask->question](tl, ask);
+}
+
+/* -- Who listens ----------------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_attended(struct twin_step *s)
+{
+	tell_changed_here(s->arg, s);
 }
 
 /* Whoever begins to listen goes by what is here, were it nothing: what the hub tells later, when it hears of the subscription, is news. */
@@ -455,24 +543,9 @@ void
 twin_line_attend(struct twin_line *tl, bool wants_desired, const char *generation_id)
 {
 	if (wants_desired && !tl->is_wanted)
-		submit(step_new(tl, TWIN_STEP_SHOW, generation_id, on_noted, NULL));
+		submit(step_new(tl, TWIN_STEP_ATTEND, generation_id, on_attended, NULL));
 	tl->is_wanted = wants_desired;
 	go(tl);
-}
-
-void
-twin_line_ask(struct twin_line *tl, struct twin_ask *ask)
-{
-	if (ask->report) {
-		take_report(tl, ask);
-	} else if (ask->is_kept || is_hub_away(tl)) {
-		show(tl, ask);
-	} else {
-		ask->due_ms = clock_boot_ms() + DEADLINE_MS;
-		ask->next = tl->waiting;
-		tl->waiting = ask;
-		go(tl);
-	}
 }
 
 void

@@ -9,7 +9,8 @@
 /* What all of them share. */
 struct twin_lines {
 	struct twin_steps steps;
-	void (*on_news)(void *arg, struct line *line, const json_t *change, const json_t *twin); /* as struct twins_config */
+	void (*on_news)(void *arg, struct line *line, const char *generation_id, const json_t *change,
+		const json_t *twin); /* as struct twins_config */
 	void *arg;
 };
 void twin_lines_init(struct twin_lines *lines, struct keep *keep, struct loop *loop);

@@ -10,15 +10,32 @@
 #include "gateway/twins/kept_twin.h"
 #include "wire/json.h"
 
-#define KEPT_MAX (1 << 20)
+#define KEPT_MAX (2 << 20)
 
 /* -- What each does -------------------------------------------------------------------------------------------------------------------------- */
 
 static int
 do_show(struct twin_step *s, struct kept_twin *twin)
 {
+	s->is_changed = (!twin->is_known && !twin->is_told) | kept_twin_told(twin);
+	twin->is_told = true;
+	return 0;
+}
+
+static int
+do_attend(struct twin_step *s, struct kept_twin *twin)
+{
 	s->is_changed = !twin->is_known && !twin->is_told;
 	twin->is_told = true;
+	s->news = kept_twin_untold(twin);
+	return 0;
+}
+
+/* What has changed since is told by another. */
+static int
+do_told(struct twin_step *s, struct kept_twin *twin)
+{
+	s->is_changed = twin->ahead == s->version && kept_twin_told(twin);
 	return 0;
 }
 
@@ -35,18 +52,18 @@ do_full(struct twin_step *s, struct kept_twin *twin)
 {
 	s->is_changed = true;
 	s->is_first = !twin->is_known;
+	if (s->asks)
+		(void)kept_twin_told(twin);
 	return kept_twin_full(twin, s->in, &s->news, &s->err);
 }
 
 static int
 do_patch(struct twin_step *s, struct kept_twin *twin)
 {
-	enum kept_patch done = kept_twin_patch(twin, s->version, s->in);
+	enum kept_patch done = kept_twin_patch(twin, s->version, s->in, &s->news);
 
 	s->is_changed = done == KEPT_APPLIED;
 	s->is_gap = done == KEPT_GAP;
-	if (done == KEPT_APPLIED)
-		s->news = json_incref(s->in);
 	return 0;
 }
 
@@ -74,14 +91,42 @@ do_refused(struct twin_step *s, struct kept_twin *twin)
 	return 0;
 }
 
+static int
+do_inspect(struct twin_step *s, struct kept_twin *twin)
+{
+	s->inspection = kept_twin_inspect(twin);
+	return 0;
+}
+
+static int
+do_desire(struct twin_step *s, struct kept_twin *twin)
+{
+	s->is_changed = true;
+	s->is_refused = kept_twin_desire(twin, s->in, &s->news, &s->err) < 0;
+	return s->is_refused ? -1 : do_inspect(s, twin);
+}
+
+static int
+do_yield(struct twin_step *s, struct kept_twin *twin)
+{
+	kept_twin_yield(twin, &s->news);
+	s->is_changed = s->news != NULL;
+	return do_inspect(s, twin);
+}
+
 static int (*const runs[])(struct twin_step *step, struct kept_twin *twin) = {
 	[TWIN_STEP_SHOW] = do_show,
+	[TWIN_STEP_ATTEND] = do_attend,
+	[TWIN_STEP_TOLD] = do_told,
 	[TWIN_STEP_REPORT] = do_report,
 	[TWIN_STEP_FULL] = do_full,
 	[TWIN_STEP_PATCH] = do_patch,
 	[TWIN_STEP_FIND_PUSH] = do_find_push,
 	[TWIN_STEP_PUSHED] = do_pushed,
 	[TWIN_STEP_REFUSED] = do_refused,
+	[TWIN_STEP_INSPECT] = do_inspect,
+	[TWIN_STEP_DESIRE] = do_desire,
+	[TWIN_STEP_YIELD] = do_yield,
 };
 
 /* -- On the worker ----------------------------------------------------------------------------------------------------------------------------- */
@@ -130,6 +175,7 @@ run_step(struct job *job)
 	if (s->run(s, twin) == 0 && s->is_changed)
 		write_kept(keep, s, twin, &s->err);
 	s->is_due = kept_twin_is_due(twin);
+	s->ahead = twin->ahead;
 	s->view = kept_twin_view(twin);
 }
 
@@ -201,6 +247,7 @@ twin_step_free(struct twin_step *s)
 	json_decref(s->view);
 	json_decref(s->news);
 	json_decref(s->push);
+	json_decref(s->inspection);
 	mem_free(s);
 }
 

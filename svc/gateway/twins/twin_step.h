@@ -9,12 +9,17 @@
 
 enum twin_step_kind {
 	TWIN_STEP_SHOW,	  /* it is told to its device as it is here */
+	TWIN_STEP_ATTEND, /* its device begins to listen to changes */
+	TWIN_STEP_TOLD,	  /* it was told all that had changed here, by `version` changes */
 	TWIN_STEP_REPORT, /* the device reports `in` */
 	TWIN_STEP_FULL,	  /* the hub has told all of it, `in` */
 	TWIN_STEP_PATCH,  /* the hub has changed desired properties by `in` to `version` */
 	TWIN_STEP_FIND_PUSH,
 	TWIN_STEP_PUSHED, /* the hub has taken `in` */
 	TWIN_STEP_REFUSED,
+	TWIN_STEP_INSPECT,
+	TWIN_STEP_DESIRE, /* `in` is desired here */
+	TWIN_STEP_YIELD,  /* nothing is desired here any more */
 };
 
 struct kept_twin;
@@ -32,7 +37,8 @@ struct twin_step {
 	/* What came of it. */
 	struct err err;
 	bool is_changed, is_due, is_gap, is_refused, is_first;
-	json_t *view, *news, *push;
+	json_t *view, *news, *push, *inspection;
+	int64_t ahead;
 };
 
 /* Where steps are taken; the caller's memory, until all are done. */

@@ -11,8 +11,8 @@
 struct twins_config {
 	struct lines *lines;
 	struct keep *keep;
-	/* What is new to who listens to desired properties: the change, which has its $version; `twin` is how the device sees all of it now.  Borrowed.  On the loop. */
-	void (*on_news)(void *arg, struct line *line, const json_t *change, const json_t *twin);
+	/* What is new to who listens to desired properties, if it is this generation ("": whichever): the change, which has its $version; `twin` is how the device sees all of it now.  Borrowed.  On the loop. */
+	void (*on_news)(void *arg, struct line *line, const char *generation_id, const json_t *change, const json_t *twin);
 	void *arg;
 };
 
