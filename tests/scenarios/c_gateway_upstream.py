@@ -36,6 +36,18 @@ def stranger_comes(name):
         return e.code
 
 
+def comes(name, key):
+    """Once the gateway has asked the hub again, which it may have been told to leave alone."""
+    device, _, module = name.partition("/")
+
+    def gets_in():
+        try:
+            return it.edge.mqtt(device, module or None, password=it.token(device, key, module or None))
+        except Refused:
+            return None
+    return wait_for(gets_in, "%s to be known" % name, 30)
+
+
 def send(device, text):
     with it.edge.mqtt(device, password=it.token(device, it.keys[device])) as m:
         m.publish(TOPIC % device, text.encode())
@@ -101,7 +113,7 @@ def test_02_back():
     wait_for(lambda: hub_status()["lines_waiting"] == 0 and hub_status()["calls_wait_s"] == 0, "nobody to wait")
     it.keys["late"] = it.key("late")
     wait_for(lambda: stranger_comes("late2") == 5, "an answer")
-    send("late", "known at once")
+    comes("late", it.keys["late"]).close()
 
 
 def test_03_date():
@@ -122,6 +134,30 @@ def test_03_date():
     assert time.monotonic() - begin >= 3.5, time.monotonic() - begin
     it.proxies[0].target = port
     server.listener.close()
+
+
+def test_04_gone():
+    """devices and modules that come, listen, send and are deleted again leave no line behind"""
+    before = metric("rootedge_gateway_lines")
+    for round in range(2):
+        keys = {"brief%d" % i: it.key("brief%d" % i) for i in range(4)}
+        keys.update({"brief%d/m" % i: it.module("brief%d" % i, "m") for i in range(4)})
+        open_ones = []
+        for name, key in keys.items():
+            m = comes(name, key)
+            open_ones.append(m)
+            m.send(subscribe_packet([("$iothub/methods/POST/#", 0), ("$iothub/twin/res/#", 0)]))
+            m.receive()
+            m.publish("devices/%s/messages/events/" % (name.replace("/", "/modules/")), ("round %d of %s" % (round, name)).encode())
+        assert metric("rootedge_gateway_lines") >= before + 8
+        for name in keys:
+            it.arrived("round %d of %s" % (round, name))
+        for i in range(4):
+            it.delete("brief%d" % i)
+        for m in open_ones:
+            assert m.closed()
+            m.close()
+        wait_for(lambda: metric("rootedge_gateway_lines") <= before, "their lines to go", 30)
 
 
 def test_99_stop():

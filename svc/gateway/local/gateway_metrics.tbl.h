@@ -25,6 +25,7 @@ METRIC(METRIC_HUB_REACHABLE, METRIC_GAUGE, 0, "rootedge_gateway_hub_reachable", 
 METRIC(METRIC_HUB_AWAY, METRIC_GAUGE, 1e-3, "rootedge_gateway_hub_away_seconds", "", "How long the hub has been out of reach; 0: it is not.")
 METRIC(METRIC_THROTTLED, METRIC_COUNTER, 0, "rootedge_gateway_hub_throttled_total", "what", "Times that the hub said that it has too much to do: to calls over HTTPS, or to connections of lines.")
 METRIC(METRIC_THROTTLED_TIME, METRIC_GAUGE, 1e-3, "rootedge_gateway_hub_throttled_seconds", "what", "How long calls or connections wait yet because the hub said so; 0: they do not.")
+METRIC(METRIC_LINES, METRIC_GAUGE, 0, "rootedge_gateway_lines", "", "Lines to the hub, one a device or module that needs it now, or did a few minutes ago.")
 METRIC(METRIC_LINES_WAITING, METRIC_GAUGE, 0, "rootedge_gateway_lines_waiting", "", "Lines to the hub that wait for their turn to connect.")
 METRIC(METRIC_SCOPE_RECORDS, METRIC_GAUGE, 0, "rootedge_gateway_scope_records", "", "Devices and modules that the hub has told of.")
 METRIC(METRIC_SCOPE_AGE, METRIC_GAUGE, 1e-3, "rootedge_gateway_scope_age_seconds", "", "How long ago the hub told all of them.")

@@ -309,6 +309,12 @@ command_relays_settle(struct command_relays *relays, struct lines *lines, const 
 
 /* -- Who listens -------------------------------------------------------------------------------------------------------------------------------- */
 
+static bool
+is_idle(struct line_user *user)
+{
+	return !CONTAINER_OF(user, struct command_relay, user)->is_visiting;
+}
+
 static void
 drop(struct line_user *user)
 {
@@ -323,7 +329,7 @@ drop(struct line_user *user)
 	mem_free(r);
 }
 
-static const struct line_user_ops ops = { .on_command = on_command, .on_lost = on_lost, .drop = drop };
+static const struct line_user_ops ops = { .on_command = on_command, .on_lost = on_lost, .is_idle = is_idle, .drop = drop };
 
 static struct command_relay *
 relay_new(struct command_relays *shared, struct line *line)

@@ -15,12 +15,14 @@
 struct method_relay {
 	struct line_user user;
 	struct methods *methods;
+	size_t n_calls; /* on their way to the device */
 };
 
-/* A call on its way; lines outlive it. */
+/* A call on its way; the line stays for it. */
 struct relayed {
 	struct method_call call;
 	struct line *line;
+	struct method_relay *relay;
 	char *rid;
 };
 
@@ -55,6 +57,7 @@ static const struct {
 static void
 relayed_free(struct relayed *r)
 {
+	r->relay->n_calls--;
 	method_call_clear(&r->call);
 	mem_free(r->rid);
 	mem_free(r);
@@ -107,6 +110,8 @@ on_method(struct line_user *user, const char *name, const char *rid, struct slic
 	}
 	r = NEW(relayed);
 	r->line = line;
+	r->relay = relay;
+	relay->n_calls++;
 	r->rid = mem_text(rid);
 	r->call.identity = GIVE(identity);
 	r->call.name = mem_text(name);
@@ -120,13 +125,19 @@ on_method(struct line_user *user, const char *name, const char *rid, struct slic
 	relayed_free(r);
 }
 
+static bool
+is_idle(struct line_user *user)
+{
+	return CONTAINER_OF(user, struct method_relay, user)->n_calls == 0;
+}
+
 static void
 drop(struct line_user *user)
 {
 	mem_free(CONTAINER_OF(user, struct method_relay, user));
 }
 
-static const struct line_user_ops ops = { .on_method = on_method, .drop = drop };
+static const struct line_user_ops ops = { .on_method = on_method, .is_idle = is_idle, .drop = drop };
 
 void
 method_relay_attend(struct line *line, struct methods *methods, unsigned wants)

@@ -24,6 +24,7 @@ struct twin_line {
 	bool is_stale;	/* the hub is to be asked how it is */
 	bool is_due;	/* something is to be pushed */
 	bool is_asking, is_pushing, is_stepping;
+	size_t n_steps; /* that will come back to it */
 	json_t *sent; /* the push that is on its way */
 	struct twin_ask *waiting;
 	struct timer timer;
@@ -37,6 +38,7 @@ on_stepped(struct twin_step *s)
 {
 	struct twin_line *tl = s->arg;
 
+	tl->n_steps--;
 	tl->is_due = s->is_due;
 	s->done(s);
 	go(tl);
@@ -49,8 +51,18 @@ step_new(struct twin_line *tl, enum twin_step_kind kind, const char *generation_
 	struct twin_step *s = twin_step_new(&tl->lines->steps, kind, line_name(tl->user.line), generation_id, in_take);
 
 	s->arg = tl;
+	tl->n_steps++;
 	s->done = done;
 	return s;
+}
+
+static void
+step_drop(struct twin_step *s)
+{
+	struct twin_line *tl = s->arg;
+
+	tl->n_steps--;
+	twin_step_free(s);
 }
 
 /* false: too much waits; the step is gone. */
@@ -59,7 +71,7 @@ submit(struct twin_step *s)
 {
 	if (twin_step_begin(s))
 		return true;
-	twin_step_free(s);
+	step_drop(s);
 	return false;
 }
 
@@ -195,7 +207,7 @@ take_twin(struct twin_line *tl, int status, struct slice body)
 	tl->waiting = s->asks;
 	tl->is_stepping = false;
 	tl->is_stale = true;
-	twin_step_free(s);
+	step_drop(s);
 	back_off(tl);
 }
 
@@ -386,6 +398,12 @@ on_gone(struct line_user *user, const char *why)
 	go(tl);
 }
 
+static bool
+is_idle(struct line_user *user)
+{
+	return CONTAINER_OF(user, struct twin_line, user)->n_steps == 0;
+}
+
 static void
 drop(struct line_user *user)
 {
@@ -407,6 +425,7 @@ static const struct line_user_ops ops = {
 	.on_gone = on_gone,
 	.on_twin = on_twin,
 	.on_desired = on_desired,
+	.is_idle = is_idle,
 	.drop = drop,
 };
 

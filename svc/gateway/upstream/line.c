@@ -13,6 +13,8 @@
 
 #define IN_FLIGHT_MAX 256
 #define IDLE_MS (5 * 60 * 1000)
+#define GONE_IDLE_MS 1000 /* of one whose name nobody has any more */
+#define LOOK_AGAIN_MS 1000
 #define ASK_AGAIN_MS 6000 /* a while after the scope asks a hub again that did not answer */
 
 struct line {
@@ -103,6 +105,12 @@ look_up(struct job *job)
 static void ask_scope(struct line *line, int64_t since_ms);
 
 static void
+rest(struct line *line)
+{
+	timer_arm(&line->idle, line->gone ? GONE_IDLE_MS : IDLE_MS);
+}
+
+static void
 end_gone(struct line *line, const char *why)
 {
 	hang_up(line);
@@ -111,6 +119,8 @@ end_gone(struct line *line, const char *why)
 	TELL(line, on_gone, why);
 	if (is_needed(line))
 		timer_arm(&line->again, ASK_AGAIN_MS);
+	else
+		rest(line);
 }
 
 static void
@@ -329,6 +339,19 @@ static const struct device_link_ops link_ops = {
 	.on_verdict = on_verdict,
 };
 
+/* Nothing is under way that would come back to it. */
+static bool
+may_go(const struct line *line)
+{
+	if (line->is_own || line->asks_scope || line->token.is_asked)
+		return false;
+	for (int use = 0; use < LINE_USES; use++)
+		if (line->users[use] && line->users[use]->ops->is_idle && !line->users[use]->ops->is_idle(line->users[use]))
+			return false;
+	return true;
+}
+
+/* Devices and modules come and go: lines that stayed would be more and more. */
 static void
 on_idle(struct timer *timer)
 {
@@ -338,6 +361,10 @@ on_idle(struct timer *timer)
 		return;
 	hang_up(line);
 	forget_generation(line);
+	if (may_go(line))
+		lines_drop(line->lines, line);
+	else if (!line->is_own)
+		timer_arm(timer, LOOK_AGAIN_MS);
 }
 
 /* -- What the hub tells ------------------------------------------------------------------------------------------------------------------- */
@@ -412,7 +439,7 @@ static void
 need_changed(struct line *line)
 {
 	if (!is_needed(line)) {
-		timer_arm(&line->idle, IDLE_MS);
+		rest(line);
 		return;
 	}
 	start_if_needed(line);
@@ -536,6 +563,7 @@ line_new(struct lines *lines, const char *device_id, const char *module_id)
 	timer_init(&line->idle, c->loop, on_idle);
 	timer_init(&line->again, c->loop, on_again);
 	line->link = link_of(line);
+	rest(line);
 	line->token = (struct link_token){ .upstream = c->upstream, .workers = c->workers, .loop = c->loop };
 	return line;
 }

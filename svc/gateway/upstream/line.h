@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* One downstream identity's way to the hub: a connection of its own, opened with the gateway's token on behalf of the device (gateway 4.7), for all that goes between the two.
- * It is there while one of its users needs it, and for a while after.  A connection may be used when the hub has said, after it took it, which device has this name: who was
+ * It is connected while one of its users needs it, and for a while after; then it goes, as soon as nobody has begun anything with it.  A connection may be used when the hub has said, after it took it, which device has this name: who was
  * deleted and made again is another (atk-25), and the hub does not know of generations on the connection itself.  Lives on the loop of its lines. */
 
 #include "device/device_link.h"
@@ -26,6 +26,8 @@ struct line_user_ops {
 	void (*on_twin)(struct line_user *user, uint64_t cookie, int status, int64_t version, struct slice body);
 	void (*on_method)(struct line_user *user, const char *name, const char *rid, struct slice payload);
 	void (*on_command)(struct line_user *user, uint64_t id, struct slice bag, struct slice payload);
+	/* Nothing that it has begun will come back to it; NULL: nothing ever does.  Asked only when it does not need the line. */
+	bool (*is_idle)(struct line_user *user);
 	void (*drop)(struct line_user *user); /* the line is being freed, and this with it */
 };
 struct line_user {

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "gateway/local/gateway_metrics.h"
 #include "gateway/local/hub_presence.h"
 
 struct lines {
@@ -12,6 +13,12 @@ struct lines {
 	struct pacer *pacer;
 	bool is_hub_away;
 };
+
+static void
+count(const struct lines *lines)
+{
+	metric_set(gateway_metric_of(METRIC_LINES, &(const char *const){ NULL }), (int64_t)map_count(lines->by_name));
+}
 
 struct lines *
 lines_new(const struct lines_config *config)
@@ -66,7 +73,16 @@ lines_get(struct lines *lines, const char *device_id, const char *module_id)
 		return line;
 	line = line_new(lines, device_id, module_id);
 	map_put_text(lines->by_name, line_name(line), line);
+	count(lines);
 	return line;
+}
+
+void
+lines_drop(struct lines *lines, struct line *line)
+{
+	map_remove_text(lines->by_name, line_name(line));
+	line_free(line);
+	count(lines);
 }
 
 const struct lines_config *

@@ -27,6 +27,8 @@ void lines_free(struct lines *lines);
 struct line *lines_get(struct lines *lines, const char *device_id, const char *module_id);  /* there is one from now on */
 struct line *lines_find(struct lines *lines, const char *device_id, const char *module_id); /* NULL: nobody needed one so far */
 
+void lines_drop(struct lines *lines, struct line *line); /* by itself: nobody needs it, and it is freed */
+
 const struct lines_config *lines_config(const struct lines *lines);
 struct pacer *lines_pacer(const struct lines *lines);
 /* A line could not reach the hub, and none has had an answer since. */

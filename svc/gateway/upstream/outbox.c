@@ -244,6 +244,13 @@ on_gone(struct line_user *user, const char *why)
 	rest_if_idle(o);
 }
 
+/* What is to be said yet. */
+static bool
+is_idle(struct line_user *user)
+{
+	return CONTAINER_OF(user, struct outbox, user)->again.place == 0;
+}
+
 /* The window has its messages. */
 static void
 drop(struct line_user *user)
@@ -262,6 +269,7 @@ static const struct line_user_ops ops = {
 	.on_lost = on_lost,
 	.on_gone = on_gone,
 	.on_acked = on_acked,
+	.is_idle = is_idle,
 	.drop = drop,
 };
 
