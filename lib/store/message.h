@@ -23,6 +23,7 @@ struct message {
 	struct slice model_id;
 	struct slice bag; /* properties as sent: an encoded bag */
 	struct slice payload;
+	struct slice mark; /* at a hub: which message of which gateway it is (wire/message_mark.h); empty: nobody says */
 	bool retain, dup, is_will;
 };
 void message_encode(struct buf *out, const struct message *message);

@@ -54,6 +54,21 @@ TEST("a message that expires says so in a record of its own version, and one tha
 		CHECK(message_decode(&got, record.data, len, &err) < 0);
 }
 
+TEST("a message with a mark has it in a record of its own version, whether it expires or not")
+{
+	CLEAR(buf) record = BUF_INIT(4096);
+	struct message marked = sample, got;
+	struct err err = ERR_INIT;
+
+	marked.mark = slice_of("00c0ffee00c0ffee.42.41.1");
+	message_encode(&record, &marked);
+	CHECK_INT(record.data[0], 3);
+	CHECK_OK(message_decode(&got, record.data, record.len, &err), err);
+	CHECK(slice_is(got.mark, "00c0ffee00c0ffee.42.41.1") && slice_is(got.payload, "{\"t\":21.5}") && got.expires_ms == 0);
+	for (size_t len = 0; len < record.len; len++)
+		CHECK(message_decode(&got, record.data, len, &err) < 0);
+}
+
 TEST("no shortened or lengthened record is read as a message")
 {
 	CLEAR(buf) record = BUF_INIT(4096);
@@ -75,9 +90,9 @@ TEST("a message of a newer version is refused by its number")
 	struct message got;
 
 	message_encode(&record, &sample);
-	record.data[0] = 3;
+	record.data[0] = 4;
 	CHECK(message_decode(&got, record.data, record.len, &err) < 0);
-	CHECK_ERR(err, ERR_INVALID, "version 3");
+	CHECK_ERR(err, ERR_INVALID, "version 4");
 }
 
 TEST("a message stored by version 1 is read")

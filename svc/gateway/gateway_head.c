@@ -14,6 +14,8 @@
 #include "gateway/local/tally.h"
 #include "gateway/scope/asked.h"
 #include "gateway/speaker.h"
+#include "wire/message_mark.h"
+#include "wire/property_bag.h"
 
 #define REMEMBER_MS 15000
 
@@ -563,6 +565,8 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 	struct session *session = domain;
 	const struct identity *identity = session->identity;
 	enum reason reason = why_untrusted(head, session);
+	CLEAR(buf) unmarked = BUF_INIT(PROPERTY_BAG_MAX);
+	struct slice mark;
 	struct message message = {
 		.source = MESSAGE_TELEMETRY,
 		.device_id = slice_of(identity->device_id),
@@ -580,6 +584,9 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		on_stored(ack, false);
 		return;
 	}
+	/* Only gateways mark messages. */
+	if (!session->speaker && message_mark_cut(sent->bag, &unmarked, &mark))
+		message.bag = (struct slice){ .text = buf_text(&unmarked), .len = unmarked.len };
 	message.enqueued_ms = clock_wall_ms();
 	tally_message(&session->tally, sent->payload.len);
 	queue_put(session->lane, &message, session->is_own, on_stored, ack);

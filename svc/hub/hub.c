@@ -22,6 +22,7 @@
 #include "hub/events/event_readers.h"
 #include "hub/events/event_sink.h"
 #include "hub/events/event_source.h"
+#include "hub/events/marks.h"
 #include "hub/files/blob.h"
 #include "hub/files/files.h"
 #include "hub/hub_est.h"
@@ -57,6 +58,7 @@ struct hub {
 	size_t n_loops;
 	struct pool *worker, *handshakes;
 	struct message_log *events;
+	struct marks *marks;
 	struct event_outbox *outbox;
 	struct event_source *source;
 	struct event_readers *readers;
@@ -185,6 +187,9 @@ open_state(struct hub *hub, struct err *err)
 	hub->events = message_log_open(&events, err);
 	if (!hub->events || check_registry_is_there(hub, store_path, err) < 0 || check_partitions(hub, err) < 0)
 		return -1;
+	hub->marks = marks_open(hub->config.state_dir, events_path, message_log_records(hub->events), err);
+	if (!hub->marks)
+		return -1;
 	hub->readers = event_readers_new(message_log_records(hub->events), events_path);
 	for (size_t i = 0; i < hub->n_loops; i++)
 		message_log_add_lane(hub->events, loop_owner(hub->loops[i]));
@@ -194,6 +199,7 @@ open_state(struct hub *hub, struct err *err)
 	if (twin_index_open(hub->store, hub->config.index_paths, hub->config.n_index_paths, err) < 0)
 		return -1;
 	hub->worker = pool_new("registry", 1, REGISTRY_QUEUE_MAX);
+	marks_watch(hub->marks, hub->loops[0], hub->worker);
 	hub->registry = registry_open(hub->store, hub->worker, err);
 	if (!hub->registry)
 		return -1;
@@ -305,6 +311,7 @@ open_device_heads(struct hub *hub)
 		.registry = hub->registry,
 		.subscriptions = hub->subscriptions,
 		.events = hub->events,
+		.marks = hub->marks,
 		.source = hub->source,
 		.directory = hub->directory,
 		.twins = hub->twin_sessions,
@@ -645,6 +652,7 @@ end_work(struct hub *hub)
 	for (size_t i = 0; i < HUB_SINKS_MAX; i++)
 		event_sink_stop(hub->sinks[i]);
 	event_readers_stop(hub->readers);
+	marks_stop(hub->marks);
 	message_log_stop(hub->events);
 	scope_push_stop(hub->scope_push);
 	methods_stop(hub->methods);
@@ -699,6 +707,7 @@ free_state(struct hub *hub)
 	mem_free(hub->files_path);
 	registry_close(hub->registry);
 	registry_store_close(hub->store);
+	marks_close(hub->marks);
 	message_log_free(hub->events);
 	hub_tls_close(&hub->tls);
 	tls_cache_free(hub->tls_cache);

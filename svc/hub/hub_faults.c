@@ -31,13 +31,13 @@ on_stored(void *arg, bool ok)
 }
 
 void
-hub_faults_store(
-	struct faults *faults, struct loop *loop, struct message_lane *lane, const struct message *message, struct head_ack *ack)
+hub_faults_store(struct faults *faults, struct marks *marks, struct loop *loop, struct message_lane *lane,
+	const struct message *message, struct head_ack *ack)
 {
 	struct late_ack *late = NEW(late_ack);
 
 	*late = (struct late_ack){ .faults = faults, .loop = loop, .ack = ack };
-	message_lane_store(lane, message, on_stored, late);
+	marks_store(marks, lane, message, on_stored, late);
 }
 
 /* A connection that is to break on purpose, by its number: it may be gone by then. */

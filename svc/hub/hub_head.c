@@ -14,6 +14,8 @@
 #include "hub/credential_requests.h"
 #include "hub/hub_faults.h"
 #include "hub/hub_trust.h"
+#include "wire/message_mark.h"
+#include "wire/property_bag.h"
 
 struct hub_head {
 	struct hub_head_config config;
@@ -165,6 +167,7 @@ on_removed(void *arg, const struct identity *before, const struct identity *afte
 
 	(void)after;
 	subscriptions_set(head->config.subscriptions, name, NULL, NULL, 0, NULL);
+	marks_forget(head->config.marks, name);
 	command_queue_forget(head->config.commands, before->device_id, before->module_id);
 }
 
@@ -210,6 +213,7 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 	struct session *session = domain;
 	enum reason reason = why_untrusted(session);
 	const struct subject *subject = &session->standing.subject;
+	CLEAR(buf) unmarked = BUF_INIT(PROPERTY_BAG_MAX);
 	struct message message = {
 		.source = MESSAGE_TELEMETRY,
 		.device_id = slice_of(subject->device_id),
@@ -237,10 +241,13 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		return;
 	}
 	message.enqueued_ms = clock_wall_ms();
+	if (session->standing.speaker && message_mark_cut(sent->bag, &unmarked, &message.mark))
+		message.bag = (struct slice){ .text = buf_text(&unmarked), .len = unmarked.len };
 	if (faults_of(session) && ack)
-		hub_faults_store(faults_of(session), conn_loop(head_session_conn(head_session)), session->lane, &message, ack);
+		hub_faults_store(faults_of(session), session->head->config.marks, conn_loop(head_session_conn(head_session)),
+			session->lane, &message, ack);
 	else
-		message_lane_store(session->lane, &message, on_stored, ack);
+		marks_store(session->head->config.marks, session->lane, &message, on_stored, ack);
 }
 
 struct keeping {

@@ -6,6 +6,7 @@
 #include "auth/decide.h"
 #include "heads/head.h"
 #include "hub/events/event_source.h"
+#include "hub/events/marks.h"
 #include "hub/registry/ca.h"
 #include "hub/commands/command_sessions.h"
 #include "hub/faults.h"
@@ -30,6 +31,7 @@ struct hub_head_config {
 	struct command_sessions *command_sessions;
 	struct tls_cache *tls_cache;
 	struct message_log *events; /* with a lane for each loop */
+	struct marks *marks;
 	struct event_source *source;
 	struct ca_registry *cas;
 	struct hub_revocation *revocation;

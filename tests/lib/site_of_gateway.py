@@ -6,10 +6,10 @@ from rootedge_test import *
 
 class Proxy:
     """TCP passed through to port() while it is up: so the hub can be out of one gateway's reach and still be asked by us.  Silent, it takes connections and says
-    nothing, as a router does that has lost its way."""
+    nothing, as a router does that has lost its way; deaf, it loses what the hub answers."""
 
     def __init__(self, port):
-        self.target, self.up, self.silent, self.pairs = port, True, False, []
+        self.target, self.up, self.silent, self.deaf, self.pairs = port, True, False, False, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -32,16 +32,16 @@ class Proxy:
                 continue
             self.pairs.append((near, far))
             for a, b in ((near, far), (far, near)):
-                threading.Thread(target=self.copy, args=(a, b), daemon=True).start()
+                threading.Thread(target=self.copy, args=(a, b, a is far), daemon=True).start()
 
-    @staticmethod
-    def copy(a, b):
+    def copy(self, a, b, is_answer):
         try:
             while True:
                 data = a.recv(65536)
                 if not data:
                     break
-                b.sendall(data)
+                if not (is_answer and self.deaf):
+                    b.sendall(data)
         except OSError:
             pass
         for s in (a, b):
@@ -67,7 +67,7 @@ class Proxy:
 
     def mend(self):
         self.cut()
-        self.up, self.silent = True, False
+        self.up, self.silent, self.deaf = True, False, False
 
     def close(self):
         self.cut()

@@ -60,6 +60,8 @@ respond(struct front_child *child, int64_t age_s, json_t *devices, json_t *modul
 	json_t *body = json_pack("{s:o, s:o, s:o, s:I}", "devices", devices, "modules", modules, "continuationLink", link,
 		"confirmedSecondsAgo", (json_int_t)age_s);
 
+	if (scope_takes_marks(child->api->scope))
+		json_object_set_new(body, "takesMessageMarks", json_true());
 	if (cas)
 		json_object_set_new(body, "certificateAuthorities", authorities_to_json(cas));
 	http_respond_json(child->req, 200, NULL, body);

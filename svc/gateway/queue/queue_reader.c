@@ -10,14 +10,17 @@
 
 #include "auth/identity.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "gateway/queue/queue_lines.h"
 #include "store/segment.h"
 #include "wire/property_bag.h"
 
 #define LINE_NAME_MAX (2 * IDENTITY_ID_MAX + 2)
+#define ID_NAME "id"
 #define LOOK_MAX 1000 /* records a call */
 #define SKIP_MAX 4096 /* records that are rather read over than looked up */
 #define PATIENCE_MS 2000
@@ -47,7 +50,8 @@ struct reading {
 struct queue_reader {
 	struct queue_reader_config config;
 	char *dir;
-	struct reading ahead, again; /* the first and the second one */
+	char id[MESSAGE_MARK_LOG_LEN + 1]; /* the log's, for ever */
+	struct reading ahead, again;	   /* the first and the second one */
 	struct map *lines;
 	struct queue_line *behind;
 	size_t n_room, n_called;
@@ -65,6 +69,14 @@ bool
 queued_is_expired(const struct queued *q, int64_t now_ms)
 {
 	return q->expires_ms > 0 && q->expires_ms <= now_ms;
+}
+
+/* Offsets begin with 0. */
+void
+queued_mark(const struct queued *q, uint64_t previous, struct message_mark *out)
+{
+	*out = (struct message_mark){ .sequence = q->offset + 1, .previous = previous, .stored_ms = q->enqueued_ms };
+	memcpy(out->log, q->reader->id, sizeof(out->log));
 }
 
 /* -- Lines ------------------------------------------------------------------------------------------------------------------------------- */
@@ -754,6 +766,23 @@ restore(struct queue_reader *r, struct err *err)
 	return open_reading(r, &r->ahead, r->ahead.next, err);
 }
 
+/* Made with the log, before anything of it is sent; what was saved from a damaged log is in a folder of its own, and another one. */
+static int
+open_id(struct queue_reader *r, struct err *err)
+{
+	OWN_TEXT path = file_join(r->dir, ID_NAME);
+	CLEAR(buf) text = BUF_INIT(MESSAGE_MARK_LOG_LEN);
+
+	if (file_exists(path) && file_load(&text, path, err) < 0)
+		return -1;
+	if (text.len == MESSAGE_MARK_LOG_LEN) {
+		memcpy(r->id, text.data, text.len);
+		return 0;
+	}
+	snprintf(r->id, sizeof(r->id), "%016llx", (unsigned long long)random_u64());
+	return file_save(path, r->id, MESSAGE_MARK_LOG_LEN, 0600, err);
+}
+
 struct queue_reader *
 queue_reader_open(const struct queue_reader_config *config, struct err *err)
 {
@@ -762,7 +791,7 @@ queue_reader_open(const struct queue_reader_config *config, struct err *err)
 	r->config = *config;
 	r->dir = mem_text(config->dir);
 	r->lines = map_new();
-	if (restore(r, err) == 0) {
+	if (open_id(r, err) == 0 && restore(r, err) == 0) {
 		event_log_forget_below(config->log, r->cursor); /* a crash may have come between the cursor and that */
 		return r;
 	}

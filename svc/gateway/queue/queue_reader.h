@@ -10,6 +10,7 @@
 
 #include "store/event_log.h"
 #include "store/message.h"
+#include "wire/message_mark.h"
 
 #define QUEUE_CURSOR "upstream" /* how far the log was sent; its name is history, whatever the log is for */
 
@@ -32,6 +33,8 @@ struct queued {
 	struct queue_line *line;
 	struct queued *older, *newer;
 };
+/* Which message of which log it is, for who knows it again by that (wire/message_mark.h); previous: as there. */
+void queued_mark(const struct queued *q, uint64_t previous, struct message_mark *out);
 bool queued_is_expired(const struct queued *q, int64_t now_ms);
 
 /* Places in memory, which several readers may share. */

@@ -212,10 +212,10 @@ TEST("a queue with a message of a newer version is refused and left untouched")
 	struct event_log *log = log_with(dir, SEGMENT, 3);
 	struct err err = ERR_INIT;
 
-	store_bytes(log, "\x03\x00\x00", 3);
+	store_bytes(log, "\x04\x00\x00", 3);
 	event_log_close(log);
 	CHECK(!queue_log_open(dir, SEGMENT, &err));
-	CHECK_ERR(err, ERR_INVALID, "version 3");
+	CHECK_ERR(err, ERR_INVALID, "version 4");
 	CHECK_INT(n_set_aside(dir), 0);
 }
 

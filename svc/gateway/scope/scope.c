@@ -35,7 +35,7 @@ struct scope {
 	pthread_mutex_t lock;	    /* of records and cas */
 	pthread_mutex_t asking;	    /* one question at a time */
 	atomic_uint_fast64_t epoch; /* changes */
-	atomic_bool unsaved, is_by_difference;
+	atomic_bool unsaved, is_by_difference, takes_marks;
 	atomic_int_fast64_t saved_ms;  /* boot clock */
 	atomic_int_fast64_t failed_ms; /* boot clock of the last question without an answer; 0: the last one had one */
 	struct change *changes;	       /* not yet told; of whoever asks */
@@ -557,7 +557,7 @@ take_listed(struct scope *s, struct scope_list *list, struct scope_listed *liste
 static void
 save(struct scope *s)
 {
-	struct scope_kept kept = { .records = s->records, .lists = s->lists, .cas = s->cas };
+	struct scope_kept kept = { .records = s->records, .lists = s->lists, .cas = s->cas, .takes_marks = s->takes_marks };
 	struct err err = ERR_INIT;
 
 	s->saved_ms = clock_boot_ms();
@@ -612,6 +612,19 @@ note_answer(struct scope *s, bool answered)
 	atomic_store(&s->failed_ms, answered ? 0 : clock_boot_ms());
 }
 
+static void
+note_marks(struct scope *s, bool takes_marks)
+{
+	if (atomic_exchange(&s->takes_marks, takes_marks) != takes_marks)
+		atomic_store(&s->unsaved, true);
+}
+
+bool
+scope_takes_marks(const struct scope *s)
+{
+	return atomic_load_explicit(&s->takes_marks, memory_order_relaxed);
+}
+
 /* -- The walk over all lists --------------------------------------------------------------------------------------------------------------- */
 
 struct walk {
@@ -638,6 +651,8 @@ walk_list(struct scope *s, struct walk *walk, struct scope_list *list, const cha
 	walk->is_complete = walk->is_complete && listed.n_broken == 0;
 	walk->is_news = walk->is_news || listed.what == SCOPE_ALL || map_count(listed.records) + map_count(listed.removed) > 0;
 	make_older(&at, listed.age_s);
+	if (listed.what != SCOPE_SAME)
+		note_marks(s, listed.takes_marks);
 	take_listed(s, list, &listed, &at);
 	return 0;
 }
@@ -797,11 +812,13 @@ look_up_locked(struct scope *s, const char *device_id, const char *module_id, st
 	struct authorities *cas = NULL;
 	struct confirmation at = asked_now();
 	int64_t age_s = 0;
-	enum scope_answer answer = scope_api_get(s->upstream, device_id, module_id, identities, &cas, &age_s, err);
+	bool takes_marks = scope_takes_marks(s);
+	enum scope_answer answer = scope_api_get(s->upstream, device_id, module_id, identities, &cas, &age_s, &takes_marks, err);
 	enum news of_cas = take_cas(s, cas), of_device = NO_NEWS, of_name = NO_NEWS;
 
 	make_older(&at, age_s);
 	note_answer(s, answer != SCOPE_NO_ANSWER);
+	note_marks(s, takes_marks);
 	if (answer == SCOPE_FOUND && module_id && map_find_text(identities, device_id))
 		of_device = take(s, device_id, map_find_text(identities, device_id), NULL, &at);
 	if (answer != SCOPE_NO_ANSWER)
@@ -924,6 +941,7 @@ load(struct scope *s, struct err *err)
 	int status = scope_file_load(s->path, &upstream_config(s->upstream)->workload, &kept, err);
 
 	s->cas = kept.cas;
+	s->takes_marks = kept.takes_marks;
 	return status;
 }
 

@@ -38,6 +38,8 @@ struct identity *scope_find_aged(
 /* All of them with when each was confirmed, under the scope's lock. */
 void scope_each_aged(struct scope *scope,
 	void (*each)(void *arg, const struct identity *identity, const struct confirmation *confirmation), void *arg);
+/* Did those above say in their last answer that they know messages again by their marks (wire/message_mark.h)?  Any thread. */
+bool scope_takes_marks(const struct scope *scope);
 struct authorities *scope_cas(struct scope *scope); /* the hub's CAs; NULL: it never told any; the caller owns a reference */
 void scope_each(struct scope *scope, void (*each)(void *arg, const struct identity *identity), void *arg);
 /* May this gateway speak for it at the hub?  For the devices below it (lineage.h) and their modules, right below or through other gateways that are enabled, and for the modules of the device that

@@ -146,6 +146,7 @@ take_answer(struct scope_listed *listed, const json_t *answer, struct err *err)
 	}
 	take_cas(&listed->cas, answer);
 	take_age(listed, answer);
+	listed->takes_marks = json_is_true(json_object_get(answer, "takesMessageMarks"));
 	return 0;
 }
 
@@ -228,7 +229,7 @@ scope_api_list(struct upstream *u, const char *chain, const char *since, struct 
 
 enum scope_answer
 scope_api_get(struct upstream *u, const char *device_id, const char *module_id, struct map *records, struct authorities **cas,
-	int64_t *age_s, struct err *err)
+	int64_t *age_s, bool *takes_marks, struct err *err)
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
 	OWN_TEXT chain = mem_textf("%s;%s", name, upstream_config(u)->edge_id);
@@ -249,5 +250,6 @@ scope_api_get(struct upstream *u, const char *device_id, const char *module_id, 
 	}
 	*cas = listed.cas;
 	*age_s = listed.age_s;
+	*takes_marks = listed.takes_marks;
 	return map_find_text(records, name) ? SCOPE_FOUND : SCOPE_UNKNOWN;
 }

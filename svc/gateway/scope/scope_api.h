@@ -18,8 +18,9 @@ struct scope_listed {
 	struct map *records;
 	struct map *removed; /* names; the values mean nothing */
 	struct authorities *cas;
-	char *etag;    /* NULL: this hub has none */
-	int64_t age_s; /* so long ago the hub confirmed it to a gateway that answered for it; 0: it is the hub's own word */
+	char *etag;	  /* NULL: this hub has none */
+	bool takes_marks; /* of messages (wire/message_mark.h); not told with SCOPE_SAME */
+	int64_t age_s;	  /* so long ago the hub confirmed it to a gateway that answered for it; 0: it is the hub's own word */
 	/* Records that can't be read, which are left out: then nothing is known about what isn't there. */
 	size_t n_broken;
 	struct err broken; /* the first of them */
@@ -37,4 +38,4 @@ enum scope_answer {
 	SCOPE_NO_ANSWER, /* none, or one about our own credentials: says nothing about the device */
 };
 enum scope_answer scope_api_get(struct upstream *upstream, const char *device_id, const char *module_id, struct map *records,
-	struct authorities **cas, int64_t *age_s, struct err *err);
+	struct authorities **cas, int64_t *age_s, bool *takes_marks, struct err *err);

@@ -77,6 +77,8 @@ add_first(json_t *json, const struct scope_kept *kept, int64_t boot_ms)
 	json_object_set_new(json, "lists", lists);
 	if (kept->cas)
 		json_object_set_new(json, "certificateAuthorities", authorities_to_json(kept->cas));
+	if (kept->takes_marks)
+		json_object_set_new(json, "takesMessageMarks", json_true());
 }
 
 static int
@@ -206,6 +208,7 @@ take_part(struct scope_kept *kept, const json_t *json, struct err *err)
 	json_array_foreach(records, i, item)
 		if (take_record(kept, item, err) < 0)
 			return -1;
+	kept->takes_marks = kept->takes_marks || json_is_true(json_object_get(json, "takesMessageMarks"));
 	return take_cas(&kept->cas, json_object_get(json, "certificateAuthorities"), err);
 }
 

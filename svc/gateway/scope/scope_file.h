@@ -9,6 +9,7 @@
 struct scope_kept {
 	struct map *records, *lists; /* struct scope_record by name, struct scope_list by gateway */
 	struct authorities *cas;     /* NULL: none are known */
+	bool takes_marks;
 };
 
 /* Writes it, atomically. */

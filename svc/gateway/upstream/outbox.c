@@ -3,11 +3,14 @@
  * one under the same id (atk-25), are given up, said so in the log, so that they cannot hold up the others for ever. */
 #include "gateway/upstream/outbox.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/local/gateway_metrics.h"
+#include "gateway/routes/routes.h"
 #include "gateway/upstream/lines.h"
 
 #define SAY_GIVEN_UP_MS 1000
@@ -23,7 +26,8 @@ struct outbox {
 	struct timer again;
 	struct metric *n_sent; /* of the priority that was sent last */
 	int sent_priority;
-	size_t n_given_up; /* one by one, not yet said so */
+	uint64_t previous[ROUTE_PRIORITIES]; /* that was sent of each log on this connection; 0: none was */
+	size_t n_given_up;		     /* one by one, not yet said so */
 	const char *why;
 	struct outbox *next, **link; /* of all */
 };
@@ -151,17 +155,66 @@ cookie_of(const struct queued *q)
 	return (uint64_t)(uintptr_t)q;
 }
 
+static struct slice
+bag_so_far(const struct buf *bag)
+{
+	return (struct slice){ .text = buf_text(bag), .len = bag->len };
+}
+
+static bool
+takes_marks(const struct outbox *o)
+{
+	return !line_is_own(o->user.line) && scope_takes_marks(lines_config(line_lines(o->user.line))->scope);
+}
+
+/* Where it can be known again by it, a message says which one it is: with the mark that a gateway below gave it, or with ours, where ours keeps an order of its own. */
+static struct slice
+bag_of(struct outbox *o, const struct queued *q)
+{
+	struct buf *bag = &o->shared->bag;
+	CLEAR(buf) own = BUF_INIT(200);
+	struct slice theirs = { 0 };
+	bool is_marked = message_mark_cut(slice_of(q->bag), bag, &theirs);
+	struct message_mark mark;
+
+	if (!takes_marks(o))
+		return is_marked ? bag_so_far(bag) : slice_of(q->bag);
+	if (is_marked && queue_window_is_one_log(o->shared->window))
+		return slice_of(q->bag);
+	if (!is_marked) {
+		buf_reset(bag);
+		buf_puts(bag, q->bag);
+	}
+	queued_mark(q, o->previous[q->priority], &mark);
+	o->previous[q->priority] = mark.sequence;
+	message_mark_format(&own, &mark);
+	message_mark_put(bag, bag_so_far(&own));
+	return bag->failed ? slice_of(q->bag) : bag_so_far(bag);
+}
+
+/* One that fills what MQTT has room for goes without a mark. */
+static bool
+publish(struct outbox *o, struct device_message *m, const struct queued *q)
+{
+	struct device_link *link = line_link(o->user.line);
+
+	if (device_link_publish(link, m, cookie_of(q)))
+		return true;
+	m->bag = slice_of(q->bag);
+	return device_link_publish(link, m, cookie_of(q));
+}
+
 static void
 send_one(struct outbox *o, struct queued *q)
 {
 	struct device_message m = {
-		.bag = slice_of(q->bag),
+		.bag = bag_of(o, q),
 		.payload = { .text = (const char *)q->payload, .len = q->len },
 		.qos = 1,
 		.retain = q->retain,
 	};
 
-	if (device_link_publish(line_link(o->user.line), &m, cookie_of(q))) {
+	if (publish(o, &m, q)) {
 		list_append(&o->sent, q);
 		return;
 	}
@@ -231,7 +284,10 @@ on_acked(struct line_user *user, uint64_t cookie)
 static void
 on_lost(struct line_user *user)
 {
-	take_back(CONTAINER_OF(user, struct outbox, user));
+	struct outbox *o = CONTAINER_OF(user, struct outbox, user);
+
+	take_back(o);
+	memset(o->previous, 0, sizeof(o->previous));
 }
 
 static void

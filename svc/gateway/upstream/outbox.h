@@ -11,6 +11,7 @@ struct outbox;
 struct outboxes {
 	struct queue_window *window;
 	struct outbox *first;
+	struct buf bag; /* of the message that is being sent; its memory stays */
 	/* One has given messages back as done: there may be place in the window again. */
 	void (*on_done)(struct outboxes *outboxes);
 };

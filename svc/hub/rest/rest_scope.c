@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a gateway asks about those below it (hub 5, gateway 3.3): the devices of its scope with their modules a page at a time, or one device and module.  The caller has
  * proven to be the $edgeHub of the path.  Which devices it may see follows from the registry's own parents, never from the chain that it
- * sends (atk-26).  Our extensions, which --plain-scopes turns off: an etag of the whole, the difference since such an etag, and the CAs. */
+ * sends (atk-26).  Our extensions, which --plain-scopes turns off: an etag of the whole, the difference since such an etag, the CAs, and that this hub knows messages again
+ * that come a second time (events/marks.h). */
 #include <string.h>
 
 #include "base/mem.h"
@@ -32,8 +33,10 @@ respond_scope(struct rest *rest, struct http_request *req, const char *etag, jso
 	const char *headers[] = { header, NULL };
 	OWN(authorities) cas = ca_current(rest->cas);
 
-	if (rest->scopes)
+	if (rest->scopes) {
 		json_object_set_new(answer_take, "certificateAuthorities", authorities_to_json(cas));
+		json_object_set_new(answer_take, "takesMessageMarks", json_true());
+	}
 	http_respond_json(req, 200, headers, answer_take);
 }
 

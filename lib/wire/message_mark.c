@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Marks of messages.  They are looked for in every message, so the bag is not taken apart, and only the spelling counts that gateways write. */
+#include "wire/message_mark.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+#define NAME "$.gseq="
+#define NUMBER_LEN_MAX 20
+
+void
+message_mark_format(struct buf *out, const struct message_mark *mark)
+{
+	buf_putf(out, "%s.%" PRIu64 ".%" PRIu64 ".%" PRId64, mark->log, mark->sequence, mark->previous, mark->stored_ms);
+}
+
+static bool
+is_log(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (!memchr("0123456789abcdef", text.text[i], 16))
+			return false;
+	return text.len == MESSAGE_MARK_LOG_LEN;
+}
+
+static bool
+take_number(struct slice *rest, int64_t min, int64_t *out)
+{
+	char digits[NUMBER_LEN_MAX + 1];
+	struct slice head;
+
+	slice_cut(rest, '.', &head);
+	if (head.len == 0 || head.len > NUMBER_LEN_MAX)
+		return false;
+	memcpy(digits, head.text, head.len);
+	digits[head.len] = '\0';
+	return strlen(digits) == head.len && text_to_i64(digits, min, INT64_MAX, out);
+}
+
+bool
+message_mark_parse(struct message_mark *out, struct slice text)
+{
+	int64_t sequence, previous, stored_ms;
+	struct slice log;
+
+	if (text.len == 0 || text.text[text.len - 1] == '.')
+		return false;
+	if (!slice_cut(&text, '.', &log) || !is_log(log) || !take_number(&text, 1, &sequence) ||
+		!take_number(&text, 0, &previous) || !take_number(&text, 0, &stored_ms) || text.len > 0 || previous >= sequence)
+		return false;
+	*out = (struct message_mark){ .sequence = (uint64_t)sequence, .previous = (uint64_t)previous, .stored_ms = stored_ms };
+	memcpy(out->log, log.text, log.len);
+	return true;
+}
+
+void
+message_mark_put(struct buf *bag, struct slice text)
+{
+	if (bag->len > 0 && bag->data[bag->len - 1] == '/')
+		bag->len--; /* overlooked at the end of a bag, a part of a value before it */
+	if (bag->len > 0)
+		buf_putc(bag, '&');
+	buf_puts(bag, NAME);
+	buf_put(bag, text.text, text.len);
+}
+
+bool
+message_mark_cut(struct slice bag, struct buf *rest, struct slice *mark)
+{
+	bool found = false;
+	struct slice pair;
+
+	if (bag.len == 0 || !memmem(bag.text, bag.len, NAME, strlen(NAME)))
+		return false;
+	buf_reset(rest);
+	while (bag.len > 0) {
+		slice_cut(&bag, '&', &pair);
+		if (slice_starts(pair, NAME)) {
+			found = true;
+			*mark = (struct slice){ .text = pair.text + strlen(NAME), .len = pair.len - strlen(NAME) };
+			continue;
+		}
+		if (rest->len > 0)
+			buf_putc(rest, '&');
+		buf_put(rest, pair.text, pair.len);
+	}
+	return found;
+}
