@@ -30,8 +30,11 @@ class Proxy:
             if not far:
                 near.close()
                 continue
-            self.pairs.append((near, far))
-            for a, b in ((near, far), (far, near)):
+            pair = (near, far)
+            self.pairs.append(pair)
+            if not self.up:  # cut meanwhile, and this one was not seen
+                self.shut(pair)
+            for a, b in (pair, pair[::-1]):
                 threading.Thread(target=self.copy, args=(a, b, a is far), daemon=True).start()
 
     def copy(self, a, b, is_answer):
@@ -44,7 +47,11 @@ class Proxy:
                     b.sendall(data)
         except OSError:
             pass
-        for s in (a, b):
+        Proxy.shut((a, b))
+
+    @staticmethod
+    def shut(pair):
+        for s in pair:
             try:
                 s.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -54,11 +61,7 @@ class Proxy:
         """Nothing goes through any more, also on what is open."""
         self.up = False
         for pair in self.pairs:
-            for s in pair:
-                try:
-                    s.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+            self.shut(pair)
         self.pairs = []
 
     def fall_silent(self):
@@ -72,6 +75,14 @@ class Proxy:
     def close(self):
         self.cut()
         self.listener.close()
+
+
+def has_ended(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return ") Z " in f.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 class Site:
@@ -158,6 +169,13 @@ class Site:
             counts = [int(l.split('"message":"')[1].split()[0]) for l in self.edge.log_text().splitlines() if " are below this gateway" in l]
             return counts and counts[-1] >= n
         wait_for(look, "a scope of %d" % n)
+
+    def kill_edge(self):
+        """kill -9 of the edge with all of its roles, which end with it."""
+        roles = [self.edge.role(r) for r in ("keyd", "certd", "identityd", "edged", "gateway")]
+        self.edge.kill9()
+        for pid in filter(None, roles):
+            wait_for(lambda: has_ended(pid), "the end of the roles")
 
     def cut_off(self):
         for p in self.proxies:

@@ -36,14 +36,6 @@ def refused(reason, device="sas1"):
         raise AssertionError("was let in")
 
 
-def kill_edge():
-    """kill -9 of the edge with all of its roles, which end with it."""
-    roles = [it.edge.role(r) for r in ("keyd", "certd", "identityd", "edged", "gateway")]
-    it.edge.kill9()
-    for pid in filter(None, roles):
-        wait_for(lambda: not os.path.exists("/proc/%d" % pid) or " Z " in open("/proc/%d/stat" % pid).read(), "the end of the roles")
-
-
 def restart(change=lambda: None):
     it.edge.stop()
     change()
@@ -108,7 +100,7 @@ def test_01_kept():
         assert m.closed()
         assert os.stat(path("scope")).st_ino != before, "a session was closed before that was on the disk"
         slow.join()
-    kill_edge()
+    it.kill_edge()
     it.hub.stop()
     it.edge.start()
     try:
@@ -124,7 +116,7 @@ def test_01_known_known_devices():
     with it.edge.mqtt("dev1", **it.dev1) as m:
         for i in range(200):
             m.publish(TOPIC + "n=%d" % i, b"offline")
-    kill_edge()
+    it.kill_edge()
     it.edge.start()
     with it.edge.mqtt("dev1", **it.dev1) as m:
         for i in range(200, 300):

@@ -73,17 +73,26 @@ class Module:
         self.receive(0x40)
 
     def close(self):
+        """Once what was acknowledged has been heard: acknowledgements that a broken connection still holds are lost with it."""
+        self.mqtt.send(packet(0xc0, b""))
+        self.receive(0xd0)
         self.mqtt.close()
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *error):
-        self.close()
+    def __exit__(self, kind, *_):
+        self.mqtt.close() if kind else self.close()
 
 
 def module(id, **kw):
     return Module(id, it.modules[id], **kw)
+
+
+def cut_off():
+    """The hub is away, and the gateway knows that: what it has sent before it knew goes first when the hub is back."""
+    it.cut_off()
+    wait_for(lambda: json.loads(run("rootedge", "gateway", "status", "--state", it.edge.state, "--json").stdout)["hub"]["reach"] == "away", "the gateway to see that the hub is away", 30)
 
 
 def leaf():
@@ -157,21 +166,13 @@ def test_03_condition():
         assert f.take()[2] == b'{"t":35}'
 
 
-def kill_edge():
-    """kill -9 of the edge with all of its roles, which end with it."""
-    roles = [it.edge.role(r) for r in ("keyd", "certd", "identityd", "edged", "gateway")]
-    it.edge.kill9()
-    for pid in filter(None, roles):
-        wait_for(lambda: not os.path.exists("/proc/%d" % pid) or " Z " in open("/proc/%d/stat" % pid).read(), "the end of the roles")
-
-
 def test_04_away():
     """what comes for a module that is away is acknowledged and kept, through a kill -9 of the gateway; the module gets it in order when it is back, and what it did not acknowledge again"""
     hold(1, all=to_input("filter", "in", "/messages/events"))
     with leaf() as d:
         for i in range(30):
             d.publish(LEAF, b"kept %d" % i)
-    kill_edge()
+    it.kill_edge()
     it.edge.start()
     with module("filter") as f:
         assert [f.take(ack=i < 3)[2] for i in range(8)] == [b"kept %d" % i for i in range(8)]
@@ -202,7 +203,7 @@ def test_06_priority():
     """after an outage the lower number goes first, in order, whenever it came; what was to be kept for a time is gone after that, and the rest arrives"""
     hold(3, last="FROM /messages/events INTO $upstream", first={"route": "FROM /messages/events WHERE p = '0' INTO $upstream", "priority": 0},
          soon={"route": "FROM /messages/events WHERE p = 'soon' INTO $upstream", "priority": 5, "timeToLiveSecs": 600})
-    it.cut_off()
+    cut_off()
     with leaf() as d:
         for i in range(6):
             for p in ("none", "soon", "0"):
@@ -219,7 +220,7 @@ def test_06_priority():
 def test_07_drop_oldest():
     """a queue that is full drops its oldest where that was asked for: what comes is taken, the newest arrives, and the log says how many are gone"""
     hold(1, all="FROM /* INTO $upstream")
-    it.cut_off()
+    cut_off()
     n = 120
     with leaf() as d:
         for i in range(n):
@@ -228,7 +229,7 @@ def test_07_drop_oldest():
         it.reconnect()
         big = lambda: [int(b[:4]) for b in bodies("leaf", None) if isinstance(b, str) and len(b) > 100000]
         wait_for(lambda: big()[-1:] == [n - 1], "the newest", 60)
-    got = big()
+    got = list(dict.fromkeys(big()))  # a connection that broke on the way brings some again
     # What was in memory already arrives as well: one gap is behind that.
     gaps = [b for a, b in zip(got, got[1:]) if b != a + 1]
     assert len(gaps) == 1 and got[-1] == n - 1 and n - gaps[0] > 40 and len(got) < n, got
