@@ -3,6 +3,7 @@
 /* For the tests of the queue: a log of messages "0", "1", ... of dev1, each of about a hundred bytes. */
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/file.h"
@@ -17,11 +18,16 @@ struct stored {
 	struct event_append append;
 };
 
+/* An owner is one thread; the writers of several logs, which post here, are one at a time. */
 static inline void
 run_post_at_once(struct owner *owner, struct post *post)
 {
+	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
 	(void)owner;
+	pthread_mutex_lock(&one_at_a_time);
 	post->run(post);
+	pthread_mutex_unlock(&one_at_a_time);
 }
 
 static struct owner at_once = { .post = run_post_at_once };
