@@ -25,7 +25,7 @@
 #define EXITS "Exit status: 0 done, 1 not done, 2 called wrongly."
 
 struct options {
-	const char *state, *journal, *requester, *reason, *cert, *key, *out, *connect_to;
+	const char *state, *journal, *requester, *reason, *cert, *key, *out, *connect_to, *ca;
 	struct key_source_config keys;
 	int64_t days;
 	bool json, all, accept;
@@ -37,6 +37,11 @@ struct options {
 		"journal", 'j', "FILE", "the journal itself, instead of a hub's", OPTION_TEXT, offsetof(struct options, journal),  \
 			0, 0                                                                                                       \
 	}
+#define ROW_CA                                                                                                                     \
+	{                                                                                                                          \
+		"ca", 0, "FILE", "the CA that issued it, PEM: where several in one journal have given the same serial number",     \
+			OPTION_TEXT, offsetof(struct options, ca), 0, 0                                                            \
+	}
 #define ROW_JSON                                                                                                                   \
 	{                                                                                                                          \
 		"json", 0, NULL, "for programs: an object a line", OPTION_FLAG, offsetof(struct options, json), 0, 0               \
@@ -47,6 +52,7 @@ static const struct option_row issued_rows[] = { ROWS_PLACE,
 		0 },
 	ROW_JSON, { 0 } };
 static const struct option_row place_rows[] = { ROWS_PLACE, ROW_JSON, { 0 } };
+static const struct option_row show_rows[] = { ROWS_PLACE, ROW_CA, ROW_JSON, { 0 } };
 #define ROW_REASON                                                                                                                 \
 	{                                                                                                                          \
 		"reason", 0, "WORD",                                                                                               \
@@ -54,7 +60,7 @@ static const struct option_row place_rows[] = { ROWS_PLACE, ROW_JSON, { 0 } };
 			OPTION_TEXT, offsetof(struct options, reason), 0, 0                                                        \
 	}
 static const struct option_row cert_revoke_rows[] = { ROWS_PLACE, ROW_REASON, CERT_SOURCE_ROW(struct options), ROW_JSON, { 0 } };
-static const struct option_row revoke_rows[] = { ROWS_PLACE, ROW_REASON,
+static const struct option_row revoke_rows[] = { ROWS_PLACE, ROW_CA, ROW_REASON,
 	{ "all", 0, NULL, "all that have not ended of those that were issued to this id", OPTION_FLAG,
 		offsetof(struct options, all), 0, 0 },
 	ROW_JSON, { 0 } };
@@ -69,7 +75,7 @@ static const struct option_usage issued_usage = { "rootedge ca issued", "",
 	"List the certificates that the CA has issued, oldest first.", EXITS, issued_rows };
 static const struct option_usage show_usage = { "rootedge ca show", "WHICH",
 	"Show one certificate with its chain, by serial number, SHA-256 fingerprint, or the id that it was issued to (the newest).",
-	EXITS, place_rows };
+	EXITS, show_rows };
 static const struct option_usage audit_usage = { "rootedge ca audit", "",
 	"Check that each entry of the journal is as it was written.  Keep the last digest elsewhere: a later audit of a journal "
 	"that was cut off, or "
@@ -186,18 +192,73 @@ bare_hex(const char *text)
 	return bare;
 }
 
+/* The CA that --ca names, or NULL. */
 static int
-find(struct ca_journal *j, const char *which, struct ca_entry **out, struct err *err)
+load_ca(struct certs *out, const struct options *o, struct err *err)
+{
+	if (!o->ca || certs_load(out, o->ca, CERTS_MAX, err) == 0)
+		return 0;
+	return err_wrap(err, "--ca");
+}
+
+/* A serial number is a CA's own: what two have given names nothing. */
+static int
+check_is_alone(struct ca_journal *j, const struct ca_entry *e, const char *serial, struct err *err)
+{
+	OWN(ca_entry) other = NULL;
+
+	if (e->chain.n == 0)
+		return 0;
+	if (ca_journal_find_of_another(j, e->chain.item[0], serial, &other, err) < 0)
+		return -1;
+	return other ? err_set(err, ERR_CONFLICT,
+			       "%s and %s have both given the serial number %.100s: name one by --ca, or the certificate by its "
+			       "fingerprint",
+			       cert_subject(e->chain.item[0]), cert_subject(other->chain.item[0]), serial)
+		     : 0;
+}
+
+static int
+find_by_serial(struct ca_journal *j, const struct cert *ca, const char *serial, struct ca_entry **out, struct err *err)
+{
+	if (ca)
+		return ca_journal_find_of_ca(j, ca, serial, out, err);
+	if (ca_journal_find(j, CA_BY_SERIAL, serial, out, err) < 0)
+		return -1;
+	return *out ? check_is_alone(j, *out, serial, err) : 0;
+}
+
+static int
+find_any(struct ca_journal *j, const struct cert *ca, const char *which, struct ca_entry **out, struct err *err)
 {
 	OWN_TEXT hex = bare_hex(which);
 
 	if (ca_journal_find(j, CA_BY_REQUESTER, which, out, err) < 0 || *out)
 		return *out ? 0 : -1;
-	if (ca_journal_find(j, CA_BY_SERIAL, hex, out, err) < 0 || *out)
-		return *out ? 0 : -1;
+	if (find_by_serial(j, ca, hex, out, err) < 0 || *out)
+		return *out && err->kind == ERR_NONE ? 0 : -1;
 	if (ca_journal_find(j, CA_BY_FINGERPRINT, hex, out, err) < 0 || *out)
 		return *out ? 0 : -1;
-	return err_set(err, ERR_MISSING, "the journal has no certificate with the serial number, fingerprint or id %.100s", which);
+	return err_set(err, ERR_MISSING, "the journal has no certificate with the serial number, fingerprint or id %.100s%s", which,
+		ca ? ", of this CA" : "");
+}
+
+/* *out is to be freed in any case. */
+static int
+find(struct ca_journal *j, const struct options *o, const char *which, struct ca_entry **out, struct err *err)
+{
+	CLEAR(certs) cas = { 0 };
+	const struct cert *ca;
+
+	if (load_ca(&cas, o, err) < 0)
+		return -1;
+	ca = cas.n > 0 ? cas.item[0] : NULL;
+	if (find_any(j, ca, which, out, err) < 0)
+		return -1;
+	if (ca && ((*out)->chain.n == 0 || !cert_is_same_ca((*out)->chain.item[0], ca)))
+		return err_set(err, ERR_MISSING, "the newest certificate of %.100s is of another CA than %s: name it by its number",
+			which, cert_subject(ca));
+	return 0;
 }
 
 static int
@@ -206,7 +267,7 @@ show(struct ca_journal *j, const struct options *o, const char *which, struct er
 	CLEAR(buf) page = BUF_INIT(PAGE_MAX);
 	OWN(ca_entry) e = NULL;
 
-	if (find(j, which, &e, err) < 0)
+	if (find(j, o, which, &e, err) < 0)
 		return -1;
 	if (o->json) {
 		put_json(&page, e);
@@ -326,9 +387,11 @@ revoke_which(struct ca_journal *j, struct ca_revoked *r, const char *which, enum
 {
 	OWN(ca_entry) e = NULL;
 
+	if (o->all && o->ca)
+		return err_set(err, ERR_INVALID, "--all is of all CAs: there is no --ca beside it");
 	if (o->all)
 		return revoke_all(j, r, which, reason, o, err);
-	return find(j, which, &e, err) == 0 ? revoke_one(r, e, reason, o, err) : -1;
+	return find(j, o, which, &e, err) == 0 ? revoke_one(r, e, reason, o, err) : -1;
 }
 
 static int
@@ -359,6 +422,14 @@ revoke_shown(struct ca_journal *j, const struct options *o, const char *where, s
 	return revoke(j, o, buf_text(&hex), err);
 }
 
+/* However many there are: a page holds some. */
+static void
+turn_page(struct buf *page)
+{
+	if (page->len > PAGE_MAX / 2)
+		page_print(page);
+}
+
 static void
 put_revoked(void *arg, const struct ca_revocation *one)
 {
@@ -373,11 +444,13 @@ put_revoked(void *arg, const struct ca_revocation *one)
 		OWN_TEXT line = json_line(json);
 
 		buf_putf(l->page, "%s\n", line);
+		turn_page(l->page);
 		return;
 	}
 	if (l->n++ == 0)
 		buf_putf(l->page, "%-16s  %-20s  %-24s  %s\n", "revoked (UTC)", "reason", "for", "serial number");
 	buf_putf(l->page, "%.16s  %-20s  %-24s  %s\n", when, crl_reason_name(one->reason), one->requester, one->serial);
+	turn_page(l->page);
 }
 
 static int

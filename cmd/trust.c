@@ -216,10 +216,10 @@ ask_hub(struct census *census, const struct options *o, const struct cert *root,
 }
 
 static int
-take_census(struct census *census, const struct options *o, const struct cert *root, struct err *err)
+take_census(struct census *census, const struct options *o, const struct rollover *roots, const struct cert *root, struct err *err)
 {
 	for (size_t i = 0; i < o->est.n; i++)
-		if (trust_census_est(census, o->est.items[i], root, o->ended_days * DAY_S, err) < 0)
+		if (trust_census_est(census, o->est.items[i], roots, root, o->ended_days * DAY_S, err) < 0)
 			return -1;
 	if (o->tool.hub && ask_hub(census, o, root, err) < 0)
 		return -1;
@@ -317,7 +317,7 @@ retire(struct trust_dir *dir, const struct options *o, const char *operand, stru
 	struct census_count count;
 
 	(void)operand;
-	if (matters && take_census(census, o, root, err) < 0)
+	if (matters && take_census(census, o, &dir->roots, root, err) < 0)
 		return -1;
 	count = census_count(census);
 	if (matters && !o->force && (!is_asked(o) || count.all == 0 || count.hold < count.all))
@@ -413,7 +413,7 @@ status(struct trust_dir *dir, const struct options *o, const char *operand, stru
 	struct census_count count;
 
 	(void)operand;
-	if (take_census(census, o, wanted(&dir->roots), err) < 0)
+	if (take_census(census, o, &dir->roots, wanted(&dir->roots), err) < 0)
 		return -1;
 	if (o->tool.json)
 		tell_json(&dir->roots, census, o);

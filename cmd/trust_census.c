@@ -28,7 +28,11 @@ fingerprint_of(char out[static EST_DIGEST_LEN], const struct cert *root)
 
 struct listing {
 	struct census *census;
-	struct map *revoked; /* serial numbers */
+	struct ca_journal *chains; /* another reader: who lists holds the one that it lists */
+	const struct rollover *roots;
+	struct map *revoked; /* "SHA-256 of the CA/serial number" */
+	struct map *ours;    /* by the SHA-256 of a CA: is it under one of the roots? */
+	struct err trouble;
 	int64_t since, last;
 };
 
@@ -36,8 +40,37 @@ static void
 take_revoked(void *arg, const struct ca_revocation *one)
 {
 	struct listing *l = arg;
+	OWN_TEXT key = mem_textf("%s/%s", one->issuer, one->serial);
 
-	map_put_text(l->revoked, one->serial, l);
+	map_put_text(l->revoked, key, l);
+}
+
+static bool
+is_under(const struct certs *chain, const struct rollover *roots)
+{
+	for (size_t i = 0; i < chain->n; i++)
+		for (size_t k = 0; k < roots->n; k++)
+			if (cert_is_same(chain->item[i], roots->roots[k].cert) ||
+				cert_is_issued_by(chain->item[i], roots->roots[k].cert))
+				return true;
+	return false;
+}
+
+/* A server may have issuers under other roots, who are none of these devices' business. */
+static bool
+is_ours(struct listing *l, const char *ca)
+{
+	static bool yes = true, no = false;
+	CLEAR(certs) chain = { 0 };
+	const bool *known = map_find_text(l->ours, ca);
+
+	if (!known) {
+		if (l->trouble.kind == ERR_NONE)
+			(void)ca_journal_find_issuer(l->chains, ca, &chain, &l->trouble);
+		known = is_under(&chain, l->roots) ? &yes : &no;
+		map_put_text(l->ours, ca, known == &yes ? &yes : &no);
+	}
+	return *known;
 }
 
 static void
@@ -45,6 +78,7 @@ take_issued(void *arg, const struct ca_entry *e)
 {
 	struct listing *l = arg;
 	OWN_TEXT serial = cert_serial(e->cert);
+	OWN_TEXT key = NULL;
 	char *to = serial;
 
 	l->last = e->sequence;
@@ -52,7 +86,8 @@ take_issued(void *arg, const struct ca_entry *e)
 		if (*from != ':')
 			*to++ = *from;
 	*to = '\0';
-	if (cert_not_after(e->cert) > l->since && !map_find_text(l->revoked, serial))
+	key = mem_textf("%s/%s", e->issuer_sha256, serial);
+	if (cert_not_after(e->cert) > l->since && !map_find_text(l->revoked, key) && is_ours(l, e->issuer_sha256))
 		census_add(l->census, e->requester);
 }
 
@@ -70,19 +105,32 @@ read_journal(struct listing *l, const char *journal_path, struct err *err)
 	struct ca_revoked *revoked = journal ? ca_revoked_open(revoked_path, err) : NULL;
 	int n = revoked ? ca_revoked_each(revoked, NULL, take_revoked, l, err) : -1;
 
+	l->chains = n >= 0 ? ca_journal_open_reader(journal_path, err) : NULL;
+	n = l->chains ? 0 : -1;
 	while (n >= 0 && (n = ca_journal_list(journal, l->last, BATCH, take_issued, l, err)) > 0)
 		;
 	ca_revoked_close(revoked);
+	ca_journal_close(l->chains);
 	ca_journal_close(journal);
+	if (n == 0 && l->trouble.kind != ERR_NONE) {
+		*err = l->trouble;
+		return -1;
+	}
 	return n;
 }
 
 int
-trust_census_est(struct census *census, const char *dir, const struct cert *root, int64_t ended_s, struct err *err)
+trust_census_est(struct census *census, const char *dir, const struct rollover *roots, const struct cert *root, int64_t ended_s,
+	struct err *err)
 {
 	OWN_TEXT journal_path = est_journal_path(dir);
 	OWN_TEXT store_path = est_store_path(dir);
-	struct listing l = { .census = census, .revoked = map_new(), .since = clock_wall() - ended_s };
+	struct listing l = { .census = census,
+		.roots = roots,
+		.revoked = map_new(),
+		.ours = map_new(),
+		.trouble = ERR_INIT,
+		.since = clock_wall() - ended_s };
 	struct est_store *store = NULL;
 	char fingerprint[EST_DIGEST_LEN];
 	int done = file_exists(journal_path)
@@ -90,6 +138,7 @@ trust_census_est(struct census *census, const char *dir, const struct cert *root
 			   : err_set(err, ERR_MISSING, "%s is not there: is %s the state of an EST server?", journal_path, dir);
 
 	map_free(l.revoked);
+	map_free(l.ours);
 	fingerprint_of(fingerprint, root);
 	store = done == 0 ? est_store_open(store_path, err) : NULL;
 	done = store ? est_store_list_holders(store, fingerprint, take_holder, census, err) : -1;

@@ -177,6 +177,7 @@ read_row(struct db_stmt *row, char issuer[static HEX_LEN], struct err *err)
 	r->requester = mem_text(db_text(row, 3));
 	r->request = mem_text(db_text(row, 4));
 	snprintf(issuer, HEX_LEN, "%s", db_text(row, 5) ? db_text(row, 5) : "");
+	memcpy(r->issuer_sha256, issuer, HEX_LEN);
 	r->cert = der ? cert_from_der(der, len, err) : NULL;
 	if (r->cert && r->profile && r->requester && r->request)
 		return GIVE(r);
@@ -552,22 +553,22 @@ ca_journal_find(struct ca_journal *j, enum ca_journal_key key, const char *value
 	return done;
 }
 
-/* *out stays NULL when the row is of another CA. */
+/* *out stays NULL when the row is not of that CA, or is: as is asked. */
 static int
-take_of_ca(struct ca_journal *j, struct db_stmt *row, const struct cert *ca, struct ca_entry **out, struct err *err)
+take_of_ca(struct ca_journal *j, struct db_stmt *row, const struct cert *ca, bool is_of_it, struct ca_entry **out, struct err *err)
 {
 	char issuer[HEX_LEN];
 	OWN(ca_entry) r = read_row(row, issuer, err);
 
 	if (!r || read_chain(j, r, issuer, err) < 0)
 		return -1;
-	if (r->chain.n > 0 && cert_is_same_ca(r->chain.item[0], ca))
+	if (r->chain.n > 0 && cert_is_same_ca(r->chain.item[0], ca) == is_of_it)
 		*out = GIVE(r);
 	return 0;
 }
 
 static int
-find_of_ca(struct ca_journal *j, const struct cert *ca, const char *serial, struct ca_entry **out, struct err *err)
+find_of_ca(struct ca_journal *j, const struct cert *ca, bool is_of_it, const char *serial, struct ca_entry **out, struct err *err)
 {
 	struct db_stmt *row =
 		db_query(j->db, err, "SELECT " COLUMNS " FROM issued WHERE serial = ? ORDER BY sequence DESC", "t", serial);
@@ -575,7 +576,7 @@ find_of_ca(struct ca_journal *j, const struct cert *ca, const char *serial, stru
 
 	*out = NULL;
 	while (more > 0 && !*out)
-		more = take_of_ca(j, row, ca, out, err) < 0 ? -1 : *out ? 0 : db_next(row, err);
+		more = take_of_ca(j, row, ca, is_of_it, out, err) < 0 ? -1 : *out ? 0 : db_next(row, err);
 	if (row)
 		db_done(row);
 	return more;
@@ -587,7 +588,18 @@ ca_journal_find_of_ca(struct ca_journal *j, const struct cert *ca, const char *s
 	int done;
 
 	pthread_mutex_lock(&j->lock);
-	done = find_of_ca(j, ca, serial, out, err);
+	done = find_of_ca(j, ca, true, serial, out, err);
+	pthread_mutex_unlock(&j->lock);
+	return done;
+}
+
+int
+ca_journal_find_of_another(struct ca_journal *j, const struct cert *ca, const char *serial, struct ca_entry **out, struct err *err)
+{
+	int done;
+
+	pthread_mutex_lock(&j->lock);
+	done = find_of_ca(j, ca, false, serial, out, err);
 	pthread_mutex_unlock(&j->lock);
 	return done;
 }

@@ -21,7 +21,8 @@ struct ca_entry {
 	int64_t issued;		    /* seconds UTC */
 	bool once;		    /* ask for the certificate that is there (ca_journal_find_again), before adding one */
 	/* What adding and finding tell. */
-	int64_t sequence; /* 1, 2, 3, ... */
+	int64_t sequence;			       /* 1, 2, 3, ... */
+	char issuer_sha256[2 * DIGEST_SHA256_LEN + 1]; /* of the CA's certificate, hex in upper case; of one that was found */
 	struct certs chain;
 	enum ca_added { CA_ADDED, CA_WAS_THERE, CA_KEY_TAKEN } added;
 	char *taken_by; /* KEY_TAKEN: which other requester has a valid certificate for this key */
@@ -54,6 +55,9 @@ enum ca_journal_key { CA_BY_FINGERPRINT, CA_BY_SERIAL, CA_BY_SUBJECT, CA_BY_REQU
 int ca_journal_find(struct ca_journal *journal, enum ca_journal_key key, const char *value, struct ca_entry **out, struct err *err);
 /* By serial number, of one CA: its certificate may have been renewed since.  Two CAs in one journal may have given the same number. */
 int ca_journal_find_of_ca(
+	struct ca_journal *journal, const struct cert *ca, const char *serial, struct ca_entry **out, struct err *err);
+/* The same of any other CA than this one. */
+int ca_journal_find_of_another(
 	struct ca_journal *journal, const struct cert *ca, const char *serial, struct ca_entry **out, struct err *err);
 /* The one for the same request of the same requester, by the same profile and the same CA, that may be given again at `now`: two thirds of its life are not over. */
 struct ca_again {

@@ -173,9 +173,12 @@ TEST("of two CAs that have given the same serial number each finds its own certi
 	CHECK_OK(ca_journal_add(j, &r, 1, &err), err);
 	for (size_t i = 0; i < COUNT(cas); i++) {
 		OWN(ca_entry) found = NULL;
+		OWN(ca_entry) another = NULL;
 
 		CHECK_OK(ca_journal_find_of_ca(j, cas[i], serial, &found, &err), err);
 		CHECK(wanted[i] ? found && cert_is_same(found->cert, wanted[i]) : !found);
+		CHECK_OK(ca_journal_find_of_another(j, cas[i], serial, &another, &err), err);
+		CHECK(another && !cert_is_same_ca(another->chain.item[0], cas[i]));
 	}
 	ca_journal_close(j);
 	made_clear(&other);

@@ -258,6 +258,38 @@ def test_08_many():
     assert it.ask.enroll("dev-2", "", "simplereenroll", key=it.ask.make_key("dev-2-m"), cert=it.get("dev-2")).status == 200
     refused(it.ask.enroll("dev-1", "", "simplereenroll", key=it.ask.make_key("dev-1-m"), cert=it.get("dev-1")), 403, "CERT_REVOKED")
     assert it.est.stop() == 0
+
+
+def test_09_the_same_number():
+    """a serial number that two CAs have given names nothing: show and revoke refuse it until --ca says whose it is"""
+    pair = it.get("dev-2")
+    number = it.number(pair[0])
+    twin = it.folder / "twin.pem"
+    csr = openssl("req", "-new", "-key", pair[1], "-subj", "/CN=twin-1")
+    openssl("x509", "-req", "-CA", it.folder / "other.pem", "-CAkey", it.folder / "other.key", "-set_serial", "0x" + number, "-days", 9, "-out", twin, input=csr)
+    digest = lambda path: openssl("x509", "-in", path, "-noout", "-fingerprint", "-sha256").decode().strip().split("=")[1].replace(":", "")
+    store = sqlite3.connect(it.journal)  # as it stands after two registration authorities have passed on what their CAs gave
+    with store:
+        store.execute("INSERT INTO issuer (fingerprint, chain) VALUES (?, ?)", (digest(it.folder / "other.pem"), open(it.folder / "other.pem").read()))
+        store.execute("INSERT INTO issued (sequence, issued, profile, requester, request, issuer, certificate, digest, serial, subject, fingerprint, key, not_after) "
+                      "SELECT max(sequence) + 1, max(issued), 'device', 'twin-1', '', ?, ?, zeroblob(32), ?, 'CN=twin-1', ?, '', max(not_after) FROM issued",
+                      (digest(it.folder / "other.pem"), openssl("x509", "-in", twin, "-outform", "DER"), number, digest(twin)))
+    store.close()
+    for verb in "show", "revoke":
+        done = run("rootedge", "ca", verb, number, "--journal", it.journal, check=False)
+        assert done.returncode == 1 and "have both given the serial number" in done.stderr and "--ca" in done.stderr, done
+    for ca, subject in (("other", "CN=twin-1"), ("plant", "CN=dev-2")):
+        said = json.loads(run("rootedge", "ca", "show", number, "--ca", it.folder / (ca + ".pem"), "--json", "--journal", it.journal).stdout)
+        assert said["certificate"]["subject"] == subject, said
+    assert "twin-1" in run("rootedge", "ca", "show", digest(twin), "--journal", it.journal).stdout, "a fingerprint is enough"
+    done = run("rootedge", "ca", "revoke", "dev-2", "--ca", it.folder / "other.pem", "--journal", it.journal, check=False)
+    assert done.returncode == 1 and "is of another CA" in done.stderr, done
+    assert "no certificate" in run("rootedge", "ca", "show", number, "--ca", it.folder / "factory.pem", "--journal", it.journal, check=False).stderr
+    assert "no --ca beside it" in it.revoke("dev-2", "--all", "--ca", it.folder / "other.pem", check=False).stderr
+    assert "CN=twin-1" in it.revoke(number, "--ca", it.folder / "other.pem").stdout
+    rows = [json.loads(line) for line in run("rootedge", "ca", "revoked", "--journal", it.journal, "--json").stdout.splitlines()]
+    assert [r["issuer"] for r in rows if r["serial"] == number.upper()] == [digest(it.folder / "other.pem")]
+    assert len(rows) > 100000, "all of them are listed"
     it.folder.__exit__()
 
 

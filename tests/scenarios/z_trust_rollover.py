@@ -16,8 +16,19 @@ certificate = "line.pem"
 key = "line.key"
 trust = "trust"
 
+[issuer.else]
+certificate = "else.pem"
+key = "else.key"
+
 [[label]]
 profile = "device"
+issuer = "line"
+passwords = true
+
+[[label]]
+name = "else"
+profile = "device"
+issuer = "else"
 passwords = true
 """
 
@@ -47,12 +58,12 @@ class Device:
         assert answer.status == 200, (self.id, path, answer.status, body)
         return openssl("pkcs7", "-inform", "DER", "-print_certs", input=base64.b64decode(body)).decode()
 
-    def begin(self):
+    def begin(self, label=""):
         """Made at the factory: the root of its time, a key, and a first certificate."""
         shutil.copy(self.site.first_root, self.roots)
         openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", self.key)
         authorization = {"Authorization": "Basic " + base64.b64encode(b"line:correct horse").decode(), "Content-Type": "application/pkcs10"}
-        said = self.ask("POST", "simpleenroll", lines64(make_csr(self.id, self.key)), authorization)
+        said = self.ask("POST", label + "simpleenroll", lines64(make_csr(self.id, self.key)), authorization)
         with open(self.cert, "w") as f:
             f.write(blocks(said)[0][1])
 
@@ -96,6 +107,7 @@ class Site:
         self.pki.make("intermediate", "line CA", file="line")
         shutil.copy(self.folder / "line.pem", self.folder / "known.pem")
         self.verb("init", self.pki.root)
+        run("rootedge", "cert", "root", "--name", "somebody else", "--out", self.folder / "else.pem", "--key-out", self.folder / "else.key")
         with open(self.folder / "est.toml", "w") as f:
             f.write(CONFIG)
         self.hub = Hub(self.folder, self.pki, HOST, "--est", self.folder / "est.toml", "--device-ca", self.folder / "known.pem")
@@ -176,7 +188,8 @@ def test_01_begin():
     it.hub.create_device("broken-1", status="disabled")
     assert all(it.each(it.devices, Device.connects))
     print("# %d devices have begun after %.0f s" % (DEVICES, time.monotonic() - began))
-    assert len(it.missing()) == DEVICES + 2, "nobody has said anything yet, and who is disabled is not waited for"
+    Device(it, "pump-of-else").begin("else/")
+    assert len(it.missing()) == DEVICES + 2, "nobody has said anything yet; who is disabled, or has a certificate under another root, is not waited for"
     it.each(it.devices[:1], Device.fetch)
     wait_for(lambda: it.devices[0].id not in it.missing(), "the first to be known")
     assert run("rootedge", "trust", "export", "--dir", it.trust).stdout == open(it.pki.root).read()
