@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/service.h"
+#include "pki/bounds.h"
 #include "pki/est.h"
 #include "wire/codec.h"
 
@@ -118,7 +119,11 @@ is_approved(struct est_call *c, const struct est_desk *desk, const struct ca_req
 
 	if (!ca_policy_decide(c->verdict, &grant, request, &around))
 		return false;
+	if (c->label->issuer->upstream)
+		bounds_judge_request(c->verdict, c->csr, grant.profile.kind);
 	ca_grant_clear(&grant);
+	if (!verdict_accepted(c->verdict))
+		return false;
 	log_of(&who, c);
 	csr_wish_sha256(c->csr, wish); /* one that is linked to its session is signed anew each time */
 	hex_encode(&hex, wish, sizeof(wish), true);

@@ -88,6 +88,13 @@ server_keys = "ec-p256"
 passwords = true
 
 [[label]]
+name = "asked"
+profile = "device"
+issuer = "corp"
+approval = "manual"
+passwords = true
+
+[[label]]
 name = "foreign"
 profile = "device"
 issuer = "foreign"
@@ -174,6 +181,10 @@ def test_02_refused_here():
         csr = make_csr("dev-3", client().make_key("dev-3"), *wish, subject=args.get("subject"))
         refused(enroll("", "devices", csr=csr), 403, "CSR_ASKS_MORE")
         refused(enroll("", "keys", "serverkeygen", csr=csr), 403, "CSR_ASKS_MORE")
+        refused(enroll("", "asked", csr=csr), 403, "CSR_ASKS_MORE")
+    assert est.verb("pending", "--json").stdout == "", "nobody is asked to approve what can't be issued"
+    refused(enroll("dev-3", "asked"), 202)
+    assert [json.loads(line)["for"] for line in est.verb("pending", "--json").stdout.splitlines()] == ["dev-3"]
     assert len(corp.journal()) == n and len(est.journal()) == n
     assert enroll("", "devices", csr=make_csr("dev-3", client().make_key("dev-3"), "-addext", "keyUsage=digitalSignature", "-addext", "extendedKeyUsage=clientAuth", "-addext", "basicConstraints=CA:FALSE")).status == 200
 
