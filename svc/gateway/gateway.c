@@ -169,7 +169,12 @@ open_relay(struct gateway *g, struct err *err)
 		.on_hub_reached = on_hub_reached,
 		.arg = g,
 	};
-	struct relay_config relay = { .keep = g->keep, .trusted = gateway_head_subject, .on_own_news = on_own_news, .arg = g };
+	struct relay_config relay = { .keep = g->keep,
+		.queue = g->queue,
+		.edge_id = g->config.upstream.edge_id,
+		.trusted = gateway_head_subject,
+		.on_own_news = on_own_news,
+		.arg = g };
 
 	g->directory = directory_new();
 	g->clients = client_list_new();

@@ -273,6 +273,43 @@ def test_08_twin():
         assert o.take()[::2] == ("file", b"by the file")
 
 
+def report(d, patch, rid):
+    """The status of the answer."""
+    d.send(publish_packet("$iothub/twin/PATCH/properties/reported/?$rid=%d" % rid, json.dumps(patch).encode(), 0))
+    kind, body = d.receive()
+    n = struct.unpack("!H", body[:2])[0]
+    assert body[2:2 + n].endswith(b"?$rid=%d" % rid), body
+    return int(body[2:2 + n].split(b"/")[3])
+
+
+def test_09_twin_changes():
+    """what a device or module reports goes to the inputs whose routes ask for changes of twins, through a kill -9; not to the hub as a message, and nothing that was refused"""
+    twins = dict(all=to_input("other", "twins", "/twinChangeNotifications"), hot=to_input("other", "hot", "/twinChangeNotifications", "twin_change_includes(machine.hot)"),
+                 up="FROM /* INTO $upstream")
+    hold(3, **twins)
+    before = len(bodies())
+    with leaf() as d:
+        d.send(subscribe_packet([("$iothub/twin/res/#", 0)]))
+        assert d.receive()[0] == 0x90
+        assert report(d, {"machine": {"hot": True, "old": None}}, 1) == 204
+        assert report(d, {"bad.name": 1}, 2) == 400
+        assert report(d, {"n": 2}, 3) == 204
+    os.kill(it.edge.role("gateway"), 9)
+
+    def again():
+        try:
+            return module("other")
+        except (OSError, EOFError, Refused):
+            return None
+    with wait_for(again, "the gateway", 60) as o:
+        got = [o.take() for _ in range(3)]
+        name, bag, payload = next(g for g in got if g[0] == "hot")
+        assert json.loads(payload) == {"machine": {"hot": True, "old": None}}, payload
+        assert [json.loads(g[2]) for g in got if g[0] == "twins"] == [{"machine": {"hot": True, "old": None}}, {"n": 2}], got
+        assert bag["$.cdid"] == "leaf" and "$.cmid" not in bag and bag["$.ct"] == "application/json" and bag["$.schema"] == "twinChangeNotification" and bag["opType"] == "updateTwin", bag
+    assert len(bodies()) == before, "it went to the hub as a message"
+
+
 def test_99_end():
     """everything stops in order"""
     assert it.edge.stop() == 0

@@ -531,7 +531,7 @@ queue_put(struct queue_lane *lane, const struct message *message, bool is_own, v
 	struct fan *fan;
 
 	if (n == 0) {
-		queue->n_no_route++;
+		queue->n_no_route += message->source != MESSAGE_TWIN_CHANGE; /* of those most are for nobody */
 		done(arg, true);
 		return;
 	}

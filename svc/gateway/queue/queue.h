@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What devices and modules send, kept until it is delivered: in a log for each sink that its routes name, and each priority there.  A message is acknowledged when it is on the disk
- * for all of its sinks.  What no route takes is dropped, and counted.
+ * for all of its sinks.  What no route takes is dropped, and counted, unless it is a change of a twin.
  *
  * All of it together takes no more of the disk than it may: beyond that new messages are refused, or the oldest are dropped (those of the lowest priority first), as it was asked for.
  *

@@ -51,12 +51,16 @@ relay_open(const struct relay_config *config, struct err *err)
 	struct attendance_config attendance = {
 		.loop = loop, .directory = config->directory, .trusted = config->trusted, .on_change = on_attend, .arg = r
 	};
+	struct twin_relay_config twin_relay = {
+		.directory = config->directory, .queue = config->queue, .edge_id = config->edge_id, .trusted = config->trusted
+	};
 
 	r->config = *config;
 	r->commands = command_relays_new(loop, config->directory, config->trusted);
 	r->attendance = attendance_new(&attendance);
 	r->twins = twins_new(&twins);
-	r->twin_relay = twin_relay_new(r->twins, config->directory, config->trusted);
+	twin_relay.twins = r->twins;
+	r->twin_relay = twin_relay_new(&twin_relay);
 	r->subscriptions = subscriptions_open(&keeper, loop_owner(loop), err);
 	if (r->subscriptions && twins_resume(r->twins, err) == 0)
 		return r;

@@ -4,6 +4,7 @@
  * says comes in here, on its loop; what the hub says is brought from the lines. */
 
 #include "gateway/keep/keep.h"
+#include "gateway/queue/queue.h"
 #include "gateway/relay/attendance.h"
 #include "gateway/twins/twins.h"
 #include "gateway/upstream/lines.h"
@@ -14,6 +15,8 @@ struct relay_config {
 	struct lines *lines;
 	struct directory *directory;
 	struct keep *keep;
+	struct queue *queue; /* with a lane for each loop of sessions */
+	const char *edge_id; /* borrowed */
 	struct methods *methods;
 	/* On a session's loop: who it is, or NULL when that is no longer trusted and its session is being closed. */
 	const struct subject *(*trusted)(struct head_session *session);

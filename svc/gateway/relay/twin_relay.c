@@ -7,12 +7,11 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/local/tally.h"
+#include "gateway/relay/twin_change.h"
 #include "wire/json.h"
 
 struct twin_relay {
-	struct twins *twins;
-	struct directory *directory;
-	const struct subject *(*trusted)(struct head_session *session);
+	struct twin_relay_config config;
 };
 
 /* -- Questions -------------------------------------------------------------------------------------------------------------------------------- */
@@ -34,6 +33,45 @@ fail(struct head_call *call, int status, int code, const char *words)
 	head_answer(call, status, 0, text, strlen(text));
 }
 
+static void
+question_end(struct question *q)
+{
+	head_answer(q->call, q->ask.status, 0, q->ask.body, strlen(q->ask.body));
+	twin_ask_clear(&q->ask);
+	mem_free(q);
+}
+
+/* What was reported is kept, but not for all who are to hear of it: reported again, it is the same. */
+static void
+on_change_kept(void *arg, bool ok)
+{
+	struct question *q = arg;
+
+	if (ok) {
+		question_end(q);
+		return;
+	}
+	fail(q->call, 429, 429001, "there is no room for those who are to hear of it; try again");
+	twin_ask_clear(&q->ask);
+	mem_free(q);
+}
+
+static void
+tell_routes(struct question *q)
+{
+	const struct twin_relay_config *config = &q->relay->config;
+	OWN_TEXT reported = json_line(q->ask.patch);
+	struct twin_change change = {
+		.device_id = q->ask.device_id,
+		.module_id = q->ask.module_id,
+		.generation_id = q->ask.generation_id,
+		.reported = reported,
+		.is_own = q->ask.module_id && text_is(q->ask.device_id, config->edge_id),
+	};
+
+	twin_change_put(queue_lane(config->queue, loop_owner(q->loop)), &change, on_change_kept, q);
+}
+
 /* Trust may have been withdrawn meanwhile: then looking at it closes the session, and what is answered goes nowhere. */
 static void
 on_back(struct post *post)
@@ -42,10 +80,11 @@ on_back(struct post *post)
 	struct head_session *session = head_call_session(q->call);
 
 	if (session)
-		q->relay->trusted(session);
-	head_answer(q->call, q->ask.status, 0, q->ask.body, strlen(q->ask.body));
-	twin_ask_clear(&q->ask);
-	mem_free(q);
+		q->relay->config.trusted(session);
+	if (q->ask.question == TWIN_REPORT && q->ask.status == 204)
+		tell_routes(q);
+	else
+		question_end(q);
 }
 
 static void
@@ -95,7 +134,7 @@ twin_relay_request(struct twin_relay *relay, struct head_session *session, const
 	q->ask.patch = report;
 	tally_twin(subject, report != NULL);
 	q->ask.done = on_answered;
-	twins_ask(relay->twins, &q->ask);
+	twins_ask(relay->config.twins, &q->ask);
 }
 
 /* -- News --------------------------------------------------------------------------------------------------------------------------------------- */
@@ -119,7 +158,7 @@ static void
 bring(struct directory_visit *visit, struct head_session *session)
 {
 	struct news *news = CONTAINER_OF(visit, struct news, visit);
-	const struct subject *subject = session ? news->relay->trusted(session) : NULL;
+	const struct subject *subject = session ? news->relay->config.trusted(session) : NULL;
 
 	if (subject && (!*news->generation_id || text_is(news->generation_id, subject->generation_id)))
 		head_session_desired(session, news->version, news->text, strlen(news->text));
@@ -136,18 +175,16 @@ twin_relay_news(struct twin_relay *relay, const char *name, const char *generati
 	news->text = json_line(change);
 	news->generation_id = mem_text(generation_id);
 	news->visit.run = bring;
-	if (!directory_visit(relay->directory, name, &news->visit))
+	if (!directory_visit(relay->config.directory, name, &news->visit))
 		news_free(news);
 }
 
 struct twin_relay *
-twin_relay_new(struct twins *twins, struct directory *directory, const struct subject *(*trusted)(struct head_session *session))
+twin_relay_new(const struct twin_relay_config *config)
 {
 	struct twin_relay *relay = NEW(twin_relay);
 
-	relay->twins = twins;
-	relay->directory = directory;
-	relay->trusted = trusted;
+	relay->config = *config;
 	return relay;
 }
 

@@ -2,12 +2,18 @@
 #pragma once
 /* Twins on their way between sessions and what the gateway knows of them (twins/twins.h). */
 
+#include "gateway/queue/queue.h"
 #include "gateway/twins/twins.h"
 
 struct twin_relay;
-/* `trusted` as in attendance.h; all is borrowed. */
-struct twin_relay *twin_relay_new(
-	struct twins *twins, struct directory *directory, const struct subject *(*trusted)(struct head_session *session));
+struct twin_relay_config {
+	struct twins *twins;
+	struct directory *directory;
+	struct queue *queue; /* takes what was reported, for routes */
+	const char *edge_id;
+	const struct subject *(*trusted)(struct head_session *session); /* as in attendance.h */
+};
+struct twin_relay *twin_relay_new(const struct twin_relay_config *config);
 void twin_relay_free(struct twin_relay *relay); /* after the loops are finished */
 
 /* On the loop of the session. */

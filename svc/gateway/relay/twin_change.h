@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What a downstream identity has reported, as the message that routes take from /twinChangeNotifications (gateway 4.2): the payload is what was reported, as it was. */
+
+#include "gateway/queue/queue.h"
+
+struct twin_change {
+	const char *device_id, *module_id, *generation_id; /* borrowed; module_id NULL: a device */
+	const char *reported;				   /* JSON */
+	bool is_own;					   /* of a module of the gateway's own device */
+};
+/* On the lane's thread; done comes there, perhaps at once, with false when it could not be kept for who is to get it. */
+void twin_change_put(struct queue_lane *lane, const struct twin_change *change, void (*done)(void *arg, bool ok), void *arg);
