@@ -172,7 +172,7 @@ open_relay(struct gateway *g, struct err *err)
 	struct relay_config relay = { .keep = g->keep,
 		.queue = g->queue,
 		.edge_id = g->config.upstream.edge_id,
-		.trusted = gateway_head_subject,
+		.audience.trusted = gateway_head_subject,
 		.on_own_news = on_own_news,
 		.arg = g };
 
@@ -180,7 +180,7 @@ open_relay(struct gateway *g, struct err *err)
 	g->clients = client_list_new();
 	g->lines = relay.lines = lines_new(&lines);
 	g->methods = relay.methods = methods_new(g->directory, gateway_head_subject);
-	relay.directory = g->directory;
+	relay.audience.directory = g->directory;
 	g->relay = relay_open(&relay, err);
 	if (!g->relay)
 		return -1;

@@ -131,12 +131,10 @@ ask_for_the_whole_chain(
 }
 
 static void
-restore_subscriptions(struct gateway_head *head, const struct question *q)
+restore_subscriptions(struct gateway_head *head, const struct question *q, const struct subject *subject)
 {
-	OWN_TEXT name = identity_name(q->device_id, q->module_id);
-
 	if (!q->is_request)
-		relay_restore(head->config.relay, name, q->clean_session, q->admission);
+		relay_restore(head->config.relay, subject, q->clean_session, q->admission);
 }
 
 static enum tally_shown
@@ -223,7 +221,7 @@ answer(struct gateway_head *head, const struct question *q)
 		session->epoch = epoch;
 		session->tenure = tenure_begin(&head->config.tenure, by_certificate ? cert_not_after(q->chain.item[0]) : 0,
 			clock_boot_ms(), (uint32_t)random_u64());
-		restore_subscriptions(head, q);
+		restore_subscriptions(head, q, &session->subject);
 		begin_tally(session);
 	}
 	head_admit(q->admission, v, record, session, q->token ? auth_token_expiry(q->token) : 0);
@@ -500,10 +498,11 @@ static void
 on_change(void *arg, const struct identity *before, const struct identity *after)
 {
 	struct gateway_head *head = arg;
+	struct subject gone = identity_subject(before);
 
 	withdraw(head, before);
 	if (!after || !text_is(after->generation_id, before->generation_id))
-		relay_forget(head->config.relay, before->device_id, before->module_id);
+		relay_forget(head->config.relay, &gone);
 	if (!before->module_id && (!after || !after->enabled))
 		scope_each_module(head->config.scope, before->device_id, withdraw, head);
 	if (before->is_edge || text_is(before->module_id, ON_BEHALF_MODULE))

@@ -193,7 +193,15 @@ def test_09_made_again():
     assert plain(new.twin()["reported"]) == {}, "it has what the old one reported"
     assert new.report({"mine": 1}) == (204, None)
     wait_for(lambda: reported("twice") == {"mine": 1}, "its report", 30)
+    new.listen(DESIRED)
     new.leave()
+    it.cut_off()
+    new.connect()  # what was forgotten of the old one took nothing of this one's
+    assert plain(new.twin()["reported"]) == {"mine": 1}
+    local("set", "twice", '{"set": "here"}')
+    assert plain(new.desired()) == {"set": "here"}
+    new.leave()
+    it.reconnect()
 
 
 def test_10_edge_hub():

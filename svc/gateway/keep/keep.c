@@ -23,6 +23,7 @@ static const char *const migrations[] = {
 	"CREATE TABLE kept (name TEXT PRIMARY KEY, is_due INTEGER NOT NULL, blob BLOB NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX kept_due ON kept (name) WHERE is_due = 1;"
 	"CREATE TABLE subscriptions (name TEXT PRIMARY KEY, filters TEXT NOT NULL) WITHOUT ROWID;",
+	"DELETE FROM subscriptions;", /* those of a name, whoever has it: now they are of one generation */
 };
 
 struct keep {

@@ -95,7 +95,7 @@ static void
 on_visit(struct directory_visit *visit, struct head_session *session)
 {
 	struct entry *e = CONTAINER_OF(visit, struct entry, visit);
-	const struct subject *subject = session ? e->all->config.trusted(session) : NULL;
+	const struct subject *subject = audience_find(&e->all->config.audience, session, "");
 
 	if (subject) {
 		e->found.loop = conn_loop(head_session_conn(session));
@@ -113,7 +113,7 @@ look(struct entry *e)
 	e->look_again = false;
 	e->visit.run = on_visit;
 	e->post.run = on_seen;
-	if (!directory_visit(e->all->config.directory, e->name, &e->visit))
+	if (!directory_visit(e->all->config.audience.directory, e->name, &e->visit))
 		settle(e);
 }
 

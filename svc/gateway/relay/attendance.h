@@ -3,7 +3,7 @@
 /* Which downstream identities are connected and what they listen to, as the upstream side needs it on its own loop.  Sessions say when something may have changed; what is so is
  * then read from the session that the directory names: so an older session's end never undoes what a newer one began, in whatever order the loops' words arrive. */
 
-#include "heads/head.h"
+#include "gateway/relay/audience.h"
 #include "net/loop.h"
 
 struct attendee {
@@ -15,9 +15,7 @@ struct attendee {
 
 struct attendance_config {
 	struct loop *loop;
-	struct directory *directory;
-	/* On a session's loop: who it is, or NULL when that is no longer trusted and its session is being closed. */
-	const struct subject *(*trusted)(struct head_session *session);
+	struct audience audience;
 	void (*on_change)(void *arg, const struct attendee *attendee); /* on `loop`; borrowed */
 	void *arg;
 };

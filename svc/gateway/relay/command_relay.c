@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is held is brought to the session by one visit at a time; meanwhile nothing is taken out of the list, and who reads or changes it has its lock.  A message is given to one connection once: the next one of the device gets
- * it again.  Before the hub's own lock on it ends it is let go of, so that it is never here and on its way a second time from there. */
+/* What is held (held.h) is brought to the session by one visit at a time; meanwhile nothing is taken out of the list, and who reads or changes it has its lock. */
 #include "gateway/relay/command_relay.h"
 
 #include <pthread.h>
@@ -8,120 +7,85 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/text.h"
+#include "gateway/relay/held.h"
 #include "gateway/upstream/lines.h"
 
-#define HELD_MAX 32	    /* the hub has 16 on their way, the original's up to 50 */
-#define HOLD_MS (50 * 1000) /* hubs lock for a minute */
 #define GRACE_MS                                                                                                                   \
 	2000 /* a device that was just started hears its kept subscription before its program listens (clients-observed 3) */
 #define RETRY_MS 1000
 
 struct command_relays {
 	struct loop *loop;
-	struct directory *directory;
-	const struct subject *(*trusted)(struct head_session *session);
+	struct audience audience;
 	uint64_t last_number;
-};
-
-struct held {
-	uint64_t number; /* the session's name for it */
-	uint64_t id;	 /* the line's; 0: there is nothing to settle (any more) */
-	char *bag;
-	uint8_t *payload;
-	size_t len;
-	int64_t until_ms;  /* boot clock */
-	struct loop *loop; /* the connection that it was given to */
-	uint64_t conn_id;
-	bool is_over; /* settled, or let go of: forgotten when no visit has it */
-	bool is_told; /* that it is let go of, to its session */
 };
 
 struct command_relay {
 	struct line_user user;
 	struct command_relays *shared;
 	char *name;
-	pthread_mutex_t lock; /* of the list */
-	struct held list[HELD_MAX];
-	size_t n;
+	pthread_mutex_t lock; /* of what is held */
+	struct held held;
 	struct timer timer;
 	bool is_wanted, is_visiting, visit_again;
 	int64_t from_ms; /* boot clock: nothing is brought before */
 	struct directory_visit visit;
 	struct post post;
-	char *generation; /* of the line, for the visit */
-	bool is_refused;  /* the session takes no more for now */
+	bool is_refused; /* the session takes no more for now */
 };
 
 /* -- What is held --------------------------------------------------------------------------------------------------------------------------- */
-
-static void
-held_clear(struct held *h)
-{
-	mem_free(h->bag);
-	mem_free(h->payload);
-}
-
-static bool
-is_forgotten(const struct command_relay *r, const struct held *h)
-{
-	return h->is_over && (h->is_told || !h->loop || !r->is_wanted);
-}
 
 /* Late ones are let go of; those that are over are forgotten, unless a visit is among them. */
 static void
 sweep(struct command_relay *r)
 {
-	int64_t now_ms = clock_boot_ms();
-	size_t kept = 0;
-
 	pthread_mutex_lock(&r->lock);
-	for (size_t i = 0; i < r->n; i++) {
-		struct held *h = &r->list[i];
-
-		h->is_over = h->is_over || h->until_ms <= now_ms;
-		if (!r->is_visiting && is_forgotten(r, h))
-			held_clear(h);
-		else
-			r->list[kept++] = *h;
-	}
-	r->n = kept;
+	held_end_late(&r->held, clock_boot_ms());
+	if (!r->is_visiting)
+		held_forget(&r->held, r->is_wanted);
 	pthread_mutex_unlock(&r->lock);
 }
 
 /* -- The visit, on the loop of the session -------------------------------------------------------------------------------------------------- */
 
 static bool
-bring(struct head_session *session, struct held *h)
+deliver(struct head_session *session, const struct held_command *h)
 {
 	struct head_command command = {
 		.id = h->number,
 		.bag = slice_of(h->bag),
 		.payload = { .text = (const char *)h->payload, .len = h->len },
 	};
+
+	return head_session_deliver(session, &command);
+}
+
+static bool
+bring(struct head_session *session, const struct subject *subject, struct held_command *h)
+{
 	struct conn *conn = head_session_conn(session);
 
-	if (h->loop == conn_loop(conn) && h->conn_id == conn_id(conn))
-		return true; /* it has it */
-	if (!head_session_deliver(session, &command))
+	if (held_was_seen(h, conn_loop(conn), conn_id(conn)))
+		return true;
+	if (held_is_for(h, subject->generation_id) && !deliver(session, h))
 		return false;
-	h->loop = conn_loop(conn);
-	h->conn_id = conn_id(conn);
+	held_see(h, conn_loop(conn), conn_id(conn));
 	return true;
 }
 
 static void
-bring_all(struct command_relay *r, struct head_session *session)
+bring_all(struct command_relay *r, struct head_session *session, const struct subject *subject)
 {
-	for (size_t i = 0; i < r->n; i++) {
-		struct held *h = &r->list[i];
+	for (size_t i = 0; i < r->held.n; i++) {
+		struct held_command *h = &r->held.list[i];
 
 		if (h->is_over)
 			head_session_forget(session, h->number);
 		h->is_told = h->is_over;
 	}
-	for (size_t i = 0; i < r->n; i++)
-		if (!r->list[i].is_over && !bring(session, &r->list[i])) {
+	for (size_t i = 0; i < r->held.n; i++)
+		if (!r->held.list[i].is_over && !bring(session, subject, &r->held.list[i])) {
 			r->is_refused = true; /* in order: after one that could not be sent, none is */
 			return;
 		}
@@ -131,11 +95,11 @@ static void
 on_visit(struct directory_visit *visit, struct head_session *session)
 {
 	struct command_relay *r = CONTAINER_OF(visit, struct command_relay, visit);
-	const struct subject *subject = session ? r->shared->trusted(session) : NULL;
+	const struct subject *subject = audience_find(&r->shared->audience, session, "");
 
-	if (subject && (!*r->generation || text_is(r->generation, subject->generation_id))) {
+	if (subject) {
 		pthread_mutex_lock(&r->lock);
-		bring_all(r, session);
+		bring_all(r, session, subject);
 		pthread_mutex_unlock(&r->lock);
 	}
 	loop_post(r->shared->loop, &r->post);
@@ -151,8 +115,6 @@ on_back(struct post *post)
 	struct command_relay *r = CONTAINER_OF(post, struct command_relay, post);
 
 	r->is_visiting = false;
-	mem_free(r->generation);
-	r->generation = NULL;
 	if (r->is_refused)
 		r->from_ms = clock_boot_ms() + RETRY_MS;
 	go(r);
@@ -164,34 +126,17 @@ begin_visit(struct command_relay *r)
 	r->visit_again = false;
 	r->is_refused = false;
 	r->is_visiting = true;
-	r->generation = mem_text(line_generation(r->user.line));
 	r->visit.run = on_visit;
 	r->post.run = on_back;
-	if (directory_visit(r->shared->directory, r->name, &r->visit))
-		return;
-	r->is_visiting = false;
-	mem_free(r->generation);
-	r->generation = NULL;
-}
-
-static bool
-has_work(const struct command_relay *r)
-{
-	for (size_t i = 0; i < r->n; i++)
-		if (r->list[i].is_over || !r->list[i].loop)
-			return true;
-	return r->visit_again;
+	r->is_visiting = directory_visit(r->shared->audience.directory, r->name, &r->visit);
 }
 
 static void
 rest(struct command_relay *r)
 {
-	int64_t now_ms = clock_boot_ms(), next_ms = INT64_MAX;
+	int64_t now_ms = clock_boot_ms(), next_ms = held_next_end_ms(&r->held);
 
-	for (size_t i = 0; i < r->n; i++)
-		if (!r->list[i].is_over && r->list[i].until_ms < next_ms)
-			next_ms = r->list[i].until_ms;
-	if (r->n > 0 && r->from_ms > now_ms && r->from_ms < next_ms)
+	if (r->held.n > 0 && r->from_ms > now_ms && r->from_ms < next_ms)
 		next_ms = r->from_ms;
 	if (next_ms == INT64_MAX)
 		timer_cancel(&r->timer);
@@ -207,7 +152,8 @@ go(struct command_relay *r)
 		return;
 	}
 	sweep(r);
-	if (r->is_wanted && r->n > 0 && has_work(r) && clock_boot_ms() >= r->from_ms && line_is_ready(r->user.line))
+	if (r->is_wanted && r->held.n > 0 && (r->visit_again || held_has_work(&r->held)) && clock_boot_ms() >= r->from_ms &&
+		line_is_ready(r->user.line))
 		begin_visit(r);
 	rest(r);
 }
@@ -225,17 +171,8 @@ on_command(struct line_user *user, uint64_t id, struct slice bag, struct slice p
 	struct command_relay *r = CONTAINER_OF(user, struct command_relay, user);
 
 	sweep(r);
-	if (r->n == HELD_MAX)
-		return;
 	pthread_mutex_lock(&r->lock);
-	r->list[r->n++] = (struct held){
-		.number = ++r->shared->last_number,
-		.id = id,
-		.bag = slice_text(bag),
-		.payload = mem_dup(payload.text, payload.len),
-		.len = payload.len,
-		.until_ms = clock_boot_ms() + HOLD_MS,
-	};
+	held_add(&r->held, ++r->shared->last_number, id, line_generation(user->line), bag, payload, clock_boot_ms());
 	pthread_mutex_unlock(&r->lock);
 	go(r);
 }
@@ -247,8 +184,7 @@ on_lost(struct line_user *user)
 	struct command_relay *r = CONTAINER_OF(user, struct command_relay, user);
 
 	pthread_mutex_lock(&r->lock);
-	for (size_t i = 0; i < r->n; i++)
-		r->list[i].is_over = true;
+	held_end_all(&r->held);
 	pthread_mutex_unlock(&r->lock);
 	go(r);
 }
@@ -265,12 +201,11 @@ struct settling {
 static void
 settle(struct command_relay *r, uint64_t number)
 {
-	pthread_mutex_lock(&r->lock);
-	for (size_t i = 0; i < r->n; i++) {
-		struct held *h = &r->list[i];
+	struct held_command *h;
 
-		if (h->number != number || h->is_over)
-			continue;
+	pthread_mutex_lock(&r->lock);
+	h = held_find(&r->held, number);
+	if (h) {
 		device_link_settle(line_link(r->user.line), h->id);
 		h->is_over = h->is_told = true;
 	}
@@ -321,10 +256,8 @@ drop(struct line_user *user)
 	struct command_relay *r = CONTAINER_OF(user, struct command_relay, user);
 
 	timer_cancel(&r->timer);
-	for (size_t i = 0; i < r->n; i++)
-		held_clear(&r->list[i]);
+	held_clear(&r->held);
 	pthread_mutex_destroy(&r->lock);
-	mem_free(r->generation);
 	mem_free(r->name);
 	mem_free(r);
 }
@@ -366,13 +299,12 @@ command_relays_attend(struct command_relays *shared, struct line *line, const st
 }
 
 struct command_relays *
-command_relays_new(struct loop *loop, struct directory *directory, const struct subject *(*trusted)(struct head_session *session))
+command_relays_new(struct loop *loop, const struct audience *audience)
 {
 	struct command_relays *relays = NEW(command_relays);
 
 	relays->loop = loop;
-	relays->directory = directory;
-	relays->trusted = trusted;
+	relays->audience = *audience;
 	return relays;
 }
 

@@ -7,9 +7,7 @@
 #include "gateway/upstream/line.h"
 
 struct command_relays;
-/* `trusted` as in attendance.h; the directory is borrowed. */
-struct command_relays *command_relays_new(
-	struct loop *loop, struct directory *directory, const struct subject *(*trusted)(struct head_session *session));
+struct command_relays *command_relays_new(struct loop *loop, const struct audience *audience);
 void command_relays_free(struct command_relays *relays); /* after the lines */
 
 /* On the loop of the line. */

@@ -48,15 +48,11 @@ relay_open(const struct relay_config *config, struct err *err)
 	struct subscriptions_keeper keeper = keep_subscriptions(config->keep);
 	struct relay *r = NEW(relay);
 	struct twins_config twins = { .lines = config->lines, .keep = config->keep, .on_news = on_news, .arg = r };
-	struct attendance_config attendance = {
-		.loop = loop, .directory = config->directory, .trusted = config->trusted, .on_change = on_attend, .arg = r
-	};
-	struct twin_relay_config twin_relay = {
-		.directory = config->directory, .queue = config->queue, .edge_id = config->edge_id, .trusted = config->trusted
-	};
+	struct attendance_config attendance = { .loop = loop, .audience = config->audience, .on_change = on_attend, .arg = r };
+	struct twin_relay_config twin_relay = { .audience = config->audience, .queue = config->queue, .edge_id = config->edge_id };
 
 	r->config = *config;
-	r->commands = command_relays_new(loop, config->directory, config->trusted);
+	r->commands = command_relays_new(loop, &config->audience);
 	r->attendance = attendance_new(&attendance);
 	r->twins = twins_new(&twins);
 	twin_relay.twins = r->twins;
@@ -87,24 +83,33 @@ relay_twins(struct relay *r)
 	return r->twins;
 }
 
-void
-relay_forget(struct relay *r, const char *device_id, const char *module_id)
-{
-	OWN_TEXT name = identity_name(device_id, module_id);
-
-	subscriptions_set(r->subscriptions, name, NULL, NULL, 0, NULL);
-	twins_forget(r->twins, name);
-}
-
 /* -- Kept subscriptions ------------------------------------------------------------------------------------------------------------------ */
 
-void
-relay_restore(struct relay *r, const char *name, bool clean_session, struct head_admission *admission)
+/* Of each generation for itself. */
+static char *
+kept_name(const struct subject *subject)
 {
+	OWN_TEXT name = subject_name(subject);
+
+	return mem_textf("%s %s", name, subject->generation_id ? subject->generation_id : "");
+}
+
+static void
+forget_subscriptions(struct relay *r, const struct subject *subject)
+{
+	OWN_TEXT name = kept_name(subject);
+
+	subscriptions_set(r->subscriptions, name, NULL, NULL, 0, NULL);
+}
+
+void
+relay_restore(struct relay *r, const struct subject *subject, bool clean_session, struct head_admission *admission)
+{
+	OWN_TEXT name = kept_name(subject);
 	struct subscription_list kept;
 
 	if (clean_session) {
-		subscriptions_set(r->subscriptions, name, NULL, NULL, 0, NULL);
+		forget_subscriptions(r, subject);
 		return;
 	}
 	subscriptions_get(r->subscriptions, name, &kept);
@@ -130,13 +135,22 @@ void
 relay_subscriptions(struct relay *r, struct head_session *session, const struct subject *subject, const char *const *filters,
 	const uint8_t *qos, size_t n, struct head_ack *ack)
 {
-	OWN_TEXT name = subject_name(subject);
+	OWN_TEXT name = kept_name(subject);
 	struct keeping *keeping = NEW(keeping);
 
 	keeping->ack = ack;
 	keeping->wait = (struct subscriptions_wait){ .done = on_kept, .owner = loop_owner(conn_loop(head_session_conn(session))) };
 	if (subscriptions_set(r->subscriptions, name, filters, qos, n, &keeping->wait))
 		on_kept(&keeping->wait, true);
+}
+
+void
+relay_forget(struct relay *r, const struct subject *gone)
+{
+	OWN_TEXT name = subject_name(gone);
+
+	forget_subscriptions(r, gone);
+	twins_forget(r->twins, name, gone->generation_id);
 }
 
 /* -- What a session says -------------------------------------------------------------------------------------------------------------------- */

@@ -13,13 +13,11 @@
 struct relay;
 struct relay_config {
 	struct lines *lines;
-	struct directory *directory;
+	struct audience audience;
 	struct keep *keep;
 	struct queue *queue; /* with a lane for each loop of sessions */
 	const char *edge_id; /* borrowed */
 	struct methods *methods;
-	/* On a session's loop: who it is, or NULL when that is no longer trusted and its session is being closed. */
-	const struct subject *(*trusted)(struct head_session *session);
 	/* Desired properties of the gateway itself have changed, as twins.h says it.  On the loop of the lines. */
 	void (*on_own_news)(void *arg, const json_t *twin);
 	void *arg;
@@ -28,11 +26,11 @@ struct relay *relay_open(const struct relay_config *config, struct err *err);
 void relay_close(struct relay *relay); /* after the lines, and after keep_stop */
 
 struct twins *relay_twins(struct relay *relay);
-/* Any thread: nothing that is kept of it is for the next one of its name. */
-void relay_forget(struct relay *relay, const char *device_id, const char *module_id);
+/* Any thread: the hub has this generation of it no more, and nothing is kept of that; what is kept of the next one of its name stays. */
+void relay_forget(struct relay *relay, const struct subject *gone);
 
 /* From struct head_ops, on the loop of the session, which is trusted. */
-void relay_restore(struct relay *relay, const char *name, bool clean_session, struct head_admission *admission);
+void relay_restore(struct relay *relay, const struct subject *subject, bool clean_session, struct head_admission *admission);
 void relay_subscriptions(struct relay *relay, struct head_session *session, const struct subject *subject,
 	const char *const *filters, const uint8_t *qos, size_t n, struct head_ack *ack);
 void relay_wants(struct relay *relay, struct head_session *session, const struct subject *subject, unsigned wants);

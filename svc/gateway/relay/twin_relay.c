@@ -79,8 +79,7 @@ on_back(struct post *post)
 	struct question *q = CONTAINER_OF(post, struct question, back);
 	struct head_session *session = head_call_session(q->call);
 
-	if (session)
-		q->relay->config.trusted(session);
+	(void)audience_find(&q->relay->config.audience, session, "");
 	if (q->ask.question == TWIN_REPORT && q->ask.status == 204)
 		tell_routes(q);
 	else
@@ -158,9 +157,8 @@ static void
 bring(struct directory_visit *visit, struct head_session *session)
 {
 	struct news *news = CONTAINER_OF(visit, struct news, visit);
-	const struct subject *subject = session ? news->relay->config.trusted(session) : NULL;
 
-	if (subject && (!*news->generation_id || text_is(news->generation_id, subject->generation_id)))
+	if (audience_find(&news->relay->config.audience, session, news->generation_id))
 		head_session_desired(session, news->version, news->text, strlen(news->text));
 	news_free(news);
 }
@@ -175,7 +173,7 @@ twin_relay_news(struct twin_relay *relay, const char *name, const char *generati
 	news->text = json_line(change);
 	news->generation_id = mem_text(generation_id);
 	news->visit.run = bring;
-	if (!directory_visit(relay->config.directory, name, &news->visit))
+	if (!directory_visit(relay->config.audience.directory, name, &news->visit))
 		news_free(news);
 }
 

@@ -3,15 +3,15 @@
 /* Twins on their way between sessions and what the gateway knows of them (twins/twins.h). */
 
 #include "gateway/queue/queue.h"
+#include "gateway/relay/audience.h"
 #include "gateway/twins/twins.h"
 
 struct twin_relay;
 struct twin_relay_config {
 	struct twins *twins;
-	struct directory *directory;
+	struct audience audience;
 	struct queue *queue; /* takes what was reported, for routes */
 	const char *edge_id;
-	const struct subject *(*trusted)(struct head_session *session); /* as in attendance.h */
 };
 struct twin_relay *twin_relay_new(const struct twin_relay_config *config);
 void twin_relay_free(struct twin_relay *relay); /* after the loops are finished */

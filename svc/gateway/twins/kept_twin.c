@@ -37,6 +37,12 @@ kept_twin_free(struct kept_twin *t)
 	mem_free(t);
 }
 
+bool
+kept_twin_is_of(const struct kept_twin *t, const char *generation_id)
+{
+	return !*generation_id || !*t->generation_id || text_is(t->generation_id, generation_id);
+}
+
 json_t *
 kept_twin_to_json(const struct kept_twin *t)
 {

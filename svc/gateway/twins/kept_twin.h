@@ -33,6 +33,8 @@ struct kept_twin {
 struct kept_twin *kept_twin_new(const char *generation_id);
 void kept_twin_free(struct kept_twin *twin);
 OWN_DEFINE(kept_twin);
+/* It may be that of this generation: "" is whichever, on either side. */
+bool kept_twin_is_of(const struct kept_twin *twin, const char *generation_id);
 json_t *kept_twin_to_json(const struct kept_twin *twin);
 struct kept_twin *kept_twin_from_json(const json_t *json, struct err *err);
 

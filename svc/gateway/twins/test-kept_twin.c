@@ -167,6 +167,15 @@ TEST("a report by which the hub would not go is refused and changes nothing")
 	check_json(t->reported, "{\"a\":1}");
 }
 
+TEST("who was deleted and made again has nothing of what is kept, and forgetting the one leaves what the other has reported")
+{
+	OWN(kept_twin) second = kept_twin_new("g2");
+	OWN(kept_twin) untold = kept_twin_new("");
+
+	CHECK(kept_twin_is_of(second, "g2") && !kept_twin_is_of(second, "g1"));
+	CHECK(kept_twin_is_of(second, "") && kept_twin_is_of(untold, "g1"));
+}
+
 TEST("it is read as it was written, and what is no twin is not read")
 {
 	OWN(kept_twin) t = kept_twin_new("g7");

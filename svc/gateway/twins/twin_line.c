@@ -25,7 +25,7 @@ struct twin_line {
 	bool is_due;	/* something is to be pushed */
 	bool is_asking, is_pushing, is_stepping;
 	size_t n_steps; /* that will come back to it */
-	json_t *sent; /* the push that is on its way */
+	json_t *sent;	/* the push that is on its way */
 	struct twin_ask *waiting;
 	struct timer timer;
 	int64_t from_ms, back_off_ms; /* boot clock: the hub is not asked before */

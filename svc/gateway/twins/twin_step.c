@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "gateway/twins/kept_twin.h"
 #include "wire/json.h"
 
@@ -139,19 +138,37 @@ parse_kept(const struct buf *text, struct err *err)
 	return json ? kept_twin_from_json(json, err) : NULL;
 }
 
+/* NULL: nothing that can be read. */
+static struct kept_twin *
+load_kept(struct keep *keep, const char *name, struct err *err)
+{
+	struct buf text = BUF_INIT(KEPT_MAX);
+	int got = keep_get(keep, name, &text, err);
+	struct kept_twin *twin = got == 1 ? parse_kept(&text, err) : NULL;
+
+	buf_wipe(&text);
+	return twin;
+}
+
+bool
+twin_is_kept_of_another(struct keep *keep, const char *name, const char *generation_id)
+{
+	struct err err = ERR_INIT;
+	OWN(kept_twin) twin = load_kept(keep, name, &err);
+
+	return twin && !kept_twin_is_of(twin, generation_id);
+}
+
 /* What was kept of another generation is not this one's; what can't be read is as if there were nothing. */
 static struct kept_twin *
 read_kept(struct keep *keep, const struct twin_step *s)
 {
-	struct buf text = BUF_INIT(KEPT_MAX);
 	struct err err = ERR_INIT;
-	int got = keep_get(keep, s->name, &text, &err);
-	OWN(kept_twin) twin = got == 1 ? parse_kept(&text, &err) : NULL;
+	OWN(kept_twin) twin = load_kept(keep, s->name, &err);
 
-	buf_wipe(&text);
 	if (err.kind != ERR_NONE)
 		log_warn("the twin of %s that is kept can't be read, and is begun anew: %s", s->name, err.text);
-	if (twin && (!*s->generation_id || !*twin->generation_id || text_is(twin->generation_id, s->generation_id)))
+	if (twin && kept_twin_is_of(twin, s->generation_id))
 		return GIVE(twin);
 	return kept_twin_new(s->generation_id);
 }

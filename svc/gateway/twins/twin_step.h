@@ -53,5 +53,8 @@ void twin_steps_init(struct twin_steps *steps, struct keep *keep, struct loop *l
 struct twin_step *twin_step_new(
 	struct twin_steps *steps, enum twin_step_kind kind, const char *name, const char *generation_id, json_t *in_take);
 void twin_step_free(struct twin_step *step); /* one that was not begun */
+/* On the worker: what is kept under this name is of another generation than this one ("": of none). */
+bool twin_is_kept_of_another(struct keep *keep, const char *name, const char *generation_id);
+
 /* false: too much waits, and the step is still the caller's. */
 bool twin_step_begin(struct twin_step *step);

@@ -53,7 +53,7 @@ twins_attend(struct twins *twins, struct line *line, bool wants_desired, const c
 struct forgetting {
 	struct job job;
 	struct keep *keep;
-	char *name;
+	char *name, *generation_id;
 };
 
 static void
@@ -62,7 +62,7 @@ run_forget(struct job *job)
 	struct forgetting *f = CONTAINER_OF(job, struct forgetting, job);
 	struct err err = ERR_INIT;
 
-	if (keep_remove(f->keep, f->name, &err) < 0)
+	if (!twin_is_kept_of_another(f->keep, f->name, f->generation_id) && keep_remove(f->keep, f->name, &err) < 0)
 		log_error("%s", err.text);
 }
 
@@ -72,17 +72,19 @@ on_forgotten(struct job *job)
 	struct forgetting *f = CONTAINER_OF(job, struct forgetting, job);
 
 	mem_free(f->name);
+	mem_free(f->generation_id);
 	mem_free(f);
 }
 
 /* Without room for it now it stays until another generation of it comes, which does not take it for its own. */
 void
-twins_forget(struct twins *twins, const char *name)
+twins_forget(struct twins *twins, const char *name, const char *generation_id)
 {
 	struct forgetting *f = NEW(forgetting);
 
 	f->keep = twins->config.keep;
 	f->name = mem_text(name);
+	f->generation_id = mem_text(generation_id ? generation_id : "");
 	f->job = (struct job){ .run = run_forget, .done = on_forgotten, .owner = loop_owner(twins->loop) };
 	if (!keep_work(f->keep, &f->job))
 		on_forgotten(&f->job);

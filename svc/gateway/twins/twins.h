@@ -24,6 +24,7 @@ void twins_free(struct twins *twins); /* after keep_stop and the lines */
 
 /* On the loop: somebody listens to the desired properties of this generation of it, or nobody does any more. */
 void twins_attend(struct twins *twins, struct line *line, bool wants_desired, const char *generation_id);
-void twins_forget(struct twins *twins, const char *name); /* any thread: the hub has this identity no more */
+/* Any thread: the hub has this generation of it (NULL: whichever) no more. */
+void twins_forget(struct twins *twins, const char *name, const char *generation_id);
 
 void twins_ask(struct twins *twins, struct twin_ask *ask); /* any thread */
