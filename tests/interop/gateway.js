@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The unmodified azure-iot-device client of a device or module below a gateway, and the service's azure-iothub client at the hub: for each line of standard input ("round", "renew", "end") telemetry,
-// direct methods, twin and commands go once around; "renew" has the client renew its token first, which it does without subscribing again.  Prints one JSON line each.
+// direct methods, twin and commands go once around; "renew" has the client renew its token first, which it does without subscribing again.  "see JSON" waits until the program is told of these desired
+// properties, and finds them in a twin that it gets.  Prints one JSON line each.
 // MODE: sas or x509; MODULE: a module of the device.  EXPECT=refused wants the connection to be refused.
 'use strict';
 const assert = require('assert');
@@ -71,6 +72,15 @@ async function round(n) {
 	await waitFor(async () => (await body(registry.get(DEVICE))).cloudToDeviceMessageCount === 0);
 }
 
+async function see(wanted) {
+	const has = (desired) => Object.entries(wanted).every(([name, value]) => JSON.stringify(desired[name]) === JSON.stringify(value));
+	const delta = await waitFor(() => told.find((d) => has(Object.assign({}, ...told.slice(0, told.indexOf(d) + 1)))));
+	assert.ok(has(twin.properties.desired));
+	const fresh = await (MODULE ? ModuleClient : Client).prototype.getTwin.call(client);
+	assert.ok(has(fresh.properties.desired) && fresh.properties.desired.$version === delta.$version, JSON.stringify(fresh.properties.desired));
+	return delta.$version;
+}
+
 // How often the gateway has let it in.
 function nOpened() {
 	const name = MODULE ? DEVICE + '/' + MODULE : DEVICE;
@@ -103,6 +113,10 @@ async function main() {
 	for await (const line of readline.createInterface({ input: process.stdin })) {
 		if (line === 'end')
 			break;
+		if (line.startsWith('see ')) {
+			console.log(JSON.stringify({ version: await see(JSON.parse(line.slice(4))) }));
+			continue;
+		}
 		if (line === 'renew')
 			await renew();
 		await round(++n);

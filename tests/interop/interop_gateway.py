@@ -101,7 +101,27 @@ def test_5_hub_restarted():
     rounds()
 
 
-def test_6_out_of_scope():
+def see(name, **wanted):
+    """The version under which the program has these desired properties."""
+    clients[name].tell("see " + json.dumps(wanted))
+    return clients[name].says()["version"]
+
+
+def test_6_desired_at_the_gateway():
+    """what is desired at the gateway while the hub is away comes to the program, and so does what becomes of it when the hub is back"""
+    story.hub.stop()
+    for name, who in (("key", "leaf-key"), ("module", "leaf-key/mod")):
+        subprocess.run([ROOTEDGE, "gateway", "twin", "set", who, '{"local": {"rate": 7}}', "--state", str(story.folder / "edge")], check=True, capture_output=True, timeout=60 * SLOW)
+    away = {name: see(name, local={"rate": 7}) for name in ("key", "module")}
+    story.hub.start()
+    for name, path in (("key", "leaf-key"), ("module", "leaf-key/modules/mod")):
+        assert story.rest("PATCH", "/twins/" + path, {"properties": {"desired": {"merged": 1}}})[0] == 200
+        both = see(name, local={"rate": 7}, merged=1)
+        assert story.rest("PATCH", "/twins/" + path, {"properties": {"desired": {"local": {"rate": 8}}}})[0] == 200
+        assert away[name] < both < see(name, local={"rate": 8}, merged=1)
+
+
+def test_7_out_of_scope():
     """a device that is not below this gateway, and one with a wrong key, are refused as UnauthorizedError"""
     other = story.rest("PUT", "/devices/elsewhere", {"deviceId": "elsewhere"})[2]
     assert Client("elsewhere", MODE="sas", KEY=other["authentication"]["symmetricKey"]["primaryKey"], EXPECT="refused").says() == {"refused": True}
