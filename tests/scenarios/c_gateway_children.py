@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gateways below this one speak for devices below them, over MQTT, and ask about them, over HTTPS: for whom they may, and for whom not, whatever they say (gateway 3.8, 6, atk-26).  The children are the test's own, byte for byte:
 "line" and "side" below EdgeGateway, "cell" below "line"."""
-import os, sys
+import os, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
 
@@ -334,6 +334,49 @@ def test_09_moved():
         send(c, "line-new", b"after it moved")
     it.arrived("after it moved", 60)
     refused("line", "line-new;line")
+
+
+def test_09_unchanged():
+    """a scope that has not changed since it was told is not told again; with an etag of another, or after a change, it is; nothing that is told from memory counts as new"""
+    def ask_list(etag=None):
+        return ask("line", LIST, {"authChain": "line", "pageSize": 10}, headers={"If-None-Match": etag} if etag else None)
+    status, headers, body = ask_list()
+    assert status == 200 and headers["ETag"] and "line-leaf" in found((status, headers, body))[0], (status, body)
+    etag = wait_for(lambda: (lambda tag: tag if ask_list(tag)[0] == 304 else None)(ask_list()[1]["ETag"]), "the same answer twice")
+    assert ask_list('"1-2"')[0] == 200
+    leaf("line-later", "line")
+    wait_for(lambda: ask_list(etag)[0] == 200 and "line-later" in found(ask_list(etag))[0], "the change")
+    etag = ask_list()[1]["ETag"]
+    it.cut_off()
+    try:
+        wait_for(lambda: ask_list(etag)[0] == 200 and ask_list(etag)[2]["confirmedSecondsAgo"] > 0, "its age", 30)
+    finally:
+        it.reconnect()
+    wait_for(lambda: ask_list()[2]["confirmedSecondsAgo"] == 0, "the hub", 60)
+
+
+def test_10_turns():
+    """a gateway that asks and asks waits for its own questions, is told to come later when they are too many, and holds up no other"""
+    it.hub.args += ["--fault", "delay=300ms"]
+    it.hub.stop()
+    it.hub.start()
+    wait_for(lambda: ask("line", GET, {"authChain": "nobody0;line", "targetDeviceId": "nobody0"})[0] == 404, "the hub", 60)
+    answers = []
+
+    def one(i):
+        answers.append(ask("line", GET, {"authChain": "nobody%d;line" % i, "targetDeviceId": "nobody%d" % i}))
+    crowd = [threading.Thread(target=one, args=(i,)) for i in range(1, 25)]
+    for t in crowd:
+        t.start()
+    wait_for(lambda: any(a[0] == 429 for a in answers), "one to be told to come later")
+    begin = time.monotonic()
+    assert ask("side", GET, {"authChain": "nobody;side", "targetDeviceId": "nobody"})[0] == 404
+    assert sum(t.is_alive() for t in crowd) >= 5, "%d left after %.1f s" % (sum(t.is_alive() for t in crowd), time.monotonic() - begin)
+    for t in crowd:
+        t.join()
+    late = [a for a in answers if a[0] == 429]
+    assert 1 <= len(late) <= 10 and all(int(a[1]["Retry-After"]) >= 1 for a in late), [a[0] for a in answers]
+    assert sorted({a[0] for a in answers}) == [404, 429], [a[0] for a in answers]
 
 
 def test_99_end():

@@ -54,6 +54,7 @@ make_heads(struct front *front, const struct front_config *config)
 	front->http = http_server_new(&http);
 	front->api = config->api;
 	front->api.devices = front->http_head;
+	front->api.turns = front_turns_new();
 	front->websockets[0] = (struct websocket_service){
 		.path = "*",
 		.subprotocol = "mqtt",
@@ -118,7 +119,10 @@ front_port(const struct front *front)
 void
 front_shut(struct front *front)
 {
-	if (front && front->listener)
+	if (!front)
+		return;
+	front->api.is_stopping = true;
+	if (front->listener)
 		listener_close(front->listener);
 }
 
@@ -129,6 +133,7 @@ front_free(struct front *front)
 		return;
 	http_server_free(front->http);
 	http_head_free(front->http_head);
+	front_turns_free(front->api.turns);
 	mem_free(front->problem);
 	mem_free(front);
 }

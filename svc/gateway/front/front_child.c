@@ -21,6 +21,8 @@ child_free(struct front_child *child)
 	mem_free(child);
 }
 
+#define TOO_MANY_S 1
+
 /* -- On a worker --------------------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -31,26 +33,63 @@ run(struct job *job)
 	child->ops->run(child);
 }
 
+static void go_on(const struct front_api *api, const char *gateway_id);
+
 static void
 on_done(struct job *job)
 {
 	struct front_child *child = CONTAINER_OF(job, struct front_child, job);
 
 	child->ops->answer(child);
+	go_on(child->api, child->actor_id);
 	child_free(child);
+}
+
+static bool
+start(struct front_child *child)
+{
+	child->job = (struct job){ .run = run, .done = on_done, .owner = loop_owner(child->loop) };
+	return !child->api->is_stopping && pool_try(child->api->questions, &child->job);
+}
+
+static void
+on_crowded(struct post *post)
+{
+	struct front_child *child = CONTAINER_OF(post, struct front_child, post);
+
+	front_fail(child->req, 503, "ServiceUnavailable", "too many questions are on their way; try again");
+	go_on(child->api, child->actor_id);
+	child_free(child);
+}
+
+/* The next one of this gateway, which lives on a loop of its own. */
+static void
+go_on(const struct front_api *api, const char *gateway_id)
+{
+	struct front_turn *turn = front_turns_end(api->turns, gateway_id);
+	struct front_child *next = turn ? CONTAINER_OF(turn, struct front_child, turn) : NULL;
+
+	if (!next || start(next))
+		return;
+	next->post.run = on_crowded;
+	loop_post(next->loop, &next->post);
 }
 
 static bool
 submit(struct front_child *child)
 {
 	struct conn *conn = http_conn(child->req);
+	enum front_turns_answer answer = FRONT_TURN_TOO_MANY;
 
 	if (conn) {
-		child->job = (struct job){ .run = run, .done = on_done, .owner = loop_owner(conn_loop(conn)) };
-		if (pool_try(child->api->questions, &child->job))
-			return true;
+		child->loop = conn_loop(conn);
+		answer = front_turns_take(child->api->turns, child->actor_id, &child->turn);
 	}
-	front_fail(child->req, 503, "ServiceUnavailable", "too many questions are on their way; try again");
+	if (answer == FRONT_TURN_LATER || (answer == FRONT_TURN_NOW && start(child)))
+		return true;
+	if (answer == FRONT_TURN_NOW)
+		go_on(child->api, child->actor_id);
+	front_fail_for_now(child->req, TOO_MANY_S, "too many questions are on their way; try again");
 	return false;
 }
 

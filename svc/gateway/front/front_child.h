@@ -13,6 +13,9 @@ struct front_child {
 	char *device_id;	  /* about whom: at the head of the chain */
 	json_t *body;		  /* NULL: there is none */
 	const struct front_child_ops *ops;
+	struct loop *loop; /* of the connection */
+	struct front_turn turn;
+	struct post post;
 	struct job job;
 	void *state; /* of the ops' */
 };

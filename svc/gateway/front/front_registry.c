@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/front/front_child.h"
+#include "gateway/local/hub_throttle.h"
 #include "gateway/upstream/upstream_call.h"
 #include "wire/json.h"
 
@@ -21,7 +22,8 @@ struct errand {
 	json_t *body; /* without the chain */
 	char *if_match;
 	struct http_answer answer;
-	bool is_below, is_answered;
+	bool is_below, is_answered, is_away;
+	int64_t put_off_ms; /* those above asked to be left alone for so long yet */
 	struct err err;
 };
 
@@ -88,21 +90,39 @@ learn(struct front_child *child, const struct errand *e)
 	scope_look_up(child->api->scope, child->device_id, module_id, clock_boot_ms(), &ignored);
 }
 
+/* Nobody above was there, or willing, a moment ago: who asks hears it at once, and does not keep others waiting. */
+static bool
+is_hopeless(struct front_child *child)
+{
+	struct errand *e = errand_of(child);
+
+	e->put_off_ms = hub_throttle_calls_ms();
+	e->is_away = e->put_off_ms == 0 && scope_is_hub_away(child->api->scope);
+	if (e->is_away)
+		err_set(&e->err, ERR_UNAVAILABLE, "they gave no answer to another question a moment ago");
+	return e->is_away || e->put_off_ms > 0;
+}
+
 static void
 run(struct front_child *child)
 {
 	struct errand *e = errand_of(child);
-	OWN_TEXT chain = chain_of(child);
+	OWN_TEXT chain = NULL;
 	struct upstream_call call = {
 		.method = e->method, .operation = e->operation, .body = e->body, .if_match = e->if_match, .within_ms = WITHIN_MS
 	};
 
+	if (is_hopeless(child))
+		return;
+	chain = chain_of(child);
 	e->is_below = chain != NULL;
 	if (!chain)
 		return;
 	json_object_set_new(e->body, "authChain", json_string(chain));
 	e->is_answered = upstream_fetch(&e->answer, child->api->upstream, &call, &e->err) == 0;
-	if (e->is_answered)
+	if (e->is_answered && e->answer.status == 429)
+		e->put_off_ms = hub_throttle_calls_ms() + 1;
+	else if (e->is_answered)
 		learn(child, e);
 }
 
@@ -128,7 +148,11 @@ answer(struct front_child *child)
 {
 	const struct errand *e = errand_of(child);
 
-	if (!e->is_below) {
+	if (e->put_off_ms > 0) {
+		front_fail_for_now(child->req, (e->put_off_ms + 999) / 1000, "those above have too much to do");
+		return;
+	}
+	if (!e->is_below && !e->is_away) {
 		front_fail(child->req, 403, "IotHubUnauthorizedAccess", "%s is not below %s, or a gateway between is disabled",
 			child->device_id, child->actor_id);
 		return;

@@ -28,6 +28,15 @@ front_fail(struct http_request *req, int status, const char *code, const char *f
 	http_respond_json(req, status, headers, json_pack("{s:s, s:s}", "message", words, "errorMessage", words));
 }
 
+void
+front_fail_for_now(struct http_request *req, int64_t after_s, const char *words)
+{
+	OWN_TEXT after = mem_textf("Retry-After: %lld", (long long)after_s);
+	const char *headers[] = { "iothub-errorcode: ThrottlingException", after, NULL };
+
+	http_respond_json(req, 429, headers, json_pack("{s:s, s:s}", "message", words, "errorMessage", words));
+}
+
 static bool
 ids_are_valid(const char *const *ids)
 {

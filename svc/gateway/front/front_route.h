@@ -2,6 +2,7 @@
 #pragma once
 /* The gateway's own API over HTTPS: what may be asked for, by method and path.  Who asks is found out by each handler, for it is told in ways of its own. */
 
+#include "gateway/front/front_turns.h"
 #include "gateway/scope/scope.h"
 #include "heads/http_head.h"
 #include "heads/method.h"
@@ -15,6 +16,8 @@ struct front_api {
 	struct scope *scope;
 	struct methods *methods;
 	struct upstream *upstream;
+	struct front_turns *turns; /* the front's */
+	bool is_stopping;
 	struct pool *questions; /* to those above, of gateways below: not those that devices wait for */
 };
 
@@ -29,4 +32,6 @@ extern const struct front_route front_method_routes[], front_scope_routes[], fro
 bool front_route(const struct front_api *api, struct http_request *req);
 
 /* {"message": ..., "errorMessage": ...}, as callers of either kind read it.  The code, for callers that want one, goes to the header iothub-errorcode; NULL: none. */
+/* 429: come again after so many seconds. */
+void front_fail_for_now(struct http_request *req, int64_t after_s, const char *words);
 __attribute__((format(printf, 4, 5))) void front_fail(struct http_request *req, int status, const char *code, const char *fmt, ...);

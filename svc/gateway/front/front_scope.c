@@ -13,11 +13,13 @@
 
 #define PAGE_MIN 500 /* more than the original's gateways ask for: theirs answers with all at once */
 #define PAGE_MAX 1000
+#define FRESH_S 2
 
 struct question {
 	char *after;	 /* of a list */
 	char *module_id; /* NULL: about the device */
 	int64_t max, since_ms;
+	char *etag; /* of the list, as it was before it was read; NULL: it has none */
 	bool is_flat;
 	enum scope_answer answer;
 	struct err err;
@@ -37,6 +39,7 @@ clear(struct front_child *child)
 	if (!q)
 		return;
 	mem_free(q->after);
+	mem_free(q->etag);
 	mem_free(q->module_id);
 	mem_free(q);
 }
@@ -57,6 +60,8 @@ static void
 respond(struct front_child *child, int64_t age_s, json_t *devices, json_t *modules, json_t *link)
 {
 	OWN(authorities) cas = scope_cas(child->api->scope);
+	OWN_TEXT etag = question_of(child)->etag ? mem_textf("ETag: \"%s\"", question_of(child)->etag) : NULL;
+	const char *headers[] = { etag, NULL };
 	json_t *body = json_pack("{s:o, s:o, s:o, s:I}", "devices", devices, "modules", modules, "continuationLink", link,
 		"confirmedSecondsAgo", (json_int_t)age_s);
 
@@ -64,7 +69,7 @@ respond(struct front_child *child, int64_t age_s, json_t *devices, json_t *modul
 		json_object_set_new(body, "takesMessageMarks", json_true());
 	if (cas)
 		json_object_set_new(body, "certificateAuthorities", authorities_to_json(cas));
-	http_respond_json(child->req, 200, NULL, body);
+	http_respond_json(child->req, 200, headers, body);
 }
 
 static json_t *
@@ -111,6 +116,28 @@ run_list(struct front_child *child)
 		scope_refresh(scope, &q->err);
 }
 
+/* Another one after each change of what this gateway knows, for all of it or not. */
+static char *
+etag_of(const struct scope *scope)
+{
+	return mem_textf("%llx-%llx", (unsigned long long)scope_run(scope), (unsigned long long)scope_epoch(scope));
+}
+
+/* true: answered; who asks has it as it is.  It counts from now on there, so what is told from memory is told with its age instead. */
+static bool
+answer_unchanged(struct front_child *child, const struct question *q, int64_t age_s)
+{
+	const char *known = http_header(child->req, "If-None-Match");
+	OWN_TEXT quoted = mem_textf("\"%s\"", q->etag);
+	OWN_TEXT header = mem_textf("ETag: %s", quoted);
+	const char *headers[] = { header, NULL };
+
+	if (age_s > FRESH_S || !known || !text_is(known, quoted))
+		return false;
+	http_respond(child->req, 304, headers, NULL, 0);
+	return true;
+}
+
 static void
 answer_list(struct front_child *child)
 {
@@ -119,7 +146,10 @@ answer_list(struct front_child *child)
 
 	if (!front_child_check_below(child))
 		return;
+	q->etag = q->after ? NULL : etag_of(child->api->scope);
 	scope_page_read(&page, child->api->scope, child->device_id, q->after, (size_t)q->max);
+	if (q->etag && answer_unchanged(child, q, page.age_s))
+		return;
 	respond(child, page.age_s, list_json(page.devices, page.n_devices), list_json(page.modules, page.n_modules),
 		link_onward(child, q, page.next));
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "gateway/scope/lineage.h"
 #include "gateway/scope/scope_file.h"
@@ -29,6 +30,7 @@ struct change {
 struct scope {
 	struct upstream *upstream;
 	char *path;
+	uint64_t run;
 	struct map *records;	    /* name to struct scope_record */
 	struct map *lists;	    /* gateway to struct scope_list; changed by whoever asks, under both locks */
 	struct authorities *cas;    /* NULL: the hub never told any */
@@ -300,6 +302,12 @@ void
 scope_touch(struct scope *s)
 {
 	atomic_fetch_add_explicit(&s->epoch, 1, memory_order_release);
+}
+
+uint64_t
+scope_run(const struct scope *s)
+{
+	return s->run;
 }
 
 uint64_t
@@ -953,6 +961,7 @@ scope_open(struct upstream *upstream, const char *state_dir, struct err *err)
 
 	s->upstream = upstream;
 	s->path = file_join(state_dir, "scope");
+	s->run = random_u64();
 	s->records = map_new();
 	s->lists = map_new();
 	pthread_mutex_init(&s->lock, NULL);

@@ -57,6 +57,7 @@ char *scope_chain(struct scope *scope, const char *device_id, const char *module
 void scope_each_module(
 	struct scope *scope, const char *device_id, void (*module)(void *arg, const struct identity *module), void *arg);
 void scope_touch(struct scope *scope);		 /* something else that sessions stand on has changed */
+uint64_t scope_run(const struct scope *scope);	 /* another number in each process: epochs begin anew */
 uint64_t scope_epoch(const struct scope *scope); /* another number after each change */
 size_t scope_count(struct scope *scope);
 void scope_note_answer(struct scope *scope);	   /* those above have answered something else: they are not away */
