@@ -37,12 +37,24 @@ def leaf():
     return it.edge.mqtt("leaf", password=it.token("leaf", it.leaf))
 
 
-def speaks():
+def gets_in(device, key):
+    """CONNACK's code; None: there is nobody, as when the gateway starts."""
     try:
-        leaf().close()
-        return True
-    except (OSError, EOFError, Refused):
-        return False
+        it.edge.mqtt(device, password=it.token(device, key)).close()
+        return 0
+    except Refused as e:
+        return e.code
+    except (OSError, EOFError):
+        return None
+
+
+def speaks():
+    return gets_in("leaf", it.leaf) == 0
+
+
+def kept_scope():
+    """Which file it is: it is never changed in place."""
+    return os.stat(os.path.join(it.edge.state, "gateway", "scope")).st_ino
 
 
 def is_refused(m, body):
@@ -114,7 +126,30 @@ def test_3_room():
     assert got == ["befor", "kept"] + it.kept + ["after"], got
 
 
-def test_4_restart():
+def test_4_scope():
+    """with the disk full and the hub there, who is disabled is shut out at once and who is new gets in; with room again that is on the disk, and holds without the hub after a kill -9"""
+    off = it.key("off")
+    with it.edge.mqtt("off", password=it.token("off", off)) as m:
+        fill()
+        before = kept_scope()
+        it.change("off", status="disabled")
+        assert m.closed(30)
+    assert gets_in("off", off) == 5
+    new = it.key("new")
+    wait_for(lambda: gets_in("new", new) == 0, "the device that is new", 30)
+    assert kept_scope() == before, "it was saved: the disk was not full"
+    os.unlink(filler())
+    wait_for(lambda: kept_scope() != before, "the scope on the disk", 60)
+    it.edge.keep_port()
+    it.kill_edge()
+    it.cut_off()
+    it.edge.start()
+    wait_for(speaks, "the gateway", 60)
+    assert (gets_in("off", off), gets_in("new", new)) == (5, 0)
+    it.reconnect()
+
+
+def test_5_restart():
     """a gateway that is killed while the disk is full is back with what it had, once there is room if not before"""
     it.cut_off()
     with leaf() as m:
@@ -129,7 +164,7 @@ def test_4_restart():
     it.arrived("in the dark", 60)
 
 
-def test_5_end():
+def test_6_end():
     """everything stops in order"""
     assert it.edge.stop() == 0
     it.hub.stop()
