@@ -22,7 +22,7 @@ struct stored {
 static inline void
 run_post_at_once(struct owner *owner, struct post *post)
 {
-	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+	static pthread_mutex_t one_at_a_time = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; /* who runs may store */
 
 	(void)owner;
 	pthread_mutex_lock(&one_at_a_time);
