@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "common/activation.h"
 #include "common/service.h"
+#include "common/turns.h"
 #include "gateway/edge_hub/edge_hub.h"
 #include "gateway/edge_hub/scope_method.h"
 #include "gateway/front/front.h"
@@ -386,6 +387,10 @@ gateway_run(struct gateway *g, struct err *err)
 {
 	service_handle_signals(g->loops[0], NULL, NULL);
 	gateway_revocation_start(g->revocation);
+	if (g->config.watch_turns) {
+		turns_watch(g->loops, g->n_loops);
+		turns_watch(&g->forward_loop, 1);
+	}
 	if (loop_start_thread(g->forward_loop, err) < 0)
 		return -1;
 	for (size_t i = 1; i < g->n_loops; i++)
@@ -393,6 +398,15 @@ gateway_run(struct gateway *g, struct err *err)
 			return -1;
 	loop_run(g->loops[0]);
 	return g->is_damaged ? err_set(err, ERR_BROKEN, "the queue is damaged") : 0;
+}
+
+static void
+tell_turns(const struct gateway *g)
+{
+	if (!g->config.watch_turns)
+		return;
+	turns_tell(g->loops, g->n_loops);
+	turns_tell(&g->forward_loop, 1);
 }
 
 void
@@ -404,6 +418,7 @@ gateway_close(struct gateway *g)
 	}
 	loop_stop(g->forward_loop);
 	loop_join(g->forward_loop);
+	tell_turns(g);
 	lines_stop(g->lines);
 	inputs_stop(g->inputs);
 	local_door_shut(g->local); /* it measures what is closed next */

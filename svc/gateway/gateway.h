@@ -30,6 +30,7 @@ struct gateway_config {
 	uint64_t max_audit_bytes; /* 0: there is no audit log */
 	const char *routes_file;  /* NULL: there is none */
 	size_t n_loops;		  /* 0: one a core */
+	bool watch_turns;	  /* say at the end how long the loops kept those who waited */
 	size_t max_connections;
 	size_t max_clients;	     /* devices and modules with a session */
 	int64_t accepts_per_second;  /* 0: no limit */

@@ -21,7 +21,7 @@ struct options {
 	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *parent,
 		*hub_address, *trust, *root_line, *crl_dir, *metrics_address, *routes, *when_full;
 	struct option_list names, offline, server_certs;
-	bool leave_expired;
+	bool leave_expired, watch_turns;
 	int64_t mqtt_port, https_port, metrics_port, hub_mqtt_port, hub_https_port, max_queue_mib, audit_mib, loops,
 		max_connections, max_clients, accepts_per_second, connects_per_second, max_session_age_s;
 	struct service_options service;
@@ -93,6 +93,8 @@ static const struct option_row rows[] = {
 		offsetof(struct options, accepts_per_second), 0, 1000000 },
 	{ "connects-per-second", 0, "N", "lines to the hub to connect in a second, further ones wait (500); 0: any number",
 		OPTION_INT, offsetof(struct options, connects_per_second), 0, 1000000 },
+	{ "watch-turns", 0, NULL, "measure the turns of the loops, and log the longest at the end", OPTION_FLAG,
+		offsetof(struct options, watch_turns), 0, 0 },
 	{ "max-connections", 0, "N", "refuse further ones; 0 is 100,000", OPTION_INT, offsetof(struct options, max_connections), 0,
 		10000000 },
 	SERVICE_OPTION_ROWS(struct options, service),
@@ -204,6 +206,7 @@ serve(const struct options *o, struct err *err)
 		.when_full = text_is(o->when_full, "drop_oldest") ? QUEUE_DROP_OLDEST : QUEUE_REFUSE,
 		.routes_file = o->routes,
 		.n_loops = (size_t)o->loops,
+		.watch_turns = o->watch_turns,
 		.max_clients = (size_t)o->max_clients,
 		.accepts_per_second = o->accepts_per_second,
 		.connects_per_second = o->connects_per_second,

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "common/activation.h"
 #include "common/service.h"
+#include "common/turns.h"
 #include "heads/http_head.h"
 #include "heads/mqtt_head.h"
 #include "hub/automation/configurations.h"
@@ -597,8 +598,8 @@ hub_run(struct hub *hub, struct err *err)
 	hub_est_start(hub->est);
 	hub_revocation_start(hub->revocation);
 	hub_roots_start(hub->roots);
-	for (size_t i = 0; i < hub->n_loops && hub->config.watch_turns; i++)
-		loop_watch_turns(hub->loops[i]);
+	if (hub->config.watch_turns)
+		turns_watch(hub->loops, hub->n_loops);
 	for (size_t i = 1; i < hub->n_loops; i++)
 		if (loop_start_thread(hub->loops[i], err) < 0)
 			return -1;
@@ -609,15 +610,6 @@ hub_run(struct hub *hub, struct err *err)
 	return -1;
 }
 
-static void
-tell_turns(const struct loop *loop)
-{
-	struct loop_turns turns = loop_turns(loop);
-
-	log_info("%s: %llu turns, the longest %.1f ms of CPU time, %.0f ms in all", loop_name(loop), (unsigned long long)turns.n,
-		(double)turns.longest_us / 1000, (double)turns.sum_us / 1000);
-}
-
 /* No new work: the other threads end, and then this one may touch the ears that the listeners have on each loop. */
 static void
 end_connections(struct hub *hub)
@@ -626,8 +618,8 @@ end_connections(struct hub *hub)
 		loop_stop(hub->loops[i]);
 		loop_join(hub->loops[i]);
 	}
-	for (size_t i = 0; i < hub->n_loops && hub->config.watch_turns; i++)
-		tell_turns(hub->loops[i]);
+	if (hub->config.watch_turns)
+		turns_tell(hub->loops, hub->n_loops);
 	listener_close(hub->mqtt);
 	listener_close(hub->https);
 	provisioning_server_shut(hub->provisioning);
