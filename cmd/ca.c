@@ -25,7 +25,7 @@
 #define EXITS "Exit status: 0 done, 1 not done, 2 called wrongly."
 
 struct options {
-	const char *state, *journal, *requester, *reason, *cert, *key, *out, *connect_to, *ca;
+	const char *state, *journal, *requester, *reason, *cert, *key, *out, *connect_to, *password, *ca;
 	struct key_source_config keys;
 	int64_t days;
 	bool json, all, accept;
@@ -59,7 +59,7 @@ static const struct option_row show_rows[] = { ROWS_PLACE, ROW_CA, ROW_JSON, { 0
 			"keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn (none is said)",  \
 			OPTION_TEXT, offsetof(struct options, reason), 0, 0                                                        \
 	}
-static const struct option_row cert_revoke_rows[] = { ROWS_PLACE, ROW_REASON, CERT_SOURCE_ROW(struct options), ROW_JSON, { 0 } };
+static const struct option_row cert_revoke_rows[] = { ROWS_PLACE, ROW_REASON, CERT_SOURCE_ROWS(struct options), ROW_JSON, { 0 } };
 static const struct option_row revoke_rows[] = { ROWS_PLACE, ROW_CA, ROW_REASON,
 	{ "all", 0, NULL, "all that have not ended of those that were issued to this id", OPTION_FLAG,
 		offsetof(struct options, all), 0, 0 },
@@ -416,7 +416,7 @@ revoke_shown(struct ca_journal *j, const struct options *o, const char *where, s
 	CLEAR(buf) hex = BUF_INIT(2 * DIGEST_SHA256_LEN + 1);
 	CLEAR(certs) certs = { 0 };
 
-	if (cert_source_read(&certs, &(struct cert_source){ where, o->connect_to, .proven = true }, err) < 0)
+	if (cert_source_read(&certs, &(struct cert_source){ where, o->connect_to, o->password, .proven = true }, err) < 0)
 		return -1;
 	hex_encode(&hex, cert_sha256(certs.item[0]), DIGEST_SHA256_LEN, true);
 	return revoke(j, o, buf_text(&hex), err);

@@ -11,7 +11,7 @@
 #include "page.h"
 
 struct options {
-	const char *out, *key, *p12, *p12_password, *connect_to;
+	const char *out, *key, *p12, *p12_password, *connect_to, *password;
 	bool root, force, show_openssl;
 };
 
@@ -22,7 +22,7 @@ static const struct option_row rows[] = {
 	CERT_ROWS_P12(struct options),
 	{ "force", 'f', NULL, "replace these files when they exist", OPTION_FLAG, offsetof(struct options, force), 0, 0 },
 	OPENSSL_ROW(struct options),
-	CERT_SOURCE_ROW(struct options),
+	CERT_SOURCE_ROWS(struct options),
 	{ 0 },
 };
 
@@ -62,7 +62,9 @@ static int
 read_all(struct bundle *b, int n, char **argv, struct err *err)
 {
 	for (int i = 0; i < (n > 0 ? n : 1); i++) {
-		struct cert_source source = { .where = n > 0 ? argv[i] : NULL, .connect_to = b->o.connect_to };
+		struct cert_source source = {
+			.where = n > 0 ? argv[i] : NULL, .connect_to = b->o.connect_to, .password = b->o.password
+		};
 		CLEAR(certs) certs = { 0 };
 
 		if (cert_source_read(&certs, &source, err) < 0)

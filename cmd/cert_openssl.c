@@ -214,12 +214,19 @@ openssl_put_cert(struct buf *out, const struct openssl_make *m)
 	put_above(out, m);
 }
 
+/* As -passin and -passout have it. */
+static char *
+password_argument(const char *where)
+{
+	return text_is(where, "-")	     ? mem_text("stdin")
+	       : text_starts(where, "fd://") ? mem_textf("fd:%s", where + 5)
+					     : mem_textf("file:%s", where);
+}
+
 void
 openssl_put_p12(struct buf *out, const char *cert, const char *key, const char *p12, const char *password)
 {
-	OWN_TEXT from = text_is(password, "-")		 ? mem_text("stdin")
-			: text_starts(password, "fd://") ? mem_textf("fd:%s", password + 5)
-							 : mem_textf("file:%s", password);
+	OWN_TEXT from = password_argument(password);
 
 	buf_puts(out, "openssl pkcs12 -export");
 	if (cert)
@@ -232,6 +239,23 @@ openssl_put_p12(struct buf *out, const char *cert, const char *key, const char *
 
 /* -- Reading ----------------------------------------------------------------------------------------------------------------------- */
 
+bool
+openssl_is_piped(const struct cert_source *source)
+{
+	return !cert_source_is_file(source->where) || source->password;
+}
+
+static void
+put_locked(struct buf *out, const struct cert_source *source)
+{
+	OWN_TEXT from = password_argument(source->password);
+
+	buf_puts(out, "openssl pkcs12 -nokeys");
+	put_option(out, "-in", source->where);
+	put_option(out, "-passin", from);
+	buf_puts(out, " |\n  ");
+}
+
 void
 openssl_put_source(struct buf *out, const struct cert_source *source)
 {
@@ -240,6 +264,10 @@ openssl_put_source(struct buf *out, const struct cert_source *source)
 	struct err err = ERR_INIT;
 	int port;
 
+	if (cert_source_is_file(source->where) && source->password) {
+		put_locked(out, source);
+		return;
+	}
 	if (!cert_source_is_url(source->where) || cert_source_host(source->where, &host, &port, &err) < 0)
 		return;
 	place = mem_textf("%s:%d", source->connect_to ? source->connect_to : host, port);
@@ -252,6 +280,6 @@ openssl_put_source(struct buf *out, const struct cert_source *source)
 void
 openssl_put_in(struct buf *out, const struct cert_source *source)
 {
-	if (cert_source_is_file(source->where))
+	if (!openssl_is_piped(source))
 		put_option(out, "-in", source->where);
 }

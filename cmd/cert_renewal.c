@@ -15,7 +15,7 @@
 enum answer { NEEDED = 0, NOT_YET = 1, NOT_TOLD = 2 };
 
 struct options {
-	const char *threshold, *connect_to;
+	const char *threshold, *connect_to, *password;
 	bool json, quiet, show_openssl;
 };
 
@@ -25,7 +25,7 @@ static const struct option_row rows[] = {
 	{ "quiet", 'q', NULL, "say nothing, the exit status tells", OPTION_FLAG, offsetof(struct options, quiet), 0, 0 },
 	{ "json", 0, NULL, "for programs: one object", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
 	OPENSSL_ROW(struct options),
-	CERT_SOURCE_ROW(struct options),
+	CERT_SOURCE_ROWS(struct options),
 	{ 0 },
 };
 
@@ -83,6 +83,7 @@ cert_verb_needs_renewal(int argc, char **argv)
 	if (n == 1)
 		source.where = argv[0];
 	source.connect_to = o.connect_to;
+	source.password = o.password;
 	if (n < 0 || (o.threshold && renewal_span_parse(&policy.threshold, o.threshold, &err) < 0) ||
 		cert_source_read(&certs, &source, &err) < 0)
 		return page_failure(usage.command, &err, NOT_TOLD);

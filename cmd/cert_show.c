@@ -11,7 +11,7 @@
 #include "page.h"
 
 struct options {
-	const char *connect_to;
+	const char *connect_to, *password;
 	bool json, pem, der, plain, sha1, show_openssl;
 };
 
@@ -20,12 +20,12 @@ static const struct option_row show_rows[] = {
 	{ "pem", 0, NULL, "the certificates themselves, PEM", OPTION_FLAG, offsetof(struct options, pem), 0, 0 },
 	{ "der", 0, NULL, "the first one itself, DER", OPTION_FLAG, offsetof(struct options, der), 0, 0 },
 	OPENSSL_ROW(struct options),
-	CERT_SOURCE_ROW(struct options),
+	CERT_SOURCE_ROWS(struct options),
 	{ 0 },
 };
 
 static const struct option_usage show_usage = { "rootedge cert show", CERT_SOURCE_OPERANDS,
-	"Show the certificates of files, PEM or DER, of standard input (none, or \"-\"), or those that a server sends: "
+	"Show the certificates of files, PEM, DER or PKCS #12, of standard input (none, or \"-\"), or those that a server sends: "
 	"https://HOST[:443], mqtts://HOST[:8883], tls://HOST:PORT.  Whether they are to be trusted is asked of rootedge cert "
 	"verify.",
 	"Exit status: 0 shown, 1 something could not be read, 2 called wrongly.", show_rows };
@@ -73,7 +73,7 @@ put_show_openssl(struct buf *page, const struct cert_source *source, const struc
 		return;
 	}
 	buf_puts(page, "openssl crl2pkcs7 -nocrl -certfile ");
-	openssl_put_word(page, cert_source_is_file(source->where) ? source->where : "/dev/stdin");
+	openssl_put_word(page, openssl_is_piped(source) ? "/dev/stdin" : source->where);
 	buf_puts(page, " |\n  openssl pkcs7 -print_certs -text -noout\n");
 }
 
@@ -82,7 +82,7 @@ show(const char *where, const struct options *o, struct err *err)
 {
 	CLEAR(buf) page = BUF_INIT(PAGE_MAX);
 	CLEAR(certs) certs = { 0 };
-	struct cert_source source = { .where = where, .connect_to = o->connect_to };
+	struct cert_source source = { .where = where, .connect_to = o->connect_to, .password = o->password };
 
 	if (cert_source_read(&certs, &source, err) < 0)
 		return -1;
@@ -131,7 +131,7 @@ static const struct option_row fingerprint_rows[] = {
 	{ "sha1", 0, NULL, "SHA-1, for old registrations", OPTION_FLAG, offsetof(struct options, sha1), 0, 0 },
 	{ "json", 0, NULL, "for programs: an object a line", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
 	OPENSSL_ROW(struct options),
-	CERT_SOURCE_ROW(struct options),
+	CERT_SOURCE_ROWS(struct options),
 	{ 0 },
 };
 
@@ -164,7 +164,7 @@ fingerprint(const char *where, const struct options *o, struct err *err)
 {
 	CLEAR(buf) page = BUF_INIT(PAGE_MAX);
 	CLEAR(certs) certs = { 0 };
-	struct cert_source source = { .where = where, .connect_to = o->connect_to };
+	struct cert_source source = { .where = where, .connect_to = o->connect_to, .password = o->password };
 
 	if (cert_source_read(&certs, &source, err) < 0)
 		return -1;

@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "net/probe.h"
+#include "password.h"
+#include "pki/p12.h"
 #include "wire/uri.h"
 
 #define INPUT_MAX (4 * 1024 * 1024)
@@ -118,15 +120,50 @@ cert_source_bytes(struct buf *out, const char *where, struct err *err)
 	return out->failed ? err_set(err, ERR_LIMIT, "standard input: more than %zu bytes", out->max) : 0;
 }
 
+static const char *
+name_of(const struct cert_source *source)
+{
+	return cert_source_is_file(source->where) ? source->where : "standard input";
+}
+
+/* Given, or asked for where "" is not it. */
+static int
+take_locked(struct certs *out, const struct buf *bytes, const struct cert_source *source, struct err *err)
+{
+	OWN_TEXT question = mem_textf("Password of %s", name_of(source));
+	char password[PASSWORD_SIZE];
+	int done;
+
+	if (!source->password) {
+		done = p12_take_certs(out, bytes, "", CERTS_MAX, err);
+		if (done == 0 || err->kind != ERR_DENIED)
+			return done;
+		*err = (struct err)ERR_INIT;
+	}
+	done = source->password ? password_read(password, source->password, err) : password_ask(password, question, err);
+	if (done < 0)
+		return source->password ? -1 : err_wrap(err, "PKCS #12 with a password: --password-file says where it is");
+	done = p12_take_certs(out, bytes, password, CERTS_MAX, err);
+	mem_wipe(password, sizeof(password));
+	return done;
+}
+
+int
+cert_source_decode(struct certs *out, const struct buf *bytes, const struct cert_source *source, struct err *err)
+{
+	int done = p12_is(bytes) ? take_locked(out, bytes, source, err) : certs_decode(out, bytes, CERTS_MAX, err);
+
+	return done < 0 ? err_wrap(err, "%s", name_of(source)) : 0;
+}
+
 int
 cert_source_read(struct certs *out, const struct cert_source *source, struct err *err)
 {
-	const char *name = cert_source_is_file(source->where) ? source->where : "standard input";
 	CLEAR(buf) text = BUF_INIT(INPUT_MAX);
 
 	if (cert_source_is_url(source->where))
 		return read_server(out, source, err);
 	if (cert_source_bytes(&text, source->where, err) < 0)
 		return -1;
-	return certs_decode(out, &text, CERTS_MAX, err) < 0 ? err_wrap(err, "%s", name) : 0;
+	return cert_source_decode(out, &text, source, err);
 }

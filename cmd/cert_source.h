@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Where the verbs of rootedge cert find certificates: in a file, PEM or DER; on standard input, "-"; or at a TLS server, by the URL of what it serves:
+/* Where the verbs of rootedge cert find certificates: in a file, PEM, DER or PKCS #12; on standard input, "-"; or at a TLS server, by the URL of what it serves:
  *
  *	https://HOST[:443]  mqtts://HOST[:8883]  wss://HOST[:443]  amqps://HOST[:5671]  tls://HOST:PORT
  *
@@ -11,6 +11,7 @@
 struct cert_source {
 	const char *where;	/* NULL: standard input */
 	const char *connect_to; /* of a URL: where TCP goes; NULL: to its host */
+	const char *password;	/* of PKCS #12: where its password is (password.h); NULL: it has none, or somebody is asked */
 	bool proven;		/* of a URL: only from a server that has the key of the first */
 };
 
@@ -21,9 +22,15 @@ bool cert_source_is_file(const char *where);
 /* The name that the server of a URL has to prove, which the caller owns, and its port. */
 int cert_source_host(const char *where, char **host, int *port, struct err *err);
 int cert_source_bytes(struct buf *out, const char *where, struct err *err); /* of a file or standard input, whatever they are */
+/* What bytes of the source have. */
+int cert_source_decode(struct certs *out, const struct buf *bytes, const struct cert_source *source, struct err *err);
 
-/* For tables of options whose struct has a `connect_to`. */
-#define CERT_SOURCE_ROW(options)                                                                                                   \
+/* For tables of options whose struct has a `connect_to` and a `password`. */
+#define CERT_SOURCE_ROWS(options)                                                                                                  \
+	{ "password-file", 0, "FILE",                                                                                              \
+		"of PKCS #12: its password is the first line of this file, or of a descriptor (fd://3); without it who sits "      \
+		"at the terminal is asked",                                                                                        \
+		OPTION_TEXT, offsetof(options, password), 0, 0 },                                                                  \
 	{                                                                                                                          \
 		"connect-to", 0, "ADDRESS", "of a URL: where TCP goes, when its name does not resolve to it", OPTION_TEXT,         \
 			offsetof(options, connect_to), 0, 0                                                                        \

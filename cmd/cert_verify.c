@@ -25,7 +25,7 @@
 enum answer { ACCEPTED = 0, REFUSED = 1, NOT_JUDGED = 2 };
 
 struct options {
-	const char *trusted, *untrusted, *leaf, *crls, *time, *dns, *ip, *email, *purpose, *ku, *connect_to;
+	const char *trusted, *untrusted, *leaf, *crls, *time, *dns, *ip, *email, *purpose, *ku, *connect_to, *password;
 	int64_t depth;
 	bool partial, batch, json, quiet, show_openssl;
 };
@@ -54,7 +54,7 @@ static const struct option_row rows[] = {
 	{ "json", 0, NULL, "the verdict in JSON", OPTION_FLAG, offsetof(struct options, json), 0, 0 },
 	{ "quiet", 'q', NULL, "say nothing but the reason of a refusal", OPTION_FLAG, offsetof(struct options, quiet), 0, 0 },
 	OPENSSL_ROW(struct options),
-	CERT_SOURCE_ROW(struct options),
+	CERT_SOURCE_ROWS(struct options),
 	{ "batch", 0, NULL, "judge the cases of standard input, one a line", OPTION_FLAG, offsetof(struct options, batch), 0, 0 },
 	{ 0 },
 };
@@ -97,16 +97,16 @@ load(struct certs *out, const char *path, bool may_be_empty, const struct option
 	CLEAR(buf) text = BUF_INIT(FILE_MAX);
 
 	if (cert_source_is_url(path))
-		return cert_source_read(out, &(struct cert_source){ path, o->connect_to, .proven = true }, err) < 0 ? NOT_JUDGED
-														    : ACCEPTED;
+		return cert_source_read(
+			       out, &(struct cert_source){ .where = path, .connect_to = o->connect_to, .proven = true }, err) < 0
+			       ? NOT_JUDGED
+			       : ACCEPTED;
 	if (cert_source_bytes(&text, path, err) < 0)
 		return NOT_JUDGED;
 	if (text.len == 0 && may_be_empty)
 		return ACCEPTED;
-	if (certs_decode(out, &text, CERTS_MAX, err) == 0)
-		return ACCEPTED;
-	(void)err_wrap(err, "%s", path);
-	return REFUSED;
+	return cert_source_decode(out, &text, &(struct cert_source){ .where = path, .password = o->password }, err) == 0 ? ACCEPTED
+															 : REFUSED;
 }
 
 static enum answer
@@ -327,8 +327,8 @@ static void
 put_openssl(struct buf *out, const struct question *q)
 {
 	const struct options *o = &q->o;
-	struct cert_source leaf = { .where = o->leaf, .connect_to = o->connect_to };
-	bool file = cert_source_is_file(o->leaf);
+	struct cert_source leaf = { .where = o->leaf, .connect_to = o->connect_to, .password = o->password };
+	bool file = !openssl_is_piped(&leaf);
 
 	openssl_put_source(out, &leaf);
 	buf_puts(out, "openssl verify -auth_level 2 -no-CApath -no-CAstore");

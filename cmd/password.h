@@ -8,3 +8,5 @@
 
 /* The first line of standard input (NULL or "-"), of a descriptor that was handed over ("fd://3") or of a file.  The caller wipes it. */
 int password_read(char out[static PASSWORD_SIZE], const char *where, struct err *err);
+/* Asked for at the terminal, which does not show it; MISSING where there is none. */
+int password_ask(char out[static PASSWORD_SIZE], const char *question, struct err *err);

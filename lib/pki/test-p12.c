@@ -61,3 +61,80 @@ TEST("another certificate's key, an empty password and one that is no text are r
 	}
 	CHECK_INT(out.len, 0);
 }
+
+/* -- Reading ------------------------------------------------------------------------------------------------------------------------- */
+
+TEST("the certificates of a PKCS #12 file are read with its password, that of its key first; without the right one it is denied")
+{
+	CLEAR(made) root = story_root("root");
+	CLEAR(made) leaf = story_device("dev1", &root);
+	struct cert *items[] = { leaf.cert, root.cert };
+	struct certs chain = { .item = items, .n = 2 };
+	static const char *const wrong[] = { "", "another", "a passwor" };
+	CLEAR(buf) out = BUF_INIT(65536);
+	CLEAR(certs) found = { 0 };
+	struct err err = ERR_INIT;
+
+	CHECK_OK(p12_put(&out, &chain, leaf.key, "a password", &err), err);
+	CHECK(p12_is(&out));
+	CHECK_OK(p12_take_certs(&found, &out, "a password", 2, &err), err);
+	CHECK_INT(found.n, 2);
+	CHECK(cert_is_same(found.item[0], leaf.cert) && cert_is_same(found.item[1], root.cert));
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		err = (struct err)ERR_INIT;
+		CHECK_INT(p12_take_certs(&found, &out, wrong[i], 2, &err), -1);
+		CHECK_INT(err.kind, ERR_DENIED);
+	}
+	err = (struct err)ERR_INIT;
+	CHECK_INT(p12_take_certs(&found, &out, "a password", 1, &err), -1);
+	CHECK_INT(err.kind, ERR_LIMIT);
+	CHECK_INT(found.n, 2);
+}
+
+TEST("a certificate, PEM and rubbish are no PKCS #12; a file that is cut off or changed anywhere is refused")
+{
+	CLEAR(made) root = story_root("root");
+	struct certs chain = { .item = &root.cert, .n = 1 };
+	CLEAR(buf) out = BUF_INIT(65536);
+	CLEAR(buf) other = BUF_INIT(65536);
+	struct err err = ERR_INIT;
+
+	cert_put_der(root.cert, &other);
+	CHECK(!p12_is(&other));
+	buf_reset(&other);
+	cert_put_pem(root.cert, &other);
+	CHECK(!p12_is(&other));
+	buf_reset(&other);
+	CHECK(!p12_is(&other));
+	CHECK_OK(p12_put(&out, &chain, root.key, "x", &err), err);
+	for (size_t len = 0; len < out.len; len += 7) {
+		CLEAR(certs) found = { 0 };
+
+		err = (struct err)ERR_INIT;
+		buf_reset(&other);
+		buf_put(&other, out.data, len);
+		CHECK_INT(p12_take_certs(&found, &other, "x", 9, &err), -1);
+		CHECK_INT(err.kind, ERR_INVALID);
+	}
+}
+
+TEST("how long a password is computed is not for the file to choose")
+{
+	CLEAR(made) root = story_root("root");
+	CLEAR(buf) out = BUF_INIT(65536);
+	CLEAR(certs) found = { 0 };
+	struct err err = ERR_INIT;
+	PKCS12 *p12 = PKCS12_create("x", "n", key_pkey(root.key), cert_x509(root.cert), NULL, 0, 0, 2048, 1, 0);
+	uint8_t *der = NULL;
+	int len;
+
+	assert_non_null(p12);
+	CHECK(PKCS12_setup_mac(p12, P12_ROUNDS_MAX + 1, NULL, 0, EVP_sha256()) == 1);
+	len = i2d_PKCS12(p12, &der);
+	buf_put(&out, der, (size_t)len);
+	OPENSSL_free(der);
+	PKCS12_free(p12);
+	CHECK_INT(p12_take_certs(&found, &out, "x", 9, &err), -1);
+	CHECK_INT(err.kind, ERR_LIMIT);
+	CHECK_CONTAINS(err.text, "rounds");
+}

@@ -264,6 +264,62 @@ def test_09_needs_renewal():
     for args, part in ((("absent.pem",), "absent.pem: No such file"), (("TempSensor.key.pem",), "no certificate"), (("a", "b"), "one certificate at a time"), (("fresh.cert.pem", "--threshold", "100%"), "'100%' is neither"),
                        (("fresh.cert.pem", "--threshold", "0day"), "is neither"), (("https://127.0.0.1:1",), "https://127.0.0.1:1: ")):
         assert part in refused("needs-renewal", *args, status=2), args
+
+
+def ask_at_terminal(answer, *args):
+    """The command with a terminal of its own: what it shows there, and what it prints."""
+    leader, follower = os.openpty()
+    with open(follower, "rb") as end:
+        command = subprocess.Popen([ROOTEDGE, "cert", *args], cwd=DEMO, stdin=end, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+                                   preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
+    shown = b""
+    while b": " not in shown:
+        shown += os.read(leader, 1024)
+    os.write(leader, answer + b"\n")
+    said, wrong = command.communicate(timeout=60 * SLOW)
+    shown += os.read(leader, 1024)
+    os.close(leader)
+    return shown.decode(), said.decode(), wrong.decode(), command.returncode
+
+
+def test_10_pkcs12():
+    """PKCS #12 as openssl makes it is read wherever a certificate is: the leaf first, with a password from a file or from who sits at the terminal, never from the command line"""
+    chain, key, pw = "EdgeGateway.cert.pem", "EdgeGateway.key.pem", ("--password-file", "pw12")
+    with open(os.path.join(DEMO, "pw12"), "w") as f:
+        f.write("correct horse\n")
+    with open(os.path.join(DEMO, "wrong"), "w") as f:
+        f.write("incorrect\n")
+    leaf = cert("fingerprint", chain).stdout
+    for name, args in (("aes", ()), ("plain", ("-certpbe", "NONE")), ("des", ("-certpbe", "PBE-SHA1-3DES", "-keypbe", "PBE-SHA1-3DES", "-macalg", "sha1")), ("nomac", ("-nomac",)), ("many", ("-iter", "100000"))):
+        openssl("pkcs12", "-export", "-in", chain, "-inkey", key, "-certfile", ROOT_CA + ".cert.pem", "-out", name + ".p12", "-passout", "file:pw12", *args)
+        assert cert("fingerprint", name + ".p12", *pw).stdout == leaf, name
+    assert cert("show", "--pem", "aes.p12", *pw).stdout.count("BEGIN") == read(os.path.join(DEMO, chain)).count(b"BEGIN") + 1
+    openssl("pkcs12", "-export", "-in", chain, "-inkey", key, "-out", "open.p12", "-passout", "pass:")
+    openssl("pkcs12", "-export", "-nokeys", "-in", ROOT_CA + ".cert.pem", "-out", "root.p12", "-passout", "file:pw12")
+    assert cert("fingerprint", "open.p12").stdout == leaf, "without a password nobody is asked"
+    with open(os.path.join(DEMO, "open.p12"), "rb") as f:
+        assert cert("fingerprint", "-", stdin=f).stdout == leaf
+    assert cert("needs-renewal", "aes.p12", *pw, check=False).returncode == 1
+    assert cert("verify", "--trusted", "root.p12", "--leaf", "aes.p12", *pw).returncode == 0
+    assert cert("bundle", "aes.p12", ROOT_CA + ".cert.pem", *pw).stdout == cert("bundle", chain, ROOT_CA + ".cert.pem").stdout
+    for verb, args in (("show", ()), ("fingerprint", ())):
+        assert script(verb, "aes.p12", *pw, *args).stdout.replace(":", "").find(leaf.strip().replace(":", "") if verb == "fingerprint" else "EdgeGateway") >= 0, verb
+    assert "it has another password" in refused("show", "aes.p12", "--password-file", "wrong")
+    assert "--password-file says where it is" in refused("show", "aes.p12", start_new_session=True), "nobody sits at a terminal"
+    done = cert("show", "aes.p12", "--password", "correct horse", check=False)
+    assert done.returncode == 2 and done.stdout == "", done
+    with open(os.path.join(DEMO, "aes.p12"), "rb") as f, open(os.path.join(DEMO, "cut.p12"), "wb") as to:
+        to.write(f.read()[:-100])
+    assert "damaged, or cut off" in refused("show", "cut.p12", *pw)
+    openssl("pkcs12", "-export", "-nocerts", "-inkey", key, "-out", "key.p12", "-passout", "file:pw12")
+    assert "no certificate in it" in refused("show", "key.p12", *pw)
+    if openssl("list", "-provider", "legacy", "-providers", check=False).count("legacy"):
+        openssl("pkcs12", "-export", "-legacy", "-in", chain, "-inkey", key, "-out", "rc2.p12", "-passout", "file:pw12")
+        assert "-legacy" in refused("show", "rc2.p12", *pw)
+    shown, said, wrong, status = ask_at_terminal(b"correct horse", "fingerprint", "aes.p12")
+    assert (said, status) == (leaf, 0) and "Password of aes.p12: " in shown and "horse" not in shown, (shown, said, wrong)
+    shown, said, wrong, status = ask_at_terminal(b"wrong", "fingerprint", "aes.p12")
+    assert status == 1 and said == "" and "it has another password" in wrong, wrong
     folder.__exit__()
 
 
