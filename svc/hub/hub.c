@@ -408,6 +408,12 @@ open_est(struct hub *hub, struct err *err)
 	return hub->est ? 0 : err_wrap(err, "EST");
 }
 
+static struct revocations *
+revoked_by_est(void *arg)
+{
+	return hub_est_revocations(arg);
+}
+
 static int
 open_revocation(struct hub *hub, struct err *err)
 {
@@ -416,7 +422,8 @@ open_revocation(struct hub *hub, struct err *err)
 		.ca_path = hub->config.crl_ca_path,
 		.journal_path = journal,
 		.issuing = hub->issuing,
-		.est = hub->est,
+		.beside = hub->est ? revoked_by_est : NULL,
+		.beside_arg = hub->est,
 		.registry = hub->registry,
 		.cas = hub->cas,
 		.loop = hub->loops[0] };

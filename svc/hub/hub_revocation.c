@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "ca/ca_crl.h"
-#include "hub/hub_est.h"
 #include "hub/provisioning/issuing.h"
 #include "pki/revocation_files.h"
 
@@ -18,7 +17,7 @@ struct hub_revocation {
 	struct revocation_files *files;
 	struct ca_revoked *revoked; /* of the issuing CA; NULL: there is none */
 	int64_t n_revoked;	    /* what of that was read */
-	struct revocations *of_est; /* what of that was read */
+	struct revocations *beside; /* what of those was read */
 	void (*changed)(void *arg);
 	void *changed_arg;
 	struct timer timer;
@@ -31,7 +30,7 @@ struct hub_revocation {
 static int
 add_files(struct hub_revocation *r, struct revocations *set, struct err *err)
 {
-	OWN(authorities) cas = ca_current(r->config.cas);
+	OWN(authorities) cas = r->config.cas ? ca_current(r->config.cas) : authorities_new();
 	struct certs known = { 0 };
 	int done;
 
@@ -52,13 +51,13 @@ add_own(struct hub_revocation *r, struct revocations *set, struct err *err)
 static int
 notice(struct hub_revocation *r, bool *changed, struct err *err)
 {
-	struct revocations *of_est = hub_est_revocations(r->config.est);
+	struct revocations *beside = r->config.beside ? r->config.beside(r->config.beside_arg) : NULL;
 	int64_t n = r->n_revoked;
 
 	*changed = revocation_files_have_changed(r->files);
-	*changed |= of_est != r->of_est;
-	revocations_free(r->of_est);
-	r->of_est = of_est;
+	*changed |= beside != r->beside;
+	revocations_free(r->beside);
+	r->beside = beside;
 	if (r->revoked && ca_revoked_count(r->revoked, &n, err) < 0)
 		return -1;
 	*changed |= n != r->n_revoked;
@@ -73,7 +72,8 @@ read_all(struct hub_revocation *r, struct err *err)
 
 	if (add_files(r, set, err) < 0 || add_own(r, set, err) < 0)
 		return -1;
-	revocations_merge(set, r->of_est);
+	if (r->beside)
+		revocations_merge(set, r->beside);
 	if (revocations_count(set) > 0)
 		log_info("%zu certificates are known as revoked", revocations_count(set));
 	revocation_board_put(r->board, GIVE(set));
@@ -161,7 +161,7 @@ hub_revocation_start(struct hub_revocation *r)
 {
 	bool has_files = r->config.files && r->config.files[0];
 
-	if (!has_files && !r->revoked && !r->config.est)
+	if (!has_files && !r->revoked && !r->config.beside)
 		return;
 	timer_init(&r->timer, r->config.loop, look);
 	timer_arm(&r->timer, LOOK_MS);
@@ -174,7 +174,7 @@ hub_revocation_close(struct hub_revocation *r)
 		return;
 	revocation_files_free(r->files);
 	ca_revoked_close(r->revoked);
-	revocations_free(r->of_est);
+	revocations_free(r->beside);
 	revocation_board_free(r->board);
 	mem_free(r);
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What the hub knows of revoked certificates: lists in files (--crl), what its own issuing CA has revoked, and what the EST server inside it has.  Looked at every second on the registry's worker;
+/* What the hub, or provisioning alone, knows of revoked certificates: lists in files (--crl), what its own issuing CA has revoked, and what the EST server inside the hub has.  Looked at every second on the registry's worker;
  * after a change the sessions that began with a certificate are asked again, and the revoked ones end. */
 
 #include "hub/registry/ca.h"
 #include "net/loop.h"
 #include "pki/revocations.h"
 
-struct hub_est;
 struct issuing;
 
 struct hub_revocation_config {
@@ -15,9 +14,11 @@ struct hub_revocation_config {
 	const char *ca_path;	       /* CAs that signed those and are not registered here; NULL */
 	const char *journal_path;      /* of `issuing` */
 	const struct issuing *issuing; /* NULL: there is none.  Borrowed, like what follows */
-	struct hub_est *est;	       /* NULL: there is none */
+	/* More of them; the caller of it owns a reference, and another set is another pointer.  NULL: there are none. */
+	struct revocations *(*beside)(void *arg);
+	void *beside_arg;
 	struct registry *registry;
-	struct ca_registry *cas;
+	struct ca_registry *cas; /* whose lists are known by their signatures, too; NULL: there are none */
 	struct loop *loop;
 };
 

@@ -10,10 +10,10 @@
 #include "provisioning/provisioning_alone.h"
 
 struct options {
-	const char *state, *hostname, *address, *id_scope, *hubs_ca, *issuing_ca, *issuing_ca_key;
+	const char *state, *hostname, *address, *id_scope, *hubs_ca, *issuing_ca, *issuing_ca_key, *crl_ca;
 	bool issuing_ca_new;
 	struct key_source_config keys;
-	struct option_list credential_policies;
+	struct option_list credential_policies, crls;
 	struct server_identity_paths certs;
 	int64_t port, mqtt_port, loops, max_connections;
 	struct service_options service;
@@ -47,6 +47,9 @@ static const struct option_row rows[] = {
 	ROW("credential-policy", 0, "NAME=DAYS",
 		"enrollments that name it get certificates for so long, 7 to 90 days; give it once for each (default=30)",
 		OPTION_LIST, credential_policies, 0),
+	ROW("crl", 0, "FILE", "a revocation list, PEM or DER, which is looked at again when it changes; give it once for each",
+		OPTION_LIST, crls, 0),
+	ROW("crl-ca", 0, "FILE", "the CAs that sign those, PEM", OPTION_TEXT, crl_ca, 0),
 	ROW("loops", 0, "N", "threads for connections; 0 takes one a core", OPTION_INT, loops, 64),
 	ROW("max-connections", 0, "N", "refuse further ones on a port; 0 is 100,000", OPTION_INT, max_connections, 10000000),
 	SERVICE_OPTION_ROWS(struct options, service),
@@ -102,6 +105,8 @@ serve(const struct options *o, struct err *err)
 		.keys = o->keys,
 		.issues = o->issuing_ca || o->issuing_ca_new,
 		.issuing = { .cert_path = o->issuing_ca, .key_path = o->issuing_ca_key, .policies = o->credential_policies.items },
+		.crl_paths = o->crls.items,
+		.crl_ca_path = o->crl_ca,
 		.n_loops = (size_t)o->loops,
 		.max_connections = service_max_connections(o->max_connections, 1),
 	};

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "common/service.h"
 #include "hub/client.h"
+#include "hub/hub_revocation.h"
 #include "hub/provisioning/provisioning_server.h"
 
 #define LOOPS_MAX 64
@@ -30,6 +31,7 @@ struct provisioning_alone {
 	struct tls_holder *tls;
 	struct key_source *keys;
 	struct issuing *issuing; /* NULL: none is wanted */
+	struct hub_revocation *revocation;
 	struct provisioning_server *server;
 };
 
@@ -108,6 +110,29 @@ open_issuing(struct provisioning_alone *alone, struct err *err)
 }
 
 static int
+open_revocation(struct provisioning_alone *alone, struct err *err)
+{
+	OWN_TEXT journal = hub_client_journal_path(alone->config.state_dir);
+	struct hub_revocation_config config = { .files = alone->config.crl_paths,
+		.ca_path = alone->config.crl_ca_path,
+		.journal_path = journal,
+		.issuing = alone->issuing,
+		.registry = alone->registry,
+		.loop = alone->loops[0] };
+
+	alone->revocation = hub_revocation_open(&config, err);
+	return alone->revocation ? 0 : err_wrap(err, "revocation");
+}
+
+static struct revocations *
+revoked_now(void *arg)
+{
+	struct provisioning_alone *alone = arg;
+
+	return hub_revocation_current(alone->revocation);
+}
+
+static int
 open_server(struct provisioning_alone *alone, struct err *err)
 {
 	const struct provisioning_alone_config *c = &alone->config;
@@ -119,7 +144,9 @@ open_server(struct provisioning_alone *alone, struct err *err)
 			.loop = alone->loops[0],
 			.owner = loop_owner(alone->loops[0]),
 			.hubs_ca_path = c->hubs_ca_path,
-			.issuing = alone->issuing },
+			.issuing = alone->issuing,
+			.revoked = revoked_now,
+			.revoked_arg = alone },
 		.loops = alone->loops,
 		.n_loops = alone->n_loops,
 		.listen = { .address = c->address, .handshakes = alone->handshakes, .max_conns = c->max_connections },
@@ -160,7 +187,8 @@ provisioning_alone_open(const struct provisioning_alone_config *config, struct e
 	alone->lock_fd = -1;
 	make_loops(alone);
 	alone->handshakes = pool_new("tls", alone->n_loops, HANDSHAKE_QUEUE_MAX);
-	if (open_state(alone, err) < 0 || open_issuing(alone, err) < 0 || open_server(alone, err) < 0) {
+	if (open_state(alone, err) < 0 || open_issuing(alone, err) < 0 || open_revocation(alone, err) < 0 ||
+		open_server(alone, err) < 0) {
 		provisioning_alone_close(alone);
 		return NULL;
 	}
@@ -193,6 +221,7 @@ provisioning_alone_run(struct provisioning_alone *alone, struct err *err)
 	for (size_t i = 1; i < alone->n_loops; i++)
 		if (loop_start_thread(alone->loops[i], err) < 0)
 			return -1;
+	hub_revocation_start(alone->revocation);
 	loop_run(alone->loops[0]);
 	return 0;
 }
@@ -215,6 +244,7 @@ provisioning_alone_close(struct provisioning_alone *alone)
 	for (size_t i = 0; i < alone->n_loops; i++)
 		loop_free(alone->loops[i]);
 	provisioning_server_free(alone->server);
+	hub_revocation_close(alone->revocation);
 	issuing_close(alone->issuing);
 	key_source_free(alone->keys);
 	policy_keeper_close(alone->policies);

@@ -18,6 +18,8 @@ struct provisioning_alone_config {
 	bool issues;		  /* certificates, by its own CA */
 	struct key_source_config keys;
 	struct issuing_config issuing; /* of that: which CA, and the policies */
+	const char *const *crl_paths;  /* of lists, NULL-terminated; none: NULL */
+	const char *crl_ca_path;       /* the CAs that signed them; NULL: none */
 	size_t n_loops;		       /* 0: one a core */
 	size_t max_connections;
 };

@@ -5,6 +5,7 @@ that became theirs."""
 import base64, hashlib, hmac, os, signal, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
+from est_client import ForeignCa
 
 alone = folder = pki = None
 hubs, folders = [], []
@@ -85,7 +86,9 @@ def test_00_start():
     second = run("rootedge", "provisioning", *[str(a) for a in alone.args[alone.args.index("--state"):]], check=False)
     assert second.returncode == 1 and "in use by another process" in second.stderr, second
     alone.stop()
-    alone = Alone(folder, pki)
+    run("rootedge", "cert", "root", "--name", "plant CA", "--out", folder / "plant.pem", "--key-out", folder / "plant.key")
+    ForeignCa(folder, "plant").list(folder / "plant.crl.pem")
+    alone = Alone(folder, pki, "--crl", folder / "plant.crl.pem", "--crl-ca", folder / "plant.pem")
     assert alone.ready["id_scope"] == scope
     assert json.loads(run("rootedge", "provisioning", "show", "--state", alone.state, "--json").stdout) == {
         "idScope": scope, "serviceOperationsHostName": "%s:%d" % (NAME, alone.ready["provisioning_port"])}
@@ -198,7 +201,7 @@ def test_06_group_key():
 
 
 def test_07_certificates():
-    """enrollments by certificate: one device's own, and a CA's for a group; a second one is added and the first removed"""
+    """enrollments by certificate: one device's own, and a CA's for a group; a second one is added and the first removed, and one that was revoked registers nobody"""
     own, other = pki.make("device", "cert-1"), pki.make("device", "cert-1", file="cert-1-new")
     made = alone.tool("enrollment", "create", "--enrollment-id", "cert-1", "--certificate-path", own[0], "--iot-hub-host-name", far(0))
     assert made["attestation"]["type"] == "x509" and made["attestation"]["x509"]["clientCertificates"]["primary"]["info"]["sha256Thumbprint"] == thumbprint(own[0]), made
@@ -208,7 +211,6 @@ def test_07_certificates():
     assert pair["primary"] is None and pair["secondary"]["info"]["sha256Thumbprint"] == thumbprint(other[0]), pair
     assert register("cert-1", cert=own)[0] == 401
     connects(register("cert-1", cert=other)[1]["registrationState"], cert=other)
-    run("rootedge", "cert", "root", "--name", "plant CA", "--out", folder / "plant.pem", "--key-out", folder / "plant.key")
     made = alone.tool("enrollment-group", "create", "--group-id", "line", "--certificate-path", folder / "plant.pem")
     assert made["attestation"]["x509"]["signingCertificates"]["primary"]["info"]["subjectName"] == "CN=plant CA", made
     assert alone.tool("enrollment-group", "update", "--group-id", "line", "--edge-enabled", "true")["attestation"] == made["attestation"]
@@ -226,6 +228,11 @@ def test_07_certificates():
     assert alone.tool("enrollment-group", "update", "--group-id", "line", "--edge-enabled", "false")["attestation"]["x509"] == named
     leaf = pki.make("device", "line-1", issuer="plant")
     connects(register("line-1", cert=leaf)[1]["registrationState"], cert=leaf)
+    ForeignCa(folder, "plant").list(folder / "plant.crl.pem", leaf[0])
+    wait_for(lambda: register("line-1", cert=leaf)[0] == 401, "the one that was revoked to be refused")
+    assert "CERT_REVOKED" in alone.reasons()
+    again = pki.make("device", "line-1", issuer="plant", file="line-1-again")
+    assert register("line-1", cert=again)[0] == 200, "another certificate of it is none of that list"
     assert "no key" in alone.wrong("enrollment-group", "compute-device-key", "--group-id", "line", "--registration-id", "x")
 
 
