@@ -106,6 +106,11 @@ def test_01_names():
     assert value("edgehub_client_disconnect_total", m, id="dev1") == 1
     assert value("edgehub_messages_received_total", m, id="dev1") == 2 and value("edgehub_messages_received_total", m, id="sas1") == 1
     wait_for(lambda: value("edgehub_messages_sent_total", to="upstream", **{"from": "dev1"}) == 2, "two that the hub has acknowledged")
+    m = metrics()
+    for name in ("edgehub_message_send_duration_seconds", "edgehub_message_process_duration_seconds"):
+        assert value(name + "_count", m, to="upstream", **{"from": "dev1"}) == 2, (name, m.get(name + "_count"))
+    sent, processed = [value("edgehub_message_%s_duration_seconds_sum" % w, m, to="upstream", **{"from": "dev1"}) for w in ("send", "process")]
+    assert 0 <= sent <= processed < 60 * SLOW, (sent, processed)
     assert value("edgehub_message_size_bytes_sum", m, id="dev1") == 1005 and value("edgehub_message_size_bytes_count", m, id="dev1") == 2
     labels = m["edgehub_client_connect_success_total"][0][0]
     assert labels["iothub"] == it.hub.hostname and labels["edge_device"] == "EdgeGateway" and re.fullmatch("[0-9a-f-]{36}", labels["instance_number"]), labels

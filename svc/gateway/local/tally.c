@@ -58,6 +58,20 @@ tally_method(const char *from, const char *to)
 }
 
 void
+tally_twin_took(const struct subject *subject, bool is_report, int64_t ms)
+{
+	OWN_TEXT name = subject_name(subject);
+
+	metric_observe(gateway_metric(is_report ? METRIC_REPORT_TIME : METRIC_TWIN_GET_TIME, "edge_hub", name), ms);
+}
+
+void
+tally_method_took(const char *from, const char *to, int64_t ms)
+{
+	metric_observe(gateway_metric(METRIC_METHOD_TIME, from, to), ms);
+}
+
+void
 tally_begin(struct tally *t, const char *name)
 {
 	t->received = gateway_metric(METRIC_RECEIVED, NULL, name);

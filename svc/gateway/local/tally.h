@@ -18,7 +18,9 @@ void tally_unstored(const char *name); /* a message that was not acknowledged; N
 
 /* What goes both ways, of or to this identity. */
 void tally_twin(const struct subject *subject, bool is_report);
+void tally_twin_took(const struct subject *subject, bool is_report, int64_t ms);
 void tally_method(const char *from, const char *to); /* "upstream" is the hub */
+void tally_method_took(const char *from, const char *to, int64_t ms);
 
 /* Of one session. */
 struct tally {

@@ -240,6 +240,7 @@ queued_new(struct queue_reader *r, uint64_t offset, const struct message *m)
 	q->offset = offset;
 	q->priority = r->config.priority;
 	q->enqueued_ms = m->enqueued_ms;
+	q->read_ms = clock_boot_ms();
 	q->expires_ms = m->expires_ms;
 	q->retain = m->retain;
 	q->device_id = at;

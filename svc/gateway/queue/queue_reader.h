@@ -25,6 +25,7 @@ struct queued {
 	const uint8_t *payload;
 	size_t len;
 	int64_t enqueued_ms, expires_ms; /* wall clock; expires_ms 0: never */
+	int64_t read_ms, sent_ms;	 /* boot clock; sent_ms is of whoever sends it */
 	int priority;
 	bool retain;
 	struct queued *next; /* whoever has it may chain it here */

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/local/tally.h"
@@ -24,6 +25,7 @@ struct relayed {
 	struct line *line;
 	struct method_relay *relay;
 	char *rid;
+	int64_t called_ms; /* boot clock */
 };
 
 static void
@@ -68,6 +70,7 @@ on_done(struct method_call *call)
 {
 	struct relayed *r = CONTAINER_OF(call, struct relayed, call);
 
+	tally_method_took("upstream", line_name(r->line), clock_boot_ms() - r->called_ms);
 	if (call->answer == METHOD_DONE) {
 		OWN_TEXT text = json_line(call->result);
 
@@ -111,6 +114,7 @@ on_method(struct line_user *user, const char *name, const char *rid, struct slic
 	r = NEW(relayed);
 	r->line = line;
 	r->relay = relay;
+	r->called_ms = clock_boot_ms();
 	relay->n_calls++;
 	r->rid = mem_text(rid);
 	r->call.identity = GIVE(identity);

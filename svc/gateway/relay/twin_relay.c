@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/local/tally.h"
@@ -22,6 +23,7 @@ struct question {
 	struct loop *loop;
 	struct head_call *call;
 	struct post back;
+	int64_t asked_ms; /* boot clock */
 };
 
 static void
@@ -36,6 +38,9 @@ fail(struct head_call *call, int status, int code, const char *words)
 static void
 question_end(struct question *q)
 {
+	const struct subject who = { .device_id = q->ask.device_id, .module_id = q->ask.module_id };
+
+	tally_twin_took(&who, q->ask.question == TWIN_REPORT, clock_boot_ms() - q->asked_ms);
 	head_answer(q->call, q->ask.status, 0, q->ask.body, strlen(q->ask.body));
 	twin_ask_clear(&q->ask);
 	mem_free(q);
@@ -126,6 +131,7 @@ twin_relay_request(struct twin_relay *relay, struct head_session *session, const
 	q->relay = relay;
 	q->loop = conn_loop(head_session_conn(session));
 	q->call = call;
+	q->asked_ms = clock_boot_ms();
 	q->ask.device_id = mem_text(subject->device_id);
 	q->ask.module_id = mem_text(subject->module_id);
 	q->ask.generation_id = mem_text(subject->generation_id ? subject->generation_id : "");

@@ -24,7 +24,7 @@ struct outbox {
 	struct outboxes *shared;
 	struct list waiting, sent;
 	struct timer again;
-	struct metric *n_sent; /* of the priority that was sent last */
+	struct metric *n_sent, *send_time, *process_time; /* of the priority that was sent last */
 	int sent_priority;
 	uint64_t previous[ROUTE_PRIORITIES]; /* that was sent of each log on this connection; 0: none was */
 	size_t n_given_up;		     /* one by one, not yet said so */
@@ -215,6 +215,7 @@ send_one(struct outbox *o, struct queued *q)
 	};
 
 	if (publish(o, &m, q)) {
+		q->sent_ms = clock_boot_ms();
 		list_append(&o->sent, q);
 		return;
 	}
@@ -252,16 +253,22 @@ on_confirmed(struct line_user *user, const char *generation)
 }
 
 static void
-count_sent(struct outbox *o, int priority)
+count_sent(struct outbox *o, const struct queued *q)
 {
+	const char *name = line_name(o->user.line);
+	int64_t now_ms = clock_boot_ms();
 	OWN_TEXT text = NULL;
 
-	if (!o->n_sent || o->sent_priority != priority) {
-		text = mem_textf("%d", priority);
-		o->n_sent = gateway_metric(METRIC_SENT, line_name(o->user.line), "upstream", NULL, NULL, text);
-		o->sent_priority = priority;
+	if (!o->n_sent || o->sent_priority != q->priority) {
+		text = mem_textf("%d", q->priority);
+		o->n_sent = gateway_metric(METRIC_SENT, name, "upstream", NULL, NULL, text);
+		o->send_time = gateway_metric(METRIC_SEND_TIME, name, "upstream", NULL, NULL);
+		o->process_time = gateway_metric(METRIC_PROCESS_TIME, name, "upstream", text);
+		o->sent_priority = q->priority;
 	}
 	metric_add(o->n_sent, 1);
+	metric_observe(o->send_time, now_ms - q->sent_ms);
+	metric_observe(o->process_time, now_ms - q->read_ms);
 }
 
 static void
@@ -273,7 +280,7 @@ on_acked(struct line_user *user, uint64_t cookie)
 	while (*at && cookie_of(*at) != cookie)
 		at = &(*at)->next;
 	if (*at) {
-		count_sent(o, (*at)->priority);
+		count_sent(o, *at);
 		queue_window_done(o->shared->window, list_take(&o->sent, at));
 	}
 	send_waiting(o);
