@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/local/gateway_metrics.h"
@@ -150,18 +151,19 @@ oldest_in(size_t i, const char *dir)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static struct {
-		uint64_t offset;
+		uint64_t log, offset;
 		int64_t ms;
 	} known[QUEUE_LOGS_MAX];
 	struct err ignored = ERR_INIT;
-	uint64_t offset = 0;
+	uint64_t offset = 0, log = map_hash(dir, strlen(dir));
 	int64_t when;
 
 	if (i >= QUEUE_LOGS_MAX || event_cursor_load(dir, QUEUE_CURSOR, &offset, &ignored) < 0)
 		return 0;
 	pthread_mutex_lock(&lock);
-	if (offset != known[i].offset || known[i].ms == 0)
+	if (log != known[i].log || offset != known[i].offset || known[i].ms == 0)
 		known[i].ms = read_time_at(dir, offset);
+	known[i].log = log;
 	known[i].offset = offset;
 	when = known[i].ms;
 	pthread_mutex_unlock(&lock);
@@ -170,7 +172,6 @@ oldest_in(size_t i, const char *dir)
 
 struct looking {
 	struct vitals *v;
-	size_t n;
 };
 
 static void
@@ -201,9 +202,8 @@ static void
 look_at_log(void *arg, const struct queue_log_counts *log)
 {
 	struct looking *l = arg;
-	int64_t oldest = log->counts.length > 0 ? oldest_in(l->n, log->counts.dir) : 0;
+	int64_t oldest = log->counts.length > 0 ? oldest_in(log->slot, log->counts.dir) : 0;
 
-	l->n++;
 	l->v->n_queued += log->counts.length;
 	add_to_endpoint(l->v, log);
 	if (oldest > 0 && (l->v->oldest_queued_ms == 0 || oldest < l->v->oldest_queued_ms))
@@ -321,14 +321,12 @@ measure_log(void *arg, const struct queue_log_counts *log)
 	metric_set(gateway_metric(METRIC_QUEUE_LENGTH, endpoint, priority), (int64_t)log->counts.length);
 }
 
-static void
-add_drops(void *arg, const struct queue_log_counts *log)
+void
+vitals_note_log_left(const char *module_id, const char *input, int priority)
 {
-	struct queue_counts *sum = arg;
+	struct queue_log_counts left = { .module_id = module_id, .input = input, .priority = priority };
 
-	sum->expired += log->counts.expired;
-	sum->given_up += log->counts.given_up;
-	sum->dropped += log->counts.dropped;
+	measure_log(NULL, &left);
 }
 
 /* The queue counts them itself, for all together. */
@@ -336,14 +334,12 @@ static void
 measure_drops(struct queue *queue)
 {
 	struct queue_totals totals;
-	struct queue_counts sum = { 0 };
 
 	queue_totals(queue, &totals);
-	queue_each_log(queue, add_drops, &sum);
 	metric_set(gateway_metric(METRIC_DROPPED, "no_route", NULL, NULL), (int64_t)totals.no_route);
-	metric_set(gateway_metric(METRIC_DROPPED, "ttl_expiry", NULL, NULL), (int64_t)sum.expired);
-	metric_set(gateway_metric(METRIC_DROPPED, "device_gone", NULL, NULL), (int64_t)sum.given_up);
-	metric_set(gateway_metric(METRIC_DROPPED, "queue_full", NULL, NULL), (int64_t)sum.dropped);
+	metric_set(gateway_metric(METRIC_DROPPED, "ttl_expiry", NULL, NULL), (int64_t)totals.expired);
+	metric_set(gateway_metric(METRIC_DROPPED, "device_gone", NULL, NULL), (int64_t)totals.given_up);
+	metric_set(gateway_metric(METRIC_DROPPED, "queue_full", NULL, NULL), (int64_t)totals.dropped);
 }
 
 static void

@@ -64,6 +64,7 @@ void vitals_note_certificate(const struct certs *chain);
 void vitals_note_further_certificate(const char *id, int64_t not_before, int64_t not_after);
 void vitals_note_bytes(size_t len);	   /* a message was taken */
 void vitals_note_storing(const char *why); /* messages can't be stored, or (NULL) can be again; it is logged, too */
-void vitals_sample(void);		   /* once a minute */
+void vitals_note_log_left(const char *module_id, const char *input, int priority); /* a log of the queue that is there no more */
+void vitals_sample(void);							   /* once a minute */
 void vitals_note_renewal(bool done);
 void vitals_note_scope(bool told); /* the hub was asked for all of it */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sinks and their logs are there for good once a route has named them; what changes is the plan, which row of the routes goes into which log.  A plan is never changed: lanes keep the one
- * they know and look at a number to see that there is another. */
+/* What changes is the plan, which row of the routes goes into which log.  A plan is never changed: lanes keep the one they know and look at a number to see that there is another.
+ *
+ * A log that the plan does not name any more goes when it is empty.  Lanes may still look at it, or have answers of it on their way to them: so each lane is visited first, to take the plan of now,
+ * and once more when the log is closed, before it is freed. */
 #include "gateway/queue/queue.h"
 
 #include <assert.h>
@@ -15,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "gateway/local/vitals.h"
 #include "gateway/queue/queue_log.h"
 #include "gateway/queue/queue_place.h"
 #include "store/message_log.h"
@@ -38,6 +41,7 @@ struct sink {
 };
 
 struct level {
+	atomic_bool is_open; /* false: it is free, or being closed, and nobody looks at the rest but who closes it */
 	struct sink *sink;
 	struct message_log *log;
 	struct event_log *records;
@@ -58,6 +62,7 @@ struct queue_lane {
 	struct plan *plan;
 	unsigned epoch;
 	struct message_lane *to[QUEUE_LOGS_MAX];
+	struct post visit;
 	struct queue_lane *next;
 };
 
@@ -69,11 +74,15 @@ struct queue {
 	struct level level[QUEUE_LOGS_MAX];
 	_Atomic size_t n_levels;
 	struct queue_lane *lanes;
-	pthread_mutex_t lock; /* the plan */
+	pthread_mutex_t lock; /* the plan; that a log which is looked at stays open */
 	struct plan *plan;
 	_Atomic unsigned epoch;
 	void (*on_input)(void *arg, const char *module_id, const char *input, struct queue_window *window);
 	void *arg;
+	struct level *leaving;		       /* the log that is being closed */
+	struct queue_counts left, left_before; /* of those that have gone; with the lock */
+	atomic_size_t n_visits;
+	struct post visited;
 	struct post want_room;
 	struct timer room;
 	size_t n_unsaid; /* that were dropped */
@@ -141,16 +150,33 @@ sink_get(struct queue *queue, const char *module_id, const char *input)
 	return sink;
 }
 
+/* One that is being left is there until it is closed: routes that name it again take it back. */
+static bool
+is_there(const struct queue *queue, const struct level *level)
+{
+	return level->is_open || (queue->leaving == level && level->reader);
+}
+
 static struct level *
 level_find(struct queue *queue, const struct queue_place *place)
 {
 	for (size_t i = 0; i < queue->n_levels; i++) {
 		struct level *level = &queue->level[i];
 
-		if (level->priority == place->priority && text_is(level->sink->module_id, place->module_id) &&
-			text_is(level->sink->input, place->input))
+		if (is_there(queue, level) && level->priority == place->priority &&
+			text_is(level->sink->module_id, place->module_id) && text_is(level->sink->input, place->input))
 			return level;
 	}
+	return NULL;
+}
+
+/* NULL: there are as many as there may be. */
+static struct level *
+free_level(struct queue *queue)
+{
+	for (size_t i = 0; i < QUEUE_LOGS_MAX; i++)
+		if (!queue->level[i].log)
+			return &queue->level[i];
 	return NULL;
 }
 
@@ -158,12 +184,12 @@ level_find(struct queue *queue, const struct queue_place *place)
 static struct level *
 level_new(struct queue *queue, const struct queue_place *place, const char *dir, struct message_log *log_take, struct err *err)
 {
-	struct level *level = &queue->level[queue->n_levels];
+	struct level *level = free_level(queue);
 	struct queue_reader_config config = { .dir = dir, .priority = place->priority, .one_line = place->module_id != NULL };
 
 	level->sink = sink_get(queue, place->module_id, place->input);
 	level->priority = place->priority;
-	level->index = queue->n_levels;
+	level->index = (size_t)(level - queue->level);
 	level->log = log_take;
 	level->records = message_log_records(level->log);
 	config.log = level->records;
@@ -171,12 +197,15 @@ level_new(struct queue *queue, const struct queue_place *place, const char *dir,
 	level->reader = queue_reader_open(&config, err);
 	if (!level->reader) {
 		message_log_free(level->log);
+		level->log = NULL;
 		return NULL;
 	}
 	for (struct queue_lane *lane = queue->lanes; lane; lane = lane->next)
 		message_log_add_lane(level->log, lane->owner);
 	queue_window_add(level->sink->window, level->reader, level->priority, level->records);
-	queue->n_levels++;
+	level->is_open = true;
+	if (level->index == queue->n_levels)
+		queue->n_levels++;
 	return level;
 }
 
@@ -189,7 +218,7 @@ level_get(struct queue *queue, const struct queue_place *place, struct err *err)
 
 	if (level)
 		return level;
-	if (queue->n_levels == QUEUE_LOGS_MAX)
+	if (!free_level(queue))
 		return err_null(err, ERR_LIMIT, "routes lead to more than %d inputs and priorities", QUEUE_LOGS_MAX);
 	log = queue_log_open(dir, queue->segment_bytes, err);
 	return log ? level_new(queue, place, dir, log, err) : NULL;
@@ -223,7 +252,7 @@ reopen_place(struct queue *queue, const struct queue_place *place, struct err *e
 		queue_log_remove(dir);
 		return 0;
 	}
-	if (queue->n_levels < QUEUE_LOGS_MAX)
+	if (free_level(queue))
 		return level_new(queue, place, dir, log, err) ? 0 : -1;
 	message_log_free(log);
 	log_error("%s is left for later: there are %d logs already", dir, QUEUE_LOGS_MAX);
@@ -317,7 +346,8 @@ load(struct queue *queue)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < queue->n_levels; i++)
-		bytes += event_log_load(queue->level[i].records);
+		if (queue->level[i].is_open)
+			bytes += event_log_load(queue->level[i].records);
 	return bytes;
 }
 
@@ -343,9 +373,10 @@ victim(struct queue *queue, const bool *tried)
 	for (size_t i = 0; i < queue->n_levels; i++) {
 		struct level *level = &queue->level[i];
 
-		if (!tried[i] && (!found || level->priority > found->priority ||
-					 (level->priority == found->priority &&
-						 event_log_bytes(level->records) > event_log_bytes(found->records))))
+		if (level->is_open && !tried[i] &&
+			(!found || level->priority > found->priority ||
+				(level->priority == found->priority &&
+					event_log_bytes(level->records) > event_log_bytes(found->records))))
 			found = level;
 	}
 	return found;
@@ -388,7 +419,7 @@ static bool
 is_dropping(const struct queue *queue)
 {
 	for (size_t i = 0; i < queue->n_levels; i++)
-		if (queue_reader_is_dropping(queue->level[i].reader))
+		if (queue->level[i].is_open && queue_reader_is_dropping(queue->level[i].reader))
 			return true;
 	return false;
 }
@@ -563,7 +594,8 @@ queue_add_lane(struct queue *queue, struct owner *owner)
 	lane->next = queue->lanes;
 	queue->lanes = lane;
 	for (size_t i = 0; i < queue->n_levels; i++)
-		message_log_add_lane(queue->level[i].log, owner);
+		if (queue->level[i].log)
+			message_log_add_lane(queue->level[i].log, owner);
 }
 
 struct queue_lane *
@@ -596,6 +628,134 @@ queue_watch_inputs(struct queue *queue,
 			on_input(arg, sink->module_id, sink->input, sink->window);
 }
 
+static void
+count_in(struct queue_counts *sum, struct level *level)
+{
+	struct queue_counts counts;
+
+	queue_reader_counts(level->reader, &counts);
+	sum->expired += counts.expired;
+	sum->given_up += counts.given_up;
+	sum->dropped += counts.dropped;
+}
+
+/* -- Leaving a log --------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_visit(struct post *post)
+{
+	struct queue_lane *lane = CONTAINER_OF(post, struct queue_lane, visit);
+	struct queue *queue = lane->queue;
+
+	lane_plan(lane);
+	lane->to[queue->leaving->index] = NULL;
+	if (atomic_fetch_sub(&queue->n_visits, 1) == 1)
+		loop_post(queue->config.loop, &queue->visited);
+}
+
+static void
+visit_lanes(struct queue *queue, void (*then)(struct post *post))
+{
+	size_t n = 0;
+
+	queue->visited.run = then;
+	for (struct queue_lane *lane = queue->lanes; lane; lane = lane->next)
+		n++;
+	queue->n_visits = n;
+	for (struct queue_lane *lane = queue->lanes; lane; lane = lane->next) {
+		lane->visit.run = on_visit;
+		lane->owner->post(lane->owner, &lane->visit);
+	}
+}
+
+static bool
+is_planned(const struct queue *queue, const struct level *level)
+{
+	const struct plan *plan = queue->plan;
+
+	for (size_t i = 0; i < plan->routes->n; i++)
+		if (plan->level[i] == level)
+			return true;
+	return false;
+}
+
+static bool
+is_drained(struct level *level)
+{
+	struct queue_counts counts;
+
+	queue_reader_counts(level->reader, &counts);
+	return counts.length == 0 && event_log_load(level->records) == event_log_bytes(level->records);
+}
+
+/* Where the first log of all is has its name from before there were routes, and it stays. */
+static bool
+may_leave(const struct queue *queue, struct level *level)
+{
+	return level->index > 0 && !is_planned(queue, level) && is_drained(level);
+}
+
+/* Its answers have arrived. */
+static void
+on_left(struct post *post)
+{
+	struct queue *queue = CONTAINER_OF(post, struct queue, visited);
+
+	message_log_free(queue->leaving->log);
+	queue->leaving->log = NULL;
+	queue->leaving = NULL;
+}
+
+/* Nobody stores in it any more; routes that name it again will make another one. */
+static void
+on_forsaken(struct post *post)
+{
+	struct queue *queue = CONTAINER_OF(post, struct queue, visited);
+	struct level *level = queue->leaving;
+	struct queue_place place = {
+		.module_id = level->sink->module_id, .input = level->sink->input, .priority = level->priority
+	};
+	OWN_TEXT dir = queue_place_path(&place, queue->state_dir);
+
+	if (queue->is_stopped)
+		return;
+	if (!may_leave(queue, level)) {
+		pthread_mutex_lock(&queue->lock);
+		level->is_open = true;
+		queue->left = queue->left_before;
+		pthread_mutex_unlock(&queue->lock);
+		queue->leaving = NULL;
+		return;
+	}
+	vitals_note_log_left(place.module_id, place.input, place.priority);
+	queue_window_remove(level->sink->window, level->priority);
+	level->reader = NULL;
+	message_log_stop(level->log);
+	queue_log_remove(dir);
+	visit_lanes(queue, on_left);
+}
+
+/* One at a time. */
+static void
+leave_drained(struct queue *queue)
+{
+	for (size_t i = 0; i < queue->n_levels && !queue->leaving && !queue->is_stopped; i++) {
+		struct level *level = &queue->level[i];
+
+		if (!level->is_open || !may_leave(queue, level))
+			continue;
+		if (!queue->lanes)
+			return;
+		queue->leaving = level;
+		pthread_mutex_lock(&queue->lock);
+		level->is_open = false;
+		queue->left_before = queue->left;
+		count_in(&queue->left, level);
+		pthread_mutex_unlock(&queue->lock);
+		visit_lanes(queue, on_forsaken);
+	}
+}
+
 void
 queue_save(struct queue *queue)
 {
@@ -605,6 +765,7 @@ queue_save(struct queue *queue)
 		if (queue_window_save(sink->window, &err) < 0)
 			log_error("%s", err.text);
 	}
+	leave_drained(queue);
 }
 
 /* -- Its life -------------------------------------------------------------------------------------------------------------------------------- */
@@ -681,28 +842,44 @@ queue_free(struct queue *queue)
 void
 queue_totals(struct queue *queue, struct queue_totals *out)
 {
+	struct queue_counts sum;
+
+	pthread_mutex_lock(&queue->lock);
+	sum = queue->left;
+	for (size_t i = 0; i < queue->n_levels && !queue->is_stopped; i++)
+		if (queue->level[i].is_open)
+			count_in(&sum, &queue->level[i]);
 	*out = (struct queue_totals){
 		.bytes = queue->is_stopped ? 0 : load(queue),
 		.max_bytes = queue->max_bytes,
 		.stored = queue->n_stored,
 		.no_route = queue->n_no_route,
 		.refused = queue->n_refused,
+		.expired = sum.expired,
+		.given_up = sum.given_up,
+		.dropped = sum.dropped,
 	};
+	pthread_mutex_unlock(&queue->lock);
 }
 
 void
 queue_each_log(struct queue *queue, void (*each)(void *arg, const struct queue_log_counts *counts), void *arg)
 {
+	pthread_mutex_lock(&queue->lock);
 	for (size_t i = 0; i < queue->n_levels && !queue->is_stopped; i++) {
 		const struct level *level = &queue->level[i];
 		struct queue_log_counts counts = {
-			.module_id = level->sink->module_id,
-			.input = level->sink->input,
+			.slot = i,
 			.priority = level->priority,
-			.bytes = event_log_bytes(level->records),
 		};
 
+		if (!level->is_open)
+			continue;
+		counts.module_id = level->sink->module_id;
+		counts.input = level->sink->input;
+		counts.bytes = event_log_bytes(level->records);
 		queue_reader_counts(level->reader, &counts.counts);
 		each(arg, &counts);
 	}
+	pthread_mutex_unlock(&queue->lock);
 }

@@ -12,7 +12,7 @@
 #include "gateway/routes/routes.h"
 #include "store/message.h"
 
-#define QUEUE_LOGS_MAX 64
+#define QUEUE_LOGS_MAX 64 /* at a time: one that no route names any more goes when it is empty */
 
 enum queue_when_full { QUEUE_REFUSE, QUEUE_DROP_OLDEST };
 
@@ -42,15 +42,17 @@ struct queue_window *queue_upstream(struct queue *queue);
 /* Calls back for each input that there is, and for each that comes with other routes. */
 void queue_watch_inputs(struct queue *queue,
 	void (*on_input)(void *arg, const char *module_id, const char *input, struct queue_window *window), void *arg);
-void queue_save(struct queue *queue); /* now and then: positions, and the room that they free */
+void queue_save(struct queue *queue); /* now and then: positions, the room that they free, and logs that are left and empty */
 
 /* -- What there is to tell, on any thread ---------------------------------------------------------------------------------------------- */
 struct queue_totals {
 	uint64_t bytes, max_bytes, stored, no_route, refused; /* refused: because it was full */
+	uint64_t expired, given_up, dropped;		      /* of all logs, also of those that have gone */
 };
 void queue_totals(struct queue *queue, struct queue_totals *out);
 struct queue_log_counts {
 	const char *module_id, *input; /* NULL: upstream */
+	size_t slot;		       /* below QUEUE_LOGS_MAX; its own for as long as it is there */
 	int priority;
 	uint64_t bytes;
 	struct queue_counts counts;

@@ -113,6 +113,14 @@ queue_window_add(struct queue_window *w, struct queue_reader *reader_take, int p
 	subscribe(w, priority);
 }
 
+void
+queue_window_remove(struct queue_window *w, int priority)
+{
+	queue_reader_close(w->reader[priority]);
+	w->reader[priority] = NULL;
+	w->log[priority] = NULL;
+}
+
 /* -- Taking ------------------------------------------------------------------------------------------------------------------------------ */
 
 /* false: there is nothing of this priority now.  A reading that waits while nobody can be delivered for is woken by what ends then. */

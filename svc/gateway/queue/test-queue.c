@@ -250,6 +250,42 @@ TEST("what waits for an input that no route names any more is still delivered, a
 	end(&f);
 }
 
+/* The loop does what is to be done when a log is left. */
+static void
+wait_until_gone(struct fixture *f, const char *folder)
+{
+	while (file_exists(folder)) {
+		queue_save(f->queue);
+		loop_run_once(f->loop);
+	}
+}
+
+TEST("a log that no route names any more goes when it is empty, also while the gateway runs, and another one has its place")
+{
+	struct fixture f;
+
+	open_queue(&f, "left");
+	for (int i = 0; i < QUEUE_LOGS_MAX + 10; i++) {
+		OWN_TEXT text = mem_textf(ROUTES("\"a\":\"FROM /* INTO BrokeredEndpoint('/modules/f/inputs/in%d')\""), i);
+		OWN_TEXT folder = mem_textf("%s/queues/f@in%d@10", f.dir, i);
+		OWN_TEXT name = mem_textf("f/in%d", i);
+
+		set_routes(&f, text);
+		CHECK(put(&f, "leaf", "", "n=1", 10));
+		set_routes(&f, ROUTES("\"a\":\"FROM /* INTO $upstream\""));
+		queue_save(f.queue);
+		CHECK(file_exists(folder));
+		check_all(input_of(&f, name), "n=1 ");
+		wait_until_gone(&f, folder);
+		CHECK(put(&f, "leaf", "", "n=2", 10));
+		check_all(queue_upstream(f.queue), "n=2 ");
+	}
+	set_routes(&f, ROUTES("\"a\":\"FROM /* INTO BrokeredEndpoint('/modules/f/inputs/in0')\""));
+	CHECK(put(&f, "leaf", "", "n=3", 10));
+	check_all(input_of(&f, "f/in0"), "n=3 ");
+	end(&f);
+}
+
 TEST("the queue of a gateway from before there were routes is delivered, with the position that it had")
 {
 	struct fixture f = { .dir = fresh_dir("before"), .max_bytes = 64 << 20 };
