@@ -519,7 +519,7 @@ loop_new(const char *name)
 	loop->name = mem_text(name);
 	loop->owner.post = post_to;
 	loop->later_last = &loop->later_first;
-	loop->read_buffer = mem_new(LOOP_READ_LEN);
+	loop->read_buffer = mem_resize(NULL, LOOP_READ_LEN); /* not zeroed: pages of it that nobody reads into are none */
 	pthread_mutex_init(&loop->lock, NULL);
 	watch_init(&loop->wake, loop, wake_fd, on_wake);
 	watch_set(&loop->wake, WATCH_READ);
