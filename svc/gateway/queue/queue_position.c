@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the reader is, on disk: the log's cursor, and beside it how far the lines are that are behind (queue_lines.h); from there it begins again. */
+#include "gateway/queue/queue_reader_inside.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "gateway/queue/queue_lines.h"
+
+#define ID_NAME "id"
+
+/* All below is done, but for the lines that are behind. */
+static uint64_t
+frontier(const struct queue_reader *r)
+{
+	uint64_t lowest = r->ahead.next;
+	size_t at = 0;
+	void *value;
+
+	while (map_next(r->lines, &at, NULL, NULL, &value)) {
+		const struct queue_line *line = value;
+
+		if (!line->is_behind && line->oldest && line->oldest->offset < lowest)
+			lowest = line->oldest->offset;
+	}
+	return lowest > r->floor ? lowest : r->floor;
+}
+
+static uint64_t
+lowest_of(const struct queue_reader *r, uint64_t lowest)
+{
+	for (const struct queue_line *line = r->behind; line; line = line->next)
+		if (queue_line_position(line) < lowest)
+			lowest = queue_line_position(line);
+	return lowest > r->floor ? lowest : r->floor;
+}
+
+static int
+save_lines(struct queue_reader *r, uint64_t front, struct err *err)
+{
+	struct queue_lines *lines;
+	int done;
+
+	if (!r->behind && !r->has_lines_file)
+		return 0;
+	lines = queue_lines_new(front);
+	for (const struct queue_line *line = r->behind; line; line = line->next)
+		queue_lines_add(lines, line->name, queue_line_position(line));
+	done = queue_lines_save(lines, r->dir, err);
+	queue_lines_free(lines);
+	r->has_lines_file = r->behind != NULL;
+	return done;
+}
+
+/* Where the lines are goes first: with an older cursor it says the same. */
+static int
+save(struct queue_reader *r, struct err *err)
+{
+	uint64_t front = frontier(r), cursor = lowest_of(r, front);
+
+	if (r->has_moved && save_lines(r, front, err) < 0)
+		return err_wrap(err, "the positions in the queue");
+	r->has_moved = false;
+	if (cursor == r->cursor)
+		return 0;
+	if (event_cursor_save(r->dir, QUEUE_CURSOR, cursor, err) < 0)
+		return err_wrap(err, "the position in the queue");
+	r->cursor = cursor;
+	return 1;
+}
+
+int
+queue_reader_save(struct queue_reader *r, struct err *err)
+{
+	int done = save(r, err);
+
+	if (done > 0)
+		event_log_forget_below(r->config.log, r->cursor);
+	return done < 0 ? -1 : 0;
+}
+
+/* A line that was behind when it was saved, and waits for its first round. */
+static void
+restore_line(void *arg, const char *name, uint64_t from)
+{
+	struct queue_reader *r = arg;
+	struct queue_line *line = map_find_text(r->lines, name);
+
+	if (line)
+		return;
+	line = queue_line_make(r, name, strlen(name));
+	queue_line_fall_behind(r, line, from > r->cursor ? from : r->cursor);
+	queue_line_set_room(r, line, true);
+}
+
+/* How many are left of the lines that are behind. */
+static int
+count_skipped(struct queue_reader *r, struct err *err)
+{
+	struct event_reader *reader = event_reader_open(r->dir, &(struct event_start){ .value = r->cursor }, err);
+	struct message m;
+	uint64_t offset = 0;
+	int got = reader ? 1 : -1;
+
+	while (got == 1 && (got = queue_reading_read(reader, &m, &offset, false, err)) == 1 && offset < r->ahead.next) {
+		struct queue_line *line = queue_line_find(r, &m);
+
+		if (!line || !line->is_behind || offset < line->from)
+			continue;
+		line->n_skipped++;
+		r->n_held++;
+	}
+	event_reader_close(reader);
+	return got < 0 ? -1 : 0;
+}
+
+static int
+restore(struct queue_reader *r, struct err *err)
+{
+	uint64_t front = 0;
+
+	if (event_cursor_load(r->dir, QUEUE_CURSOR, &r->cursor, err) < 0)
+		return -1;
+	r->ahead.next = r->cursor;
+	if (queue_lines_load(r->dir, r->cursor, &front, restore_line, r)) {
+		r->ahead.next = front;
+		r->has_lines_file = true;
+		if (count_skipped(r, err) < 0)
+			return -1;
+	}
+	r->n_read = r->ahead.next;
+	return queue_reading_open(r, &r->ahead, r->ahead.next, err);
+}
+
+/* Made with the log, before anything of it is sent; what was saved from a damaged log is in a folder of its own, and another one. */
+static int
+open_id(struct queue_reader *r, struct err *err)
+{
+	OWN_TEXT path = file_join(r->dir, ID_NAME);
+	CLEAR(buf) text = BUF_INIT(MESSAGE_MARK_LOG_LEN);
+
+	if (file_exists(path) && file_load(&text, path, err) < 0)
+		return -1;
+	if (text.len == MESSAGE_MARK_LOG_LEN) {
+		memcpy(r->id, text.data, text.len);
+		return 0;
+	}
+	snprintf(r->id, sizeof(r->id), "%016llx", (unsigned long long)random_u64());
+	return file_save(path, r->id, MESSAGE_MARK_LOG_LEN, 0600, err);
+}
+
+struct queue_reader *
+queue_reader_open(const struct queue_reader_config *config, struct err *err)
+{
+	struct queue_reader *r = NEW(queue_reader);
+
+	r->config = *config;
+	r->dir = mem_text(config->dir);
+	r->lines = map_new();
+	if (open_id(r, err) == 0 && restore(r, err) == 0) {
+		event_log_forget_below(config->log, r->cursor); /* a crash may have come between the cursor and that */
+		return r;
+	}
+	queue_reader_close(r);
+	return NULL;
+}
+
+void
+queue_reader_close(struct queue_reader *r)
+{
+	struct err err = ERR_INIT;
+	size_t at = 0;
+	void *value;
+
+	if (!r)
+		return;
+	if (r->ahead.reader && save(r, &err) < 0)
+		log_error("%s", err.text);
+	while (map_next(r->lines, &at, NULL, NULL, &value)) {
+		struct queue_line *line = value;
+
+		while (line->oldest)
+			queued_give_back(line->oldest);
+		queue_line_free(line);
+	}
+	map_free(r->lines);
+	queue_reading_close(&r->ahead);
+	queue_reading_close(&r->again);
+	mem_free(r->dir);
+	mem_free(r);
+}
