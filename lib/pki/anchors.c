@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #include "base/mem.h"
 #include "pki/anchors.h"
@@ -27,6 +28,8 @@ anchors_new(const struct certs *roots, struct err *err)
 	for (size_t i = 0; i < roots->n; i++) {
 		if (X509_STORE_add_cert(a->store, cert_x509(roots->item[i])) != 1)
 			return err_null(err, ERR_BROKEN, "%s: OpenSSL does not take it as an anchor", cert_subject(roots->item[i]));
+		/* OpenSSL reads the extensions at the first use: now, while no other thread has it. */
+		X509_check_purpose(cert_x509(roots->item[i]), -1, 0);
 		certs_add(&a->certs, roots->item[i]);
 	}
 	return GIVE(a);
