@@ -10,6 +10,7 @@
 #include "base/rd.h"
 
 #define MESSAGE_MARK_LOG_LEN 16
+#define MESSAGE_MARK_MAX 128 /* bytes that one adds to a bag, at most */
 
 struct message_mark {
 	char log[MESSAGE_MARK_LOG_LEN + 1]; /* of which log of which gateway: hexadecimal, made at random with the log */

@@ -5,10 +5,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/upstream/outbox.h"
+#include "wire/message_mark.h"
 #include "wire/property_bag.h"
 
 #define SAVE_EVERY_MS 1000
-#define MARK_ROOM 256
 
 struct forward {
 	struct forward_config config;
@@ -76,7 +76,8 @@ forward_open(const struct forward_config *config)
 
 	f->config = *config;
 	f->window = queue_upstream(config->queue);
-	f->shared = (struct outboxes){ .window = f->window, .bag = BUF_INIT(PROPERTY_BAG_MAX + MARK_ROOM), .on_done = on_done };
+	f->shared =
+		(struct outboxes){ .window = f->window, .bag = BUF_INIT(PROPERTY_BAG_MAX + MESSAGE_MARK_MAX), .on_done = on_done };
 	timer_init(&f->save, loop, on_save);
 	timer_arm(&f->save, SAVE_EVERY_MS);
 	queue_window_listen(f->window, loop, on_more, f);

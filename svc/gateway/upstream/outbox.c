@@ -12,8 +12,10 @@
 #include "gateway/local/gateway_metrics.h"
 #include "gateway/routes/routes.h"
 #include "gateway/upstream/lines.h"
+#include "heads/mqtt_session.h"
 
 #define SAY_GIVEN_UP_MS 1000
+#define TOPIC_BAG_MAX (65535 - 512) /* beside the longest ids */
 
 struct list {
 	struct queued *first, **last;
@@ -167,6 +169,15 @@ takes_marks(const struct outbox *o)
 	return !line_is_own(o->user.line) && scope_takes_marks(lines_config(line_lines(o->user.line))->scope);
 }
 
+/* The hub counts it as one of the properties, and a topic has its own limit.  Who has none is not the `previous` of any: that it arrived is known by its acknowledgement only. */
+static bool
+has_room_for_mark(const struct queued *q)
+{
+	size_t len = strlen(q->bag) + MESSAGE_MARK_MAX;
+
+	return len <= TOPIC_BAG_MAX && len + q->len <= MQTT_MESSAGE_MAX;
+}
+
 /* Where it can be known again by it, a message says which one it is: with the mark that a gateway below gave it, or with ours, where ours keeps an order of its own. */
 static struct slice
 bag_of(struct outbox *o, const struct queued *q)
@@ -177,7 +188,7 @@ bag_of(struct outbox *o, const struct queued *q)
 	bool is_marked = message_mark_cut(slice_of(q->bag), bag, &theirs);
 	struct message_mark mark;
 
-	if (!takes_marks(o))
+	if (!takes_marks(o) || !has_room_for_mark(q))
 		return is_marked ? bag_so_far(bag) : slice_of(q->bag);
 	if (is_marked && queue_window_is_one_log(o->shared->window))
 		return slice_of(q->bag);
@@ -189,19 +200,7 @@ bag_of(struct outbox *o, const struct queued *q)
 	o->previous[q->priority] = mark.sequence;
 	message_mark_format(&own, &mark);
 	message_mark_put(bag, bag_so_far(&own));
-	return bag->failed ? slice_of(q->bag) : bag_so_far(bag);
-}
-
-/* One that fills what MQTT has room for goes without a mark. */
-static bool
-publish(struct outbox *o, struct device_message *m, const struct queued *q)
-{
-	struct device_link *link = line_link(o->user.line);
-
-	if (device_link_publish(link, m, cookie_of(q)))
-		return true;
-	m->bag = slice_of(q->bag);
-	return device_link_publish(link, m, cookie_of(q));
+	return bag_so_far(bag);
 }
 
 static void
@@ -214,7 +213,7 @@ send_one(struct outbox *o, struct queued *q)
 		.retain = q->retain,
 	};
 
-	if (publish(o, &m, q)) {
+	if (device_link_publish(line_link(o->user.line), &m, cookie_of(q))) {
 		q->sent_ms = clock_boot_ms();
 		list_append(&o->sent, q);
 		return;
