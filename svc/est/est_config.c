@@ -7,8 +7,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "ca/ca_crl.h"
 #include "wire/toml.h"
 
+#define DAY_S INT64_C(86400)
 #define ISSUERS_MAX 16
 #define LABELS_MAX 64
 
@@ -105,6 +107,19 @@ est_config_load(const char *path, struct key_source *keys, struct err *err)
 		load_labels(c, root, err) < 0)
 		return NULL;
 	return GIVE(c);
+}
+
+struct est_config *
+est_config_of_signer(const char *name, struct ca_signer *signer)
+{
+	struct est_config *c = NEW(est_config);
+
+	c->n_refs = 1;
+	c->n_issuers = 1;
+	c->issuers[0] = (struct est_issuer){
+		.name = mem_text(name), .signer = signer, .signer_is_borrowed = true, .crl_lifetime_s = CA_CRL_DAYS * DAY_S
+	};
+	return c;
 }
 
 const struct est_label *

@@ -8,6 +8,8 @@
 struct est_config;
 /* keys: where issuers have theirs from; NULL: files. */
 struct est_config *est_config_load(const char *path, struct key_source *keys, struct err *err);
+/* Of one issuer and no label, for its lists and OCSP; the signer is borrowed. */
+struct est_config *est_config_of_signer(const char *name, struct ca_signer *signer);
 struct est_config *est_config_ref(struct est_config *config);
 void est_config_free(struct est_config *config);
 OWN_DEFINE(est_config);

@@ -22,7 +22,8 @@ est_issuer_clear(struct est_issuer *i)
 {
 	mem_free(i->name);
 	est_upstream_free(i->upstream);
-	ca_signer_free(i->signer);
+	if (!i->signer_is_borrowed)
+		ca_signer_free(i->signer);
 	certs_clear(&i->shown);
 	anchors_free(i->anchors);
 	mem_free(i->crl_url);

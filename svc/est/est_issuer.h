@@ -11,6 +11,7 @@
 struct est_issuer {
 	char *name;
 	struct ca_signer *signer;
+	bool signer_is_borrowed;
 	struct est_upstream *upstream; /* NULL: the signer has the key */
 	struct certs shown;	       /* for /cacerts: the CA, those above it and the root, and what a root rollover adds */
 	int64_t crl_lifetime_s;

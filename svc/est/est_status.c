@@ -117,7 +117,7 @@ void
 est_status_handle(const struct est_status *status, struct http_request *req, struct est_config *config_take)
 {
 	OWN(est_config) config = config_take;
-	bool asks = text_is(http_segment(req, 0), "ocsp");
+	bool asks = !text_is(http_segment(req, 0), "crl");
 
 	if (!asks)
 		show_list(status, req);

@@ -28,6 +28,7 @@
 #include "hub/files/files.h"
 #include "hub/hub_est.h"
 #include "hub/hub_head.h"
+#include "hub/hub_issuing_status.h"
 #include "hub/hub_revocation.h"
 #include "hub/hub_roots.h"
 #include "hub/hub_tls.h"
@@ -52,6 +53,7 @@
 #define REGISTRY_QUEUE_MAX 4096
 #define HANDSHAKE_QUEUE_MAX 4096
 #define PARTITIONS_DEFAULT 4
+#define PLAIN_PER_PEER_MAX 64
 
 struct hub {
 	struct hub_config config;
@@ -103,6 +105,9 @@ struct hub {
 	struct hub_est *est;			  /* NULL: not wanted */
 	struct hub_revocation *revocation;
 	struct hub_roots *roots;
+	struct hub_issuing_status *issuing_status; /* NULL: nothing is issued */
+	struct http_server *plain_http;
+	struct listener *plain; /* NULL: not wanted */
 };
 
 /* -- The certificate ---------------------------------------------------------------------------------------------------------------------- */
@@ -236,7 +241,8 @@ on_request(struct http_request *req, void *arg)
 {
 	struct hub *hub = arg;
 
-	if (!websocket_serve(req, hub->websockets) && !hub_est_serve(hub->est, req) && !blob_serve(&hub->blobs, req))
+	if (!websocket_serve(req, hub->websockets) && !hub_issuing_status_serve(hub->issuing_status, req) &&
+		!hub_est_serve(hub->est, req) && !blob_serve(&hub->blobs, req))
 		rest_handle(req, &hub->rest);
 }
 
@@ -383,13 +389,18 @@ open_issuing(struct hub *hub, struct err *err)
 		.key_path = hub->config.issuing_ca_key_path,
 		.keys = hub->keys,
 		.store = hub->store,
-		.policies = hub->config.credential_policies };
+		.policies = hub->config.credential_policies,
+		.crl_url = hub->config.issuing_ca_crl_url,
+		.ocsp_url = hub->config.issuing_ca_ocsp_url };
 
 	hub->issuing = hub->config.issuing ? issuing_open(&config, err) : NULL;
 	hub->credentials = (struct credential_requests){
 		.issuing = hub->issuing, .registry = hub->registry, .rotations = hub->rotations, .cas = hub->cas
 	};
-	return hub->issuing || !hub->config.issuing ? 0 : -1;
+	if (hub->issuing)
+		hub->issuing_status = hub_issuing_status_open(
+			&(struct hub_issuing_status_config){ hub->config.state_dir, hub->issuing, hub->loops[0] }, err);
+	return hub->issuing_status || !hub->config.issuing ? 0 : -1;
 }
 
 static int
@@ -476,6 +487,33 @@ open_provisioning(struct hub *hub, const struct listener_config *common, struct 
 	return hub->provisioning ? 0 : -1;
 }
 
+/* Revocation lists and OCSP, which are signed, for those who have to read them before they trust any TLS. */
+static void
+on_plain_request(struct http_request *req, void *arg)
+{
+	struct hub *hub = arg;
+
+	if (!hub_issuing_status_serve(hub->issuing_status, req) && !hub_est_serve_plain(hub->est, req))
+		http_respond(req, 404, NULL, NULL, 0);
+}
+
+static int
+open_plain(struct hub *hub, const struct listener_config *common, struct err *err)
+{
+	struct http_server_config http = { .handle = on_plain_request, .arg = hub, .max_body = EST_SERVICE_BODY_MAX };
+	struct listener_config listen = *common;
+
+	if (hub->config.http_port < 0)
+		return 0;
+	listen.port = hub->config.http_port;
+	listen.ops = http_server_ops();
+	listen.on_accept = http_server_on_accept;
+	listen.max_per_peer = PLAIN_PER_PEER_MAX;
+	listen.user = hub->plain_http = http_server_new(&http);
+	hub->plain = listener_open(hub->loops, hub->n_loops, &listen, err);
+	return hub->plain ? 0 : err_wrap(err, "HTTP");
+}
+
 static int
 open_listeners(struct hub *hub, struct err *err)
 {
@@ -510,7 +548,7 @@ open_listeners(struct hub *hub, struct err *err)
 	if (!hub->https)
 		return err_wrap(err, "HTTPS");
 	files_set_port(hub->files, listener_port(hub->https));
-	return open_provisioning(hub, &common, err);
+	return open_plain(hub, &common, err) < 0 ? -1 : open_provisioning(hub, &common, err);
 }
 
 /* On the first loop: what a small registry has shown before the hub listened. */
@@ -580,6 +618,12 @@ hub_https_port(const struct hub *hub)
 }
 
 int
+hub_http_port(const struct hub *hub)
+{
+	return hub->plain ? listener_port(hub->plain) : 0;
+}
+
+int
 hub_provisioning_port(const struct hub *hub)
 {
 	return hub->provisioning ? provisioning_server_https_port(hub->provisioning) : 0;
@@ -605,6 +649,7 @@ hub_run(struct hub *hub, struct err *err)
 	hub_est_start(hub->est);
 	hub_revocation_start(hub->revocation);
 	hub_roots_start(hub->roots);
+	hub_issuing_status_start(hub->issuing_status);
 	if (hub->config.watch_turns)
 		turns_watch(hub->loops, hub->n_loops);
 	for (size_t i = 1; i < hub->n_loops; i++)
@@ -629,6 +674,8 @@ end_connections(struct hub *hub)
 		turns_tell(hub->loops, hub->n_loops);
 	listener_close(hub->mqtt);
 	listener_close(hub->https);
+	if (hub->plain)
+		listener_close(hub->plain);
 	provisioning_server_shut(hub->provisioning);
 	pool_free(hub->handshakes);
 	for (size_t i = 0; i < hub->n_loops; i++)
@@ -641,6 +688,7 @@ end_work(struct hub *hub)
 {
 	files_stop(hub->files);
 	hub_est_stop(hub->est);
+	hub_issuing_status_stop(hub->issuing_status);
 	if (hub->registry)
 		registry_stop(hub->registry);
 	queries_stop(hub->queries);
@@ -665,7 +713,10 @@ free_heads(struct hub *hub)
 	mqtt_head_free(hub->mqtt_head);
 	http_head_free(hub->http_head);
 	http_server_free(hub->http);
+	if (hub->plain_http)
+		http_server_free(hub->plain_http);
 	provisioning_server_free(hub->provisioning);
+	hub_issuing_status_close(hub->issuing_status);
 	issuing_close(hub->issuing);
 	hub_revocation_close(hub->revocation);
 	hub_roots_free(hub->roots);

@@ -42,19 +42,22 @@ struct hub_config {
 	const char *id_scope;					  /* NULL: made at the first start */
 	bool issuing;						  /* certificates by its own CA */
 	const char *issuing_ca_path, *issuing_ca_key_path;	  /* NULL: made at the first start */
-	struct key_source_config keys;				  /* how the keys of CAs are reached */
-	const char *const *credential_policies;			  /* of "NAME=DAYS", NULL-terminated */
-	const char *const *crl_paths;				  /* of lists, NULL-terminated */
-	const char *crl_ca_path;				  /* CAs that signed them and are not registered; NULL: none */
-	const char *est_config_path;				  /* of the EST server inside; NULL: there is none */
-	const char *trust_dir;		    /* whose roots the registered CAs follow (hub_roots.h); NULL: none */
-	const struct faults_config *faults; /* NULL: none */
+	const char *issuing_ca_crl_url, *issuing_ca_ocsp_url;	  /* that stand in what it issues; NULL: none */
+	int http_port;				/* its lists and OCSP, and those of EST, without TLS; -1: none; 0: a free one */
+	struct key_source_config keys;		/* how the keys of CAs are reached */
+	const char *const *credential_policies; /* of "NAME=DAYS", NULL-terminated */
+	const char *const *crl_paths;		/* of lists, NULL-terminated */
+	const char *crl_ca_path;		/* CAs that signed them and are not registered; NULL: none */
+	const char *est_config_path;		/* of the EST server inside; NULL: there is none */
+	const char *trust_dir;			/* whose roots the registered CAs follow (hub_roots.h); NULL: none */
+	const struct faults_config *faults;	/* NULL: none */
 };
 
 struct hub;
 struct hub *hub_open(const struct hub_config *config, struct err *err); /* listens when it returns */
 int hub_mqtt_port(const struct hub *hub);
 int hub_https_port(const struct hub *hub);
+int hub_http_port(const struct hub *hub);	  /* 0: there is none */
 int hub_provisioning_port(const struct hub *hub); /* 0: there is none */
 int hub_provisioning_mqtt_port(const struct hub *hub);
 const char *hub_id_scope(const struct hub *hub); /* NULL: there is none */

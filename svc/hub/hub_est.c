@@ -104,6 +104,14 @@ hub_est_serve(struct hub_est *est, struct http_request *req)
 	return true;
 }
 
+bool
+hub_est_serve_plain(struct hub_est *est, struct http_request *req)
+{
+	if (est)
+		est_service_handle_plain(req, est->service);
+	return est != NULL;
+}
+
 int
 hub_est_reload(struct hub_est *est, struct err *err)
 {

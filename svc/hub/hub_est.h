@@ -22,7 +22,8 @@ struct hub_est *hub_est_open(const struct hub_est_config *config, struct err *er
 void hub_est_start(struct hub_est *est);		      /* on the thread of its loop, or before it runs */
 struct revocations *hub_est_revocations(struct hub_est *est); /* NULL: est is; the caller owns a reference */
 void hub_est_each_trust_dir(struct hub_est *est, void (*each)(void *arg, const char *dir), void *arg); /* est NULL: none */
-bool hub_est_serve(struct hub_est *est, struct http_request *req); /* false: it is for somebody else.  est NULL: always */
+bool hub_est_serve(struct hub_est *est, struct http_request *req);	 /* false: it is for somebody else.  est NULL: always */
+bool hub_est_serve_plain(struct hub_est *est, struct http_request *req); /* the same without TLS */
 int hub_est_reload(struct hub_est *est, struct err *err);
 void hub_est_stop(struct hub_est *est); /* before the registry's worker ends */
 void hub_est_close(struct hub_est *est);

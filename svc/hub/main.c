@@ -15,15 +15,16 @@
 #include "store/event_log.h"
 
 struct options {
-	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *trust, *fault, *event_sources,
-		*sink_ca, *sink_connect_to, *id_scope, *provisioning_hostname, *provisioning_address, *provisioning_hubs_ca;
+	const char *state, *hostname, *address, *cert, *key, *rsa_cert, *rsa_key, *device_ca, *trust, *issuing_ca_crl_url,
+		*issuing_ca_ocsp_url, *fault, *event_sources, *sink_ca, *sink_connect_to, *id_scope, *provisioning_hostname,
+		*provisioning_address, *provisioning_hubs_ca;
 	const char *issuing_ca, *issuing_ca_key, *est;
 	bool provisioning, issuing_ca_new;
 	struct key_source_config keys;
 	struct option_list sinks, index, credential_policies, crls;
 	const char *crl_ca;
 	int64_t mqtt_port, https_port, loops, retention_mib, retention_hours, partitions, files_quota_mib, files_device_quota_mib,
-		max_connections, grace_s, provisioning_port, provisioning_mqtt_port;
+		max_connections, grace_s, http_port, provisioning_port, provisioning_mqtt_port;
 	bool refuse_sha1, plain_scopes, watch_turns;
 	struct service_options service;
 };
@@ -92,6 +93,13 @@ static const struct option_row rows[] = {
 		offsetof(struct options, issuing_ca_key), 0, 0 },
 	{ "issuing-ca-new", 0, NULL, "make that CA in the state folder at the first start, and keep it", OPTION_FLAG,
 		offsetof(struct options, issuing_ca_new), 0, 0 },
+	{ "issuing-ca-crl-url", 0, "URL",
+		"http:// address that stands in its certificates: where devices find /crl/issuing.crl of the hub", OPTION_TEXT,
+		offsetof(struct options, issuing_ca_crl_url), 0, 0 },
+	{ "issuing-ca-ocsp-url", 0, "URL", "the same of /ocsp-issuing", OPTION_TEXT, offsetof(struct options, issuing_ca_ocsp_url),
+		0, 0 },
+	{ "http-port", 0, "PORT", "revocation lists and OCSP of that CA and of EST without TLS too (no); 0 takes a free one",
+		OPTION_INT, offsetof(struct options, http_port), 0, 65535 },
 	KEY_SOURCE_OPTION_ROWS(struct options, keys),
 	{ "credential-policy", 0, "NAME=DAYS",
 		"enrollments that name it get certificates for so long, 7 to 90 days; give it once for each (default=30)",
@@ -210,6 +218,9 @@ config_of(const struct options *o)
 		.issuing = o->issuing_ca || o->issuing_ca_new,
 		.issuing_ca_path = o->issuing_ca,
 		.issuing_ca_key_path = o->issuing_ca_key,
+		.issuing_ca_crl_url = o->issuing_ca_crl_url,
+		.issuing_ca_ocsp_url = o->issuing_ca_ocsp_url,
+		.http_port = (int)o->http_port,
 		.keys = o->keys,
 		.credential_policies = o->credential_policies.items,
 		.crl_paths = o->crls.items,
@@ -242,10 +253,10 @@ say_ready(const struct options *o, struct hub *hub)
 	if (o->provisioning)
 		log_info("provisioning with the id scope %s on %s:%d, MQTT on port %d", hub_id_scope(hub), o->address,
 			hub_provisioning_port(hub), hub_provisioning_mqtt_port(hub));
-	service_ready(
-		&o->service, json_pack("{s:s, s:i, s:i, s:i, s:i, s:s*}", "hostname", o->hostname, "mqtt_port", hub_mqtt_port(hub),
-				     "https_port", hub_https_port(hub), "provisioning_port", hub_provisioning_port(hub),
-				     "provisioning_mqtt_port", hub_provisioning_mqtt_port(hub), "id_scope", hub_id_scope(hub)));
+	service_ready(&o->service, json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:s*}", "hostname", o->hostname, "mqtt_port",
+					   hub_mqtt_port(hub), "https_port", hub_https_port(hub), "http_port", hub_http_port(hub),
+					   "provisioning_port", hub_provisioning_port(hub), "provisioning_mqtt_port",
+					   hub_provisioning_mqtt_port(hub), "id_scope", hub_id_scope(hub)));
 }
 
 static int
@@ -277,6 +288,7 @@ main(int argc, char **argv)
 		.grace_s = 86400,
 		.files_quota_mib = 10240,
 		.files_device_quota_mib = 1024,
+		.http_port = -1,
 		.provisioning_port = 8444,
 		.provisioning_mqtt_port = 8884,
 		.service.ready_fd = -1 };

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A certificate is revoked, and the hub lets nobody in by it from then on and ends who is online by it, without a restart: by lists in files, by the EST server inside it, and by its own issuing CA."""
-import os, sys, time
+import base64, os, re, ssl, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 from est_client import *
@@ -33,7 +33,7 @@ class Plant:
         with open(self.folder / "est.toml", "w") as f:
             f.write(CONFIG)
         self.hub = Hub(self.folder, self.pki, "contosoiothub.local", "--device-ca", self.folder / "factory.pem", "--crl", self.lists, "--est", self.folder / "est.toml", "--provisioning",
-                       "--provisioning-port", 0, "--provisioning-mqtt-port", 0, "--issuing-ca-new")
+                       "--provisioning-port", 0, "--provisioning-mqtt-port", 0, "--issuing-ca-new", "--http-port", 0, "--issuing-ca-crl-url", "http://pki.hub.test/crl/issuing.crl", "--issuing-ca-ocsp-url", "http://pki.hub.test/ocsp-issuing")
 
     def device(self, id, issuer="factory"):
         cert = self.pki.make("device", id, issuer=issuer, file=id)
@@ -153,7 +153,77 @@ def test_04_est():
     refused(ask.enroll("dev-1", "", "simplereenroll", key=ask.make_key("dev-1-x"), cert=cert), 403, "CERT_REVOKED")
 
 
-def test_05_restart():
+def fetch(path, *args):
+    """From the port without TLS: the status and the body."""
+    done = subprocess.run(["curl", "-sS", "-o", it.folder / "fetched", "-w", "%{http_code}", *args, "http://127.0.0.1:%d%s" % (it.hub.ready["http_port"], path)], capture_output=True, text=True)
+    with open(it.folder / "fetched", "rb") as f:
+        return int(done.stdout), f.read()
+
+
+def listed(path="/crl/issuing.crl"):
+    """The serial numbers of a list that this CA has signed."""
+    status, body = fetch(path)
+    assert status == 200, (path, status)
+    with open(it.folder / "fetched.crl", "wb") as f:
+        f.write(body)
+    said = openssl("crl", "-inform", "DER", "-in", it.folder / "fetched.crl", "-noout", "-text").decode()
+    done = subprocess.run(["openssl", "crl", "-inform", "DER", "-in", it.folder / "fetched.crl", "-CAfile", it.issuing if path.endswith("issuing.crl") else it.folder / "plant.pem", "-noout"], capture_output=True, text=True)
+    assert "verify OK" in done.stderr, done
+    return re.findall(r"Serial Number: ([0-9A-F]+)", said)
+
+
+def ocsp(cert):
+    words = ["ocsp", "-url", "http://127.0.0.1:%d/ocsp-issuing" % it.hub.ready["http_port"], "-issuer", it.issuing, "-CAfile", it.issuing, "-cert", cert, "-nonce"]
+    return openssl(*words).decode()
+
+
+def own_cert(id, key):
+    """What the hub's own CA gives a device that registers by a key, PEM."""
+    secret = base64.b64encode(b"k" * 64).decode()
+    owner = sas(it.hub.hostname, it.hub.policy("provisioningserviceowner"), policy="provisioningserviceowner", encode=False)
+    version, port = "?api-version=2025-07-01-preview", it.hub.ready["provisioning_port"]
+    enrollment = {"registrationId": id, "attestation": {"type": "symmetricKey", "symmetricKey": {"primaryKey": secret, "secondaryKey": secret}}, "credentialPolicyName": "default"}
+    status, _, answer = https(port, "PUT", "/enrollments/" + id + version, enrollment, {"Authorization": owner}, ca=it.pki.root)
+    assert status == 200, answer
+    csr = base64.b64encode(openssl("req", "-new", "-key", key, "-subj", "/CN=" + id, "-outform", "DER")).decode()
+    token = {"Authorization": sas("%s/registrations/%s" % (it.hub.ready["id_scope"], id), secret, policy="registration", encode=False)}
+    path = "/%s/registrations/%s" % (it.hub.ready["id_scope"], id)
+    status, _, answer = https(port, "PUT", path + "/register" + version, {"registrationId": id, "csr": csr}, token, ca=it.pki.root)
+    assert status == 202, answer
+
+    def ended():
+        status, _, said = https(port, "GET", path + "/operations/" + answer["operationId"] + version, None, token, ca=it.pki.root)
+        return status == 200 and said["registrationState"]
+    return ssl.DER_cert_to_PEM_cert(base64.b64decode(wait_for(ended, "the registration")["issuedCertificateChain"][0]))
+
+
+def test_05_issuing():
+    """the hub's own CA publishes its list and answers OCSP, with TLS and without, beside the EST server's, and its certificates say where"""
+    it.issuing = os.path.join(it.hub.state, "ca", "issuing-ca.cert.pem")
+    wait_for(lambda: fetch("/crl/issuing.crl")[0] == 200, "the first list")
+    assert listed() == [] and listed("/crl/plant.crl") != []
+    key = it.folder / "own-1.key"
+    openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
+    cert = it.folder / "own-1.pem"
+    made = own_cert("own-1", key)
+    with open(cert, "w") as f:
+        f.write(made)
+    text = openssl("x509", "-in", cert, "-noout", "-text").decode()
+    assert "URI:http://pki.hub.test/crl/issuing.crl" in text and "OCSP - URI:http://pki.hub.test/ocsp-issuing" in text, text
+    assert ": good" in ocsp(cert)
+    run("rootedge", "ca", "revoke", "own-1", "--state", it.hub.state, "--reason", "keyCompromise")
+    number = openssl("x509", "-in", cert, "-noout", "-serial").decode().strip().split("=")[1]
+    wait_for(lambda: listed() == [number], "the list to have it")
+    said = ocsp(cert)
+    assert ": revoked" in said and "Reason: keyCompromise" in said, said
+    assert https(it.hub.https_port, "GET", "/crl/issuing.crl", ca=it.pki.root)[0] == 200
+    assert fetch("/crl/other.crl")[0] == 404 and fetch("/devices/own-1")[0] == 404 and fetch("/")[0] == 404, "nothing else is there without TLS"
+    assert fetch("/crl/issuing.crl", "-X", "POST")[0] == 405 and fetch("/ocsp-issuing", "-X", "PUT")[0] == 405
+    status, body = fetch("/ocsp-issuing", "--data-binary", "rubbish")
+    assert status == 200 and body == bytes.fromhex("30030a0101"), "what is no question gets OCSP's own word for that"
+
+
+def test_06_restart():
     """after kill -9 all of them are refused as before"""
     it.hub.kill9()
     it.hub.start()

@@ -2,6 +2,7 @@
 /* Opening the hub's CA (issuing.h). */
 #include "hub/provisioning/issuing.h"
 
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -11,11 +12,23 @@
 #include "base/text.h"
 #include "hub/client.h"
 
+#define URL_MAX 1024
 #define HOSTNAME_SHOWN 50 /* with what stands behind it a common name */
 
+/* As for an EST issuer (est_issuer.c): who reads a certificate fetches a list before it trusts anybody, so without TLS. */
 static int
-take_policies(struct issuing *i, const char *const *list, struct err *err)
+check_url(const char *what, const char *url, struct err *err)
 {
+	if (!url || (text_starts(url, "http://") && strlen(url) <= URL_MAX && !strpbrk(url, " ,;\"\\\n")))
+		return 0;
+	return err_set(err, ERR_INVALID, "--issuing-ca-%s-url: '%.80s' is no http:// address", what, url);
+}
+
+static int
+take_policies(struct issuing *i, const struct issuing_config *config, struct err *err)
+{
+	const char *const *list = config->policies;
+	const char *crl_url = config->crl_url, *ocsp_url = config->ocsp_url;
 	static const char *const without[] = { "default=30", NULL };
 	const char *const *from = list && *list ? list : without;
 
@@ -27,6 +40,8 @@ take_policies(struct issuing *i, const char *const *list, struct err *err)
 		if (issuing_policy(i, next.name))
 			return err_set(err, ERR_INVALID, "--credential-policy: %s is given twice", next.name);
 		i->policies = mem_resize(i->policies, (i->n_policies + 1) * sizeof(next));
+		next.crl_url = crl_url;
+		next.ocsp_url = ocsp_url;
 		i->policies[i->n_policies] = next;
 	}
 	return 0;
@@ -85,8 +100,9 @@ issuing_open(const struct issuing_config *config, struct err *err)
 	OWN_TEXT dir = file_join(config->state_dir, "ca");
 	bool done;
 
-	done = take_policies(i, config->policies, err) == 0 && file_make_dir(dir, 0700, err) == 0 &&
-	       open_signer(i, config, dir, err) == 0 && open_journal(i, config, err) == 0;
+	done = check_url("crl", config->crl_url, err) == 0 && check_url("ocsp", config->ocsp_url, err) == 0 &&
+	       take_policies(i, config, err) == 0 && file_make_dir(dir, 0700, err) == 0 && open_signer(i, config, dir, err) == 0 &&
+	       open_journal(i, config, err) == 0;
 	if (!done) {
 		issuing_close(i);
 		return NULL;

@@ -13,6 +13,7 @@ struct issuing_config {
 	struct key_source *keys;	  /* borrowed, lives longer; NULL: keys are files */
 	struct registry_store *store;	  /* remembers that there is a journal, so that a lost one is no beginning */
 	const char *const *policies;	  /* of "NAME=DAYS", NULL-terminated; none: default=30 */
+	const char *crl_url, *ocsp_url;	  /* http:// addresses that stand in what is issued; borrowed, live longer; NULL: none */
 };
 
 struct issuing {
