@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "parent_check.h"
+#include "pki/root_line.h"
 #include "wire/json.h"
 
 #define FILE_MAX (1024 * 1024)
@@ -26,6 +27,7 @@ static bool
 look(const json_t *config, const char *name, struct buf *page)
 {
 	const char *bundle = json_string_value(json_array_get(json_object_get(config, "anchors"), 0));
+	const char *line = json_string_value(json_object_get(config, "root_line"));
 	struct parent_check check = {
 		.name = name,
 		.connect_to = json_string_value(json_object_get(config, "hub_address")),
@@ -37,7 +39,7 @@ look(const json_t *config, const char *name, struct buf *page)
 	OWN(anchors) anchors = NULL;
 	struct err err = ERR_INIT;
 
-	if (certs_load(&roots, bundle ? bundle : "", CERTS_MAX, &err) == 0)
+	if (root_line_load_roots(&roots, bundle ? bundle : "", line, CERTS_MAX, &err) == 0)
 		anchors = anchors_new(&roots, &err);
 	if (!anchors) {
 		buf_putf(page, "✗ what it would be trusted by: %s\n", err.text);
