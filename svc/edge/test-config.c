@@ -520,3 +520,34 @@ TEST("[gateway.server_certs] are certificates under names that can be part of a 
 	refused(SAS "[gateway]\nserver_certs = [\"a\"]\n", "server_certs");
 	refused(SAS "[gateway.server_certs.x]\ncertificate = \"file:///a.pem\"\n", "certificate");
 }
+
+TEST("roots follow the EST server that certificates come from, or the one that [trust] names; not without roots to begin with, and "
+     "not against the operator's word")
+{
+	static const char *const url = "https://est.test/.well-known/est";
+	struct err err;
+	OWN(config) plain = load("trust_bundle_cert = \"file:///r.pem\"\n" SAS, &err);
+	OWN(config) est = load("trust_bundle_cert = \"file:///r.pem\"\n[cert_issuance.est.urls]\ndefault = "
+			       "\"https://est.test/.well-known/est\"\n" SAS,
+		&err);
+	OWN(config) named = load("trust_bundle_cert = \"file:///r.pem\"\n[trust]\nsource = "
+				 "\"https://est.test/.well-known/est\"\ninterval_sec = 60\n" SAS,
+		&err);
+	OWN(config) off = load("trust_bundle_cert = \"file:///r.pem\"\n[trust]\nfollow = false\nsource = "
+			       "\"https://est.test/.well-known/est\"\n" SAS,
+		&err);
+	OWN(config) without = load("[cert_issuance.est.urls]\ndefault = \"https://est.test/.well-known/est\"\n" SAS, &err);
+
+	CHECK(plain && !plain->trust_source);
+	CHECK(est && !est->trust_is_named);
+	CHECK_STR(est->trust_source, url);
+	CHECK_INT(est->trust_interval_s, 3600);
+	CHECK(named && named->trust_is_named);
+	CHECK_STR(named->trust_source, url);
+	CHECK_INT(named->trust_interval_s, 60);
+	CHECK(off && !off->trust_source);
+	CHECK(without && !without->trust_source);
+	refused("[trust]\nsource = \"https://est.test/.well-known/est\"\n" SAS, "trust_bundle_cert is missing");
+	refused("[trust]\nsource = \"http://est.test/\"\n" SAS, "source");
+	refused("[trust]\ninterval_sec = 0\n" SAS, "interval_sec");
+}
