@@ -409,6 +409,13 @@ tell_turns(const struct gateway *g)
 	turns_tell(&g->forward_loop, 1);
 }
 
+static void
+finish_loops(struct gateway *g)
+{
+	for (size_t i = 0; i < g->n_loops; i++)
+		loop_finish(g->loops[i]);
+}
+
 void
 gateway_close(struct gateway *g)
 {
@@ -439,9 +446,9 @@ gateway_close(struct gateway *g)
 		scope_save(g->scope);
 	queue_stop(g->queue);
 	methods_stop(g->methods);
-	for (size_t i = 0; i < g->n_loops; i++)
-		loop_finish(g->loops[i]);
+	finish_loops(g);
 	loop_finish(g->forward_loop);
+	finish_loops(g); /* what they asked there is answered here */
 	lines_free(g->lines);
 	edge_hub_free(g->edge_hub);
 	relay_close(g->relay);

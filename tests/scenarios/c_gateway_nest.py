@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A nest: a hub, EdgeGateway, "line" below it and devices below that; every edge device is a whole one, with its own identity service, Edge CA and gateway, and knows nobody but its parent."""
-import os, sys
+import os, subprocess, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from listener_of_gateway import *
 
@@ -75,6 +75,15 @@ def test_01_b_both_ways():
     wait_for(lambda: twin()["reported"].get("deep"), "the report at the hub", 60)
     it.hub.rest("PATCH", "/twins/leaf-both", {"properties": {"desired": {"rate": 7}}})
     assert device.desired()["rate"] == 7 and device.twin()["desired"]["rate"] == 7
+    seen = [device.twin()["desired"]["$version"]]
+    for edge, rate in ((it.edge, 8), (line, 9)):  # what is desired at the upper one is the lower one's hub's
+        subprocess.run([ROOTEDGE, "gateway", "twin", "set", "leaf-both", '{"rate": %d}' % rate, "--state", str(edge.state)], check=True, capture_output=True, timeout=60 * SLOW)
+        patch = device.desired()
+        assert patch["rate"] == rate, patch
+        seen.append(patch["$version"])
+    it.hub.rest("PATCH", "/twins/leaf-both", {"properties": {"desired": {"rate": 10}}})
+    patch = device.desired()
+    assert patch["rate"] == 10 and seen + [patch["$version"]] == sorted({*seen, patch["$version"]}), (seen, patch)
     send_command(it, "leaf-both", b"down there")
     assert device.take().payload == b"down there"
     wait_for(lambda: pending(it, "leaf-both") == 0, "its completion")

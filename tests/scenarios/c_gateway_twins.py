@@ -376,10 +376,15 @@ print(s.recv(100).split()[1].decode())"""
 
 
 def test_99_stop():
-    """the gateway stops while a question is open"""
+    """the gateway stops while questions are open, of a device and of its operator"""
     it.fall_silent()
     dev.mqtt.send(publish_packet("$iothub/twin/GET/?$rid=last", b" ", 0))
+    setters = [subprocess.Popen([ROOTEDGE, "gateway", "twin", "set", "dev1", '{"n": %d}' % i, "--state", str(it.edge.state)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for i in range(4)]
+    for i in range(50):
+        dev.mqtt.send(publish_packet("$iothub/twin/PATCH/properties/reported/?$rid=%d" % i, b'{"n": %d}' % i, 0))
     it.stop()
+    for setter in setters:
+        setter.wait(60 * SLOW)
 
 
 run_all()

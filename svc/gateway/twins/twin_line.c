@@ -515,6 +515,8 @@ on_inspected(struct twin_step *s)
 		twin_ask_fail(s->asks, 500, 500001, s->err.text);
 	else
 		twin_ask_answer(s->asks, 200, s->inspection);
+	if (s->news && s->err.kind == ERR_NONE)
+		log_info("what is desired of %s was changed at this gateway", s->name);
 	tell_changed_here(s->arg, s);
 }
 
