@@ -122,6 +122,39 @@ def test_05_unseen():
             assert e["properties"] == {"n": str(e["body"])} and "gseq" not in json.dumps(e), e
 
 
+def test_05b_nested():
+    """acknowledgements between a gateway and the one above it are lost: the hub has each message once, in order"""
+    between = Proxy(lambda: it.edge.mqtt_port)
+    line = Edge(SubFolder(it.folder, "below"), it.hub, device="line", hostname="line.local", parent=it.edge, upstream=[it.edge.https_port, between.port])
+    key = it.hub.create_device("leaf", deviceScope=line.scope)["authentication"]["symmetricKey"]["primaryKey"]
+    n = 0
+
+    def send_up(count):
+        nonlocal n
+        with wait_for(lambda: gets_in(), "leaf to be let in", 30) as m:
+            for _ in range(count):
+                m.publish("devices/leaf/messages/events/", b"%d" % n)
+                n += 1
+        wait_for(lambda: set(counts("leaf")) == set(range(n)), "%d of leaf at the hub" % n, 60)
+
+    def gets_in():
+        try:
+            return line.mqtt("leaf", password=it.token("leaf", key))
+        except Refused:
+            return None
+    for _ in range(ROUNDS):
+        send_up(1)
+        between.deaf = True
+        send_up(EACH)
+        between.mend()
+    send_up(1)
+    assert set(counts("leaf").values()) == {1}, counts("leaf")
+    order = [int(e["body"]) for e in it.events("leaf")]
+    assert order == sorted(order), order
+    line.stop()
+    between.close()
+
+
 def test_06_plain():
     """a hub without the extension gets no mark, and has each message at least once"""
     it.hub.args.append("--plain-scopes")
