@@ -263,13 +263,14 @@ wait_until_gone(struct fixture *f, const char *folder)
 TEST("a log that no route names any more goes when it is empty, also while the gateway runs, and another one has its place")
 {
 	struct fixture f;
+	char name[32]; /* the queue is watched for it */
 
 	open_queue(&f, "left");
 	for (int i = 0; i < QUEUE_LOGS_MAX + 10; i++) {
 		OWN_TEXT text = mem_textf(ROUTES("\"a\":\"FROM /* INTO BrokeredEndpoint('/modules/f/inputs/in%d')\""), i);
 		OWN_TEXT folder = mem_textf("%s/queues/f@in%d@10", f.dir, i);
-		OWN_TEXT name = mem_textf("f/in%d", i);
 
+		snprintf(name, sizeof(name), "f/in%d", i);
 		set_routes(&f, text);
 		CHECK(put(&f, "leaf", "", "n=1", 10));
 		set_routes(&f, ROUTES("\"a\":\"FROM /* INTO $upstream\""));
