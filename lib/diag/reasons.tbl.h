@@ -39,6 +39,7 @@ REASON(DEVICE_UNKNOWN, REASON_BAD, "There is no such device.", "Register the dev
 REASON(DEVICE_DISABLED, REASON_BAD, "The device is disabled.", "Enable it in the hub.", "")
 REASON(DEVICE_OUT_OF_SCOPE, REASON_BAD, "The device is not a child of this gateway.", "Set the device's parent to this gateway in the hub.", "")
 REASON(RECORD_TOO_OLD, REASON_BAD, "The hub has not confirmed the record of the device for longer than [offline] of the gateway allows.", "Connect the gateway to the hub, or allow a longer time in [offline].", "")
+REASON(STATE_ROLLED_BACK, REASON_BAD, "A file that the gateway keeps for the time when the hub is away is older than what it wrote last.", "Nothing for the devices: it was set aside, and the hub is asked anew. Find out who puts older files back: a restored backup, or an intruder.", "")
 REASON(DEVICE_NO_CREDENTIAL, REASON_BAD, "The device showed neither a certificate nor a token.", "Give the client its certificate and key, or its shared access key.", "")
 REASON(DEVICE_WRONG_AUTH_TYPE, REASON_BAD, "The device is registered for another way of authentication than it used.", "Use the credential the device is registered with, or change its registration.", "")
 REASON(THUMBPRINT_MISMATCH, REASON_BAD, "The certificate's thumbprint is in neither of the device's two slots.", "Register the SHA-256 thumbprint of this certificate, or use the registered certificate.", "")

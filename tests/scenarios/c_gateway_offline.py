@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The gateway while the hub is away: what it knows, what it keeps on its disk and for how long, and what it says when that is damaged."""
-import os, sys
+import os, sqlite3, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
 
@@ -157,7 +157,7 @@ def test_04_scope_is_damaged():
     with open(path("scope"), "rb") as f:
         good = f.read()
     at = 0
-    for data in (good[:-1], good[:40], b"", b"RESCOPE2" + good[8:], good + b"\0", good[:8] + b"\0" * 12 + good[20:], good[:24] + b"\xff" * 4 + good[28:],
+    for data in (good[:-1], good[:40], b"", b"RESCOPE3" + good[8:], good + b"\0", good[:8] + b"\0" * 12 + good[20:], good[:24] + b"\xff" * 4 + good[28:],
                  good[:len(good) // 2] + bytes([good[len(good) // 2] ^ 4]) + good[len(good) // 2 + 1:]):
         def put():
             for name in os.listdir(path()):
@@ -179,6 +179,94 @@ def test_04_scope_is_damaged():
     restart()
     gets_in("sas1")
     gets_in("dev1")
+
+
+def put_back(name, data):
+    with open(path(name), "wb") as f:
+        f.write(data)
+    os.chown(path(name), os.stat(path()).st_uid, os.stat(path()).st_gid)
+    os.chmod(path(name), 0o600)
+
+
+def content(name):
+    with open(path(name), "rb") as f:
+        return f.read()
+
+
+def scope_saved(*devices):
+    """The hub tells of another device, and another one, and each time the scope is written."""
+    for device in devices:
+        before = os.stat(path("scope")).st_ino
+        it.key(device)
+        wait_for(lambda: os.stat(path("scope")).st_ino != before, "the scope with %s on the disk" % device)
+
+
+def test_04_scope_is_rolled_back():
+    """atk-27: an older copy of the kept scope, whole and readable, is not used: it is set aside with its reason, nobody is let in by it, and the hub is asked anew; so is one of a version that had no seal"""
+    it.hub.start()
+    restart()
+    scope_saved("more1")
+    old = content("scope")
+    scope_saved("more2", "more3")
+    it.hub.stop()
+    for data in (old, b"RESCOPE1" + content("scope")[8:-33]):
+        now = content("scope")
+        line = with_log(lambda: restart(lambda: put_back("scope", data)), "STATE_ROLLED_BACK")
+        assert '"level":"error"' in line and "scope.rolled-back" in line, line
+        assert content("scope.rolled-back") == data
+        refused("DEVICE_UNKNOWN")
+        restart(lambda: put_back("scope", now))  # what was written last is good, also after that
+        gets_in("sas1")
+
+
+def sqlite_rows():
+    db = sqlite3.connect(path("kept.sqlite"))
+    rows = dict(db.execute("SELECT name, blob FROM kept").fetchall())
+    db.close()
+    return rows
+
+
+def test_04_twins_are_rolled_back():
+    """atk-27: an older copy of the kept twins, or one row of it in the place of a newer one, is set aside with its reason; what was written last is good after a kill -9"""
+    it.hub.start()
+    restart()
+    gateway = "%s/$edgeHub" % it.edge.device
+
+    def next_version(n):
+        before = sqlite_rows().get(gateway)
+        assert it.hub.rest("PATCH", "/twins/%s/modules/$edgeHub" % it.edge.device, {"properties": {"desired": {"n": n}}})[0] == 200
+        wait_for(lambda: sqlite_rows().get(gateway) not in (None, before), "the twin of $edgeHub on the disk")
+    next_version(1)
+    row = sqlite_rows()[gateway]
+    it.edge.stop()
+    old = content("kept.sqlite")
+    it.edge.start()
+    next_version(2)
+    kill_edge()
+    at = len(it.edge.log_text())
+    it.edge.start()
+    next_version(3)
+    it.edge.stop()
+    it.hub.stop()
+    assert "STATE_ROLLED_BACK" not in it.edge.log_text()[at:]
+    now = content("kept.sqlite")
+
+    def exchange():
+        put_back("kept.sqlite", now)
+        db = sqlite3.connect(path("kept.sqlite"))
+        assert db.execute("UPDATE kept SET blob = ? WHERE name = ?", (row, gateway)).rowcount == 1
+        db.commit()
+        db.close()
+    for change in (lambda: put_back("kept.sqlite", old), exchange):
+        for name in os.listdir(path()):
+            if name.startswith("kept.sqlite"):
+                os.unlink(path(name))
+        change()
+        line = with_log(it.edge.start, "STATE_ROLLED_BACK")
+        assert "kept.sqlite.rolled-back" in line and os.path.exists(path("kept.sqlite.rolled-back")), line
+        gets_in("sas1")
+        it.edge.stop()
+    it.edge.start()
 
 
 def test_05_workload_is_late():

@@ -7,11 +7,12 @@
 #include "base/buf.h"
 #include "base/pool.h"
 #include "edged/client.h"
+#include "gateway/keep/freshness.h"
 #include "heads/subscriptions.h"
 
 struct keep;
-/* Asks the workload API for the key: blocks, and fails while that can't be asked. */
-struct keep *keep_open(const char *state_dir, const struct workload *workload, struct err *err);
+/* Asks the workload API for the key, and keyd whether this is what was written last (freshness.h; what is not is set aside): blocks, and fails while they can't be asked. */
+struct keep *keep_open(const char *state_dir, const struct workload *workload, struct freshness *freshness, struct err *err);
 void keep_stop(struct keep *keep);  /* ends the worker, when it has done all that it was given */
 void keep_close(struct keep *keep); /* after keep_stop */
 

@@ -29,6 +29,7 @@ struct change {
 
 struct scope {
 	struct upstream *upstream;
+	struct freshness *freshness; /* borrowed */
 	char *path;
 	uint64_t run;
 	struct map *records;	    /* name to struct scope_record */
@@ -570,7 +571,8 @@ save(struct scope *s)
 
 	s->saved_ms = clock_boot_ms();
 	atomic_store(&s->unsaved, false);
-	if (scope_file_save(s->path, &upstream_config(s->upstream)->workload, &kept, &err) == 0) {
+	if (scope_file_save(&(struct scope_file){ s->path, &upstream_config(s->upstream)->workload, s->freshness }, &kept, &err) ==
+		0) {
 		s->is_failing = false;
 		return;
 	}
@@ -920,11 +922,19 @@ scope_refresh_named(struct scope *s, const char *const *names, size_t n)
 
 /* Another identity's, or a damaged one: kept for whoever wants to look. */
 static void
-set_aside(struct scope *s, const char *why)
+set_aside(struct scope *s, const struct err *why)
 {
-	OWN_TEXT aside = mem_textf("%s.unreadable", s->path);
+	bool is_older = why->kind == ERR_CONFLICT;
+	OWN_TEXT aside = mem_textf("%s.%s", s->path, is_older ? "rolled-back" : "unreadable");
 
-	log_warn("the devices kept for the time when the hub is away can't be read, and are set aside as %s: %s", aside, why);
+	if (is_older)
+		log_error("STATE_ROLLED_BACK: the devices kept for the time when the hub is away are set aside as %s, and nobody "
+			  "is let in "
+			  "until the hub has told of him anew: %s",
+			aside, why->text);
+	else
+		log_warn("the devices kept for the time when the hub is away can't be read, and are set aside as %s: %s", aside,
+			why->text);
 	if (rename(s->path, aside) < 0)
 		log_error("%s: %s", s->path, strerror(errno));
 	free_records(s->records);
@@ -939,14 +949,15 @@ set_aside(struct scope *s, const char *why)
 static bool
 is_unreadable(const struct err *err)
 {
-	return err->kind == ERR_INVALID || err->kind == ERR_BROKEN || err->kind == ERR_LIMIT;
+	return err->kind == ERR_INVALID || err->kind == ERR_BROKEN || err->kind == ERR_LIMIT || err->kind == ERR_CONFLICT;
 }
 
 static int
 load(struct scope *s, struct err *err)
 {
 	struct scope_kept kept = { .records = s->records, .lists = s->lists };
-	int status = scope_file_load(s->path, &upstream_config(s->upstream)->workload, &kept, err);
+	struct scope_file file = { s->path, &upstream_config(s->upstream)->workload, s->freshness };
+	int status = scope_file_load(&file, &kept, err);
 
 	s->cas = kept.cas;
 	s->takes_marks = kept.takes_marks;
@@ -954,12 +965,13 @@ load(struct scope *s, struct err *err)
 }
 
 struct scope *
-scope_open(struct upstream *upstream, const char *state_dir, struct err *err)
+scope_open(struct upstream *upstream, struct freshness *freshness, const char *state_dir, struct err *err)
 {
 	struct scope *s = NEW(scope);
 	struct err why = ERR_INIT;
 
 	s->upstream = upstream;
+	s->freshness = freshness;
 	s->path = file_join(state_dir, "scope");
 	s->run = random_u64();
 	s->records = map_new();
@@ -969,7 +981,7 @@ scope_open(struct upstream *upstream, const char *state_dir, struct err *err)
 	if (load(s, &why) == 0 || why.kind == ERR_MISSING)
 		return s;
 	if (is_unreadable(&why)) {
-		set_aside(s, why.text);
+		set_aside(s, &why);
 		return s;
 	}
 	*err = why;

@@ -18,8 +18,9 @@ struct confirmation scope_record_confirmation(const struct scope_record *record)
 void scope_record_free(struct scope_record *record);
 
 struct scope;
+struct freshness;
 /* Loads what was kept; something kept that can't be read is set aside, said so in the log, and not used.  Fails when it can't be asked for now. */
-struct scope *scope_open(struct upstream *upstream, const char *state_dir, struct err *err);
+struct scope *scope_open(struct upstream *upstream, struct freshness *freshness, const char *state_dir, struct err *err);
 
 void scope_close(struct scope *scope);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "RESCOPE1", a salt, and then parts, each with its length and encrypted for itself, because a request to the workload API has a ceiling.  A part's
+/* "RESCOPE2", a salt, and then parts, each with its length and encrypted for itself, because a request to the workload API has a ceiling.  A part's
  * initialization vector is the salt and its number, and its text says how many there are: parts of another file, in another order or less of them
- * do not go through. */
+ * do not go through.  At the end stands the seal of all that is before it.  RESCOPE1 had none, and counts until the first that has one. */
 #include "gateway/scope/scope_file.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@
 #define SALT_LEN 12
 #define IV_LEN (SALT_LEN + 4)
 
-static const char magic[8] = "RESCOPE1";
+static const char magic[8] = "RESCOPE2", unsealed_magic[8] = "RESCOPE1";
 
 static void
 make_iv(uint8_t iv[static IV_LEN], const uint8_t *salt, uint32_t part)
@@ -102,8 +102,21 @@ put_parts(struct buf *file, const struct workload *w, const uint8_t *salt, const
 	return 0;
 }
 
+static int
+put_seal(struct buf *file, struct freshness *f, struct err *err)
+{
+	uint8_t digest[DIGEST_SHA256_LEN], seal[FRESHNESS_SEAL_LEN];
+
+	if (freshness_next(f, err) < 0)
+		return -1;
+	digest_sha256(file->data, file->len, digest);
+	freshness_seal(f, digest, sizeof(digest), seal);
+	buf_put(file, seal, sizeof(seal));
+	return 0;
+}
+
 int
-scope_file_save(const char *path, const struct workload *w, const struct scope_kept *kept, struct err *err)
+scope_file_save(const struct scope_file *at, const struct scope_kept *kept, struct err *err)
 {
 	CLEAR(buf) file = BUF_INIT(FILE_MAX);
 	uint8_t salt[SALT_LEN];
@@ -111,11 +124,14 @@ scope_file_save(const char *path, const struct workload *w, const struct scope_k
 	random_bytes(salt, sizeof(salt));
 	buf_put(&file, magic, sizeof(magic));
 	buf_put(&file, salt, sizeof(salt));
-	if (put_parts(&file, w, salt, kept, err) < 0)
+	if (put_parts(&file, at->workload, salt, kept, err) < 0 || put_seal(&file, at->freshness, err) < 0)
 		return -1;
 	if (file.failed)
-		return err_set(err, ERR_LIMIT, "%s: too many devices", path);
-	return file_save(path, file.data, file.len, 0600, err);
+		return err_set(err, ERR_LIMIT, "%s: too many devices", at->path);
+	if (file_save(at->path, file.data, file.len, 0600, err) < 0)
+		return -1;
+	freshness_settle(at->freshness);
+	return 0;
 }
 
 /* -- Loading --------------------------------------------------------------------------------------------------------------------------- */
@@ -228,19 +244,66 @@ take_parts(struct scope_kept *kept, const struct workload *w, struct rd *in, con
 	return rd_left(in) == 0 ? 0 : err_set(err, ERR_BROKEN, "something stands behind its end");
 }
 
+/* What could not be asked says nothing about the file. */
+static int
+ask_again_later(struct err *err)
+{
+	err->kind = ERR_UNAVAILABLE;
+	return -1;
+}
+
+/* 1: is what was written last; 0: it is older.  One of a version that had no seal is as good as it is until the first that has one. */
+static int
+check_unsealed(struct freshness *f, struct err *err)
+{
+	int known = freshness_is_known(f, err);
+
+	return known < 0 ? ask_again_later(err) : !known;
+}
+
+/* Takes it off. */
+static int
+check_seal(struct buf *file, struct freshness *f, struct err *err)
+{
+	uint8_t digest[DIGEST_SHA256_LEN];
+	int fresh;
+
+	file->len -= FRESHNESS_SEAL_LEN;
+	digest_sha256(file->data, file->len, digest);
+	fresh = freshness_check(f, file->data + file->len, digest, sizeof(digest), err);
+	return fresh < 0 ? ask_again_later(err) : fresh;
+}
+
+static int
+check_head(struct buf *file, struct freshness *f, struct err *err)
+{
+	size_t least = sizeof(magic) + SALT_LEN;
+
+	if (file->len >= least && memcmp(file->data, unsealed_magic, sizeof(magic)) == 0)
+		return check_unsealed(f, err);
+	if (file->len < least + FRESHNESS_SEAL_LEN || memcmp(file->data, magic, sizeof(magic)) != 0)
+		return err_set(err, ERR_INVALID, "not a scope of this version");
+	return check_seal(file, f, err);
+}
+
+/* One that can be read, but has another seal, was whole once: it is an older one.  Otherwise it is damaged. */
 int
-scope_file_load(const char *path, const struct workload *w, struct scope_kept *kept, struct err *err)
+scope_file_load(const struct scope_file *at, struct scope_kept *kept, struct err *err)
 {
 	CLEAR(buf) file = BUF_INIT(FILE_MAX);
 	const uint8_t *salt;
 	struct rd in;
+	int fresh;
 
-	if (file_load(&file, path, err) < 0)
+	if (file_load(&file, at->path, err) < 0)
 		return -1;
+	fresh = check_head(&file, at->freshness, err);
+	if (fresh < 0)
+		return err_wrap(err, "%s", at->path);
 	in = rd_over(file.data, file.len);
-	if (file.len < sizeof(magic) + SALT_LEN || memcmp(file.data, magic, sizeof(magic)) != 0)
-		return err_set(err, ERR_INVALID, "%s: not a scope of this version", path);
 	rd_bytes(&in, sizeof(magic));
 	salt = rd_bytes(&in, SALT_LEN);
-	return take_parts(kept, w, &in, salt, err) < 0 ? err_wrap(err, "%s", path) : 0;
+	if (take_parts(kept, at->workload, &in, salt, err) < 0)
+		return err_wrap(err, "%s", at->path);
+	return fresh ? 0 : err_set(err, ERR_CONFLICT, "%s: it is older than what was written last", at->path);
 }
