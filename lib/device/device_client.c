@@ -381,6 +381,22 @@ say_goodbye(struct device_client *c)
 	conn_close(c->conn, "closed");
 }
 
+struct verdict *
+device_client_judge(const struct device_client *c, const struct tls_client *tls, const char *host)
+{
+	struct certs chain = conn_peer_chain(c->conn);
+	struct verdict *v = chain.n > 0 ? tls_client_judge(tls, &chain, host) : NULL;
+
+	certs_clear(&chain);
+	return v;
+}
+
+void
+device_client_break(struct device_client *c, const char *why)
+{
+	conn_abort(c->conn, why);
+}
+
 void
 device_client_close(struct device_client *c)
 {

@@ -99,5 +99,8 @@ size_t device_client_open_questions(const struct device_client *client);
 bool device_client_answer_method(struct device_client *client, const char *rid, int status, struct slice payload);
 void device_client_settle(struct device_client *client, uint64_t id);
 
-void device_client_close(struct device_client *client); /* says DISCONNECT; on_end follows */
-void device_client_leave(struct device_client *client); /* the same, but nothing is called any more */
+/* What `tls` says of the server by the certificates that it showed; NULL: it has shown none so far.  The caller owns it. */
+struct verdict *device_client_judge(const struct device_client *client, const struct tls_client *tls, const char *host);
+void device_client_break(struct device_client *client, const char *why); /* without a word to the server; on_end follows */
+void device_client_close(struct device_client *client);			 /* says DISCONNECT; on_end follows */
+void device_client_leave(struct device_client *client);			 /* the same, but nothing is called any more */

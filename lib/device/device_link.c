@@ -321,6 +321,28 @@ device_link_set_chain(struct device_link *link, const char *auth_chain)
 	link->target.auth_chain = mem_text(auth_chain);
 }
 
+/* One that has shown nothing so far was begun by what counted before. */
+static bool
+would_be_taken(const struct device_link *link)
+{
+	OWN(verdict) v = device_client_judge(link->client, link->target.tls, link->target.host);
+
+	if (v && link->ops->on_verdict)
+		link->ops->on_verdict((struct device_link *)(uintptr_t)link, link->user, v);
+	return v && verdict_accepted(v);
+}
+
+void
+device_link_trust(struct device_link *link, struct tls_client *tls)
+{
+	struct tls_client *before = link->target.tls;
+
+	link->target.tls = tls_client_ref(tls);
+	tls_client_free(before);
+	if (link->client && link->state != LINK_STOPPING && !would_be_taken(link))
+		device_client_break(link->client, "the server is not trusted any more");
+}
+
 void
 device_link_start(struct device_link *link)
 {

@@ -32,6 +32,8 @@ void device_link_free(struct device_link *link); /* ends it without a word to th
 
 /* For whom the gateway speaks by whom, on the connections from now on: from ask_token. */
 void device_link_set_chain(struct device_link *link, const char *auth_chain);
+/* By what the server is judged from now on.  A connection to one that would not be taken any more is lost, and made again; any other one goes on. */
+void device_link_trust(struct device_link *link, struct tls_client *tls);
 void device_link_start(struct device_link *link);
 /* Say DISCONNECT and stay away until the next start; on_down is not called. */
 void device_link_stop(struct device_link *link);

@@ -59,6 +59,8 @@ struct tls_client_config {
 	struct key *key;
 };
 struct tls_client *tls_client_new(const struct tls_client_config *config, struct err *err);
+/* Would it take a server that shows this chain, leaf first, for `host` today?  The caller owns the verdict. */
+struct verdict *tls_client_judge(const struct tls_client *client, const struct certs *chain, const char *host);
 struct tls_client *tls_client_ref(struct tls_client *client);
 void tls_client_free(struct tls_client *client);
 OWN_DEFINE(tls_client);

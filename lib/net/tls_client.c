@@ -17,6 +17,24 @@ struct tls_client {
 	atomic_int n_refs;
 };
 
+static struct verdict *
+judge(const struct tls_client *client, const struct cert *leaf, const struct certs *untrusted, const char *host)
+{
+	OWN_TEXT question = mem_textf("Am I really talking to %s?", host);
+	struct verdict *v = verdict_new(client->who, question, host);
+
+	chain_verify(v, client->anchors,
+		&(struct chain_query){
+			.leaf = leaf, .untrusted = untrusted, .purpose = CHAIN_SERVER, .host = host, .now = clock_wall() });
+	return v;
+}
+
+struct verdict *
+tls_client_judge(const struct tls_client *client, const struct certs *chain, const char *host)
+{
+	return judge(client, chain->item[0], chain, host);
+}
+
 static int
 on_server(X509_STORE_CTX *ctx, void *arg)
 {
@@ -24,9 +42,8 @@ on_server(X509_STORE_CTX *ctx, void *arg)
 	const struct tls_expected *expected = tls_peer_of(ssl)->expected;
 	OWN(cert) leaf = cert_from_x509(X509_STORE_CTX_get0_cert(ctx));
 	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
-	OWN_TEXT question = mem_textf("Am I really talking to %s?", expected->host);
 	struct certs untrusted = { 0 };
-	struct verdict *v = verdict_new(expected->client->who, question, expected->host);
+	struct verdict *v;
 	bool accepted;
 
 	(void)arg;
@@ -35,12 +52,7 @@ on_server(X509_STORE_CTX *ctx, void *arg)
 
 		certs_add(&untrusted, cert);
 	}
-	chain_verify(v, expected->client->anchors,
-		&(struct chain_query){ .leaf = leaf,
-			.untrusted = &untrusted,
-			.purpose = CHAIN_SERVER,
-			.host = expected->host,
-			.now = clock_wall() });
+	v = judge(expected->client, leaf, &untrusted, expected->host);
 	certs_clear(&untrusted);
 	accepted = verdict_accepted(v);
 	X509_STORE_CTX_set_error(ctx, accepted ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);

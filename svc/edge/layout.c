@@ -141,20 +141,28 @@ layout_save(
 	return 0;
 }
 
-/* What the hub is trusted by: the operator's bundle; without one, the system's roots.  Copied, because the roles may not read where it lies. */
+static bool
+is_there(const char *path, const struct buf *content)
+{
+	CLEAR(buf) old = BUF_INIT(BUNDLE_MAX);
+	struct err ignored = ERR_INIT;
+
+	return file_load(&old, path, &ignored) == 0 && text_is(buf_text(&old), buf_text(content));
+}
+
+/* What the hub is trusted by: the operator's bundle; without one, the system's roots.  Copied, because the roles may not read where it lies.  The gateway takes another one over by itself. */
 static int
 write_bundle(const struct layout *l, const struct config *c, bool changed[static ROLE_COUNT], struct err *err)
 {
-	struct buf pem = BUF_INIT(BUNDLE_MAX), old = BUF_INIT(BUNDLE_MAX);
-	struct err ignored = ERR_INIT;
+	CLEAR(buf) pem = BUF_INIT(BUNDLE_MAX);
 	int status = file_load(&pem, c->trust_bundle ? c->trust_bundle : SYSTEM_ROOTS, err);
 
-	if (status == 0 && (file_load(&old, l->identity_bundle, &ignored) < 0 || !text_is(buf_text(&old), buf_text(&pem)))) {
-		changed[ROLE_IDENTITYD] = changed[ROLE_GATEWAY] = true;
+	if (status == 0 && !is_there(l->identity_bundle, &pem)) {
+		changed[ROLE_IDENTITYD] = true;
 		status = file_save_unsynced(l->identity_bundle, pem.data, pem.len, 0644, err);
 	}
-	buf_clear(&pem);
-	buf_clear(&old);
+	if (status == 0 && !is_there(l->gateway_bundle, &pem))
+		status = layout_save(l, ROLE_GATEWAY, l->gateway_bundle, pem.data, pem.len, 0644, err);
 	return status < 0 ? err_wrap(err, "the roots to trust the hub by") : 0;
 }
 
@@ -198,6 +206,7 @@ name_dirs(struct layout *l, const char *state)
 		l->config_dirs[r] = mem_textf("%s/config/%s", state, role_names[r]);
 		l->configs[r] = mem_textf("%s/config.json", l->config_dirs[r]);
 	}
+	l->gateway_bundle = mem_textf("%s/hub-roots.pem", l->config_dirs[ROLE_GATEWAY]);
 	l->root_line_dir = mem_textf("%s/roots", l->dirs[ROLE_CERTD]);
 	l->root_line = mem_textf("%s/line.json", l->root_line_dir);
 }
@@ -322,6 +331,7 @@ layout_free(struct layout *l)
 	mem_free(l->gateway_workload);
 	mem_free(l->gateway_control);
 	mem_free(l->identity_bundle);
+	mem_free(l->gateway_bundle);
 	mem_free(l->root_line_dir);
 	mem_free(l->root_line);
 	mem_free(l);

@@ -52,7 +52,8 @@ struct layout {
 	char *mnt;	/* the modules' sockets */
 	char *gateway_workload;
 	char *gateway_control; /* its operator's; made by itself */
-	char *identity_bundle; /* what identityd and the gateway trust the hub by */
+	char *identity_bundle; /* what identityd trusts the hub by */
+	char *gateway_bundle;  /* the same for the gateway, in a folder that it may read: it takes another one over while it runs */
 	char *root_line_dir;   /* certd's: what has followed these (pki/root_line.h) */
 	char *root_line;
 };

@@ -99,7 +99,7 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 	push(args, "--hub-address", c->upstream_address);
 	role_args_push_int(args, "--hub-mqtt-port", c->upstream_mqtt_port);
 	role_args_push_int(args, "--hub-https-port", c->upstream_https_port);
-	push(args, "--trust", l->identity_bundle);
+	push(args, "--trust", l->gateway_bundle);
 	push(args, "--root-line", c->trust_source ? l->root_line : NULL);
 	role_args_push_int(args, "--max-queue-mib", c->max_queue_mib);
 	role_args_push_int(args, "--audit-mib", c->audit_mib);

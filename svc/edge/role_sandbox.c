@@ -119,7 +119,8 @@ role_sandbox_fill(struct sandbox *s, const struct config *c, const struct layout
 	s->resolves_names = role_sandbox_resolves_names(c, role);
 	join_groups(s, l, role);
 	allow_read(s, program_dir);
-	allow_read(s, l->identity_bundle);
+	if (role != ROLE_GATEWAY)
+		allow_read(s, l->identity_bundle);
 	if (c->trust_source)
 		allow_read(s, l->root_line_dir);
 	allow_read(s, l->config_dirs[role]);

@@ -151,7 +151,7 @@ def test_03_own_things():
     for box in all_boxes():
         assert box.do("write", box.state + "/gateway/queue") is None and box.do("mkdir", box.state + "/gateway/log") is None
         assert box.do("rename", box.state + "/gateway/queue", box.state + "/gateway/queue2") is None and box.do("list", box.state + "/gateway")[:1] == ["log"]
-        assert "BEGIN CERTIFICATE" in box.do("read", box.state + "/hub-roots.pem") and box.do("read", "/etc/hosts") is not None
+        assert "BEGIN CERTIFICATE" in box.do("read", box.state + "/config/gateway/hub-roots.pem") and box.do("read", "/etc/hosts") is not None
         if box.edge.ready["separate_users"]:
             assert "root:" in box.do("read", "/etc/passwd")
         elif LANDLOCK >= 1:
@@ -169,8 +169,8 @@ def test_04_folders():
         assert any(p.startswith(box.state + "/keyd/keys/") and p.endswith(".key") for p in before), before
         for path, (mode, _, _) in before.items():
             kind = mode & 0o170000
-            if path == box.state + "/hub-roots.pem":
-                box.denied("write", path)
+            if path.startswith(box.state + "/config/gateway"):  # what it is told
+                box.denied("write", path + ("/planted" if kind == 0o040000 else ""))
             elif kind == 0o040000:
                 box.denied("list", path)
                 box.denied("write", path + "/planted")

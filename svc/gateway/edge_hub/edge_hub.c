@@ -202,6 +202,7 @@ on_roots_timer(struct timer *timer)
 
 	if (upstream_follow_roots(lines_config(e->lines)->upstream)) {
 		log_info("the hub is trusted by other roots from now on");
+		lines_trust(e->lines);
 		report_roots(e);
 	}
 	timer_arm(timer, ROOTS_EVERY_MS);
@@ -231,8 +232,7 @@ on_kept(struct twin_ask *ask)
 	mem_free(ask);
 	twins_attend(e->twins, e->user.line, true, "");
 	report_roots(e);
-	if (upstream_config(lines_config(e->lines)->upstream)->line_path)
-		timer_arm(&e->roots_timer, ROOTS_EVERY_MS);
+	timer_arm(&e->roots_timer, ROOTS_EVERY_MS);
 }
 
 /* -- Life ------------------------------------------------------------------------------------------------------------------------------------- */

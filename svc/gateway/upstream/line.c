@@ -487,6 +487,12 @@ line_hurry(struct line *line)
 	device_link_hurry(line->link);
 }
 
+void
+line_trust(struct line *line)
+{
+	device_link_trust(line->link, upstream_tls(lines_config(line->lines)->upstream));
+}
+
 struct device_link *
 line_link(const struct line *line)
 {

@@ -55,6 +55,7 @@ void line_confirm(struct line *line);
 /* Why nobody has the name, as far as the scope says; NULL: somebody may. */
 const char *line_gone(const struct line *line);
 void line_hurry(struct line *line);
+void line_trust(struct line *line); /* by what upstream_tls has now */
 
 struct device_link *line_link(const struct line *line);
 struct lines *line_lines(const struct line *line);

@@ -131,3 +131,13 @@ lines_reached(struct lines *lines)
 		line_hurry(line);
 	lines->config.on_hub_reached(lines->config.arg);
 }
+
+void
+lines_trust(struct lines *lines)
+{
+	size_t at = 0;
+	void *line;
+
+	while (map_next(lines->by_name, &at, NULL, NULL, &line))
+		line_trust(line);
+}

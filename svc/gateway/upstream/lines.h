@@ -36,5 +36,7 @@ bool lines_is_hub_away(const struct lines *lines);
 /* By lines. */
 void lines_unreached(struct lines *lines);
 void lines_reached(struct lines *lines);
+/* The hub is judged by other roots: lines to one that they don't have are made again, the others go on. */
+void lines_trust(struct lines *lines);
 /* Those who lost the hub together come back over this time. */
 int64_t lines_spread_ms(const struct lines *lines);

@@ -27,7 +27,7 @@ struct trusted {
 struct upstream {
 	struct upstream_config config;
 	struct trusted *_Atomic trusted;
-	struct file_version line_version;
+	struct file_version trust_version, line_version;
 	pthread_mutex_t making; /* of the token: held while it is signed */
 	char *token;
 	int64_t expires;
@@ -56,6 +56,7 @@ load_roots(struct upstream *u, struct err *err)
 	struct trusted *next = NEW(trusted);
 	CLEAR(certs) roots = { 0 };
 
+	u->trust_version = file_version(u->config.trust_path);
 	if (u->config.line_path)
 		u->line_version = file_version(u->config.line_path);
 	if (root_line_load_roots(&roots, u->config.trust_path, u->config.line_path, CERTS_MAX, err) == 0)
@@ -71,16 +72,22 @@ load_roots(struct upstream *u, struct err *err)
 	return 0;
 }
 
+static bool
+is_another(const char *path, const struct file_version *before)
+{
+	struct file_version now = { 0 };
+
+	if (path)
+		now = file_version(path);
+	return now.inode != 0 && !file_version_is(&now, before);
+}
+
 bool
 upstream_follow_roots(struct upstream *u)
 {
-	struct file_version line;
 	struct err err = ERR_INIT;
 
-	if (!u->config.line_path)
-		return false;
-	line = file_version(u->config.line_path);
-	if (line.inode == 0 || file_version_is(&line, &u->line_version))
+	if (!is_another(u->config.trust_path, &u->trust_version) && !is_another(u->config.line_path, &u->line_version))
 		return false;
 	if (load_roots(u, &err) == 0)
 		return true;

@@ -29,7 +29,7 @@ const struct upstream_config *upstream_config(const struct upstream *upstream);
 /* As they are now; good until it is closed. */
 struct anchors *upstream_anchors(const struct upstream *upstream);
 struct tls_client *upstream_tls(const struct upstream *upstream);
-/* Looks whether others have followed, on one thread: true when they have, and connections are judged by them from now on. */
+/* Looks whether there are others, or some have followed, on one thread: true when they have, and connections are judged by them from now on. */
 bool upstream_follow_roots(struct upstream *upstream);
 
 /* Nobody waits for an answer of the hub any more: questions to it end soon, and new ones at once. */
