@@ -242,7 +242,7 @@ def test_04_twins_are_rolled_back():
     old = content("kept.sqlite")
     it.edge.start()
     next_version(2)
-    kill_edge()
+    it.kill_edge()
     at = len(it.edge.log_text())
     it.edge.start()
     next_version(3)
