@@ -347,18 +347,31 @@ device_client_in_flight(const struct device_client *c)
 	return c->n_flights;
 }
 
+/* Without properties it is there already. */
+static struct slice
+topic_of(const struct device_client *c, struct slice bag, struct buf *room)
+{
+	if (bag.len == 0)
+		return slice_of(c->topic);
+	buf_put(room, c->topic, strlen(c->topic));
+	buf_put(room, bag.text, bag.len);
+	return (struct slice){ .text = (const char *)room->data, .len = room->len };
+}
+
 bool
 device_client_publish(struct device_client *c, const struct device_message *m, uint64_t cookie)
 {
-	OWN_TEXT topic = mem_textf("%s%.*s", c->topic, SLICE_FMT(m->bag));
-	struct mqtt_publish publish = { .topic = slice_of(topic), .payload = m->payload, .qos = m->qos, .retain = m->retain };
+	CLEAR(buf) room = BUF_INIT(DEVICE_PACKET_MAX);
+	struct mqtt_publish publish = {
+		.topic = topic_of(c, m->bag, &room), .payload = m->payload, .qos = m->qos, .retain = m->retain
+	};
 
 	assert(device_client_may_publish(c) && m->qos <= 1);
 	if (m->qos == 1)
 		publish.id = device_client_next_id(c);
 	buf_reset(&c->packet);
 	mqtt_encode_publish(&c->packet, &publish);
-	if (c->packet.failed)
+	if (c->packet.failed || room.failed)
 		return false;
 	if (m->qos == 1)
 		*flight_at(c, c->n_flights++) = (struct flight){ .id = publish.id, .cookie = cookie };

@@ -10,23 +10,27 @@
 
 #define LINE_NAME_MAX (2 * IDENTITY_ID_MAX + 2)
 
-static size_t
-line_name(const struct queue_reader *r, const struct message *m, char out[static LINE_NAME_MAX])
+/* A device's is its id, as it stands in the message: this is asked for each message. */
+static struct slice
+line_name(const struct queue_reader *r, const struct message *m, char room[static LINE_NAME_MAX])
 {
-	int len = 0;
+	int len;
 
-	if (!r->config.one_line)
-		len = snprintf(out, LINE_NAME_MAX, "%.*s%s%.*s", SLICE_FMT(m->device_id), m->module_id.len > 0 ? "/" : "",
-			SLICE_FMT(m->module_id));
-	return len < LINE_NAME_MAX ? (size_t)len : LINE_NAME_MAX - 1;
+	if (r->config.one_line)
+		return (struct slice){ .text = "" };
+	if (m->module_id.len == 0)
+		return m->device_id;
+	len = snprintf(room, LINE_NAME_MAX, "%.*s/%.*s", SLICE_FMT(m->device_id), SLICE_FMT(m->module_id));
+	return (struct slice){ .text = room, .len = len < LINE_NAME_MAX ? (size_t)len : LINE_NAME_MAX - 1 };
 }
 
 struct queue_line *
 queue_line_find(const struct queue_reader *r, const struct message *m)
 {
-	char name[LINE_NAME_MAX];
+	char room[LINE_NAME_MAX];
+	struct slice name = line_name(r, m, room);
 
-	return map_find(r->lines, name, line_name(r, m, name));
+	return map_find(r->lines, name.text, name.len);
 }
 
 struct queue_line *
@@ -35,18 +39,18 @@ queue_line_make(struct queue_reader *r, const char *name, size_t len)
 	struct queue_line *line = NEW(queue_line);
 
 	line->name = mem_textn(name, len);
-	map_put(r->lines, name, len, line);
+	map_put(r->lines, line->name, len, line);
 	return line;
 }
 
 struct queue_line *
 queue_line_get(struct queue_reader *r, const struct message *m)
 {
-	char name[LINE_NAME_MAX];
-	size_t len = line_name(r, m, name);
-	struct queue_line *line = map_find(r->lines, name, len);
+	char room[LINE_NAME_MAX];
+	struct slice name = line_name(r, m, room);
+	struct queue_line *line = map_find(r->lines, name.text, name.len);
 
-	return line ? line : queue_line_make(r, name, len);
+	return line ? line : queue_line_make(r, name.text, name.len);
 }
 
 void

@@ -16,9 +16,8 @@
 /* -- Messages in memory --------------------------------------------------------------------------------------------------------------------- */
 
 static struct queued *
-take(struct queue_reader *r, uint64_t offset, const struct message *m)
+take(struct queue_reader *r, struct queue_line *line, uint64_t offset, const struct message *m)
 {
-	struct queue_line *line = queue_line_get(r, m);
 	struct queued *q = queued_new(r, offset, m);
 
 	q->line = line;
@@ -170,7 +169,7 @@ deal(struct queue_reader *r, int64_t now_ms)
 		expire_unread(r);
 	} else {
 		r->n_held++;
-		q = take(r, r->ahead.next, m);
+		q = take(r, line ? line : queue_line_get(r, m), r->ahead.next, m);
 	}
 	queue_reading_pass(&r->ahead);
 	r->n_read = r->ahead.next;
@@ -269,7 +268,7 @@ fetch(struct queue_reader *r, struct queue_line *line, int64_t now_ms)
 	}
 	fetch_from(r, line, r->again.next + 1);
 	if (!is_over)
-		return take(r, r->again.next, m);
+		return take(r, line, r->again.next, m);
 	r->n_held--;
 	expire_unread(r);
 	return NULL;

@@ -59,9 +59,9 @@ lines_free(struct lines *lines)
 struct line *
 lines_find(struct lines *lines, const char *device_id, const char *module_id)
 {
-	OWN_TEXT name = identity_name(device_id, module_id);
+	OWN_TEXT name = module_id ? identity_name(device_id, module_id) : NULL;
 
-	return map_find_text(lines->by_name, name);
+	return map_find_text(lines->by_name, name ? name : device_id);
 }
 
 struct line *
