@@ -7,9 +7,12 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "pki/issue.h"
+#include "wire/codec.h"
 
 #define DAY_S 86400
+#define SECRET_LEN 32
 #define FILE_MAX (16 * 1024 * 1024)
 
 /* A certificate and its key, as issuer of others. */
@@ -45,6 +48,15 @@ make_pair(struct pair *out, const struct pair *issuer, enum issue_kind kind, con
 	return out->cert ? 0 : -1;
 }
 
+static void
+make_secret(struct secret *secret)
+{
+	uint8_t bytes[SECRET_LEN];
+
+	random_bytes(bytes, sizeof(bytes));
+	secret_set(secret, bytes, sizeof(bytes));
+}
+
 static int
 make_device(struct fleet_device *d, size_t number, const struct pair *ca, struct err *err)
 {
@@ -52,6 +64,8 @@ make_device(struct fleet_device *d, size_t number, const struct pair *ca, struct
 	OWN(cert) leaf = NULL;
 
 	snprintf(d->id, sizeof(d->id), "dev-%05zu", number);
+	d->has_even_number = number % 2 == 0;
+	make_secret(&d->secret);
 	d->key = key_generate(KEY_EC_P256, err);
 	if (!d->key)
 		return -1;
@@ -100,6 +114,7 @@ save_devices(const struct fleet *fleet, const char *dir, struct err *err)
 {
 	CLEAR(buf) pem = BUF_INIT(FILE_MAX);
 	CLEAR(buf) list = BUF_INIT(FILE_MAX);
+	CLEAR(buf) keys = BUF_INIT(FILE_MAX);
 
 	for (size_t i = 0; i < fleet->n_devices; i++) {
 		const struct fleet_device *d = &fleet->devices[i];
@@ -108,7 +123,12 @@ save_devices(const struct fleet *fleet, const char *dir, struct err *err)
 
 		cert_put_pem(self, &pem);
 		buf_putf(&list, "%s %s\n", d->id, cert_fingerprint(self, fingerprint));
+		buf_putf(&keys, "%s ", d->id);
+		base64_encode(&keys, d->secret.bytes, d->secret.len);
+		buf_putf(&keys, "\n");
 	}
+	if (save(dir, "keys", &keys, err) < 0)
+		return -1;
 	return save(dir, "devices.pem", &pem, err) < 0 ? -1 : save(dir, "thumbprints", &list, err);
 }
 
@@ -157,6 +177,7 @@ fleet_free(struct fleet *fleet)
 		certs_clear(&d->chain[FLEET_CHAIN]);
 		certs_clear(&d->chain[FLEET_LEAF]);
 		key_free(d->key);
+		secret_clear(&d->secret);
 	}
 	mem_free(fleet->devices);
 	mem_free(fleet);

@@ -2,12 +2,15 @@
 /* load DIR N: the load of bench/run.  It makes a fleet of N devices (fleet.h, its files in DIR) and then does what standard input says, a line a command; each answers with a
  * line when it is done, so that the caller can look at the server between any two.
  *
- *	target PORT self|chain|leaf NAME HUB ROOTS
- *				which server from now on, and which of its two certificates a device shows; the name that the server must prove by the
+ *	target PORT self|chain|leaf|token|mixed NAME HUB ROOTS
+ *				which server from now on, and what a device shows (fleet.h); the name that the server must prove by the
  *				roots in that file; the name of the hub in the user name
- *	connect N		N devices connect and leave again, 16 at a time
+ *	at-a-time N		so many connect at a time from now on, 16 before it: a server that is counted is slow, and has deadlines
+ *	begin-with N		connect begins with the Nth device from now on, with the first one before it
+ *	connect N		N devices connect and leave again
  *	open N			N more devices connect and stay
- *	publish N		each open device sends N messages at QoS 1, the next when the one before is acknowledged
+ *	window N		so many messages of a device may wait for their acknowledgements from now on, one before it
+ *	publish N		each open device sends N messages at QoS 1, the next when the oldest of its window is acknowledged
  *	subscribe		each open device subscribes to its twin and to methods
  *	ping			each open device sends PINGREQ, and is answered
  *	storm N			the connections of all open devices but the first N break, and all of them connect again, 1,000 at a time; meanwhile each of the N sends messages, one
@@ -37,7 +40,8 @@ struct device {
 	struct load *load;
 	const struct fleet_device *is;
 	struct peer *peer; /* NULL: not connected */
-	int64_t to_send;   /* messages after this one */
+	int64_t to_send;   /* messages after those that wait for their acknowledgements */
+	size_t n_sent;	   /* those */
 	int64_t sent_ms;
 	bool is_bystander;
 };
@@ -49,9 +53,10 @@ struct load {
 	const struct peer_ops *ops; /* of the command that runs */
 	struct peer_target target;
 	char name[TEXT_LEN], hub[TEXT_LEN];
-	size_t n_open; /* the first so many devices */
-	size_t n_next; /* device to begin with */
-	size_t n_begun, n_done, n_wanted;
+	size_t n_open;	/* the first so many devices */
+	size_t n_next;	/* device to begin with */
+	size_t n_first; /* of connect */
+	size_t n_begun, n_done, n_wanted, at_a_time, window;
 	char payload[PAYLOAD_LEN];
 	bool is_storming;
 	size_t n_retries, n_waiting;
@@ -106,6 +111,24 @@ on_end(struct peer *peer, void *user, bool by_us, const char *why)
 /* -- connect ------------------------------------------------------------------------------------------------------------------------- */
 
 static void
+do_at_a_time(struct load *load, size_t n)
+{
+	load->at_a_time = n;
+}
+
+static void
+do_begin_with(struct load *load, size_t n)
+{
+	load->n_first = n - 1;
+}
+
+static void
+do_window(struct load *load, size_t n)
+{
+	load->window = n;
+}
+
+static void
 leave_again(struct peer *peer, void *user)
 {
 	(void)user;
@@ -129,7 +152,7 @@ run(struct load *load, const struct peer_ops *ops, size_t first, size_t n, size_
 static void
 do_connect(struct load *load, size_t n)
 {
-	run(load, &visit_ops, 0, n, AT_A_TIME);
+	run(load, &visit_ops, load->n_first, n, load->at_a_time);
 }
 
 /* -- open, publish, subscribe, ping, close -------------------------------------------------------------------------------------------------------------- */
@@ -147,6 +170,7 @@ static void
 send_one(struct device *d)
 {
 	d->to_send--;
+	d->n_sent++;
 	peer_publish(d->peer, d->load->payload, PAYLOAD_LEN);
 }
 
@@ -176,11 +200,15 @@ on_answer(struct peer *peer, void *user)
 	struct device *d = user;
 
 	(void)peer;
-	if (d->is_bystander)
+	if (d->is_bystander) {
 		bystander_answered(d);
-	else if (d->to_send > 0)
+		return;
+	}
+	if (d->n_sent > 0)
+		d->n_sent--;
+	if (d->to_send > 0)
 		send_one(d);
-	else
+	else if (d->n_sent == 0)
 		one_done(d->load);
 }
 
@@ -191,7 +219,7 @@ do_open(struct load *load, size_t n)
 {
 	if (n > load->fleet->n_devices - load->n_open)
 		give_up("open", "the fleet is smaller");
-	run(load, &stay_ops, load->n_open, n, AT_A_TIME);
+	run(load, &stay_ops, load->n_open, n, load->at_a_time);
 	load->n_open += n;
 }
 
@@ -216,7 +244,8 @@ do_publish(struct load *load, size_t n)
 	expect_all(load);
 	for (size_t i = 0; i < load->n_open; i++) {
 		load->devices[i].to_send = (int64_t)n;
-		send_one(&load->devices[i]);
+		while (load->devices[i].to_send > 0 && load->devices[i].n_sent < load->window)
+			send_one(&load->devices[i]);
 	}
 	run_until_done(load);
 }
@@ -326,6 +355,21 @@ do_storm(struct load *load, size_t n)
 
 /* -- Commands ---------------------------------------------------------------------------------------------------------------------------- */
 
+static enum fleet_kind
+kind_of(const char *text)
+{
+	static const char *const names[] = { [FLEET_SELF] = "self",
+		[FLEET_CHAIN] = "chain",
+		[FLEET_LEAF] = "leaf",
+		[FLEET_TOKEN] = "token",
+		[FLEET_MIXED] = "mixed" };
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		if (text_is(text, names[i]))
+			return (enum fleet_kind)i;
+	give_up("not a kind of device", text);
+}
+
 static void
 aim(struct load *load, int port, const char *kind, const char *roots_path)
 {
@@ -335,7 +379,7 @@ aim(struct load *load, int port, const char *kind, const char *roots_path)
 	load->target.name = load->name;
 	load->target.hub = load->hub;
 	load->target.port = port;
-	load->target.kind = text_is(kind, "chain") ? FLEET_CHAIN : text_is(kind, "leaf") ? FLEET_LEAF : FLEET_SELF;
+	load->target.kind = kind_of(kind);
 	anchors_free(load->target.roots);
 	load->target.roots = certs_load(&roots, roots_path, CERTS_MAX, &err) < 0 ? NULL : anchors_new(&roots, &err);
 	certs_clear(&roots);
@@ -346,8 +390,9 @@ aim(struct load *load, int port, const char *kind, const char *roots_path)
 static const struct {
 	const char *name;
 	void (*run)(struct load *load, size_t n);
-} commands[] = { { "connect", do_connect }, { "open", do_open }, { "publish", do_publish }, { "subscribe", do_subscribe },
-	{ "ping", do_ping }, { "storm", do_storm }, { "close", do_close } };
+} commands[] = { { "at-a-time", do_at_a_time }, { "window", do_window }, { "begin-with", do_begin_with }, { "connect", do_connect },
+	{ "open", do_open }, { "publish", do_publish }, { "subscribe", do_subscribe }, { "ping", do_ping }, { "storm", do_storm },
+	{ "close", do_close } };
 
 static void
 obey(struct load *load, const char *line)
@@ -375,7 +420,7 @@ obey(struct load *load, const char *line)
 int
 main(int argc, char **argv)
 {
-	struct load load = { 0 };
+	struct load load = { .at_a_time = AT_A_TIME, .window = 1 };
 	struct err err = ERR_INIT;
 	int64_t n;
 	char line[4 * TEXT_LEN];

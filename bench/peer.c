@@ -2,11 +2,14 @@
 /* MQTT on a connection of lib/net.  What a server must not send ends it, and with it the measurement. */
 #include "peer.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/conn.h"
 #include "wire/mqtt.h"
+#include "wire/sas.h"
 
 #define PACKET_MAX (512 * 1024)
+#define TOKEN_LIFE_S 86400
 #define KEEP_ALIVE_S 1200
 #define CONNECT_WITHIN_MS 300000 /* a server under callgrind is slow */
 #define API_VERSION "2021-04-12"
@@ -17,6 +20,7 @@ struct peer {
 	void *user;
 	const struct fleet_device *is;
 	char *user_name;
+	struct buf token; /* empty: it shows a certificate */
 	uint16_t last_id;
 	bool is_live, by_us;
 };
@@ -46,6 +50,8 @@ on_open(struct conn *conn)
 		.client_id = slice_of(peer->is->id),
 		.has_user = true,
 		.user = slice_of(peer->user_name),
+		.has_password = peer->token.len > 0,
+		.password = { .text = (const char *)peer->token.data, .len = peer->token.len },
 	};
 
 	mqtt_encode_connect(&packet, &connect);
@@ -123,17 +129,38 @@ on_close(struct conn *conn, const char *why)
 	struct peer *peer = conn_user(conn);
 
 	peer->ops->on_end(peer, peer->user, peer->by_us, *why ? why : "the server closed the connection");
+	buf_clear(&peer->token);
 	mem_free(peer->user_name);
 	mem_free(peer);
 }
 
 static const struct conn_ops conn_ops = { .on_open = on_open, .on_data = on_data, .on_close = on_close, .read_max = PACKET_MAX };
 
+static enum fleet_kind
+kind_of(const struct fleet_device *is, const struct peer_target *target)
+{
+	if (target->kind != FLEET_MIXED)
+		return target->kind;
+	return is->has_even_number ? FLEET_TOKEN : FLEET_SELF;
+}
+
+static void
+make_token(struct buf *token, const struct fleet_device *is, const char *hub)
+{
+	OWN_TEXT resource = mem_textf("%s/devices/%s", hub, is->id);
+
+	sas_sign(token, resource, clock_wall() + TOKEN_LIFE_S, NULL, &is->secret);
+}
+
 struct peer *
 peer_connect(struct loop *loop, const struct fleet_device *is, const struct peer_target *target, const struct peer_ops *ops,
 	void *user, struct err *err)
 {
-	struct tls_client_config config = { .anchors = target->roots, .chain = &is->chain[target->kind], .key = is->key };
+	enum fleet_kind kind = kind_of(is, target);
+	bool by_token = kind == FLEET_TOKEN;
+	struct tls_client_config config = {
+		.anchors = target->roots, .chain = by_token ? NULL : &is->chain[kind], .key = by_token ? NULL : is->key
+	};
 	OWN(tls_client) tls = tls_client_new(&config, err);
 	struct conn_target to = {
 		.host = target->name, .connect_to = "127.0.0.1", .port = target->port, .tls = tls, .timeout_ms = CONNECT_WITHIN_MS
@@ -146,6 +173,9 @@ peer_connect(struct loop *loop, const struct fleet_device *is, const struct peer
 	peer->ops = ops;
 	peer->user = user;
 	peer->is = is;
+	peer->token = (struct buf)BUF_INIT(SAS_TOKEN_MAX);
+	if (by_token)
+		make_token(&peer->token, is, target->hub);
 	peer->user_name = mem_textf("%s/%s/?api-version=" API_VERSION, target->hub, is->id);
 	peer->conn = conn_connect(loop, &to, &conn_ops, peer, err);
 	return peer->conn ? peer : NULL;

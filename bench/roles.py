@@ -38,7 +38,8 @@ class Role:
         self.name, self.counted = name, counted
         self.out = folder / ("count-" + name)
         prefix = ["valgrind", "--tool=callgrind", "--callgrind-out-file=" + self.out, "-q"] if counted else []
-        self.service = Service(folder, name, *command[1:], program=[*prefix, command[0]])
+        self.service = Service(folder, name, *command[1:], program=[*prefix, command[0]], wait=False)
+        self.service.ready = self.service.wait_ready(200)  # counted, on a busy machine
 
     @property
     def pid(self):
@@ -52,13 +53,13 @@ class Role:
 class EdgeDevice:
     """Hub and edge device; `split` stops the latter and starts its roles again, each by itself."""
 
-    def __init__(self):
-        os.environ["ROOTEDGE_LOG"] = "error"
+    def __init__(self, log="error", **kw):
+        os.environ["ROOTEDGE_LOG"] = log
         self.folder = Folder()
         os.chmod(self.folder.path, 0o700)  # no role has a user of its own: we are each of their modules
         with on_first_core():
             self.hub = Hub(self.folder, Pki(self.folder))
-            self.edge = Edge(self.folder, self.hub)
+            self.edge = Edge(self.folder, self.hub, **kw)
         self.roles = {}
         self.learn()
 
@@ -82,11 +83,12 @@ class EdgeDevice:
     def pids(self):
         return {name: self.edge.role(name) for name in ORDER} if not self.roles else {name: r.pid for name, r in self.roles.items()}
 
-    def split(self, counted=(), gateway=None):
+    def split(self, counted=(), gateway=None, options=()):
+        """`gateway`: another executable of it; `options`: what it is told beside the rest."""
         self.join()
         with on_first_core():
             for name in ORDER:
-                command = [gateway or self.commands[name][0]] + self.commands[name][1:] if name == "gateway" else self.commands[name]
+                command = [gateway or self.commands[name][0]] + self.commands[name][1:] + list(options) if name == "gateway" else self.commands[name]
                 self.roles[name] = Role(name, command, name in counted, self.folder)
 
     def join(self):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The servers that are compared, each in the way that it is meant to let in exactly the devices of the fleet.  A new one needs a command, a port, and prepare()."""
-import contextlib, http.client, json, os, re, shutil, socket, ssl, subprocess, sys, time
+import contextlib, http.client, json, os, re, shutil, socket, ssl, subprocess, sys, threading, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
@@ -23,16 +23,25 @@ def is_listening(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
+def authentications(fleet, kind):
+    """(id, what a hub is told of it) of each device; "mixed": every other one has a key, as bench/fleet.h says."""
+    with open(fleet + "/thumbprints") as f, open(fleet + "/keys") as g:
+        devices = [(*line.split(), key.split()[1]) for line, key in zip(f, g)]
+    for i, (id, thumbprint, key) in enumerate(devices):
+        if kind == "token" or (kind == "mixed" and i % 2):
+            yield id, {"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": key}}
+        elif kind in ("self", "mixed"):
+            yield id, {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": thumbprint, "secondaryThumbprint": ""}}
+        else:
+            yield id, {"type": "certificateAuthority"}
+
+
 def register(state, hostname, https_port, roots, fleet, kind, **more):
     """The devices of the fleet at a hub, over one connection."""
     key = parse_connection_string(run("rootedge", "hub", "connection-string", "--state", state).stdout)["SharedAccessKey"]
     headers = {"Authorization": sas(hostname, key, policy="iothubowner", encode=False), "Content-Type": "application/json"}
     connection = http.client.HTTPSConnection("localhost", https_port, context=ssl.create_default_context(cafile=roots))
-    with open(fleet + "/thumbprints") as f:
-        devices = [line.split() for line in f]
-    for id, thumbprint in devices:
-        authentication = {"type": "certificateAuthority"} if kind != "self" else {
-            "type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": thumbprint, "secondaryThumbprint": ""}}
+    for id, authentication in authentications(fleet, kind):
         connection.request("PUT", "/devices/%s?api-version=2021-04-12" % id, json.dumps(dict(more, deviceId=id, authentication=authentication)), headers)
         answer = connection.getresponse()
         text = answer.read()
@@ -192,6 +201,47 @@ class Mosquitto(Server):
 
     def command(self):
         return [self.executable, "-c", self.folder / "mosquitto.conf"]
+
+
+class MosquittoUpstream(Server):
+    """What a bridge sends to: a broker that takes messages over TLS from whoever comes, and keeps none."""
+    name = "mosquitto-upstream"
+
+    def prepare(self):
+        self.plain_port = free_port()
+        with open(self.folder / "mosquitto.conf", "w") as f:
+            f.write("per_listener_settings true\nlistener %d 127.0.0.1\ncertfile %s/server.cert.pem\nkeyfile %s/server.key.pem\nallow_anonymous true\nset_tcp_nodelay true\n"
+                    "listener %d 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nlog_type error\nuser root\npersistence false\n"
+                    % (self.port, self.fleet, self.fleet, self.plain_port))
+
+    def command(self):
+        return [Mosquitto.executable, "-c", self.folder / "mosquitto.conf"]
+
+
+class MosquittoBridge(Mosquitto):
+    """Which passes on what devices send, at QoS 1 over one connection with TLS, to a second broker; nothing is kept on disk."""
+    name = "mosquitto-bridge"
+
+    @property
+    def persistence(self):
+        self.upstream = MosquittoUpstream(self.fleet)
+        return ("persistence false\nconnection up\naddress %s:%d\nbridge_cafile %s/root.pem\ntopic devices/# out 1\ncleansession true\nnotifications false\ntry_private false\nkeepalive_interval 600\n"
+                % (HOST, self.upstream.port, self.fleet))
+
+    def expect(self, n):
+        """Wait with the returned call for n messages at the second broker, from now on."""
+        subscriber = subprocess.Popen(["stdbuf", "-oL", "mosquitto_sub", "-p", str(self.upstream.plain_port), "-q", "1", "-t", "devices/#", "-C", str(n), "-F", "%l", "-d"], stdout=subprocess.PIPE, text=True)
+        for line in subscriber.stdout:
+            if "SUBACK" in line or "Subscribed" in line:
+                break
+        drain = threading.Thread(target=subscriber.stdout.read)
+        drain.start()
+        return lambda: (subscriber.wait(600), drain.join())
+
+    def stop(self):
+        super().stop()
+        self.upstream.stop()
+        self.upstream.folder.__exit__()
 
 
 class MosquittoKeeping(Mosquitto):
