@@ -321,6 +321,7 @@ device_client_connect(struct loop *loop, const struct device_client_config *conf
 		.port = config->port,
 		.tls = config->tls,
 		.timeout_ms = c->answer_within_ms,
+		.has_neighbours = config->has_neighbours,
 	};
 
 	c->ops = ops;

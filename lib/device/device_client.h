@@ -62,6 +62,7 @@ struct device_client_config {
 	struct tls_client *tls;
 	const char *who;		    /* judges the server, in the verdict: "device", "gateway" */
 	uint16_t keep_alive_s;		    /* 0: 180 */
+	bool has_neighbours;		    /* others on its loop, who do not wait for its handshake */
 	bool keep_session;		    /* MQTT's clean session 0 */
 	size_t max_in_flight;		    /* 0: 256 */
 	int64_t answer_within_ms;	    /* for TCP and TLS, and again for CONNACK, and for a question; 0: 30 s */

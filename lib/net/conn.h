@@ -96,6 +96,7 @@ struct conn_target {
 	const char *unix_path;	/* instead of host and port */
 	struct tls_client *tls; /* NULL: plain */
 	int64_t timeout_ms;	/* for TCP and TLS together; 0: 30 s */
+	bool has_neighbours;	/* the handshake is a worker's: who else is on this loop does not wait for it */
 };
 struct conn *conn_connect(
 	struct loop *loop, const struct conn_target *target, const struct conn_ops *ops, void *user, struct err *err);

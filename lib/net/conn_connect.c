@@ -13,17 +13,17 @@
 #include "net/resolve.h"
 
 #define CONNECT_TIMEOUT_MS 30000
-#define SIGNERS 2
-#define SIGNERS_QUEUE_MAX 1024
+#define WORKERS 2
+#define WORKERS_QUEUE_MAX 1024
 
-/* A client's key may be in another process: where a client has one, its handshakes may block and have threads of their own. */
-static struct pool *signers;
+/* A client's key may be in another process: where a client has one, its handshakes may block and have threads of their own; and where many share a loop, one after the other would keep it. */
+static struct pool *workers;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void
-make_signers(void)
+make_workers(void)
 {
-	signers = pool_new("tls-client", SIGNERS, SIGNERS_QUEUE_MAX);
+	workers = pool_new("tls-client", WORKERS, WORKERS_QUEUE_MAX);
 }
 
 /* Begin to connect; the watch tells when it is done. */
@@ -158,13 +158,13 @@ connect_tcp(struct conn *conn, const struct conn_target *target, struct err *err
 }
 
 static void
-set_tls(struct conn *conn, struct tls_client *tls, const char *host)
+set_tls(struct conn *conn, struct tls_client *tls, const char *host, bool has_neighbours)
 {
 	conn->ssl = tls_client_ssl(tls, host, &conn->verdict);
-	if (!tls_client_has_key(tls))
+	if (!has_neighbours && !tls_client_has_key(tls))
 		return;
-	pthread_once(&once, make_signers);
-	conn->phase->pool = signers;
+	pthread_once(&once, make_workers);
+	conn->phase->pool = workers;
 }
 
 struct conn *
@@ -175,7 +175,7 @@ conn_connect(struct loop *loop, const struct conn_target *target, const struct c
 
 	conn_phase_start(conn, target->timeout_ms > 0 ? target->timeout_ms : CONNECT_TIMEOUT_MS);
 	if (target->tls)
-		set_tls(conn, target->tls, target->host);
+		set_tls(conn, target->tls, target->host, target->has_neighbours);
 	status = target->unix_path ? connect_unix(conn, target->unix_path, err) : connect_tcp(conn, target, err);
 	if (status < 0) {
 		conn->ops = &conn_silent_ops; /* the caller hears of it by our result */
@@ -190,7 +190,7 @@ conn_start_tls(struct conn *conn, struct tls_client *tls, const char *host, int6
 {
 	assert(conn->state == CONN_OPEN && !conn->ssl && conn->out.len == 0);
 	conn_phase_start(conn, timeout_ms);
-	set_tls(conn, tls, host);
+	set_tls(conn, tls, host, false);
 	watch_set(&conn->watch, 0);
 	begin_tls(conn);
 }

@@ -544,6 +544,7 @@ link_of(struct line *line)
 		.device_id = line->device_id,
 		.module_id = line->module_id,
 		.tls = upstream_tls(c->upstream),
+		.has_neighbours = true,
 		.who = "gateway",
 		.max_in_flight = IN_FLIGHT_MAX,
 		.told = &told_ops,
