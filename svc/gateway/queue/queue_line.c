@@ -9,6 +9,7 @@
 #include "base/mem.h"
 
 #define LINE_NAME_MAX (2 * IDENTITY_ID_MAX + 2)
+#define IDLE_LINES_MAX 256
 
 /* A device's is its id, as it stands in the message: this is asked for each message. */
 static struct slice
@@ -60,10 +61,11 @@ queue_line_free(struct queue_line *line)
 	mem_free(line);
 }
 
+/* Some stay, for whoever sends one message after the other. */
 void
 queue_line_forget_if_idle(struct queue_reader *r, struct queue_line *line)
 {
-	if (line->n > 0 || line->is_behind)
+	if (line->n > 0 || line->is_behind || map_count(r->lines) <= IDLE_LINES_MAX)
 		return;
 	map_remove_text(r->lines, line->name);
 	queue_line_free(line);
