@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "base/text.h"
 #include "gateway/local/vitals.h"
 #include "gateway/queue/queue_log.h"
@@ -85,6 +86,10 @@ struct queue {
 	struct post visited;
 	struct post want_room;
 	struct timer room;
+	struct pool *saver;
+	struct job saving;
+	struct queue_position *position[QUEUE_LOGS_MAX]; /* of the levels, while they are being saved */
+	bool is_saved[QUEUE_LOGS_MAX], is_saving;
 	size_t n_unsaid; /* that were dropped */
 	int64_t said_ms;
 	atomic_bool is_room_wanted, is_stopped, is_full_said;
@@ -756,16 +761,57 @@ leave_drained(struct queue *queue)
 	}
 }
 
+/* -- Positions -------------------------------------------------------------------------------------------------------------------------------- */
+
+/* On a thread of its own, however long the disk takes. */
+static void
+run_saving(struct job *job)
+{
+	struct queue *queue = CONTAINER_OF(job, struct queue, saving);
+
+	for (size_t i = 0; i < QUEUE_LOGS_MAX; i++) {
+		struct err err = ERR_INIT;
+
+		queue->is_saved[i] = queue->position[i] && queue_position_save(queue->position[i], &err) == 0;
+		if (err.kind != ERR_NONE)
+			log_error("%s", err.text);
+	}
+}
+
+static void
+on_saved(struct job *job)
+{
+	struct queue *queue = CONTAINER_OF(job, struct queue, saving);
+
+	for (size_t i = 0; i < QUEUE_LOGS_MAX; i++) {
+		if (queue->position[i] && !queue->is_stopped)
+			queue_reader_saved(queue->level[i].reader, queue->position[i], queue->is_saved[i]);
+		queue_position_free(queue->position[i]);
+		queue->position[i] = NULL;
+	}
+	queue->is_saving = false;
+	leave_drained(queue);
+}
+
+/* A log is only left while none is being saved: nobody writes into a folder that goes. */
 void
 queue_save(struct queue *queue)
 {
-	for (struct sink *sink = queue->sinks; sink; sink = sink->next) {
-		struct err err = ERR_INIT;
+	size_t n = 0;
 
-		if (queue_window_save(sink->window, &err) < 0)
-			log_error("%s", err.text);
+	if (queue->is_saving || queue->is_stopped)
+		return;
+	for (size_t i = 0; i < queue->n_levels; i++) {
+		queue->position[i] = queue->level[i].is_open ? queue_reader_position(queue->level[i].reader) : NULL;
+		n += queue->position[i] != NULL;
 	}
-	leave_drained(queue);
+	if (n == 0) {
+		leave_drained(queue);
+		return;
+	}
+	queue->saving = (struct job){ .run = run_saving, .done = on_saved, .owner = loop_owner(queue->config.loop) };
+	queue->is_saving = pool_try(queue->saver, &queue->saving);
+	assert(queue->is_saving);
 }
 
 /* -- Its life -------------------------------------------------------------------------------------------------------------------------------- */
@@ -793,6 +839,7 @@ queue_open(const struct queue_config *config, struct err *err)
 	queue->want_room.run = on_want_room;
 	timer_init(&queue->room, config->loop, on_room);
 	pthread_mutex_init(&queue->lock, NULL);
+	queue->saver = pool_new("positions", 1, 1);
 	if (open_logs(queue, err) == 0)
 		return queue;
 	queue_free(queue);
@@ -805,6 +852,8 @@ queue_stop(struct queue *queue)
 	if (!queue)
 		return;
 	queue->is_stopped = true;
+	pool_free(queue->saver);
+	queue->saver = NULL;
 	for (struct sink *sink = queue->sinks; sink; sink = sink->next)
 		queue_window_stop(sink->window);
 	for (size_t i = 0; i < queue->n_levels; i++)
@@ -817,6 +866,9 @@ queue_free(struct queue *queue)
 	if (!queue)
 		return;
 	timer_cancel(&queue->room);
+	pool_free(queue->saver);
+	for (size_t i = 0; i < QUEUE_LOGS_MAX; i++)
+		queue_position_free(queue->position[i]);
 	for (struct sink *sink = queue->sinks, *next; sink; sink = next) {
 		next = sink->next;
 		queue_window_free(sink->window);

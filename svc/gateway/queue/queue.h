@@ -42,7 +42,8 @@ struct queue_window *queue_upstream(struct queue *queue);
 /* Calls back for each input that there is, and for each that comes with other routes. */
 void queue_watch_inputs(struct queue *queue,
 	void (*on_input)(void *arg, const char *module_id, const char *input, struct queue_window *window), void *arg);
-void queue_save(struct queue *queue); /* now and then: positions, the room that they free, and logs that are left and empty */
+void queue_save(struct queue
+		*queue); /* now and then: positions; a moment later the room that they free, and logs that are left and empty */
 
 /* -- What there is to tell, on any thread ---------------------------------------------------------------------------------------------- */
 struct queue_totals {

@@ -40,48 +40,68 @@ lowest_of(const struct queue_reader *r, uint64_t lowest)
 	return lowest > r->floor ? lowest : r->floor;
 }
 
-static int
-save_lines(struct queue_reader *r, uint64_t front, struct err *err)
+static struct queue_lines *
+lines_of(const struct queue_reader *r, uint64_t front)
 {
-	struct queue_lines *lines;
-	int done;
+	struct queue_lines *lines = queue_lines_new(front);
 
-	if (!r->behind && !r->has_lines_file)
-		return 0;
-	lines = queue_lines_new(front);
 	for (const struct queue_line *line = r->behind; line; line = line->next)
 		queue_lines_add(lines, line->name, queue_line_position(line));
-	done = queue_lines_save(lines, r->dir, err);
-	queue_lines_free(lines);
-	r->has_lines_file = r->behind != NULL;
-	return done;
+	return lines;
+}
+
+struct queue_position *
+queue_reader_position(struct queue_reader *r)
+{
+	uint64_t front = frontier(r), cursor = lowest_of(r, front);
+	bool has_lines = r->has_moved && (r->behind || r->has_lines_file);
+	struct queue_position *p;
+
+	r->has_moved = false;
+	if (!has_lines && cursor == r->cursor)
+		return NULL;
+	p = NEW(queue_position);
+	p->dir = mem_text(r->dir);
+	p->lines = has_lines ? lines_of(r, front) : NULL;
+	p->is_behind = r->behind != NULL;
+	p->cursor = cursor;
+	p->is_cursor_new = cursor != r->cursor;
+	return p;
 }
 
 /* Where the lines are goes first: with an older cursor it says the same. */
-static int
-save(struct queue_reader *r, struct err *err)
+int
+queue_position_save(const struct queue_position *p, struct err *err)
 {
-	uint64_t front = frontier(r), cursor = lowest_of(r, front);
-
-	if (r->has_moved && save_lines(r, front, err) < 0)
+	if (p->lines && queue_lines_save(p->lines, p->dir, err) < 0)
 		return err_wrap(err, "the positions in the queue");
-	r->has_moved = false;
-	if (cursor == r->cursor)
-		return 0;
-	if (event_cursor_save(r->dir, QUEUE_CURSOR, cursor, err) < 0)
+	if (p->is_cursor_new && event_cursor_save(p->dir, QUEUE_CURSOR, p->cursor, err) < 0)
 		return err_wrap(err, "the position in the queue");
-	r->cursor = cursor;
-	return 1;
+	return 0;
 }
 
-int
-queue_reader_save(struct queue_reader *r, struct err *err)
+void
+queue_reader_saved(struct queue_reader *r, const struct queue_position *p, bool ok)
 {
-	int done = save(r, err);
+	r->has_moved = r->has_moved || !ok;
+	if (!ok)
+		return;
+	if (p->lines)
+		r->has_lines_file = p->is_behind;
+	if (!p->is_cursor_new)
+		return;
+	r->cursor = p->cursor;
+	event_log_forget_below(r->config.log, r->cursor);
+}
 
-	if (done > 0)
-		event_log_forget_below(r->config.log, r->cursor);
-	return done < 0 ? -1 : 0;
+void
+queue_position_free(struct queue_position *p)
+{
+	if (!p)
+		return;
+	queue_lines_free(p->lines);
+	mem_free(p->dir);
+	mem_free(p);
 }
 
 /* A line that was behind when it was saved, and waits for its first round. */
@@ -174,13 +194,16 @@ void
 queue_reader_close(struct queue_reader *r)
 {
 	struct err err = ERR_INIT;
+	struct queue_position *position;
 	size_t at = 0;
 	void *value;
 
 	if (!r)
 		return;
-	if (r->ahead.reader && save(r, &err) < 0)
+	position = r->ahead.reader ? queue_reader_position(r) : NULL;
+	if (position && queue_position_save(position, &err) < 0)
 		log_error("%s", err.text);
+	queue_position_free(position);
 	while (map_next(r->lines, &at, NULL, NULL, &value)) {
 		struct queue_line *line = value;
 

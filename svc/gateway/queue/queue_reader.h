@@ -8,11 +8,10 @@
  * hundreds of them still leave places for the others.
  * On disk stands the oldest message that is not done (the cursor) and, when lines are behind, how far each of them is.  One thread, but for what says otherwise. */
 
+#include "gateway/queue/queue_position.h"
 #include "store/event_log.h"
 #include "store/message.h"
 #include "wire/message_mark.h"
-
-#define QUEUE_CURSOR "upstream" /* how far the log was sent; its name is history, whatever the log is for */
 
 struct queue_reader;
 struct queue_line;
@@ -63,8 +62,10 @@ enum queue_rest { QUEUE_EMPTY, QUEUE_TIRED, QUEUE_WAITS };
 enum queue_rest queue_reader_rest(const struct queue_reader *reader);
 bool queue_reader_is_behind(const struct queue_reader *reader); /* there may be more to give */
 enum queue_end { QUEUE_DONE, QUEUE_EXPIRED, QUEUE_GIVEN_UP };
-void queue_reader_end(struct queued *q, enum queue_end how);	     /* it is gone after this */
-int queue_reader_save(struct queue_reader *reader, struct err *err); /* when something has moved; blocks */
+void queue_reader_end(struct queued *q, enum queue_end how); /* it is gone after this */
+/* Where it is now, to be saved and then told of; NULL: on disk it is right. */
+struct queue_position *queue_reader_position(struct queue_reader *reader);
+void queue_reader_saved(struct queue_reader *reader, const struct queue_position *position, bool ok);
 /* To make room: the oldest segment goes, with what is in it, *n of it not done yet and not in memory.  false: there is but one segment.  Blocks. */
 bool queue_reader_drop_oldest(struct queue_reader *reader, size_t *n);
 bool queue_reader_is_dropping(const struct queue_reader *reader); /* the disk has not had it back yet */

@@ -178,14 +178,3 @@ queue_window_done(struct queue_window *w, struct queued *q)
 {
 	queue_window_end(w, q, QUEUE_DONE);
 }
-
-int
-queue_window_save(struct queue_window *w, struct err *err)
-{
-	int done = 0;
-
-	for (size_t i = 0; i < COUNT(w->reader); i++)
-		if (w->reader[i] && queue_reader_save(w->reader[i], err) < 0)
-			done = -1;
-	return done;
-}

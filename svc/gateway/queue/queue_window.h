@@ -25,4 +25,3 @@ bool queue_window_is_one_log(const struct queue_window *window);
 struct queued *queue_window_next(struct queue_window *window, struct err *err);
 void queue_window_end(struct queue_window *window, struct queued *message, enum queue_end how); /* gone after this */
 void queue_window_done(struct queue_window *window, struct queued *message);			/* it was delivered */
-int queue_window_save(struct queue_window *window, struct err *err); /* when something has moved; blocks */

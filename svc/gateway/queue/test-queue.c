@@ -335,6 +335,17 @@ fill(struct fixture *f, int n)
 	return stored;
 }
 
+static void
+run_loop(struct fixture *f, const uint64_t below)
+{
+	struct queue_totals totals;
+
+	do {
+		loop_run_once(f->loop);
+		queue_totals(f->queue, &totals);
+	} while (totals.bytes > below);
+}
+
 TEST("a queue that refuses when it is full takes no more than it may, and takes more when some is done, whatever it is in")
 {
 	struct queue_totals totals;
@@ -350,23 +361,10 @@ TEST("a queue that refuses when it is full takes no more than it may, and takes 
 	CHECK_INT(totals.refused, 1);
 	mem_free(take_all(queue_upstream(f.queue), QUEUE_DONE));
 	queue_save(f.queue);
-	do
-		queue_totals(f.queue, &totals);
-	while (totals.bytes > (3 << 20) / 2);
+	run_loop(&f, (3 << 20) / 2);
 	more = fill(&f, 100);
 	CHECK(more >= 3 && more < first);
 	end(&f);
-}
-
-static void
-run_loop(struct fixture *f, const uint64_t below)
-{
-	struct queue_totals totals;
-
-	do {
-		loop_run_once(f->loop);
-		queue_totals(f->queue, &totals);
-	} while (totals.bytes > below);
 }
 
 struct seen {

@@ -187,7 +187,6 @@ TEST("the position is kept also when the log was closed before")
 TEST("segments whose messages are done are removed once the position is saved")
 {
 	OWN_TEXT dir = fresh_dir("removed");
-	struct err err = ERR_INIT;
 	struct event_log *log = log_with(dir, 1000, 20);
 	struct queue_places places = { .n_max = 64, .bytes_max = 1 << 20 };
 	struct queue_reader *reader = reader_of(dir, log, &places);
@@ -195,7 +194,7 @@ TEST("segments whose messages are done are removed once the position is saved")
 	CHECK_INT(event_log_first(log), 0);
 	for (int i = 0; i < 15; i++)
 		queue_reader_end(next_of(reader), QUEUE_DONE);
-	CHECK_OK(queue_reader_save(reader, &err), err);
+	save_position(reader);
 	queue_reader_close(reader);
 	event_log_close(log); /* what it was told to forget has gone then */
 	log = open_log(dir, 1000);
@@ -307,7 +306,7 @@ TEST("a device that moves is waited for, so that what it and the others sent is 
 		CHECK_INT(number_of(q[i % 8]), i);
 	}
 	CHECK_STR(queue_reader_next(f.reader, &err)->device_id, "other");
-	CHECK_OK(queue_reader_save(f.reader, &err), err);
+	save_position(f.reader);
 	path = file_join(f.dir, "lines");
 	CHECK(!file_exists(path));
 	fixture_close(&f);
@@ -447,7 +446,7 @@ TEST("without the file of lines, or with half of it, all from the oldest on is s
 	while ((q = next_of(f.reader)))
 		if (text_is(q->device_id, "alive"))
 			queue_reader_end(q, QUEUE_DONE);
-	CHECK_OK(queue_reader_save(f.reader, &err), err);
+	save_position(f.reader);
 	path = file_join(f.dir, "lines");
 	CHECK(file_exists(path));
 	queue_reader_close(f.reader);

@@ -138,6 +138,19 @@ reader_of(const char *dir, struct event_log *log, struct queue_places *places)
 	return reader;
 }
 
+static inline void
+save_position(struct queue_reader *reader)
+{
+	struct queue_position *position = queue_reader_position(reader);
+	struct err err = ERR_INIT;
+
+	if (!position)
+		return;
+	CHECK_OK(queue_position_save(position, &err), err);
+	queue_reader_saved(reader, position, true);
+	queue_position_free(position);
+}
+
 /* As many messages of devices as there are, from who is asked until it is neither tired nor waits any more. */
 static inline struct queued *
 next_of(struct queue_reader *reader)
