@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The unmodified azure-iot-device client as every kind of downstream device (gateway 8.1): each of CASES connects through its gateway, sends a message and answers a direct method that the
-// service calls, or is refused.  All at once.  Prints one JSON line.
+// service calls (not with sendOnly), or is refused.  All at once.  Prints one JSON line.
 'use strict';
 const assert = require('assert');
 const fs = require('fs');
@@ -30,6 +30,10 @@ async function run(one) {
 	await c.open();
 	c.onDeviceMethod('measure', (request, response) => response.send(200, { of: one.device, got: request.payload }, assert.ifError));
 	await c.sendEvent(new Message('from ' + one.name));
+	if (one.sendOnly) {
+		await c.close();
+		return;
+	}
 	const params = { methodName: 'measure', payload: one.name, responseTimeoutInSeconds: 30, connectTimeoutInSeconds: 30 };
 	const { result } = await service.invokeDeviceMethod(one.device, params);
 	assert.deepStrictEqual(result, { status: 200, payload: { of: one.device, got: one.name } });
