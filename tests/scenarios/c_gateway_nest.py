@@ -121,6 +121,21 @@ def test_04_modules():
     assert (event["annotations"]["iothub-connection-device-id"], event["annotations"]["iothub-connection-module-id"]) == ("leaf-sas", "m1")
 
 
+def test_04_to_module_above():
+    """RouteMessageL3LeafToL4Module: what a device of the lower gateway sends comes to a module of the upper one, by a route there"""
+    key, leaf_key = it.module(it.edge.device, "watch"), it.hub.rest("GET", "/devices/leaf-sas")[2]["authentication"]["symmetricKey"]["primaryKey"]
+    routes = {"up": "FROM /* INTO $upstream", "watch": "FROM /messages/* WHERE $connectionDeviceId = 'leaf-sas' INTO BrokeredEndpoint(\"/modules/watch/inputs/in\")"}
+    uri = "/twins/%s/modules/%%24edgeHub" % it.edge.device
+    assert it.hub.rest("PATCH", uri, {"properties": {"desired": {"schemaVersion": "1.1", "routes": routes}}}, {"If-Match": "*"})[0] == 200
+    it.said("2 routes of the hub hold", 30)
+    with it.edge.mqtt(it.edge.device, "watch", password=it.token(it.edge.device, key, "watch")) as c:
+        c.send(subscribe_packet([("devices/%s/modules/watch/inputs/#" % it.edge.device, 1)]))
+        assert c.receive()[1][2:] == b"\1"
+        assert sends(line, "leaf-sas", "for the module above", password=it.token("leaf-sas", leaf_key))
+        said = Said(*c.receive(30))
+    assert said.topic.startswith("devices/%s/modules/watch/inputs/in/" % it.edge.device) and "%24.cdid=leaf-sas" in said.topic and said.payload == b"for the module above", said.topic
+
+
 def confirmed(id):
     """When the hub confirmed it, as the lower gateway's last verdict about it says."""
     checks = [v for v in line.events() if v["peer"] == id and v["who"] == "gateway"][-1]["checks"]
