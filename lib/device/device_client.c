@@ -275,7 +275,12 @@ encode_connect(struct device_client *c, const struct device_client_config *confi
 		.password = slice_of(config->token),
 	};
 
-	buf_putf(&user, "%s/%s/?api-version=" API_VERSION "&DeviceClientType=", config->hub_host, id);
+	buf_putf(&user, "%s/%s/?api-version=" API_VERSION, config->hub_host, id);
+	if (config->model_id) {
+		buf_puts(&user, "&model-id=");
+		percent_encode(&user, config->model_id, strlen(config->model_id));
+	}
+	buf_puts(&user, "&DeviceClientType=");
 	percent_encode(&user, USER_AGENT, strlen(USER_AGENT));
 	if (config->auth_chain) {
 		buf_puts(&user, "&auth-chain=");

@@ -58,6 +58,7 @@ struct device_client_config {
 	const char *hub_host; /* in the user name */
 	const char *device_id, *module_id;
 	const char *auth_chain; /* "device;...;gateway", of a gateway that speaks for the device; or NULL */
+	const char *model_id;	/* of its digital twin; or NULL */
 	const char *token;	/* NULL with a certificate in tls */
 	struct tls_client *tls;
 	const char *who;		    /* judges the server, in the verdict: "device", "gateway" */

@@ -275,6 +275,7 @@ device_link_new(struct loop *loop, const struct device_client_config *target, co
 	link->target.device_id = mem_text(target->device_id);
 	link->target.module_id = mem_text(target->module_id);
 	link->target.auth_chain = mem_text(target->auth_chain);
+	link->target.model_id = mem_text(target->model_id);
 	link->target.who = mem_text(target->who);
 	link->target.token = NULL;
 	link->target.tls = tls_client_ref(target->tls);
@@ -307,18 +308,31 @@ device_link_free(struct device_link *link)
 	drop_text(&link->target.device_id);
 	drop_text(&link->target.module_id);
 	drop_text(&link->target.auth_chain);
+	drop_text(&link->target.model_id);
 	drop_text(&link->target.who);
 	tls_client_free(link->target.tls);
 	mem_free(link);
 }
 
+static void
+set_text(const char **text, const char *value)
+{
+	if (text_is(*text, value))
+		return;
+	drop_text(text);
+	*text = mem_text(value);
+}
+
 void
 device_link_set_chain(struct device_link *link, const char *auth_chain)
 {
-	if (text_is(link->target.auth_chain, auth_chain))
-		return;
-	drop_text(&link->target.auth_chain);
-	link->target.auth_chain = mem_text(auth_chain);
+	set_text(&link->target.auth_chain, auth_chain);
+}
+
+void
+device_link_set_model(struct device_link *link, const char *model_id)
+{
+	set_text(&link->target.model_id, model_id);
 }
 
 /* One that has shown nothing so far was begun by what counted before. */

@@ -32,6 +32,7 @@ void device_link_free(struct device_link *link); /* ends it without a word to th
 
 /* For whom the gateway speaks by whom, on the connections from now on: from ask_token. */
 void device_link_set_chain(struct device_link *link, const char *auth_chain);
+void device_link_set_model(struct device_link *link, const char *model_id); /* as that */
 /* By what the server is judged from now on.  A connection to one that would not be taken any more is lost, and made again; any other one goes on. */
 void device_link_trust(struct device_link *link, struct tls_client *tls);
 void device_link_start(struct device_link *link);

@@ -18,6 +18,7 @@
 #include "wire/property_bag.h"
 
 #define REMEMBER_MS 15000
+#define MODEL_MAX 512 /* a user name with the chain of five gateways has to remain one */
 
 struct gateway_head {
 	struct gateway_head_config config;
@@ -37,6 +38,7 @@ struct session {
 	bool is_live;
 	bool has_listened; /* to anything: then its end is news to the relay */
 	struct tally tally;
+	char *model_id; /* that it has named; NULL: none */
 };
 
 /* A claim with its evidence, kept while the hub is asked. */
@@ -45,7 +47,7 @@ struct question {
 	struct gateway_head *head;
 	struct head_admission *admission;
 	struct loop *loop;
-	char *device_id, *module_id, *auth_chain, *token, *peer;
+	char *device_id, *module_id, *auth_chain, *token, *peer, *model_id;
 	struct certs chain;
 	bool resumed, clean_session, is_request;
 	int64_t since_ms; /* boot clock */
@@ -221,6 +223,7 @@ answer(struct gateway_head *head, const struct question *q)
 		session->epoch = epoch;
 		session->tenure = tenure_begin(&head->config.tenure, by_certificate ? cert_not_after(q->chain.item[0]) : 0,
 			clock_boot_ms(), (uint32_t)random_u64());
+		session->model_id = mem_text(q->model_id);
 		restore_subscriptions(head, q, &session->subject);
 		begin_tally(session);
 	}
@@ -292,9 +295,18 @@ question_free(struct question *q)
 	mem_free(q->device_id);
 	mem_free(q->module_id);
 	mem_free(q->auth_chain);
+	mem_free(q->model_id);
 	mem_free(q->peer);
 	certs_clear(&q->chain);
 	mem_free(q);
+}
+
+static char *
+model_of(const struct head_hello *hello)
+{
+	const char *model_id = hello->model_id;
+
+	return model_id && *model_id && strlen(model_id) <= MODEL_MAX ? mem_text(model_id) : NULL;
 }
 
 static struct question *
@@ -310,6 +322,7 @@ question_new(struct gateway_head *head, const struct head_hello *hello, struct h
 	q->module_id = mem_text(hello->module_id);
 	q->auth_chain = mem_text(hello->auth_chain);
 	q->peer = mem_text(hello->peer);
+	q->model_id = model_of(hello);
 	q->token = hello->token && *hello->token ? mem_text(hello->token) : NULL;
 	for (size_t i = 0; i < hello->chain->n; i++)
 		certs_add(&q->chain, hello->chain->item[i]);
@@ -657,6 +670,8 @@ on_live(void *backend, void *domain, struct head_session *head_session)
 
 	session->is_live = true;
 	client_list_came(head->config.clients, name, clock_wall());
+	if (session->model_id)
+		relay_model(head->config.relay, &session->subject, session->model_id);
 	on_wants(backend, domain, head_session, head_session_wants(head_session)); /* by its kept subscriptions */
 }
 
@@ -744,6 +759,7 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	tally_end(&session->tally);
 	identity_free(session->identity);
 	speaker_free(session->speaker);
+	mem_free(session->model_id);
 	mem_free(session);
 }
 

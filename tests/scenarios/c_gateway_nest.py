@@ -121,6 +121,20 @@ def test_04_modules():
     assert (event["annotations"]["iothub-connection-device-id"], event["annotations"]["iothub-connection-module-id"]) == ("leaf-sas", "m1")
 
 
+def test_04_models():
+    """PlugAndPlay: the model that a device or a module names when it connects, to the upper gateway or to the lower one, stands in its twin at the hub and by its messages, also when it names another"""
+    for edge, id, module in ((it.edge, "pnp-up", None), (line, "pnp-low", None), (it.edge, "pnp-up", "m")):
+        key = it.module(id, module) if module else it.hub.create_device(id, deviceScope=edge.scope)["authentication"]["symmetricKey"]["primaryKey"]
+        path = id if module is None else "%s/modules/%s" % (id, module)
+        for model in ("dtmi:com:example:Sensor;1", "dtmi:com:example:Sensor;2"):
+            body = "%s of %s" % (path, model)
+            with edge.mqtt(id, module, password=it.token(id, key, module), user=username(it.hub.hostname, id, module, "&model-id=" + urllib.parse.quote(model))) as c:
+                c.publish("devices/%s/messages/events/" % path, body.encode())
+                event = it.arrived(body, 60)
+                assert event["annotations"]["iothub-connection-device-id"] == id and event["annotations"].get("dt-dataschema") == model, event
+            assert it.hub.rest("GET", "/twins/" + path)[2]["modelId"] == model
+
+
 def test_04_to_module_above():
     """RouteMessageL3LeafToL4Module: what a device of the lower gateway sends comes to a module of the upper one, by a route there"""
     key, leaf_key = it.module(it.edge.device, "watch"), it.hub.rest("GET", "/devices/leaf-sas")[2]["authentication"]["symmetricKey"]["primaryKey"]

@@ -155,6 +155,37 @@ relay_forget(struct relay *r, const struct subject *gone)
 
 /* -- What a session says -------------------------------------------------------------------------------------------------------------------- */
 
+struct model_news {
+	struct post post;
+	struct relay *relay;
+	char *device_id, *module_id, *model_id;
+};
+
+static void
+on_model(struct post *post)
+{
+	struct model_news *news = CONTAINER_OF(post, struct model_news, post);
+
+	line_set_model(lines_get(news->relay->config.lines, news->device_id, news->module_id), news->model_id);
+	mem_free(news->device_id);
+	mem_free(news->module_id);
+	mem_free(news->model_id);
+	mem_free(news);
+}
+
+void
+relay_model(struct relay *r, const struct subject *subject, const char *model_id)
+{
+	struct model_news *news = NEW(model_news);
+
+	news->post.run = on_model;
+	news->relay = r;
+	news->device_id = mem_text(subject->device_id);
+	news->module_id = mem_text(subject->module_id);
+	news->model_id = mem_text(model_id);
+	loop_post(lines_config(r->config.lines)->loop, &news->post);
+}
+
 void
 relay_wants(struct relay *r, struct head_session *session, const struct subject *subject, unsigned wants)
 {

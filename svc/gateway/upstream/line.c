@@ -19,7 +19,7 @@
 
 struct line {
 	struct lines *lines;
-	char *name, *device_id, *module_id;
+	char *name, *device_id, *module_id, *model_id;
 	struct device_link *link;
 	struct link_token token;
 	struct pacer_turn turn; /* to connect */
@@ -94,6 +94,14 @@ forget_generation(struct line *line)
 }
 
 static void
+forget_model(struct line *line)
+{
+	mem_free(line->model_id);
+	line->model_id = NULL;
+	line->is_needed[LINE_MODEL] = false;
+}
+
+static void
 look_up(struct job *job)
 {
 	struct line *line = CONTAINER_OF(job, struct line, scope_job);
@@ -115,6 +123,7 @@ end_gone(struct line *line, const char *why)
 {
 	hang_up(line);
 	forget_generation(line);
+	forget_model(line);
 	TELL(line, on_lost);
 	TELL(line, on_gone, why);
 	if (is_needed(line))
@@ -134,6 +143,8 @@ confirm(struct line *line, const char *generation)
 		device_link_listen(line->link, all_wants(line));
 	}
 	TELL(line, on_confirmed, copy);
+	if (line->generation)
+		line_hold(line, LINE_MODEL, false); /* it has been named with the connection */
 }
 
 /* The hub has spoken after it took or refused the connection: so this is about whom the connection is for. */
@@ -248,6 +259,7 @@ on_turn(struct pacer_turn *turn)
 	OWN_TEXT chain = auth_chain(line);
 
 	device_link_set_chain(line->link, chain);
+	device_link_set_model(line->link, line->model_id);
 	link_token_ask(&line->token, line->link);
 }
 
@@ -339,11 +351,11 @@ static const struct device_link_ops link_ops = {
 	.on_verdict = on_verdict,
 };
 
-/* Nothing is under way that would come back to it. */
+/* Nothing is under way that would come back to it; and it knows nothing that would be missed. */
 static bool
 may_go(const struct line *line)
 {
-	if (line->is_own || line->asks_scope || line->token.is_asked)
+	if (line->is_own || line->asks_scope || line->token.is_asked || line->model_id)
 		return false;
 	for (int use = 0; use < LINE_USES; use++)
 		if (line->users[use] && line->users[use]->ops->is_idle && !line->users[use]->ops->is_idle(line->users[use]))
@@ -363,7 +375,7 @@ on_idle(struct timer *timer)
 	forget_generation(line);
 	if (may_go(line))
 		lines_drop(line->lines, line);
-	else if (!line->is_own)
+	else if (!line->is_own && !line->model_id)
 		timer_arm(timer, LOOK_AGAIN_MS);
 }
 
@@ -467,6 +479,20 @@ line_listen(struct line *line, enum line_use use, unsigned wants)
 	if (line_is_ready(line))
 		device_link_listen(line->link, all_wants(line));
 	need_changed(line);
+}
+
+void
+line_set_model(struct line *line, const char *model_id)
+{
+	if (line->is_own || text_is(line->model_id, model_id))
+		return;
+	mem_free(line->model_id);
+	line->model_id = mem_text(model_id);
+	hang_up(line);
+	forget_generation(line);
+	TELL(line, on_lost);
+	line->is_needed[LINE_MODEL] = true;
+	start_if_needed(line);
 }
 
 bool
@@ -598,5 +624,6 @@ line_free(struct line *line)
 	mem_free(line->name);
 	mem_free(line->device_id);
 	mem_free(line->module_id);
+	mem_free(line->model_id);
 	mem_free(line);
 }

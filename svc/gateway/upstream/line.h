@@ -10,7 +10,7 @@ struct line;
 struct lines;
 
 /* Who uses it, and what for.  Each hears of what concerns it; all of the calls may be NULL but `drop`. */
-enum line_use { LINE_MESSAGES, LINE_TWIN, LINE_METHODS, LINE_COMMANDS, LINE_USES };
+enum line_use { LINE_MESSAGES, LINE_TWIN, LINE_METHODS, LINE_COMMANDS, LINE_MODEL, LINE_USES };
 struct line_user;
 struct line_user_ops {
 	/* The hub has said that this generation has the name now ("": it tells none).  The line can be used if line_is_ready. */
@@ -46,6 +46,9 @@ struct line_user *line_user(const struct line *line, enum line_use use); /* NULL
 void line_hold(struct line *line, enum line_use use, bool is_needed);
 /* The hub is to tell these for this use (bits of enum device_wants) whenever the line can be used; on_listening follows each time.  That makes the line needed, but for answers. */
 void line_listen(struct line *line, enum line_use use, unsigned wants);
+
+/* The model that the device names itself when it connects.  The hub hears of it on a connection that names it, so one that does not is made again. */
+void line_set_model(struct line *line, const char *model_id);
 
 bool line_is_ready(const struct line *line);
 /* Whom the hub has confirmed this connection to be for; NULL: not (yet). */
