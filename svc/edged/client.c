@@ -142,6 +142,15 @@ workload_edge_ca(const struct workload *w, uint8_t out[static 32], struct err *e
 }
 
 int
+workload_hub_reached(const struct workload *w, struct err *err)
+{
+	OWN_TEXT path = module_path(w, "/hub-reached");
+	OWN_LIB(json_t) json = ask(w, "POST", path, NULL, err);
+
+	return json ? 0 : -1;
+}
+
+int
 workload_trust_bundle(const struct workload *w, struct buf *pem, struct err *err)
 {
 	OWN_LIB(json_t) json = ask(w, "GET", "/trust-bundle", NULL, err);

@@ -26,6 +26,8 @@ struct management_facts {
 };
 int management_find(const char *socket_path, const char *module_id, struct management_facts *out, struct err *err);
 void management_facts_clear(struct management_facts *facts);
+int workload_hub_reached(
+	const struct workload *w, struct err *err); /* our extension: what edged has only kept is asked of the hub now */
 int workload_trust_bundle(const struct workload *w, struct buf *pem, struct err *err);
 int workload_sign(const struct workload *w, const void *data, size_t len, uint8_t out[static 32], struct err *err);
 int workload_encrypt(

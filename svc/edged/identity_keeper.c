@@ -145,12 +145,16 @@ try_all(struct identity_keeper *k, enum which which)
 	return all;
 }
 
-static void
+/* False: there are none. */
+static bool
 doubt_kept(struct edged *e)
 {
+	bool any = false;
+
 	for (size_t i = 0; i < e->n_modules; i++)
 		if (atomic_load(&e->modules[i].is_kept))
-			atomic_store(&e->modules[i].is_doubted, true);
+			atomic_store(&e->modules[i].is_doubted, any = true);
+	return any;
 }
 
 /* What was kept serves from the first moment; whether the hub still says so is asked next. */
@@ -259,6 +263,13 @@ identity_keeper_doubt(struct identity_keeper *k, struct module *m)
 		return;
 	atomic_store(&m->is_doubted, true);
 	eventfd_write(k->wake_fd, 1);
+}
+
+void
+identity_keeper_hub_reached(struct identity_keeper *k)
+{
+	if (doubt_kept(k->edged))
+		eventfd_write(k->wake_fd, 1);
 }
 
 bool

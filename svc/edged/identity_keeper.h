@@ -15,5 +15,7 @@ bool identity_keeper_stop(struct identity_keeper *keeper);
 void identity_keeper_free(struct identity_keeper *keeper); /* once it has stopped, and nobody asks it any more */
 /* A module names a generation that we don't know: the hub is asked soon, but not more often than so that a module that goes on about it is no burden.  Any thread. */
 void identity_keeper_doubt(struct identity_keeper *keeper, struct module *module);
+/* The gateway has reached the hub: what serves only because it was kept is asked about now, and not at the next look.  Any thread. */
+void identity_keeper_hub_reached(struct identity_keeper *keeper);
 /* What identityd has just said of a module of this box.  Another generation of $edgeHub ends us, so that the gateway is told when we begin again. */
 int identity_keeper_take(struct edged *edged, struct module *module, const struct edge_identity *identity, struct err *err);

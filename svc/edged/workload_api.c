@@ -2,6 +2,7 @@
 /* The workload API (edge-services 2): what a module gets from its edge device, and the requests that anybody on the box may make. */
 #include "base/mem.h"
 #include "certd/client.h"
+#include "edged/identity_keeper.h"
 #include "edged/workload.h"
 
 #define PEM_MAX (1024 * 1024)
@@ -44,6 +45,19 @@ list_renewals(const struct route_call *call, json_t **answer, struct err *err)
 	return 200;
 }
 
+/* Ours: said by the gateway, which hears first when the hub is back. */
+static int
+hub_reached(const struct route_call *call, json_t **answer, struct err *err)
+{
+	CLEAR(module_identity) identity = { 0 };
+
+	if (!workload_caller_of_generation(call, &identity, err))
+		return workload_refuse(err);
+	identity_keeper_hub_reached(workload_edged(call)->keeper);
+	*answer = json_object();
+	return 200;
+}
+
 static int
 list_modules(const struct route_call *call, json_t **answer, struct err *err)
 {
@@ -60,6 +74,7 @@ static const struct route routes[] = {
 	{ "POST", "/modules/{}/genid/{}/sign", "2018-06-28", workload_sign_for },
 	{ "POST", "/modules/{}/genid/{}/encrypt", "2018-06-28", workload_encrypt_for },
 	{ "POST", "/modules/{}/genid/{}/decrypt", "2018-06-28", workload_decrypt_for },
+	{ "POST", "/modules/{}/genid/{}/hub-reached", "2022-08-03", hub_reached },
 	{ "GET", "/trust-bundle", "2018-06-28", trust_bundle },
 	{ "GET", "/manifest-trust-bundle", "2018-06-28", manifest_trust_bundle },
 	{ "GET", "/renewals", "2022-08-03", list_renewals },

@@ -71,6 +71,8 @@ struct gateway {
 	struct audit *audit;
 	struct door_book *book;
 	atomic_bool is_damaged;
+	struct job edged_job;
+	bool is_telling_edged;
 };
 
 static void
@@ -313,13 +315,33 @@ apply_routes(void *arg, struct routes *routes, struct err *err)
 	return queue_set_routes(g->queue, routes, err);
 }
 
+/* Where edged began without the hub it takes its word for what was kept, and asks again in half an hour; the gateway hears first when it is back. */
+static void
+tell_edged(struct job *job)
+{
+	const struct gateway *g = CONTAINER_OF(job, struct gateway, edged_job);
+	struct err ignored = ERR_INIT; /* an older edged, or one that starts: it looks by itself */
+
+	(void)workload_hub_reached(&g->config.upstream.workload, &ignored);
+}
+
+static void
+on_edged_told(struct job *job)
+{
+	CONTAINER_OF(job, struct gateway, edged_job)->is_telling_edged = false;
+}
+
 /* What has changed since the hub could tell it last. */
 static void
 on_edge_hub_listens(void *arg)
 {
-	const struct gateway *g = arg;
+	struct gateway *g = arg;
 
 	refresher_changed(g->refresher, NULL, 0);
+	if (g->is_telling_edged)
+		return;
+	g->edged_job = (struct job){ .run = tell_edged, .done = on_edged_told, .owner = loop_owner(g->forward_loop) };
+	g->is_telling_edged = pool_try(g->workers, &g->edged_job);
 }
 
 static void

@@ -327,6 +327,26 @@ def test_06_hub_is_silent():
         it = site
 
 
+def test_06_module_made_anew():
+    """edged that began without the hub asks about the identities that it kept as soon as the gateway has reached it, and not at its next look half an hour later"""
+    global it
+    site, it = it, Site(proxy=True, config="[modules.tool]\nuid = 4711\n")
+    try:
+        uri = "/devices/%s/modules/tool" % it.edge.device
+        wait_for(lambda: it.hub.rest("GET", uri)[0] == 200, "the module in the hub")
+        it.edge.stop()
+        it.cut_off()
+        it.edge.start()
+        assert it.hub.rest("DELETE", uri, headers={"If-Match": "*"})[0] == 204
+        it.module(it.edge.device, "tool")
+        at = len(it.edge.log_text())
+        it.reconnect()
+        wait_for(lambda: "module tool: it was made anew in the hub" in it.edge.log_text()[at:], "edged to hear of it", 60)
+        it.stop()
+    finally:
+        it = site
+
+
 def test_07_queue_is_full():
     """with the queue full a message is not acknowledged, its connection is closed and the log says why; what was acknowledged arrives, and then there is room again"""
     sent = 0
