@@ -294,7 +294,7 @@ layout_prepare_for_units(const struct config *c, const char *state, bool changed
 	OWN(layout) l = NEW(layout);
 
 	l->by_units = l->separate_users = true;
-	if (operator_files_check(c, err) < 0 || operator_files_check_server_certs(c, err) < 0 || look_up_users(l, err) < 0)
+	if (operator_files_check(c, err) < 0 || look_up_users(l, err) < 0)
 		return NULL;
 	whole = open_state(state, err);
 	if (!whole)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/id_file.h"
@@ -222,6 +223,16 @@ preload_server_cert_path(const struct layout *l, const struct config_server_cert
 	return id_file_path(dir, cert->name, ".pem", &never);
 }
 
+/* Not worth a device that does not start: the copy from before stays, if there is one. */
+static void
+do_without(struct copies *c, const struct config_server_cert *cert, struct err *why)
+{
+	OWN_TEXT path = preload_server_cert_path(c->layout, cert);
+
+	log_error("[gateway.server_certs.%s] is left as it was: %s", cert->name, why->text);
+	json_object_set_new(c->told, cert->name, json_string(path));
+}
+
 int
 preload_server_certs(const struct layout *l, const struct config *c, bool *changed, struct err *err)
 {
@@ -229,9 +240,12 @@ preload_server_certs(const struct layout *l, const struct config *c, bool *chang
 
 	if (open_copies(&copies, err) < 0)
 		return -1;
-	for (size_t i = 0; i < c->n_server_certs; i++)
-		if (copy_one(&copies, c->server_certs[i].name, c->server_certs[i].cert, err) < 0)
-			return err_wrap(err, "[gateway.server_certs.%s]", c->server_certs[i].name);
+	for (size_t i = 0; i < c->n_server_certs; i++) {
+		struct err why = ERR_INIT;
+
+		if (copy_one(&copies, c->server_certs[i].name, c->server_certs[i].cert, &why) < 0)
+			do_without(&copies, &c->server_certs[i], &why);
+	}
 	remove_others(&copies);
 	return 0;
 }

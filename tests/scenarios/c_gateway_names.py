@@ -194,7 +194,9 @@ def test_05_port_443_taken():
     """where nothing is said of the HTTPS port and 443 is another program's, the gateway goes on without it and says so; where 443 is wished for it does not start"""
     need_network()
     with socket.create_server(("127.0.0.1", 443)):
+        os.unlink(folder / "public.pem")  # and a certificate beside it that is no more
         restart_with("").start()
+        it.said("[gateway.server_certs.public] is left as it was")
         assert not it.edge.ready.get("https_port") and proves("gw2.local")
         it.said("port 443 can't be had, the gateway goes on without it")
         it.said("port 443 can't be opened for the gateway: Address already in use") if os.getuid() == 0 else None
