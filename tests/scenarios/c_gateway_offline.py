@@ -9,6 +9,9 @@ it = None
 TOPIC = "devices/dev1/messages/events/"
 
 
+ALL = os.environ.get("CASES") == "all"  # each case begins an edge device that doesn't find its hub, which takes its time
+
+
 def path(*names):
     return os.path.join(it.edge.state, "gateway", *names)
 
@@ -157,8 +160,9 @@ def test_04_scope_is_damaged():
     with open(path("scope"), "rb") as f:
         good = f.read()
     at = 0
-    for data in (good[:-1], good[:40], b"", b"RESCOPE3" + good[8:], good + b"\0", good[:8] + b"\0" * 12 + good[20:], good[:24] + b"\xff" * 4 + good[28:],
-                 good[:len(good) // 2] + bytes([good[len(good) // 2] ^ 4]) + good[len(good) // 2 + 1:]):
+    cases = (good[:-1], good[:len(good) // 2] + bytes([good[len(good) // 2] ^ 4]) + good[len(good) // 2 + 1:], b"RESCOPE3" + good[8:],
+             good[:40], b"", good + b"\0", good[:8] + b"\0" * 12 + good[20:], good[:24] + b"\xff" * 4 + good[28:])
+    for data in cases if ALL else cases[:3]:
         def put():
             for name in os.listdir(path()):
                 if name.startswith("scope"):
@@ -454,4 +458,6 @@ def test_99_stop():
 
 
 if __name__ == "__main__":
+    if not ALL:
+        del test_04_scope_is_rolled_back, test_04_twins_are_rolled_back
     run_all(globals())
