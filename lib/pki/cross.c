@@ -1,11 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cross certificates (RFC 4210 4.4): one root signed by another, so that who trusts the second can follow a chain to the first.  It is the root's own certificate with another issuer: name, key,
- * key id and constraints stay, or what the root has issued would not find it. */
+ * key id and constraints stay, or what the root has issued would not find it.  An extension says
+ * that it is one: without, any intermediate CA could make itself a root of the same name and say that its own certificate vouches for that. */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include "pki/issue.h"
 #include "pki/issue_inside.h"
+
+/* Of our own, made from a UUID (X.667): what no CA puts into a certificate that somebody asks it for. */
+#define CROSS_OID "2.25.156539324659788683946581912606855776350"
+
+bool
+cert_is_cross(const struct cert *cert)
+{
+	ASN1_OBJECT *oid = OBJ_txt2obj(CROSS_OID, 1);
+	bool yes = oid && X509_get_ext_by_OBJ(cert_x509(cert), oid, -1) >= 0;
+
+	ASN1_OBJECT_free(oid);
+	return yes;
+}
+
+static bool
+set_mark(X509 *x509)
+{
+	static const uint8_t nothing[] = { 0x05, 0x00 };
+	ASN1_OBJECT *oid = OBJ_txt2obj(CROSS_OID, 1);
+	ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+	X509_EXTENSION *mark = NULL;
+	bool done;
+
+	if (oid && value && ASN1_OCTET_STRING_set(value, nothing, sizeof(nothing)))
+		mark = X509_EXTENSION_create_by_OBJ(NULL, oid, 0, value);
+	done = mark && X509_add_ext(x509, mark, -1);
+	X509_EXTENSION_free(mark);
+	ASN1_OCTET_STRING_free(value);
+	ASN1_OBJECT_free(oid);
+	return done;
+}
 
 static int
 check(const struct cert *root, const struct issuer *issuer, struct err *err)
@@ -64,7 +96,7 @@ issue_cross(const struct cert *root, const struct issuer *issuer, struct err *er
 	if (check(root, issuer, err) < 0)
 		return NULL;
 	x509 = X509_dup(cert_x509(root));
-	if (x509 && set_dates(x509, root, issuer->cert) && set_issuer(x509, cert_x509(issuer->cert))) {
+	if (x509 && set_dates(x509, root, issuer->cert) && set_issuer(x509, cert_x509(issuer->cert)) && set_mark(x509)) {
 		issue_set_serial(x509);
 		if (X509_sign(x509, key_pkey(issuer->key), issue_digest(key_pkey(issuer->key))) > 0)
 			cert = cert_from_x509(x509);

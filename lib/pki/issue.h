@@ -70,6 +70,7 @@ void issue_put_extensions(struct buf *out, const struct profile *profile, const 
 void issue_put_names(struct buf *out, const struct profile *profile); /* the same of its SAN alone */
 /* cross.c: a root's certificate, signed by another CA: the same name, key and key id, as long as both are valid. */
 struct cert *issue_cross(const struct cert *root, const struct issuer *issuer, struct err *err);
+bool cert_is_cross(const struct cert *cert); /* made by that */
 /* And as PEM. */
 int issue_pem(
 	const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct buf *out, struct err *err);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "pki/chain.h"
+#include "pki/issue.h"
 #include "wire/codec.h"
 
 static void
@@ -72,23 +73,30 @@ is_retired(const struct root_line *line, const struct cert *cert)
 	return false;
 }
 
-/* What limits a CA, or could: it has to be the same in both. */
+/* What limits a CA, or could. */
+static const int limits[] = { NID_basic_constraints, NID_key_usage, NID_ext_key_usage, NID_name_constraints, NID_policy_constraints,
+	NID_certificate_policies, NID_policy_mappings, NID_inhibit_any_policy };
+
+static const ASN1_OCTET_STRING *
+limit_of(const struct cert *cert, int nid)
+{
+	int at = X509_get_ext_by_NID(cert_x509(cert), nid, -1);
+
+	return at < 0 ? NULL : X509_EXTENSION_get_data(X509_get_ext(cert_x509(cert), at));
+}
+
+static bool
+is_same(const ASN1_OCTET_STRING *a, const ASN1_OCTET_STRING *b)
+{
+	return a && b ? ASN1_OCTET_STRING_cmp(a, b) == 0 : a == b;
+}
+
 static bool
 says_the_same(const struct cert *cross, const struct cert *root)
 {
-	static const int limits[] = { NID_basic_constraints, NID_key_usage, NID_ext_key_usage, NID_name_constraints,
-		NID_policy_constraints, NID_certificate_policies, NID_policy_mappings, NID_inhibit_any_policy };
-	X509 *a = cert_x509(cross), *b = cert_x509(root);
-
-	for (size_t i = 0; i < COUNT(limits); i++) {
-		int at = X509_get_ext_by_NID(a, limits[i], -1), there = X509_get_ext_by_NID(b, limits[i], -1);
-		X509_EXTENSION *x = at < 0 ? NULL : X509_get_ext(a, at), *y = there < 0 ? NULL : X509_get_ext(b, there);
-
-		if (!x != !y)
+	for (size_t i = 0; i < COUNT(limits); i++)
+		if (!is_same(limit_of(cross, limits[i]), limit_of(root, limits[i])))
 			return false;
-		if (x && ASN1_OCTET_STRING_cmp(X509_EXTENSION_get_data(x), X509_EXTENSION_get_data(y)) != 0)
-			return false;
-	}
 	return true;
 }
 
@@ -96,7 +104,24 @@ says_the_same(const struct cert *cross, const struct cert *root)
 static bool
 is_cross_of(const struct cert *cross, const struct cert *root)
 {
-	return !cert_is_self_issued(cross) && cert_is_same_ca(cross, root) && says_the_same(cross, root);
+	return cert_is_cross(cross) && !cert_is_self_issued(cross) && cert_is_same_ca(cross, root) && says_the_same(cross, root);
+}
+
+/* Nobody gives away more than he has: a root with limits is followed by none without them. */
+static bool
+keeps_limits_of(const struct cert *root, const struct cert *signer)
+{
+	long most = cert_path_len(signer), wanted = cert_path_len(root);
+
+	if (most == 0 || (most > 0 && (wanted < 0 || wanted > most)))
+		return false;
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		const ASN1_OCTET_STRING *limit = limit_of(signer, limits[i]);
+
+		if (limit && limits[i] != NID_basic_constraints && !is_same(limit, limit_of(root, limits[i])))
+			return false;
+	}
+	return true;
 }
 
 /* Whatever the dates say: it was signed in its time. */
@@ -105,7 +130,8 @@ was_signed(const struct root_step *step, const struct certs *among)
 {
 	const struct cert *after = find(among, step->after);
 
-	return after && is_cross_of(step->cross, step->root) && cert_is_issued_by(step->cross, after);
+	return after && is_cross_of(step->cross, step->root) && keeps_limits_of(step->root, after) &&
+	       cert_is_issued_by(step->cross, after);
 }
 
 /* With those that have retired: what they signed was signed before. */
@@ -159,7 +185,8 @@ find_signer(const struct cert *root, const struct certs *shown, const struct cer
 	for (size_t i = 0; i < shown->n; i++) {
 		*cross = shown->item[i];
 		for (size_t k = 0; is_cross_of(*cross, root) && k < trusted->n; k++)
-			if (!cert_is_same(trusted->item[k], root) && is_signed_by(*cross, trusted->item[k], now))
+			if (!cert_is_same(trusted->item[k], root) && keeps_limits_of(root, trusted->item[k]) &&
+				is_signed_by(*cross, trusted->item[k], now))
 				return trusted->item[k];
 	}
 	return NULL;
@@ -253,55 +280,57 @@ take_new(struct learning *l, struct root_news *news, struct err *err)
 
 /* -- One less ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Those of the same line as this one, whichever signed the other. */
+/* Those whom this one has signed, and whom those have, and so on. */
 static void
-add_line_of(const struct root_line *line, const struct cert *root, const struct certs *among, struct certs *out)
+add_followers(const struct root_line *line, const struct cert *root, struct certs *out)
 {
 	certs_add(out, (struct cert *)(uintptr_t)root);
 	for (size_t before = 0; before != out->n;) {
 		before = out->n;
-		for (size_t i = 0; i < line->n; i++) {
-			const struct root_step *s = &line->step[i];
-			const struct cert *after = find(among, s->after);
-
-			if (find(out, s->after) && !certs_have(out, s->root))
-				certs_add(out, s->root);
-			if (after && certs_have(out, s->root) && !certs_have(out, after))
-				certs_add(out, (struct cert *)(uintptr_t)after);
-		}
+		for (size_t i = 0; i < line->n; i++)
+			if (find(out, line->step[i].after) && !certs_have(out, line->step[i].root))
+				certs_add(out, line->step[i].root);
 	}
 }
 
-/* May who shows these speak for the line of that root? */
 static bool
-speaks_for(const struct learning *l, const struct cert *root, const struct certs *all)
+follows(const struct root_line *line, const struct cert *root, const struct cert *before)
+{
+	CLEAR(certs) followers = { 0 };
+
+	add_followers(line, before, &followers);
+	return certs_have(&followers, root);
+}
+
+/* May who shows these say that this root has retired?  Who shows one whom it has signed; or, of a root that no operator gave, one that has signed it.  Who has signed a root of somebody else's, which
+ * anybody can, may not. */
+static bool
+speaks_for(const struct learning *l, const struct cert *root)
 {
 	const struct certs *shown = l->answer->shown;
-	CLEAR(certs) own = { 0 };
 
-	add_line_of(l->line, root, all, &own);
-	for (size_t i = 0; i < shown->n; i++)
-		if (!cert_is_same(shown->item[i], root) && !is_said(l, shown->item[i]) && certs_have(&own, shown->item[i]) &&
-			certs_have(&l->trusted, shown->item[i]))
+	for (size_t i = 0; i < shown->n; i++) {
+		const struct cert *other = shown->item[i];
+
+		if (cert_is_same(other, root) || is_said(l, other) || !certs_have(&l->trusted, other))
+			continue;
+		if (follows(l->line, other, root) || (!certs_have(l->given, root) && follows(l->line, root, other)))
 			return true;
+	}
 	return false;
 }
 
 static bool
 let_leave(struct learning *l, struct root_news *news)
 {
-	CLEAR(certs) all = { 0 };
 	bool changed = false;
 
-	for (size_t i = 0; i < l->given->n; i++)
-		certs_add(&all, l->given->item[i]);
-	add_all_that_followed(l->line, &all);
 	for (size_t i = 0; i < l->trusted.n; i++) {
 		struct cert *root = l->trusted.item[i];
 
 		if (!is_said(l, root))
 			continue;
-		if (l->line->n_retired == ROOT_LINE_MAX || !speaks_for(l, root, &all)) {
+		if (l->line->n_retired == ROOT_LINE_MAX || !speaks_for(l, root)) {
 			certs_add(&news->kept, root);
 			continue;
 		}

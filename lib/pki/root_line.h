@@ -3,8 +3,8 @@
 /* Roots that followed those that an operator gave, and those of them that have retired since: what a device knows of root rollovers (docs/trust.md) beside its bundle.
  *
  * A root is never taken because somebody shows it: one that is trusted must have signed it, crosswise (RFC 4210 4.4), and that cross certificate must be the root's own but for its
- * issuer, so that none is taken for more than it was signed for.  A root leaves when its CA says that it is retired, and the answer shows another one of the same line that is trusted: so nobody
- * takes away the roots of another CA, and the last one stays.  A root that has retired once never comes back.
+ * issuer and a mark that it is one, so that none is taken for more than it was signed for; nor is one for more than its signer has.  A root leaves when its CA says that it is retired, and the answer
+ * shows another one that is trusted and that it has signed itself: so nobody takes away the roots of another CA, and the last one stays.  A root that has retired once never comes back.
  *
  * The operator's bundle is the beginning: what follows a root that is no longer in it is trusted no longer, either.  Who reads a line sees himself that each of its roots was signed: the
  * process that keeps it can't make others trust what it likes. */

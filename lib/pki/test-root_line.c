@@ -157,6 +157,50 @@ TEST("a CA that was signed with limits is no root without them")
 	CHECK_INT(t.news.not_signed.n, 1);
 }
 
+TEST("an intermediate CA makes itself no root by a certificate of its own name")
+{
+	CLEAR(made) old = story_root("old");
+	CLEAR(made) between = story_intermediate("new", &old);
+	CLEAR(made) own = { 0 };
+	CLEAR(told) t = TOLD();
+	struct err err = ERR_INIT;
+
+	own.cert = issue_cert(&(struct profile){ .kind = ISSUE_ROOT,
+				      .common_name = "new",
+				      .path_len = -1,
+				      .not_before = STORY_NOW - STORY_DAY,
+				      .not_after = STORY_NOW + STORY_DAY },
+		key_pkey(between.key), &(struct issuer){ NULL, between.key }, &err);
+	assert_non_null(own.cert);
+	certs_add(&t.given, old.cert);
+	show(&t, &own);
+	show(&t, &between);
+	CHECK(cert_is_same_ca(between.cert, own.cert));
+	root_line_put_retired(&t.retired, old.cert);
+	CHECK(!learn(&t));
+	CHECK_INT(t.news.not_signed.n, 1);
+	CHECK_TRUSTED(&t, "old");
+}
+
+TEST("who signs the root of another CA crosswise can't have it retired")
+{
+	CLEAR(made) own = story_root("own");
+	CLEAR(made) other = story_root("other");
+	CLEAR(made) stolen = cross(&other, &own);
+	CLEAR(told) t = TOLD();
+
+	certs_add(&t.given, own.cert);
+	certs_add(&t.given, other.cert);
+	show(&t, &own);
+	show(&t, &other);
+	show(&t, &stolen);
+	(void)learn(&t);
+	root_line_put_retired(&t.retired, other.cert);
+	(void)learn(&t);
+	CHECK_INT(t.news.kept.n, 1);
+	CHECK_TRUSTED(&t, "own other");
+}
+
 TEST("a cross certificate that is over says nothing any more")
 {
 	CLEAR(made) old = story_make(

@@ -248,15 +248,22 @@ keyd_client_pair_of_handle(struct keyd_client *c, const char *handle, struct err
 	return key;
 }
 
-char *
-keyd_client_pair_handle(struct keyd_client *c, const char *id, struct err *err)
+static char *
+find_handle(struct keyd_client *c, const char *path, struct err *err)
 {
-	OWN_TEXT path = path_with_id("/keypair/", id);
 	char *handle = ask_text(c, "GET", path, NULL, "keyHandle", err);
 
 	if (!handle && err->kind == ERR_INVALID)
 		err->kind = ERR_MISSING; /* the original answers 400 for what is not there */
 	return handle;
+}
+
+char *
+keyd_client_pair_handle(struct keyd_client *c, const char *id, struct err *err)
+{
+	OWN_TEXT path = path_with_id("/keypair/", id);
+
+	return find_handle(c, path, err);
 }
 
 struct key *
@@ -307,7 +314,7 @@ keyd_client_load_key(struct keyd_client *c, const char *id, struct err *err)
 {
 	OWN_TEXT path = path_with_id("/key/", id);
 
-	return ask_text(c, "GET", path, NULL, "keyHandle", err);
+	return find_handle(c, path, err);
 }
 
 int

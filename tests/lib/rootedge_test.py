@@ -467,7 +467,7 @@ class Hub(Service):
 
     def each_event(self, *args):
         """One after the other: a million of them take gigabytes."""
-        with subprocess.Popen([ROOTEDGE, "hub", "events", "--state", self.state, "--json", *args], stdout=subprocess.PIPE) as reader:
+        with subprocess.Popen([ROOTEDGE, "hub", "events", "--state", self.state, "--json", *map(str, args)], stdout=subprocess.PIPE) as reader:
             for line in reader.stdout:
                 yield json.loads(line)
         assert reader.returncode == 0, reader.returncode
