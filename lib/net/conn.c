@@ -357,16 +357,23 @@ conn_peer_name(const struct conn *conn)
 	return name;
 }
 
+/* While a worker computes the handshake, nobody has shown anything yet. */
+static bool
+has_shown(const struct conn *conn)
+{
+	return conn->ssl && conn->state != CONN_COMPUTING;
+}
+
 struct certs
 conn_peer_chain(const struct conn *conn)
 {
-	return conn->ssl ? tls_peer_chain(conn->ssl) : (struct certs){ 0 };
+	return has_shown(conn) ? tls_peer_chain(conn->ssl) : (struct certs){ 0 };
 }
 
 struct cert *
 conn_peer_leaf(const struct conn *conn)
 {
-	X509 *leaf = conn->ssl ? SSL_get0_peer_certificate(conn->ssl) : NULL;
+	X509 *leaf = has_shown(conn) ? SSL_get0_peer_certificate(conn->ssl) : NULL;
 
 	return leaf ? cert_from_x509(leaf) : NULL;
 }
