@@ -12,6 +12,7 @@
 #include "common/id_file.h"
 #include "edge/operator_files.h"
 #include "edge/preload.h"
+#include "pki/cert.h"
 #include "wire/json.h"
 
 /* -- What config.toml has -------------------------------------------------------------------------------------------------------------------- */
@@ -104,6 +105,20 @@ save(struct copies *c, const char *id, const struct buf *content, struct err *er
 	return 0;
 }
 
+/* The file may hold the key as well, as those of public CAs do: that is not for the gateway. */
+static int
+keep_certificates(struct buf *content, struct err *err)
+{
+	CLEAR(certs) certs = { 0 };
+
+	if (certs_parse(&certs, buf_text(content), content->len, CERTS_MAX, err) < 0)
+		return -1;
+	buf_wipe(content);
+	*content = (struct buf)BUF_INIT(OPERATORS_FILE_MAX);
+	certs_put_pem(&certs, content);
+	return 0;
+}
+
 static int
 copy_one(struct copies *c, const char *id, const char *place, struct err *err)
 {
@@ -115,6 +130,8 @@ copy_one(struct copies *c, const char *id, const char *place, struct err *err)
 		return 0;
 	}
 	status = file_load(&content, place, err);
+	if (status == 0 && c->role == ROLE_GATEWAY)
+		status = keep_certificates(&content, err);
 	if (status == 0)
 		status = save(c, id, &content, err);
 	buf_wipe(&content);
