@@ -19,6 +19,7 @@
 #define LOOK_MS (30 * 60 * 1000) /* to twice that, so that a thousand devices don't ask at once */
 #define DEVICE_MS 30000
 #define DOUBT_MS 30000
+#define REACH_MS 1000
 #define GATEWAY_MODULE "$edgeHub"
 
 struct identity_keeper {
@@ -28,6 +29,7 @@ struct identity_keeper {
 	pthread_t thread;
 	bool has_thread;
 	atomic_bool stopping;
+	_Atomic int64_t may_reach_ms;
 	int wake_fd, end_fd; /* end_fd: readable once the thread is about to end */
 };
 
@@ -268,6 +270,10 @@ identity_keeper_doubt(struct identity_keeper *k, struct module *m)
 void
 identity_keeper_hub_reached(struct identity_keeper *k)
 {
+	int64_t now = clock_boot_ms(), may = atomic_load(&k->may_reach_ms);
+
+	if (now < may || !atomic_compare_exchange_strong(&k->may_reach_ms, &may, now + REACH_MS))
+		return;
 	if (doubt_kept(k->edged))
 		eventfd_write(k->wake_fd, 1);
 }

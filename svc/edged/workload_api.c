@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The workload API (edge-services 2): what a module gets from its edge device, and the requests that anybody on the box may make. */
 #include "base/mem.h"
+#include "base/text.h"
 #include "certd/client.h"
 #include "edged/identity_keeper.h"
 #include "edged/workload.h"
@@ -53,6 +54,8 @@ hub_reached(const struct route_call *call, json_t **answer, struct err *err)
 
 	if (!workload_caller_of_generation(call, &identity, err))
 		return workload_refuse(err);
+	if (!text_is(call->var[0], "$edgeHub"))
+		return err_set(err, ERR_DENIED, "only the gateway says so");
 	identity_keeper_hub_reached(workload_edged(call)->keeper);
 	*answer = json_object();
 	return 200;
