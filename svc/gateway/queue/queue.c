@@ -274,6 +274,12 @@ reopen(struct queue *queue, const char *entry, struct err *err)
 	struct queue_place place;
 	int done;
 
+	if (text_ends(entry, QUEUE_LOG_GONE)) {
+		OWN_TEXT path = mem_textf("%s/queues/%s", queue->state_dir, entry);
+
+		queue_log_remove_rest(path);
+		return 0;
+	}
 	if (!queue_place_parse(name, &place))
 		return 0;
 	done = reopen_place(queue, &place, err);

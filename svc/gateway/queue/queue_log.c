@@ -119,7 +119,7 @@ save_segments(struct saving *s, const char *dir, uint64_t from, struct err *err)
 }
 
 void
-queue_log_remove(const char *path)
+queue_log_remove_rest(const char *path)
 {
 	DIR *dir = opendir(path);
 	struct dirent *entry;
@@ -129,6 +129,16 @@ queue_log_remove(const char *path)
 	if (dir)
 		closedir(dir);
 	rmdir(path);
+}
+
+void
+queue_log_remove(const char *path)
+{
+	OWN_TEXT gone = mem_textf("%s" QUEUE_LOG_GONE, path);
+
+	queue_log_remove_rest(gone);
+	if (rename(path, gone) == 0)
+		queue_log_remove_rest(gone);
 }
 
 static int

@@ -6,4 +6,6 @@
 #include "store/message_log.h"
 
 struct message_log *queue_log_open(const char *dir, size_t segment_bytes, struct err *err);
+#define QUEUE_LOG_GONE ".gone" /* what a folder is called while it is removed: a half of one is never opened */
 void queue_log_remove(const char *dir);
+void queue_log_remove_rest(const char *gone); /* that a crash has left */
