@@ -3,6 +3,7 @@
  * one under the same id (atk-25), are given up, said so in the log, so that they cannot hold up the others for ever. */
 #include "gateway/upstream/outbox.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -15,10 +16,16 @@
 #include "heads/mqtt_session.h"
 
 #define SAY_GIVEN_UP_MS 1000
+#define PASSED_LOGS 4		    /* a hub remembers as many of one device */
 #define TOPIC_BAG_MAX (65535 - 512) /* beside the longest ids */
 
 struct list {
 	struct queued *first, **last;
+};
+
+struct passed {
+	char log[MESSAGE_MARK_LOG_LEN + 1]; /* "": none */
+	uint64_t previous;
 };
 
 struct outbox {
@@ -29,6 +36,7 @@ struct outbox {
 	struct metric *n_sent, *send_time, *process_time; /* of the priority that was sent last */
 	int sent_priority;
 	uint64_t previous[ROUTE_PRIORITIES]; /* that was sent of each log on this connection; 0: none was */
+	struct passed passed[PASSED_LOGS];   /* the same of logs of a gateway below */
 	size_t n_given_up;		     /* one by one, not yet said so */
 	const char *why;
 	struct outbox *next, **link; /* of all */
@@ -51,7 +59,7 @@ list_append(struct list *l, struct queued *q)
 	l->last = &q->next;
 }
 
-/* A higher priority goes before what waits of a lower one, and behind what waits of its own. */
+/* A higher priority goes before what waits of a lower one, and behind whatever waits of its own: what was sent before and came back stands in front, in whatever order that was. */
 static void
 list_insert(struct list *l, struct queued *q)
 {
@@ -61,8 +69,9 @@ list_insert(struct list *l, struct queued *q)
 		list_append(l, q);
 		return;
 	}
-	while ((*at)->priority <= q->priority)
-		at = &(*at)->next;
+	for (struct queued **look = at; *look; look = &(*look)->next)
+		if ((*look)->priority <= q->priority)
+			at = &(*look)->next;
 	q->next = *at;
 	*at = q;
 }
@@ -178,42 +187,85 @@ has_room_for_mark(const struct queued *q)
 	return len <= TOPIC_BAG_MAX && len + q->len <= MQTT_MESSAGE_MAX;
 }
 
-/* Where it can be known again by it, a message says which one it is: with the mark that a gateway below gave it, or with ours, where ours keeps an order of its own. */
-static struct slice
-bag_of(struct outbox *o, const struct queued *q)
+/* Of a log of a gateway below; NULL: it has too many. */
+static uint64_t *
+previous_of(struct outbox *o, const char *log)
 {
-	struct buf *bag = &o->shared->bag;
-	CLEAR(buf) own = BUF_INIT(200);
-	struct slice theirs = { 0 };
-	bool is_marked = message_mark_cut(slice_of(q->bag), bag, &theirs);
-	struct message_mark mark;
+	struct passed *free = NULL;
+
+	for (struct passed *p = o->passed; p < o->passed + PASSED_LOGS; p++) {
+		if (text_is(p->log, log))
+			return &p->previous;
+		if (!*p->log && !free)
+			free = p;
+	}
+	if (!free)
+		return NULL;
+	snprintf(free->log, sizeof(free->log), "%s", log);
+	free->previous = 0;
+	return &free->previous;
+}
+
+/* What says which message this is: the mark that a gateway below gave it, where ours keeps that one's order, or ours.  Which one was sent before it is in either case for us to say, because it is about
+ * our connection.  NULL: nothing does; else where to note it once it is sent. */
+static uint64_t *
+mark_of(struct outbox *o, const struct queued *q, struct slice theirs, struct message_mark *mark)
+{
+	uint64_t *previous = &o->previous[q->priority];
 
 	if (!takes_marks(o) || !has_room_for_mark(q))
-		return is_marked ? bag_so_far(bag) : slice_of(q->bag);
-	if (is_marked && queue_window_is_one_log(o->shared->window))
-		return slice_of(q->bag);
-	if (!is_marked) {
-		buf_reset(bag);
-		buf_puts(bag, q->bag);
+		return NULL;
+	if (!theirs.text || !queue_window_is_one_log(o->shared->window)) {
+		queued_mark(q, *previous, mark);
+		return previous;
 	}
-	queued_mark(q, o->previous[q->priority], &mark);
-	o->previous[q->priority] = mark.sequence;
-	message_mark_format(&own, &mark);
-	message_mark_put(bag, bag_so_far(&own));
-	return bag_so_far(bag);
+	previous = message_mark_parse(mark, theirs) ? previous_of(o, mark->log) : NULL;
+	if (previous) /* one that comes again: the one before it is here, or is not */
+		mark->previous = mark->sequence > *previous ? *previous : mark->sequence - 1;
+	return previous;
 }
 
 static void
-send_one(struct outbox *o, struct queued *q)
+put_mark(struct buf *bag, const struct message_mark *mark)
 {
+	CLEAR(buf) text = BUF_INIT(MESSAGE_MARK_MAX);
+
+	message_mark_format(&text, mark);
+	message_mark_put(bag, bag_so_far(&text));
+}
+
+static bool
+publish(struct outbox *o, const struct queued *q)
+{
+	struct buf *bag = &o->shared->bag;
+	struct slice theirs = { 0 };
+	bool is_cut = message_mark_cut(slice_of(q->bag), bag, &theirs);
+	struct message_mark mark;
+	uint64_t *previous = mark_of(o, q, theirs, &mark);
 	struct device_message m = {
-		.bag = bag_of(o, q),
 		.payload = { .text = (const char *)q->payload, .len = q->len },
 		.qos = 1,
 		.retain = q->retain,
 	};
 
-	if (device_link_publish(line_link(o->user.line), &m, cookie_of(q))) {
+	if (previous && !is_cut) {
+		buf_reset(bag);
+		buf_puts(bag, q->bag);
+	}
+	if (previous)
+		put_mark(bag, &mark);
+	m.bag = previous || is_cut ? bag_so_far(bag) : slice_of(q->bag);
+	if (!device_link_publish(line_link(o->user.line), &m, cookie_of(q)))
+		return false;
+	if (previous && mark.sequence > *previous)
+		*previous = mark.sequence;
+	return true;
+}
+
+static void
+send_one(struct outbox *o, struct queued *q)
+{
+	if (publish(o, q)) {
 		q->sent_ms = clock_boot_ms();
 		list_append(&o->sent, q);
 		return;
@@ -294,6 +346,7 @@ on_lost(struct line_user *user)
 
 	take_back(o);
 	memset(o->previous, 0, sizeof(o->previous));
+	memset(o->passed, 0, sizeof(o->passed));
 }
 
 static void
