@@ -4,12 +4,14 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "ca/trust_dir.h"
 
 #define LOOK_MS 1000
+#define AGAIN_MS 60000 /* after a failure */
 #define DIRS_MAX EST_TRUST_DIRS_MAX
 #define FROM_FILE "--device-ca"
 #define FINGERPRINT_SHOWN 8
@@ -164,18 +166,33 @@ has_one_that_stays(const struct registered *r, const struct rollover *roots)
 	return false;
 }
 
-/* The new ones first: the last one that lets devices in never leaves. */
+static const struct cert *
+find_retired(const struct registered *r, const struct rollover *roots)
+{
+	for (size_t i = 0; i < roots->n; i++)
+		if (roots->roots[i].state == ROLLOVER_RETIRED && find(r, roots->roots[i].cert))
+			return roots->roots[i].cert;
+	return NULL;
+}
+
+/* The new ones first: the last one that lets devices in never leaves, which is said for as long as it is so. */
 static int
 apply(struct ca_registry *cas, const struct rollover *roots, struct err *err)
 {
 	CLEAR(registered) before = { 0 };
 	CLEAR(registered) after = { 0 };
+	const struct cert *retired;
 
 	read_registered(&before, cas);
 	if (take_new(cas, &before, roots, err) < 0)
 		return -1;
 	read_registered(&after, cas);
-	return has_one_that_stays(&after, roots) ? let_leave(cas, &after, roots, err) : 0;
+	if (has_one_that_stays(&after, roots))
+		return let_leave(cas, &after, roots, err);
+	retired = find_retired(&after, roots);
+	return retired ? err_set(err, ERR_CONFLICT, "the root %s has retired, but none that follows it is registered and verified",
+				 cert_subject(retired))
+		       : 0;
 }
 
 /* A step that was taken before is not taken again: the operator may have deleted since what it made. */
@@ -201,6 +218,7 @@ hub_roots_apply(struct ca_registry *cas, struct registry *registry, const char *
 struct seen {
 	char *dir;
 	char stamp[TRUST_DIR_STAMP_LEN];
+	int64_t again_ms; /* boot clock, when the last look failed: the next one; 0: it did not */
 };
 
 struct hub_roots {
@@ -210,6 +228,7 @@ struct hub_roots {
 	struct timer timer;
 	struct job job;
 	char *dir; /* that the job looks at */
+	bool has_failed;
 };
 
 struct hub_roots *
@@ -238,30 +257,40 @@ run(struct job *job)
 	struct hub_roots *r = CONTAINER_OF(job, struct hub_roots, job);
 	struct err err = ERR_INIT;
 
-	if (hub_roots_apply(r->config.cas, r->config.registry, r->dir, &err) < 0)
+	r->has_failed = hub_roots_apply(r->config.cas, r->config.registry, r->dir, &err) < 0;
+	if (r->has_failed)
 		log_error("the registered CAs stay as they are: %s", err.text);
+}
+
+static struct seen *
+find_seen(struct hub_roots *r, const char *dir)
+{
+	for (size_t i = 0; i < r->n_seen; i++)
+		if (text_is(r->seen[i].dir, dir))
+			return &r->seen[i];
+	return NULL;
 }
 
 static void
 done(struct job *job)
 {
 	struct hub_roots *r = CONTAINER_OF(job, struct hub_roots, job);
+	struct seen *seen = find_seen(r, r->dir);
 
+	if (seen)
+		seen->again_ms = r->has_failed ? clock_boot_ms() + AGAIN_MS : 0;
 	mem_free(r->dir);
 	r->dir = NULL;
 }
 
-/* True: it is another one than it was. */
+/* True: it is another one than it was, or what came of that has to be tried again. */
 static bool
 has_changed(struct hub_roots *r, const char *dir)
 {
 	char stamp[TRUST_DIR_STAMP_LEN];
-	struct seen *seen = NULL;
+	struct seen *seen = find_seen(r, dir);
 	bool changed;
 
-	for (size_t i = 0; !seen && i < r->n_seen; i++)
-		if (text_is(r->seen[i].dir, dir))
-			seen = &r->seen[i];
 	if (!seen && r->n_seen == COUNT(r->seen))
 		return false;
 	if (!seen) {
@@ -269,7 +298,7 @@ has_changed(struct hub_roots *r, const char *dir)
 		seen->dir = mem_text(dir);
 	}
 	trust_dir_stamp(dir, stamp);
-	changed = *stamp && !text_is(stamp, seen->stamp);
+	changed = *stamp && (!text_is(stamp, seen->stamp) || (seen->again_ms > 0 && clock_boot_ms() >= seen->again_ms));
 	if (changed)
 		memcpy(seen->stamp, stamp, sizeof(stamp));
 	return changed;

@@ -173,7 +173,8 @@ TEST("a step is taken once: what the operator has deleted since does not come ba
 	CHECK_REGISTERED(&p, FIRST);
 }
 
-TEST("a root that is not registered, or not verified, speaks for no other one, and nothing is deleted where nothing would be left")
+TEST("a root that is not registered, or not verified, speaks for no other one; where nothing would be left nothing is deleted, "
+     "which is said until something is")
 {
 	CLEAR(plant) stranger = plant_new();
 	CLEAR(plant) doubtful = plant_new();
@@ -186,8 +187,14 @@ TEST("a root that is not registered, or not verified, speaks for no other one, a
 	CHECK_REGISTERED(&doubtful, "CN=plant root for line-*");
 	CHECK_OK(rollover_activate(&doubtful.trust.roots, STORY_NOW, &err), err);
 	CHECK_OK(rollover_retire(&doubtful.trust.roots, STORY_NOW, &err), err);
-	follow(&doubtful);
+	CHECK_OK(trust_dir_save(&doubtful.trust, &err), err);
+	CHECK(hub_roots_apply(doubtful.cas, doubtful.registry, doubtful.dir, &err) < 0);
+	CHECK_ERR(err, ERR_CONFLICT, "CN=plant root has retired, but none that follows it");
 	CHECK_REGISTERED(&doubtful, "CN=plant root for line-*");
+	drop(&doubtful, "plant");
+	enlist(&doubtful, true);
+	follow(&doubtful);
+	CHECK_REGISTERED(&doubtful, SECOND);
 }
 
 TEST("a folder that is damaged changes nothing, and is named")
