@@ -6,10 +6,10 @@ from rootedge_test import *
 
 class Proxy:
     """TCP passed through to port() while it is up: so the hub can be out of one gateway's reach and still be asked by us.  Silent, it takes connections and says
-    nothing, as a router does that has lost its way; deaf, it loses what the hub answers."""
+    nothing, as a router does that has lost its way; deaf, it loses what the hub answers; mute, what it is told."""
 
     def __init__(self, port):
-        self.target, self.up, self.silent, self.deaf, self.pairs = port, True, False, False, []
+        self.target, self.up, self.silent, self.deaf, self.mute, self.swallowed, self.pairs = port, True, False, False, False, 0, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -43,8 +43,10 @@ class Proxy:
                 data = a.recv(65536)
                 if not data:
                     break
-                if not (is_answer and self.deaf):
+                if not (self.deaf if is_answer else self.mute):
                     b.sendall(data)
+                elif not is_answer:
+                    self.swallowed += len(data)
         except OSError:
             pass
         Proxy.shut((a, b))
@@ -70,7 +72,7 @@ class Proxy:
 
     def mend(self):
         self.cut()
-        self.up, self.silent, self.deaf = True, False, False
+        self.up, self.silent, self.deaf, self.mute = True, False, False, False
 
     def close(self):
         self.cut()

@@ -217,6 +217,28 @@ def test_06_priority():
     assert got == want, got
 
 
+def test_06_on_their_way():
+    """what was on its way to the hub with two priorities when the connection broke is not overtaken by what comes then: all arrives, each priority in its order"""
+    hold(2, last="FROM /messages/events INTO $upstream", first={"route": "FROM /messages/events WHERE p = '0' INTO $upstream", "priority": 0})
+    with leaf() as d:
+        d.publish(LEAF, b"before")
+        it.arrived("before")
+        hub = it.proxies[1]
+        hub.mute = True
+        for bag, body in (("", b"low 0"), ("p=0", b"high 0")):
+            so_far = hub.swallowed
+            d.publish(LEAF + bag, body)
+            wait_for(lambda: hub.swallowed > so_far, "it to be on its way", 20)
+        cut_off()
+        d.publish(LEAF, b"low 1")
+        d.publish(LEAF + "p=0", b"high 1")
+        it.reconnect()
+        for body in ("low 1", "high 1"):
+            it.arrived(body, 60)
+    got = [b for b in bodies("leaf", None) if b in ("low 0", "low 1", "high 0", "high 1")]
+    assert sorted(got) == ["high 0", "high 1", "low 0", "low 1"] and [b for b in got if b[0] == "h"] == ["high 0", "high 1"] and [b for b in got if b[0] == "l"] == ["low 0", "low 1"], got
+
+
 def test_07_drop_oldest():
     """a queue that is full drops its oldest where that was asked for: what comes is taken, the newest arrives, and the log says how many are gone"""
     hold(1, all="FROM /* INTO $upstream")
