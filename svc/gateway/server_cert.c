@@ -45,6 +45,7 @@ struct server_cert {
 	uint8_t seen_ca[DIGEST_SHA256_LEN];
 	struct server_names seen_names;
 	bool sees_ca, has_failed;
+	bool is_another; /* of the further ones, that is not shown yet */
 	struct err err;
 };
 
@@ -178,16 +179,17 @@ run(struct job *job)
 {
 	struct server_cert *s = CONTAINER_OF(job, struct server_cert, job);
 	bool waits = s->failed_at && clock_boot_ms() - s->failed_at < clock_look_ms();
-	bool is_other = look_at_further(s);
 
+	s->is_another |= look_at_further(s);
 	s->err = (struct err)ERR_INIT;
 	s->has_failed = s->is_issued = false;
 	look(s);
 	if (!waits && (is_due(s) || has_changed(s)))
 		s->made = issue(s, &s->made_life, &s->err);
-	s->has_failed = s->err.kind != ERR_NONE;
-	if (!s->made && is_other)
+	if (!s->made && s->is_another)
 		s->made = make(s, &s->chain, s->key, &s->err);
+	s->has_failed = s->err.kind != ERR_NONE;
+	s->is_another = s->is_another && !s->made;
 }
 
 /* Under which it was issued. */

@@ -65,6 +65,8 @@ load_roots(struct upstream *u, struct err *err)
 		next->tls = tls_client_new(&(struct tls_client_config){ .anchors = next->anchors }, err);
 	if (!next->tls) {
 		trusted_free(next);
+		if (err->kind != ERR_INVALID && err->kind != ERR_BROKEN) /* those are said once */
+			u->trust_version = u->line_version = (struct file_version){ 0 };
 		return -1;
 	}
 	next->before = atomic_load(&u->trusted);
