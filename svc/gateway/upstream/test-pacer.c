@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "gateway/local/hub_throttle.h"
+#include "gateway/upstream/connect_pace.h"
 #include "t.h"
 
 #define LINES 200
@@ -101,7 +102,7 @@ TEST("a hub that has too much to do is left alone for the pause by all of them, 
 	pacer_ask(pacer, &lines[1].turn, true);
 	pacer_ask(pacer, &lines[0].turn, true);
 	run_until(2);
-	CHECK_INT(hub_throttle().lines_ms, 0);
+	CHECK(hub_throttle().lines_ms < CONNECT_PAUSE_MIN_MS / 4); /* by a clock that is read a moment later */
 	CHECK_INT(lines[1].order, 2);
 	end();
 }
