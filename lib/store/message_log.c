@@ -16,7 +16,8 @@ struct message_log {
 	unsigned n_partitions;
 	struct message_lane *lanes;
 	void (*on_trouble)(const char *why);
-	atomic_bool failing; /* the trouble was told */
+	atomic_bool failing;	 /* the trouble was told */
+	atomic_size_t n_storing; /* whose answer has not been given */
 };
 
 struct storing {
@@ -174,6 +175,13 @@ on_appended(struct event_append *append, bool ok)
 		note_failure(log, problem.text);
 	e->done(e->arg, ok);
 	storing_put(e);
+	atomic_fetch_sub(&log->n_storing, 1);
+}
+
+bool
+message_log_is_idle(const struct message_log *log)
+{
+	return atomic_load(&log->n_storing) == 0;
 }
 
 void
@@ -188,8 +196,10 @@ message_lane_store(struct message_lane *lane, const struct message *message, voi
 	e->arg = arg;
 	buf_reset(&lane->record);
 	message_encode(&lane->record, message);
+	atomic_fetch_add(&lane->log->n_storing, 1);
 	if (lane->log->records && event_log_append(lane->log->records, &e->append, lane->record.data, lane->record.len, &err) == 0)
 		return;
+	atomic_fetch_sub(&lane->log->n_storing, 1);
 	if (lane->log->records) /* else the service is stopping: what is not acknowledged will be sent again */
 		note_failure(lane->log, err.text);
 	storing_put(e);

@@ -20,6 +20,7 @@ struct message_log *message_log_open(const struct message_log_config *config, st
 struct event_log *message_log_records(struct message_log *log); /* for whoever reads what was stored; borrowed, until the stop */
 /* Completes what was given; nothing is taken after it.  The completions are on their way then: free this after the loops are finished. */
 void message_log_stop(struct message_log *log);
+bool message_log_is_idle(const struct message_log *log); /* every message that was to be stored has its answer */
 void message_log_free(struct message_log *log);
 
 /* The lanes are the log's; all are added before the first is asked for, which any thread may do. */

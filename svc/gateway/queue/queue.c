@@ -696,7 +696,8 @@ is_drained(struct level *level)
 	struct queue_counts counts;
 
 	queue_reader_counts(level->reader, &counts);
-	return counts.length == 0 && event_log_load(level->records) == event_log_bytes(level->records);
+	return counts.length == 0 && message_log_is_idle(level->log) &&
+	       event_log_load(level->records) == event_log_bytes(level->records);
 }
 
 /* Where the first log of all is has its name from before there were routes, and it stays. */
