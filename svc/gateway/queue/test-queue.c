@@ -99,7 +99,9 @@ put(struct fixture *f, const char *device_id, const char *module_id, const char 
 		.payload = { zeros, len },
 	};
 
+	pthread_mutex_lock(&one_at_a_time);
 	queue_put(queue_lane(f->queue, &at_once), &m, *module_id != '\0', on_answer, &answer);
+	pthread_mutex_unlock(&one_at_a_time);
 	while (!answer.is_there)
 		sched_yield();
 	return answer.ok;

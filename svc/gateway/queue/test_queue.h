@@ -18,12 +18,12 @@ struct stored {
 	struct event_append append;
 };
 
-/* An owner is one thread; the writers of several logs, which post here, are one at a time. */
+/* An owner is one thread; the writers of several logs, which post here, and who stores for it are one at a time.  Who runs may store. */
+static pthread_mutex_t one_at_a_time = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
 static inline void
 run_post_at_once(struct owner *owner, struct post *post)
 {
-	static pthread_mutex_t one_at_a_time = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; /* who runs may store */
-
 	(void)owner;
 	pthread_mutex_lock(&one_at_a_time);
 	post->run(post);
