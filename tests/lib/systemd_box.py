@@ -82,9 +82,16 @@ class SystemdBox:
         with open("/proc/%s/comm" % child[0]) as f:
             return int(child[0]) if f.read().strip() == "systemd" else None
 
+    def enter(self, args, **kw):
+        return subprocess.run(["nsenter", "-t", str(self.pid), "-m", "-p", "-C", "-n", "-i", "-u", "-r", "-w", *map(str, args)], capture_output=True, text=True, **kw)
+
     def run(self, *args, check=True, **kw):
-        """A command inside."""
-        done = subprocess.run(["nsenter", "-t", str(self.pid), "-m", "-p", "-C", "-n", "-i", "-u", "-r", "-w", *map(str, args)], capture_output=True, text=True, timeout=90 * SLOW, **kw)
+        """A command inside.  One that doesn't end says what systemd waits for and what the daemons said last."""
+        try:
+            done = self.enter(args, timeout=80 * SLOW, **kw)
+        except subprocess.TimeoutExpired:
+            waits = [self.enter(question, timeout=20).stdout for question in (["systemctl", "list-jobs", "--no-pager"], ["ps", "-eo", "pid,ppid,stat,wchan:20,args"], ["journalctl", "--no-pager", "-n", "80"])]
+            raise AssertionError("%s did not end\n%s" % (" ".join(map(str, args)), "\n".join(waits))) from None
         assert not check or done.returncode == 0, (args, done)
         return done
 
