@@ -184,8 +184,6 @@ for i in range(400):
         dropped += 1
         continue
     held.append(s)
-    if len(held) > 100:
-        held.pop(0)
 gone = 0
 for s in held:
     s.settimeout(5)

@@ -86,7 +86,7 @@ def test_kill9():
     for round in range(ROUNDS):
         goals = [(d, len(d.acked) + rng.randrange(1, 1500)) for d in devices]
         for d, goal in goals:
-            wait_for(lambda: len(d.acked) >= goal, "messages of %s in round %d" % (d.device, round), 60)
+            wait_for(lambda: len(d.acked) >= goal, "messages of %s in round %d" % (d.device, round), 180)  # a device that was refused for a while waits up to a minute
         wait_for(lambda: all(p.in_flight >= 100 for p in pumps), "a hundred messages in flight", 20)
         it.key("more%d" % round)  # so that what is kept of devices and twins is being written
         it.hub.rest("PATCH", "/twins/%s/modules/$edgeHub" % it.edge.device, {"properties": {"desired": {"round": round}}})
