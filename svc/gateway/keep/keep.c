@@ -273,9 +273,8 @@ set_aside(const struct keep *k, const struct err *why)
 	const char *as = is_older ? "rolled-back" : "unreadable";
 
 	if (is_older)
-		log_error("STATE_ROLLED_BACK: the twins kept for the time when the hub is away are set aside as %s.%s, and the hub "
-			  "is asked "
-			  "for them anew: %s",
+		log_error("STATE_ROLLED_BACK: the twins kept for the time when the hub is away are set aside as %s.%s, "
+			  "and the hub is asked for them anew: %s",
 			k->path, as, why->text);
 	else
 		log_warn("the twins kept for the time when the hub is away can't be read, and are set aside as %s.%s: %s", k->path,
