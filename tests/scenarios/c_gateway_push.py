@@ -10,6 +10,15 @@ it = None
 
 
 def connect(device, module=None, **how):
+    """A session; who is refused says why."""
+    try:
+        return enter(device, module, **how)
+    except Refused as e:
+        e.args = (*e.args, it.decisions()[-1])
+        raise
+
+
+def enter(device, module=None, **how):
     return it.edge.mqtt(device, module, **(how or {"password": it.token(device, it.keys[device if module is None else device + "/" + module], module)}))
 
 
@@ -24,7 +33,7 @@ def let_in(device):
 def ends(session, reason):
     """Closed soon, without anything from the device, for this reason."""
     start = time.monotonic()
-    assert session.closed(), "still open"
+    assert session.closed(), "still open\n" + it.edge.log_text()[-3000:]
     assert time.monotonic() - start < 5 * SLOW, "it took %.1f s" % (time.monotonic() - start)
     wait_for(lambda: reason in [r for _, r in it.decisions()[-3:]], reason)
 
