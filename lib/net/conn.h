@@ -6,7 +6,8 @@
  * Reading: on_data gets everything that is there and says how much it used; the rest comes again with what follows (kept in the
  * connection's own buffer only while a partial packet is held).  Returning CONN_BAD closes.  Writing: conn_write queues and sends when the
  * event is over, so that one turn of the loop writes once; above `write_max` queued bytes the connection is closed (a slow reader must not
- * hold our memory), above write_high on_data is no longer called until it drained.  Closing: conn_close is remembered and carried out by the
+ * hold our memory), above write_high on_data is no longer called until it drained.  Once a write has failed nothing more is written, and the
+ * connection closes when on_data has had what the peer had sent before.  Closing: conn_close is remembered and carried out by the
  * loop, never inside the callback; on_close comes exactly once, last, and the conn is gone after it. */
 
 #include <sys/socket.h>

@@ -53,6 +53,7 @@ struct conn {
 	int fd;
 	enum conn_state state;
 	bool paused, want_write, read_more, peer_ended, in_is_raw; /* in_is_raw: it came before the framing was there */
+	bool is_mute;						   /* a write has failed: it is only heard out */
 	bool has_peer;						   /* false: a unix socket */
 	uint16_t peer_port;
 	struct in6_addr peer; /* IPv4 as mapped */

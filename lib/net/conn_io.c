@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bytes of a connection.  Reading goes into the loop's one buffer as long as more is likely to be there, so that a burst of small packets is handed over as one piece; only
- * an unfinished piece is kept by the connection.  Writing is collected and done once a turn. */
+ * an unfinished piece is kept by the connection.  Writing is collected and done once a turn.
+ *
+ * Who ends the connection with a reset has often said why before, and a write of ours may be the first to hear of the reset.  So a write that fails ends the writing only: what has
+ * arrived (a DISCONNECT, of all things) is still read and handed over, as far as there is any, and for a limited time. */
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +14,7 @@
 #include "net/conn_inside.h"
 
 #define WRITE_HIGH (256 * 1024)
+#define HEAR_OUT_MS 10000
 #define BURST 8192 /* who sent this much has probably sent more; below, the system call that finds nothing is saved */
 
 enum io { IO_DONE, IO_AGAIN, IO_END, IO_BROKEN };
@@ -183,7 +187,7 @@ do_read(struct conn *conn)
 	if (conn->read_more)
 		return;
 	io = read_burst(conn, loop_read_buffer(conn->loop), &len);
-	conn->read_more = io == IO_DONE && conn_io_has_pending(conn);
+	conn->read_more = io == IO_DONE && (conn->is_mute || conn_io_has_pending(conn));
 	len = unframe(conn, loop_read_buffer(conn->loop), len);
 	if (len > 0 && !hand_over(conn, loop_read_buffer(conn->loop), len))
 		return;
@@ -191,7 +195,7 @@ do_read(struct conn *conn)
 	if (io == IO_END) {
 		conn->peer_ended = true;
 		conn_close(conn, ""); /* it may still read: what is queued goes out */
-	} else if (io == IO_BROKEN) {
+	} else if (io == IO_BROKEN || (io == IO_AGAIN && conn->is_mute)) {
 		conn_die(conn, "");
 	}
 }
@@ -217,6 +221,19 @@ write_some(struct conn *conn, const uint8_t *data, size_t len, size_t *put)
 	return IO_AGAIN;
 }
 
+/* Nothing reaches the peer any more. */
+static void
+fall_mute(struct conn *conn)
+{
+	buf_clear(&conn->out);
+	if (conn->state != CONN_OPEN) {
+		conn_die(conn, "");
+		return;
+	}
+	conn->is_mute = conn->read_more = true;
+	conn_phase_start(conn, HEAR_OUT_MS);
+}
+
 /* Send what is queued.  False: the peer does not take all of it now, or never will. */
 static bool
 flush(struct conn *conn)
@@ -225,6 +242,8 @@ flush(struct conn *conn)
 	size_t done = 0, put = 0;
 	bool with_ticket = conn->ssl && SSL_in_init(conn->ssl);
 
+	if (conn->is_mute)
+		buf_clear(&conn->out); /* what a framing has answered */
 	conn->want_write = false;
 	while (done < conn->out.len && io == IO_DONE) {
 		io = write_some(conn, conn->out.data + done, conn->out.len - done, &put);
@@ -239,7 +258,7 @@ flush(struct conn *conn)
 	}
 	buf_drop(&conn->out, done);
 	if (io != IO_AGAIN)
-		conn_die(conn, "the peer is gone");
+		fall_mute(conn);
 	return false;
 }
 
@@ -291,7 +310,7 @@ conn_io_ready(struct conn *conn, unsigned what)
 void
 conn_write(struct conn *conn, const void *data, size_t len)
 {
-	if (conn->state != CONN_OPEN)
+	if (conn->state != CONN_OPEN || conn->is_mute)
 		return;
 	if (conn->framing)
 		conn->framing->ops->encode(conn->framing, &conn->out, data, len);
