@@ -466,6 +466,14 @@ gateway_head_subject(struct head_session *head_session)
 	return NULL;
 }
 
+const char *
+gateway_head_model(struct head_session *head_session)
+{
+	const struct session *session = head_session_domain(head_session);
+
+	return session->model_id;
+}
+
 struct recheck {
 	struct directory_visit visit;
 	struct gateway_head *head;
@@ -671,7 +679,7 @@ on_live(void *backend, void *domain, struct head_session *head_session)
 	session->is_live = true;
 	client_list_came(head->config.clients, name, clock_wall());
 	if (session->model_id)
-		relay_model(head->config.relay, &session->subject, session->model_id);
+		relay_model(head->config.relay, &session->subject);
 	on_wants(backend, domain, head_session, head_session_wants(head_session)); /* by its kept subscriptions */
 }
 

@@ -16,7 +16,7 @@ struct sight {
 	struct loop *loop; /* NULL: nobody */
 	uint64_t conn_id;
 	unsigned wants;
-	char *generation_id;
+	char *generation_id, *model_id;
 };
 
 struct entry {
@@ -37,13 +37,21 @@ struct hint {
 };
 
 static void
+sight_clear(struct sight *sight)
+{
+	mem_free(sight->generation_id);
+	mem_free(sight->model_id);
+	*sight = (struct sight){ 0 };
+}
+
+static void
 entry_free(struct entry *e)
 {
 	mem_free(e->name);
 	mem_free(e->device_id);
 	mem_free(e->module_id);
-	mem_free(e->found.generation_id);
-	mem_free(e->told.generation_id);
+	sight_clear(&e->found);
+	sight_clear(&e->told);
 	mem_free(e);
 }
 
@@ -58,6 +66,7 @@ tell(struct entry *e)
 		.device_id = e->device_id,
 		.module_id = e->module_id,
 		.generation_id = e->found.generation_id,
+		.model_id = e->found.model_id,
 		.wants = e->found.wants,
 		.is_another = e->found.loop != e->told.loop || e->found.conn_id != e->told.conn_id,
 	};
@@ -65,7 +74,7 @@ tell(struct entry *e)
 	if (e->found.wants & HEAD_WANTS_COMMANDS)
 		now.wants |= e->asked;
 	e->asked = 0;
-	mem_free(e->told.generation_id);
+	sight_clear(&e->told);
 	e->told = e->found;
 	e->found = (struct sight){ 0 };
 	e->all->config.on_change(e->all->config.arg, &now);
@@ -102,6 +111,7 @@ on_visit(struct directory_visit *visit, struct head_session *session)
 		e->found.conn_id = conn_id(head_session_conn(session));
 		e->found.wants = head_session_wants(session);
 		e->found.generation_id = mem_text(subject->generation_id);
+		e->found.model_id = mem_text(e->all->config.audience.model(session));
 	}
 	loop_post(e->all->config.loop, &e->post);
 }
@@ -163,6 +173,17 @@ attendance_look(struct attendance *a, const char *device_id, const char *module_
 	hint->module_id = mem_text(module_id);
 	hint->asked = asked;
 	loop_post(a->config.loop, &hint->post);
+}
+
+const char *
+attendance_model(struct attendance *a, const char *name, const char **generation_id)
+{
+	struct entry *e = map_find_text(a->by_name, name);
+
+	if (!e)
+		return NULL;
+	*generation_id = e->told.generation_id;
+	return e->told.model_id;
 }
 
 struct attendance *

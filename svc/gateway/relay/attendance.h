@@ -8,6 +8,7 @@
 
 struct attendee {
 	const char *device_id, *module_id, *generation_id;
+	const char *model_id; /* that it has named when it connected; NULL: none */
 	unsigned
 		wants; /* bits of enum head_wants; 0: it is not connected, or listens to nothing.  With HEAD_ASKED_COMMANDS when it has just asked for them */
 	bool is_another; /* its connection is not the one that was told last */
@@ -23,6 +24,9 @@ struct attendance_config {
 struct attendance;
 struct attendance *attendance_new(const struct attendance_config *config);
 void attendance_free(struct attendance *attendance); /* after the loops are finished */
+
+/* On `loop`: the model that who is connected by this name has named, and of which generation he is; NULL: none. */
+const char *attendance_model(struct attendance *attendance, const char *name, const char **generation_id);
 
 /* Any thread.  `asked`: HEAD_ASKED_COMMANDS or 0. */
 void attendance_look(struct attendance *attendance, const char *device_id, const char *module_id, unsigned asked);

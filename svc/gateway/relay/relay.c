@@ -20,14 +20,28 @@ static void
 on_attend(void *arg, const struct attendee *attendee)
 {
 	struct relay *r = arg;
-	struct line *line = attendee->wants ? lines_get(r->config.lines, attendee->device_id, attendee->module_id)
-					    : lines_find(r->config.lines, attendee->device_id, attendee->module_id);
+	bool names_model = attendee->is_another && attendee->model_id;
+	struct line *line = attendee->wants || names_model ? lines_get(r->config.lines, attendee->device_id, attendee->module_id)
+							   : lines_find(r->config.lines, attendee->device_id, attendee->module_id);
 
 	if (!line || line_is_own(line))
 		return;
+	if (names_model)
+		line_set_model(line, attendee->model_id, attendee->generation_id);
 	twins_attend(r->twins, line, attendee->wants & HEAD_WANTS_DESIRED, attendee->generation_id);
 	method_relay_attend(line, r->config.methods, attendee->wants);
 	command_relays_attend(r->commands, line, attendee);
+}
+
+/* The one before may have gone, and with it what it knew of a device that is still connected. */
+static void
+on_line(void *arg, struct line *line)
+{
+	struct relay *r = arg;
+	const char *generation_id = NULL, *model_id = attendance_model(r->attendance, line_name(line), &generation_id);
+
+	if (model_id)
+		line_set_model(line, model_id, generation_id);
 }
 
 static void
@@ -54,6 +68,7 @@ relay_open(const struct relay_config *config, struct err *err)
 	r->config = *config;
 	r->commands = command_relays_new(loop, &config->audience);
 	r->attendance = attendance_new(&attendance);
+	lines_on_new(config->lines, on_line, r);
 	r->twins = twins_new(&twins);
 	twin_relay.twins = r->twins;
 	r->twin_relay = twin_relay_new(&twin_relay);
@@ -155,35 +170,10 @@ relay_forget(struct relay *r, const struct subject *gone)
 
 /* -- What a session says -------------------------------------------------------------------------------------------------------------------- */
 
-struct model_news {
-	struct post post;
-	struct relay *relay;
-	char *device_id, *module_id, *model_id;
-};
-
-static void
-on_model(struct post *post)
-{
-	struct model_news *news = CONTAINER_OF(post, struct model_news, post);
-
-	line_set_model(lines_get(news->relay->config.lines, news->device_id, news->module_id), news->model_id);
-	mem_free(news->device_id);
-	mem_free(news->module_id);
-	mem_free(news->model_id);
-	mem_free(news);
-}
-
 void
-relay_model(struct relay *r, const struct subject *subject, const char *model_id)
+relay_model(struct relay *r, const struct subject *subject)
 {
-	struct model_news *news = NEW(model_news);
-
-	news->post.run = on_model;
-	news->relay = r;
-	news->device_id = mem_text(subject->device_id);
-	news->module_id = mem_text(subject->module_id);
-	news->model_id = mem_text(model_id);
-	loop_post(lines_config(r->config.lines)->loop, &news->post);
+	attendance_look(r->attendance, subject->device_id, subject->module_id, 0);
 }
 
 void

@@ -33,8 +33,8 @@ void relay_forget(struct relay *relay, const struct subject *gone);
 void relay_restore(struct relay *relay, const struct subject *subject, bool clean_session, struct head_admission *admission);
 void relay_subscriptions(struct relay *relay, struct head_session *session, const struct subject *subject,
 	const char *const *filters, const uint8_t *qos, size_t n, struct head_ack *ack);
-/* That it has named its model. */
-void relay_model(struct relay *relay, const struct subject *subject, const char *model_id);
+/* That it has named its model, which the audience knows. */
+void relay_model(struct relay *relay, const struct subject *subject);
 void relay_wants(struct relay *relay, struct head_session *session, const struct subject *subject, unsigned wants);
 void relay_request(struct relay *relay, struct head_session *session, const struct subject *subject,
 	const struct head_request *request, struct head_call *call);

@@ -19,7 +19,7 @@
 
 struct line {
 	struct lines *lines;
-	char *name, *device_id, *module_id, *model_id;
+	char *name, *device_id, *module_id, *model_id, *model_of; /* which generation has named its model */
 	struct device_link *link;
 	struct link_token token;
 	struct pacer_turn turn; /* to connect */
@@ -97,7 +97,8 @@ static void
 forget_model(struct line *line)
 {
 	mem_free(line->model_id);
-	line->model_id = NULL;
+	mem_free(line->model_of);
+	line->model_id = line->model_of = NULL;
 	line->is_needed[LINE_MODEL] = false;
 }
 
@@ -355,7 +356,7 @@ static const struct device_link_ops link_ops = {
 static bool
 may_go(const struct line *line)
 {
-	if (line->is_own || line->asks_scope || line->token.is_asked || line->model_id)
+	if (line->is_own || line->asks_scope || line->token.is_asked)
 		return false;
 	for (int use = 0; use < LINE_USES; use++)
 		if (line->users[use] && line->users[use]->ops->is_idle && !line->users[use]->ops->is_idle(line->users[use]))
@@ -375,7 +376,7 @@ on_idle(struct timer *timer)
 	forget_generation(line);
 	if (may_go(line))
 		lines_drop(line->lines, line);
-	else if (!line->is_own && !line->model_id)
+	else if (!line->is_own)
 		timer_arm(timer, LOOK_AGAIN_MS);
 }
 
@@ -482,12 +483,13 @@ line_listen(struct line *line, enum line_use use, unsigned wants)
 }
 
 void
-line_set_model(struct line *line, const char *model_id)
+line_set_model(struct line *line, const char *model_id, const char *generation_id)
 {
-	if (line->is_own || text_is(line->model_id, model_id))
+	if (line->is_own || (text_is(line->model_id, model_id) && text_is(line->model_of, generation_id)))
 		return;
-	mem_free(line->model_id);
+	forget_model(line);
 	line->model_id = mem_text(model_id);
+	line->model_of = mem_text(generation_id);
 	hang_up(line);
 	forget_generation(line);
 	TELL(line, on_lost);
@@ -624,6 +626,6 @@ line_free(struct line *line)
 	mem_free(line->name);
 	mem_free(line->device_id);
 	mem_free(line->module_id);
-	mem_free(line->model_id);
+	forget_model(line);
 	mem_free(line);
 }

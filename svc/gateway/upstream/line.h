@@ -47,8 +47,9 @@ void line_hold(struct line *line, enum line_use use, bool is_needed);
 /* The hub is to tell these for this use (bits of enum device_wants) whenever the line can be used; on_listening follows each time.  That makes the line needed, but for answers. */
 void line_listen(struct line *line, enum line_use use, unsigned wants);
 
-/* The model that the device names itself when it connects.  The hub hears of it on a connection that names it, so one that does not is made again. */
-void line_set_model(struct line *line, const char *model_id);
+/* The model that this generation of the device names itself when it connects.  The hub hears of it on a connection that names it, so one that does not is made again.  A line that
+ * goes forgets it: whoever hears of new lines (lines.h) tells the next one. */
+void line_set_model(struct line *line, const char *model_id, const char *generation_id);
 
 bool line_is_ready(const struct line *line);
 /* Whom the hub has confirmed this connection to be for; NULL: not (yet). */

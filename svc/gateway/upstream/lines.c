@@ -12,6 +12,8 @@ struct lines {
 	struct map *by_name;
 	struct pacer *pacer;
 	bool is_hub_away;
+	void (*on_new)(void *arg, struct line *line);
+	void *new_arg;
 };
 
 static void
@@ -64,6 +66,13 @@ lines_find(struct lines *lines, const char *device_id, const char *module_id)
 	return map_find_text(lines->by_name, name ? name : device_id);
 }
 
+void
+lines_on_new(struct lines *lines, void (*on_new)(void *arg, struct line *line), void *arg)
+{
+	lines->on_new = on_new;
+	lines->new_arg = arg;
+}
+
 struct line *
 lines_get(struct lines *lines, const char *device_id, const char *module_id)
 {
@@ -74,6 +83,8 @@ lines_get(struct lines *lines, const char *device_id, const char *module_id)
 	line = line_new(lines, device_id, module_id);
 	map_put_text(lines->by_name, line_name(line), line);
 	count(lines);
+	if (lines->on_new)
+		lines->on_new(lines->new_arg, line);
 	return line;
 }
 

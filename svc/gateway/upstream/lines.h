@@ -24,6 +24,8 @@ void lines_stop(struct lines *lines);
 /* After the workers have stopped and the loop is finished, before it is freed. */
 void lines_free(struct lines *lines);
 
+/* On the loop: there is a new line, which nobody has told anything yet. */
+void lines_on_new(struct lines *lines, void (*on_new)(void *arg, struct line *line), void *arg);
 struct line *lines_get(struct lines *lines, const char *device_id, const char *module_id);  /* there is one from now on */
 struct line *lines_find(struct lines *lines, const char *device_id, const char *module_id); /* NULL: nobody needed one so far */
 
