@@ -50,12 +50,34 @@ connect_pace_let_in(struct connect_pace *pace)
 		pace->rate = pace->most;
 }
 
+/* In the place of its last one, else of the oldest. */
+static void
+note_refusal(struct connect_pace *pace, const void *who, int64_t now_ms)
+{
+	struct connect_refusal *place = pace->refused;
+
+	for (int i = 0; i < CONNECT_SEVERAL && place->who != who; i++)
+		if (pace->refused[i].who == who || pace->refused[i].at_ms < place->at_ms)
+			place = &pace->refused[i];
+	*place = (struct connect_refusal){ .who = who, .at_ms = now_ms };
+}
+
+static bool
+were_several(const struct connect_pace *pace, int64_t now_ms)
+{
+	for (int i = 0; i < CONNECT_SEVERAL; i++)
+		if (!pace->refused[i].who || now_ms - pace->refused[i].at_ms > CONNECT_WITHIN_MS)
+			return false;
+	return true;
+}
+
 int64_t
-connect_pace_refused(struct connect_pace *pace, int64_t now_ms, uint32_t dice)
+connect_pace_refused(struct connect_pace *pace, const void *who, int64_t now_ms, uint32_t dice)
 {
 	int64_t rate = pace->rate > 0 ? pace->rate : SECOND_US / 1000;
 
-	if (now_ms < pace->paused_ms)
+	note_refusal(pace, who, now_ms);
+	if (now_ms < pace->paused_ms || (pace->pause_ms == 0 && !were_several(pace, now_ms)))
 		return 0;
 	pace->rate = rate / 2 > RATE_MIN ? rate / 2 : RATE_MIN;
 	pace->pause_ms *= 2;

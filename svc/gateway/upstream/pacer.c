@@ -104,9 +104,9 @@ pacer_ask(struct pacer *p, struct pacer_turn *turn, bool is_urgent)
 }
 
 static void
-refused(struct pacer *p)
+refused(struct pacer *p, const struct pacer_turn *turn)
 {
-	int64_t pause_ms = connect_pace_refused(&p->pace, clock_boot_ms(), (uint32_t)random_u64());
+	int64_t pause_ms = connect_pace_refused(&p->pace, turn, clock_boot_ms(), (uint32_t)random_u64());
 
 	if (pause_ms == 0)
 		return;
@@ -139,7 +139,7 @@ pacer_end(struct pacer *p, struct pacer_turn *turn, enum pacer_end how)
 	if (how == PACER_LET_IN)
 		let_in(p);
 	else if (how == PACER_BUSY)
-		refused(p);
+		refused(p, turn);
 	serve_soon(p);
 }
 

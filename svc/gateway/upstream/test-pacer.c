@@ -92,17 +92,33 @@ TEST("only so many are on their way at a time: who ends calls the next, who leav
 	end();
 }
 
-TEST("a hub that has too much to do is left alone for the pause by all of them, and this is told")
+TEST("one that is told so again and again holds up no other")
 {
 	begin(1000);
-	pacer_ask(pacer, &lines[0].turn, true);
-	run_until(1);
-	pacer_end(pacer, &lines[0].turn, PACER_BUSY);
+	for (int i = 1; i < 10; i++) {
+		pacer_ask(pacer, &lines[0].turn, true);
+		pacer_ask(pacer, &lines[i].turn, true);
+		run_until(2 * i);
+		pacer_end(pacer, &lines[0].turn, PACER_BUSY);
+		CHECK_INT(hub_throttle().lines_ms, 0);
+		pacer_end(pacer, &lines[i].turn, PACER_LET_IN);
+	}
+	end();
+}
+
+TEST("a hub that has too much to do for several is left alone for the pause by all of them, and this is told")
+{
+	begin(1000);
+	for (int i = 0; i < CONNECT_SEVERAL; i++)
+		pacer_ask(pacer, &lines[i].turn, true);
+	run_until(CONNECT_SEVERAL);
+	for (int i = 0; i < CONNECT_SEVERAL; i++)
+		pacer_end(pacer, &lines[i].turn, PACER_BUSY);
 	CHECK(hub_throttle().lines_ms > 0);
-	pacer_ask(pacer, &lines[1].turn, true);
+	pacer_ask(pacer, &lines[9].turn, true);
 	pacer_ask(pacer, &lines[0].turn, true);
-	run_until(2);
+	run_until(CONNECT_SEVERAL + 1);
 	CHECK(hub_throttle().lines_ms < CONNECT_PAUSE_MIN_MS / 4); /* by a clock that is read a moment later */
-	CHECK_INT(lines[1].order, 2);
+	CHECK_INT(lines[9].order, CONNECT_SEVERAL + 1);
 	end();
 }
