@@ -524,6 +524,8 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 	withdraw(head, before);
 	if (!after || !text_is(after->generation_id, before->generation_id))
 		relay_forget(head->config.relay, &gone);
+	else if (after->enabled && !before->enabled)
+		relay_go_on(head->config.relay);
 	if (!before->module_id && (!after || !after->enabled))
 		scope_each_module(head->config.scope, before->device_id, withdraw, head);
 	if (before->is_edge || text_is(before->module_id, ON_BEHALF_MODULE))

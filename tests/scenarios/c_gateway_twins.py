@@ -204,6 +204,40 @@ def test_09_made_again():
     it.reconnect()
 
 
+def lines():
+    page = subprocess.run([ROOTEDGE, "gateway", "metrics", "--state", str(it.edge.state)], capture_output=True, text=True).stdout
+    return [int(l.rsplit(" ", 1)[1]) for l in page.splitlines() if l.startswith("rootedge_gateway_lines{")][0]
+
+
+def admitted(one):
+    try:
+        return one.connect(RESULTS)
+    except (OSError, EOFError, Refused):
+        return None
+
+
+def test_09_disabled():
+    """what a device and its module reported before they were disabled is pushed when they are enabled again, though they have left"""
+    ones = [Device(it, "paused", it.key("paused")), Device(it, "paused", it.module("paused", "m"), "m")]
+    for one in ones:
+        wait_for(lambda: admitted(one), "it to be known", 30)
+        one.twin()
+    it.cut_off()
+    for one in ones:
+        assert one.report({"before": "that"}) == (204, None)
+    before = lines()
+    for one in ones:
+        one.leave()
+    it.change("paused", status="disabled")
+    it.reconnect()
+    wait_for(lambda: not admitted(ones[0]), "the gateway to have heard of it", 60)
+    wait_for(lambda: lines() <= before - 2, "their lines to go", 60)
+    assert reported("paused") == reported("paused/modules/m") == {}
+    it.change("paused", status="enabled")
+    for path in ("paused", "paused/modules/m"):
+        wait_for(lambda: reported(path) == {"before": "that"}, "what %s has reported" % path, 60)
+
+
 def test_10_edge_hub():
     """$edgeHub is connected for itself: it goes by its desired properties, says by which version, and answers a method that tells it what has changed in its scope"""
     me = "%s/modules/$edgeHub" % it.edge.device

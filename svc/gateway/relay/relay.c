@@ -168,6 +168,12 @@ relay_forget(struct relay *r, const struct subject *gone)
 	twins_forget(r->twins, name, gone->generation_id);
 }
 
+void
+relay_go_on(struct relay *r)
+{
+	twins_go_on(r->twins);
+}
+
 /* -- What a session says -------------------------------------------------------------------------------------------------------------------- */
 
 void

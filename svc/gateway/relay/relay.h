@@ -28,6 +28,7 @@ void relay_close(struct relay *relay); /* after the lines, and after keep_stop *
 struct twins *relay_twins(struct relay *relay);
 /* Any thread: the hub has this generation of it no more, and nothing is kept of that; what is kept of the next one of its name stays. */
 void relay_forget(struct relay *relay, const struct subject *gone);
+void relay_go_on(struct relay *relay); /* any thread: some who had been disabled are enabled again */
 
 /* From struct head_ops, on the loop of the session, which is trusted. */
 void relay_restore(struct relay *relay, const struct subject *subject, bool clean_session, struct head_admission *admission);

@@ -2,6 +2,7 @@
 /* Which twin is meant, and what concerns all of them: forgetting, and going on after a start.  Each for itself is a twin_line. */
 #include "gateway/twins/twins.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -9,10 +10,28 @@
 #include "gateway/twins/twin_line.h"
 
 #define RESUME_EVERY_MS 20
+#define LIST_AGAIN_MS 1000
 
 struct resumed {
 	char *name;
 	struct resumed *next;
+};
+static void
+resumed_free(struct resumed *r)
+{
+	for (struct resumed *next; r; r = next) {
+		next = r->next;
+		mem_free(r->name);
+		mem_free(r);
+	}
+}
+
+/* Who has something to be pushed, asked of the keep. */
+struct listing {
+	struct twins *twins;
+	struct post post;
+	struct job job;
+	struct resumed *found;
 };
 
 struct twins {
@@ -21,6 +40,8 @@ struct twins {
 	struct twin_lines lines;
 	struct resumed *to_resume;
 	struct timer resume;
+	atomic_bool is_to_list;	 /* somebody has asked for it, and it has not begun */
+	struct listing *waiting; /* for room at the keep */
 };
 
 static void
@@ -90,7 +111,26 @@ twins_forget(struct twins *twins, const char *name, const char *generation_id)
 		on_forgotten(&f->job);
 }
 
-/* -- Life ---------------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Going on ----------------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Who is disabled would be refused by the hub, and is gone on with when that is over. */
+static void
+resume(struct twins *twins, char *name)
+{
+	struct lines *lines = twins->config.lines;
+	char *slash = strchr(name, '/');
+	const char *module_id = slash ? slash + 1 : NULL;
+	int64_t confirmed;
+	OWN(identity) identity = NULL;
+
+	if (slash)
+		*slash = '\0';
+	identity = scope_find(lines_config(lines)->scope, name, module_id, &confirmed);
+	if (!identity || identity->enabled)
+		twin_line_resume(twin_line_get(&twins->lines, lines_get(lines, name, module_id)));
+}
+
+static void begin_listing(struct listing *l);
 
 /* One after the other, or a gateway that was off for long would come down on the hub with all of them. */
 static void
@@ -98,30 +138,82 @@ on_resume(struct timer *timer)
 {
 	struct twins *twins = CONTAINER_OF(timer, struct twins, resume);
 	struct resumed *r = twins->to_resume;
-	char *slash;
 
+	if (twins->waiting)
+		begin_listing(GIVE(twins->waiting));
 	if (!r)
 		return;
 	twins->to_resume = r->next;
-	slash = strchr(r->name, '/');
-	if (slash)
-		*slash = '\0';
-	twin_line_resume(twin_line_get(&twins->lines, lines_get(twins->config.lines, r->name, slash ? slash + 1 : NULL)));
-	mem_free(r->name);
-	mem_free(r);
+	r->next = NULL;
+	resume(twins, r->name);
+	resumed_free(r);
 	timer_arm(timer, RESUME_EVERY_MS);
 }
 
 static void
 add_due(void *arg, const char *name)
 {
-	struct twins *twins = arg;
-	struct resumed *r = NEW(resumed);
+	struct resumed **list = arg, *r = NEW(resumed);
 
 	r->name = mem_text(name);
-	r->next = twins->to_resume;
-	twins->to_resume = r;
+	r->next = *list;
+	*list = r;
 }
+
+static void
+run_listing(struct job *job)
+{
+	struct listing *l = CONTAINER_OF(job, struct listing, job);
+	struct err err = ERR_INIT;
+
+	atomic_store(&l->twins->is_to_list, false); /* who comes back from now on may have been passed over */
+	if (keep_each_due(l->twins->config.keep, add_due, &l->found, &err) < 0)
+		log_error("%s", err.text);
+}
+
+static void
+on_listed(struct job *job)
+{
+	struct listing *l = CONTAINER_OF(job, struct listing, job);
+	struct resumed **end = &l->twins->to_resume;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = l->found;
+	timer_arm(&l->twins->resume, RESUME_EVERY_MS);
+	mem_free(l);
+}
+
+static void
+begin_listing(struct listing *l)
+{
+	if (keep_work(l->twins->config.keep, &l->job))
+		return;
+	l->twins->waiting = l;
+	timer_arm(&l->twins->resume, LIST_AGAIN_MS);
+}
+
+static void
+on_go_on(struct post *post)
+{
+	begin_listing(CONTAINER_OF(post, struct listing, post));
+}
+
+void
+twins_go_on(struct twins *twins)
+{
+	struct listing *l;
+
+	if (atomic_exchange(&twins->is_to_list, true))
+		return;
+	l = NEW(listing);
+	l->twins = twins;
+	l->job = (struct job){ .run = run_listing, .done = on_listed, .owner = loop_owner(twins->loop) };
+	l->post.run = on_go_on;
+	loop_post(twins->loop, &l->post);
+}
+
+/* -- Life ---------------------------------------------------------------------------------------------------------------------------------------------- */
 
 struct twins *
 twins_new(const struct twins_config *config)
@@ -140,7 +232,7 @@ twins_new(const struct twins_config *config)
 int
 twins_resume(struct twins *twins, struct err *err)
 {
-	if (keep_each_due(twins->config.keep, add_due, twins, err) < 0)
+	if (keep_each_due(twins->config.keep, add_due, &twins->to_resume, err) < 0)
 		return -1;
 	timer_arm(&twins->resume, RESUME_EVERY_MS);
 	return 0;
@@ -149,15 +241,10 @@ twins_resume(struct twins *twins, struct err *err)
 void
 twins_free(struct twins *twins)
 {
-	struct resumed *r, *next;
-
 	if (!twins)
 		return;
 	timer_cancel(&twins->resume);
-	for (r = twins->to_resume; r; r = next) {
-		next = r->next;
-		mem_free(r->name);
-		mem_free(r);
-	}
+	resumed_free(twins->to_resume);
+	mem_free(twins->waiting);
 	mem_free(twins);
 }

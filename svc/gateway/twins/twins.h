@@ -26,5 +26,7 @@ void twins_free(struct twins *twins); /* after keep_stop and the lines */
 void twins_attend(struct twins *twins, struct line *line, bool wants_desired, const char *generation_id);
 /* Any thread: the hub has this generation of it (NULL: whichever) no more. */
 void twins_forget(struct twins *twins, const char *name, const char *generation_id);
+/* Any thread: some who had been disabled are enabled again, and what they reported before is gone on with. */
+void twins_go_on(struct twins *twins);
 
 void twins_ask(struct twins *twins, struct twin_ask *ask); /* any thread */
