@@ -9,6 +9,8 @@
  * The operator's bundle is the beginning: what follows a root that is no longer in it is trusted no longer, either.  Who reads a line sees himself that each of its roots was signed: the
  * process that keeps it can't make others trust what it likes. */
 
+#include <jansson.h>
+
 #include "pki/cert.h"
 
 #define ROOT_LINE_MAX 64
@@ -54,6 +56,10 @@ void root_line_put_retired(struct buf *out, const struct cert *root); /* one mor
 int root_line_load(struct root_line *out, const char *path, struct err *err);
 int root_line_save(const struct root_line *line, const char *path, struct err *err);
 int root_line_parse(struct root_line *out, const char *text, size_t len, struct err *err);
+
+/* What a device reports of the roots that it trusts: {"trust": {"roots": [SHA-256, ...]}}.  Who wants to retire one waits for all to hold its successor; those of the system are many, nobody's to retire,
+ * and not named. */
+json_t *root_line_tell(const struct certs *roots);
 
 /* A file of roots as it is given, and what has followed them; line_path NULL or not there: nothing has.  A line that can't be read is a failure: it may say who has retired. */
 int root_line_load_roots(struct certs *out, const char *roots_path, const char *line_path, size_t max, struct err *err);

@@ -10,6 +10,7 @@
 
 #define VERSION 1
 #define FILE_MAX (1024 * 1024)
+#define TOLD_MAX 16
 
 /* -- Reading ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -151,4 +152,20 @@ root_line_save(const struct root_line *line, const char *path, struct err *err)
 	OWN_TEXT text = json_line(json);
 
 	return file_save(path, text, strlen(text), 0644, err);
+}
+
+/* -- What is held, as a twin has it -------------------------------------------------------------------------------------------------- */
+
+json_t *
+root_line_tell(const struct certs *roots)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < roots->n && roots->n <= TOLD_MAX; i++) {
+		CLEAR(buf) hex = BUF_INIT(2 * DIGEST_SHA256_LEN + 1);
+
+		hex_encode(&hex, cert_sha256(roots->item[i]), DIGEST_SHA256_LEN, true);
+		json_array_append_new(list, json_string(buf_text(&hex)));
+	}
+	return json_pack("{s:{s:o}}", "trust", "roots", list);
 }

@@ -8,6 +8,7 @@
 #include "common/local_service.h"
 #include "identityd/certificate_trial.h"
 #include "identityd/identity_api.h"
+#include "identityd/roots_report.h"
 #include "wire/json.h"
 
 #define RETRIES_MAX 100
@@ -22,6 +23,7 @@ struct assembly {
 	struct dps_client dps;
 	struct certificate_trial trial;
 	int64_t look_every_s;
+	struct roots_report *roots_report; /* NULL: somebody else tells the hub */
 };
 
 static int
@@ -186,6 +188,25 @@ open_all(struct assembly *a, const json_t *config, struct err *err)
 	return open_modules(a, config, err) < 0 ? -1 : open_certificate(a, config, err);
 }
 
+/* On a device without a gateway. */
+static int
+start_report(struct assembly *a, const json_t *config, struct err *err)
+{
+	int64_t port = 0;
+
+	if (json_find_int(config, "roots_report_port", &port, err) < 0)
+		return -1;
+	if (port == 0 || a->identityd.source.kind == SOURCE_NONE)
+		return 0;
+	a->roots_report = roots_report_start(&(struct roots_report_config){ .cloud = &a->cloud,
+						     .credential = &a->identityd.credential,
+						     .provisioner = a->identityd.provisioner,
+						     .address = a->hub.address,
+						     .port = (int)port },
+		err);
+	return a->roots_report ? 0 : -1;
+}
+
 static int
 start(struct assembly *a, const json_t *config, struct err *err)
 {
@@ -205,7 +226,7 @@ start(struct assembly *a, const json_t *config, struct err *err)
 		.look_every_s = a->look_every_s,
 	});
 	atomic_store(&a->trial.provisioner, a->identityd.provisioner);
-	return device_certificate_start(&a->identityd.credential.certificate, err);
+	return device_certificate_start(&a->identityd.credential.certificate, err) < 0 ? -1 : start_report(a, config, err);
 }
 
 static void
@@ -214,6 +235,7 @@ close_all(struct assembly *a)
 	struct identityd *d = &a->identityd;
 
 	cloud_stop(&a->cloud);
+	roots_report_stop(a->roots_report);
 	device_certificate_stop(&d->credential.certificate);
 	provisioner_stop(d->provisioner);
 	module_identities_clear(&d->modules);

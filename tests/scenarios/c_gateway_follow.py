@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A root follows another and nobody carries it: the hub and two edge devices follow what `rootedge trust` announces and retires, one of them after it was off; what a server tells without right changes nothing."""
+"""A root follows another and nobody carries it: the hub and three edge devices follow what `rootedge trust` announces and retires, one of them after it was off, one without a gateway; what a server tells without right changes nothing."""
 import json, os, shutil, signal, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
@@ -36,12 +36,14 @@ class Site:
         self.tool("ca", "create", "--name", "plant", "--path", self.old, "--verified")
         self.source = "https://127.0.0.1:%d/.well-known/est" % self.hub.https_port
         self.edge, self.late = self.make_edge("EdgeGateway"), self.make_edge("LateGateway")
+        self.plain = self.make_edge("PlainEdge", gateway="enabled = false")
         for id in ("leaf1", "leaf2"):
             self.edge.create_child(id, {"type": "certificateAuthority"})
 
-    def make_edge(self, id, source=None):
-        edge = Edge(self.folder, self.hub, id, changes={"trust_bundle_cert": '"file://%s"' % self.old}, config='[trust]\nsource = "%s"\ninterval_sec = 1\n' % (source or self.source))
-        edge.keep_port()
+    def make_edge(self, id, source=None, gateway=""):
+        edge = Edge(self.folder, self.hub, id, gateway=gateway, changes={"trust_bundle_cert": '"file://%s"' % self.old}, config='[trust]\nsource = "%s"\ninterval_sec = 1\n' % (source or self.source))
+        if not gateway:
+            edge.keep_port()
         return edge
 
     def env(self):
@@ -62,6 +64,10 @@ class Site:
     def told(self, edge):
         """What stands in the twin of its $edgeHub."""
         return self.hub.rest("GET", "/twins/%s/modules/$edgeHub" % edge.device)[2]["properties"]["reported"].get("trust", {}).get("roots")
+
+    def told_by_device(self):
+        """What stands in the twin of the one without a gateway."""
+        return self.hub.rest("GET", "/twins/PlainEdge")[2]["properties"]["reported"].get("trust", {}).get("roots")
 
     def modules_trust(self, edge, *roots):
         """Does the workload API give these, and the Edge CA, and nothing else?"""
@@ -119,6 +125,7 @@ def test_01_begin():
     it = Site()
     it.first = digest(it.old)
     wait_for(lambda: it.told(it.edge) == [it.first] == it.told(it.late), "both gateways to say what they hold", 30)
+    wait_for(lambda: it.told_by_device() == [it.first], "the edge device without a gateway to say it itself", 30)
     it.old_leaf = it.leaf("leaf1", it.old)
     it.arrives("leaf1", "before", **it.old_leaf)
     assert it.missing() == [] and it.cas() == ["CN=my_private_root_CA"]
@@ -134,7 +141,8 @@ def test_02_announced():
     for end, to in ((".cert.pem", ".pem"), (".key.pem", ".key")):
         shutil.copy(it.new + end, it.folder / ("new-root" + to))
     wait_for(lambda: it.told(it.edge) == [it.first, it.second], "the gateway to hold both", 30)
-    assert it.missing() == ["LateGateway"]
+    wait_for(lambda: it.missing() == ["LateGateway"], "who is off to be the only one that is missing, also of those without a gateway")
+    assert it.told_by_device() == [it.first, it.second]
     assert it.modules_trust(it.edge, it.old, it.new + ".cert.pem")
     wait_for(lambda: it.cas() == ["CN=my_private_root_CA", "CN=" + NEW], "the hub to register the new root")
     it.new_leaf = it.leaf("leaf2", it.folder / "new-root.pem")
@@ -161,6 +169,8 @@ def test_04_retired():
     with it.edge.mqtt("leaf1", **it.old_leaf):
         it.verb("retire", "--except", "leaf*", hub=True)
         wait_for(lambda: it.told(it.edge) == [it.second] == it.told(it.late), "both gateways to hold the new root alone", 30)
+        wait_for(lambda: it.told_by_device() == [it.second], "the one without a gateway, too", 30)
+    assert it.plain.stop() == 0
     assert it.cas() == ["CN=" + NEW] and it.modules_trust(it.edge, it.new + ".cert.pem")
     assert not it.lets_in(it.hub.mqtt, "leaf1", **it.old_leaf)
     wait_for(lambda: not it.lets_in(it.edge.mqtt, "leaf1", **it.old_leaf), "the gateway to let nothing in that the old root has issued", 30)

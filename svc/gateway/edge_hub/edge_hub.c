@@ -9,12 +9,11 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/upstream/upstream.h"
-#include "wire/codec.h"
+#include "pki/root_line.h"
 #include "wire/json.h"
 
 #define CLIENTS_EVERY_MS 5000
 #define ROOTS_EVERY_MS 1000
-#define ROOTS_TOLD_MAX 16
 
 struct edge_hub {
 	struct line_user user;
@@ -174,25 +173,10 @@ edge_hub_news(void *arg, const json_t *twin)
 	report_outcome(e, version, &first);
 }
 
-/* Which roots it trusts: who wants to retire one waits for all to hold its successor (docs/trust.md).  Those of the system are many, and nobody's to retire. */
-static json_t *
-held_roots(const struct certs *roots)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < roots->n && roots->n <= ROOTS_TOLD_MAX; i++) {
-		CLEAR(buf) hex = BUF_INIT(2 * DIGEST_SHA256_LEN + 1);
-
-		hex_encode(&hex, cert_sha256(roots->item[i]), DIGEST_SHA256_LEN, true);
-		json_array_append_new(list, json_string(buf_text(&hex)));
-	}
-	return json_pack("{s:{s:o}}", "trust", "roots", list);
-}
-
 static void
 report_roots(struct edge_hub *e)
 {
-	edge_hub_report(e, held_roots(anchors_certs(upstream_anchors(lines_config(e->lines)->upstream))));
+	edge_hub_report(e, root_line_tell(anchors_certs(upstream_anchors(lines_config(e->lines)->upstream))));
 }
 
 static void
