@@ -94,7 +94,7 @@ take_issued(void *arg, const struct ca_entry *e)
 static void
 take_holder(void *arg, const struct est_holding *h)
 {
-	census_send(arg, h->id);
+	(h->says ? census_say : census_send)(arg, h->id);
 }
 
 static int

@@ -13,7 +13,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err = ERR_INIT;
 	size_t n;
 
-	if (root_line_parse_retired(text, retired, &n))
+	if (root_line_parse_fingerprints(text, retired, &n))
 		FUZZ_CHECK(n <= ROOT_LINE_MAX && n * DIGEST_SHA256_LEN * 2 <= size);
 	if (root_line_parse(&line, (const char *)data, size, &err) == 0)
 		FUZZ_CHECK(line.n <= ROOT_LINE_MAX && line.n_retired <= ROOT_LINE_MAX);

@@ -60,6 +60,7 @@ exchange(struct http_answer *answer, const struct est_client *c, struct http_cal
 {
 	struct buf authorization = BUF_INIT(4 * CREDENTIAL_MAX);
 	const char *headers[HEADERS_MAX + 1] = { 0 };
+	OWN_TEXT holds = c->holds ? mem_textf("x-rootedge-roots: %s", c->holds) : NULL;
 	size_t n = 0;
 	int status;
 
@@ -67,7 +68,7 @@ exchange(struct http_answer *answer, const struct est_client *c, struct http_cal
 	if (authorization.len > 0)
 		headers[n++] = buf_text(&authorization);
 	if (!body && !c->keeps_roots)
-		headers[n++] = "x-rootedge-roots: none";
+		headers[n++] = holds ? holds : "x-rootedge-roots: none";
 	if (body) {
 		headers[n++] = "Content-Type: application/pkcs10";
 		headers[n++] = "Content-Transfer-Encoding: base64";

@@ -19,6 +19,8 @@ struct est_client {
 	const atomic_bool *cancelled; /* or NULL */
 	const char *who;	      /* asks, for verdicts; NULL: certd */
 	bool keeps_roots; /* what est_client_cas gets is trusted by the caller from then on: else the server is told that it is not (docs/trust.md) */
+	const char *
+		holds; /* instead: which roots the caller trusts, whatever it gets, as root_line_put_fingerprint writes them; or NULL */
 	const char *connect_to;	      /* NULL, or where the server is, instead of where its name says */
 	struct http_session *session; /* or NULL: a connection for each operation */
 };

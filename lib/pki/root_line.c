@@ -348,7 +348,7 @@ root_line_learn(struct root_line *line, const struct certs *given, const struct 
 	struct learning l = { .line = line, .given = given, .answer = answer, .now = now };
 	bool changed;
 
-	if (answer->retired && !root_line_parse_retired(answer->retired, l.said, &l.n_said)) {
+	if (answer->retired && !root_line_parse_fingerprints(answer->retired, l.said, &l.n_said)) {
 		(void)err_set(err, ERR_INVALID, "which roots have retired is not said in SHA-256 fingerprints: '%.100s'",
 			answer->retired);
 		return false;
@@ -363,7 +363,7 @@ root_line_learn(struct root_line *line, const struct certs *given, const struct 
 /* -- Who has retired, as text ------------------------------------------------------------------------------------------------------- */
 
 bool
-root_line_parse_retired(const char *text, uint8_t out[static ROOT_LINE_MAX][DIGEST_SHA256_LEN], size_t *n)
+root_line_parse_fingerprints(const char *text, uint8_t out[static ROOT_LINE_MAX][DIGEST_SHA256_LEN], size_t *n)
 {
 	*n = 0;
 	for (const char *at = text + strspn(text, " \t"); *at;) {
@@ -383,7 +383,7 @@ root_line_parse_retired(const char *text, uint8_t out[static ROOT_LINE_MAX][DIGE
 }
 
 void
-root_line_put_retired(struct buf *out, const struct cert *root)
+root_line_put_fingerprint(struct buf *out, const struct cert *root)
 {
 	if (out->len > 0)
 		buf_puts(out, ", ");

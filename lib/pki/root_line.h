@@ -49,8 +49,8 @@ bool root_line_learn(struct root_line *line, const struct certs *given, const st
 	struct root_news *news, struct err *err);
 
 /* "HEX, HEX" of at most ROOT_LINE_MAX; false: it is something else. */
-bool root_line_parse_retired(const char *text, uint8_t out[static ROOT_LINE_MAX][DIGEST_SHA256_LEN], size_t *n);
-void root_line_put_retired(struct buf *out, const struct cert *root); /* one more of them */
+bool root_line_parse_fingerprints(const char *text, uint8_t out[static ROOT_LINE_MAX][DIGEST_SHA256_LEN], size_t *n);
+void root_line_put_fingerprint(struct buf *out, const struct cert *root); /* one more of them */
 
 /* As a file: JSON.  MISSING: nothing was ever learnt. */
 int root_line_load(struct root_line *out, const char *path, struct err *err);

@@ -176,7 +176,7 @@ TEST("an intermediate CA makes itself no root by a certificate of its own name")
 	show(&t, &own);
 	show(&t, &between);
 	CHECK(cert_is_same_ca(between.cert, own.cert));
-	root_line_put_retired(&t.retired, old.cert);
+	root_line_put_fingerprint(&t.retired, old.cert);
 	CHECK(!learn(&t));
 	CHECK_INT(t.news.not_signed.n, 1);
 	CHECK_TRUSTED(&t, "old");
@@ -195,7 +195,7 @@ TEST("who signs the root of another CA crosswise can't have it retired")
 	show(&t, &other);
 	show(&t, &stolen);
 	(void)learn(&t);
-	root_line_put_retired(&t.retired, other.cert);
+	root_line_put_fingerprint(&t.retired, other.cert);
 	(void)learn(&t);
 	CHECK_INT(t.news.kept.n, 1);
 	CHECK_TRUSTED(&t, "own other");
@@ -267,7 +267,7 @@ TEST("a root leaves when its CA says that it is retired, and not because it is n
 	begin_after(&t, &old, &new);
 	CHECK(!learn(&t));
 	CHECK_TRUSTED(&t, "old new");
-	root_line_put_retired(&t.retired, old.cert);
+	root_line_put_fingerprint(&t.retired, old.cert);
 	CHECK(learn(&t));
 	CHECK_INT(t.news.left.n, 1);
 	CHECK_TRUSTED(&t, "new");
@@ -286,7 +286,7 @@ TEST("an announced root that was given up leaves, too")
 	begin_after(&t, &old, &new);
 	certs_clear(&t.shown);
 	show(&t, &old);
-	root_line_put_retired(&t.retired, new.cert);
+	root_line_put_fingerprint(&t.retired, new.cert);
 	CHECK(learn(&t));
 	CHECK_TRUSTED(&t, "old");
 }
@@ -300,12 +300,12 @@ TEST("nobody retires the roots of another CA, nor the last one")
 
 	begin_after(&t, &old, &new);
 	certs_add(&t.given, other.cert);
-	root_line_put_retired(&t.retired, other.cert);
+	root_line_put_fingerprint(&t.retired, other.cert);
 	CHECK(!learn(&t));
 	CHECK_INT(t.news.kept.n, 1);
 	CHECK_TRUSTED(&t, "old other new");
-	root_line_put_retired(&t.retired, old.cert);
-	root_line_put_retired(&t.retired, new.cert);
+	root_line_put_fingerprint(&t.retired, old.cert);
+	root_line_put_fingerprint(&t.retired, new.cert);
 	CHECK(!learn(&t));
 	CHECK_INT(t.news.kept.n, 3);
 	CHECK_TRUSTED(&t, "old other new");
@@ -319,13 +319,13 @@ TEST("one root retires after the other, and the first one's bundle is still the 
 	CLEAR(told) t = TOLD();
 
 	begin_after(&t, &old, &new);
-	root_line_put_retired(&t.retired, old.cert);
+	root_line_put_fingerprint(&t.retired, old.cert);
 	announce(&t, &new, &newer);
 	CHECK(learn(&t));
 	CHECK_TRUSTED(&t, "new newer");
 	certs_clear(&t.shown);
 	show(&t, &newer);
-	root_line_put_retired(&t.retired, new.cert);
+	root_line_put_fingerprint(&t.retired, new.cert);
 	CHECK(learn(&t));
 	CHECK_TRUSTED(&t, "newer");
 }
@@ -350,17 +350,17 @@ TEST("fingerprints are hex between commas, 64 at most")
 	CLEAR(buf) text = BUF_INIT(64 * 1024);
 	size_t n;
 
-	CHECK(root_line_parse_retired("", out, &n) && n == 0);
-	CHECK(root_line_parse_retired(" \t", out, &n) && n == 0);
-	CHECK(!root_line_parse_retired(",", out, &n));
-	CHECK(!root_line_parse_retired("00", out, &n));
+	CHECK(root_line_parse_fingerprints("", out, &n) && n == 0);
+	CHECK(root_line_parse_fingerprints(" \t", out, &n) && n == 0);
+	CHECK(!root_line_parse_fingerprints(",", out, &n));
+	CHECK(!root_line_parse_fingerprints("00", out, &n));
 	for (int i = 0; i < ROOT_LINE_MAX; i++)
 		buf_putf(&text, "%s%064x", i > 0 ? " ,\t" : "", i);
-	CHECK(root_line_parse_retired(buf_text(&text), out, &n));
+	CHECK(root_line_parse_fingerprints(buf_text(&text), out, &n));
 	CHECK_INT(n, ROOT_LINE_MAX);
 	CHECK_INT(out[7][31], 7);
 	buf_putf(&text, ",%064x", 99);
-	CHECK(!root_line_parse_retired(buf_text(&text), out, &n));
+	CHECK(!root_line_parse_fingerprints(buf_text(&text), out, &n));
 }
 
 TEST("a line that somebody has written who has no key of a trusted root makes nobody trust anything")
@@ -396,7 +396,7 @@ TEST("a line is read as it was written; one of another version, with rubbish or 
 	OWN_TEXT path = mem_textf("%s/line.json", T_TMPDIR);
 
 	begin_after(&t, &old, &new);
-	root_line_put_retired(&t.retired, old.cert);
+	root_line_put_fingerprint(&t.retired, old.cert);
 	CHECK(learn(&t));
 	CHECK_INT(root_line_save(&t.line, path, &t.err), 0);
 	root_line_clear(&t.line);

@@ -101,6 +101,28 @@ est_issue(struct est *e, const char *id, const struct csr *csr, enum issued_use 
 }
 
 int
+est_each_identity(struct est *e, int (*each)(void *arg, const struct est_pair *as, struct err *err), void *arg, struct err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n_identities; i++) {
+		struct est_identity *identity = &e->identities[i];
+		CLEAR(est_pair) as = { 0 };
+		struct err why = ERR_INIT;
+
+		if (!est_identity_take_good(&as, identity, &identity->account))
+			continue;
+		if (each(arg, &as, &why) < 0)
+			*err = why;
+		est_identity_release(identity);
+		n++;
+	}
+	if (err->kind != ERR_NONE)
+		return -1;
+	return n == e->n_identities ? 1 : 0;
+}
+
+int
 est_enter(struct est *e, struct err *err)
 {
 	if (atomic_fetch_add(&e->under_way, 1) < EST_UNDER_WAY_MAX)

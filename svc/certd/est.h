@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "certd/est_context.h"
+#include "certd/est_pair.h"
 #include "common/renewals.h"
 #include "pki/issued.h"
 
@@ -23,6 +23,10 @@ struct est_config {
 struct est *est_new(const struct est_config *config, struct err *err);
 void est_stop(struct est *est); /* what is under way ends soon, and fails */
 void est_free(struct est *est);
+
+/* As each identity that is there and good; whatever comes of it the others have their turn.  1: all had it, 0: some are not there, -1: one has failed, in err. */
+int est_each_identity(
+	struct est *est, int (*each)(void *arg, const struct est_pair *as, struct err *err), void *arg, struct err *err);
 
 /* Around all that waits for a server, the turn of an id too: of the service's workers some may, so that the others are there for whoever needs none.  ERR_UNAVAILABLE: enough do. */
 #define EST_UNDER_WAY_MAX 8

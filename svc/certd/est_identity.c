@@ -192,8 +192,8 @@ take(struct est_pair *out, struct est_identity *i, const struct est_account *acc
 }
 
 /* While somebody else is about to renew it: nobody has to wait for a server where what is there is good. */
-static bool
-take_good(struct est_pair *out, struct est_identity *i, const struct est_account *account)
+bool
+est_identity_take_good(struct est_pair *out, struct est_identity *i, const struct est_account *account)
 {
 	struct err err = ERR_INIT;
 
@@ -213,7 +213,7 @@ est_identity_obtain(struct est_pair *out, struct est_identity *i, const struct e
 	int status;
 
 	if (pthread_mutex_trylock(&i->lock) != 0) {
-		if (!anew && take_good(out, i, account))
+		if (!anew && est_identity_take_good(out, i, account))
 			return 0;
 		pthread_mutex_lock(&i->lock);
 	}

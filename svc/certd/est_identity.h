@@ -24,6 +24,8 @@ void est_identity_clear(struct est_identity *identity);
  * that is there. */
 int est_identity_obtain(struct est_pair *out, struct est_identity *identity, const struct est_account *account, X509_NAME *subject,
 	bool anew, struct err *err);
+/* What is there and good, without a question to anybody; false: nothing is. */
+bool est_identity_take_good(struct est_pair *out, struct est_identity *identity, const struct est_account *account);
 /* After each that was obtained, on the same thread: until then no other takes its place. */
 void est_identity_release(struct est_identity *identity);
 /* For renewals.h; arg: the identity. */

@@ -261,7 +261,7 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 		status = local_service_listen(service, socket_path, 0666, (size_t)max_requests, &certd, err);
 	}
 	if (status == 0 && certd.roots)
-		status = root_follower_start(certd.roots, err);
+		status = root_follower_start(certd.roots, certd.issuance.est, err);
 	if (status == 0) {
 		local_service_on_change(service, options, take_principals, &certd);
 		local_service_on_end(service, give_up_waiting, &certd);

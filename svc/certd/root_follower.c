@@ -23,6 +23,8 @@
 #define PEM_MAX (1024 * 1024)
 #define FIRST_MAX_S 60 /* after the start: others have more urgent business then */
 #define INTERVAL_S 3600
+#define HELD_MAX 16 /* those of a system are many, and nobody's to retire */
+#define BUNDLE_ID "trust-bundle-user"
 #define INTERVAL_MAX_S (30 * 86400)
 
 struct root_follower {
@@ -33,6 +35,8 @@ struct root_follower {
 	struct root_line line;
 	pthread_rwlock_t line_lock;
 	char *said; /* of the last look: told once */
+	struct est *est;
+	char *acknowledged; /* what the server was told last of the roots that are held; NULL: nothing */
 	pthread_t thread;
 	bool has_thread;
 	atomic_bool stopped;
@@ -198,6 +202,62 @@ learn(struct root_follower *f, const struct root_answer *answer, struct root_new
 	return 0;
 }
 
+/* -- What is held -------------------------------------------------------------------------------------------------------------------- */
+
+/* The first that was given is the bundle that everything on this box goes by, where there is one; all others are for EST servers alone. */
+static char *
+held(struct root_follower *f, struct err *err)
+{
+	const char *first = json_string_value(json_array_get(f->given, 0));
+	OWN_LIB(json_t) bundle = json_pack("[s*]", first);
+	CLEAR(certs) given = { 0 };
+	CLEAR(certs) now = { 0 };
+	struct buf list = BUF_INIT(HELD_MAX * (2 * DIGEST_SHA256_LEN + 2));
+
+	if (load_ids(&given, f, text_is(first, BUNDLE_ID) ? bundle : f->given, err) < 0)
+		return NULL;
+	root_follower_apply(f, &given, &now);
+	for (size_t i = 0; i < now.n && now.n <= HELD_MAX; i++)
+		root_line_put_fingerprint(&list, now.item[i]);
+	return buf_take_text(&list);
+}
+
+struct acknowledgement {
+	struct root_follower *follower;
+	struct anchors *anchors;
+	const char *held;
+};
+
+static int
+acknowledge_as(void *arg, const struct est_pair *as, struct err *err)
+{
+	const struct acknowledgement *a = arg;
+	struct est_client client = { .url = a->follower->source,
+		.anchors = a->anchors,
+		.chain = &as->chain,
+		.key = as->key,
+		.cancelled = &a->follower->stopped,
+		.holds = a->held };
+	CLEAR(certs) shown = { 0 };
+
+	return est_client_cas(&client, &shown, err);
+}
+
+static void
+acknowledge(struct root_follower *f)
+{
+	struct err err = ERR_INIT;
+	OWN_TEXT now = f->est ? held(f, &err) : NULL;
+	OWN(anchors) anchors = now && *now && !text_is(now, f->acknowledged) ? anchors_of_source(f, &err) : NULL;
+
+	if (anchors && est_each_identity(f->est, acknowledge_as, &(struct acknowledgement){ f, anchors, now }, &err) == 1) {
+		mem_free(f->acknowledged);
+		f->acknowledged = GIVE(now);
+	}
+	if (err.kind != ERR_NONE)
+		log_warn("the EST server is not told yet which roots are held: %s", err.text);
+}
+
 static void
 look(struct root_follower *f)
 {
@@ -206,10 +266,12 @@ look(struct root_follower *f)
 	OWN_TEXT retired = NULL;
 	struct err err = ERR_INIT;
 
-	if (ask(f, &shown, &retired, &err) < 0 || learn(f, &(struct root_answer){ &shown, retired }, &news, &err) < 0)
+	if (ask(f, &shown, &retired, &err) < 0 || learn(f, &(struct root_answer){ &shown, retired }, &news, &err) < 0) {
 		tell_once(f, err.text);
-	else
-		tell(f, &news);
+		return;
+	}
+	tell(f, &news);
+	acknowledge(f);
 }
 
 /* -- The thread ---------------------------------------------------------------------------------------------------------------------- */
@@ -320,10 +382,12 @@ root_follower_new(const struct root_follower_config *config, struct err *err)
 }
 
 int
-root_follower_start(struct root_follower *f, struct err *err)
+root_follower_start(struct root_follower *f, struct est *est, struct err *err)
 {
-	int error = pthread_create(&f->thread, NULL, run, f);
+	int error;
 
+	f->est = est;
+	error = pthread_create(&f->thread, NULL, run, f);
 	f->has_thread = error == 0;
 	errno = error;
 	return error ? err_errno(err, "the thread that follows roots") : 0;
@@ -345,5 +409,6 @@ root_follower_free(struct root_follower *f)
 	pthread_mutex_destroy(&f->lock);
 	pthread_cond_destroy(&f->wake);
 	mem_free(f->said);
+	mem_free(f->acknowledged);
 	mem_free(f);
 }

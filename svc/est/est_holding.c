@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "pki/root_line.h"
 #include "wire/codec.h"
 
 #define ROOTS_MAX 16
@@ -16,7 +17,10 @@ struct noting {
 	struct est_holding_desk desk;
 	struct est_config *config;
 	const struct est_label *label;
-	struct certs peer, roots; /* roots: those that it was sent */
+	struct certs peer;
+	bool says; /* these itself; else they are among what it was sent */
+	char roots[ROOTS_MAX][EST_DIGEST_LEN];
+	size_t n_roots;
 };
 
 static void
@@ -24,7 +28,6 @@ noting_free(struct noting *n)
 {
 	est_config_free(n->config);
 	certs_clear(&n->peer);
-	certs_clear(&n->roots);
 	mem_free(n);
 }
 
@@ -46,17 +49,11 @@ judge(const struct noting *n, struct err *err)
 static int
 write_down(const struct noting *n, const char *id, struct err *err)
 {
-	char roots[ROOTS_MAX][EST_DIGEST_LEN];
 	struct est_holding list[ROOTS_MAX];
 
-	for (size_t i = 0; i < n->roots.n; i++) {
-		CLEAR(buf) hex = BUF_INIT(EST_DIGEST_LEN);
-
-		hex_encode(&hex, cert_sha256(n->roots.item[i]), DIGEST_SHA256_LEN, true);
-		memcpy(roots[i], buf_text(&hex), EST_DIGEST_LEN);
-		list[i] = (struct est_holding){ id, roots[i], clock_wall() };
-	}
-	return est_store_hold(n->desk.store, list, n->roots.n, err);
+	for (size_t i = 0; i < n->n_roots; i++)
+		list[i] = (struct est_holding){ id, n->roots[i], clock_wall(), n->says };
+	return est_store_hold(n->desk.store, list, n->n_roots, err);
 }
 
 static void
@@ -78,15 +75,48 @@ done(struct job *job)
 	noting_free(CONTAINER_OF(job, struct noting, job));
 }
 
+static void
+add_root(struct noting *n, const uint8_t sha256[static DIGEST_SHA256_LEN])
+{
+	CLEAR(buf) hex = BUF_INIT(EST_DIGEST_LEN);
+
+	if (n->n_roots == ROOTS_MAX)
+		return;
+	hex_encode(&hex, sha256, DIGEST_SHA256_LEN, true);
+	memcpy(n->roots[n->n_roots++], buf_text(&hex), EST_DIGEST_LEN);
+}
+
+static void
+take_said(struct noting *n, const char *said)
+{
+	uint8_t list[ROOT_LINE_MAX][DIGEST_SHA256_LEN];
+	size_t n_list;
+
+	n->says = true;
+	if (!root_line_parse_fingerprints(said, list, &n_list))
+		return;
+	for (size_t i = 0; i < n_list; i++)
+		add_root(n, list[i]);
+}
+
+static void
+take_sent(struct noting *n, const struct certs *sent)
+{
+	for (size_t i = 0; i < sent->n; i++)
+		if (cert_is_self_issued(sent->item[i]))
+			add_root(n, cert_sha256(sent->item[i]));
+}
+
 void
 est_holding_note(const struct est_holding_desk *desk, const struct est_holding_visit *visit, struct owner *owner)
 {
 	struct noting *n = NEW(noting);
 
 	*n = (struct noting){ .desk = *desk, .config = visit->config, .label = visit->label, .peer = visit->peer };
-	for (size_t i = 0; i < visit->sent->n && n->roots.n < ROOTS_MAX; i++)
-		if (cert_is_self_issued(visit->sent->item[i]))
-			certs_add(&n->roots, visit->sent->item[i]);
+	if (visit->said)
+		take_said(n, visit->said);
+	else
+		take_sent(n, visit->sent);
 	n->job = (struct job){ .run = run, .done = done, .owner = owner };
 	if (!desk->workers || !pool_try(desk->workers, &n->job))
 		noting_free(n);

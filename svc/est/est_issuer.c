@@ -95,7 +95,7 @@ say_retired(const struct rollover *r)
 
 	for (size_t i = 0; i < r->n; i++)
 		if (r->roots[i].state == ROLLOVER_RETIRED)
-			root_line_put_retired(&text, r->roots[i].cert);
+			root_line_put_fingerprint(&text, r->roots[i].cert);
 	return text.len > 0 ? buf_take_text(&text) : NULL;
 }
 

@@ -304,10 +304,10 @@ make_key(struct est_service *s, struct http_request *req, const struct est_label
 
 /* The label is looked for again: the configuration may be another one than this request began with. */
 static void
-note_holder(struct est_service *s, struct conn *conn, const struct est_label *label)
+note_holder(struct est_service *s, struct conn *conn, const struct est_label *label, const char *said)
 {
 	struct est_holding_desk desk = { s->workers, s->desk.store, s->desk.revocation };
-	struct est_holding_visit visit = { .peer = conn_peer_chain(conn), .sent = &label->issuer->shown };
+	struct est_holding_visit visit = { .peer = conn_peer_chain(conn), .sent = &label->issuer->shown, .said = said };
 
 	if (visit.peer.n == 0)
 		return;
@@ -327,8 +327,8 @@ show_cas(struct est_service *s, struct http_request *req, const struct est_label
 	OWN_TEXT retired = label->issuer->retired ? mem_textf("x-rootedge-retired-roots: %s", label->issuer->retired) : NULL;
 	const char *const headers[] = { "Content-Type: application/pkcs7-mime; smime-type=certs-only",
 		"Content-Transfer-Encoding: base64", retired, NULL };
-	bool keeps_them = !http_header(req, "x-rootedge-roots"); /* who does not says so */
-	struct conn *conn = keeps_them ? http_conn(req) : NULL;
+	OWN_TEXT said = mem_text(http_header(req, "x-rootedge-roots"));
+	struct conn *conn = text_is(said, "none") ? NULL : http_conn(req);
 	struct loop *loop = conn ? conn_loop(conn) : NULL;
 	uint64_t id = conn ? conn_id(conn) : 0;
 	CLEAR(buf) body = BUF_INIT(4 * EST_BODY_MAX);
@@ -338,7 +338,7 @@ show_cas(struct est_service *s, struct http_request *req, const struct est_label
 		http_respond(req, 200, headers, body.data, body.len); /* which may be the end of the connection */
 		conn = loop ? conn_find(loop, id) : NULL;
 		if (conn)
-			note_holder(s, conn, label);
+			note_holder(s, conn, label, said);
 		return;
 	}
 	log_error("%s", err.text);

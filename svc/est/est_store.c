@@ -22,6 +22,7 @@ static const char *const migrations[] = {
 	"request));"
 	"CREATE INDEX waiting_state ON waiting (state);",
 	"CREATE TABLE held (id TEXT NOT NULL, root TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (root, id)) WITHOUT ROWID;",
+	"ALTER TABLE held ADD COLUMN says INTEGER NOT NULL DEFAULT 0;",
 };
 
 char *

@@ -49,10 +49,11 @@ struct est_spending {
 };
 int est_store_spend(struct est_store *store, struct est_spending *const *list, size_t n, int64_t now, struct err *err);
 
-/* -- Who holds which root: fetched with a certificate of his own.  root: SHA-256 in hex, upper case. */
+/* -- Who holds which root: fetched with a certificate of his own, or says that himself.  root: SHA-256 in hex, upper case. */
 struct est_holding {
 	const char *id, *root;
 	int64_t since; /* seconds UTC, the first time */
+	bool says;     /* himself; who has once is not taken back by fetching */
 };
 int est_store_hold(struct est_store *store, const struct est_holding *list, size_t n, struct err *err);
 int est_store_list_holders(struct est_store *store, const char *root, void (*each)(void *arg, const struct est_holding *holding),

@@ -25,8 +25,8 @@ put_holder(void *arg, const struct est_holding *h)
 
 TEST("who holds a root is known from the first time on, and once")
 {
-	static const struct est_holding list[] = { { "pump-2", "AA", 7 }, { "pump-1", "AA", 8 }, { "pump-2", "AA", 9 },
-		{ "pump-1", "BB", 9 } };
+	static const struct est_holding list[] = { { "pump-2", "AA", 7, false }, { "pump-1", "AA", 8, false },
+		{ "pump-2", "AA", 9, false }, { "pump-1", "BB", 9, false } };
 	struct est_store *s = open_store("holders");
 	CLEAR(buf) said = BUF_INIT(1024);
 	struct err err = ERR_INIT;
@@ -36,6 +36,26 @@ TEST("who holds a root is known from the first time on, and once")
 	CHECK_OK(est_store_list_holders(s, "BB", put_holder, &said, &err), err);
 	CHECK_OK(est_store_list_holders(s, "CC", put_holder, &said, &err), err);
 	CHECK_STR(buf_text(&said), "pump-1 8;pump-2 7;pump-1 9;");
+	est_store_close(s);
+}
+
+static void
+put_word(void *arg, const struct est_holding *h)
+{
+	buf_putf(arg, "%s %s;", h->id, h->says ? "says" : "was sent");
+}
+
+TEST("who says himself that he holds a root is known by that, before or after he was sent it")
+{
+	static const struct est_holding list[] = { { "pump-1", "AA", 7, false }, { "pump-2", "AA", 7, true },
+		{ "pump-3", "AA", 7, false }, { "pump-1", "AA", 8, true }, { "pump-2", "AA", 8, false } };
+	struct est_store *s = open_store("words");
+	CLEAR(buf) said = BUF_INIT(1024);
+	struct err err = ERR_INIT;
+
+	CHECK_OK(est_store_hold(s, list, COUNT(list), &err), err);
+	CHECK_OK(est_store_list_holders(s, "AA", put_word, &said, &err), err);
+	CHECK_STR(buf_text(&said), "pump-1 says;pump-2 says;pump-3 was sent;");
 	est_store_close(s);
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A root follows another and nobody carries it: the hub and three edge devices follow what `rootedge trust` announces and retires, one of them after it was off, one without a gateway; what a server tells without right changes nothing."""
+"""A root follows another and nobody carries it: the hub and four edge devices follow what `rootedge trust` announces and retires, one of them after it was off, two without a gateway; what a server tells without right changes nothing."""
 import json, os, shutil, signal, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
@@ -16,7 +16,10 @@ trust = "trust"
 [[label]]
 profile = "device"
 passwords = true
+bootstrap = "factory.pem"
+bootstrap_may = ["EstEdge"]
 """
+EST_IDENTITY = """identity_cert = { method = "est", bootstrap_identity_cert = "file://%s", bootstrap_identity_pk = "file://%s" }"""
 
 
 class Site:
@@ -28,6 +31,7 @@ class Site:
         shutil.copy(self.folder / "root.key", self.folder / "old-root.key")
         self.pki.make("intermediate", "line CA", file="line")
         self.verb("init", self.old)
+        run("rootedge", "cert", "root", "--name", "factory CA", "--out", self.folder / "factory.pem", "--key-out", self.folder / "factory.key")
         with open(self.folder / "est.toml", "w") as f:
             f.write(EST)
         self.hub = Hub(self.folder, self.pki, HOST, "--est", self.folder / "est.toml")
@@ -37,11 +41,19 @@ class Site:
         self.source = "https://127.0.0.1:%d/.well-known/est" % self.hub.https_port
         self.edge, self.late = self.make_edge("EdgeGateway"), self.make_edge("LateGateway")
         self.plain = self.make_edge("PlainEdge", gateway="enabled = false")
+        self.est_edge = self.make_est_edge()
         for id in ("leaf1", "leaf2"):
             self.edge.create_child(id, {"type": "certificateAuthority"})
 
-    def make_edge(self, id, source=None, gateway=""):
-        edge = Edge(self.folder, self.hub, id, gateway=gateway, changes={"trust_bundle_cert": '"file://%s"' % self.old}, config='[trust]\nsource = "%s"\ninterval_sec = 1\n' % (source or self.source))
+    def make_est_edge(self):
+        """One that has its identity from our EST server, and no gateway; known to the hub by the CA."""
+        factory = self.pki.make("device", "serial 4711", issuer="factory", file="bootstrap")
+        if os.getuid() == 0:
+            os.chown(factory[1], 61840, 61840)
+        return self.make_edge("EstEdge", gateway="enabled = false", identity=EST_IDENTITY % factory, more='[cert_issuance.est]\ntrusted_certs = ["file://%s"]\n[cert_issuance.est.urls]\ndefault = "%s"\n' % (self.old, self.source))
+
+    def make_edge(self, id, source=None, gateway="", more="", **how):
+        edge = Edge(self.folder, self.hub, id, gateway=gateway, changes={"trust_bundle_cert": '"file://%s"' % self.old}, config='[trust]\nsource = "%s"\ninterval_sec = 1\n' % (source or self.source) + more, **how)
         if not gateway:
             edge.keep_port()
         return edge
@@ -57,6 +69,10 @@ class Site:
 
     def missing(self):
         return json.loads(self.verb("status", "--json", "--except", "leaf*", check=False, hub=True).stdout)["missing"]
+
+    def missing_at_est(self):
+        """Whom the EST server alone knows to have no other root yet."""
+        return json.loads(self.verb("status", "--json", "--est", os.path.join(self.hub.state, "est"), check=False).stdout)["missing"]
 
     def cas(self):
         return sorted("CN=" + c["properties"]["subject"].replace("CN=", "") for c in self.hub.rest("GET", "/certificates")[2]["value"] if c["properties"]["isVerified"])
@@ -128,7 +144,8 @@ def test_01_begin():
     wait_for(lambda: it.told_by_device() == [it.first], "the edge device without a gateway to say it itself", 30)
     it.old_leaf = it.leaf("leaf1", it.old)
     it.arrives("leaf1", "before", **it.old_leaf)
-    assert it.missing() == [] and it.cas() == ["CN=my_private_root_CA"]
+    wait_for(lambda: it.missing() == [], "the edge device without a gateway that enrols, too")
+    assert it.cas() == ["CN=my_private_root_CA"]
     assert it.late.stop() == 0
 
 
@@ -143,6 +160,8 @@ def test_02_announced():
     wait_for(lambda: it.told(it.edge) == [it.first, it.second], "the gateway to hold both", 30)
     wait_for(lambda: it.missing() == ["LateGateway"], "who is off to be the only one that is missing, also of those without a gateway")
     assert it.told_by_device() == [it.first, it.second]
+    wait_for(lambda: it.missing_at_est() == [], "the edge device that enrols with the EST server to tell it what it holds, with the EST identity that it has")
+    assert it.est_edge.stop() == 0
     assert it.modules_trust(it.edge, it.old, it.new + ".cert.pem")
     wait_for(lambda: it.cas() == ["CN=my_private_root_CA", "CN=" + NEW], "the hub to register the new root")
     it.new_leaf = it.leaf("leaf2", it.folder / "new-root.pem")

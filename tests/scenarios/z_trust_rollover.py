@@ -212,6 +212,8 @@ def test_02_announced():
     names = [pair for pair, _ in blocks(probe.ask("GET", "cacerts"))]
     assert names.count(("CN = " + NEW, "CN = my_private_root_CA")) == 1 and names.count(("CN = my_private_root_CA", "CN = " + NEW)) == 1, names
     probe.ask("GET", "cacerts", headers={"x-rootedge-roots": "none"})
+    for rubbish in ("", "zz", "00" * 31, ",".join(["00" * 32] * 65), it.first_root):
+        it.away[0].ask("GET", "cacerts", headers={"x-rootedge-roots": rubbish})  # says nothing, and does not keep them either
     probe.fetch_by_tool()
     it.each(it.present()[1:], Device.fetch)
     assert all(d.holds() == 2 for d in it.present()) and all(d.holds() == 1 for d in it.away)
