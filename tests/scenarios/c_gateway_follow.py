@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A root follows another and nobody carries it: the hub and four edge devices follow what `rootedge trust` announces and retires, one of them after it was off, two without a gateway; what a server tells without right changes nothing."""
+"""A root follows another and nobody carries it: the hub and five edge devices follow what `rootedge trust` announces and retires, one of them after it was off, two without a gateway, one below another; what a server tells without right changes nothing."""
 import json, os, shutil, signal, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
@@ -41,9 +41,9 @@ class Site:
         self.source = "https://127.0.0.1:%d/.well-known/est" % self.hub.https_port
         self.edge, self.late = self.make_edge("EdgeGateway"), self.make_edge("LateGateway")
         self.plain = self.make_edge("PlainEdge", gateway="enabled = false")
-        self.est_edge = self.make_est_edge()
-        for id in ("leaf1", "leaf2"):
-            self.edge.create_child(id, {"type": "certificateAuthority"})
+        self.est_edge, self.lower = self.make_est_edge(), self.make_lower()
+        for id, edge in (("leaf1", self.edge), ("leaf2", self.edge), ("leaf3", self.lower), ("leaf4", self.lower)):
+            edge.create_child(id, {"type": "certificateAuthority"})
 
     def make_est_edge(self):
         """One that has its identity from our EST server, and no gateway; known to the hub by the CA."""
@@ -51,6 +51,12 @@ class Site:
         if os.getuid() == 0:
             os.chown(factory[1], 61840, 61840)
         return self.make_edge("EstEdge", gateway="enabled = false", identity=EST_IDENTITY % factory, more='[cert_issuance.est]\ntrusted_certs = ["file://%s"]\n[cert_issuance.est.urls]\ndefault = "%s"\n' % (self.old, self.source))
+
+    def make_lower(self):
+        """An edge device below the first: it knows the hub through that one, and the EST server itself."""
+        below = SubFolder(self.folder, "below")
+        shutil.copy(self.edge.trust_bundle(), below / "trust.pem")
+        return Edge(below, self.hub, "LowerGateway", hostname="lower.local", parent=self.edge, changes={"trust_bundle_cert": '"file://%s"' % (below / "trust.pem")}, config='[trust]\nsource = "%s"\ninterval_sec = 1\n' % self.source)
 
     def make_edge(self, id, source=None, gateway="", more="", **how):
         edge = Edge(self.folder, self.hub, id, gateway=gateway, changes={"trust_bundle_cert": '"file://%s"' % self.old}, config='[trust]\nsource = "%s"\ninterval_sec = 1\n' % (source or self.source) + more, **how)
@@ -85,6 +91,11 @@ class Site:
         """What stands in the twin of the one without a gateway."""
         return self.hub.rest("GET", "/twins/PlainEdge")[2]["properties"]["reported"].get("trust", {}).get("roots")
 
+    def lower_holds(self, *roots):
+        """Does it say so at the hub, of these two?"""
+        told = self.told(self.lower) or []
+        return [root in told for root in (self.first, self.second)] == [root in roots for root in (self.first, self.second)]
+
     def modules_trust(self, edge, *roots):
         """Does the workload API give these, and the Edge CA, and nothing else?"""
         path = next(os.path.join(where, "edgeHub.sock") for where, _, names in os.walk(edge.state) if "edgeHub.sock" in names)
@@ -117,14 +128,20 @@ class Site:
         except (OSError, Refused):
             return False
 
-    def arrives(self, id, word, **kw):
+    def enters(self, id, edge=None, **kw):
         def connect():
             try:
-                return self.edge.mqtt(id, **kw)
+                return (edge or self.edge).mqtt(id, **kw)
             except (OSError, Refused):
                 return None
-        with wait_for(connect, "the gateway to let %s in" % id, 30) as m:
-            m.publish("devices/%s/messages/events/" % id, word.encode())
+        return wait_for(connect, "the gateway to let %s in" % id, 30)
+
+    def arrives(self, id, word, edge=None, **kw):
+        with self.enters(id, edge, **kw) as m:
+            self.sends(m, id, word)
+
+    def sends(self, m, id, word):
+        m.publish("devices/%s/messages/events/" % id, word.encode())
         wait_for(lambda: any(word in json.dumps(e) for e in self.hub.events()), "'%s' to arrive" % word, 30)
 
 
@@ -136,7 +153,7 @@ def digest(path):
 
 
 def test_01_begin():
-    """both edge devices hold the one root, and a leaf of it is let in; then one of them is switched off"""
+    """all edge devices hold the one root, and leaves of it are let in, also two levels below the hub; then one of them is switched off"""
     global it
     it = Site()
     it.first = digest(it.old)
@@ -146,19 +163,25 @@ def test_01_begin():
     it.arrives("leaf1", "before", **it.old_leaf)
     wait_for(lambda: it.missing() == [], "the edge device without a gateway that enrols, too")
     assert it.cas() == ["CN=my_private_root_CA"]
+    it.below = it.enters("leaf3", it.lower, **it.leaf("leaf3", it.old))
+    it.sends(it.below, "leaf3", "before, two levels below")
     assert it.late.stop() == 0
 
 
 def test_02_announced():
     """another root is announced: the hub registers it, the edge device takes it, tells that, and its modules get it, without a start of anything; a leaf that it has issued is let in at once, by hub and gateway"""
     pids = {role: it.edge.role(role) for role in ("certd", "identityd", "gateway", "edged")}
+    os.kill(it.lower.role("certd"), signal.SIGSTOP)
     it.verb("rotate", NEW, "--key", it.folder / "old-root.key")
     it.new = os.path.join(it.trust, "plant-root-2")
     it.second = digest(it.new + ".cert.pem")
     for end, to in ((".cert.pem", ".pem"), (".key.pem", ".key")):
         shutil.copy(it.new + end, it.folder / ("new-root" + to))
     wait_for(lambda: it.told(it.edge) == [it.first, it.second], "the gateway to hold both", 30)
-    wait_for(lambda: it.missing() == ["LateGateway"], "who is off to be the only one that is missing, also of those without a gateway")
+    wait_for(lambda: it.missing() == ["LateGateway", "LowerGateway"], "who is off, and the lower one that has not heard of it, to be all who are missing, also of those without a gateway")
+    os.kill(it.lower.role("certd"), signal.SIGCONT)
+    wait_for(lambda: it.missing() == ["LateGateway"] and it.lower_holds(it.first, it.second), "the lower one to follow, and to say so through the one above it")
+    it.sends(it.below, "leaf3", "on the same session, two levels below")
     assert it.told_by_device() == [it.first, it.second]
     wait_for(lambda: it.missing_at_est() == [], "the edge device that enrols with the EST server to tell it what it holds, with the EST identity that it has")
     assert it.est_edge.stop() == 0
@@ -167,6 +190,8 @@ def test_02_announced():
     it.new_leaf = it.leaf("leaf2", it.folder / "new-root.pem")
     assert it.lets_in(it.hub.mqtt, "leaf2", **it.new_leaf), "the hub lets in what the new root has issued"
     it.arrives("leaf2", "new below the gateway", **it.new_leaf)
+    it.below_new = it.enters("leaf4", it.lower, **it.leaf("leaf4", it.folder / "new-root.pem"))
+    it.sends(it.below_new, "leaf4", "new, two levels below")
     assert pids == {role: it.edge.role(role) for role in pids}, "nothing was started again"
     said = it.edge.log_text()
     assert "CN=%s" % NEW in said and "trusted from now on: a root that is trusted has signed it" in said
@@ -177,6 +202,7 @@ def test_03_active():
     it.verb("activate")
     it.serve(it.verb("export", "--cross").stdout)
     it.arrives("leaf1", "active", **it.old_leaf)
+    it.sends(it.below, "leaf3", "active, two levels below")
     assert it.verb("retire", "--except", "leaf*", check=False, hub=True).returncode == 1, "one is missing"
     it.late.start()
     wait_for(lambda: it.told(it.late) == [it.first, it.second], "the one that was off to hold both", 30)
@@ -189,10 +215,16 @@ def test_04_retired():
         it.verb("retire", "--except", "leaf*", hub=True)
         wait_for(lambda: it.told(it.edge) == [it.second] == it.told(it.late), "both gateways to hold the new root alone", 30)
         wait_for(lambda: it.told_by_device() == [it.second], "the one without a gateway, too", 30)
+        wait_for(lambda: it.lower_holds(it.second), "the lower one, too", 30)
     assert it.plain.stop() == 0
     assert it.cas() == ["CN=" + NEW] and it.modules_trust(it.edge, it.new + ".cert.pem")
     assert not it.lets_in(it.hub.mqtt, "leaf1", **it.old_leaf)
     wait_for(lambda: not it.lets_in(it.edge.mqtt, "leaf1", **it.old_leaf), "the gateway to let nothing in that the old root has issued", 30)
+    wait_for(lambda: not it.lets_in(it.lower.mqtt, "leaf3", **it.leaf("leaf3", it.old)), "the lower one, too", 30)
+    it.below.close()
+    it.sends(it.below_new, "leaf4", "on the same session, with the new root alone, two levels below")
+    it.below_new.close()
+    assert it.lower.stop() == 0
     it.serve(ends=False)
     shutil.copy(it.new + ".cert.pem", it.pki.root)
     it.edge.kill9()
