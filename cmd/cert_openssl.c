@@ -8,9 +8,11 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "page.h"
+#include "pki/p12.h"
 #include "wire/uri.h"
 
 #define DAY_S 86400
+#define INPUT_MAX (4 * 1024 * 1024)
 
 void
 openssl_put_word(struct buf *out, const char *word)
@@ -239,20 +241,104 @@ openssl_put_p12(struct buf *out, const char *cert, const char *key, const char *
 
 /* -- Reading ----------------------------------------------------------------------------------------------------------------------- */
 
+char *
+openssl_put_password(struct buf *out, const char *where)
+{
+	if (!where)
+		return NULL;
+	if (!text_is(where, "-") && !text_starts(where, "fd://"))
+		return password_argument(where);
+	buf_putf(out, "IFS= read -r password%s%s\nexport password\n", text_is(where, "-") ? "" : " <&",
+		text_is(where, "-") ? "" : where + strlen("fd://"));
+	return mem_text("env:password");
+}
+
+enum form { FORM_PEM, FORM_DER, FORM_P12, FORM_OPEN_P12 };
+
+/* Of one that can't be read openssl says so itself. */
+static enum form
+form_of(const char *path)
+{
+	CLEAR(buf) bytes = BUF_INIT(INPUT_MAX);
+	CLEAR(certs) found = { 0 };
+	struct err err = ERR_INIT;
+
+	if (cert_source_bytes(&bytes, path, &err) < 0 || bytes.len == 0)
+		return FORM_PEM;
+	if (p12_is(&bytes))
+		return p12_take_certs(&found, &bytes, "", CERTS_MAX, &err) == 0 ? FORM_OPEN_P12 : FORM_P12;
+	return bytes.data[0] == 0x30 ? FORM_DER : FORM_PEM;
+}
+
+static void
+put_target(struct buf *out, const char *redirect, const char *path)
+{
+	buf_puts(out, redirect);
+	openssl_put_word(out, path);
+	buf_putc(out, '\n');
+}
+
+/* In its own order a CA may be first. */
+static void
+put_opened(struct buf *out, const char *path, const char *pass, const char *to)
+{
+	static const struct {
+		const char *which, *redirect;
+	} parts[] = { { "-clcerts", " > " }, { "-cacerts", " >> " } };
+
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		buf_putf(out, "openssl pkcs12 -nokeys %s", parts[i].which);
+		put_option(out, "-in", path);
+		if (pass)
+			put_option(out, "-passin", pass);
+		put_target(out, parts[i].redirect, to);
+	}
+}
+
+char *
+openssl_put_pem(struct buf *out, const struct cert_source *source, const char *pass)
+{
+	const char *where = source->where;
+	bool is_file = cert_source_is_file(where);
+	enum form form = is_file ? form_of(where) : FORM_PEM;
+	struct err err = ERR_INIT;
+	OWN_TEXT host = NULL;
+	char *to;
+	int port;
+
+	if (is_file && form == FORM_PEM)
+		return mem_text(where);
+	if (!is_file && cert_source_is_url(where))
+		(void)cert_source_host(where, &host, &port, &err);
+	to = mem_textf("%s.pem", is_file ? where : host ? host : "standard-input");
+	if (form == FORM_DER) {
+		buf_puts(out, "openssl x509");
+		put_option(out, "-in", where);
+		put_target(out, " -out ", to);
+	} else if (is_file) {
+		put_opened(out, where, form == FORM_OPEN_P12 ? "pass:" : pass, to);
+	} else {
+		openssl_put_source(out, source);
+		put_target(out, "cat > ", to);
+	}
+	return to;
+}
+
 bool
 openssl_is_piped(const struct cert_source *source)
 {
-	return !cert_source_is_file(source->where) || source->password;
+	return !cert_source_is_file(source->where) || form_of(source->where) >= FORM_P12;
 }
 
 static void
 put_locked(struct buf *out, const struct cert_source *source)
 {
-	OWN_TEXT from = password_argument(source->password);
+	OWN_TEXT from = source->password ? password_argument(source->password) : NULL;
 
 	buf_puts(out, "openssl pkcs12 -nokeys");
 	put_option(out, "-in", source->where);
-	put_option(out, "-passin", from);
+	if (from || form_of(source->where) == FORM_OPEN_P12)
+		put_option(out, "-passin", from ? from : "pass:");
 	buf_puts(out, " |\n  ");
 }
 
@@ -264,7 +350,7 @@ openssl_put_source(struct buf *out, const struct cert_source *source)
 	struct err err = ERR_INIT;
 	int port;
 
-	if (cert_source_is_file(source->where) && source->password) {
+	if (cert_source_is_file(source->where) && openssl_is_piped(source)) {
 		put_locked(out, source);
 		return;
 	}

@@ -23,9 +23,13 @@ void openssl_put_p12(struct buf *out, const char *cert, const char *key, const c
 
 /* A word of the shell, quoted where it has to be. */
 void openssl_put_word(struct buf *out, const char *word);
-/* What a command that reads PEM gets: of a URL "openssl s_client ... |" before it, of PKCS #12 (it has a password) "openssl pkcs12 ... |", of a file " -in FILE" after it, of standard input nothing. */
+/* What a command that reads PEM gets: of a URL "openssl s_client ... |" before it, of PKCS #12 "openssl pkcs12 ... |", of a file " -in FILE" after it, of standard input nothing. */
 void openssl_put_source(struct buf *out, const struct cert_source *source);
 void openssl_put_in(struct buf *out, const struct cert_source *source);
+/* For commands that read several files, all of PEM: what makes one of a source, leaf first, where it is none.  Its name is the caller's.  pass: from openssl_put_password. */
+char *openssl_put_pem(struct buf *out, const struct cert_source *source, const char *pass);
+/* What -passin says of a password, which the caller owns; one that can be read once only is read here.  NULL: none is given. */
+char *openssl_put_password(struct buf *out, const char *where);
 bool openssl_is_piped(const struct cert_source *source); /* it comes on standard input */
 
 #define OPENSSL_ROW(options)                                                                                                       \

@@ -323,20 +323,29 @@ put_limits(struct buf *out, const struct question *q)
 	buf_puts(out, o->partial ? " -partial_chain" : "");
 }
 
+static char *
+pem_of(struct buf *out, const struct options *o, const char *where, const char *pass)
+{
+	struct cert_source source = { .where = where, .connect_to = o->connect_to };
+
+	return where ? openssl_put_pem(out, &source, pass) : NULL;
+}
+
 static void
 put_openssl(struct buf *out, const struct question *q)
 {
 	const struct options *o = &q->o;
-	struct cert_source leaf = { .where = o->leaf, .connect_to = o->connect_to, .password = o->password };
-	bool file = !openssl_is_piped(&leaf);
+	OWN_TEXT pass = openssl_put_password(out, o->password);
+	OWN_TEXT trusted = pem_of(out, o, o->trusted, pass);
+	OWN_TEXT untrusted = pem_of(out, o, o->untrusted, pass);
+	OWN_TEXT leaf = pem_of(out, o, o->leaf, pass);
 
-	openssl_put_source(out, &leaf);
 	buf_puts(out, "openssl verify -auth_level 2 -no-CApath -no-CAstore");
-	put_option(out, " -CAfile", o->trusted);
-	put_option(out, " -untrusted", o->untrusted);
-	put_option(out, " -untrusted", file ? o->leaf : NULL);
+	put_option(out, " -CAfile", trusted);
+	put_option(out, " -untrusted", untrusted);
+	put_option(out, " -untrusted", leaf);
 	put_limits(out, q);
-	put_option(out, "", file ? o->leaf : NULL);
+	put_option(out, "", leaf);
 	buf_putc(out, '\n');
 }
 

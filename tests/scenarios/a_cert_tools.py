@@ -296,6 +296,16 @@ def test_10_pkcs12():
     assert cert("show", "--pem", "aes.p12", *pw).stdout.count("BEGIN") == read(os.path.join(DEMO, chain)).count(b"BEGIN") + 1
     openssl("pkcs12", "-export", "-in", chain, "-inkey", key, "-out", "open.p12", "-passout", "pass:")
     openssl("pkcs12", "-export", "-nokeys", "-in", ROOT_CA + ".cert.pem", "-out", "root.p12", "-passout", "file:pw12")
+    openssl("x509", "-in", ROOT_CA + ".cert.pem", "-outform", "DER", "-out", "root.der")
+    openssl("pkcs12", "-export", "-nokeys", "-in", "another_private_root_CA.cert.pem", "-out", "other.p12", "-passout", "file:pw12")
+    openssl("pkcs12", "-export", "-nokeys", "-in", chain, "-out", "others.p12", "-passout", "file:pw12")
+    for trusted, file, given in ((ROOT_CA + ".cert.pem", "aes.p12", pw), ("root.p12", "aes.p12", pw), ("root.p12", chain, pw), ("root.der", "open.p12", ()), (ROOT_CA + ".cert.pem", "others.p12", pw),
+                                 ("root.p12", "root.p12", pw), ("root.p12", "aes.p12", ("--password-file", "-")), ("other.p12", chain, pw)):
+        args, said = ("verify", "--trusted", trusted, file, *given), "correct horse\n" * 2
+        done = script(*args, input=said if "-" in given else "")
+        assert (done.returncode != 0) == (trusted == "other.p12") and file.split(".")[0] in done.stdout + done.stderr, (args, done)
+        assert "-" in given or bool(cert(*args, check=False).returncode) == bool(done.returncode), args
+    assert script("fingerprint", "open.p12").stdout == leaf == script("fingerprint", "aes.p12", *pw).stdout == script("fingerprint", chain, *pw).stdout
     assert cert("fingerprint", "open.p12").stdout == leaf, "without a password nobody is asked"
     with open(os.path.join(DEMO, "open.p12"), "rb") as f:
         assert cert("fingerprint", "-", stdin=f).stdout == leaf
