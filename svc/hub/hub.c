@@ -28,7 +28,7 @@
 #include "hub/files/files.h"
 #include "hub/hub_est.h"
 #include "hub/hub_head.h"
-#include "hub/hub_issuing_status.h"
+#include "hub/provisioning/issuing_status.h"
 #include "hub/hub_revocation.h"
 #include "hub/hub_roots.h"
 #include "hub/hub_tls.h"
@@ -105,7 +105,7 @@ struct hub {
 	struct hub_est *est;			  /* NULL: not wanted */
 	struct hub_revocation *revocation;
 	struct hub_roots *roots;
-	struct hub_issuing_status *issuing_status; /* NULL: nothing is issued */
+	struct issuing_status *issuing_status; /* NULL: nothing is issued */
 	struct http_server *plain_http;
 	struct listener *plain; /* NULL: not wanted */
 };
@@ -241,7 +241,7 @@ on_request(struct http_request *req, void *arg)
 {
 	struct hub *hub = arg;
 
-	if (!websocket_serve(req, hub->websockets) && !hub_issuing_status_serve(hub->issuing_status, req) &&
+	if (!websocket_serve(req, hub->websockets) && !issuing_status_serve(hub->issuing_status, req) &&
 		!hub_est_serve(hub->est, req) && !blob_serve(&hub->blobs, req))
 		rest_handle(req, &hub->rest);
 }
@@ -398,8 +398,8 @@ open_issuing(struct hub *hub, struct err *err)
 		.issuing = hub->issuing, .registry = hub->registry, .rotations = hub->rotations, .cas = hub->cas
 	};
 	if (hub->issuing)
-		hub->issuing_status = hub_issuing_status_open(
-			&(struct hub_issuing_status_config){ hub->config.state_dir, hub->issuing, hub->loops[0] }, err);
+		hub->issuing_status = issuing_status_open(
+			&(struct issuing_status_config){ hub->config.state_dir, hub->issuing, hub->loops[0] }, err);
 	return hub->issuing_status || !hub->config.issuing ? 0 : -1;
 }
 
@@ -493,7 +493,7 @@ on_plain_request(struct http_request *req, void *arg)
 {
 	struct hub *hub = arg;
 
-	if (!hub_issuing_status_serve(hub->issuing_status, req) && !hub_est_serve_plain(hub->est, req))
+	if (!issuing_status_serve(hub->issuing_status, req) && !hub_est_serve_plain(hub->est, req))
 		http_respond(req, 404, NULL, NULL, 0);
 }
 
@@ -649,7 +649,7 @@ hub_run(struct hub *hub, struct err *err)
 	hub_est_start(hub->est);
 	hub_revocation_start(hub->revocation);
 	hub_roots_start(hub->roots);
-	hub_issuing_status_start(hub->issuing_status);
+	issuing_status_start(hub->issuing_status);
 	if (hub->config.watch_turns)
 		turns_watch(hub->loops, hub->n_loops);
 	for (size_t i = 1; i < hub->n_loops; i++)
@@ -688,7 +688,7 @@ end_work(struct hub *hub)
 {
 	files_stop(hub->files);
 	hub_est_stop(hub->est);
-	hub_issuing_status_stop(hub->issuing_status);
+	issuing_status_stop(hub->issuing_status);
 	if (hub->registry)
 		registry_stop(hub->registry);
 	queries_stop(hub->queries);
@@ -716,7 +716,7 @@ free_heads(struct hub *hub)
 	if (hub->plain_http)
 		http_server_free(hub->plain_http);
 	provisioning_server_free(hub->provisioning);
-	hub_issuing_status_close(hub->issuing_status);
+	issuing_status_close(hub->issuing_status);
 	issuing_close(hub->issuing);
 	hub_revocation_close(hub->revocation);
 	hub_roots_free(hub->roots);

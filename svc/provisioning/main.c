@@ -10,12 +10,13 @@
 #include "provisioning/provisioning_alone.h"
 
 struct options {
-	const char *state, *hostname, *address, *id_scope, *hubs_ca, *issuing_ca, *issuing_ca_key, *crl_ca;
+	const char *state, *hostname, *address, *id_scope, *hubs_ca, *issuing_ca, *issuing_ca_key, *crl_ca, *issuing_ca_crl_url,
+		*issuing_ca_ocsp_url;
 	bool issuing_ca_new;
 	struct key_source_config keys;
 	struct option_list credential_policies, crls;
 	struct server_identity_paths certs;
-	int64_t port, mqtt_port, loops, max_connections;
+	int64_t port, mqtt_port, http_port, loops, max_connections;
 	struct service_options service;
 };
 
@@ -43,6 +44,12 @@ static const struct option_row rows[] = {
 	ROW("issuing-ca-key", 0, "FILE", "the key of that: a file, pkcs11:... or tpm:handle=...", OPTION_TEXT, issuing_ca_key, 0),
 	ROW("issuing-ca-new", 0, NULL, "make that CA in the state folder at the first start, and keep it", OPTION_FLAG,
 		issuing_ca_new, 0),
+	ROW("issuing-ca-crl-url", 0, "URL",
+		"http:// address that stands in its certificates: where devices find /crl/issuing.crl of this service", OPTION_TEXT,
+		issuing_ca_crl_url, 0),
+	ROW("issuing-ca-ocsp-url", 0, "URL", "the same of /ocsp-issuing", OPTION_TEXT, issuing_ca_ocsp_url, 0),
+	ROW("http-port", 0, "PORT", "the revocation list and OCSP of that CA without TLS too (no); 0 takes a free one", OPTION_INT,
+		http_port, 65535),
 	KEY_SOURCE_OPTION_ROWS(struct options, keys),
 	ROW("credential-policy", 0, "NAME=DAYS",
 		"enrollments that name it get certificates for so long, 7 to 90 days; give it once for each (default=30)",
@@ -99,12 +106,17 @@ serve(const struct options *o, struct err *err)
 		.address = o->address,
 		.https_port = (int)o->port,
 		.mqtt_port = (int)o->mqtt_port,
+		.http_port = (int)o->http_port,
 		.certs = o->certs,
 		.hubs_ca_path = o->hubs_ca,
 		.id_scope = o->id_scope,
 		.keys = o->keys,
 		.issues = o->issuing_ca || o->issuing_ca_new,
-		.issuing = { .cert_path = o->issuing_ca, .key_path = o->issuing_ca_key, .policies = o->credential_policies.items },
+		.issuing = { .cert_path = o->issuing_ca,
+			.key_path = o->issuing_ca_key,
+			.policies = o->credential_policies.items,
+			.crl_url = o->issuing_ca_crl_url,
+			.ocsp_url = o->issuing_ca_ocsp_url },
 		.crl_paths = o->crls.items,
 		.crl_ca_path = o->crl_ca,
 		.n_loops = (size_t)o->loops,
@@ -118,9 +130,10 @@ serve(const struct options *o, struct err *err)
 	log_info("%s provisions with the id scope %s: HTTPS on %s:%d, MQTT on %s:%d", o->hostname,
 		provisioning_alone_id_scope(alone), o->address, provisioning_alone_https_port(alone), o->address,
 		provisioning_alone_mqtt_port(alone));
-	service_ready(&o->service, json_pack("{s:s, s:i, s:i, s:s}", "hostname", o->hostname, "provisioning_port",
-					   provisioning_alone_https_port(alone), "provisioning_mqtt_port",
-					   provisioning_alone_mqtt_port(alone), "id_scope", provisioning_alone_id_scope(alone)));
+	service_ready(&o->service,
+		json_pack("{s:s, s:i, s:i, s:i, s:s}", "hostname", o->hostname, "http_port", provisioning_alone_http_port(alone),
+			"provisioning_port", provisioning_alone_https_port(alone), "provisioning_mqtt_port",
+			provisioning_alone_mqtt_port(alone), "id_scope", provisioning_alone_id_scope(alone)));
 	done = provisioning_alone_run(alone, err);
 	provisioning_alone_close(alone);
 	return done;
@@ -129,9 +142,12 @@ serve(const struct options *o, struct err *err)
 int
 main(int argc, char **argv)
 {
-	struct options options = {
-		.state = PROVISIONING_STATE_DEFAULT, .address = "0.0.0.0", .port = 443, .mqtt_port = 8883, .service.ready_fd = -1
-	};
+	struct options options = { .state = PROVISIONING_STATE_DEFAULT,
+		.address = "0.0.0.0",
+		.port = 443,
+		.mqtt_port = 8883,
+		.http_port = -1,
+		.service.ready_fd = -1 };
 	struct err err = ERR_INIT;
 	int n = option_parse(&usage, &options, argc, argv, &err);
 

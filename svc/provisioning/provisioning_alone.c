@@ -31,6 +31,7 @@ struct provisioning_alone {
 	struct tls_holder *tls;
 	struct key_source *keys;
 	struct issuing *issuing; /* NULL: none is wanted */
+	struct issuing_status *status;
 	struct hub_revocation *revocation;
 	struct provisioning_server *server;
 };
@@ -106,7 +107,11 @@ open_issuing(struct provisioning_alone *alone, struct err *err)
 	config.store = alone->store;
 	config.keys = alone->keys;
 	alone->issuing = issuing_open(&config, err);
-	return alone->issuing ? 0 : -1;
+	if (!alone->issuing)
+		return -1;
+	alone->status = issuing_status_open(
+		&(struct issuing_status_config){ alone->config.state_dir, alone->issuing, alone->loops[0] }, err);
+	return alone->status ? 0 : -1;
 }
 
 static int
@@ -152,6 +157,9 @@ open_server(struct provisioning_alone *alone, struct err *err)
 		.listen = { .address = c->address, .handshakes = alone->handshakes, .max_conns = c->max_connections },
 		.https_port = c->https_port,
 		.mqtt_port = c->mqtt_port,
+		.http_port = c->http_port,
+		.has_http = c->http_port >= 0,
+		.status = alone->status,
 	};
 	struct tls_server *tls = make_tls(alone, err);
 
@@ -204,6 +212,12 @@ provisioning_alone_https_port(const struct provisioning_alone *alone)
 }
 
 int
+provisioning_alone_http_port(const struct provisioning_alone *alone)
+{
+	return provisioning_server_http_port(alone->server);
+}
+
+int
 provisioning_alone_mqtt_port(const struct provisioning_alone *alone)
 {
 	return provisioning_server_mqtt_port(alone->server);
@@ -222,6 +236,7 @@ provisioning_alone_run(struct provisioning_alone *alone, struct err *err)
 		if (loop_start_thread(alone->loops[i], err) < 0)
 			return -1;
 	hub_revocation_start(alone->revocation);
+	issuing_status_start(alone->status);
 	loop_run(alone->loops[0]);
 	return 0;
 }
@@ -240,11 +255,13 @@ provisioning_alone_close(struct provisioning_alone *alone)
 	if (alone->registry)
 		registry_stop(alone->registry);
 	pool_free(alone->worker);
+	issuing_status_stop(alone->status);
 	provisioning_server_stop(alone->server);
 	for (size_t i = 0; i < alone->n_loops; i++)
 		loop_free(alone->loops[i]);
 	provisioning_server_free(alone->server);
 	hub_revocation_close(alone->revocation);
+	issuing_status_close(alone->status);
 	issuing_close(alone->issuing);
 	key_source_free(alone->keys);
 	policy_keeper_close(alone->policies);

@@ -12,6 +12,7 @@
 struct provisioning_alone_config {
 	const char *state_dir, *hostname, *address;
 	int https_port, mqtt_port; /* 0: a free one */
+	int http_port;		   /* without TLS, for revocation alone; -1: none, 0: a free one */
 	struct server_identity_paths certs;
 	const char *hubs_ca_path; /* the roots that linked hubs are trusted by */
 	const char *id_scope;	  /* NULL: made at the first start */
@@ -27,6 +28,7 @@ struct provisioning_alone_config {
 struct provisioning_alone;
 struct provisioning_alone *provisioning_alone_open(const struct provisioning_alone_config *config, struct err *err); /* listens */
 int provisioning_alone_https_port(const struct provisioning_alone *alone);
+int provisioning_alone_http_port(const struct provisioning_alone *alone); /* 0: there is none */
 int provisioning_alone_mqtt_port(const struct provisioning_alone *alone);
 const char *provisioning_alone_id_scope(const struct provisioning_alone *alone);
 /* On this thread, until SIGTERM or SIGINT; SIGHUP loads the certificate again. */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Provisioning without a hub of its own, and the verbs of `rootedge provisioning` for its operator: two hubs are linked, devices are enrolled, register, and connect to the hub
 that became theirs."""
-import base64, hashlib, hmac, os, signal, sys, threading
+import base64, hashlib, hmac, os, signal, ssl, subprocess, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 from est_client import ForeignCa
@@ -88,7 +88,8 @@ def test_00_start():
     alone.stop()
     run("rootedge", "cert", "root", "--name", "plant CA", "--out", folder / "plant.pem", "--key-out", folder / "plant.key")
     ForeignCa(folder, "plant").list(folder / "plant.crl.pem")
-    alone = Alone(folder, pki, "--crl", folder / "plant.crl.pem", "--crl-ca", folder / "plant.pem")
+    alone = Alone(folder, pki, "--crl", folder / "plant.crl.pem", "--crl-ca", folder / "plant.pem", "--issuing-ca-new", "--http-port", 0, "--issuing-ca-crl-url", "http://pki.test/crl/issuing.crl", "--issuing-ca-ocsp-url",
+                  "http://pki.test/ocsp-issuing")
     assert alone.ready["id_scope"] == scope
     assert json.loads(run("rootedge", "provisioning", "show", "--state", alone.state, "--json").stdout) == {
         "idScope": scope, "serviceOperationsHostName": "%s:%d" % (NAME, alone.ready["provisioning_port"])}
@@ -106,6 +107,8 @@ def test_01_options():
         assert done.returncode == 2 and left_out in done.stderr and done.stderr.count("\n") == 1, done
     assert run("rootedge", "provisioning", *whole, "--id-scope", "0n e", check=False).returncode == 2
     assert run("rootedge", "provisioning", "nothing", check=False).returncode == 2
+    done = run("rootedge", "provisioning", *whole, "--port", 0, "--mqtt-port", 0, "--issuing-ca-new", "--issuing-ca-crl-url", "https://pki.test/crl/issuing.crl", check=False)
+    assert done.returncode == 1 and "http://" in done.stderr, done
     done = run("rootedge", "provisioning", *whole[:-1], folder / "none.pem", check=False)
     assert done.returncode == 1 and "none.pem" in done.stderr, done
 
@@ -234,6 +237,55 @@ def test_07_certificates():
     again = pki.make("device", "line-1", issuer="plant", file="line-1-again")
     assert register("line-1", cert=again)[0] == 200, "another certificate of it is none of that list"
     assert "no key" in alone.wrong("enrollment-group", "compute-device-key", "--group-id", "line", "--registration-id", "x")
+
+
+def issue(registration):
+    """What a device with a key of its own is given when it registers with a CSR: a file."""
+    key, cert = folder / (registration + ".key"), folder / (registration + ".pem")
+    secret, owner = base64.b64encode(b"k" * 64).decode(), parse_connection_string(alone.string())
+    owner = {"Authorization": sas(owner["HostName"], owner["SharedAccessKey"], policy=owner["SharedAccessKeyName"], encode=False)}
+    device = {"Authorization": sas("%s/registrations/%s" % (alone.ready["id_scope"], registration), secret, policy="registration", encode=False)}
+    ask = lambda method, path, body=None, headers=device: https(alone.ready["provisioning_port"], method, path + "?api-version=2025-07-01-preview", body, headers, ca=pki.root)
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key], check=True, capture_output=True)
+    csr = subprocess.run(["openssl", "req", "-new", "-key", key, "-subj", "/CN=" + registration, "-outform", "DER"], check=True, capture_output=True).stdout
+    status, _, answer = ask("PUT", "/enrollments/" + registration, {"registrationId": registration, "credentialPolicyName": "default", "attestation": {
+        "type": "symmetricKey", "symmetricKey": {"primaryKey": secret, "secondaryKey": secret}}}, owner)
+    assert status == 200, answer
+    path = "/%s/registrations/%s" % (alone.ready["id_scope"], registration)
+    status, _, answer = ask("PUT", path + "/register", {"registrationId": registration, "csr": base64.b64encode(csr).decode()})
+    assert status == 202, answer
+
+    def ended():
+        status, _, said = ask("GET", path + "/operations/" + answer["operationId"])
+        return status == 200 and said["registrationState"]
+    with open(cert, "w") as f:
+        f.write(ssl.DER_cert_to_PEM_cert(base64.b64decode(wait_for(ended, "the registration", 30)["issuedCertificateChain"][0])))
+    return cert
+
+
+def test_07_b_status():
+    """its own CA publishes its revocation list and answers OCSP, with TLS and without, and its certificates say where; nothing else is there without TLS"""
+    cert, issuer = issue("issued-1"), os.path.join(alone.state, "ca", "issuing-ca.cert.pem")
+    openssl = lambda *words: subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, timeout=60 * SLOW)
+    plain = lambda method, path: subprocess.run(["curl", "-sS", "-o", folder / "fetched", "-w", "%{http_code}", "-X", method, "http://127.0.0.1:%d%s" % (alone.ready["http_port"], path)], capture_output=True, text=True).stdout
+    ocsp = lambda: openssl("ocsp", "-url", "http://127.0.0.1:%d/ocsp-issuing" % alone.ready["http_port"], "-issuer", issuer, "-CAfile", issuer, "-cert", cert, "-nonce").stdout
+
+    def listed():
+        assert plain("GET", "/crl/issuing.crl") == "200"
+        said = openssl("crl", "-inform", "DER", "-in", folder / "fetched", "-CAfile", issuer, "-noout", "-text")
+        assert "verify OK" in said.stderr, said
+        return said.stdout
+    text = openssl("x509", "-in", cert, "-noout", "-text").stdout
+    assert "URI:http://pki.test/crl/issuing.crl" in text and "OCSP - URI:http://pki.test/ocsp-issuing" in text, text
+    assert ": good" in ocsp() and "No Revoked Certificates" in listed()
+    run("rootedge", "ca", "revoke", "issued-1", "--state", alone.state, "--reason", "keyCompromise")
+    number = openssl("x509", "-in", cert, "-noout", "-serial").stdout.strip().split("=")[1]
+    wait_for(lambda: number in listed(), "the list to have it")
+    assert ": revoked" in ocsp() and "Reason: keyCompromise" in ocsp()
+    assert https(alone.ready["provisioning_port"], "GET", "/crl/issuing.crl", ca=pki.root)[0] == 200
+    assert [plain("GET", path) for path in ("/crl/other.crl", "/enrollments/issued-1", "/", "/%s/registrations/issued-1" % alone.ready["id_scope"])] == ["404"] * 4
+    assert plain("POST", "/crl/issuing.crl") == plain("PUT", "/ocsp-issuing") == "405"
+    assert alone.tool("enrollment", "delete", "--enrollment-id", "issued-1") is None
 
 
 def test_08_wrong():

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists and answers of the issuing CA (hub_issuing_status.h), made as those of an EST server's issuer. */
-#include "hub/hub_issuing_status.h"
+/* Lists and answers of the issuing CA (issuing_status.h), made as those of an EST server's issuer. */
+#include "hub/provisioning/issuing_status.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -14,7 +14,7 @@
 #define LOOK_MS 1000
 #define QUEUE_MAX 256
 
-struct hub_issuing_status {
+struct issuing_status {
 	struct loop *loop;
 	struct est_revocation *revocation;
 	struct est_config *config;
@@ -26,7 +26,7 @@ struct hub_issuing_status {
 };
 
 static void
-tell(struct hub_issuing_status *s, const struct err *err)
+tell(struct issuing_status *s, const struct err *err)
 {
 	if (!text_is(s->said.text, err->text) && err->kind != ERR_NONE)
 		log_error("the revocation list of the issuing CA: %s", err->text);
@@ -36,7 +36,7 @@ tell(struct hub_issuing_status *s, const struct err *err)
 static void
 run(struct job *job)
 {
-	struct hub_issuing_status *s = CONTAINER_OF(job, struct hub_issuing_status, looking);
+	struct issuing_status *s = CONTAINER_OF(job, struct issuing_status, looking);
 	struct err err = ERR_INIT;
 
 	(void)est_revocation_refresh(s->revocation, s->config, clock_wall(), &err);
@@ -46,7 +46,7 @@ run(struct job *job)
 static void
 looked(struct job *job)
 {
-	struct hub_issuing_status *s = CONTAINER_OF(job, struct hub_issuing_status, looking);
+	struct issuing_status *s = CONTAINER_OF(job, struct issuing_status, looking);
 
 	s->is_looking = false;
 }
@@ -54,7 +54,7 @@ looked(struct job *job)
 static void
 look(struct timer *timer)
 {
-	struct hub_issuing_status *s = CONTAINER_OF(timer, struct hub_issuing_status, timer);
+	struct issuing_status *s = CONTAINER_OF(timer, struct issuing_status, timer);
 
 	if (!s->is_looking && s->worker) {
 		s->looking = (struct job){ .run = run, .done = looked, .owner = loop_owner(s->loop) };
@@ -63,17 +63,17 @@ look(struct timer *timer)
 	timer_arm(&s->timer, LOOK_MS);
 }
 
-struct hub_issuing_status *
-hub_issuing_status_open(const struct hub_issuing_status_config *config, struct err *err)
+struct issuing_status *
+issuing_status_open(const struct issuing_status_config *config, struct err *err)
 {
-	struct hub_issuing_status *s = NEW(hub_issuing_status);
+	struct issuing_status *s = NEW(issuing_status);
 	OWN_TEXT dir = file_join(config->state_dir, "ca");
 
 	s->loop = config->loop;
 	s->config = est_config_of_signer(NAME, config->issuing->signer);
 	s->revocation = est_revocation_open(dir, config->issuing->journal, err);
 	if (!s->revocation) {
-		hub_issuing_status_close(s);
+		issuing_status_close(s);
 		return NULL;
 	}
 	s->worker = pool_new("issuing-status", 1, QUEUE_MAX);
@@ -81,7 +81,7 @@ hub_issuing_status_open(const struct hub_issuing_status_config *config, struct e
 }
 
 void
-hub_issuing_status_start(struct hub_issuing_status *s)
+issuing_status_start(struct issuing_status *s)
 {
 	if (!s)
 		return;
@@ -97,7 +97,7 @@ wants(const struct http_request *req)
 }
 
 bool
-hub_issuing_status_serve(struct hub_issuing_status *s, struct http_request *req)
+issuing_status_serve(struct issuing_status *s, struct http_request *req)
 {
 	if (!s || !wants(req))
 		return false;
@@ -106,7 +106,7 @@ hub_issuing_status_serve(struct hub_issuing_status *s, struct http_request *req)
 }
 
 void
-hub_issuing_status_stop(struct hub_issuing_status *s)
+issuing_status_stop(struct issuing_status *s)
 {
 	if (!s)
 		return;
@@ -115,11 +115,11 @@ hub_issuing_status_stop(struct hub_issuing_status *s)
 }
 
 void
-hub_issuing_status_close(struct hub_issuing_status *s)
+issuing_status_close(struct issuing_status *s)
 {
 	if (!s)
 		return;
-	hub_issuing_status_stop(s);
+	issuing_status_stop(s);
 	est_revocation_close(s->revocation);
 	est_config_free(s->config);
 	mem_free(s);
