@@ -13,7 +13,6 @@
 #define LOOK_MS 1000
 #define AGAIN_MS 60000 /* after a failure */
 #define DIRS_MAX EST_TRUST_DIRS_MAX
-#define FROM_FILE "--device-ca"
 #define FINGERPRINT_SHOWN 8
 
 /* -- The CAs that are registered ------------------------------------------------------------------------------------------------------- */
@@ -143,15 +142,8 @@ let_leave(struct ca_registry *cas, const struct registered *r, const struct roll
 	for (size_t i = 0; i < roots->n; i++) {
 		const struct cert *root = roots->roots[i].cert;
 		const struct ca_record *record = find(r, root);
-		const struct authority *of_file = record ? NULL : authorities_find(r->now, cert_sha256(root));
 
-		if (roots->roots[i].state != ROLLOVER_RETIRED)
-			continue;
-		if (of_file)
-			log_warn("the root %s has retired, and devices are let in by it still: take it out of the file "
-				 "of " FROM_FILE,
-				cert_subject(root));
-		if (record && drop(cas, record, err) < 0)
+		if (roots->roots[i].state == ROLLOVER_RETIRED && record && drop(cas, record, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -195,6 +187,24 @@ apply(struct ca_registry *cas, const struct rollover *roots, struct err *err)
 		       : 0;
 }
 
+/* The operator's file is his, and read at the start: with each step and each start. */
+static void
+tell_of_file(struct ca_registry *cas, const struct rollover *roots)
+{
+	CLEAR(registered) r = { 0 };
+
+	read_registered(&r, cas);
+	for (size_t i = 0; i < roots->n; i++) {
+		const struct cert *root = roots->roots[i].cert;
+
+		if (roots->roots[i].state == ROLLOVER_RETIRED && !find(&r, root) && authorities_find(r.now, cert_sha256(root)))
+			log_warn("the root %s has retired, and devices are let in by it still: take it out of the file of "
+				 "--device-ca, "
+				 "and start the hub again",
+				cert_subject(root));
+	}
+}
+
 /* A step that was taken before is not taken again: the operator may have deleted since what it made. */
 int
 hub_roots_apply(struct ca_registry *cas, struct registry *registry, const char *trust_dir, struct err *err)
@@ -206,6 +216,7 @@ hub_roots_apply(struct ca_registry *cas, struct registry *registry, const char *
 	if (trust_dir_read(&dir, trust_dir, err) < 0 ||
 		registry_store_get_number(registry_store_of(registry), number, &generation, err) < 0)
 		return -1;
+	tell_of_file(cas, &dir.roots);
 	if (dir.roots.generation == generation)
 		return 0;
 	if (apply(cas, &dir.roots, err) < 0)

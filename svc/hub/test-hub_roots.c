@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What registered CAs become by a folder of roots. */
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -195,6 +198,49 @@ TEST("a root that is not registered, or not verified, speaks for no other one; w
 	enlist(&doubtful, true);
 	follow(&doubtful);
 	CHECK_REGISTERED(&doubtful, SECOND);
+}
+
+/* Does it warn of the operator's file? */
+static bool
+tells_of_file(struct plant *p)
+{
+	OWN_TEXT path = mem_textf("%s/log", T_TMPDIR);
+	CLEAR(buf) said = BUF_INIT(1024 * 1024);
+	int before = dup(STDERR_FILENO), log = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+	struct err err = ERR_INIT;
+
+	dup2(log, STDERR_FILENO);
+	follow(p);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	close(log);
+	CHECK_OK(file_load(&said, path, &err), err);
+	return strstr(buf_text(&said), "CN=plant root has retired, and devices are let in by it still") != NULL;
+}
+
+TEST("the operator's file of CAs is his: what follows a root in it is registered, and that it has retired is said at each start, "
+     "until it is out of the file")
+{
+	CLEAR(plant) p = plant_new();
+	OWN_TEXT path = mem_textf("%s/device-ca.pem", T_TMPDIR);
+	CLEAR(buf) pem = BUF_INIT(65536);
+	struct err err = ERR_INIT;
+
+	cert_put_pem(p.root.cert, &pem);
+	CHECK_OK(file_save(path, pem.data, pem.len, 0600, &err), err);
+	ca_close(p.cas);
+	p.cas = ca_open(p.registry, CA_OF_HUB, path, &err);
+	announce(&p);
+	CHECK_REGISTERED(&p, "CN=plant root 2 verified");
+	CHECK_OK(rollover_activate(&p.trust.roots, STORY_NOW, &err), err);
+	CHECK(!tells_of_file(&p));
+	CHECK_OK(rollover_retire(&p.trust.roots, STORY_NOW, &err), err);
+	CHECK(tells_of_file(&p));
+	CHECK(tells_of_file(&p)); /* as after another start */
+	ca_close(p.cas);
+	p.cas = ca_open(p.registry, CA_OF_HUB, NULL, &err);
+	CHECK(!tells_of_file(&p));
+	CHECK_REGISTERED(&p, "CN=plant root 2 verified");
 }
 
 TEST("a folder that is damaged changes nothing, and is named")
