@@ -23,6 +23,7 @@ struct question {
 	struct loop *loop;
 	struct head_call *call;
 	struct post back;
+	char *reported;	  /* for those who are to hear of it; NULL: nothing */
 	int64_t asked_ms; /* boot clock */
 };
 
@@ -36,14 +37,21 @@ fail(struct head_call *call, int status, int code, const char *words)
 }
 
 static void
+question_free(struct question *q)
+{
+	twin_ask_clear(&q->ask);
+	mem_free(q->reported);
+	mem_free(q);
+}
+
+static void
 question_end(struct question *q)
 {
 	const struct subject who = { .device_id = q->ask.device_id, .module_id = q->ask.module_id };
 
 	tally_twin_took(&who, q->ask.question == TWIN_REPORT, clock_boot_ms() - q->asked_ms);
 	head_answer(q->call, q->ask.status, 0, q->ask.body, strlen(q->ask.body));
-	twin_ask_clear(&q->ask);
-	mem_free(q);
+	question_free(q);
 }
 
 /* What was reported is kept, but not for all who are to hear of it: reported again, it is the same. */
@@ -57,20 +65,18 @@ on_change_kept(void *arg, bool ok)
 		return;
 	}
 	fail(q->call, 429, 429001, "there is no room for those who are to hear of it; try again");
-	twin_ask_clear(&q->ask);
-	mem_free(q);
+	question_free(q);
 }
 
 static void
 tell_routes(struct question *q)
 {
 	const struct twin_relay_config *config = &q->relay->config;
-	OWN_TEXT reported = json_line(q->ask.patch);
 	struct twin_change change = {
 		.device_id = q->ask.device_id,
 		.module_id = q->ask.module_id,
 		.generation_id = q->ask.generation_id,
-		.reported = reported,
+		.reported = q->reported,
 		.is_own = q->ask.module_id && text_is(q->ask.device_id, config->edge_id),
 	};
 
@@ -137,6 +143,7 @@ twin_relay_request(struct twin_relay *relay, struct head_session *session, const
 	q->ask.generation_id = mem_text(subject->generation_id ? subject->generation_id : "");
 	q->ask.question = report ? TWIN_REPORT : TWIN_GET;
 	q->ask.patch = report;
+	q->reported = report ? json_line(report) : NULL;
 	tally_twin(subject, report != NULL);
 	q->ask.done = on_answered;
 	twins_ask(relay->config.twins, &q->ask);

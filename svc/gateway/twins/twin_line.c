@@ -476,7 +476,7 @@ on_reported(struct twin_step *s)
 static void
 begin(struct twin_line *tl, struct twin_ask *ask, enum twin_step_kind kind, void (*done)(struct twin_step *step))
 {
-	struct twin_step *s = step_new(tl, kind, ask->generation_id, done, json_incref(ask->patch));
+	struct twin_step *s = step_new(tl, kind, ask->generation_id, done, GIVE(ask->patch));
 
 	s->asks = ask;
 	if (!submit(s))
