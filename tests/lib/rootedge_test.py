@@ -186,7 +186,7 @@ class Service:
         self.log.close()
         text = self.log_text()
         for word in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer"):
-            assert word not in text, "%s: a sanitizer complains\n%s" % (self.name, text[-8000:])
+            assert word not in text, "%s: a sanitizer complains\n%s" % (self.name, text[max(0, text.index(word) - 200):][:12000])
         return self.process.returncode
 
     def __enter__(self):
