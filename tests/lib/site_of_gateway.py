@@ -12,7 +12,8 @@ class Proxy:
         self.target, self.up, self.silent, self.deaf, self.mute, self.swallowed, self.pairs = port, True, False, False, False, 0, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
 
     def accept(self):
         while True:
@@ -75,7 +76,10 @@ class Proxy:
         self.up, self.silent, self.deaf, self.mute = True, False, False, False
 
     def close(self):
+        """The thread ends before the descriptor is free, or it might take the connections of the next listener that has this number."""
         self.cut()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
         self.listener.close()
 
 
