@@ -65,7 +65,7 @@ struct event_log {
 	struct event_wait *waits;
 	struct segment_tally tally[SEGMENT_PARTITIONS_MAX];
 	uint64_t begin[SEGMENT_PARTITIONS_MAX];
-	uint64_t first, next, bytes, forget_below;
+	uint64_t first, end_of_oldest, next, bytes, forget_below;
 	size_t in_write; /* of the group that the writer has, not yet in `bytes` */
 	struct err problem;
 	bool closing;
@@ -495,6 +495,7 @@ publish(struct event_log *log, const struct err *problem)
 
 	pthread_mutex_lock(&log->lock);
 	log->first = log->n_old > 0 ? log->old[0].first : log->tip.head.first;
+	log->end_of_oldest = log->n_old == 0 ? 0 : log->n_old > 1 ? log->old[1].first : log->tip.head.first;
 	log->next = log->tip.next;
 	memcpy(log->tally, log->tip.tally, log->tip.head.n_partitions * sizeof(*log->tally));
 	log->bytes = bytes;
@@ -745,6 +746,12 @@ uint64_t
 event_log_first(struct event_log *log)
 {
 	return read_locked(log, &log->first);
+}
+
+uint64_t
+event_log_end_of_oldest(struct event_log *log)
+{
+	return read_locked(log, &log->end_of_oldest);
 }
 
 uint64_t

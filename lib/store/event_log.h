@@ -45,8 +45,9 @@ struct event_append {
 /* Any thread; the data is copied before it returns.  -1 (LIMIT, UNAVAILABLE): not accepted, done will not run. */
 int event_log_append(struct event_log *log, struct event_append *append, const void *data, size_t len, struct err *err);
 
-uint64_t event_log_first(struct event_log *log); /* the oldest offset still there */
-uint64_t event_log_next(struct event_log *log);	 /* the offset the next record gets: durable ones are below */
+uint64_t event_log_first(struct event_log *log);	 /* the oldest offset still there */
+uint64_t event_log_end_of_oldest(struct event_log *log); /* the first offset of its second segment; 0: it has but one */
+uint64_t event_log_next(struct event_log *log);		 /* the offset the next record gets: durable ones are below */
 uint64_t event_log_bytes(struct event_log *log);
 uint64_t event_log_load(struct event_log *log); /* with what waits for the disk */
 unsigned event_log_partitions(const struct event_log *log);

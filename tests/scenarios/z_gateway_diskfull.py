@@ -8,6 +8,7 @@ from listener_of_gateway import *
 
 LEAF = "devices/leaf/messages/events/"
 SIZE = 24 << 20
+DROPS = os.environ.get("HOW") == "drops"  # the oldest, where otherwise it refuses
 it = twin_device = None
 
 
@@ -75,7 +76,7 @@ def test_1_start():
     state = folder / "edge-EdgeGateway"
     os.mkdir(state)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%d,mode=0755" % SIZE, "tmpfs", state], check=True)
-    it = Site(proxy=True, folder=folder)
+    it = Site(proxy=True, folder=folder, gateway='when_full = "drop_oldest"\nmax_queue_mib = 64' if DROPS else "")
     it.leaf = it.key("leaf")
     with leaf() as m:
         m.publish(LEAF, b"before")
@@ -164,6 +165,37 @@ def test_5_restart():
     it.arrived("in the dark", 60)
 
 
+def n_dropped():
+    page = run("rootedge", "gateway", "metrics", "--state", it.edge.state).stdout
+    return sum(int(float(l.rsplit(" ", 1)[1])) for l in page.splitlines() if l.startswith("edgehub_messages_dropped_total{"))
+
+
+def take(body):
+    """Acknowledged: a moment before it may have been refused."""
+    def is_taken():
+        with leaf() as m:
+            return not is_refused(m, body)
+    wait_for(is_taken, "room for %s" % body[:5], 30)
+
+
+def test_2_drops():
+    """who drops the oldest does so for a disk that is full, too: new messages are taken after a moment; what is missing at the end is counted, and the newest are there, all in order"""
+    sent = ["kept"] + ["m%d" % i for i in range(210)] + ["end"]
+    for i in range(60):
+        take(b"m%d" % i + b"x" * 100000)
+    fill()
+    for i in range(60, 210):
+        take(b"m%d" % i + b"x" * 100000)
+    assert "No space left" in it.edge.log_text() and "the disk of the queue is full: " in it.edge.log_text()
+    os.unlink(filler())
+    take(b"end")
+    it.reconnect()
+    it.arrived("end", 60)
+    got = [e["body"][:5].rstrip("x") for e in it.events("leaf", None)][1:]
+    assert got == [m for m in sent if m in set(got)] and got[-10:] == sent[-10:], got
+    assert len(got) < len(sent) and n_dropped() == len(sent) - len(got), (n_dropped(), len(sent), len(got))
+
+
 def test_6_end():
     """everything stops in order"""
     assert it.edge.stop() == 0
@@ -181,4 +213,5 @@ if __name__ == "__main__":
             sys.exit(0)
         os.environ["RE_INSIDE"] = "1"
         os.execvp("unshare", [*own, sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
-    run_all(globals())
+    run_all({n: f for n, f in globals().items() if n in ("test_1_start", "test_2_drops", "test_6_end")} if DROPS else
+            {n: f for n, f in globals().items() if n != "test_2_drops"})

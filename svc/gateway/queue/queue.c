@@ -13,6 +13,7 @@
 
 #define SEGMENT_BYTES_MAX (16u << 20)
 #define SEGMENTS_IN_ALL 64	   /* each log keeps up to one that is done: few beside the whole */
+#define JOBS_MAX 4		   /* each kind once */
 #define YEAR_2020_MS 1577836800000 /* before it a clock has not been set */
 
 /* -- Plans ------------------------------------------------------------------------------------------------------------------------------- */
@@ -253,6 +254,15 @@ queue_watch_inputs(struct queue *queue,
 			on_input(arg, sink->module_id, sink->input, sink->window);
 }
 
+void
+queue_work(struct queue *queue, struct job *job)
+{
+	bool is_taken = pool_try(queue->worker, job);
+
+	assert(is_taken);
+	(void)is_taken;
+}
+
 /* -- Its life -------------------------------------------------------------------------------------------------------------------------------- */
 
 static int
@@ -277,7 +287,7 @@ queue_open(const struct queue_config *config, struct err *err)
 	queue->segment_bytes = segment_bytes < SEGMENT_BYTES_MAX ? (size_t)segment_bytes : SEGMENT_BYTES_MAX;
 	queue_space_init(queue);
 	pthread_mutex_init(&queue->lock, NULL);
-	queue->saver = pool_new("positions", 1, 1);
+	queue->worker = pool_new("queue", 1, JOBS_MAX);
 	if (open_logs(queue, err) == 0)
 		return queue;
 	queue_free(queue);
@@ -290,8 +300,8 @@ queue_stop(struct queue *queue)
 	if (!queue)
 		return;
 	queue->is_stopped = true;
-	pool_free(queue->saver);
-	queue->saver = NULL;
+	pool_free(queue->worker);
+	queue->worker = NULL;
 	for (struct sink *sink = queue->sinks; sink; sink = sink->next)
 		queue_window_stop(sink->window);
 	for (size_t i = 0; i < queue->n_levels; i++)
@@ -304,7 +314,9 @@ queue_free(struct queue *queue)
 	if (!queue)
 		return;
 	timer_cancel(&queue->room);
-	pool_free(queue->saver);
+	pool_free(queue->worker);
+	queue_drop_free(queue->drop);
+	mem_free(queue->left_dir);
 	for (size_t i = 0; i < QUEUE_LOGS_MAX; i++)
 		queue_position_free(queue->position[i]);
 	for (struct sink *sink = queue->sinks, *next; sink; sink = next) {

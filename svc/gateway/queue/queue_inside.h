@@ -57,13 +57,21 @@ struct queue {
 	_Atomic unsigned epoch;
 	void (*on_input)(void *arg, const char *module_id, const char *input, struct queue_window *window);
 	void *arg;
-	struct level *leaving;		       /* the log that is being closed */
+	struct level *leaving;		  /* the log that is being closed */
+	struct queue_reader *left_reader; /* its */
+	char *left_dir;			  /* its, as it is called while it is removed */
+	struct job removing;
 	struct queue_counts left, left_before; /* of those that have gone; with the lock */
 	atomic_size_t n_visits;
 	struct post visited;
 	struct post want_room;
 	struct timer room;
-	struct pool *saver;
+	struct level *dropping; /* the log that gives up its oldest */
+	struct queue_drop *drop;
+	struct job counting, looking;
+	uint64_t disk_free;
+	bool is_making_room, is_making_disk, is_looking;
+	struct pool *worker; /* for what waits for the disk; each kind of job is there once */
 	struct job saving;
 	struct queue_position *position[QUEUE_LOGS_MAX]; /* of the levels, while they are being saved */
 	bool is_saved[QUEUE_LOGS_MAX], is_saving;
@@ -73,6 +81,7 @@ struct queue {
 	_Atomic uint64_t max_bytes, n_stored, n_no_route, n_refused;
 };
 
+void queue_work(struct queue *queue, struct job *job);
 struct plan *queue_lane_plan(struct queue_lane *lane); /* the plan of now; on the lane's thread */
 
 struct sink *queue_sink_find(const struct queue *queue, const char *module_id, const char *input);
@@ -85,5 +94,6 @@ void queue_space_init(struct queue *queue);
 uint64_t queue_space_used(struct queue *queue); /* any thread, with the lock or while no log leaves */
 /* May so much more be kept?  Who drops its oldest does so a moment later, and by then takes what comes.  Any thread, as that. */
 bool queue_space_has(struct queue *queue, size_t size);
+void queue_space_look(struct queue *queue); /* now and then: is it the disk that has none? */
 
 void queue_leave_drained(struct queue *queue); /* the next log that no route names any more and nothing is left of goes */

@@ -72,6 +72,32 @@ on_left(struct post *post)
 	queue->leaving = NULL;
 }
 
+/* On the worker. */
+static void
+run_removing(struct job *job)
+{
+	struct queue *queue = CONTAINER_OF(job, struct queue, removing);
+
+	if (queue->left_dir)
+		queue_reader_discard(GIVE(queue->left_reader));
+	else
+		queue_reader_close(GIVE(queue->left_reader));
+	message_log_stop(queue->leaving->log);
+	if (queue->left_dir)
+		queue_log_remove_rest(queue->left_dir);
+}
+
+static void
+on_removed(struct job *job)
+{
+	struct queue *queue = CONTAINER_OF(job, struct queue, removing);
+
+	mem_free(queue->left_dir);
+	queue->left_dir = NULL;
+	if (!queue->is_stopped)
+		visit_lanes(queue, on_left);
+}
+
 /* Nobody stores in it any more; routes that name it again will make another one. */
 static void
 on_forsaken(struct post *post)
@@ -94,11 +120,11 @@ on_forsaken(struct post *post)
 		return;
 	}
 	vitals_note_log_left(place.module_id, place.input, place.priority);
-	queue_window_remove(level->sink->window, level->priority);
+	queue->left_reader = queue_window_remove(level->sink->window, level->priority);
 	level->reader = NULL;
-	message_log_stop(level->log);
-	queue_log_remove(dir);
-	visit_lanes(queue, on_left);
+	queue->left_dir = queue_log_set_aside(dir);
+	queue->removing = (struct job){ .run = run_removing, .done = on_removed, .owner = loop_owner(queue->config.loop) };
+	queue_work(queue, &queue->removing);
 }
 
 /* One at a time. */
@@ -108,7 +134,7 @@ queue_leave_drained(struct queue *queue)
 	for (size_t i = 0; i < queue->n_levels && !queue->leaving && !queue->is_stopped; i++) {
 		struct level *level = &queue->level[i];
 
-		if (!level->is_open || !may_leave(queue, level))
+		if (!level->is_open || queue->dropping == level || !may_leave(queue, level))
 			continue;
 		if (!queue->lanes)
 			return;

@@ -4,32 +4,30 @@
 
 #include <stdio.h>
 
-#include "auth/identity.h"
 #include "base/map.h"
 #include "base/mem.h"
 
-#define LINE_NAME_MAX (2 * IDENTITY_ID_MAX + 2)
 #define IDLE_LINES_MAX 256
 
 /* A device's is its id, as it stands in the message: this is asked for each message. */
-static struct slice
-line_name(const struct queue_reader *r, const struct message *m, char room[static LINE_NAME_MAX])
+struct slice
+queue_line_name(bool one_line, const struct message *m, char room[static QUEUE_LINE_NAME_MAX])
 {
 	int len;
 
-	if (r->config.one_line)
+	if (one_line)
 		return (struct slice){ .text = "" };
 	if (m->module_id.len == 0)
 		return m->device_id;
-	len = snprintf(room, LINE_NAME_MAX, "%.*s/%.*s", SLICE_FMT(m->device_id), SLICE_FMT(m->module_id));
-	return (struct slice){ .text = room, .len = len < LINE_NAME_MAX ? (size_t)len : LINE_NAME_MAX - 1 };
+	len = snprintf(room, QUEUE_LINE_NAME_MAX, "%.*s/%.*s", SLICE_FMT(m->device_id), SLICE_FMT(m->module_id));
+	return (struct slice){ .text = room, .len = len < QUEUE_LINE_NAME_MAX ? (size_t)len : QUEUE_LINE_NAME_MAX - 1 };
 }
 
 struct queue_line *
 queue_line_find(const struct queue_reader *r, const struct message *m)
 {
-	char room[LINE_NAME_MAX];
-	struct slice name = line_name(r, m, room);
+	char room[QUEUE_LINE_NAME_MAX];
+	struct slice name = queue_line_name(r->config.one_line, m, room);
 
 	return map_find(r->lines, name.text, name.len);
 }
@@ -47,8 +45,8 @@ queue_line_make(struct queue_reader *r, const char *name, size_t len)
 struct queue_line *
 queue_line_get(struct queue_reader *r, const struct message *m)
 {
-	char room[LINE_NAME_MAX];
-	struct slice name = line_name(r, m, room);
+	char room[QUEUE_LINE_NAME_MAX];
+	struct slice name = queue_line_name(r->config.one_line, m, room);
 	struct queue_line *line = map_find(r->lines, name.text, name.len);
 
 	return line ? line : queue_line_make(r, name.text, name.len);
@@ -116,6 +114,8 @@ queue_line_catch_up(struct queue_reader *r, struct queue_line *line)
 	*line->link = line->next;
 	if (line->next)
 		line->next->link = line->link;
+	if (r->drop)
+		queue_drop_note_caught_up(r->drop, line);
 	r->n_held -= line->n_skipped;
 	line->n_skipped = 0;
 	queue_line_forget_if_idle(r, line);

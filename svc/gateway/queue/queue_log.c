@@ -131,13 +131,22 @@ queue_log_remove_rest(const char *path)
 	rmdir(path);
 }
 
-void
-queue_log_remove(const char *path)
+char *
+queue_log_set_aside(const char *path)
 {
 	OWN_TEXT gone = mem_textf("%s" QUEUE_LOG_GONE, path);
 
-	queue_log_remove_rest(gone);
-	if (rename(path, gone) == 0)
+	if (file_exists(gone))
+		queue_log_remove_rest(gone); /* as a crash has left it */
+	return rename(path, gone) == 0 ? GIVE(gone) : NULL;
+}
+
+void
+queue_log_remove(const char *path)
+{
+	OWN_TEXT gone = queue_log_set_aside(path);
+
+	if (gone)
 		queue_log_remove_rest(gone);
 }
 

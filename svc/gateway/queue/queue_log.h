@@ -8,4 +8,5 @@
 struct message_log *queue_log_open(const char *dir, size_t segment_bytes, struct err *err);
 #define QUEUE_LOG_GONE ".gone" /* what a folder is called while it is removed: a half of one is never opened */
 void queue_log_remove(const char *dir);
-void queue_log_remove_rest(const char *gone); /* that a crash has left */
+char *queue_log_set_aside(const char *dir); /* its name is free at once; what it is called while it is removed, or NULL: it stays */
+void queue_log_remove_rest(const char *gone); /* that, or what a crash has left */

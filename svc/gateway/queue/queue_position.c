@@ -194,16 +194,22 @@ void
 queue_reader_close(struct queue_reader *r)
 {
 	struct err err = ERR_INIT;
-	struct queue_position *position;
+	struct queue_position *position = r && r->ahead.reader ? queue_reader_position(r) : NULL;
+
+	if (position && queue_position_save(position, &err) < 0)
+		log_error("%s", err.text);
+	queue_position_free(position);
+	queue_reader_discard(r);
+}
+
+void
+queue_reader_discard(struct queue_reader *r)
+{
 	size_t at = 0;
 	void *value;
 
 	if (!r)
 		return;
-	position = r->ahead.reader ? queue_reader_position(r) : NULL;
-	if (position && queue_position_save(position, &err) < 0)
-		log_error("%s", err.text);
-	queue_position_free(position);
 	while (map_next(r->lines, &at, NULL, NULL, &value)) {
 		struct queue_line *line = value;
 

@@ -54,6 +54,7 @@ struct queue_reader_config {
 struct queue_reader *queue_reader_open(const struct queue_reader_config *config, struct err *err);
 /* Saves where it is; what was not done comes again next time.  The log may be closed already. */
 void queue_reader_close(struct queue_reader *reader);
+void queue_reader_discard(struct queue_reader *reader); /* the same, but its log goes: it saves nothing */
 
 /* The next message, the reader's own until it has ended.  NULL: there is none now (err->kind ERR_NONE), or it can't be read: for good where it is damaged. */
 struct queued *queue_reader_next(struct queue_reader *reader, struct err *err);
@@ -66,8 +67,14 @@ void queue_reader_end(struct queued *q, enum queue_end how); /* it is gone after
 /* Where it is now, to be saved and then told of; NULL: on disk it is right. */
 struct queue_position *queue_reader_position(struct queue_reader *reader);
 void queue_reader_saved(struct queue_reader *reader, const struct queue_position *position, bool ok);
-/* To make room: the oldest segment goes, with what is in it, *n of it not done yet and not in memory.  false: there is but one segment.  Blocks. */
-bool queue_reader_drop_oldest(struct queue_reader *reader, size_t *n);
+/* To make room: the oldest segment goes, with what is in it.  The readings go on behind it at once; what is lost by that is counted on a thread that may wait, and then the disk has it back.  NULL: there is but
+ * one segment, or it has one on its way out already, or it can't be read further (which was logged). */
+struct queue_drop;
+struct queue_drop *queue_reader_drop(struct queue_reader *reader);
+void queue_drop_count(struct queue_drop *drop); /* blocks; any thread, while its reader is there */
+/* How many messages that were neither done nor in memory are gone. */
+size_t queue_reader_dropped(struct queue_reader *reader, struct queue_drop *drop_take);
+void queue_drop_free(struct queue_drop *drop);			  /* instead: its reader is gone */
 bool queue_reader_is_dropping(const struct queue_reader *reader); /* the disk has not had it back yet */
 
 /* Any thread. */

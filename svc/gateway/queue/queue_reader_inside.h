@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "auth/identity.h"
 #include "gateway/queue/queue_reader.h"
 
 struct map;
@@ -42,6 +43,8 @@ struct queue_reader {
 	size_t n_looked;
 	uint64_t cursor;							   /* as it is on disk */
 	uint64_t floor;								   /* what is older was dropped */
+	struct queue_drop *drop;						   /* that is being counted */
+	bool is_drop_failed;							   /* said so */
 	struct err damage;							   /* found in the log; what else fails may pass */
 	_Atomic uint64_t n_read, n_held, n_done, n_expired, n_given_up, n_dropped; /* n_held: in memory and skipped */
 };
@@ -50,6 +53,9 @@ struct queued *queued_new(struct queue_reader *r, uint64_t offset, const struct 
 size_t queued_size(const struct queued *q);
 void queued_give_back(struct queued *q); /* its place is free, and it is gone */
 
+#define QUEUE_LINE_NAME_MAX (2 * IDENTITY_ID_MAX + 2)
+/* Whose a message is; in `room`, if it is not in the message. */
+struct slice queue_line_name(bool one_line, const struct message *m, char room[static QUEUE_LINE_NAME_MAX]);
 /* The line that a message is of; NULL: none is known. */
 struct queue_line *queue_line_find(const struct queue_reader *r, const struct message *m);
 struct queue_line *queue_line_make(struct queue_reader *r, const char *name, size_t len);
@@ -68,4 +74,5 @@ int queue_reading_read(struct event_reader *reader, struct message *m, uint64_t 
 int queue_reading_look(struct queue_reading *reading, bool say, struct err *err); /* 1: it looks at a message */
 void queue_reading_pass(struct queue_reading *reading);
 void queue_reading_close(struct queue_reading *reading);
+void queue_drop_note_caught_up(struct queue_drop *drop, const struct queue_line *line); /* what was skipped of it counts no more */
 int queue_reading_open(struct queue_reader *r, struct queue_reading *reading, uint64_t from, struct err *err);

@@ -1,44 +1,119 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making room: the oldest segment of the log goes, with what is in it, and the readings go on behind it. */
+/* Making room: the oldest segment of the log goes, with what is in it, and the readings go on behind it.  How much that is of what nobody has read yet is known; how much of those who are behind
+ * stands on the disk alone, so the segment stays until that was counted.  Meanwhile lines go on: what they were when it began is in the drop. */
 #include "gateway/queue/queue_reader_inside.h"
 
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
-#include "store/segment.h"
 
-static bool
-is_wanted(const struct queue_reader *r, uint64_t offset, const struct message *m)
+/* A line that was behind when it began. */
+struct loss {
+	char *name;
+	uint64_t from;
+	size_t n;	 /* the counter's */
+	bool is_settled; /* the reader's: it has caught up */
+};
+
+struct queue_drop {
+	char *dir;
+	bool one_line;
+	uint64_t from, end; /* where those are that are to be counted */
+	uint64_t floor;
+	size_t n_unread;
+	struct map *losses;
+};
+
+/* -- What is lost ------------------------------------------------------------------------------------------------------------------------- */
+
+static void
+add_loss(struct queue_drop *d, const struct queue_line *line)
 {
-	const struct queue_line *line;
+	struct loss *loss = NEW(loss);
 
-	if (offset >= r->ahead.next)
-		return true;
-	line = queue_line_find(r, m);
-	return line && line->is_behind && offset >= line->from;
+	loss->name = mem_text(line->name);
+	loss->from = line->from;
+	map_put_text(d->losses, loss->name, loss);
 }
 
-/* What in [from, end) is neither done nor in memory. */
-static size_t
-count_wanted(struct queue_reader *r, uint64_t from, uint64_t end)
+/* Of the oldest segment, which ends at `end`, as it is before the readings leave it. */
+static struct queue_drop *
+drop_new(const struct queue_reader *r, uint64_t from, uint64_t end)
+{
+	struct queue_drop *d = NEW(queue_drop);
+	uint64_t read = r->ahead.next > from ? r->ahead.next : from;
+
+	d->dir = mem_text(r->dir);
+	d->one_line = r->config.one_line;
+	d->from = from;
+	d->end = read < end ? read : end;
+	d->floor = end;
+	d->n_unread = end - d->end;
+	d->losses = map_new_keys_in_values();
+	for (const struct queue_line *line = r->behind; line; line = line->next)
+		if (line->from < d->end)
+			add_loss(d, line);
+	return d;
+}
+
+void
+queue_drop_free(struct queue_drop *d)
+{
+	size_t at = 0;
+	void *value;
+
+	if (!d)
+		return;
+	while (map_next(d->losses, &at, NULL, NULL, &value)) {
+		struct loss *loss = value;
+
+		mem_free(loss->name);
+		mem_free(loss);
+	}
+	map_free(d->losses);
+	mem_free(d->dir);
+	mem_free(d);
+}
+
+void
+queue_drop_note_caught_up(struct queue_drop *d, const struct queue_line *line)
+{
+	struct loss *loss = map_find_text(d->losses, line->name);
+
+	if (loss)
+		loss->is_settled = true;
+}
+
+static void
+count(struct queue_drop *d, const struct message *m, uint64_t offset)
+{
+	char room[QUEUE_LINE_NAME_MAX];
+	struct slice name = queue_line_name(d->one_line, m, room);
+	struct loss *loss = map_find(d->losses, name.text, name.len);
+
+	if (loss && offset >= loss->from)
+		loss->n++;
+}
+
+void
+queue_drop_count(struct queue_drop *d)
 {
 	struct err err = ERR_INIT;
-	struct event_reader *reader = event_reader_open(r->dir, &(struct event_start){ .value = from }, &err);
+	struct event_reader *reader = NULL;
 	struct message m;
 	uint64_t offset = 0;
-	size_t n = 0;
 
-	while (reader && queue_reading_read(reader, &m, &offset, false, &err) == 1 && offset < end) {
-		if (!is_wanted(r, offset, &m))
-			continue;
-		n++;
-		if (offset >= r->ahead.next)
-			continue;
-		queue_line_find(r, &m)->n_skipped--;
-		r->n_held--;
-	}
+	if (map_count(d->losses) == 0)
+		return;
+	reader = event_reader_open(d->dir, &(struct event_start){ .value = d->from }, &err);
+	while (reader && queue_reading_read(reader, &m, &offset, false, &err) == 1 && offset < d->end)
+		count(d, &m, offset);
 	event_reader_close(reader);
-	return n;
+	if (err.kind != ERR_NONE)
+		log_error("counting what was dropped: %s", err.text);
 }
+
+/* -- The readings --------------------------------------------------------------------------------------------------------------------------- */
 
 /* Nobody has got what he was called for; the next round calls again, from where the last of them is. */
 static void
@@ -68,42 +143,70 @@ raise_floor(struct queue_reader *r, uint64_t floor, struct err *err)
 	return 0;
 }
 
-/* Where the oldest segment ends that is not on its way out already; 0: it is the only one. */
-static uint64_t
-end_of_oldest(struct queue_reader *r, struct err *err)
+struct queue_drop *
+queue_reader_drop(struct queue_reader *r)
 {
-	uint64_t *firsts = NULL, gone = r->floor > r->cursor ? r->floor : r->cursor, end = 0;
-	size_t n = 0;
-
-	if (segment_list(r->dir, &firsts, &n, err) == 0)
-		for (size_t i = 1; i < n && end == 0; i++)
-			if (firsts[i] > gone)
-				end = firsts[i];
-	mem_free(firsts);
-	return end;
-}
-
-bool
-queue_reader_drop_oldest(struct queue_reader *r, size_t *n)
-{
+	uint64_t from = r->floor > r->cursor ? r->floor : r->cursor, end = event_log_end_of_oldest(r->config.log);
 	struct err err = ERR_INIT;
-	uint64_t end = end_of_oldest(r, &err);
+	struct queue_drop *d;
 
-	*n = end > 0 ? count_wanted(r, r->floor > r->cursor ? r->floor : r->cursor, end) : 0;
-	r->n_dropped += *n;
-	r->has_moved = true;
-	if (end > 0 && raise_floor(r, end, &err) == 0)
-		event_log_forget_below(
-			r->config.log, r->floor); /* a cursor on disk that is older than all there is means the oldest */
-	if (err.kind != ERR_NONE)
+	if (r->drop || end <= from)
+		return NULL;
+	d = drop_new(r, from, end);
+	if (raise_floor(r, end, &err) == 0) {
+		r->is_drop_failed = false;
+		r->has_moved = true;
+		r->drop = d;
+		return d;
+	}
+	queue_drop_free(d);
+	if (!r->is_drop_failed)
 		log_error("dropping the oldest messages: %s", err.text);
-	return end > 0;
+	r->is_drop_failed = true;
+	return NULL;
 }
 
+/* Of one that has caught up nothing is held any more. */
+static void
+settle(struct queue_reader *r, const struct loss *loss)
+{
+	struct queue_line *line = loss->is_settled ? NULL : map_find_text(r->lines, loss->name);
+	size_t n;
+
+	if (!line)
+		return;
+	n = loss->n < line->n_skipped ? loss->n : line->n_skipped;
+	line->n_skipped -= n;
+	r->n_held -= n;
+}
+
+/* A cursor on the disk that is older than all there is means the oldest. */
+size_t
+queue_reader_dropped(struct queue_reader *r, struct queue_drop *d)
+{
+	size_t n = d->n_unread, at = 0;
+	void *value;
+
+	while (map_next(d->losses, &at, NULL, NULL, &value)) {
+		const struct loss *loss = value;
+
+		settle(r, loss);
+		n += loss->n;
+	}
+	r->n_dropped += n;
+	r->drop = NULL;
+	event_log_forget_below(r->config.log, d->floor);
+	queue_drop_free(d);
+	return n;
+}
+
+/* The disk is given back whole segments only. */
 bool
 queue_reader_is_dropping(const struct queue_reader *r)
 {
-	return event_log_first(r->config.log) < r->floor;
+	uint64_t end = event_log_end_of_oldest(r->config.log);
+
+	return r->drop || (end > 0 && end <= (r->floor > r->cursor ? r->floor : r->cursor));
 }
 
 void

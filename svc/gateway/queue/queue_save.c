@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How far each log is done, brought to the disk now and then. */
-#include <assert.h>
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/queue/queue_inside.h"
@@ -42,6 +40,7 @@ queue_save(struct queue *queue)
 {
 	size_t n = 0;
 
+	queue_space_look(queue);
 	if (queue->is_saving || queue->is_stopped)
 		return;
 	for (size_t i = 0; i < queue->n_levels; i++) {
@@ -53,6 +52,6 @@ queue_save(struct queue *queue)
 		return;
 	}
 	queue->saving = (struct job){ .run = run_saving, .done = on_saved, .owner = loop_owner(queue->config.loop) };
-	queue->is_saving = pool_try(queue->saver, &queue->saving);
-	assert(queue->is_saving);
+	queue->is_saving = true;
+	queue_work(queue, &queue->saving);
 }

@@ -113,12 +113,11 @@ queue_window_add(struct queue_window *w, struct queue_reader *reader_take, int p
 	subscribe(w, priority);
 }
 
-void
+struct queue_reader *
 queue_window_remove(struct queue_window *w, int priority)
 {
-	queue_reader_close(w->reader[priority]);
-	w->reader[priority] = NULL;
 	w->log[priority] = NULL;
+	return GIVE(w->reader[priority]);
 }
 
 /* -- Taking ------------------------------------------------------------------------------------------------------------------------------ */

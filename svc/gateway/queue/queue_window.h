@@ -11,7 +11,8 @@ void queue_window_free(struct queue_window *window); /* saves */
 struct queue_places *queue_window_places(struct queue_window *window);
 /* The readers are the window's; of each priority there is one. */
 void queue_window_add(struct queue_window *window, struct queue_reader *reader_take, int priority, struct event_log *log);
-void queue_window_remove(struct queue_window *window, int priority); /* nothing of it waits, or is with anybody */
+struct queue_reader *queue_window_remove(
+	struct queue_window *window, int priority); /* nothing of it waits, or is with anybody; the caller owns it */
 /* Calls `more` on the loop whenever there may be more to take: something was stored, or a reading goes on. */
 void queue_window_listen(struct queue_window *window, struct loop *loop, void (*more)(void *arg), void *arg);
 void queue_window_deafen(struct queue_window *window); /* before the loop is freed */

@@ -3,6 +3,7 @@
 #include "gateway/queue/queue.h"
 
 #include <pthread.h>
+#include <sys/syscall.h>
 
 #include "base/clock.h"
 #include "gateway/queue/test_queue.h"
@@ -289,6 +290,42 @@ TEST("a log that no route names any more goes when it is empty, also while the g
 	end(&f);
 }
 
+/* In the place of libc's. */
+static atomic_int n_unlinked, n_unlinked_here;
+static pthread_t here;
+
+int
+unlinkat(int fd, const char *name, int flags)
+{
+	n_unlinked++;
+	n_unlinked_here += pthread_equal(pthread_self(), here) != 0;
+	return (int)syscall(SYS_unlinkat, fd, name, flags);
+}
+
+TEST("the files of a log that goes are not removed by the loop, and routes that name it again meanwhile have another one")
+{
+	struct fixture f;
+	OWN_TEXT folder = NULL;
+
+	open_queue(&f, "removed");
+	folder = mem_textf("%s/queues/f@in@10", f.dir);
+	set_routes(&f, ROUTES("\"a\":\"FROM /* INTO BrokeredEndpoint('/modules/f/inputs/in')\""));
+	CHECK(put(&f, "leaf", "", "n=1", 10));
+	check_all(input_of(&f, "f/in"), "n=1 ");
+	set_routes(&f, ROUTES("\"a\":\"FROM /* INTO $upstream\""));
+	n_unlinked = n_unlinked_here = 0;
+	here = pthread_self();
+	wait_until_gone(&f, folder);
+	set_routes(&f, ROUTES("\"a\":\"FROM /* INTO BrokeredEndpoint('/modules/f/inputs/in')\""));
+	CHECK(put(&f, "leaf", "", "n=2", 10));
+	check_all(input_of(&f, "f/in"), "n=2 ");
+	while (n_unlinked == 0)
+		loop_run_once(f.loop);
+	CHECK_INT(n_unlinked_here, 0);
+	here = 0;
+	end(&f);
+}
+
 TEST("the queue of a gateway from before there were routes is delivered, with the position that it had")
 {
 	struct fixture f = { .dir = fresh_dir("before"), .max_bytes = 64 << 20 };
@@ -382,6 +419,15 @@ note_dropped(void *arg, const struct queue_log_counts *counts)
 		seen->dropped[counts->priority] += counts->counts.dropped;
 }
 
+static uint64_t
+dropped_of(struct fixture *f, int priority)
+{
+	struct seen seen = { 0 };
+
+	queue_each_log(f->queue, note_dropped, &seen);
+	return seen.dropped[priority];
+}
+
 TEST("a queue that drops its oldest takes what comes, and drops of the lowest priority first; what is counted is what is missing")
 {
 	struct fixture f = { .dir = fresh_dir("drop"), .max_bytes = 4 << 20, .when_full = QUEUE_DROP_OLDEST };
@@ -403,6 +449,8 @@ TEST("a queue that drops its oldest takes what comes, and drops of the lowest pr
 		*(q->priority == 0 ? &n_high : &n_low) += 1;
 		queue_window_done(queue_upstream(f.queue), q);
 	}
+	while (n_low + dropped_of(&f, ROUTE_LOWEST) < 100) /* what is being counted */
+		loop_run_once(f.loop);
 	queue_each_log(f.queue, note_dropped, &seen);
 	CHECK_INT(n_high, 10);
 	CHECK_INT(seen.dropped[0], 0);

@@ -541,7 +541,7 @@ TEST("to make room the oldest segment goes, with what was not done of it, and th
 	for (int i = 1; i <= 4; i++)
 		CHECK_INT(number_of(next_of(reader)), i); /* these are on their way, and not dropped */
 	for (int i = 0; i < 5; i++) {
-		CHECK(queue_reader_drop_oldest(reader, &n));
+		CHECK(drop_oldest(reader, &n));
 		all += n;
 	}
 	CHECK(all > 3);
@@ -584,12 +584,84 @@ TEST("a device that is behind loses what was dropped of it, and no more is count
 			got++;
 		}
 	CHECK_INT(got, 20);
-	while (queue_reader_drop_oldest(reader, &n))
+	while (drop_oldest(reader, &n))
 		all += n;
 	queue_reader_counts(reader, &counts);
 	CHECK_INT(counts.length, 40 - all);
 	CHECK(all > 20 && all < 40);
 	CHECK_INT(counts.dropped, all);
+	queue_reader_close(reader);
+	event_log_close(log);
+}
+
+TEST("who is behind goes on while it is counted what was dropped of him, and no message is counted twice or not at all")
+{
+	OWN_TEXT dir = fresh_dir("room-meanwhile");
+	struct event_log *log = open_log(dir, 1500);
+	struct queue_places places = { .n_max = 4, .bytes_max = 1 << 20 };
+	struct queue_reader *reader;
+	struct queue_counts counts;
+	struct queue_drop *drop;
+	struct queued *q, *held[2] = { NULL };
+	size_t lost;
+	int got = 0, n_held = 0;
+
+	for (int i = 0; i < 60; i++) { /* a group each */
+		store_of(log, i % 3 ? "stuck" : "alive", i, 1, 0);
+		event_log_close(log);
+		log = open_log(dir, 1500);
+	}
+	reader = reader_of(dir, log, &places);
+	while ((q = next_of(reader))) {
+		if (text_is(q->device_id, "alive")) {
+			queue_reader_end(q, QUEUE_DONE);
+			got++;
+		} else if (n_held < 2) {
+			held[n_held++] = q;
+		}
+	}
+	CHECK_INT(got, 20);
+	drop = queue_reader_drop(reader);
+	CHECK(drop != NULL);
+	CHECK(queue_reader_drop(reader) == NULL); /* one at a time */
+	for (int i = 0; i < n_held; i++)
+		queue_reader_end(held[i], QUEUE_DONE);
+	got = n_held;
+	while ((q = next_of(reader))) { /* up to where the first reading is: it has caught up */
+		queue_reader_end(q, QUEUE_DONE);
+		got++;
+	}
+	queue_drop_count(drop);
+	lost = queue_reader_dropped(reader, drop);
+	queue_reader_counts(reader, &counts);
+	CHECK_INT(got + (int)lost, 40);
+	CHECK_INT(counts.length, 0);
+	CHECK_INT(counts.dropped, lost);
+	queue_reader_close(reader);
+	event_log_close(log);
+}
+
+TEST("a segment that can't be left is not counted as dropped, however often it is tried")
+{
+	OWN_TEXT dir = fresh_dir("room-unreadable");
+	OWN_TEXT away = mem_textf("%s.away", dir);
+	struct event_log *log = log_with(dir, 1500, 40);
+	struct queue_places places = { .n_max = 64, .bytes_max = 1 << 20 };
+	struct queue_reader *reader = reader_of(dir, log, &places);
+	struct queue_counts counts;
+	size_t n;
+
+	CHECK_INT(rename(dir, away), 0); /* what is to be opened is not there */
+	for (int i = 0; i < 3; i++)
+		CHECK(!drop_oldest(reader, &n));
+	queue_reader_counts(reader, &counts);
+	CHECK_INT(counts.dropped, 0);
+	CHECK_INT(counts.length, 40);
+	CHECK_INT(rename(away, dir), 0);
+	CHECK(drop_oldest(reader, &n));
+	queue_reader_counts(reader, &counts);
+	CHECK_INT(counts.dropped, n);
+	CHECK_INT(counts.length, 40 - n);
 	queue_reader_close(reader);
 	event_log_close(log);
 }
@@ -600,7 +672,7 @@ TEST("a log of one segment has nothing to drop")
 	size_t n;
 
 	fixture_open(&f, "one-segment", 5);
-	CHECK(!queue_reader_drop_oldest(f.reader, &n));
+	CHECK(!drop_oldest(f.reader, &n));
 	CHECK_INT(number_of(next_of(f.reader)), 0);
 	fixture_close(&f);
 }

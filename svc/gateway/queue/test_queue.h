@@ -151,6 +151,23 @@ save_position(struct queue_reader *reader)
 	queue_position_free(position);
 }
 
+/* false: there is but one segment.  *n: of it that was neither done nor in memory. */
+static inline bool
+drop_oldest(struct queue_reader *reader, size_t *n)
+{
+	struct queue_drop *drop;
+
+	while (queue_reader_is_dropping(reader)) /* the writer has it from the one before */
+		sched_yield();
+	drop = queue_reader_drop(reader);
+	*n = 0;
+	if (!drop)
+		return false;
+	queue_drop_count(drop);
+	*n = queue_reader_dropped(reader, drop);
+	return true;
+}
+
 /* As many messages of devices as there are, from who is asked until it is neither tired nor waits any more. */
 static inline struct queued *
 next_of(struct queue_reader *reader)
