@@ -186,6 +186,7 @@ open_state(struct hub *hub, struct err *err)
 			.n_partitions = hub->config.partitions ? hub->config.partitions : PARTITIONS_DEFAULT },
 		.on_trouble = service_log_storing,
 	};
+	struct marks_config marks = { .state_dir = hub->config.state_dir, .events_dir = events_path };
 
 	if (file_make_dir(hub->config.state_dir, 0700, err) < 0)
 		return -1;
@@ -193,7 +194,8 @@ open_state(struct hub *hub, struct err *err)
 	hub->events = message_log_open(&events, err);
 	if (!hub->events || check_registry_is_there(hub, store_path, err) < 0 || check_partitions(hub, err) < 0)
 		return -1;
-	hub->marks = marks_open(hub->config.state_dir, events_path, message_log_records(hub->events), err);
+	marks.events = message_log_records(hub->events);
+	hub->marks = marks_open(&marks, err);
 	if (!hub->marks)
 		return -1;
 	hub->readers = event_readers_new(message_log_records(hub->events), events_path);

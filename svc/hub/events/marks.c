@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file "marks": "1 OFFSET" and then "LOG LAST STORED NAME" each on a line, "." at the end, replaced as a whole.  OFFSET is a place before which all that is stored is counted in: messages on
- * their way to the disk are counted in two halves, and a half that was left is over when none of it is on its way any more; then the place that it was left at is such a one. */
+ * their way to the disk are counted in two halves, and a half that was left is over when none of it is on its way any more; then the place that it was left at is such a one.
+ *
+ * All loops wait for the table while it is looked at, so it is in parts, and one after the other is written down.  What is counted in meanwhile may be in it or not: it is behind OFFSET. */
 #include "hub/events/marks.h"
 
 #include <inttypes.h>
@@ -21,6 +23,8 @@
 #define FILE_MAX (256 << 20)
 #define SAVE_EVERY_MS 60000
 #define LOGS_MAX 4 /* that are remembered of one device: one a priority that its gateway's routes name */
+#define PARTS 256
+#define LOOK_BACK 1000000
 #define NAME_MAX_LEN (2 * IDENTITY_ID_MAX + 1)
 
 struct entry {
@@ -32,8 +36,8 @@ struct marks {
 	char *path, *events_dir;
 	struct event_log *events; /* NULL: stopped */
 	pthread_mutex_t lock;	  /* of all that follows */
-	struct map *entries;
-	uint64_t place[2]; /* at which each half was begun */
+	struct map *part[PARTS];  /* of the entries, by their names */
+	uint64_t place[2];	  /* at which each half was begun */
 	size_t n_on_the_way[2];
 	int half;
 	bool is_changed;
@@ -47,16 +51,23 @@ struct marks {
 
 /* -- Who and where --------------------------------------------------------------------------------------------------------------------------- */
 
+static struct map *
+part_of(struct marks *m, const char *name)
+{
+	return m->part[map_hash(name, strlen(name)) % PARTS];
+}
+
 static struct entry *
 entry_get(struct marks *m, const char *name)
 {
-	struct entry *e = map_find_text(m->entries, name);
+	struct map *part = part_of(m, name);
+	struct entry *e = map_find_text(part, name);
 
 	if (e)
 		return e;
 	e = NEW(entry);
 	e->name = mem_text(name);
-	map_put_text(m->entries, name, e);
+	map_put_text(part, e->name, e);
 	return e;
 }
 
@@ -171,7 +182,7 @@ void
 marks_forget(struct marks *m, const char *name)
 {
 	pthread_mutex_lock(&m->lock);
-	entry_free(map_remove_text(m->entries, name));
+	entry_free(map_remove_text(part_of(m, name), name));
 	m->is_changed = true;
 	pthread_mutex_unlock(&m->lock);
 }
@@ -194,14 +205,30 @@ put_entry(struct buf *out, const struct entry *e)
 }
 
 static void
-put_all(struct buf *out, const struct marks *m, uint64_t place)
+put_part(struct buf *out, struct marks *m, const struct map *part)
 {
 	size_t at = 0;
 	void *entry;
 
-	buf_putf(out, "1 %" PRIu64 "\n", place);
-	while (map_next(m->entries, &at, NULL, NULL, &entry))
+	pthread_mutex_lock(&m->lock);
+	while (map_next(part, &at, NULL, NULL, &entry))
 		put_entry(out, entry);
+	pthread_mutex_unlock(&m->lock);
+}
+
+/* What is large is made larger while nobody waits. */
+static void
+put_all(struct buf *out, struct marks *m, uint64_t place)
+{
+	CLEAR(buf) lines = BUF_INIT(FILE_MAX);
+
+	buf_putf(out, "1 %" PRIu64 "\n", place);
+	for (size_t i = 0; i < PARTS; i++) {
+		buf_reset(&lines);
+		put_part(&lines, m, m->part[i]);
+		buf_put(out, lines.data, lines.len);
+		out->failed = out->failed || lines.failed;
+	}
 	buf_puts(out, ".\n");
 }
 
@@ -213,22 +240,22 @@ turn(struct marks *m)
 	m->place[m->half] = m->events ? event_log_next(m->events) : m->place[1 - m->half];
 }
 
-/* false: some of what is to be counted in is on its way. */
+/* false: some of what is to be counted in is on its way, or there is nothing new. */
 static bool
-text_to_save(struct marks *m, struct buf *out)
+is_to_save(struct marks *m, uint64_t *place)
 {
-	bool is_over;
+	bool is_over, is_changed;
 
 	pthread_mutex_lock(&m->lock);
 	is_over = m->n_on_the_way[1 - m->half] == 0;
-	if (is_over && m->is_changed) {
-		put_all(out, m, m->place[m->half]);
+	is_changed = is_over && m->is_changed;
+	*place = m->place[m->half];
+	if (is_changed)
 		m->is_changed = m->n_on_the_way[m->half] > 0;
-	}
 	if (is_over)
 		turn(m);
 	pthread_mutex_unlock(&m->lock);
-	return out->len > 0 && !out->failed;
+	return is_changed;
 }
 
 static void
@@ -236,8 +263,14 @@ save(struct marks *m)
 {
 	CLEAR(buf) text = BUF_INIT(FILE_MAX);
 	struct err err = ERR_INIT;
+	uint64_t place;
 
-	if (text_to_save(m, &text) && file_save(m->path, text.data, text.len, 0600, &err) < 0)
+	if (!is_to_save(m, &place))
+		return;
+	put_all(&text, m, place);
+	if (text.failed)
+		(void)err_set(&err, ERR_LIMIT, "%s would be larger than %d MiB", m->path, FILE_MAX >> 20);
+	if (err.kind != ERR_NONE || file_save(m->path, text.data, text.len, 0600, &err) < 0)
 		log_error("what is remembered of gateways' messages can't be saved, and is found again at the next start: %s",
 			err.text);
 }
@@ -254,15 +287,19 @@ on_saved(struct job *job)
 	CONTAINER_OF(job, struct marks, job)->is_saving = false;
 }
 
+void
+marks_save_soon(struct marks *m)
+{
+	if (m->is_saving)
+		return;
+	m->job = (struct job){ .run = run, .done = on_saved, .owner = loop_owner(m->loop) };
+	m->is_saving = pool_try(m->worker, &m->job);
+}
+
 static void
 on_timer(struct timer *timer)
 {
-	struct marks *m = CONTAINER_OF(timer, struct marks, timer);
-
-	if (!m->is_saving) {
-		m->job = (struct job){ .run = run, .done = on_saved, .owner = loop_owner(m->loop) };
-		m->is_saving = pool_try(m->worker, &m->job);
-	}
+	marks_save_soon(CONTAINER_OF(timer, struct marks, timer));
 	timer_arm(timer, SAVE_EVERY_MS);
 }
 
@@ -333,25 +370,45 @@ look_through(struct marks *m, uint64_t place, struct err *err)
 	return got;
 }
 
+/* It is a help, not a duty: who starts without a file is not kept from starting by what is damaged. */
+static bool
+look_back(struct marks *m, uint64_t place)
+{
+	struct err err = ERR_INIT;
+
+	if (look_through(m, place, &err) < 0)
+		log_error("%s", err.text);
+	return true;
+}
+
+static uint64_t
+place_back(const struct marks_config *config)
+{
+	uint64_t next = event_log_next(config->events), n = config->look_back ? config->look_back : LOOK_BACK;
+
+	return next > n ? next - n : 0;
+}
+
 struct marks *
-marks_open(const char *state_dir, const char *events_dir, struct event_log *events, struct err *err)
+marks_open(const struct marks_config *config, struct err *err)
 {
 	struct marks *m = NEW(marks);
 	uint64_t place = 0;
 	int loaded;
 
-	m->path = file_join(state_dir, FILE_NAME);
-	m->events_dir = mem_text(events_dir);
-	m->events = events;
-	m->entries = map_new();
+	m->path = file_join(config->state_dir, FILE_NAME);
+	m->events_dir = mem_text(config->events_dir);
+	m->events = config->events;
+	for (size_t i = 0; i < PARTS; i++)
+		m->part[i] = map_new();
 	pthread_mutex_init(&m->lock, NULL);
 	loaded = load(m, &place, err);
-	m->place[0] = m->place[1] = event_log_next(events);
-	if (place > m->place[0])
-		place = 0; /* the events that were saved about are gone, and others have begun */
+	m->place[0] = m->place[1] = event_log_next(m->events);
+	if (loaded == 0 || place > m->place[0]) /* or the events that were saved about are gone, and others have begun */
+		place = place_back(config);
 	m->is_changed = loaded == 0;
-	if (loaded == 0 || (loaded == 1 && look_through(m, place, err) == 0)) {
-		save(m); /* without one, the first crash would find nothing to begin with */
+	if (loaded == 0 ? look_back(m, place) : loaded == 1 && look_through(m, place, err) == 0) {
+		save(m); /* without one, the first crash would find too little to begin with */
 		return m;
 	}
 	marks_close(m);
@@ -379,19 +436,26 @@ marks_stop(struct marks *m)
 	pthread_mutex_unlock(&m->lock);
 }
 
-void
-marks_close(struct marks *m)
+static void
+part_free(struct map *part)
 {
 	size_t at = 0;
 	void *entry;
 
+	while (map_next(part, &at, NULL, NULL, &entry))
+		entry_free(entry);
+	map_free(part);
+}
+
+void
+marks_close(struct marks *m)
+{
 	if (!m)
 		return;
 	if (m->loop)
 		save(m);
-	while (map_next(m->entries, &at, NULL, NULL, &entry))
-		entry_free(entry);
-	map_free(m->entries);
+	for (size_t i = 0; i < PARTS; i++)
+		part_free(m->part[i]);
 	pthread_mutex_destroy(&m->lock);
 	mem_free(m->path);
 	mem_free(m->events_dir);

@@ -7,6 +7,7 @@
 #include "t.h"
 
 #define LOG "00c0ffee00c0ffee"
+#define LOOK_BACK 20
 
 struct hub {
 	struct loop *loop;
@@ -36,7 +37,11 @@ start(struct hub *hub, const char *dir)
 	CHECK(hub->events);
 	message_log_add_lane(hub->events, loop_owner(hub->loop));
 	hub->lane = message_log_lane(hub->events, loop_owner(hub->loop));
-	hub->marks = marks_open(hub->dir, hub->events_dir, message_log_records(hub->events), &err);
+	hub->marks = marks_open(&(struct marks_config){ .state_dir = hub->dir,
+					.events_dir = hub->events_dir,
+					.events = message_log_records(hub->events),
+					.look_back = LOOK_BACK },
+		&err);
 	if (!hub->marks)
 		fail_msg("%s", err.text);
 }
@@ -142,6 +147,63 @@ TEST("events that were begun anew are looked through from their beginning")
 	end(&hub);
 }
 
+TEST("without a file the newest events are looked through, and no more")
+{
+	OWN_TEXT dir = file_join(T_TMPDIR, "bounded");
+	OWN_TEXT path = file_join(dir, "marks");
+	struct hub hub;
+
+	start(&hub, dir);
+	comes(&hub, "old", LOG ".5.0.1000");
+	comes(&hub, "new", LOG ".5.0.1000");
+	for (int i = 1; i < LOOK_BACK; i++)
+		comes(&hub, "dev1", "");
+	CHECK_INT(comes(&hub, "old", LOG ".5.0.1000"), LOOK_BACK + 1);
+	end(&hub);
+	CHECK_INT(remove(path), 0);
+	start(&hub, dir);
+	CHECK_INT(comes(&hub, "new", LOG ".5.0.1000"), LOOK_BACK + 1);
+	CHECK_INT(comes(&hub, "old", LOG ".5.0.1000"), LOOK_BACK + 2);
+	end(&hub);
+}
+
+/* Of many devices, each in its part of the table, while that is being saved. */
+TEST("what is stored while the table is saved is known afterwards, from the table or from the events behind it")
+{
+	enum { DEVICES = 1000 };
+	OWN_TEXT dir = file_join(T_TMPDIR, "meanwhile");
+	OWN_TEXT path = file_join(dir, "marks");
+	OWN_TEXT kept = file_join(T_TMPDIR, "kept-meanwhile");
+	struct pool *pool = pool_new("saver", 1, 1);
+	struct hub hub;
+	char name[16];
+	int round = 0;
+
+	start(&hub, dir);
+	marks_watch(hub.marks, hub.loop, pool);
+	for (; round < 3; round++)
+		for (int i = 0; i < DEVICES; i++) {
+			OWN_TEXT mark = mem_textf(LOG ".%d.%d.1000", round + 1, round);
+
+			snprintf(name, sizeof(name), "dev%d", i);
+			CHECK_INT(comes(&hub, name, mark), round * DEVICES + i + 1);
+			if (i % 100 == 0)
+				marks_save_soon(hub.marks);
+		}
+	CHECK_INT(rename(path, kept), 0); /* as a crash would leave it */
+	end(&hub);
+	CHECK_INT(rename(kept, path), 0);
+	pool_free(pool);
+	start(&hub, dir);
+	for (int i = 0; i < DEVICES; i++) {
+		OWN_TEXT mark = mem_textf(LOG ".%d.%d.1000", round, round - 1);
+
+		snprintf(name, sizeof(name), "dev%d", i);
+		CHECK_INT(comes(&hub, name, mark), round * DEVICES);
+	}
+	end(&hub);
+}
+
 TEST("who is deleted is forgotten")
 {
 	OWN_TEXT dir = file_join(T_TMPDIR, "gone");
@@ -163,7 +225,9 @@ TEST("a file that is cut off is said so, not passed over")
 
 	start(&hub, dir);
 	CHECK_OK(file_save(path, "1 0\n" LOG " 5 1000 de", 30, 0600, &err), err);
-	CHECK(!marks_open(dir, hub.events_dir, message_log_records(hub.events), &err));
+	CHECK(!marks_open(
+		&(struct marks_config){ .state_dir = dir, .events_dir = hub.events_dir, .events = message_log_records(hub.events) },
+		&err));
 	CHECK_ERR(err, ERR_BROKEN, "is cut off");
 	end(&hub);
 }
