@@ -50,14 +50,16 @@ follow(struct cloud_roots *r)
 
 	if (now.inode == 0 || file_version_is(&now, &r->line))
 		return;
-	r->line = now; /* what can't be read is said once */
 	next = load(r, &err);
 	if (!next) {
-		log_error("the roots that the hub is trusted by stay: %s", err.text);
+		if (!file_version_is(&now, &r->unreadable)) /* is said once, and tried again */
+			log_error("the roots that the hub is trusted by stay: %s", err.text);
+		r->unreadable = now;
 		return;
 	}
 	anchors_free(r->anchors);
 	r->anchors = next;
+	r->line = now;
 	log_info("the hub is trusted by other roots from now on");
 }
 

@@ -10,9 +10,9 @@
 #include "pki/chain.h"
 
 struct cloud_roots {
-	const json_t *paths;   /* of PEM files; borrowed */
-	const char *line_path; /* of what has followed; borrowed; NULL: nothing does */
-	struct file_version line;
+	const json_t *paths;		      /* of PEM files; borrowed */
+	const char *line_path;		      /* of what has followed; borrowed; NULL: nothing does */
+	struct file_version line, unreadable; /* which one counts; which one could not be read */
 	struct anchors *anchors;
 	pthread_mutex_t lock;
 };
