@@ -18,6 +18,7 @@ struct freshness {
 	bool is_marked;
 	int place;	   /* of what is on the disk; NO_PLACE: nothing good is */
 	int next;	   /* of what is sealed now; NO_PLACE: none has begun */
+	int stale;	   /* its key is to go; NO_PLACE: none is */
 	struct secret key; /* of that */
 };
 
@@ -27,7 +28,7 @@ freshness_new(struct keyd_client *keyd, const char *id)
 	struct freshness *f = NEW(freshness);
 
 	f->keyd = keyd;
-	f->place = f->next = NO_PLACE;
+	f->place = f->next = f->stale = NO_PLACE;
 	f->mark = mem_textf("edgehub-fresh-%s", id);
 	for (int i = 0; i < PLACES; i++)
 		f->ids[i] = mem_textf("edgehub-fresh-%s-%d", id, i);
@@ -78,15 +79,16 @@ freshness_is_known(struct freshness *f, struct err *err)
 
 /* -- Writing --------------------------------------------------------------------------------------------------------------------------------- */
 
+/* used: what is sealed from now on is by it. */
 static int
-put_key(struct freshness *f, int place, struct err *err)
+put_key(struct freshness *f, int place, bool used, struct err *err)
 {
 	uint8_t key[KEY_LEN];
 	int done;
 
 	random_bytes(key, sizeof(key));
 	done = keyd_client_import_key(f->keyd, f->ids[place], "sign", key, sizeof(key), err);
-	if (done == 0)
+	if (done == 0 && used)
 		secret_set(&f->key, key, sizeof(key));
 	mem_wipe(key, sizeof(key));
 	return done;
@@ -97,11 +99,12 @@ freshness_next(struct freshness *f, struct err *err)
 {
 	int next = f->place == NO_PLACE ? 0 : 1 - f->place;
 
-	if (f->place == NO_PLACE && f->next == NO_PLACE && put_key(f, 1 - next, err) < 0)
-		return err_wrap(err, "a mark of what is newest");
-	if (put_key(f, next, err) < 0)
+	if (f->next != NO_PLACE && f->next != f->place)
+		return 0;
+	if ((f->place == NO_PLACE && put_key(f, 1 - next, false, err) < 0) || put_key(f, next, true, err) < 0)
 		return err_wrap(err, "a mark of what is newest");
 	f->next = next;
+	f->stale = NO_PLACE;
 	return 0;
 }
 
@@ -126,5 +129,9 @@ freshness_settle(struct freshness *f)
 	OWN_TEXT handle = f->is_marked ? NULL : keyd_client_create_key(f->keyd, f->mark, "sign", &ignored);
 
 	f->is_marked = f->is_marked || handle;
+	if (f->place != NO_PLACE && f->place != f->next)
+		f->stale = f->place;
 	f->place = f->next;
+	if (f->stale != NO_PLACE && put_key(f, f->stale, false, &ignored) == 0)
+		f->stale = NO_PLACE;
 }
