@@ -95,7 +95,13 @@ refuse(const struct reading *r, enum err_kind kind, const char *why)
 	return r->err->kind == ERR_NONE ? err_set(r->err, kind, "PKCS #12: %s", why) : -1;
 }
 
-/* Whoever made the file chooses how long we compute before a wrong password is noticed. */
+static bool
+is_of(const X509_ALGOR *alg, int nid)
+{
+	return OBJ_obj2nid(alg->algorithm) == nid;
+}
+
+/* Whoever made the file chooses how long we compute before a wrong password is noticed.  PBMAC1's parameters are like those of PBES2: how the key is derived, and what it is for. */
 static bool
 has_few_rounds(const X509_ALGOR *alg)
 {
@@ -108,7 +114,7 @@ has_few_rounds(const X509_ALGOR *alg)
 
 	if (!parameter || parameter->type != V_ASN1_SEQUENCE)
 		return false;
-	if (OBJ_obj2nid(alg->algorithm) == NID_pbes2) {
+	if (is_of(alg, NID_pbes2) || is_of(alg, NID_pbmac1)) {
 		pbe2 = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBE2PARAM), parameter);
 		kdf = pbe2 ? ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBKDF2PARAM), pbe2->keyfunc->parameter) : NULL;
 		few = kdf && ASN1_INTEGER_get_int64(&rounds, kdf->iter) == 1 && rounds <= P12_ROUNDS_MAX;
@@ -192,16 +198,34 @@ take_safes(const struct reading *r, const PKCS12 *p12)
 	return done;
 }
 
+/* RFC 9579: the rounds are in other places, and libraries before OpenSSL 3.4 take any password for a wrong one. */
+static int
+check_pbmac1(const struct reading *r, const X509_ALGOR *alg)
+{
+	if (!has_few_rounds(alg))
+		return refuse(r, ERR_LIMIT,
+			"its password is checked with more rounds than any program has a reason for, or in no known way");
+	if (OPENSSL_version_major() == 3 && OPENSSL_version_minor() < 4)
+		return refuse(r, ERR_INVALID,
+			"its password is checked by PBMAC1 (RFC 9579), which needs OpenSSL 3.4, and an older one is in use here: "
+			"make the file "
+			"without (openssl pkcs12 -export without -pbmac1_pbkdf2)");
+	return 0;
+}
+
 /* Whether the password is right is known before anything is decrypted.  Some programs take none for "", others for NULL. */
 static int
 check_mac(struct reading *r, PKCS12 *p12)
 {
 	const ASN1_INTEGER *rounds = NULL;
+	const X509_ALGOR *alg = NULL;
 	int64_t n = 1;
 
 	if (!PKCS12_mac_present(p12))
 		return 0;
-	PKCS12_get0_mac(NULL, NULL, NULL, &rounds, p12);
+	PKCS12_get0_mac(NULL, &alg, NULL, &rounds, p12);
+	if (is_of(alg, NID_pbmac1) && check_pbmac1(r, alg) < 0)
+		return -1;
 	if (rounds && (ASN1_INTEGER_get_int64(&n, rounds) != 1 || n > P12_ROUNDS_MAX))
 		return refuse(r, ERR_LIMIT, "its password is checked with more rounds than any program has a reason for");
 	if (PKCS12_verify_mac(p12, r->password, r->password_len))

@@ -13,6 +13,7 @@ int p12_put(struct buf *out, const struct certs *chain, const struct key *key, c
 /* Reading takes the certificates and leaves the keys as they are, encrypted. */
 bool p12_is(const struct buf *bytes); /* it begins as such a file does */
 /* The certificate of the key first, the others in their order; at least one.  password: "" where there is none.  DENIED: it is another one; LIMIT: more rounds than P12_ROUNDS_MAX, or more
- * certificates than max; INVALID also names an encryption that is not read any more (RC2, as programs wrote it until 2021). */
+ * certificates than max; INVALID also names an encryption that is not read any more (RC2, as programs wrote it until 2021), and one that is not read
+ * yet (PBMAC1, by OpenSSL before 3.4). */
 #define P12_ROUNDS_MAX 10000000 /* some seconds */
 int p12_take_certs(struct certs *out, const struct buf *bytes, const char *password, size_t max, struct err *err);

@@ -138,3 +138,58 @@ TEST("how long a password is computed is not for the file to choose")
 	CHECK_INT(err.kind, ERR_LIMIT);
 	CHECK_CONTAINS(err.text, "rounds");
 }
+
+/* As RFC 9579 has it: PBKDF2 of so many rounds, and HMAC with SHA-256.  OpenSSL makes such files only since 3.4. */
+static ASN1_STRING *
+pbmac1_parameters(long rounds)
+{
+	static unsigned char salt[] = "12345678";
+	PBE2PARAM *both = PBE2PARAM_new(); /* of the same form */
+	ASN1_STRING *packed;
+
+	X509_ALGOR_free(both->keyfunc);
+	both->keyfunc = PKCS5_pbkdf2_set((int)rounds, salt, 8, NID_hmacWithSHA256, 32);
+	X509_ALGOR_set0(both->encryption, OBJ_nid2obj(NID_hmacWithSHA256), V_ASN1_NULL, NULL);
+	packed = ASN1_item_pack(both, ASN1_ITEM_rptr(PBE2PARAM), NULL);
+	PBE2PARAM_free(both);
+	return packed;
+}
+
+static void
+put_pbmac1(struct buf *out, const struct made *root, long rounds)
+{
+	PKCS12 *p12 = PKCS12_create("x", "n", key_pkey(root->key), cert_x509(root->cert), NULL, 0, 0, 2048, 1, 0);
+	const X509_ALGOR *alg = NULL;
+	uint8_t *der = NULL;
+	int len;
+
+	assert_non_null(p12);
+	PKCS12_get0_mac(NULL, &alg, NULL, NULL, p12);
+	X509_ALGOR_set0((X509_ALGOR *)(uintptr_t)alg, OBJ_nid2obj(NID_pbmac1), V_ASN1_SEQUENCE, pbmac1_parameters(rounds));
+	len = i2d_PKCS12(p12, &der);
+	buf_put(out, der, (size_t)len);
+	OPENSSL_free(der);
+	PKCS12_free(p12);
+}
+
+TEST("a file whose password is checked by PBMAC1 is named as that where OpenSSL can't read it, and its rounds have the same "
+     "ceiling")
+{
+	CLEAR(made) root = story_root("root");
+	CLEAR(buf) modern = BUF_INIT(65536);
+	CLEAR(buf) endless = BUF_INIT(65536);
+	CLEAR(certs) found = { 0 };
+	struct err err = ERR_INIT;
+	bool is_read = OPENSSL_version_major() > 3 || OPENSSL_version_minor() >= 4;
+
+	put_pbmac1(&modern, &root, 2048);
+	CHECK_INT(p12_take_certs(&found, &modern, "x", 9, &err), -1); /* the MAC in it is of another kind */
+	CHECK_INT(err.kind, is_read ? ERR_DENIED : ERR_INVALID);
+	if (!is_read)
+		CHECK_CONTAINS(err.text, "PBMAC1 (RFC 9579), which needs OpenSSL 3.4");
+	err = (struct err)ERR_INIT;
+	put_pbmac1(&endless, &root, P12_ROUNDS_MAX + 1);
+	CHECK_INT(p12_take_certs(&found, &endless, "x", 9, &err), -1);
+	CHECK_INT(err.kind, ERR_LIMIT);
+	CHECK_CONTAINS(err.text, "rounds");
+}
