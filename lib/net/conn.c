@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "net/conn_inside.h"
+#include "net/strand_inside.h"
 
 #define WRITE_MAX (4 * 1024 * 1024)
 #define FLUSH_TIMEOUT_MS 10000
@@ -57,6 +58,8 @@ end(struct conn *conn)
 		conn->ops->on_close(conn, conn->why ? conn->why : "");
 	loop_remove_conn(conn->loop, conn->id);
 	loop_forget_later(conn->loop, &conn->later);
+	if (conn->strand)
+		strand_end(conn);
 	if (conn->listener)
 		listener_conn_closed(conn->listener, conn);
 	conn_phase_end(conn);
@@ -81,6 +84,8 @@ on_turn(struct later *later)
 
 	if (conn->state == CONN_DEAD)
 		end(conn);
+	else if (conn->strand)
+		strand_turn(conn);
 	else
 		conn_io_turn(conn);
 }
@@ -367,6 +372,8 @@ has_shown(const struct conn *conn)
 struct certs
 conn_peer_chain(const struct conn *conn)
 {
+	if (conn->strand)
+		return strand_peer_chain(conn);
 	return has_shown(conn) ? tls_peer_chain(conn->ssl) : (struct certs){ 0 };
 }
 
@@ -393,6 +400,8 @@ conn_resumed(const struct conn *conn)
 const char *
 conn_tls_version(const struct conn *conn)
 {
+	if (conn->strand)
+		return strand_tls_version(conn);
 	return conn->ssl ? SSL_get_version(conn->ssl) : NULL;
 }
 
@@ -423,7 +432,7 @@ conn_channel_binding(const struct conn *conn, uint8_t out[static CONN_BINDING_MA
 const struct verdict *
 conn_verdict(const struct conn *conn)
 {
-	return conn->verdict;
+	return conn->strand ? strand_verdict(conn) : conn->verdict;
 }
 
 bool

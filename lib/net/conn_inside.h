@@ -23,6 +23,7 @@ enum conn_state {
 };
 
 struct listener;
+struct strand;
 
 /* What a connection needs only while it opens, and again while it closes: an open one does not carry it. */
 struct conn_phase {
@@ -47,6 +48,7 @@ struct conn {
 	const struct conn_ops *ops;
 	void *user;
 	struct listener *listener;
+	struct strand *strand; /* NULL: it has a descriptor of its own (strand.h) */
 	uint64_t id;
 	struct watch watch;
 	struct later later;
@@ -76,6 +78,10 @@ void conn_linger_ready(struct conn *conn);
 bool conn_io_has_pending(const struct conn *conn); /* libssl holds bytes that no descriptor announces */
 void conn_io_ready(struct conn *conn, unsigned what);
 void conn_io_turn(struct conn *conn);
+bool conn_io_may_read(const struct conn *conn);
+/* Give the protocol what is there; keep what it leaves.  False: it wants no more. */
+bool conn_io_hand_over(struct conn *conn, const uint8_t *data, size_t len);
+void conn_io_written(struct conn *conn); /* something was put into `out` */
 
 void conn_handshake_step(struct conn *conn);
 

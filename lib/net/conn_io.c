@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "net/conn_inside.h"
+#include "net/strand_inside.h"
 
 #define WRITE_HIGH (256 * 1024)
 #define HEAR_OUT_MS 10000
@@ -98,9 +99,8 @@ read_burst(struct conn *conn, uint8_t *buffer, size_t *len)
 	return IO_DONE;
 }
 
-/* Give the protocol what is there; keep what it leaves.  False: it wants no more. */
-static bool
-hand_over(struct conn *conn, const uint8_t *data, size_t len)
+bool
+conn_io_hand_over(struct conn *conn, const uint8_t *data, size_t len)
 {
 	bool kept = conn->in.len > 0;
 	size_t used;
@@ -130,8 +130,8 @@ hand_over(struct conn *conn, const uint8_t *data, size_t len)
 	return true;
 }
 
-static bool
-may_read(const struct conn *conn)
+bool
+conn_io_may_read(const struct conn *conn)
 {
 	return conn->state == CONN_OPEN && !conn->paused &&
 	       conn->out.len <= (conn->ops->write_high ? conn->ops->write_high : WRITE_HIGH);
@@ -179,17 +179,17 @@ do_read(struct conn *conn)
 	again = conn->read_more && conn->in.len > 0;
 	/* First what the protocol left when it paused: with more on top of it, it might not fit. */
 	conn->read_more = false;
-	if (again && !hand_over(conn, NULL, 0))
+	if (again && !conn_io_hand_over(conn, NULL, 0))
 		return;
 	end_framing(conn);
-	if (!may_read(conn))
+	if (!conn_io_may_read(conn))
 		conn->read_more = true;
 	if (conn->read_more)
 		return;
 	io = read_burst(conn, loop_read_buffer(conn->loop), &len);
 	conn->read_more = io == IO_DONE && (conn->is_mute || conn_io_has_pending(conn));
 	len = unframe(conn, loop_read_buffer(conn->loop), len);
-	if (len > 0 && !hand_over(conn, loop_read_buffer(conn->loop), len))
+	if (len > 0 && !conn_io_hand_over(conn, loop_read_buffer(conn->loop), len))
 		return;
 	end_framing(conn);
 	if (io == IO_END) {
@@ -278,19 +278,19 @@ write_turn(struct conn *conn)
 static void
 watch(struct conn *conn)
 {
-	watch_set(&conn->watch, (may_read(conn) ? WATCH_READ : 0u) | (conn->want_write ? WATCH_WRITE : 0u));
+	watch_set(&conn->watch, (conn_io_may_read(conn) ? WATCH_READ : 0u) | (conn->want_write ? WATCH_WRITE : 0u));
 }
 
 void
 conn_io_turn(struct conn *conn)
 {
-	if (conn->read_more && may_read(conn))
+	if (conn->read_more && conn_io_may_read(conn))
 		do_read(conn);
 	if (conn->state == CONN_OPEN || conn->state == CONN_FLUSHING)
 		write_turn(conn);
 	if (conn->state != CONN_OPEN && conn->state != CONN_FLUSHING)
 		return;
-	if (conn->read_more && may_read(conn))
+	if (conn->read_more && conn_io_may_read(conn))
 		loop_later(conn->loop, &conn->later); /* no descriptor will announce it */
 	watch(conn);
 }
@@ -299,11 +299,20 @@ conn_io_turn(struct conn *conn)
 void
 conn_io_ready(struct conn *conn, unsigned what)
 {
-	if ((what & WATCH_READ) && may_read(conn))
+	if ((what & WATCH_READ) && conn_io_may_read(conn))
 		do_read(conn);
 	if (conn->state != CONN_OPEN && conn->state != CONN_FLUSHING)
 		return;
-	if (conn->out.len > 0 || conn->read_more || conn->want_write || !may_read(conn))
+	if (conn->out.len > 0 || conn->read_more || conn->want_write || !conn_io_may_read(conn))
+		loop_later(conn->loop, &conn->later);
+}
+
+void
+conn_io_written(struct conn *conn)
+{
+	if (conn->out.failed)
+		conn_die(conn, "the peer reads too slowly");
+	else
 		loop_later(conn->loop, &conn->later);
 }
 
@@ -312,14 +321,15 @@ conn_write(struct conn *conn, const void *data, size_t len)
 {
 	if (conn->state != CONN_OPEN || conn->is_mute)
 		return;
+	if (conn->strand) {
+		strand_write(conn, data, len);
+		return;
+	}
 	if (conn->framing)
 		conn->framing->ops->encode(conn->framing, &conn->out, data, len);
 	else
 		buf_put(&conn->out, data, len);
-	if (conn->out.failed)
-		conn_die(conn, "the peer reads too slowly");
-	else
-		loop_later(conn->loop, &conn->later);
+	conn_io_written(conn);
 }
 
 bool
@@ -327,6 +337,8 @@ conn_is_hung_up(const struct conn *conn)
 {
 	struct pollfd fd = { .fd = conn->fd, .events = POLLRDHUP };
 
+	if (conn->strand)
+		return strand_is_hung_up(conn);
 	return poll(&fd, 1, 0) == 1 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 

@@ -132,9 +132,15 @@ on_value(http_parser *parser, const char *at, size_t len)
 }
 
 static bool
+switches(const http_parser *parser)
+{
+	return parser->status_code == HTTP_STATUS_SWITCHING_PROTOCOLS;
+}
+
+static bool
 announces(const http_parser *parser)
 {
-	return parser->status_code >= 100 && parser->status_code < 200;
+	return parser->status_code >= 100 && parser->status_code < 200 && !switches(parser);
 }
 
 /* What an announcement says is not the answer's. */
@@ -163,8 +169,7 @@ on_head(http_parser *parser)
 	bool announced = announces(parser), has_length = parser->content_length != UINT64_MAX;
 
 	finish_line(r);
-	/* Nobody asked to switch protocols. */
-	if (parser->status_code < 100 || parser->status_code == HTTP_STATUS_SWITCHING_PROTOCOLS)
+	if (parser->status_code < 100 || (switches(parser) && !r->upgrades))
 		return stop(r, HTTP_ANSWER_BROKEN);
 	if (announced) {
 		forget_announcement(r->answer);
@@ -172,7 +177,8 @@ on_head(http_parser *parser)
 	}
 	r->answer->status = parser->status_code;
 	/* RFC 9112 6.3: a length there is that of a body which does not come. */
-	if (r->bodiless || parser->status_code == HTTP_STATUS_NO_CONTENT || parser->status_code == HTTP_STATUS_NOT_MODIFIED)
+	if (r->bodiless || switches(parser) || parser->status_code == HTTP_STATUS_NO_CONTENT ||
+		parser->status_code == HTTP_STATUS_NOT_MODIFIED)
 		return 1;
 	return has_length && !takes_pieces(r) && parser->content_length > r->answer->body.max ? stop(r, HTTP_ANSWER_TOO_LARGE) : 0;
 }

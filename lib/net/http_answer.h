@@ -23,6 +23,7 @@ struct http_answer_reader {
 	enum http_answer_state state;
 	size_t head_len;
 	bool bodiless, in_value;
+	bool upgrades; /* the request asked for another protocol: 101 is an answer, and what follows is that protocol's; set after the beginning */
 	bool keep_alive; /* once it is whole: the connection is good for another request */
 };
 

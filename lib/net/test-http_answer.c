@@ -133,6 +133,30 @@ TEST("announcements are read past, and nothing of them is kept")
 	CHECK_INT(r.answer.retry_after_s, -1);
 }
 
+TEST("who asked for another protocol has an answer in 101, and what follows is left, wherever it was cut")
+{
+	static const char text[] = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other/1\r\n\r\nrest";
+
+	for (size_t piece = 1; piece <= strlen(text); piece++) {
+		CLEAR(reading) r = { .answer = { .body = BUF_INIT(BODY_MAX) } };
+		struct http_answer_reader reader;
+		size_t used;
+
+		http_answer_begin(&reader, &r.answer, false);
+		reader.upgrades = true;
+		while (r.state == HTTP_ANSWER_MORE) {
+			size_t n = strlen(text) - r.used < piece ? strlen(text) - r.used : piece;
+
+			r.state = http_answer_feed(&reader, text + r.used, n, &used);
+			r.used += used;
+		}
+		CHECK_INT(r.state, HTTP_ANSWER_WHOLE);
+		CHECK_INT(r.answer.status, 101);
+		CHECK_STR(text + r.used, "rest");
+		http_answer_reader_clear(&reader);
+	}
+}
+
 TEST("204, 304 and the answer to HEAD have no body, whatever length they name")
 {
 	static const char *const texts[] = { "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The request and its answer.  Of an answer that is not 101 only the status counts, so its body is not waited for. */
+#include "net/carrier_dial.h"
+
+#include "base/mem.h"
+#include "net/http_answer.h"
+#include "wire/strand_frame.h"
+
+#define REQUEST_MAX 16384
+#define ANSWER_MAX 65536
+#define ANSWER_WITHIN_MS 30000
+
+struct carrier_dial {
+	struct conn *conn;
+	struct carrier_dial_config config;
+	struct buf request;
+	struct http_answer answer;
+	struct http_answer_reader reader;
+	struct timer timer;
+	bool is_untrusted;
+};
+
+static void
+dial_free(struct carrier_dial *d)
+{
+	timer_cancel(&d->timer);
+	http_answer_reader_clear(&d->reader);
+	http_answer_clear(&d->answer);
+	buf_wipe(&d->request); /* it holds a token */
+	mem_free(d);
+}
+
+static void
+put_request(struct carrier_dial *d)
+{
+	const struct carrier_dial_config *c = &d->config;
+
+	buf_putf(&d->request,
+		"GET %s HTTP/1.1\r\nHost: %s:%d\r\nAuthorization: %s\r\nConnection: Upgrade\r\nUpgrade: " STRAND_PROTOCOL
+		"\r\n\r\n",
+		c->path, c->target.host, c->target.port, c->authorization);
+}
+
+static void
+judge(struct carrier_dial *d)
+{
+	const struct verdict *verdict = conn_verdict(d->conn);
+
+	if (!verdict)
+		return;
+	d->is_untrusted = !verdict_accepted(verdict);
+	if (d->config.ops && d->config.ops->on_verdict)
+		d->config.ops->on_verdict(d->config.arg, verdict);
+}
+
+static void
+on_open(struct conn *conn)
+{
+	struct carrier_dial *d = conn_user(conn);
+
+	judge(d);
+	conn_write(conn, d->request.data, d->request.len);
+	buf_wipe(&d->request);
+	timer_arm(&d->timer, d->config.answer_within_ms > 0 ? d->config.answer_within_ms : ANSWER_WITHIN_MS);
+}
+
+static void
+go_up(struct carrier_dial *d)
+{
+	const struct carrier_dial_ops *ops = d->config.ops;
+	void *arg = d->config.arg;
+	struct conn_carrier *carrier = conn_carrier_begin(d->conn, &d->config.carrier);
+
+	dial_free(d);
+	ops->on_up(arg, carrier);
+}
+
+static size_t
+on_data(struct conn *conn, const uint8_t *data, size_t len)
+{
+	struct carrier_dial *d = conn_user(conn);
+	size_t used;
+
+	http_answer_feed(&d->reader, data, len, &used);
+	if (d->answer.status == 101 && d->reader.state == HTTP_ANSWER_WHOLE)
+		go_up(d);
+	else if (d->answer.status != 0 || d->reader.state != HTTP_ANSWER_MORE)
+		conn_abort(conn, d->answer.status != 0 ? "the server does not carry strands" : "the server's answer is not HTTP");
+	return used;
+}
+
+static void
+on_timer(struct timer *timer)
+{
+	conn_abort(CONTAINER_OF(timer, struct carrier_dial, timer)->conn, "the server does not answer");
+}
+
+static void
+on_close(struct conn *conn, const char *why)
+{
+	struct carrier_dial *d = conn_user(conn);
+	enum carrier_dial_end end = CARRIER_DIAL_UNREACHABLE;
+
+	if (d->request.len > 0)
+		judge(d); /* it has not been open */
+	if (d->is_untrusted)
+		end = CARRIER_DIAL_UNTRUSTED;
+	else if (d->answer.status != 0)
+		end = CARRIER_DIAL_REFUSED;
+	if (d->config.ops)
+		d->config.ops->on_failed(d->config.arg, end, d->answer.status, *why ? why : "the server closed the connection");
+	dial_free(d);
+}
+
+static const struct conn_ops conn_ops = {
+	.on_open = on_open,
+	.on_data = on_data,
+	.on_close = on_close,
+	.read_max = ANSWER_MAX,
+};
+
+struct carrier_dial *
+carrier_dial(struct loop *loop, const struct carrier_dial_config *config, struct err *err)
+{
+	struct carrier_dial *d = NEW(carrier_dial);
+
+	d->config = *config;
+	d->request = (struct buf)BUF_INIT(REQUEST_MAX);
+	d->answer.body = (struct buf)BUF_INIT(ANSWER_MAX);
+	http_answer_begin(&d->reader, &d->answer, false);
+	d->reader.upgrades = true;
+	timer_init(&d->timer, loop, on_timer);
+	put_request(d);
+	if (d->request.failed)
+		err_set(err, ERR_LIMIT, "the path or the token is too long");
+	else
+		d->conn = conn_connect(loop, &config->target, &conn_ops, d, err);
+	if (d->conn)
+		return d;
+	dial_free(d);
+	return NULL;
+}
+
+/* The connection ends by itself. */
+void
+carrier_dial_cancel(struct carrier_dial *d)
+{
+	d->config.ops = NULL;
+	conn_abort(d->conn, "");
+}
