@@ -63,6 +63,20 @@ http_keep(struct http_request *req, void *kept, void (*release)(void *kept))
 	s->release = release;
 }
 
+void *
+http_take_kept(struct http_request *req, void (**release)(void *kept))
+{
+	struct http_channel *s = http_channel_waiting(req);
+	void *kept = s ? s->kept : NULL;
+
+	if (!kept)
+		return NULL;
+	*release = s->release;
+	s->kept = NULL;
+	s->release = NULL;
+	return kept;
+}
+
 void
 http_channel_free(struct http_channel *s)
 {

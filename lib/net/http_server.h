@@ -33,6 +33,8 @@ bool http_path_fits(const struct http_request *req, const char *pattern, const c
  * place.  When the connection died, http_keep releases at once. */
 void *http_kept(const struct http_request *req);
 void http_keep(struct http_request *req, void *kept, void (*release)(void *kept));
+/* It is the caller's from now on, to be released by that, for the connection goes on as something else (http_switch).  NULL: there is nothing, or the connection died. */
+void *http_take_kept(struct http_request *req, void (**release)(void *kept));
 
 /* headers: "Name: value" lines, NULL-terminated, may be NULL.  Content-Length is added; body may be NULL. */
 void http_respond(struct http_request *req, int status, const char *const *headers, const void *body, size_t len);

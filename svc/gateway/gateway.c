@@ -269,7 +269,10 @@ open_front(struct gateway *g, struct err *err)
 	if (!g->mqtt)
 		return err_wrap(err, "MQTT ([gateway] mqtt_port)");
 	g->front = front_open(g->loops, g->n_loops, &front, err);
-	return g->front ? 0 : err_wrap(err, "HTTPS ([gateway] https_port)");
+	if (!g->front)
+		return err_wrap(err, "HTTPS ([gateway] https_port)");
+	gateway_head_watch_gateways(g->head, front_recheck, g->front);
+	return 0;
 }
 
 static int

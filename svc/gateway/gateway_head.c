@@ -23,6 +23,8 @@
 struct gateway_head {
 	struct gateway_head_config config;
 	struct asked *asked;
+	void (*on_gateway_changed)(void *arg, const struct identity *changed);
+	void *arg;
 };
 
 struct session {
@@ -528,8 +530,11 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 		relay_go_on(head->config.relay);
 	if (!before->module_id && (!after || !after->enabled))
 		scope_each_module(head->config.scope, before->device_id, withdraw, head);
-	if (before->is_edge || text_is(before->module_id, ON_BEHALF_MODULE))
+	if (before->is_edge || text_is(before->module_id, ON_BEHALF_MODULE)) {
 		scope_each_behind(head->config.scope, before->device_id, withdraw, head);
+		if (head->on_gateway_changed)
+			head->on_gateway_changed(head->arg, before);
+	}
 }
 
 static void
@@ -798,6 +803,13 @@ gateway_head_new(const struct gateway_head_config *config)
 	scope_watch_cas(config->scope, on_cas_changed);
 	gateway_revocation_watch(config->revocation, on_revoked, head);
 	return head;
+}
+
+void
+gateway_head_watch_gateways(struct gateway_head *head, void (*changed)(void *arg, const struct identity *changed), void *arg)
+{
+	head->arg = arg;
+	head->on_gateway_changed = changed;
 }
 
 void

@@ -42,4 +42,6 @@ const struct subject *gateway_head_subject(struct head_session *session);
 const char *gateway_head_model(struct head_session *session); /* that it has named, borrowed; NULL: none */
 /* On a worker, now and then: sessions that time alone has ended are closed. */
 void gateway_head_look(struct gateway_head *head);
+/* Told, on the thread that found it out, when the record of a gateway below has changed, or of its $edgeHub.  Before the loops run. */
+void gateway_head_watch_gateways(struct gateway_head *head, void (*changed)(void *arg, const struct identity *changed), void *arg);
 extern const struct head_ops gateway_head_ops; /* the backend is the gateway_head */

@@ -31,6 +31,7 @@
 #include "hub/provisioning/issuing_status.h"
 #include "hub/hub_revocation.h"
 #include "hub/hub_roots.h"
+#include "hub/hub_strands.h"
 #include "hub/hub_tls.h"
 #include "hub/provisioning/provisioning_server.h"
 #include "hub/registry/ca.h"
@@ -92,6 +93,7 @@ struct hub {
 	struct hub_head *head;
 	struct mqtt_head *mqtt_head;
 	struct http_head *http_head;
+	struct strand_door *strands; /* NULL: not wanted */
 	struct rest rest;
 	struct websocket_service websockets[2];
 	struct http_server *http;
@@ -243,8 +245,8 @@ on_request(struct http_request *req, void *arg)
 {
 	struct hub *hub = arg;
 
-	if (!websocket_serve(req, hub->websockets) && !issuing_status_serve(hub->issuing_status, req) &&
-		!hub_est_serve(hub->est, req) && !blob_serve(&hub->blobs, req))
+	if (!websocket_serve(req, hub->websockets) && !strand_door_serve(hub->strands, req) &&
+		!issuing_status_serve(hub->issuing_status, req) && !hub_est_serve(hub->est, req) && !blob_serve(&hub->blobs, req))
 		rest_handle(req, &hub->rest);
 }
 
@@ -343,6 +345,8 @@ open_device_heads(struct hub *hub)
 	mqtt.backend = devices.backend = hub->head;
 	hub->mqtt_head = mqtt_head_new(&mqtt);
 	hub->http_head = http_head_new(&devices);
+	if (hub->scopes)
+		hub->strands = hub_strands_open(hub->registry, hub->http_head, hub->mqtt_head);
 	hub->websockets[0] = (struct websocket_service){
 		.path = "/$iothub/websocket",
 		.subprotocol = "mqtt",
@@ -712,6 +716,7 @@ end_work(struct hub *hub)
 static void
 free_heads(struct hub *hub)
 {
+	strand_door_free(hub->strands);
 	mqtt_head_free(hub->mqtt_head);
 	http_head_free(hub->http_head);
 	http_server_free(hub->http);

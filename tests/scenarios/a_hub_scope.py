@@ -3,7 +3,7 @@
 """What the hub tells gateways of those below them beyond the original's lists: etags, differences, calls when something changes; and that it can be told not to."""
 import os, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from rootedge_test import *
+from strand_client import *
 
 hub = folder = gw = None
 LIST = "devicesAndModulesInTargetDeviceScope?api-version=2020-06-30-preview"
@@ -47,6 +47,13 @@ class Gateway:
 
     def child(self, id, **more):
         return self.hub.create_device(id, deviceScope=self.scope, **more)
+
+
+    def carrier(self, token=None):
+        return Carrier(self.hub.https_port, self.hub.pki.root, self.id, token or self.token)
+
+    def speaks_for(self, carrier, device, chain=None):
+        return StrandMqtt(carrier, self.hub, device, token=self.token, chain=chain or "%s;%s" % (device, self.id))
 
 
 def told(m, seconds=15):
@@ -205,8 +212,102 @@ def test_08_crowd():
         assert calls < 20, calls
 
 
-def test_09_plain():
-    """--plain-scopes: no etag, no difference, no CAs, no calls, as the original's hub"""
+def event(text):
+    return wait_for(lambda: [e for e in hub.events() if e["body"] == text], "%r at the hub" % text)[0]
+
+
+def asks(gateway, token, **more):
+    with dial(hub.https_port, hub.pki.root) as s:
+        return ask_carrier(s, gateway, token, **more)
+
+
+def test_10_carrier():
+    """a gateway has one connection for many: each comes on a strand of it by its own CONNECT, and one that is refused ends alone"""
+    g, other = Gateway(hub, "carrying"), Gateway(hub, "othergw")
+    for d in ("carried1", "carried2"):
+        g.child(d)
+    other.child("foreign")
+    with g.carrier() as c:
+        assert c.status == 101, c.status
+        own = StrandMqtt(c, hub, "carrying", "$edgeHub", g.token)
+        one, two = g.speaks_for(c, "carried1"), g.speaks_for(c, "carried2")
+        for m, d in ((one, "carried1"), (two, "carried2")):
+            m.publish("devices/%s/messages/events/" % d, b"by strand of " + d.encode())
+            assert event("by strand of " + d)["annotations"]["iothub-connection-device-id"] == d
+        for device, token, chain in (("foreign", g.token, "foreign;carrying"), ("carried1", other.token, "carried1;carrying"), ("nobody", g.token, "nobody;carrying")):
+            try:
+                StrandMqtt(c, hub, device, token=token, chain=chain)
+                raise AssertionError("%s was let in" % device)
+            except Refused as e:
+                assert e.code == 5
+        one.publish("devices/carried1/messages/events/", b"x" * 250000)
+        again = g.speaks_for(c, "carried1")
+        assert one.closed() and not two.closed(0.3)
+        again.sock.close()
+        c.s.sendall(strand_frame(PING))
+        wait_for(lambda: c.pongs or (c.take() and c.pongs), "PONG")
+        own.publish("devices/carrying/modules/$edgeHub/messages/events/", b"still there")
+
+
+def test_11_carrier_refused():
+    """nobody else gets one: no token, another's, one of a device that is no gateway; and what is no frame ends it"""
+    g = Gateway(hub, "picky")
+    device = g.child("pickychild")
+    assert asks("picky", g.token, upgrade=None) == 404 and asks("picky", g.token, upgrade="websocket") == 404
+    assert asks("picky", "") == 401 and asks("picky", sas(hub.hostname + "/devices/picky/modules/$edgeHub", new_key())) == 401
+    assert asks("picky", sas(hub.hostname + "/devices/pickychild", device["authentication"]["symmetricKey"]["primaryKey"])) == 401
+    assert asks("picky", g.token, module="other") == 404
+    hub.create_device("plain")
+    status, _, module = hub.rest("PUT", "/devices/plain/modules/$edgeHub", {"moduleId": "$edgeHub", "deviceId": "plain"})
+    assert status in (200, 201), module
+    assert asks("plain", sas(hub.hostname + "/devices/plain/modules/$edgeHub", module["authentication"]["symmetricKey"]["primaryKey"])) == 403
+    for wrong in (b"\0" * 9, strand_frame(OPEN, 2), strand_frame(DATA, 1, data=b"x"), strand_frame(OPEN, 1) + strand_frame(CREDIT, 1, 65536), b"GET / HTTP/1.1\r\n\r\n"):
+        with g.carrier() as c:
+            c.s.sendall(wrong)
+            assert c.ends(), wrong
+
+
+def test_12_carrier_withdrawn():
+    """it stands on the gateway: disabled, with another key, or deleted it loses the carrier and all on it at once"""
+    def disable(g):
+        record = hub.rest("GET", "/devices/" + g.id)[2]
+        assert hub.rest("PUT", "/devices/" + g.id, dict(record, status="disabled"), {"If-Match": "*"})[0] == 200
+
+    def change_key(g):
+        keys = {"authentication": {"type": "sas", "symmetricKey": {"primaryKey": new_key(), "secondaryKey": new_key()}}}
+        assert hub.rest("PUT", "/devices/%s/modules/$edgeHub" % g.id, keys, {"If-Match": "*"})[0] == 200
+
+    def delete(g):
+        assert hub.rest("DELETE", "/devices/" + g.id, headers={"If-Match": "*"})[0] == 204
+
+    for i, withdraw in enumerate((disable, change_key, delete)):
+        g = Gateway(hub, "withdrawn%d" % i)
+        g.child("stays%d" % i)
+        with g.carrier() as c, g.carrier() as idle:
+            m = g.speaks_for(c, "stays%d" % i)
+            hub.create_device("unrelated%d" % i)
+            m.publish("devices/stays%d/messages/events/" % i)
+            withdraw(g)
+            assert c.ends() and idle.ends()
+        assert g.carrier().status == 401
+
+
+def test_13_carrier_expires():
+    """when the token that opened it ends it takes no more, and those on it go on by their own"""
+    g = Gateway(hub, "shortlived")
+    g.child("longlived")
+    short = sas(hub.hostname + "/devices/shortlived/modules/$edgeHub", g.key, expires=int(time.time()) + 3)
+    with g.carrier(short) as c:
+        m = g.speaks_for(c, "longlived")
+        wait_for(lambda: c.retired or (c.take() and c.retired), "RETIRE")
+        m.publish("devices/longlived/messages/events/", b"after its end")
+        assert c.open().recv(1) == b""
+        m.sock.close()
+        assert c.ends()
+
+
+def test_14_plain():
+    """--plain-scopes: no etag, no difference, no CAs, no calls, no carriers, as the original's hub"""
     with SubFolder(folder, "plain") as f:
         plain = Hub(f, Pki(f), "plainhub.local", "--plain-scopes")
         g = Gateway(plain, "gw")
@@ -216,6 +317,8 @@ def test_09_plain():
                 status, headers, body = g.ask("x-1", known='"x-1"', flat=flat)
                 assert status == 200 and "ETag" not in headers and set(body) == {"devices", "modules", "continuationLink"}, (headers, body)
             assert not m.closed(2 / SLOW) and not m.buffer
+            with g.carrier() as c:
+                assert c.status == 404, c.status
         plain.stop()
 
 

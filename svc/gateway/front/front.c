@@ -5,12 +5,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/activation.h"
+#include "heads/strand_door.h"
 #include "net/conn_websocket.h"
 
 struct front {
 	struct front_api api;
 	struct http_head *http_head;
 	struct http_server *http;
+	struct strand_door *strands; /* of gateways below */
 	struct websocket_service websockets[2];
 	struct listener *listener;
 	char *problem; /* why there is none */
@@ -40,8 +42,21 @@ on_request(struct http_request *req, void *arg)
 {
 	struct front *front = arg;
 
-	if (!websocket_serve(req, front->websockets) && !http_head_take(front->http_head, req) && !front_route(&front->api, req))
+	if (!websocket_serve(req, front->websockets) && !strand_door_serve(front->strands, req) &&
+		!http_head_take(front->http_head, req) && !front_route(&front->api, req))
 		front_fail(req, 404, NULL, "there is nothing at this path");
+}
+
+static bool
+may_carry(void *arg, const char *gateway_id)
+{
+	return scope_is_gateway_below(arg, gateway_id);
+}
+
+static void
+forbid(struct http_request *req, const char *words)
+{
+	front_fail(req, 403, "IotHubUnauthorizedAccess", "%s", words);
 }
 
 static void
@@ -55,6 +70,11 @@ make_heads(struct front *front, const struct front_config *config)
 	front->api = config->api;
 	front->api.devices = front->http_head;
 	front->api.turns = front_turns_new();
+	front->strands = strand_door_new(&(struct strand_door_config){ .devices = front->http_head,
+		.mqtt = config->mqtt_head,
+		.may_carry = may_carry,
+		.forbid = forbid,
+		.arg = config->api.scope });
 	front->websockets[0] = (struct websocket_service){
 		.path = "*",
 		.subprotocol = "mqtt",
@@ -117,6 +137,14 @@ front_port(const struct front *front)
 }
 
 void
+front_recheck(void *arg, const struct identity *changed)
+{
+	struct front *front = arg;
+
+	strand_door_recheck(front->strands, changed->device_id);
+}
+
+void
 front_shut(struct front *front)
 {
 	if (!front)
@@ -132,6 +160,7 @@ front_free(struct front *front)
 	if (!front)
 		return;
 	http_server_free(front->http);
+	strand_door_free(front->strands);
 	http_head_free(front->http_head);
 	front_turns_free(front->api.turns);
 	mem_free(front->problem);

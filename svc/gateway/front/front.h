@@ -22,5 +22,7 @@ struct front *front_open(struct loop *const *loops, size_t n_loops, const struct
 struct listener *front_listener(struct front *front); /* NULL: it does not listen */
 const char *front_problem(const struct front *front); /* why not; NULL: it does */
 int front_port(const struct front *front);	      /* 0: none */
-void front_shut(struct front *front);		      /* no more accepts */
-void front_free(struct front *front);		      /* after the loops */
+/* What gateways below have open here stands on their records, of which this has changed.  Any thread. */
+void front_recheck(void *front, const struct identity *changed);
+void front_shut(struct front *front); /* no more accepts */
+void front_free(struct front *front); /* after the loops */
