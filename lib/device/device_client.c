@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "device/device_client_inside.h"
+#include "net/strand.h"
 #include "wire/codec.h"
 
 #define IN_FLIGHT_DEFAULT 256
@@ -315,11 +316,9 @@ client_new(struct loop *loop, const struct device_client_config *config)
 	return c;
 }
 
-struct device_client *
-device_client_connect(struct loop *loop, const struct device_client_config *config, const struct device_client_ops *ops, void *user,
-	struct err *err)
+static struct conn *
+connect_alone(struct device_client *c, struct loop *loop, const struct device_client_config *config, struct err *err)
 {
-	struct device_client *c = client_new(loop, config);
 	struct conn_target target = {
 		.host = config->host,
 		.connect_to = config->connect_to,
@@ -329,10 +328,33 @@ device_client_connect(struct loop *loop, const struct device_client_config *conf
 		.has_neighbours = config->has_neighbours,
 	};
 
+	return conn_connect(loop, &target, &conn_ops, c, err);
+}
+
+static struct conn *
+connect_carried(struct device_client *c, struct loop *loop, const struct device_client_config *config, struct err *err)
+{
+	struct conn_carrier *carrier = config->carrier(config->carrier_arg);
+	struct conn *conn = carrier ? conn_connect_strand(carrier, &conn_ops, c, err) : NULL;
+
+	if (!carrier)
+		err_set(err, ERR_UNAVAILABLE, "the connection that would carry it was lost");
+	if (conn || err->kind != ERR_LIMIT)
+		return conn;
+	*err = (struct err)ERR_INIT;
+	return connect_alone(c, loop, config, err); /* the carrier is full */
+}
+
+struct device_client *
+device_client_connect(struct loop *loop, const struct device_client_config *config, const struct device_client_ops *ops, void *user,
+	struct err *err)
+{
+	struct device_client *c = client_new(loop, config);
+
 	c->ops = ops;
 	c->user = user;
 	if (encode_connect(c, config, err) == 0)
-		c->conn = conn_connect(loop, &target, &conn_ops, c, err);
+		c->conn = config->carrier ? connect_carried(c, loop, config, err) : connect_alone(c, loop, config, err);
 	if (c->conn)
 		return c;
 	client_free(c);

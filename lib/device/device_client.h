@@ -19,6 +19,7 @@
 #define DEVICE_NO_ANSWER 0 /* in the place of a status */
 
 struct device_client;
+struct conn_carrier; /* of net/strand.h */
 
 enum device_client_end {
 	DEVICE_CLIENT_CLOSED,	   /* by device_client_close */
@@ -61,6 +62,9 @@ struct device_client_config {
 	const char *model_id;	/* of its digital twin; or NULL */
 	const char *token;	/* NULL with a certificate in tls */
 	struct tls_client *tls;
+	/* The connection that carries this one as a strand, as it is when it connects, NULL when it was lost meanwhile; for a connection of its own the function is NULL. */
+	struct conn_carrier *(*carrier)(void *arg);
+	void *carrier_arg;
 	const char *who;		    /* judges the server, in the verdict: "device", "gateway" */
 	uint16_t keep_alive_s;		    /* 0: 180 */
 	bool has_neighbours;		    /* others on its loop, who do not wait for its handshake */

@@ -335,6 +335,13 @@ device_link_set_model(struct device_link *link, const char *model_id)
 	set_text(&link->target.model_id, model_id);
 }
 
+void
+device_link_set_carrier(struct device_link *link, struct conn_carrier *(*carrier)(void *arg), void *arg)
+{
+	link->target.carrier = carrier;
+	link->target.carrier_arg = arg;
+}
+
 /* One that has shown nothing so far was begun by what counted before. */
 static bool
 would_be_taken(const struct device_link *link)

@@ -33,6 +33,8 @@ void device_link_free(struct device_link *link); /* ends it without a word to th
 /* For whom the gateway speaks by whom, on the connections from now on: from ask_token. */
 void device_link_set_chain(struct device_link *link, const char *auth_chain);
 void device_link_set_model(struct device_link *link, const char *model_id); /* as that */
+/* Carried by that, or, where it is NULL, by a connection of its own (device_client_config): from ask_token. */
+void device_link_set_carrier(struct device_link *link, struct conn_carrier *(*carrier)(void *arg), void *arg);
 /* By what the server is judged from now on.  A connection to one that would not be taken any more is lost, and made again; any other one goes on. */
 void device_link_trust(struct device_link *link, struct tls_client *tls);
 void device_link_start(struct device_link *link);

@@ -83,6 +83,13 @@ class Proxy:
         self.listener.close()
 
 
+def connections(port):
+    """How many are open to this port of the machine."""
+    with open("/proc/net/tcp") as f:
+        rows = [l.split() for l in f.readlines()[1:]]
+    return sum(r[1].endswith(":%04X" % port) and r[3] == "01" for r in rows)
+
+
 def has_ended(pid):
     try:
         with open("/proc/%d/stat" % pid) as f:

@@ -53,6 +53,12 @@ def test_01_leaves():
     assert sends(line, "leaf-ca", "by CA", cert=cert, key=cert_key)
 
 
+def test_01_a_carried():
+    """each gateway has one connection to the one above it, whoever it speaks for"""
+    one_each = lambda: [(connections(e.https_port), connections(e.mqtt_port)) for e in (it.hub, it.edge)] == [(1, 0), (1, 0)]
+    wait_for(one_each, "one connection of each", 40)
+
+
 def lets_in(edge, *args, **how):
     try:
         edge.mqtt(*args, **how).close()

@@ -160,6 +160,65 @@ def test_04_gone():
         wait_for(lambda: metric("rootedge_gateway_lines") <= before, "their lines to go", 30)
 
 
+def lines_are(ports):
+    """So many connections has the hub on its ports of HTTPS and MQTT; questions of the scope come and go."""
+    wait_for(lambda: (connections(it.hub.https_port), connections(it.hub.mqtt_port)) == ports, "%s and %s connections" % ports, 40)
+
+
+def all_send(text):
+    for d in it.keys:
+        send(d, text + " of " + d)
+    for d in it.keys:
+        it.arrived(text + " of " + d, 60)
+
+
+def test_05_one_connection():
+    """all lines, $edgeHub's among them, are on one connection to the hub"""
+    all_send("carried")
+    assert metric("rootedge_gateway_lines") > DEVICES
+    lines_are((1, 0))
+
+
+def test_06_killed():
+    """the hub is killed and the gateway is killed, while devices send: they are one connection again, and all has arrived once"""
+    for round, of_hub in enumerate((True, False)):
+        texts = ["killed %d, %d of %s" % (round, i, d) for i in range(10) for d in it.keys]
+        for i, text in enumerate(texts):
+            if i == len(texts) // 2 and of_hub:
+                it.hub.kill9()
+            send(text.rsplit(" ", 1)[1], text)
+        if of_hub:
+            it.hub.start()
+        else:
+            it.kill_edge()
+            it.edge.start()
+        for text in texts:
+            it.arrived(text, 60)
+        bodies = [e["body"] for e in it.hub.events()]
+        assert [bodies.count(t) for t in texts] == [1] * len(texts)
+        lines_are((1, 0))
+
+
+def test_07_hub_without():
+    """a hub without our extensions gets a connection for each, and our own again one for all"""
+    start_hub("--plain-scopes")
+    all_send("to the plain hub")
+    assert connections(it.hub.mqtt_port) >= DEVICES
+    start_hub()
+    all_send("to ours again")
+    lines_are((1, 0))
+
+
+def test_08_withdrawn():
+    """when the gateway is disabled in the hub its connection ends with all lines, and they are back when it is enabled"""
+    it.change("EdgeGateway", status="disabled")
+    wait_for(lambda: connections(it.hub.https_port) == connections(it.hub.mqtt_port) == 0, "the end of all")
+    send("dev1", "while it is disabled")
+    it.change("EdgeGateway", status="enabled")
+    it.arrived("while it is disabled", 90)
+    all_send("enabled")
+
+
 def test_99_stop():
     """all of it stops"""
     it.stop()

@@ -23,6 +23,7 @@ struct line {
 	struct device_link *link;
 	struct link_token token;
 	struct pacer_turn turn; /* to connect */
+	struct carrier_ride ride;
 	struct line_user *users[LINE_USES];
 	bool is_needed[LINE_USES];
 	unsigned wants[LINE_USES];
@@ -76,11 +77,18 @@ pacer_of(const struct line *line)
 	return lines_pacer(line->lines);
 }
 
+static struct carrier *
+carrier_of(const struct line *line)
+{
+	return lines_carrier(line->lines);
+}
+
 /* It is not to be connected (any more). */
 static void
 hang_up(struct line *line)
 {
 	pacer_end(pacer_of(line), &line->turn, PACER_FAILED);
+	carrier_leave(carrier_of(line), &line->ride);
 	device_link_stop(line->link);
 }
 
@@ -261,6 +269,19 @@ on_turn(struct pacer_turn *turn)
 
 	device_link_set_chain(line->link, chain);
 	device_link_set_model(line->link, line->model_id);
+	carrier_ask(carrier_of(line), &line->ride);
+}
+
+static void
+on_way(struct carrier_ride *ride, enum carrier_way way, const char *why)
+{
+	struct line *line = CONTAINER_OF(ride, struct line, ride);
+
+	if (way == CARRIER_NONE) {
+		device_link_no_token(line->link, why);
+		return;
+	}
+	device_link_set_carrier(line->link, way == CARRIER_CARRIED ? carrier_now : NULL, carrier_of(line));
 	link_token_ask(&line->token, line->link);
 }
 
@@ -595,6 +616,7 @@ line_new(struct lines *lines, const char *device_id, const char *module_id)
 	line->module_id = mem_text(module_id);
 	line->is_own = text_is(device_id, up->edge_id) && text_is(module_id, up->workload.module_id);
 	line->turn.go = on_turn;
+	line->ride = (struct carrier_ride){ .decided = on_way, .is_own = line->is_own };
 	timer_init(&line->idle, c->loop, on_idle);
 	timer_init(&line->again, c->loop, on_again);
 	line->link = link_of(line);
@@ -617,6 +639,7 @@ line_free(struct line *line)
 	timer_cancel(&line->idle);
 	timer_cancel(&line->again);
 	pacer_end(pacer_of(line), &line->turn, PACER_FAILED);
+	carrier_leave(carrier_of(line), &line->ride);
 	device_link_free(line->link);
 	for (int use = 0; use < LINE_USES; use++)
 		if (line->users[use])

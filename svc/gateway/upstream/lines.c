@@ -11,6 +11,7 @@ struct lines {
 	struct lines_config config;
 	struct map *by_name;
 	struct pacer *pacer;
+	struct carrier *carrier;
 	bool is_hub_away;
 	void (*on_new)(void *arg, struct line *line);
 	void *new_arg;
@@ -22,6 +23,13 @@ count(const struct lines *lines)
 	metric_set(gateway_metric_of(METRIC_LINES, &(const char *const){ NULL }), (int64_t)map_count(lines->by_name));
 }
 
+/* It has answered a request, which proves it as well as an answer on a line. */
+static void
+on_carrier_up(void *arg)
+{
+	lines_reached(arg);
+}
+
 struct lines *
 lines_new(const struct lines_config *config)
 {
@@ -30,6 +38,8 @@ lines_new(const struct lines_config *config)
 	lines->config = *config;
 	lines->by_name = map_new();
 	lines->pacer = pacer_new(config->loop, config->connects_per_second);
+	lines->carrier =
+		carrier_new(&(struct carrier_config){ config->loop, config->workers, config->upstream, on_carrier_up, lines });
 	return lines;
 }
 
@@ -39,7 +49,10 @@ lines_stop(struct lines *lines)
 	size_t at = 0;
 	void *line;
 
-	while (lines && map_next(lines->by_name, &at, NULL, NULL, &line))
+	if (!lines)
+		return;
+	carrier_stop(lines->carrier);
+	while (map_next(lines->by_name, &at, NULL, NULL, &line))
 		line_stop(line);
 }
 
@@ -55,6 +68,7 @@ lines_free(struct lines *lines)
 		line_free(line);
 	map_free(lines->by_name);
 	pacer_free(lines->pacer);
+	carrier_free(lines->carrier);
 	mem_free(lines);
 }
 
@@ -102,6 +116,12 @@ lines_config(const struct lines *lines)
 	return &lines->config;
 }
 
+struct carrier *
+lines_carrier(const struct lines *lines)
+{
+	return lines->carrier;
+}
+
 struct pacer *
 lines_pacer(const struct lines *lines)
 {
@@ -124,6 +144,7 @@ void
 lines_unreached(struct lines *lines)
 {
 	lines->is_hub_away = true;
+	carrier_look_again(lines->carrier);
 	hub_presence_note(false);
 }
 
@@ -149,6 +170,7 @@ lines_trust(struct lines *lines)
 	size_t at = 0;
 	void *line;
 
+	carrier_trust(lines->carrier);
 	while (map_next(lines->by_name, &at, NULL, NULL, &line))
 		line_trust(line);
 }

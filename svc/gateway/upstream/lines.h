@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "gateway/scope/scope.h"
+#include "gateway/upstream/carrier.h"
 #include "gateway/upstream/line.h"
 #include "gateway/upstream/pacer.h"
 #include "net/loop.h"
@@ -32,6 +33,7 @@ struct line *lines_find(struct lines *lines, const char *device_id, const char *
 void lines_drop(struct lines *lines, struct line *line); /* by itself: nobody needs it, and it is freed */
 
 const struct lines_config *lines_config(const struct lines *lines);
+struct carrier *lines_carrier(const struct lines *lines);
 struct pacer *lines_pacer(const struct lines *lines);
 /* A line could not reach the hub, and none has had an answer since. */
 bool lines_is_hub_away(const struct lines *lines);
