@@ -31,11 +31,9 @@ class Story:
         os.environ["ROOTEDGE_CLOCK_FILE"] = self.clock
         self.pki = Pki(self.folder)
         self.hub = Hub(self.folder, self.pki)
-        self.hub.keep_ports()
         if before:
             before()
         self.edge = Edge(self.folder, self.hub, config="[modules.tool]\nuid = %d\n%s" % (os.getuid(), config), **kw)
-        self.edge.keep_port()
         self.socket = os.path.join(self.edge.state, "edged", "mnt", "tool.sock")
 
     def set_clock(self, days):

@@ -4,7 +4,7 @@ the SAS tokens and MQTT packets of a client, byte for byte.  Standard library on
 
 A scenario is a file with functions named test_*; run_all() at its end runs them and prints TAP.  Nothing here sleeps to wait for
 something: wait_for() polls a condition with a deadline."""
-import base64, hashlib, hmac, http.client, json, os, select, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, traceback, urllib.parse
+import base64, hashlib, hmac, http.client, json, os, random, select, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, traceback, urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("ROOTEDGE_BUILD", os.path.join(ROOT, "build"))
@@ -425,12 +425,33 @@ class Pki:
         return base + ".pem", base + ".key"
 
 
+ports = []
+
+
+def own_port():
+    """A port that no connection is given as its own end, and no other test takes as long as this one runs: so it can be listened on again after a restart."""
+    while True:
+        port = random.randrange(10000, 32000)
+        lock, probe = socket.socket(socket.AF_UNIX), socket.socket()
+        try:
+            lock.bind("\0rootedge-test-port-%d" % port)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("0.0.0.0", port))
+        except OSError:
+            lock.close()
+            continue
+        finally:
+            probe.close()
+        ports.append(lock)
+        return port
+
+
 class Hub(Service):
     def __init__(self, folder, pki, hostname="contosoiothub.local", *args, **kw):
         cert, key = pki.make("server", hostname, "--san", "127.0.0.1", "--san", "localhost", file="hub")
         self.hostname, self.pki, self.state = hostname, pki, folder / "hub"
-        super().__init__(folder, "hub", "--state", self.state, "--hostname", hostname, "--address", "127.0.0.1", "--mqtt-port", 0, "--https-port", 0, "--cert", cert,
-                         "--key", key, *args, **kw)
+        super().__init__(folder, "hub", "--state", self.state, "--hostname", hostname, "--address", "127.0.0.1", "--mqtt-port", own_port(), "--https-port", own_port(),
+                         "--cert", cert, "--key", key, *args, **kw)
 
     @property
     def mqtt_port(self):
@@ -480,11 +501,6 @@ class Hub(Service):
     def device_token(self, device, key, **kw):
         return sas("%s/devices/%s" % (self.hostname, device), key, **kw)
 
-    def keep_ports(self):
-        """The same ports after a restart, for those who knew it before."""
-        for option, port in (("--mqtt-port", self.mqtt_port), ("--https-port", self.https_port)):
-            self.args[self.args.index(option) + 1] = str(port)
-
 
 class HubOfLater(Hub):
     """A hub whose clock runs ahead: tokens for it are good for long."""
@@ -532,10 +548,11 @@ https_port = %d
 mqtt_port = %d
 [gateway]
 address = "127.0.0.1"
-mqtt_port = 0
-https_port = 0
+mqtt_port = %d
+https_port = %d
 %s
-%s""" % (hub.hostname, device, identity or 'identity_cert = "file://%s"\nidentity_pk = "file://%s"' % (cert, key), *(upstream or (hub.https_port, hub.mqtt_port)), gateway, config))
+%s""" % (hub.hostname, device, identity or 'identity_cert = "file://%s"\nidentity_pk = "file://%s"' % (cert, key), *(upstream or (hub.https_port, hub.mqtt_port)), own_port(), own_port(),
+         gateway, config))
         # A leak check traces its own process: the roles' sandbox forbids that.
         super().__init__(folder, "edge", "--config", path, "--state", self.state, env={"ASAN_OPTIONS": "detect_leaks=0"}, wait=wait)
 
@@ -550,14 +567,6 @@ https_port = 0
     def https(self, method, path, body=None, headers=None, **kw):
         kw.setdefault("ca", self.trust_bundle())
         return https(self.https_port, method, path, body, headers, **kw)
-
-    def keep_port(self):
-        """The same ports after a restart, for those who knew them before."""
-        path = self.args[self.args.index("--config") + 1]
-        with open(path) as f:
-            text = f.read()
-        with open(path, "w") as f:
-            f.write(text.replace("\nmqtt_port = 0\nhttps_port = 0\n", "\nmqtt_port = %d\nhttps_port = %d\n" % (self.mqtt_port, self.https_port)))
 
     def trust_bundle(self):
         """What devices of this gateway trust, as a file: the root, and a quickstart Edge CA."""

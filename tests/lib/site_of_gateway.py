@@ -106,7 +106,6 @@ class Site:
         self.folder = folder or Folder()
         self.pki = Pki(self.folder)
         self.hub = Hub(self.folder, self.pki, "contosoiothub.local", *self.hub_args)
-        self.hub.keep_ports()
         self.proxies = []
         self.https, self.mqtt_port = self.hub.https_port, self.hub.mqtt_port
         if proxy:

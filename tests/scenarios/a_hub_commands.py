@@ -141,7 +141,6 @@ def test_00_start():
     folder = Folder()
     later(0)
     hub = Hub(folder, Pki(folder), "contosoiothub.local", env={"ROOTEDGE_CLOCK_FILE": folder / "clock"})
-    hub.keep_ports()
     for id in ("dev1", "dev2", "dev3"):
         keys[id] = hub.create_device(id)["authentication"]["symmetricKey"]["primaryKey"]
     _, _, module = hub.rest("PUT", "/devices/dev1/modules/m1", {"deviceId": "dev1", "moduleId": "m1"})

@@ -96,7 +96,6 @@ def test_03_applied():
 
 def test_04_kill():
     """a configuration that was acknowledged is applied, also when the hub is killed at once"""
-    hub.keep_ports()
     rest("PUT", "/configurations/all", {"content": {"deviceContent": {"properties.desired.all": True}}, "targetCondition": "*", "priority": 1})
     hub.process.kill()
     hub.process.wait()

@@ -34,7 +34,6 @@ def test_00_start():
     folder = Folder()
     later(0)
     hub = Hub(folder, Pki(folder), "contosoiothub.local", env={"ROOTEDGE_CLOCK_FILE": folder / "clock"})
-    hub.keep_ports()
     for id in ("dev1", "dev2"):
         tokens[id] = hub.device_token(id, hub.create_device(id)["authentication"]["symmetricKey"]["primaryKey"], expires=int(time.time()) + 86400)
     module = hub.rest("PUT", "/devices/dev1/modules/m1", {"deviceId": "dev1", "moduleId": "m1"})[2]

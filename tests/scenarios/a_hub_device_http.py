@@ -321,7 +321,6 @@ def test_17_paths():
 def test_18_kill():
     """what was answered with 204 is there after a kill -9, each message of a batch too"""
     answered, started = [], threading.Event()
-    it.hub.keep_ports()
     token = it.token("busy")
 
     def pump(name):

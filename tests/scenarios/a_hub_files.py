@@ -20,7 +20,6 @@ def test_00_start():
     clock = folder / "clock"
     set_clock(0)
     hub = Hub(folder, pki, "contosoiothub.local", "--files-quota", 64, env={"ROOTEDGE_CLOCK_FILE": clock})
-    hub.keep_ports()
     keys = {d: hub.create_device(d)["authentication"]["symmetricKey"]["primaryKey"] for d in ("dev1", "dev2", "many")}
 
 
@@ -378,7 +377,6 @@ def test_152_device_quota():
             for restart in (False, True):
                 if restart:
                     hub.kill9()
-                    hub.keep_ports()
                     hub.start()
                 answer = put(path2, link2, b"x" * (2 * MIB))
                 assert code(answer) == (507, "QuotaExceeded") and "of this device" in str(answer[2]), answer

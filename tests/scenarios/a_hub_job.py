@@ -91,7 +91,6 @@ def test_03_later():
 
 def test_04_kill():
     """a job that was acknowledged is done, also when the hub is killed at once; one that outlives its time ends as failed"""
-    hub.keep_ports()
     update("k1", "*", {"killed": True})
     update("k2", "*", {"late": True}, start="2020-01-01T00:00:00Z")
     hub.process.kill()

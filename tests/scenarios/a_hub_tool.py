@@ -155,7 +155,6 @@ def test_07_groups():
 def test_08_follow_a_hub():
     """--follow over REST survives the hub's restart, and loses and repeats nothing"""
     hub.stop()
-    hub.keep_ports()
     hub.start()
     key = hub.rest("GET", "/devices/one")[2]["authentication"]["symmetricKey"]["primaryKey"]
     args = remote("--json", "--follow", "--from", 9)

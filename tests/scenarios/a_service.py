@@ -27,12 +27,6 @@ class Ear:
                 return heard
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def activated(listen, *command, env=None):
     tool = shutil.which("systemd-socket-activate")
     if not tool:
@@ -78,7 +72,7 @@ def test_02_tcp():
     """TCP sockets are known by their ports: a hub that may not bind a thing serves MQTT and HTTPS, on all of its loops"""
     pki = Pki(folder)
     cert, key = pki.make("server", "contosoiothub.local", "--san", "127.0.0.1", file="hub")
-    mqtt, https_port = free_port(), free_port()
+    mqtt, https_port = own_port(), own_port()
     process = activated(["127.0.0.1:%d" % https_port, "127.0.0.1:%d" % mqtt], ROOTEDGE, "hub", "--state", folder / "hub", "--hostname", "contosoiothub.local", "--mqtt-port", mqtt,
                         "--https-port", https_port, "--cert", cert, "--key", key, "--loops", 3)
     try:
@@ -108,9 +102,10 @@ def test_03_not_ours():
     with socket.socketpair()[0] as other:
         fd = other.fileno()
         sock = folder / "own.sock"
+        # A plain sh knows no descriptor above 9.
         shell = 'exec 3<&%d; export LISTEN_FDS=1; LISTEN_PID=%%s exec "$@"' % fd
         for pid, warned in (("1", False), ("$$", True)):
-            with Service(folder, "keyd", "--config", write_keyd("own", sock), wait=False, program=["sh", "-c", shell % pid, "sh", ROOTEDGE, "keyd"]) as keyd:
+            with Service(folder, "keyd", "--config", write_keyd("own", sock), wait=False, program=["bash", "-c", shell % pid, "sh", ROOTEDGE, "keyd"]) as keyd:
                 wait_for(lambda: connects(sock), "keyd's own socket")
                 assert unix_http(sock, "GET", "/keypair/none" + V)[0] == 400
             assert ("is no listening socket" in keyd.log_text()) == warned, keyd.log_text()

@@ -23,7 +23,6 @@ class Story:
         os.environ["ROOTEDGE_CLOCK_FILE"] = self.clock
         self.pki = Pki(self.folder)
         self.hub = Hub(self.folder, self.pki)
-        self.hub.keep_ports()
         self.edge = Edge(self.folder, self.hub)
 
     def set_clock(self, days):

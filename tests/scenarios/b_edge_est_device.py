@@ -26,7 +26,6 @@ est.days = 100
 boot_pem, boot_key = est.bootstrap_ca.leaf("bootstrap", "/CN=bootstrap of EdgeGateway", ["extendedKeyUsage=clientAuth"])
 pki = Pki(folder)
 hub = Hub(folder, pki)
-hub.keep_ports()
 with open(est.ca.pem) as f:
     status, _, answer = hub.rest("PUT", "/certificates/est", {"properties": {"certificate": f.read(), "isVerified": True}})
 assert status == 200, (status, answer)
@@ -90,7 +89,6 @@ urls.default = "%s"
 bootstrap_identity_cert = "file://%s"
 bootstrap_identity_pk = "file://%s"
 """ % (os.getuid(), est.url, est.tls_root.pem, est.url, boot_pem, boot_key))
-    edge.keep_port()
     made = asked()
     assert made[0][2] == "bootstrap of EdgeGateway" and all(m[2] != "bootstrap of EdgeGateway" for m in made[1:]), made
     assert [m[1] for m in made].count("edgeca") >= 1 and all(m[0] == "simpleenroll" for m in made), made

@@ -53,7 +53,6 @@ path_length = 0
 approval = "manual"
 """)
 hub = Hub(folder, pki)
-hub.keep_ports()
 hub.stop()
 pki.make("server", hub.hostname, "--san", "127.0.0.1", "--san", "localhost", "--days", "2000", file="hub")
 hub.start()
@@ -126,7 +125,6 @@ est-id-device-id = "%s/identities"
     verb("approve", waiting[0]["number"])
     set_clock(1)
     edge.ready = edge.wait_ready(60)
-    edge.keep_port()
     assert len(verb("pending", "--all", "--json").splitlines()) == 1, "it was asked again with the same request"
 
 

@@ -10,7 +10,6 @@ from peers import *
 folder, DAY = Folder(), 86400
 pki = Pki(folder)
 hub = Hub(folder, pki)
-hub.keep_ports()
 box = None
 KEY = new_key()
 USERS = {"pump": 70001, "valve": 70002, "agent": 70003, "stranger": 70009}

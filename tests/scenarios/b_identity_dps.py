@@ -36,7 +36,6 @@ def box(name, **config):
 
 def hub_restart():
     """The hub with provisioning, on the ports that it had."""
-    site.hub.keep_ports()
     at = site.hub.args.index("--provisioning-port") + 1
     site.hub.args[at] = str(site.hub.ready["provisioning_port"])
     site.hub.start()

@@ -147,7 +147,6 @@ def test_01_host_process():
 def test_02_offline():
     """started without hub and provisioning it is the gateway that it was, and sends on what it took when they are back"""
     edge.stop()
-    site.hub.keep_ports()
     at = site.hub.args.index("--provisioning-port") + 1
     site.hub.args[at] = str(site.hub.ready["provisioning_port"])
     site.hub.stop()

@@ -74,7 +74,6 @@ def test_3_away():
     site.hub.stop()
     waits = move(73 + 73)
     assert waits["sha256"] == before and waits["attempts"] == 1 and "could not be tried yet" in waits["last_error"], waits
-    site.hub.keep_ports()
     at = site.hub.args.index("--provisioning-port") + 1
     site.hub.args[at] = str(site.hub.ready["provisioning_port"])
     site.hub.start()

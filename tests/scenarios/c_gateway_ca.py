@@ -11,11 +11,9 @@ class Site:
         self.folder = Folder()
         self.pki = Pki(self.folder)
         self.hub = Hub(self.folder, self.pki)
-        self.hub.keep_ports()
         self.pki.make("intermediate", "Factory", file="factory")
         self.pki.make("intermediate", "Line", issuer="factory", file="line")
         self.edge = Edge(self.folder, self.hub)
-        self.edge.keep_port()
 
     def put_ca(self, name, file, match=None, **properties):
         with open(self.folder / (file + ".pem")) as f:

@@ -160,7 +160,6 @@ def test_12_hub_restarts():
 
 def test_13_gateway_restarts():
     """after the gateway was killed and is back, a device that reconnects and subscribes to nothing gets methods and messages by its kept subscriptions"""
-    it.edge.keep_port()
     os.kill(it.edge.role("gateway"), 9)
     assert dev.mqtt.closed()
 

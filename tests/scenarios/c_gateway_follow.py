@@ -35,7 +35,6 @@ class Site:
         with open(self.folder / "est.toml", "w") as f:
             f.write(EST)
         self.hub = Hub(self.folder, self.pki, HOST, "--est", self.folder / "est.toml")
-        self.hub.keep_ports()
         self.string = run("rootedge", "hub", "connection-string", "--state", self.hub.state).stdout.strip().replace(HOST, "%s:%d" % (HOST, self.hub.https_port), 1)
         self.tool("ca", "create", "--name", "plant", "--path", self.old, "--verified")
         self.source = "https://127.0.0.1:%d/.well-known/est" % self.hub.https_port
@@ -59,10 +58,7 @@ class Site:
         return Edge(below, self.hub, "LowerGateway", hostname="lower.local", parent=self.edge, changes={"trust_bundle_cert": '"file://%s"' % (below / "trust.pem")}, config='[trust]\nsource = "%s"\ninterval_sec = 1\n' % self.source)
 
     def make_edge(self, id, source=None, gateway="", more="", **how):
-        edge = Edge(self.folder, self.hub, id, gateway=gateway, changes={"trust_bundle_cert": '"file://%s"' % self.old}, config='[trust]\nsource = "%s"\ninterval_sec = 1\n' % (source or self.source) + more, **how)
-        if not gateway:
-            edge.keep_port()
-        return edge
+        return Edge(self.folder, self.hub, id, gateway=gateway, changes={"trust_bundle_cert": '"file://%s"' % self.old}, config='[trust]\nsource = "%s"\ninterval_sec = 1\n' % (source or self.source) + more, **how)
 
     def env(self):
         return dict(os.environ, ROOTEDGE_HUB=self.string, ROOTEDGE_CA=self.pki.root, ROOTEDGE_CONNECT_TO="127.0.0.1")

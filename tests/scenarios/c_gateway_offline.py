@@ -441,7 +441,6 @@ def test_10_another_generation():
     it.edge.scope = it.hub.rest("GET", "/devices/" + it.edge.device)[2]["deviceScope"]
     for d in ("dev1", "sas1"):
         it.change(d, deviceScope=it.edge.scope)
-    it.edge.keep_port()  # the edge begins with what it knew, and the gateway is started again once the hub has told who it is now
     line = with_log(restart, "set aside", 30)
     assert "scope.unreadable" in line, line
     wait_for(lambda: comes_in("sas1"), "the gateway of the new generation", 30)

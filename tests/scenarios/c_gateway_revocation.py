@@ -17,9 +17,7 @@ class Site:
             run("rootedge", "cert", "root", "--name", name + " CA", "--out", self.folder / (name + ".pem"), "--key-out", self.folder / (name + ".key"))
         self.factory, self.maker = ForeignCa(self.folder, "factory"), ForeignCa(self.folder, "maker")
         self.hub = Hub(self.folder, self.pki, "contosoiothub.local", "--device-ca", self.folder / "factory.pem")
-        self.hub.keep_ports()
         self.edge = Edge(self.folder, self.hub, gateway='crl_dir = "%s"' % self.lists)
-        self.edge.keep_port()
 
     def device(self, id):
         self.edge.create_child(id, {"type": "certificateAuthority"})

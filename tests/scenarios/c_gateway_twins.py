@@ -52,7 +52,6 @@ def test_00_start():
     """a gateway with a device and a module starts"""
     global it, dev, mod
     it = Site(proxy=True)
-    it.edge.keep_port()
     dev = Device(it, "dev1", it.key("dev1"))
     mod = Device(it, "dev1", it.module("dev1", "mod1"), "mod1")
     it.known(3)

@@ -112,7 +112,6 @@ path_length = 0
 may = ["aziot-edge CA EdgeGateway"]
 """ % {"life": LIFE})
     hub = HubWithEst(folder, pki, "contosoiothub.local", "--est", folder / "est.toml", "--thumbprint-grace", 3600)
-    hub.keep_ports()
     hub.stop()
     pki.make("server", hub.hostname, "--san", "127.0.0.1", "--san", "localhost", "--days", 2000, file="hub")
     hub.start()
@@ -130,7 +129,6 @@ est-id = "%s/identities"
 bootstrap_identity_cert = "file://%s"
 bootstrap_identity_pk = "file://%s"
 """ % (url, pki.root, url, url, factory_cert, factory_key))
-    edge.keep_port()
     assert slots() == {"primaryThumbprint": print_of(stored("deviceid")), "secondaryThumbprint": None}, slots()
     leaf_key = edge.create_child("leaf")["authentication"]["symmetricKey"]["primaryKey"]
     send("day 0")

@@ -141,7 +141,6 @@ def test_4_scope():
     assert kept_scope() == before, "it was saved: the disk was not full"
     os.unlink(filler())
     wait_for(lambda: kept_scope() != before, "the scope on the disk", 60)
-    it.edge.keep_port()
     it.kill_edge()
     it.cut_off()
     it.edge.start()

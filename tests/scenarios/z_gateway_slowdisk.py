@@ -47,7 +47,6 @@ def test_1_start():
     """a gateway starts, with a device that keeps a hundred messages in flight and one that listens"""
     global it
     it = Site()
-    it.edge.keep_port()
     it.edge.stop()
     # Where the gateway's sandbox lets it read; the other roles can't, and go on without.
     shim, it.slow = (os.path.join(it.edge.state, "gateway", name) for name in ("slow_disk.so", "slow"))

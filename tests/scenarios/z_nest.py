@@ -96,7 +96,6 @@ def test_03_hub_away():
 def test_04_killed():
     """the third is killed with -9 and started again: those below it come back, and nothing is missing"""
     third = edges[2]
-    third.keep_port()
     third.kill9()
     with edges[-1].mqtt("deep-x509", **it.x509) as c:
         for i in range(20):

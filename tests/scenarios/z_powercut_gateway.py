@@ -53,7 +53,6 @@ def test_powercut():
     if os.getuid() != 0 or not os.path.exists("/dev/loop0"):
         raise Skip("needs root and loop devices")
     it = Site()
-    it.edge.keep_port()
     key, data, as_hub = it.key("dev1"), it.folder / "data", it.folder / "as-hub"
     it.edge.mqtt("dev1", password=it.token("dev1", key)).close()
     it.edge.stop()

@@ -48,12 +48,6 @@ def checker():
     sys.exit(1 if lost else 0)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def test_powercut():
     """a power cut at random moments: each acknowledged message and each created device is on the disk"""
     if not os.path.exists(TOOL):
@@ -65,7 +59,7 @@ def test_powercut():
         hub = Hub(folder, pki)
         key = hub.create_device("dev1")["authentication"]["symmetricKey"]["primaryKey"]
         hub.stop()
-        port, rest = free_port(), free_port()
+        port, rest = own_port(), own_port()
         with open(folder / "setup.json", "w") as f:
             json.dump({"port": port, "rest": rest, "policy": hub.policy(), "ca": pki.root, "host": hub.hostname, "key": key}, f)
         me = "%s %s" % (sys.executable, os.path.abspath(__file__))

@@ -272,7 +272,6 @@ def test_05_come_back():
     it.away[0].fetch()
     wait_for(lambda: it.missing() == ["told-2"], "the last one")
     it.hub.kill9()
-    it.hub.keep_ports()
     it.hub.start()
     assert it.missing() == ["told-2"], "what devices have said outlives the hub"
     assert all(d.holds() == 2 for d in it.devices)
@@ -330,7 +329,6 @@ def test_07_renewed():
     wait_for(lambda: "stands under CN=plant root 2, which is retired" in it.hub.log_text(), "the hub to say that its CA has no root any more")
     assert all(it.each(it.devices, Device.connects)), "it goes on with what it has"
     assert it.hub.stop() == 0
-    it.hub.keep_ports()
     it.hub.start()
     names = [pair for pair, _ in blocks(device.ask("GET", "cacerts", headers={"x-rootedge-roots": "none"}))]
     assert names == [("CN = line CA", "CN = plant root 2"), ("CN = plant root 3", "CN = plant root 3")], names
