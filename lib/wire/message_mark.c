@@ -7,9 +7,11 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "wire/codec.h"
 
 #define NAME "$.gseq="
 #define NUMBER_LEN_MAX 20
+#define LOG_BYTES (MESSAGE_MARK_LOG_LEN / 2)
 
 void
 message_mark_format(struct buf *out, const struct message_mark *mark)
@@ -54,6 +56,21 @@ message_mark_parse(struct message_mark *out, struct slice text)
 	*out = (struct message_mark){ .sequence = (uint64_t)sequence, .previous = (uint64_t)previous, .stored_ms = stored_ms };
 	memcpy(out->log, log.text, log.len);
 	return true;
+}
+
+/* Both were made at random, so any mixture of them is as good as one that was; turned by a byte, for which of them goes through which. */
+void
+message_mark_go_through(struct message_mark *mark, const char *log)
+{
+	uint8_t theirs[LOG_BYTES] = { 0 }, ours[LOG_BYTES] = { 0 };
+	CLEAR(buf) both = BUF_INIT(MESSAGE_MARK_LOG_LEN);
+
+	hex_decode(theirs, LOG_BYTES, mark->log, strlen(mark->log));
+	hex_decode(ours, LOG_BYTES, log, strlen(log));
+	for (size_t i = 0; i < LOG_BYTES; i++)
+		ours[i] ^= theirs[(i + 1) % LOG_BYTES];
+	hex_encode(&both, ours, LOG_BYTES, false);
+	memcpy(mark->log, buf_text(&both), MESSAGE_MARK_LOG_LEN);
 }
 
 void

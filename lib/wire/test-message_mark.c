@@ -19,6 +19,24 @@ TEST("a mark is read as it was written")
 	CHECK(got.sequence == 42 && got.previous == 41 && got.stored_ms == mark.stored_ms);
 }
 
+TEST("one that goes through another log is of a log of its own, by which of both it is, and the rest is the same")
+{
+	struct message_mark mark = { LOG, 42, 41, 1772366400123 }, again = mark, other = mark,
+			    back = { "ffffffffffffffff", 42, 41, 7 }, got;
+	CLEAR(buf) text = BUF_INIT(200);
+
+	message_mark_go_through(&mark, "ffffffffffffffff");
+	message_mark_go_through(&again, "ffffffffffffffff");
+	message_mark_go_through(&other, "fffffffffffffffe");
+	message_mark_go_through(&back, LOG);
+	CHECK_STR(mark.log, again.log);
+	CHECK(strcmp(mark.log, other.log) != 0 && strcmp(mark.log, LOG) != 0 && strcmp(mark.log, back.log) != 0);
+	CHECK(mark.sequence == 42 && mark.previous == 41 && mark.stored_ms == 1772366400123);
+	message_mark_format(&text, &mark);
+	CHECK(message_mark_parse(&got, slice_of(buf_text(&text))));
+	CHECK_STR(got.log, mark.log);
+}
+
 TEST("what is no mark is none")
 {
 	static const char *const texts[] = { "", LOG, LOG ".1", LOG ".1.0", LOG ".0.0.1", LOG ".1.1.1", LOG ".1.0.", LOG ".1.0.-1",

@@ -123,8 +123,16 @@ def test_05_unseen():
             assert e["properties"] == {"n": str(e["body"])} and "gseq" not in json.dumps(e), e
 
 
+def two_priorities():
+    """By routes of the upper gateway, from now on."""
+    routes = {"most": "FROM /* INTO $upstream", "odd": {"route": "FROM /* WHERE odd = '1' INTO $upstream", "priority": 0}}
+    status = it.hub.rest("PATCH", "/twins/%s/modules/%%24edgeHub" % it.edge.device, {"properties": {"desired": {"schemaVersion": "1.1", "routes": routes}}}, {"If-Match": "*"})[0]
+    assert status == 200, status
+    it.said("2 routes of", 30)
+
+
 def test_05b_nested():
-    """acknowledgements between a gateway and the one above it are lost: the hub has each message once, in order"""
+    """acknowledgements between a gateway and the one above it are lost: the hub has each message once, in order; also where routes of the upper one give them two priorities, in the order of each"""
     between = Proxy(lambda: it.edge.https_port)
     line = Edge(SubFolder(it.folder, "below"), it.hub, device="line", hostname="line.local", parent=it.edge, upstream=[between.port, it.edge.mqtt_port])
     key = it.hub.create_device("leaf", deviceScope=line.scope)["authentication"]["symmetricKey"]["primaryKey"]
@@ -134,7 +142,7 @@ def test_05b_nested():
         nonlocal n
         with wait_for(lambda: gets_in(), "leaf to be let in", 30) as m:
             for _ in range(count):
-                m.publish("devices/leaf/messages/events/", b"%d" % n)
+                m.publish("devices/leaf/messages/events/odd=%d" % (n % 2), b"%d" % n)
                 n += 1
         wait_for(lambda: set(counts("leaf")) == set(range(n)), "%d of leaf at the hub" % n, 60)
 
@@ -143,15 +151,24 @@ def test_05b_nested():
             return line.mqtt("leaf", password=it.token("leaf", key))
         except Refused:
             return None
-    for _ in range(ROUNDS):
+
+    def lose_some():
+        for _ in range(ROUNDS):
+            send_up(1)
+            between.deaf = True
+            send_up(EACH)
+            between.mend()
         send_up(1)
-        between.deaf = True
-        send_up(EACH)
-        between.mend()
-    send_up(1)
-    assert set(counts("leaf").values()) == {1}, counts("leaf")
-    order = [int(e["body"]) for e in it.events("leaf")]
+        assert set(counts("leaf").values()) == {1}, counts("leaf")
+        return [int(e["body"]) for e in it.events("leaf")]
+    order = lose_some()
     assert order == sorted(order), order
+    two_priorities()
+    first = n
+    order = [i for i in lose_some() if i >= first]
+    for odd in (0, 1):
+        mine = [i for i in order if i % 2 == odd]
+        assert mine == sorted(mine), order
     line.stop()
     between.close()
 

@@ -34,6 +34,7 @@ struct queued {
 	struct queued *older, *newer;
 };
 /* Which message of which log it is, for who knows it again by that (wire/message_mark.h); previous: as there. */
+const char *queued_log(const struct queued *q); /* the id of its log */
 void queued_mark(const struct queued *q, uint64_t previous, struct message_mark *out);
 bool queued_is_expired(const struct queued *q, int64_t now_ms);
 

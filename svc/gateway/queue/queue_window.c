@@ -155,16 +155,6 @@ queue_window_next(struct queue_window *w, struct err *err)
 	return NULL;
 }
 
-bool
-queue_window_is_one_log(const struct queue_window *w)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < COUNT(w->reader); i++)
-		n += w->reader[i] != NULL;
-	return n <= 1;
-}
-
 void
 queue_window_end(struct queue_window *w, struct queued *q, enum queue_end how)
 {

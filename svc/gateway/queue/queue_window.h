@@ -20,8 +20,6 @@ void queue_window_stop(struct queue_window *window);   /* its logs are being clo
 
 void queue_window_set_away(struct queue_window *window, bool is_away); /* nobody can be delivered for */
 
-/* Is what is in it from one log, and so in the order in which it came? */
-bool queue_window_is_one_log(const struct queue_window *window);
 /* The next message, the window's own until it has ended; NULL as queue_reader_next. */
 struct queued *queue_window_next(struct queue_window *window, struct err *err);
 void queue_window_end(struct queue_window *window, struct queued *message, enum queue_end how); /* gone after this */

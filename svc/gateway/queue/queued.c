@@ -14,6 +14,12 @@ queued_is_expired(const struct queued *q, int64_t now_ms)
 	return q->expires_ms > 0 && q->expires_ms <= now_ms;
 }
 
+const char *
+queued_log(const struct queued *q)
+{
+	return q->reader->id;
+}
+
 /* Offsets begin with 0. */
 void
 queued_mark(const struct queued *q, uint64_t previous, struct message_mark *out)

@@ -36,7 +36,7 @@ struct outbox {
 	struct metric *n_sent, *send_time, *process_time; /* of the priority that was sent last */
 	int sent_priority;
 	uint64_t previous[ROUTE_PRIORITIES]; /* that was sent of each log on this connection; 0: none was */
-	struct passed passed[PASSED_LOGS];   /* the same of logs of a gateway below */
+	struct passed passed[PASSED_LOGS];   /* the same of logs of a gateway below, as they go through ours */
 	size_t n_given_up;		     /* one by one, not yet said so */
 	const char *why;
 	struct outbox *next, **link; /* of all */
@@ -187,7 +187,7 @@ has_room_for_mark(const struct queued *q)
 	return len <= TOPIC_BAG_MAX && len + q->len <= MQTT_MESSAGE_MAX;
 }
 
-/* Of a log of a gateway below; NULL: it has too many. */
+/* Of a log of a gateway below, as it goes through one of ours; NULL: there are too many. */
 static uint64_t *
 previous_of(struct outbox *o, const char *log)
 {
@@ -206,8 +206,9 @@ previous_of(struct outbox *o, const char *log)
 	return &free->previous;
 }
 
-/* What says which message this is: the mark that a gateway below gave it, where ours keeps that one's order, or ours.  Which one was sent before it is in either case for us to say, because it is about
- * our connection.  NULL: nothing does; else where to note it once it is sent. */
+/* What says which message this is: ours, or the mark that a gateway below gave it, so that it is known again though that one has sent it to us twice.  By our routes the messages of one log below are in several
+ * of ours, each of which has its part of them in their order, and is done at its own time: so that part counts as a log of its own.  Which one was sent before it is in either case for us to say, because it
+ * is about our connection.  NULL: nothing does; else where to note it once it is sent. */
 static uint64_t *
 mark_of(struct outbox *o, const struct queued *q, struct slice theirs, struct message_mark *mark)
 {
@@ -215,11 +216,14 @@ mark_of(struct outbox *o, const struct queued *q, struct slice theirs, struct me
 
 	if (!takes_marks(o) || !has_room_for_mark(q))
 		return NULL;
-	if (!theirs.text || !queue_window_is_one_log(o->shared->window)) {
+	if (!theirs.text) {
 		queued_mark(q, *previous, mark);
 		return previous;
 	}
-	previous = message_mark_parse(mark, theirs) ? previous_of(o, mark->log) : NULL;
+	if (!message_mark_parse(mark, theirs))
+		return NULL;
+	message_mark_go_through(mark, queued_log(q));
+	previous = previous_of(o, mark->log);
 	if (previous) /* one that comes again: the one before it is here, or is not */
 		mark->previous = mark->sequence > *previous ? *previous : mark->sequence - 1;
 	return previous;
