@@ -82,6 +82,10 @@ def test_1_start():
         m.publish(LEAF, b"before")
     it.arrived("before")
     twin_device = Device(it, "twin", it.key("twin")).connect(RESULTS)
+    it.fresh = [Device(it, "fresh%d" % i, it.key("fresh%d" % i)) for i in range(3)]
+    for one in it.fresh:  # known, and nothing of its twin was ever asked for
+        one.connect().leave()
+        assert it.hub.rest("PATCH", "/twins/" + one.path, {"properties": {"desired": {"at": "hub"}}})[0] == 200
     assert twin_device.report({"before": 1}) == (204, None)
     wait_for(lambda: reported() == {"before": 1}, "it at the hub")
     it.cut_off()
@@ -106,6 +110,9 @@ def test_2_full():
     assert "No space left" in it.edge.log_text()
     checks = state_of_gateway()["checks"]
     assert "can't be stored" in checks["queue"]["says"] and checks["certificate"]["ok"], checks
+    for one in it.fresh:
+        got = one.connect(RESULTS, DESIRED, clean=True).twin()
+        assert "at" not in got["desired"], got
     it.answers = [twin_device.report({"full": i})[0] for i in range(3)]
     assert set(it.answers) <= {204, 500, 503}, it.answers
     assert it.edge.role("gateway") == pid
@@ -120,6 +127,8 @@ def test_3_room():
     it.arrived("after", 60)
     assert twin_device.report({"room": 1}) == (204, None)
     wait_for(lambda: {"kept": 1, "room": 1}.items() <= reported().items(), "what was reported, at the hub", 30)
+    for one in it.fresh:
+        assert one.desired()["at"] == "hub"
     yes = [i for i, status in enumerate(it.answers) if status == 204]
     assert reported().get("full") == (yes[-1] if yes else None), (it.answers, reported())
     assert state_of_gateway()["checks"]["queue"]["ok"]

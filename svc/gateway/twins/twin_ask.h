@@ -25,8 +25,8 @@ struct twin_ask {
 	char *device_id, *module_id, *generation_id;
 	enum twin_question question;
 	json_t *patch; /* is the twins' from then on: NULL at `done` */
-	int status; /* 200, 204, 400, 413, 429, 500 */
-	char *body; /* JSON, or "" */
+	int status;    /* 200, 204, 400, 413, 429, 500 */
+	char *body;    /* JSON, or "" */
 	void (*done)(struct twin_ask *ask);
 	void *arg; /* the asker's */
 	/* The twins' own. */

@@ -24,6 +24,7 @@ struct twin_line {
 	bool is_stale;	/* the hub is to be asked how it is */
 	bool is_due;	/* something is to be pushed */
 	bool is_asking, is_pushing, is_stepping;
+	bool was_told;	/* the device goes by what is here, which the disk has not taken */
 	size_t n_steps; /* that will come back to it */
 	json_t *sent;	/* the push that is on its way */
 	struct twin_ask *waiting;
@@ -51,6 +52,7 @@ step_new(struct twin_line *tl, enum twin_step_kind kind, const char *generation_
 	struct twin_step *s = twin_step_new(&tl->lines->steps, kind, line_name(tl->user.line), generation_id, in_take);
 
 	s->arg = tl;
+	s->was_told = tl->was_told;
 	tl->n_steps++;
 	s->done = done;
 	return s;
@@ -103,6 +105,9 @@ answer_all(struct twin_ask *asks, const struct twin_step *s)
 static void
 on_shown(struct twin_step *s)
 {
+	struct twin_line *tl = s->arg;
+
+	tl->was_told = s->is_unwritten;
 	answer_all(s->asks, s);
 }
 

@@ -16,7 +16,7 @@
 static int
 do_show(struct twin_step *s, struct kept_twin *twin)
 {
-	s->is_changed = (!twin->is_known && !twin->is_told) | kept_twin_told(twin);
+	s->is_changed = (!twin->is_known && (!twin->is_told || s->was_told)) | kept_twin_told(twin);
 	twin->is_told = true;
 	return 0;
 }
@@ -182,15 +182,26 @@ write_kept(struct keep *keep, const struct twin_step *s, const struct kept_twin 
 	return keep_put(keep, s->name, text, strlen(text), kept_twin_is_due(twin), err);
 }
 
+/* Who only asks how it is has an answer, whatever the disk does. */
+static void
+fail(struct twin_step *s, const struct err *err)
+{
+	s->is_unwritten = s->run == do_show;
+	if (!s->is_unwritten)
+		s->err = *err;
+}
+
 static void
 run_step(struct job *job)
 {
 	struct twin_step *s = CONTAINER_OF(job, struct twin_step, job);
 	struct keep *keep = s->steps->keep;
 	OWN(kept_twin) twin = read_kept(keep, s);
+	struct err err = ERR_INIT;
 
-	if (s->run(s, twin) == 0 && s->is_changed)
-		write_kept(keep, s, twin, &s->err);
+	twin->is_told = twin->is_told || s->was_told;
+	if (s->run(s, twin) == 0 && s->is_changed && write_kept(keep, s, twin, &err) < 0)
+		fail(s, &err);
 	s->is_due = kept_twin_is_due(twin);
 	s->ahead = twin->ahead;
 	s->view = kept_twin_view(twin);
@@ -217,7 +228,7 @@ end_group(struct job_group *group, struct job *jobs)
 		return;
 	log_error("%s", err.text);
 	for (struct job *job = jobs; job; job = job->next)
-		CONTAINER_OF(job, struct twin_step, job)->err = err;
+		fail(CONTAINER_OF(job, struct twin_step, job), &err);
 }
 
 /* -- Life -------------------------------------------------------------------------------------------------------------------------------------- */

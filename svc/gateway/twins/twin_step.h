@@ -34,8 +34,10 @@ struct twin_step {
 	int64_t version;
 	struct twin_ask *asks; /* that it answers */
 	struct job job;
+	bool was_told; /* its device goes by what was here, which could not be written down */
 	/* What came of it. */
 	struct err err;
+	bool is_unwritten; /* what it shows holds, but not that it was shown */
 	bool is_changed, is_due, is_gap, is_refused, is_first;
 	json_t *view, *news, *push, *inspection;
 	int64_t ahead;
