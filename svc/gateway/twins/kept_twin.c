@@ -387,6 +387,6 @@ kept_twin_inspect(const struct kept_twin *t)
 					    section(t->at_hub, t->reported_version))
 				  : json_null();
 
-	return json_pack("{s:o, s:O, s:o, s:b}", "properties", kept_twin_view(t), "local", t->overlay, "hub", hub, "due",
-		kept_twin_is_due(t));
+	return json_pack("{s:o, s:o, s:o, s:b}", "properties", kept_twin_view(t), "local", json_deep_copy(t->overlay), "hub", hub,
+		"due", kept_twin_is_due(t));
 }

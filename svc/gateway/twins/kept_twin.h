@@ -59,5 +59,6 @@ void kept_twin_yield(struct kept_twin *twin, json_t **news);
 json_t *kept_twin_untold(const struct kept_twin *twin);
 bool kept_twin_told(struct kept_twin *twin); /* it goes by all of it; false: it did */
 
+/* Nothing that is given out here or above is shared with the twin. */
 json_t *kept_twin_view(const struct kept_twin *twin);	 /* as the device sees it */
 json_t *kept_twin_inspect(const struct kept_twin *twin); /* that, and what it is made of, for the gateway's operator */

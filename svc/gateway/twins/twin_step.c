@@ -161,16 +161,17 @@ twin_is_kept_of_another(struct keep *keep, const char *name, const char *generat
 
 /* What was kept of another generation is not this one's; what can't be read is as if there were nothing. */
 static struct kept_twin *
-read_kept(struct keep *keep, const struct twin_step *s)
+read_kept(const struct twin_step *s, bool *is_kept)
 {
 	struct err err = ERR_INIT;
-	OWN(kept_twin) twin = load_kept(keep, s->name, &err);
+	OWN(kept_twin) twin = twin_memory_take(&s->steps->memory, s->name);
 
+	if (!twin)
+		twin = load_kept(s->steps->keep, s->name, &err);
 	if (err.kind != ERR_NONE)
 		log_warn("the twin of %s that is kept can't be read, and is begun anew: %s", s->name, err.text);
-	if (twin && kept_twin_is_of(twin, s->generation_id))
-		return GIVE(twin);
-	return kept_twin_new(s->generation_id);
+	*is_kept = twin && kept_twin_is_of(twin, s->generation_id);
+	return *is_kept ? GIVE(twin) : kept_twin_new(s->generation_id);
 }
 
 static int
@@ -191,20 +192,31 @@ fail(struct twin_step *s, const struct err *err)
 		s->err = *err;
 }
 
+static bool
+needs_view(const struct twin_step *s)
+{
+	return s->news || s->run == do_show || (s->run == do_full && s->asks);
+}
+
 static void
 run_step(struct job *job)
 {
 	struct twin_step *s = CONTAINER_OF(job, struct twin_step, job);
-	struct keep *keep = s->steps->keep;
-	OWN(kept_twin) twin = read_kept(keep, s);
 	struct err err = ERR_INIT;
+	bool is_kept;
+	OWN(kept_twin) twin = read_kept(s, &is_kept);
 
 	twin->is_told = twin->is_told || s->was_told;
-	if (s->run(s, twin) == 0 && s->is_changed && write_kept(keep, s, twin, &err) < 0)
-		fail(s, &err);
+	if (s->run(s, twin) == 0 && s->is_changed) {
+		is_kept = write_kept(s->steps->keep, s, twin, &err) == 0;
+		if (!is_kept)
+			fail(s, &err);
+	}
 	s->is_due = kept_twin_is_due(twin);
 	s->ahead = twin->ahead;
-	s->view = kept_twin_view(twin);
+	s->view = needs_view(s) ? kept_twin_view(twin) : NULL;
+	if (is_kept)
+		twin_memory_give(&s->steps->memory, s->name, GIVE(twin));
 }
 
 static void
@@ -227,6 +239,7 @@ end_group(struct job_group *group, struct job *jobs)
 	if (keep_end(steps->keep, 0, &err) == 0)
 		return;
 	log_error("%s", err.text);
+	twin_memory_clear(&steps->memory);
 	for (struct job *job = jobs; job; job = job->next)
 		fail(CONTAINER_OF(job, struct twin_step, job), &err);
 }
@@ -239,6 +252,19 @@ twin_steps_init(struct twin_steps *steps, struct keep *keep, struct loop *loop, 
 	*steps = (struct twin_steps){
 		.keep = keep, .loop = loop, .on_done = on_done, .group = { .begin = begin_group, .end = end_group }
 	};
+}
+
+void
+twin_steps_clear(struct twin_steps *steps)
+{
+	twin_memory_clear(&steps->memory);
+}
+
+int
+twin_steps_remove(struct twin_steps *steps, const char *name, struct err *err)
+{
+	twin_memory_forget(&steps->memory, name);
+	return keep_remove(steps->keep, name, err);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "gateway/keep/keep.h"
 #include "gateway/twins/twin_ask.h"
+#include "gateway/twins/twin_memory.h"
 #include "net/loop.h"
 
 enum twin_step_kind {
@@ -22,7 +23,6 @@ enum twin_step_kind {
 	TWIN_STEP_YIELD,  /* nothing is desired here any more */
 };
 
-struct kept_twin;
 struct twin_steps;
 struct twin_step {
 	struct twin_steps *steps;
@@ -49,8 +49,12 @@ struct twin_steps {
 	struct loop *loop;
 	void (*on_done)(struct twin_step *step); /* on the loop: it is freed after that */
 	struct job_group group;
+	struct twin_memory memory; /* the worker's */
 };
 void twin_steps_init(struct twin_steps *steps, struct keep *keep, struct loop *loop, void (*on_done)(struct twin_step *step));
+void twin_steps_clear(struct twin_steps *steps); /* after keep_stop */
+int twin_steps_remove(
+	struct twin_steps *steps, const char *name, struct err *err); /* on the worker: nothing is kept of it any more */
 
 struct twin_step *twin_step_new(
 	struct twin_steps *steps, enum twin_step_kind kind, const char *name, const char *generation_id, json_t *in_take);

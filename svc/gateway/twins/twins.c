@@ -73,7 +73,7 @@ twins_attend(struct twins *twins, struct line *line, bool wants_desired, const c
 
 struct forgetting {
 	struct job job;
-	struct keep *keep;
+	struct twin_steps *steps;
 	char *name, *generation_id;
 };
 
@@ -83,7 +83,7 @@ run_forget(struct job *job)
 	struct forgetting *f = CONTAINER_OF(job, struct forgetting, job);
 	struct err err = ERR_INIT;
 
-	if (!twin_is_kept_of_another(f->keep, f->name, f->generation_id) && keep_remove(f->keep, f->name, &err) < 0)
+	if (!twin_is_kept_of_another(f->steps->keep, f->name, f->generation_id) && twin_steps_remove(f->steps, f->name, &err) < 0)
 		log_error("%s", err.text);
 }
 
@@ -103,11 +103,11 @@ twins_forget(struct twins *twins, const char *name, const char *generation_id)
 {
 	struct forgetting *f = NEW(forgetting);
 
-	f->keep = twins->config.keep;
+	f->steps = &twins->lines.steps;
 	f->name = mem_text(name);
 	f->generation_id = mem_text(generation_id ? generation_id : "");
 	f->job = (struct job){ .run = run_forget, .done = on_forgotten, .owner = loop_owner(twins->loop) };
-	if (!keep_work(f->keep, &f->job))
+	if (!keep_work(f->steps->keep, &f->job))
 		on_forgotten(&f->job);
 }
 
@@ -246,5 +246,6 @@ twins_free(struct twins *twins)
 	timer_cancel(&twins->resume);
 	resumed_free(twins->to_resume);
 	mem_free(twins->waiting);
+	twin_steps_clear(&twins->lines.steps);
 	mem_free(twins);
 }
