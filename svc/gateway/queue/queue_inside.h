@@ -91,8 +91,9 @@ int queue_level_reopen_all(struct queue *queue, struct err *err); /* what was le
 void queue_level_count_in(struct queue_counts *sum, struct level *level);
 
 void queue_space_init(struct queue *queue);
-uint64_t queue_space_used(struct queue *queue); /* any thread, with the lock or while no log leaves */
-/* May so much more be kept?  Who drops its oldest does so a moment later, and by then takes what comes.  Any thread, as that. */
+uint64_t queue_space_used(
+	struct queue *queue); /* on the loop and the lanes, which are visited before a log goes; any other thread: with the lock */
+/* May so much more be kept?  Who drops its oldest does so a moment later, and by then takes what comes.  On a lane. */
 bool queue_space_has(struct queue *queue, size_t size);
 void queue_space_look(struct queue *queue); /* now and then: is it the disk that has none? */
 
