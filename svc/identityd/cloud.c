@@ -89,7 +89,8 @@ explain_refusal(const struct http_answer *answer, struct err *err)
 }
 
 int
-cloud_fetch(struct cloud *c, json_t **out, struct http_answer *answer, struct http_call *call, const json_t *body, struct err *err)
+cloud_fetch(struct cloud *c, json_t **out, struct http_answer *answer, struct http_call *call, const json_t *body, int64_t retries,
+	struct err *err)
 {
 	int64_t until_ms = clock_boot_ms() + c->timeout_s * 1000;
 	OWN(anchors) anchors = cloud_roots_now(&c->roots);
@@ -99,7 +100,7 @@ cloud_fetch(struct cloud *c, json_t **out, struct http_answer *answer, struct ht
 	call->cancelled = &c->stopping;
 	call->who = "edge";
 	call->connect_ms = CONNECT_MS;
-	for (int64_t left = c->retries;; left--) {
+	for (int64_t left = retries;; left--) {
 		call->timeout_ms = until_ms - clock_boot_ms();
 		status = http_fetch_json(out, answer, call, body, err);
 		if (status == 0 || answer->status != 0 || err->kind != ERR_UNAVAILABLE || left <= 0 ||

@@ -14,7 +14,7 @@
 struct cloud {
 	struct cloud_roots roots;
 	int64_t timeout_s;
-	int64_t retries; /* after failures to connect */
+	int64_t retries; /* after failures to connect, of who has no reason to make none */
 	atomic_bool stopping;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -26,8 +26,8 @@ void cloud_init(struct cloud *cloud);
 void cloud_stop(struct cloud *cloud); /* calls and pauses end soon */
 void cloud_clear(struct cloud *cloud);
 
-/* As http_fetch_json, with the anchors and the time filled in.  answer->status 0: nobody answered. */
-int cloud_fetch(
-	struct cloud *cloud, json_t **out, struct http_answer *answer, struct http_call *call, const json_t *body, struct err *err);
+/* As http_fetch_json, with the anchors and the time filled in, and tried again so often when no connection could be made.  answer->status 0: nobody answered. */
+int cloud_fetch(struct cloud *cloud, json_t **out, struct http_answer *answer, struct http_call *call, const json_t *body,
+	int64_t retries, struct err *err);
 /* False: it is time to stop. */
 bool cloud_pause(struct cloud *cloud, int64_t ms);

@@ -98,7 +98,8 @@ ask(struct attempt *a, const char *operation, enum dps_step *step, struct err *e
 	headers[0] = use.authorization;
 	call.chain = use.chain.n > 0 ? &use.chain : NULL;
 	call.key = use.key;
-	status = cloud_fetch(a->client->cloud, &json, &http, &call, operation ? NULL : a->body, &refusal);
+	status =
+		cloud_fetch(a->client->cloud, &json, &http, &call, operation ? NULL : a->body, a->client->cloud->retries, &refusal);
 	a->status = http.status;
 	if (status < 0 && http.status >= 300) {
 		json = json_parse(http.body.data, http.body.len, &unreadable);

@@ -15,6 +15,7 @@
 #define VERSION "api-version=2017-11-08-preview"
 #define IN_VAIN_MS 5000 /* a failure that took longer */
 #define AWAY_MS 30000
+#define MOMENT_MS 5000
 
 /* -- The request ----------------------------------------------------------------------------------------------------------------------- */
 
@@ -79,11 +80,20 @@ check_away(const struct hub_api *api, const struct device_info *device, struct e
 		device->gateway_host, (long long)(left + 999) / 1000);
 }
 
+static bool
+was_unreached(const struct hub_api *api)
+{
+	int64_t at = api->unreached_ms;
+
+	return at != 0 && clock_boot_ms() - at < MOMENT_MS;
+}
+
 static void
-take_time(struct hub_api *api, const struct err *err, int64_t since_ms)
+take_time(struct hub_api *api, const struct http_answer *answer, const struct err *err, int64_t since_ms)
 {
 	int64_t now = clock_boot_ms();
 
+	api->unreached_ms = answer->status == 0 ? now : 0;
 	if (err->kind == ERR_UNAVAILABLE && now - since_ms > IN_VAIN_MS)
 		api->away_until_ms = now + AWAY_MS;
 }
@@ -114,11 +124,10 @@ ask(struct hub_api *api, const struct device_info *device, const struct hub_call
 		headers[n++] = match;
 	call.chain = &use.chain;
 	call.key = use.key;
-	status = cloud_fetch(api->cloud, out, &answer, &call, what->body, err);
-	if (status < 0) {
+	status = cloud_fetch(api->cloud, out, &answer, &call, what->body, was_unreached(api) ? 0 : api->cloud->retries, err);
+	if (status < 0)
 		err->kind = kind_of(&answer, what, err->kind);
-		take_time(api, err, since_ms);
-	}
+	take_time(api, &answer, err, since_ms);
 	http_answer_clear(&answer);
 	return status;
 }

@@ -123,7 +123,7 @@ class Box:
 class Cloud:
     """An HTTPS server: answer(method, path, headers, body) gives (status, headers, body); body may be what JSON is made of.  `asked` has what came."""
 
-    def __init__(self, pki, answer, name="cloud.local"):
+    def __init__(self, pki, answer, name="cloud.local", port=0):
         cert, key = pki.make("server", name, "--san", "127.0.0.1", "--san", "localhost", file="cloud-" + name)
         self.answer, self.asked = answer, []
         cloud = self
@@ -159,7 +159,7 @@ class Cloud:
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", port), Handler)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

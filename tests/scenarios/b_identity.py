@@ -331,6 +331,32 @@ def test_07_silent_hub():
     b.stop()
 
 
+def test_07_refusing_hub():
+    """a hub that refuses connections is tried again once, after three seconds; who asks within a moment of that is answered by what was kept at once, and by the hub as soon as it is back"""
+    gate = socket.socket()
+    gate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    gate.bind(("127.0.0.1", 0))  # and does not listen
+    port = gate.getsockname()[1]
+    device("gateway-8")
+    b = manual("refusing", "gateway-8", keys={"device-id": key_file("g8.bin", KEY)})
+    made = b.module("POST")
+    assert made[0] == 200, made
+    b.restart(hub_port=port)
+    began = time.monotonic()
+    assert b.module("PUT")[0] == 404 and time.monotonic() - began >= 2.9
+    began = time.monotonic()
+    for _ in range(3):
+        status, answer = b.module("GET")
+        assert status == 200 and answer["spec"]["genId"] == made[1]["spec"]["genId"], answer
+        assert b.module("PUT")[0] == 404 and b.ask("GET", "/identities/modules")[0] == 404
+    assert time.monotonic() - began < 2.9 * SLOW, "nobody waits again"
+    gate.close()
+    back = Cloud(pki, lambda method, path, headers, body: (200, {}, module_of(path, deviceId="gateway-8")), hub.hostname, port)
+    assert b.module("GET")[1]["spec"]["genId"] == "777", "the first who asks hears that it is back"
+    back.stop()
+    b.stop()
+
+
 def test_08_provisioning_that_lies():
     """provisioning that is busy, broken, lying or endless: waited for as it says, refused with why, and never believed; the payload of the configuration is what it is asked with"""
     state = {"step": 0}
