@@ -16,10 +16,13 @@ struct freshness {
 	struct keyd_client *keyd;
 	char *ids[PLACES], *mark; /* there is a key of this id once something with a seal was durable */
 	bool is_marked;
-	int place;	   /* of what is on the disk; NO_PLACE: nothing good is */
-	int next;	   /* of what is sealed now; NO_PLACE: none has begun */
-	int stale;	   /* its key is to go; NO_PLACE: none is */
-	struct secret key; /* of that */
+	int place; /* of what is on the disk; NO_PLACE: nothing good is */
+	int next;  /* of what is sealed now; NO_PLACE: none has begun */
+	struct {
+		struct secret key; /* that this process has put there */
+		bool is_spare;	   /* nothing has been sealed by it yet */
+		bool is_there;	   /* in keyd, for certain */
+	} places[PLACES];
 };
 
 struct freshness *
@@ -28,7 +31,7 @@ freshness_new(struct keyd_client *keyd, const char *id)
 	struct freshness *f = NEW(freshness);
 
 	f->keyd = keyd;
-	f->place = f->next = f->stale = NO_PLACE;
+	f->place = f->next = NO_PLACE;
 	f->mark = mem_textf("edgehub-fresh-%s", id);
 	for (int i = 0; i < PLACES; i++)
 		f->ids[i] = mem_textf("edgehub-fresh-%s-%d", id, i);
@@ -40,10 +43,11 @@ freshness_free(struct freshness *f)
 {
 	if (!f)
 		return;
-	for (int i = 0; i < PLACES; i++)
+	for (int i = 0; i < PLACES; i++) {
 		mem_free(f->ids[i]);
+		secret_clear(&f->places[i].key);
+	}
 	mem_free(f->mark);
-	secret_clear(&f->key);
 	mem_free(f);
 }
 
@@ -79,19 +83,30 @@ freshness_is_known(struct freshness *f, struct err *err)
 
 /* -- Writing --------------------------------------------------------------------------------------------------------------------------------- */
 
-/* used: what is sealed from now on is by it. */
-static int
-put_key(struct freshness *f, int place, bool used, struct err *err)
+static void
+make_spare(struct freshness *f, int place)
 {
 	uint8_t key[KEY_LEN];
-	int done;
 
 	random_bytes(key, sizeof(key));
-	done = keyd_client_import_key(f->keyd, f->ids[place], "sign", key, sizeof(key), err);
-	if (done == 0 && used)
-		secret_set(&f->key, key, sizeof(key));
+	secret_set(&f->places[place].key, key, sizeof(key));
+	f->places[place].is_spare = true;
+	f->places[place].is_there = false;
 	mem_wipe(key, sizeof(key));
-	return done;
+}
+
+/* Whatever was there is gone, and what is sealed there next has its key. */
+static int
+put_spare(struct freshness *f, int place, struct err *err)
+{
+	const struct secret *key = &f->places[place].key;
+
+	if (!f->places[place].is_spare)
+		make_spare(f, place);
+	if (!f->places[place].is_there && keyd_client_import_key(f->keyd, f->ids[place], "sign", key->bytes, key->len, err) < 0)
+		return err_wrap(err, "a mark of what is newest");
+	f->places[place].is_there = true;
+	return 0;
 }
 
 int
@@ -101,10 +116,10 @@ freshness_next(struct freshness *f, struct err *err)
 
 	if (f->next != NO_PLACE && f->next != f->place)
 		return 0;
-	if ((f->place == NO_PLACE && put_key(f, 1 - next, false, err) < 0) || put_key(f, next, true, err) < 0)
-		return err_wrap(err, "a mark of what is newest");
+	if ((f->place == NO_PLACE && put_spare(f, 1 - next, err) < 0) || put_spare(f, next, err) < 0)
+		return -1;
+	f->places[next].is_spare = false;
 	f->next = next;
-	f->stale = NO_PLACE;
 	return 0;
 }
 
@@ -118,10 +133,10 @@ void
 freshness_seal(const struct freshness *f, const void *data, size_t len, uint8_t seal[static FRESHNESS_SEAL_LEN])
 {
 	seal[0] = (uint8_t)f->next;
-	digest_hmac_sha256(f->key.bytes, f->key.len, data, len, seal + 1);
+	digest_hmac_sha256(f->places[f->next].key.bytes, f->places[f->next].key.len, data, len, seal + 1);
 }
 
-/* What can't be marked now is the next time; a crash before it leaves no more than one more start at which what has no seal counts. */
+/* What can't be marked now is the next time; a crash before it leaves no more than one more start at which what has no seal counts.  A key that can't be put there now is when a version needs it. */
 void
 freshness_settle(struct freshness *f)
 {
@@ -129,9 +144,8 @@ freshness_settle(struct freshness *f)
 	OWN_TEXT handle = f->is_marked ? NULL : keyd_client_create_key(f->keyd, f->mark, "sign", &ignored);
 
 	f->is_marked = f->is_marked || handle;
-	if (f->place != NO_PLACE && f->place != f->next)
-		f->stale = f->place;
+	if (f->place == f->next)
+		return;
 	f->place = f->next;
-	if (f->stale != NO_PLACE && put_key(f, f->stale, false, &ignored) == 0)
-		f->stale = NO_PLACE;
+	(void)put_spare(f, 1 - f->place, &ignored);
 }

@@ -3,13 +3,13 @@
 /* Is what lies on the disk what was written last, or has somebody put an older copy back (atk-27)?  Each version of a file is sealed with a key of its own, which is in keyd, in another folder and
  * of another user.  There are places for two keys, p and q, which take turns.  A version n+1 after one n whose key is in p:
  *
- *	           on the disk    in p       in q          whose copies are good
- *	           n              of n       nobody's      n
- *	next       n              of n       of n+1        n
- *	(writing)  n, then n+1    of n       of n+1        n and n+1
- *	settle     n+1            nobody's   of n+1        n+1
+ *	           on the disk    in p       in q       whose copies are good
+ *	           n              of n       of n+1     n
+ *	(writing)  n, then n+1    of n       of n+1     n and n+1
+ *	settle     n+1            of n+2     of n+1     n+1
  *
- * Nobody's is a random key that was never used.  keyd replaces a key as a whole or not at all, and so does who writes the file; so between any two steps, whoever is killed, what is on the disk is good: the
+ * So a version's key is there before it begins, except at a start, which puts it there first.  It is the same key however often it has to be put there: a call that was given up, and that keyd comes to
+ * later, does no harm.  keyd replaces a key as a whole or not at all, and so does who writes the file; so between any two steps, whoever is killed, what is on the disk is good: the
  * key of p goes only when n+1 is known to be on the disk.  Who was killed before he knew it finds either of them, goes on from there, and writes the next version's key over that of the other one.
  * Who was told that writing failed knows nothing: then the version that has begun goes on, with its key, until something is known to be on the disk, because each key may be needed.
  *
@@ -35,5 +35,5 @@ int freshness_is_known(struct freshness *f, struct err *err);
 int freshness_next(struct freshness *f, struct err *err);
 bool freshness_has_begun(const struct freshness *f);
 void freshness_seal(const struct freshness *f, const void *data, size_t len, uint8_t seal[static FRESHNESS_SEAL_LEN]);
-/* Something with its seal is durable: now all before it is older for good, and what has no seal, and the next one may begin in the other place.  What keyd does not do now is done with the next. */
+/* Something with its seal is durable: now all before it is older for good, and what has no seal, and the next one may begin in the other place.  What keyd does not do now is done when the next one begins. */
 void freshness_settle(struct freshness *f);
