@@ -164,7 +164,7 @@ take(struct ear *ear, int fd, const struct sockaddr_storage *address)
 		keep_process(conn);
 	else
 		conn_keep_peer(conn, address);
-	if (++l->n_conns > l->config.max_conns || !charge(l, conn)) {
+	if (++l->n_conns > l->config.max_conns || (l->config.last_fd > 0 && fd > l->config.last_fd) || !charge(l, conn)) {
 		l->n_conns--;
 		l->n_refused++;
 		conn->ops = &conn_silent_ops; /* on_accept was not called, so on_close must not be */

@@ -22,8 +22,9 @@ struct listener_config {
 	void *user;					  /* on_accept gets it */
 	void (*on_accept)(struct conn *conn, void *user); /* sets conn_user; before the handshake */
 	size_t max_conns;				  /* 0: 100,000 */
-	size_t max_per_peer;				  /* per address or uid; 0: no limit */
-	int64_t open_timeout_ms;			  /* TCP accept to on_open; 0: 20 s */
+	int last_fd;		    /* 0: no limit.  Who gets a higher descriptor is refused: so many are open already */
+	size_t max_per_peer;	    /* per address or uid; 0: no limit */
+	int64_t open_timeout_ms;    /* TCP accept to on_open; 0: 20 s */
 	int64_t accepts_per_second; /* 0: no limit.  Further ones wait in the kernel's queue, and their clients with them */
 	int64_t accept_burst;
 };

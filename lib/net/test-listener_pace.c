@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -97,5 +98,19 @@ TEST("without a rate nobody waits, and who is one too many is counted")
 	CHECK_INT(listener_counts(d.listener).accepted, 4);
 	CHECK_INT(listener_counts(d.listener).refused, 2);
 	CHECK_INT(listener_counts(d.listener).delays, 0);
+	door_close(&d);
+}
+
+TEST("beyond the last descriptor that connections may have they are refused, so that the process has some left for itself")
+{
+	struct door d;
+	int free_fd = dup(STDERR_FILENO), of_listener = 4; /* a loop's two, the socket, the spare one */
+
+	close(free_fd);
+	door_open(&d,
+		&(struct listener_config){ .address = "127.0.0.1", .ops = &ops, .last_fd = free_fd + of_listener + N_CLIENTS + 2 });
+	run_until_accepted(&d, N_CLIENTS);
+	CHECK(listener_counts(d.listener).accepted >= 1);
+	CHECK(listener_counts(d.listener).refused >= 1);
 	door_close(&d);
 }

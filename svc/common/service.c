@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,6 +49,28 @@ service_max_connections(int64_t wanted, size_t descriptors_each)
 	if (may < most && wanted > 0)
 		log_warn("%zu open files allow %zu connections, not %zu", (size_t)limit.rlim_cur, may, most);
 	return may < most ? may : most;
+}
+
+int
+service_last_descriptor(void)
+{
+	struct rlimit limit = { .rlim_cur = 2 * DESCRIPTORS_OWN };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur > INT_MAX)
+		return INT_MAX;
+	return (int)limit.rlim_cur - (limit.rlim_cur > 2 * DESCRIPTORS_OWN ? DESCRIPTORS_OWN : DESCRIPTORS_OWN / 4);
+}
+
+/* The kernel gives the lowest that is free. */
+bool
+service_may_connect(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 && fd <= service_last_descriptor();
 }
 
 static void

@@ -25,6 +25,9 @@ void service_start(const char *role, struct service_options *options);
 void service_handle_signals(struct loop *loop, void (*reload)(void *arg), void *arg);
 /* How many connections there may be: what is wanted (0: 100,000), as far as the limit of open files goes when each takes so many. */
 size_t service_max_connections(int64_t wanted, size_t descriptors_each);
+/* Where it isn't known how many each takes: a connection whose descriptor has a higher number takes what the service needs for itself; and is there one for another connection, now?  Any thread. */
+int service_last_descriptor(void);
+bool service_may_connect(void);
 /* One line of JSON on the ready descriptor, which is closed; members is taken and may be NULL. */
 void service_ready(const struct service_options *options, json_t *members_take);
 void service_stopping(void); /* it no longer serves */

@@ -231,6 +231,7 @@ open_front(struct gateway *g, struct err *err)
 		.ops = mqtt_head_ops(),
 		.on_accept = mqtt_head_on_accept,
 		.max_conns = g->config.max_connections,
+		.last_fd = service_last_descriptor(), /* a device may have another one for its line */
 		.accepts_per_second = g->config.accepts_per_second,
 		.accept_burst = g->config.accepts_per_second,
 	};

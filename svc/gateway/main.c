@@ -210,7 +210,7 @@ serve(const struct options *o, struct err *err)
 		.max_clients = (size_t)o->max_clients,
 		.accepts_per_second = o->accepts_per_second,
 		.connects_per_second = o->connects_per_second,
-		.max_connections = service_max_connections(o->max_connections, 2), /* one up, one down */
+		.max_connections = service_max_connections(o->max_connections, 1),
 	};
 	struct gateway *gateway;
 	int done;

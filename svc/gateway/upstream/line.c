@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "common/service.h"
 #include "gateway/upstream/lines.h"
 #include "gateway/upstream/link_token.h"
 #include "wire/mqtt.h"
@@ -277,6 +278,10 @@ on_way(struct carrier_ride *ride, enum carrier_way way, const char *why)
 {
 	struct line *line = CONTAINER_OF(ride, struct line, ride);
 
+	if (way == CARRIER_ALONE && !service_may_connect()) {
+		way = CARRIER_NONE;
+		why = "as many files are open as may be";
+	}
 	if (way == CARRIER_NONE) {
 		device_link_no_token(line->link, why);
 		return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* One downstream identity's way to the hub: a connection of its own, opened with the gateway's token on behalf of the device (gateway 4.7), for all that goes between the two.
+/* One downstream identity's way to the hub: a connection of its own, or a strand of one that carries all (carrier.h), opened with the gateway's token on behalf of the device (gateway 4.7), for all that goes between the two.
  * It is connected while one of its users needs it, and for a while after; then it goes, as soon as nobody has begun anything with it.  A connection may be used when the hub has said, after it took it, which device has this name: who was
  * deleted and made again is another (atk-25), and the hub does not know of generations on the connection itself.  Lives on the loop of its lines. */
 
