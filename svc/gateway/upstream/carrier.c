@@ -14,7 +14,6 @@
 #define BACK_OFF_MAX_MS 15000
 #define STABLE_MS 10000
 #define NOT_CARRIED_MS (15 * 60 * 1000) /* a hub without it may be another one after a restart */
-#define REFUSED_MS (60 * 1000)		/* who is refused now may be let in soon */
 
 enum state { REST, ASKING_TOKEN, DIALING, UP };
 
@@ -100,9 +99,10 @@ rest(struct carrier *c)
 }
 
 static void
-go_alone(struct carrier *c, int64_t ms, const char *why)
+go_alone(struct carrier *c, const char *why)
 {
-	c->alone_until_ms = clock_boot_ms() + ms - random_below((uint32_t)(ms / 4));
+	rest(c);
+	c->alone_until_ms = clock_boot_ms() + NOT_CARRIED_MS - random_below(NOT_CARRIED_MS / 4);
 	tell(c, CARRIER_ALONE, why);
 	decide(c, CARRIER_ALONE, CARRIER_ALONE, why);
 }
@@ -114,10 +114,11 @@ unreached(struct carrier *c, const char *why)
 	decide(c, CARRIER_NONE, CARRIER_ALONE, why);
 }
 
+/* Also where our token is refused: a line shows the same one. */
 static bool
-says_later(int status)
+is_for_now(int status)
 {
-	return status == 429 || status >= 500;
+	return status == 401 || status == 403 || status == 429 || status >= 500;
 }
 
 static void
@@ -127,13 +128,12 @@ on_failed(void *arg, enum carrier_dial_end end, int status, const char *why)
 	OWN_TEXT words = NULL;
 
 	c->dial = NULL;
-	if (end != CARRIER_DIAL_REFUSED || says_later(status)) {
-		unreached(c, why);
-		return;
-	}
-	words = mem_textf("%s (%d)", why, status);
-	rest(c);
-	go_alone(c, status == 401 || status == 403 ? REFUSED_MS : NOT_CARRIED_MS, words);
+	if (end == CARRIER_DIAL_REFUSED)
+		words = mem_textf("the hub answers %d where one connection for all is asked for", status);
+	if (end == CARRIER_DIAL_REFUSED && !is_for_now(status))
+		go_alone(c, words);
+	else
+		unreached(c, words ? words : why);
 }
 
 static void

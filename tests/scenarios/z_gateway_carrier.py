@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The one connection that carries a gateway's lines: through kill -9 of both ends, and withdrawn and given back with the trust in the gateway."""
+import os, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from site_of_gateway import *
+
+it = None
+DEVICES = 6
+
+
+def send(device, text):
+    with it.edge.mqtt(device, password=it.token(device, it.keys[device])) as m:
+        m.publish("devices/%s/messages/events/" % device, text.encode())
+
+
+def all_send(text):
+    for d in it.keys:
+        send(d, text + " of " + d)
+    for d in it.keys:
+        it.arrived(text + " of " + d, 90)
+
+
+def is_carried():
+    """The hub has one connection for all lines, but perhaps that of $edgeHub, which tries by itself while there is none; questions of the scope come and go."""
+    wait_for(lambda: connections(it.hub.https_port) == 1 and connections(it.hub.mqtt_port) <= 1, "one connection", 60)
+
+
+def test_00_start():
+    """a gateway and its devices, whose lines are on one connection"""
+    global it
+    it = Site()
+    it.keys = {"dev%d" % i: it.key("dev%d" % i) for i in range(DEVICES)}
+    it.known(DEVICES)
+    all_send("first")
+    is_carried()
+
+
+def test_01_killed():
+    """the hub is killed and the gateway is killed, while devices send: they are one connection again, and all has arrived once"""
+    for round, of_hub in enumerate((True, False)):
+        texts = ["killed %d, %d of %s" % (round, i, d) for i in range(10) for d in it.keys]
+        for i, text in enumerate(texts):
+            if i == len(texts) // 2 and of_hub:
+                it.hub.kill9()
+            send(text.rsplit(" ", 1)[1], text)
+        if of_hub:
+            it.hub.start()
+        else:
+            it.kill_edge()
+            it.edge.start()
+        for text in texts:
+            it.arrived(text, 60)
+        bodies = [e["body"] for e in it.hub.events()]
+        assert [bodies.count(t) for t in texts] == [1] * len(texts)
+        is_carried()
+
+
+def test_02_withdrawn():
+    """when the gateway is disabled in the hub its connection ends with all lines, and they are back when it is enabled"""
+    it.change("EdgeGateway", status="disabled")
+    wait_for(lambda: connections(it.hub.https_port) == connections(it.hub.mqtt_port) == 0, "the end of all")
+    send("dev1", "while it is disabled")
+    it.change("EdgeGateway", status="enabled")
+    it.arrived("while it is disabled", 90)
+    all_send("enabled")
+    is_carried()
+
+
+def test_99_stop():
+    """all of it stops"""
+    it.stop()
+
+
+if __name__ == "__main__":
+    run_all(globals())
