@@ -53,12 +53,12 @@ class Role:
 class EdgeDevice:
     """Hub and edge device; `split` stops the latter and starts its roles again, each by itself."""
 
-    def __init__(self, log="error", **kw):
+    def __init__(self, log="error", hub_args=(), **kw):
         os.environ["ROOTEDGE_LOG"] = log
         self.folder = Folder()
         os.chmod(self.folder.path, 0o700)  # no role has a user of its own: we are each of their modules
         with on_first_core():
-            self.hub = Hub(self.folder, Pki(self.folder))
+            self.hub = Hub(self.folder, Pki(self.folder), "contosoiothub.local", *hub_args)
             self.edge = Edge(self.folder, self.hub, **kw)
         self.roles = {}
         self.learn()
@@ -97,6 +97,13 @@ class EdgeDevice:
         for role in reversed(self.roles.values()):
             role.stop()
         self.roles = {}
+
+    def hub_connections(self):
+        """How many are open to the hub, by the kernel's table."""
+        with open("/proc/net/tcp") as f:
+            rows = [l.split() for l in f.readlines()[1:]]
+        ports = ["%04X" % p for p in (self.hub.https_port, self.hub.mqtt_port)]
+        return sum(r[3] == "01" and r[1][-4:] in ports for r in rows)
 
     def workload(self):
         return UnixConnection(self.module["socket"])
