@@ -160,11 +160,18 @@ unframe_kept(struct conn *conn)
 		buf_clear(&conn->in);
 }
 
+/* The protocol has left some for later, and the end is not before it has had that. */
+static bool
+is_to_go_on(const struct conn *conn)
+{
+	return conn->paused && conn->in.len > 0;
+}
+
 /* After its last content was handed over. */
 static void
 end_framing(struct conn *conn)
 {
-	if (conn->framing && conn->framing->ended)
+	if (conn->framing && conn->framing->ended && !is_to_go_on(conn))
 		conn_close(conn, conn->framing->ended);
 }
 
@@ -192,7 +199,9 @@ do_read(struct conn *conn)
 	if (len > 0 && !conn_io_hand_over(conn, loop_read_buffer(conn->loop), len))
 		return;
 	end_framing(conn);
-	if (io == IO_END) {
+	if (is_to_go_on(conn) && (io == IO_END || io == IO_BROKEN)) {
+		conn->read_more = true; /* which is found again then */
+	} else if (io == IO_END) {
 		conn->peer_ended = true;
 		conn_close(conn, ""); /* it may still read: what is queued goes out */
 	} else if (io == IO_BROKEN || (io == IO_AGAIN && conn->is_mute)) {

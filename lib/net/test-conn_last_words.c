@@ -9,6 +9,7 @@ struct hearer {
 	struct conn *conn;
 	size_t n_heard;
 	char last[sizeof(LAST_WORDS)];
+	size_t takes; /* at a time, and pauses when more is there; 0: all */
 	bool pauses, is_paused, closed;
 };
 static struct hearer hearer;
@@ -16,14 +17,17 @@ static struct hearer hearer;
 static size_t
 hear(struct conn *conn, const uint8_t *data, size_t len)
 {
-	size_t n = len < sizeof(hearer.last) - 1 ? len : sizeof(hearer.last) - 1;
+	bool leaves = hearer.takes > 0 && len > hearer.takes;
+	size_t n;
 
+	len = leaves ? hearer.takes : len;
+	n = len < sizeof(hearer.last) - 1 ? len : sizeof(hearer.last) - 1;
 	hearer.conn = conn;
 	hearer.n_heard += len;
 	memmove(hearer.last, hearer.last + n, sizeof(hearer.last) - 1 - n);
 	memcpy(hearer.last + sizeof(hearer.last) - 1 - n, data + len - n, n);
 	conn_write(conn, "heard", 5);
-	if (hearer.pauses && !hearer.is_paused)
+	if (leaves || (hearer.pauses && !hearer.is_paused))
 		conn_pause(conn, hearer.is_paused = true);
 	return len;
 }
@@ -125,6 +129,51 @@ TEST("more than one burst of it is handed over as well, though each piece is ans
 	CHECK(hearer.n_heard == (size_t)sent);
 	mem_free(data);
 	close_site(&site);
+}
+
+static bool
+has_paused_or_closed(void *arg)
+{
+	(void)arg;
+	return hearer.is_paused || hearer.closed;
+}
+
+/* All of it is there when it is looked at first, and so much that the end is found with it. */
+static void
+is_taken_by_and_by(bool is_reset)
+{
+	enum { LEN = 20000 };
+	struct site site = open_site(false, NULL, false);
+	int fd = plain_connect(listener_port(site.listener));
+	char *data = mem_new(LEN);
+
+	memcpy(data + LEN - strlen(LAST_WORDS), LAST_WORDS, strlen(LAST_WORDS));
+	hearer.takes = LEN / 3;
+	if (is_reset)
+		reset_at_close(fd);
+	CHECK(send(fd, data, LEN, 0) == LEN);
+	close(fd);
+	while (until(site.loop, has_paused_or_closed, &site) && !hearer.closed) {
+		run_for(site.loop, 5);
+		if (hearer.closed)
+			break;
+		hearer.is_paused = false;
+		conn_pause(hearer.conn, false);
+	}
+	CHECK_INT(hearer.n_heard, LEN);
+	CHECK_STR(hearer.last, LAST_WORDS);
+	mem_free(data);
+	close_site(&site);
+}
+
+TEST("an end that comes with more than the protocol takes at a time waits until it has taken all")
+{
+	is_taken_by_and_by(false);
+}
+
+TEST("so does a reset")
+{
+	is_taken_by_and_by(true);
 }
 
 static void

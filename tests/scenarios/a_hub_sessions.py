@@ -78,6 +78,19 @@ def test_05_will():
     assert event["properties"]["iothub-MessageType"] == "Will" and event["properties"]["w"] == "1", event
 
 
+def test_05_last_words():
+    """what a device sent before it reset the connection is stored, and its DISCONNECT behind more than is taken at a time holds: no will"""
+    will = ("devices/dev1/messages/events/", b"nobody dies", 1)
+    for round in range(6):
+        m = connect(will=will)
+        m.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        m.send(b"".join(publish_packet("devices/dev1/messages/events/", b"before the reset", id=i) for i in range(1, 401)) + packet(0xe0))
+        m.close()
+        wait_for(lambda: len([e for e in hub.events() if e["body"] == "before the reset"]) == 400 * (round + 1), "all of it")
+    connect().close()
+    assert not [e for e in hub.events() if e["body"] == "nobody dies"]
+
+
 def test_06_order():
     """a thousand messages in flight are acknowledged and stored in their order"""
     with connect() as m:
