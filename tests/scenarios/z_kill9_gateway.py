@@ -14,11 +14,11 @@ class Sensor:
     """`rootedge device`, which sends again what was not acknowledged."""
 
     def __init__(self, it, id):
-        how, self.device, self.acked_file = it.x509(id), id, it.folder / (id + ".acked")
+        how, self.device, self.acked_file, self.log_file = it.x509(id), id, it.folder / (id + ".acked"), it.folder / (id + ".log")
         self.process = subprocess.Popen([ROOTEDGE, "device", "--hub", it.hub.hostname, "--gateway", "%s:%d" % (it.edge.hostname, it.edge.mqtt_port), "--connect-to", "127.0.0.1",
                                          "--device-id", id, "--cert", how["cert"], "--key", how["key"], "--ca", it.edge.trust_bundle(), "--retry", "--in-flight", "128",
                                          "--interval", "0", "--count", "0", "--acked-file", self.acked_file],
-                                        stdout=subprocess.DEVNULL, stderr=open(it.folder / (id + ".log"), "wb"), preexec_fn=parent_death)
+                                        stdout=subprocess.DEVNULL, stderr=open(self.log_file, "wb"), preexec_fn=parent_death)
 
     @property
     def acked(self):
@@ -27,6 +27,10 @@ class Sensor:
                 return [int(line) for line in f.read().split("\n")[:-1]]
         except FileNotFoundError:
             return []
+
+    def said(self):
+        with open(self.log_file) as f:
+            return f.read()[-3000:]
 
     def finish(self):
         self.process.terminate()
@@ -57,6 +61,14 @@ def kill_hub_and_edge(it, rng):
     it.hub.start()
 
 
+def wait_for_messages(it, d, goal, round):
+    """A device that was refused for a while waits for up to a minute."""
+    try:
+        wait_for(lambda: len(d.acked) >= goal, "messages of %s in round %d" % (d.device, round), 180)
+    except AssertionError as e:
+        raise AssertionError("%s: %d of %d\n%s\n%s" % (e, len(d.acked), goal, d.said(), it.edge.log_text()[-6000:]))
+
+
 def wait_for_all(it, devices):
     """What arrived, once nothing is missing of what was acknowledged."""
     last = {}
@@ -85,7 +97,7 @@ def test_kill9():
     for round in range(ROUNDS):
         goals = [(d, len(d.acked) + rng.randrange(1, 1500)) for d in devices]
         for d, goal in goals:
-            wait_for(lambda: len(d.acked) >= goal, "messages of %s in round %d" % (d.device, round), 180)  # a device that was refused for a while waits up to a minute
+            wait_for_messages(it, d, goal, round)
         wait_for(lambda: all(p.in_flight >= 100 for p in pumps), "a hundred messages in flight", 20)
         it.key("more%d" % round)  # so that what is kept of devices and twins is being written
         it.hub.rest("PATCH", "/twins/%s/modules/$edgeHub" % it.edge.device, {"properties": {"desired": {"round": round}}})
