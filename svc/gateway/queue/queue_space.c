@@ -12,6 +12,7 @@
 #define ROOM_SOON_MS 2
 #define DISK_SEGMENTS 4 /* that the disk is to have room for, once it had not for one */
 #define SAY_AGAIN_MS 60000
+#define BEYOND_MIN (8u << 20)
 
 uint64_t
 queue_space_used(struct queue *queue)
@@ -210,6 +211,13 @@ on_want_room(struct post *post)
 	on_room(&CONTAINER_OF(post, struct queue, want_room)->room);
 }
 
+/* What may come while room is being made: the disk has its own pace, and a small queue is full of a few messages. */
+static uint64_t
+room_beyond(const struct queue *queue)
+{
+	return queue->max_bytes / 4 > BEYOND_MIN ? queue->max_bytes / 4 : BEYOND_MIN;
+}
+
 bool
 queue_space_has(struct queue *queue, size_t size)
 {
@@ -219,7 +227,7 @@ queue_space_has(struct queue *queue, size_t size)
 		return after <= queue->max_bytes;
 	if (after > room_wanted_above(queue) && !atomic_exchange(&queue->is_room_wanted, true))
 		loop_post(queue->config.loop, &queue->want_room);
-	return after <= queue->max_bytes + queue->max_bytes / 4;
+	return after <= queue->max_bytes + room_beyond(queue);
 }
 
 void

@@ -459,18 +459,18 @@ TEST("a queue that drops its oldest takes what comes, and drops of the lowest pr
 	end(&f);
 }
 
-TEST("where dropping comes late, a queue takes up to a quarter more, refuses then, and goes on once there is room")
+TEST("where dropping comes late, a queue takes up to a quarter more, and at least 8 MiB, refuses then, and goes on once there is room")
 {
 	struct fixture f = { .dir = fresh_dir("late"), .max_bytes = 4 << 20, .when_full = QUEUE_DROP_OLDEST };
 	struct queue_totals totals;
 	int n = 0;
 
 	start(&f);
-	while (n < 100 && put(&f, "leaf", "", "", 100000))
+	while (n < 200 && put(&f, "leaf", "", "", 100000))
 		n++;
 	queue_totals(f.queue, &totals);
-	CHECK(totals.bytes > 4 << 20 && totals.bytes <= 5 << 20);
-	CHECK(n < 100);
+	CHECK(totals.bytes > 11 << 20 && totals.bytes <= 12 << 20);
+	CHECK(n < 200);
 	run_loop(&f, (4 << 20) - (4 << 20) / 8);
 	CHECK(put(&f, "leaf", "", "", 100000));
 	end(&f);
