@@ -54,6 +54,7 @@ struct question {
 	bool resumed, clean_session, is_request;
 	int64_t since_ms; /* boot clock */
 	bool is_elsewhere;
+	bool is_unanswered; /* those above were asked, and could not say */
 };
 
 /* -- The decision ---------------------------------------------------------------------------------------------------------------------- */
@@ -186,6 +187,28 @@ has_place(struct gateway_head *head, const struct question *q, struct verdict *v
 	return false;
 }
 
+/* What depends on the record, and not on the evidence alone. */
+static bool
+may_change(const struct verdict *v)
+{
+	static const enum reason reasons[] = { DEVICE_UNKNOWN, MODULE_UNKNOWN, DEVICE_OUT_OF_SCOPE, DEVICE_DISABLED,
+		DEVICE_WRONG_AUTH_TYPE, CHAIN_OF_GATEWAYS, THUMBPRINT_MISMATCH, SAS_BAD_SIGNATURE, TRUST_UNKNOWN_ISSUER,
+		CA_OUT_OF_SCOPE, RECORD_TOO_OLD };
+	enum reason cause = verdict_cause(v);
+
+	for (size_t i = 0; i < COUNT(reasons); i++)
+		if (reasons[i] == cause)
+			return true;
+	return false;
+}
+
+/* A no that may be a yes, if those above had answered: the device is to try again. */
+static bool
+is_open(const struct question *q, const struct verdict *v)
+{
+	return q->is_unanswered && !verdict_accepted(v) && may_change(v);
+}
+
 /* Decide and answer. */
 static void
 answer(struct gateway_head *head, const struct question *q)
@@ -201,7 +224,7 @@ answer(struct gateway_head *head, const struct question *q)
 	bool has_one = has_place(head, q, v);
 
 	note(head, q, record, v);
-	if (!has_one) {
+	if (!has_one || is_open(q, v)) {
 		verdict_free(v);
 		identity_free(record);
 		head_admit_unavailable(q->admission);
@@ -234,21 +257,6 @@ answer(struct gateway_head *head, const struct question *q)
 
 /* -- Asking the hub -------------------------------------------------------------------------------------------------------------------- */
 
-/* What depends on the record, and not on the evidence alone. */
-static bool
-may_change(const struct verdict *v)
-{
-	static const enum reason reasons[] = { DEVICE_UNKNOWN, MODULE_UNKNOWN, DEVICE_OUT_OF_SCOPE, DEVICE_DISABLED,
-		DEVICE_WRONG_AUTH_TYPE, CHAIN_OF_GATEWAYS, THUMBPRINT_MISMATCH, SAS_BAD_SIGNATURE, TRUST_UNKNOWN_ISSUER,
-		CA_OUT_OF_SCOPE, RECORD_TOO_OLD };
-	enum reason cause = verdict_cause(v);
-
-	for (size_t i = 0; i < COUNT(reasons); i++)
-		if (reasons[i] == cause)
-			return true;
-	return false;
-}
-
 /* What is claimed, for `asked`: by which credential. */
 static const void *
 credential_of(const struct question *q, size_t *len)
@@ -268,7 +276,7 @@ close_question(const struct question *q)
 	size_t len;
 	const void *credential = credential_of(q, &len);
 
-	asked_close(q->head->asked, name, credential, len);
+	asked_close(q->head->asked, name, credential, len, !q->is_unanswered);
 }
 
 static bool
@@ -387,6 +395,7 @@ look_up(struct job *job)
 
 	if (answer == SCOPE_NOT_BELOW)
 		asked_note_elsewhere(q->head->asked, name);
+	q->is_unanswered = answer == SCOPE_NO_ANSWER && (err.kind == ERR_UNAVAILABLE || err.kind == ERR_LIMIT);
 	if (answer != SCOPE_NO_ANSWER)
 		q->is_elsewhere = answer == SCOPE_NOT_BELOW;
 }

@@ -91,7 +91,7 @@ on_name(void *arg, const char *name)
 
 	if (!asked_may(s->missed, name, "", 0))
 		return;
-	asked_close(s->missed, name, "", 0);
+	asked_close(s->missed, name, "", 0, true);
 	log_warn("NAME_MISMATCH: a client asks for '%.253s', for which the server certificate was not issued; where that is a name "
 		 "of this gateway, it belongs to hostname or [gateway] names",
 		name);

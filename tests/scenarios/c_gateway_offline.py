@@ -323,7 +323,7 @@ def test_06_hub_is_silent():
         assert time.monotonic() - start < 5 * SLOW, "a known device waited"
         for t in threads:
             t.join(60)
-        assert answers == [5] * 20, answers
+        assert len(answers) == 20 and set(answers) <= {3, 5}, answers  # 3: the hub was asked, and may answer the next time
         it.reconnect()
         it.arrived("while it is silent", 90)
         it.stop()

@@ -93,14 +93,19 @@ asked_may(struct asked *a, const char *name, const void *credential, size_t len)
 }
 
 void
-asked_close(struct asked *a, const char *name, const void *credential, size_t len)
+asked_close(struct asked *a, const char *name, const void *credential, size_t len, bool answered)
 {
 	uint8_t key[KEY_LEN];
 
 	make_key(key, name, credential, len);
 	pthread_mutex_lock(&a->lock);
 	age(a);
-	map_put(a->young, key, sizeof(key), &is_answered);
+	if (answered) {
+		map_put(a->young, key, sizeof(key), &is_answered);
+	} else {
+		map_remove(a->young, key, sizeof(key));
+		map_remove(a->old, key, sizeof(key));
+	}
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -110,7 +115,7 @@ static const char elsewhere[] = "not below this gateway";
 void
 asked_note_elsewhere(struct asked *a, const char *name)
 {
-	asked_close(a, name, elsewhere, sizeof(elsewhere));
+	asked_close(a, name, elsewhere, sizeof(elsewhere), true);
 }
 
 bool

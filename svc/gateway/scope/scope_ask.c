@@ -9,6 +9,8 @@
 #include "gateway/scope/scope_inside.h"
 
 #define NAMES_SINGLY_MAX 50 /* more that have changed are not looked up one by one */
+/* The gateways between a device and this one were confirmed a moment ago with the device before: each level asks the next, so that otherwise all of them would be asked for by each. */
+#define BETWEEN_FRESH_MS 2000
 #define TURN_WITHIN_MS 5000 /* a device waits for a question about it, but not for one about everything to a hub that says nothing */
 
 static void
@@ -303,7 +305,7 @@ scope_look_up(struct scope *s, const char *device_id, const char *module_id, int
 		return SCOPE_NO_ANSWER;
 	answer = look_up_if_older(s, device_id, module_id, since_ms, err);
 	if (answer == SCOPE_FOUND)
-		look_up_between(s, device_id, since_ms);
+		look_up_between(s, device_id, since_ms - BETWEEN_FRESH_MS);
 	pthread_mutex_unlock(&s->asking);
 	return answer;
 }

@@ -15,7 +15,7 @@ TEST("a claim is asked about once, also by those who come while that is open, an
 
 	CHECK(asked_may(a, "dev1", "old", 3));
 	CHECK(asked_may(a, "dev1", "old", 3)); /* it waits for the same answer */
-	asked_close(a, "dev1", "old", 3);
+	asked_close(a, "dev1", "old", 3, true);
 	CHECK(!asked_may(a, "dev1", "old", 3));
 	CHECK(asked_may(a, "dev1", "new", 3));
 	CHECK(asked_may(a, "dev2", "old", 3));
@@ -39,10 +39,22 @@ TEST("a claim may be asked about again after its time")
 	int64_t start = clock_boot_ms();
 
 	CHECK(asked_may(a, "dev1", "token", 5));
-	asked_close(a, "dev1", "token", 5);
+	asked_close(a, "dev1", "token", 5, true);
 	while (!asked_may(a, "dev1", "token", 5))
 		CHECK(clock_boot_ms() - start < DEADLINE_MS);
 	CHECK(clock_boot_ms() - start >= 20);
+	asked_free(a);
+}
+
+TEST("what got no answer is asked about again at once")
+{
+	struct asked *a = asked_new(LONG_MS);
+
+	CHECK(asked_may(a, "dev1", "token", 5));
+	asked_close(a, "dev1", "token", 5, false);
+	CHECK(asked_may(a, "dev1", "token", 5));
+	asked_close(a, "dev1", "token", 5, true);
+	CHECK(!asked_may(a, "dev1", "token", 5));
 	asked_free(a);
 }
 
@@ -67,7 +79,7 @@ TEST("a crowd of strangers does not make it grow: the oldest are forgotten")
 		OWN_TEXT name = mem_textf("stranger%d", i);
 
 		CHECK(asked_may(a, name, "token", 5));
-		asked_close(a, name, "token", 5);
+		asked_close(a, name, "token", 5, true);
 	}
 	CHECK(asked_may(a, "dev1", "token", 5));
 	CHECK(!asked_may(a, "stranger9999", "token", 5));
