@@ -222,7 +222,7 @@ def asks(gateway, token, **more):
 
 
 def test_10_carrier():
-    """a gateway has one connection for many: each comes on a strand of it by its own CONNECT, and one that is refused ends alone"""
+    """a gateway has one connection for many: each comes on a strand of it by its own CONNECT; one that is refused ends alone and takes nobody's session (atk-04), and nobody is spoken for by who is not above him (atk-26)"""
     g, other = Gateway(hub, "carrying"), Gateway(hub, "othergw")
     for d in ("carried1", "carried2"):
         g.child(d)
@@ -268,7 +268,7 @@ def test_11_carrier_refused():
 
 
 def test_12_carrier_withdrawn():
-    """it stands on the gateway: disabled, with another key, or deleted it loses the carrier and all on it at once"""
+    """atk-25: it stands on the gateway: disabled, with another key, or deleted it loses the carrier and all on it at once"""
     def disable(g):
         record = hub.rest("GET", "/devices/" + g.id)[2]
         assert hub.rest("PUT", "/devices/" + g.id, dict(record, status="disabled"), {"If-Match": "*"})[0] == 200
