@@ -183,6 +183,7 @@ def test_06_plain():
     it.reconnect()
     send(1)
     wait_for_all()
+    assert connections(it.hub.mqtt_port) > len(sent)  # of each line one, where our own hub has one for all
     doubled = [k for d in sent for k, v in counts(d).items() if v > 1]
     assert len(doubled) >= EACH, doubled
     assert not any("gseq" in json.dumps(e) for e in it.events())

@@ -23,7 +23,7 @@ def carriers():
 
 
 def send(device, text):
-    with it.edge.mqtt(device, password=it.token(device, it.keys[device])) as m:
+    with it.edge.mqtt(device, password=it.token(device, it.keys[device], expires=int(time.time()) + 100000)) as m:
         m.publish("devices/%s/messages/events/" % device, text.encode())
 
 
@@ -91,12 +91,26 @@ def test_03_renewed():
         set_clock(minutes * 60)
         for d in it.keys:
             texts.append("after %d minutes of %s" % (minutes, d))
-            it.edge.mqtt(d, password=sas("%s/devices/%s" % (it.hub.hostname, d), it.keys[d], expires=int(time.time()) + 100000)).publish("devices/%s/messages/events/" % d, texts[-1].encode())
+            send(d, texts[-1])
         for text in texts[-DEVICES:]:
             it.arrived(text, 90)
     wait_for(lambda: len(carriers()) == 1 and not carriers() & first, "another connection alone", 60)
     bodies = [e["body"] for e in it.hub.events()]
     assert [bodies.count(t) for t in texts] == [1] * len(texts)
+
+
+def test_04_hub_without():
+    """a hub without our extensions gets a connection for each line, and our own again one for all"""
+    it.hub.args.append("--plain-scopes")
+    it.hub.stop()
+    it.hub.start()
+    all_send("to the plain hub")
+    assert connections(it.hub.mqtt_port) >= DEVICES
+    it.hub.args.remove("--plain-scopes")
+    it.hub.stop()
+    it.hub.start()
+    all_send("to ours again")
+    is_carried()
 
 
 def test_99_stop():
