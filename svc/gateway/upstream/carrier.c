@@ -14,6 +14,8 @@
 #define BACK_OFF_MAX_MS 15000
 #define STABLE_MS 10000
 #define NOT_CARRIED_MS (15 * 60 * 1000) /* a hub without it may be another one after a restart */
+#define REFUSED_MS (60 * 1000)		/* by something between us and the hub, perhaps */
+#define REFUSALS_MAX 3
 
 enum state { REST, ASKING_TOKEN, DIALING, UP };
 
@@ -31,8 +33,8 @@ struct carrier {
 	struct err err;
 	int64_t up_since_ms, next_try_ms, alone_until_ms; /* boot clock */
 	int64_t back_off_ms;
-	bool own_is_in;	       /* $edgeHub's line, by a connection of its own */
-	bool was_unreached;    /* at the last attempt */
+	bool own_is_up;	       /* $edgeHub's line: the hub is there, and takes our token */
+	int n_refusals;	       /* in a row */
 	enum carrier_way told; /* in the log */
 };
 
@@ -99,10 +101,10 @@ rest(struct carrier *c)
 }
 
 static void
-go_alone(struct carrier *c, const char *why)
+go_alone(struct carrier *c, uint32_t for_ms, const char *why)
 {
 	rest(c);
-	c->alone_until_ms = clock_boot_ms() + NOT_CARRIED_MS - random_below(NOT_CARRIED_MS / 4);
+	c->alone_until_ms = clock_boot_ms() + for_ms - random_below(for_ms / 4);
 	tell(c, CARRIER_ALONE, why);
 	decide(c, CARRIER_ALONE, CARRIER_ALONE, why);
 }
@@ -114,26 +116,38 @@ unreached(struct carrier *c, const char *why)
 	decide(c, CARRIER_NONE, CARRIER_ALONE, why);
 }
 
-/* Also where our token is refused: a line shows the same one. */
+/* Our token may be refused, as a line's would be, or the hub has too much to do; but not again and again while it serves $edgeHub. */
 static bool
-is_for_now(int status)
+is_for_now(const struct carrier *c, int status)
 {
-	return status == 401 || status == 403 || status == 429 || status >= 500;
+	bool may_pass = status == 401 || status == 429 || status == 503;
+
+	return may_pass && !(c->own_is_up && c->n_refusals >= REFUSALS_MAX);
+}
+
+/* What stands between may refuse an Upgrade and nothing else, and must not cut off those who don't need it. */
+static void
+refused(struct carrier *c, int status)
+{
+	OWN_TEXT words = mem_textf("the hub answers %d where one connection for all is asked for", status);
+
+	c->n_refusals++;
+	if (is_for_now(c, status))
+		unreached(c, words);
+	else
+		go_alone(c, status == 404 ? NOT_CARRIED_MS : REFUSED_MS, words);
 }
 
 static void
 on_failed(void *arg, enum carrier_dial_end end, int status, const char *why)
 {
 	struct carrier *c = arg;
-	OWN_TEXT words = NULL;
 
 	c->dial = NULL;
 	if (end == CARRIER_DIAL_REFUSED)
-		words = mem_textf("the hub answers %d where one connection for all is asked for", status);
-	if (end == CARRIER_DIAL_REFUSED && !is_for_now(status))
-		go_alone(c, words);
+		refused(c, status);
 	else
-		unreached(c, words ? words : why);
+		unreached(c, why);
 }
 
 static void
@@ -153,6 +167,7 @@ on_up(void *arg, struct conn_carrier *carrier)
 	c->dial = NULL;
 	c->now = carrier;
 	c->state = UP;
+	c->n_refusals = 0;
 	c->up_since_ms = clock_boot_ms();
 	timer_arm(&c->timer, left_ms > 0 && left_ms < clock_look_ms() ? left_ms : clock_look_ms());
 	tell(c, CARRIER_CARRIED, NULL);
@@ -316,6 +331,12 @@ carrier_now(void *carrier)
 	struct carrier *c = carrier;
 
 	return c->now;
+}
+
+void
+carrier_own_is(struct carrier *c, bool up)
+{
+	c->own_is_up = up;
 }
 
 void

@@ -4,7 +4,8 @@
  * where it carries nobody, each line connects by itself, and it is asked again after a while.
  *
  * A hub that is away looks the same on both of its ports, and without the one of HTTPS no line but $edgeHub's is of use, since none is confirmed (line.h): so when this connection can't be made the others wait for
- * the next attempt, and only that one tries by itself.
+ * the next attempt, and only that one tries by itself.  A refusal of this connection alone says nothing about them: a proxy may refuse an Upgrade.  So only 401, 429 and 503 are waited for, and that not for long
+ * where $edgeHub's line is up; after any other answer each line connects by itself for a while.
  *
  * It follows its token: before that ends another one is made, and lines go over to it as they renew their own.  Lives on the loop of the lines. */
 
@@ -44,5 +45,6 @@ void carrier_ask(struct carrier *carrier, struct carrier_ride *ride);
 void carrier_leave(struct carrier *carrier, struct carrier_ride *ride);
 struct conn_carrier *carrier_now(void *carrier); /* NULL: it was lost */
 
-void carrier_look_again(struct carrier *carrier); /* the hub was lost, and may be another one when it is back */
-void carrier_trust(struct carrier *carrier);	  /* by what upstream_tls has now */
+void carrier_own_is(struct carrier *carrier, bool up); /* $edgeHub's line */
+void carrier_look_again(struct carrier *carrier);      /* the hub was lost, and may be another one when it is back */
+void carrier_trust(struct carrier *carrier);	       /* by what upstream_tls has now */

@@ -320,9 +320,10 @@ on_up(struct device_link *link, void *user)
 	line->up_since_ms = clock_boot_ms();
 	forget_generation(line);
 	TELL(line, on_lost);
-	if (line->is_own)
+	if (line->is_own) {
+		carrier_own_is(carrier_of(line), true);
 		confirm(line, "");
-	else if (is_needed(line))
+	} else if (is_needed(line))
 		ask_scope(line, line->up_since_ms);
 }
 
@@ -341,6 +342,8 @@ on_down(struct device_link *link, void *user, enum device_client_end end, uint8_
 {
 	struct line *line = user;
 
+	if (line->is_own)
+		carrier_own_is(carrier_of(line), false);
 	if (end == DEVICE_CLIENT_UNREACHABLE)
 		lines_unreached(line->lines);
 	pacer_end(
