@@ -345,6 +345,15 @@ carrier_look_again(struct carrier *c)
 	c->alone_until_ms = 0;
 }
 
+/* Nobody may be carried over one that was dialed by what counts no more. */
+static void
+dial_again(struct carrier *c)
+{
+	carrier_dial_cancel(c->dial);
+	c->dial = NULL;
+	unreached(c, "the roots that the hub is trusted by are others now");
+}
+
 void
 carrier_trust(struct carrier *c)
 {
@@ -352,6 +361,8 @@ carrier_trust(struct carrier *c)
 	struct certs chain = { 0 };
 	OWN(verdict) v = NULL;
 
+	if (c->dial)
+		dial_again(c);
 	if (!c->now)
 		return;
 	chain = conn_peer_chain(conn_carrier_conn(c->now));
