@@ -339,10 +339,12 @@ carrier_own_is(struct carrier *c, bool up)
 	c->own_is_up = up;
 }
 
+/* Not before the next attempt may be made: who asked until then would wait for it, in the place of others. */
 void
 carrier_look_again(struct carrier *c)
 {
-	c->alone_until_ms = 0;
+	if (c->alone_until_ms > c->next_try_ms)
+		c->alone_until_ms = c->next_try_ms;
 }
 
 /* Nobody may be carried over one that was dialed by what counts no more. */
