@@ -13,6 +13,7 @@
 #define BACK_OFF_MIN_MS 250
 #define BACK_OFF_MAX_MS 15000
 #define STABLE_MS 10000
+#define PING_MS 15000			/* all lines stand still with it */
 #define NOT_CARRIED_MS (15 * 60 * 1000) /* a hub without it may be another one after a restart */
 #define REFUSED_MS (60 * 1000)		/* by something between us and the hub, perhaps */
 #define REFUSALS_MAX 3
@@ -171,7 +172,6 @@ on_up(void *arg, struct conn_carrier *carrier)
 	c->up_since_ms = clock_boot_ms();
 	timer_arm(&c->timer, left_ms > 0 && left_ms < clock_look_ms() ? left_ms : clock_look_ms());
 	tell(c, CARRIER_CARRIED, NULL);
-	c->config.on_up(c->config.arg);
 	decide(c, CARRIER_CARRIED, CARRIER_CARRIED, NULL);
 }
 
@@ -225,7 +225,7 @@ dial(struct carrier *c)
 			.has_neighbours = true },
 		.path = path,
 		.authorization = c->token,
-		.carrier = { .on_retired = on_retired, .on_end = on_end, .arg = c },
+		.carrier = { .on_retired = on_retired, .on_end = on_end, .arg = c, .ping_ms = PING_MS },
 		.ops = &dial_ops,
 		.arg = c,
 	};

@@ -31,8 +31,6 @@ struct carrier_config {
 	struct loop *loop;
 	struct pool *workers;
 	struct upstream *upstream;
-	void (*on_up)(void *arg); /* the hub has answered */
-	void *arg;
 };
 
 struct carrier;

@@ -23,13 +23,6 @@ count(const struct lines *lines)
 	metric_set(gateway_metric_of(METRIC_LINES, &(const char *const){ NULL }), (int64_t)map_count(lines->by_name));
 }
 
-/* It has answered a request, which proves it as well as an answer on a line. */
-static void
-on_carrier_up(void *arg)
-{
-	lines_reached(arg);
-}
-
 struct lines *
 lines_new(const struct lines_config *config)
 {
@@ -38,8 +31,7 @@ lines_new(const struct lines_config *config)
 	lines->config = *config;
 	lines->by_name = map_new();
 	lines->pacer = pacer_new(config->loop, config->connects_per_second);
-	lines->carrier =
-		carrier_new(&(struct carrier_config){ config->loop, config->workers, config->upstream, on_carrier_up, lines });
+	lines->carrier = carrier_new(&(struct carrier_config){ config->loop, config->workers, config->upstream });
 	return lines;
 }
 
@@ -148,7 +140,7 @@ lines_unreached(struct lines *lines)
 	hub_presence_note(false);
 }
 
-/* The hub is back for one, so it is for all.  An answer proves it, not a connection: a hub in trouble may take those and drop them. */
+/* The hub is back for one, so it is for all.  An answer on a line proves it, not a connection, nor one that carries lines: a hub in trouble may take those and drop them. */
 void
 lines_reached(struct lines *lines)
 {
