@@ -12,7 +12,9 @@
 #include "net/strand.h"
 #include "wire/strand_frame.h"
 
-#define LOOK_MS 60000 /* at the token's end at least this often: the wall clock may have been set */
+#define LOOK_MS 60000  /* at the token's end at least this often: the wall clock may have been set */
+#define CARRIERS_MAX 4 /* of a gateway */
+#define UNANSWERED_MAX 256
 
 struct strand_door {
 	struct strand_door_config config;
@@ -31,6 +33,7 @@ struct carried {
 	uint64_t conn_id;
 	struct conn_carrier *carrier;
 	struct timer timer;
+	bool is_surplus; /* under the door's lock: newer ones have come */
 };
 
 /* -- Does it still stand? ----------------------------------------------------------------------------------------------------------------- */
@@ -80,7 +83,8 @@ may_accept(struct conn_carrier *carrier, void *arg)
 {
 	struct carried *c = arg;
 
-	(void)carrier;
+	if (c->door->config.max_strands > 0 && conn_carrier_count(carrier) >= c->door->config.max_strands)
+		return false;
 	if (stands(c))
 		return c->device->expires == 0 || clock_wall() < c->device->expires;
 	withdraw(c);
@@ -88,6 +92,38 @@ may_accept(struct conn_carrier *carrier, void *arg)
 }
 
 /* -- The list ----------------------------------------------------------------------------------------------------------------------------- */
+
+struct recheck {
+	struct post post;
+	struct strand_door *door;
+	struct loop *loop;
+	uint64_t conn_id;
+};
+
+static void on_recheck(struct post *post);
+
+static void
+ask_to_look(const struct carried *c)
+{
+	struct recheck *r = NEW(recheck);
+
+	*r = (struct recheck){ .post.run = on_recheck, .door = c->door, .loop = c->loop, .conn_id = c->conn_id };
+	loop_post(c->loop, &r->post);
+}
+
+/* The newest are first in the list. */
+static void
+end_oldest(struct strand_door *door, const char *gateway_id)
+{
+	int n = 0;
+
+	for (struct carried *c = door->first; c; c = c->next) {
+		if (c->is_surplus || !text_is(c->gateway_id, gateway_id) || ++n <= CARRIERS_MAX)
+			continue;
+		c->is_surplus = true;
+		ask_to_look(c);
+	}
+}
 
 static void
 enter(struct carried *c)
@@ -100,6 +136,7 @@ enter(struct carried *c)
 	if (c->next)
 		c->next->link = &c->next;
 	door->first = c;
+	end_oldest(door, c->gateway_id);
 	pthread_mutex_unlock(&door->lock);
 }
 
@@ -112,13 +149,6 @@ leave(struct carried *c)
 		c->next->link = c->link;
 	pthread_mutex_unlock(&c->door->lock);
 }
-
-struct recheck {
-	struct post post;
-	struct strand_door *door;
-	struct loop *loop;
-	uint64_t conn_id;
-};
 
 /* Only this loop ends it. */
 static struct carried *
@@ -133,13 +163,26 @@ find(const struct recheck *r)
 	return c && conn_find(r->loop, r->conn_id) ? c : NULL;
 }
 
+static bool
+is_surplus(const struct carried *c)
+{
+	bool is;
+
+	pthread_mutex_lock(&c->door->lock);
+	is = c->is_surplus;
+	pthread_mutex_unlock(&c->door->lock);
+	return is;
+}
+
 static void
 on_recheck(struct post *post)
 {
 	struct recheck *r = CONTAINER_OF(post, struct recheck, post);
 	struct carried *c = find(r);
 
-	if (c && !stands(c))
+	if (c && is_surplus(c))
+		conn_abort(conn_carrier_conn(c->carrier), "its gateway has opened further ones");
+	else if (c && !stands(c))
 		withdraw(c);
 	mem_free(r);
 }
@@ -150,15 +193,9 @@ strand_door_recheck(struct strand_door *door, const char *gateway_id)
 	if (!door)
 		return;
 	pthread_mutex_lock(&door->lock);
-	for (struct carried *c = door->first; c; c = c->next) {
-		struct recheck *r;
-
-		if (!text_is(c->gateway_id, gateway_id))
-			continue;
-		r = NEW(recheck);
-		*r = (struct recheck){ .post.run = on_recheck, .door = door, .loop = c->loop, .conn_id = c->conn_id };
-		loop_post(c->loop, &r->post);
-	}
+	for (const struct carried *c = door->first; c; c = c->next)
+		if (text_is(c->gateway_id, gateway_id))
+			ask_to_look(c);
 	pthread_mutex_unlock(&door->lock);
 }
 
@@ -195,6 +232,7 @@ begin(struct carried *c, struct conn *conn)
 		.may_accept = may_accept,
 		.on_end = on_end,
 		.arg = c,
+		.max_unanswered = UNANSWERED_MAX,
 	};
 
 	c->loop = conn_loop(conn);

@@ -4,7 +4,10 @@
  * request of that $edgeHub.  Each strand is then a connection of the MQTT head, where whoever comes on it is judged by his own CONNECT, exactly as on the MQTT port: the carrier lets nobody in.
  *
  * A carrier stands on the trust in its gateway.  When that is withdrawn it ends at once, with all that it carries.  When the token that opened it ends, it takes no further strand, and ends with the last one it has, each of
- * which has a token of its own; the gateway opens another carrier before. */
+ * which has a token of its own; the gateway opens another carrier before.
+ *
+ * A gateway has at most four: it needs two while one follows the other, and others may be dead without our knowing, so a fifth ends the oldest.  On one, at most 256 strands wait for the answer to their CONNECT, and
+ * at most `max_strands` are open; a further one ends at once. */
 
 #include "heads/http_head.h"
 #include "heads/mqtt_head.h"
@@ -16,6 +19,7 @@ struct strand_door_config {
 	bool (*may_carry)(void *arg, const char *gateway_id);
 	void (*forbid)(struct http_request *req, const char *words); /* answer 403 */
 	void *arg;
+	size_t max_strands; /* on a carrier; 0: no limit but that of net/strand.h */
 };
 
 struct strand_door;

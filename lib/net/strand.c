@@ -29,7 +29,8 @@ struct conn_carrier {
 	struct timer timer;
 	int64_t last_heard_ms;
 	size_t n_strands, n_refs; /* its own, and one a strand */
-	uint32_t last;		  /* number that was given */
+	size_t n_unanswered;
+	uint32_t last; /* number that was given */
 	bool is_retired;
 };
 
@@ -42,6 +43,7 @@ struct strand {
 	uint32_t window;	     /* what the peer may send */
 	uint32_t held;		     /* what it has sent and the protocol has not taken */
 	bool has_written;
+	bool is_unanswered; /* the peer opened it, and we have not said anything */
 };
 
 static void
@@ -146,12 +148,22 @@ serve_waiting(struct conn_carrier *c)
 	}
 }
 
+static void
+count_unanswered(struct strand *s, bool is)
+{
+	if (s->is_unanswered == is)
+		return;
+	s->is_unanswered = is;
+	s->carrier->n_unanswered += is ? 1 : (size_t)-1;
+}
+
 void
 strand_write(struct conn *conn, const void *data, size_t len)
 {
 	struct strand *s = conn->strand;
 	size_t sent = conn->out.len == 0 ? send_some(s, data, len, INT32_MAX) : 0;
 
+	count_unanswered(s, false);
 	buf_put(&conn->out, (const uint8_t *)data + sent, len - sent);
 	if (conn->out.failed) {
 		conn_die(conn, "the peer reads too slowly");
@@ -233,6 +245,7 @@ strand_end(struct conn *conn)
 	struct conn_carrier *c = s->carrier;
 
 	leave(s);
+	count_unanswered(s, false);
 	if (s->number != 0 && !conn->peer_ended) {
 		map_remove(c->by_number, &s->number, sizeof(s->number));
 		put(c, STRAND_END, s->number, 0, NULL);
@@ -350,6 +363,13 @@ is_too_many(const struct conn_carrier *c)
 	return map_count(c->by_number) >= c->config.max_strands || c->n_strands >= 2 * c->config.max_strands;
 }
 
+/* Strangers to us, who cost memory before anybody has judged them. */
+static bool
+are_many_unanswered(const struct conn_carrier *c)
+{
+	return c->config.max_unanswered > 0 && c->n_unanswered >= c->config.max_unanswered;
+}
+
 static void
 on_frame_open(struct conn_carrier *c, const struct strand_frame *frame)
 {
@@ -360,12 +380,13 @@ on_frame_open(struct conn_carrier *c, const struct strand_frame *frame)
 		return;
 	}
 	c->last = frame->strand;
-	if (c->is_retired || (c->config.may_accept && !c->config.may_accept(c, c->config.arg))) {
+	if (c->is_retired || are_many_unanswered(c) || (c->config.may_accept && !c->config.may_accept(c, c->config.arg))) {
 		put(c, STRAND_END, frame->strand, 0, NULL);
 		return;
 	}
 	s = strand_new(c, c->config.ops, NULL);
 	enter(s, frame->strand);
+	count_unanswered(s, true);
 	c->config.on_accept(s->conn, c->config.user);
 	if (s->conn->state != CONN_DEAD)
 		conn_opened(s->conn);

@@ -27,7 +27,8 @@ struct conn_carrier_config {
 	void (*on_end)(struct conn_carrier *carrier, void *arg, const char *why); /* the last call; the carrier is gone after it */
 	void *arg;
 	size_t max_strands; /* at a time, 0: STRANDS_MAX */
-	int64_t ping_ms;    /* so long a silence is asked about, three times as long is an end; 0: a minute */
+	size_t max_unanswered; /* of those that were accepted and have got no word from this side; a further one ends at once.  0: no limit */
+	int64_t ping_ms; /* so long a silence is asked about, three times as long is an end; 0: a minute */
 };
 
 /* This connection, which is open, carries strands from now on, and is the carrier's. */

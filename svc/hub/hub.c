@@ -346,7 +346,7 @@ open_device_heads(struct hub *hub)
 	hub->mqtt_head = mqtt_head_new(&mqtt);
 	hub->http_head = http_head_new(&devices);
 	if (hub->scopes)
-		hub->strands = hub_strands_open(hub->registry, hub->http_head, hub->mqtt_head);
+		hub->strands = hub_strands_open(hub->registry, hub->http_head, hub->mqtt_head, hub->config.max_connections);
 	hub->websockets[0] = (struct websocket_service){
 		.path = "/$iothub/websocket",
 		.subprotocol = "mqtt",

@@ -27,11 +27,14 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 }
 
 struct strand_door *
-hub_strands_open(struct registry *registry, struct http_head *devices, struct mqtt_head *mqtt)
+hub_strands_open(struct registry *registry, struct http_head *devices, struct mqtt_head *mqtt, size_t max_strands)
 {
-	struct strand_door_config config = {
-		.devices = devices, .mqtt = mqtt, .may_carry = may_carry, .forbid = forbid, .arg = registry
-	};
+	struct strand_door_config config = { .devices = devices,
+		.mqtt = mqtt,
+		.may_carry = may_carry,
+		.forbid = forbid,
+		.arg = registry,
+		.max_strands = max_strands };
 	struct strand_door *door = strand_door_new(&config);
 
 	registry_watch(registry, REGISTRY_CHANGED | REGISTRY_REMOVED, on_change, door);

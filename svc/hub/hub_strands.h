@@ -6,4 +6,5 @@
 #include "hub/registry/registry.h"
 
 /* Watches the registry from now on. */
-struct strand_door *hub_strands_open(struct registry *registry, struct http_head *devices, struct mqtt_head *mqtt);
+struct strand_door *hub_strands_open(
+	struct registry *registry, struct http_head *devices, struct mqtt_head *mqtt, size_t max_strands);

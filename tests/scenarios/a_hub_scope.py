@@ -292,6 +292,25 @@ def test_12_carrier_withdrawn():
         assert g.carrier().status == 401
 
 
+def test_12_carrier_limits():
+    """a gateway has four carriers, a fifth ends the oldest; and on one no more than 256 strands that have got no answer yet"""
+    g = Gateway(hub, "greedy")
+    g.child("greedychild")
+    with g.carrier() as first, g.carrier() as c, g.carrier(), g.carrier():
+        first.s.sendall(strand_frame(PING))
+        wait_for(lambda: first.pongs or (first.take() and first.pongs), "PONG")
+        with g.carrier() as fifth:
+            assert first.ends() and not c.ends(0.3)
+            g.speaks_for(fifth, "greedychild")
+            for _ in range(300):
+                fifth.open()
+            fifth.s.sendall(strand_frame(PING))
+            wait_for(lambda: fifth.pongs or (fifth.take() and fifth.pongs), "PONG")
+            assert [n for n, s in fifth.strands.items() if s.ended] == list(range(258, 302)), [n for n, s in fifth.strands.items() if s.ended]
+            fifth.strands[2].close()
+            g.speaks_for(fifth, "greedychild")
+
+
 def test_13_carrier_expires():
     """when the token that opened it ends it takes no more, and those on it go on by their own"""
     g = Gateway(hub, "shortlived")

@@ -74,7 +74,8 @@ make_heads(struct front *front, const struct front_config *config)
 		.mqtt = config->mqtt_head,
 		.may_carry = may_carry,
 		.forbid = forbid,
-		.arg = config->api.scope });
+		.arg = config->api.scope,
+		.max_strands = config->listener.max_conns });
 	front->websockets[0] = (struct websocket_service){
 		.path = "*",
 		.subprotocol = "mqtt",
