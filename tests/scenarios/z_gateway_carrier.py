@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The one connection that carries a gateway's lines: through kill -9 of both ends, and withdrawn and given back with the trust in the gateway."""
-import os, sys
+import os, ssl, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
 
@@ -27,6 +27,57 @@ def send(device, text):
         m.publish("devices/%s/messages/events/" % device, text.encode())
 
 
+class Wall:
+    """HTTPS before the hub that answers `head` to an Upgrade and passes on everything else."""
+
+    def __init__(self, head):
+        self.head, self.n, self.listener = head, 0, socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(it.folder / "hub.pem", it.folder / "hub.key")
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                raw = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(raw,), daemon=True).start()
+
+    def serve(self, raw):
+        try:
+            with self.context.wrap_socket(raw, server_side=True) as near:
+                first = near.recv(65536)
+                if b"/strands?" in first.split(b"\r\n")[0]:
+                    self.n += 1
+                    near.sendall(b"HTTP/1.1 " + self.head.encode() + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    return
+                with self.hub() as far:
+                    far.sendall(first)
+                    back = threading.Thread(target=self.copy, args=(far, near), daemon=True)
+                    back.start()
+                    self.copy(near, far)
+                    back.join()
+        except OSError:
+            pass
+
+    @staticmethod
+    def hub():
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context.wrap_socket(socket.create_connection(("127.0.0.1", it.hub.https_port)))
+
+    @staticmethod
+    def copy(a, b):
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+        except OSError:
+            pass
+        Proxy.shut((a, b))
+
+
 def all_send(text):
     for d in it.keys:
         send(d, text + " of " + d)
@@ -46,7 +97,7 @@ def test_00_start():
     clock = folder / "clock"
     set_clock(0)
     os.environ["ROOTEDGE_CLOCK_FILE"] = clock
-    it = Site(folder=folder)
+    it = Site(proxy=True, folder=folder)
     it.keys = {"dev%d" % i: it.key("dev%d" % i) for i in range(DEVICES)}
     it.known(DEVICES)
     all_send("first")
@@ -111,6 +162,23 @@ def test_04_hub_without():
     it.hub.start()
     all_send("to ours again")
     is_carried()
+
+
+def test_05_wall():
+    """what refuses the one connection and lets everything else pass cuts off nobody: each line connects by itself, at once or after some tries"""
+    wall, direct = Wall(None), it.proxies[0].target
+    it.proxies[0].target = lambda: wall.port
+    for wall.head in ("403 Forbidden", "503 Service Unavailable"):
+        wall.n = 0
+        it.cut_off()
+        it.reconnect()
+        all_send("through " + wall.head)
+        assert wall.n >= 1 and connections(it.hub.mqtt_port) > DEVICES, (wall.n, connections(it.hub.mqtt_port))
+    it.proxies[0].target = direct
+    it.cut_off()
+    it.reconnect()
+    all_send("without a wall")
+    wall.listener.close()
 
 
 def test_99_stop():

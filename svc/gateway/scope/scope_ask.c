@@ -287,8 +287,7 @@ wait_for_turn(struct scope *s, struct err *err)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += TURN_WITHIN_MS / 1000;
+	clock_until(TURN_WITHIN_MS, &until);
 	if (pthread_mutex_clocklock(&s->asking, CLOCK_MONOTONIC, &until) == 0)
 		return true;
 	(void)err_set(err, ERR_UNAVAILABLE, "it has not answered another question so far");
