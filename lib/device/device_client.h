@@ -26,6 +26,7 @@ enum device_client_end {
 	DEVICE_CLIENT_UNREACHABLE, /* no connection, or it was lost */
 	DEVICE_CLIENT_UNTRUSTED,   /* we don't trust the server: see the verdict */
 	DEVICE_CLIENT_REFUSED,	   /* the server does not let us in: see the code of CONNACK */
+	DEVICE_CLIENT_NOT_TRIED, /* device_link: no token, or what would carry it was lost meanwhile; says nothing about the server */
 };
 
 struct device_client_ops {

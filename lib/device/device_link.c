@@ -28,8 +28,9 @@ struct device_link {
 	int64_t back_off_ms, next_try_ms, up_since_ms; /* boot clock */
 	int64_t renew_at;			       /* wall clock; 0: never */
 	char *why;				       /* an attempt that failed at once, which is told a moment later */
-	bool start_again;			       /* it was started while it was still closing */
-	int64_t drain_until_ms;			       /* boot clock */
+	enum device_client_end why_end;
+	bool start_again;	/* it was started while it was still closing */
+	int64_t drain_until_ms; /* boot clock */
 	int64_t spread_ms;
 	uint32_t serial; /* of the connection */
 };
@@ -172,9 +173,10 @@ static const struct device_client_ops client_ops = {
 
 /* The owner hears of it from the loop, not from within its own call. */
 static void
-fail_soon(struct device_link *link, const char *why)
+fail_soon(struct device_link *link, enum device_client_end end, const char *why)
 {
 	link->state = LINK_OPENING;
+	link->why_end = end;
 	mem_free(link->why);
 	link->why = mem_text(why);
 	timer_arm(&link->timer, 1);
@@ -191,7 +193,7 @@ open_client(struct device_link *link, const char *token)
 	link->state = LINK_OPENING;
 	link->client = device_client_connect(link->loop, &config, &client_ops, link, &err);
 	if (!link->client)
-		fail_soon(link, err.text);
+		fail_soon(link, config.carrier ? DEVICE_CLIENT_NOT_TRIED : DEVICE_CLIENT_UNREACHABLE, err.text);
 }
 
 static void
@@ -220,7 +222,7 @@ void
 device_link_no_token(struct device_link *link, const char *why)
 {
 	if (link->state == LINK_ASKING)
-		fail_soon(link, why);
+		fail_soon(link, DEVICE_CLIENT_NOT_TRIED, why);
 }
 
 static void
@@ -252,7 +254,7 @@ on_timer(struct timer *timer)
 		return;
 	case LINK_OPENING:
 		if (!link->client)
-			go_down(link, DEVICE_CLIENT_UNREACHABLE, 0, link->why);
+			go_down(link, link->why_end, 0, link->why);
 		return;
 	case LINK_STOPPED:
 	case LINK_STOPPING:

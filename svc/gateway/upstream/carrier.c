@@ -117,6 +117,13 @@ unreached(struct carrier *c, const char *why)
 	decide(c, CARRIER_NONE, CARRIER_ALONE, why);
 }
 
+static void
+not_now(struct carrier *c, const char *why)
+{
+	rest(c);
+	decide(c, CARRIER_NOT_NOW, CARRIER_ALONE, why);
+}
+
 /* Our token may be refused, as a line's would be, or the hub has too much to do; but not again and again while it serves $edgeHub. */
 static bool
 is_for_now(const struct carrier *c, int status)
@@ -134,7 +141,7 @@ refused(struct carrier *c, int status)
 
 	c->n_refusals++;
 	if (is_for_now(c, status))
-		unreached(c, words);
+		(status == 503 ? unreached : not_now)(c, words);
 	else
 		go_alone(c, status == 404 ? NOT_CARRIED_MS : REFUSED_MS, words);
 }
@@ -234,7 +241,7 @@ dial(struct carrier *c)
 	c->state = DIALING;
 	c->dial = carrier_dial(c->config.loop, &config, &err);
 	if (!c->dial)
-		unreached(c, err.text);
+		not_now(c, err.text);
 }
 
 static void
@@ -255,7 +262,7 @@ on_token(struct job *job)
 	c->token_is_asked = false;
 	c->renew_at = c->expires - margin - random_below((uint32_t)(margin / 8 + 1));
 	if (!c->token)
-		unreached(c, c->err.text);
+		not_now(c, c->err.text);
 	else if (!c->is_stopping)
 		dial(c);
 	upstream_token_free(c->token);
@@ -271,7 +278,7 @@ begin(struct carrier *c)
 	c->job = (struct job){ .run = make_token, .done = on_token, .owner = loop_owner(c->config.loop) };
 	c->token_is_asked = pool_try(c->config.workers, &c->job);
 	if (!c->token_is_asked)
-		unreached(c, "too much is going on at once");
+		not_now(c, "too much is going on at once");
 }
 
 static void
@@ -353,7 +360,7 @@ dial_again(struct carrier *c)
 {
 	carrier_dial_cancel(c->dial);
 	c->dial = NULL;
-	unreached(c, "the roots that the hub is trusted by are others now");
+	not_now(c, "the roots that the hub is trusted by are others now");
 }
 
 void

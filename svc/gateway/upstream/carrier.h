@@ -18,6 +18,7 @@ enum carrier_way {
 	CARRIER_CARRIED, /* carrier_now has it */
 	CARRIER_ALONE,	 /* by a connection of one's own */
 	CARRIER_NONE,	 /* the hub can't be reached now */
+	CARRIER_NOT_NOW, /* nor this, but the hub may well be there: it refuses us, or we could not ask */
 };
 
 /* A line that asks, embedded. */

@@ -279,10 +279,12 @@ on_way(struct carrier_ride *ride, enum carrier_way way, const char *why)
 	struct line *line = CONTAINER_OF(ride, struct line, ride);
 
 	if (way == CARRIER_ALONE && !service_may_connect()) {
-		way = CARRIER_NONE;
+		way = CARRIER_NOT_NOW;
 		why = "as many files are open as may be";
 	}
-	if (way == CARRIER_NONE) {
+	if (way == CARRIER_NONE)
+		lines_unreached(line->lines);
+	if (way == CARRIER_NONE || way == CARRIER_NOT_NOW) {
 		device_link_no_token(line->link, why);
 		return;
 	}
