@@ -124,10 +124,41 @@ discharge(struct listener *l, const struct conn *conn)
 	pthread_mutex_unlock(&l->lock);
 }
 
+static bool
+enter_share(const struct listener *l)
+{
+	struct listener_share *share = l->config.share;
+
+	if (!share || ++share->n <= share->most)
+		return true;
+	share->n--;
+	return false;
+}
+
+static void
+leave_share(const struct listener *l)
+{
+	if (l->config.share)
+		l->config.share->n--;
+}
+
+/* All limits but those of rates. */
+static bool
+fits(struct listener *l, const struct conn *conn, int fd)
+{
+	if (l->n_conns > l->config.max_conns || (l->config.last_fd > 0 && fd > l->config.last_fd) || !enter_share(l))
+		return false;
+	if (charge(l, conn))
+		return true;
+	leave_share(l);
+	return false;
+}
+
 void
 listener_conn_closed(struct listener *l, struct conn *conn)
 {
 	l->n_conns--;
+	leave_share(l);
 	if (conn->ssl && !SSL_is_init_finished(conn->ssl))
 		l->n_failed_handshakes++;
 	discharge(l, conn);
@@ -164,7 +195,8 @@ take(struct ear *ear, int fd, const struct sockaddr_storage *address)
 		keep_process(conn);
 	else
 		conn_keep_peer(conn, address);
-	if (++l->n_conns > l->config.max_conns || (l->config.last_fd > 0 && fd > l->config.last_fd) || !charge(l, conn)) {
+	l->n_conns++;
+	if (!fits(l, conn, fd)) {
 		l->n_conns--;
 		l->n_refused++;
 		conn->ops = &conn_silent_ops; /* on_accept was not called, so on_close must not be */

@@ -5,8 +5,15 @@
  * pool beside the loops: one costs as much as 50 to 120 messages), and time until on_open plus `first_data_ms`.  Running out of descriptors
  * drops the newest connection and goes on without spinning (a spare descriptor). */
 
+#include <stdatomic.h>
+
 #include "base/pool.h"
 #include "net/conn.h"
+
+/* A bound on the connections of several listeners together, which may change. */
+struct listener_share {
+	atomic_size_t n, most;
+};
 
 struct listener;
 struct listener_config {
@@ -22,10 +29,11 @@ struct listener_config {
 	void *user;					  /* on_accept gets it */
 	void (*on_accept)(struct conn *conn, void *user); /* sets conn_user; before the handshake */
 	size_t max_conns;				  /* 0: 100,000 */
-	int last_fd;		    /* 0: no limit.  Who gets a higher descriptor is refused: so many are open already */
-	size_t max_per_peer;	    /* per address or uid; 0: no limit */
-	int64_t open_timeout_ms;    /* TCP accept to on_open; 0: 20 s */
-	int64_t accepts_per_second; /* 0: no limit.  Further ones wait in the kernel's queue, and their clients with them */
+	int last_fd;		      /* 0: no limit.  Who gets a higher descriptor is refused: so many are open already */
+	struct listener_share *share; /* NULL: none; outlives the connections */
+	size_t max_per_peer;	      /* per address or uid; 0: no limit */
+	int64_t open_timeout_ms;      /* TCP accept to on_open; 0: 20 s */
+	int64_t accepts_per_second;   /* 0: no limit.  Further ones wait in the kernel's queue, and their clients with them */
 	int64_t accept_burst;
 };
 struct listener *listener_open(struct loop *const *loops, size_t n_loops, const struct listener_config *config, struct err *err);

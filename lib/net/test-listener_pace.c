@@ -114,3 +114,24 @@ TEST("beyond the last descriptor that connections may have they are refused, so 
 	CHECK(listener_counts(d.listener).refused >= 1);
 	door_close(&d);
 }
+
+TEST("listeners that share a bound have so many connections together, as many as it is now, and what ends makes room")
+{
+	struct listener_share share = { .most = 3 };
+	struct listener_config config = { .address = "127.0.0.1", .ops = &ops, .share = &share };
+	struct door one, other;
+
+	door_open(&one, &config);
+	door_open(&other, &config);
+	run_until_accepted(&one, N_CLIENTS);
+	CHECK_INT(listener_counts(one.listener).accepted, 3);
+	CHECK_INT(share.n, 3);
+	share.most = 4;
+	run_until_accepted(&other, N_CLIENTS);
+	CHECK_INT(listener_counts(other.listener).accepted, 1);
+	CHECK_INT(share.n, 4);
+	door_close(&one);
+	CHECK_INT(share.n, 1);
+	door_close(&other);
+	CHECK_INT(share.n, 0);
+}

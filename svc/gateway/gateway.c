@@ -29,6 +29,7 @@
 #include "heads/mqtt_head.h"
 #include "net/listener.h"
 
+#define DESCRIPTORS_OWN 64 /* about so many are open without devices and lines */
 #define LOOPS_MAX 64
 #define TLS_SESSIONS_MAX 20000
 #define N_WORKERS 4
@@ -65,6 +66,7 @@ struct gateway {
 	struct rejudge *rejudge;
 	struct mqtt_head *mqtt_head;
 	struct listener *mqtt;
+	struct listener_share devices; /* connections on either port */
 	struct front *front;
 	char *control_path;
 	struct local_door *local;
@@ -156,6 +158,15 @@ on_hub_reached(void *arg)
 	refresher_hurry(g->refresher);
 }
 
+/* Or devices take every descriptor, and none is left for a line. */
+static void
+on_way(void *arg, bool is_alone)
+{
+	struct gateway *g = arg;
+
+	g->devices.most = is_alone ? (size_t)(service_last_descriptor() - DESCRIPTORS_OWN) / 2 : SIZE_MAX;
+}
+
 static void
 on_own_news(void *arg, const json_t *twin)
 {
@@ -174,6 +185,7 @@ open_relay(struct gateway *g, struct err *err)
 		.scope = g->scope,
 		.connects_per_second = g->config.connects_per_second,
 		.on_hub_reached = on_hub_reached,
+		.on_way = on_way,
 		.arg = g,
 	};
 	struct relay_config relay = { .keep = g->keep,
@@ -183,6 +195,7 @@ open_relay(struct gateway *g, struct err *err)
 		.on_own_news = on_own_news,
 		.arg = g };
 
+	g->devices.most = SIZE_MAX;
 	g->directory = directory_new();
 	g->clients = client_list_new();
 	g->lines = relay.lines = lines_new(&lines);
@@ -231,7 +244,8 @@ open_front(struct gateway *g, struct err *err)
 		.ops = mqtt_head_ops(),
 		.on_accept = mqtt_head_on_accept,
 		.max_conns = g->config.max_connections,
-		.last_fd = service_last_descriptor(), /* a device may have another one for its line */
+		.last_fd = service_last_descriptor(),
+		.share = &g->devices,
 		.accepts_per_second = g->config.accepts_per_second,
 		.accept_burst = g->config.accepts_per_second,
 	};

@@ -85,6 +85,7 @@ tell(struct carrier *c, enum carrier_way way, const char *why)
 	if (c->told == way)
 		return;
 	c->told = way;
+	c->config.on_way(c->config.arg, way == CARRIER_ALONE);
 	if (way == CARRIER_CARRIED)
 		log_info("one connection to the hub carries all devices");
 	else

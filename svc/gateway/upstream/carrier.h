@@ -32,6 +32,8 @@ struct carrier_config {
 	struct loop *loop;
 	struct pool *workers;
 	struct upstream *upstream;
+	void (*on_way)(void *arg, bool is_alone); /* the lines' from now on; each that is alone takes a descriptor */
+	void *arg;
 };
 
 struct carrier;

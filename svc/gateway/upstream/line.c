@@ -278,7 +278,7 @@ on_way(struct carrier_ride *ride, enum carrier_way way, const char *why)
 {
 	struct line *line = CONTAINER_OF(ride, struct line, ride);
 
-	if (way == CARRIER_ALONE && !service_may_connect()) {
+	if (way == CARRIER_ALONE && !line->is_own && !service_may_connect()) {
 		way = CARRIER_NOT_NOW;
 		why = "as many files are open as may be";
 	}

@@ -31,7 +31,8 @@ lines_new(const struct lines_config *config)
 	lines->config = *config;
 	lines->by_name = map_new();
 	lines->pacer = pacer_new(config->loop, config->connects_per_second);
-	lines->carrier = carrier_new(&(struct carrier_config){ config->loop, config->workers, config->upstream });
+	lines->carrier = carrier_new(
+		&(struct carrier_config){ config->loop, config->workers, config->upstream, config->on_way, config->arg });
 	return lines;
 }
 
