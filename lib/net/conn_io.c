@@ -275,12 +275,13 @@ static void
 write_turn(struct conn *conn)
 {
 	bool had = conn->out.len > 0;
+	bool is_flushed = flush(conn);
 
-	if (!flush(conn))
+	if (!is_flushed && conn->out.len >= conn->ops->drained_below)
 		return;
-	if (conn->state == CONN_FLUSHING)
+	if (conn->state == CONN_FLUSHING && is_flushed)
 		conn_flushed(conn);
-	else if (had && conn->ops->on_drain)
+	else if (conn->state == CONN_OPEN && had && conn->ops->on_drain)
 		conn->ops->on_drain(conn);
 }
 

@@ -161,7 +161,8 @@ void
 strand_write(struct conn *conn, const void *data, size_t len)
 {
 	struct strand *s = conn->strand;
-	size_t sent = conn->out.len == 0 ? send_some(s, data, len, INT32_MAX) : 0;
+	bool is_first = conn->out.len == 0 && !s->carrier->first_waiting; /* or it would overtake who waits */
+	size_t sent = is_first ? send_some(s, data, len, INT32_MAX) : 0;
 
 	count_unanswered(s, false);
 	buf_put(&conn->out, (const uint8_t *)data + sent, len - sent);
@@ -538,6 +539,7 @@ static const struct conn_ops opening_ops = {
 	.on_close = on_close,
 	.read_max = STRAND_HEAD_LEN + STRAND_DATA_MAX,
 	.write_high = CARRIER_QUEUED_MAX,
+	.drained_below = ROOM / 2,
 	.write_max = CARRIER_QUEUED_MAX,
 };
 
@@ -547,6 +549,7 @@ static const struct conn_ops accepting_ops = {
 	.on_close = on_close,
 	.read_max = STRAND_HEAD_LEN + STRAND_DATA_MAX,
 	.write_high = ANSWERS_MAX,
+	.drained_below = ROOM / 2,
 	.write_max = CARRIER_QUEUED_MAX,
 };
 

@@ -867,3 +867,44 @@ TEST("a server that carries none says so by its status, one that is not trusted 
 	story_clear(&s);
 	http_server_free(http);
 }
+
+static bool
+x_came(void *arg)
+{
+	return ((struct end *)arg)->len > 0;
+}
+
+TEST("a strand that waits for room is not overtaken by those who write later")
+{
+	struct story s;
+	uint8_t *bytes = pattern(BIG);
+	int small = 32768;
+	size_t passed = 0;
+	struct end *x;
+
+	story_begin(&s);
+	open_strands(&s, 100);
+	setsockopt(conn_carrier_conn(s.here)->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	setsockopt(conn_carrier_conn(s.there)->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	conn_pause(conn_carrier_conn(s.there), true);
+	run_for(s.loop, 20);
+	for (int i = 0; i < 20; i++) { /* more than the kernel and the carrier take */
+		conn_write(s.near[i].conn, bytes, 31000);
+		run_for(s.loop, 2);
+	}
+	x = &s.near[99];
+	conn_write(x->conn, bytes, 1000);
+	CHECK_INT(conn_queued(x->conn), 1000);
+	conn_pause(conn_carrier_conn(s.there), false);
+	for (size_t i = 20; i < 99 && !x_came(&s.far[99]);) {
+		loop_run_once(s.loop);
+		for (; i < 99 && conn_queued(conn_carrier_conn(s.here)) + 31000 < 256 * 1024; i++)
+			conn_write(s.near[i].conn, bytes, 31000); /* each once: what is given back as credit doesn't matter */
+	}
+	CHECK(until(s.loop, x_came, &s.far[99]));
+	for (size_t i = 20; i < 99; i++)
+		passed += s.far[i].len;
+	CHECK(passed < 256 * 1024);
+	mem_free(bytes);
+	story_clear(&s);
+}
