@@ -904,7 +904,7 @@ TEST("a strand that waits for room is not overtaken by those who write later")
 	CHECK(until(s.loop, x_came, &s.far[99]));
 	for (size_t i = 20; i < 99; i++)
 		passed += s.far[i].len;
-	CHECK(passed < 256 * 1024);
+	CHECK(passed < (size_t)79 * 31000); /* what came in the turns after it, but not all of it */
 	mem_free(bytes);
 	story_clear(&s);
 }
