@@ -73,6 +73,7 @@ def test_06_edge():
         with edge.mqtt("Child", cert=device[0], key=device[1]):
             pass
         assert len(proxy.heads) >= 2 and all("CONNECT 127.0.0.1:%d " % hub.https_port in head for head in proxy.heads), proxy.heads
+        wait_for(lambda: "the environment names a proxy for HTTPS to the hub" in edge.log_text(), "each line to connect by itself", 30)
         edge.stop()
 
 

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "device/device_link.h"
 #include "net/carrier_dial.h"
+#include "net/http_proxy.h"
 
 #define VERSION "api-version=2020-06-30-preview"
 #define BACK_OFF_MIN_MS 250
@@ -220,13 +221,31 @@ on_end(struct conn_carrier *carrier, void *arg, const char *why)
 	rest(c);
 }
 
+static const char *
+host_of(const struct carrier *c)
+{
+	const struct upstream_config *up = upstream_config(c->config.upstream);
+
+	return up->parent_host ? up->parent_host : up->hub_host;
+}
+
+/* Who must ask the hub through a proxy might not get there without.  The proxy sees nobody's lines: those are not HTTPS. */
+static bool
+has_proxy(const struct carrier *c)
+{
+	struct err err = ERR_INIT;
+	OWN(http_proxy) proxy = NULL;
+
+	return http_proxy_find(&proxy, host_of(c), &err) < 0 || proxy;
+}
+
 static void
 dial(struct carrier *c)
 {
 	const struct upstream_config *up = upstream_config(c->config.upstream);
 	OWN_TEXT path = mem_textf("/devices/%s/modules/%s/strands?" VERSION, up->edge_id, up->workload.module_id);
 	struct carrier_dial_config config = {
-		.target = { .host = up->parent_host ? up->parent_host : up->hub_host,
+		.target = { .host = host_of(c),
 			.connect_to = up->hub_address,
 			.port = up->https_port,
 			.tls = upstream_tls(c->config.upstream),
@@ -275,6 +294,10 @@ begin(struct carrier *c)
 {
 	if (c->is_stopping || c->state != REST)
 		return;
+	if (has_proxy(c)) {
+		go_alone(c, NOT_CARRIED_MS, "the environment names a proxy for HTTPS to the hub");
+		return;
+	}
 	c->state = ASKING_TOKEN;
 	c->job = (struct job){ .run = make_token, .done = on_token, .owner = loop_owner(c->config.loop) };
 	c->token_is_asked = pool_try(c->config.workers, &c->job);
@@ -367,7 +390,6 @@ dial_again(struct carrier *c)
 void
 carrier_trust(struct carrier *c)
 {
-	const struct upstream_config *up = upstream_config(c->config.upstream);
 	struct certs chain = { 0 };
 	OWN(verdict) v = NULL;
 
@@ -376,7 +398,7 @@ carrier_trust(struct carrier *c)
 	if (!c->now)
 		return;
 	chain = conn_peer_chain(conn_carrier_conn(c->now));
-	v = tls_client_judge(upstream_tls(c->config.upstream), &chain, up->parent_host ? up->parent_host : up->hub_host);
+	v = tls_client_judge(upstream_tls(c->config.upstream), &chain, host_of(c));
 	upstream_judged(c->config.upstream, v);
 	if (!verdict_accepted(v))
 		conn_abort(conn_carrier_conn(c->now), "the server is not trusted any more");
