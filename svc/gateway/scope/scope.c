@@ -89,10 +89,10 @@ scope_note_ages(struct scope *s)
 void
 scope_save(struct scope *s)
 {
-	pthread_mutex_lock(&s->asking);
+	turn_take(&s->asking);
 	if (atomic_load(&s->unsaved))
 		scope_save_now(s);
-	pthread_mutex_unlock(&s->asking);
+	turn_end(&s->asking);
 }
 
 void
@@ -172,7 +172,7 @@ scope_open(struct upstream *upstream, struct freshness *freshness, const char *s
 	s->records = map_new();
 	s->lists = map_new();
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_mutex_init(&s->asking, NULL);
+	turn_init(&s->asking);
 	if (load(s, &why) == 0 || why.kind == ERR_MISSING)
 		return s;
 	if (is_unreadable(&why)) {
@@ -209,7 +209,7 @@ scope_close(struct scope *s)
 	mem_free(s->broken_text);
 	authorities_free(s->cas);
 	pthread_mutex_destroy(&s->lock);
-	pthread_mutex_destroy(&s->asking);
+	turn_destroy(&s->asking);
 	mem_free(s->path);
 	mem_free(s);
 }

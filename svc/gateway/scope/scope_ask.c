@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions to the hub: one at a time, so that an older answer never replaces a newer one. */
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -11,7 +10,8 @@
 #define NAMES_SINGLY_MAX 50 /* more that have changed are not looked up one by one */
 /* The gateways between a device and this one were confirmed a moment ago with the device before: each level asks the next, so that otherwise all of them would be asked for by each. */
 #define BETWEEN_FRESH_MS 2000
-#define TURN_WITHIN_MS 5000 /* a device waits for a question about it, but not for one about everything to a hub that says nothing */
+#define TURN_WITHIN_MS                                                                                                             \
+	5000 /* a device waits for a question about it, but not for one about everything to a hub that says nothing */
 
 static void
 free_identities(struct map *identities)
@@ -167,9 +167,9 @@ scope_refresh(struct scope *s, struct err *err)
 {
 	int status;
 
-	pthread_mutex_lock(&s->asking);
+	turn_take(&s->asking);
 	status = refresh_locked(s, err);
-	pthread_mutex_unlock(&s->asking);
+	turn_end(&s->asking);
 	return status;
 }
 
@@ -282,30 +282,20 @@ look_up_between(struct scope *s, const char *device_id, int64_t since_ms)
 	}
 }
 
-static bool
-wait_for_turn(struct scope *s, struct err *err)
-{
-	struct timespec until;
-
-	clock_until(TURN_WITHIN_MS, &until);
-	if (pthread_mutex_clocklock(&s->asking, CLOCK_MONOTONIC, &until) == 0)
-		return true;
-	(void)err_set(err, ERR_UNAVAILABLE, "it has not answered another question so far");
-	return false;
-}
-
 /* Whoever waited here for another's question looks first what became of it: so a crowd asks once, and does not wait for a hub that is away one after the other. */
 enum scope_answer
 scope_look_up(struct scope *s, const char *device_id, const char *module_id, int64_t since_ms, struct err *err)
 {
 	enum scope_answer answer;
 
-	if (!wait_for_turn(s, err))
+	if (!turn_take_within(&s->asking, TURN_WITHIN_MS)) {
+		err_set(err, ERR_UNAVAILABLE, "it has not answered another question so far");
 		return SCOPE_NO_ANSWER;
+	}
 	answer = look_up_if_older(s, device_id, module_id, since_ms, err);
 	if (answer == SCOPE_FOUND)
 		look_up_between(s, device_id, since_ms - BETWEEN_FRESH_MS);
-	pthread_mutex_unlock(&s->asking);
+	turn_end(&s->asking);
 	return answer;
 }
 

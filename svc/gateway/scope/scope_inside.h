@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "gateway/scope/lineage.h"
 #include "gateway/scope/scope.h"
+#include "gateway/scope/turn.h"
 
 /* A record that was replaced, or has gone (after NULL). */
 struct change {
@@ -23,7 +24,7 @@ struct scope {
 	struct map *lists;	    /* gateway to struct scope_list; changed by whoever asks, under both locks */
 	struct authorities *cas;    /* NULL: the hub never told any */
 	pthread_mutex_t lock;	    /* of records and cas */
-	pthread_mutex_t asking;	    /* one question at a time */
+	struct turn asking;	    /* one question at a time */
 	atomic_uint_fast64_t epoch; /* changes */
 	atomic_bool unsaved, is_by_difference, takes_marks;
 	atomic_int_fast64_t saved_ms;  /* boot clock */
