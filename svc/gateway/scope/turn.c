@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Turns: a flag and a condition, because a mutex can not be waited for until a time of the monotonic clock. */
 #include "gateway/scope/turn.h"
 
 #include <time.h>
