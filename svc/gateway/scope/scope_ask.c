@@ -282,21 +282,25 @@ look_up_between(struct scope *s, const char *device_id, int64_t since_ms)
 	}
 }
 
-/* Whoever waited here for another's question looks first what became of it: so a crowd asks once, and does not wait for a hub that is away one after the other. */
-enum scope_answer
-scope_look_up(struct scope *s, const char *device_id, const char *module_id, int64_t since_ms, struct err *err)
+/* Whoever waited for another's question looks first what became of it: so a crowd asks once, and does not wait for a hub that is away one after the other. */
+static enum scope_answer
+look_up_in_turn(struct scope *s, const char *device_id, const char *module_id, int64_t since_ms, struct err *err)
 {
-	enum scope_answer answer;
+	enum scope_answer answer = look_up_if_older(s, device_id, module_id, since_ms, err);
 
-	if (!turn_take_within(&s->asking, TURN_WITHIN_MS)) {
-		err_set(err, ERR_UNAVAILABLE, "it has not answered another question so far");
-		return SCOPE_NO_ANSWER;
-	}
-	answer = look_up_if_older(s, device_id, module_id, since_ms, err);
 	if (answer == SCOPE_FOUND)
 		look_up_between(s, device_id, since_ms - BETWEEN_FRESH_MS);
 	turn_end(&s->asking);
 	return answer;
+}
+
+enum scope_answer
+scope_look_up(struct scope *s, const char *device_id, const char *module_id, int64_t since_ms, struct err *err)
+{
+	if (turn_take_within(&s->asking, TURN_WITHIN_MS))
+		return look_up_in_turn(s, device_id, module_id, since_ms, err);
+	err_set(err, ERR_UNAVAILABLE, "it has not answered another question so far");
+	return SCOPE_NO_ANSWER;
 }
 
 /* Where the hub knows differences one question tells of all names. */
@@ -313,7 +317,9 @@ scope_refresh_named(struct scope *s, const char *const *names, size_t n)
 		const char *slash = strchr(names[i], '/');
 		OWN_TEXT device_id = slash ? mem_textn(names[i], (size_t)(slash - names[i])) : mem_text(names[i]);
 
-		if (identity_id_is_valid(device_id) && (!slash || identity_id_is_valid(slash + 1)))
-			scope_look_up(s, device_id, slash ? slash + 1 : NULL, clock_boot_ms(), &ignored);
+		if (!identity_id_is_valid(device_id) || (slash && !identity_id_is_valid(slash + 1)))
+			continue;
+		turn_take(&s->asking); /* nobody says it again */
+		look_up_in_turn(s, device_id, slash ? slash + 1 : NULL, clock_boot_ms(), &ignored);
 	}
 }
