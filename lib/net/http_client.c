@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One HTTP exchange on a connection of ours, awaited on a loop that each calling thread has for this.  Over https the server is judged inside the handshake, before a byte of
- * the request leaves.  Connections to unix sockets are kept, and used again by their thread: signatures by keyd go this way.  Those of a session are kept by it.
+ * the request leaves.  Connections to unix sockets are kept, and used again by their thread: signatures by keyd go this way.  So are those over https of a client that
+ * calls share; those of a session are kept by it.
  *
  * A connection (struct link) may outlive its exchange: kept, or because a worker still has its handshake when the time is over. */
 #include <assert.h>
@@ -28,7 +29,8 @@ struct exchange;
 
 struct link {
 	struct conn *conn;
-	char *unix_path;
+	char *place;		      /* what it may be used again for; NULL: for nothing, or by its session */
+	struct tls_client *tls;	      /* whose it is; NULL: of that call alone */
 	struct exchange *exchange;    /* NULL: kept, or left */
 	struct http_session *session; /* whose it is while it is kept */
 	struct link *next;	      /* of those kept */
@@ -51,8 +53,9 @@ struct exchange {
 	struct http_answer *answer, proxy_answer;
 	struct uri *uri;
 	struct http_proxy *proxy;
-	struct tls_client *tls;
-	struct link *link; /* NULL: closed */
+	struct tls_client *tls; /* NULL until it is needed */
+	char *place;		/* NULL: a connection of its own, or of its session */
+	struct link *link;	/* NULL: closed */
 	struct http_answer_reader reader;
 	struct timer timer;
 	int64_t deadline_ms;
@@ -332,7 +335,8 @@ free_link(struct link *link)
 		*at = link->next;
 	if (link->session)
 		link->session->link = NULL;
-	mem_free(link->unix_path);
+	mem_free(link->place);
+	tls_client_free(link->tls);
 	mem_free(link);
 }
 
@@ -376,13 +380,16 @@ is_fresh(const struct link *link)
 	       errno == EAGAIN;
 }
 
+/* Over https what came meanwhile is looked at first: the server's tickets, or that it has closed. */
 static struct link *
-take_kept(struct caller *caller, const char *unix_path)
+take_kept(struct caller *caller, const struct exchange *x)
 {
+	if (!x->call->unix_path)
+		loop_run_once(caller->loop);
 	for (struct link **at = &caller->kept; *at; at = &(*at)->next) {
 		struct link *link = *at;
 
-		if (!text_is(link->unix_path, unix_path))
+		if (!text_is(link->place, x->place) || link->tls != x->call->tls)
 			continue;
 		*at = link->next;
 		if (is_fresh(link))
@@ -393,7 +400,6 @@ take_kept(struct caller *caller, const char *unix_path)
 	return NULL;
 }
 
-/* What came meanwhile is looked at first: the server's tickets, or that it has closed. */
 static struct link *
 take_of_session(struct caller *caller, struct http_session *session)
 {
@@ -408,10 +414,27 @@ take_of_session(struct caller *caller, struct http_session *session)
 	return link;
 }
 
+static int
+make_tls(struct exchange *x, struct err *err)
+{
+	const struct http_call *call = x->call;
+
+	if (call->unix_path || x->tls)
+		return 0;
+	x->tls = call->tls ? tls_client_ref(call->tls)
+			   : tls_client_new(&(struct tls_client_config){ .anchors = call->anchors,
+						    .chain = call->chain,
+						    .key = (struct key *)(uintptr_t)call->key,
+						    .who = call->who },
+				     err);
+	return x->tls ? 0 : -1;
+}
+
 static struct link *
 connect_link(struct exchange *x, struct loop *loop)
 {
-	struct link *link = NEW(link);
+	struct err err = ERR_INIT;
+	int prepared = make_tls(x, &err);
 	struct conn_target target = {
 		.host = x->proxy ? x->proxy->host : x->uri->host,
 		.connect_to = x->proxy ? NULL : x->call->connect_to,
@@ -420,9 +443,15 @@ connect_link(struct exchange *x, struct loop *loop)
 		.tls = x->proxy ? NULL : x->tls,
 		.timeout_ms = connect_ms(x),
 	};
-	struct err err = ERR_INIT;
+	struct link *link;
 
-	link->unix_path = mem_text(x->call->unix_path);
+	if (prepared < 0) {
+		fail(x, err.kind, err.text);
+		return NULL;
+	}
+	link = NEW(link);
+	link->place = mem_text(x->place);
+	link->tls = tls_client_ref(x->call->tls);
 	link->exchange = x;
 	link->conn = conn_connect(loop, &target, &ops, link, &err);
 	if (link->conn)
@@ -467,7 +496,7 @@ leave_link(struct caller *caller, struct exchange *x)
 		keep_for_session(x->call->session, link);
 		return;
 	}
-	if (went_well && link->unix_path && x->reader.keep_alive && conn_find(caller->loop, conn_id(link->conn))) {
+	if (went_well && link->place && x->reader.keep_alive && conn_find(caller->loop, conn_id(link->conn))) {
 		keep_link(caller, link);
 		return;
 	}
@@ -486,7 +515,7 @@ find_link(struct exchange *x, struct caller *caller, bool anew)
 {
 	if (x->call->session)
 		return anew && !x->call->bound ? NULL : take_of_session(caller, x->call->session);
-	return anew || !x->call->unix_path ? NULL : take_kept(caller, x->call->unix_path);
+	return anew || !x->place ? NULL : take_kept(caller, x);
 }
 
 static void
@@ -544,17 +573,25 @@ prepare_https(struct exchange *x, struct err *err)
 {
 	const struct http_call *call = x->call;
 
-	if (!call->anchors)
+	if (!call->anchors && !call->tls)
 		return err_set(err, ERR_INVALID, "nothing to trust was given");
 	if (http_proxy_find(&x->proxy, x->uri->host, err) < 0)
 		return -1;
 	x->proxy_answer.body = (struct buf)BUF_INIT(0);
-	x->tls = tls_client_new(&(struct tls_client_config){ .anchors = call->anchors,
-					.chain = call->chain,
-					.key = (struct key *)(uintptr_t)call->key,
-					.who = call->who },
-		err);
-	return x->tls ? 0 : -1;
+	return 0;
+}
+
+/* What must be the same for a connection to be used again; so must the client, which is no text. */
+static char *
+place_of(const struct exchange *x)
+{
+	const struct http_call *call = x->call;
+
+	if (call->unix_path)
+		return mem_text(call->unix_path);
+	if (!call->tls || call->session)
+		return NULL;
+	return mem_textf("https %s %d %s", x->uri->host, x->uri->port, call->connect_to ? call->connect_to : "");
 }
 
 static int
@@ -570,6 +607,7 @@ prepare(struct exchange *x, struct err *err)
 		return err_set(err, ERR_INVALID, "%s was expected", call->unix_path ? "http://" : "https://");
 	if (!is_sendable(call))
 		return err_set(err, ERR_INVALID, "a header line or the method has a character that it can't have");
+	x->place = place_of(x);
 	return call->unix_path ? 0 : prepare_https(x, err);
 }
 
@@ -594,6 +632,7 @@ run_exchange(struct http_answer *out, const struct http_call *call, bool only_co
 	http_answer_clear(&x.proxy_answer);
 	http_proxy_free(x.proxy);
 	tls_client_free(x.tls);
+	mem_free(x.place);
 	uri_free(x.uri);
 	return status;
 }

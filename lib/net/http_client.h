@@ -26,7 +26,7 @@ struct http_call {
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
 	const void *body;
 	size_t body_len;
-	struct anchors *anchors;   /* https */
+	struct anchors *anchors;   /* https: what the server is judged by */
 	const struct certs *chain; /* own certificate, or NULL */
 	const struct key *key;
 	int64_t timeout_ms; /* 0: 30 s */
@@ -39,6 +39,9 @@ struct http_call {
 	bool (*on_body)(void *arg, const void *data, size_t len);
 	void *arg;
 	const char *who; /* who asks, for the verdict: "edge" */
+	/* In place of these four, shared by many calls: the thread keeps the connection, and its next exchange of the same client with the same server, within a minute, goes over it;
+	 * answer.verdict is then NULL, for that server was judged before. */
+	struct tls_client *tls;
 	struct http_session
 		*session; /* NULL: a connection of its own.  All calls of a session are to the same server, as the same caller */
 	bool bound;	  /* on the session's connection as it is, or not at all: ERR_UNAVAILABLE */

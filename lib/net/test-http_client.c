@@ -157,6 +157,66 @@ TEST("a thread's calls to a unix socket share a connection; after an answer that
 	CHECK(conn_of(&third) != conn_of(&first));
 }
 
+static struct tls_client *
+new_client(void)
+{
+	struct err err = ERR_INIT;
+	struct tls_client *client = tls_client_new(&(struct tls_client_config){ .who = "tester", .anchors = pki()->anchors }, &err);
+
+	if (!client)
+		fail_msg("%s", err.text);
+	return client;
+}
+
+TEST("calls over https of one client share a thread's connection to a server, which is judged once; another client's, or to "
+     "another place, do not")
+{
+	OWN(tls_client) client = new_client();
+	OWN(tls_client) other = new_client();
+	CLEAR(talk) alone = tls_talk("localhost", site()->port);
+	CLEAR(talk) first = tls_talk("localhost", site()->port);
+	CLEAR(talk) second = tls_talk("localhost", site()->port);
+	CLEAR(talk) elsewhere = tls_talk("localhost", site()->port);
+	CLEAR(talk) others = tls_talk("localhost", site()->port);
+	CLEAR(talk) third = tls_talk("localhost", site()->port);
+
+	first.call.tls = second.call.tls = elsewhere.call.tls = third.call.tls = client;
+	first.call.anchors = NULL;
+	others.call.tls = other;
+	elsewhere.call.connect_to = "localhost";
+	fetch(&alone);
+	fetch(&first);
+	fetch(&second);
+	fetch(&elsewhere);
+	fetch(&others);
+	fetch(&third);
+	CHECK_STR(first.answer.verdict->who, "tester");
+	CHECK(!second.answer.verdict);
+	CHECK(conn_of(&first) != conn_of(&alone));
+	CHECK_INT(conn_of(&second), conn_of(&first));
+	CHECK(conn_of(&elsewhere) != conn_of(&first));
+	CHECK(others.answer.verdict && conn_of(&others) != conn_of(&first));
+	CHECK_INT(conn_of(&third), conn_of(&first));
+}
+
+TEST("a kept connection over https that its server ends, by its answer or afterwards, is replaced")
+{
+	OWN(tls_client) client = new_client();
+	CLEAR(talk) last = tls_talk("localhost", site()->port);
+	CLEAR(talk) ended = tls_talk("localhost", site()->port);
+	CLEAR(talk) next = tls_talk("localhost", site()->port);
+
+	last.call.headers = (const char *[]){ "Connection: close", NULL };
+	mem_free(ended.url);
+	ended.call.url = ended.url = mem_textf("https://localhost:%d/ends", site()->port);
+	last.call.tls = ended.call.tls = next.call.tls = client;
+	fetch(&last);
+	fetch(&ended);
+	fetch(&next);
+	CHECK(ended.answer.verdict && conn_of(&ended) != conn_of(&last));
+	CHECK(next.answer.verdict && conn_of(&next) != conn_of(&ended));
+}
+
 TEST("the calls of a session share its connection, and know what binds to it before they are made")
 {
 	OWN(http_session) session = http_session_new();

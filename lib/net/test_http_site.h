@@ -54,6 +54,16 @@ answer_echo(struct http_request *req)
 			"binding", binding, "conn", (json_int_t)conn_id(http_conn(req))));
 }
 
+/* Without having said so. */
+static inline void
+answer_echo_and_end(struct http_request *req)
+{
+	struct conn *conn = http_conn(req);
+
+	answer_echo(req);
+	conn_close(conn, "");
+}
+
 static inline void
 handle(struct http_request *req, void *arg)
 {
@@ -69,6 +79,8 @@ handle(struct http_request *req, void *arg)
 		http_respond(req, (int)number, NULL, words, strlen(words));
 	else if (text_is(what, "mirror"))
 		http_respond(req, 200, NULL, body, len);
+	else if (text_is(what, "ends"))
+		answer_echo_and_end(req);
 	else
 		answer_echo(req);
 }

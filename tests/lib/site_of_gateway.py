@@ -90,6 +90,13 @@ def connections(port):
     return sum(r[1].endswith(":%04X" % port) and r[3] == "01" for r in rows)
 
 
+def gateway_metric(edge, name, **labels):
+    """The sum of those with these labels; 0 when there is none."""
+    text = subprocess.run([ROOTEDGE, "gateway", "metrics", "--state", str(edge.state)], capture_output=True, text=True).stdout
+    found = [l for l in text.splitlines() if l.startswith(name + "{") and all('%s="%s"' % kv in l for kv in labels.items())]
+    return sum(float(l.rsplit(" ", 1)[1]) for l in found)
+
+
 def has_ended(pid):
     try:
         with open("/proc/%d/stat" % pid) as f:

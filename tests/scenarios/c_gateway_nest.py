@@ -55,7 +55,7 @@ def test_01_leaves():
 
 def test_01_a_carried():
     """each gateway has one connection to the one above it, whoever it speaks for"""
-    one_each = lambda: [(connections(e.https_port), connections(e.mqtt_port)) for e in (it.hub, it.edge)] == [(1, 0), (1, 0)]
+    one_each = lambda: [(gateway_metric(below, "rootedge_gateway_carriers"), connections(above.mqtt_port)) for below, above in ((it.edge, it.hub), (line, it.edge))] == [(1, 0), (1, 0)]
     wait_for(one_each, "one connection of each", 40)
 
 

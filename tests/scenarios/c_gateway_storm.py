@@ -11,9 +11,7 @@ RATE = 40
 
 
 def metric(name, **labels):
-    text = subprocess.run([ROOTEDGE, "gateway", "metrics", "--state", str(it.edge.state)], capture_output=True, text=True, check=True).stdout
-    found = [l for l in text.splitlines() if l.startswith(name + "{") and all('%s="%s"' % kv in l for kv in labels.items())]
-    return float(found[0].rsplit(" ", 1)[1]) if found else 0
+    return gateway_metric(it.edge, name, **labels)
 
 
 def comes(device, key):

@@ -19,8 +19,7 @@ def hub_status():
 
 
 def metric(name, **labels):
-    found = [l for l in gateway("metrics").splitlines() if l.startswith(name + "{") and all('%s="%s"' % kv in l for kv in labels.items())]
-    return sum(float(l.rsplit(" ", 1)[1]) for l in found)
+    return gateway_metric(it.edge, name, **labels)
 
 
 def start_hub(*args):
@@ -167,8 +166,7 @@ def test_05_one_connection():
     for d in it.keys:
         it.arrived("carried of " + d)
     assert metric("rootedge_gateway_lines") > DEVICES
-    # questions of the scope come and go
-    wait_for(lambda: (connections(it.hub.https_port), connections(it.hub.mqtt_port)) == (1, 0), "one connection", 40)
+    wait_for(lambda: (metric("rootedge_gateway_carriers"), connections(it.hub.mqtt_port)) == (1, 0), "one connection", 40)
 
 
 def test_99_stop():

@@ -20,7 +20,7 @@
 struct errand {
 	const char *method, *operation;
 	json_t *body; /* without the chain */
-	char *if_match;
+	char *match;  /* the line "If-Match: ...", or NULL */
 	struct http_answer answer;
 	bool is_below, is_answered, is_away;
 	int64_t put_off_ms; /* those above asked to be left alone for so long yet */
@@ -41,7 +41,7 @@ clear(struct front_child *child)
 	if (!e)
 		return;
 	json_decref(e->body);
-	mem_free(e->if_match);
+	mem_free(e->match);
 	http_answer_clear(&e->answer);
 	mem_free(e);
 }
@@ -56,7 +56,7 @@ errand_begin(struct front_child *child, const char *method, const char *operatio
 	e->method = method;
 	e->operation = operation;
 	e->body = body_take;
-	e->if_match = match && !text_has_control(match, strlen(match)) ? mem_text(match) : NULL;
+	e->match = match && !text_has_control(match, strlen(match)) ? mem_textf("If-Match: %s", match) : NULL;
 	return true;
 }
 
@@ -109,7 +109,7 @@ run(struct front_child *child)
 	struct errand *e = errand_of(child);
 	OWN_TEXT chain = NULL;
 	struct upstream_call call = {
-		.method = e->method, .operation = e->operation, .body = e->body, .if_match = e->if_match, .within_ms = WITHIN_MS
+		.method = e->method, .operation = e->operation, .body = e->body, .header = e->match, .within_ms = WITHIN_MS
 	};
 
 	if (is_hopeless(child))

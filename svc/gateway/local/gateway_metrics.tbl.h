@@ -32,6 +32,8 @@ METRIC(METRIC_THROTTLED, METRIC_COUNTER, 0, "rootedge_gateway_hub_throttled_tota
 METRIC(METRIC_THROTTLED_TIME, METRIC_GAUGE, 1e-3, "rootedge_gateway_hub_throttled_seconds", "what", "How long calls or connections wait yet because the hub said so; 0: they do not.")
 METRIC(METRIC_LINES, METRIC_GAUGE, 0, "rootedge_gateway_lines", "", "Lines to the hub, one a device or module that needs it now, or did a few minutes ago.")
 METRIC(METRIC_LINES_WAITING, METRIC_GAUGE, 0, "rootedge_gateway_lines_waiting", "", "Lines to the hub that wait for their turn to connect.")
+METRIC(METRIC_CARRIERS, METRIC_GAUGE, 0, "rootedge_gateway_carriers", "", "Connections that carry lines: one, two for a while when another one follows, and none where each line has one of its own or those above are away.")
+METRIC(METRIC_CARRIERS_OPENED, METRIC_COUNTER, 0, "rootedge_gateway_carriers_opened_total", "", "Connections that carried lines, since the start.")
 METRIC(METRIC_SCOPE_RECORDS, METRIC_GAUGE, 0, "rootedge_gateway_scope_records", "", "Devices and modules that the hub has told of.")
 METRIC(METRIC_SCOPE_AGE, METRIC_GAUGE, 1e-3, "rootedge_gateway_scope_age_seconds", "", "How long ago the hub told all of them.")
 METRIC(METRIC_SCOPE_REFRESHES, METRIC_COUNTER, 0, "rootedge_gateway_scope_refreshes_total", "outcome", "How often the hub was asked for all of them.")

@@ -8,11 +8,9 @@
 #include "auth/identity.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gateway/local/hub_throttle.h"
-#include "net/http_client.h"
+#include "gateway/upstream/upstream_call.h"
 #include "wire/json.h"
 
-#define VERSION "api-version=2020-06-30-preview"
 #define PAGE_SIZE 500
 #define PAGES_MAX 20000
 #define LIST_WITHIN_MS 20000
@@ -48,38 +46,19 @@ static json_t *
 ask(struct upstream *u, const char *operation, const char *header, json_t *body_take, int64_t within_ms, struct said *said,
 	struct err *err)
 {
-	const struct upstream_config *c = upstream_config(u);
 	OWN_LIB(json_t) body = body_take;
-	OWN_TEXT url = mem_textf("https://%s:%d/devices/%s/modules/%s/%s?" VERSION, c->parent_host ? c->parent_host : c->hub_host,
-		c->https_port, c->edge_id, c->workload.module_id, operation);
-	int64_t expires;
-	char *token = hub_throttle_check(err) == 0 ? upstream_token(u, &expires, err) : NULL;
-	char *authorization = token ? mem_textf("Authorization: %s", token) : NULL;
-	const char *headers[] = { authorization, header, NULL };
-	struct http_call call = {
-		.method = "POST",
-		.url = url,
-		.connect_to = c->hub_address,
-		.headers = headers,
-		.anchors = upstream_anchors(u),
-		.who = "gateway",
-		.timeout_ms = within_ms,
-		.cancelled = upstream_stopping(u),
+	struct upstream_call call = {
+		.method = "POST", .operation = operation, .body = body, .header = header, .within_ms = within_ms
 	};
-	struct http_answer answer = { .retry_after_s = -1, .retry_at = -1, .date = -1 };
-	json_t *json = NULL;
+	struct http_answer answer;
+	json_t *json;
 
-	if (token && http_fetch_json(&json, &answer, &call, body, err) == 0 && !json)
+	if (upstream_fetch_json(&json, &answer, u, &call, err) == 0 && !json)
 		err_set(err, ERR_INVALID, "the hub sent an empty answer");
-	if (answer.verdict)
-		upstream_judged(u, answer.verdict);
-	hub_throttle_note_answer(&answer);
 	*said = (struct said){
 		.status = answer.status, .refusal = answer.error_code ? answer.status : 0, .etag = without_quotes(answer.etag)
 	};
 	http_answer_clear(&answer);
-	upstream_token_free(authorization);
-	upstream_token_free(token);
 	return json;
 }
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "device/device_link.h"
+#include "gateway/local/gateway_metrics.h"
 #include "net/carrier_dial.h"
 #include "net/http_proxy.h"
 
@@ -35,8 +36,9 @@ struct carrier {
 	struct err err;
 	int64_t up_since_ms, next_try_ms, alone_until_ms; /* boot clock */
 	int64_t back_off_ms;
-	bool own_is_up;	       /* $edgeHub's line: the hub is there, and takes our token */
-	int n_refusals;	       /* in a row */
+	bool own_is_up; /* $edgeHub's line: the hub is there, and takes our token */
+	int n_refusals; /* in a row */
+	int n_open;
 	enum carrier_way told; /* in the log */
 };
 
@@ -91,6 +93,13 @@ tell(struct carrier *c, enum carrier_way way, const char *why)
 		log_info("one connection to the hub carries all devices");
 	else
 		log_info("each device has a connection of its own to the hub: %s", why);
+}
+
+static void
+count(struct carrier *c, int more)
+{
+	c->n_open += more;
+	metric_set(gateway_metric(METRIC_CARRIERS), c->n_open);
 }
 
 /* -- An attempt ---------------------------------------------------------------------------------------------------------------------------- */
@@ -179,6 +188,8 @@ on_up(void *arg, struct conn_carrier *carrier)
 	c->state = UP;
 	c->n_refusals = 0;
 	c->up_since_ms = clock_boot_ms();
+	count(c, 1);
+	metric_add(gateway_metric(METRIC_CARRIERS_OPENED), 1);
 	timer_arm(&c->timer, left_ms > 0 && left_ms < clock_look_ms() ? left_ms : clock_look_ms());
 	tell(c, CARRIER_CARRIED, NULL);
 	decide(c, CARRIER_CARRIED, CARRIER_CARRIED, NULL);
@@ -212,6 +223,7 @@ on_end(struct conn_carrier *carrier, void *arg, const char *why)
 	struct carrier *c = arg;
 
 	(void)why;
+	count(c, -1);
 	if (carrier != c->now)
 		return;
 	c->now = NULL;

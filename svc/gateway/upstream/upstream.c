@@ -62,7 +62,7 @@ load_roots(struct upstream *u, struct err *err)
 	if (root_line_load_roots(&roots, u->config.trust_path, u->config.line_path, CERTS_MAX, err) == 0)
 		next->anchors = anchors_new(&roots, err);
 	if (next->anchors)
-		next->tls = tls_client_new(&(struct tls_client_config){ .anchors = next->anchors }, err);
+		next->tls = tls_client_new(&(struct tls_client_config){ .who = "gateway", .anchors = next->anchors }, err);
 	if (!next->tls) {
 		trusted_free(next);
 		if (err->kind != ERR_INVALID && err->kind != ERR_BROKEN) /* those are said once */

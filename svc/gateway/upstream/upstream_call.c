@@ -10,37 +10,52 @@
 
 #define VERSION "api-version=2020-06-30-preview"
 
-int
-upstream_fetch(struct http_answer *out, struct upstream *u, const struct upstream_call *what, struct err *err)
+/* With `json` it is an exchange of JSON (http_fetch_json).  One connection of the thread for all: a handshake costs as much as a hundred questions. */
+static int
+converse(json_t **json, struct http_answer *out, struct upstream *u, const struct upstream_call *what, struct err *err)
 {
 	const struct upstream_config *c = upstream_config(u);
 	OWN_TEXT url = mem_textf("https://%s:%d/devices/%s/modules/%s/%s?" VERSION, c->parent_host ? c->parent_host : c->hub_host,
 		c->https_port, c->edge_id, c->workload.module_id, what->operation);
-	OWN_TEXT match = what->if_match ? mem_textf("If-Match: %s", what->if_match) : NULL;
-	OWN_TEXT body = json_line(what->body);
+	OWN_TEXT body = json ? NULL : json_line(what->body);
 	int64_t expires;
 	char *token = hub_throttle_check(err) == 0 ? upstream_token(u, &expires, err) : NULL;
 	char *authorization = token ? mem_textf("Authorization: %s", token) : NULL;
-	const char *headers[] = { authorization, "Content-Type: application/json; charset=utf-8", match, NULL };
+	const char *headers[] = { authorization, json ? what->header : "Content-Type: application/json; charset=utf-8",
+		json ? NULL : what->header, NULL };
 	struct http_call call = {
 		.method = what->method,
 		.url = url,
 		.connect_to = c->hub_address,
 		.headers = headers,
 		.body = body,
-		.body_len = strlen(body),
-		.anchors = upstream_anchors(u),
-		.who = "gateway",
+		.body_len = body ? strlen(body) : 0,
+		.tls = upstream_tls(u),
 		.timeout_ms = what->within_ms,
 		.cancelled = upstream_stopping(u),
 	};
-	int done = token ? http_fetch(out, &call, err) : -1;
+	int done = -1;
 
+	*out = (struct http_answer){ .retry_after_s = -1, .retry_at = -1, .date = -1 };
+	if (token)
+		done = json ? http_fetch_json(json, out, &call, what->body, err) : http_fetch(out, &call, err);
 	if (out->verdict)
 		upstream_judged(u, out->verdict);
-	if (done == 0)
-		hub_throttle_note_answer(out);
+	hub_throttle_note_answer(out);
 	upstream_token_free(authorization);
 	upstream_token_free(token);
 	return done;
+}
+
+int
+upstream_fetch(struct http_answer *out, struct upstream *u, const struct upstream_call *what, struct err *err)
+{
+	return converse(NULL, out, u, what, err);
+}
+
+int
+upstream_fetch_json(json_t **json, struct http_answer *out, struct upstream *u, const struct upstream_call *what, struct err *err)
+{
+	*json = NULL;
+	return converse(json, out, u, what, err);
 }
