@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -100,9 +101,10 @@ mem_wipe(void *p, size_t len)
 }
 
 void
-mem_join_at_once(void)
+mem_begin(void)
 {
 	mallopt(M_MXFAST, 0); /* no bins of pieces that wait to be joined */
+	mallopt(M_ARENA_MAX, (int)sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 void

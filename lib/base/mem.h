@@ -24,9 +24,10 @@ void mem_free(void *p);
 
 #define NEW(x) ((struct x *)mem_new(sizeof(struct x)))
 
-/* At the start of a process with loops: what is freed is joined with its neighbours at once.  glibc puts that off for small pieces and then does it for all of them within one
- * call: after ten thousand connections have ended, 15 to 30 ms. */
-void mem_join_at_once(void);
+/* At the start of a process with loops, before it has a thread.  What is freed is joined with its neighbours at once: glibc puts that off for small pieces and then does it for all
+ * of them within one call, after ten thousand connections have ended 15 to 30 ms.  And threads share as many heaps as the machine has processors: glibc would make eight times as
+ * many, each with what lies idle in it. */
+void mem_begin(void);
 void mem_trim(void); /* after a burst that took much and gave it back: let the system have it */
 bool mem_equal_ct(const void *a, const void *b, size_t len); /* time depends on len only */
 void mem_wipe(void *p, size_t len);

@@ -102,7 +102,7 @@ service_start(const char *role, struct service_options *options)
 	log_init(role);
 	umask(0077);
 	secret_harden_process();
-	mem_join_at_once();
+	mem_begin();
 	raise_descriptor_limit();
 	take_ready_fd(options);
 	activation_take();
