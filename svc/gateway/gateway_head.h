@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The gateway behind the device-facing heads (heads/head.h): who may come in by the hub's records, where messages go, and which sessions end when a record changes. */
+/* The gateway behind the device-facing heads (heads/head.h): sessions of who may come in (gateway_admission.h), where messages go, and which sessions end when a record changes. */
 
 #include "auth/decide.h"
 #include "base/pool.h"
