@@ -23,7 +23,7 @@ struct certd {
 
 /* Reading is for everybody who can open the socket; changing is for principals. */
 static bool
-may_change(const struct route_call *call, const char *id)
+may_change(const struct endpoint_call *call, const char *id)
 {
 	struct certd *certd = call->door;
 	bool may = call->process.uid == 0;
@@ -38,7 +38,7 @@ may_change(const struct route_call *call, const char *id)
 }
 
 static int
-authorize(const struct route_call *call, const char *id, struct err *err)
+authorize(const struct endpoint_call *call, const char *id, struct err *err)
 {
 	if (may_change(call, id))
 		return 0;
@@ -47,7 +47,7 @@ authorize(const struct route_call *call, const char *id, struct err *err)
 
 /* Why something of an id failed is for those whom the id is. */
 static bool
-may_see_causes(const struct route_call *call)
+may_see_causes(const struct endpoint_call *call)
 {
 	const char *id = call->var[0] ? call->var[0] : json_string_value(json_object_get(call->body, "certId"));
 
@@ -63,7 +63,7 @@ answer_pem(struct buf *pem, int status, json_t **answer)
 }
 
 static int
-create(const struct route_call *call, json_t **answer, struct err *err)
+create(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const struct certd *certd = call->door;
 	struct issuance_request request = { 0 };
@@ -96,7 +96,7 @@ refuse_id(struct err *err)
 }
 
 static int
-get(const struct route_call *call, json_t **answer, struct err *err)
+get(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const struct certd *certd = call->door;
 	struct buf pem = BUF_INIT(PEM_MAX);
@@ -107,7 +107,7 @@ get(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-import(const struct route_call *call, json_t **answer, struct err *err)
+import(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const struct certd *certd = call->door;
 	struct turn *turn;
@@ -126,7 +126,7 @@ import(const struct route_call *call, json_t **answer, struct err *err)
 	return 201;
 }
 
-static int delete (const struct route_call *call, json_t **answer, struct err *err)
+static int delete (const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const struct certd *certd = call->door;
 	struct turn *turn;
@@ -143,7 +143,7 @@ static int delete (const struct route_call *call, json_t **answer, struct err *e
 }
 
 static int
-list_renewals(const struct route_call *call, json_t **answer, struct err *err)
+list_renewals(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const struct certd *certd = call->door;
 
@@ -152,7 +152,7 @@ list_renewals(const struct route_call *call, json_t **answer, struct err *err)
 	return 200;
 }
 
-static const struct route routes[] = {
+static const struct endpoint endpoints[] = {
 	{ "POST", "/certificates", "2020-09-01", create },
 	{ "GET", "/certificates/{}", "2020-09-01", get },
 	{ "PUT", "/certificates/{}", "2020-09-01", import },
@@ -160,16 +160,16 @@ static const struct route routes[] = {
 	{ "GET", "/renewals", "2020-09-01", list_renewals },
 };
 
-static const struct route_body bodies[] = {
+static const struct endpoint_body bodies[] = {
 	{ "POST", "/certificates", "certId csr" },
 	{ "PUT", "/certificates/{}", "pem" },
 };
 
 static const char *const versions[] = { "2020-09-01", NULL };
 
-static const struct route_table table = {
-	.routes = routes,
-	.n_routes = COUNT(routes),
+static const struct endpoint_table table = {
+	.endpoints = endpoints,
+	.n_endpoints = COUNT(endpoints),
 	.bodies = bodies,
 	.n_bodies = COUNT(bodies),
 	.versions = versions,

@@ -19,13 +19,13 @@
 #define DRAIN_MS 5000
 
 struct local_service {
-	const struct route_table *table;
+	const struct endpoint_table *table;
 	struct loop *loop;
 	struct pool *workers, *slow; /* slow: NULL where nobody waits */
 	struct config_watch *watch;  /* or NULL */
 	struct http_server *servers[SOCKETS_MAX];
 	struct listener *listeners[SOCKETS_MAX];
-	struct route_door doors[SOCKETS_MAX];
+	struct endpoint_door doors[SOCKETS_MAX];
 	size_t n, n_draining;
 	void (*ending)(void *arg); /* or NULL */
 	void *ending_arg;
@@ -36,7 +36,7 @@ struct local_service {
 };
 
 struct local_service *
-local_service_new(const struct route_table *table)
+local_service_new(const struct endpoint_table *table)
 {
 	struct local_service *s = NEW(local_service);
 
@@ -53,7 +53,7 @@ local_service_listen(struct local_service *s, const char *path, mode_t mode, siz
 }
 
 int
-local_service_listen_for(struct local_service *s, const struct route_table *table, const char *path, mode_t mode,
+local_service_listen_for(struct local_service *s, const struct endpoint_table *table, const char *path, mode_t mode,
 	size_t max_per_caller, void *door, struct err *err)
 {
 	struct listener_config config = { .unix_path = path,
@@ -66,12 +66,12 @@ local_service_listen_for(struct local_service *s, const struct route_table *tabl
 
 	if (s->n == SOCKETS_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d sockets", SOCKETS_MAX);
-	s->doors[s->n] = (struct route_door){ .table = table, .door = door };
+	s->doors[s->n] = (struct endpoint_door){ .table = table, .door = door };
 	if (!s->slow && table->n_waits > 0)
 		s->slow = pool_new("slow", SLOW_WORKERS, QUEUE_MAX);
-	s->servers[s->n] = http_server_new(&(struct http_server_config){ .handle = route_handle,
-		.handle_now = route_handle_now,
-		.is_slow = s->slow ? route_is_slow : NULL,
+	s->servers[s->n] = http_server_new(&(struct http_server_config){ .handle = endpoint_handle,
+		.handle_now = endpoint_handle_now,
+		.is_slow = s->slow ? endpoint_is_slow : NULL,
 		.slow = s->slow,
 		.arg = &s->doors[s->n],
 		.pool = s->workers,

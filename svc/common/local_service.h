@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A service on unix sockets: one loop, a few workers, a route table, and any number of sockets, each with what is bound to it. */
+/* A service on unix sockets: one loop, a few workers, a table of endpoints, and any number of sockets, each with what is bound to it. */
 
-#include "common/route.h"
+#include "common/endpoint.h"
 #include "common/service.h"
 #include "net/loop.h"
 
@@ -10,12 +10,12 @@ struct local_service;
 
 #define LOCAL_WORKERS 4
 
-struct local_service *local_service_new(const struct route_table *table);
-/* `door` comes back in route_call.door; borrowed.  max_per_caller: connections of one user at a time (edge-services 0.3). */
+struct local_service *local_service_new(const struct endpoint_table *table);
+/* `door` comes back in endpoint_call.door; borrowed.  max_per_caller: connections of one user at a time (edge-services 0.3). */
 int local_service_listen(
 	struct local_service *service, const char *path, mode_t mode, size_t max_per_caller, void *door, struct err *err);
 /* The same with another table than the service's own. */
-int local_service_listen_for(struct local_service *service, const struct route_table *table, const char *path, mode_t mode,
+int local_service_listen_for(struct local_service *service, const struct endpoint_table *table, const char *path, mode_t mode,
 	size_t max_per_caller, void *door, struct err *err);
 /* The configuration is read again when its file changes (config_watch.h). */
 void local_service_on_change(struct local_service *service, const struct service_options *options,

@@ -7,7 +7,7 @@
 
 #include "common/local_service.h"
 #include "common/renewals.h"
-#include "common/route.h"
+#include "common/endpoint.h"
 #include "edged/edged_device.h"
 #include "edged/key_stock.h"
 #include "edged/module.h"
@@ -48,7 +48,7 @@ struct edged {
 };
 struct module *edged_find_module(struct edged *edged, const char *id); /* with or without its "$" */
 /* Is the process at the other end that module's?  0, or -1 with DENIED "forbidden"; why is in the log. */
-int edged_judge_caller(struct edged *edged, const struct module *module, const struct route_call *call, struct err *err);
+int edged_judge_caller(struct edged *edged, const struct module *module, const struct endpoint_call *call, struct err *err);
 
 /* What a socket is bound to: a module, or none, where the path says which one speaks. */
 struct edged_door {
@@ -56,8 +56,8 @@ struct edged_door {
 	struct module *module;
 };
 
-extern const struct route_table workload_routes;
-extern const struct route_table management_routes;
+extern const struct endpoint_table workload_endpoints;
+extern const struct endpoint_table management_endpoints;
 json_t *edged_modules_json(const struct edged *edged); /* ModuleDetails (edge-services 3) */
 
 /* The Edge CA.  dir: where the state of renewals is kept; auto_renew: edge_ca.auto_renew, or NULL. */

@@ -30,7 +30,7 @@ edged_find_module(struct edged *e, const char *id)
 /* Who tells which program it is may have been started again: then it is asked once more.  With the lock. */
 static int
 ask_which_program(
-	struct edged *e, const struct caller_rule *rule, const struct route_call *call, enum reason *reason, struct err *why)
+	struct edged *e, const struct caller_rule *rule, const struct endpoint_call *call, enum reason *reason, struct err *why)
 {
 	int status = -1;
 
@@ -49,7 +49,7 @@ ask_which_program(
 
 /* Programs are asked for one at a time; who is known without waits for nobody. */
 static int
-judge(struct edged *e, const struct caller_rule *rule, const struct route_call *call, enum reason *reason, struct err *why)
+judge(struct edged *e, const struct caller_rule *rule, const struct endpoint_call *call, enum reason *reason, struct err *why)
 {
 	int status;
 
@@ -62,7 +62,7 @@ judge(struct edged *e, const struct caller_rule *rule, const struct route_call *
 }
 
 int
-edged_judge_caller(struct edged *e, const struct module *module, const struct route_call *call, struct err *err)
+edged_judge_caller(struct edged *e, const struct module *module, const struct endpoint_call *call, struct err *err)
 {
 	struct err why = ERR_INIT;
 	enum reason reason = CALLER_UNKNOWN;
@@ -220,7 +220,7 @@ listen_for_management(struct edged *e, struct doors *doors, const json_t *config
 	if (json_find_int(config, "max_management_requests", &max, err) < 0 ||
 		json_find_text(config, "management_socket", &path, err) < 0)
 		return -1;
-	return !path ? 0 : local_service_listen_for(e->service, &management_routes, path, 0660, (size_t)max, &doors->shared, err);
+	return !path ? 0 : local_service_listen_for(e->service, &management_endpoints, path, 0660, (size_t)max, &doors->shared, err);
 }
 
 /* What has to be told beyond our own end. */
@@ -268,7 +268,7 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	if (status == 0)
 		status = edge_ca_start(&edged, err);
 	if (status == 0) {
-		edged.service = local_service_new(&workload_routes);
+		edged.service = local_service_new(&workload_endpoints);
 		status = listen_for_modules(&edged, &doors, config, err);
 	}
 	if (status == 0)

@@ -15,14 +15,14 @@
 #define NOT_HERE 501
 
 static struct edged *
-edged_of(const struct route_call *call)
+edged_of(const struct endpoint_call *call)
 {
 	return ((const struct edged_door *)call->door)->edged;
 }
 
 /* What changes something is for the agent, where there is one, and for whoever may do everything on this box anyway. */
 static int
-authorize_agent(const struct route_call *call, struct err *err)
+authorize_agent(const struct endpoint_call *call, struct err *err)
 {
 	struct edged *e = edged_of(call);
 	const struct module *agent = edged_find_module(e, AGENT);
@@ -64,7 +64,7 @@ edged_modules_json(const struct edged *e)
 
 /* With our extension: who the device is, and the generations, as far as edged knows without asking the hub. */
 static int
-list_modules(const struct route_call *call, json_t **answer, struct err *err)
+list_modules(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	struct edged *e = edged_of(call);
 	struct err none = ERR_INIT;
@@ -77,7 +77,7 @@ list_modules(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-get_module(const struct route_call *call, json_t **answer, struct err *err)
+get_module(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	struct module *m = edged_find_module(edged_of(call), call->var[0]);
 
@@ -88,7 +88,7 @@ get_module(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-not_here(const struct route_call *call, json_t **answer, struct err *err)
+not_here(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	(void)call;
 	(void)answer;
@@ -100,7 +100,7 @@ not_here(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-no_bundle(const struct route_call *call, json_t **answer, struct err *err)
+no_bundle(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	(void)call;
 	(void)answer;
@@ -140,7 +140,7 @@ not_done(const char *what, struct err *err)
 }
 
 static int
-list_identities(const struct route_call *call, json_t **answer, struct err *err)
+list_identities(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	OWN_LIB(json_t) all = identityd_client_list_modules(&edged_of(call)->identityd, err);
 	OWN_LIB(json_t) list = json_array();
@@ -181,7 +181,7 @@ answer_identity(struct edged *e, struct edge_identity *identity_take, const char
 }
 
 static int
-create_identity(const struct route_call *call, json_t **answer, struct err *err)
+create_identity(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const char *id, *managed_by;
 
@@ -196,7 +196,7 @@ create_identity(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-update_identity(const struct route_call *call, json_t **answer, struct err *err)
+update_identity(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	struct edged *e = edged_of(call);
 	const char *managed_by;
@@ -208,7 +208,7 @@ update_identity(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-delete_identity(const struct route_call *call, json_t **answer, struct err *err)
+delete_identity(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	struct edged *e = edged_of(call);
 	struct module *here = find_here(e, call->var[0]);
@@ -226,7 +226,7 @@ delete_identity(const struct route_call *call, json_t **answer, struct err *err)
 /* -- The device ------------------------------------------------------------------------------------------------------------------------------------ */
 
 static int
-system_info(const struct route_call *call, json_t **answer, struct err *err)
+system_info(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	(void)err;
 	*answer = system_info_json(edged_of(call)->system_info_path);
@@ -234,7 +234,7 @@ system_info(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-system_resources(const struct route_call *call, json_t **answer, struct err *err)
+system_resources(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	(void)err;
 	*answer = system_resources_json(edged_of(call)->dir, edged_of(call)->started_ms);
@@ -243,7 +243,7 @@ system_resources(const struct route_call *call, json_t **answer, struct err *err
 
 /* Answered first; then we end, and begin again with the identity that the device has by then (edge-services 3.1). */
 static int
-reprovision(const struct route_call *call, json_t **answer, struct err *err)
+reprovision(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	struct edged *e = edged_of(call);
 
@@ -256,7 +256,7 @@ reprovision(const struct route_call *call, json_t **answer, struct err *err)
 	return 204;
 }
 
-static const struct route routes[] = {
+static const struct endpoint endpoints[] = {
 	{ "GET", "/modules", "2018-06-28", list_modules },
 	{ "GET", "/modules/", "2018-06-28", list_modules },
 	{ "POST", "/modules", "2018-06-28", not_here },
@@ -279,7 +279,7 @@ static const struct route routes[] = {
 	{ "POST", "/device/reprovision", "2019-10-22", reprovision },
 };
 
-static const struct route_body bodies[] = {
+static const struct endpoint_body bodies[] = {
 	{ "POST", "/identities", "moduleId managedBy?" },
 };
 
@@ -287,7 +287,7 @@ static const char *const versions[] = { "2018-06-28", "2019-01-30", "2019-10-22"
 	"2021-12-07", "2022-08-03", NULL };
 
 /* For the hub. */
-static const struct route_wait waits[] = {
+static const struct endpoint_wait waits[] = {
 	{ "GET", "/identities", NULL },
 	{ "GET", "/identities/", NULL },
 	{ "POST", "/identities", NULL },
@@ -295,9 +295,9 @@ static const struct route_wait waits[] = {
 	{ "DELETE", "/identities/{}", NULL },
 };
 
-const struct route_table management_routes = {
-	.routes = routes,
-	.n_routes = COUNT(routes),
+const struct endpoint_table management_endpoints = {
+	.endpoints = endpoints,
+	.n_endpoints = COUNT(endpoints),
 	.bodies = bodies,
 	.n_bodies = COUNT(bodies),
 	.waits = waits,

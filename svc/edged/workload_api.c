@@ -19,7 +19,7 @@ answer_bundle(struct buf *pem, int status, json_t **answer)
 }
 
 static int
-trust_bundle(const struct route_call *call, json_t **answer, struct err *err)
+trust_bundle(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	struct buf pem = BUF_INIT(PEM_MAX);
 	int status = edge_ca_trust_bundle(workload_edged(call), &pem, err);
@@ -30,7 +30,7 @@ trust_bundle(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-manifest_trust_bundle(const struct route_call *call, json_t **answer, struct err *err)
+manifest_trust_bundle(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	struct buf pem = BUF_INIT(PEM_MAX);
 	int status = certd_client_get(workload_edged(call)->certd, "aziot-edged-manifest-trust-bundle", &pem, err);
@@ -39,7 +39,7 @@ manifest_trust_bundle(const struct route_call *call, json_t **answer, struct err
 }
 
 static int
-list_renewals(const struct route_call *call, json_t **answer, struct err *err)
+list_renewals(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	(void)err;
 	*answer = renewals_json(workload_edged(call)->renewals);
@@ -48,7 +48,7 @@ list_renewals(const struct route_call *call, json_t **answer, struct err *err)
 
 /* Ours: said by the gateway, which hears first when the hub is back. */
 static int
-hub_reached(const struct route_call *call, json_t **answer, struct err *err)
+hub_reached(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	CLEAR(module_identity) identity = { 0 };
 
@@ -62,14 +62,14 @@ hub_reached(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-list_modules(const struct route_call *call, json_t **answer, struct err *err)
+list_modules(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	(void)err;
 	*answer = json_pack("{s:o}", "modules", edged_modules_json(workload_edged(call)));
 	return 200;
 }
 
-static const struct route routes[] = {
+static const struct endpoint endpoints[] = {
 	{ "GET", "/modules", "2018-06-28", list_modules },
 	{ "GET", "/modules/", "2018-06-28", list_modules },
 	{ "POST", "/modules/{}/certificate/identity", "2018-06-28", workload_identity_certificate_of },
@@ -87,7 +87,7 @@ static const char *const versions[] = { "2018-06-28", "2019-01-30", "2019-10-22"
 	"2021-12-07", "2022-08-03", NULL };
 
 /* A body that came is looked at before the caller is, as in the original. */
-static const struct route_body bodies[] = {
+static const struct endpoint_body bodies[] = {
 	{ "POST", "/modules/{}/genid/{}/certificate/server", "commonName csr?" },
 	{ "POST", "/modules/{}/certificate/identity", "csr?" },
 	{ "POST", "/modules/{}/genid/{}/sign", "data" },
@@ -96,19 +96,19 @@ static const struct route_body bodies[] = {
 };
 
 static bool
-waits_for_issuer(const struct route_call *call)
+waits_for_issuer(const struct endpoint_call *call)
 {
 	return !edge_ca_is_ready(workload_edged(call));
 }
 
-static const struct route_wait waits[] = {
+static const struct endpoint_wait waits[] = {
 	{ "POST", "/modules/{}/certificate/identity", waits_for_issuer },
 	{ "POST", "/modules/{}/genid/{}/certificate/server", waits_for_issuer },
 };
 
-const struct route_table workload_routes = {
-	.routes = routes,
-	.n_routes = COUNT(routes),
+const struct endpoint_table workload_endpoints = {
+	.endpoints = endpoints,
+	.n_endpoints = COUNT(endpoints),
 	.bodies = bodies,
 	.n_bodies = COUNT(bodies),
 	.waits = waits,

@@ -8,13 +8,13 @@
 #include "edged/workload.h"
 
 struct edged *
-workload_edged(const struct route_call *call)
+workload_edged(const struct endpoint_call *call)
 {
 	return ((const struct edged_door *)call->door)->edged;
 }
 
 static int
-forbidden(const struct route_call *call, const char *module, struct err *err)
+forbidden(const struct endpoint_call *call, const char *module, struct err *err)
 {
 	log_warn("CALLER_NOT_ALLOWED: socket of %s, process %d of user %u: asks as another module", module, call->process.pid,
 		call->process.uid);
@@ -31,7 +31,7 @@ is_known_by_process(const struct module *m)
 
 /* On a socket of its own a module speaks for itself only; elsewhere it is known by its process. */
 static struct module *
-named_module(const struct route_call *call, struct err *err)
+named_module(const struct endpoint_call *call, struct err *err)
 {
 	const struct edged_door *door = call->door;
 	struct module *named = edged_find_module(door->edged, call->var[0]);
@@ -44,7 +44,7 @@ named_module(const struct route_call *call, struct err *err)
 }
 
 struct module *
-workload_caller(const struct route_call *call, struct err *err)
+workload_caller(const struct endpoint_call *call, struct err *err)
 {
 	struct module *module = named_module(call, err);
 
@@ -52,7 +52,7 @@ workload_caller(const struct route_call *call, struct err *err)
 }
 
 struct module *
-workload_caller_of_generation(const struct route_call *call, struct module_identity *identity, struct err *err)
+workload_caller_of_generation(const struct endpoint_call *call, struct module_identity *identity, struct err *err)
 {
 	struct module *module = workload_caller(call, err);
 
@@ -73,7 +73,7 @@ workload_refuse(const struct err *err)
 }
 
 int
-workload_need_body(const struct route_call *call, struct err *err)
+workload_need_body(const struct endpoint_call *call, struct err *err)
 {
 	return call->body ? 0 : err_set(err, ERR_INVALID, "missing request body");
 }

@@ -162,7 +162,7 @@ answer_wanted(struct edged *e, const struct wanted *w, const char *csr, json_t *
 }
 
 int
-workload_server_certificate_of(const struct route_call *call, json_t **answer, struct err *err)
+workload_server_certificate_of(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	CLEAR(module_identity) identity = { 0 };
 	const struct module *module = workload_caller_of_generation(call, &identity, err);
@@ -185,7 +185,7 @@ workload_server_certificate_of(const struct route_call *call, json_t **answer, s
 }
 
 int
-workload_identity_certificate_of(const struct route_call *call, json_t **answer, struct err *err)
+workload_identity_certificate_of(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const struct module *module = workload_caller(call, err);
 	const struct device_names *device = module ? edged_device_names(&workload_edged(call)->device, err) : NULL;

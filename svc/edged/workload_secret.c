@@ -35,7 +35,7 @@ bytes_json(const char *name, const void *data, size_t len)
 }
 
 static int
-sign_with(const struct route_call *call, const char *handle, json_t **answer, struct err *err)
+sign_with(const struct endpoint_call *call, const char *handle, json_t **answer, struct err *err)
 {
 	struct buf data = BUF_INIT(DATA_MAX);
 	uint8_t mac[DIGEST_SHA256_LEN];
@@ -50,7 +50,7 @@ sign_with(const struct route_call *call, const char *handle, json_t **answer, st
 }
 
 int
-workload_sign_for(const struct route_call *call, json_t **answer, struct err *err)
+workload_sign_for(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	CLEAR(module_identity) identity = { 0 };
 
@@ -62,7 +62,7 @@ workload_sign_for(const struct route_call *call, json_t **answer, struct err *er
 }
 
 static int
-do_crypt(const struct route_call *call, bool encrypting, json_t **answer, struct err *err)
+do_crypt(const struct endpoint_call *call, bool encrypting, json_t **answer, struct err *err)
 {
 	struct buf iv = BUF_INIT(1024), data = BUF_INIT(DATA_MAX), out = BUF_INIT(DATA_MAX + 64);
 	OWN_TEXT aad = NULL;
@@ -92,13 +92,13 @@ do_crypt(const struct route_call *call, bool encrypting, json_t **answer, struct
 }
 
 int
-workload_encrypt_for(const struct route_call *call, json_t **answer, struct err *err)
+workload_encrypt_for(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	return do_crypt(call, true, answer, err);
 }
 
 int
-workload_decrypt_for(const struct route_call *call, json_t **answer, struct err *err)
+workload_decrypt_for(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	return do_crypt(call, false, answer, err);
 }

@@ -12,13 +12,13 @@
 /* -- Who asks ---------------------------------------------------------------------------------------------------------------------------- */
 
 static struct identityd *
-identityd_of(const struct route_call *call)
+identityd_of(const struct endpoint_call *call)
 {
 	return call->door;
 }
 
 static struct caller
-caller_of(const struct route_call *call)
+caller_of(const struct endpoint_call *call)
 {
 	struct identityd *d = identityd_of(call);
 	struct caller caller;
@@ -30,7 +30,7 @@ caller_of(const struct route_call *call)
 }
 
 static int
-authorize(const struct route_call *call, enum caller_wish wish, const char *name, struct err *err)
+authorize(const struct endpoint_call *call, enum caller_wish wish, const char *name, struct err *err)
 {
 	CLEAR(caller) caller = caller_of(call);
 
@@ -59,7 +59,7 @@ give(json_t *identity, json_t **answer, const struct err *err)
 
 /* NULL: *status is the answer's. */
 static struct device_info *
-device_of(const struct route_call *call, int *status, struct err *err)
+device_of(const struct endpoint_call *call, int *status, struct err *err)
 {
 	struct device_info *device = provisioner_device(identityd_of(call)->provisioner, err);
 
@@ -74,7 +74,7 @@ device_of(const struct route_call *call, int *status, struct err *err)
 /* -- The device -------------------------------------------------------------------------------------------------------------------------- */
 
 static int
-answer_device(const struct route_call *call, json_t **answer, struct err *err)
+answer_device(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	int status;
 	OWN(device_info) device = device_of(call, &status, err);
@@ -105,7 +105,7 @@ check_type(const json_t *body, struct err *err)
 }
 
 static int
-device_identity(const struct route_call *call, json_t **answer, struct err *err)
+device_identity(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	if (authorize(call, WISH_DEVICE, NULL, err) < 0 || check_type(call->body, err) < 0)
 		return -1;
@@ -113,7 +113,7 @@ device_identity(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-provisioning(const struct route_call *call, json_t **answer, struct err *err)
+provisioning(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	struct identityd *d = identityd_of(call);
 	OWN_TEXT registration_id = provisioner_registration_id(d->provisioner);
@@ -124,7 +124,7 @@ provisioning(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-reprovision(const struct route_call *call, json_t **answer, struct err *err)
+reprovision(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	(void)answer;
 	if (authorize(call, WISH_REPROVISION, NULL, err) < 0)
@@ -154,7 +154,7 @@ delete_deed(struct module_identities *m, const struct device_info *device, const
 
 /* Once more, when this device is somebody else now. */
 static json_t *
-do_again(const struct route_call *call, module_deed deed, const char *id, const struct device_info *before, struct err *err)
+do_again(const struct endpoint_call *call, module_deed deed, const char *id, const struct device_info *before, struct err *err)
 {
 	struct identityd *d = identityd_of(call);
 	struct err why = ERR_INIT;
@@ -172,7 +172,7 @@ do_again(const struct route_call *call, module_deed deed, const char *id, const 
 }
 
 static int
-do_module(const struct route_call *call, module_deed deed, const char *id, json_t **answer, struct err *err)
+do_module(const struct endpoint_call *call, module_deed deed, const char *id, json_t **answer, struct err *err)
 {
 	int status;
 	OWN(device_info) device = device_of(call, &status, err);
@@ -187,7 +187,7 @@ do_module(const struct route_call *call, module_deed deed, const char *id, json_
 }
 
 static int
-list_modules(const struct route_call *call, json_t **answer, struct err *err)
+list_modules(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	json_t *list = NULL;
 	int status = authorize(call, WISH_MODULES, NULL, err) < 0 ? -1 : do_module(call, list_deed, NULL, &list, err);
@@ -211,7 +211,7 @@ configured_use(struct identityd *d, const char *id)
 }
 
 static int
-answer_local(const struct route_call *call, const char *id, const enum local_use *asked, json_t **answer, struct err *err)
+answer_local(const struct endpoint_call *call, const char *id, const enum local_use *asked, json_t **answer, struct err *err)
 {
 	enum local_use use = asked ? *asked : configured_use(identityd_of(call), id);
 
@@ -220,7 +220,7 @@ answer_local(const struct route_call *call, const char *id, const enum local_use
 
 /* "localIdOpts": {"type": "x509", "attributes": "client"|"server"} */
 static int
-create_local(const struct route_call *call, const char *id, json_t **answer, struct err *err)
+create_local(const struct endpoint_call *call, const char *id, json_t **answer, struct err *err)
 {
 	json_t *options = NULL;
 	const char *attributes = NULL;
@@ -235,7 +235,7 @@ create_local(const struct route_call *call, const char *id, json_t **answer, str
 }
 
 static int
-create_module(const struct route_call *call, json_t **answer, struct err *err)
+create_module(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const char *type, *id;
 
@@ -252,13 +252,13 @@ create_module(const struct route_call *call, json_t **answer, struct err *err)
 
 /* An extension of ours: "kept=true" asks for what serves while the hub is away, and nobody waits for the hub. */
 static bool
-wants_kept(const struct route_call *call)
+wants_kept(const struct endpoint_call *call)
 {
 	return text_is(http_query(call->request, "kept"), "true");
 }
 
 static int
-get_module(const struct route_call *call, json_t **answer, struct err *err)
+get_module(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const char *type = http_query(call->request, "type"), *id = call->var[0];
 	bool local = text_is(type, "local");
@@ -273,7 +273,7 @@ get_module(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-update_module(const struct route_call *call, json_t **answer, struct err *err)
+update_module(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	if (authorize(call, WISH_MODULES, NULL, err) < 0 || check_type(call->body, err) < 0)
 		return -1;
@@ -281,7 +281,7 @@ update_module(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-delete_module(const struct route_call *call, json_t **answer, struct err *err)
+delete_module(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	json_t *done = NULL;
 	int status = authorize(call, WISH_MODULES, NULL, err) < 0 ? -1 : do_module(call, delete_deed, call->var[0], &done, err);
@@ -293,7 +293,7 @@ delete_module(const struct route_call *call, json_t **answer, struct err *err)
 
 /* Who may have the device's has that, all others their own. */
 static int
-caller_identity(const struct route_call *call, json_t **answer, struct err *err)
+caller_identity(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	CLEAR(caller) caller = caller_of(call);
 
@@ -307,7 +307,7 @@ caller_identity(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-trust_bundle(const struct route_call *call, json_t **answer, struct err *err)
+trust_bundle(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	(void)call;
 	(void)err;
@@ -316,14 +316,14 @@ trust_bundle(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-renewals(const struct route_call *call, json_t **answer, struct err *err)
+renewals(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	(void)err;
 	*answer = device_certificate_renewals(&identityd_of(call)->credential.certificate);
 	return 200;
 }
 
-static const struct route routes[] = {
+static const struct endpoint endpoints[] = {
 	{ "GET", "/identities/identity", "2020-09-01", caller_identity },
 	{ "GET", "/identities/provisioning", "2021-12-01", provisioning },
 	{ "POST", "/identities/device", "2020-09-01", device_identity },
@@ -337,7 +337,7 @@ static const struct route routes[] = {
 	{ "GET", "/renewals", "2020-09-01", renewals },
 };
 
-static const struct route_body bodies[] = {
+static const struct endpoint_body bodies[] = {
 	{ "POST", "/identities/device", "type" },
 	{ "POST", "/identities/modules", "type moduleId" },
 	{ "PUT", "/identities/modules/{}", "type moduleId" },
@@ -348,20 +348,20 @@ static const char *const versions[] = { "2020-09-01", "2021-12-01", "2022-08-01"
 /* -- Whom the hub, or provisioning, may keep waiting ------------------------------------------------------------------------------------ */
 
 static bool
-asks_hub(const struct route_call *call)
+asks_hub(const struct endpoint_call *call)
 {
 	return !text_is(http_query(call->request, "type"), "local") && !wants_kept(call);
 }
 
 static bool
-is_module(const struct route_call *call)
+is_module(const struct endpoint_call *call)
 {
 	CLEAR(caller) caller = caller_of(call);
 
 	return caller.module;
 }
 
-static const struct route_wait waits[] = {
+static const struct endpoint_wait waits[] = {
 	{ "GET", "/identities/identity", is_module },
 	{ "POST", "/identities/device/reprovision", NULL },
 	{ "GET", "/identities/modules", NULL },
@@ -371,9 +371,9 @@ static const struct route_wait waits[] = {
 	{ "DELETE", "/identities/modules/{}", NULL },
 };
 
-const struct route_table identity_routes = {
-	.routes = routes,
-	.n_routes = COUNT(routes),
+const struct endpoint_table identity_endpoints = {
+	.endpoints = endpoints,
+	.n_endpoints = COUNT(endpoints),
 	.bodies = bodies,
 	.n_bodies = COUNT(bodies),
 	.waits = waits,

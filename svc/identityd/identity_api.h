@@ -2,7 +2,7 @@
 #pragma once
 /* The identity service's endpoints (edge-services 1.3). */
 
-#include "common/route.h"
+#include "common/endpoint.h"
 #include "identityd/caller.h"
 #include "identityd/local_identity.h"
 #include "identityd/provisioner.h"
@@ -18,4 +18,4 @@ struct identityd {
 	struct provisioner *provisioner;
 };
 
-extern const struct route_table identity_routes;
+extern const struct endpoint_table identity_endpoints;

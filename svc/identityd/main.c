@@ -272,7 +272,7 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	if (status == 0)
 		status = start(&a, config, err);
 	if (status == 0) {
-		service = local_service_new(&identity_routes);
+		service = local_service_new(&identity_endpoints);
 		status = local_service_listen(service, socket_path, 0666, (size_t)max_requests, &a.identityd, err);
 	}
 	if (status == 0) {

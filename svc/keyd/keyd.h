@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #include "common/principal.h"
-#include "common/route.h"
+#include "common/endpoint.h"
 #include "keyd/key_store.h"
 
 struct keyd {
@@ -21,4 +21,4 @@ struct keyd_door {
 	const char *principal;
 };
 
-extern const struct route_table keyd_routes;
+extern const struct endpoint_table keyd_endpoints;

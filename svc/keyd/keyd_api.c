@@ -4,7 +4,7 @@
 #include "keyd/keyd.h"
 #include "keyd/keyd_endpoints.h"
 
-static const struct route routes[] = {
+static const struct endpoint endpoints[] = {
 	{ "POST", "/key", "2020-09-01", keyd_create_key },
 	{ "DELETE", "/key", "2020-09-01", keyd_delete_key },
 	{ "GET", "/key/{}", "2020-09-01", keyd_load_key },
@@ -21,11 +21,11 @@ static const struct route routes[] = {
 	{ "POST", "/decrypt", "2020-09-01", keyd_decrypt },
 };
 
-static const struct route quick[] = {
+static const struct endpoint quick[] = {
 	{ "POST", "/sign", "2020-09-01", keyd_sign_now },
 };
 
-static const struct route_body bodies[] = {
+static const struct endpoint_body bodies[] = {
 	{ "POST", "/key", "keyId usage keyBytes?" },
 	{ "DELETE", "/key", "keyHandle" },
 	{ "POST", "/keypair", "keyId preferredAlgorithms?" },
@@ -42,9 +42,9 @@ static const struct route_body bodies[] = {
 
 static const char *const versions[] = { "2020-09-01", "2021-05-01", NULL };
 
-const struct route_table keyd_routes = {
-	.routes = routes,
-	.n_routes = COUNT(routes),
+const struct endpoint_table keyd_endpoints = {
+	.endpoints = endpoints,
+	.n_endpoints = COUNT(endpoints),
 	.quick = quick,
 	.n_quick = COUNT(quick),
 	.bodies = bodies,

@@ -32,7 +32,7 @@ get_usage(const json_t *body, struct err *err)
 }
 
 static int
-import_key(const struct route_call *call, const char *id, int usage, struct err *err)
+import_key(const struct endpoint_call *call, const char *id, int usage, struct err *err)
 {
 	struct buf bytes = BUF_INIT(SECRET_MAX);
 	int status = keyd_get_bytes(call->body, "keyBytes", &bytes, err);
@@ -44,7 +44,7 @@ import_key(const struct route_call *call, const char *id, int usage, struct err 
 }
 
 static int
-make_key(const struct route_call *call, const char *id, int usage, struct err *err)
+make_key(const struct endpoint_call *call, const char *id, int usage, struct err *err)
 {
 	OWN(symmetric_key) key = key_store_create_symmetric(keyd_of(call)->store, id, usage, err);
 
@@ -52,7 +52,7 @@ make_key(const struct route_call *call, const char *id, int usage, struct err *e
 }
 
 int
-keyd_create_key(const struct route_call *call, json_t **answer, struct err *err)
+keyd_create_key(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const char *id, *bytes;
 	int usage, status;
@@ -69,7 +69,7 @@ keyd_create_key(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 int
-keyd_load_key(const struct route_call *call, json_t **answer, struct err *err)
+keyd_load_key(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const char *id = call->var[0];
 	OWN(symmetric_key) key = NULL;
@@ -81,7 +81,7 @@ keyd_load_key(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 int
-keyd_create_pair(const struct route_call *call, json_t **answer, struct err *err)
+keyd_create_pair(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const char *id, *algorithms;
 	OWN(key) key = NULL;
@@ -94,7 +94,7 @@ keyd_create_pair(const struct route_call *call, json_t **answer, struct err *err
 }
 
 int
-keyd_load_pair(const struct route_call *call, json_t **answer, struct err *err)
+keyd_load_pair(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const char *id = call->var[0];
 	OWN(key) key = NULL;
@@ -106,8 +106,8 @@ keyd_load_pair(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-delete_any(const struct route_call *call, enum key_handle_kind kind, int (*delete)(struct key_store *, const char *, struct err *),
-	struct err *err)
+delete_any(const struct endpoint_call *call, enum key_handle_kind kind,
+	int (*delete)(struct key_store *, const char *, struct err *), struct err *err)
 {
 	OWN(key_handle) handle = keyd_get_handle(call, "keyHandle", KEY_OWN, err);
 
@@ -120,21 +120,21 @@ delete_any(const struct route_call *call, enum key_handle_kind kind, int (*delet
 }
 
 int
-keyd_delete_key(const struct route_call *call, json_t **answer, struct err *err)
+keyd_delete_key(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	(void)answer;
 	return delete_any(call, KEY_HANDLE_KEY, key_store_delete_symmetric, err);
 }
 
 int
-keyd_delete_pair(const struct route_call *call, json_t **answer, struct err *err)
+keyd_delete_pair(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	(void)answer;
 	return delete_any(call, KEY_HANDLE_PAIR, key_store_delete_pair, err);
 }
 
 static int
-get_move(const struct route_call *call, const char **from, struct err *err)
+get_move(const struct endpoint_call *call, const char **from, struct err *err)
 {
 	if (keyd_need_body(call, err) < 0 || json_get_text(call->body, "from", from, err) < 0)
 		return -1;
@@ -142,7 +142,7 @@ get_move(const struct route_call *call, const char **from, struct err *err)
 }
 
 int
-keyd_move_pair(const struct route_call *call, json_t **answer, struct err *err)
+keyd_move_pair(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const char *from, *to = call->var[0];
 
@@ -153,7 +153,7 @@ keyd_move_pair(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 int
-keyd_move_key(const struct route_call *call, json_t **answer, struct err *err)
+keyd_move_key(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	const char *from;
 

@@ -10,7 +10,7 @@
 #include "wire/json.h"
 
 struct keyd *
-keyd_of(const struct route_call *call)
+keyd_of(const struct endpoint_call *call)
 {
 	return ((struct keyd_door *)call->door)->keyd;
 }
@@ -32,7 +32,7 @@ keyd_failed(struct err *err)
 
 /* With the principals as they are now; keyd_done gives them back. */
 static struct key_caller
-caller_of(const struct route_call *call)
+caller_of(const struct endpoint_call *call)
 {
 	const struct keyd_door *door = call->door;
 
@@ -46,20 +46,20 @@ caller_of(const struct route_call *call)
 }
 
 static void
-caller_done(const struct route_call *call)
+caller_done(const struct endpoint_call *call)
 {
 	pthread_rwlock_unlock(&keyd_of(call)->principals_lock);
 }
 
 static int
-refuse(const struct route_call *call, const char *id, struct err *err)
+refuse(const struct endpoint_call *call, const char *id, struct err *err)
 {
 	log_warn("CALLER_NOT_ALLOWED: user %u (process %d) asks for the key %s", call->process.uid, call->process.pid, id);
 	return err_set(err, ERR_DENIED, "user %u is not authorized to access the key %.200s", call->process.uid, id);
 }
 
 int
-keyd_authorize(const struct route_call *call, const char *id, struct err *err)
+keyd_authorize(const struct endpoint_call *call, const char *id, struct err *err)
 {
 	struct key_caller caller = caller_of(call);
 	bool may = key_caller_may(&caller, id);
@@ -69,7 +69,7 @@ keyd_authorize(const struct route_call *call, const char *id, struct err *err)
 }
 
 static int
-authorize_handle(const struct route_call *call, const struct key_handle *handle, enum key_access access, struct err *err)
+authorize_handle(const struct endpoint_call *call, const struct key_handle *handle, enum key_access access, struct err *err)
 {
 	struct key_caller caller = caller_of(call);
 	bool may = key_caller_may_with(&caller, handle, access);
@@ -79,7 +79,7 @@ authorize_handle(const struct route_call *call, const struct key_handle *handle,
 }
 
 static char *
-maker_name(const struct route_call *call, const char *id)
+maker_name(const struct endpoint_call *call, const char *id)
 {
 	struct key_caller caller = caller_of(call);
 	const char *name = key_caller_name(&caller, id);
@@ -92,7 +92,7 @@ maker_name(const struct route_call *call, const char *id)
 /* -- The body ---------------------------------------------------------------------------------------------------------------------------- */
 
 int
-keyd_need_body(const struct route_call *call, struct err *err)
+keyd_need_body(const struct endpoint_call *call, struct err *err)
 {
 	return call->body ? 0 : err_set(err, ERR_INVALID, "missing request body");
 }
@@ -125,7 +125,7 @@ keyd_bytes_answer(const char *name, const void *data, size_t len)
 /* -- Handles ----------------------------------------------------------------------------------------------------------------------------- */
 
 struct key_handle *
-keyd_get_handle(const struct route_call *call, const char *member, enum key_access access, struct err *err)
+keyd_get_handle(const struct endpoint_call *call, const char *member, enum key_access access, struct err *err)
 {
 	const char *text;
 	OWN(key_handle) handle = NULL;
@@ -141,7 +141,7 @@ keyd_get_handle(const struct route_call *call, const char *member, enum key_acce
 }
 
 static int
-answer_handle(const struct route_call *call, struct key_handle *handle, json_t **answer)
+answer_handle(const struct endpoint_call *call, struct key_handle *handle, json_t **answer)
 {
 	OWN_TEXT text = NULL;
 
@@ -153,7 +153,7 @@ answer_handle(const struct route_call *call, struct key_handle *handle, json_t *
 }
 
 int
-keyd_answer_handle(const struct route_call *call, enum key_handle_kind kind, const char *id, json_t **answer)
+keyd_answer_handle(const struct endpoint_call *call, enum key_handle_kind kind, const char *id, json_t **answer)
 {
 	struct key_handle handle = { .kind = kind, .id = (char *)(uintptr_t)id };
 
@@ -161,7 +161,7 @@ keyd_answer_handle(const struct route_call *call, enum key_handle_kind kind, con
 }
 
 int
-keyd_answer_derived(const struct route_call *call, struct key_handle *derived, json_t **answer)
+keyd_answer_derived(const struct endpoint_call *call, struct key_handle *derived, json_t **answer)
 {
 	derived->kind = KEY_HANDLE_DERIVED;
 	return answer_handle(call, derived, answer);

@@ -14,7 +14,7 @@
 #define WRONG_KEY "mechanism cannot be used with this key type"
 
 static struct key *
-pair_of(const struct route_call *call, const struct key_handle *handle, struct err *err)
+pair_of(const struct endpoint_call *call, const struct key_handle *handle, struct err *err)
 {
 	struct key *key;
 
@@ -30,7 +30,7 @@ pair_of(const struct route_call *call, const struct key_handle *handle, struct e
 
 /* A symmetric key, derived if the handle says so (edge-services 7.1). */
 static struct symmetric_key *
-symmetric_of(const struct route_call *call, const struct key_handle *handle, struct err *err)
+symmetric_of(const struct endpoint_call *call, const struct key_handle *handle, struct err *err)
 {
 	OWN(symmetric_key) base = NULL;
 
@@ -76,7 +76,7 @@ public_json(const struct key *key, struct err *err)
 }
 
 int
-keyd_parameter(const struct route_call *call, json_t **answer, struct err *err)
+keyd_parameter(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	OWN(key_handle) handle = keyd_get_handle(call, "keyHandle", KEY_USE, err);
 	OWN(key) key = handle ? pair_of(call, handle, err) : NULL;
@@ -93,7 +93,7 @@ keyd_parameter(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 int
-keyd_derive(const struct route_call *call, json_t **answer, struct err *err)
+keyd_derive(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	OWN(key_handle) base = keyd_get_handle(call, "baseKeyHandle", KEY_OWN, err);
 	struct key_handle derived = { 0 };
@@ -117,7 +117,7 @@ keyd_derive(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 int
-keyd_export_derived(const struct route_call *call, json_t **answer, struct err *err)
+keyd_export_derived(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	OWN(key_handle) handle = keyd_get_handle(call, "keyHandle", KEY_OWN, err);
 	OWN(symmetric_key) key = NULL;
@@ -140,12 +140,13 @@ keyd_export_derived(const struct route_call *call, json_t **answer, struct err *
 /* One algorithm of /sign, /encrypt or /decrypt: what it takes from the request, and what it makes of it. */
 struct operation {
 	const char *algorithm;
-	int (*run)(const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out,
+	int (*run)(const struct endpoint_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out,
 		struct err *err);
 	bool has_parameters; /* an object that must be there */
 };
 
-struct endpoint {
+/* What a key is used for. */
+struct use {
 	const struct operation *operations;
 	size_t n_operations;
 	enum key_access access;
@@ -153,14 +154,14 @@ struct endpoint {
 };
 
 static const struct operation *
-find_operation(const struct endpoint *endpoint, const json_t *body, json_t **parameters, struct err *err)
+find_operation(const struct use *use, const json_t *body, json_t **parameters, struct err *err)
 {
 	const char *algorithm;
 
 	if (json_get_text(body, "algorithm", &algorithm, err) < 0 || json_find_object(body, "parameters", parameters, err) < 0)
 		return NULL;
-	for (size_t i = 0; i < endpoint->n_operations; i++) {
-		const struct operation *o = &endpoint->operations[i];
+	for (size_t i = 0; i < use->n_operations; i++) {
+		const struct operation *o = &use->operations[i];
 
 		if (!text_is(o->algorithm, algorithm))
 			continue;
@@ -173,7 +174,7 @@ find_operation(const struct endpoint *endpoint, const json_t *body, json_t **par
 
 /* An algorithm that is not known is a request that the original can't read. */
 static int
-operate(const struct endpoint *endpoint, const struct route_call *call, json_t **answer, struct err *err)
+operate(const struct use *use, const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	struct buf out = BUF_INIT(KEYD_BYTES_MAX + 64);
 	json_t *parameters = NULL;
@@ -183,20 +184,20 @@ operate(const struct endpoint *endpoint, const struct route_call *call, json_t *
 
 	if (keyd_need_body(call, err) < 0)
 		return -1;
-	operation = find_operation(endpoint, call->body, &parameters, err);
+	operation = find_operation(use, call->body, &parameters, err);
 	if (!operation)
 		return -422;
-	handle = keyd_get_handle(call, "keyHandle", endpoint->access, err);
+	handle = keyd_get_handle(call, "keyHandle", use->access, err);
 	status = handle ? operation->run(call, handle, parameters, &out, err) : -1;
 	if (status == 0)
-		*answer = keyd_bytes_answer(endpoint->answer, out.data, out.len);
+		*answer = keyd_bytes_answer(use->answer, out.data, out.len);
 	buf_wipe(&out);
 	return status < 0 ? status : 200;
 }
 
 static int
-sign_hmac(
-	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+sign_hmac(const struct endpoint_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out,
+	struct err *err)
 {
 	OWN(symmetric_key) key = NULL;
 	struct buf message = BUF_INIT(KEYD_BYTES_MAX);
@@ -214,8 +215,8 @@ sign_hmac(
 }
 
 static int
-sign_ecdsa(
-	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+sign_ecdsa(const struct endpoint_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out,
+	struct err *err)
 {
 	CLEAR(buf) digest = BUF_INIT(64);
 	int status = keyd_get_bytes(parameters, "digest", &digest, err);
@@ -228,8 +229,8 @@ sign_ecdsa(
 
 /* Ours: the original has no such keys. */
 static int
-sign_eddsa(
-	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+sign_eddsa(const struct endpoint_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out,
+	struct err *err)
 {
 	CLEAR(buf) message = BUF_INIT(KEYD_BYTES_MAX);
 	int status = keyd_get_bytes(parameters, "message", &message, err);
@@ -247,16 +248,16 @@ static const struct operation sign_operations[] = {
 };
 
 int
-keyd_sign(const struct route_call *call, json_t **answer, struct err *err)
+keyd_sign(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
-	static const struct endpoint endpoint = { sign_operations, COUNT(sign_operations), KEY_SIGN, "signature" };
+	static const struct use use = { sign_operations, COUNT(sign_operations), KEY_SIGN, "signature" };
 
-	return operate(&endpoint, call, answer, err);
+	return operate(&use, call, answer, err);
 }
 
 /* The signature of a TLS handshake, by a key in a file: it takes less time than to wake somebody who does it.  Everything else may wait for a disk or a token, or takes long. */
 int
-keyd_sign_now(const struct route_call *call, json_t **answer, struct err *err)
+keyd_sign_now(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	CLEAR(buf) digest = BUF_INIT(64);
 	CLEAR(buf) signature = BUF_INIT(256);
@@ -268,14 +269,14 @@ keyd_sign_now(const struct route_call *call, json_t **answer, struct err *err)
 	if (json_get_text(call->body, "algorithm", &algorithm, err) < 0 || !text_is(algorithm, "ECDSA") ||
 		json_find_object(call->body, "parameters", &parameters, err) < 0 ||
 		keyd_get_bytes(parameters, "digest", &digest, err) < 0)
-		return ROUTE_LATER;
+		return ENDPOINT_LATER;
 	*err = (struct err)ERR_INIT;
 	handle = keyd_get_handle(call, "keyHandle", KEY_SIGN, err);
 	if (!handle)
 		return -1;
 	key = handle->kind == KEY_HANDLE_PAIR ? key_store_quick_pair(keyd_of(call)->store, handle->id) : NULL;
 	if (!key)
-		return ROUTE_LATER;
+		return ENDPOINT_LATER;
 	if (key_raw_ecdsa(key, digest.data, digest.len, &signature, err) < 0)
 		return keyd_failed(err);
 	*answer = keyd_bytes_answer("signature", signature.data, signature.len);
@@ -318,7 +319,7 @@ crypt_failed(struct err *err)
 typedef int aead_function(const struct symmetric_key *key, const struct symmetric_message *m, struct buf *out, struct err *err);
 
 static int
-aead(const struct route_call *call, const struct key_handle *handle, const json_t *parameters, const char *data,
+aead(const struct endpoint_call *call, const struct key_handle *handle, const json_t *parameters, const char *data,
 	aead_function *function, struct buf *out, struct err *err)
 {
 	CLEAR(aead_input) in = { .iv = BUF_INIT(1024), .aad = BUF_INIT(4096), .data = BUF_INIT(KEYD_BYTES_MAX) };
@@ -337,22 +338,22 @@ aead(const struct route_call *call, const struct key_handle *handle, const json_
 }
 
 static int
-encrypt_aead(
-	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+encrypt_aead(const struct endpoint_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out,
+	struct err *err)
 {
 	return aead(call, handle, parameters, "plaintext", symmetric_key_encrypt, out, err);
 }
 
 static int
-decrypt_aead(
-	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+decrypt_aead(const struct endpoint_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out,
+	struct err *err)
 {
 	return aead(call, handle, parameters, "ciphertext", symmetric_key_decrypt, out, err);
 }
 
 /* The original's name for the private operation of RSA. */
 static int
-rsa_private(const struct route_call *call, const struct key_handle *handle, enum key_raw_padding padding, struct buf *out,
+rsa_private(const struct endpoint_call *call, const struct key_handle *handle, enum key_raw_padding padding, struct buf *out,
 	struct err *err)
 {
 	CLEAR(buf) block = BUF_INIT(4096);
@@ -365,16 +366,16 @@ rsa_private(const struct route_call *call, const struct key_handle *handle, enum
 }
 
 static int
-encrypt_rsa(
-	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+encrypt_rsa(const struct endpoint_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out,
+	struct err *err)
 {
 	(void)parameters;
 	return rsa_private(call, handle, KEY_RAW_NO_PADDING, out, err);
 }
 
 static int
-encrypt_rsa_pkcs1(
-	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+encrypt_rsa_pkcs1(const struct endpoint_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out,
+	struct err *err)
 {
 	(void)parameters;
 	return rsa_private(call, handle, KEY_RAW_PKCS1, out, err);
@@ -382,8 +383,8 @@ encrypt_rsa_pkcs1(
 
 /* RSA is known to /decrypt and goes with no key there. */
 static int
-decrypt_rsa(
-	const struct route_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out, struct err *err)
+decrypt_rsa(const struct endpoint_call *call, const struct key_handle *handle, const json_t *parameters, struct buf *out,
+	struct err *err)
 {
 	(void)call;
 	(void)handle;
@@ -393,27 +394,27 @@ decrypt_rsa(
 }
 
 int
-keyd_encrypt(const struct route_call *call, json_t **answer, struct err *err)
+keyd_encrypt(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	static const struct operation operations[] = {
 		{ "AEAD", encrypt_aead, true },
 		{ "RSA-NO-PADDING", encrypt_rsa, false },
 		{ "RSA-PKCS1", encrypt_rsa_pkcs1, false },
 	};
-	static const struct endpoint endpoint = { operations, COUNT(operations), KEY_USE, "ciphertext" };
+	static const struct use use = { operations, COUNT(operations), KEY_USE, "ciphertext" };
 
-	return operate(&endpoint, call, answer, err);
+	return operate(&use, call, answer, err);
 }
 
 int
-keyd_decrypt(const struct route_call *call, json_t **answer, struct err *err)
+keyd_decrypt(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	static const struct operation operations[] = {
 		{ "AEAD", decrypt_aead, true },
 		{ "RSA-NO-PADDING", decrypt_rsa, false },
 		{ "RSA-PKCS1", decrypt_rsa, false },
 	};
-	static const struct endpoint endpoint = { operations, COUNT(operations), KEY_USE, "plaintext" };
+	static const struct use use = { operations, COUNT(operations), KEY_USE, "plaintext" };
 
-	return operate(&endpoint, call, answer, err);
+	return operate(&use, call, answer, err);
 }

@@ -80,7 +80,7 @@ listen_for_tpm(struct local_service *service, struct keyd *keyd, struct tpmd_doo
 		.uid = principal->uid };
 	if (auth)
 		secret_set(&door->registration.endorsement_auth, auth, strlen(auth));
-	return local_service_listen_for(service, &tpmd_routes, path, 0666, (size_t)max_requests, door, err);
+	return local_service_listen_for(service, &tpmd_endpoints, path, 0666, (size_t)max_requests, door, err);
 }
 
 /* Who may what is the only thing that changes while keyd runs. */
@@ -121,7 +121,7 @@ serve(const json_t *config, const struct service_options *options, struct err *e
 	secret_clear(&store.tpm_owner_auth);
 	status = keyd.store ? key_store_own_secret(keyd.store, "handle-validation-key", &keyd.validation_key, err) : -1;
 	if (status == 0) {
-		service = local_service_new(&keyd_routes);
+		service = local_service_new(&keyd_endpoints);
 		status = listen_all(service, &keyd, doors, sockets, max_requests, err);
 	}
 	if (status == 0)

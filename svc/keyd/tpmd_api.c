@@ -15,13 +15,13 @@
 #define DATA_MAX (64 * 1024)
 
 static const struct tpm_registration *
-registration_of(const struct route_call *call)
+registration_of(const struct endpoint_call *call)
 {
 	return &((const struct tpmd_door *)call->door)->registration;
 }
 
 static int
-authorize(const struct route_call *call, struct err *err)
+authorize(const struct endpoint_call *call, struct err *err)
 {
 	const struct tpmd_door *door = call->door;
 
@@ -49,7 +49,7 @@ text_of(const struct buf *bytes)
 }
 
 static int
-get_keys(const struct route_call *call, json_t **answer, struct err *err)
+get_keys(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	CLEAR(buf) endorsement_key = BUF_INIT(TPM_PUBLIC_MAX);
 	CLEAR(buf) storage_root_key = BUF_INIT(TPM_PUBLIC_MAX);
@@ -64,7 +64,7 @@ get_keys(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-get_bytes(const struct route_call *call, const char *name, struct buf *out, struct err *err)
+get_bytes(const struct endpoint_call *call, const char *name, struct buf *out, struct err *err)
 {
 	const char *text;
 
@@ -80,7 +80,7 @@ get_bytes(const struct route_call *call, const char *name, struct buf *out, stru
 }
 
 static int
-import_key(const struct route_call *call, json_t **answer, struct err *err)
+import_key(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	CLEAR(buf) blob = BUF_INIT(TPM_WRAPPED_MAX);
 
@@ -93,7 +93,7 @@ import_key(const struct route_call *call, json_t **answer, struct err *err)
 }
 
 static int
-sign(const struct route_call *call, json_t **answer, struct err *err)
+sign(const struct endpoint_call *call, json_t **answer, struct err *err)
 {
 	CLEAR(buf) data = BUF_INIT(DATA_MAX);
 	CLEAR(buf) digest = BUF_INIT(DIGEST_SHA256_LEN);
@@ -108,22 +108,22 @@ sign(const struct route_call *call, json_t **answer, struct err *err)
 	return 200;
 }
 
-static const struct route routes[] = {
+static const struct endpoint endpoints[] = {
 	{ "GET", "/get_tpm_keys", "2020-09-01", get_keys },
 	{ "POST", "/import_auth_key", "2020-09-01", import_key },
 	{ "POST", "/sign_with_auth_key", "2020-09-01", sign },
 };
 
-static const struct route_body bodies[] = {
+static const struct endpoint_body bodies[] = {
 	{ "POST", "/import_auth_key", "key" },
 	{ "POST", "/sign_with_auth_key", "data" },
 };
 
 static const char *const versions[] = { "2020-09-01", NULL };
 
-const struct route_table tpmd_routes = {
-	.routes = routes,
-	.n_routes = COUNT(routes),
+const struct endpoint_table tpmd_endpoints = {
+	.endpoints = endpoints,
+	.n_endpoints = COUNT(endpoints),
 	.bodies = bodies,
 	.n_bodies = COUNT(bodies),
 	.versions = versions,

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Dispatch of the local services.  The order of the tests is that of the originals, because clients see it: api-version, path and its age, method, body. */
+#include "common/endpoint.h"
+
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "common/route.h"
 #include "wire/json.h"
 
 #define NOW_BODY_MAX 8192
@@ -31,7 +32,7 @@ answer_error(struct http_request *request, int status, const char *message)
 }
 
 static bool
-is_known_version(const struct route_table *table, const char *version)
+is_known_version(const struct endpoint_table *table, const char *version)
 {
 	for (const char *const *v = table->versions; *v; v++)
 		if (text_is(*v, version))
@@ -41,7 +42,7 @@ is_known_version(const struct route_table *table, const char *version)
 
 /* Does the path match, segment by segment?  Its variables go to call->var.  A slash at the end makes another path, as in the original. */
 static bool
-path_matches(const char *pattern, struct route_call *call)
+path_matches(const char *pattern, struct endpoint_call *call)
 {
 	struct slice rest = slice_of(pattern + 1), part;
 	size_t i = 0, n_vars = 0;
@@ -58,7 +59,7 @@ path_matches(const char *pattern, struct route_call *call)
 		if (!slice_is(part, "{}")) {
 			if (!slice_is(part, segment))
 				return false;
-		} else if (!*segment || n_vars == ROUTE_VARS_MAX) {
+		} else if (!*segment || n_vars == ENDPOINT_VARS_MAX) {
 			return false;
 		} else {
 			call->var[n_vars++] = segment;
@@ -67,8 +68,8 @@ path_matches(const char *pattern, struct route_call *call)
 	return http_n_segments(call->request) == i;
 }
 
-static const struct route *
-find_quick(const struct route_table *table, struct route_call *call, const char *version)
+static const struct endpoint *
+find_quick(const struct endpoint_table *table, struct endpoint_call *call, const char *version)
 {
 	for (size_t i = 0; i < table->n_quick; i++)
 		if (text_is(table->quick[i].method, http_method(call->request)) &&
@@ -77,20 +78,20 @@ find_quick(const struct route_table *table, struct route_call *call, const char 
 	return NULL;
 }
 
-static const struct route *
-find_route(const struct route_table *table, struct route_call *call, const char *version, bool *path_known)
+static const struct endpoint *
+find_endpoint(const struct endpoint_table *table, struct endpoint_call *call, const char *version, bool *path_known)
 {
 	const char *method = http_method(call->request);
 
 	*path_known = false;
-	for (size_t i = 0; i < table->n_routes; i++) {
-		const struct route *route = &table->routes[i];
+	for (size_t i = 0; i < table->n_endpoints; i++) {
+		const struct endpoint *endpoint = &table->endpoints[i];
 
-		if (strcmp(version, route->min_version) < 0 || !path_matches(route->path, call))
+		if (strcmp(version, endpoint->min_version) < 0 || !path_matches(endpoint->path, call))
 			continue;
 		*path_known = true;
-		if (text_is(route->method, method))
-			return route;
+		if (text_is(endpoint->method, method))
+			return endpoint;
 	}
 	return NULL;
 }
@@ -106,7 +107,7 @@ is_json(const struct http_request *request)
 
 /* 0: go on; otherwise the status to refuse with. */
 static int
-take_body(struct route_call *call, bool required, struct err *err)
+take_body(struct endpoint_call *call, bool required, struct err *err)
 {
 	size_t len;
 	const void *text = http_body(call->request, &len);
@@ -147,16 +148,16 @@ check_members(const char *members, const json_t *body, struct err *err)
 }
 
 static int
-check_body(const struct route_table *table, const struct route *route, const json_t *body, struct err *err)
+check_body(const struct endpoint_table *table, const struct endpoint *endpoint, const json_t *body, struct err *err)
 {
 	for (size_t i = 0; body && i < table->n_bodies; i++)
-		if (text_is(table->bodies[i].path, route->path) && text_is(table->bodies[i].method, route->method))
+		if (text_is(table->bodies[i].path, endpoint->path) && text_is(table->bodies[i].method, endpoint->method))
 			return check_members(table->bodies[i].members, body, err);
 	return 0;
 }
 
 static int
-status_of(const struct route_table *table, enum err_kind kind)
+status_of(const struct endpoint_table *table, enum err_kind kind)
 {
 	switch (kind) {
 	case ERR_INVALID:
@@ -178,7 +179,7 @@ status_of(const struct route_table *table, enum err_kind kind)
 
 /* As the originals write causes (edge-services 0.1). */
 static char *
-message_of(const struct route_table *table, const struct route_call *call, int status, const struct err *err)
+message_of(const struct endpoint_table *table, const struct endpoint_call *call, int status, const struct err *err)
 {
 	if (status < 500 || !table->hide_failures)
 		return mem_text(err->text);
@@ -198,7 +199,7 @@ level_of(int status, enum err_kind kind)
 
 /* "caused by" begins a line of an answer, and none in the log. */
 static void
-log_failure(const struct route_call *call, int status, const struct err *err)
+log_failure(const struct endpoint_call *call, int status, const struct err *err)
 {
 	OWN_TEXT sentence = mem_text(err->text);
 
@@ -210,7 +211,7 @@ log_failure(const struct route_call *call, int status, const struct err *err)
 }
 
 static void
-finish(const struct route_table *table, struct route_call *call, int status, json_t *answer, const struct err *err)
+finish(const struct endpoint_table *table, struct endpoint_call *call, int status, json_t *answer, const struct err *err)
 {
 	if (status < 0) {
 		OWN_TEXT message = NULL;
@@ -227,72 +228,72 @@ finish(const struct route_table *table, struct route_call *call, int status, jso
 }
 
 static void
-run(const struct route_table *table, const struct route *route, struct route_call *call)
+run(const struct endpoint_table *table, const struct endpoint *endpoint, struct endpoint_call *call)
 {
 	struct err err = ERR_INIT;
 	json_t *answer = NULL;
-	int status = route->handle(call, &answer, &err);
+	int status = endpoint->handle(call, &answer, &err);
 
 	finish(table, call, status, answer, &err);
 }
 
-/* Whatever is wrong with a request is told by route_handle. */
+/* Whatever is wrong with a request is told by endpoint_handle. */
 bool
-route_handle_now(struct http_request *request, void *arg)
+endpoint_handle_now(struct http_request *request, void *arg)
 {
-	const struct route_door *door = arg;
-	struct route_call call = { .request = request, .door = door->door };
+	const struct endpoint_door *door = arg;
+	struct endpoint_call call = { .request = request, .door = door->door };
 	const char *version = door->table->n_quick > 0 ? http_query(request, "api-version") : NULL;
-	const struct route *route;
+	const struct endpoint *endpoint;
 	struct err err = ERR_INIT;
 	json_t *answer = NULL;
-	int status = ROUTE_LATER;
+	int status = ENDPOINT_LATER;
 	size_t len;
 
 	http_body(request, &len);
 	if (!version || !is_known_version(door->table, version) || len > NOW_BODY_MAX)
 		return false;
-	route = find_quick(door->table, &call, version);
-	if (!route)
+	endpoint = find_quick(door->table, &call, version);
+	if (!endpoint)
 		return false;
 	call.has_process = http_peer_process(request, &call.process);
-	if (take_body(&call, true, &err) == 0 && check_body(door->table, route, call.body, &err) == 0)
-		status = route->handle(&call, &answer, &err);
-	if (status != ROUTE_LATER)
+	if (take_body(&call, true, &err) == 0 && check_body(door->table, endpoint, call.body, &err) == 0)
+		status = endpoint->handle(&call, &answer, &err);
+	if (status != ENDPOINT_LATER)
 		finish(door->table, &call, status, answer, &err);
 	json_decref(call.body);
-	return status != ROUTE_LATER;
+	return status != ENDPOINT_LATER;
 }
 
 static bool
-may_wait(const struct route_table *table, const struct route *route, const struct route_call *call)
+may_wait(const struct endpoint_table *table, const struct endpoint *endpoint, const struct endpoint_call *call)
 {
 	for (size_t i = 0; i < table->n_waits; i++)
-		if (text_is(table->waits[i].path, route->path) && text_is(table->waits[i].method, route->method))
+		if (text_is(table->waits[i].path, endpoint->path) && text_is(table->waits[i].method, endpoint->method))
 			return !table->waits[i].waits || table->waits[i].waits(call);
 	return false;
 }
 
 bool
-route_is_slow(struct http_request *request, void *arg)
+endpoint_is_slow(struct http_request *request, void *arg)
 {
-	const struct route_door *door = arg;
-	struct route_call call = { .request = request, .door = door->door };
+	const struct endpoint_door *door = arg;
+	struct endpoint_call call = { .request = request, .door = door->door };
 	const char *version = door->table->n_waits > 0 ? http_query(request, "api-version") : NULL;
 	bool path_known;
-	const struct route *route = version ? find_route(door->table, &call, version, &path_known) : NULL;
+	const struct endpoint *endpoint = version ? find_endpoint(door->table, &call, version, &path_known) : NULL;
 
 	call.has_process = http_peer_process(request, &call.process);
-	return route && may_wait(door->table, route, &call);
+	return endpoint && may_wait(door->table, endpoint, &call);
 }
 
 void
-route_handle(struct http_request *request, void *arg)
+endpoint_handle(struct http_request *request, void *arg)
 {
-	const struct route_door *door = arg;
-	struct route_call call = { .request = request, .door = door->door };
+	const struct endpoint_door *door = arg;
+	struct endpoint_call call = { .request = request, .door = door->door };
 	const char *version = http_query(request, "api-version");
-	const struct route *route;
+	const struct endpoint *endpoint;
 	struct err err = ERR_INIT;
 	bool path_known;
 	int refused;
@@ -308,17 +309,17 @@ route_handle(struct http_request *request, void *arg)
 		answer_error(request, 400, message);
 		return;
 	}
-	route = find_route(door->table, &call, version, &path_known);
-	if (!route) {
+	endpoint = find_endpoint(door->table, &call, version, &path_known);
+	if (!endpoint) {
 		answer_error(request, path_known ? 400 : 404, path_known ? "method not allowed" : "not found");
 		return;
 	}
-	refused = take_body(&call, text_is(route->method, "PUT"), &err);
+	refused = take_body(&call, text_is(endpoint->method, "PUT"), &err);
 	if (!refused)
-		refused = check_body(door->table, route, call.body, &err);
+		refused = check_body(door->table, endpoint, call.body, &err);
 	if (refused)
 		answer_error(request, refused, err.text);
 	else
-		run(door->table, route, &call);
+		run(door->table, endpoint, &call);
 	json_decref(call.body);
 }
