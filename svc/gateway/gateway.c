@@ -4,12 +4,11 @@
 #include "gateway/gateway.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "common/activation.h"
+#include "common/loops.h"
 #include "common/service.h"
 #include "common/turns.h"
 #include "gateway/edge_hub/edge_hub.h"
@@ -30,7 +29,6 @@
 #include "net/listener.h"
 
 #define DESCRIPTORS_OWN 64 /* about so many are open without devices and lines */
-#define LOOPS_MAX 64
 #define TLS_SESSIONS_MAX 20000
 #define N_WORKERS 4
 #define WORK_QUEUE_MAX 1024
@@ -40,8 +38,8 @@
 
 struct gateway {
 	struct gateway_config config;
-	struct loop *loops[LOOPS_MAX], *forward_loop;
-	size_t n_loops;
+	struct loops loops;
+	struct loop *forward_loop;
 	struct pool *workers, *questions, *children, *handshakes;
 	struct keyd_client *keyd;
 	struct upstream *upstream;
@@ -80,21 +78,12 @@ struct gateway {
 static void
 open_loops(struct gateway *g)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	char name[32];
-
-	g->n_loops = g->config.n_loops > 0 ? g->config.n_loops : (size_t)(cores > 0 ? cores : 1);
-	if (g->n_loops > LOOPS_MAX)
-		g->n_loops = LOOPS_MAX;
-	for (size_t i = 0; i < g->n_loops; i++) {
-		snprintf(name, sizeof(name), "loop-%zu", i);
-		g->loops[i] = loop_new(name);
-	}
+	loops_init(&g->loops, g->config.n_loops);
 	g->forward_loop = loop_new("forward");
 	g->workers = pool_new("work", N_WORKERS, WORK_QUEUE_MAX);
 	g->questions = pool_new("question", N_QUESTIONERS, QUESTION_QUEUE_MAX);
 	g->children = pool_new("child", N_QUESTIONERS, QUESTION_QUEUE_MAX);
-	g->handshakes = pool_new("tls", g->n_loops, HANDSHAKE_QUEUE_MAX);
+	g->handshakes = pool_new("tls", g->loops.n, HANDSHAKE_QUEUE_MAX);
 }
 
 static int
@@ -112,8 +101,8 @@ open_state(struct gateway *g, struct err *err)
 	g->queue = queue_open(&queue, err);
 	if (!g->queue)
 		return -1;
-	for (size_t i = 0; i < g->n_loops; i++)
-		queue_add_lane(g->queue, loop_owner(g->loops[i]));
+	for (size_t i = 0; i < g->loops.n; i++)
+		queue_add_lane(g->queue, loop_owner(g->loops.item[i]));
 	g->upstream = upstream_open(&g->config.upstream, err);
 	if (!g->upstream)
 		return -1;
@@ -126,7 +115,7 @@ open_state(struct gateway *g, struct err *err)
 	g->keep = keep_open(g->config.state_dir, &g->config.upstream.workload, g->keep_freshness, err);
 	if (!g->keep)
 		return -1;
-	g->revocation = gateway_revocation_new(g->config.crl_dir, g->scope, g->loops[0], g->workers);
+	g->revocation = gateway_revocation_new(g->config.crl_dir, g->scope, g->loops.item[0], g->workers);
 	return 0;
 }
 
@@ -134,7 +123,7 @@ static int
 open_certificate(struct gateway *g, struct err *err)
 {
 	struct server_cert_config config = {
-		.loop = g->loops[0],
+		.loop = g->loops.item[0],
 		.workers = g->workers,
 		.workload = &g->config.upstream.workload,
 		.names = g->config.names,
@@ -215,7 +204,7 @@ on_damage(void *arg)
 	struct gateway *g = arg;
 
 	g->is_damaged = true;
-	loop_stop(g->loops[0]);
+	loop_stop(g->loops.item[0]);
 }
 
 static int
@@ -266,7 +255,7 @@ open_front(struct gateway *g, struct err *err)
 		.head_ops = &gateway_head_ops,
 	};
 
-	g->audit = audit_open(g->config.state_dir, g->config.max_audit_bytes, g->loops[0], g->workers);
+	g->audit = audit_open(g->config.state_dir, g->config.max_audit_bytes, g->loops.item[0], g->workers);
 	g->book = head.book = door_book_new(g->audit, g->config.max_clients);
 	head.directory = mqtt.directory = g->directory;
 	g->inputs = head.inputs = inputs_new(&inputs);
@@ -280,10 +269,10 @@ open_front(struct gateway *g, struct err *err)
 	front.listener.port = g->config.https_port;
 	front.is_optional = g->config.https_is_optional;
 	activation_adopt(&listener);
-	g->mqtt = listener_open(g->loops, g->n_loops, &listener, err);
+	g->mqtt = listener_open(g->loops.item, g->loops.n, &listener, err);
 	if (!g->mqtt)
 		return err_wrap(err, "MQTT ([gateway] mqtt_port)");
-	g->front = front_open(g->loops, g->n_loops, &front, err);
+	g->front = front_open(g->loops.item, g->loops.n, &front, err);
 	if (!g->front)
 		return err_wrap(err, "HTTPS ([gateway] https_port)");
 	gateway_head_watch_gateways(g->head, front_recheck, g->front);
@@ -294,7 +283,7 @@ static int
 open_local(struct gateway *g, struct err *err)
 {
 	struct local_door_config config = {
-		.loop = g->loops[0],
+		.loop = g->loops.item[0],
 		.api.sources = {
 			.scope = g->scope,
 			.directory = g->directory,
@@ -389,7 +378,7 @@ open_back(struct gateway *g)
 	edge_hub_watch_link(g->edge_hub, on_edge_hub_listens, g);
 	edge_hub_watch(g->edge_hub, route_source_desired, g->routes);
 	edge_hub_start(g->edge_hub);
-	g->rejudge = rejudge_new(g->loops[0], g->workers, g->head);
+	g->rejudge = rejudge_new(g->loops.item[0], g->workers, g->head);
 }
 
 struct gateway *
@@ -429,18 +418,17 @@ gateway_metrics_port(const struct gateway *g)
 int
 gateway_run(struct gateway *g, struct err *err)
 {
-	service_handle_signals(g->loops[0], NULL, NULL);
+	service_handle_signals(g->loops.item[0], NULL, NULL);
 	gateway_revocation_start(g->revocation);
 	if (g->config.watch_turns) {
-		turns_watch(g->loops, g->n_loops);
+		turns_watch(g->loops.item, g->loops.n);
 		turns_watch(&g->forward_loop, 1);
 	}
 	if (loop_start_thread(g->forward_loop, err) < 0)
 		return -1;
-	for (size_t i = 1; i < g->n_loops; i++)
-		if (loop_start_thread(g->loops[i], err) < 0)
-			return -1;
-	loop_run(g->loops[0]);
+	if (loops_start(&g->loops, err) < 0)
+		return -1;
+	loop_run(g->loops.item[0]);
 	return g->is_damaged ? err_set(err, ERR_BROKEN, "the queue is damaged") : 0;
 }
 
@@ -449,24 +437,21 @@ tell_turns(const struct gateway *g)
 {
 	if (!g->config.watch_turns)
 		return;
-	turns_tell(g->loops, g->n_loops);
+	turns_tell(g->loops.item, g->loops.n);
 	turns_tell(&g->forward_loop, 1);
 }
 
 static void
 finish_loops(struct gateway *g)
 {
-	for (size_t i = 0; i < g->n_loops; i++)
-		loop_finish(g->loops[i]);
+	for (size_t i = 0; i < g->loops.n; i++)
+		loop_finish(g->loops.item[i]);
 }
 
 void
 gateway_close(struct gateway *g)
 {
-	for (size_t i = 1; i < g->n_loops; i++) {
-		loop_stop(g->loops[i]);
-		loop_join(g->loops[i]);
-	}
+	loops_stop(&g->loops);
 	loop_stop(g->forward_loop);
 	loop_join(g->forward_loop);
 	tell_turns(g);
@@ -478,8 +463,7 @@ gateway_close(struct gateway *g)
 		listener_close(g->mqtt);
 	front_shut(g->front);
 	pool_free(g->handshakes);
-	for (size_t i = 0; i < g->n_loops; i++)
-		conn_abort_all(g->loops[i]);
+	loops_abort_connections(&g->loops);
 	refresher_stop(g->refresher);
 	upstream_stop(g->upstream);
 	pool_free(g->questions);
@@ -513,8 +497,7 @@ gateway_close(struct gateway *g)
 	route_source_free(g->routes);
 	queue_free(g->queue);
 	server_cert_close(g->server_cert);
-	for (size_t i = 0; i < g->n_loops; i++)
-		loop_free(g->loops[i]);
+	loops_clear(&g->loops);
 	loop_free(g->forward_loop);
 	tls_cache_free(g->tls_cache);
 	scope_close(g->scope);

@@ -5,12 +5,12 @@
 #include "hub/hub.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/activation.h"
+#include "common/loops.h"
 #include "common/service.h"
 #include "common/turns.h"
 #include "heads/http_head.h"
@@ -49,7 +49,6 @@
 #include "net/listener.h"
 #include "store/message_log.h"
 
-#define LOOPS_MAX 64
 #define TLS_SESSIONS_MAX 20000
 #define REGISTRY_QUEUE_MAX 4096
 #define HANDSHAKE_QUEUE_MAX 4096
@@ -58,8 +57,7 @@
 
 struct hub {
 	struct hub_config config;
-	struct loop *loops[LOOPS_MAX];
-	size_t n_loops;
+	struct loops loops;
 	struct pool *worker, *handshakes;
 	struct message_log *events;
 	struct marks *marks;
@@ -131,14 +129,6 @@ reload(void *arg)
 
 /* -- Opening ----------------------------------------------------------------------------------------------------------------------------- */
 
-static size_t
-n_cores(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : (size_t)n;
-}
-
 /* A registry that is gone would begin anew: with events beside it, all its devices have been lost. */
 static int
 check_registry_is_there(struct hub *hub, const char *store_path, struct err *err)
@@ -201,15 +191,15 @@ open_state(struct hub *hub, struct err *err)
 	if (!hub->marks)
 		return -1;
 	hub->readers = event_readers_new(message_log_records(hub->events), events_path);
-	for (size_t i = 0; i < hub->n_loops; i++)
-		message_log_add_lane(hub->events, loop_owner(hub->loops[i]));
+	for (size_t i = 0; i < hub->loops.n; i++)
+		message_log_add_lane(hub->events, loop_owner(hub->loops.item[i]));
 	hub->store = registry_store_open_soon(store_path, err);
 	if (!hub->store || registry_store_set_text(hub->store, "hostname", hub->config.hostname, err) < 0)
 		return -1;
 	if (twin_index_open(hub->store, hub->config.index_paths, hub->config.n_index_paths, err) < 0)
 		return -1;
 	hub->worker = pool_new("registry", 1, REGISTRY_QUEUE_MAX);
-	marks_watch(hub->marks, hub->loops[0], hub->worker);
+	marks_watch(hub->marks, hub->loops.item[0], hub->worker);
 	hub->registry = registry_open(hub->store, hub->worker, err);
 	if (!hub->registry)
 		return -1;
@@ -219,7 +209,7 @@ open_state(struct hub *hub, struct err *err)
 	if (!hub->policies || open_files(hub, err) < 0)
 		return -1;
 	keeper = registry_subscriptions(hub->registry);
-	hub->subscriptions = subscriptions_open(&keeper, loop_owner(hub->loops[0]), err);
+	hub->subscriptions = subscriptions_open(&keeper, loop_owner(hub->loops.item[0]), err);
 	return hub->subscriptions ? 0 : -1;
 }
 
@@ -263,7 +253,8 @@ static int
 open_trust(struct hub *hub, struct err *err)
 {
 	hub->cas = ca_open(hub->registry, CA_OF_HUB, hub->config.device_ca_path, err);
-	hub->rotations = hub->cas ? rotation_keeper_open(hub->registry, hub->loops[0], hub->config.thumbprint_grace_s, err) : NULL;
+	hub->rotations =
+		hub->cas ? rotation_keeper_open(hub->registry, hub->loops.item[0], hub->config.thumbprint_grace_s, err) : NULL;
 	if (hub->rotations && !hub->config.plain_scopes)
 		hub->scopes = scope_journal_open(hub->registry, hub->cas);
 	hub->refusals = refusals_new(REFUSALS_MAX);
@@ -281,10 +272,10 @@ open_subjects(struct hub *hub, struct err *err)
 	OWN_TEXT events_path = hub_client_events_path(config->state_dir);
 	struct event_source_config source = { .hostname = config->hostname,
 		.log = hub->events,
-		.owner = loop_owner(hub->loops[0]),
+		.owner = loop_owner(hub->loops.item[0]),
 		.sources = config->event_sources };
 
-	source.outbox = hub->outbox = event_outbox_open(hub->registry, hub->events, events_path, hub->loops[0], err);
+	source.outbox = hub->outbox = event_outbox_open(hub->registry, hub->events, events_path, hub->loops.item[0], err);
 	if (!hub->outbox)
 		return -1;
 	hub->source = event_source_new(&source);
@@ -294,16 +285,16 @@ open_subjects(struct hub *hub, struct err *err)
 	hub->twin_sessions = twin_sessions_new(hub->twins, hub->directory);
 	hub->methods = methods_new(hub->directory, hub_head_subject);
 	if (hub->scopes)
-		hub->scope_push = scope_push_new(hub->scopes, hub->registry, hub->methods, hub->loops[0]);
+		hub->scope_push = scope_push_new(hub->scopes, hub->registry, hub->methods, hub->loops.item[0]);
 	hub->queries = queries_open(db_path(registry_store_db(hub->store)), hub->registry, hub->directory, config->index_paths,
 		config->n_index_paths, err);
 	if (!hub->queries)
 		return -1;
-	hub->configurations = configurations_open(hub->registry, hub->twins, hub->directory, loop_owner(hub->loops[0]),
+	hub->configurations = configurations_open(hub->registry, hub->twins, hub->directory, loop_owner(hub->loops.item[0]),
 		config->index_paths, config->n_index_paths, err);
 	if (!hub->configurations)
 		return -1;
-	hub->jobs = jobs_open(hub->registry, hub->twins, hub->methods, hub->directory, hub->loops[0], config->index_paths,
+	hub->jobs = jobs_open(hub->registry, hub->twins, hub->methods, hub->directory, hub->loops.item[0], config->index_paths,
 		config->n_index_paths, err);
 	if (!hub->jobs)
 		return -1;
@@ -405,7 +396,7 @@ open_issuing(struct hub *hub, struct err *err)
 	};
 	if (hub->issuing)
 		hub->issuing_status = issuing_status_open(
-			&(struct issuing_status_config){ hub->config.state_dir, hub->issuing, hub->loops[0] }, err);
+			&(struct issuing_status_config){ hub->config.state_dir, hub->issuing, hub->loops.item[0] }, err);
 	return hub->issuing_status || !hub->config.issuing ? 0 : -1;
 }
 
@@ -415,7 +406,7 @@ open_est(struct hub *hub, struct err *err)
 	struct hub_est_config config = { .state_dir = hub->config.state_dir,
 		.config_path = hub->config.est_config_path,
 		.keys = hub->keys,
-		.loop = hub->loops[0],
+		.loop = hub->loops.item[0],
 		.registry = hub->registry,
 		.rotations = hub->rotations };
 
@@ -443,10 +434,10 @@ open_revocation(struct hub *hub, struct err *err)
 		.beside_arg = hub->est,
 		.registry = hub->registry,
 		.cas = hub->cas,
-		.loop = hub->loops[0] };
+		.loop = hub->loops.item[0] };
 
 	hub->roots = hub_roots_new(
-		&(struct hub_roots_config){ hub->config.trust_dir, hub->est, hub->registry, hub->cas, hub->loops[0] });
+		&(struct hub_roots_config){ hub->config.trust_dir, hub->est, hub->registry, hub->cas, hub->loops.item[0] });
 	hub->revocation = hub_revocation_open(&config, err);
 	return hub->revocation ? 0 : err_wrap(err, "revocation");
 }
@@ -470,15 +461,15 @@ open_provisioning(struct hub *hub, const struct listener_config *common, struct 
 			.id_scope = hc->id_scope,
 			.registry = hub->registry,
 			.policies = hub->policies,
-			.loop = hub->loops[0],
-			.owner = loop_owner(hub->loops[0]),
+			.loop = hub->loops.item[0],
+			.owner = loop_owner(hub->loops.item[0]),
 			.hubs_ca_path = hc->provisioning_hubs_ca_path,
 			.issuing = hub->issuing,
 			.rotations = hub->rotations,
 			.revoked = revoked_now,
 			.revoked_arg = hub },
-		.loops = hub->loops,
-		.n_loops = hub->n_loops,
+		.loops = hub->loops.item,
+		.n_loops = hub->loops.n,
 		.listen = *common,
 		.https_port = hc->provisioning_port,
 		.mqtt_port = hc->provisioning_mqtt_port,
@@ -516,7 +507,7 @@ open_plain(struct hub *hub, const struct listener_config *common, struct err *er
 	listen.on_accept = http_server_on_accept;
 	listen.max_per_peer = PLAIN_PER_PEER_MAX;
 	listen.user = hub->plain_http = http_server_new(&http);
-	hub->plain = listener_open(hub->loops, hub->n_loops, &listen, err);
+	hub->plain = listener_open(hub->loops.item, hub->loops.n, &listen, err);
 	return hub->plain ? 0 : err_wrap(err, "HTTP");
 }
 
@@ -541,7 +532,7 @@ open_listeners(struct hub *hub, struct err *err)
 	mqtt.user = hub->mqtt_head;
 	mqtt.on_accept = mqtt_head_on_accept;
 	activation_adopt(&mqtt);
-	hub->mqtt = listener_open(hub->loops, hub->n_loops, &mqtt, err);
+	hub->mqtt = listener_open(hub->loops.item, hub->loops.n, &mqtt, err);
 	if (!hub->mqtt)
 		return err_wrap(err, "MQTT");
 	https.port = hub->config.https_port;
@@ -550,7 +541,7 @@ open_listeners(struct hub *hub, struct err *err)
 	https.user = hub->http;
 	https.on_accept = http_server_on_accept;
 	activation_adopt(&https);
-	hub->https = listener_open(hub->loops, hub->n_loops, &https, err);
+	hub->https = listener_open(hub->loops.item, hub->loops.n, &https, err);
 	if (!hub->https)
 		return err_wrap(err, "HTTPS");
 	files_set_port(hub->files, listener_port(hub->https));
@@ -570,7 +561,7 @@ on_loaded(void *arg, const struct err *problem)
 		return;
 	}
 	hub->problem = *problem;
-	loop_stop(hub->loops[0]);
+	loop_stop(hub->loops.item[0]);
 }
 
 static int
@@ -583,31 +574,24 @@ open_all(struct hub *hub, struct err *err)
 	open_rest(hub);
 	if (open_sinks(hub, err) < 0 || open_listeners(hub, err) < 0)
 		return -1;
-	return registry_load_soon(hub->registry, loop_owner(hub->loops[0]), on_loaded, hub, err);
+	return registry_load_soon(hub->registry, loop_owner(hub->loops.item[0]), on_loaded, hub, err);
 }
 
 struct hub *
 hub_open(const struct hub_config *config, struct err *err)
 {
 	struct hub *hub = NEW(hub);
-	char name[32];
 
 	hub->config = *config;
 	hub->keys = key_source_new(&config->keys);
-	hub->n_loops = config->n_loops > 0 ? config->n_loops : n_cores();
-	if (hub->n_loops > LOOPS_MAX)
-		hub->n_loops = LOOPS_MAX;
-	for (size_t i = 0; i < hub->n_loops; i++) {
-		snprintf(name, sizeof(name), "loop-%zu", i);
-		hub->loops[i] = loop_new(name);
-	}
-	hub->handshakes = pool_new("tls", hub->n_loops, HANDSHAKE_QUEUE_MAX);
+	loops_init(&hub->loops, config->n_loops);
+	hub->handshakes = pool_new("tls", hub->loops.n, HANDSHAKE_QUEUE_MAX);
 	if (open_all(hub, err) < 0) {
 		hub_close(hub);
 		return NULL;
 	}
 	/* Before anybody is told that it serves: who stops it at once means an end in order. */
-	service_handle_signals(hub->loops[0], reload, hub);
+	service_handle_signals(hub->loops.item[0], reload, hub);
 	return hub;
 }
 
@@ -651,17 +635,16 @@ int
 hub_run(struct hub *hub, struct err *err)
 {
 	rotation_keeper_start(hub->rotations);
-	command_queue_start(hub->commands, hub->loops[0]);
+	command_queue_start(hub->commands, hub->loops.item[0]);
 	hub_est_start(hub->est);
 	hub_revocation_start(hub->revocation);
 	hub_roots_start(hub->roots);
 	issuing_status_start(hub->issuing_status);
 	if (hub->config.watch_turns)
-		turns_watch(hub->loops, hub->n_loops);
-	for (size_t i = 1; i < hub->n_loops; i++)
-		if (loop_start_thread(hub->loops[i], err) < 0)
-			return -1;
-	loop_run(hub->loops[0]);
+		turns_watch(hub->loops.item, hub->loops.n);
+	if (loops_start(&hub->loops, err) < 0)
+		return -1;
+	loop_run(hub->loops.item[0]);
 	if (hub->problem.kind == ERR_NONE)
 		return 0;
 	*err = hub->problem;
@@ -672,20 +655,16 @@ hub_run(struct hub *hub, struct err *err)
 static void
 end_connections(struct hub *hub)
 {
-	for (size_t i = 1; i < hub->n_loops; i++) {
-		loop_stop(hub->loops[i]);
-		loop_join(hub->loops[i]);
-	}
+	loops_stop(&hub->loops);
 	if (hub->config.watch_turns)
-		turns_tell(hub->loops, hub->n_loops);
+		turns_tell(hub->loops.item, hub->loops.n);
 	listener_close(hub->mqtt);
 	listener_close(hub->https);
 	if (hub->plain)
 		listener_close(hub->plain);
 	provisioning_server_shut(hub->provisioning);
 	pool_free(hub->handshakes);
-	for (size_t i = 0; i < hub->n_loops; i++)
-		conn_abort_all(hub->loops[i]);
+	loops_abort_connections(&hub->loops);
 }
 
 /* What was begun is made durable, and the threads beside the loops end. */
@@ -775,8 +754,7 @@ hub_close(struct hub *hub)
 {
 	end_connections(hub);
 	end_work(hub);
-	for (size_t i = 0; i < hub->n_loops; i++)
-		loop_free(hub->loops[i]); /* runs what still comes back to it */
+	loops_clear(&hub->loops); /* runs what still comes back to it */
 	free_heads(hub);
 	free_subjects(hub);
 	free_state(hub);
