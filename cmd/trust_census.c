@@ -77,15 +77,10 @@ static void
 take_issued(void *arg, const struct ca_entry *e)
 {
 	struct listing *l = arg;
-	OWN_TEXT serial = cert_serial(e->cert);
+	OWN_TEXT serial = cert_serial_hex(e->cert);
 	OWN_TEXT key = NULL;
-	char *to = serial;
 
 	l->last = e->sequence;
-	for (const char *from = serial; *from; from++)
-		if (*from != ':')
-			*to++ = *from;
-	*to = '\0';
 	key = mem_textf("%s/%s", e->issuer_sha256, serial);
 	if (cert_not_after(e->cert) > l->since && !map_find_text(l->revoked, key) && is_ours(l, e->issuer_sha256))
 		census_add(l->census, e->requester);

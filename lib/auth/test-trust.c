@@ -65,14 +65,9 @@ revoked(const struct made *root, const struct made *leaf)
 	OWN(crl) crl = crl_new(1, STORY_NOW, STORY_NOW + STORY_DAY);
 	CLEAR(buf) der = BUF_INIT(65536);
 	struct revocations *set = revocations_new();
-	OWN_TEXT serial = cert_serial(leaf->cert);
+	OWN_TEXT serial = cert_serial_hex(leaf->cert);
 	struct err err = ERR_INIT;
-	char *to = serial;
 
-	for (const char *from = serial; *from; from++)
-		if (*from != ':')
-			*to++ = *from;
-	*to = '\0';
 	CHECK_OK(crl_add(crl, serial, STORY_NOW, CRL_UNSPECIFIED, &err), err);
 	CHECK_OK(crl_sign(crl, root->cert, root->key, &der, &err), err);
 	CHECK_OK(revocations_add(set, der.data, der.len, &cas, &err), err);

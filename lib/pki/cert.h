@@ -47,8 +47,9 @@ bool cert_matches_key(const struct cert *cert, const struct key *key);
 bool cert_has_acceptable_key(const struct cert *cert); /* key_is_acceptable */
 /* Names, usage and signature fit: one link of a chain, which says nothing about dates or trust. */
 bool cert_is_issued_by(const struct cert *cert, const struct cert *issuer);
-int cert_version(const struct cert *cert);  /* 3 */
-char *cert_serial(const struct cert *cert); /* "0A:1B": upper-case hex with colons; the caller owns it */
+int cert_version(const struct cert *cert);	/* 3 */
+char *cert_serial(const struct cert *cert);	/* "0A:1B": upper-case hex with colons; the caller owns it */
+char *cert_serial_hex(const struct cert *cert); /* "0A1B", as others write it */
 void cert_put_pem(const struct cert *cert, struct buf *out);
 char *cert_pem(const struct cert *cert); /* the same as text that the caller owns; NULL for none */
 void cert_put_der(const struct cert *cert, struct buf *out);

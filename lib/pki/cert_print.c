@@ -94,6 +94,18 @@ cert_serial(const struct cert *cert)
 	return hex_of(ASN1_STRING_get0_data(number), (size_t)ASN1_STRING_length(number));
 }
 
+char *
+cert_serial_hex(const struct cert *cert)
+{
+	char *text = cert_serial(cert), *to = text;
+
+	for (const char *from = text; *from; from++)
+		if (*from != ':')
+			*to++ = *from;
+	*to = '\0';
+	return text;
+}
+
 static char *
 key_id(const ASN1_OCTET_STRING *id)
 {

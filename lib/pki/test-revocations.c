@@ -5,18 +5,6 @@
 #include "pki/story.h"
 #include "wire/pem.h"
 
-static char *
-serial_of(const struct cert *cert)
-{
-	char *text = cert_serial(cert), *to = text;
-
-	for (const char *from = text; *from; from++)
-		if (*from != ':')
-			*to++ = *from;
-	*to = '\0';
-	return text;
-}
-
 static void
 list(struct buf *out, const struct made *ca, const struct made *const *revoked, size_t n)
 {
@@ -24,7 +12,7 @@ list(struct buf *out, const struct made *ca, const struct made *const *revoked, 
 	struct err err = ERR_INIT;
 
 	for (size_t i = 0; i < n; i++) {
-		OWN_TEXT serial = serial_of(revoked[i]->cert);
+		OWN_TEXT serial = cert_serial_hex(revoked[i]->cert);
 
 		CHECK_OK(crl_add(crl, serial, STORY_NOW, CRL_KEY_COMPROMISE, &err), err);
 	}

@@ -80,24 +80,12 @@ put_hex(char out[static HEX_LEN], const uint8_t digest[static DIGEST_SHA256_LEN]
 	buf_clear(&hex);
 }
 
-static char *
-serial_of(const struct cert *cert)
-{
-	char *text = cert_serial(cert), *to = text;
-
-	for (const char *from = text; *from; from++)
-		if (*from != ':')
-			*to++ = *from;
-	*to = '\0';
-	return text;
-}
-
 static void
 facts_of(struct facts *f, const struct cert *cert)
 {
 	uint8_t key[DIGEST_SHA256_LEN];
 
-	f->serial = serial_of(cert);
+	f->serial = cert_serial_hex(cert);
 	put_hex(f->fingerprint, cert_sha256(cert));
 	cert_key_sha256(cert, key);
 	put_hex(f->key, key);

@@ -68,23 +68,11 @@ fingerprint_of(const struct cert *cert)
 	return buf_take_text(&hex);
 }
 
-static char *
-serial_of(const struct cert *cert)
-{
-	char *text = cert_serial(cert), *to = text;
-
-	for (const char *from = text; *from; from++)
-		if (*from != ':')
-			*to++ = *from;
-	*to = '\0';
-	return text;
-}
-
 static int
 add(struct ca_revoked *r, const struct ca_entry *entry, enum crl_reason reason, int64_t now, struct err *err)
 {
 	OWN_TEXT issuer = fingerprint_of(entry->chain.item[0]);
-	OWN_TEXT serial = serial_of(entry->cert);
+	OWN_TEXT serial = cert_serial_hex(entry->cert);
 
 	if (db_run(r->db, err,
 		    "INSERT OR IGNORE INTO revoked (issuer, serial, subject, requester, revoked, reason) VALUES (?, ?, ?, ?, ?, ?)",

@@ -87,17 +87,6 @@ hex_of(char out[static 65], const struct cert *cert)
 		snprintf(out + 2 * i, 3, "%02X", cert_sha256(cert)[i]);
 }
 
-static void
-serial_of(char out[static 64], const struct cert *cert)
-{
-	OWN_TEXT colons = cert_serial(cert);
-
-	for (const char *c = colons; *c; c++)
-		if (*c != ':')
-			*out++ = *c;
-	*out = '\0';
-}
-
 TEST("what was added is found by fingerprint, serial, subject and requester, with its chain, after a restart too")
 {
 	OWN_TEXT path = story_path("journal");
@@ -105,9 +94,8 @@ TEST("what was added is found by fingerprint, serial, subject and requester, wit
 	OWN(cert) cert = add(j, "dev1", "R1", false, CA_ADDED);
 	struct err err = ERR_INIT;
 	char fingerprint[65];
-	char serial[64];
+	OWN_TEXT serial = cert_serial_hex(cert);
 
-	serial_of(serial, cert);
 	hex_of(fingerprint, cert);
 	for (int i = 0; i < 2; i++) {
 		static const enum ca_journal_key keys[] = { CA_BY_FINGERPRINT, CA_BY_SERIAL, CA_BY_SUBJECT, CA_BY_REQUESTER };
@@ -158,11 +146,10 @@ TEST("of two CAs that have given the same serial number each finds its own certi
 	struct made other = story_root("other root"), third = story_root("third root");
 	struct certs issuer = { .item = &other.cert, .n = 1 };
 	OWN(ca_entry) r = NEW(ca_entry);
-	char serial[64];
+	OWN_TEXT serial = cert_serial_hex(first);
 	const struct cert *cas[] = { root.cert, other.cert, third.cert }, *wanted[] = { first, NULL, NULL };
 	struct err err = ERR_INIT;
 
-	serial_of(serial, first);
 	*r = (struct ca_entry){ .profile = mem_text("line"),
 		.requester = mem_text("dev1"),
 		.request = mem_text("BB"),

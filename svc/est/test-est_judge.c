@@ -255,9 +255,8 @@ TEST("a chain that held is not gone through again while it is in its time, and i
 	OWN(revocations) revoked = revocations_new();
 	OWN(crl) crl = crl_new(1, STORY_NOW, STORY_NOW + STORY_DAY);
 	CLEAR(buf) der = BUF_INIT(65536);
-	OWN_TEXT serial = cert_serial(device.cert);
+	OWN_TEXT serial = cert_serial_hex(device.cert);
 	struct err err = ERR_INIT;
-	char *to = serial;
 
 	is_let_in(&d, &device, NULL, EST_BY_CURRENT, "dev-1");
 	is_let_in(&d, &device, NULL, EST_BY_CURRENT, "dev-1");
@@ -266,10 +265,6 @@ TEST("a chain that held is not gone through again while it is in its time, and i
 	d.visit.now = cert_not_before(device.cert) - 1;
 	is_refused(&d, &device, NULL, CERT_NOT_YET_VALID);
 	d.visit.now = STORY_NOW;
-	for (const char *from = serial; *from; from++)
-		if (*from != ':')
-			*to++ = *from;
-	*to = '\0';
 	CHECK_OK(crl_add(crl, serial, STORY_NOW, CRL_UNSPECIFIED, &err), err);
 	CHECK_OK(crl_sign(crl, d.story.ca.cert, d.story.ca.key, &der, &err), err);
 	CHECK_OK(revocations_add(revoked, der.data, der.len, &cas, &err), err);

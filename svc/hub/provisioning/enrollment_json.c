@@ -435,13 +435,8 @@ put_time(json_t *object, const char *name, int64_t wall)
 static json_t *
 serial_json(const struct cert *cert)
 {
-	OWN_TEXT text = cert_serial(cert);
-	char *to = text;
+	OWN_TEXT text = cert_serial_hex(cert);
 
-	for (const char *from = text; *from; from++)
-		if (*from != ':')
-			*to++ = *from;
-	*to = '\0';
 	return json_string(text);
 }
 

@@ -76,14 +76,9 @@ TEST("the enrolled certificate is refused after its end, and before its beginnin
 static void
 be_revoked(struct arrival *a, const struct made *issuer, const struct made *what)
 {
-	OWN_TEXT serial = cert_serial(what->cert);
+	OWN_TEXT serial = cert_serial_hex(what->cert);
 	struct err err = ERR_INIT;
-	char *to = serial;
 
-	for (const char *from = serial; *from; from++)
-		if (*from != ':')
-			*to++ = *from;
-	*to = '\0';
 	revocations_free(a->revoked);
 	a->revoked = revocations_new();
 	CHECK_OK(revocations_put(a->revoked, issuer->cert, serial, &err), err);
