@@ -492,6 +492,23 @@ db_run(struct db *db, struct err *err, const char *sql, const char *types, ...)
 }
 
 int
+db_number(struct db *db, int64_t *out, struct err *err, const char *sql, const char *types, ...)
+{
+	struct db_stmt *row;
+	va_list args;
+	int there;
+
+	va_start(args, types);
+	row = query_v(db, err, sql, types, args);
+	va_end(args);
+	there = row ? db_next(row, err) : -1;
+	if (there > 0)
+		*out = db_int(row, 0);
+	db_done(row);
+	return there;
+}
+
+int
 db_run_values(struct db *db, struct err *err, const char *sql, const struct db_value *values, size_t n)
 {
 	struct db_stmt *s = db_query_values(db, err, sql, values, n);

@@ -55,3 +55,5 @@ int64_t db_int(struct db_stmt *stmt, int column);
 const void *db_blob(struct db_stmt *stmt, int column, size_t *len);
 struct db_value db_get(struct db_stmt *stmt, int column); /* borrowed until the next step */
 void db_done(struct db_stmt *stmt);
+/* The one number of the first row: 1, or 0 when there is no row and *out stays as it was. */
+int db_number(struct db *db, int64_t *out, struct err *err, const char *sql, const char *types, ...);

@@ -98,19 +98,6 @@ ca_revoked_add(struct ca_revoked *r, const struct ca_entry *entry, enum crl_reas
 
 /* -- Reading ---------------------------------------------------------------------------------------------------------------------------- */
 
-/* One row of one number; *out keeps its value when there is none. */
-static int
-take_int(int64_t *out, struct db_stmt *row, struct err *err)
-{
-	int there = row ? db_next(row, err) : -1;
-
-	if (there > 0)
-		*out = db_int(row, 0);
-	if (row)
-		db_done(row);
-	return there < 0 ? -1 : 0;
-}
-
 int
 ca_revoked_count(struct ca_revoked *r, int64_t *n, struct err *err)
 {
@@ -118,7 +105,7 @@ ca_revoked_count(struct ca_revoked *r, int64_t *n, struct err *err)
 
 	*n = 0;
 	pthread_mutex_lock(&r->lock);
-	done = take_int(n, db_query(r->db, err, "SELECT max(sequence) FROM revoked", ""), err);
+	done = db_number(r->db, n, err, "SELECT max(sequence) FROM revoked", "") < 0 ? -1 : 0;
 	pthread_mutex_unlock(&r->lock);
 	return done;
 }
@@ -179,7 +166,7 @@ ca_revoked_number(struct ca_revoked *r, const char *issuer, int64_t *number, str
 		"INSERT INTO list (issuer, number) VALUES (?, 1) ON CONFLICT (issuer) DO UPDATE SET number = number + 1", "t",
 		issuer);
 	if (done == 0)
-		done = take_int(number, db_query(r->db, err, "SELECT number FROM list WHERE issuer = ?", "t", issuer), err);
+		done = db_number(r->db, number, err, "SELECT number FROM list WHERE issuer = ?", "t", issuer) < 0 ? -1 : 0;
 	pthread_mutex_unlock(&r->lock);
 	return done;
 }

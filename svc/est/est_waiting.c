@@ -38,12 +38,9 @@ find_waiting(struct est_store *s, struct est_waiting *w, struct err *err)
 static int
 check_room(struct est_store *s, struct err *err)
 {
-	struct db_stmt *row = db_query(s->db, err, "SELECT count(*) FROM waiting WHERE state = 0", "");
-	int there = est_store_next(row, err);
-	int64_t n = there > 0 ? db_int(row, 0) : 0;
+	int64_t n = 0;
 
-	est_store_end(row);
-	if (there < 0)
+	if (db_number(s->db, &n, err, "SELECT count(*) FROM waiting WHERE state = 0", "") < 0)
 		return -1;
 	return n < EST_WAITING_MAX
 		       ? 0

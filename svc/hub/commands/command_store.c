@@ -7,32 +7,16 @@
 int
 command_store_count(struct registry_store *store, const char *device_id, const char *module_id, int64_t *n, struct err *err)
 {
-	struct db_stmt *row = db_query(registry_store_db(store), err,
-		"SELECT COUNT(*) FROM command WHERE device_id = ? AND module_id = ?", "tt", device_id, module_id ? module_id : "");
-	int got;
+	int got = db_number(registry_store_db(store), n, err, "SELECT COUNT(*) FROM command WHERE device_id = ? AND module_id = ?",
+		"tt", device_id, module_id ? module_id : "");
 
-	if (!row)
-		return -1;
-	got = db_next(row, err);
-	if (got == 1)
-		*n = db_int(row, 0);
-	db_done(row);
 	return got < 0 ? -1 : 0;
 }
 
 static int
 last_sequence(struct db *db, int64_t *sequence, struct err *err)
 {
-	struct db_stmt *row = db_query(db, err, "SELECT last_insert_rowid()", "");
-	int got;
-
-	if (!row)
-		return -1;
-	got = db_next(row, err);
-	if (got == 1)
-		*sequence = db_int(row, 0);
-	db_done(row);
-	return got < 0 ? -1 : 0;
+	return db_number(db, sequence, err, "SELECT last_insert_rowid()", "") < 0 ? -1 : 0;
 }
 
 int

@@ -25,16 +25,9 @@ file_upload_clear(struct file_upload *upload)
 int
 file_store_count_uploads(struct registry_store *store, const char *device_id, int64_t now, int64_t *n, struct err *err)
 {
-	struct db_stmt *row = db_query(registry_store_db(store), err,
-		"SELECT count(*) FROM upload WHERE device_id = ? AND expires > ?", "ti", device_id, now);
-	int got;
+	int got = db_number(registry_store_db(store), n, err, "SELECT count(*) FROM upload WHERE device_id = ? AND expires > ?",
+		"ti", device_id, now);
 
-	if (!row)
-		return -1;
-	got = db_next(row, err);
-	if (got == 1)
-		*n = db_int(row, 0);
-	db_done(row);
 	return got == 1 ? 0 : -1;
 }
 

@@ -328,15 +328,10 @@ registry_store_children(struct registry_store *store, const char *scope, const c
 int
 registry_store_get_number(struct registry_store *store, const char *name, int64_t *value, struct err *err)
 {
-	struct db_stmt *row = db_query(store->db, err, "SELECT value FROM number WHERE name = ?", "t", name);
-	int got;
+	int got = db_number(store->db, value, err, "SELECT value FROM number WHERE name = ?", "t", name);
 
-	if (!row)
-		return -1;
-	got = db_next(row, err);
-	if (got >= 0)
-		*value = got == 1 ? db_int(row, 0) : 0;
-	db_done(row);
+	if (got == 0)
+		*value = 0;
 	return got < 0 ? -1 : 0;
 }
 

@@ -179,13 +179,12 @@ put_configurations(json_t *row, struct db *db, const struct identity *identity, 
 static int
 put_commands(json_t *row, struct db *db, const struct identity *identity, struct err *err)
 {
-	struct db_stmt *count = db_query(db, err, "SELECT COUNT(*) FROM command WHERE device_id = ? AND module_id = ?", "tt",
+	int64_t n;
+	int got = db_number(db, &n, err, "SELECT COUNT(*) FROM command WHERE device_id = ? AND module_id = ?", "tt",
 		identity->device_id, identity->module_id ? identity->module_id : "");
-	int got = count ? db_next(count, err) : -1;
 
 	if (got == 1)
-		json_object_set_new(row, "cloudToDeviceMessageCount", json_integer(db_int(count, 0)));
-	db_done(count);
+		json_object_set_new(row, "cloudToDeviceMessageCount", json_integer(n));
 	return got < 0 ? -1 : 0;
 }
 
