@@ -327,3 +327,29 @@ subscriptions_set(struct subscriptions *s, const char *name, const char *const *
 		start_writing(s);
 	return durable;
 }
+
+struct keeping {
+	struct subscriptions_wait wait;
+	struct head_ack *ack;
+};
+
+static void
+on_kept(struct subscriptions_wait *wait, bool ok)
+{
+	struct keeping *keeping = CONTAINER_OF(wait, struct keeping, wait);
+
+	head_message_done(keeping->ack, ok);
+	mem_free(keeping);
+}
+
+void
+subscriptions_keep(struct subscriptions *s, const char *name, struct head_session *session, const char *const *filters,
+	const uint8_t *qos, size_t n, struct head_ack *ack)
+{
+	struct keeping *keeping = NEW(keeping);
+
+	keeping->ack = ack;
+	keeping->wait = (struct subscriptions_wait){ .done = on_kept, .owner = loop_owner(conn_loop(head_session_conn(session))) };
+	if (subscriptions_set(s, name, filters, qos, n, &keeping->wait))
+		on_kept(&keeping->wait, true);
+}

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/post.h"
 #include "base/pool.h"
+#include "heads/head.h"
 
 #define SUBSCRIPTIONS_MAX 64 /* of one identity */
 
@@ -47,3 +48,6 @@ struct subscriptions_wait {
 void subscriptions_get(struct subscriptions *subscriptions, const char *name, struct subscription_list *out);
 bool subscriptions_set(struct subscriptions *subscriptions, const char *name, const char *const *filters, const uint8_t *qos,
 	size_t n, struct subscriptions_wait *wait);
+/* For a session, on its loop: set, and acknowledged when it is durable (struct head_ops.subscriptions). */
+void subscriptions_keep(struct subscriptions *subscriptions, const char *name, struct head_session *session,
+	const char *const *filters, const uint8_t *qos, size_t n, struct head_ack *ack);

@@ -250,20 +250,6 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		marks_store(session->head->config.marks, session->lane, &message, on_stored, ack);
 }
 
-struct keeping {
-	struct subscriptions_wait wait;
-	struct head_ack *ack;
-};
-
-static void
-on_kept(struct subscriptions_wait *wait, bool ok)
-{
-	struct keeping *keeping = CONTAINER_OF(wait, struct keeping, wait);
-
-	head_message_done(keeping->ack, ok);
-	mem_free(keeping);
-}
-
 static void
 on_subscriptions(void *backend, void *domain, struct head_session *head_session, const char *const *filters, const uint8_t *qos,
 	size_t n, struct head_ack *ack)
@@ -271,19 +257,12 @@ on_subscriptions(void *backend, void *domain, struct head_session *head_session,
 	struct hub_head *head = backend;
 	const struct session *session = domain;
 	OWN_TEXT name = subject_name(&session->standing.subject);
-	struct keeping *keeping;
 
 	/* What a device listened to that was deleted is not the next one's of its name. */
-	if (!hub_head_subject(head_session)) {
+	if (hub_head_subject(head_session))
+		subscriptions_keep(head->config.subscriptions, name, head_session, filters, qos, n, ack);
+	else
 		head_message_done(ack, false);
-		return;
-	}
-	keeping = NEW(keeping);
-	keeping->ack = ack;
-	keeping->wait =
-		(struct subscriptions_wait){ .done = on_kept, .owner = loop_owner(conn_loop(head_session_conn(head_session))) };
-	if (subscriptions_set(head->config.subscriptions, name, filters, qos, n, &keeping->wait))
-		on_kept(&keeping->wait, true);
 }
 
 /* -- Twins, methods, commands --------------------------------------------------------------------------------------------------------- */

@@ -132,31 +132,13 @@ relay_restore(struct relay *r, const struct subject *subject, bool clean_session
 	subscription_list_clear(&kept);
 }
 
-struct keeping {
-	struct subscriptions_wait wait;
-	struct head_ack *ack;
-};
-
-static void
-on_kept(struct subscriptions_wait *wait, bool ok)
-{
-	struct keeping *keeping = CONTAINER_OF(wait, struct keeping, wait);
-
-	head_message_done(keeping->ack, ok);
-	mem_free(keeping);
-}
-
 void
 relay_subscriptions(struct relay *r, struct head_session *session, const struct subject *subject, const char *const *filters,
 	const uint8_t *qos, size_t n, struct head_ack *ack)
 {
 	OWN_TEXT name = kept_name(subject);
-	struct keeping *keeping = NEW(keeping);
 
-	keeping->ack = ack;
-	keeping->wait = (struct subscriptions_wait){ .done = on_kept, .owner = loop_owner(conn_loop(head_session_conn(session))) };
-	if (subscriptions_set(r->subscriptions, name, filters, qos, n, &keeping->wait))
-		on_kept(&keeping->wait, true);
+	subscriptions_keep(r->subscriptions, name, session, filters, qos, n, ack);
 }
 
 void
