@@ -19,6 +19,7 @@
 #include "gateway/gateway_head.h"
 #include "gateway/gateway_revocation.h"
 #include "gateway/local/gateway_metrics.h"
+#include "gateway/local/hub_presence.h"
 #include "gateway/local/local_door.h"
 #include "gateway/queue/queue.h"
 #include "gateway/rejudge.h"
@@ -282,6 +283,7 @@ open_front(struct gateway *g, struct err *err)
 static int
 open_local(struct gateway *g, struct err *err)
 {
+	OWN_TEXT id = identity_name(g->config.upstream.edge_id, g->config.upstream.workload.module_id);
 	struct local_door_config config = {
 		.loop = g->loops.item[0],
 		.api.sources = {
@@ -307,7 +309,8 @@ open_local(struct gateway *g, struct err *err)
 		.metrics_port = g->config.metrics_port,
 	};
 
-	gateway_metrics_begin(g->config.upstream.hub_host, g->config.upstream.edge_id, g->config.upstream.workload.module_id);
+	gateway_metrics_begin(g->config.upstream.hub_host, g->config.upstream.edge_id);
+	hub_presence_begin(id);
 	g->control_path = file_join(g->config.state_dir, "control.sock");
 	config.control_path = g->control_path;
 	g->local = local_door_open(&config, err);

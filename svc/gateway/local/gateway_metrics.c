@@ -4,10 +4,8 @@
 
 #include <pthread.h>
 
-#include "auth/identity.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "gateway/local/hub_presence.h"
 
 static const struct metric_family families[] = {
 #define METRIC(which, kind, unit, name, labels, help) [which] = { name, help, kind, labels, unit },
@@ -41,17 +39,15 @@ put_label(struct buf *labels, const char *name, const char *value)
 }
 
 void
-gateway_metrics_begin(const char *hub, const char *edge_device, const char *module)
+gateway_metrics_begin(const char *hub, const char *edge_device)
 {
 	CLEAR(buf) labels = BUF_INIT(4096);
 	char run[RANDOM_UUID_LEN];
-	OWN_TEXT id = identity_name(edge_device, module);
 
 	put_label(&labels, "iothub", hub);
 	put_label(&labels, "edge_device", edge_device);
 	put_label(&labels, "instance_number", random_uuid(run));
 	metrics_set_common(gateway_metrics(), buf_text(&labels));
-	hub_presence_begin(id);
 }
 
 struct metric *

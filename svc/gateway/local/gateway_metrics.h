@@ -16,8 +16,8 @@ enum gateway_metric {
 };
 
 struct metrics *gateway_metrics(void);
-/* Who it is: the labels that all have, with a number for this run of the process, and what the gateway itself is called. */
-void gateway_metrics_begin(const char *hub, const char *edge_device, const char *module);
+/* Who it is: the labels that all have, with a number for this run of the process. */
+void gateway_metrics_begin(const char *hub, const char *edge_device);
 /* The values of its labels, in the order of the table. */
 #define gateway_metric(which, ...) gateway_metric_of(which, (const char *const[]){ NULL, ##__VA_ARGS__, NULL } + 1)
 struct metric *gateway_metric_of(enum gateway_metric which, const char *const *values);
