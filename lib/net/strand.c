@@ -258,6 +258,19 @@ strand_end(struct conn *conn)
 	conn->strand = NULL;
 }
 
+/* It is heard out: what has come goes to the protocol before the end, and nothing that is written reaches anybody. */
+static void
+peer_is_gone(struct strand *s)
+{
+	struct conn *conn = s->conn;
+
+	leave(s);
+	s->credit = 0;
+	conn->peer_ended = conn->is_mute = true;
+	buf_clear(&conn->out);
+	loop_later(conn->loop, &conn->later);
+}
+
 /* -- What arrives on a strand ------------------------------------------------------------------------------------------------------------- */
 
 /* Of what a paused protocol was given, what it has left is not taken; of any other, all is, for it waits for the rest of a packet. */
@@ -412,10 +425,7 @@ on_frame_end(struct conn_carrier *c, const struct strand_frame *frame)
 	if (!s)
 		return;
 	map_remove(c->by_number, &s->number, sizeof(s->number));
-	s->conn->peer_ended = true;
-	s->credit = 0;
-	leave(s);
-	loop_later(s->conn->loop, &s->conn->later);
+	peer_is_gone(s);
 }
 
 static void
@@ -516,6 +526,19 @@ on_timer(struct timer *timer)
 	timer_arm(timer, c->config.ping_ms);
 }
 
+/* A protocol that has paused may not have had its peer's last words, which have come. */
+static void
+lose(struct strand *s, const char *why)
+{
+	struct conn *conn = s->conn;
+
+	peer_is_gone(s);
+	if (conn->state != CONN_OPEN || conn->in.len == 0)
+		conn_die(conn, why);
+	else if (!conn->why)
+		conn->why = mem_text(why);
+}
+
 static void
 on_close(struct conn *conn, const char *why)
 {
@@ -526,7 +549,9 @@ on_close(struct conn *conn, const char *why)
 	timer_cancel(&c->timer);
 	c->conn = NULL;
 	while (map_next(c->by_number, &at, NULL, NULL, &strand))
-		conn_die(((struct strand *)strand)->conn, why);
+		lose(strand, why);
+	map_free(c->by_number);
+	c->by_number = NULL;
 	if (c->config.on_end)
 		c->config.on_end(c, c->config.arg, why);
 	unref(c);

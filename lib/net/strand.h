@@ -7,7 +7,7 @@
  * so one that is paused stops neither the carrier nor its neighbours; a peer that sends more than that ends the carrier.  While the carrier itself has much to send, its strands take turns.
  * A strand at rest costs about half a kilobyte.
  *
- * A carrier that is lost takes its strands with it: on_close of each comes once, with the same reason.  On one that is silent, either side asks for a word after a minute and gives up after three.
+ * A carrier that is lost takes its strands with it: on_close of each comes once, with the same reason; to one that is paused with something to read, once it has read that.  On one that is silent, either side asks for a word after a minute and gives up after three.
  *
  * Of a strand that was accepted, conn_peer_chain is empty, also when its carrier was opened with a certificate: that is evidence for whoever opened the carrier, not for those whom it carries. */
 

@@ -257,6 +257,12 @@ is_closed(void *arg)
 }
 
 static bool
+has_paused(void *arg)
+{
+	return ((struct end *)arg)->conn->in.len > 0;
+}
+
+static bool
 is_over(void *arg)
 {
 	(void)arg;
@@ -545,6 +551,51 @@ TEST("when the carrier dies each of its strands ends once, at both sides, with i
 	story_clear(&s);
 }
 
+TEST("a paused strand whose carrier dies reads what has come, and ends then, with the carrier's reason")
+{
+	struct story s;
+
+	story_begin(&s);
+	s.far_pauses = true;
+	open_strands(&s, 2);
+	say(&s.near[0], "last words");
+	CHECK(until(s.loop, has_paused, &s.far[0]));
+	conn_pause(s.far[1].conn, true); /* with nothing to read */
+	conn_abort(conn_carrier_conn(s.there), "the cable was pulled");
+	CHECK(until(s.loop, is_over, NULL) && until(s.loop, is_closed, &s.far[1]));
+	run_for(s.loop, 20);
+	CHECK(s.far[0].n_closed == 0 && conn_is_hung_up(s.far[0].conn));
+	say(&s.far[0], "nobody hears this");
+	CHECK(conn_queued(s.far[0].conn) == 0);
+	s.far[0].pauses = false;
+	conn_pause(s.far[0].conn, false);
+	CHECK(until(s.loop, is_closed, &s.far[0]));
+	CHECK_STR((char *)s.far[0].got, "last words");
+	close_once(s.far, 2, "the cable was pulled");
+	story_clear(&s);
+}
+
+TEST("what was queued for a peer that has ended is dropped, and keeps nobody from reading")
+{
+	struct story s;
+	uint8_t *bytes = pattern(BIG);
+
+	story_begin(&s);
+	s.far_pauses = true;
+	open_strands(&s, 1);
+	conn_pause(s.near[0].conn, true);
+	conn_write(s.far[0].conn, bytes, BIG);
+	say(&s.near[0], "last words");
+	CHECK(until(s.loop, has_paused, &s.far[0]));
+	conn_abort(s.near[0].conn, "");
+	s.far[0].pauses = false;
+	conn_pause(s.far[0].conn, false);
+	CHECK(until(s.loop, is_closed, &s.far[0]));
+	CHECK_STR((char *)s.far[0].got, "last words");
+	mem_free(bytes);
+	story_clear(&s);
+}
+
 TEST("a strand whose opener is gone before it was open is never heard of")
 {
 	struct story s;
@@ -720,8 +771,13 @@ TEST("what a peer must not send ends the carrier, and is told")
 	s.far_pauses = true;
 	for (size_t i = 0; i < COUNT(all); i++)
 		send_wrong(&s, &all[i]);
-	for (size_t i = 0; i < s.n_far; i++)
+	for (size_t i = 0; i < s.n_far; i++) {
+		s.far[i].pauses = false;
+		if (s.far[i].conn)
+			conn_pause(s.far[i].conn, false); /* with what came before it */
+		CHECK(until(s.loop, is_closed, &s.far[i]));
 		CHECK_INT(s.far[i].n_closed, 1);
+	}
 	story_clear(&s);
 }
 
