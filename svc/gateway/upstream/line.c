@@ -7,9 +7,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "common/service.h"
+#include "gateway/upstream/line_way.h"
 #include "gateway/upstream/lines.h"
-#include "gateway/upstream/link_token.h"
 #include "wire/mqtt.h"
 
 #define IN_FLIGHT_MAX 256
@@ -22,9 +21,7 @@ struct line {
 	struct lines *lines;
 	char *name, *device_id, *module_id, *model_id, *model_of; /* which generation has named its model */
 	struct device_link *link;
-	struct link_token token;
-	struct pacer_turn turn; /* to connect */
-	struct carrier_ride ride;
+	struct line_way way;
 	struct line_user *users[LINE_USES];
 	bool is_needed[LINE_USES];
 	unsigned wants[LINE_USES];
@@ -72,25 +69,10 @@ scope_of(const struct line *line)
 	return lines_config(line->lines)->scope;
 }
 
-static struct pacer *
-pacer_of(const struct line *line)
-{
-	return lines_pacer(line->lines);
-}
-
 static struct carrier *
 carrier_of(const struct line *line)
 {
 	return lines_carrier(line->lines);
-}
-
-/* It is not to be connected (any more). */
-static void
-hang_up(struct line *line)
-{
-	pacer_end(pacer_of(line), &line->turn, PACER_FAILED);
-	carrier_leave(carrier_of(line), &line->ride);
-	device_link_stop(line->link);
 }
 
 /* -- Whose is it? ----------------------------------------------------------------------------------------------------------------------- */
@@ -131,7 +113,7 @@ rest(struct line *line)
 static void
 end_gone(struct line *line, const char *why)
 {
-	hang_up(line);
+	line_way_hang_up(&line->way);
 	forget_generation(line);
 	forget_model(line);
 	TELL(line, on_lost);
@@ -263,33 +245,13 @@ auth_chain(const struct line *line)
 
 /* It may have moved to another gateway since the last time. */
 static void
-on_turn(struct pacer_turn *turn)
+prepare(struct line_way *way)
 {
-	struct line *line = CONTAINER_OF(turn, struct line, turn);
+	struct line *line = CONTAINER_OF(way, struct line, way);
 	OWN_TEXT chain = auth_chain(line);
 
 	device_link_set_chain(line->link, chain);
 	device_link_set_model(line->link, line->model_id);
-	carrier_ask(carrier_of(line), &line->ride);
-}
-
-static void
-on_way(struct carrier_ride *ride, enum carrier_way way, const char *why)
-{
-	struct line *line = CONTAINER_OF(ride, struct line, ride);
-
-	if (way == CARRIER_ALONE && !line->is_own && !service_may_connect()) {
-		way = CARRIER_NOT_NOW;
-		why = "as many files are open as may be";
-	}
-	if (way == CARRIER_NONE)
-		lines_unreached(line->lines);
-	if (way == CARRIER_NONE || way == CARRIER_NOT_NOW) {
-		device_link_no_token(line->link, why);
-		return;
-	}
-	device_link_set_carrier(line->link, way == CARRIER_CARRIED ? carrier_now : NULL, carrier_of(line));
-	link_token_ask(&line->token, line->link);
 }
 
 static bool
@@ -298,14 +260,13 @@ is_urgent(const struct line *line)
 	return line->is_own || line->is_needed[LINE_MESSAGES];
 }
 
-/* It is about to connect. */
 static void
 ask_token(struct device_link *link, void *user)
 {
 	struct line *line = user;
 
 	(void)link;
-	pacer_ask(pacer_of(line), &line->turn, is_urgent(line));
+	line_way_ask(&line->way, is_urgent(line));
 }
 
 /* Also after a renewal, which on_down does not hear of. */
@@ -318,7 +279,7 @@ on_up(struct device_link *link, void *user)
 	if (line->is_down)
 		log_info("%s: connected to the hub again", line->name);
 	line->is_down = false;
-	pacer_end(pacer_of(line), &line->turn, PACER_LET_IN);
+	line_way_up(&line->way);
 	line->up_since_ms = clock_boot_ms();
 	forget_generation(line);
 	TELL(line, on_lost);
@@ -348,8 +309,7 @@ on_down(struct device_link *link, void *user, enum device_client_end end, uint8_
 		carrier_own_is(carrier_of(line), false);
 	if (end == DEVICE_CLIENT_UNREACHABLE)
 		lines_unreached(line->lines);
-	pacer_end(
-		pacer_of(line), &line->turn, end == DEVICE_CLIENT_REFUSED && code == MQTT_UNAVAILABLE ? PACER_BUSY : PACER_FAILED);
+	line_way_down(&line->way, end == DEVICE_CLIENT_REFUSED && code == MQTT_UNAVAILABLE ? PACER_BUSY : PACER_FAILED);
 	forget_generation(line);
 	TELL(line, on_lost);
 	if (!is_needed(line)) {
@@ -387,7 +347,7 @@ static const struct device_link_ops link_ops = {
 static bool
 may_go(const struct line *line)
 {
-	if (line->is_own || line->asks_scope || line->token.is_asked)
+	if (line->is_own || line->asks_scope || line_way_is_asking(&line->way))
 		return false;
 	for (int use = 0; use < LINE_USES; use++)
 		if (line->users[use] && line->users[use]->ops->is_idle && !line->users[use]->ops->is_idle(line->users[use]))
@@ -403,7 +363,7 @@ on_idle(struct timer *timer)
 
 	if (is_needed(line))
 		return;
-	hang_up(line);
+	line_way_hang_up(&line->way);
 	forget_generation(line);
 	if (may_go(line))
 		lines_drop(line->lines, line);
@@ -497,8 +457,7 @@ line_hold(struct line *line, enum line_use use, bool needed)
 	if (line->is_needed[use] == needed)
 		return;
 	line->is_needed[use] = needed;
-	if (line->turn.place == PACER_WAITS)
-		pacer_ask(pacer_of(line), &line->turn, is_urgent(line));
+	line_way_set_urgent(&line->way, is_urgent(line));
 	need_changed(line);
 }
 
@@ -521,7 +480,7 @@ line_set_model(struct line *line, const char *model_id, const char *generation_i
 	forget_model(line);
 	line->model_id = mem_text(model_id);
 	line->model_of = mem_text(generation_id);
-	hang_up(line);
+	line_way_hang_up(&line->way);
 	forget_generation(line);
 	TELL(line, on_lost);
 	line->is_needed[LINE_MODEL] = true;
@@ -625,20 +584,18 @@ line_new(struct lines *lines, const char *device_id, const char *module_id)
 	line->device_id = mem_text(device_id);
 	line->module_id = mem_text(module_id);
 	line->is_own = text_is(device_id, up->edge_id) && text_is(module_id, up->workload.module_id);
-	line->turn.go = on_turn;
-	line->ride = (struct carrier_ride){ .decided = on_way, .is_own = line->is_own };
+	line_way_init(&line->way, lines, line->is_own, prepare);
 	timer_init(&line->idle, c->loop, on_idle);
 	timer_init(&line->again, c->loop, on_again);
-	line->link = link_of(line);
+	line->link = line->way.link = link_of(line);
 	rest(line);
-	line->token = (struct link_token){ .upstream = c->upstream, .workers = c->workers, .loop = c->loop };
 	return line;
 }
 
 void
 line_stop(struct line *line)
 {
-	hang_up(line);
+	line_way_hang_up(&line->way);
 }
 
 void
@@ -648,13 +605,11 @@ line_free(struct line *line)
 		return;
 	timer_cancel(&line->idle);
 	timer_cancel(&line->again);
-	pacer_end(pacer_of(line), &line->turn, PACER_FAILED);
-	carrier_leave(carrier_of(line), &line->ride);
 	device_link_free(line->link);
 	for (int use = 0; use < LINE_USES; use++)
 		if (line->users[use])
 			line->users[use]->ops->drop(line->users[use]);
-	link_token_clear(&line->token);
+	line_way_clear(&line->way);
 	mem_free(line->generation);
 	mem_free(line->name);
 	mem_free(line->device_id);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One question after the other: its turn, the carrier, a token. */
+#include "gateway/upstream/line_way.h"
+
+#include "base/mem.h"
+#include "common/service.h"
+#include "gateway/upstream/lines.h"
+
+static struct pacer *
+pacer_of(const struct line_way *way)
+{
+	return lines_pacer(way->lines);
+}
+
+static struct carrier *
+carrier_of(const struct line_way *way)
+{
+	return lines_carrier(way->lines);
+}
+
+static void
+on_turn(struct pacer_turn *turn)
+{
+	struct line_way *way = CONTAINER_OF(turn, struct line_way, turn);
+
+	way->prepare(way);
+	carrier_ask(carrier_of(way), &way->ride);
+}
+
+static void
+on_way(struct carrier_ride *ride, enum carrier_way how, const char *why)
+{
+	struct line_way *way = CONTAINER_OF(ride, struct line_way, ride);
+
+	if (how == CARRIER_ALONE && !way->is_own && !service_may_connect()) {
+		how = CARRIER_NOT_NOW;
+		why = "as many files are open as may be";
+	}
+	if (how == CARRIER_NONE)
+		lines_unreached(way->lines);
+	if (how == CARRIER_NONE || how == CARRIER_NOT_NOW) {
+		device_link_no_token(way->link, why);
+		return;
+	}
+	device_link_set_carrier(way->link, how == CARRIER_CARRIED ? carrier_now : NULL, carrier_of(way));
+	link_token_ask(&way->token, way->link);
+}
+
+void
+line_way_ask(struct line_way *way, bool is_urgent)
+{
+	pacer_ask(pacer_of(way), &way->turn, is_urgent);
+}
+
+void
+line_way_set_urgent(struct line_way *way, bool is_urgent)
+{
+	if (way->turn.place == PACER_WAITS)
+		pacer_ask(pacer_of(way), &way->turn, is_urgent);
+}
+
+bool
+line_way_is_asking(const struct line_way *way)
+{
+	return way->token.is_asked;
+}
+
+void
+line_way_up(struct line_way *way)
+{
+	pacer_end(pacer_of(way), &way->turn, PACER_LET_IN);
+}
+
+void
+line_way_down(struct line_way *way, enum pacer_end how)
+{
+	pacer_end(pacer_of(way), &way->turn, how);
+}
+
+static void
+leave(struct line_way *way)
+{
+	pacer_end(pacer_of(way), &way->turn, PACER_FAILED);
+	carrier_leave(carrier_of(way), &way->ride);
+}
+
+void
+line_way_hang_up(struct line_way *way)
+{
+	leave(way);
+	device_link_stop(way->link);
+}
+
+void
+line_way_init(struct line_way *way, struct lines *lines, bool is_own, void (*prepare)(struct line_way *way))
+{
+	const struct lines_config *c = lines_config(lines);
+
+	*way = (struct line_way){
+		.lines = lines,
+		.is_own = is_own,
+		.prepare = prepare,
+		.turn.go = on_turn,
+		.ride = { .decided = on_way, .is_own = is_own },
+		.token = { .upstream = c->upstream, .workers = c->workers, .loop = c->loop },
+	};
+}
+
+void
+line_way_clear(struct line_way *way)
+{
+	leave(way);
+	link_token_clear(&way->token);
+}
