@@ -12,6 +12,7 @@
 #define LOOK_AGAIN_MS 60000 /* the wall clock may have been set: look at a token's end at least this often */
 #define DRAIN_MS 30000
 #define DRAIN_LOOK_MS 250
+#define MOVE_MS 5000   /* who moves for no need keeps nobody waiting for longer */
 #define STABLE_MS 5000 /* a connection that lived this long was a good one */
 #define HURRY_MS 1000  /* many links hear the same news: they spread over this time */
 
@@ -30,6 +31,7 @@ struct device_link {
 	char *why;				       /* an attempt that failed at once, which is told a moment later */
 	enum device_client_end why_end;
 	bool start_again;	/* it was started while it was still closing */
+	bool may_stay;		/* it drains, but need not go */
 	int64_t drain_until_ms; /* boot clock */
 	int64_t spread_ms;
 	uint32_t serial; /* of the connection */
@@ -101,6 +103,14 @@ is_drained(const struct device_client *client)
 	return device_client_in_flight(client) == 0 && device_client_open_questions(client) == 0;
 }
 
+/* What is in flight will be acknowledged, which tells the owner that it may publish again. */
+static void
+stay(struct device_link *link)
+{
+	link->state = LINK_UP;
+	arm_renewal(link);
+}
+
 /* Nothing is in flight any more, or the server takes too long, and would close the connection itself: it may go, and the next one is made when it is gone. */
 static void
 drain(struct device_link *link)
@@ -110,7 +120,19 @@ drain(struct device_link *link)
 		return;
 	}
 	timer_cancel(&link->timer);
-	device_client_close(link->client);
+	if (link->may_stay && !is_drained(link->client))
+		stay(link);
+	else
+		device_client_close(link->client);
+}
+
+static void
+begin_draining(struct device_link *link, int64_t within_ms, bool may_stay)
+{
+	link->state = LINK_DRAINING;
+	link->drain_until_ms = clock_boot_ms() + within_ms;
+	link->may_stay = may_stay;
+	drain(link);
 }
 
 static void
@@ -232,9 +254,7 @@ begin_renewal(struct device_link *link)
 		arm_renewal(link);
 		return;
 	}
-	link->state = LINK_DRAINING;
-	link->drain_until_ms = clock_boot_ms() + DRAIN_MS;
-	drain(link);
+	begin_draining(link, DRAIN_MS, false);
 }
 
 static void
@@ -392,6 +412,16 @@ void
 device_link_spread(struct device_link *link, int64_t ms)
 {
 	link->spread_ms = ms < DEVICE_LINK_BACK_OFF_MAX_MS ? ms : DEVICE_LINK_BACK_OFF_MAX_MS;
+}
+
+/* Questions are answered, or not, without a word that messages may go on: with one open it does not begin. */
+bool
+device_link_move(struct device_link *link)
+{
+	if (link->state != LINK_UP || device_client_open_questions(link->client) > 0)
+		return false;
+	begin_draining(link, MOVE_MS, true);
+	return true;
 }
 
 void

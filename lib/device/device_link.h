@@ -43,6 +43,9 @@ void device_link_stop(struct device_link *link);
 /* While it waits for its next try: try soon, for there is news that the server is back. */
 void device_link_hurry(struct device_link *link);
 
+/* Another connection would be a better one: make it, as soon as nothing is in flight; where that takes long, go on with this one.  False: not now. */
+bool device_link_move(struct device_link *link);
+
 /* Many lose their server together: from now on it waits at least so long, jittered, and hurries no faster. */
 void device_link_spread(struct device_link *link, int64_t ms);
 

@@ -176,10 +176,21 @@ def test_05_wall():
         all_send("through " + wall.head)
         wait_for(lambda: wall.n >= 1 and connections(it.hub.mqtt_port) > DEVICES, "the one connection to be asked for in vain", 100)
     it.proxies[0].target = direct
-    it.cut_off()
-    it.reconnect()
-    all_send("without a wall")
-    wall.listener.close()
+
+
+def test_06_joins():
+    """once the one connection can be had, lines that have one of their own come over to it by themselves, while their devices send: nothing is lost nor doubled"""
+    texts, end = [], time.monotonic() + 120 * SLOW
+    assert connections(it.hub.mqtt_port) > DEVICES
+    while connections(it.hub.mqtt_port) > 0:
+        assert time.monotonic() < end, "%d lines are still alone" % connections(it.hub.mqtt_port)
+        texts += ["joins %d of %s" % (len(texts), d) for d in it.keys]
+        for text in texts[-DEVICES:]:
+            send(text.rsplit(" ", 1)[1], text)
+        it.arrived(texts[-1], 60)
+    wait_for(lambda: set(texts) <= {e["body"] for e in it.hub.events()}, "all of them")
+    bodies = [e["body"] for e in it.hub.events()]
+    assert [bodies.count(t) for t in texts] == [1] * len(texts)
 
 
 def test_99_stop():

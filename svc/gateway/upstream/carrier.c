@@ -102,6 +102,17 @@ count(struct carrier *c, int more)
 	metric_set(gateway_metric(METRIC_CARRIERS), c->n_open);
 }
 
+/* For those who are alone, and don't ask. */
+static void
+try_later(struct carrier *c)
+{
+	int64_t at_ms = c->alone_until_ms > c->next_try_ms ? c->alone_until_ms : c->next_try_ms;
+	int64_t wait_ms = at_ms - clock_boot_ms();
+
+	if (c->state == REST && c->own_is_up && !c->first && !c->is_stopping)
+		timer_arm(&c->timer, wait_ms > 0 ? wait_ms : 1);
+}
+
 /* -- An attempt ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -113,26 +124,33 @@ rest(struct carrier *c)
 }
 
 static void
+failed(struct carrier *c, enum carrier_way way, const char *why)
+{
+	decide(c, way, CARRIER_ALONE, why);
+	try_later(c);
+}
+
+static void
 go_alone(struct carrier *c, uint32_t for_ms, const char *why)
 {
 	rest(c);
 	c->alone_until_ms = clock_boot_ms() + for_ms - random_below(for_ms / 4);
 	tell(c, CARRIER_ALONE, why);
-	decide(c, CARRIER_ALONE, CARRIER_ALONE, why);
+	failed(c, CARRIER_ALONE, why);
 }
 
 static void
 unreached(struct carrier *c, const char *why)
 {
 	rest(c);
-	decide(c, CARRIER_NONE, CARRIER_ALONE, why);
+	failed(c, CARRIER_NONE, why);
 }
 
 static void
 not_now(struct carrier *c, const char *why)
 {
 	rest(c);
-	decide(c, CARRIER_NOT_NOW, CARRIER_ALONE, why);
+	failed(c, CARRIER_NOT_NOW, why);
 }
 
 /* Our token may be refused, as a line's would be, or the hub has too much to do; but not again and again while it serves $edgeHub. */
@@ -193,6 +211,7 @@ on_up(void *arg, struct conn_carrier *carrier)
 	timer_arm(&c->timer, left_ms > 0 && left_ms < clock_look_ms() ? left_ms : clock_look_ms());
 	tell(c, CARRIER_CARRIED, NULL);
 	decide(c, CARRIER_CARRIED, CARRIER_CARRIED, NULL);
+	c->config.on_up(c->config.arg);
 }
 
 static const struct carrier_dial_ops dial_ops = { .on_verdict = on_verdict, .on_up = on_up, .on_failed = on_failed };
@@ -347,7 +366,7 @@ on_timer(struct timer *timer)
 
 	if (c->state == UP)
 		renew(c);
-	else if (c->first)
+	else if (c->first || c->own_is_up)
 		begin(c);
 }
 
@@ -380,6 +399,7 @@ void
 carrier_own_is(struct carrier *c, bool up)
 {
 	c->own_is_up = up;
+	try_later(c);
 }
 
 /* Not before the next attempt may be made: who asked until then would wait for it, in the place of others. */
@@ -388,6 +408,7 @@ carrier_look_again(struct carrier *c)
 {
 	if (c->alone_until_ms > c->next_try_ms)
 		c->alone_until_ms = c->next_try_ms;
+	try_later(c);
 }
 
 /* Nobody may be carried over one that was dialed by what counts no more. */

@@ -4,7 +4,7 @@
  * where it carries nobody, each line connects by itself, and it is asked again after a while.
  *
  * A hub that is away looks the same on both of its ports, and without the one of HTTPS no line but $edgeHub's is of use, since none is confirmed (line.h): so when this connection can't be made the others wait for
- * the next attempt, and only that one tries by itself.  A refusal of this connection alone says nothing about them: a proxy may refuse an Upgrade.  So only 401, 429 and 503 are waited for, and that not for long
+ * the next attempt, and only that one tries by itself.  Is it up, so is this connection tried again by itself: who went alone would not ask before its own token ends.  A refusal of this connection alone says nothing about them: a proxy may refuse an Upgrade.  So only 401, 429 and 503 are waited for, and that not for long
  * where $edgeHub's line is up; after any other answer each line connects by itself for a while.
  *
  * It follows its token: before that ends another one is made, and lines go over to it as they renew their own.  Lives on the loop of the lines. */
@@ -33,6 +33,7 @@ struct carrier_config {
 	struct pool *workers;
 	struct upstream *upstream;
 	void (*on_way)(void *arg, bool is_alone); /* the lines' from now on; each that is alone takes a descriptor */
+	void (*on_up)(void *arg);		  /* there is one: who is alone may come over */
 	void *arg;
 };
 

@@ -345,15 +345,23 @@ static const struct device_link_ops link_ops = {
 
 /* Nothing is under way that would come back to it; and it knows nothing that would be missed. */
 static bool
-may_go(const struct line *line)
+is_idle(const struct line *line)
 {
-	if (line->is_own || line->asks_scope || line_way_is_asking(&line->way))
+	if (line->asks_scope || line_way_is_asking(&line->way))
 		return false;
 	for (int use = 0; use < LINE_USES; use++)
 		if (line->users[use] && line->users[use]->ops->is_idle && !line->users[use]->ops->is_idle(line->users[use]))
 			return false;
 	return true;
 }
+
+static bool
+may_move(struct line_way *way)
+{
+	return is_idle(CONTAINER_OF(way, struct line, way));
+}
+
+static const struct line_way_ops way_ops = { .prepare = prepare, .may_move = may_move };
 
 /* Devices and modules come and go: lines that stayed would be more and more. */
 static void
@@ -365,7 +373,7 @@ on_idle(struct timer *timer)
 		return;
 	line_way_hang_up(&line->way);
 	forget_generation(line);
-	if (may_go(line))
+	if (!line->is_own && is_idle(line))
 		lines_drop(line->lines, line);
 	else if (!line->is_own)
 		timer_arm(timer, LOOK_AGAIN_MS);
@@ -511,6 +519,12 @@ line_trust(struct line *line)
 	device_link_trust(line->link, upstream_tls(lines_config(line->lines)->upstream));
 }
 
+struct line_way *
+line_way(struct line *line)
+{
+	return &line->way;
+}
+
 struct device_link *
 line_link(const struct line *line)
 {
@@ -584,7 +598,7 @@ line_new(struct lines *lines, const char *device_id, const char *module_id)
 	line->device_id = mem_text(device_id);
 	line->module_id = mem_text(module_id);
 	line->is_own = text_is(device_id, up->edge_id) && text_is(module_id, up->workload.module_id);
-	line_way_init(&line->way, lines, line->is_own, prepare);
+	line_way_init(&line->way, lines, &way_ops, line->is_own);
 	timer_init(&line->idle, c->loop, on_idle);
 	timer_init(&line->again, c->loop, on_again);
 	line->link = line->way.link = link_of(line);

@@ -8,6 +8,7 @@
 
 struct line;
 struct lines;
+struct line_way;
 
 /* Who uses it, and what for.  Each hears of what concerns it; all of the calls may be NULL but `drop`. */
 enum line_use { LINE_MESSAGES, LINE_TWIN, LINE_METHODS, LINE_COMMANDS, LINE_MODEL, LINE_USES };
@@ -61,6 +62,7 @@ const char *line_gone(const struct line *line);
 void line_hurry(struct line *line);
 void line_trust(struct line *line); /* by what upstream_tls has now */
 
+struct line_way *line_way(struct line *line);
 struct device_link *line_link(const struct line *line);
 struct lines *line_lines(const struct line *line);
 bool line_is_own(const struct line *line); /* $edgeHub's */

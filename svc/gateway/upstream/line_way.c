@@ -3,8 +3,12 @@
 #include "gateway/upstream/line_way.h"
 
 #include "base/mem.h"
+#include "base/random.h"
 #include "common/service.h"
 #include "gateway/upstream/lines.h"
+
+#define JOIN_MS 1000
+#define JOIN_AGAIN_MS 30000
 
 static struct pacer *
 pacer_of(const struct line_way *way)
@@ -23,7 +27,7 @@ on_turn(struct pacer_turn *turn)
 {
 	struct line_way *way = CONTAINER_OF(turn, struct line_way, turn);
 
-	way->prepare(way);
+	way->ops->prepare(way);
 	carrier_ask(carrier_of(way), &way->ride);
 }
 
@@ -42,7 +46,8 @@ on_way(struct carrier_ride *ride, enum carrier_way how, const char *why)
 		device_link_no_token(way->link, why);
 		return;
 	}
-	device_link_set_carrier(way->link, how == CARRIER_CARRIED ? carrier_now : NULL, carrier_of(way));
+	way->is_carried = how == CARRIER_CARRIED;
+	device_link_set_carrier(way->link, way->is_carried ? carrier_now : NULL, carrier_of(way));
 	link_token_ask(&way->token, way->link);
 }
 
@@ -69,6 +74,8 @@ void
 line_way_up(struct line_way *way)
 {
 	pacer_end(pacer_of(way), &way->turn, PACER_LET_IN);
+	if (carrier_now(carrier_of(way)))
+		line_way_join(way, JOIN_MS);
 }
 
 void
@@ -91,24 +98,60 @@ line_way_hang_up(struct line_way *way)
 	device_link_stop(way->link);
 }
 
+/* -- Over to the others -------------------------------------------------------------------------------------------------------------------- */
+
+bool
+line_way_is_alone(const struct line_way *way)
+{
+	return device_link_is_up(way->link) && !way->is_carried;
+}
+
+static int64_t
+some_of(int64_t ms)
+{
+	return 1 + random_below((uint32_t)ms);
+}
+
+/* It may be of no use any more, or not the moment, or take too long. */
+static void
+on_join(struct timer *timer)
+{
+	struct line_way *way = CONTAINER_OF(timer, struct line_way, join);
+
+	if (!line_way_is_alone(way) || !carrier_now(carrier_of(way)))
+		return;
+	timer_arm(timer, JOIN_AGAIN_MS / 2 + some_of(JOIN_AGAIN_MS / 2));
+	if (way->ops->may_move(way))
+		device_link_move(way->link);
+}
+
 void
-line_way_init(struct line_way *way, struct lines *lines, bool is_own, void (*prepare)(struct line_way *way))
+line_way_join(struct line_way *way, int64_t within_ms)
+{
+	if (line_way_is_alone(way))
+		timer_arm(&way->join, some_of(within_ms));
+}
+
+void
+line_way_init(struct line_way *way, struct lines *lines, const struct line_way_ops *ops, bool is_own)
 {
 	const struct lines_config *c = lines_config(lines);
 
 	*way = (struct line_way){
 		.lines = lines,
+		.ops = ops,
 		.is_own = is_own,
-		.prepare = prepare,
 		.turn.go = on_turn,
 		.ride = { .decided = on_way, .is_own = is_own },
 		.token = { .upstream = c->upstream, .workers = c->workers, .loop = c->loop },
 	};
+	timer_init(&way->join, c->loop, on_join);
 }
 
 void
 line_way_clear(struct line_way *way)
 {
+	timer_cancel(&way->join);
 	leave(way);
 	link_token_clear(&way->token);
 }

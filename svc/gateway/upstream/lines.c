@@ -6,6 +6,9 @@
 #include "base/mem.h"
 #include "gateway/local/gateway_metrics.h"
 #include "gateway/local/hub_presence.h"
+#include "gateway/upstream/line_way.h"
+
+#define JOIN_MS 50 /* a line: each connects, and is asked about */
 
 struct lines {
 	struct lines_config config;
@@ -23,6 +26,30 @@ count(const struct lines *lines)
 	metric_set(gateway_metric_of(METRIC_LINES, &(const char *const){ NULL }), (int64_t)map_count(lines->by_name));
 }
 
+static void
+on_way(void *arg, bool is_alone)
+{
+	const struct lines *lines = arg;
+
+	lines->config.on_way(lines->config.arg, is_alone);
+}
+
+/* Those who are alone come over, one after the other. */
+static void
+on_carrier_up(void *arg)
+{
+	const struct lines *lines = arg;
+	size_t at = 0;
+	int64_t n = 0;
+	void *line;
+
+	while (map_next(lines->by_name, &at, NULL, NULL, &line))
+		n += line_way_is_alone(line_way(line));
+	at = 0;
+	while (n > 0 && map_next(lines->by_name, &at, NULL, NULL, &line))
+		line_way_join(line_way(line), n * JOIN_MS);
+}
+
 struct lines *
 lines_new(const struct lines_config *config)
 {
@@ -31,8 +58,14 @@ lines_new(const struct lines_config *config)
 	lines->config = *config;
 	lines->by_name = map_new();
 	lines->pacer = pacer_new(config->loop, config->connects_per_second);
-	lines->carrier = carrier_new(
-		&(struct carrier_config){ config->loop, config->workers, config->upstream, config->on_way, config->arg });
+	lines->carrier = carrier_new(&(struct carrier_config){
+		.loop = config->loop,
+		.workers = config->workers,
+		.upstream = config->upstream,
+		.on_way = on_way,
+		.on_up = on_carrier_up,
+		.arg = lines,
+	});
 	return lines;
 }
 
