@@ -93,6 +93,35 @@ put_throttle(struct buf *page, const json_t *s)
 }
 
 static void
+put_lines(struct buf *page, const json_t *s)
+{
+	static const char *const words[][2] = {
+		{ "not_tried", "nothing was sent so far" },
+		{ "carried", "one connection carries all" },
+		{ "not_offered", "the hub does not offer to carry them on one" },
+		{ "refused", "the one that would carry all is refused" },
+		{ "not_reached", "the one that would carry all can't be made" },
+		{ "proxy", "a proxy stands before the hub" },
+	};
+	const json_t *lines = json_object_get(s, "lines");
+	const char *state = text_at(lines, "carriage"), *why = text_at(lines, "why");
+
+	buf_putf(page, "%-12s %lld on one connection to the hub, %lld with one of their own", "lines", number_at(lines, "carried"),
+		number_at(lines, "alone"));
+	for (size_t i = 0; i < COUNT(words); i++)
+		if (text_is(state, words[i][0]))
+			buf_putf(page, "; %s", words[i][1]);
+	if (*text_at(lines, "since")) {
+		buf_puts(page, " for ");
+		page_put_time(page, number_at(lines, "for_s"));
+		buf_putf(page, ", since %s", text_at(lines, "since"));
+	}
+	if (*why)
+		buf_putf(page, ": %s", why);
+	buf_putc(page, '\n');
+}
+
+static void
 put_devices(struct buf *page, const json_t *s)
 {
 	const json_t *devices = json_object_get(s, "devices");
@@ -215,6 +244,7 @@ gateway_status(int argc, char **argv)
 		put_head(&page, status);
 		put_hub(&page, status);
 		put_throttle(&page, status);
+		put_lines(&page, status);
 		put_devices(&page, status);
 		put_queue(&page, status);
 		put_rest(&page, status);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The one connection that carries a gateway's lines: through kill -9 of both ends, and withdrawn and given back with the trust in the gateway."""
-import os, ssl, sys, threading
+import json, os, ssl, subprocess, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
 
@@ -91,6 +91,17 @@ def is_carried():
     wait_for(lambda: carriers() == 1 and connections(it.hub.mqtt_port) <= 1, "one connection", 60)
 
 
+def lines_are(state, carried, alone, why=""):
+    """What the operator reads of them."""
+    def look():
+        done = subprocess.run([ROOTEDGE, "gateway", "status", "--json", "--state", str(it.edge.state)], capture_output=True, text=True)
+        lines = json.loads(done.stdout)["lines"]
+        return lines["carriage"] == state and lines["carried"] >= carried and lines["alone"] >= alone and why in (lines["why"] or "")
+    wait_for(look, "lines that are %s" % state, 30)
+    metrics = subprocess.run([ROOTEDGE, "gateway", "metrics", "--state", str(it.edge.state)], capture_output=True, text=True).stdout.splitlines()
+    assert [l for l in metrics if l.startswith("rootedge_gateway_carriage{") and 'state="%s"' % state in l and l.endswith(" 1")], metrics
+
+
 def test_00_start():
     """a gateway and its devices, whose lines are on one connection"""
     global it, clock
@@ -103,6 +114,7 @@ def test_00_start():
     it.known(DEVICES)
     all_send("first")
     is_carried()
+    lines_are("carried", DEVICES, 0)
 
 
 def test_01_killed():
@@ -158,6 +170,7 @@ def test_04_hub_without():
     it.hub.start()
     all_send("to the plain hub")
     assert connections(it.hub.mqtt_port) >= DEVICES
+    lines_are("not_offered", 0, DEVICES, "404")
     it.hub.args.remove("--plain-scopes")
     it.hub.stop()
     it.hub.start()
@@ -175,6 +188,7 @@ def test_05_wall():
         it.reconnect()
         all_send("through " + wall.head)
         wait_for(lambda: wall.n >= 1 and connections(it.hub.mqtt_port) > DEVICES, "the one connection to be asked for in vain", 100)
+        lines_are("refused", 0, DEVICES, wall.head[:3])
     it.proxies[0].target = direct
 
 
@@ -191,6 +205,7 @@ def test_06_joins():
     wait_for(lambda: set(texts) <= {e["body"] for e in it.hub.events()}, "all of them")
     bodies = [e["body"] for e in it.hub.events()]
     assert [bodies.count(t) for t in texts] == [1] * len(texts)
+    lines_are("carried", DEVICES, 0)
 
 
 def test_99_stop():

@@ -28,6 +28,18 @@ hub_json(const struct gateway_names *names, const struct hub_presence *hub, cons
 }
 
 static json_t *
+lines_json(const struct carriage *c)
+{
+	OWN_TEXT why = mem_text(*c->why ? c->why : NULL);
+
+	if (why)
+		text_repair_utf8(why);
+	return json_pack("{s:I, s:I, s:s, s:o, s:I, s:s?}", "carried", (json_int_t)c->n_carried, "alone", (json_int_t)c->n_alone,
+		"carriage", carriage_state_name(c->state), "since", time_json(c->since), "for_s", (json_int_t)(c->for_ms / 1000),
+		"why", why);
+}
+
+static json_t *
 devices_json(const struct vitals *v)
 {
 	return json_pack("{s:I, s:I, s:o}", "connected", (json_int_t)v->n_connected, "known", (json_int_t)v->n_known, "told_at",
@@ -80,6 +92,7 @@ gateway_status_json(const struct gateway_names *names, const struct vitals *v)
 	json_object_set_new(status, "time", time_json(v->now));
 	json_object_set_new(status, "runs_for_s", json_integer((json_int_t)(v->runs_for_ms / 1000)));
 	json_object_set_new(status, "hub", hub_json(names, &v->hub, &v->throttle));
+	json_object_set_new(status, "lines", lines_json(&v->carriage));
 	json_object_set_new(status, "devices", devices_json(v));
 	json_object_set_new(status, "queue", queue_json(v));
 	json_object_set_new(status, "certificate", certificate_json(v));

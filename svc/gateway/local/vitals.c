@@ -295,6 +295,7 @@ vitals_take(struct vitals *v, const struct vitals_sources *s)
 	v->https_problem = s->https_problem;
 	v->hub = hub_presence();
 	v->throttle = hub_throttle();
+	v->carriage = carriage();
 	v->n_known = scope_count(s->scope);
 	if (s->offline->n > 0)
 		scope_each_aged(
@@ -327,6 +328,17 @@ vitals_note_log_left(const char *module_id, const char *input, int priority)
 	struct queue_log_counts left = { .module_id = module_id, .input = input, .priority = priority };
 
 	measure_log(NULL, &left);
+}
+
+static void
+measure_carriage(const struct carriage *c)
+{
+	metric_set(gateway_metric(METRIC_LINES_CONNECTED, "carried"), (int64_t)c->n_carried);
+	metric_set(gateway_metric(METRIC_LINES_CONNECTED, "alone"), (int64_t)c->n_alone);
+	for (int state = 0; state < CARRIAGE_STATES; state++)
+		metric_set(
+			gateway_metric(METRIC_CARRIAGE, carriage_state_name((enum carriage_state)state)), (int)c->state == state);
+	set(METRIC_CARRIAGE_TIME, c->for_ms);
 }
 
 /* The queue counts them itself, for all together. */
@@ -377,6 +389,7 @@ vitals_measure(const struct vitals_sources *s)
 	metric_set(gateway_metric(METRIC_THROTTLED_TIME, "calls"), v.throttle.calls_ms);
 	metric_set(gateway_metric(METRIC_THROTTLED_TIME, "lines"), v.throttle.lines_ms);
 	set(METRIC_LINES_WAITING, (int64_t)v.throttle.n_lines);
+	measure_carriage(&v.carriage);
 	set(METRIC_HUB_AWAY, v.hub.reach == HUB_AWAY ? v.hub.for_ms : 0);
 	queue_each_log(s->queue, measure_log, NULL);
 	measure_drops(s->queue);

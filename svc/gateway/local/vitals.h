@@ -2,6 +2,7 @@
 #pragma once
 /* How the gateway is at this moment, taken together in one look: for its metrics, its health, its status and the offline budget, which judge it (health.h, offline_budget.h). */
 
+#include "gateway/local/carriage.h"
 #include "gateway/local/hub_presence.h"
 #include "gateway/local/hub_throttle.h"
 #include "gateway/scope/offline_policy.h"
@@ -35,6 +36,7 @@ struct vitals {
 	bool is_issuer_ours;	   /* it signed itself: this box renews it */
 	struct hub_presence hub;
 	struct hub_throttle throttle;
+	struct carriage carriage;
 	size_t n_known;		  /* devices and modules that the hub has told of */
 	int64_t scope_told;	  /* when the hub told all of them to this process, seconds UTC; 0: not yet */
 	int64_t scope_for_ms;	  /* how long ago, by the boot clock */

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "device/device_link.h"
+#include "gateway/local/carriage.h"
 #include "gateway/local/gateway_metrics.h"
 #include "net/carrier_dial.h"
 #include "net/http_proxy.h"
@@ -124,33 +125,34 @@ rest(struct carrier *c)
 }
 
 static void
-failed(struct carrier *c, enum carrier_way way, const char *why)
+failed(struct carrier *c, enum carrier_way way, enum carriage_state state, const char *why)
 {
+	carriage_note(state, why);
 	decide(c, way, CARRIER_ALONE, why);
 	try_later(c);
 }
 
 static void
-go_alone(struct carrier *c, uint32_t for_ms, const char *why)
+go_alone(struct carrier *c, uint32_t for_ms, enum carriage_state state, const char *why)
 {
 	rest(c);
 	c->alone_until_ms = clock_boot_ms() + for_ms - random_below(for_ms / 4);
 	tell(c, CARRIER_ALONE, why);
-	failed(c, CARRIER_ALONE, why);
+	failed(c, CARRIER_ALONE, state, why);
 }
 
 static void
-unreached(struct carrier *c, const char *why)
+unreached(struct carrier *c, enum carriage_state state, const char *why)
 {
 	rest(c);
-	failed(c, CARRIER_NONE, why);
+	failed(c, CARRIER_NONE, state, why);
 }
 
 static void
-not_now(struct carrier *c, const char *why)
+not_now(struct carrier *c, enum carriage_state state, const char *why)
 {
 	rest(c);
-	failed(c, CARRIER_NOT_NOW, why);
+	failed(c, CARRIER_NOT_NOW, state, why);
 }
 
 /* Our token may be refused, as a line's would be, or the hub has too much to do; but not again and again while it serves $edgeHub. */
@@ -170,9 +172,11 @@ refused(struct carrier *c, int status)
 
 	c->n_refusals++;
 	if (is_for_now(c, status))
-		(status == 503 ? unreached : not_now)(c, words);
+		(status == 503 ? unreached : not_now)(c, CARRIAGE_REFUSED, words);
+	else if (status == 404)
+		go_alone(c, NOT_CARRIED_MS, CARRIAGE_NOT_OFFERED, words);
 	else
-		go_alone(c, status == 404 ? NOT_CARRIED_MS : REFUSED_MS, words);
+		go_alone(c, REFUSED_MS, CARRIAGE_REFUSED, words);
 }
 
 static void
@@ -184,7 +188,7 @@ on_failed(void *arg, enum carrier_dial_end end, int status, const char *why)
 	if (end == CARRIER_DIAL_REFUSED)
 		refused(c, status);
 	else
-		unreached(c, why);
+		unreached(c, CARRIAGE_NOT_REACHED, why);
 }
 
 static void
@@ -209,6 +213,7 @@ on_up(void *arg, struct conn_carrier *carrier)
 	count(c, 1);
 	metric_add(gateway_metric(METRIC_CARRIERS_OPENED), 1);
 	timer_arm(&c->timer, left_ms > 0 && left_ms < clock_look_ms() ? left_ms : clock_look_ms());
+	carriage_note(CARRIAGE_CARRIED, NULL);
 	tell(c, CARRIER_CARRIED, NULL);
 	decide(c, CARRIER_CARRIED, CARRIER_CARRIED, NULL);
 	c->config.on_up(c->config.arg);
@@ -241,10 +246,10 @@ on_end(struct conn_carrier *carrier, void *arg, const char *why)
 {
 	struct carrier *c = arg;
 
-	(void)why;
 	count(c, -1);
 	if (carrier != c->now)
 		return;
+	carriage_note(CARRIAGE_NOT_REACHED, *why ? why : "the hub closed the connection");
 	c->now = NULL;
 	timer_cancel(&c->timer);
 	if (clock_boot_ms() - c->up_since_ms >= STABLE_MS)
@@ -292,7 +297,7 @@ dial(struct carrier *c)
 	c->state = DIALING;
 	c->dial = carrier_dial(c->config.loop, &config, &err);
 	if (!c->dial)
-		not_now(c, err.text);
+		not_now(c, CARRIAGE_NOT_REACHED, err.text);
 }
 
 static void
@@ -313,7 +318,7 @@ on_token(struct job *job)
 	c->token_is_asked = false;
 	c->renew_at = c->expires - margin - random_below((uint32_t)(margin / 8 + 1));
 	if (!c->token)
-		not_now(c, c->err.text);
+		not_now(c, CARRIAGE_NOT_REACHED, c->err.text);
 	else if (!c->is_stopping)
 		dial(c);
 	upstream_token_free(c->token);
@@ -326,14 +331,14 @@ begin(struct carrier *c)
 	if (c->is_stopping || c->state != REST)
 		return;
 	if (has_proxy(c)) {
-		go_alone(c, NOT_CARRIED_MS, "the environment names a proxy for HTTPS to the hub");
+		go_alone(c, NOT_CARRIED_MS, CARRIAGE_PROXY, "the environment names a proxy for HTTPS to the hub");
 		return;
 	}
 	c->state = ASKING_TOKEN;
 	c->job = (struct job){ .run = make_token, .done = on_token, .owner = loop_owner(c->config.loop) };
 	c->token_is_asked = pool_try(c->config.workers, &c->job);
 	if (!c->token_is_asked)
-		not_now(c, "too much is going on at once");
+		not_now(c, CARRIAGE_NOT_REACHED, "too much is going on at once");
 }
 
 static void
@@ -417,7 +422,7 @@ dial_again(struct carrier *c)
 {
 	carrier_dial_cancel(c->dial);
 	c->dial = NULL;
-	not_now(c, "the roots that the hub is trusted by are others now");
+	not_now(c, CARRIAGE_NOT_REACHED, "the roots that the hub is trusted by are others now");
 }
 
 void

@@ -23,6 +23,13 @@ carrier_of(const struct line_way *way)
 }
 
 static void
+count(struct line_way *way, enum carriage_line as)
+{
+	carriage_count(way->counted, as);
+	way->counted = as;
+}
+
+static void
 on_turn(struct pacer_turn *turn)
 {
 	struct line_way *way = CONTAINER_OF(turn, struct line_way, turn);
@@ -54,6 +61,7 @@ on_way(struct carrier_ride *ride, enum carrier_way how, const char *why)
 void
 line_way_ask(struct line_way *way, bool is_urgent)
 {
+	count(way, CARRIAGE_LINE_DOWN);
 	pacer_ask(pacer_of(way), &way->turn, is_urgent);
 }
 
@@ -73,6 +81,7 @@ line_way_is_asking(const struct line_way *way)
 void
 line_way_up(struct line_way *way)
 {
+	count(way, way->is_carried ? CARRIAGE_LINE_CARRIED : CARRIAGE_LINE_ALONE);
 	pacer_end(pacer_of(way), &way->turn, PACER_LET_IN);
 	if (carrier_now(carrier_of(way)))
 		line_way_join(way, JOIN_MS);
@@ -81,12 +90,14 @@ line_way_up(struct line_way *way)
 void
 line_way_down(struct line_way *way, enum pacer_end how)
 {
+	count(way, CARRIAGE_LINE_DOWN);
 	pacer_end(pacer_of(way), &way->turn, how);
 }
 
 static void
 leave(struct line_way *way)
 {
+	count(way, CARRIAGE_LINE_DOWN);
 	pacer_end(pacer_of(way), &way->turn, PACER_FAILED);
 	carrier_leave(carrier_of(way), &way->ride);
 }

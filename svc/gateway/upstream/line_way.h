@@ -2,6 +2,7 @@
 #pragma once
 /* How a line (line.h) gets to the hub: when its turn has come (pacer.h), carried by the connection of all or by one of its own (carrier.h), and with which token.  Embedded in the line, on its loop. */
 
+#include "gateway/local/carriage.h"
 #include "gateway/upstream/carrier.h"
 #include "gateway/upstream/link_token.h"
 #include "gateway/upstream/pacer.h"
@@ -21,6 +22,7 @@ struct line_way {
 	struct carrier_ride ride;
 	struct link_token token;
 	bool is_carried; /* the connection that it has, or is about to make */
+	enum carriage_line counted;
 	struct timer join;
 };
 
