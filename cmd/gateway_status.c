@@ -101,7 +101,7 @@ put_lines(struct buf *page, const json_t *s)
 		{ "not_offered", "the hub does not offer to carry them on one" },
 		{ "refused", "the one that would carry all is refused" },
 		{ "not_reached", "the one that would carry all can't be made" },
-		{ "proxy", "a proxy stands before the hub" },
+		{ "proxy", "the proxy before the hub does not lead to it" },
 	};
 	const json_t *lines = json_object_get(s, "lines");
 	const char *state = text_at(lines, "carriage"), *why = text_at(lines, "why");

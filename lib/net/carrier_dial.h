@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A carrier (strand.h) that we open: an HTTP request that asks the server to go on in strands, and its answer.  Lives on one loop; no callback comes from within carrier_dial.
+/* A carrier (strand.h) that we open: an HTTP request that asks the server to go on in strands, and its answer; by way of a proxy, where there is one.  Lives on one loop; no callback comes from within carrier_dial.
  *
  * The stream after 101 is frames of strands and nothing else.  WebSocket was meant for them at first; its masks and its heads would have cost each side a pass over all bytes, and bring nothing to a
  * connection whose TLS ends at these two. */
 
 #include "diag/verdict.h"
 #include "net/conn.h"
+#include "net/http_proxy.h"
 #include "net/strand.h"
 
 enum carrier_dial_end {
 	CARRIER_DIAL_UNREACHABLE, /* no connection, or no answer on it */
 	CARRIER_DIAL_UNTRUSTED,	  /* we don't trust the server: see the verdict */
 	CARRIER_DIAL_REFUSED,	  /* an answer, but another than yes: see the status */
+	CARRIER_DIAL_NO_TUNNEL,	  /* the proxy was not reached, or does not lead there */
 };
 
 struct carrier_dial_ops {
@@ -25,6 +27,7 @@ struct carrier_dial_ops {
 
 struct carrier_dial_config {
 	struct conn_target target;	    /* with TLS */
+	const struct http_proxy *proxy;	    /* on the way; NULL: none */
 	const char *path;		    /* of the request, with its query */
 	const char *authorization;	    /* a token */
 	struct conn_carrier_config carrier; /* what it becomes; copied */

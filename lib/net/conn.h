@@ -103,4 +103,4 @@ struct conn_target {
 struct conn *conn_connect(
 	struct loop *loop, const struct conn_target *target, const struct conn_ops *ops, void *user, struct err *err);
 /* TLS from here on, on a plain connection of ours with nothing queued: a proxy has tunnelled it to host.  on_open comes again. */
-void conn_start_tls(struct conn *conn, struct tls_client *tls, const char *host, int64_t timeout_ms);
+void conn_start_tls(struct conn *conn, struct tls_client *tls, const char *host, int64_t timeout_ms, bool has_neighbours);

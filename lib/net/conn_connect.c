@@ -186,11 +186,11 @@ conn_connect(struct loop *loop, const struct conn_target *target, const struct c
 }
 
 void
-conn_start_tls(struct conn *conn, struct tls_client *tls, const char *host, int64_t timeout_ms)
+conn_start_tls(struct conn *conn, struct tls_client *tls, const char *host, int64_t timeout_ms, bool has_neighbours)
 {
 	assert(conn->state == CONN_OPEN && !conn->ssl && conn->out.len == 0);
 	conn_phase_start(conn, timeout_ms);
-	set_tls(conn, tls, host, false);
+	set_tls(conn, tls, host, has_neighbours);
 	watch_set(&conn->watch, 0);
 	begin_tls(conn);
 }

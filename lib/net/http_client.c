@@ -218,17 +218,12 @@ target_host(const struct exchange *x)
 static void
 write_connect(struct exchange *x, struct conn *conn)
 {
-	struct buf head = BUF_INIT(HEAD_MAX), place = BUF_INIT(HEAD_MAX);
+	struct buf head = BUF_INIT(HEAD_MAX);
 
-	put_host(&place, target_host(x), x->uri->port);
-	buf_putf(&head, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", buf_text(&place), buf_text(&place));
-	if (x->proxy->authorization)
-		buf_putf(&head, "%s\r\n", x->proxy->authorization);
-	buf_puts(&head, "\r\n");
+	http_proxy_put_connect(&head, x->proxy, target_host(x), x->uri->port);
 	http_answer_begin(&x->reader, &x->proxy_answer, true);
 	conn_write(conn, head.data, head.len);
 	buf_wipe(&head);
-	buf_clear(&place);
 }
 
 /* -- The connection -------------------------------------------------------------------------------------------------------------------- */
@@ -274,7 +269,7 @@ on_proxy_answer(struct exchange *x, struct conn *conn, bool more_follows)
 	} else {
 		x->connecting = x->heard = false; /* of the server */
 		http_answer_reader_clear(&x->reader);
-		conn_start_tls(conn, x->tls, x->uri->host, connect_ms(x));
+		conn_start_tls(conn, x->tls, x->uri->host, connect_ms(x), false);
 	}
 }
 

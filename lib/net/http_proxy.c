@@ -164,3 +164,14 @@ http_proxy_find(struct http_proxy **out, const char *host, struct err *err)
 	*out = http_proxy_parse(text, err);
 	return *out ? 0 : -1;
 }
+
+void
+http_proxy_put_connect(struct buf *out, const struct http_proxy *proxy, const char *host, int port)
+{
+	OWN_TEXT place = mem_textf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
+
+	buf_putf(out, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", place, place);
+	if (proxy->authorization)
+		buf_putf(out, "%s\r\n", proxy->authorization);
+	buf_puts(out, "\r\n");
+}

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/own.h"
 
@@ -19,5 +20,7 @@ int http_proxy_find(struct http_proxy **out, const char *host, struct err *err);
 /* The same with the values at hand. */
 struct http_proxy *http_proxy_parse(const char *text, struct err *err);
 bool http_proxy_is_spared(const char *no_proxy, const char *host);
+/* The request that asks it for a tunnel to there; its answer has no body. */
+void http_proxy_put_connect(struct buf *out, const struct http_proxy *proxy, const char *host, int port);
 void http_proxy_free(struct http_proxy *proxy);
 OWN_DEFINE(http_proxy);

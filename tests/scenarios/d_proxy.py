@@ -61,7 +61,7 @@ def test_05_absent():
 
 
 def test_06_edge():
-    """an edge device proves itself to the hub through the proxy, by a certificate whose key is in keyd, and its gateway asks for its devices that way"""
+    """an edge device proves itself to the hub through the proxy, by a certificate whose key is in keyd, and its gateway asks for its devices and carries their lines that way"""
     with ConnectProxy() as proxy:
         os.environ["HTTPS_PROXY"] = "http://127.0.0.1:%d" % proxy.port
         try:
@@ -73,7 +73,7 @@ def test_06_edge():
         with edge.mqtt("Child", cert=device[0], key=device[1]):
             pass
         assert len(proxy.heads) >= 2 and all("CONNECT 127.0.0.1:%d " % hub.https_port in head for head in proxy.heads), proxy.heads
-        wait_for(lambda: "the environment names a proxy for HTTPS to the hub" in edge.log_text(), "each line to connect by itself", 30)
+        wait_for(lambda: "one connection to the hub carries all devices" in edge.log_text(), "one connection through the proxy", 30)
         edge.stop()
 
 

@@ -11,7 +11,7 @@ enum carriage_state {
 	CARRIAGE_NOT_OFFERED, /* by the hub */
 	CARRIAGE_REFUSED,     /* with another status */
 	CARRIAGE_NOT_REACHED, /* the hub; or something that asking needs */
-	CARRIAGE_PROXY,	      /* stands between */
+	CARRIAGE_PROXY,	      /* stands before the hub, and doesn't lead to it */
 	CARRIAGE_STATES
 };
 #define CARRIAGE_WHY_LEN 200

@@ -187,6 +187,8 @@ on_failed(void *arg, enum carrier_dial_end end, int status, const char *why)
 	c->dial = NULL;
 	if (end == CARRIER_DIAL_REFUSED)
 		refused(c, status);
+	else if (end == CARRIER_DIAL_NO_TUNNEL)
+		go_alone(c, REFUSED_MS, CARRIAGE_PROXY, why);
 	else
 		unreached(c, CARRIAGE_NOT_REACHED, why);
 }
@@ -265,16 +267,6 @@ host_of(const struct carrier *c)
 	return up->parent_host ? up->parent_host : up->hub_host;
 }
 
-/* Who must ask the hub through a proxy might not get there without.  The proxy sees nobody's lines: those are not HTTPS. */
-static bool
-has_proxy(const struct carrier *c)
-{
-	struct err err = ERR_INIT;
-	OWN(http_proxy) proxy = NULL;
-
-	return http_proxy_find(&proxy, host_of(c), &err) < 0 || proxy;
-}
-
 static void
 dial(struct carrier *c)
 {
@@ -293,7 +285,13 @@ dial(struct carrier *c)
 		.arg = c,
 	};
 	struct err err = ERR_INIT;
+	OWN(http_proxy) proxy = NULL;
 
+	if (http_proxy_find(&proxy, config.target.host, &err) < 0) {
+		go_alone(c, NOT_CARRIED_MS, CARRIAGE_PROXY, err.text);
+		return;
+	}
+	config.proxy = proxy;
 	c->state = DIALING;
 	c->dial = carrier_dial(c->config.loop, &config, &err);
 	if (!c->dial)
@@ -330,10 +328,6 @@ begin(struct carrier *c)
 {
 	if (c->is_stopping || c->state != REST)
 		return;
-	if (has_proxy(c)) {
-		go_alone(c, NOT_CARRIED_MS, CARRIAGE_PROXY, "the environment names a proxy for HTTPS to the hub");
-		return;
-	}
 	c->state = ASKING_TOKEN;
 	c->job = (struct job){ .run = make_token, .done = on_token, .owner = loop_owner(c->config.loop) };
 	c->token_is_asked = pool_try(c->config.workers, &c->job);
