@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether lines are carried, by what a real server says to the one connection; the workload API that signs for it is a server here, too. */
+#include "base/file.h"
+#include "base/text.h"
+#include "gateway/upstream/carrier.h"
+#include "net/http_server.h"
+#include "net/test_fixture.h"
+#include "wire/strand_frame.h"
+
+#define SIGNATURE "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+struct line {
+	struct carrier_ride ride;
+	enum carrier_way way;
+	int n_decided;
+};
+
+struct story {
+	struct loop *loop;
+	struct pool *workers;
+	struct http_server *http;
+	struct tls_holder *holder;
+	struct listener *hub, *edged;
+	struct upstream *upstream;
+	struct carrier *carrier;
+	char *trust, *socket;
+	int status; /* what the hub says to the one connection; 0: nothing so far */
+	struct http_request *held;
+	bool signs;
+	int n_asked, n_up, n_told_alone, n_told_carried;
+	struct line line, own;
+};
+
+static struct story *story;
+
+/* -- The servers ---------------------------------------------------------------------------------------------------------------------------- */
+
+static const struct conn_ops strand_ops = { .read_max = 1024 };
+
+static void
+on_strand(struct conn *conn, void *user)
+{
+	conn_set_user(conn, user);
+}
+
+static void
+answer_carrier(struct http_request *req)
+{
+	static const char *const headers[] = { "Upgrade: " STRAND_PROTOCOL, "Connection: Upgrade", NULL };
+	static const struct conn_carrier_config accepting = { .ops = &strand_ops, .on_accept = on_strand };
+
+	CHECK(http_wants_upgrade(req, STRAND_PROTOCOL));
+	story->n_asked++;
+	if (story->status == 101)
+		conn_carrier_begin(http_switch(req, headers), &accepting);
+	else if (story->status == 0)
+		story->held = req;
+	else
+		http_respond_json(req, story->status, NULL, json_pack("{s:s}", "message", "no"));
+}
+
+static void
+handle(struct http_request *req, void *arg)
+{
+	(void)arg;
+	if (text_starts(http_path(req), "/devices/edge1/modules/$edgeHub/strands"))
+		answer_carrier(req);
+	else if (story->signs)
+		http_respond_json(req, 200, NULL, json_pack("{s:s}", "digest", SIGNATURE));
+	else
+		http_respond_json(req, 503, NULL, json_pack("{s:s}", "message", "the key is away"));
+}
+
+static struct listener *
+serve(struct story *s, struct listener_config config)
+{
+	struct err err = ERR_INIT;
+	struct listener *listener;
+
+	config.ops = http_server_ops();
+	config.on_accept = http_server_on_accept;
+	config.user = s->http;
+	listener = listener_open(&s->loop, 1, &config, &err);
+	if (!listener)
+		fail_msg("%s", err.text);
+	return listener;
+}
+
+static void
+open_servers(struct story *s)
+{
+	s->http = http_server_new(&(struct http_server_config){ .handle = handle });
+	s->holder = server_tls("test", NULL);
+	s->hub = serve(s, (struct listener_config){ .address = "127.0.0.1", .tls = s->holder });
+	s->edged = serve(s, (struct listener_config){ .unix_path = s->socket, .unix_mode = 0600 });
+}
+
+/* -- The gateway's side ---------------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_way(void *arg, bool is_alone)
+{
+	struct story *s = arg;
+
+	s->n_told_alone += is_alone;
+	s->n_told_carried += !is_alone;
+}
+
+static void
+on_up(void *arg)
+{
+	((struct story *)arg)->n_up++;
+}
+
+static void
+on_decided(struct carrier_ride *ride, enum carrier_way way, const char *why)
+{
+	struct line *line = CONTAINER_OF(ride, struct line, ride);
+
+	(void)why;
+	line->way = way;
+	line->n_decided++;
+}
+
+static void
+open_carrier(struct story *s)
+{
+	static char module[] = "$edgeHub", generation[] = "1";
+	struct upstream_config config = {
+		.workload = { .socket_path = s->socket, .module_id = module, .generation_id = generation },
+		.hub_host = "localhost",
+		.hub_address = "127.0.0.1",
+		.edge_id = "edge1",
+		.https_port = listener_port(s->hub),
+		.trust_path = s->trust,
+	};
+	struct err err = ERR_INIT;
+
+	s->upstream = upstream_open(&config, &err);
+	if (!s->upstream)
+		fail_msg("%s", err.text);
+	s->carrier = carrier_new(&(struct carrier_config){
+		.loop = s->loop,
+		.workers = s->workers,
+		.upstream = s->upstream,
+		.on_way = on_way,
+		.on_up = on_up,
+		.arg = s,
+	});
+}
+
+static void
+story_begin(struct story *s, int status)
+{
+	static int n_stories;
+	OWN_TEXT pem = cert_pem(pki()->root);
+	struct err err = ERR_INIT;
+
+	*s = (struct story){ .loop = loop_new("test"), .workers = pool_new("test", 1, 8), .status = status, .signs = true };
+	story = s;
+	s->line.ride.decided = s->own.ride.decided = on_decided;
+	s->own.ride.is_own = true;
+	s->trust = mem_textf("%s/roots.pem", T_TMPDIR);
+	s->socket = mem_textf("%s/workload%d.sock", T_TMPDIR, n_stories++); /* one that failed still serves */
+	CHECK_OK(file_save(s->trust, pem, strlen(pem), 0600, &err), err);
+	open_servers(s);
+	open_carrier(s);
+}
+
+static void
+story_clear(struct story *s)
+{
+	if (s->held)
+		http_respond_json(s->held, 503, NULL, json_pack("{s:s}", "message", "too late"));
+	carrier_stop(s->carrier);
+	pool_free(s->workers);
+	listener_close(s->hub);
+	listener_close(s->edged);
+	loop_finish(s->loop);
+	carrier_free(s->carrier);
+	upstream_close(s->upstream);
+	loop_free(s->loop);
+	tls_holder_free(s->holder);
+	http_server_free(s->http);
+	mem_free(s->trust);
+	mem_free(s->socket);
+}
+
+static bool
+is_decided(void *arg)
+{
+	(void)arg;
+	return story->line.n_decided > 0 && story->own.n_decided > 0;
+}
+
+static void
+ask(struct story *s)
+{
+	s->line.n_decided = s->own.n_decided = 0;
+	carrier_ask(s->carrier, &s->line.ride);
+	carrier_ask(s->carrier, &s->own.ride);
+}
+
+static void
+ask_and_hear(struct story *s)
+{
+	ask(s);
+	CHECK(until(s->loop, is_decided, NULL));
+}
+
+/* -- Ways ----------------------------------------------------------------------------------------------------------------------------------- */
+
+TEST("where the hub carries lines, all are carried, and whoever asks later is so at once")
+{
+	struct story s;
+
+	story_begin(&s, 101);
+	ask_and_hear(&s);
+	CHECK(s.line.way == CARRIER_CARRIED && s.own.way == CARRIER_CARRIED && carrier_now(s.carrier));
+	CHECK(s.n_asked == 1 && s.n_up == 1 && s.n_told_carried == 1);
+	ask(&s);
+	CHECK(s.line.n_decided == 1 && s.line.way == CARRIER_CARRIED);
+	story_clear(&s);
+}
+
+TEST("what the answer is about decides: only a hub that is not there, or has too much to do, is away; one that refuses our token "
+     "is not, and any other refusal is of the one connection alone")
+{
+	static const struct {
+		int status;
+		enum carrier_way way;
+	} rows[] = {
+		{ 401, CARRIER_NOT_NOW },
+		{ 429, CARRIER_NOT_NOW },
+		{ 503, CARRIER_NONE },
+		{ 400, CARRIER_ALONE },
+		{ 403, CARRIER_ALONE },
+		{ 404, CARRIER_ALONE },
+		{ 502, CARRIER_ALONE },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct story s;
+
+		story_begin(&s, rows[i].status);
+		ask_and_hear(&s);
+		if (s.line.way != rows[i].way)
+			fail_msg("%d: %d", rows[i].status, (int)s.line.way);
+		CHECK(s.own.way == CARRIER_ALONE && s.n_asked == 1 && s.n_up == 0);
+		CHECK_INT(s.n_told_alone, rows[i].way == CARRIER_ALONE);
+		story_clear(&s);
+	}
+}
+
+TEST("without a token nothing is known of the hub")
+{
+	struct story s;
+
+	story_begin(&s, 101);
+	s.signs = false;
+	ask_and_hear(&s);
+	CHECK(s.line.way == CARRIER_NOT_NOW && s.own.way == CARRIER_ALONE && s.n_asked == 0);
+	s.signs = true;
+	ask_and_hear(&s);
+	CHECK(s.line.way == CARRIER_CARRIED);
+	story_clear(&s);
+}
+
+TEST("a hub that is not there is away")
+{
+	struct story s;
+
+	story_begin(&s, 101);
+	listener_close(s.hub);
+	s.hub = serve(&s, (struct listener_config){ .address = "127.0.0.1", .tls = s.holder }); /* elsewhere */
+	ask_and_hear(&s);
+	CHECK(s.line.way == CARRIER_NONE && s.own.way == CARRIER_ALONE && s.n_asked == 0);
+	story_clear(&s);
+}
+
+TEST("who is refused for his token three times, while $edgeHub is let in, goes alone")
+{
+	struct story s;
+
+	story_begin(&s, 401);
+	carrier_own_is(s.carrier, true);
+	ask_and_hear(&s);
+	CHECK(s.line.way == CARRIER_NOT_NOW);
+	ask_and_hear(&s);
+	CHECK(s.line.way == CARRIER_NOT_NOW);
+	ask_and_hear(&s);
+	CHECK(s.line.way == CARRIER_ALONE && s.n_told_alone == 1);
+	story_clear(&s);
+}
+
+/* -- Again ---------------------------------------------------------------------------------------------------------------------------------- */
+
+static bool
+hub_was_asked(void *arg)
+{
+	return story->n_asked >= *(int *)arg;
+}
+
+static bool
+is_given_up(void *arg)
+{
+	(void)arg;
+	return conn_is_hung_up(http_conn(story->held));
+}
+
+TEST("one that is being dialed by roots that count no more is given up at once, and who waits for it asks again")
+{
+	struct story s;
+
+	story_begin(&s, 0);
+	ask(&s);
+	CHECK(until(s.loop, hub_was_asked, &(int){ 1 }));
+	CHECK(s.line.n_decided == 0 && !is_given_up(NULL));
+	carrier_trust(s.carrier);
+	CHECK(s.line.n_decided == 1 && s.line.way == CARRIER_NOT_NOW);
+	CHECK(until(s.loop, is_given_up, NULL));
+	s.status = 101;
+	ask_and_hear(&s);
+	CHECK(s.line.way == CARRIER_CARRIED && s.n_asked == 2);
+	story_clear(&s);
+}
+
+TEST("after the hub was lost, who asks before another attempt may be made is alone at once, rather than wait for that in the place "
+     "of others")
+{
+	struct story s;
+
+	story_begin(&s, 403);
+	ask_and_hear(&s);
+	carrier_look_again(s.carrier);
+	ask(&s);
+	CHECK(s.line.n_decided == 1 && s.line.way == CARRIER_ALONE && s.n_asked == 1);
+	story_clear(&s);
+}
+
+TEST("and when it may, the hub is asked again by whoever comes first")
+{
+	struct story s;
+
+	story_begin(&s, 403);
+	ask_and_hear(&s);
+	carrier_look_again(s.carrier);
+	run_for(s.loop, 300); /* more than the first back-off */
+	CHECK(s.n_asked == 1);
+	s.status = 101;
+	ask_and_hear(&s);
+	CHECK(s.line.way == CARRIER_CARRIED && s.n_asked == 2);
+	story_clear(&s);
+}
+
+static bool
+is_up(void *arg)
+{
+	(void)arg;
+	return story->n_up > 0;
+}
+
+TEST("while $edgeHub is let in the hub is asked again though nobody asks, and those who are alone hear of it")
+{
+	struct story s;
+
+	story_begin(&s, 403);
+	ask_and_hear(&s);
+	s.status = 101;
+	carrier_look_again(s.carrier);
+	carrier_own_is(s.carrier, true);
+	CHECK(until(s.loop, is_up, NULL));
+	CHECK(s.n_asked == 2 && carrier_now(s.carrier) && s.n_told_carried == 1);
+	story_clear(&s);
+}
