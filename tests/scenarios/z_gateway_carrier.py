@@ -208,6 +208,20 @@ def test_06_joins():
     lines_are("carried", DEVICES, 0)
 
 
+def test_07_black_hole():
+    """a connection on which nothing comes through any more, though nobody has closed it, is given up within a minute, and what was sent meanwhile arrives once"""
+    at = len(it.edge.log_text())
+    for p in it.proxies:
+        p.mute = p.deaf = True
+    send("dev0", "into the black hole")
+    wait_for(lambda: "the peer has fallen silent" in it.edge.log_text()[at:], "the connection to be given up", 75)
+    lines_are("not_reached", 0, 0)
+    it.reconnect()
+    it.arrived("into the black hole", 90)
+    is_carried()
+    assert [e["body"] for e in it.hub.events()].count("into the black hole") == 1
+
+
 def test_99_stop():
     """all of it stops"""
     it.stop()
