@@ -62,12 +62,29 @@ gateway_admission_is_too_old(const struct gateway_admission *door, const struct 
 	return confirmation_age_s(at, clock_wall(), clock_boot_ms()) > offline_policy_span(door->config.offline, record);
 }
 
-static struct verdict *
-judge(struct gateway_admission *door, const struct question *q, struct authorities *cas, const struct authority **vouched,
-	struct identity **record, struct on_behalf *by)
+/* A decision, and what it was made from. */
+struct ruling {
+	struct verdict *verdict;
+	struct identity *record;
+	struct authorities *cas;
+	struct on_behalf by;
+	const struct authority *vouched; /* one of the CAs */
+	uint64_t epoch;			 /* before the look: a change meanwhile is noticed */
+};
+
+static void
+ruling_clear(struct ruling *r)
+{
+	verdict_free(r->verdict);
+	identity_free(r->record);
+	authorities_free(r->cas);
+	on_behalf_clear(&r->by);
+}
+
+static void
+judge(struct gateway_admission *door, const struct question *q, struct ruling *out)
 {
 	struct confirmation confirmed = { 0 };
-	OWN(identity) target = scope_find_aged(door->config.scope, q->device_id, q->module_id, &confirmed);
 	OWN(revocations) revoked = gateway_revocation_current(door->config.revocation);
 	struct auth_claim claim = {
 		.hub_host = door->config.hub_host,
@@ -77,35 +94,30 @@ judge(struct gateway_admission *door, const struct question *q, struct authoriti
 		.auth_chain = q->auth_chain,
 	};
 	struct auth_evidence evidence = { .chain = &q->chain, .token = q->token, .resumed = q->resumed };
-	bool is_ours = target && scope_is_ours(door->config.scope, target);
-	struct auth_records records = {
-		.target = is_ours ? target : NULL,
-		.is_elsewhere = !is_ours && (target || q->is_elsewhere),
-		.device_cas = cas,
-		.revoked = revoked,
-		.vouched = vouched,
-	};
-	struct verdict *v;
+	struct auth_records records = { .revoked = revoked, .vouched = &out->vouched };
+	bool is_ours;
 
+	out->epoch = scope_epoch(door->config.scope);
+	out->cas = scope_cas(door->config.scope);
+	out->record = scope_find_aged(door->config.scope, q->device_id, q->module_id, &confirmed);
+	is_ours = out->record && scope_is_ours(door->config.scope, out->record);
+	records.target = is_ours ? out->record : NULL;
+	records.is_elsewhere = !is_ours && (out->record || q->is_elsewhere);
+	records.device_cas = out->cas;
 	if (q->auth_chain)
-		speaker_find(by, door->config.scope, q->auth_chain);
-	on_behalf_give(&records, by);
-	v = auth_decide("gateway", &claim, &evidence, &records, &door->config.auth, clock_wall());
-	if (target)
-		judge_age(door, v, target, &confirmed);
-	*record = GIVE(target);
-	return v;
+		speaker_find(&out->by, door->config.scope, q->auth_chain);
+	on_behalf_give(&records, &out->by);
+	out->verdict = auth_decide("gateway", &claim, &evidence, &records, &door->config.auth, clock_wall());
+	if (out->record)
+		judge_age(door, out->verdict, out->record, &confirmed);
 }
 
 /* A resumed session brings the leaf alone, and what came beside it once is no longer known here: the device is told to try again, and finds no session to resume. */
 static void
-ask_for_the_whole_chain(
-	struct gateway_admission *door, const struct question *q, struct verdict *verdict_take, struct identity *record_take)
+ask_for_the_whole_chain(struct gateway_admission *door, const struct question *q)
 {
 	OWN_TEXT name = identity_name(q->device_id, q->module_id);
 
-	verdict_free(verdict_take);
-	identity_free(record_take);
 	tls_cache_drop_identity(door->config.tls_cache, name);
 	head_admit_unavailable(q->admission);
 }
@@ -169,45 +181,36 @@ is_open(const struct question *q, const struct verdict *v)
 	return q->is_unanswered && !verdict_accepted(v) && may_change(v);
 }
 
-/* Decide and answer. */
-/* Decide and answer. */
+/* What was decided is taken out of the ruling. */
 static void
-answer(struct gateway_admission *door, const struct question *q)
+answer(struct gateway_admission *door, const struct question *q, struct ruling *r)
 {
-	uint64_t epoch = scope_epoch(door->config.scope); /* before the look */
-	OWN(authorities) cas = scope_cas(door->config.scope);
-	const struct authority *vouched = NULL;
-	CLEAR(on_behalf) by = { 0 };
-	struct identity *record;
-	struct verdict *v = judge(door, q, cas, &vouched, &record, &by);
 	struct gateway_admitted admitted = {
-		.record = record,
+		.record = r->record,
 		.chain = q->chain.n > 0 && !q->token ? &q->chain : NULL,
-		.vouched = vouched,
-		.by = q->auth_chain ? &by : NULL,
-		.epoch = epoch,
+		.vouched = r->vouched,
+		.by = q->auth_chain ? &r->by : NULL,
+		.epoch = r->epoch,
 		.loop = q->loop,
 		.model_id = q->model_id,
 		.clean_session = q->clean_session,
 		.is_request = q->is_request,
 	};
 	void *session = NULL;
-	bool has_one = has_place(door, q, v);
+	bool has_one = has_place(door, q, r->verdict);
 
-	note(door, q, record, v);
-	if (!has_one || is_open(q, v)) {
-		verdict_free(v);
-		identity_free(record);
+	note(door, q, r->record, r->verdict);
+	if (!has_one || is_open(q, r->verdict)) {
 		head_admit_unavailable(q->admission);
 		return;
 	}
-	if (q->resumed && verdict_cause(v) == TRUST_UNKNOWN_ISSUER) {
-		ask_for_the_whole_chain(door, q, v, record);
+	if (q->resumed && verdict_cause(r->verdict) == TRUST_UNKNOWN_ISSUER) {
+		ask_for_the_whole_chain(door, q);
 		return;
 	}
-	if (verdict_accepted(v))
+	if (verdict_accepted(r->verdict))
 		session = door->config.begin(door->config.arg, &admitted, q->admission);
-	head_admit(q->admission, v, record, session, q->token ? auth_token_expiry(q->token) : 0);
+	head_admit(q->admission, GIVE(r->verdict), GIVE(r->record), session, q->token ? auth_token_expiry(q->token) : 0);
 }
 
 /* -- Asking the hub -------------------------------------------------------------------------------------------------------------------- */
@@ -235,12 +238,8 @@ close_question(const struct question *q)
 }
 
 static bool
-is_worth_asking(struct gateway_admission *door, const struct question *q)
+is_worth_asking(struct gateway_admission *door, const struct question *q, const struct verdict *v)
 {
-	OWN(identity) record = NULL;
-	CLEAR(on_behalf) by = { 0 };
-	OWN(authorities) cas = scope_cas(door->config.scope);
-	OWN(verdict) v = judge(door, q, cas, NULL, &record, &by);
 	OWN_TEXT name = identity_name(q->device_id, q->module_id);
 	const void *credential;
 	size_t len;
@@ -359,9 +358,11 @@ static void
 on_looked_up(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
+	CLEAR(ruling) now = { 0 };
 
 	close_question(q);
-	answer(q->door, q);
+	judge(q->door, q, &now);
+	answer(q->door, q, &now);
 	question_free(q);
 }
 
@@ -369,14 +370,16 @@ void
 gateway_admission_ask(struct gateway_admission *door, const struct head_hello *hello, struct head_admission *admission)
 {
 	struct question *q = question_new(door, hello, admission);
+	CLEAR(ruling) at_hand = { 0 };
 
 	q->job = (struct job){ .run = look_up, .done = on_looked_up, .owner = loop_owner(hello->loop) };
-	if (is_worth_asking(door, q)) {
+	judge(door, q, &at_hand);
+	if (is_worth_asking(door, q, at_hand.verdict)) {
 		if (pool_try(door->config.questions, &q->job))
 			return;
 		close_question(q);
 	}
-	answer(door, q);
+	answer(door, q, &at_hand);
 	question_free(q);
 }
 
