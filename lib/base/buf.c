@@ -146,6 +146,21 @@ buf_vputf(struct buf *b, const char *fmt, va_list args)
 }
 
 void
+buf_put_i64(struct buf *b, int64_t v)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
+	do
+		digits[--at] = (char)('0' + left % 10);
+	while ((left /= 10) > 0);
+	if (v < 0)
+		digits[--at] = '-';
+	buf_put(b, digits + at, sizeof(digits) - at);
+}
+
+void
 buf_put_u8(struct buf *b, uint8_t v)
 {
 	buf_put(b, &v, 1);

@@ -25,6 +25,21 @@ TEST("numbers are put big-endian")
 	buf_clear(&b);
 }
 
+TEST("a whole number is put as text, the least and the largest too")
+{
+	struct buf b = BUF_INIT(128);
+
+	buf_put_i64(&b, 0);
+	buf_putc(&b, ' ');
+	buf_put_i64(&b, -10);
+	buf_putc(&b, ' ');
+	buf_put_i64(&b, INT64_MAX);
+	buf_putc(&b, ' ');
+	buf_put_i64(&b, INT64_MIN);
+	CHECK_STR(buf_text(&b), "0 -10 9223372036854775807 -9223372036854775808");
+	buf_clear(&b);
+}
+
 TEST("exactly the maximum fits; one more fails, and everything after it")
 {
 	struct buf b = BUF_INIT(10);
