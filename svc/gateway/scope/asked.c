@@ -122,12 +122,14 @@ bool
 asked_is_elsewhere(struct asked *a, const char *name)
 {
 	uint8_t key[KEY_LEN];
-	bool noted;
+	bool noted = false;
 
-	make_key(key, name, elsewhere, sizeof(elsewhere));
 	pthread_mutex_lock(&a->lock);
 	age(a);
-	noted = find(a, key) != NULL;
+	if (map_count(a->young) + map_count(a->old) > 0) { /* mostly nobody was asked for lately */
+		make_key(key, name, elsewhere, sizeof(elsewhere));
+		noted = find(a, key) != NULL;
+	}
 	pthread_mutex_unlock(&a->lock);
 	return noted;
 }
