@@ -2,7 +2,6 @@
 /* Marks of messages.  They are looked for in every message, so the bag is not taken apart, and only the spelling counts that gateways write. */
 #include "wire/message_mark.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -16,7 +15,13 @@
 void
 message_mark_format(struct buf *out, const struct message_mark *mark)
 {
-	buf_putf(out, "%s.%" PRIu64 ".%" PRIu64 ".%" PRId64, mark->log, mark->sequence, mark->previous, mark->stored_ms);
+	const int64_t numbers[] = { (int64_t)mark->sequence, (int64_t)mark->previous, mark->stored_ms };
+
+	buf_puts(out, mark->log);
+	for (size_t i = 0; i < COUNT(numbers); i++) {
+		buf_putc(out, '.');
+		buf_put_i64(out, numbers[i]);
+	}
 }
 
 static bool
@@ -74,14 +79,14 @@ message_mark_go_through(struct message_mark *mark, const char *log)
 }
 
 void
-message_mark_put(struct buf *bag, struct slice text)
+message_mark_put(struct buf *bag, const struct message_mark *mark)
 {
 	if (bag->len > 0 && bag->data[bag->len - 1] == '/')
 		bag->len--; /* overlooked at the end of a bag, a part of a value before it */
 	if (bag->len > 0)
 		buf_putc(bag, '&');
 	buf_puts(bag, NAME);
-	buf_put(bag, text.text, text.len);
+	message_mark_format(bag, mark);
 }
 
 bool

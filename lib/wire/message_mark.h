@@ -23,6 +23,6 @@ void message_mark_format(struct buf *out, const struct message_mark *mark);
 bool message_mark_parse(struct message_mark *out, struct slice text);
 /* Of one that goes on through a log of another gateway, which keeps the order of what it has: its part in there is a log of its own. */
 void message_mark_go_through(struct message_mark *mark, const char *log);
-void message_mark_put(struct buf *bag, struct slice text);
+void message_mark_put(struct buf *bag, const struct message_mark *mark);
 /* The bag without its marks, of which the last is found (borrowed from the bag).  false: there is none, and rest was left alone. */
 bool message_mark_cut(struct slice bag, struct buf *rest, struct slice *mark);

@@ -229,15 +229,6 @@ mark_of(struct outbox *o, const struct queued *q, struct slice theirs, struct me
 	return previous;
 }
 
-static void
-put_mark(struct buf *bag, const struct message_mark *mark)
-{
-	CLEAR(buf) text = BUF_INIT(MESSAGE_MARK_MAX);
-
-	message_mark_format(&text, mark);
-	message_mark_put(bag, bag_so_far(&text));
-}
-
 static bool
 publish(struct outbox *o, const struct queued *q)
 {
@@ -257,7 +248,7 @@ publish(struct outbox *o, const struct queued *q)
 		buf_puts(bag, q->bag);
 	}
 	if (previous)
-		put_mark(bag, &mark);
+		message_mark_put(bag, &mark);
 	m.bag = previous || is_cut ? bag_so_far(bag) : slice_of(q->bag);
 	if (!device_link_publish(line_link(o->user.line), &m, cookie_of(q)))
 		return false;
