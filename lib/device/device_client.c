@@ -379,11 +379,17 @@ device_client_in_flight(const struct device_client *c)
 static struct slice
 topic_of(const struct device_client *c, struct slice bag, struct buf *room)
 {
+	size_t len = strlen(c->topic);
+	uint8_t *at;
+
 	if (bag.len == 0)
-		return slice_of(c->topic);
-	buf_put(room, c->topic, strlen(c->topic));
-	buf_put(room, bag.text, bag.len);
-	return (struct slice){ .text = (const char *)room->data, .len = room->len };
+		return (struct slice){ .text = c->topic, .len = len };
+	at = buf_extend(room, len + bag.len); /* in one piece: there is one for each message */
+	if (at) {
+		memcpy(at, c->topic, len);
+		memcpy(at + len, bag.text, bag.len);
+	}
+	return (struct slice){ .text = buf_text(room), .len = room->len };
 }
 
 bool

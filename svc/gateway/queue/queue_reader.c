@@ -120,10 +120,11 @@ admit(struct queue_reader *r, struct queue_line *line)
 	return SKIP;
 }
 
+/* Few have an end. */
 static bool
-is_expired(const struct message *m, int64_t now_ms)
+is_expired(const struct message *m)
 {
-	return m->expires_ms > 0 && m->expires_ms <= now_ms;
+	return m->expires_ms > 0 && m->expires_ms <= clock_wall_ms();
 }
 
 static bool
@@ -153,11 +154,11 @@ skip(struct queue_reader *r, struct queue_line *line, uint64_t offset)
 
 /* What becomes of the message that the first reading looks at: taken, or NULL: passed over, unless the reading waits. */
 static struct queued *
-deal(struct queue_reader *r, int64_t now_ms)
+deal(struct queue_reader *r)
 {
 	const struct message *m = &r->ahead.message;
 	struct queue_line *line = queue_line_find(r, m);
-	bool is_behind = line && line->is_behind, is_over = !is_behind && is_expired(m, now_ms);
+	bool is_behind = line && line->is_behind, is_over = !is_behind && is_expired(m);
 	enum admission admission = is_behind ? SKIP : is_over ? TAKE : admit(r, line);
 	struct queued *q = NULL;
 
@@ -178,13 +179,13 @@ deal(struct queue_reader *r, int64_t now_ms)
 
 /* The first reading. */
 static struct queued *
-read_ahead(struct queue_reader *r, int64_t now_ms, struct err *err)
+read_ahead(struct queue_reader *r, struct err *err)
 {
 	struct queued *q = NULL;
 	int got = 1;
 
 	while (!q && r->rest == QUEUE_EMPTY && (got = queue_reading_look(&r->ahead, true, err)) == 1) {
-		q = deal(r, now_ms);
+		q = deal(r);
 		if (!q && r->rest == QUEUE_EMPTY)
 			(void)get_tired(r);
 	}
@@ -251,10 +252,10 @@ fetch_from(struct queue_reader *r, struct queue_line *line, uint64_t from)
 
 /* The message of a line that is called, which the second reading looks at. */
 static struct queued *
-fetch(struct queue_reader *r, struct queue_line *line, int64_t now_ms)
+fetch(struct queue_reader *r, struct queue_line *line)
 {
 	const struct message *m = &r->again.message;
-	bool is_over = is_expired(m, now_ms);
+	bool is_over = is_expired(m);
 	enum admission admission = is_over ? TAKE : admit(r, line);
 
 	if (admission == WAIT)
@@ -275,7 +276,7 @@ fetch(struct queue_reader *r, struct queue_line *line, int64_t now_ms)
 }
 
 static struct queued *
-read_again(struct queue_reader *r, int64_t now_ms, struct err *err)
+read_again(struct queue_reader *r, struct err *err)
 {
 	struct queued *q = NULL;
 
@@ -289,7 +290,7 @@ read_again(struct queue_reader *r, int64_t now_ms, struct err *err)
 			return NULL;
 		line = r->again.next < r->ahead.next ? queue_line_find(r, &r->again.message) : NULL;
 		if (line && line->is_called && r->again.next >= line->from)
-			q = fetch(r, line, now_ms);
+			q = fetch(r, line);
 		if (r->rest == QUEUE_WAITS)
 			return NULL;
 		queue_reading_pass(&r->again);
@@ -302,7 +303,6 @@ read_again(struct queue_reader *r, int64_t now_ms, struct err *err)
 struct queued *
 queue_reader_next(struct queue_reader *r, struct err *err)
 {
-	int64_t now_ms = clock_wall_ms();
 	struct queued *q = NULL;
 
 	*err = r->damage;
@@ -312,9 +312,9 @@ queue_reader_next(struct queue_reader *r, struct err *err)
 		return NULL;
 	while (!q && err->kind == ERR_NONE && r->rest == QUEUE_EMPTY && (r->is_round || r->n_room > 0))
 		if (r->is_round || begin_round(r, err) == 0)
-			q = read_again(r, now_ms, err);
+			q = read_again(r, err);
 	if (!q && err->kind == ERR_NONE && r->rest == QUEUE_EMPTY)
-		q = read_ahead(r, now_ms, err);
+		q = read_ahead(r, err);
 	if (err->kind == ERR_BROKEN)
 		r->damage = *err;
 	return q;

@@ -28,22 +28,6 @@ queued_mark(const struct queued *q, uint64_t previous, struct message_mark *out)
 	memcpy(out->log, q->reader->id, sizeof(out->log));
 }
 
-/* What the hub marks itself when a device connects to it (hub 1.2), it does not see of a device behind a gateway. */
-static size_t
-put_bag(char *at, const struct message *m)
-{
-	struct buf bag = BUF_INIT(PROPERTY_BAG_MAX + 64);
-	size_t len;
-
-	buf_put(&bag, m->bag.text, m->bag.len);
-	if (m->is_will)
-		property_put(&bag, "iothub-MessageType", "Will");
-	len = bag.len;
-	memcpy(at, buf_text(&bag), len + 1);
-	buf_clear(&bag);
-	return len + 1;
-}
-
 static size_t
 put_text(char *at, struct slice s)
 {
@@ -51,6 +35,19 @@ put_text(char *at, struct slice s)
 		memcpy(at, s.text, s.len);
 	at[s.len] = '\0';
 	return s.len + 1;
+}
+
+/* What the hub marks itself when a device connects to it (hub 1.2), it does not see of a device behind a gateway. */
+static size_t
+put_bag(char *at, const struct message *m)
+{
+	CLEAR(buf) bag = BUF_INIT(PROPERTY_BAG_MAX + 64);
+
+	if (!m->is_will)
+		return put_text(at, m->bag);
+	buf_put(&bag, m->bag.text, m->bag.len);
+	property_put(&bag, "iothub-MessageType", "Will");
+	return put_text(at, (struct slice){ .text = buf_text(&bag), .len = bag.len });
 }
 
 static size_t
