@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The cursor over bytes from outside, and slices of text. */
+#include <endian.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -19,39 +20,50 @@ rd_bytes(struct rd *rd, size_t len)
 	return at;
 }
 
-static uint64_t
-number(struct rd *rd, size_t n_bytes)
+/* Left alone, and so 0, when there is not as much. */
+static void
+take(struct rd *rd, void *out, size_t len)
 {
-	const uint8_t *bytes = rd_bytes(rd, n_bytes);
-	uint64_t v = 0;
+	const uint8_t *bytes = rd_bytes(rd, len);
 
-	for (size_t i = 0; bytes && i < n_bytes; i++)
-		v = v << 8 | bytes[i];
-	return v;
+	if (bytes)
+		memcpy(out, bytes, len);
 }
 
 uint8_t
 rd_u8(struct rd *rd)
 {
-	return (uint8_t)number(rd, 1);
+	uint8_t v = 0;
+
+	take(rd, &v, sizeof(v));
+	return v;
 }
 
 uint16_t
 rd_u16(struct rd *rd)
 {
-	return (uint16_t)number(rd, 2);
+	uint16_t v = 0;
+
+	take(rd, &v, sizeof(v));
+	return be16toh(v);
 }
 
 uint32_t
 rd_u32(struct rd *rd)
 {
-	return (uint32_t)number(rd, 4);
+	uint32_t v = 0;
+
+	take(rd, &v, sizeof(v));
+	return be32toh(v);
 }
 
 uint64_t
 rd_u64(struct rd *rd)
 {
-	return number(rd, 8);
+	uint64_t v = 0;
+
+	take(rd, &v, sizeof(v));
+	return be64toh(v);
 }
 
 struct slice
