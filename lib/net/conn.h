@@ -30,6 +30,7 @@ struct conn_ops {
 	size_t read_max;				      /* the largest unfinished piece that is kept */
 	size_t write_high;				      /* stop reading above this; 0: 256 KiB */
 	size_t write_max;				      /* close above this; 0: 4 MiB */
+	size_t write_kept; /* a buffer of up to so much stays when everything was sent; 0: none does, for most connections are idle */
 	size_t drained_below; /* on_drain also when something was sent and less than this is left; 0: when nothing is */
 };
 

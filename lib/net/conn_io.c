@@ -243,6 +243,15 @@ fall_mute(struct conn *conn)
 	conn_phase_start(conn, HEAR_OUT_MS);
 }
 
+static void
+let_go(struct conn *conn)
+{
+	if (conn->out.cap > conn->ops->write_kept)
+		buf_clear(&conn->out);
+	else
+		buf_reset(&conn->out);
+}
+
 /* Send what is queued.  False: the peer does not take all of it now, or never will. */
 static bool
 flush(struct conn *conn)
@@ -260,7 +269,7 @@ flush(struct conn *conn)
 			done += put;
 	}
 	if (done == conn->out.len) {
-		buf_clear(&conn->out); /* idle connections hold no buffers */
+		let_go(conn);
 		/* For a ticket libssl sets up its read buffer as well, and lets go of it at a read that finds nothing. */
 		conn->read_more = conn->read_more || with_ticket;
 		return true;

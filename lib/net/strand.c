@@ -17,6 +17,7 @@
 #define ROOM (256 * 1024)	      /* no more data is put on a carrier that has so much to send */
 #define ANSWERS_MAX (1024 * 1024)     /* a peer that doesn't read what it causes is not read either */
 #define CARRIER_QUEUED_MAX (8 * 1024 * 1024)
+#define OUT_KEPT (64 * 1024) /* of the one connection that many write on in each turn: growing to this is ten steps */
 #define PING_MS 60000
 
 struct conn_carrier {
@@ -566,6 +567,7 @@ static const struct conn_ops opening_ops = {
 	.write_high = CARRIER_QUEUED_MAX,
 	.drained_below = ROOM / 2,
 	.write_max = CARRIER_QUEUED_MAX,
+	.write_kept = OUT_KEPT,
 };
 
 static const struct conn_ops accepting_ops = {
