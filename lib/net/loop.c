@@ -31,6 +31,9 @@
 #define POSTS_A_TURN 128
 #define TIMERS_A_TURN 128
 #define LATER_A_TURN 256
+/* Some pieces cost fifty times what others do: reading a CONNECT is one, and everybody's comes in the same turn when everybody comes back.  The rest is the next turn's. */
+#define LATER_MS 3
+#define LOOK_EVERY 8
 /* Rounds of "later" work in one turn: enough for a connection to die, end and be freed; what asks for more waits until the others had a look at their descriptors. */
 #define ROUNDS_A_TURN 3
 #define ROUNDS_AT_END 1000
@@ -156,11 +159,13 @@ post_to(struct owner *owner, struct post *post)
 
 /* Returns how many may still be run in this turn. */
 static size_t
-run_round(struct loop *loop, size_t left)
+run_round(struct loop *loop, size_t left, int64_t until_ms)
 {
 	for (size_t n = loop->n_later; n > 0 && left > 0 && loop->later_first; n--, left--) {
 		struct later *later = loop->later_first;
 
+		if (left % LOOK_EVERY == 0 && clock_boot_ms() > until_ms)
+			return 0;
 		loop->later_first = later->next;
 		if (!loop->later_first)
 			loop->later_last = &loop->later_first;
@@ -172,10 +177,10 @@ run_round(struct loop *loop, size_t left)
 }
 
 static void
-run_later(struct loop *loop, size_t at_most)
+run_later(struct loop *loop, size_t at_most, int64_t until_ms)
 {
 	for (int i = 0; i < ROUNDS_A_TURN && loop->later_first; i++)
-		at_most = run_round(loop, at_most);
+		at_most = run_round(loop, at_most, until_ms);
 }
 
 void
@@ -419,7 +424,8 @@ turn(struct loop *loop, bool wait)
 	take_signals(loop); /* after the wake descriptor was emptied: one that comes later fills it again */
 	run_posts(loop);
 	fire_timers(loop);
-	run_later(loop, LATER_A_TURN);
+	if (loop->later_first)
+		run_later(loop, LATER_A_TURN, clock_boot_ms() + LATER_MS);
 }
 
 static void
@@ -552,7 +558,7 @@ loop_finish(struct loop *loop)
 		do
 			run_posts(loop);
 		while (loop->posts);
-		run_later(loop, SIZE_MAX);
+		run_later(loop, SIZE_MAX, INT64_MAX);
 	}
 }
 

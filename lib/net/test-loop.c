@@ -323,6 +323,8 @@ struct busy {
 	int n;
 };
 
+#define N_LONG 64
+
 static void
 on_later(struct later *later)
 {
@@ -348,6 +350,46 @@ TEST("work that always asks for more leaves descriptors their turn")
 	loop_forget_later(loop, &busy.later);
 	close(fds[0]);
 	close(fds[1]);
+}
+
+static void
+on_long(struct later *later)
+{
+	int64_t end_ms = clock_boot_ms() + 2;
+
+	CONTAINER_OF(later, struct busy, later)->n++;
+	while (clock_boot_ms() < end_ms)
+		;
+}
+
+static bool
+all_have_run(void *arg)
+{
+	struct busy *all = arg;
+
+	for (int i = 0; i < N_LONG; i++)
+		if (all[i].n == 0)
+			return false;
+	return true;
+}
+
+TEST("of later work that takes long, the rest is another turn's, and all of it is done once")
+{
+	OWN(loop) loop = loop_new("test");
+	struct busy all[N_LONG] = { 0 };
+	int n = 0;
+
+	for (int i = 0; i < N_LONG; i++) {
+		all[i] = (struct busy){ .later.run = on_long, .loop = loop };
+		loop_later(loop, &all[i].later);
+	}
+	loop_run_once(loop);
+	for (int i = 0; i < N_LONG; i++)
+		n += all[i].n;
+	CHECK(n < N_LONG);
+	CHECK(until(loop, all_have_run, all));
+	for (int i = 0; i < N_LONG; i++)
+		CHECK_INT(all[i].n, 1);
 }
 
 static void
