@@ -130,13 +130,22 @@ class Callgrind:
         work()
         return [self.read(), None]
 
-    def read(self):
+    def read(self, *beside):
+        """Without what these functions took, and all that they called."""
         self.control("--dump=bench")
         with open("/proc/%d/cmdline" % self.pid) as f:
             out = re.search(r"--callgrind-out-file=([^\0]*)", f.read()).group(1)
         newest = max(glob.glob(out + ".*"), key=os.path.getmtime)
         with open(newest) as f:
-            return int(re.search(r"^(?:totals|summary): (\d+)", f.read(), re.M).group(1))
+            text = f.read()
+        return int(re.search(r"^(?:totals|summary): (\d+)", text, re.M).group(1)) - sum(self.cost_of_calls(text, name) for name in beside)
+
+    @staticmethod
+    def cost_of_calls(text, function):
+        """A name stands in a dump once, behind the number that it has from then on; behind "calls=", the next line ends with what they have cost."""
+        number = re.search(r"^c?fn=(\(\d+\)) %s$" % re.escape(function), text, re.M)
+        calls = number and re.findall(r"^cfn=%s(?: .*)?\ncalls=.*\n\S+ (\d+)$" % re.escape(number.group(1)), text, re.M)
+        return sum(map(int, calls or ()))
 
 
 class Load:

@@ -118,13 +118,13 @@ class EdgeDevice:
         self.folder.__exit__()
 
 
-def count(roles, work):
-    """User instructions of each role."""
+def count(roles, work, beside=()):
+    """User instructions of each role, but for those functions."""
     counters = {name: Callgrind(role.pid) for name, role in roles.items() if role.counted}
     for c in counters.values():
         c.control("-z")
     work()
-    return {name: c.read() for name, c in counters.items()}
+    return {name: c.read(*beside) for name, c in counters.items()}
 
 
 def time(pids, work):
