@@ -14,17 +14,22 @@ TOPIC = "devices/dev1/messages/events/"
 class Door:
     """Where devices knock: the hub, or the gateway in front of it."""
 
-    def __init__(self, name, mqtt, reasons):
-        self.name, self.mqtt, self.reasons = name, mqtt, reasons
+    def __init__(self, name, mqtt, reasons, is_alone=False):
+        self.name, self.mqtt, self.reasons, self.is_alone = name, mqtt, reasons, is_alone
 
-    def refused(self, code, reason, device, **how):
-        before = len(self.reasons())
+    def knock(self, device, how):
         try:
             self.mqtt(device, **how).close()
         except Refused as e:
-            assert e.code == code, "%s: CONNACK %d, not %d" % (self.name, e.code, code)
-        else:
-            raise AssertionError("%s let it in" % self.name)
+            return e.code
+        raise AssertionError("%s let it in" % self.name)
+
+    def refused(self, code, reason, device, **how):
+        before = len(self.reasons())
+        answer = self.knock(device, how)
+        if answer == 3 and code != 3 and self.is_alone:
+            answer = self.knock(device, how)  # the hub was asked about him in vain, and is not asked again at once
+        assert answer == code, "%s: CONNACK %d, not %d" % (self.name, answer, code)
         reasons = wait_for(lambda: self.reasons()[before:], "a reason in the log")
         assert reasons[0] == reason, "%s: %s, not %s" % (self.name, reasons[0], reason)
 
@@ -42,8 +47,8 @@ def hub_door():
     return Door("hub", it.hub.mqtt, it.hub.reasons)
 
 
-def gateway_door(name="gateway"):
-    return Door(name, it.edge.mqtt, lambda: [reason for _, reason in it.decisions()])
+def gateway_door(name="gateway", is_alone=False):
+    return Door(name, it.edge.mqtt, lambda: [reason for _, reason in it.decisions()], is_alone)
 
 
 def is_refused(device, **how):
@@ -298,7 +303,7 @@ def test_10_offline():
     for device, how in (("dev1", it.dev1), ("dev-slots", it.slots), ("sas1", dict(password=it.token("sas1", it.sas1))),
                         ("sas1", dict(module="mod1", password=it.token("sas1", it.module_key, "mod1")))):
         it.edge.mqtt(device, **how).close()
-    door = gateway_door("gateway alone")
+    door = gateway_door("gateway alone", is_alone=True)
     check_all(door)
     door.refused(5, "TRUST_UNKNOWN_ISSUER", "toolca", **it.server)
     door.refused(5, "DEVICE_DISABLED", "dev-resume", cert=it.folder / "dev-resume.pem", key=it.folder / "dev-resume.key")
