@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON from outside, and verdicts in it: both come back the same from their own text, and JSON is written as its library writes it. */
+/* JSON from outside, and verdicts in it: both come back the same from their own text. */
 #include "diag/verdict.h"
 #include "fuzz.h"
 #include "wire/json.h"
@@ -48,14 +48,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	OWN_LIB(json_t) again = NULL;
 	OWN_TEXT first = NULL;
 	OWN_TEXT second = NULL;
-	OWN_TEXT theirs = NULL;
 
 	if (!json)
 		return 0;
 	ask(json);
 	first = json_line(json);
-	theirs = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-	FUZZ_CHECK(strcmp(first, theirs) == 0);
 	again = json_parse(first, strlen(first), &err);
 	FUZZ_CHECK(again);
 	second = json_line(again);

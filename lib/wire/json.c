@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON from outside, and back. */
+/* JSON from outside. */
+#include "base/mem.h"
 #include "wire/json.h"
-
-#include <string.h>
-
-#include "base/buf.h"
 
 /* Is it nested deeper than anything of ours?  jansson recurses as deep as its input wants (up to 2048), here and again when it
  * prints or frees. */
@@ -45,130 +42,15 @@ json_parse(const void *text, size_t len, struct err *err)
 	return json;
 }
 
-/* -- Writing ------------------------------------------------------------------------------------------------------------------------------- */
-
-static void put_value(struct buf *out, const json_t *json);
-
-/* What has to be escaped in a string: most of one is put as it is, in one piece. */
-static size_t
-plain_len(const char *text, size_t len)
-{
-	size_t n = 0;
-
-	while (n < len && (unsigned char)text[n] >= ' ' && text[n] != '"' && text[n] != '\\')
-		n++;
-	return n;
-}
-
-static void
-put_escaped(struct buf *out, char c)
-{
-	static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-	const char *at = memchr(from, c, sizeof(from) - 1);
-
-	if (at) {
-		buf_putc(out, '\\');
-		buf_putc(out, to[at - from]);
-	} else {
-		buf_putf(out, "\\u%04X", (unsigned char)c);
-	}
-}
-
-static void
-put_text(struct buf *out, const char *text, size_t len)
-{
-	buf_putc(out, '"');
-	while (len > 0) {
-		size_t n = plain_len(text, len);
-
-		buf_put(out, text, n);
-		if (n < len)
-			put_escaped(out, text[n++]);
-		text += n;
-		len -= n;
-	}
-	buf_putc(out, '"');
-}
-
-static void
-put_object(struct buf *out, const json_t *json)
-{
-	const char *key, *between = "{";
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)json, key, value) {
-		buf_puts(out, between);
-		put_text(out, key, strlen(key));
-		buf_putc(out, ':');
-		put_value(out, value);
-		between = ",";
-	}
-	buf_puts(out, *between == '{' ? "{}" : "}");
-}
-
-static void
-put_array(struct buf *out, const json_t *json)
-{
-	buf_putc(out, '[');
-	for (size_t i = 0; i < json_array_size(json); i++) {
-		if (i > 0)
-			buf_putc(out, ',');
-		put_value(out, json_array_get(json, i));
-	}
-	buf_putc(out, ']');
-}
-
-/* Its digits are jansson's. */
-static void
-put_real(struct buf *out, const json_t *json)
-{
-	OWN_TEXT text = json_dumps(json, JSON_ENCODE_ANY);
-
-	buf_puts(out, text ? text : "null");
-}
-
-static void
-put_value(struct buf *out, const json_t *json)
-{
-	switch (json ? json_typeof(json) : JSON_NULL) {
-	case JSON_OBJECT:
-		put_object(out, json);
-		return;
-	case JSON_ARRAY:
-		put_array(out, json);
-		return;
-	case JSON_STRING:
-		put_text(out, json_string_value(json), json_string_length(json));
-		return;
-	case JSON_INTEGER:
-		buf_put_i64(out, json_integer_value(json));
-		return;
-	case JSON_REAL:
-		put_real(out, json);
-		return;
-	case JSON_TRUE:
-		buf_puts(out, "true");
-		return;
-	case JSON_FALSE:
-		buf_puts(out, "false");
-		return;
-	case JSON_NULL:
-		buf_puts(out, "null");
-		return;
-	}
-}
-
-/* jansson's own writer looks at each character as one of Unicode, and notes each object in a table, lest one stand in itself: ours can't. */
 char *
 json_line(const json_t *json)
 {
-	struct buf out = BUF_INIT(SIZE_MAX - 1);
+	char *dumped = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text = mem_text(dumped ? dumped : "null");
 
-	put_value(&out, json);
-	return buf_take_text(&out);
+	mem_free(dumped);
+	return text;
 }
-
-/* -- Members ------------------------------------------------------------------------------------------------------------------------------- */
 
 /* 1: there, with the right type; 0: absent or null; -1. */
 static int

@@ -22,21 +22,6 @@ TEST("JSON is written on one line as it was read")
 	CHECK_STR(line, "{\"a\":[1,\"x\\n\",true,null]}");
 }
 
-TEST("JSON is written to the byte as its library writes it")
-{
-	static const char *const cases[] = { "{}", "[]", "{\"a\":{},\"b\":[[],{}]}", "null", "true", "false", "\"\"", "0", "-1",
-		"9223372036854775807", "-9223372036854775808", "[1.5,-0.0,1e300,0.1,123456789012345680000.0]",
-		"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f\\u00e9\\ud83d\\ude00 / \"", "{\"k\\n\\\"\":\"\\u20ac\"}" };
-
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		OWN_LIB(json_t) json = parsed(cases[i]);
-		OWN_TEXT line = json_line(json);
-		OWN_TEXT theirs = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-
-		CHECK_STR(line, theirs);
-	}
-}
-
 TEST("what is no JSON, has a key twice, NUL or more behind it is refused with its place")
 {
 	static const char *const cases[] = { "", "{", "{\"a\":1,\"a\":2}", "[1,]", "1 2", "\"\\u0000\"", "{\"a\":\xff}", "nan",
