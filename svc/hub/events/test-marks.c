@@ -190,10 +190,10 @@ TEST("what is stored while the table is saved is known afterwards, from the tabl
 			if (i % 20 == 0)
 				marks_save_soon(hub.marks);
 		}
+	pool_free(pool);
 	CHECK_INT(rename(path, kept), 0); /* as a crash would leave it */
 	end(&hub);
 	CHECK_INT(rename(kept, path), 0);
-	pool_free(pool);
 	start(&hub, dir);
 	for (int i = 0; i < DEVICES; i++) {
 		OWN_TEXT mark = mem_textf(LOG ".%d.%d.1000", round, round - 1);
