@@ -39,14 +39,6 @@ struct session {
 
 /* -- The beginning --------------------------------------------------------------------------------------------------------------------- */
 
-static void
-begin_tally(struct session *session)
-{
-	OWN_TEXT name = identity_name(session->identity->device_id, session->identity->module_id);
-
-	tally_begin(&session->tally, name);
-}
-
 static void *
 begin(void *arg, const struct gateway_admitted *admitted, struct head_admission *admission)
 {
@@ -70,7 +62,6 @@ begin(void *arg, const struct gateway_admitted *admitted, struct head_admission 
 	session->model_id = mem_text(admitted->model_id);
 	if (!admitted->is_request)
 		relay_restore(head->config.relay, &session->subject, admitted->clean_session, admission);
-	begin_tally(session);
 	return session;
 }
 
@@ -312,7 +303,7 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 	if (!session->speaker && message_mark_cut(sent->bag, &unmarked, &mark))
 		message.bag = (struct slice){ .text = buf_text(&unmarked), .len = unmarked.len };
 	message.enqueued_ms = clock_wall_ms();
-	tally_message(&session->tally, sent->payload.len);
+	tally_message(&session->tally, session->identity, sent->payload.len);
 	queue_put(session->lane, &message, session->is_own, on_stored, ack);
 }
 
@@ -436,7 +427,7 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 		relay_end(head->config.relay, head_session, &session->subject);
 	if (head_session && session->has_listened && own_module(session))
 		inputs_on_end(head->config.inputs, own_module(session), head_session);
-	tally_end(&session->tally);
+	tally_end(session->identity);
 	identity_free(session->identity);
 	speaker_free(session->speaker);
 	mem_free(session->model_id);

@@ -71,24 +71,29 @@ tally_method_took(const char *from, const char *to, int64_t ms)
 	metric_observe(gateway_metric(METRIC_METHOD_TIME, from, to), ms);
 }
 
-void
-tally_begin(struct tally *t, const char *name)
+static void
+find_series(struct tally *t, const struct identity *from)
 {
+	OWN_TEXT name = identity_name(from->device_id, from->module_id);
+
 	t->received = gateway_metric(METRIC_RECEIVED, NULL, name);
 	t->size = gateway_metric(METRIC_MESSAGE_SIZE, name);
-	t->ended = gateway_metric(METRIC_DISCONNECTS, name);
 }
 
 void
-tally_message(const struct tally *t, size_t len)
+tally_message(struct tally *t, const struct identity *from, size_t len)
 {
+	if (!t->received)
+		find_series(t, from);
 	metric_add(t->received, 1);
 	metric_observe(t->size, (int64_t)len);
 	vitals_note_bytes(len + RECORD_OWN);
 }
 
 void
-tally_end(const struct tally *t)
+tally_end(const struct identity *identity)
 {
-	metric_add(t->ended, 1);
+	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);
+
+	metric_add(gateway_metric(METRIC_DISCONNECTS, name), 1);
 }

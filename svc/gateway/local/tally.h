@@ -22,10 +22,9 @@ void tally_twin_took(const struct subject *subject, bool is_report, int64_t ms);
 void tally_method(const char *from, const char *to); /* "upstream" is the hub */
 void tally_method_took(const char *from, const char *to, int64_t ms);
 
-/* Of one session. */
+/* Of one session, zeroed at its beginning: most devices that are connected have nothing to say, and then there are no series of theirs. */
 struct tally {
-	struct metric *received, *size, *ended;
+	struct metric *received, *size;
 };
-void tally_begin(struct tally *tally, const char *name);
-void tally_message(const struct tally *tally, size_t len);
-void tally_end(const struct tally *tally);
+void tally_message(struct tally *tally, const struct identity *from, size_t len);
+void tally_end(const struct identity *identity);
