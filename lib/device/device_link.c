@@ -12,7 +12,7 @@
 #define LOOK_AGAIN_MS 60000 /* the wall clock may have been set: look at a token's end at least this often */
 #define DRAIN_MS 30000
 #define DRAIN_LOOK_MS 250
-#define MOVE_MS 5000   /* who moves for no need keeps nobody waiting for longer */
+#define MOVE_MS 2000   /* who moves for no need keeps nobody waiting for longer */
 #define STABLE_MS 5000 /* a connection that lived this long was a good one */
 #define HURRY_MS 1000  /* many links hear the same news: they spread over this time */
 
@@ -103,12 +103,12 @@ is_drained(const struct device_client *client)
 	return device_client_in_flight(client) == 0 && device_client_open_questions(client) == 0;
 }
 
-/* What is in flight will be acknowledged, which tells the owner that it may publish again. */
 static void
 stay(struct device_link *link)
 {
 	link->state = LINK_UP;
 	arm_renewal(link);
+	link->ops->on_stayed(link, link->user);
 }
 
 /* Nothing is in flight any more, or the server takes too long, and would close the connection itself: it may go, and the next one is made when it is gone. */
@@ -414,7 +414,7 @@ device_link_spread(struct device_link *link, int64_t ms)
 	link->spread_ms = ms < DEVICE_LINK_BACK_OFF_MAX_MS ? ms : DEVICE_LINK_BACK_OFF_MAX_MS;
 }
 
-/* Questions are answered, or not, without a word that messages may go on: with one open it does not begin. */
+/* A question may take longer than messages would want to wait. */
 bool
 device_link_move(struct device_link *link)
 {

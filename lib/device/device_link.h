@@ -20,6 +20,8 @@ struct device_link_ops {
 	void (*on_stopped)(struct device_link *link, void *user);
 	/* About the server, borrowed; may be NULL. */
 	void (*on_verdict)(struct device_link *link, void *user, const struct verdict *verdict);
+	/* device_link_move took too long, and this connection goes on: what was refused meanwhile may be tried again.  NULL: it is never asked to move. */
+	void (*on_stayed)(struct device_link *link, void *user);
 };
 
 #define DEVICE_LINK_BACK_OFF_MIN_MS 250
@@ -43,7 +45,7 @@ void device_link_stop(struct device_link *link);
 /* While it waits for its next try: try soon, for there is news that the server is back. */
 void device_link_hurry(struct device_link *link);
 
-/* Another connection would be a better one: make it, as soon as nothing is in flight; where that takes long, go on with this one.  False: not now. */
+/* Another connection would be a better one: make it, as soon as nothing is in flight; until then it may not be used, and where that takes long this one goes on.  False: not now. */
 bool device_link_move(struct device_link *link);
 
 /* Many lose their server together: from now on it waits at least so long, jittered, and hurries no faster. */

@@ -239,8 +239,8 @@ on_verdict(struct device_link *link, void *user, const struct verdict *verdict)
 	buf_clear(&page);
 }
 
-static const struct device_link_ops by_key = { ask_token, on_up, on_acked, on_down, on_stopped, on_verdict };
-static const struct device_link_ops by_certificate = { NULL, on_up, on_acked, on_down, on_stopped, on_verdict };
+static const struct device_link_ops by_key = { ask_token, on_up, on_acked, on_down, on_stopped, on_verdict, NULL };
+static const struct device_link_ops by_certificate = { NULL, on_up, on_acked, on_down, on_stopped, on_verdict, NULL };
 
 /* -- All of it --------------------------------------------------------------------------------------------------------------------------- */
 

@@ -335,12 +335,25 @@ on_verdict(struct device_link *link, void *user, const struct verdict *verdict)
 	upstream_judged(lines_config(line->lines)->upstream, verdict);
 }
 
+/* It tried to go over to the carrier. */
+static void
+on_stayed(struct device_link *link, void *user)
+{
+	struct line *line = user;
+	OWN_TEXT generation = mem_text(line->generation);
+
+	(void)link;
+	if (generation)
+		TELL(line, on_confirmed, generation);
+}
+
 static const struct device_link_ops link_ops = {
 	.ask_token = ask_token,
 	.on_up = on_up,
 	.on_acked = on_acked,
 	.on_down = on_down,
 	.on_verdict = on_verdict,
+	.on_stayed = on_stayed,
 };
 
 /* Nothing is under way that would come back to it; and it knows nothing that would be missed. */
