@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Strands.  Where there is credit and room, what is written on a strand goes straight into the carrier's buffer, which is sent when the turn is over; else it waits in the strand's own, in a list
+/* Strands; what carries them is conn_carrier.c.  Where there is credit and room, what is written on a strand goes straight into the carrier's buffer, which is sent when the turn is over; else it waits in the strand's own, in a list
  * that is served in turns when the carrier has sent what it had.  What arrives goes straight to the protocol; only what a paused one leaves is kept, and not given back as credit before it is taken. */
 #include "net/strand_inside.h"
 
@@ -14,67 +14,8 @@
 #include "wire/strand_frame.h"
 
 #define CREDIT_AT (STRAND_WINDOW / 2) /* what is taken is given back in pieces of this */
-#define ROOM (256 * 1024)	      /* no more data is put on a carrier that has so much to send */
-#define ANSWERS_MAX (1024 * 1024)     /* a peer that doesn't read what it causes is not read either */
-#define CARRIER_QUEUED_MAX (8 * 1024 * 1024)
-#define OUT_KEPT (64 * 1024) /* of the one connection that many write on in each turn: growing to this is ten steps */
-#define PING_MS 60000
-
-struct conn_carrier {
-	struct conn *conn; /* NULL: it has ended */
-	struct conn_carrier_config config;
-	struct map *by_number; /* those whose peer has not ended them */
-	struct verdict *verdict;
-	const char *tls_version;
-	struct strand *first_waiting, **last_waiting;
-	struct timer timer;
-	int64_t last_heard_ms;
-	size_t n_strands, n_refs; /* its own, and one a strand */
-	size_t n_unanswered;
-	uint32_t last; /* number that was given */
-	bool is_retired;
-};
-
-struct strand {
-	struct conn *conn;
-	struct conn_carrier *carrier;
-	struct strand *next, **link; /* among those that wait for room */
-	uint32_t number;	     /* 0: not open yet */
-	uint32_t credit;	     /* what may be sent */
-	uint32_t window;	     /* what the peer may send */
-	uint32_t held;		     /* what it has sent and the protocol has not taken */
-	bool has_written;
-	bool is_unanswered; /* the peer opened it, and we have not said anything */
-};
-
-static void
-unref(struct conn_carrier *c)
-{
-	if (--c->n_refs > 0)
-		return;
-	map_free(c->by_number);
-	verdict_free(c->verdict);
-	mem_free(c);
-}
-
-static bool
-is_live(const struct conn_carrier *c)
-{
-	return c->conn && c->conn->state == CONN_OPEN && !c->conn->is_mute;
-}
 
 /* -- Frames out ------------------------------------------------------------------------------------------------------------------------- */
-
-static void
-put(struct conn_carrier *c, enum strand_kind kind, uint32_t number, uint32_t n, const void *data)
-{
-	if (!is_live(c))
-		return;
-	strand_frame_put(&c->conn->out, kind, number, n);
-	if (data)
-		buf_put(&c->conn->out, data, n);
-	conn_io_written(c->conn);
-}
 
 /* As much of it as may go now, and at most so many frames. */
 static size_t
@@ -82,19 +23,20 @@ send_some(struct strand *s, const uint8_t *data, size_t len, int n_frames)
 {
 	size_t sent = 0;
 
-	while (sent < len && s->credit > 0 && n_frames-- > 0 && is_live(s->carrier) && s->carrier->conn->out.len < ROOM) {
+	while (sent < len && s->credit > 0 && n_frames-- > 0 && conn_carrier_is_live(s->carrier) &&
+		s->carrier->conn->out.len < STRAND_ROOM) {
 		uint32_t n = s->credit < STRAND_DATA_MAX ? s->credit : STRAND_DATA_MAX;
 
 		n = len - sent < n ? (uint32_t)(len - sent) : n;
-		put(s->carrier, STRAND_DATA, s->number, n, data + sent);
+		conn_carrier_put(s->carrier, STRAND_DATA, s->number, n, data + sent);
 		s->credit -= n;
 		sent += n;
 	}
 	return sent;
 }
 
-static void
-leave(struct strand *s)
+void
+strand_leave(struct strand *s)
 {
 	if (!s->link)
 		return;
@@ -107,8 +49,8 @@ leave(struct strand *s)
 }
 
 /* Who has no credit is not among those who wait for room. */
-static void
-wait(struct strand *s)
+void
+strand_wait(struct strand *s)
 {
 	struct conn_carrier *c = s->carrier;
 
@@ -134,23 +76,23 @@ send_queued(struct strand *s)
 		buf_clear(&conn->out);
 	if (sent > 0)
 		loop_later(conn->loop, &conn->later); /* it may be drained, or closed, or read on */
-	wait(s);
+	strand_wait(s);
 }
 
 /* A frame of each, in turns. */
-static void
-serve_waiting(struct conn_carrier *c)
+void
+strand_serve_waiting(struct conn_carrier *c)
 {
-	while (c->first_waiting && is_live(c) && c->conn->out.len < ROOM) {
+	while (c->first_waiting && conn_carrier_is_live(c) && c->conn->out.len < STRAND_ROOM) {
 		struct strand *s = c->first_waiting;
 
-		leave(s);
+		strand_leave(s);
 		send_queued(s);
 	}
 }
 
-static void
-count_unanswered(struct strand *s, bool is)
+void
+strand_count_unanswered(struct strand *s, bool is)
 {
 	if (s->is_unanswered == is)
 		return;
@@ -165,13 +107,13 @@ strand_write(struct conn *conn, const void *data, size_t len)
 	bool is_first = conn->out.len == 0 && !s->carrier->first_waiting; /* or it would overtake who waits */
 	size_t sent = is_first ? send_some(s, data, len, INT32_MAX) : 0;
 
-	count_unanswered(s, false);
+	strand_count_unanswered(s, false);
 	buf_put(&conn->out, (const uint8_t *)data + sent, len - sent);
 	if (conn->out.failed) {
 		conn_die(conn, "the peer reads too slowly");
 		return;
 	}
-	wait(s);
+	strand_wait(s);
 	s->has_written = true;
 	if (conn->ops->on_drain)
 		loop_later(conn->loop, &conn->later);
@@ -179,7 +121,7 @@ strand_write(struct conn *conn, const void *data, size_t len)
 
 /* -- A strand's life ---------------------------------------------------------------------------------------------------------------------- */
 
-static struct strand *
+struct strand *
 strand_new(struct conn_carrier *c, const struct conn_ops *ops, void *user)
 {
 	struct strand *s = NEW(strand);
@@ -195,8 +137,8 @@ strand_new(struct conn_carrier *c, const struct conn_ops *ops, void *user)
 	return s;
 }
 
-static void
-enter(struct strand *s, uint32_t number)
+void
+strand_enter(struct strand *s, uint32_t number)
 {
 	s->number = number;
 	s->carrier->last = number;
@@ -209,12 +151,12 @@ open_strand(struct conn *conn)
 	struct strand *s = conn->strand;
 	struct conn_carrier *c = s->carrier;
 
-	if (!is_live(c) || c->last == STRAND_NUMBER_MAX) {
+	if (!conn_carrier_is_live(c) || c->last == STRAND_NUMBER_MAX) {
 		conn_die(conn, "its carrier has ended");
 		return;
 	}
-	enter(s, c->last + 1);
-	put(c, STRAND_OPEN, s->number, 0, NULL);
+	strand_enter(s, c->last + 1);
+	conn_carrier_put(c, STRAND_OPEN, s->number, 0, NULL);
 	conn_opened(conn);
 }
 
@@ -224,7 +166,7 @@ conn_connect_strand(struct conn_carrier *c, const struct conn_ops *ops, void *us
 	struct strand *s;
 
 	assert(!c->config.ops);
-	if (!is_live(c) || c->is_retired)
+	if (!conn_carrier_is_live(c) || c->is_retired)
 		return err_null(err, ERR_UNAVAILABLE, "the connection that would carry it takes no more");
 	if (c->n_strands >= c->config.max_strands)
 		return err_null(err, ERR_LIMIT, "%zu connections are on one already", c->n_strands);
@@ -233,39 +175,32 @@ conn_connect_strand(struct conn_carrier *c, const struct conn_ops *ops, void *us
 	return s->conn;
 }
 
-static void
-end_if_last(struct conn_carrier *c)
-{
-	if (c->is_retired && c->n_strands == 0 && is_live(c))
-		conn_close(c->conn, "");
-}
-
 void
 strand_end(struct conn *conn)
 {
 	struct strand *s = conn->strand;
 	struct conn_carrier *c = s->carrier;
 
-	leave(s);
-	count_unanswered(s, false);
+	strand_leave(s);
+	strand_count_unanswered(s, false);
 	if (s->number != 0 && !conn->peer_ended) {
 		map_remove(c->by_number, &s->number, sizeof(s->number));
-		put(c, STRAND_END, s->number, 0, NULL);
+		conn_carrier_put(c, STRAND_END, s->number, 0, NULL);
 	}
 	c->n_strands--;
-	end_if_last(c);
-	unref(c);
+	conn_carrier_end_if_last(c);
+	conn_carrier_unref(c);
 	mem_free(s);
 	conn->strand = NULL;
 }
 
 /* It is heard out: what has come goes to the protocol before the end, and nothing that is written reaches anybody. */
-static void
-peer_is_gone(struct strand *s)
+void
+strand_peer_is_gone(struct strand *s)
 {
 	struct conn *conn = s->conn;
 
-	leave(s);
+	strand_leave(s);
 	s->credit = 0;
 	conn->peer_ended = conn->is_mute = true;
 	buf_clear(&conn->out);
@@ -289,7 +224,7 @@ give_back(struct strand *s)
 	if (taken < CREDIT_AT || conn->peer_ended)
 		return;
 	s->window += taken;
-	put(s->carrier, STRAND_CREDIT, s->number, taken, NULL);
+	conn_carrier_put(s->carrier, STRAND_CREDIT, s->number, taken, NULL);
 }
 
 static void
@@ -301,8 +236,8 @@ keep(struct conn *conn, const uint8_t *data, size_t len)
 		conn_die(conn, "more unfinished data than is accepted");
 }
 
-static void
-receive(struct strand *s, const uint8_t *data, uint32_t len)
+void
+strand_receive(struct strand *s, const uint8_t *data, uint32_t len)
 {
 	struct conn *conn = s->conn;
 
@@ -350,286 +285,6 @@ strand_turn(struct conn *conn)
 	}
 	if (conn->read_more && conn_io_may_read(conn))
 		loop_later(conn->loop, &conn->later);
-}
-
-/* -- Frames in -------------------------------------------------------------------------------------------------------------------------- */
-
-static void
-broken(struct conn_carrier *c, const char *rule)
-{
-	conn_abort(c->conn, rule);
-}
-
-/* One that ended here may still be spoken of by who has not heard. */
-static struct strand *
-find(struct conn_carrier *c, const struct strand_frame *frame)
-{
-	struct strand *s = map_find(c->by_number, &frame->strand, sizeof(frame->strand));
-
-	if (!s && frame->strand > c->last)
-		broken(c, "a frame of a strand that was not opened");
-	return s;
-}
-
-/* Those that ended with something unread, on a protocol that pauses, are few, or somebody makes them. */
-static bool
-is_too_many(const struct conn_carrier *c)
-{
-	return map_count(c->by_number) >= c->config.max_strands || c->n_strands >= 2 * c->config.max_strands;
-}
-
-/* Strangers to us, who cost memory before anybody has judged them. */
-static bool
-are_many_unanswered(const struct conn_carrier *c)
-{
-	return c->config.max_unanswered > 0 && c->n_unanswered >= c->config.max_unanswered;
-}
-
-static void
-on_frame_open(struct conn_carrier *c, const struct strand_frame *frame)
-{
-	struct strand *s;
-
-	if (!c->config.ops || frame->strand != c->last + 1 || is_too_many(c)) {
-		broken(c, "a strand that may not be opened");
-		return;
-	}
-	c->last = frame->strand;
-	if (c->is_retired || are_many_unanswered(c) || (c->config.may_accept && !c->config.may_accept(c, c->config.arg))) {
-		put(c, STRAND_END, frame->strand, 0, NULL);
-		return;
-	}
-	s = strand_new(c, c->config.ops, NULL);
-	enter(s, frame->strand);
-	count_unanswered(s, true);
-	c->config.on_accept(s->conn, c->config.user);
-	if (s->conn->state != CONN_DEAD)
-		conn_opened(s->conn);
-}
-
-static void
-on_frame_data(struct conn_carrier *c, const struct strand_frame *frame)
-{
-	struct strand *s = find(c, frame);
-
-	if (s && frame->n > s->window)
-		broken(c, "more on a strand than its credit");
-	else if (s)
-		receive(s, frame->data, frame->n);
-}
-
-static void
-on_frame_end(struct conn_carrier *c, const struct strand_frame *frame)
-{
-	struct strand *s = find(c, frame);
-
-	if (!s)
-		return;
-	map_remove(c->by_number, &s->number, sizeof(s->number));
-	peer_is_gone(s);
-}
-
-static void
-on_frame_credit(struct conn_carrier *c, const struct strand_frame *frame)
-{
-	struct strand *s = find(c, frame);
-
-	if (!s)
-		return;
-	if (frame->n > STRAND_WINDOW - s->credit) {
-		broken(c, "more credit than was taken");
-		return;
-	}
-	s->credit += frame->n;
-	wait(s);
-	serve_waiting(c);
-}
-
-static void
-on_frame_retire(struct conn_carrier *c, const struct strand_frame *frame)
-{
-	bool was = c->is_retired;
-
-	(void)frame;
-	c->is_retired = true;
-	if (!was && c->config.on_retired)
-		c->config.on_retired(c, c->config.arg);
-	end_if_last(c);
-}
-
-static void
-on_frame_ping(struct conn_carrier *c, const struct strand_frame *frame)
-{
-	(void)frame;
-	put(c, STRAND_PONG, 0, 0, NULL);
-}
-
-static void
-on_frame_pong(struct conn_carrier *c, const struct strand_frame *frame)
-{
-	(void)c;
-	(void)frame;
-}
-
-static size_t
-on_data(struct conn *conn, const uint8_t *data, size_t len)
-{
-	static void (*const take[STRAND_KINDS])(struct conn_carrier * c, const struct strand_frame *frame) = {
-		[STRAND_OPEN] = on_frame_open,
-		[STRAND_DATA] = on_frame_data,
-		[STRAND_END] = on_frame_end,
-		[STRAND_CREDIT] = on_frame_credit,
-		[STRAND_RETIRE] = on_frame_retire,
-		[STRAND_PING] = on_frame_ping,
-		[STRAND_PONG] = on_frame_pong,
-	};
-	struct conn_carrier *c = conn_user(conn);
-	size_t done = 0, used = 0;
-
-	c->last_heard_ms = clock_boot_ms();
-	while (conn->state == CONN_OPEN) {
-		struct strand_frame frame;
-		struct err err = ERR_INIT;
-		enum strand_cut cut = strand_frame_cut(&frame, data + done, len - done, &used, &err);
-
-		if (cut == STRAND_CUT_MORE)
-			break;
-		if (cut == STRAND_CUT_BAD) {
-			broken(c, err.text);
-			break;
-		}
-		done += used;
-		take[frame.kind](c, &frame);
-	}
-	return done;
-}
-
-/* -- The carrier -------------------------------------------------------------------------------------------------------------------------- */
-
-static void
-on_drain(struct conn *conn)
-{
-	serve_waiting(conn_user(conn));
-}
-
-static void
-on_timer(struct timer *timer)
-{
-	struct conn_carrier *c = CONTAINER_OF(timer, struct conn_carrier, timer);
-	int64_t silent_ms = clock_boot_ms() - c->last_heard_ms;
-
-	if (silent_ms >= 3 * c->config.ping_ms) {
-		conn_abort(c->conn, "the peer has fallen silent");
-		return;
-	}
-	if (silent_ms >= c->config.ping_ms)
-		put(c, STRAND_PING, 0, 0, NULL);
-	timer_arm(timer, c->config.ping_ms);
-}
-
-/* A protocol that has paused may not have had its peer's last words, which have come. */
-static void
-lose(struct strand *s, const char *why)
-{
-	struct conn *conn = s->conn;
-
-	peer_is_gone(s);
-	if (conn->state != CONN_OPEN || conn->in.len == 0)
-		conn_die(conn, why);
-	else if (!conn->why)
-		conn->why = mem_text(why);
-}
-
-static void
-on_close(struct conn *conn, const char *why)
-{
-	struct conn_carrier *c = conn_user(conn);
-	size_t at = 0;
-	void *strand;
-
-	timer_cancel(&c->timer);
-	c->conn = NULL;
-	while (map_next(c->by_number, &at, NULL, NULL, &strand))
-		lose(strand, why);
-	map_free(c->by_number);
-	c->by_number = NULL;
-	if (c->config.on_end)
-		c->config.on_end(c, c->config.arg, why);
-	unref(c);
-}
-
-/* Who opens reads whatever waits to be sent, or both sides could wait for each other. */
-static const struct conn_ops opening_ops = {
-	.on_data = on_data,
-	.on_drain = on_drain,
-	.on_close = on_close,
-	.read_max = STRAND_HEAD_LEN + STRAND_DATA_MAX,
-	.write_high = CARRIER_QUEUED_MAX,
-	.drained_below = ROOM / 2,
-	.write_max = CARRIER_QUEUED_MAX,
-	.write_kept = OUT_KEPT,
-};
-
-static const struct conn_ops accepting_ops = {
-	.on_data = on_data,
-	.on_drain = on_drain,
-	.on_close = on_close,
-	.read_max = STRAND_HEAD_LEN + STRAND_DATA_MAX,
-	.write_high = ANSWERS_MAX,
-	.drained_below = ROOM / 2,
-	.write_max = CARRIER_QUEUED_MAX,
-};
-
-struct conn_carrier *
-conn_carrier_begin(struct conn *conn, const struct conn_carrier_config *config)
-{
-	struct conn_carrier *c = NEW(conn_carrier);
-
-	assert(conn->state == CONN_OPEN && !conn->strand && !conn->framing);
-	c->conn = conn;
-	c->config = *config;
-	c->config.max_strands = config->max_strands ? config->max_strands : STRANDS_MAX;
-	c->config.ping_ms = config->ping_ms ? config->ping_ms : PING_MS;
-	c->by_number = map_new_keys_in_values();
-	c->verdict = GIVE(conn->verdict);
-	c->tls_version = conn_tls_version(conn);
-	c->last_waiting = &c->first_waiting;
-	c->last_heard_ms = clock_boot_ms();
-	c->n_refs = 1;
-	timer_init(&c->timer, conn->loop, on_timer);
-	timer_arm(&c->timer, c->config.ping_ms);
-	conn_switch_ops(conn, config->ops ? &accepting_ops : &opening_ops, c);
-	conn->read_more = true; /* what came behind the words that led here */
-	loop_later(conn->loop, &conn->later);
-	return c;
-}
-
-struct conn *
-conn_carrier_conn(struct conn_carrier *c)
-{
-	return c->conn;
-}
-
-size_t
-conn_carrier_count(const struct conn_carrier *c)
-{
-	return c->n_strands;
-}
-
-void
-conn_carrier_retire(struct conn_carrier *c)
-{
-	if (c->is_retired)
-		return;
-	c->is_retired = true;
-	put(c, STRAND_RETIRE, 0, 0, NULL);
-	end_if_last(c);
-}
-
-bool
-conn_carrier_is_retired(const struct conn_carrier *c)
-{
-	return c->is_retired;
 }
 
 /* -- What conn.c asks about a strand ------------------------------------------------------------------------------------------------------- */
