@@ -165,19 +165,18 @@ on_data(struct conn *conn, const uint8_t *data, size_t len)
 
 /* -- The clock ----------------------------------------------------------------------------------------------------------------------- */
 
-static int64_t
-patience_ms(const struct mqtt_session *s)
+int64_t
+mqtt_patience_ms(uint16_t keep_alive_s)
 {
-	int64_t seconds = s->keep_alive_s > 0 && s->keep_alive_s * 3 / 2 < MQTT_KEEP_ALIVE_MAX_S ? s->keep_alive_s * 3 / 2
-												 : MQTT_KEEP_ALIVE_MAX_S;
+	int64_t patience_ms = (int64_t)keep_alive_s * 1500;
 
-	return seconds * 1000;
+	return patience_ms > 0 && patience_ms < MQTT_PATIENCE_MAX_MS ? patience_ms : MQTT_PATIENCE_MAX_MS;
 }
 
 void
 mqtt_session_arm(struct mqtt_session *s)
 {
-	int64_t after = s->last_heard_ms + patience_ms(s) - clock_boot_ms();
+	int64_t after = s->last_heard_ms + mqtt_patience_ms(s->keep_alive_s) - clock_boot_ms();
 
 	if (s->expires > 0) {
 		int64_t left = s->expires * 1000 - clock_wall_ms();
@@ -201,7 +200,7 @@ on_timer(struct timer *timer)
 	case MQTT_STATE_LIVE:
 		if (s->expires > 0 && clock_wall() >= s->expires)
 			mqtt_session_violate(s, SAS_EXPIRED, "the token that opened the connection has expired");
-		else if (clock_boot_ms() - s->last_heard_ms >= patience_ms(s))
+		else if (clock_boot_ms() - s->last_heard_ms >= mqtt_patience_ms(s->keep_alive_s))
 			mqtt_session_violate(s, MQTT_KEEP_ALIVE, "silence");
 		else
 			mqtt_session_arm(s);

@@ -12,8 +12,8 @@
 #define MQTT_PACKET_MAX (MQTT_MESSAGE_MAX + 65535 + 16) /* with any topic */
 #define MQTT_CONNECT_MAX (96 * 1024)			/* from somebody who is not known yet */
 #define MQTT_IN_FLIGHT_MAX 16				/* commands that are sent and not yet acknowledged */
-#define MQTT_INPUTS_IN_FLIGHT_MAX 64 /* the same of what goes to inputs: one that does not answer must not stop the others */
-#define MQTT_KEEP_ALIVE_MAX_S 1767   /* hub 1.2 */
+#define MQTT_INPUTS_IN_FLIGHT_MAX 64	   /* the same of what goes to inputs: one that does not answer must not stop the others */
+#define MQTT_PATIENCE_MAX_MS (1767 * 1000) /* hub 1.2 */
 
 struct mqtt_head {
 	struct mqtt_head_config config;
@@ -93,6 +93,8 @@ void mqtt_session_refuse(struct mqtt_session *s, enum mqtt_connack code);
 void mqtt_session_send(struct mqtt_session *s, struct buf *packet);
 void mqtt_session_read_on(struct mqtt_session *s); /* something that it waited for is done */
 void mqtt_session_arm(struct mqtt_session *s);
+/* How long it may be silent: one and a half times what it said (MQTT 3.1.2.10), which is no whole number of seconds when that is odd. */
+int64_t mqtt_patience_ms(uint16_t keep_alive_s);
 
 /* Each takes one packet. */
 void mqtt_in_connect(struct mqtt_session *s, const struct mqtt_frame *frame);
