@@ -38,7 +38,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const good[] = { "leaf;edge", "leaf;edge;top" };
 	OWN_TEXT chain = mem_textn((const char *)data, size);
-	struct auth_claim claim = { .hub_host = "hub", .device_id = "leaf", .auth_chain = chain };
+	struct auth_claim claim = { .audience.host = "hub", .device_id = "leaf", .auth_chain = chain };
 	OWN(identity) target = find(NULL, "leaf", NULL);
 	OWN(verdict) v = verdict_new("fuzz", "", "leaf");
 	CLEAR(on_behalf) found = { 0 };

@@ -28,6 +28,7 @@ sign_again(const struct sas_token *token)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct sas_audience hub = { .host = "hub" }, gateway = { .host = "hub", .ids_in_any_case = true };
 	OWN_TEXT text = mem_textn((const char *)data, size);
 	struct err err = ERR_INIT;
 	OWN(sas_token) token = sas_parse(text, &err);
@@ -37,7 +38,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(token->expiry > 0);
 	sign_again(token);
 	/* Who may speak for a module's parent may speak for the module. */
-	if (sas_resource_covers(token, "hub", NULL, "devices/d"))
-		FUZZ_CHECK(sas_resource_covers(token, "hub", NULL, "devices/d/modules/m"));
+	if (sas_resource_covers(token, &hub, "devices/d"))
+		FUZZ_CHECK(sas_resource_covers(token, &hub, "devices/d/modules/m") &&
+			   sas_resource_covers(token, &gateway, "devices/d"));
 	return 0;
 }

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "wire/sas.h"
 
 struct walk {
 	struct verdict *v;
@@ -233,14 +232,14 @@ check_token_time(struct walk *w, const struct sas_token *token)
 static bool
 check_token_resource(struct walk *w, const struct sas_token *token, const struct identity *signer)
 {
-	const char *host = w->claim->hub_host, *other = w->claim->other_host;
+	const struct sas_audience *audience = &w->claim->audience;
 	OWN_TEXT above = signer->module_id ? mem_textf("devices/%s/modules", signer->device_id) : mem_text("devices");
 	OWN_TEXT path = mem_textf("%s/%s", above, signer->module_id ? signer->module_id : signer->device_id);
-	OWN_TEXT wanted = mem_textf("%s/%s", host, path);
+	OWN_TEXT wanted = mem_textf("%s/%s", audience->host, path);
 
 	if (token->policy)
 		return refuse(w, SAS_WRONG_RESOURCE, "token resource", wanted, "a token of a shared access policy");
-	if (!sas_resource_covers(token, host, other, path) || sas_resource_covers(token, host, other, above))
+	if (!sas_resource_covers(token, audience, path) || sas_resource_covers(token, audience, above))
 		return refuse(w, SAS_WRONG_RESOURCE, "token resource", wanted, token->resource);
 	verdict_pass(w->v, "token resource", w->name, wanted, token->resource);
 	return true;

@@ -9,10 +9,10 @@
 #include "pki/cert.h"
 #include "pki/chain.h"
 #include "pki/revocations.h"
+#include "wire/sas.h"
 
 struct auth_claim {
-	const char *hub_host;		   /* our name as the hub (the audience of tokens) */
-	const char *other_host;		   /* a gateway's own name, also accepted as audience; or NULL */
+	struct sas_audience audience;	   /* of tokens: the hub's name, at a gateway its own names too */
 	const char *device_id, *module_id; /* who the peer says it is */
 	const char *auth_chain;		   /* "target;...;actor" of a gateway that speaks for it, or NULL */
 };

@@ -19,12 +19,13 @@ static void
 judge(struct verdict *v, const char *hub_host, const char *resource, const struct sas_token *token,
 	const struct auth_service_policy *policy, unsigned needed, int64_t now)
 {
+	struct sas_audience audience = { .host = hub_host };
 	char until[CLOCK_TEXT_LEN];
 
 	if (!policy) {
 		verdict_fail(v, SAS_UNKNOWN_POLICY, "policy", resource, "a shared access policy of this hub",
 			token->policy ? token->policy : "no skn");
-	} else if (!sas_resource_covers(token, hub_host, NULL, resource)) {
+	} else if (!sas_resource_covers(token, &audience, resource)) {
 		verdict_fail(v, SAS_WRONG_RESOURCE, "token resource", policy->name, hub_host, token->resource);
 	} else if (!sas_signature_matches(token, policy->keys[0]) && !sas_signature_matches(token, policy->keys[1])) {
 		verdict_fail(v, SAS_BAD_SIGNATURE, "token signature", policy->name,

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "auth/trial.h"
+#include "base/text.h"
 
 #define PRIMARY "primary key of 24 bytes."
 #define SECONDARY "secondary key, 24 bytes."
@@ -184,14 +185,28 @@ TEST("atk-11: a token that names a policy is no device's")
 	refused_with("dev1", NULL, signed_for_an_hour(DEV1, "&skn="), SAS_WRONG_RESOURCE);
 }
 
-TEST("a gateway accepts its own name as the token's host; the hub does not know it")
+static bool
+is_gateway(void *arg, const char *host)
 {
-	CLEAR(trial) trial = sas_identity("dev1", NULL);
+	(void)arg;
+	return text_is_nocase(host, "EdgeGateway.local") || text_is(host, "10.1.2.3") || text_is(host, "2001:db8::7");
+}
 
-	trial.token = trial_token("edgegateway.local/devices/dev1", PRIMARY, 0);
-	trial_refused(&trial, SAS_WRONG_RESOURCE);
-	trial.claim.other_host = "EdgeGateway.local";
-	trial_accepted(&trial);
+TEST("a gateway accepts each of its own names and addresses as the token's host; the hub does not know them")
+{
+	static const char *const hosts[] = { "edgegateway.local", "EDGEGATEWAY.local:8883", "10.1.2.3", "10.1.2.3:8883",
+		"2001:db8::7", "[2001:db8::7]", "[2001:db8::7]:8883" };
+
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		CLEAR(trial) trial = sas_identity("dev1", NULL);
+		OWN_TEXT resource = mem_textf("%s/devices/dev1", hosts[i]);
+
+		trial.token = trial_token(resource, PRIMARY, 0);
+		trial_refused(&trial, SAS_WRONG_RESOURCE);
+		trial.claim.audience.is_own_name = is_gateway;
+		trial_accepted(&trial);
+	}
+	refused_with("dev1", NULL, trial_token("10.1.2.4/devices/dev1", PRIMARY, 0), SAS_WRONG_RESOURCE);
 }
 
 TEST("ids with all their characters find their token")

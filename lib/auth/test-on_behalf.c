@@ -65,7 +65,7 @@ static enum reason
 cause(const struct ask *ask)
 {
 	struct auth_claim claim = {
-		.hub_host = TRIAL_HUB,
+		.audience.host = TRIAL_HUB,
 		.device_id = ask->target->device_id,
 		.module_id = ask->target->module_id,
 		.auth_chain = ask->chain,

@@ -32,7 +32,7 @@ trial_of(const char *device_id, const char *module_id, enum identity_auth auth)
 	target->generation_id = mem_text("638000000000000000");
 	return (struct trial){
 		.target = target,
-		.claim = { .hub_host = TRIAL_HUB, .device_id = target->device_id, .module_id = target->module_id },
+		.claim = { .audience.host = TRIAL_HUB, .device_id = target->device_id, .module_id = target->module_id },
 		.records = { .target = target },
 		.now = STORY_NOW,
 	};

@@ -365,6 +365,14 @@ tls_holder_get(struct tls_holder *holder)
 	return server;
 }
 
+bool
+tls_holder_has_name(struct tls_holder *holder, const char *name)
+{
+	OWN(tls_server) server = tls_holder_get(holder);
+
+	return server->names && tls_names_find(server->names, name);
+}
+
 /* -- After the verdict -------------------------------------------------------------------------------------------------------------- */
 
 void

@@ -43,6 +43,8 @@ struct tls_holder;
 struct tls_holder *tls_holder_new(struct tls_server *server_take);
 void tls_holder_free(struct tls_holder *holder);
 void tls_holder_swap(struct tls_holder *holder, struct tls_server *server_take);
+/* Would who asks for that name be shown a certificate that has it?  Any thread; false where the context looks at no names (on_name, others). */
+bool tls_holder_has_name(struct tls_holder *holder, const char *name);
 
 /* Stateful sessions, bounded, shared by loops and contexts; a session is bound to the identity that was let in with it. */
 struct tls_cache;

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "base/rd.h"
@@ -152,11 +153,12 @@ sas_signature_matches(const struct sas_token *token, const struct secret *key)
 
 /* Is `covered` the path `of` or below it? */
 static bool
-is_below(const char *covered, const char *of)
+is_below(const char *covered, const char *of, bool in_any_case)
 {
 	size_t len = strlen(of);
+	int differs = in_any_case ? strncasecmp(covered, of, len) : strncmp(covered, of, len);
 
-	return strncmp(covered, of, len) == 0 && (covered[len] == '\0' || covered[len] == '/');
+	return differs == 0 && (covered[len] == '\0' || covered[len] == '/');
 }
 
 /* "HostName=hub:8883" in a connection string ends up as "hub:8883" here (hub 9).  A bare IPv6 address has several colons. */
@@ -187,20 +189,37 @@ drop_api_version(char *path)
 	}
 }
 
+/* The address in "[2001:db8::7]". */
+static char *
+drop_brackets(char *host)
+{
+	size_t len = strlen(host);
+
+	if (host[0] != '[' || host[len - 1] != ']')
+		return host;
+	host[len - 1] = '\0';
+	return host + 1;
+}
+
+static bool
+is_host(const struct sas_audience *audience, const char *host)
+{
+	return text_is_nocase(host, audience->host) || (audience->is_own_name && audience->is_own_name(audience->arg, host));
+}
+
 bool
-sas_resource_covers(const struct sas_token *token, const char *host, const char *other_host, const char *path)
+sas_resource_covers(const struct sas_token *token, const struct sas_audience *audience, const char *path)
 {
 	OWN_TEXT resource = mem_text(token->resource);
 	char *slash = strchr(resource, '/');
-	bool same_host;
 
 	if (slash) {
 		*slash++ = '\0';
 		drop_api_version(slash);
 	}
 	drop_port(resource);
-	same_host = text_is_nocase(resource, host) || (other_host && text_is_nocase(resource, other_host));
-	return same_host && (!slash || !*slash || is_below(path, slash));
+	return is_host(audience, drop_brackets(resource)) &&
+	       (!slash || !*slash || is_below(path, slash, audience->ids_in_any_case));
 }
 
 int

@@ -30,10 +30,16 @@ void sas_token_free(struct sas_token *token);
 OWN_DEFINE(sas_token);
 
 bool sas_signature_matches(const struct sas_token *token, const struct secret *key); /* constant time */
-/* Is `path` ("devices/dev1", "devices/dev1/modules/m") at one of the two hosts (the second may be NULL) the token's resource or
- * below it, by whole segments?  The host counts in any case and without its port, ids as they are.  An "/api-version=..." at the
- * token's end is overlooked. */
-bool sas_resource_covers(const struct sas_token *token, const char *host, const char *other_host, const char *path);
+/* By which names whoever judges a token is meant, and how ids count in its resource. */
+struct sas_audience {
+	const char *host;
+	bool (*is_own_name)(void *arg, const char *host); /* is that a further name of his?  NULL: there is none */
+	void *arg;
+	bool ids_in_any_case;
+};
+/* Is `path` ("devices/dev1", "devices/dev1/modules/m") at a host of the audience the token's resource or below it, by whole segments?  The host counts in any case and without its
+ * port, an IPv6 address in brackets or not.  An "/api-version=..." at the token's end is overlooked. */
+bool sas_resource_covers(const struct sas_token *token, const struct sas_audience *audience, const char *path);
 
 /* Make one.  resource is encoded here; the signer gets "ENCODED\nEXPIRY". */
 int sas_format(struct buf *out, const char *resource, int64_t expiry, const char *policy,

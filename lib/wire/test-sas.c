@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
+#include "base/text.h"
 #include "t.h"
 #include "wire/sas.h"
 
@@ -130,6 +131,13 @@ struct cover {
 	bool covers;
 };
 
+static bool
+is_other(void *arg, const char *host)
+{
+	(void)arg;
+	return text_is(host, "other") || text_is(host, "2001:db8::7");
+}
+
 TEST("atk-11 a resource covers itself and what is below it, by whole segments")
 {
 	static const struct cover cases[] = {
@@ -139,6 +147,11 @@ TEST("atk-11 a resource covers itself and what is below it, by whole segments")
 		{ "HUB/devices/dev1", "devices/dev1", true },
 		{ "hub:8883/devices/dev1", "devices/dev1", true },
 		{ "other/devices/dev1", "devices/dev1", true },
+		{ "another/devices/dev1", "devices/dev1", false },
+		{ "[2001:db8::7]:8883/devices/dev1", "devices/dev1", true },
+		{ "[2001:db8::7]/devices/dev1", "devices/dev1", true },
+		{ "2001:db8::7/devices/dev1", "devices/dev1", true },
+		{ "[/devices/dev1", "devices/dev1", false },
 		{ "hub/devices/dev1", "devices/dev1/modules/m", true },
 		{ "hub/devices/dev1/modules/m", "devices/dev1/modules/m", true },
 		{ "hub/devices/dev1/modules/m", "devices/dev1", false },
@@ -164,11 +177,34 @@ TEST("atk-11 a resource covers itself and what is below it, by whole segments")
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		OWN_TEXT text = mem_textf("SharedAccessSignature sr=%s&sig=%s&se=1900000000", cases[i].resource, SIG);
+		struct sas_audience audience = { .host = "hub", .is_own_name = is_other };
 		struct err err = ERR_INIT;
 		OWN(sas_token) t = sas_parse(text, &err);
 
 		CHECK(t);
-		if (sas_resource_covers(t, "hub", "other", cases[i].path) != cases[i].covers)
+		if (sas_resource_covers(t, &audience, cases[i].path) != cases[i].covers)
+			fail_msg("'%s' %s '%s'", cases[i].resource, cases[i].covers ? "does not cover" : "covers", cases[i].path);
+	}
+}
+
+TEST("where ids count in any case a resource covers them, by whole segments as before")
+{
+	static const struct cover cases[] = {
+		{ "hub/Devices/DEV1", "devices/dev1", true },
+		{ "hub/devices/DEV1/Modules/M", "devices/dev1/modules/m", true },
+		{ "hub/devices/DEV1", "devices/dev1/modules/m", true },
+		{ "hub/devices/DEV1", "devices/dev10", false },
+		{ "hub/devices/DEV10", "devices/dev1", false },
+	};
+	static const struct sas_audience audience = { .host = "hub", .ids_in_any_case = true };
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		OWN_TEXT text = mem_textf("SharedAccessSignature sr=%s&sig=%s&se=1900000000", cases[i].resource, SIG);
+		struct err err = ERR_INIT;
+		OWN(sas_token) t = sas_parse(text, &err);
+
+		CHECK(t);
+		if (sas_resource_covers(t, &audience, cases[i].path) != cases[i].covers)
 			fail_msg("'%s' %s '%s'", cases[i].resource, cases[i].covers ? "does not cover" : "covers", cases[i].path);
 	}
 }

@@ -212,8 +212,7 @@ static int
 open_front(struct gateway *g, struct err *err)
 {
 	struct gateway_head_config head = {
-		.hub_host = g->config.upstream.hub_host,
-		.hostname = g->config.names[0],
+		.audience = { .host = g->config.upstream.hub_host, .is_own_name = server_cert_has_name, .arg = g->server_cert },
 		.edge_id = g->config.upstream.edge_id,
 		.scope = g->scope,
 		.revocation = g->revocation,

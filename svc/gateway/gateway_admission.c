@@ -87,8 +87,7 @@ judge(struct gateway_admission *door, const struct question *q, struct ruling *o
 	struct confirmation confirmed = { 0 };
 	OWN(revocations) revoked = gateway_revocation_current(door->config.revocation);
 	struct auth_claim claim = {
-		.hub_host = door->config.hub_host,
-		.other_host = door->config.hostname,
+		.audience = door->config.audience,
 		.device_id = q->device_id,
 		.module_id = q->module_id,
 		.auth_chain = q->auth_chain,
@@ -307,8 +306,7 @@ is_actor(const struct question *q, const char *actor_id)
 	int64_t confirmed;
 	OWN(identity) actor = scope_find(door->config.scope, actor_id, ON_BEHALF_MODULE, &confirmed);
 	struct auth_claim claim = {
-		.hub_host = door->config.hub_host,
-		.other_host = door->config.hostname,
+		.audience = door->config.audience,
 		.device_id = actor_id,
 		.module_id = ON_BEHALF_MODULE,
 	};

@@ -26,7 +26,7 @@ struct gateway_admitted {
 };
 
 struct gateway_admission_config {
-	const char *hub_host, *hostname; /* the audiences of tokens; all of this is borrowed */
+	struct sas_audience audience; /* of tokens; all of this is borrowed */
 	struct scope *scope;
 	struct gateway_revocation *revocation;
 	struct pool *questions; /* to the hub; a full one makes strangers wait, and nobody else */

@@ -455,8 +455,7 @@ gateway_head_new(const struct gateway_head_config *config)
 
 	head->config = *config;
 	head->admission = gateway_admission_new(&(struct gateway_admission_config){
-		.hub_host = config->hub_host,
-		.hostname = config->hostname,
+		.audience = config->audience,
 		.scope = config->scope,
 		.revocation = config->revocation,
 		.questions = config->questions,

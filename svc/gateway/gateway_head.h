@@ -17,8 +17,8 @@
 #include "net/tls.h"
 
 struct gateway_head_config {
-	const char *hub_host, *hostname; /* the audiences of tokens; all of this is borrowed */
-	const char *edge_id;		 /* the device that the gateway is */
+	struct sas_audience audience; /* of tokens; all of this is borrowed */
+	const char *edge_id;	      /* the device that the gateway is */
 	struct scope *scope;
 	struct gateway_revocation *revocation;
 	struct pool *questions; /* to the hub; a full one makes strangers wait, and nobody else */

@@ -3,6 +3,7 @@
  * certificate that can't be had now is tried for again a minute later; the old one serves meanwhile. */
 #include "gateway/server_cert.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -29,7 +30,8 @@ struct server_cert {
 	struct renewal_life life;
 	uint8_t edge_ca[DIGEST_SHA256_LEN]; /* under which it was issued */
 	bool knows_edge_ca;
-	struct server_names names;	  /* in it */
+	struct server_names names;	  /* in it; written on the loop */
+	pthread_mutex_t lock;		  /* of names, against server_cert_has_name */
 	struct asked *missed;		  /* names that were asked for and no certificate has */
 	int64_t doubted_since, failed_at; /* boot clock; 0: no */
 	struct timer timer;
@@ -198,8 +200,10 @@ take_facts(struct server_cert *s)
 {
 	s->knows_edge_ca = s->sees_ca;
 	memcpy(s->edge_ca, s->seen_ca, sizeof(s->edge_ca));
+	pthread_mutex_lock(&s->lock);
 	server_names_clear(&s->names);
 	s->names = s->seen_names;
+	pthread_mutex_unlock(&s->lock);
 	s->seen_names = (struct server_names){ 0 };
 }
 
@@ -261,6 +265,7 @@ free_facts(struct server_cert *s)
 		further_cert_free(s->further[i]);
 	certs_clear(&s->chain);
 	key_free(s->key);
+	pthread_mutex_destroy(&s->lock);
 	mem_free(s);
 }
 
@@ -291,6 +296,7 @@ server_cert_open(const struct server_cert_config *config, struct err *err)
 
 	s->config = *config;
 	s->missed = asked_new(MISSED_MS);
+	pthread_mutex_init(&s->lock, NULL);
 	first = open_further(s, err) < 0 ? NULL : issue_first(s, err);
 	if (!first) {
 		free_facts(s);
@@ -318,4 +324,17 @@ struct tls_holder *
 server_cert_holder(struct server_cert *s)
 {
 	return s->holder;
+}
+
+/* The addresses are in no certificate's table of names: nobody asks for one by SNI. */
+bool
+server_cert_has_name(void *cert, const char *host)
+{
+	struct server_cert *s = cert;
+	bool found;
+
+	pthread_mutex_lock(&s->lock);
+	found = server_names_have(&s->names, host);
+	pthread_mutex_unlock(&s->lock);
+	return found || tls_holder_has_name(s->holder, host);
 }

@@ -29,3 +29,5 @@ struct server_cert;
 struct server_cert *server_cert_open(const struct server_cert_config *config, struct err *err);
 void server_cert_close(struct server_cert *cert); /* after the workers have stopped and the loop is finished */
 struct tls_holder *server_cert_holder(struct server_cert *cert);
+/* Is that one of the names and addresses that are shown now, in whichever certificate?  The first argument is the server_cert; any thread. */
+bool server_cert_has_name(void *cert, const char *host);

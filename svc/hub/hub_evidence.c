@@ -33,7 +33,7 @@ evidence_judge(const struct evidence *e, const struct head_hello *hello, const c
 	struct authorities *cas, const struct revocations *revoked, const struct authority **vouched)
 {
 	struct auth_claim claim = {
-		.hub_host = hub_host,
+		.audience.host = hub_host,
 		.device_id = hello->device_id,
 		.module_id = hello->module_id,
 		.auth_chain = hello->auth_chain,

@@ -39,14 +39,15 @@ def test_01_thumbprints():
 
 
 def test_02_tokens():
-    """a device gets in with a token of either key, made for the hub's name or for the gateway's; one for another name is refused"""
+    """a device gets in with a token of either key, made for the hub's name or for any name or address of the gateway's; one for another name is refused"""
     record = it.edge.create_child("sas1")
     it.sas1 = record["authentication"]["symmetricKey"]["primaryKey"]
     for key in (it.sas1, record["authentication"]["symmetricKey"]["secondaryKey"]):
-        for host in (it.hub.hostname, it.edge.hostname, it.edge.hostname.upper()):
+        for host in (it.hub.hostname, it.edge.hostname, it.edge.hostname.upper(), "GW2.local", "10.1.2.3", "127.0.0.1:8883"):
             it.edge.mqtt("sas1", password=it.token("sas1", key, host=host)).close()
-    refused(5, "sas1", password=it.token("sas1", it.sas1, host="elsewhere.local"))
-    assert it.decisions()[-1] == ("sas1", "SAS_WRONG_RESOURCE"), it.decisions()[-1]
+    for host in ("elsewhere.local", "10.1.2.4", "gw2.local.evil"):
+        refused(5, "sas1", password=it.token("sas1", it.sas1, host=host))
+        assert it.decisions()[-1] == ("sas1", "SAS_WRONG_RESOURCE"), it.decisions()[-1]
 
 
 def test_03_modules():

@@ -40,6 +40,16 @@ def proves(name):
         return False
 
 
+def named_by(host):
+    """Does a device get in with a token that was made for this name of the gateway?"""
+    try:
+        it.edge.mqtt("byname", password=it.token("byname", it.byname, host=host)).close()
+        return True
+    except Refused as e:
+        assert e.code == 5, e.code
+        return False
+
+
 def attempt(look):
     """False as well while nobody is there, or speaks for somebody else."""
     try:
@@ -80,15 +90,16 @@ def test_00_start():
         f.write("0\n")
     os.environ["ROOTEDGE_CLOCK_FILE"] = clock  # so that looks come soon
     it = Site(gateway='names = ["auto", "gw2.local"]')
-    it.dev1 = it.x509("dev1")
+    it.dev1, it.byname = it.x509("dev1"), it.key("byname")
     wait_for(lambda: it.edge.mqtt("dev1", **it.dev1).close() is None, "the gateway")
     for name in ("edgegateway.local", "10.55.0.1", "gw2.local"):
         assert proves(name), name
-    assert not proves("10.55.0.2") and not proves("auto")
+        assert named_by(name), name
+    assert not proves("10.55.0.2") and not proves("auto") and not named_by("10.55.0.2") and not named_by("auto")
 
 
 def test_01_address_changes():
-    """an address that comes is in the certificate soon, one that goes is not; meanwhile nobody is disconnected, and no message is lost"""
+    """an address that comes is in the certificate soon and good in a token, one that goes is not; meanwhile nobody is disconnected, and no message is lost"""
     need_network()
     sender = Sender()
     wait_for(lambda: sender.n > 20, "messages")
@@ -98,6 +109,7 @@ def test_01_address_changes():
         ip("addr", "del", old + ("/64" if ":" in old else "/32"), "dev", "re0")
         wait_for(lambda: proves(new), "a certificate for " + new, 20)
         wait_for(lambda: not proves(old), "a certificate without " + old, 20)
+        assert named_by(new) and not named_by(old), (new, old)
         wait_for(lambda: sender.n > before + 20, "messages after it")
     sender.end()
     assert sender.problem is None, sender.problem
@@ -152,6 +164,7 @@ def test_03_operators_own():
     wait_for(lambda: attempt(lambda: shown("gw.plant7.example") == 1001), "the operator's certificate", 30)
     assert proves("gw.plant7.example") and proves("edgegateway.local") and not proves("a.b.plant7.example")
     assert shown("gw2.local") != 1001
+    assert named_by("gw.plant7.example") and not named_by("a.b.plant7.example")
     gateway, session = it.edge.role("gateway"), it.edge.mqtt("dev2", name="gw.plant7.example", **it.x509("dev2"))
     public_cert("*.plant7.example", 1002)
     it.edge.process.send_signal(signal.SIGHUP)

@@ -266,14 +266,14 @@ attest_derive_key(struct secret *out, const struct secret *group_key, const char
 static bool
 check_token(struct walk *w, const struct sas_token *token)
 {
+	struct sas_audience audience = { .host = w->claim->id_scope };
 	OWN_TEXT path = mem_textf("registrations/%s", w->claim->registration_id);
 	OWN_TEXT wanted = mem_textf("%s/%s", w->claim->id_scope, path);
 	char until[CLOCK_TEXT_LEN];
 
 	if (token->policy && !text_is(token->policy, TOKEN_POLICY))
 		return refuse(w, SAS_UNKNOWN_POLICY, "token policy", TOKEN_POLICY, token->policy);
-	if (!sas_resource_covers(token, w->claim->id_scope, NULL, path) ||
-		sas_resource_covers(token, w->claim->id_scope, NULL, "registrations"))
+	if (!sas_resource_covers(token, &audience, path) || sas_resource_covers(token, &audience, "registrations"))
 		return refuse(w, SAS_WRONG_RESOURCE, "token resource", wanted, token->resource);
 	if (token->expiry <= w->now)
 		return refuse(w, SAS_EXPIRED, "token expiry", "a time to come", clock_text(token->expiry, until));

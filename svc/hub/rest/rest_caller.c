@@ -76,7 +76,7 @@ judge_identity(struct rest *rest, struct http_request *req, const char *token, c
 	struct conn *conn = http_conn(req);
 	struct certs chain = { 0 };
 	OWN(identity) record = registry_find_judged(rest->registry, device_id, module_id);
-	struct auth_claim claim = { .hub_host = rest->hostname, .device_id = device_id, .module_id = module_id };
+	struct auth_claim claim = { .audience.host = rest->hostname, .device_id = device_id, .module_id = module_id };
 	struct auth_evidence evidence = { .chain = &chain, .token = token, .resumed = conn && conn_resumed(conn) };
 	OWN(authorities) cas = ca_current(rest->cas);
 	OWN(revocations) revoked = hub_revocation_current(rest->revocation);
