@@ -60,6 +60,32 @@ showed_token(const struct walk *w)
 	return w->evidence->token && *w->evidence->token;
 }
 
+/* A module's device, where that may stand for it.  Not for $edgeHub: who is let in as that may speak for all that is below it. */
+static const struct identity *
+device_of(const struct walk *w)
+{
+	const struct identity *device = w->records->device;
+
+	if (!w->claim->module_id || text_is(w->claim->module_id, ON_BEHALF_MODULE) || !device || device->module_id ||
+		!text_is(device->device_id, w->claim->device_id))
+		return NULL;
+	return device;
+}
+
+static bool
+has_keys(const struct identity *record)
+{
+	return record && record->enabled && record->auth == IDENTITY_AUTH_SAS;
+}
+
+static bool
+takes_token(const struct walk *w)
+{
+	enum identity_auth auth = w->records->target->auth;
+
+	return auth == IDENTITY_AUTH_SAS || (auth != IDENTITY_AUTH_NONE && has_keys(device_of(w)));
+}
+
 static const char *
 wanted_evidence(enum identity_auth auth)
 {
@@ -83,7 +109,7 @@ check_evidence_kind(struct walk *w)
 
 	if (!token && !certificate)
 		return refuse(w, DEVICE_NO_CREDENTIAL, "credential", wanted_evidence(auth), "neither a certificate nor a token");
-	if (auth == IDENTITY_AUTH_NONE || token != (auth == IDENTITY_AUTH_SAS))
+	if (token ? !takes_token(w) : auth == IDENTITY_AUTH_NONE || auth == IDENTITY_AUTH_SAS)
 		return refuse(w, DEVICE_WRONG_AUTH_TYPE, "credential", wanted_evidence(auth),
 			token ? "a shared access signature" : "a certificate");
 	return true;
@@ -227,48 +253,75 @@ check_token_time(struct walk *w, const struct sas_token *token)
 	return true;
 }
 
-/* The token is for exactly this identity: one for the whole hub or for all devices is a policy's, one for a device is no
- * module's. */
+/* For exactly that one: a token for the whole hub or for all devices is a policy's. */
 static bool
-check_token_resource(struct walk *w, const struct sas_token *token, const struct identity *signer)
+is_for(const struct walk *w, const struct sas_token *token, const char *device_id, const char *module_id)
 {
 	const struct sas_audience *audience = &w->claim->audience;
-	OWN_TEXT above = signer->module_id ? mem_textf("devices/%s/modules", signer->device_id) : mem_text("devices");
-	OWN_TEXT path = mem_textf("%s/%s", above, signer->module_id ? signer->module_id : signer->device_id);
-	OWN_TEXT wanted = mem_textf("%s/%s", audience->host, path);
+	OWN_TEXT above = module_id ? mem_textf("devices/%s/modules", device_id) : mem_text("devices");
+	OWN_TEXT path = mem_textf("%s/%s", above, module_id ? module_id : device_id);
+
+	return sas_resource_covers(token, audience, path) && !sas_resource_covers(token, audience, above);
+}
+
+/* A token for a device is no module's, but where its device may stand for it; one for a module is never its device's. */
+static bool
+check_token_resource(struct walk *w, const struct sas_token *token, const struct identity *owner, const struct identity *device)
+{
+	OWN_TEXT wanted = mem_textf("%s/devices/%s%s%s", w->claim->audience.host, owner->device_id,
+		owner->module_id ? "/modules/" : "", owner->module_id ? owner->module_id : "");
 
 	if (token->policy)
 		return refuse(w, SAS_WRONG_RESOURCE, "token resource", wanted, "a token of a shared access policy");
-	if (!sas_resource_covers(token, audience, path) || sas_resource_covers(token, audience, above))
+	if (!is_for(w, token, owner->device_id, owner->module_id) && !(device && is_for(w, token, device->device_id, NULL)))
 		return refuse(w, SAS_WRONG_RESOURCE, "token resource", wanted, token->resource);
 	verdict_pass(w->v, "token resource", w->name, wanted, token->resource);
 	return true;
 }
 
-static void
-check_token_signature(struct walk *w, const struct sas_token *token, const struct identity *signer)
+static bool
+is_signed_by(struct walk *w, const struct sas_token *token, const struct identity *signer, const char *const slots[static 2])
 {
-	static const char *const slots[] = { "primary key", "secondary key" };
+	OWN_TEXT name = identity_name(signer->device_id, signer->module_id);
 
 	for (size_t i = 0; i < 2; i++) {
 		if (!sas_signature_matches(token, &signer->keys[i]))
 			continue;
-		verdict_pass(w->v, slots[i], w->name, "the signature of a registered key", "it is");
-		return;
+		verdict_pass(w->v, slots[i], name, "the signature of a registered key", "it is");
+		if (w->records->signer)
+			*w->records->signer = signer;
+		return true;
 	}
-	refuse(w, SAS_BAD_SIGNATURE, "token signature", "the signature of the primary or secondary key", "of neither");
+	return false;
 }
 
 static void
-judge_token(struct walk *w, const struct identity *signer)
+check_token_signature(struct walk *w, const struct sas_token *token, const struct identity *owner, const struct identity *device)
+{
+	static const char *const own[] = { "primary key", "secondary key" };
+	static const char *const of_device[] = { "primary key of its device", "secondary key of its device" };
+
+	if (has_keys(owner) && is_signed_by(w, token, owner, own))
+		return;
+	if (has_keys(device) && is_signed_by(w, token, device, of_device))
+		return;
+	refuse(w, SAS_BAD_SIGNATURE, "token signature",
+		has_keys(device) ? "the signature of the primary or secondary key, its own or its device's"
+				 : "the signature of the primary or secondary key",
+		"of neither");
+}
+
+/* device: may stand for the owner; NULL: nobody may. */
+static void
+judge_token(struct walk *w, const struct identity *owner, const struct identity *device)
 {
 	struct err err = ERR_INIT;
 	OWN(sas_token) token = sas_parse(w->evidence->token, &err);
 
 	if (!token)
 		refuse(w, SAS_MALFORMED, "token", "SharedAccessSignature sr=...&sig=...&se=...", err.text);
-	else if (check_token_time(w, token) && check_token_resource(w, token, signer))
-		check_token_signature(w, token, signer);
+	else if (check_token_time(w, token) && check_token_resource(w, token, owner, device))
+		check_token_signature(w, token, owner, device);
 }
 
 /* -- All of it ------------------------------------------------------------------------------------------------------------- */
@@ -279,7 +332,7 @@ judge_on_behalf(struct walk *w)
 	if (!on_behalf_check(w->v, w->claim, w->records))
 		return;
 	if (showed_token(w))
-		judge_token(w, w->records->actor);
+		judge_token(w, w->records->actor, NULL);
 	else
 		refuse(w, DEVICE_NO_CREDENTIAL, "gateway's token", "a shared access signature of the gateway", "none");
 }
@@ -295,10 +348,11 @@ judge(struct walk *w)
 	}
 	if (!check_evidence_kind(w))
 		return;
+	if (showed_token(w)) {
+		judge_token(w, w->records->target, device_of(w));
+		return;
+	}
 	switch (w->records->target->auth) {
-	case IDENTITY_AUTH_SAS:
-		judge_token(w, w->records->target);
-		break;
 	case IDENTITY_AUTH_THUMBPRINT:
 		judge_thumbprint(w);
 		judge_revocation(w, true);
@@ -307,6 +361,7 @@ judge(struct walk *w)
 		judge_ca_signed(w);
 		judge_revocation(w, false);
 		break;
+	case IDENTITY_AUTH_SAS:
 	case IDENTITY_AUTH_NONE:
 		break;
 	}

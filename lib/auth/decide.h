@@ -26,6 +26,8 @@ struct auth_evidence {
 struct auth_records {
 	/* Of the claimed identity; NULL: unknown.  A module of a disabled device is given as disabled. */
 	const struct identity *target;
+	/* At a gateway, of a module's device: its key and its audience count for the module, too (gateway 2.2); NULL: only the module's own do. */
+	const struct identity *device;
 	bool is_elsewhere;		     /* without a target: the hub knows it, but not below the gateway that decides */
 	const struct identity *actor;	     /* with auth_chain: the record of DEVICE/$edgeHub of its last element */
 	const struct identity *actor_device; /* and of that gateway itself */
@@ -34,6 +36,7 @@ struct auth_records {
 	struct authorities *device_cas;	   /* registered CAs for CA-signed devices; NULL: none */
 	const struct revocations *revoked; /* NULL: nothing */
 	const struct authority **vouched;  /* where to tell which of them let the target in; may be NULL */
+	const struct identity **signer;	   /* where to tell whose key a token was signed with; may be NULL */
 };
 
 struct auth_policy {

@@ -179,6 +179,181 @@ TEST("atk-04, atk-11: a module has keys and a resource of its own: its device's 
 	refused_with("dev1", "mod", trial_token(DEV1 "/modules/mod", "the key of its device...", 0), SAS_BAD_SIGNATURE);
 }
 
+#define DEVICE_KEY "the key of its device..."
+
+/* dev1/mod at a gateway, which has the record of dev1 beside it. */
+struct visit {
+	struct trial trial;
+	struct identity *device;
+	const struct identity *signer;
+};
+
+static void
+visit_clear(struct visit *visit)
+{
+	trial_clear(&visit->trial);
+	identity_free(visit->device);
+}
+
+static void
+visit_init(struct visit *visit, const char *resource, const char *key)
+{
+	*visit = (struct visit){ .trial = sas_identity("dev1", "mod"), .device = identity_new("dev1", NULL) };
+	visit->device->enabled = true;
+	visit->device->auth = IDENTITY_AUTH_SAS;
+	trial_key(&visit->device->keys[1], DEVICE_KEY);
+	visit->trial.records.device = visit->device;
+	visit->trial.records.signer = &visit->signer;
+	visit->trial.token = trial_token(resource, key, 0);
+}
+
+TEST("at a gateway a module gets in with its device's key, and with a token that is made for its device")
+{
+	static const struct {
+		const char *resource, *key, *words;
+	} rows[] = {
+		{ DEV1 "/modules/mod", PRIMARY, "\"primary key\"" },
+		{ DEV1 "/modules/mod", DEVICE_KEY, "secondary key of its device" },
+		{ DEV1, DEVICE_KEY, "secondary key of its device" },
+		{ DEV1, SECONDARY, "\"secondary key\"" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		CLEAR(visit) visit;
+		OWN(verdict) v = NULL;
+		OWN_TEXT said = NULL;
+		bool by_device = strstr(rows[i].words, "device") != NULL;
+
+		visit_init(&visit, rows[i].resource, rows[i].key);
+		v = trial_decide(&visit.trial);
+		CHECK_ACCEPTED(v);
+		said = verdict_json(v);
+		CHECK_CONTAINS(said, rows[i].words);
+		assert_ptr_equal(visit.signer, by_device ? visit.device : visit.trial.target);
+	}
+}
+
+TEST("atk-11: at a gateway too a module's token is for it or its device, by whole segments, and of a key of one of these")
+{
+	static const struct {
+		const char *resource, *key;
+		enum reason reason;
+	} rows[] = {
+		{ DEV1, "a key of nobody's", SAS_BAD_SIGNATURE },
+		{ DEV1 "0", DEVICE_KEY, SAS_WRONG_RESOURCE },
+		{ TRIAL_HUB "/devices/dev", DEVICE_KEY, SAS_WRONG_RESOURCE },
+		{ TRIAL_HUB "/devices/dev2/modules/mod", DEVICE_KEY, SAS_WRONG_RESOURCE },
+		{ DEV1 "/modules/mod2", DEVICE_KEY, SAS_WRONG_RESOURCE },
+		{ DEV1 "/modules", DEVICE_KEY, SAS_WRONG_RESOURCE },
+		{ TRIAL_HUB "/devices", DEVICE_KEY, SAS_WRONG_RESOURCE },
+		{ TRIAL_HUB, DEVICE_KEY, SAS_WRONG_RESOURCE },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		CLEAR(visit) visit;
+
+		visit_init(&visit, rows[i].resource, rows[i].key);
+		trial_refused(&visit.trial, rows[i].reason);
+		assert_null(visit.signer);
+	}
+}
+
+TEST("a module's token is no device's, whoever signed it")
+{
+	CLEAR(trial) trial = sas_identity("dev1", NULL);
+
+	trial.records.device = trial.target;
+	trial.token = trial_token(DEV1 "/modules/mod", PRIMARY, 0);
+	trial_refused(&trial, SAS_WRONG_RESOURCE);
+}
+
+TEST("a device that is disabled, or registered for a certificate, signs for none of its modules")
+{
+	static const enum identity_auth others[] = { IDENTITY_AUTH_NONE, IDENTITY_AUTH_THUMBPRINT, IDENTITY_AUTH_CA };
+	CLEAR(visit) disabled;
+
+	visit_init(&disabled, DEV1, DEVICE_KEY);
+	disabled.device->enabled = false;
+	trial_refused(&disabled.trial, SAS_BAD_SIGNATURE);
+	for (size_t i = 0; i < COUNT(others); i++) {
+		CLEAR(visit) visit;
+
+		visit_init(&visit, DEV1, DEVICE_KEY);
+		visit.device->auth = others[i];
+		trial_refused(&visit.trial, SAS_BAD_SIGNATURE);
+	}
+}
+
+TEST("a module that is registered for a certificate gets in with its device's key and not with one of its own; one that is "
+     "registered for nothing does not")
+{
+	CLEAR(visit) by_device;
+	CLEAR(visit) by_own;
+	CLEAR(visit) nothing;
+
+	visit_init(&by_device, DEV1, DEVICE_KEY);
+	by_device.trial.target->auth = IDENTITY_AUTH_THUMBPRINT;
+	trial_accepted(&by_device.trial);
+	visit_init(&by_own, DEV1 "/modules/mod", PRIMARY);
+	by_own.trial.target->auth = IDENTITY_AUTH_THUMBPRINT;
+	trial_refused(&by_own.trial, SAS_BAD_SIGNATURE);
+	visit_init(&nothing, DEV1, DEVICE_KEY);
+	nothing.trial.target->auth = IDENTITY_AUTH_NONE;
+	trial_refused(&nothing.trial, DEVICE_WRONG_AUTH_TYPE);
+}
+
+TEST("another device's record beside it, and a module's, stand for nobody")
+{
+	OWN(identity) other = identity_new("dev2", NULL);
+	OWN(identity) sibling = identity_new("dev1", "sibling");
+	const struct identity *const beside[] = { other, sibling };
+
+	for (size_t i = 0; i < COUNT(beside); i++) {
+		CLEAR(visit) visit;
+		struct identity *record = i == 0 ? other : sibling;
+
+		visit_init(&visit, DEV1 "/modules/mod", DEVICE_KEY);
+		record->enabled = true;
+		record->auth = IDENTITY_AUTH_SAS;
+		trial_key(&record->keys[0], DEVICE_KEY);
+		visit.trial.records.device = beside[i];
+		trial_refused(&visit.trial, SAS_BAD_SIGNATURE);
+	}
+}
+
+TEST("nobody is let in as a gateway's $edgeHub by less than its own key")
+{
+	CLEAR(visit) visit;
+	CLEAR(trial) own = sas_identity("dev1", "$edgeHub");
+
+	visit_init(&visit, DEV1 "/modules/$edgeHub", DEVICE_KEY);
+	identity_free(visit.trial.target);
+	visit.trial.target = identity_new("dev1", "$edgeHub");
+	visit.trial.target->enabled = true;
+	visit.trial.target->auth = IDENTITY_AUTH_SAS;
+	visit.trial.records.target = visit.trial.target;
+	visit.trial.claim.device_id = visit.trial.target->device_id;
+	visit.trial.claim.module_id = visit.trial.target->module_id;
+	trial_refused(&visit.trial, SAS_BAD_SIGNATURE);
+	own.records.device = visit.device;
+	own.token = trial_token(DEV1, PRIMARY, 0);
+	trial_refused(&own, SAS_WRONG_RESOURCE);
+}
+
+TEST("at a gateway ids in a token's resource count in any case, by whole segments as ever; the hub reads them as they are")
+{
+	CLEAR(visit) visit;
+	CLEAR(trial) another = sas_identity("dev1", NULL);
+
+	visit_init(&visit, TRIAL_HUB "/devices/DEV1/modules/Mod", PRIMARY);
+	trial_refused(&visit.trial, SAS_WRONG_RESOURCE);
+	visit.trial.claim.audience.ids_in_any_case = true;
+	trial_accepted(&visit.trial);
+	another.claim.audience.ids_in_any_case = true;
+	another.token = trial_token(TRIAL_HUB "/devices/DEV10", PRIMARY, 0);
+	trial_refused(&another, SAS_WRONG_RESOURCE);
+}
+
 TEST("atk-11: a token that names a policy is no device's")
 {
 	refused_with("dev1", NULL, signed_for_an_hour(DEV1, "&skn=iothubowner"), SAS_WRONG_RESOURCE);

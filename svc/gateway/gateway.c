@@ -212,7 +212,10 @@ static int
 open_front(struct gateway *g, struct err *err)
 {
 	struct gateway_head_config head = {
-		.audience = { .host = g->config.upstream.hub_host, .is_own_name = server_cert_has_name, .arg = g->server_cert },
+		.audience = { .host = g->config.upstream.hub_host,
+			.is_own_name = server_cert_has_name,
+			.arg = g->server_cert,
+			.ids_in_any_case = true },
 		.edge_id = g->config.upstream.edge_id,
 		.scope = g->scope,
 		.revocation = g->revocation,

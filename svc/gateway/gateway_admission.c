@@ -65,10 +65,11 @@ gateway_admission_is_too_old(const struct gateway_admission *door, const struct 
 /* A decision, and what it was made from. */
 struct ruling {
 	struct verdict *verdict;
-	struct identity *record;
+	struct identity *record, *device; /* NULL: there is none; device: of a module */
 	struct authorities *cas;
 	struct on_behalf by;
 	const struct authority *vouched; /* one of the CAs */
+	const struct identity *signer;	 /* whose key it was: record, device or by's */
 	uint64_t epoch;			 /* before the look: a change meanwhile is noticed */
 };
 
@@ -77,8 +78,17 @@ ruling_clear(struct ruling *r)
 {
 	verdict_free(r->verdict);
 	identity_free(r->record);
+	identity_free(r->device);
 	authorities_free(r->cas);
 	on_behalf_clear(&r->by);
+}
+
+static struct identity *
+find_device(struct gateway_admission *door, const struct question *q)
+{
+	struct confirmation ignored = { 0 };
+
+	return q->module_id && !q->auth_chain ? scope_find_aged(door->config.scope, q->device_id, NULL, &ignored) : NULL;
 }
 
 static void
@@ -93,15 +103,17 @@ judge(struct gateway_admission *door, const struct question *q, struct ruling *o
 		.auth_chain = q->auth_chain,
 	};
 	struct auth_evidence evidence = { .chain = &q->chain, .token = q->token, .resumed = q->resumed };
-	struct auth_records records = { .revoked = revoked, .vouched = &out->vouched };
+	struct auth_records records = { .revoked = revoked, .vouched = &out->vouched, .signer = &out->signer };
 	bool is_ours;
 
 	out->epoch = scope_epoch(door->config.scope);
 	out->cas = scope_cas(door->config.scope);
 	out->record = scope_find_aged(door->config.scope, q->device_id, q->module_id, &confirmed);
+	out->device = find_device(door, q);
 	is_ours = out->record && scope_is_ours(door->config.scope, out->record);
 	records.target = is_ours ? out->record : NULL;
 	records.is_elsewhere = !is_ours && (out->record || q->is_elsewhere);
+	records.device = out->device;
 	records.device_cas = out->cas;
 	if (q->auth_chain)
 		speaker_find(&out->by, door->config.scope, q->auth_chain);
@@ -188,6 +200,7 @@ answer(struct gateway_admission *door, const struct question *q, struct ruling *
 		.record = r->record,
 		.chain = q->chain.n > 0 && !q->token ? &q->chain : NULL,
 		.vouched = r->vouched,
+		.device = r->device && r->signer == r->device ? r->device : NULL,
 		.by = q->auth_chain ? &r->by : NULL,
 		.epoch = r->epoch,
 		.loop = q->loop,

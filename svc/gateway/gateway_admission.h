@@ -18,6 +18,7 @@ struct gateway_admitted {
 	struct identity *record;
 	const struct certs *chain;	 /* it has proved itself with; NULL: with a token, or nothing */
 	const struct authority *vouched; /* for that chain; NULL: no CA */
+	const struct identity *device;	 /* of the module, whose key let it in; NULL: its own evidence did */
 	const struct on_behalf *by;	 /* the gateways below that speak for it; NULL: it speaks for itself */
 	uint64_t epoch;			 /* of the scope, from before the look: a change meanwhile is noticed */
 	struct loop *loop;

@@ -26,6 +26,7 @@ struct session {
 	struct identity *identity; /* the scope's, shared */
 	struct subject subject;	   /* borrows from that */
 	struct trust trust;
+	struct trust *device;	 /* of the module, whose key let it in; NULL: its own evidence did */
 	struct speaker *speaker; /* a gateway below that speaks for it; NULL: it speaks for itself */
 	struct queue_lane *lane;
 	struct tenure tenure;
@@ -54,6 +55,10 @@ begin(void *arg, const struct gateway_admitted *admitted, struct head_admission 
 	trust_init(&session->trust, record, leaf, admitted->vouched);
 	if (admitted->chain)
 		trust_stand_below(&session->trust, admitted->chain, admitted->vouched);
+	if (admitted->device) {
+		session->device = NEW(trust);
+		trust_init(session->device, admitted->device, NULL, NULL);
+	}
 	session->lane = queue_lane(head->config.queue, loop_owner(admitted->loop));
 	session->is_own = record->module_id && text_is(record->device_id, head->config.edge_id);
 	session->epoch = admitted->epoch;
@@ -84,6 +89,19 @@ is_still_reached(struct gateway_head *head, const struct session *session)
 	return scope_is_ours(head->config.scope, session->identity);
 }
 
+/* Is the device, whose key let its module in, as it was? */
+static bool
+stands_by_device(struct gateway_head *head, const struct session *session)
+{
+	struct confirmation ignored = { 0 };
+	OWN(identity) now = NULL;
+
+	if (!session->device)
+		return true;
+	now = scope_find_aged(head->config.scope, session->identity->device_id, NULL, &ignored);
+	return trust_check(session->device, now, NULL, NULL) == OK;
+}
+
 /* The change that closes a session may come between its decision and its place in the directory: so each message looks, too.  OK while nothing has changed that
  * the session stands on. */
 static enum reason
@@ -103,7 +121,7 @@ why_untrusted(struct gateway_head *head, struct session *session)
 	now = scope_find_aged(head->config.scope, judged->device_id, judged->module_id, &confirmed);
 	revoked = gateway_revocation_current(head->config.revocation);
 	reason = trust_check(&session->trust, now, cas, revoked);
-	if (reason == OK && !is_still_reached(head, session))
+	if (reason == OK && !(is_still_reached(head, session) && stands_by_device(head, session)))
 		reason = SESSION_WITHDRAWN;
 	if (reason == OK && gateway_admission_is_too_old(head->admission, now, &confirmed))
 		reason = RECORD_TOO_OLD;
@@ -172,7 +190,16 @@ withdraw(void *arg, const struct identity *identity)
 	ask_session(head, identity);
 }
 
-/* On a worker.  A disabled device takes its modules with it, a gateway all that it lets through or speaks for. */
+/* Modules may stand on the device's key. */
+static bool
+takes_modules(const struct identity *before, const struct identity *after)
+{
+	if (before->module_id)
+		return false;
+	return !after || !after->enabled || (before->auth == IDENTITY_AUTH_SAS && !identity_same_trust(before, after));
+}
+
+/* On a worker.  A disabled device takes its modules with it, and one with other keys those that came in by them; a gateway all that it lets through or speaks for. */
 static void
 on_change(void *arg, const struct identity *before, const struct identity *after)
 {
@@ -184,7 +211,7 @@ on_change(void *arg, const struct identity *before, const struct identity *after
 		relay_forget(head->config.relay, &gone);
 	else if (after->enabled && !before->enabled)
 		relay_go_on(head->config.relay);
-	if (!before->module_id && (!after || !after->enabled))
+	if (takes_modules(before, after))
 		scope_each_module(head->config.scope, before->device_id, withdraw, head);
 	if (before->is_edge || text_is(before->module_id, ON_BEHALF_MODULE)) {
 		scope_each_behind(head->config.scope, before->device_id, withdraw, head);
@@ -430,6 +457,7 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	tally_end(session->identity);
 	identity_free(session->identity);
 	speaker_free(session->speaker);
+	mem_free(session->device);
 	mem_free(session->model_id);
 	mem_free(session);
 }

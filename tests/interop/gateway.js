@@ -2,7 +2,7 @@
 // The unmodified azure-iot-device client of a device or module below a gateway, and the service's azure-iothub client at the hub: for each line of standard input ("round", "renew", "end") telemetry,
 // direct methods, twin and commands go once around; "renew" has the client renew its token first, which it does without subscribing again.  "see JSON" waits until the program is told of these desired
 // properties, and finds them in a twin that it gets.  Prints one JSON line each.
-// MODE: sas or x509; MODULE: a module of the device.  EXPECT=refused wants the connection to be refused.
+// MODE: sas or x509; MODULE: a module of the device.  NAME: all that the client is told of the gateway and the hub, with MODE sas.  EXPECT=refused wants the connection to be refused.
 'use strict';
 const assert = require('assert');
 const fs = require('fs');
@@ -11,13 +11,13 @@ const { Client, ModuleClient, Message, SharedAccessKeyAuthenticationProvider, X5
 const { Mqtt } = require('azure-iot-device-mqtt');
 const { Registry, Client: ServiceClient } = require('azure-iothub');
 
-const { MODE, HUB, GATEWAY, DEVICE, MODULE, KEY, CERT, CERT_KEY, CA, CONNECTION_STRING, TOKEN, EDGE_LOG, EXPECT } = process.env;
+const { MODE, HUB, GATEWAY, NAME, DEVICE, MODULE, KEY, CERT, CERT_KEY, CA, CONNECTION_STRING, TOKEN, EDGE_LOG, EXPECT } = process.env;
 const registry = Registry.fromConnectionString(CONNECTION_STRING);
 const service = ServiceClient.fromConnectionString(CONNECTION_STRING);
 const auth = MODE === 'x509'
 	? new X509AuthenticationProvider({ host: HUB, deviceId: DEVICE, gatewayHostName: GATEWAY, x509: { cert: fs.readFileSync(CERT, 'utf8'), key: fs.readFileSync(CERT_KEY, 'utf8') } })
 	: SharedAccessKeyAuthenticationProvider.fromConnectionString(
-		`HostName=${HUB};DeviceId=${DEVICE}${MODULE ? ';ModuleId=' + MODULE : ''};SharedAccessKey=${KEY};GatewayHostName=${GATEWAY}`);
+		`HostName=${NAME || HUB};DeviceId=${DEVICE}${MODULE ? ';ModuleId=' + MODULE : ''};SharedAccessKey=${KEY}${NAME ? '' : ';GatewayHostName=' + GATEWAY}`);
 const client = (MODULE ? ModuleClient : Client).fromAuthenticationProvider(auth, Mqtt);
 const body = async (promise) => (await promise).responseBody;
 const readTwin = () => body(MODULE ? registry.getModuleTwin(DEVICE, MODULE) : registry.getTwin(DEVICE));

@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from rootedge_test import *
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-HUB, GATEWAY = "contosoiothub.azure-devices.test", "edgegateway.local"
+HUB, GATEWAY, GATEWAY_TOO = "contosoiothub.azure-devices.test", "edgegateway.local", "gw2.local"
 PROVISIONING = "contosodps.azure-devices-provisioning.test"
 MODULES = os.path.join(ROOT, "build", "interop")
 
@@ -54,7 +54,7 @@ class Story:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         hosts = self.folder / "hosts"
         with open(hosts, "w") as f:
-            f.write("127.0.0.1 localhost\n127.0.0.2 %s\n127.0.0.3 %s\n127.0.0.4 %s\n" % (HUB, GATEWAY, PROVISIONING))
+            f.write("127.0.0.1 localhost\n127.0.0.2 %s\n127.0.0.3 %s %s\n127.0.0.4 %s\n" % (HUB, GATEWAY, GATEWAY_TOO, PROVISIONING))
         subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
         self.pki = Pki(self.folder)
         cert, key = self.pki.make("server", HUB, "--san", PROVISIONING, file="hubcert")

@@ -4,7 +4,7 @@
 a word from the program that uses the SDK (gateway 8.1; interop.py says how the names and ports come about)."""
 import os, subprocess, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from interop import GATEWAY, HERE, HUB, MODULES, Story, enter_namespaces
+from interop import GATEWAY, GATEWAY_TOO, HERE, HUB, MODULES, Story, enter_namespaces
 from rootedge_test import *
 
 story = scope = None
@@ -50,14 +50,20 @@ def child(id, **more):
 
 
 def test_1_start():
-    """a hub, an edge device, and devices below it by key, by a certificate in either slot, and by a CA; and a module"""
+    """a hub, an edge device, and devices below it by key, by a certificate in either slot, and by a CA; a module with its own key, and one with its device's; and devices that know the gateway alone, by a further name
+    and by its address"""
     global story, scope
     story = Story()
-    scope = story.start_edge()
+    scope = story.start_edge('names = ["%s", "127.0.0.3"]\n' % GATEWAY_TOO)
     key = lambda record: record["authentication"]["symmetricKey"]["primaryKey"]
-    clients["key"] = Client("leaf-key", MODE="sas", KEY=key(child("leaf-key")))
+    leaf_key = key(child("leaf-key"))
+    clients["key"] = Client("leaf-key", MODE="sas", KEY=leaf_key)
     module = story.rest("PUT", "/devices/leaf-key/modules/mod", {"deviceId": "leaf-key", "moduleId": "mod"})[2]
     clients["module"] = Client("leaf-key", MODE="sas", MODULE="mod", KEY=key(module))
+    assert story.rest("PUT", "/devices/leaf-key/modules/bydevice", {"deviceId": "leaf-key", "moduleId": "bydevice"})[0] == 200
+    clients["by device"] = Client("leaf-key", MODE="sas", MODULE="bydevice", KEY=leaf_key)
+    for device, name in (("leaf-name", GATEWAY_TOO), ("leaf-address", "127.0.0.3")):
+        clients[device] = Client(device, MODE="sas", NAME=name, KEY=key(child(device)))
     spare = thumbprint(story.pki.make("device", "spare")[0])
     for slot in ("primary", "secondary"):
         cert, cert_key = story.pki.make("device", "leaf-" + slot)

@@ -51,14 +51,57 @@ def test_02_tokens():
 
 
 def test_03_modules():
-    """modules of the edge device and of a child get in with their own keys and their messages arrive as theirs; the device's key is no good for them"""
+    """modules of the edge device and of a child get in with their own keys and their messages arrive as theirs; at the gateway the device's key is as good, at the hub it is not"""
     for device, module in ((it.edge.device, "tempmod"), ("sas1", "mod1")):
         key = it.module(device, module)
         with it.edge.mqtt(device, module, password=it.token(device, key, module)) as m:
             m.publish(topic(device, "%24.on=out1", module), b"from " + module.encode())
         event = it.arrived("from " + module)
         assert event["annotations"]["iothub-connection-device-id"] == device and event["annotations"]["iothub-connection-module-id"] == module, event
-    refused(5, "sas1", "mod1", password=it.token("sas1", it.sas1))
+    it.edge.mqtt("sas1", "mod1", password=it.token("sas1", key)).close()
+    for module in (None, "mod1", "MOD1"):
+        password = it.token("SAS1", it.sas1, module)
+        with it.edge.mqtt("sas1", "mod1", password=password) as m:
+            m.publish(topic("sas1", "by=device", "mod1"), b"by the device's key %s" % str(module).encode())
+        assert it.arrived("by the device's key %s" % module)["annotations"]["iothub-connection-module-id"] == "mod1"
+        try:
+            it.hub.mqtt("sas1", "mod1", password=it.token("sas1", it.sas1, module)).close()
+        except Refused as e:
+            assert e.code == 5
+        else:
+            raise AssertionError("the hub let it in")
+    for wrong in (it.token("sas1", key, "mod1"), it.token("sas1", it.sas1, "mod1")):
+        refused(5, "sas1", password=wrong)
+        assert it.decisions()[-1] == ("sas1", "SAS_WRONG_RESOURCE"), it.decisions()[-1]
+    refused(5, "sas1", "mod1", password=it.token("sas1", new_key()))
+    it.x509("byx509")
+    it.module("byx509", "mod")
+    refused(5, "byx509", "mod", password=it.token("byx509", new_key()))
+
+
+def test_03_b_device_rekeyed():
+    """a module that came in by its device's key is ended when the device has other keys, and one that came in by its own is not; nobody is when another device has"""
+    record = it.edge.create_child("otherkeys")
+    device_key = record["authentication"]["symmetricKey"]["primaryKey"]
+    by_own, by_device, other = it.module("otherkeys", "own"), it.module("otherkeys", "bydevice"), it.key("bystander")
+    it.module("bystander", "mod")
+    own = it.edge.mqtt("otherkeys", "own", password=it.token("otherkeys", by_own, "own"))
+    gone = it.edge.mqtt("otherkeys", "bydevice", password=it.token("otherkeys", device_key))
+    bystander = it.edge.mqtt("bystander", "mod", password=it.token("bystander", other))
+    it.change("otherkeys", authentication={"type": "sas", "symmetricKey": {"primaryKey": new_key(), "secondaryKey": new_key()}})
+    assert gone.closed()
+    refused(5, "otherkeys", "bydevice", password=it.token("otherkeys", device_key))
+    for m, device, module in ((own, "otherkeys", "own"), (bystander, "bystander", "mod")):
+        m.publish(topic(device, module=module), b"goes on " + device.encode())
+        m.close()
+        it.arrived("goes on " + device)
+
+
+def test_03_c_silence():
+    """a client that is silent is ended when one and a half times its keep-alive is over, and not before"""
+    with it.edge.mqtt("sas1", password=it.token("sas1", it.sas1), keep_alive=1) as m:
+        began = time.monotonic()
+        assert m.closed() and time.monotonic() - began >= 1.45, time.monotonic() - began
 
 
 def test_04_as_sent():

@@ -108,10 +108,13 @@ def cases():
         (5, "DEVICE_WRONG_AUTH_TYPE", "sas1", it.dev1),
         (5, "SAS_BAD_SIGNATURE", "sas1", dict(password=it.token("sas1", it.key10))),
         (5, "SAS_EXPIRED", "sas1", dict(password=it.token("sas1", it.sas1, expires=int(time.time()) - 10))),
-        # atk-11: of another device, whose id begins the same; of the device for its module and the other way round; forged
+        # atk-11: of another device, whose id begins the same; of a module for its device, and of another module or device for a module; forged
         (5, "SAS_WRONG_RESOURCE", "sas10", dict(password=it.token("sas1", it.key10))),
         (5, "SAS_WRONG_RESOURCE", "sas1", dict(password=it.token("sas10", it.sas1))),
-        (5, "SAS_WRONG_RESOURCE", "sas1", dict(module="mod1", password=it.token("sas1", it.module_key))),
+        (5, "SAS_WRONG_RESOURCE", "sas1", dict(password=it.token("sas1", it.module_key, "mod1"))),
+        (5, "SAS_WRONG_RESOURCE", "sas1", dict(module="mod1", password=it.token("sas10", it.sas1))),
+        (5, "SAS_WRONG_RESOURCE", "sas1", dict(module="mod1", password=it.token("sas1", it.sas1, "mod10"))),
+        (5, "SAS_BAD_SIGNATURE", "sas1", dict(module="mod1", password=it.token("sas1", it.key10, "mod1"))),
         (5, "SAS_WRONG_RESOURCE", "sas1", dict(password=it.token("sas1", it.sas1, "mod1"))),
         (5, "SAS_WRONG_RESOURCE", "sas1", dict(password=good + "&skn=device")),
         (5, "MODULE_UNKNOWN", "sas1", dict(module="mod2", password=it.token("sas1", it.module_key, "mod2"))),
