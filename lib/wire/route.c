@@ -28,7 +28,8 @@ trim_end(struct slice *s, char c)
 		s->len--;
 }
 
-static void
+/* false: a longer one than any message has. */
+static bool
 cut_source(struct route *route)
 {
 	struct slice rest = slice_of(route->source + 1), part;
@@ -37,12 +38,38 @@ cut_source(struct route *route)
 	trim_end(&rest, '/');
 	while (rest.len > 0) {
 		slice_cut(&rest, '/', &part);
-		if (route->n_parts == ROUTE_SOURCE_PARTS) {
-			route->is_nowhere = true;
-			return;
-		}
+		if (route->n_parts == ROUTE_SOURCE_PARTS)
+			return false;
 		route->parts[route->n_parts++] = part;
 	}
+	return true;
+}
+
+static bool
+is_word(const struct route *route, size_t i, const char *word)
+{
+	struct slice part = route->parts[i];
+
+	return part.len == strlen(word) && strncasecmp(part.text, word, part.len) == 0;
+}
+
+/* May a message have a source that begins so?  The sources are those of route.h. */
+static bool
+is_source(const struct route *route)
+{
+	size_t n = route->n_parts;
+
+	if (n == 0)
+		return true;
+	if (is_word(route, 0, "twinChangeNotifications"))
+		return n == 1;
+	if (!is_word(route, 0, "messages"))
+		return false;
+	if (n == 1 || is_word(route, 1, "events"))
+		return n <= 2;
+	if (!is_word(route, 1, "modules") || (n > 2 && route->parts[2].len == 0))
+		return false;
+	return n <= 3 || (is_word(route, 3, "outputs") && (n == 4 || route->parts[4].len > 0));
 }
 
 /* The one thing in a route that has no tokens: all up to a space. */
@@ -56,7 +83,12 @@ parse_source(struct query_parser *p, struct route *route)
 	if (p->token.kind == QT_END || *text != '/')
 		return query_fail(&p->lexer, at, "a source is expected that begins with /, such as /messages/*");
 	route->source = mem_textn(text, len);
-	cut_source(route);
+	if (!cut_source(route) || !is_source(route))
+		return query_fail(&p->lexer, at,
+			"no message has a source that begins with %.100s: there are /messages/events, "
+			"/messages/modules/ID/outputs/NAME "
+			"and /twinChangeNotifications, and * takes all that follows",
+			route->source);
 	p->lexer.at = at + len;
 	query_next(p);
 	return 0;
@@ -126,6 +158,8 @@ cut_input(struct query_parser *p, struct route *route, size_t at, const char *te
 	for (const char *c = text; *c; c++)
 		if ((unsigned char)*c <= ' ' || strchr("#+?", *c))
 			return query_fail(&p->lexer, at, "an input's path has no spaces and none of # + ?");
+	if (slice_is(part[1], "$edgeHub"))
+		return query_fail(&p->lexer, at, "$edgeHub has no inputs: what goes to the hub goes INTO $upstream");
 	route->module_id = slice_text(part[1]);
 	route->input = slice_text(part[3]);
 	return 0;
@@ -151,6 +185,15 @@ parse_sink(struct query_parser *p, struct route *route)
 /* -- The whole --------------------------------------------------------------------------------------------------------------------------- */
 
 static int
+parse_where(struct query_parser *p, struct route *route)
+{
+	size_t at = p->token.at;
+
+	route->where = query_parse_or(p);
+	return route->where ? route_check_condition(p, route->where, at) : -1;
+}
+
+static int
 parse_all(struct query_parser *p, struct route *route)
 {
 	if (query_take_word(p, "SELECT") && !query_take_sign(p, QS_STAR))
@@ -160,7 +203,7 @@ parse_all(struct query_parser *p, struct route *route)
 	query_next(p);
 	if (parse_source(p, route) < 0)
 		return -1;
-	if (query_take_word(p, "WHERE") && !(route->where = query_parse_or(p)))
+	if (query_take_word(p, "WHERE") && parse_where(p, route) < 0)
 		return -1;
 	if (!query_take_word(p, "INTO"))
 		return query_fail_expected(p, route->where ? "an operator or INTO" : "WHERE or INTO");

@@ -35,7 +35,6 @@ struct route {
 	char *source; /* as it was written */
 	struct slice parts[ROUTE_SOURCE_PARTS];
 	size_t n_parts;
-	bool is_nowhere; /* a longer source than any message has */
 	struct query_node *where;
 	char *module_id, *input; /* NULL: $upstream */
 };

@@ -71,7 +71,10 @@ may_be(const struct query_node *node, enum type wanted)
 static const char *
 way_out(enum type given, enum type wanted)
 {
-	return given == TEXT && wanted == NUMBER ? ": AS_NUMBER makes a number of a text" : "";
+	if (given == TEXT && wanted == NUMBER)
+		return ": AS_NUMBER makes a number of a text";
+	return given == TEXT && wanted == LOGICAL ? ": a property is compared, as in level = 'high', or asked for by IS_DEFINED"
+						  : "";
 }
 
 static int
@@ -160,4 +163,13 @@ route_check_types(struct query_parser *p, struct query_node *node, size_t at)
 		break;
 	}
 	return 0;
+}
+
+/* What is null or undefined is so for every message. */
+int
+route_check_condition(struct query_parser *p, const struct query_node *where, size_t at)
+{
+	enum type type = type_of(where);
+
+	return type == LOGICAL || type == ANY ? 0 : fail_kid(p, at, where, LOGICAL);
 }

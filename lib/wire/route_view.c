@@ -101,8 +101,6 @@ is_from(const struct route *route, struct route_view *view)
 	struct slice parts[ROUTE_SOURCE_PARTS];
 	size_t n;
 
-	if (route->is_nowhere)
-		return false;
 	if (route->n_parts == 0)
 		return true;
 	n = source_of(view, route->n_parts, parts);

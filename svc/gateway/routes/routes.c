@@ -68,12 +68,14 @@ read_priority(const json_t *json, struct routes_row *row, struct err *err)
 
 /* Below zero is for ever; `absent` is what it is when nothing is said. */
 static int
-read_ttl(const json_t *json, int64_t absent, int64_t *ttl_s, struct err *err)
+read_ttl(const json_t *json, int64_t absent, int64_t least, int64_t *ttl_s, struct err *err)
 {
 	int64_t ttl = absent;
 
 	if (json_find_int(json, "timeToLiveSecs", &ttl, err) < 0)
 		return -1;
+	if (ttl < least)
+		return err_set(err, ERR_INVALID, "timeToLiveSecs is a number of seconds, or -1 for ever, not %lld", (long long)ttl);
 	if (ttl > TTL_MAX)
 		return err_set(err, ERR_INVALID, "timeToLiveSecs is at most %lld", TTL_MAX);
 	*ttl_s = ttl < 0 ? ROUTES_FOR_EVER : ttl;
@@ -102,7 +104,7 @@ read_route(struct document *d, const char *name, const json_t *json, struct err 
 	row->ttl_s = d->ttl_s;
 	if (!json_is_object(json))
 		return 0;
-	if (read_priority(json, row, err) < 0 || read_ttl(json, 0, &row->ttl_s, err) < 0)
+	if (read_priority(json, row, err) < 0 || read_ttl(json, 0, -1, &row->ttl_s, err) < 0)
 		return -1;
 	if (row->ttl_s == 0)
 		row->ttl_s = d->ttl_s;
@@ -135,7 +137,8 @@ read_store(struct document *d, const json_t *desired, struct err *err)
 		return -1;
 	if (!store)
 		return 0;
-	if (read_ttl(store, ROUTES_FOR_EVER, &d->ttl_s, err) < 0 || json_find_object(store, "storeLimits", &limits, err) < 0)
+	if (read_ttl(store, ROUTES_FOR_EVER, INT64_MIN, &d->ttl_s, err) < 0 ||
+		json_find_object(store, "storeLimits", &limits, err) < 0)
 		return err_wrap(err, "storeAndForwardConfiguration");
 	if (limits && json_find_int(limits, "maxSizeBytes", &max_bytes, err) < 0)
 		return err_wrap(err, "storeLimits");

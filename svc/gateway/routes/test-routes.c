@@ -24,8 +24,8 @@ static const char whole[] =
 	"\"plain\":\"FROM /messages/* INTO $upstream\","
 	"\"alarms\":{\"route\":\"FROM /* WHERE level = 'alarm' INTO $upstream\",\"priority\":0,\"timeToLiveSecs\":60},"
 	"\"filter\":{\"route\":\"FROM /messages/events INTO BrokeredEndpoint('/modules/f/inputs/in')\",\"priority\":9},"
-	"\"short\":{\"route\":\"FROM /none INTO BrokeredEndpoint('/modules/f/inputs/in')\",\"timeToLiveSecs\":0},"
-	"\"kept\":{\"route\":\"FROM /none INTO $upstream\",\"timeToLiveSecs\":-1,\"priority\":2000000000},"
+	"\"short\":{\"route\":\"FROM /messages/modules/none INTO BrokeredEndpoint('/modules/f/inputs/in')\",\"timeToLiveSecs\":0},"
+	"\"kept\":{\"route\":\"FROM /messages/modules/none INTO $upstream\",\"timeToLiveSecs\":-1,\"priority\":2000000000},"
 	"\"gone\":null},"
 	"\"storeAndForwardConfiguration\":{\"timeToLiveSecs\":7200,\"storeLimits\":{\"maxSizeBytes\":1000000}}}";
 
@@ -114,6 +114,8 @@ TEST("a document with one mistake is refused as a whole, and the reason says whe
 		{ "{\"schemaVersion\":\"1.1\",\"routes\":{\"a\":{\"route\":\"FROM /* INTO "
 		  "$upstream\",\"timeToLiveSecs\":9000000000000}}}",
 			"timeToLiveSecs is at most" },
+		{ "{\"schemaVersion\":\"1.1\",\"routes\":{\"r\":{\"route\":\"FROM /* INTO $upstream\",\"timeToLiveSecs\":-5}}}",
+			"route r: timeToLiveSecs is a number of seconds, or -1 for ever, not -5" },
 		{ "{\"schemaVersion\":\"1.1\",\"storeAndForwardConfiguration\":{\"timeToLiveSecs\":\"7200\"}}", "timeToLiveSecs" },
 		{ "{\"schemaVersion\":\"1.1\",\"storeAndForwardConfiguration\":{\"storeLimits\":{\"maxSizeBytes\":0}}}",
 			"maxSizeBytes is above 0" },
