@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "net/conn_inside.h"
+#include "net/listen_address.h"
 #include "net/listener.h"
 
 #define BACKLOG 1024
@@ -303,14 +304,15 @@ bind_tcp_as(struct listener *l, bool shared, struct err *err)
 	struct sockaddr_storage address = { 0 };
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)&address;
 	struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&address;
-	bool is_v6 = strchr(l->config.address, ':') != NULL;
+	const char *text = listen_address_here(l->config.address);
+	bool is_v6 = strchr(text, ':') != NULL;
 	socklen_t len = is_v6 ? sizeof(*v6) : sizeof(*v4);
-	int one = 1, fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int one = 1, zero = 0, fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return err_errno(err, "making a socket");
 	address.ss_family = is_v6 ? AF_INET6 : AF_INET;
-	if (inet_pton(address.ss_family, l->config.address, is_v6 ? (void *)&v6->sin6_addr : (void *)&v4->sin_addr) != 1) {
+	if (inet_pton(address.ss_family, text, is_v6 ? (void *)&v6->sin6_addr : (void *)&v4->sin_addr) != 1) {
 		close(fd);
 		return err_set(err, ERR_INVALID, "'%s' is not an IP address to listen on", l->config.address);
 	}
@@ -319,11 +321,13 @@ bind_tcp_as(struct listener *l, bool shared, struct err *err)
 	else
 		v4->sin_port = htons((uint16_t)l->port);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (is_v6) /* whatever net.ipv6.bindv6only says: it matters for "::" alone */
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
 	if (shared)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, BACKLOG) < 0 ||
 		getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
-		err_errno(err, "listening on %s port %d", l->config.address, l->port);
+		err_errno(err, "listening on %s port %d", text, l->port);
 		close(fd);
 		return -1;
 	}

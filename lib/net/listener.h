@@ -17,7 +17,7 @@ struct listener_share {
 
 struct listener;
 struct listener_config {
-	const char *address; /* "0.0.0.0", "::", "127.0.0.2" */
+	const char *address; /* "0.0.0.0", "::" for both families (listen_address.h), "127.0.0.2" */
 	int port;	     /* 0: a free one, see listener_port */
 	const char *
 		unix_path; /* instead: created with `unix_mode`; a stale socket is replaced, anything else and a served one are left and refused */

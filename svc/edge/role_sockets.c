@@ -2,6 +2,7 @@
 /* Sockets of the local services. */
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "edge/role_sockets.h"
+#include "net/listen_address.h"
 
 #define BACKLOG 1024
 #define LOW_PORT_MAX 1023
@@ -218,14 +220,16 @@ open_port(const struct layout_socket *s)
 {
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM };
 	struct addrinfo *at = NULL;
-	int fd = -1, one = 1;
+	int fd = -1, one = 1, zero = 0;
 	char port[8];
 
 	snprintf(port, sizeof(port), "%d", s->port);
-	if (getaddrinfo(s->address, port, &hints, &at) == 0)
+	if (getaddrinfo(listen_address_here(s->address), port, &hints, &at) == 0)
 		fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd >= 0 && at->ai_family == AF_INET6) /* as the listener of the gateway does */
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
 	if (fd >= 0 && (bind(fd, at->ai_addr, at->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)) {
 		log_warn("port %d can't be opened for the gateway: %s", s->port, strerror(errno));
 		close(fd);

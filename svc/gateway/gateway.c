@@ -127,6 +127,7 @@ open_certificate(struct gateway *g, struct err *err)
 		.loop = g->loops.item[0],
 		.workers = g->workers,
 		.workload = &g->config.upstream.workload,
+		.address = g->config.address,
 		.names = g->config.names,
 		.n_names = g->config.n_names,
 		.further = g->config.server_certs,

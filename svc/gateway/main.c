@@ -12,6 +12,7 @@
 #include "common/notify.h"
 #include "common/service.h"
 #include "gateway/gateway.h"
+#include "net/listen_address.h"
 
 #define GATEWAY_MODULE "$edgeHub"
 #define ASK_AGAIN_MS 2000
@@ -42,7 +43,7 @@ static const struct option_row rows[] = {
 		"given "
 		"several times",
 		OPTION_LIST, offsetof(struct options, server_certs), 0, 0 },
-	TEXT_ROW("address", 'a', "ADDRESS", "listen on this address (0.0.0.0)", address),
+	TEXT_ROW("address", 'a', "ADDRESS", "listen on this address (::, which is IPv6 and IPv4)", address),
 	{ "mqtt-port", 0, "PORT", "for devices (8883); 0 takes a free one", OPTION_INT, offsetof(struct options, mqtt_port), 0,
 		65535 },
 	{ "https-port", 0, "PORT",
@@ -225,8 +226,8 @@ serve(const struct options *o, struct err *err)
 	gateway = gateway_open(&config, err);
 	if (!gateway)
 		return -1;
-	log_info("%s serves on %s: MQTT at %d, HTTPS at %d (0: nowhere)", o->hostname, o->address, gateway_mqtt_port(gateway),
-		gateway_https_port(gateway));
+	log_info("%s serves on %s: MQTT at %d, HTTPS at %d (0: nowhere)", o->hostname, listen_address_here(o->address),
+		gateway_mqtt_port(gateway), gateway_https_port(gateway));
 	service_ready(
 		&o->service, json_pack("{s:s, s:i, s:i, s:i}", "hostname", o->hostname, "mqtt_port", gateway_mqtt_port(gateway),
 				     "https_port", gateway_https_port(gateway), "metrics_port", gateway_metrics_port(gateway)));
@@ -239,7 +240,7 @@ int
 main(int argc, char **argv)
 {
 	struct options options = {
-		.address = "0.0.0.0",
+		.address = "::",
 		.mqtt_port = 8883,
 		.metrics_address = "127.0.0.1",
 		.metrics_port = -1,

@@ -15,6 +15,7 @@
 #include "gateway/scope/asked.h"
 #include "gateway/server_names.h"
 #include "net/interfaces.h"
+#include "net/listen_address.h"
 
 #define KEY_ID "edgehub-server"
 #define KEY_ALGORITHMS "ec-p256:rsa-2048:*"
@@ -171,7 +172,8 @@ look(struct server_cert *s)
 	s->sees_ca = workload_edge_ca(s->config.workload, s->seen_ca, &ignored) == 0;
 	server_names_clear(&s->seen_names);
 	n_addresses = interfaces_addresses(addresses);
-	server_names_fill(&s->seen_names, s->config.names, s->config.n_names, addresses, n_addresses);
+	server_names_fill(
+		&s->seen_names, listen_address_here(s->config.address), s->config.names, s->config.n_names, addresses, n_addresses);
 	while (n_addresses > 0)
 		mem_free(addresses[--n_addresses]);
 }

@@ -17,6 +17,7 @@ struct server_cert_config {
 	struct pool *workers;
 	struct keyd_client *keyd; /* borrowed, like all of it */
 	const struct workload *workload;
+	const char *address;	  /* on which the gateway listens */
 	const char *const *names; /* as server_names.h has them; the first is the common name */
 	size_t n_names;
 	const char *const *further; /* "KEY-ID=PATH" each */

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "net/listen_address.h"
 
 bool
 server_names_have(const struct server_names *names, const char *name)
@@ -22,7 +23,8 @@ add(struct server_names *names, const char *name)
 }
 
 void
-server_names_fill(struct server_names *names, const char *const *given, size_t n_given, char *const *addresses, size_t n_addresses)
+server_names_fill(struct server_names *names, const char *listens_on, const char *const *given, size_t n_given,
+	char *const *addresses, size_t n_addresses)
 {
 	*names = (struct server_names){ 0 };
 	for (size_t i = 0; i < n_given; i++) {
@@ -31,7 +33,8 @@ server_names_fill(struct server_names *names, const char *const *given, size_t n
 			continue;
 		}
 		for (size_t a = 0; a < n_addresses; a++)
-			add(names, addresses[a]);
+			if (listen_address_hears(listens_on, addresses[a]))
+				add(names, addresses[a]);
 	}
 }
 

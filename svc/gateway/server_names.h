@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The names of the server certificate: those of the configuration, with "auto" for the addresses of this box as they are now; each once, in an order that is the same each time. */
+/* The names of the server certificate: those of the configuration, with "auto" for the addresses of this box as they are now, of a family on which it listens; each once, in an order that is the same each time. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,9 +12,9 @@ struct server_names {
 	char *item[SERVER_NAMES_MAX]; /* the first is the common name */
 	size_t n;
 };
-/* addresses: of the box. */
-void server_names_fill(
-	struct server_names *names, const char *const *given, size_t n_given, char *const *addresses, size_t n_addresses);
+/* addresses: of the box; of these the ones that are heard where it listens. */
+void server_names_fill(struct server_names *names, const char *listens_on, const char *const *given, size_t n_given,
+	char *const *addresses, size_t n_addresses);
 void server_names_clear(struct server_names *names);
 bool server_names_are_same(const struct server_names *a, const struct server_names *b);
 bool server_names_have(const struct server_names *names, const char *name); /* in any case */

@@ -12,7 +12,7 @@ TEST("auto stands for the addresses of the box, in its place; a name stands ther
 	char *addresses[] = { first, second };
 	struct server_names names, less;
 
-	server_names_fill(&names, given, 5, addresses, 2);
+	server_names_fill(&names, "::", given, 5, addresses, 2);
 	CHECK_INT(names.n, 4);
 	CHECK_STR(names.item[0], "gw.local");
 	CHECK_STR(names.item[1], "10.0.0.7");
@@ -20,12 +20,29 @@ TEST("auto stands for the addresses of the box, in its place; a name stands ther
 	CHECK_STR(names.item[3], "gw2.local");
 	CHECK(server_names_have(&names, "Gw2.Local") && !server_names_have(&names, "auto") &&
 		!server_names_have(&names, "w.local"));
-	server_names_fill(&less, given, 5, addresses, 1);
+	server_names_fill(&less, "::", given, 5, addresses, 1);
 	CHECK(!server_names_are_same(&names, &less));
 	server_names_clear(&less);
-	server_names_fill(&less, given, 5, addresses, 2);
+	server_names_fill(&less, "::", given, 5, addresses, 2);
 	CHECK(server_names_are_same(&names, &less));
 	server_names_clear(&less);
+	server_names_clear(&names);
+}
+
+TEST("auto is of the families on which the gateway listens; what is given in words stands as it is")
+{
+	static const char *const given[] = { "gw.local", "auto", "2001:db8::8" };
+	char first[] = "10.0.0.7", second[] = "2001:db8::7";
+	char *addresses[] = { first, second };
+	struct server_names names;
+
+	server_names_fill(&names, "0.0.0.0", given, 3, addresses, 2);
+	CHECK_INT(names.n, 3);
+	CHECK(server_names_have(&names, first) && !server_names_have(&names, second) && server_names_have(&names, "2001:db8::8"));
+	server_names_clear(&names);
+	server_names_fill(&names, "2001:db8::7", given, 3, addresses, 2);
+	CHECK_INT(names.n, 3);
+	CHECK(!server_names_have(&names, first) && server_names_have(&names, second));
 	server_names_clear(&names);
 }
 
@@ -39,7 +56,7 @@ TEST("there are so many names and no more")
 		snprintf(text[i], sizeof(text[i]), "n%d", i);
 		given[i] = text[i];
 	}
-	server_names_fill(&names, given, 100, NULL, 0);
+	server_names_fill(&names, "::", given, 100, NULL, 0);
 	CHECK_INT(names.n, SERVER_NAMES_MAX);
 	server_names_clear(&names);
 }

@@ -515,9 +515,9 @@ class HubOfLater(Hub):
 class Edge(Service):
     """EdgeGateway: an edge device with its gateway, known to the hub by its certificate.  `config` is appended to config.toml, `changes` replace its first lines;
     `upstream` is where it finds the hub's HTTPS and MQTT, when not at the hub's own ports; `identity` replaces the lines of its certificate, and is known to the hub by a CA;
-    below `parent`, another Edge, it finds the hub through that one, and trusts what that one's devices trust."""
+    below `parent`, another Edge, it finds the hub through that one, and trusts what that one's devices trust; its gateway listens on `listen`, None where it does by itself."""
 
-    def __init__(self, folder, hub, device="EdgeGateway", hostname="edgegateway.local", config="", changes=None, gateway="", upstream=None, wait=True, identity=None, parent=None):
+    def __init__(self, folder, hub, device="EdgeGateway", hostname="edgegateway.local", config="", changes=None, gateway="", upstream=None, wait=True, identity=None, parent=None, listen="127.0.0.1"):
         cert, key = hub.pki.make("device", device)
         family = {"parentScopes": [parent.scope]} if parent else {}
         if parent:
@@ -547,11 +547,11 @@ address = "127.0.0.1"
 https_port = %d
 mqtt_port = %d
 [gateway]
-address = "127.0.0.1"
-mqtt_port = %d
+%smqtt_port = %d
 https_port = %d
 %s
-%s""" % (hub.hostname, device, identity or 'identity_cert = "file://%s"\nidentity_pk = "file://%s"' % (cert, key), *(upstream or (hub.https_port, hub.mqtt_port)), own_port(), own_port(),
+%s""" % (hub.hostname, device, identity or 'identity_cert = "file://%s"\nidentity_pk = "file://%s"' % (cert, key), *(upstream or (hub.https_port, hub.mqtt_port)),
+         'address = "%s"\n' % listen if listen else "", own_port(), own_port(),
          gateway, config))
         # A leak check traces its own process: the roles' sandbox forbids that.
         super().__init__(folder, "edge", "--config", path, "--state", self.state, env={"ASAN_OPTIONS": "detect_leaks=0"}, wait=wait)

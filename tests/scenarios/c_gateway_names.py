@@ -89,7 +89,7 @@ def test_00_start():
     with open(clock, "w") as f:
         f.write("0\n")
     os.environ["ROOTEDGE_CLOCK_FILE"] = clock  # so that looks come soon
-    it = Site(gateway='names = ["auto", "gw2.local"]')
+    it = Site(listen=None, gateway='names = ["auto", "gw2.local"]')
     it.dev1, it.byname = it.x509("dev1"), it.key("byname")
     wait_for(lambda: it.edge.mqtt("dev1", **it.dev1).close() is None, "the gateway")
     for name in ("edgegateway.local", "10.55.0.1", "gw2.local"):
@@ -197,7 +197,7 @@ def restart_with(https):
     it.edge.stop()
     path = it.edge.args[it.edge.args.index("--config") + 1]
     text = open(path).read()
-    text = re.sub(r"(\[gateway\]\naddress = .*\nmqtt_port = ).*\n(https_port = .*\n)?", lambda m: m.group(1) + "0\n" + https, text)
+    text = re.sub(r"(\[gateway\]\n(?:address = .*\n)?mqtt_port = ).*\n(https_port = .*\n)?", lambda m: m.group(1) + "0\n" + https, text)
     with open(path, "w") as f:
         f.write(text)
     return it.edge
@@ -220,6 +220,29 @@ def test_05_port_443_taken():
         wait_for(lambda: "HTTPS ([gateway] https_port)" in it.edge.log_text()[before:], "the gateway's refusal", 30)
     restart_with("").start()
     assert it.edge.ready["https_port"] == 443 and "CLOSED" not in status()
+
+
+def test_06_listens():
+    """unless told otherwise the gateway listens on IPv6 and IPv4; where it listens on IPv4 alone, "auto" are the IPv4 addresses of the box"""
+    need_network()
+    ip("addr", "add", "2001:db8::9/64", "dev", "re0", "nodad")
+    for host in ("::1", "2001:db8::9", "127.0.0.1", "10.55.0.1"):
+        socket.create_connection((host, it.edge.mqtt_port), 20).close()
+    wait_for(lambda: proves("2001:db8::9"), "a certificate for the new address", 20)
+    it.edge.stop()
+    path = it.edge.args[it.edge.args.index("--config") + 1]
+    text = open(path).read()
+    with open(path, "w") as f:
+        f.write(text.replace("[gateway]\n", '[gateway]\naddress = "0.0.0.0"\n', 1))
+    it.edge.start()
+    wait_for(lambda: attempt(lambda: proves("10.55.0.1")), "the gateway", 30)
+    assert not proves("2001:db8::9")
+    for host, heard in (("10.55.0.1", True), ("2001:db8::9", False)):
+        try:
+            socket.create_connection((host, it.edge.mqtt_port), 20).close()
+            assert heard, host
+        except ConnectionRefusedError:
+            assert not heard, host
 
 
 def test_99_stop():
