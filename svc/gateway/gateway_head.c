@@ -317,6 +317,7 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		.bag = sent->bag,
 		.payload = sent->payload,
 		.retain = sent->retain,
+		.dup = sent->dup && !session->speaker, /* a gateway says it of its connection, not of the device */
 		.is_will = sent->is_will,
 	};
 

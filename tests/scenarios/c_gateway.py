@@ -173,6 +173,14 @@ def test_08_retain():
     assert it.arrived("retained")["properties"] == {"mqtt-retain": "true"}
 
 
+def test_08_b_sent_again():
+    """a message that a device sends again arrives with mqtt-dup"""
+    with it.edge.mqtt("dev1", **it.dev1) as m:
+        m.send(publish_packet(topic("dev1", "a=1/"), b"again", id=9, dup=True))
+        assert m.receive()[0] == 0x40
+    assert it.arrived("again")["properties"] == {"a": "1", "mqtt-dup": "true"}
+
+
 def test_09_new_device():
     """a device that was created a moment ago gets in at once, by one question to the hub"""
     before = len(it.decisions())

@@ -8,6 +8,10 @@
 #include "base/mem.h"
 #include "wire/property_bag.h"
 
+#define MARKS_MAX 64
+#define DUP_BAG_MAX 65000		  /* with the rest of a topic's 65535 */
+#define DUP_MESSAGE_MAX (256 * 1024 - 16) /* the hub takes 256 KiB (hub 1.6) */
+
 bool
 queued_is_expired(const struct queued *q, int64_t now_ms)
 {
@@ -28,6 +32,13 @@ queued_mark(const struct queued *q, uint64_t previous, struct message_mark *out)
 	memcpy(out->log, q->reader->id, sizeof(out->log));
 }
 
+/* That a device sends something again is told where there is room: the message itself matters more. */
+static bool
+tells_dup(const struct message *m)
+{
+	return m->dup && m->bag.len <= DUP_BAG_MAX && m->bag.len + m->payload.len <= DUP_MESSAGE_MAX;
+}
+
 static size_t
 put_text(char *at, struct slice s)
 {
@@ -37,16 +48,23 @@ put_text(char *at, struct slice s)
 	return s.len + 1;
 }
 
-/* What the hub marks itself when a device connects to it (hub 1.2), it does not see of a device behind a gateway. */
+/* What the hub marks itself when a device connects to it (hub 1.2), it does not see of a device behind a gateway; and what a gateway marks (gateway 5.4).  A slash at the end is
+ * overlooked there alone. */
 static size_t
 put_bag(char *at, const struct message *m)
 {
-	CLEAR(buf) bag = BUF_INIT(PROPERTY_BAG_MAX + 64);
+	CLEAR(buf) bag = BUF_INIT(PROPERTY_BAG_MAX + MARKS_MAX);
+	size_t len = m->bag.len;
 
-	if (!m->is_will)
+	if (!m->is_will && !tells_dup(m))
 		return put_text(at, m->bag);
-	buf_put(&bag, m->bag.text, m->bag.len);
-	property_put(&bag, "iothub-MessageType", "Will");
+	if (len > 0 && m->bag.text[len - 1] == '/')
+		len--;
+	buf_put(&bag, m->bag.text, len);
+	if (m->is_will)
+		property_put(&bag, "iothub-MessageType", "Will");
+	if (tells_dup(m))
+		property_put(&bag, "mqtt-dup", "true");
 	return put_text(at, (struct slice){ .text = buf_text(&bag), .len = bag.len });
 }
 
@@ -54,7 +72,7 @@ static size_t
 size_of(const struct message *m)
 {
 	return sizeof(struct queued) + m->device_id.len + m->module_id.len + m->generation_id.len + m->bag.len + m->payload.len +
-	       4 + (m->is_will ? 64 : 0);
+	       4 + (m->is_will || m->dup ? MARKS_MAX : 0);
 }
 
 struct queued *
