@@ -4,41 +4,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "gateway/queue/test_queue.h"
-
-struct fixture {
-	char *dir;
-	struct event_log *log;
-	struct queue_places places;
-	struct queue_reader *reader;
-};
-
-static struct event_log *
-open_log(const char *dir, size_t segment_bytes)
-{
-	struct err err = ERR_INIT;
-	struct event_log *log = event_log_open(&(struct event_log_config){ .dir = dir, .segment_bytes = segment_bytes }, &err);
-
-	if (!log)
-		fail_msg("%s", err.text);
-	return log;
-}
-
-static void
-fixture_start(struct fixture *f, const char *name, size_t n_places)
-{
-	*f = (struct fixture){ .dir = fresh_dir(name), .places = { .n_max = n_places, .bytes_max = 64 << 20 } };
-	f->log = open_log(f->dir, 0);
-}
-
-/* All that was stored is on the disk then. */
-static void
-fixture_read(struct fixture *f)
-{
-	event_log_close(f->log);
-	f->log = open_log(f->dir, 0);
-	f->reader = reader_of(f->dir, f->log, &f->places);
-}
+#include "gateway/queue/test_queue_reader.h"
 
 static void
 fixture_open(struct fixture *f, const char *name, int n)
@@ -55,14 +21,6 @@ fixture_reopen(struct fixture *f)
 	CHECK_INT(f->places.n, 0);
 	CHECK_INT(f->places.bytes, 0);
 	f->reader = reader_of(f->dir, f->log, &f->places);
-}
-
-static void
-fixture_close(struct fixture *f)
-{
-	queue_reader_close(f->reader);
-	event_log_close(f->log);
-	mem_free(f->dir);
 }
 
 static uint64_t
@@ -117,74 +75,6 @@ TEST("what was done up to some message does not come again")
 	CHECK_INT(number_of(next_of(f.reader)), 3);
 	CHECK_INT(length(&f), 1);
 	fixture_close(&f);
-}
-
-TEST("a message has who sent it, its properties as sent and its body; a will is marked as the hub would mark it")
-{
-	const struct queued *q;
-	struct fixture f;
-
-	fixture_start(&f, "parts", 16);
-	store_message(f.log, &(struct message){ .source = MESSAGE_TELEMETRY,
-				     .enqueued_ms = 1772366400123,
-				     .device_id = slice_of("dev1"),
-				     .module_id = slice_of("mod1"),
-				     .generation_id = slice_of("g1"),
-				     .bag = slice_of("a=1&%24.mid=x/"),
-				     .payload = slice_of("body"),
-				     .retain = true });
-	store_message(f.log, &(struct message){ .source = MESSAGE_TELEMETRY,
-				     .device_id = slice_of("dev1"),
-				     .generation_id = slice_of(""),
-				     .bag = slice_of("a=1/"),
-				     .payload = slice_of(""),
-				     .is_will = true });
-	fixture_read(&f);
-	q = next_of(f.reader);
-	CHECK_STR(q->device_id, "dev1");
-	CHECK_STR(q->module_id, "mod1");
-	CHECK_STR(q->generation_id, "g1");
-	CHECK_STR(q->bag, "a=1&%24.mid=x/");
-	CHECK_INT(q->enqueued_ms, 1772366400123);
-	CHECK_INT(q->len, 4);
-	CHECK_MEM(q->payload, "body", 4);
-	CHECK(q->retain);
-	q = next_of(f.reader);
-	CHECK_STR(q->module_id, NULL);
-	CHECK_STR(q->bag, "a=1&iothub-MessageType=Will");
-	CHECK_INT(q->len, 0);
-	fixture_close(&f);
-}
-
-/* Of a message that came with DUP. */
-static void
-check_dup(const char *name, struct slice bag, struct slice payload, bool is_told)
-{
-	const struct queued *q;
-	struct fixture f;
-
-	fixture_start(&f, name, 16);
-	store_message(f.log,
-		&(struct message){
-			.source = MESSAGE_TELEMETRY, .device_id = slice_of("dev1"), .bag = bag, .payload = payload, .dup = true });
-	fixture_read(&f);
-	q = next_of(f.reader);
-	CHECK_INT(text_ends(q->bag, "mqtt-dup=true"), is_told);
-	CHECK_INT(strlen(q->bag) > bag.len, is_told);
-	CHECK_INT(q->len, payload.len);
-	fixture_close(&f);
-}
-
-TEST("a message that was sent again says so, behind its own properties, where there is room")
-{
-	size_t most = 256 * 1024;
-	OWN_TEXT large = mem_new(most + 1);
-
-	memset(large, 'v', most);
-	check_dup("dup-none", slice_of(""), slice_of("x"), true);
-	check_dup("dup-slash", slice_of("a=1/"), slice_of("x"), true);
-	check_dup("dup-bag", (struct slice){ large, 65400 }, slice_of("x"), false);
-	check_dup("dup-body", slice_of("a=1"), (struct slice){ large, most - 3 }, false);
 }
 
 TEST("a record that is no message is left out, and those behind it come")
