@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "edge.h"
 #include "edge_box.h"
+#include "edge_gateway.h"
 #include "edge_parent.h"
 #include "log_tail.h"
 #include "page.h"
@@ -35,8 +36,10 @@ static const struct option_usage usage = {
 		   "certificates are renewed.",
 	.more = "Running: it serves.  Ready: systemd starts it with its first connection.  Starting, Waiting: it is on its way.  "
 		"Down: it is not.\n"
-		"Below a parent (parent_hostname) it looks whether that can be reached and is trusted, and says what is wrong.\n"
-		"Exit status: 0 none is down, 1 one is, or the parent is not what it should be, or there is no edge device, 2 "
+		"Below a parent (parent_hostname) it looks whether that can be reached and is trusted, and says what is wrong; so "
+		"it does when those above refuse this device's gateway.\n"
+		"Exit status: 0 none is down, 1 one is, or the parent is not what it should be, or those above refuse the gateway, "
+		"or there is no edge device, 2 "
 		"called wrongly.",
 	.rows = rows,
 };
@@ -115,7 +118,7 @@ is_down(const json_t *role)
 }
 
 static void
-print(const json_t *status, const struct buf *parent)
+print(const json_t *status, const struct buf *above)
 {
 	struct buf page = BUF_INIT(PAGE_MAX);
 	const json_t *roles = json_object_get(status, "roles"), *renewals = json_object_get(status, "renewals"), *role;
@@ -131,7 +134,7 @@ print(const json_t *status, const struct buf *parent)
 		buf_putc(&page, '\n');
 		renewals_put_table(&page, renewals);
 	}
-	buf_put(&page, parent->data, parent->len);
+	buf_put(&page, above->data, above->len);
 	page_print(&page);
 }
 
@@ -144,14 +147,15 @@ exit_status(const json_t *status)
 	json_array_foreach((json_t *)(uintptr_t)roles, i, role)
 		if (is_down(role))
 			return 1;
-	return json_is_false(json_object_get(json_object_get(status, "parent"), "well"));
+	return json_is_false(json_object_get(json_object_get(status, "parent"), "well")) ||
+	       json_is_false(json_object_get(json_object_get(status, "gateway"), "well"));
 }
 
 int
 edge_status(int argc, char **argv)
 {
 	struct options o = { .state = EDGE_STATE_DEFAULT };
-	CLEAR(buf) parent = BUF_INIT(PAGE_MAX);
+	CLEAR(buf) above = BUF_INIT(PAGE_MAX);
 	OWN_LIB(json_t) status = NULL;
 	struct edge_box box;
 	struct err err = ERR_INIT;
@@ -164,13 +168,14 @@ edge_status(int argc, char **argv)
 	if (!status)
 		return page_failure(COMMAND, &err, 1);
 	json_object_set_new(status, "renewals", renewals_of(o.state));
-	edge_parent_look(o.state, status, &parent);
+	edge_parent_look(o.state, status, &above);
+	edge_gateway_look(o.state, status, &above);
 	if (o.json) {
 		OWN_TEXT line = json_line(status);
 
 		puts(line);
 	} else {
-		print(status, &parent);
+		print(status, &above);
 	}
 	return exit_status(status);
 }

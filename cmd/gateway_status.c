@@ -64,7 +64,10 @@ put_hub(struct buf *page, const json_t *s)
 	const json_t *hub = json_object_get(s, "hub");
 	const char *reach = text_at(hub, "reach");
 
-	buf_putf(page, "%-12s %s", "hub", text_is(reach, "unknown") ? "not tried yet" : reach);
+	buf_putf(page, "%-12s %s", "hub",
+		text_is(reach, "unknown")   ? "not tried yet"
+		: text_is(reach, "refuses") ? "refuses this gateway"
+					    : reach);
 	if (*text_at(hub, "since")) {
 		buf_puts(page, " for ");
 		page_put_time(page, number_at(hub, "for_s"));
@@ -74,6 +77,11 @@ put_hub(struct buf *page, const json_t *s)
 		buf_putf(page, "; out of reach %lld %s since the start", number_at(hub, "times_away"),
 			number_at(hub, "times_away") == 1 ? "time" : "times");
 	buf_putc(page, '\n');
+	if (text_is(reach, "refuses"))
+		buf_putf(page,
+			"%-12s %s\n%-12s is this device enabled there, with the keys that it has here, and below the gateway that "
+			"it asks?\n",
+			"", text_at(hub, "why"), "");
 }
 
 static void

@@ -149,6 +149,15 @@ on_hub_reached(void *arg)
 	refresher_hurry(g->refresher);
 }
 
+/* Whether the hub is away or has withdrawn its trust, its answer to a question says best. */
+static void
+on_own_lost(void *arg)
+{
+	const struct gateway *g = arg;
+
+	refresher_changed(g->refresher, NULL, 0);
+}
+
 /* Or devices take every descriptor, and none is left for a line. */
 static void
 on_way(void *arg, bool is_alone)
@@ -176,6 +185,7 @@ open_relay(struct gateway *g, struct err *err)
 		.scope = g->scope,
 		.connects_per_second = g->config.connects_per_second,
 		.on_hub_reached = on_hub_reached,
+		.on_own_lost = on_own_lost,
 		.on_way = on_way,
 		.arg = g,
 	};

@@ -97,6 +97,14 @@ def gateway_metric(edge, name, **labels):
     return sum(float(l.rsplit(" ", 1)[1]) for l in found)
 
 
+def reach_of_hub(edge):
+    """What its gateway says: reachable, away, refuses; and what `rootedge edge status` makes of it: (exit status, its page)."""
+    state = ["--state", str(edge.state)]
+    said = subprocess.run([ROOTEDGE, "gateway", "status", "--json", *state], capture_output=True, text=True).stdout
+    page = subprocess.run([ROOTEDGE, "edge", "status", *state], capture_output=True, text=True)
+    return json.loads(said)["hub"]["reach"] if said else None, page.returncode, page.stdout
+
+
 def has_ended(pid):
     try:
         with open("/proc/%d/stat" % pid) as f:

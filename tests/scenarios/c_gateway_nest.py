@@ -180,13 +180,16 @@ def test_05_hub_away():
 
 
 def test_06_disabled():
-    """the lower gateway is disabled: its devices' messages wait at the upper one until it is enabled"""
+    """the lower gateway is disabled: it says that it is refused, and its devices' messages wait there until it is enabled"""
     key = it.hub.rest("GET", "/devices/leaf-sas")[2]["authentication"]["symmetricKey"]["primaryKey"]
     it.change("line", status="disabled")
     with line.mqtt("leaf-sas", password=it.token("leaf-sas", key)) as c:
         c.publish("devices/leaf-sas/messages/events/", b"after all")
+    reach, code, page = wait_for(lambda: [r for r in [reach_of_hub(line)] if r[0] == "refuses"], "the refusal to be noticed", 60)[0]
+    assert code == 1 and it.edge.hostname + " refuses it, since" in page and "parentScopes" in page, page
     it.change("line", status="enabled")
     it.arrived("after all", 120)
+    wait_for(lambda: reach_of_hub(line)[:2] == ("reachable", 0), "all to be well again", 60)
 
 
 def test_99_end():

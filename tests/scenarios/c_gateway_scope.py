@@ -125,8 +125,10 @@ def test_03_broken_record():
 
 
 def test_04_gateway_is_disabled():
-    """DisableReenableParentEdge: while its own device is disabled in the hub no record is lost, and afterwards a new device gets in"""
+    """DisableReenableParentEdge: while its own device is disabled in the hub no record is lost, both kinds of status say so in words, and afterwards a new device gets in"""
     it.change(it.edge.device, status="disabled")
+    reach, code, page = wait_for(lambda: [r for r in [reach_of_hub(it.edge)] if r[0] == "refuses"], "the refusal to be noticed")[0]
+    assert code == 1 and it.hub.hostname + " refuses it, since" in page and "401" in page and "enabled in the hub" in page, page
     at = it.restart_gateway()
     assert it.lists(at)[0][2] == 401, it.lists(at)[0]
     get_in("many4", it.one).close()
@@ -143,6 +145,7 @@ def test_04_gateway_is_disabled():
         m.publish("devices/after/messages/events/", b"after it was enabled")
     it.arrived("after it was enabled", 60)
     get_in("many5", it.one).close()
+    wait_for(lambda: reach_of_hub(it.edge)[:2] == ("reachable", 0), "all to be well again", 60)
 
 
 def test_05_made_again():

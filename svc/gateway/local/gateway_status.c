@@ -19,12 +19,17 @@ time_json(int64_t at)
 static json_t *
 hub_json(const struct gateway_names *names, const struct hub_presence *hub, const struct hub_throttle *throttle)
 {
-	static const char *const words[] = { [HUB_NOT_TRIED] = "unknown", [HUB_REACHED] = "reachable", [HUB_AWAY] = "away" };
+	static const char *const words[] = {
+		[HUB_NOT_TRIED] = "unknown", [HUB_REACHED] = "reachable", [HUB_AWAY] = "away", [HUB_REFUSES] = "refuses"
+	};
+	OWN_TEXT why = mem_text(*hub->why ? hub->why : NULL);
 
-	return json_pack("{s:s, s:s?, s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "name", names->hub, "parent", names->parent, "reach",
-		words[hub->reach], "since", time_json(hub->since), "for_s", (json_int_t)(hub->for_ms / 1000), "times_away",
-		(json_int_t)hub->n_times, "calls_wait_s", (json_int_t)((throttle->calls_ms + 999) / 1000), "lines_wait_s",
-		(json_int_t)((throttle->lines_ms + 999) / 1000), "lines_waiting", (json_int_t)throttle->n_lines);
+	if (why)
+		text_repair_utf8(why);
+	return json_pack("{s:s, s:s?, s:s, s:s?, s:o, s:I, s:I, s:I, s:I, s:I}", "name", names->hub, "parent", names->parent,
+		"reach", words[hub->reach], "why", why, "since", time_json(hub->since), "for_s", (json_int_t)(hub->for_ms / 1000),
+		"times_away", (json_int_t)hub->n_times, "calls_wait_s", (json_int_t)((throttle->calls_ms + 999) / 1000),
+		"lines_wait_s", (json_int_t)((throttle->lines_ms + 999) / 1000), "lines_waiting", (json_int_t)throttle->n_lines);
 }
 
 static json_t *

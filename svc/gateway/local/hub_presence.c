@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -16,6 +17,7 @@ static struct {
 	int64_t since, since_ms;
 	uint64_t n_times;
 	char id[2 * 128 + 2];
+	char why[HUB_WHY_MAX];
 } hub = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void
@@ -35,17 +37,15 @@ count(enum hub_reach before, enum hub_reach now, int64_t for_ms)
 		metric_observe(gateway_metric(METRIC_OFFLINE_TIME, hub.id), for_ms);
 }
 
-/* Mostly it is as it was, which costs no lock: it is told for each message. */
-void
-hub_presence_note(bool reached)
+static void
+note(enum hub_reach now, const char *why)
 {
-	enum hub_reach now = reached ? HUB_REACHED : HUB_AWAY, before;
+	enum hub_reach before;
 	int64_t for_ms;
 
-	if (atomic_load_explicit(&hub.reach, memory_order_relaxed) == (int)now)
-		return;
 	pthread_mutex_lock(&hub.lock);
 	before = (enum hub_reach)hub.reach;
+	snprintf(hub.why, sizeof(hub.why), "%s", why);
 	if (before != now) {
 		for_ms = clock_boot_ms() - hub.since_ms;
 		hub.reach = (int)now;
@@ -55,6 +55,40 @@ hub_presence_note(bool reached)
 		count(before, now, for_ms);
 	}
 	pthread_mutex_unlock(&hub.lock);
+}
+
+/* Mostly it is as it was, which costs no lock: it is told for each message. */
+static bool
+is(enum hub_reach reach)
+{
+	return atomic_load_explicit(&hub.reach, memory_order_relaxed) == (int)reach;
+}
+
+void
+hub_presence_reached(void)
+{
+	if (!is(HUB_REACHED))
+		note(HUB_REACHED, "");
+}
+
+void
+hub_presence_lost(void)
+{
+	if (!is(HUB_AWAY) && !is(HUB_REFUSES))
+		note(HUB_AWAY, "");
+}
+
+void
+hub_presence_away(void)
+{
+	if (!is(HUB_AWAY))
+		note(HUB_AWAY, "");
+}
+
+void
+hub_presence_refuses(const char *why)
+{
+	note(HUB_REFUSES, why);
 }
 
 struct hub_presence
@@ -67,6 +101,7 @@ hub_presence(void)
 		.since = hub.since,
 		.for_ms = hub.reach == HUB_NOT_TRIED ? 0 : clock_boot_ms() - hub.since_ms,
 		.n_times = hub.n_times };
+	snprintf(out.why, sizeof(out.why), "%s", hub.why);
 	pthread_mutex_unlock(&hub.lock);
 	return out;
 }

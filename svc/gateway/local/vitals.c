@@ -390,6 +390,7 @@ vitals_measure(const struct vitals_sources *s)
 	metric_set(gateway_metric(METRIC_THROTTLED_TIME, "lines"), v.throttle.lines_ms);
 	set(METRIC_LINES_WAITING, (int64_t)v.throttle.n_lines);
 	measure_carriage(&v.carriage);
+	set(METRIC_HUB_REFUSES, v.hub.reach == HUB_REFUSES);
 	set(METRIC_HUB_AWAY, v.hub.reach == HUB_AWAY ? v.hub.for_ms : 0);
 	queue_each_log(s->queue, measure_log, NULL);
 	measure_drops(s->queue);

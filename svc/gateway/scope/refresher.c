@@ -160,6 +160,18 @@ is_put_off(const struct err *err)
 	return err->kind == ERR_LIMIT;
 }
 
+/* A hub that has no such gateway, or none any more, says so by 404. */
+static void
+note_presence(const struct err *err)
+{
+	if (err->kind == ERR_NONE)
+		hub_presence_reached();
+	else if (err->kind == ERR_DENIED || err->kind == ERR_MISSING)
+		hub_presence_refuses(err->text);
+	else if (!is_put_off(err))
+		hub_presence_away();
+}
+
 static void
 end_everything(struct refresher *r)
 {
@@ -167,8 +179,7 @@ end_everything(struct refresher *r)
 
 	end_wish(r);
 	vitals_note_scope(!failed);
-	if (!is_put_off(&r->err))
-		hub_presence_note(!failed || r->err.kind == ERR_DENIED);
+	note_presence(&r->err);
 	if (failed) {
 		if (!r->has_failed)
 			log_warn("the hub can't be asked for this gateway's devices, %zu are known from before: %s",

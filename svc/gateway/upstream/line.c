@@ -300,13 +300,24 @@ on_acked(struct device_link *link, void *user, uint64_t cookie)
 	lines_reached(line->lines);
 }
 
+/* Once, and not at each try that follows. */
+static void
+own_is_down(struct line *line)
+{
+	const struct lines_config *config = lines_config(line->lines);
+
+	carrier_own_is(carrier_of(line), false);
+	if (!line->is_down)
+		config->on_own_lost(config->arg);
+}
+
 static bool
 on_down(struct device_link *link, void *user, enum device_client_end end, uint8_t code, const char *why)
 {
 	struct line *line = user;
 
 	if (line->is_own)
-		carrier_own_is(carrier_of(line), false);
+		own_is_down(line);
 	if (end == DEVICE_CLIENT_UNREACHABLE)
 		lines_unreached(line->lines);
 	line_way_down(&line->way, end == DEVICE_CLIENT_REFUSED && code == MQTT_UNAVAILABLE ? PACER_BUSY : PACER_FAILED);

@@ -171,7 +171,7 @@ lines_unreached(struct lines *lines)
 {
 	lines->is_hub_away = true;
 	carrier_look_again(lines->carrier);
-	hub_presence_note(false);
+	hub_presence_lost();
 }
 
 /* The hub is back for one, so it is for all.  An answer on a line proves it, not a connection, nor one that carries lines: a hub in trouble may take those and drop them. */
@@ -181,7 +181,7 @@ lines_reached(struct lines *lines)
 	size_t at = 0;
 	void *line;
 
-	hub_presence_note(true);
+	hub_presence_reached();
 	if (!lines->is_hub_away)
 		return;
 	lines->is_hub_away = false;

@@ -14,8 +14,9 @@ struct lines_config {
 	struct pool *workers; /* for what blocks: signatures, questions to the hub */
 	struct upstream *upstream;
 	struct scope *scope;
-	int64_t connects_per_second;		  /* 0: any number */
-	void (*on_hub_reached)(void *arg);	  /* on the loop, when the hub answers on a line again after it was away */
+	int64_t connects_per_second;	   /* 0: any number */
+	void (*on_hub_reached)(void *arg); /* on the loop, when the hub answers on a line again after it was away */
+	void (*on_own_lost)(void *arg);	   /* on the loop, when $edgeHub's own is lost, or could not be had: it may be refused */
 	void (*on_way)(void *arg, bool is_alone); /* on the loop: carrier_config */
 	void *arg;
 };
