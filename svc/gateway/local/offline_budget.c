@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#define RESERVE_S (7 * 86400) /* of an Edge CA that is its own root, when the next one takes over */
+
 __attribute__((format(printf, 4, 5))) static void
 add(struct offline_budget *b, const char *what, int64_t at, const char *fmt, ...)
 {
@@ -38,14 +40,25 @@ add_certificate(struct offline_budget *b, const struct vitals *v)
 		add(b, "certificate", OFFLINE_NEVER, "the server certificate is renewed on this box, by the Edge CA");
 }
 
+/* Its successor is in the trust bundle before it takes over, which it does when so much is left (docs/renewal.md): from then on devices that have not read it again trust nothing here. */
+static int64_t
+takes_over_at(const struct vitals *v)
+{
+	int64_t fifth = (v->issuers_not_after - v->issuers_not_before) / 5;
+
+	return v->issuers_not_after - (fifth < RESERVE_S ? fifth : RESERVE_S);
+}
+
 static void
 add_edge_ca(struct offline_budget *b, const struct vitals *v)
 {
 	if (v->issuers_not_after == 0)
 		return;
 	if (v->is_issuer_ours)
-		add(b, "Edge CA", OFFLINE_NEVER,
-			"the Edge CA signed itself, so this box renews it; devices must learn the new one");
+		add(b, "Edge CA", takes_over_at(v),
+			"the Edge CA signed itself, and another one follows it: devices that have not read the trust bundle again "
+			"by then "
+			"no longer trust this gateway; with an Edge CA below a root of yours they go on");
 	else
 		add(b, "Edge CA", v->issuers_not_after,
 			"%s ends; who issued it has to be within reach before, and no server certificate is valid for longer",
@@ -59,6 +72,7 @@ add_queue(struct offline_budget *b, const struct vitals *v)
 	uint64_t room = v->max_queue_bytes > v->queue_bytes ? v->max_queue_bytes - v->queue_bytes : 0;
 	bool by_disk = v->disk_free >= 0 && (uint64_t)v->disk_free < room;
 	const char *which = by_disk ? "the disk" : "the queue ([gateway] max_queue_mib)";
+	const char *then = v->drops_oldest ? ", and the oldest messages are lost" : "";
 
 	if (by_disk)
 		room = (uint64_t)v->disk_free;
@@ -70,8 +84,21 @@ add_queue(struct offline_budget *b, const struct vitals *v)
 		add(b, "queue", OFFLINE_NEVER, "as little as is sent now does not fill it");
 	else
 		add(b, "queue", v->now + (int64_t)((double)room / v->bytes_per_hour * 3600),
-			"%s is full, with %.1f MB left and %.3g MB an hour as in the last one", which, (double)room / 1e6,
+			"%s is full%s, with %.1f MB left and %.3g MB an hour as in the last one", which, then, (double)room / 1e6,
 			v->bytes_per_hour / 1e6);
+}
+
+/* What waits longer is dropped, as its route says. */
+static void
+add_messages(struct offline_budget *b, const struct vitals *v)
+{
+	int64_t since = v->oldest_queued_ms > 0 ? v->oldest_queued_ms / 1000 : v->now, end = since + v->least_ttl_s;
+
+	if (v->least_ttl_s >= 0)
+		add(b, "messages", end > v->now ? end : v->now,
+			"the first messages are lost that a route keeps for %lld s (timeToLiveSecs), and then all that wait so "
+			"long",
+			(long long)v->least_ttl_s);
 }
 
 static void
@@ -111,6 +138,7 @@ offline_budget_make(struct offline_budget *out, const struct vitals *v)
 {
 	*out = (struct offline_budget){ 0 };
 	add_queue(out, v);
+	add_messages(out, v);
 	add_certificate(out, v);
 	add_edge_ca(out, v);
 	add_records(out, v);

@@ -13,7 +13,9 @@ quiet(void)
 	return (struct vitals){ .now = NOW,
 		.cert_not_before = NOW - DAY,
 		.cert_not_after = NOW + 30 * DAY,
+		.issuers_not_before = NOW + 10 * DAY,
 		.issuers_not_after = NOW + 100 * DAY,
+		.least_ttl_s = -1,
 		.issuers_name = "CN=Edge CA",
 		.n_known = 3,
 		.max_queue_bytes = 1 << 30,
@@ -54,13 +56,41 @@ TEST("a quiet gateway stops when the Edge CA does that somebody else issued, and
 	check_limit(&v, "tokens", OFFLINE_NEVER, "devices sign their own");
 }
 
-TEST("an Edge CA that signed itself is renewed here; then nothing stops it")
+TEST("an Edge CA that signed itself is followed by another one, which who keeps the old one does not trust; earlier than its end, "
+     "and a short one a fifth of its life")
+{
+	struct vitals v = quiet();
+
+	v.is_issuer_ours = true;
+	check_limit(&v, "Edge CA", NOW + 93 * DAY, "have not read the trust bundle again");
+	v.issuers_not_before = NOW + 80 * DAY;
+	check_limit(&v, "Edge CA", NOW + 96 * DAY, "below a root of yours they go on");
+}
+
+TEST("messages that a route keeps for a while are lost after that, the oldest first; who drops the oldest when the queue is full "
+     "says so")
+{
+	struct vitals v = quiet();
+
+	v.least_ttl_s = 3600;
+	check_limit(&v, "messages", NOW + 3600, "keeps for 3600 s (timeToLiveSecs)");
+	v.oldest_queued_ms = (NOW - 3000) * 1000;
+	check_limit(&v, "messages", NOW + 600, "lost");
+	v.oldest_queued_ms = (NOW - 4000) * 1000;
+	check_limit(&v, "messages", NOW, "lost");
+	v.bytes_per_hour = 1e6;
+	v.drops_oldest = true;
+	check_limit(
+		&v, "queue", NOW + (int64_t)((double)(1 << 30) / 1e6 * 3600), "is full, and the oldest messages are lost, with");
+}
+
+TEST("where nothing ends there is nothing that stops first")
 {
 	struct vitals v = quiet();
 	struct offline_budget b;
 	json_t *json;
 
-	v.is_issuer_ours = true;
+	v.issuers_not_after = 0;
 	offline_budget_make(&b, &v);
 	CHECK_INT(b.limits[0].at, OFFLINE_NEVER);
 	json = offline_budget_json(&b, NOW);

@@ -30,7 +30,7 @@ static struct {
 	atomic_llong told, told_ms;
 	atomic_ullong failures, bytes;
 	pthread_mutex_t lock; /* of all that follows */
-	int64_t not_before, not_after, issuers_not_after;
+	int64_t not_before, not_after, issuers_not_before, issuers_not_after;
 	char issuers_name[128];
 	bool is_issuer_ours;
 	char storing_problem[512]; /* "": there is none */
@@ -57,6 +57,7 @@ note_issuers(const struct certs *chain)
 
 		if (noted.issuers_not_after > 0 && end >= noted.issuers_not_after)
 			continue;
+		noted.issuers_not_before = cert_not_before(chain->item[i]);
 		noted.issuers_not_after = end;
 		snprintf(noted.issuers_name, sizeof(noted.issuers_name), "%s", cert_subject(chain->item[i]));
 	}
@@ -218,6 +219,8 @@ look_at_queue(struct vitals *v, struct queue *queue)
 	queue_totals(queue, &totals);
 	v->queue_bytes = totals.bytes;
 	v->max_queue_bytes = totals.max_bytes;
+	v->least_ttl_s = totals.least_ttl_s;
+	v->drops_oldest = totals.drops_oldest;
 	queue_each_log(queue, look_at_log, &(struct looking){ .v = v });
 	v->is_queue_bad = *v->queue_problem || v->queue_bytes + MESSAGE_MOST > v->max_queue_bytes;
 	if (v->is_queue_bad && !*v->queue_problem)
@@ -250,6 +253,7 @@ take_noted(struct vitals *v)
 	pthread_mutex_lock(&noted.lock);
 	v->cert_not_before = noted.not_before;
 	v->cert_not_after = noted.not_after;
+	v->issuers_not_before = noted.issuers_not_before;
 	v->issuers_not_after = noted.issuers_not_after;
 	v->is_issuer_ours = noted.is_issuer_ours;
 	memcpy(v->issuers_name, noted.issuers_name, sizeof(v->issuers_name));

@@ -30,10 +30,10 @@ struct vitals {
 	const char *https_problem;
 	int64_t runs_for_ms;
 	int64_t cert_not_before, cert_not_after;
-	uint64_t cert_failures;	   /* attempts to renew it that failed, in this process */
-	int64_t issuers_not_after; /* the nearest end of those who issued it; 0: it says nothing of them */
-	char issuers_name[128];	   /* whose that is */
-	bool is_issuer_ours;	   /* it signed itself: this box renews it */
+	uint64_t cert_failures;			       /* attempts to renew it that failed, in this process */
+	int64_t issuers_not_before, issuers_not_after; /* of the one of its issuers that ends first; 0: it says nothing of them */
+	char issuers_name[128];			       /* whose that is */
+	bool is_issuer_ours;			       /* it signed itself: this box renews it */
 	struct hub_presence hub;
 	struct hub_throttle throttle;
 	struct carriage carriage;
@@ -52,7 +52,9 @@ struct vitals {
 	uint64_t queue_bytes, max_queue_bytes;
 	double bytes_per_hour;	  /* that devices and modules sent in the last hour, or since the start */
 	int64_t oldest_queued_ms; /* when the oldest that waits was taken, wall clock; 0: nothing waits */
+	int64_t least_ttl_s;	  /* the shortest time to live of what goes to the hub; below 0: for ever */
 	bool is_queue_bad;
+	bool drops_oldest;	 /* when it is full */
 	char queue_problem[512]; /* why, or "" */
 	int64_t disk_free;	 /* for this user; -1: can't be known */
 };

@@ -343,6 +343,17 @@ queue_free(struct queue *queue)
 
 /* -- What there is to tell ----------------------------------------------------------------------------------------------------------------- */
 
+static int64_t
+least_ttl_s(const struct routes *routes)
+{
+	int64_t least = ROUTES_FOR_EVER;
+
+	for (size_t i = 0; i < routes->n; i++)
+		if (!routes->row[i].route->module_id && routes->row[i].ttl_s >= 0 && (least < 0 || routes->row[i].ttl_s < least))
+			least = routes->row[i].ttl_s;
+	return least;
+}
+
 void
 queue_totals(struct queue *queue, struct queue_totals *out)
 {
@@ -362,6 +373,8 @@ queue_totals(struct queue *queue, struct queue_totals *out)
 		.expired = sum.expired,
 		.given_up = sum.given_up,
 		.dropped = sum.dropped,
+		.least_ttl_s = queue->plan ? least_ttl_s(queue->plan->routes) : ROUTES_FOR_EVER,
+		.drops_oldest = queue->config.when_full == QUEUE_DROP_OLDEST,
 	};
 	pthread_mutex_unlock(&queue->lock);
 }

@@ -49,6 +49,8 @@ void queue_save(struct queue
 struct queue_totals {
 	uint64_t bytes, max_bytes, stored, no_route, refused; /* refused: because it was full */
 	uint64_t expired, given_up, dropped;		      /* of all logs, also of those that have gone */
+	int64_t least_ttl_s; /* the shortest time to live on the way to the hub, or ROUTES_FOR_EVER */
+	bool drops_oldest;   /* when it is full */
 };
 void queue_totals(struct queue *queue, struct queue_totals *out);
 struct queue_log_counts {
