@@ -32,7 +32,9 @@ TEST("a session stands on the thumbprint that let it in: another slot may be fil
 	CHECK_INT(trust_check(&trust, both, NULL, NULL), OK);
 	CHECK_INT(trust_check(&trust, moved, NULL, NULL), OK);
 	CHECK_INT(trust_check(&trust, gone, NULL, NULL), SESSION_WITHDRAWN);
-	CHECK_INT(trust_check(&trust, NULL, NULL, NULL), SESSION_WITHDRAWN);
+	CHECK_INT(trust_check(&trust, NULL, NULL, NULL), SESSION_REMOVED);
+	before->enabled = false;
+	CHECK_INT(trust_check(&trust, before, NULL, NULL), SESSION_DISABLED);
 }
 
 TEST("a session stands on the CA that vouched: not on one of the same name, and not outside its scope")

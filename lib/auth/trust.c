@@ -84,7 +84,11 @@ trust_check(const struct trust *trust, const struct identity *now, const struct 
 {
 	const struct authority *ca;
 
-	if (!now || !holds(trust, now))
+	if (!now)
+		return SESSION_REMOVED;
+	if (!now->enabled)
+		return SESSION_DISABLED;
+	if (!holds(trust, now))
 		return SESSION_WITHDRAWN;
 	if (is_revoked(trust, revoked))
 		return CERT_REVOKED;

@@ -90,16 +90,16 @@ is_still_reached(struct gateway_head *head, const struct session *session)
 }
 
 /* Is the device, whose key let its module in, as it was? */
-static bool
-stands_by_device(struct gateway_head *head, const struct session *session)
+static enum reason
+check_device(struct gateway_head *head, const struct session *session)
 {
 	struct confirmation ignored = { 0 };
 	OWN(identity) now = NULL;
 
 	if (!session->device)
-		return true;
+		return OK;
 	now = scope_find_aged(head->config.scope, session->identity->device_id, NULL, &ignored);
-	return trust_check(session->device, now, NULL, NULL) == OK;
+	return trust_check(session->device, now, NULL, NULL);
 }
 
 /* The change that closes a session may come between its decision and its place in the directory: so each message looks, too.  OK while nothing has changed that
@@ -121,8 +121,10 @@ why_untrusted(struct gateway_head *head, struct session *session)
 	now = scope_find_aged(head->config.scope, judged->device_id, judged->module_id, &confirmed);
 	revoked = gateway_revocation_current(head->config.revocation);
 	reason = trust_check(&session->trust, now, cas, revoked);
-	if (reason == OK && !(is_still_reached(head, session) && stands_by_device(head, session)))
-		reason = SESSION_WITHDRAWN;
+	if (reason == OK && !is_still_reached(head, session))
+		reason = SESSION_REMOVED;
+	if (reason == OK)
+		reason = check_device(head, session);
 	if (reason == OK && gateway_admission_is_too_old(head->admission, now, &confirmed))
 		reason = RECORD_TOO_OLD;
 	if (reason == OK)

@@ -83,6 +83,16 @@ class Story:
         return certificates(subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % self.edge.mqtt_port], capture_output=True, text=True, stdin=subprocess.DEVNULL,
                                            timeout=60 * SLOW).stdout)[0]
 
+    def is_trusted_by(self, root):
+        """Would a device that has had this root all the time, and asks nobody, take what the gateway shows now?"""
+        shown = certificates(subprocess.run(["openssl", "s_client", "-showcerts", "-connect", "127.0.0.1:%d" % self.edge.mqtt_port], capture_output=True, text=True,
+                                            stdin=subprocess.DEVNULL, timeout=60 * SLOW).stdout)
+        with open(self.folder / "shown.pem", "w") as f:
+            f.write("".join(shown[1:]))
+        done = subprocess.run(["openssl", "verify", "-purpose", "sslserver", "-verify_hostname", self.edge.hostname, "-attime", str(int(self.now())), "-CAfile", root, "-untrusted", self.folder / "shown.pem"],
+                              capture_output=True, text=True, input=shown[0])
+        return "OK" in done.stdout
+
     def ca(self):
         """The Edge CA in force, as PEM."""
         return certificates(self.ask("/trust-bundle")["certificate"])[0]

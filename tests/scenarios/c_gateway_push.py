@@ -88,7 +88,7 @@ def test_02_disabled():
     """a device that is disabled is thrown out with its modules; another stays"""
     with connect("sas1") as s, connect("sas1", "mod1") as m, connect("sas2") as other:
         it.change("sas1", status="disabled")
-        ends(s, "SESSION_WITHDRAWN")
+        ends(s, "SESSION_DISABLED")
         assert m.closed(), "the module's session is still open"
         other.publish("devices/sas2/messages/events/")
     refused("sas1", "DEVICE_DISABLED")
@@ -100,12 +100,12 @@ def test_03_deleted_and_moved():
     it.keys["sas3/gone"] = it.module("sas3", "gone")
     with connect("sas2") as moved, connect("sas3", "gone") as module:
         it.change("sas2", deviceScope="", parentScopes=[])
-        ends(moved, "SESSION_WITHDRAWN")
+        ends(moved, "SESSION_REMOVED")
         assert it.hub.rest("DELETE", "/devices/sas3/modules/gone", headers={"If-Match": "*"})[0] == 204
-        ends(module, "SESSION_WITHDRAWN")
+        ends(module, "SESSION_REMOVED")
     with connect("sas3") as gone:
         it.delete("sas3")
-        ends(gone, "SESSION_WITHDRAWN")
+        ends(gone, "SESSION_REMOVED")
 
 
 def test_04_new_credentials():
@@ -163,7 +163,7 @@ def test_07_crowd():
     wait_for(linked, "the gateway to listen", 60)
     with wait_for(lambda: let_in("crowd499"), "the last of the crowd") as session:
         it.change("crowd499", status="disabled")
-        ends(session, "SESSION_WITHDRAWN")
+        ends(session, "SESSION_DISABLED")
 
 
 def test_08_stop():
@@ -182,7 +182,7 @@ def test_09_original_hub():
         it.change("sas1", status="disabled")
         answer = it.hub.rest("POST", "/twins/%s/modules/$edgeHub/methods" % it.edge.device, {"methodName": "RefreshDeviceScopeIdentityCache", "payload": {"deviceIds": ["sas1", "", "no/such/name", "unknown"]}})
         assert answer[0] == 200 and answer[2]["status"] == 200, answer
-        ends(session, "SESSION_WITHDRAWN")
+        ends(session, "SESSION_DISABLED")
     it.stop()
 
 
