@@ -75,6 +75,8 @@ def test_01_targets():
             assert call(target, {"methodName": "measure", "payload": {"n": 1}}) == (200, {"status": 207, "payload": {"name": "measure", "got": {"n": 1}}})
             assert call(target, {"methodName": "m", "timeout": 10}, query="?api-version=2020-09-30") == (200, {"status": 207, "payload": {"name": "m", "got": None}})
             assert a.heard == [("measure", b'{"n":1}'), ("m", b"null")], a.heard
+        of = {"from": it.edge.device + "/caller", "to": target.replace("/modules/", "/")}
+        assert gateway_metric(it.edge, "edgehub_direct_methods_total", **of) == gateway_metric(it.edge, "edgehub_direct_method_duration_seconds_count", **of) == 2, of
 
 
 def test_02_waiting():

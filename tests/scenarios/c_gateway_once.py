@@ -78,6 +78,7 @@ def test_01_link():
         lose_acknowledgements()
         it.reconnect()
     check_once()
+    assert gateway_metric(it.edge, "edgehub_operation_retry_total", operation="SendMessage") >= ROUNDS
 
 
 def test_02_gateway():

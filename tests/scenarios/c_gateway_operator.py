@@ -164,6 +164,7 @@ def test_08_method():
         done = ask("method", "call", "dev1", "reboot", "--payload", '{"in": 5}')[0]
         device.join()
         assert done == {"status": 200, "payload": {"heard": {"in": 5}}}, done
+    assert gateway_metric(it.edge, "edgehub_direct_methods_total", **{"from": "operator", "to": "dev1"}) == 1
     assert "not connected here" in ask("method", "call", "sas1", "reboot", status=1)
     assert "not below this gateway" in ask("method", "call", "never-seen", "reboot", status=1)
     assert "not JSON" in ask("method", "call", "dev1", "reboot", "--payload", "{", status=1)

@@ -132,6 +132,9 @@ def test_01_filter():
         f.send(b"on no output")
     assert it.arrived("too warm")["systemProperties"]["iothub-outputname"] == "alarms"
     assert bodies() == ["too warm"], bodies()
+    of = {"from": "leaf", "to": it.edge.device + "/filter", "to_route_input": "in"}
+    wait_for(lambda: gateway_metric(it.edge, "edgehub_messages_sent_total", **of) == gateway_metric(it.edge, "edgehub_message_send_duration_seconds_count", **of) == 1, "the message to the module to be counted")
+    assert gateway_metric(it.edge, "edgehub_messages_sent_total", **{"from": it.edge.device + "/filter", "to": "upstream"}) == 1
 
 
 def test_02_subscriptions():

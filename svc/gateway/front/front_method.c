@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A module of this edge device calls a method of a device or module that is connected here (gateway 4.4, 6): nothing of it goes to the hub, so it works while that is away.  Who calls says so in
  * a header, and proves it with his own token; there is no api-version. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/front/front_route.h"
+#include "gateway/local/tally.h"
 #include "heads/method_question.h"
 #include "wire/json.h"
 
@@ -15,6 +17,7 @@ struct invocation {
 	char *device_id, *module_id; /* who is called */
 	struct method_call method;
 	struct http_request *req;
+	int64_t called_ms; /* boot clock */
 };
 
 static void
@@ -30,12 +33,20 @@ invocation_free(struct invocation *i)
 
 /* -- The answer ---------------------------------------------------------------------------------------------------------------------------- */
 
+static char *
+caller_name(struct invocation *i)
+{
+	return identity_name(buf_text(&i->caller_device), i->caller_module.len > 0 ? buf_text(&i->caller_module) : NULL);
+}
+
 static void
 on_done(struct method_call *method)
 {
 	struct invocation *i = CONTAINER_OF(method, struct invocation, method);
 	OWN_TEXT name = identity_name(i->device_id, i->module_id);
+	OWN_TEXT from = caller_name(i);
 
+	tally_method_took(from, name, clock_boot_ms() - i->called_ms);
 	if (method->answer == METHOD_DONE)
 		http_respond_json(i->req, 200, NULL, json_pack("{s:i, s:O}", "status", method->status, "payload", method->result));
 	else
@@ -78,7 +89,11 @@ static bool
 submit(struct invocation *i)
 {
 	struct conn *conn = http_conn(i->req);
+	OWN_TEXT from = caller_name(i);
+	OWN_TEXT to = identity_name(i->device_id, i->module_id);
 
+	tally_method(from, to);
+	i->called_ms = clock_boot_ms();
 	if (conn && methods_submit(i->api->methods, &i->method, conn_loop(conn)))
 		return true;
 	front_fail(i->req, 429, NULL, "too many methods are on their way; at most %d to one device", METHODS_PER_DEVICE_MAX);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/inputs/input_bag.h"
+#include "gateway/local/gateway_metrics.h"
 #include "wire/property_bag.h"
 
 #define IN_FLIGHT_MAX 8
@@ -335,12 +336,27 @@ module_get(struct inputs *inputs, const char *id)
 	return m;
 }
 
+static void
+count_sent(const struct input *input, const struct delivery *d)
+{
+	const struct queued *q = d->message;
+	const char *to = input->module->name;
+	OWN_TEXT from = identity_name(q->device_id, q->module_id);
+	OWN_TEXT priority = mem_textf("%d", q->priority);
+	int64_t now_ms = clock_boot_ms();
+
+	metric_add(gateway_metric(METRIC_SENT, from, to, NULL, input->name, priority), 1);
+	metric_observe(gateway_metric(METRIC_SEND_TIME, from, to, NULL, input->name), now_ms - d->sent_ms);
+	metric_observe(gateway_metric(METRIC_PROCESS_TIME, from, to, priority), now_ms - q->read_ms);
+}
+
 /* Also while its errand is on the way back, which then finds it done. */
 static bool
 settle(struct input *input, uint64_t id)
 {
 	for (struct delivery **at = &input->first; *at; at = &(*at)->next)
 		if ((*at)->id == id || ((*at)->last_id == id && !input->errand)) {
+			count_sent(input, *at);
 			delivery_end(input, at, QUEUE_DONE);
 			return true;
 		}

@@ -2,15 +2,19 @@
 /* A method that the operator calls. */
 #include "gateway/local/local_method.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "gateway/local/tally.h"
 #include "heads/method_question.h"
 #include "wire/json.h"
 
 #define NAME_MAX_HERE 100
+#define OPERATOR "operator" /* who calls, in metrics */
 
 struct invocation {
 	struct method_call method;
 	struct http_request *req;
+	int64_t called_ms; /* boot clock */
 };
 
 static void
@@ -31,7 +35,9 @@ static void
 on_done(struct method_call *method)
 {
 	struct invocation *i = CONTAINER_OF(method, struct invocation, method);
+	OWN_TEXT to = identity_name(method->identity->device_id, method->identity->module_id);
 
+	tally_method_took(OPERATOR, to, clock_boot_ms() - i->called_ms);
 	if (method->answer != METHOD_DONE) {
 		fail(i, method_failures[method->answer].status, method_failures[method->answer].sentence);
 		return;
@@ -50,6 +56,16 @@ read_question(struct invocation *i, struct err *err)
 	return body && method_question_take(&i->method, body, NAME_MAX_HERE, err) == 0;
 }
 
+static bool
+submit(const struct local_api *api, struct invocation *i, struct loop *loop)
+{
+	OWN_TEXT to = identity_name(i->method.identity->device_id, i->method.identity->module_id);
+
+	tally_method(OPERATOR, to);
+	i->called_ms = clock_boot_ms();
+	return methods_submit(api->methods, &i->method, loop);
+}
+
 void
 local_method_call(const struct local_api *api, struct http_request *req, const char *const *ids)
 {
@@ -65,6 +81,6 @@ local_method_call(const struct local_api *api, struct http_request *req, const c
 		fail(i, 404, "it is not below this gateway");
 	else if (!read_question(i, &err))
 		fail(i, 400, err.text);
-	else if (!conn || !methods_submit(api->methods, &i->method, conn_loop(conn)))
+	else if (!conn || !submit(api, i, conn_loop(conn)))
 		fail(i, 429, "too many methods are on their way");
 }

@@ -261,6 +261,8 @@ static void
 send_one(struct outbox *o, struct queued *q)
 {
 	if (publish(o, q)) {
+		if (q->sent_ms)
+			metric_add(gateway_metric(METRIC_RETRIES, line_name(o->user.line), "SendMessage"), 1);
 		q->sent_ms = clock_boot_ms();
 		list_append(&o->sent, q);
 		return;
