@@ -305,6 +305,7 @@ open_local(struct gateway *g, struct err *err)
 			.queue = g->queue,
 			.offline = &g->config.offline,
 			.state_dir = g->config.state_dir,
+			.keyd = g->keyd,
 			.mqtt = g->mqtt,
 			.https = front_listener(g->front),
 			.https_problem = front_problem(g->front),

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -18,6 +19,8 @@
 struct keyd_client {
 	char *socket_path;
 	atomic_int n_refs;
+	atomic_int n_waiting;
+	atomic_llong silent_since_ms; /* boot clock; 0: it answers */
 };
 
 struct keyd_client *
@@ -46,6 +49,32 @@ keyd_client_free(struct keyd_client *c)
 	mem_free(c);
 }
 
+static void
+note_question(struct keyd_client *c)
+{
+	long long none = 0;
+
+	c->n_waiting++;
+	atomic_compare_exchange_strong(&c->silent_since_ms, &none, clock_boot_ms());
+}
+
+static void
+note_answer(struct keyd_client *c, const struct err *err)
+{
+	int n_left = --c->n_waiting;
+
+	if (err->kind != ERR_UNAVAILABLE)
+		c->silent_since_ms = n_left > 0 ? clock_boot_ms() : 0;
+}
+
+int64_t
+keyd_client_silent_ms(const struct keyd_client *c)
+{
+	int64_t since_ms = c->silent_since_ms;
+
+	return since_ms > 0 ? clock_boot_ms() - since_ms : 0;
+}
+
 /* One call; body is taken.  The original answers 400 for a key that is not there. */
 static json_t *
 ask(struct keyd_client *c, const char *method, const char *path, json_t *body_take, struct err *err)
@@ -56,7 +85,13 @@ ask(struct keyd_client *c, const char *method, const char *path, json_t *body_ta
 	struct http_answer answer = { 0 };
 	json_t *json = NULL;
 
-	if (http_fetch_json(&json, &answer, &call, body, err) == 0 && !json)
+	struct err none = ERR_INIT;
+	int done;
+
+	note_question(c);
+	done = http_fetch_json(&json, &answer, &call, body, err);
+	note_answer(c, done == 0 ? &none : err);
+	if (done == 0 && !json)
 		json = json_object();
 	http_answer_clear(&answer);
 	return json;

@@ -141,7 +141,7 @@ def test_04_ready():
     status, kind, text = ask("/healthz")
     assert status == 200 and json.loads(text)["alive"] is True and kind.startswith("application/json"), (status, kind, text)
     answer = ready()
-    assert answer["ready"] and set(answer["checks"]) == {"certificate", "scope", "queue"}, answer
+    assert answer["ready"] and set(answer["checks"]) == {"certificate", "keys", "scope", "queue"}, answer
     assert "valid until" in answer["checks"]["certificate"]["says"], answer
 
 
@@ -208,6 +208,28 @@ def ask_softly(path):
         return ask(path)[0] == 200
     except (OSError, http.client.HTTPException):
         return False
+
+
+def test_07_b_keyd_hangs():
+    """a keyd that does not answer lets nobody in, and so it is not ready, in words; it is ready again when keyd goes on"""
+    keyd = it.edge.role("keyd")
+
+    def knock():
+        try:
+            it.edge.mqtt("dev1", **it.dev1).close()
+        except OSError:
+            pass
+    os.kill(keyd, signal.SIGSTOP)
+    try:
+        knocking = threading.Thread(target=knock)
+        knocking.start()
+        answer = wait_for(lambda: not ready()["ready"] and ready(), "not to be ready", 30)
+        assert "keyd has not answered for" in answer["checks"]["keys"]["says"], answer
+    finally:
+        os.kill(keyd, signal.SIGCONT)
+    knocking.join()
+    wait_for(lambda: ready()["ready"], "to be ready again", 60)
+    it.edge.mqtt("dev1", **it.dev1).close()
 
 
 def flood(device, **how):

@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#define KEYD_SILENT_MS 5000 /* a busy one takes a moment */
+
 static char *
 judge_certificate(const struct vitals *v, bool *ok)
 {
@@ -37,6 +39,17 @@ judge_scope(const struct vitals *v, bool *ok)
 	return mem_textf("%zu devices and modules, told by the hub at %s", v->n_known, clock_text(v->scope_told, when));
 }
 
+/* Without the key of the server certificate there is no handshake. */
+static char *
+judge_keys(const struct vitals *v, bool *ok)
+{
+	*ok = v->keyd_silent_ms < KEYD_SILENT_MS;
+	if (!*ok)
+		return mem_textf(
+			"keyd has not answered for %lld s, so nobody new can be let in", (long long)v->keyd_silent_ms / 1000);
+	return mem_text("keyd answers");
+}
+
 static char *
 judge_queue(const struct vitals *v, bool *ok)
 {
@@ -52,7 +65,8 @@ health_json(const struct vitals *v, bool *ready)
 	static const struct {
 		const char *name;
 		char *(*judge)(const struct vitals *v, bool *ok);
-	} rows[] = { { "certificate", judge_certificate }, { "scope", judge_scope }, { "queue", judge_queue } };
+	} rows[] = { { "certificate", judge_certificate }, { "keys", judge_keys }, { "scope", judge_scope },
+		{ "queue", judge_queue } };
 	json_t *checks = json_object();
 
 	*ready = true;

@@ -54,6 +54,16 @@ TEST("it is not without a certificate, with one that has ended, and with one tha
 	check_says(&early, "certificate", false, "begins at 2026-03-01T12:00:01Z");
 }
 
+TEST("it is not while keyd owes an answer for long, without which there is no handshake")
+{
+	struct vitals busy = fit(), hangs = fit();
+
+	busy.keyd_silent_ms = 4000;
+	hangs.keyd_silent_ms = 12000;
+	check_says(&busy, "keys", true, "keyd answers");
+	check_says(&hangs, "keys", false, "keyd has not answered for 12 s");
+}
+
 TEST("records from before this start are enough, and so is a hub that says that there are none")
 {
 	struct vitals kept = fit(), empty = fit(), nothing = fit();

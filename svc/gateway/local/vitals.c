@@ -15,6 +15,7 @@
 #include "gateway/local/gateway_metrics.h"
 #include "common/service.h"
 #include "gateway/queue/queue_window.h"
+#include "keyd/client.h"
 #include "store/message.h"
 
 #define CERT_ID "edgehub-server"
@@ -300,6 +301,7 @@ vitals_take(struct vitals *v, const struct vitals_sources *s)
 	v->hub = hub_presence();
 	v->throttle = hub_throttle();
 	v->carriage = carriage();
+	v->keyd_silent_ms = keyd_client_silent_ms(s->keyd);
 	v->n_known = scope_count(s->scope);
 	if (s->offline->n > 0)
 		scope_each_aged(

@@ -18,6 +18,7 @@ struct vitals_sources {
 	struct queue *queue;
 	const struct offline_policy *offline;
 	const char *state_dir;
+	const struct keyd_client *keyd;
 	const struct listener *mqtt, *https; /* https NULL: there is none, because of https_problem */
 	const char *https_problem;
 };
@@ -37,6 +38,7 @@ struct vitals {
 	struct hub_presence hub;
 	struct hub_throttle throttle;
 	struct carriage carriage;
+	int64_t keyd_silent_ms;	  /* how long it has owed an answer */
 	size_t n_known;		  /* devices and modules that the hub has told of */
 	int64_t scope_told;	  /* when the hub told all of them to this process, seconds UTC; 0: not yet */
 	int64_t scope_for_ms;	  /* how long ago, by the boot clock */
