@@ -8,7 +8,7 @@ import interop_gateway as clients_of
 from interop import GATEWAY, HERE, HUB, MODULES, Story, enter_namespaces
 from rootedge_test import *
 
-FURTHER, MAX_CLIENTS, STORM = "gw2.local", 220, 200
+FURTHER, STORM, DAY, DISK_MIB = "gw2.local", 1000, 86400, 64
 story = None
 n_devices = 0
 
@@ -33,9 +33,9 @@ def by_cert(id, made, primary=None):
     return {"device": id, "cert": cert, "certKey": key}
 
 
-def matrix(*cases, **more):
+def matrix(*cases, ahead_s=0, **more):
     cases = [dict({"name": "case %d" % i, "gateway": GATEWAY, "ca": str(story.pki.root)}, **case, **more) for i, case in enumerate(cases)]
-    assert story.node("matrix.js", CASES=json.dumps(cases), CONNECTION_STRING=story.connection_string) == {"done": len(cases)}
+    assert story.node("matrix.js", ahead_s, CASES=json.dumps(cases), CONNECTION_STRING=story.connection_string) == {"done": len(cases)}
 
 
 def shown():
@@ -45,6 +45,16 @@ def shown():
 
 def verdicts(peer):
     return [v["accepted"] for v in story.edge.events() if v["question"].startswith("Is this really") and v["peer"] == peer]
+
+
+def place_of(one):
+    """CONNACK; by a client of ours, because the SDK's would try for minutes."""
+    try:
+        Mqtt(8883, ca=story.pki.root, host="127.0.0.3", name=GATEWAY, client_id=one["device"], user="%s/%s/?api-version=2021-04-12" % (HUB, one["device"]),
+             password=sas("%s/devices/%s" % (HUB, one["device"]), one["key"])).close()
+        return 0
+    except Refused as e:
+        return e.code
 
 
 def restart(change):
@@ -72,7 +82,9 @@ def test_01_start():
         f.write("127.0.0.3 %s\n" % FURTHER)
     subprocess.run(["ip", "link", "add", "re0", "type", "veth", "peer", "name", "re1"], check=True)
     subprocess.run(["ip", "link", "set", "re0", "up"], check=True)
-    story.scope = story.start_edge('names = ["auto", "%s"]\nmax_clients = %d\n' % (FURTHER, MAX_CLIENTS))
+    os.mkdir(story.folder / "edge")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm" % DISK_MIB, "none", story.folder / "edge"], check=True)
+    story.scope = story.start_edge('names = ["auto", "%s"]\nmax_clients = %d\n' % (FURTHER, STORM + 1))
     story.stays = clients_of.Client("stays", MODE="sas", KEY=child("stays")["authentication"]["symmetricKey"]["primaryKey"])
     clients_of.clients["stays"] = story.stays
     clients_of.rounds()
@@ -130,8 +142,9 @@ def test_05_chains():
 
 
 def test_06_storm():
-    """hundreds of clients, as many as may be connected, come and go and come; after a kill of the gateway all are back by themselves"""
+    """a thousand clients, which with the one that stays are as many as may be connected, come and go and come, and one more has no place; after a kill of the gateway all are back by themselves"""
     story.many = [by_key() for _ in range(STORM)]
+    more = by_key()
     env = dict(os.environ, NODE_PATH=os.path.join(MODULES, "node_modules"), NODE_EXTRA_CA_CERTS=story.pki.root, CA=story.pki.root, HUB=HUB, GATEWAY=GATEWAY, CASES=json.dumps(story.many))
     for is_last in (False, True):
         node = subprocess.Popen(["node", os.path.join(HERE, "storm.js")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
@@ -139,6 +152,8 @@ def test_06_storm():
         if not is_last:  # these go without a word, and count no more
             node.kill()
             node.wait()
+    assert place_of(more) == 3
+    assert [v for v in story.edge.events() if v["peer"] == more["device"]][-1]["cause"] == "TOO_MANY_CLIENTS"
     os.kill(int(story.edge.roles()["gateway"]["Pid"]), signal.SIGKILL)
     node.stdin.write("again\n")
     node.stdin.flush()
@@ -162,8 +177,8 @@ def test_07_store():
 
 
 def test_08_clock():
-    """the clock of the box half an hour ahead, and right again: the client that is connected goes on"""
-    for seconds in (1800, 0):
+    """the clock of the box half an hour ahead, half an hour behind, and right again: the client that is connected goes on"""
+    for seconds in (1800, -1800, 0):
         set_clock(seconds)
         clients_of.rounds()
 
@@ -172,6 +187,7 @@ def test_09_own_token():
     """the hub refuses the gateway itself, whose key is another now: it removes nobody, and takes what is sent"""
     uri = "/devices/EdgeGateway/modules/%24edgeHub"
     record = story.rest("GET", uri)[2]
+    right = record["authentication"]["symmetricKey"]
     record["authentication"]["symmetricKey"] = {"primaryKey": new_key(), "secondaryKey": new_key()}
     assert story.rest("PUT", uri, record, {"If-Match": "*"})[0] == 200
     at = len(story.edge.log_text())
@@ -179,6 +195,58 @@ def test_09_own_token():
     wait_for(lambda: "its messages wait" in story.edge.log_text()[at:], "the hub's refusal", 60)
     matrix(*story.many[:20], sendOnly=True)
     assert "given up" not in story.edge.log_text()[at:]
+    record["authentication"]["symmetricKey"] = right
+    assert story.rest("PUT", uri, record, {"If-Match": "*"})[0] == 200
+    wait_for(lambda: story.events_of(story.many[19]["device"])[-1]["body"] == "from case 19", "what was taken meanwhile", 120)
+
+
+def test_10_month():
+    """renewal while offline for longer than 24.8 days: by then the gateway shows another certificate, clients whose clock goes with it are let in, and what they send arrives when the hub is back"""
+    assert story.hub.stop() == 0
+    before = shown()
+    set_clock(25 * DAY)
+    wait_for(lambda: shown() != before, "another certificate", 60)
+    set_clock(30 * DAY)
+    matrix(*story.many[20:40], ahead_s=30 * DAY, sendOnly=True)
+    story.hub.start()
+    for one in story.many[20], story.many[39]:
+        wait_for(lambda: story.events_of(one["device"])[-1]["body"].startswith("from case"), "its message", 90)
+
+
+def test_11_full():
+    """a full disk: nothing is acknowledged that could be lost, and what a client sends is there once there is room"""
+    filler, one = story.folder / "edge/filler", story.many[40]
+    os.makedirs(os.path.dirname(filler), exist_ok=True)
+    with open(filler, "wb", buffering=0) as f:
+        try:
+            while f.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+    at = len(story.edge.log_text())
+    sending = threading.Thread(target=matrix, args=(one,), kwargs={"ahead_s": 30 * DAY, "sendOnly": True})
+    sending.start()
+    wait_for(lambda: "stored" in story.edge.log_text()[at:], "the word about it", 60)
+    n_before = len(story.events_of(one["device"]))
+    os.unlink(filler)
+    sending.join()
+    wait_for(lambda: len(story.events_of(one["device"])) > n_before and story.events_of(one["device"])[-1]["body"] == "from case 0", "its message", 90)
+
+
+def test_12_root():
+    """root rollover with overlap: the Edge CA goes below another root; who trusts both gets in before and after, who trusts the new one alone gets in after"""
+    made = lambda name: str(story.folder / name)
+    run("rootedge", "cert", "root", "--name", "the next root", "--out", made("next.pem"), "--key-out", made("next.key"))
+    with open(made("both.pem"), "w") as both:
+        for root in (story.pki.root, made("next.pem")):
+            with open(root) as f:
+                both.write(f.read())
+    matrix(dict(story.many[50], ca=made("both.pem")), ahead_s=30 * DAY, sendOnly=True)
+
+    def below_the_next():
+        story.pki.make("edge-ca", "iotedged workload ca edgegateway", issuer="next", file="edgeca")
+    restart(below_the_next)
+    matrix(dict(story.many[50], ca=made("both.pem")), dict(story.many[51], ca=made("next.pem")), ahead_s=30 * DAY, sendOnly=True)
 
 
 def test_99_end():
