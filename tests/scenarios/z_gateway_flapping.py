@@ -112,7 +112,9 @@ def test_02_all_there():
 def test_03_counted():
     """the gateway has counted the hub's comings and goings, and is ready"""
     status = json.loads(subprocess.run([ROOTEDGE, "gateway", "status", "--json", "--state", str(it.edge.state)], capture_output=True, text=True).stdout)
-    assert status["ready"] and status["hub"]["times_away"] >= (0 if IS_LINK else 1) and status["queue"]["messages"] == 0, status
+    assert status["ready"] and status["queue"]["messages"] == 0, status
+    if not IS_LINK:  # where a connection may outlive a second without packets
+        assert status["hub"]["times_away"] >= 1, status
 
 
 def test_99_stop():
