@@ -171,10 +171,10 @@ find_rows(const struct routes *routes, const struct message *m, bool is_own, con
 }
 
 static void
-refuse(struct queue *queue, size_t size)
+refuse(struct queue *queue)
 {
 	queue->n_refused++;
-	if (queue_space_used(queue) + size > queue->max_bytes && !atomic_exchange(&queue->is_full_said, true))
+	if (!atomic_exchange(&queue->is_full_said, true))
 		log_error("messages cannot be stored: the queue is full (%llu bytes)", (unsigned long long)queue->max_bytes);
 }
 
@@ -192,9 +192,9 @@ queue_put(struct queue_lane *lane, const struct message *message, bool is_own, v
 		done(arg, true);
 		return;
 	}
-	if (queue->is_stopped || !queue_space_has(queue, message, n * size_of(message))) {
+	if (queue->is_stopped || !queue_space_has(queue, n * size_of(message))) {
 		if (!queue->is_stopped)
-			refuse(queue, n * size_of(message));
+			refuse(queue);
 		done(arg, false);
 		return;
 	}
@@ -285,7 +285,6 @@ queue_open(const struct queue_config *config, struct err *err)
 	queue->config = *config;
 	queue->state_dir = mem_text(config->state_dir);
 	queue->segment_bytes = segment_bytes < SEGMENT_BYTES_MAX ? (size_t)segment_bytes : SEGMENT_BYTES_MAX;
-	queue->share = queue_share_new();
 	queue_space_init(queue);
 	pthread_mutex_init(&queue->lock, NULL);
 	queue->worker = pool_new("queue", 1, JOBS_MAX);
@@ -336,7 +335,6 @@ queue_free(struct queue *queue)
 	}
 	plan_unref(queue->plan);
 	pthread_mutex_destroy(&queue->lock);
-	queue_share_free(queue->share);
 	mem_free(queue->state_dir);
 	mem_free(queue);
 }

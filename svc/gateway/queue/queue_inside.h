@@ -9,7 +9,6 @@
 #include "base/pool.h"
 #include "gateway/queue/queue.h"
 #include "gateway/queue/queue_place.h"
-#include "gateway/queue/queue_share.h"
 #include "net/loop.h"
 #include "store/message_log.h"
 
@@ -65,7 +64,6 @@ struct queue {
 	struct queue_counts left, left_before; /* of those that have gone; with the lock */
 	atomic_size_t n_visits;
 	struct post visited;
-	struct queue_share *share; /* of who refuses when it is full */
 	struct post want_room;
 	struct timer room;
 	struct level *dropping; /* the log that gives up its oldest */
@@ -95,8 +93,8 @@ void queue_level_count_in(struct queue_counts *sum, struct level *level);
 void queue_space_init(struct queue *queue);
 uint64_t queue_space_used(
 	struct queue *queue); /* on the loop and the lanes, which are visited before a log goes; any other thread: with the lock */
-/* May so much more be kept, of this sender?  Who drops its oldest does so a moment later, and by then takes what comes.  On a lane. */
-bool queue_space_has(struct queue *queue, const struct message *message, size_t size);
+/* May so much more be kept?  Who drops its oldest does so a moment later, and by then takes what comes.  On a lane. */
+bool queue_space_has(struct queue *queue, size_t size);
 void queue_space_look(struct queue *queue); /* now and then: is it the disk that has none? */
 
 void queue_leave_drained(struct queue *queue); /* the next log that no route names any more and nothing is left of goes */
