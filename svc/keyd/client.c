@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* keyd from a caller's side.  A key pair that it gives signs by asking keyd, and looks to the rest of the program like any other. */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -15,12 +16,14 @@
 
 #define VERSION "?api-version=2021-05-01"
 #define BYTES_MAX (2 * 1024 * 1024)
+#define REMEMBER_MS 30000 /* that a question had no answer */
 
 struct keyd_client {
 	char *socket_path;
 	atomic_int n_refs;
-	atomic_int n_waiting;
-	atomic_llong silent_since_ms; /* boot clock; 0: it answers */
+	pthread_mutex_t lock; /* of all that follows */
+	int n_waiting;
+	int64_t silent_since_ms, failed_ms; /* boot clock; 0: it answers */
 };
 
 struct keyd_client *
@@ -30,6 +33,7 @@ keyd_client_new(const char *socket_path)
 
 	c->socket_path = mem_text(socket_path);
 	c->n_refs = 1;
+	pthread_mutex_init(&c->lock, NULL);
 	return c;
 }
 
@@ -45,6 +49,7 @@ keyd_client_free(struct keyd_client *c)
 {
 	if (!c || --c->n_refs > 0)
 		return;
+	pthread_mutex_destroy(&c->lock);
 	mem_free(c->socket_path);
 	mem_free(c);
 }
@@ -52,27 +57,37 @@ keyd_client_free(struct keyd_client *c)
 static void
 note_question(struct keyd_client *c)
 {
-	long long none = 0;
-
-	c->n_waiting++;
-	atomic_compare_exchange_strong(&c->silent_since_ms, &none, clock_boot_ms());
+	pthread_mutex_lock(&c->lock);
+	if (c->n_waiting++ == 0 && c->silent_since_ms == 0)
+		c->silent_since_ms = clock_boot_ms();
+	pthread_mutex_unlock(&c->lock);
 }
 
 static void
-note_answer(struct keyd_client *c, const struct err *err)
+note_end(struct keyd_client *c, bool answered)
 {
-	int n_left = --c->n_waiting;
+	int64_t now_ms = clock_boot_ms();
 
-	if (err->kind != ERR_UNAVAILABLE)
-		c->silent_since_ms = n_left > 0 ? clock_boot_ms() : 0;
+	pthread_mutex_lock(&c->lock);
+	c->n_waiting--;
+	if (answered)
+		c->silent_since_ms = c->n_waiting > 0 ? now_ms : 0;
+	else
+		c->failed_ms = now_ms;
+	pthread_mutex_unlock(&c->lock);
 }
 
 int64_t
-keyd_client_silent_ms(const struct keyd_client *c)
+keyd_client_silent_ms(struct keyd_client *c)
 {
-	int64_t since_ms = c->silent_since_ms;
+	int64_t now_ms = clock_boot_ms(), silent_ms;
 
-	return since_ms > 0 ? clock_boot_ms() - since_ms : 0;
+	pthread_mutex_lock(&c->lock);
+	if (c->n_waiting == 0 && now_ms - c->failed_ms > REMEMBER_MS)
+		c->silent_since_ms = 0;
+	silent_ms = c->silent_since_ms > 0 ? now_ms - c->silent_since_ms : 0;
+	pthread_mutex_unlock(&c->lock);
+	return silent_ms;
 }
 
 /* One call; body is taken.  The original answers 400 for a key that is not there. */
@@ -85,12 +100,11 @@ ask(struct keyd_client *c, const char *method, const char *path, json_t *body_ta
 	struct http_answer answer = { 0 };
 	json_t *json = NULL;
 
-	struct err none = ERR_INIT;
 	int done;
 
 	note_question(c);
 	done = http_fetch_json(&json, &answer, &call, body, err);
-	note_answer(c, done == 0 ? &none : err);
+	note_end(c, answer.status > 0);
 	if (done == 0 && !json)
 		json = json_object();
 	http_answer_clear(&answer);

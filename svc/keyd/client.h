@@ -14,8 +14,8 @@ struct keyd_client *keyd_client_new(const char *socket_path);
 struct keyd_client *keyd_client_ref(struct keyd_client *client);
 void keyd_client_free(struct keyd_client *client);
 OWN_DEFINE(keyd_client);
-/* For how long keyd has owed an answer: to a question that waits, or to the last one, which had none.  0: it answers, or was asked nothing.  Any thread, never blocks. */
-int64_t keyd_client_silent_ms(const struct keyd_client *client);
+/* For how long keyd has owed an answer: to a question that waits, or to the last one, which had none within the last half minute.  0: it answers, or was asked nothing.  Any thread. */
+int64_t keyd_client_silent_ms(struct keyd_client *client);
 
 /* Key pairs: the result signs through keyd, its private half never comes here (key_remote_new). */
 struct key *keyd_client_create_pair(

@@ -18,7 +18,7 @@ struct vitals_sources {
 	struct queue *queue;
 	const struct offline_policy *offline;
 	const char *state_dir;
-	const struct keyd_client *keyd;
+	struct keyd_client *keyd;
 	const struct listener *mqtt, *https; /* https NULL: there is none, because of https_problem */
 	const char *https_problem;
 };

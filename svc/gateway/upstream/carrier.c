@@ -232,6 +232,7 @@ let_go(struct carrier *c)
 	c->state = REST;
 	c->back_off_ms = BACK_OFF_MIN_MS;
 	c->next_try_ms = 0;
+	try_later(c);
 }
 
 static void
@@ -257,6 +258,7 @@ on_end(struct conn_carrier *carrier, void *arg, const char *why)
 	if (clock_boot_ms() - c->up_since_ms >= STABLE_MS)
 		c->back_off_ms = BACK_OFF_MIN_MS;
 	rest(c);
+	try_later(c);
 }
 
 static const char *
