@@ -233,7 +233,7 @@ def test_07_b_keyd_hangs():
 
 
 def flood(device, **how):
-    """Until it is refused; of what is nearly full each device has half at most."""
+    """Until it is refused."""
     try:
         with it.edge.mqtt(device, **how) as m:
             while True:
