@@ -122,8 +122,11 @@ def test_03_date():
     def head():
         return "503 Service Unavailable\r\nDate: %s\r\nRetry-After: %s\r\n" % (email.utils.formatdate(when, usegmt=True), email.utils.formatdate(when + 4, usegmt=True))
     server, port = Answers(head), it.proxies[0].target
-    it.proxies[0].target = lambda: server.port
     begin = time.monotonic()
+    it.proxies[0].cut()  # the connections that are kept, too
+    it.proxies[0].target = lambda: server.port
+    it.proxies[0].mend()
+    wait_for(lambda: server.n > 0, "the first question")
     for i in range(3):
         assert stranger_comes("unknown%d" % i) in (3, 5)
     left = hub_status()["calls_wait_s"]
