@@ -7,21 +7,13 @@
 #include "gateway_tool.h"
 #include "wire/json.h"
 
-static const char *
-text_at(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
 static void
 put_refusal(struct buf *page, const json_t *hub)
 {
-	const char *parent = text_at(hub, "parent");
+	const char *parent = gateway_text_at(hub, "parent");
 
-	buf_putf(page, "\nThe gateway:\n✗ %s refuses it, since %s: %s\n", *parent ? parent : text_at(hub, "name"),
-		text_at(hub, "since"), text_at(hub, "why"));
+	buf_putf(page, "\nThe gateway:\n✗ %s refuses it, since %s: %s\n", *parent ? parent : gateway_text_at(hub, "name"),
+		gateway_text_at(hub, "since"), gateway_text_at(hub, "why"));
 	buf_puts(page, "  Is this device enabled in the hub, with the keys that it has here, and its clock right?\n");
 	if (*parent)
 		buf_putf(page, "  Is %s its parent there (parentScopes), and enabled too?\n", parent);
@@ -34,11 +26,12 @@ edge_gateway_look(const char *state, json_t *status, struct buf *page)
 	struct err none_runs = ERR_INIT;
 	OWN_LIB(json_t) said = gateway_ask(&options, "GET", "status", NULL, 0, &none_runs);
 	const json_t *hub = json_object_get(said, "hub");
-	bool is_refused = text_is(text_at(hub, "reach"), "refuses");
+	bool is_refused = text_is(gateway_text_at(hub, "reach"), "refuses");
 
 	if (!hub)
 		return;
 	if (is_refused)
 		put_refusal(page, hub);
-	json_object_set_new(status, "gateway", json_pack("{s:s, s:b}", "reach", text_at(hub, "reach"), "well", !is_refused));
+	json_object_set_new(
+		status, "gateway", json_pack("{s:s, s:b}", "reach", gateway_text_at(hub, "reach"), "well", !is_refused));
 }

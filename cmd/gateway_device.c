@@ -25,20 +25,12 @@ static const struct option_row rows[] = {
 	{ 0 },
 };
 
-static const char *
-text_at(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
 static char *
 name_of(const json_t *device)
 {
-	const char *module = text_at(device, "module");
+	const char *module = gateway_text_at(device, "module");
 
-	return mem_textf("%s%s%s", text_at(device, "device"), *module ? "/" : "", module);
+	return mem_textf("%s%s%s", gateway_text_at(device, "device"), *module ? "/" : "", module);
 }
 
 /* -- list ------------------------------------------------------------------------------------------------------------------------------------ */
@@ -47,12 +39,12 @@ static void
 put_row(const json_t *device)
 {
 	const json_t *last = json_object_get(device, "last_decision");
-	const char *reason = text_at(last, "reason");
+	const char *reason = gateway_text_at(last, "reason");
 	OWN_TEXT name = name_of(device);
-	OWN_TEXT verdict = mem_textf("%.16s %s", text_at(last, "at"), text_is(reason, "OK") ? "let in" : reason);
+	OWN_TEXT verdict = mem_textf("%.16s %s", gateway_text_at(last, "at"), text_is(reason, "OK") ? "let in" : reason);
 
-	printf("%-32s %-9s %-20s %-9s %-17.16s %s\n", name, text_at(device, "status"), text_at(device, "auth"),
-		json_is_true(json_object_get(device, "connected")) ? "connected" : "-", text_at(device, "confirmed_at"),
+	printf("%-32s %-9s %-20s %-9s %-17.16s %s\n", name, gateway_text_at(device, "status"), gateway_text_at(device, "auth"),
+		json_is_true(json_object_get(device, "connected")) ? "connected" : "-", gateway_text_at(device, "confirmed_at"),
 		json_is_object(last) ? verdict : "-");
 }
 
@@ -110,7 +102,7 @@ put_line(const char *name, const char *value)
 static void
 put_decision(const json_t *last)
 {
-	const struct reason_row *reason = json_is_object(last) ? reason_find(text_at(last, "reason")) : NULL;
+	const struct reason_row *reason = json_is_object(last) ? reason_find(gateway_text_at(last, "reason")) : NULL;
 	OWN_TEXT counts = NULL;
 	OWN_TEXT when = NULL;
 
@@ -118,8 +110,8 @@ put_decision(const json_t *last)
 		put_line("last decision", "none lately");
 		return;
 	}
-	when = mem_textf(
-		"%s, %s, from %s", text_is(reason->code, "OK") ? "let in" : "refused", text_at(last, "at"), text_at(last, "peer"));
+	when = mem_textf("%s, %s, from %s", text_is(reason->code, "OK") ? "let in" : "refused", gateway_text_at(last, "at"),
+		gateway_text_at(last, "peer"));
 	put_line("last decision", when);
 	if (!text_is(reason->code, "OK")) {
 		put_line("because", reason->code);
@@ -143,10 +135,10 @@ print_one(const json_t *device)
 
 	put_line("name", name);
 	put_line("now", json_is_true(json_object_get(device, "connected")) ? "connected" : "not connected");
-	if (*text_at(device, "status")) {
+	if (*gateway_text_at(device, "status")) {
 		page_put_time(&age, json_integer_value(json_object_get(device, "confirmed_for_s")));
-		record = mem_textf(
-			"%s, %s; the hub said so %s ago", text_at(device, "status"), text_at(device, "auth"), buf_text(&age));
+		record = mem_textf("%s, %s; the hub said so %s ago", gateway_text_at(device, "status"),
+			gateway_text_at(device, "auth"), buf_text(&age));
 	}
 	put_line("record", record ? record : "none: the hub has not told of it");
 	json_array_foreach(json_object_get(device, "thumbprints"), i, thumbprint) {

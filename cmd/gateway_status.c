@@ -20,14 +20,6 @@ static const struct option_usage usage = {
 	.rows = rows,
 };
 
-static const char *
-text_at(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
 static long long
 number_at(const json_t *object, const char *name)
 {
@@ -50,10 +42,10 @@ put_bytes(struct buf *page, double n)
 static void
 put_head(struct buf *page, const json_t *s)
 {
-	const char *parent = text_at(json_object_get(s, "hub"), "parent");
+	const char *parent = gateway_text_at(json_object_get(s, "hub"), "parent");
 
-	buf_putf(page, "%s (%s) below %s%s%s, for ", text_at(s, "hostname"), text_at(s, "edge_device"),
-		text_at(json_object_get(s, "hub"), "name"), *parent ? " by way of " : "", parent);
+	buf_putf(page, "%s (%s) below %s%s%s, for ", gateway_text_at(s, "hostname"), gateway_text_at(s, "edge_device"),
+		gateway_text_at(json_object_get(s, "hub"), "name"), *parent ? " by way of " : "", parent);
 	page_put_time(page, number_at(s, "runs_for_s"));
 	buf_puts(page, "\n\n");
 }
@@ -62,16 +54,16 @@ static void
 put_hub(struct buf *page, const json_t *s)
 {
 	const json_t *hub = json_object_get(s, "hub");
-	const char *reach = text_at(hub, "reach");
+	const char *reach = gateway_text_at(hub, "reach");
 
 	buf_putf(page, "%-12s %s", "hub",
 		text_is(reach, "unknown")   ? "not tried yet"
 		: text_is(reach, "refuses") ? "refuses this gateway"
 					    : reach);
-	if (*text_at(hub, "since")) {
+	if (*gateway_text_at(hub, "since")) {
 		buf_puts(page, " for ");
 		page_put_time(page, number_at(hub, "for_s"));
-		buf_putf(page, ", since %s", text_at(hub, "since"));
+		buf_putf(page, ", since %s", gateway_text_at(hub, "since"));
 	}
 	if (number_at(hub, "times_away") > 0)
 		buf_putf(page, "; out of reach %lld %s since the start", number_at(hub, "times_away"),
@@ -81,7 +73,7 @@ put_hub(struct buf *page, const json_t *s)
 		buf_putf(page,
 			"%-12s %s\n%-12s is this device enabled there, with the keys that it has here, and below the gateway that "
 			"it asks?\n",
-			"", text_at(hub, "why"), "");
+			"", gateway_text_at(hub, "why"), "");
 }
 
 static void
@@ -112,17 +104,17 @@ put_lines(struct buf *page, const json_t *s)
 		{ "proxy", "the proxy before the hub does not lead to it" },
 	};
 	const json_t *lines = json_object_get(s, "lines");
-	const char *state = text_at(lines, "carriage"), *why = text_at(lines, "why");
+	const char *state = gateway_text_at(lines, "carriage"), *why = gateway_text_at(lines, "why");
 
 	buf_putf(page, "%-12s %lld on one connection to the hub, %lld with one of their own", "lines", number_at(lines, "carried"),
 		number_at(lines, "alone"));
 	for (size_t i = 0; i < COUNT(words); i++)
 		if (text_is(state, words[i][0]))
 			buf_putf(page, "; %s", words[i][1]);
-	if (*text_at(lines, "since")) {
+	if (*gateway_text_at(lines, "since")) {
 		buf_puts(page, " for ");
 		page_put_time(page, number_at(lines, "for_s"));
-		buf_putf(page, ", since %s", text_at(lines, "since"));
+		buf_putf(page, ", since %s", gateway_text_at(lines, "since"));
 	}
 	if (*why)
 		buf_putf(page, ": %s", why);
@@ -133,7 +125,7 @@ static void
 put_devices(struct buf *page, const json_t *s)
 {
 	const json_t *devices = json_object_get(s, "devices");
-	const char *told = text_at(devices, "told_at");
+	const char *told = gateway_text_at(devices, "told_at");
 
 	buf_putf(page, "%-12s %lld connected, %lld known; %s%s\n", "devices", number_at(devices, "connected"),
 		number_at(devices, "known"),
@@ -151,7 +143,7 @@ put_queue(struct buf *page, const json_t *s)
 	buf_puts(page, " of ");
 	put_bytes(page, (double)number_at(queue, "max_bytes"));
 	json_array_foreach(json_object_get(queue, "endpoints"), i, endpoint) {
-		buf_putf(page, "; for %s %lld messages", text_at(endpoint, "endpoint"), number_at(endpoint, "messages"));
+		buf_putf(page, "; for %s %lld messages", gateway_text_at(endpoint, "endpoint"), number_at(endpoint, "messages"));
 	}
 	if (json_is_integer(json_object_get(queue, "oldest_s"))) {
 		buf_puts(page, "; the oldest has waited ");
@@ -165,7 +157,7 @@ put_rest(struct buf *page, const json_t *s)
 {
 	const json_t *certificate = json_object_get(s, "certificate"), *disk = json_object_get(s, "disk_free_bytes");
 
-	buf_putf(page, "%-12s valid until %s", "certificate", text_at(certificate, "not_after"));
+	buf_putf(page, "%-12s valid until %s", "certificate", gateway_text_at(certificate, "not_after"));
 	if (number_at(certificate, "failed_renewals") > 0)
 		buf_putf(page, "; %lld attempts to renew it failed", number_at(certificate, "failed_renewals"));
 	buf_putf(page, "\n%-12s ", "disk");
@@ -180,7 +172,7 @@ put_rest(struct buf *page, const json_t *s)
 static void
 put_https(struct buf *page, const json_t *s)
 {
-	const char *problem = text_at(json_object_get(s, "https"), "problem");
+	const char *problem = gateway_text_at(json_object_get(s, "https"), "problem");
 
 	if (*problem)
 		buf_putf(page,
@@ -198,7 +190,7 @@ put_faults(struct buf *page, const json_t *s)
 
 	json_object_foreach(json_object_get(s, "checks"), name, check) {
 		if (!json_is_true(json_object_get(check, "ok")))
-			buf_putf(page, "\nNOT READY: %s: %s\n", name, text_at(check, "says"));
+			buf_putf(page, "\nNOT READY: %s: %s\n", name, gateway_text_at(check, "says"));
 	}
 }
 
@@ -215,15 +207,15 @@ put_limit(struct buf *page, const json_t *limit)
 		buf_puts(&left, "NOW");
 	else
 		page_put_time(&left, number_at(limit, "in_s"));
-	buf_putf(page, "  %-14s %-20.16s  %-12s %s\n", buf_text(&left), text_at(limit, "at"), text_at(limit, "what"),
-		text_at(limit, "why"));
+	buf_putf(page, "  %-14s %-20.16s  %-12s %s\n", buf_text(&left), gateway_text_at(limit, "at"),
+		gateway_text_at(limit, "what"), gateway_text_at(limit, "why"));
 }
 
 static void
 put_budget(struct buf *page, const json_t *s)
 {
 	const json_t *budget = json_object_get(s, "offline_budget"), *limit;
-	const char *reach = text_at(json_object_get(s, "hub"), "reach"), *first = text_at(budget, "stops_first");
+	const char *reach = gateway_text_at(json_object_get(s, "hub"), "reach"), *first = gateway_text_at(budget, "stops_first");
 	size_t i;
 
 	buf_putf(page, "\n%s, %s:\n", text_is(reach, "away") ? "If the hub stays away" : "If the hub went away now",

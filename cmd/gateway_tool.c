@@ -68,3 +68,11 @@ gateway_print_json(const json_t *json)
 
 	puts(line);
 }
+
+const char *
+gateway_text_at(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}

@@ -28,7 +28,8 @@ json_t *gateway_ask(const struct gateway_options *options, const char *method, c
 	int64_t timeout_ms, struct err *err);
 /* "devices/ID" or "devices/ID/modules/ID" of the operand DEVICE or DEVICE/MODULE, encoded; the caller owns it.  NULL: it is neither. */
 char *gateway_device_path(const char *name, struct err *err);
-void gateway_print_json(const json_t *json); /* one line */
+void gateway_print_json(const json_t *json);			     /* one line */
+const char *gateway_text_at(const json_t *object, const char *name); /* "" when it is absent or no text; borrowed */
 
 int gateway_status(int argc, char **argv);
 int gateway_metrics(int argc, char **argv);
