@@ -365,32 +365,41 @@ static const struct conn_ops ops = {
 
 /* -- Links ----------------------------------------------------------------------------------------------------------------------------- */
 
+static bool
+is_old(const struct link *link)
+{
+	return clock_boot_ms() - link->kept_at_ms > IDLE_MAX_MS;
+}
+
 /* A request must not go out on a connection that was closed meanwhile, nor be answered by what came before it. */
 static bool
 is_fresh(const struct link *link)
 {
 	char byte;
 
-	return clock_boot_ms() - link->kept_at_ms <= IDLE_MAX_MS && recv(link->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-	       errno == EAGAIN;
+	return !is_old(link) && recv(link->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-/* Over https what came meanwhile is looked at first: the server's tickets, or that it has closed. */
+/* Over https what came meanwhile is looked at first: the server's tickets, or that it has closed.  What nobody has wanted for long goes: its client may be there no more. */
 static struct link *
 take_kept(struct caller *caller, const struct exchange *x)
 {
 	if (!x->call->unix_path)
 		loop_run_once(caller->loop);
-	for (struct link **at = &caller->kept; *at; at = &(*at)->next) {
+	for (struct link **at = &caller->kept; *at;) {
 		struct link *link = *at;
+		bool is_it = text_is(link->place, x->place) && link->tls == x->call->tls;
 
-		if (!text_is(link->place, x->place) || link->tls != x->call->tls)
+		if (!is_it && !is_old(link)) {
+			at = &link->next;
 			continue;
+		}
 		*at = link->next;
-		if (is_fresh(link))
+		if (is_it && is_fresh(link))
 			return link;
 		conn_abort(link->conn, "");
-		return NULL;
+		if (is_it)
+			return NULL;
 	}
 	return NULL;
 }
