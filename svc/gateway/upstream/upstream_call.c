@@ -10,7 +10,8 @@
 
 #define VERSION "api-version=2020-06-30-preview"
 
-/* With `json` it is an exchange of JSON (http_fetch_json).  One connection of the thread for all: a handshake costs as much as a hundred questions. */
+/* With `json` it is an exchange of JSON (http_fetch_json).  Those are questions, which go over one connection of the thread: a handshake costs as much as a hundred of them.  What
+ * changes something has one of its own: on a kept one it would be sent again when that ends without an answer. */
 static int
 converse(json_t **json, struct http_answer *out, struct upstream *u, const struct upstream_call *what, struct err *err)
 {
@@ -30,7 +31,9 @@ converse(json_t **json, struct http_answer *out, struct upstream *u, const struc
 		.headers = headers,
 		.body = body,
 		.body_len = body ? strlen(body) : 0,
-		.tls = upstream_tls(u),
+		.anchors = upstream_anchors(u),
+		.who = "gateway",
+		.tls = json ? upstream_tls(u) : NULL,
 		.timeout_ms = what->within_ms,
 		.cancelled = upstream_stopping(u),
 	};
