@@ -100,6 +100,7 @@ leave(struct line_way *way)
 	count(way, CARRIAGE_LINE_DOWN);
 	pacer_end(pacer_of(way), &way->turn, PACER_FAILED);
 	carrier_leave(carrier_of(way), &way->ride);
+	link_token_forget(&way->token);
 }
 
 void

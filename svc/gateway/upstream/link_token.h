@@ -13,10 +13,12 @@ struct link_token {
 	struct device_link *link;
 	struct job job;
 	bool is_asked;
+	bool is_stale, is_wanted; /* the one on its way is for nobody; another one is to follow it */
 	char *token;
 	int64_t expires;
 	struct err err;
 };
 
 void link_token_ask(struct link_token *t, struct device_link *link); /* struct device_link_ops.ask_token */
+void link_token_forget(struct link_token *t);			     /* whoever asked is gone: what is on its way is not brought */
 void link_token_clear(struct link_token *t);			     /* once no job of its is on the pool */
