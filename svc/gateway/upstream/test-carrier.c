@@ -325,6 +325,24 @@ TEST("one that is being dialed by roots that count no more is given up at once, 
 	story_clear(&s);
 }
 
+static bool
+is_up_again(void *arg)
+{
+	return story->n_up >= *(int *)arg;
+}
+
+TEST("one that has ended is tried again by itself while $edgeHub is up: who was alone does not ask")
+{
+	struct story s;
+
+	story_begin(&s, 101);
+	ask_and_hear(&s);
+	carrier_own_is(s.carrier, true);
+	conn_abort(conn_carrier_conn(carrier_now(s.carrier)), "");
+	CHECK(until(s.loop, is_up_again, &(int){ 2 }));
+	story_clear(&s);
+}
+
 TEST("after the hub was lost, who asks before another attempt may be made is alone at once, rather than wait for that in the place "
      "of others")
 {
