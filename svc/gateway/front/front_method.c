@@ -92,10 +92,11 @@ submit(struct invocation *i)
 	OWN_TEXT from = caller_name(i);
 	OWN_TEXT to = identity_name(i->device_id, i->module_id);
 
-	tally_method(from, to);
 	i->called_ms = clock_boot_ms();
-	if (conn && methods_submit(i->api->methods, &i->method, conn_loop(conn)))
+	if (conn && methods_submit(i->api->methods, &i->method, conn_loop(conn))) {
+		tally_method(from, to);
 		return true;
+	}
 	front_fail(i->req, 429, NULL, "too many methods are on their way; at most %d to one device", METHODS_PER_DEVICE_MAX);
 	return false;
 }

@@ -39,6 +39,13 @@ struct delivery {
 	struct delivery *next;
 };
 
+/* What counts the messages of one sender and priority, the last one's. */
+struct sent_series {
+	char *from;
+	int priority;
+	struct metric *n, *send_time, *process_time;
+};
+
 struct input {
 	struct module *module;
 	char *name;
@@ -46,6 +53,7 @@ struct input {
 	struct delivery *first;
 	size_t n;
 	struct errand *errand; /* the one on its way; NULL: none is */
+	struct sent_series series;
 	struct input *next;
 };
 
@@ -336,18 +344,35 @@ module_get(struct inputs *inputs, const char *id)
 	return m;
 }
 
+/* Mostly one device after the other sends the same way. */
 static void
-count_sent(const struct input *input, const struct delivery *d)
+find_series(struct input *input, const struct queued *q)
 {
-	const struct queued *q = d->message;
+	struct sent_series *series = &input->series;
 	const char *to = input->module->name;
 	OWN_TEXT from = identity_name(q->device_id, q->module_id);
-	OWN_TEXT priority = mem_textf("%d", q->priority);
+	OWN_TEXT priority = NULL;
+
+	if (series->from && text_is(series->from, from) && series->priority == q->priority)
+		return;
+	priority = mem_textf("%d", q->priority);
+	mem_free(series->from);
+	series->priority = q->priority;
+	series->n = gateway_metric(METRIC_SENT, from, to, NULL, input->name, priority);
+	series->send_time = gateway_metric(METRIC_SEND_TIME, from, to, NULL, input->name);
+	series->process_time = gateway_metric(METRIC_PROCESS_TIME, from, to, priority);
+	series->from = GIVE(from);
+}
+
+static void
+count_sent(struct input *input, const struct delivery *d)
+{
 	int64_t now_ms = clock_boot_ms();
 
-	metric_add(gateway_metric(METRIC_SENT, from, to, NULL, input->name, priority), 1);
-	metric_observe(gateway_metric(METRIC_SEND_TIME, from, to, NULL, input->name), now_ms - d->sent_ms);
-	metric_observe(gateway_metric(METRIC_PROCESS_TIME, from, to, priority), now_ms - q->read_ms);
+	find_series(input, d->message);
+	metric_add(input->series.n, 1);
+	metric_observe(input->series.send_time, now_ms - d->sent_ms);
+	metric_observe(input->series.process_time, now_ms - d->message->read_ms);
 }
 
 /* Also while its errand is on the way back, which then finds it done. */
@@ -501,6 +526,7 @@ input_free(struct input *input)
 		delivery_end(input, &input->first, QUEUE_DONE);
 	}
 	queue_window_deafen(input->window);
+	mem_free(input->series.from);
 	mem_free(input->name);
 	mem_free(input);
 }

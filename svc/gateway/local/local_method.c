@@ -61,9 +61,11 @@ submit(const struct local_api *api, struct invocation *i, struct loop *loop)
 {
 	OWN_TEXT to = identity_name(i->method.identity->device_id, i->method.identity->module_id);
 
-	tally_method(OPERATOR, to);
 	i->called_ms = clock_boot_ms();
-	return methods_submit(api->methods, &i->method, loop);
+	if (!methods_submit(api->methods, &i->method, loop))
+		return false;
+	tally_method(OPERATOR, to);
+	return true;
 }
 
 void
