@@ -219,6 +219,21 @@ on_damage(void *arg)
 	loop_stop(g->loops.item[0]);
 }
 
+static struct inputs *
+open_inputs(struct gateway *g)
+{
+	struct inputs_config inputs = {
+		.loop = g->forward_loop,
+		.queue = g->queue,
+		.directory = g->directory,
+		.edge_id = g->config.upstream.edge_id,
+		.on_damage = on_damage,
+		.arg = g,
+	};
+
+	return inputs_new(&inputs);
+}
+
 static int
 open_front(struct gateway *g, struct err *err)
 {
@@ -252,15 +267,6 @@ open_front(struct gateway *g, struct err *err)
 		.accepts_per_second = g->config.accepts_per_second,
 		.accept_burst = g->config.accepts_per_second,
 	};
-
-	struct inputs_config inputs = {
-		.loop = g->forward_loop,
-		.queue = g->queue,
-		.directory = g->directory,
-		.edge_id = g->config.upstream.edge_id,
-		.on_damage = on_damage,
-		.arg = g,
-	};
 	struct front_config front = {
 		.api = { .edge_id = g->config.upstream.edge_id,
 			.scope = g->scope,
@@ -272,7 +278,7 @@ open_front(struct gateway *g, struct err *err)
 	g->audit = audit_open(g->config.state_dir, g->config.max_audit_bytes, g->loops.item[0], g->workers);
 	g->book = head.book = door_book_new(g->audit, g->config.max_clients);
 	head.directory = mqtt.directory = g->directory;
-	g->inputs = head.inputs = inputs_new(&inputs);
+	g->inputs = head.inputs = open_inputs(g);
 	front.api.methods = g->methods;
 	g->head = gateway_head_new(&head);
 	mqtt.backend = g->head;
