@@ -3,6 +3,7 @@
 """What the gateway tells its own box: metrics by the original's names and ours, health and readiness, on a port and on the operator's socket."""
 import http.client, os, re, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from listener_of_gateway import *
 from site_of_gateway import *
 
 it = None
@@ -114,6 +115,20 @@ def test_01_names():
     assert value("edgehub_message_size_bytes_sum", m, id="dev1") == 1005 and value("edgehub_message_size_bytes_count", m, id="dev1") == 2
     labels = m["edgehub_client_connect_success_total"][0][0]
     assert labels["iothub"] == it.hub.hostname and labels["edge_device"] == "EdgeGateway" and re.fullmatch("[0-9a-f-]{36}", labels["instance_number"]), labels
+
+
+def test_01_b_twins():
+    """twins that are asked for, and what is reported, are counted, with how long they took"""
+    device = Device(it, "sas1", it.sas1).connect(RESULTS)
+    device.twin()
+    for n in range(2):
+        assert device.report({"n": n})[0] == 204
+    device.leave()
+    m = metrics()
+    for name, label, n in (("gettwin", "source", 1), ("reported_properties", "target", 2)):
+        of = {"id": "sas1", label: "edge_hub"}
+        took = "edgehub_gettwin_duration_seconds_count" if name == "gettwin" else "edgehub_reported_properties_update_duration_seconds_count"
+        assert value("edgehub_%s_total" % name, m, **of) == value(took, m, id="sas1") == n, (name, m.get("edgehub_%s_total" % name), m.get(took))
 
 
 def test_02_strangers():

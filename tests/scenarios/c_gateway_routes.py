@@ -218,6 +218,7 @@ def test_06_priority():
     want = ["0 %d" % i for i in range(6)] + ["soon enough"] + ["none %d" % i for i in range(6)]
     got = [b for b in bodies("leaf", None) if b in want or b.startswith("soon")]
     assert got == want, got
+    assert gateway_metric(it.edge, "edgehub_messages_dropped_total", reason="ttl_expiry") == 6
 
 
 def test_06_on_their_way():
