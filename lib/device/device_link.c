@@ -103,6 +103,13 @@ is_drained(const struct device_client *client)
 	return device_client_in_flight(client) == 0 && device_client_open_questions(client) == 0;
 }
 
+/* What came since it was begun, a method perhaps, would be answered to nobody. */
+static bool
+may_move(struct device_link *link)
+{
+	return is_drained(link->client) && link->ops->may_move(link, link->user);
+}
+
 static void
 stay(struct device_link *link)
 {
@@ -120,7 +127,7 @@ drain(struct device_link *link)
 		return;
 	}
 	timer_cancel(&link->timer);
-	if (link->may_stay && !is_drained(link->client))
+	if (link->may_stay && !may_move(link))
 		stay(link);
 	else
 		device_client_close(link->client);
@@ -418,7 +425,7 @@ device_link_spread(struct device_link *link, int64_t ms)
 bool
 device_link_move(struct device_link *link)
 {
-	if (link->state != LINK_UP || device_client_open_questions(link->client) > 0)
+	if (link->state != LINK_UP || device_client_open_questions(link->client) > 0 || !link->ops->may_move(link, link->user))
 		return false;
 	begin_draining(link, MOVE_MS, true);
 	return true;

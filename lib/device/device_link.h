@@ -20,7 +20,9 @@ struct device_link_ops {
 	void (*on_stopped)(struct device_link *link, void *user);
 	/* About the server, borrowed; may be NULL. */
 	void (*on_verdict)(struct device_link *link, void *user, const struct verdict *verdict);
-	/* device_link_move took too long, and this connection goes on: what was refused meanwhile may be tried again.  NULL: it is never asked to move. */
+	/* Nothing is under way that another connection would not bring back: asked when device_link_move begins, and once more before this connection is left.  NULL: it is never asked to move. */
+	bool (*may_move)(struct device_link *link, void *user);
+	/* device_link_move took too long, or could not be, and this connection goes on: what was refused meanwhile may be tried again.  Goes with may_move. */
 	void (*on_stayed)(struct device_link *link, void *user);
 };
 

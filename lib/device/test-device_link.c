@@ -14,6 +14,7 @@ struct story {
 	int n_connects, n_published;
 	struct device_link *link;
 	int n_up, n_acked, n_down, n_stayed;
+	bool is_busy; /* with something that the server asked for */
 };
 
 /* -- The server ---------------------------------------------------------------------------------------------------------------------------- */
@@ -111,6 +112,13 @@ on_down(struct device_link *link, void *user, enum device_client_end end, uint8_
 	return true;
 }
 
+static bool
+may_move(struct device_link *link, void *user)
+{
+	(void)link;
+	return !((struct story *)user)->is_busy;
+}
+
 static void
 on_stayed(struct device_link *link, void *user)
 {
@@ -119,7 +127,12 @@ on_stayed(struct device_link *link, void *user)
 }
 
 static const struct device_link_ops ops = {
-	.ask_token = ask_token, .on_up = on_up, .on_acked = on_acked, .on_down = on_down, .on_stayed = on_stayed
+	.ask_token = ask_token,
+	.on_up = on_up,
+	.on_acked = on_acked,
+	.on_down = on_down,
+	.may_move = may_move,
+	.on_stayed = on_stayed,
 };
 
 static bool
@@ -236,5 +249,23 @@ TEST("where the acknowledgement does not come the connection stays, its owner he
 	CHECK(until(s.loop, is_acked, &s));
 	publish(&s);
 	CHECK(s.n_connects == 1);
+	story_clear(&s);
+}
+
+TEST("what comes while it waits for its moment holds it back, as what was there before does")
+{
+	struct story s;
+
+	story_begin(&s);
+	publish(&s);
+	CHECK(device_link_move(s.link));
+	s.is_busy = true;
+	acknowledge(&s);
+	CHECK(until(s.loop, has_stayed, &s));
+	CHECK(s.n_connects == 1 && !device_link_move(s.link));
+	s.is_busy = false;
+	CHECK(device_link_move(s.link));
+	CHECK(until(s.loop, has_moved, &s));
+	CHECK(s.n_down == 0);
 	story_clear(&s);
 }

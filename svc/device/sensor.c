@@ -239,8 +239,21 @@ on_verdict(struct device_link *link, void *user, const struct verdict *verdict)
 	buf_clear(&page);
 }
 
-static const struct device_link_ops by_key = { ask_token, on_up, on_acked, on_down, on_stopped, on_verdict, NULL };
-static const struct device_link_ops by_certificate = { NULL, on_up, on_acked, on_down, on_stopped, on_verdict, NULL };
+static const struct device_link_ops by_key = {
+	.ask_token = ask_token,
+	.on_up = on_up,
+	.on_acked = on_acked,
+	.on_down = on_down,
+	.on_stopped = on_stopped,
+	.on_verdict = on_verdict,
+};
+static const struct device_link_ops by_certificate = {
+	.on_up = on_up,
+	.on_acked = on_acked,
+	.on_down = on_down,
+	.on_stopped = on_stopped,
+	.on_verdict = on_verdict,
+};
 
 /* -- All of it --------------------------------------------------------------------------------------------------------------------------- */
 

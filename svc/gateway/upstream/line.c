@@ -358,15 +358,6 @@ on_stayed(struct device_link *link, void *user)
 		TELL(line, on_confirmed, generation);
 }
 
-static const struct device_link_ops link_ops = {
-	.ask_token = ask_token,
-	.on_up = on_up,
-	.on_acked = on_acked,
-	.on_down = on_down,
-	.on_verdict = on_verdict,
-	.on_stayed = on_stayed,
-};
-
 /* Nothing is under way that would come back to it; and it knows nothing that would be missed. */
 static bool
 is_idle(const struct line *line)
@@ -380,12 +371,21 @@ is_idle(const struct line *line)
 }
 
 static bool
-may_move(struct line_way *way)
+may_move(struct device_link *link, void *user)
 {
-	return is_idle(CONTAINER_OF(way, struct line, way));
+	(void)link;
+	return is_idle(user);
 }
 
-static const struct line_way_ops way_ops = { .prepare = prepare, .may_move = may_move };
+static const struct device_link_ops link_ops = {
+	.ask_token = ask_token,
+	.on_up = on_up,
+	.on_acked = on_acked,
+	.on_down = on_down,
+	.on_verdict = on_verdict,
+	.may_move = may_move,
+	.on_stayed = on_stayed,
+};
 
 /* Devices and modules come and go: lines that stayed would be more and more. */
 static void
@@ -622,7 +622,7 @@ line_new(struct lines *lines, const char *device_id, const char *module_id)
 	line->device_id = mem_text(device_id);
 	line->module_id = mem_text(module_id);
 	line->is_own = text_is(device_id, up->edge_id) && text_is(module_id, up->workload.module_id);
-	line_way_init(&line->way, lines, &way_ops, line->is_own);
+	line_way_init(&line->way, lines, prepare, line->is_own);
 	timer_init(&line->idle, c->loop, on_idle);
 	timer_init(&line->again, c->loop, on_again);
 	line->link = line->way.link = link_of(line);

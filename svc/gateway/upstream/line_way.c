@@ -34,7 +34,7 @@ on_turn(struct pacer_turn *turn)
 {
 	struct line_way *way = CONTAINER_OF(turn, struct line_way, turn);
 
-	way->ops->prepare(way);
+	way->prepare(way);
 	carrier_ask(carrier_of(way), &way->ride);
 }
 
@@ -133,8 +133,7 @@ on_join(struct timer *timer)
 	if (!line_way_is_alone(way) || !carrier_now(carrier_of(way)))
 		return;
 	timer_arm(timer, JOIN_AGAIN_MS / 2 + some_of(JOIN_AGAIN_MS / 2));
-	if (way->ops->may_move(way))
-		device_link_move(way->link);
+	device_link_move(way->link);
 }
 
 void
@@ -145,13 +144,13 @@ line_way_join(struct line_way *way, int64_t within_ms)
 }
 
 void
-line_way_init(struct line_way *way, struct lines *lines, const struct line_way_ops *ops, bool is_own)
+line_way_init(struct line_way *way, struct lines *lines, void (*prepare)(struct line_way *way), bool is_own)
 {
 	const struct lines_config *c = lines_config(lines);
 
 	*way = (struct line_way){
 		.lines = lines,
-		.ops = ops,
+		.prepare = prepare,
 		.is_own = is_own,
 		.turn.go = on_turn,
 		.ride = { .decided = on_way, .is_own = is_own },

@@ -8,16 +8,11 @@
 #include "gateway/upstream/pacer.h"
 
 struct lines;
-struct line_way;
-struct line_way_ops {
-	void (*prepare)(struct line_way *way);	/* it is about to connect */
-	bool (*may_move)(struct line_way *way); /* nothing is under way that another connection would not bring back */
-};
 struct line_way {
 	struct lines *lines;
 	struct device_link *link;
-	const struct line_way_ops *ops;
-	bool is_own; /* $edgeHub's */
+	void (*prepare)(struct line_way *way); /* it is about to connect */
+	bool is_own;			       /* $edgeHub's */
 	struct pacer_turn turn;
 	struct carrier_ride ride;
 	struct link_token token;
@@ -27,7 +22,7 @@ struct line_way {
 };
 
 /* The link is the line's, and goes before the way is cleared. */
-void line_way_init(struct line_way *way, struct lines *lines, const struct line_way_ops *ops, bool is_own);
+void line_way_init(struct line_way *way, struct lines *lines, void (*prepare)(struct line_way *way), bool is_own);
 void line_way_clear(struct line_way *way); /* once no job of its is on the pool */
 
 void line_way_ask(struct line_way *way, bool is_urgent);	/* struct device_link_ops.ask_token */
