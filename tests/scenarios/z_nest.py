@@ -129,12 +129,21 @@ def test_05_disabled():
     came("in the end", "deep-sas", seconds=300)
 
 
+def new_gateway(device, parent):
+    return it.hub.rest("PUT", "/devices/" + device, {"deviceId": device, "status": "enabled", "capabilities": {"iotEdge": True}, "parentScopes": [parent] if parent else [],
+                                                     "authentication": {"type": "sas", "symmetricKey": {"primaryKey": "", "secondaryKey": ""}}})
+
+
 def test_06_sixth():
-    """a sixth level is refused: the uppermost does not let its gateway in"""
-    status, _, body = it.hub.rest("PUT", "/devices/edge6", {"deviceId": "edge6", "status": "enabled", "capabilities": {"iotEdge": True}, "parentScopes": [edges[-1].scope],
-                                                           "authentication": {"type": "sas", "symmetricKey": {"primaryKey": "", "secondaryKey": ""}}})
+    """the hub takes no sixth gateway below the fifth; and one that comes to be there with the gateway above it is not let in by the uppermost"""
+    status, _, body = new_gateway("edge6", edges[-1].scope)
+    assert status == 400 and "at most 5 gateways" in json.dumps(body), (status, body)
+    status, _, aside = new_gateway("aside", None)
+    assert status == 200, aside
+    status, _, body = new_gateway("edge6", aside["deviceScope"])
     assert status == 200, body
     key = body["authentication"]["symmetricKey"]["primaryKey"]
+    it.change("aside", parentScopes=[edges[3].scope])
 
     def refused():
         """For good: 3 is for whom those above were asked about in vain."""

@@ -130,14 +130,14 @@ find_parent(struct registry_change *change, const struct identity *record, struc
 	return 0;
 }
 
-/* From `gateway` upwards: is the record itself there, or are there too many? */
+/* From `gateway` upwards: is the record itself there, or are there too many, of which it may be one? */
 static enum registry_answer
 check_above(struct registry_change *change, const struct identity *gateway, const struct identity *record, struct err *err)
 {
 	struct identity *at = identity_ref(gateway), *up;
 	enum registry_answer answer = REGISTRY_OK;
 
-	for (int level = 1; at && answer == REGISTRY_OK; level++) {
+	for (int level = record->is_edge ? 2 : 1; at && answer == REGISTRY_OK; level++) {
 		if (level > REGISTRY_LEVELS_MAX || text_is(at->device_id, record->device_id))
 			answer = REGISTRY_BAD_SCOPE;
 		else if (find_parent(change, at, &up, err) < 0)
@@ -151,14 +151,16 @@ check_above(struct registry_change *change, const struct identity *gateway, cons
 	return answer;
 }
 
-/* A parent that is new to it must be a gateway, not this device or one below it, and not too deep down.  The parent it had may be gone by now: its
+/* A parent that is new to it must be a gateway, not this device or one below it, and not too deep down, nor may it become a gateway there.  The parent it had may be gone by now: its
  * children can be changed all the same. */
 static enum registry_answer
 check_parent(struct registry_change *change, const struct identity *before, const struct identity *record, struct err *err)
 {
 	OWN(identity) gateway = NULL;
 
-	if (!record_parent(record) || (before && text_is(record_parent(before), record_parent(record))))
+	if (!record_parent(record))
+		return REGISTRY_OK;
+	if (before && text_is(record_parent(before), record_parent(record)) && before->is_edge >= record->is_edge)
 		return REGISTRY_OK;
 	if (find_parent(change, record, &gateway, err) < 0)
 		return REGISTRY_FAILED;

@@ -324,6 +324,8 @@ TEST("gateways nest five deep and never in a circle")
 	}
 	CHECK_INT(put(&f, child_of(level[4], sas_device("leaf")), NULL, false, &leaf), REGISTRY_OK);
 	CHECK(registry_is_below(f.registry, leaf->device_id, "gw0"));
+	CHECK_INT(put(&f, child_of(level[4], gateway("gw5")), NULL, false, NULL), REGISTRY_BAD_SCOPE);
+	CHECK_INT(put(&f, child_of(level[4], gateway("leaf")), "*", false, NULL), REGISTRY_BAD_SCOPE);
 	CHECK_INT(put(&f, child_of(level[2], gateway("gw0")), "*", false, NULL), REGISTRY_BAD_SCOPE);
 	CHECK_INT(put(&f, child_of(level[1], gateway("gw1")), "*", false, NULL), REGISTRY_BAD_SCOPE);
 	for (int i = 0; i < 5; i++)

@@ -93,7 +93,9 @@ rest_identity_error(const struct registry_call *call, char text[REST_ERROR_TEXT_
 		SAY("$edgeAgent and $edgeHub go with their device only");
 		return REST_SYSTEM_MODULE_MODIFY_UNAUTHORIZED_ACCESS;
 	case REGISTRY_BAD_SCOPE:
-		SAY("the parent scope is not that of a gateway that can be above this device");
+		SAY("the parent scope is not that of a gateway that can be above this device (at most %d gateways are above each "
+		    "other)",
+			REGISTRY_LEVELS_MAX);
 		return REST_INVALID_DEVICE_SCOPE;
 	case REGISTRY_INVALID:
 		SAY("%s", call->err.text);
