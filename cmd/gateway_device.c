@@ -100,6 +100,26 @@ put_line(const char *name, const char *value)
 }
 
 static void
+put_reason(const char *title, const struct reason_row *reason)
+{
+	put_line(title, reason->code);
+	put_line("", reason->sentence);
+	put_line("to do", reason->fix);
+}
+
+static void
+put_end(const json_t *device)
+{
+	const json_t *end = json_object_get(device, "last_end");
+	const struct reason_row *reason = json_is_object(end) ? reason_find(gateway_text_at(end, "reason")) : NULL;
+
+	if (!reason)
+		return;
+	put_line("last ended", gateway_text_at(end, "at"));
+	put_reason("because", reason);
+}
+
+static void
 put_decision(const json_t *last)
 {
 	const struct reason_row *reason = json_is_object(last) ? reason_find(gateway_text_at(last, "reason")) : NULL;
@@ -114,9 +134,7 @@ put_decision(const json_t *last)
 		gateway_text_at(last, "peer"));
 	put_line("last decision", when);
 	if (!text_is(reason->code, "OK")) {
-		put_line("because", reason->code);
-		put_line("", reason->sentence);
-		put_line("to do", reason->fix);
+		put_reason("because", reason);
 	}
 	counts = mem_textf("let in %lld times, refused %lld times since the gateway's start",
 		(long long)json_integer_value(json_object_get(last, "accepted")),
@@ -146,6 +164,7 @@ print_one(const json_t *device)
 			put_line(i == 0 ? "thumbprints" : "", json_string_value(thumbprint));
 	}
 	put_decision(json_object_get(device, "last_decision"));
+	put_end(device);
 }
 
 static int
@@ -171,7 +190,7 @@ gateway_device(int argc, char **argv)
 		.arguments = "list | show DEVICE[/MODULE]",
 		.summary =
 			"List the devices and modules below the gateway, or show one: the hub's record with its age, whether it is "
-			"connected, and what was decided about it last.",
+			"connected, what was decided about it last, and why the gateway ended a session of it.",
 		.more = "Exit status: 0 shown, 1 there is no such device, or no gateway, 2 called wrongly.",
 		.rows = rows,
 	};

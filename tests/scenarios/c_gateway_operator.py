@@ -99,6 +99,21 @@ def budget(what):
     return limits[what]
 
 
+def test_04_b_ended():
+    """whose session was ended finds why, also after it was let in again"""
+    with it.edge.mqtt("sas1", password=it.token("sas1", it.sas1)) as c:
+        assert ask("device", "show", "sas1")[0]["last_end"] is None
+        it.change("sas1", status="disabled")
+        assert c.closed()
+    it.change("sas1", status="enabled")
+    wait_for(lambda: ask("device", "show", "sas1")[0]["status"] == "enabled", "it to be enabled again")
+    it.edge.mqtt("sas1", password=it.token("sas1", it.sas1)).close()
+    one = ask("device", "show", "sas1")[0]
+    assert one["last_end"]["reason"] == "SESSION_DISABLED" and one["last_decision"]["reason"] == "OK", one
+    text = ask("device", "show", "sas1", json_out=False)
+    assert "last ended" in text and "SESSION_DISABLED" in text and "let in" in text, text
+
+
 def test_05_status():
     """status says in numbers and in words how the gateway is, and names what stops first"""
     with it.edge.mqtt("dev1", **it.dev1) as m:

@@ -116,6 +116,8 @@ take_over(struct entry *e, const struct decision *now)
 	e->last = *now;
 	e->last.n_accepted = before.n_accepted + (now->cause == OK);
 	e->last.n_refused = before.n_refused + (now->cause != OK);
+	e->last.ended = before.ended;
+	e->last.ended_wall = before.ended_wall;
 }
 
 bool
@@ -138,12 +140,26 @@ decisions_note(struct decisions *d, const char *name, bool is_known, const struc
 	return good;
 }
 
-bool
-decisions_note_violation(struct decisions *d, int64_t now_ms, uint64_t *left_out)
+static struct entry *
+find(struct decisions *d, const char *name)
 {
+	struct entry *e = map_find_text(d->known.by_name, name);
+
+	return e ? e : map_find_text(d->strangers.by_name, name);
+}
+
+bool
+decisions_note_end(struct decisions *d, const char *name, enum reason why, int64_t wall, int64_t now_ms, uint64_t *left_out)
+{
+	struct entry *e;
 	bool good;
 
 	pthread_mutex_lock(&d->lock);
+	e = find(d, name);
+	if (e) {
+		e->last.ended = why;
+		e->last.ended_wall = wall;
+	}
 	good = bucket_take(&d->violations, &lines_together, now_ms) == 0;
 	*left_out = d->n_violations_left_out;
 	d->n_violations_left_out = good ? 0 : d->n_violations_left_out + 1;
@@ -157,9 +173,7 @@ decisions_find(struct decisions *d, const char *name, struct decision *out)
 	const struct entry *e;
 
 	pthread_mutex_lock(&d->lock);
-	e = map_find_text(d->known.by_name, name);
-	if (!e)
-		e = map_find_text(d->strangers.by_name, name);
+	e = find(d, name);
 	if (e)
 		*out = e->last;
 	pthread_mutex_unlock(&d->lock);

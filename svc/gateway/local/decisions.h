@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What was decided lately about each identity: the last decision, how many there were, and whether one more line about it is worth its place on the disk.  A flood of the same refusal costs a
+/* What was decided lately about each identity: the last decision, how many there were, why a session of it was ended last, and whether one more line about it is worth its place on the disk.  A flood of the same refusal costs a
  * look into a map; strangers, who may choose their names, share one allowance and a small place of their own.  No I/O, no clock; any thread. */
 
 #include <stdbool.h>
@@ -10,14 +10,16 @@
 #include "diag/reason.h"
 #include "gateway/local/tally.h"
 
-#define DECISION_PEER_MAX 64
+#define DECISION_PEER_MAX 56 /* an IPv6 address and its port */
 
 struct decision {
 	enum reason cause; /* OK: let in */
 	enum tally_shown shown;
 	int64_t wall;		      /* when, seconds UTC */
 	char peer[DECISION_PEER_MAX]; /* from where */
-	uint64_t n_accepted, n_refused;
+	uint32_t n_accepted, n_refused;
+	enum reason ended; /* why the gateway ended a session of it; OK: it has ended none */
+	int64_t ended_wall;
 };
 
 struct decisions;
@@ -27,6 +29,7 @@ void decisions_free(struct decisions *decisions);
 /* is_known: the hub has a record of it.  True: it is to be written down, and *left_out were not since the last that was. */
 bool decisions_note(struct decisions *decisions, const char *name, bool is_known, const struct decision *now, int64_t now_ms,
 	uint64_t *left_out);
-/* The same for a connection that was closed for a broken rule, whoever it was: all of them share one allowance. */
-bool decisions_note_violation(struct decisions *decisions, int64_t now_ms, uint64_t *left_out);
+/* A connection was closed for that, whoever it was: all of them share one allowance. */
+bool decisions_note_end(
+	struct decisions *decisions, const char *name, enum reason why, int64_t wall, int64_t now_ms, uint64_t *left_out);
 bool decisions_find(struct decisions *decisions, const char *name, struct decision *out); /* the last one */

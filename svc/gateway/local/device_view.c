@@ -19,15 +19,17 @@ time_json(int64_t at)
 /* -- One ------------------------------------------------------------------------------------------------------------------------------------ */
 
 static json_t *
-decision_json(const struct device_view *view, const char *name)
+decision_json(const struct decision *last)
 {
-	struct decision last;
+	return json_pack("{s:o, s:s, s:s, s:s, s:I, s:I}", "at", time_json(last->wall), "reason", reason_row(last->cause)->code,
+		"shown", tally_shown_name(last->shown), "peer", last->peer, "accepted", (json_int_t)last->n_accepted, "refused",
+		(json_int_t)last->n_refused);
+}
 
-	if (!decisions_find(view->decisions, name, &last))
-		return json_null();
-	return json_pack("{s:o, s:s, s:s, s:s, s:I, s:I}", "at", time_json(last.wall), "reason", reason_row(last.cause)->code,
-		"shown", tally_shown_name(last.shown), "peer", last.peer, "accepted", (json_int_t)last.n_accepted, "refused",
-		(json_int_t)last.n_refused);
+static json_t *
+end_json(const struct decision *last)
+{
+	return json_pack("{s:o, s:s}", "at", time_json(last->ended_wall), "reason", reason_row(last->ended)->code);
 }
 
 static const char *
@@ -59,8 +61,11 @@ one_json(const struct device_view *view, const char *device_id, const char *modu
 	int64_t confirmed)
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
-	json_t *one = json_pack("{s:s, s:s?, s:b, s:o}", "device", device_id, "module", module_id, "connected",
-		directory_is_connected(view->directory, name), "last_decision", decision_json(view, name));
+	struct decision last = { .ended = OK };
+	bool is_known = decisions_find(view->decisions, name, &last);
+	json_t *one = json_pack("{s:s, s:s?, s:b, s:o, s:o}", "device", device_id, "module", module_id, "connected",
+		directory_is_connected(view->directory, name), "last_decision", is_known ? decision_json(&last) : json_null(),
+		"last_end", last.ended != OK ? end_json(&last) : json_null());
 
 	if (record)
 		add_record(one, record, confirmed);

@@ -169,7 +169,7 @@ door_book_violation(struct door_book *book, const char *who, enum reason reason,
 	tally_violation(reason);
 	if (reason == SESSION_TAKEN_OVER)
 		rivals_taken_over(book->rivals, who, clock_boot_ms());
-	if (!decisions_note_violation(book->decisions, clock_boot_ms(), &left_out)) {
+	if (!decisions_note_end(book->decisions, who, reason, clock_wall(), clock_boot_ms(), &left_out)) {
 		metric_add(gateway_metric(METRIC_AUDIT_LEFT_OUT), 1);
 		return;
 	}

@@ -60,6 +60,26 @@ TEST("refusals of somebody who tries a device's name don't keep it from being wr
 	decisions_free(d);
 }
 
+TEST("why a session was ended is found beside the decision, and outlives the next one")
+{
+	struct decisions *d = decisions_new(10, 10);
+	struct decision found;
+	uint64_t left_out;
+
+	decisions_note(d, "dev1", true, &yes, 0, &left_out);
+	CHECK(decisions_find(d, "dev1", &found));
+	CHECK_INT(found.ended, OK);
+	CHECK(decisions_note_end(d, "dev1", SESSION_DISABLED, 2000, 0, &left_out));
+	CHECK(decisions_note_end(d, "dev2", SESSION_REMOVED, 2000, 0, &left_out));
+	decisions_note(d, "dev1", true, &no, 0, &left_out);
+	CHECK(decisions_find(d, "dev1", &found));
+	CHECK_INT(found.cause, SAS_EXPIRED);
+	CHECK_INT(found.ended, SESSION_DISABLED);
+	CHECK_INT(found.ended_wall, 2000);
+	CHECK(!decisions_find(d, "dev2", &found));
+	decisions_free(d);
+}
+
 TEST("broken rules have an allowance of their own")
 {
 	struct decisions *d = decisions_new(10, 10);
@@ -67,9 +87,9 @@ TEST("broken rules have an allowance of their own")
 	int written = 0;
 
 	for (int i = 0; i < 1000; i++)
-		written += decisions_note_violation(d, 1, &left_out);
+		written += decisions_note_end(d, "dev1", MQTT_MALFORMED, 1000, 1, &left_out);
 	CHECK_INT(written, 200);
-	CHECK(decisions_note_violation(d, 101, &left_out));
+	CHECK(decisions_note_end(d, "dev1", MQTT_MALFORMED, 1000, 101, &left_out));
 	CHECK_INT(left_out, 800);
 	CHECK(decisions_note(d, "dev1", true, &no, 101, &left_out));
 	decisions_free(d);
