@@ -12,11 +12,23 @@ put_refusal(struct buf *page, const json_t *hub)
 {
 	const char *parent = gateway_text_at(hub, "parent");
 
-	buf_putf(page, "\nThe gateway:\n✗ %s refuses it, since %s: %s\n", *parent ? parent : gateway_text_at(hub, "name"),
+	buf_putf(page, "✗ %s refuses it, since %s: %s\n", *parent ? parent : gateway_text_at(hub, "name"),
 		gateway_text_at(hub, "since"), gateway_text_at(hub, "why"));
 	buf_puts(page, "  Is this device enabled in the hub, with the keys that it has here, and its clock right?\n");
 	if (*parent)
 		buf_putf(page, "  Is %s its parent there (parentScopes), and enabled too?\n", parent);
+}
+
+static void
+put_unready(struct buf *page, json_t *checks)
+{
+	const char *name;
+	json_t *check;
+
+	json_object_foreach(checks, name, check) {
+		if (!json_is_true(json_object_get(check, "ok")))
+			buf_putf(page, "✗ it is not ready: %s: %s\n", name, gateway_text_at(check, "says"));
+	}
 }
 
 void
@@ -26,12 +38,17 @@ edge_gateway_look(const char *state, json_t *status, struct buf *page)
 	struct err none_runs = ERR_INIT;
 	OWN_LIB(json_t) said = gateway_ask(&options, "GET", "status", NULL, 0, &none_runs);
 	const json_t *hub = json_object_get(said, "hub");
-	bool is_refused = text_is(gateway_text_at(hub, "reach"), "refuses");
+	bool is_refused = text_is(gateway_text_at(hub, "reach"), "refuses"),
+	     is_ready = json_is_true(json_object_get(said, "ready"));
 
 	if (!hub)
 		return;
+	if (is_refused || !is_ready)
+		buf_puts(page, "\nThe gateway:\n");
 	if (is_refused)
 		put_refusal(page, hub);
-	json_object_set_new(
-		status, "gateway", json_pack("{s:s, s:b}", "reach", gateway_text_at(hub, "reach"), "well", !is_refused));
+	put_unready(page, json_object_get(said, "checks"));
+	json_object_set_new(status, "gateway",
+		json_pack("{s:s, s:b, s:b}", "reach", gateway_text_at(hub, "reach"), "ready", is_ready, "well",
+			is_ready && !is_refused));
 }

@@ -37,10 +37,9 @@ static const struct option_usage usage = {
 	.more = "Running: it serves.  Ready: systemd starts it with its first connection.  Starting, Waiting: it is on its way.  "
 		"Down: it is not.\n"
 		"Below a parent (parent_hostname) it looks whether that can be reached and is trusted, and says what is wrong; so "
-		"it does when those above refuse this device's gateway.\n"
+		"it does when those above refuse this device's gateway, or that is not ready.\n"
 		"Exit status: 0 none is down, 1 one is, or the parent is not what it should be, or those above refuse the gateway, "
-		"or there is no edge device, 2 "
-		"called wrongly.",
+		"or it is not ready, or there is no edge device, 2 called wrongly.",
 	.rows = rows,
 };
 

@@ -240,6 +240,8 @@ def test_07_b_keyd_hangs():
         knocking.start()
         answer = wait_for(lambda: not ready()["ready"] and ready(), "not to be ready", 30)
         assert "keyd has not answered for" in answer["checks"]["keys"]["says"], answer
+        status = run("rootedge", "status", "--state", it.edge.state, check=False)
+        assert status.returncode == 1 and "it is not ready: keys: keyd has not answered for" in status.stdout, status
     finally:
         os.kill(keyd, signal.SIGCONT)
     knocking.join()
