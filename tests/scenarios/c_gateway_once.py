@@ -184,7 +184,7 @@ def test_06_plain():
     it.reconnect()
     send(1)
     wait_for_all()
-    assert connections(it.hub.mqtt_port) > len(sent)  # of each line one, where our own hub has one for all
+    wait_for(lambda: connections(it.hub.mqtt_port) > len(sent), "a connection for each line, the gateway's own too, where our own hub has one for all", 60)
     doubled = [k for d in sent for k, v in counts(d).items() if v > 1]
     assert len(doubled) >= EACH, doubled
     assert not any("gseq" in json.dumps(e) for e in it.events())
