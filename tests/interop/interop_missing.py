@@ -8,7 +8,7 @@ import interop_gateway as clients_of
 from interop import GATEWAY, HERE, HUB, MODULES, Story, enter_namespaces
 from rootedge_test import *
 
-FURTHER, STORM, DAY, DISK_MIB = "gw2.local", 1000, 86400, 64
+FURTHER, LOAD, STORM, DAY, DISK_MIB = "gw2.local", 50, 1000, 86400, 64
 story = None
 n_devices = 0
 
@@ -90,9 +90,18 @@ def test_01_start():
     clients_of.rounds()
 
 
+def node_of(script, cases):
+    env = dict(os.environ, NODE_PATH=os.path.join(MODULES, "node_modules"), NODE_EXTRA_CA_CERTS=story.pki.root, CA=story.pki.root, HUB=HUB, GATEWAY=GATEWAY, CASES=json.dumps(cases))
+    return subprocess.Popen(["node", os.path.join(HERE, script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+
+
 def test_02_swapped():
-    """hot certificate swap: the client that is connected goes on, on the same connection, and new ones are shown the new one"""
-    opened = len(verdicts("stays"))
+    """hot certificate swap under load: fifty clients send without a pause, on the same connections, none of their messages is lost or doubled, and new ones are shown the new certificate"""
+    loaded = [by_key() for _ in range(LOAD)]
+    node = node_of("load.js", loaded)
+    assert json.loads(node.stdout.readline()) == {"connected": LOAD}
+    everybody = ["stays"] + [one["device"] for one in loaded]
+    opened = {name: len(verdicts(name)) for name in everybody}
     for i in (1, 2):
         before = shown()
         subprocess.run(["ip", "addr", "add", "10.55.0.%d/32" % i, "dev", "re0"], check=True)
@@ -102,7 +111,15 @@ def test_02_swapped():
         assert story.stays.says() == {"round": story.stays.n}
         clients_of.rounds()
         matrix(by_key())
-    assert len(verdicts("stays")) == opened, "it had to connect again"
+    node.stdin.write("enough\n")
+    node.stdin.flush()
+    sent = json.loads(node.stdout.readline())["sent"]
+    node.wait()
+    assert {name: len(verdicts(name)) for name in everybody} == opened, "they had to connect again"
+    for one, n in zip(loaded, sent):
+        came = lambda: [e["body"] for e in story.events_of(one["device"])]
+        wait_for(lambda: len(came()) >= n, "what %s has sent" % one["device"], 60)
+        assert came() == [str(k) for k in range(n)], (one["device"], n, came())
 
 
 def test_03_two_names():
@@ -145,9 +162,8 @@ def test_06_storm():
     """a thousand clients, which with the one that stays are as many as may be connected, come and go and come, and one more has no place; after a kill of the gateway all are back by themselves"""
     story.many = [by_key() for _ in range(STORM)]
     more = by_key()
-    env = dict(os.environ, NODE_PATH=os.path.join(MODULES, "node_modules"), NODE_EXTRA_CA_CERTS=story.pki.root, CA=story.pki.root, HUB=HUB, GATEWAY=GATEWAY, CASES=json.dumps(story.many))
     for is_last in (False, True):
-        node = subprocess.Popen(["node", os.path.join(HERE, "storm.js")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        node = node_of("storm.js", story.many)
         assert json.loads(node.stdout.readline()) == {"connected": STORM}
         if not is_last:  # these go without a word, and count no more
             node.kill()
