@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A network that comes and goes every second, for ten minutes (SECONDS), on both sides of the gateway: what was acknowledged arrives, in order for each device, nobody is taken for a rival, and
-the gateway neither grows nor gives up.  Connections are broken each time; with HOW=link it is the link of a network namespace of its own that goes down, packets are lost without a word, late and in
-part lost besides where the kernel has netem, and connections live or not as TCP has it."""
+the gateway neither grows nor gives up.  Connections are broken each time; with HOW=link it is the link of a network namespace of its own that goes down, packets are lost without a word, some also
+while it is up, and late where the kernel has netem, and connections live or not as TCP has it."""
 import os, subprocess, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
@@ -46,8 +46,12 @@ class Link:
 
     def __init__(self):
         self.mend()
-        netem = subprocess.run(["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "20ms", "10ms", "loss", "1%"], capture_output=True, text=True)
-        print("# netem: " + (netem.stderr.strip().replace("\n", " ") or "yes"))
+        for name, *how in (("netem: packets are late, one in a hundred lost", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "20ms", "10ms", "loss", "1%"),
+                           ("nftables: one packet in a hundred is lost", "nft", "table inet lossy { chain input { type filter hook input priority 0; numgen random mod 100 < 1 drop; }; }")):
+            done = subprocess.run(how, capture_output=True, text=True)
+            print("# " + (name if done.returncode == 0 else "not by " + name + ": " + done.stderr.strip().replace("\n", " ")))
+            if done.returncode == 0:
+                break
 
     @staticmethod
     def cut():
