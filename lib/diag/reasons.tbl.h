@@ -125,6 +125,7 @@ REASON(SESSION_REMOVED, REASON_BAD, "The identity was deleted, or put below anot
 REASON(CA_WITHDRAWN, REASON_BAD, "The CA by which the device was let in was deleted, or may no longer speak for it.", "Check the CA in the hub: rootedge hub ca show.", "")
 REASON(NO_CONNECT_IN_TIME, REASON_BAD, "The client did not finish its handshake and CONNECT in time.", "Check the network and the client.", "")
 REASON(TOO_MANY_CONNECTIONS, REASON_BAD, "The listener's limit of connections is reached.", "Raise the limit, or look for a client that leaks connections.", "")
+REASON(QUEUE_FULL, REASON_BAD, "The gateway's queue has no room for the message: it is full, or nearly full and has more from this sender than is left for all others.", "See why nothing leaves it: rootedge gateway status.  Raise [gateway] max_queue_mib, give routes a timeToLiveSecs, or set when_full to drop_oldest.", "")
 REASON(UNAVAILABLE, REASON_BAD, "The service can't answer now.", "Try again; look in its log.", "")
 
 /* Local services */

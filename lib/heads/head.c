@@ -27,9 +27,9 @@ head_admission_restore(struct head_admission *admission, const char *const *filt
 }
 
 void
-head_message_done(struct head_ack *ack, bool ok)
+head_message_done(struct head_ack *ack, enum reason why)
 {
-	ack->done(ack, ok);
+	ack->done(ack, why);
 }
 
 void

@@ -42,8 +42,8 @@ struct head_message {
 	bool retain, dup, is_will;
 };
 struct head_ack; /* the head's handle of one message, or list of subscriptions, that must be acknowledged */
-/* Durable now (ok), or refused / failed (not ok: MQTT closes the connection without PUBACK, HTTP answers 503).  On the loop of the session. */
-void head_message_done(struct head_ack *ack, bool ok);
+/* Durable now (OK), or why it never will be: MQTT closes the connection for that reason, without PUBACK, HTTP answers 503.  On the loop of the session. */
+void head_message_done(struct head_ack *ack, enum reason why);
 
 /* -- Questions of a device about its twin (hub 1.9), and for a certificate (hub 1.11) ----------------------------------------- */
 struct head_request {

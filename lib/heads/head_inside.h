@@ -22,7 +22,7 @@ struct head_admission {
 };
 
 struct head_ack {
-	void (*done)(struct head_ack *ack, bool ok);
+	void (*done)(struct head_ack *ack, enum reason why);
 };
 
 struct head_receipt {

@@ -33,7 +33,7 @@ struct http_call {
 	struct http_request *req;
 	const char *device_id, *module_id, *lock_token;			 /* the request's; module_id NULL: a device */
 	size_t n_waiting;						 /* messages that are not yet durable */
-	bool failed;							 /* one of them never will be */
+	enum reason why;						 /* OK, or why one of them never will be */
 	void (*then)(struct http_request *req, void *domain, void *arg); /* of http_head_admit; NULL: it is a device's own */
 	void *arg;
 	struct head_admission admission;

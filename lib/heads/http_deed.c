@@ -16,15 +16,17 @@ static const char batch_type[] = "application/vnd.microsoft.iothub.json";
 /* -- Events -------------------------------------------------------------------------------------------------------------------------------- */
 
 static void
-on_durable(struct head_ack *ack, bool ok)
+on_durable(struct head_ack *ack, enum reason why)
 {
 	struct http_call *call = CONTAINER_OF(ack, struct http_call, ack);
 
-	call->failed = call->failed || !ok;
+	if (why != OK)
+		call->why = why;
 	if (--call->n_waiting > 0)
 		return;
-	if (call->failed)
-		http_call_fail(call, HTTP_HEAD_UNAVAILABLE, "what was sent could not be stored");
+	if (call->why != OK)
+		http_call_fail(call, HTTP_HEAD_UNAVAILABLE,
+			call->why == UNAVAILABLE ? "what was sent could not be stored" : reason_row(call->why)->sentence);
 	else
 		http_call_answer(call, 204, NULL, NULL, 0);
 }
@@ -87,14 +89,14 @@ send_each(struct http_call *call, struct http_device *device, const struct messa
 	for (size_t i = 0; i < batch->n; i++) {
 		const struct batched_message *m = &batch->message[i];
 
-		if (call->failed) {
+		if (call->why != OK) {
 			call->n_waiting -= batch->n - i;
 			break;
 		}
 		send_one(call, device, slice_of(buf_text(&m->bag)),
 			(struct slice){ .text = buf_text(&m->payload), .len = m->payload.len });
 	}
-	on_durable(&call->ack, true);
+	on_durable(&call->ack, OK);
 }
 
 static void

@@ -274,7 +274,7 @@ send_done_acks(struct mqtt_session *s)
 
 /* It is durable, or never will be. */
 static void
-on_durable(struct head_ack *head_ack, bool ok)
+on_durable(struct head_ack *head_ack, enum reason why)
 {
 	struct mqtt_ack *ack = CONTAINER_OF(head_ack, struct mqtt_ack, base);
 	struct mqtt_session *s = ack->session;
@@ -283,10 +283,10 @@ on_durable(struct head_ack *head_ack, bool ok)
 		ack_free(ack);
 		return;
 	}
-	if (!ok) {
+	if (why != OK) {
 		/* No acknowledgement, and none for what comes after it: the client sends all of it again. */
 		ack->failed = true;
-		mqtt_session_violate(s, UNAVAILABLE, "what it sent could not be stored");
+		mqtt_session_violate(s, why, "what it sent could not be stored");
 		return;
 	}
 	ack->done = true;

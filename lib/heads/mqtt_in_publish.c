@@ -50,7 +50,7 @@ take_request(struct mqtt_session *s, const struct mqtt_publish *p, const struct 
 	else
 		mqtt_in_question(s, topic, p->payload);
 	if (p->qos > 0)
-		head_message_done(expect_ack(s, p->id), true);
+		head_message_done(expect_ack(s, p->id), OK);
 }
 
 static void

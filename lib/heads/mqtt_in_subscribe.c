@@ -51,7 +51,7 @@ keep(struct mqtt_session *s, struct head_ack *ack)
 	size_t n = 0;
 
 	if (s->clean_session || !ops->subscriptions) {
-		head_message_done(ack, true);
+		head_message_done(ack, OK);
 		return;
 	}
 	for (int kind = 0; kind < FILTER_KINDS; kind++) {

@@ -338,7 +338,7 @@ on_kept(struct subscriptions_wait *wait, bool ok)
 {
 	struct keeping *keeping = CONTAINER_OF(wait, struct keeping, wait);
 
-	head_message_done(keeping->ack, ok);
+	head_message_done(keeping->ack, ok ? OK : UNAVAILABLE);
 	mem_free(keeping);
 }
 

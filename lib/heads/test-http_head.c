@@ -85,9 +85,9 @@ on_message(void *backend, void *domain, struct head_session *session, const stru
 		s->n_held++;
 	} else if (slice_is(message->payload, "close")) {
 		head_session_close(session, SESSION_WITHDRAWN);
-		head_message_done(ack, false);
+		head_message_done(ack, SESSION_WITHDRAWN);
 	} else {
-		head_message_done(ack, !s->is_full);
+		head_message_done(ack, s->is_full ? QUEUE_FULL : OK);
 	}
 }
 
@@ -335,7 +335,7 @@ static void
 store_late(struct site *s)
 {
 	for (size_t i = 0; i < s->n_late_acks; i++)
-		head_message_done(s->late_acks[i], true);
+		head_message_done(s->late_acks[i], OK);
 	s->n_held -= (int)s->n_late_acks;
 	s->n_late_acks = 0;
 }

@@ -293,13 +293,35 @@ gateway_head_look(struct gateway_head *head)
 
 /* -- Messages -------------------------------------------------------------------------------------------------------------------------- */
 
+/* One that is on its way to the disk: its session may have ended before it is there. */
+struct sent {
+	struct queue_storing storing;
+	struct identity *from; /* the session's, shared */
+	struct head_ack *ack;  /* NULL: nobody waits for it */
+};
+
 static void
-on_stored(void *arg, bool ok)
+on_stored(struct queue_storing *storing, enum reason why)
 {
-	if (!ok)
-		tally_unstored(NULL);
-	if (arg)
-		head_message_done(arg, ok);
+	struct sent *sent = CONTAINER_OF(storing, struct sent, storing);
+
+	if (why != OK)
+		tally_unstored(sent->from);
+	if (sent->ack)
+		head_message_done(sent->ack, why);
+	identity_free(sent->from);
+	mem_free(sent);
+}
+
+static struct sent *
+sent_new(const struct session *session, struct head_ack *ack)
+{
+	struct sent *sent = NEW(sent);
+
+	sent->storing.done = on_stored;
+	sent->from = identity_ref(session->identity);
+	sent->ack = ack;
+	return sent;
 }
 
 static void
@@ -326,7 +348,8 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 	if (reason != OK) {
 		if (head_session)
 			head_session_close(head_session, reason);
-		on_stored(ack, false);
+		if (ack)
+			head_message_done(ack, reason);
 		return;
 	}
 	/* Only gateways mark messages. */
@@ -334,7 +357,7 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		message.bag = (struct slice){ .text = buf_text(&unmarked), .len = unmarked.len };
 	message.enqueued_ms = clock_wall_ms();
 	tally_message(&session->tally, session->identity, sent->payload.len);
-	queue_put(session->lane, &message, session->is_own, on_stored, ack);
+	queue_put(session->lane, &message, session->is_own, &sent_new(session, ack)->storing);
 }
 
 /* A module of the gateway's own device: what its inputs get comes from here. */
@@ -387,7 +410,7 @@ on_subscriptions(void *backend, void *domain, struct head_session *head_session,
 	if (subject)
 		relay_subscriptions(head->config.relay, head_session, subject, filters, qos, n, ack);
 	else
-		head_message_done(ack, false);
+		head_message_done(ack, SESSION_WITHDRAWN);
 }
 
 static void

@@ -17,7 +17,7 @@ acknowledge_late(void *arg)
 {
 	struct late_ack *late = arg;
 
-	head_message_done(late->ack, late->ok);
+	head_message_done(late->ack, late->ok ? OK : UNAVAILABLE);
 	mem_free(late);
 }
 

@@ -204,7 +204,7 @@ static void
 on_stored(void *arg, bool ok)
 {
 	if (arg)
-		head_message_done(arg, ok);
+		head_message_done(arg, ok ? OK : UNAVAILABLE);
 }
 
 static void
@@ -262,7 +262,7 @@ on_subscriptions(void *backend, void *domain, struct head_session *head_session,
 	if (hub_head_subject(head_session))
 		subscriptions_keep(head->config.subscriptions, name, head_session, filters, qos, n, ack);
 	else
-		head_message_done(ack, false);
+		head_message_done(ack, SESSION_WITHDRAWN);
 }
 
 /* -- Twins, methods, commands --------------------------------------------------------------------------------------------------------- */

@@ -269,7 +269,10 @@ def test_08_full():
         flood(device, password=it.token(device, key))
     answer = wait_for(lambda: not ready()["ready"] and ready(), "not to be ready")
     assert "messages can't be stored" in answer["checks"]["queue"]["says"], answer
-    assert value("edgehub_messages_unack_total", reason="storage_failure") >= 1
+    m = metrics()
+    refused = {l["from"]: n for l, n in m["edgehub_messages_unack_total"] if l["reason"] == "storage_failure"}
+    assert refused and set(refused) <= set(keys), refused
+    assert value("rootedge_gateway_violations_total", m, reason="QUEUE_FULL") >= 1, m["rootedge_gateway_violations_total"]
     it.reconnect()
     wait_for(lambda: ready()["ready"], "to be ready again", 60)
 

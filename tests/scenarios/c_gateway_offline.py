@@ -370,7 +370,7 @@ def test_07_queue_is_full():
     assert 20 < sent < 100, sent
     assert it.said("the queue is full")
     reasons = [r for _, r in it.decisions()]
-    assert "UNAVAILABLE" in reasons, reasons
+    assert "QUEUE_FULL" in reasons and "UNAVAILABLE" not in reasons, reasons
     used = sum(os.path.getsize(path("queue", f)) for f in os.listdir(path("queue")))
     assert used <= 9 << 20, used
     it.hub.start()

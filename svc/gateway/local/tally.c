@@ -35,8 +35,10 @@ tally_violation(enum reason reason)
 }
 
 void
-tally_unstored(const char *name)
+tally_unstored(const struct identity *from)
 {
+	OWN_TEXT name = identity_name(from->device_id, from->module_id);
+
 	metric_add(gateway_metric(METRIC_UNACKED, "storage_failure", name, NULL), 1);
 }
 

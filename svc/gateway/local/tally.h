@@ -14,7 +14,7 @@ const char *tally_shown_name(enum tally_shown shown); /* "nothing", "sas", "cert
 /* `name`: DEVICE or DEVICE/MODULE; NULL when there is no record of it, and whoever knocks may choose any. */
 void tally_decision(const char *name, enum tally_shown shown, enum reason cause);
 void tally_violation(enum reason reason);
-void tally_unstored(const char *name); /* a message that was not acknowledged; NULL: of whom is not known any more */
+void tally_unstored(const struct identity *from); /* a message that was not acknowledged */
 
 /* What goes both ways, of or to this identity. */
 void tally_twin(const struct subject *subject, bool is_report);

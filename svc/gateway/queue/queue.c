@@ -89,24 +89,16 @@ queue_set_routes(struct queue *queue, struct routes *routes, struct err *err)
 
 /* -- Storing ------------------------------------------------------------------------------------------------------------------------------- */
 
-/* One message for several sinks: acknowledged when the last of them has it. */
-struct fan {
-	size_t n_left;
-	bool failed;
-	void (*done)(void *arg, bool ok);
-	void *arg;
-};
-
+/* It is acknowledged when the last of its sinks has it. */
 static void
-on_fan(void *arg, bool ok)
+on_stored(void *arg, bool ok)
 {
-	struct fan *fan = arg;
+	struct queue_storing *storing = arg;
 
-	fan->failed = fan->failed || !ok;
-	if (--fan->n_left > 0)
-		return;
-	fan->done(fan->arg, !fan->failed);
-	mem_free(fan);
+	if (!ok)
+		storing->why = UNAVAILABLE;
+	if (--storing->n_left == 0)
+		storing->done(storing, storing->why);
 }
 
 static struct message_lane *
@@ -125,14 +117,13 @@ expires(const struct message *m, int64_t ttl_s)
 }
 
 static void
-store(struct queue_lane *lane, const struct message *message, const struct routes_row *row, void (*done)(void *arg, bool ok),
-	void *arg)
+store(struct queue_lane *lane, const struct message *message, const struct routes_row *row, struct queue_storing *storing)
 {
 	const struct plan *plan = lane->plan;
 	struct message m = *message;
 
 	m.expires_ms = expires(message, row->ttl_s);
-	message_lane_store(way_to(lane, plan->level[row - plan->routes->row]), &m, done, arg);
+	message_lane_store(way_to(lane, plan->level[row - plan->routes->row]), &m, on_stored, storing);
 }
 
 static size_t
@@ -179,35 +170,33 @@ refuse(struct queue *queue)
 }
 
 void
-queue_put(struct queue_lane *lane, const struct message *message, bool is_own, void (*done)(void *arg, bool ok), void *arg)
+queue_put(struct queue_lane *lane, const struct message *message, bool is_own, struct queue_storing *storing)
 {
 	struct queue *queue = lane->queue;
 	const struct plan *plan = queue_lane_plan(lane);
 	const struct routes_row *taken[ROUTES_MAX];
 	size_t n = find_rows(plan->routes, message, is_own, taken);
-	struct fan *fan;
 
 	if (n == 0) {
 		queue->n_no_route += message->source != MESSAGE_TWIN_CHANGE; /* of those most are for nobody */
-		done(arg, true);
+		storing->done(storing, OK);
 		return;
 	}
-	if (queue->is_stopped || !queue_space_has(queue, n * size_of(message))) {
-		if (!queue->is_stopped)
-			refuse(queue);
-		done(arg, false);
+	if (queue->is_stopped) {
+		storing->done(storing, UNAVAILABLE);
+		return;
+	}
+	if (!queue_space_has(queue, n * size_of(message))) {
+		refuse(queue);
+		storing->done(storing, QUEUE_FULL);
 		return;
 	}
 	queue->is_full_said = false;
 	queue->n_stored++;
-	if (n == 1) {
-		store(lane, message, taken[0], done, arg);
-		return;
-	}
-	fan = NEW(fan);
-	*fan = (struct fan){ .n_left = n, .done = done, .arg = arg };
+	storing->n_left = n;
+	storing->why = OK;
 	for (size_t i = 0; i < n; i++)
-		store(lane, message, taken[i], on_fan, fan);
+		store(lane, message, taken[i], storing);
 }
 
 void

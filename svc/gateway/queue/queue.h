@@ -8,6 +8,7 @@
  * Storing goes on the loops of connections, by a lane for each; everything else is on the one loop that was given, or happens before that runs. */
 
 #include "base/post.h"
+#include "diag/reason.h"
 #include "gateway/queue/queue_window.h"
 #include "gateway/routes/routes.h"
 #include "store/message.h"
@@ -34,8 +35,16 @@ int queue_set_routes(struct queue *queue, struct routes *routes, struct err *err
 struct queue_lane;
 void queue_add_lane(struct queue *queue, struct owner *owner);			     /* all before the first is asked for */
 struct queue_lane *queue_lane(const struct queue *queue, const struct owner *owner); /* any thread */
-/* done(arg, ok) comes on the lane's owner, perhaps at once.  is_own: from a module of the gateway's own device.  On the lane's thread; what the message borrows is copied. */
-void queue_put(struct queue_lane *lane, const struct message *message, bool is_own, void (*done)(void *arg, bool ok), void *arg);
+/* A message on its way to the disk, embedded in what waits for that. */
+struct queue_storing {
+	/* On the lane's owner, perhaps at once: it is there for all of its sinks (OK), there was no room for it (QUEUE_FULL), or it could not be stored (UNAVAILABLE). */
+	void (*done)(struct queue_storing *storing, enum reason why);
+	/* The queue's. */
+	size_t n_left; /* sinks that it is not stored for yet */
+	enum reason why;
+};
+/* is_own: from a module of the gateway's own device.  On the lane's thread; what the message borrows is copied. */
+void queue_put(struct queue_lane *lane, const struct message *message, bool is_own, struct queue_storing *storing);
 
 /* -- Delivering ---------------------------------------------------------------------------------------------------------------------- */
 struct queue_window *queue_upstream(struct queue *queue);

@@ -19,15 +19,17 @@ struct fixture {
 };
 
 struct answer {
-	atomic_bool is_there, ok;
+	struct queue_storing storing;
+	atomic_bool is_there;
+	_Atomic(enum reason) why;
 };
 
 static void
-on_answer(void *arg, bool ok)
+on_answer(struct queue_storing *storing, enum reason why)
 {
-	struct answer *answer = arg;
+	struct answer *answer = CONTAINER_OF(storing, struct answer, storing);
 
-	answer->ok = ok;
+	answer->why = why;
 	answer->is_there = true;
 }
 
@@ -85,12 +87,12 @@ set_routes(struct fixture *f, const char *text)
 		fail_msg("%s", err.text);
 }
 
-/* false: it was not acknowledged. */
-static bool
-put(struct fixture *f, const char *device_id, const char *module_id, const char *bag, size_t len)
+/* Is it acknowledged, or why not? */
+static enum reason
+ask_to_store(struct fixture *f, const char *device_id, const char *module_id, const char *bag, size_t len)
 {
 	static const char zeros[200000];
-	struct answer answer = { 0 };
+	struct answer answer = { .storing.done = on_answer };
 	struct message m = {
 		.source = MESSAGE_TELEMETRY,
 		.enqueued_ms = clock_wall_ms(),
@@ -101,11 +103,18 @@ put(struct fixture *f, const char *device_id, const char *module_id, const char 
 	};
 
 	pthread_mutex_lock(&one_at_a_time);
-	queue_put(queue_lane(f->queue, &at_once), &m, *module_id != '\0', on_answer, &answer);
+	queue_put(queue_lane(f->queue, &at_once), &m, *module_id != '\0', &answer.storing);
 	pthread_mutex_unlock(&one_at_a_time);
 	while (!answer.is_there)
 		sched_yield();
-	return answer.ok;
+	return answer.why;
+}
+
+/* false: it was not acknowledged. */
+static bool
+put(struct fixture *f, const char *device_id, const char *module_id, const char *bag, size_t len)
+{
+	return ask_to_store(f, device_id, module_id, bag, len) == OK;
 }
 
 static struct queue_window *found;
@@ -398,6 +407,7 @@ TEST("a queue that refuses when it is full takes no more than it may, and takes 
 	queue_totals(f.queue, &totals);
 	CHECK(totals.bytes <= totals.max_bytes);
 	CHECK_INT(totals.refused, 1);
+	CHECK_INT(ask_to_store(&f, "leaf", "", "x=", 100000), QUEUE_FULL);
 	mem_free(take_all(queue_upstream(f.queue), QUEUE_DONE));
 	queue_save(f.queue);
 	run_loop(&f, (3 << 20) / 2);
@@ -459,7 +469,8 @@ TEST("a queue that drops its oldest takes what comes, and drops of the lowest pr
 	end(&f);
 }
 
-TEST("where dropping comes late, a queue takes up to a quarter more, and at least 8 MiB, refuses then, and goes on once there is room")
+TEST("where dropping comes late, a queue takes up to a quarter more, and at least 8 MiB, refuses then, and goes on once there is "
+     "room")
 {
 	struct fixture f = { .dir = fresh_dir("late"), .max_bytes = 4 << 20, .when_full = QUEUE_DROP_OLDEST };
 	struct queue_totals totals;

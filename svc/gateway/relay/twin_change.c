@@ -26,7 +26,7 @@ put_bag(struct buf *bag, const struct twin_change *change, int64_t now_ms)
 }
 
 void
-twin_change_put(struct queue_lane *lane, const struct twin_change *change, void (*done)(void *arg, bool ok), void *arg)
+twin_change_put(struct queue_lane *lane, const struct twin_change *change, struct queue_storing *storing)
 {
 	CLEAR(buf) bag = BUF_INIT(BAG_MAX);
 	struct message message = {
@@ -40,5 +40,5 @@ twin_change_put(struct queue_lane *lane, const struct twin_change *change, void 
 
 	put_bag(&bag, change, message.enqueued_ms);
 	message.bag = (struct slice){ .text = buf_text(&bag), .len = bag.len };
-	queue_put(lane, &message, change->is_own, done, arg);
+	queue_put(lane, &message, change->is_own, storing);
 }

@@ -23,6 +23,7 @@ struct question {
 	struct loop *loop;
 	struct head_call *call;
 	struct post back;
+	struct queue_storing storing;
 	char *reported;	  /* for those who are to hear of it; NULL: nothing */
 	int64_t asked_ms; /* boot clock */
 };
@@ -56,11 +57,11 @@ question_end(struct question *q)
 
 /* What was reported is kept, but not for all who are to hear of it: reported again, it is the same. */
 static void
-on_change_kept(void *arg, bool ok)
+on_change_kept(struct queue_storing *storing, enum reason why)
 {
-	struct question *q = arg;
+	struct question *q = CONTAINER_OF(storing, struct question, storing);
 
-	if (ok) {
+	if (why == OK) {
 		question_end(q);
 		return;
 	}
@@ -80,7 +81,8 @@ tell_routes(struct question *q)
 		.is_own = q->ask.module_id && text_is(q->ask.device_id, config->edge_id),
 	};
 
-	twin_change_put(queue_lane(config->queue, loop_owner(q->loop)), &change, on_change_kept, q);
+	q->storing.done = on_change_kept;
+	twin_change_put(queue_lane(config->queue, loop_owner(q->loop)), &change, &q->storing);
 }
 
 /* Trust may have been withdrawn meanwhile: then looking at it closes the session, and what is answered goes nowhere. */
