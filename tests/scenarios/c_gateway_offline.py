@@ -357,24 +357,33 @@ def test_06_module_made_anew():
         it = site
 
 
-def test_07_queue_is_full():
-    """with the queue full a message is not acknowledged, its connection is closed and the log says why; what was acknowledged arrives, and then there is room again"""
-    sent = 0
+def flood(n, text):
+    """How many of so many it takes."""
     with it.edge.mqtt("dev1", **it.dev1) as m:
-        try:
-            while sent < 200:
-                m.publish(TOPIC + "full=%d" % sent, b"%d " % sent + b"f" * 100000)
-                sent += 1
-        except EOFError:
-            pass
+        for sent in range(n):
+            try:
+                m.publish(TOPIC + text % sent, b"%d " % sent + b"f" * 100000)
+            except EOFError:
+                return sent
+    return n
+
+
+def test_07_queue_is_full():
+    """who has filled the queue is not acknowledged, his connection is closed and the log says why, while another still has room; what was acknowledged arrives, and then there is room for him again"""
+    sent = flood(200, "full=%d")
     assert 20 < sent < 100, sent
-    assert it.said("the queue is full")
+    assert it.said("the queue is nearly full: messages of dev1 are refused")
+    with it.edge.mqtt("sas1", password=it.token("sas1", it.sas1)) as m:
+        for i in range(20):
+            m.publish("devices/sas1/messages/events/", b"beside the flood %d" % i)
+    assert flood(1, "more=%d") == 0
     reasons = [r for _, r in it.decisions()]
     assert "QUEUE_FULL" in reasons and "UNAVAILABLE" not in reasons, reasons
     used = sum(os.path.getsize(path("queue", f)) for f in os.listdir(path("queue")))
     assert used <= 9 << 20, used
     it.hub.start()
     wait_for(lambda: len([e for e in it.events("dev1") if "full" in e["properties"]]) >= sent, "what was acknowledged", 90)
+    wait_for(lambda: len([e for e in it.events("sas1") if e["body"].startswith("beside the flood")]) == 20, "what another had sent beside it")
     arrived = [int(e["properties"]["full"]) for e in it.events("dev1") if "full" in e["properties"]]
     assert sorted(set(arrived) - {sent}) == list(range(sent)), arrived
 

@@ -5,15 +5,16 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/queue/queue_inside.h"
 #include "gateway/queue/queue_log.h"
-#include "store/segment.h"
 
 #define SEGMENT_BYTES_MAX (16u << 20)
-#define SEGMENTS_IN_ALL 64	   /* each log keeps up to one that is done: few beside the whole */
-#define JOBS_MAX 4		   /* each kind once */
+#define SEGMENTS_IN_ALL 64 /* each log keeps up to one that is done: few beside the whole */
+#define JOBS_MAX 4	   /* each kind once */
+#define SAY_AGAIN_MS 60000
 #define YEAR_2020_MS 1577836800000 /* before it a clock has not been set */
 
 /* -- Plans ------------------------------------------------------------------------------------------------------------------------------- */
@@ -97,6 +98,8 @@ on_stored(void *arg, bool ok)
 
 	if (!ok)
 		storing->why = UNAVAILABLE;
+	if (!ok && storing->share)
+		queue_share_leave(storing->share, storing->sender, storing->size);
 	if (--storing->n_left == 0)
 		storing->done(storing, storing->why);
 }
@@ -124,12 +127,6 @@ store(struct queue_lane *lane, const struct message *message, const struct route
 
 	m.expires_ms = expires(message, row->ttl_s);
 	message_lane_store(way_to(lane, plan->level[row - plan->routes->row]), &m, on_stored, storing);
-}
-
-static size_t
-size_of(const struct message *m)
-{
-	return m->bag.len + m->payload.len + m->device_id.len + m->module_id.len + m->generation_id.len + SEGMENT_RECORD_LEN + 64;
 }
 
 /* The hub makes its own of a twin's changes. */
@@ -161,12 +158,39 @@ find_rows(const struct routes *routes, const struct message *m, bool is_own, con
 	return view.is_twin_change ? leave_out_upstream(routes, taken, n) : n;
 }
 
-static void
-refuse(struct queue *queue)
+/* Once a minute: small messages may find room all the time between large ones that do not. */
+static bool
+is_time_to_say(_Atomic int64_t *said_ms)
 {
+	int64_t now_ms = clock_boot_ms(), before_ms = *said_ms;
+
+	return (before_ms == 0 || now_ms - before_ms >= SAY_AGAIN_MS) &&
+	       atomic_compare_exchange_strong(said_ms, &before_ms, now_ms);
+}
+
+static void
+refuse(struct queue *queue, const struct message *m, size_t size)
+{
+	bool is_share = queue->share && queue_space_used(queue) + size <= queue->max_bytes;
+
 	queue->n_refused++;
-	if (!atomic_exchange(&queue->is_full_said, true))
+	if (is_share && is_time_to_say(&queue->share_said_ms))
+		log_warn("the queue is nearly full: messages of %.*s%s%.*s are refused, of which more wait than there is room left",
+			SLICE_FMT(m->device_id), m->module_id.len > 0 ? "/" : "", SLICE_FMT(m->module_id));
+	if (!is_share && is_time_to_say(&queue->full_said_ms))
 		log_error("messages cannot be stored: the queue is full (%llu bytes)", (unsigned long long)queue->max_bytes);
+}
+
+/* What becomes of each of its sinks is told by its end there. */
+static void
+begin_storing(struct queue *queue, struct queue_storing *storing, size_t n)
+{
+	queue->n_stored++;
+	storing->share = queue->share;
+	storing->n_left = n;
+	storing->why = OK;
+	if (storing->share)
+		queue_share_add(storing->share, storing->sender, n * storing->size);
 }
 
 void
@@ -186,15 +210,14 @@ queue_put(struct queue_lane *lane, const struct message *message, bool is_own, s
 		storing->done(storing, UNAVAILABLE);
 		return;
 	}
-	if (!queue_space_has(queue, n * size_of(message))) {
-		refuse(queue);
+	storing->sender = queue->share ? queue_share_sender(message) : 0;
+	storing->size = queue_share_size(message);
+	if (!queue_space_has(queue, storing->sender, n * storing->size)) {
+		refuse(queue, message, n * storing->size);
 		storing->done(storing, QUEUE_FULL);
 		return;
 	}
-	queue->is_full_said = false;
-	queue->n_stored++;
-	storing->n_left = n;
-	storing->why = OK;
+	begin_storing(queue, storing, n);
 	for (size_t i = 0; i < n; i++)
 		store(lane, message, taken[i], storing);
 }
@@ -274,6 +297,7 @@ queue_open(const struct queue_config *config, struct err *err)
 	queue->config = *config;
 	queue->state_dir = mem_text(config->state_dir);
 	queue->segment_bytes = segment_bytes < SEGMENT_BYTES_MAX ? (size_t)segment_bytes : SEGMENT_BYTES_MAX;
+	queue->share = config->when_full == QUEUE_REFUSE ? queue_share_new() : NULL;
 	queue_space_init(queue);
 	pthread_mutex_init(&queue->lock, NULL);
 	queue->worker = pool_new("queue", 1, JOBS_MAX);
@@ -323,6 +347,7 @@ queue_free(struct queue *queue)
 		mem_free(lane);
 	}
 	plan_unref(queue->plan);
+	queue_share_free(queue->share);
 	pthread_mutex_destroy(&queue->lock);
 	mem_free(queue->state_dir);
 	mem_free(queue);

@@ -17,6 +17,7 @@
 
 enum queue_when_full { QUEUE_REFUSE, QUEUE_DROP_OLDEST };
 
+struct queue_share;
 struct queue_config {
 	const char *state_dir;
 	uint64_t max_bytes;
@@ -40,6 +41,9 @@ struct queue_storing {
 	/* On the lane's owner, perhaps at once: it is there for all of its sinks (OK), there was no room for it (QUEUE_FULL), or it could not be stored (UNAVAILABLE). */
 	void (*done)(struct queue_storing *storing, enum reason why);
 	/* The queue's. */
+	struct queue_share *share; /* NULL: it is not counted */
+	uint64_t sender;
+	size_t size;   /* as it counts, of each sink */
 	size_t n_left; /* sinks that it is not stored for yet */
 	enum reason why;
 };

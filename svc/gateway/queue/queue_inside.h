@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "gateway/queue/queue.h"
 #include "gateway/queue/queue_place.h"
+#include "gateway/queue/queue_share.h"
 #include "net/loop.h"
 #include "store/message_log.h"
 
@@ -64,6 +65,8 @@ struct queue {
 	struct queue_counts left, left_before; /* of those that have gone; with the lock */
 	atomic_size_t n_visits;
 	struct post visited;
+	struct queue_share *share; /* of who refuses when it is full; else NULL */
+	_Atomic int64_t share_said_ms, full_said_ms;
 	struct post want_room;
 	struct timer room;
 	struct level *dropping; /* the log that gives up its oldest */
@@ -77,7 +80,7 @@ struct queue {
 	bool is_saved[QUEUE_LOGS_MAX], is_saving;
 	size_t n_unsaid; /* that were dropped */
 	int64_t said_ms;
-	atomic_bool is_room_wanted, is_stopped, is_full_said;
+	atomic_bool is_room_wanted, is_stopped;
 	_Atomic uint64_t max_bytes, n_stored, n_no_route, n_refused;
 };
 
@@ -93,8 +96,8 @@ void queue_level_count_in(struct queue_counts *sum, struct level *level);
 void queue_space_init(struct queue *queue);
 uint64_t queue_space_used(
 	struct queue *queue); /* on the loop and the lanes, which are visited before a log goes; any other thread: with the lock */
-/* May so much more be kept?  Who drops its oldest does so a moment later, and by then takes what comes.  On a lane. */
-bool queue_space_has(struct queue *queue, size_t size);
+/* May so much more be kept, of this sender (queue_share.h)?  Who drops its oldest does so a moment later, and by then takes what comes.  On a lane. */
+bool queue_space_has(struct queue *queue, uint64_t sender, size_t size);
 void queue_space_look(struct queue *queue); /* now and then: is it the disk that has none? */
 
 void queue_leave_drained(struct queue *queue); /* the next log that no route names any more and nothing is left of goes */

@@ -88,6 +88,7 @@ level_new(struct queue *queue, const struct queue_place *place, const char *dir,
 	level->log = log_take;
 	level->records = message_log_records(level->log);
 	config.log = level->records;
+	config.share = queue->share;
 	config.places = queue_window_places(level->sink->window);
 	level->reader = queue_reader_open(&config, err);
 	if (!level->reader) {

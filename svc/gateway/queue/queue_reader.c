@@ -13,6 +13,23 @@
 #define AWAY_TIMES 30
 #define ALONE_PART 20 /* of the patience: with a line that all others wait for */
 
+/* -- What leaves -------------------------------------------------------------------------------------------------------------------------- */
+
+static bool
+is_counted(const struct queue_reader *r, uint64_t offset)
+{
+	return r->config.share && offset >= r->counted_from;
+}
+
+static void
+expire_unread(struct queue_reader *r, uint64_t offset, const struct message *m)
+{
+	r->n_expired++;
+	r->has_moved = true;
+	if (is_counted(r, offset))
+		queue_share_leave(r->config.share, queue_share_sender(m), queue_share_size(m));
+}
+
 /* -- Messages in memory --------------------------------------------------------------------------------------------------------------------- */
 
 static struct queued *
@@ -30,6 +47,10 @@ take(struct queue_reader *r, struct queue_line *line, uint64_t offset, const str
 	line->bytes += queued_size(q);
 	r->config.places->n++;
 	r->config.places->bytes += queued_size(q);
+	if (is_counted(r, offset)) {
+		q->sender = queue_share_sender(m);
+		q->share = queue_share_size(m);
+	}
 	return q;
 }
 
@@ -59,6 +80,8 @@ queue_reader_end(struct queued *q, enum queue_end how)
 	r->n_held--;
 	r->n_ended++;
 	r->has_moved = true;
+	if (q->share > 0)
+		queue_share_leave(r->config.share, q->sender, q->share);
 	line->moved_ms = clock_boot_ms();
 	queued_give_back(q);
 	if (line->is_behind && !line->has_room && line->n <= line->low)
@@ -136,13 +159,6 @@ get_tired(struct queue_reader *r)
 }
 
 static void
-expire_unread(struct queue_reader *r)
-{
-	r->n_expired++;
-	r->has_moved = true;
-}
-
-static void
 skip(struct queue_reader *r, struct queue_line *line, uint64_t offset)
 {
 	if (!line->is_behind)
@@ -167,7 +183,7 @@ deal(struct queue_reader *r)
 	if (admission == SKIP) {
 		skip(r, line, r->ahead.next);
 	} else if (is_over) {
-		expire_unread(r);
+		expire_unread(r, r->ahead.next, m);
 	} else {
 		r->n_held++;
 		q = take(r, line ? line : queue_line_get(r, m), r->ahead.next, m);
@@ -271,7 +287,7 @@ fetch(struct queue_reader *r, struct queue_line *line)
 	if (!is_over)
 		return take(r, line, r->again.next, m);
 	r->n_held--;
-	expire_unread(r);
+	expire_unread(r, r->again.next, m);
 	return NULL;
 }
 

@@ -9,6 +9,7 @@
  * On disk stands the oldest message that is not done (the cursor) and, when lines are behind, how far each of them is.  One thread, but for what says otherwise. */
 
 #include "gateway/queue/queue_position.h"
+#include "gateway/queue/queue_share.h"
 #include "store/event_log.h"
 #include "store/message.h"
 #include "wire/message_mark.h"
@@ -32,6 +33,8 @@ struct queued {
 	struct queue_reader *reader;
 	struct queue_line *line;
 	struct queued *older, *newer;
+	uint64_t sender;
+	size_t share; /* of the queue, of that sender */
 };
 /* Which message of which log it is, for who knows it again by that (wire/message_mark.h); previous: as there. */
 const char *queued_log(const struct queued *q); /* the id of its log */
@@ -48,6 +51,7 @@ struct queue_reader_config {
 	const char *dir;
 	struct event_log *log;
 	struct queue_places *places;
+	struct queue_share *share; /* told what leaves of what was stored from now on; NULL: nobody is */
 	int priority;
 	bool one_line;	 /* all messages have one way, so there is nobody to be fair to */
 	int patience_ms; /* with a line that does not move at all; 0: 2 s */

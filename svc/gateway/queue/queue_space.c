@@ -219,12 +219,12 @@ room_beyond(const struct queue *queue)
 }
 
 bool
-queue_space_has(struct queue *queue, size_t size)
+queue_space_has(struct queue *queue, uint64_t sender, size_t size)
 {
-	uint64_t after = queue_space_used(queue) + size;
+	uint64_t used = queue_space_used(queue), after = used + size;
 
 	if (queue->config.when_full == QUEUE_REFUSE)
-		return after <= queue->max_bytes;
+		return queue_share_may(queue->share, sender, size, used, queue->max_bytes);
 	if (after > room_wanted_above(queue) && !atomic_exchange(&queue->is_room_wanted, true))
 		loop_post(queue->config.loop, &queue->want_room);
 	return after <= queue->max_bytes + room_beyond(queue);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What waits of each, in a table of fixed size: a sender has a counter in each of two rows, which it may share with others, and of the two the smaller one is nearer to the truth.  With a map, strangers in
+ * numbers would take memory without end, and each message a lock; here one that shares both counters with who floods waits with him, which of a thousand devices not one does. */
+#include "gateway/queue/queue_share.h"
+
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "store/segment.h"
+
+#define ROWS 2
+#define COUNTERS 4096 /* a row; a power of two */
+
+struct queue_share {
+	_Atomic int64_t bytes[ROWS][COUNTERS];
+};
+
+struct queue_share *
+queue_share_new(void)
+{
+	return NEW(queue_share);
+}
+
+void
+queue_share_free(struct queue_share *share)
+{
+	mem_free(share);
+}
+
+uint64_t
+queue_share_sender(const struct message *m)
+{
+	uint64_t device = map_hash(m->device_id.text, m->device_id.len);
+
+	/* Odd times odd: a module is neither its device nor the module of that name of another one. */
+	return m->module_id.len > 0 ? device * 0x9e3779b97f4a7c15 + map_hash(m->module_id.text, m->module_id.len) : device;
+}
+
+size_t
+queue_share_size(const struct message *m)
+{
+	return m->bag.len + m->payload.len + m->device_id.len + m->module_id.len + m->generation_id.len + SEGMENT_RECORD_LEN + 64;
+}
+
+static size_t
+counter_of(uint64_t sender, int row)
+{
+	return (sender >> (row * 32)) % COUNTERS;
+}
+
+static void
+count(struct queue_share *share, uint64_t sender, int64_t bytes)
+{
+	for (int row = 0; row < ROWS; row++)
+		atomic_fetch_add_explicit(&share->bytes[row][counter_of(sender, row)], bytes, memory_order_relaxed);
+}
+
+void
+queue_share_add(struct queue_share *share, uint64_t sender, uint64_t size)
+{
+	count(share, sender, (int64_t)size);
+}
+
+void
+queue_share_leave(struct queue_share *share, uint64_t sender, uint64_t size)
+{
+	count(share, sender, -(int64_t)size);
+}
+
+uint64_t
+queue_share_waiting(const struct queue_share *share, uint64_t sender)
+{
+	int64_t least = INT64_MAX;
+
+	for (int row = 0; row < ROWS; row++) {
+		int64_t bytes = atomic_load_explicit(&share->bytes[row][counter_of(sender, row)], memory_order_relaxed);
+
+		least = bytes < least ? bytes : least;
+	}
+	return least > 0 ? (uint64_t)least : 0;
+}
+
+bool
+queue_share_may(const struct queue_share *share, uint64_t sender, uint64_t size, uint64_t used, uint64_t max)
+{
+	uint64_t left = used < max ? max - used : 0;
+
+	if (size > left)
+		return false;
+	return left - size >= max / 8 || queue_share_waiting(share, sender) + size <= left;
+}

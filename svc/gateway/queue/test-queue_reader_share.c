@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What leaves a log is taken from its sender's share of the queue, once, and only if it was added to it. */
+#include "base/clock.h"
+#include "gateway/queue/test_queue_reader.h"
+
+#define NOW 1800000000
+
+struct shares {
+	struct fixture f;
+	struct queue_share *share;
+};
+
+static uint64_t
+sender_of(const char *device_id)
+{
+	return queue_share_sender(&(struct message){ .device_id = slice_of(device_id) });
+}
+
+static uint64_t
+waiting(const struct shares *s, const char *device_id)
+{
+	return queue_share_waiting(s->share, sender_of(device_id));
+}
+
+/* Whole bytes of a message with one digit, as the queue adds them. */
+static uint64_t
+size_of(const char *device_id)
+{
+	return queue_share_size(&(struct message){ .device_id = slice_of(device_id), .payload = slice_of("0") });
+}
+
+/* The reader of what is in the log and what is to come. */
+static void
+begin(struct shares *s)
+{
+	struct queue_reader_config config = { .dir = s->f.dir, .log = s->f.log, .places = &s->f.places, .patience_ms = 1 };
+	struct err err = ERR_INIT;
+
+	config.share = s->share;
+	s->f.reader = queue_reader_open(&config, &err);
+	if (!s->f.reader)
+		fail_msg("%s", err.text);
+}
+
+static void
+open_shares(struct shares *s, const char *name, size_t n_places)
+{
+	clock_set_for_test(NOW);
+	fixture_start(&s->f, name, n_places);
+	s->share = queue_share_new();
+}
+
+/* As the queue does it; n < 10. */
+static void
+store(struct shares *s, const char *device_id, int n, int64_t expires_ms)
+{
+	uint64_t next = event_log_next(s->f.log);
+
+	for (int i = 0; i < n; i++)
+		queue_share_add(s->share, sender_of(device_id), size_of(device_id));
+	store_of(s->f.log, device_id, 0, n, expires_ms);
+	while (event_log_next(s->f.log) < next + (uint64_t)n)
+		sched_yield();
+}
+
+static void
+close_shares(struct shares *s)
+{
+	fixture_close(&s->f);
+	queue_share_free(s->share);
+	clock_set_for_test(0);
+}
+
+TEST("what is delivered, given up or expired in memory leaves its sender's share")
+{
+	static const enum queue_end ends[] = { QUEUE_DONE, QUEUE_GIVEN_UP, QUEUE_EXPIRED };
+	struct shares s;
+
+	open_shares(&s, "ends", 100);
+	begin(&s);
+	store(&s, "a", 3, 0);
+	store(&s, "b", 1, 0);
+	for (size_t i = 0; i < COUNT(ends); i++) {
+		CHECK_INT(waiting(&s, "a"), (3 - i) * size_of("a"));
+		queue_reader_end(next_of(s.f.reader), ends[i]);
+	}
+	CHECK_INT(waiting(&s, "a"), 0);
+	CHECK_INT(waiting(&s, "b"), size_of("b"));
+	CHECK(next_of(s.f.reader)); /* it is only taken */
+	CHECK_INT(waiting(&s, "b"), size_of("b"));
+	close_shares(&s);
+}
+
+TEST("what has expired before it is read leaves, too, also of a line that is behind")
+{
+	struct queued *q[4];
+	struct shares s;
+
+	open_shares(&s, "expired", 8);
+	begin(&s);
+	store(&s, "a", 3, (NOW - 1) * (int64_t)1000);
+	CHECK(!next_of(s.f.reader));
+	CHECK_INT(waiting(&s, "a"), 0);
+	store(&s, "a", 9, (NOW + 60) * (int64_t)1000);
+	for (size_t i = 0; i < COUNT(q); i++)
+		CHECK(q[i] = next_of(s.f.reader));
+	CHECK(!next_of(s.f.reader)); /* it has its share of the places: what follows is skipped */
+	CHECK_INT(waiting(&s, "a"), 9 * size_of("a"));
+	clock_set_for_test(NOW + 61);
+	for (size_t i = 0; i < COUNT(q); i++)
+		queue_reader_end(q[i], QUEUE_DONE);
+	CHECK(!next_of(s.f.reader));
+	CHECK_INT(waiting(&s, "a"), 0);
+	close_shares(&s);
+}
+
+TEST("what was there before the start is of no share, and takes nothing from any")
+{
+	struct shares s;
+
+	open_shares(&s, "before", 100);
+	store_of(s.f.log, "a", 0, 5, 0);
+	store_of(s.f.log, "a", 0, 5, (NOW - 1) * (int64_t)1000);
+	event_log_close(s.f.log);
+	s.f.log = open_log(s.f.dir, 0);
+	begin(&s);
+	store(&s, "a", 1, 0);
+	for (int i = 0; i < 5; i++)
+		queue_reader_end(next_of(s.f.reader), QUEUE_DONE);
+	CHECK_INT(waiting(&s, "a"), size_of("a"));
+	queue_reader_end(next_of(s.f.reader), QUEUE_DONE);
+	CHECK_INT(waiting(&s, "a"), 0);
+	CHECK(!next_of(s.f.reader));
+	close_shares(&s);
+}
