@@ -331,6 +331,7 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 	struct session *session = domain;
 	const struct identity *identity = session->identity;
 	enum reason reason = why_untrusted(head, session);
+	struct sent *sent_on;
 	CLEAR(buf) unmarked = BUF_INIT(PROPERTY_BAG_MAX);
 	struct slice mark;
 	struct message message = {
@@ -357,7 +358,11 @@ on_message(void *backend, void *domain, struct head_session *head_session, const
 		message.bag = (struct slice){ .text = buf_text(&unmarked), .len = unmarked.len };
 	message.enqueued_ms = clock_wall_ms();
 	tally_message(&session->tally, session->identity, sent->payload.len);
-	queue_put(session->lane, &message, session->is_own, &sent_new(session, ack)->storing);
+	sent_on = sent_new(session, ack);
+	if (queue_put(session->lane, &message, session->is_own, &sent_on->storing))
+		return;
+	tally_no_route(&session->tally, identity);
+	on_stored(&sent_on->storing, OK);
 }
 
 /* A module of the gateway's own device: what its inputs get comes from here. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What the gateway tells its own box: metrics by the original's names and ours, health and readiness, on a port and on the operator's socket."""
-import http.client, os, re, sys
+import http.client, os, re, shutil, sys, tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from listener_of_gateway import *
 from site_of_gateway import *
@@ -82,7 +82,14 @@ def test_00_start():
     global it
     with socket.create_server(("127.0.0.1", 0)) as s:
         port = s.getsockname()[1]
-    it = Site(proxy=True, gateway="metrics_port = %d\nmax_queue_mib = 8" % port)
+    folder = tempfile.mkdtemp(prefix="re-metrics-")
+    os.chmod(folder, 0o755)
+    routes = os.path.join(folder, "routes.json")
+    short = {"route": "FROM /messages/* WHERE kind = 'short' INTO $upstream", "timeToLiveSecs": 1}
+    with open(routes, "w") as f:
+        json.dump({"schemaVersion": "1.1", "routes": {"most": "FROM /messages/* WHERE NOT is_defined(kind) INTO $upstream", "short": short}}, f)
+    it = Site(proxy=True, gateway='metrics_port = %d\nmax_queue_mib = 8\nroutes = "%s"' % (port, routes))
+    it.aside = folder
     it.metrics_port = port
     it.dev1 = it.x509("dev1")
     it.sas1 = it.key("sas1")
@@ -175,6 +182,23 @@ def test_05_away():
         it.arrived("kept 4")
         wait_for(lambda: value("edgehub_queue_length", endpoint="iothub") == 0 and value("rootedge_gateway_hub_reachable") == 1, "all to be well")
     assert value("edgehub_offline_duration_seconds_count", id="EdgeGateway/$edgeHub") == 1
+
+
+def test_05_b_dropped():
+    """what no route takes, and what has expired, is counted by who had sent it"""
+    def of(reason):
+        return {l["from"]: n for l, n in metrics().get("edgehub_messages_dropped_total", []) if l["reason"] == reason and n > 0}
+    it.cut_off()
+    with it.edge.mqtt("dev1", **it.dev1) as m, it.edge.mqtt("sas1", password=it.token("sas1", it.sas1)) as other:
+        for i in range(3):
+            m.publish(TOPIC + "kind=short", b"short %d" % i)
+            m.publish(TOPIC + "kind=nobodys", b"nobody's %d" % i)
+        other.publish("devices/sas1/messages/events/kind=short", b"short")
+        other.publish("devices/sas1/messages/events/kind=nobodys", b"nobody's")
+        wait_for(lambda: of("ttl_expiry") == {"dev1": 3, "sas1": 1}, "those of a second to expire")
+        assert of("no_route") == {"dev1": 3, "sas1": 1}, of("no_route")
+        it.reconnect()
+        wait_for(lambda: value("rootedge_gateway_hub_reachable") == 1, "the hub to be back")
 
 
 def test_06_socket():
@@ -291,6 +315,7 @@ def test_09_restart():
 def test_99_stop():
     """all of it stops"""
     it.stop()
+    shutil.rmtree(it.aside)
 
 
 if __name__ == "__main__":

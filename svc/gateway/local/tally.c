@@ -93,6 +93,16 @@ tally_message(struct tally *t, const struct identity *from, size_t len)
 }
 
 void
+tally_no_route(struct tally *t, const struct identity *from)
+{
+	OWN_TEXT name = t->no_route ? NULL : identity_name(from->device_id, from->module_id);
+
+	if (!t->no_route)
+		t->no_route = gateway_metric(METRIC_DROPPED, "no_route", name, NULL);
+	metric_add(t->no_route, 1);
+}
+
+void
 tally_end(const struct identity *identity)
 {
 	OWN_TEXT name = identity_name(identity->device_id, identity->module_id);

@@ -24,7 +24,8 @@ void tally_method_took(const char *from, const char *to, int64_t ms);
 
 /* Of one session, zeroed at its beginning: most devices that are connected have nothing to say, and then there are no series of theirs. */
 struct tally {
-	struct metric *received, *size;
+	struct metric *received, *size, *no_route;
 };
 void tally_message(struct tally *tally, const struct identity *from, size_t len);
+void tally_no_route(struct tally *tally, const struct identity *from);
 void tally_end(const struct identity *identity);

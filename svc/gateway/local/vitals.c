@@ -347,16 +347,13 @@ measure_carriage(const struct carriage *c)
 	set(METRIC_CARRIAGE_TIME, c->for_ms);
 }
 
-/* The queue counts them itself, for all together. */
+/* Of the oldest, which go unread, nobody knows whose they were. */
 static void
-measure_drops(struct queue *queue)
+measure_dropped(struct queue *queue)
 {
 	struct queue_totals totals;
 
 	queue_totals(queue, &totals);
-	metric_set(gateway_metric(METRIC_DROPPED, "no_route", NULL, NULL), (int64_t)totals.no_route);
-	metric_set(gateway_metric(METRIC_DROPPED, "ttl_expiry", NULL, NULL), (int64_t)totals.expired);
-	metric_set(gateway_metric(METRIC_DROPPED, "device_gone", NULL, NULL), (int64_t)totals.given_up);
 	metric_set(gateway_metric(METRIC_DROPPED, "queue_full", NULL, NULL), (int64_t)totals.dropped);
 }
 
@@ -399,7 +396,7 @@ vitals_measure(const struct vitals_sources *s)
 	set(METRIC_HUB_REFUSES, v.hub.reach == HUB_REFUSES);
 	set(METRIC_HUB_AWAY, v.hub.reach == HUB_AWAY ? v.hub.for_ms : 0);
 	queue_each_log(s->queue, measure_log, NULL);
-	measure_drops(s->queue);
+	measure_dropped(s->queue);
 	set(METRIC_QUEUE_BYTES, (int64_t)v.queue_bytes);
 	set(METRIC_QUEUE_LIMIT, (int64_t)v.max_queue_bytes);
 	set(METRIC_QUEUE_OLDEST, v.oldest_queued_ms ? clock_wall_ms() - v.oldest_queued_ms : 0);

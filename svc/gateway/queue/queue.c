@@ -193,7 +193,7 @@ begin_storing(struct queue *queue, struct queue_storing *storing, size_t n)
 		queue_share_add(storing->share, storing->sender, n * storing->size);
 }
 
-void
+bool
 queue_put(struct queue_lane *lane, const struct message *message, bool is_own, struct queue_storing *storing)
 {
 	struct queue *queue = lane->queue;
@@ -201,25 +201,23 @@ queue_put(struct queue_lane *lane, const struct message *message, bool is_own, s
 	const struct routes_row *taken[ROUTES_MAX];
 	size_t n = find_rows(plan->routes, message, is_own, taken);
 
-	if (n == 0) {
-		queue->n_no_route += message->source != MESSAGE_TWIN_CHANGE; /* of those most are for nobody */
-		storing->done(storing, OK);
-		return;
-	}
+	if (n == 0)
+		return false;
 	if (queue->is_stopped) {
 		storing->done(storing, UNAVAILABLE);
-		return;
+		return true;
 	}
 	storing->sender = queue->share ? queue_share_sender(message) : 0;
 	storing->size = queue_share_size(message);
 	if (!queue_space_has(queue, storing->sender, n * storing->size)) {
 		refuse(queue, message, n * storing->size);
 		storing->done(storing, QUEUE_FULL);
-		return;
+		return true;
 	}
 	begin_storing(queue, storing, n);
 	for (size_t i = 0; i < n; i++)
 		store(lane, message, taken[i], storing);
+	return true;
 }
 
 void
@@ -369,22 +367,19 @@ least_ttl_s(const struct routes *routes)
 void
 queue_totals(struct queue *queue, struct queue_totals *out)
 {
-	struct queue_counts sum;
+	uint64_t dropped;
 
 	pthread_mutex_lock(&queue->lock);
-	sum = queue->left;
+	dropped = queue->left_dropped;
 	for (size_t i = 0; i < queue->n_levels && !queue->is_stopped; i++)
 		if (queue->level[i].is_open)
-			queue_level_count_in(&sum, &queue->level[i]);
+			dropped += queue_level_dropped(&queue->level[i]);
 	*out = (struct queue_totals){
 		.bytes = queue->is_stopped ? 0 : queue_space_used(queue),
 		.max_bytes = queue->max_bytes,
 		.stored = queue->n_stored,
-		.no_route = queue->n_no_route,
 		.refused = queue->n_refused,
-		.expired = sum.expired,
-		.given_up = sum.given_up,
-		.dropped = sum.dropped,
+		.dropped = dropped,
 		.least_ttl_s = queue->plan ? least_ttl_s(queue->plan->routes) : ROUTES_FOR_EVER,
 		.drops_oldest = queue->config.when_full == QUEUE_DROP_OLDEST,
 	};

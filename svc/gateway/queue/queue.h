@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What devices and modules send, kept until it is delivered: in a log for each sink that its routes name, and each priority there.  A message is acknowledged when it is on the disk
- * for all of its sinks.  What no route takes is dropped, and counted, unless it is a change of a twin.
+ * for all of its sinks.  What no route takes is for nobody.
  *
  * All of it together takes no more of the disk than it may: beyond that new messages are refused, or the oldest are dropped (those of the lowest priority first), as it was asked for.
  *
@@ -47,8 +47,8 @@ struct queue_storing {
 	size_t n_left; /* sinks that it is not stored for yet */
 	enum reason why;
 };
-/* is_own: from a module of the gateway's own device.  On the lane's thread; what the message borrows is copied. */
-void queue_put(struct queue_lane *lane, const struct message *message, bool is_own, struct queue_storing *storing);
+/* false: no route takes it, and nothing was done.  is_own: from a module of the gateway's own device.  On the lane's thread; what the message borrows is copied. */
+bool queue_put(struct queue_lane *lane, const struct message *message, bool is_own, struct queue_storing *storing);
 
 /* -- Delivering ---------------------------------------------------------------------------------------------------------------------- */
 struct queue_window *queue_upstream(struct queue *queue);
@@ -60,10 +60,10 @@ void queue_save(struct queue
 
 /* -- What there is to tell, on any thread ---------------------------------------------------------------------------------------------- */
 struct queue_totals {
-	uint64_t bytes, max_bytes, stored, no_route, refused; /* refused: because it was full */
-	uint64_t expired, given_up, dropped;		      /* of all logs, also of those that have gone */
-	int64_t least_ttl_s; /* the shortest time to live on the way to the hub, or ROUTES_FOR_EVER */
-	bool drops_oldest;   /* when it is full */
+	uint64_t bytes, max_bytes, stored, refused; /* refused: because it was full */
+	uint64_t dropped;			    /* of all logs, also of those that have gone */
+	int64_t least_ttl_s;			    /* the shortest time to live on the way to the hub, or ROUTES_FOR_EVER */
+	bool drops_oldest;			    /* when it is full */
 };
 void queue_totals(struct queue *queue, struct queue_totals *out);
 struct queue_log_counts {

@@ -62,7 +62,7 @@ struct queue {
 	struct queue_reader *left_reader; /* its */
 	char *left_dir;			  /* its, as it is called while it is removed */
 	struct job removing;
-	struct queue_counts left, left_before; /* of those that have gone; with the lock */
+	uint64_t left_dropped, left_dropped_before; /* by those that have gone; with the lock */
 	atomic_size_t n_visits;
 	struct post visited;
 	struct queue_share *share; /* of who refuses when it is full; else NULL */
@@ -81,7 +81,7 @@ struct queue {
 	size_t n_unsaid; /* that were dropped */
 	int64_t said_ms;
 	atomic_bool is_room_wanted, is_stopped;
-	_Atomic uint64_t max_bytes, n_stored, n_no_route, n_refused;
+	_Atomic uint64_t max_bytes, n_stored, n_refused;
 };
 
 void queue_work(struct queue *queue, struct job *job);
@@ -91,7 +91,7 @@ struct sink *queue_sink_find(const struct queue *queue, const char *module_id, c
 /* There is one from now on; NULL: there are as many as there may be, or it can't be made. */
 struct level *queue_level_get(struct queue *queue, const struct queue_place *place, struct err *err);
 int queue_level_reopen_all(struct queue *queue, struct err *err); /* what was left on the disk */
-void queue_level_count_in(struct queue_counts *sum, struct level *level);
+uint64_t queue_level_dropped(const struct level *level);
 
 void queue_space_init(struct queue *queue);
 uint64_t queue_space_used(

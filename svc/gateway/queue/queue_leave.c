@@ -114,7 +114,7 @@ on_forsaken(struct post *post)
 	if (!may_leave(queue, level)) {
 		pthread_mutex_lock(&queue->lock);
 		level->is_open = true;
-		queue->left = queue->left_before;
+		queue->left_dropped = queue->left_dropped_before;
 		pthread_mutex_unlock(&queue->lock);
 		queue->leaving = NULL;
 		return;
@@ -141,8 +141,8 @@ queue_leave_drained(struct queue *queue)
 		queue->leaving = level;
 		pthread_mutex_lock(&queue->lock);
 		level->is_open = false;
-		queue->left_before = queue->left;
-		queue_level_count_in(&queue->left, level);
+		queue->left_dropped_before = queue->left_dropped;
+		queue->left_dropped += queue_level_dropped(level);
 		pthread_mutex_unlock(&queue->lock);
 		visit_lanes(queue, on_forsaken);
 	}

@@ -197,13 +197,11 @@ queue_level_reopen_all(struct queue *queue, struct err *err)
 	return done;
 }
 
-void
-queue_level_count_in(struct queue_counts *sum, struct level *level)
+uint64_t
+queue_level_dropped(const struct level *level)
 {
 	struct queue_counts counts;
 
 	queue_reader_counts(level->reader, &counts);
-	sum->expired += counts.expired;
-	sum->given_up += counts.given_up;
-	sum->dropped += counts.dropped;
+	return counts.dropped;
 }

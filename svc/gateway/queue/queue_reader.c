@@ -26,6 +26,7 @@ expire_unread(struct queue_reader *r, uint64_t offset, const struct message *m)
 {
 	r->n_expired++;
 	r->has_moved = true;
+	queue_lost_count(&r->lost, QUEUE_LOST_EXPIRED, m);
 	if (is_counted(r, offset))
 		queue_share_leave(r->config.share, queue_share_sender(m), queue_share_size(m));
 }
@@ -69,6 +70,14 @@ queued_give_back(struct queued *q)
 	mem_free(q);
 }
 
+static void
+count_lost(struct queue_reader *r, const struct queued *q, enum queue_end how)
+{
+	struct message who = { .device_id = slice_of(q->device_id), .module_id = slice_of(q->module_id ? q->module_id : "") };
+
+	queue_lost_count(&r->lost, how == QUEUE_EXPIRED ? QUEUE_LOST_EXPIRED : QUEUE_LOST_GIVEN_UP, &who);
+}
+
 void
 queue_reader_end(struct queued *q, enum queue_end how)
 {
@@ -80,6 +89,8 @@ queue_reader_end(struct queued *q, enum queue_end how)
 	r->n_held--;
 	r->n_ended++;
 	r->has_moved = true;
+	if (how != QUEUE_DONE)
+		count_lost(r, q, how);
 	if (q->share > 0)
 		queue_share_leave(r->config.share, q->sender, q->share);
 	line->moved_ms = clock_boot_ms();

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "auth/identity.h"
+#include "gateway/queue/queue_lost.h"
 #include "gateway/queue/queue_reader.h"
 
 struct map;
@@ -41,11 +42,12 @@ struct queue_reader {
 	enum queue_rest rest;
 	uint64_t n_ended;
 	size_t n_looked;
-	uint64_t cursor;							   /* as it is on disk */
-	uint64_t counted_from;							   /* its senders have shares of the queue */
-	uint64_t floor;								   /* what is older was dropped */
-	struct queue_drop *drop;						   /* that is being counted */
-	bool is_drop_failed;							   /* said so */
+	uint64_t cursor;	 /* as it is on disk */
+	uint64_t counted_from;	 /* its senders have shares of the queue */
+	uint64_t floor;		 /* what is older was dropped */
+	struct queue_drop *drop; /* that is being counted */
+	bool is_drop_failed;	 /* said so */
+	struct queue_lost lost;
 	struct err damage;							   /* found in the log; what else fails may pass */
 	_Atomic uint64_t n_read, n_held, n_done, n_expired, n_given_up, n_dropped; /* n_held: in memory and skipped */
 };

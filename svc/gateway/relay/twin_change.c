@@ -25,7 +25,7 @@ put_bag(struct buf *bag, const struct twin_change *change, int64_t now_ms)
 		property_put(bag, "moduleId", change->module_id);
 }
 
-void
+bool
 twin_change_put(struct queue_lane *lane, const struct twin_change *change, struct queue_storing *storing)
 {
 	CLEAR(buf) bag = BUF_INIT(BAG_MAX);
@@ -40,5 +40,5 @@ twin_change_put(struct queue_lane *lane, const struct twin_change *change, struc
 
 	put_bag(&bag, change, message.enqueued_ms);
 	message.bag = (struct slice){ .text = buf_text(&bag), .len = bag.len };
-	queue_put(lane, &message, change->is_own, storing);
+	return queue_put(lane, &message, change->is_own, storing);
 }

@@ -9,5 +9,5 @@ struct twin_change {
 	const char *reported;				   /* JSON */
 	bool is_own;					   /* of a module of the gateway's own device */
 };
-/* On the lane's thread; `storing` is done there, perhaps at once, with a reason when it could not be kept for who is to get it. */
-void twin_change_put(struct queue_lane *lane, const struct twin_change *change, struct queue_storing *storing);
+/* false: no route takes it; most are for nobody.  On the lane's thread; `storing` is done there, perhaps at once, with a reason when it could not be kept for who is to get it. */
+bool twin_change_put(struct queue_lane *lane, const struct twin_change *change, struct queue_storing *storing);

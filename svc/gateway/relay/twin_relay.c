@@ -82,7 +82,8 @@ tell_routes(struct question *q)
 	};
 
 	q->storing.done = on_change_kept;
-	twin_change_put(queue_lane(config->queue, loop_owner(q->loop)), &change, &q->storing);
+	if (!twin_change_put(queue_lane(config->queue, loop_owner(q->loop)), &change, &q->storing))
+		question_end(q);
 }
 
 /* Trust may have been withdrawn meanwhile: then looking at it closes the session, and what is answered goes nowhere. */
