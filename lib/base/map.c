@@ -18,7 +18,7 @@ struct slot {
 
 struct map {
 	struct slot *slots;
-	size_t n_slots; /* a power of two, or 0 */
+	size_t n_slots;
 	size_t count;
 	bool keys_in_values;
 };
@@ -120,13 +120,30 @@ map_free(struct map *map)
 	mem_free(map);
 }
 
+/* Where the search for it begins: the hash as a share of the whole, which takes no power of two, whose steps are large. */
+static size_t
+home_of(const struct map *map, uint32_t hash)
+{
+	return (size_t)((uint64_t)hash * map->n_slots >> 32);
+}
+
+static size_t
+after(const struct map *map, size_t i)
+{
+	return i + 1 < map->n_slots ? i + 1 : 0;
+}
+
+static size_t
+distance(const struct map *map, size_t from, size_t to)
+{
+	return to >= from ? to - from : to + map->n_slots - from;
+}
+
 /* The slot that holds the key, or the free one where it would go. */
 static struct slot *
 locate(const struct map *map, const void *key, size_t len, uint32_t hash)
 {
-	size_t mask = map->n_slots - 1;
-
-	for (size_t i = hash & mask;; i = (i + 1) & mask) {
+	for (size_t i = home_of(map, hash);; i = after(map, i)) {
 		struct slot *slot = &map->slots[i];
 
 		if (!slot->key)
@@ -141,7 +158,7 @@ grow(struct map *map)
 {
 	struct map old = *map;
 
-	map->n_slots = old.n_slots ? old.n_slots * 2 : 16;
+	map->n_slots = old.n_slots ? old.n_slots + old.n_slots / 2 : 16;
 	map->slots = mem_array(map->n_slots, sizeof(*map->slots));
 	for (size_t i = 0; i < old.n_slots; i++)
 		if (old.slots[i].key)
@@ -200,12 +217,8 @@ map_put_text(struct map *map, const char *key, void *value)
 static void
 close_hole(struct map *map, size_t hole)
 {
-	size_t mask = map->n_slots - 1;
-
-	for (size_t i = (hole + 1) & mask; map->slots[i].key; i = (i + 1) & mask) {
-		size_t home = map->slots[i].hash & mask;
-
-		if (((i - home) & mask) < ((i - hole) & mask))
+	for (size_t i = after(map, hole); map->slots[i].key; i = after(map, i)) {
+		if (distance(map, home_of(map, map->slots[i].hash), i) < distance(map, hole, i))
 			continue;
 		map->slots[hole] = map->slots[i];
 		map->slots[i] = (struct slot){ 0 };

@@ -26,14 +26,14 @@ struct session {
 	struct identity *identity; /* the scope's, shared */
 	struct subject subject;	   /* borrows from that */
 	struct trust trust;
+	bool is_own; /* a module of the gateway's own device */
+	bool is_live;
+	bool has_listened;	 /* to anything: then its end is news to the relay */
 	struct trust *device;	 /* of the module, whose key let it in; NULL: its own evidence did */
 	struct speaker *speaker; /* a gateway below that speaks for it; NULL: it speaks for itself */
 	struct queue_lane *lane;
 	struct tenure tenure;
-	bool is_own; /* a module of the gateway's own device */
 	uint64_t epoch;
-	bool is_live;
-	bool has_listened; /* to anything: then its end is news to the relay */
 	struct tally tally;
 	char *model_id; /* that it has named; NULL: none */
 };
