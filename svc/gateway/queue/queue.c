@@ -207,7 +207,6 @@ queue_put(struct queue_lane *lane, const struct message *message, bool is_own, s
 		storing->done(storing, UNAVAILABLE);
 		return true;
 	}
-	storing->sender = queue->share ? queue_share_sender(message) : 0;
 	storing->size = queue_share_size(message);
 	if (!queue_space_has(queue, storing->sender, n * storing->size)) {
 		refuse(queue, message, n * storing->size);

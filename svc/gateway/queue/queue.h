@@ -40,11 +40,11 @@ struct queue_lane *queue_lane(const struct queue *queue, const struct owner *own
 struct queue_storing {
 	/* On the lane's owner, perhaps at once: it is there for all of its sinks (OK), there was no room for it (QUEUE_FULL), or it could not be stored (UNAVAILABLE). */
 	void (*done)(struct queue_storing *storing, enum reason why);
+	uint64_t sender; /* whose it is (queue_share.h) */
 	/* The queue's. */
 	struct queue_share *share; /* NULL: it is not counted */
-	uint64_t sender;
-	size_t size;   /* as it counts, of each sink */
-	size_t n_left; /* sinks that it is not stored for yet */
+	size_t size;		   /* as it counts, of each sink */
+	size_t n_left;		   /* sinks that it is not stored for yet */
 	enum reason why;
 };
 /* false: no route takes it, and nothing was done.  is_own: from a module of the gateway's own device.  On the lane's thread; what the message borrows is copied. */

@@ -20,7 +20,7 @@ find(const char *reason, const struct message *m)
 void
 queue_lost_count(struct queue_lost *lost, enum queue_loss how, const struct message *m)
 {
-	uint64_t number = queue_share_sender(m);
+	uint64_t number = queue_share_sender(m->device_id, m->module_id);
 	struct lost_sender *sender = &lost->sender[number % LOST_AT_HAND];
 	struct metric **metric;
 

@@ -28,7 +28,16 @@ expire_unread(struct queue_reader *r, uint64_t offset, const struct message *m)
 	r->has_moved = true;
 	queue_lost_count(&r->lost, QUEUE_LOST_EXPIRED, m);
 	if (is_counted(r, offset))
-		queue_share_leave(r->config.share, queue_share_sender(m), queue_share_size(m));
+		queue_share_leave(r->config.share, queue_share_sender(m->device_id, m->module_id), queue_share_size(m));
+}
+
+/* A line is of one sender, unless there is but one line. */
+static uint64_t
+sender_of(const struct queue_reader *r, struct queue_line *line, const struct message *m)
+{
+	if (line->sender == 0 || r->config.one_line)
+		line->sender = queue_share_sender(m->device_id, m->module_id);
+	return line->sender;
 }
 
 /* -- Messages in memory --------------------------------------------------------------------------------------------------------------------- */
@@ -49,7 +58,7 @@ take(struct queue_reader *r, struct queue_line *line, uint64_t offset, const str
 	r->config.places->n++;
 	r->config.places->bytes += queued_size(q);
 	if (is_counted(r, offset)) {
-		q->sender = queue_share_sender(m);
+		q->sender = sender_of(r, line, m);
 		q->share = queue_share_size(m);
 	}
 	return q;

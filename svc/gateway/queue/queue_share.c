@@ -28,12 +28,12 @@ queue_share_free(struct queue_share *share)
 }
 
 uint64_t
-queue_share_sender(const struct message *m)
+queue_share_sender(struct slice device_id, struct slice module_id)
 {
-	uint64_t device = map_hash(m->device_id.text, m->device_id.len);
+	uint64_t device = map_hash(device_id.text, device_id.len);
 
 	/* Odd times odd: a module is neither its device nor the module of that name of another one. */
-	return m->module_id.len > 0 ? device * 0x9e3779b97f4a7c15 + map_hash(m->module_id.text, m->module_id.len) : device;
+	return module_id.len > 0 ? device * 0x9e3779b97f4a7c15 + map_hash(module_id.text, module_id.len) : device;
 }
 
 size_t

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "base/clock.h"
+#include "gateway/queue/queue_share.h"
 #include "gateway/queue/test_queue.h"
 
 #define NOBODYS REASON_COUNT /* no route takes it */
@@ -93,7 +94,8 @@ static enum reason
 ask_to_store(struct fixture *f, const char *device_id, const char *module_id, const char *bag, size_t len)
 {
 	static const char zeros[200000];
-	struct answer answer = { .storing.done = on_answer };
+	struct answer answer = { .storing = { .done = on_answer,
+					 .sender = queue_share_sender(slice_of(device_id), slice_of(module_id)) } };
 	struct message m = {
 		.source = MESSAGE_TELEMETRY,
 		.enqueued_ms = clock_wall_ms(),

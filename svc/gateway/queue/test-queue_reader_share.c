@@ -13,7 +13,7 @@ struct shares {
 static uint64_t
 sender_of(const char *device_id)
 {
-	return queue_share_sender(&(struct message){ .device_id = slice_of(device_id) });
+	return queue_share_sender(slice_of(device_id), slice_of(""));
 }
 
 static uint64_t

@@ -12,7 +12,7 @@
 static uint64_t
 sender_of(const char *device_id, const char *module_id)
 {
-	return queue_share_sender(&(struct message){ .device_id = slice_of(device_id), .module_id = slice_of(module_id) });
+	return queue_share_sender(slice_of(device_id), slice_of(module_id));
 }
 
 static bool
