@@ -379,6 +379,8 @@ def test_07_queue_is_full():
     assert flood(1, "more=%d") == 0
     reasons = [r for _, r in it.decisions()]
     assert "QUEUE_FULL" in reasons and "UNAVAILABLE" not in reasons, reasons
+    shown = run("rootedge", "gateway", "device", "show", "dev1", "--state", it.edge.state).stdout
+    assert "QUEUE_FULL" in shown and "max_queue_mib" in shown, shown
     used = sum(os.path.getsize(path("queue", f)) for f in os.listdir(path("queue")))
     assert used <= 9 << 20, used
     it.hub.start()
