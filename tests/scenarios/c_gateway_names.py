@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The names of the gateway's server certificate: addresses that come and go while devices are connected, and names that somebody asks for in vain."""
-import ctypes, os, re, signal, sys
+import ctypes, errno, os, re, signal, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
 
@@ -226,8 +226,16 @@ def test_06_listens():
     """unless told otherwise the gateway listens on IPv6 and IPv4; where it listens on IPv4 alone, "auto" are the IPv4 addresses of the box"""
     need_network()
     ip("addr", "add", "2001:db8::9/64", "dev", "re0", "nodad")
+
+    def listens(host):  # the kernel's route to an address comes a moment after it
+        try:
+            socket.create_connection((host, it.edge.mqtt_port), 20).close()
+        except OSError as e:
+            assert e.errno == errno.EHOSTUNREACH, e
+            return False
+        return True
     for host in ("::1", "2001:db8::9", "127.0.0.1", "10.55.0.1"):
-        socket.create_connection((host, it.edge.mqtt_port), 20).close()
+        wait_for(lambda: listens(host), host + " to answer", 20)
     wait_for(lambda: proves("2001:db8::9"), "a certificate for the new address", 20)
     it.edge.stop()
     path = it.edge.args[it.edge.args.index("--config") + 1]
