@@ -185,11 +185,20 @@ may_change(const struct verdict *v)
 	return false;
 }
 
-/* A no that may be a yes, if those above had answered: the device is to try again. */
+/* Whom nothing is known of is not known to be nobody. */
 static bool
-is_open(const struct question *q, const struct verdict *v)
+is_unknown(const struct verdict *v)
 {
-	return q->is_unanswered && !verdict_accepted(v) && may_change(v);
+	return verdict_cause(v) == DEVICE_UNKNOWN || verdict_cause(v) == MODULE_UNKNOWN;
+}
+
+/* A no that may be a yes, if those above had answered, or could be asked: the device is to try again. */
+static bool
+is_open(struct gateway_admission *door, const struct question *q, const struct verdict *v)
+{
+	if (verdict_accepted(v))
+		return false;
+	return q->is_unanswered ? may_change(v) : is_unknown(v) && scope_is_hub_away(door->config.scope);
 }
 
 /* What was decided is taken out of the ruling. */
@@ -212,7 +221,7 @@ answer(struct gateway_admission *door, const struct question *q, struct ruling *
 	bool has_one = has_place(door, q, r->verdict);
 
 	note(door, q, r->record, r->verdict);
-	if (!has_one || is_open(q, r->verdict)) {
+	if (!has_one || is_open(door, q, r->verdict)) {
 		head_admit_unavailable(q->admission);
 		return;
 	}
