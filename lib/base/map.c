@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "base/random.h"
 
+#define GOLDEN 0x9e3779b1u /* odd, so that nothing of a hash is lost */
+
 struct slot {
 	const uint8_t *key; /* NULL: free */
 	void *value;
@@ -120,11 +122,14 @@ map_free(struct map *map)
 	mem_free(map);
 }
 
-/* Where the search for it begins: the hash as a share of the whole, which takes no power of two, whose steps are large. */
+/* Where the search for it begins: the hash as a share of the whole, which takes no power of two, whose steps are large.  Stirred by the size, so that the order of one map's slots is not that of
+ * another's: who puts all of a large one into one that grows would else fill that from its beginning, and each search would pass what is there. */
 static size_t
 home_of(const struct map *map, uint32_t hash)
 {
-	return (size_t)((uint64_t)hash * map->n_slots >> 32);
+	uint32_t stirred = hash * (GOLDEN * ((uint32_t)map->n_slots | 1));
+
+	return (size_t)((uint64_t)stirred * map->n_slots >> 32);
 }
 
 static size_t

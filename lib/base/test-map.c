@@ -156,6 +156,37 @@ TEST("replacing during a walk does not disturb it, not even where the next entry
 	}
 }
 
+/* How far keys lie from where the search for them begins, all together. */
+static size_t
+distances(const struct map *map)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < map->n_slots; i++)
+		if (map->slots[i].key)
+			sum += distance(map, home_of(map, map->slots[i].hash), i);
+	return sum;
+}
+
+TEST("half of a large map, put into another in the order of its slots, does not pile up there")
+{
+	struct map *all = map_new(), *half = map_new();
+	const void *key;
+	size_t at = 0, len;
+	uint32_t n;
+
+	for (n = 0; n < 20000; n++)
+		map_put(all, &n, sizeof(n), all);
+	while (map_count(half) < map_count(all) / 2 && map_next(all, &at, &key, &len, NULL)) {
+		map_put(half, key, len, half);
+		if (map_count(half) % 1000 == 0)
+			CHECK(distances(half) < 8 * map_count(half));
+	}
+	CHECK_INT(map_count(half), 10000);
+	map_free(all);
+	map_free(half);
+}
+
 TEST("the hash is SipHash-2-4: the vectors of its authors")
 {
 	static const struct {
