@@ -44,12 +44,14 @@ auth_name(enum identity_auth auth)
 }
 
 static void
-add_record(json_t *one, const struct identity *record, int64_t confirmed)
+add_record(json_t *one, const struct identity *record, const struct confirmation *confirmed)
 {
+	int64_t age_s = confirmation_age_s(confirmed, clock_wall(), clock_boot_ms());
+
 	json_object_set_new(one, "status", json_string(record->enabled ? "enabled" : "disabled"));
 	json_object_set_new(one, "auth", json_string(auth_name(record->auth)));
-	json_object_set_new(one, "confirmed_at", time_json(confirmed));
-	json_object_set_new(one, "confirmed_for_s", json_integer((json_int_t)(clock_wall() - confirmed)));
+	json_object_set_new(one, "confirmed_at", time_json(clock_wall() - age_s));
+	json_object_set_new(one, "confirmed_for_s", json_integer((json_int_t)age_s));
 	json_object_set_new(one, "is_edge", json_boolean(record->is_edge));
 	if (record->auth != IDENTITY_AUTH_THUMBPRINT)
 		return;
@@ -58,7 +60,7 @@ add_record(json_t *one, const struct identity *record, int64_t confirmed)
 
 static json_t *
 one_json(const struct device_view *view, const char *device_id, const char *module_id, const struct identity *record,
-	int64_t confirmed)
+	const struct confirmation *confirmed)
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
 	struct decision last = { .ended = OK };
@@ -76,13 +78,13 @@ json_t *
 device_view_show(const struct device_view *view, const char *device_id, const char *module_id)
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
-	int64_t confirmed = 0;
-	OWN(identity) record = scope_find(view->scope, device_id, module_id, &confirmed);
+	struct confirmation confirmed = { 0 };
+	OWN(identity) record = scope_find_aged(view->scope, device_id, module_id, &confirmed);
 	struct decision last;
 
 	if (!record && !decisions_find(view->decisions, name, &last))
 		return NULL;
-	return one_json(view, device_id, module_id, record, confirmed);
+	return one_json(view, device_id, module_id, record, &confirmed);
 }
 
 /* -- All ------------------------------------------------------------------------------------------------------------------------------------ */
@@ -116,11 +118,11 @@ add_one(const struct device_view *view, json_t *list, char *name)
 	char *slash = strchr(name, '/');
 	OWN_TEXT device_id = slash ? mem_textn(name, (size_t)(slash - name)) : mem_text(name);
 	const char *module_id = slash ? slash + 1 : NULL;
-	int64_t confirmed = 0;
-	OWN(identity) record = scope_find(view->scope, device_id, module_id, &confirmed);
+	struct confirmation confirmed = { 0 };
+	OWN(identity) record = scope_find_aged(view->scope, device_id, module_id, &confirmed);
 
 	if (record) /* or it went meanwhile */
-		json_array_append_new(list, one_json(view, device_id, module_id, record, confirmed));
+		json_array_append_new(list, one_json(view, device_id, module_id, record, &confirmed));
 }
 
 json_t *

@@ -54,7 +54,9 @@ devices_json(const struct vitals *v)
 static json_t *
 queue_json(const struct vitals *v)
 {
-	json_t *oldest = v->oldest_queued_ms > 0 ? json_integer((json_int_t)(v->now - v->oldest_queued_ms / 1000)) : json_null();
+	int64_t waited_s = v->now - v->oldest_queued_ms / 1000;
+	json_t *oldest = v->oldest_queued_ms > 0 ? json_integer((json_int_t)(waited_s > 0 ? waited_s : 0))
+						 : json_null(); /* the clock may have been set back */
 	json_t *endpoints = json_array();
 
 	for (size_t i = 0; i < v->n_endpoints; i++)

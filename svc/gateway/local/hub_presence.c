@@ -14,7 +14,7 @@
 static struct {
 	pthread_mutex_t lock;
 	atomic_int reach; /* enum hub_reach; changed with the lock held */
-	int64_t since, since_ms;
+	int64_t since_ms; /* boot clock */
 	uint64_t n_times;
 	char id[2 * 128 + 2];
 	char why[HUB_WHY_MAX];
@@ -49,7 +49,6 @@ note(enum hub_reach now, const char *why)
 	if (before != now) {
 		for_ms = clock_boot_ms() - hub.since_ms;
 		hub.reach = (int)now;
-		hub.since = clock_wall();
 		hub.since_ms = clock_boot_ms();
 		hub.n_times += now == HUB_AWAY;
 		count(before, now, for_ms);
@@ -97,10 +96,11 @@ hub_presence(void)
 	struct hub_presence out;
 
 	pthread_mutex_lock(&hub.lock);
-	out = (struct hub_presence){ .reach = (enum hub_reach)hub.reach,
-		.since = hub.since,
-		.for_ms = hub.reach == HUB_NOT_TRIED ? 0 : clock_boot_ms() - hub.since_ms,
-		.n_times = hub.n_times };
+	out = (struct hub_presence){ .reach = (enum hub_reach)hub.reach, .n_times = hub.n_times };
+	if (out.reach != HUB_NOT_TRIED) {
+		out.for_ms = clock_boot_ms() - hub.since_ms;
+		out.since = clock_wall() - out.for_ms / 1000; /* by the clock as it is now: it may have been set */
+	}
 	snprintf(out.why, sizeof(out.why), "%s", hub.why);
 	pthread_mutex_unlock(&hub.lock);
 	return out;

@@ -10,7 +10,7 @@ enum hub_reach { HUB_NOT_TRIED, HUB_REACHED, HUB_AWAY, HUB_REFUSES };
 
 struct hub_presence {
 	enum hub_reach reach;
-	int64_t since;	       /* seconds UTC, as the clock was then; 0: HUB_NOT_TRIED */
+	int64_t since;	       /* seconds UTC, by the clock as it is now; 0: HUB_NOT_TRIED */
 	int64_t for_ms;	       /* by the boot clock */
 	uint64_t n_times;      /* that it got out of reach */
 	char why[HUB_WHY_MAX]; /* HUB_REFUSES: what it said; "" otherwise */

@@ -14,14 +14,15 @@ TEST("nobody has tried at first; then it is as it was told last, since it change
 	hub_presence_reached();
 	CHECK_INT(hub_presence().reach, HUB_REACHED);
 	CHECK_INT(hub_presence().since, 1000);
-	clock_set_for_test(2000);
+	clock_set_for_test(2000); /* set, no time has passed: what was since then is told by the clock as it is now */
 	hub_presence_reached();
-	CHECK_INT(hub_presence().since, 1000);
+	CHECK_INT(hub_presence().since, 2000);
+	CHECK(hub_presence().for_ms < 1000);
 	hub_presence_lost();
 	clock_set_for_test(3000);
 	hub_presence_lost();
 	CHECK_INT(hub_presence().reach, HUB_AWAY);
-	CHECK_INT(hub_presence().since, 2000);
+	CHECK_INT(hub_presence().since, 3000);
 	CHECK_INT(hub_presence().n_times, 1);
 	hub_presence_reached();
 	CHECK_INT(hub_presence().since, 3000);

@@ -399,7 +399,8 @@ vitals_measure(const struct vitals_sources *s)
 	measure_dropped(s->queue);
 	set(METRIC_QUEUE_BYTES, (int64_t)v.queue_bytes);
 	set(METRIC_QUEUE_LIMIT, (int64_t)v.max_queue_bytes);
-	set(METRIC_QUEUE_OLDEST, v.oldest_queued_ms ? clock_wall_ms() - v.oldest_queued_ms : 0);
+	set(METRIC_QUEUE_OLDEST,
+		v.oldest_queued_ms && clock_wall_ms() > v.oldest_queued_ms ? clock_wall_ms() - v.oldest_queued_ms : 0);
 	if (v.disk_free >= 0)
 		set(METRIC_DISK_FREE, v.disk_free);
 }
