@@ -31,7 +31,9 @@ add(struct offline_budget *b, const char *what, int64_t at, const char *fmt, ...
 static void
 add_certificate(struct offline_budget *b, const struct vitals *v)
 {
-	if (v->cert_failures > 0)
+	if (v->cert_not_after > 0 && v->now >= v->cert_not_after)
+		add(b, "certificate", v->cert_not_after, "the server certificate has ended, and no other one has come yet");
+	else if (v->cert_failures > 0)
 		add(b, "certificate", v->cert_not_after,
 			"the server certificate ends, and %llu attempts to renew it have failed; rootedge renewals and the log say "
 			"why",

@@ -162,3 +162,11 @@ TEST("as JSON the nearest is first, with its time and how far that is")
 	CHECK_INT(json_integer_value(json_object_get(first, "in_s")), 100 * DAY);
 	json_decref(json);
 }
+
+TEST("a server certificate that has ended is not one that is renewed, whether or not it was tried already")
+{
+	struct vitals v = quiet();
+
+	v.cert_not_after = NOW - 1;
+	check_limit(&v, "certificate", NOW - 1, "has ended");
+}
