@@ -129,7 +129,7 @@ parent_check(const struct parent_check *c, struct buf *page)
 	enum reason https = check_port(c, "HTTPS", c->https_port, OK, page);
 	enum reason mqtt = check_port(c, "MQTT", c->mqtt_port, https, page);
 
-	if (https != OK && mqtt == OK)
+	if (https != OK && mqtt == OK && c->mqtt_port)
 		buf_puts(page, "    to do   Its MQTT port is there: `rootedge gateway status` on it says whether, and why, it does "
 			       "without the "
 			       "other one.\n");

@@ -125,6 +125,8 @@ def test_04_hub_away():
 
 def test_05_who_may_not():
     """a module of another device, a device, a wrong token, another module's token and nobody at all are 401; nothing of it is heard"""
+    # As long as the hub can't be asked nothing says that there is none.
+    wait_for(lambda: call("leaf", {"methodName": "m"}, header=it.edge.device + "/nobody", token=None)[0] == 401, "the hub to be asked again", 60)
     with Answerer("leaf", key=it.leaf) as a:
         own = it.edge.device + "/caller"
         for header, token in (("-", None), ("leaf/m1", it.token("leaf", it.leafmod, "m1")), ("leaf", it.token("leaf", it.leaf)), (own, it.token(it.edge.device, new_key(), "caller")),

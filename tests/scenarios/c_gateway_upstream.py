@@ -96,7 +96,7 @@ def test_01_throttled():
     for d in it.keys:
         send(d, "second of " + d)
     wait_for(lambda: hub_status()["lines_wait_s"] > 0, "a pause")
-    wait_for(lambda: stranger_comes("stranger%d" % time.monotonic_ns()) == 5 and 0 < hub_status()["calls_wait_s"] <= 5, "a call that is put off")
+    wait_for(lambda: stranger_comes("stranger%d" % time.monotonic_ns()) == 3 and 0 < hub_status()["calls_wait_s"] <= 5, "a call that is put off")
     wait_for(lambda: metric("rootedge_gateway_hub_throttled_total", what="lines") >= 2, "more pauses")
     assert metric("rootedge_gateway_hub_throttled_total", what="lines") < 12
     page = gateway("status")
