@@ -122,7 +122,7 @@ struct head_ops {
 	/* Has nothing changed that let it in?  For who was admitted with is_request: before each request, for nothing can reach it between them. */
 	bool (*stands)(void *backend, void *domain);
 	/* A rule of the protocol was broken, and the connection is being closed for it: to be logged and counted.  `who` is the identity, or the peer's address
-	 * before it is known.  May be NULL. */
+	 * before it was let in.  May be NULL. */
 	void (*violation)(void *backend, const char *who, enum reason reason, const char *detail);
 	/* The session ended; `clean`: by DISCONNECT.  `domain` is not used after this. */
 	void (*end)(void *backend, void *domain, struct head_session *session, bool clean);

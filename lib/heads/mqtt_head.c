@@ -23,10 +23,17 @@ mqtt_session_send(struct mqtt_session *s, struct buf *packet)
 	buf_clear(packet);
 }
 
+/* Before the back end has let it in, an identity is a claim that anybody can make, and nothing is to be written down of who it names. */
+static char *
+who_is(const struct mqtt_session *s)
+{
+	return s->base.domain ? identity_name(s->device_id, s->module_id) : mem_text(conn_peer_name(s->base.conn));
+}
+
 void
 mqtt_session_violate(struct mqtt_session *s, enum reason reason, const char *detail)
 {
-	OWN_TEXT name = s->device_id ? identity_name(s->device_id, s->module_id) : mem_text(conn_peer_name(s->base.conn));
+	OWN_TEXT name = who_is(s);
 
 	if (s->state == MQTT_STATE_ENDING)
 		return;
