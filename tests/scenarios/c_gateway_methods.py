@@ -112,6 +112,28 @@ def test_03_no_answer():
         assert call("leaf", {"methodName": "m"})[0] == 502
 
 
+def test_03b_too_many():
+    """24 calls at most are on their way to one; the next is 429, by a module and by the hub, and is not counted as a call"""
+    name, answers, limit = it.edge.device + "/caller", [], 24
+    counted = lambda: [gateway_metric(it.edge, "edgehub_direct_methods_total", **{"from": who, "to": "leaf"}) for who in (name, "upstream")]
+    with Answerer("leaf", key=it.leaf, silent=True) as a:
+        since = counted()[0]
+        waiting = [threading.Thread(target=lambda: answers.append(call("leaf", {"methodName": "m", "responseTimeoutInSeconds": 300})[0])) for _ in range(limit)]
+        for t in waiting:
+            t.start()
+        wait_for(lambda: len(a.heard) == limit, "the calls")
+        before = counted()
+        assert before[0] == since + limit
+        assert call("leaf", {"methodName": "m"})[0] == 429
+        by_hub = lambda: it.hub.rest("POST", "/twins/leaf/methods", {"methodName": "m", "responseTimeoutInSeconds": 30})
+        status, _, body = wait_for(lambda: (lambda got: got[0] != 404 and got)(by_hub()), "its line to the hub", 30)
+        assert status == 200 and body["status"] == 429, (status, body)
+        assert counted() == before, (before, counted())
+    for t in waiting:
+        t.join(30 * SLOW)
+    assert answers == [504] * limit, answers
+
+
 def test_04_hub_away():
     """all that works while the hub is out of reach"""
     it.cut_off()

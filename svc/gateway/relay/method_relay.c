@@ -122,9 +122,10 @@ on_method(struct line_user *user, const char *name, const char *rid, struct slic
 	r->call.payload = slice_text(payload);
 	r->call.response_ms = RESPONSE_MS;
 	r->call.done = on_done;
-	tally_method("upstream", line_name(line));
-	if (methods_submit(relay->methods, &r->call, lines_config(line_lines(line))->loop))
+	if (methods_submit(relay->methods, &r->call, lines_config(line_lines(line))->loop)) {
+		tally_method("upstream", line_name(line));
 		return;
+	}
 	answer_error(line, rid, 429, "too many methods are on their way to the device");
 	relayed_free(r);
 }
