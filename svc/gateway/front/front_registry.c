@@ -153,8 +153,9 @@ answer(struct front_child *child)
 		return;
 	}
 	if (!e->is_below && !e->is_away) {
-		front_fail(child->req, 403, "IotHubUnauthorizedAccess", "%s is not below %s, or a gateway between is disabled, or there are too many",
-			child->device_id, child->actor_id);
+		front_fail(child->req, 403, "IotHubUnauthorizedAccess",
+			"%s is not below %s, or a gateway between is disabled, or there are too many", child->device_id,
+			child->actor_id);
 		return;
 	}
 	if (e->is_answered && e->answer.status != 401 && e->answer.status < 500) {

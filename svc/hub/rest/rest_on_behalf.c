@@ -28,8 +28,8 @@ is_reached(struct rest *rest, struct http_request *req, const char *device_id, c
 	if (!device)
 		rest_fail(req, REST_DEVICE_NOT_FOUND, "there is no device %s", device_id);
 	else if (!registry_is_reached(rest->registry, device_id, actor))
-		rest_fail(req, REST_GENERIC_FORBIDDEN, "%s is not below %s, or it or a gateway between is disabled, or there are too many", device_id,
-			actor);
+		rest_fail(req, REST_GENERIC_FORBIDDEN,
+			"%s is not below %s, or it or a gateway between is disabled, or there are too many", device_id, actor);
 	else
 		return true;
 	return false;
