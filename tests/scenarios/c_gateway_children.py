@@ -283,6 +283,15 @@ def test_06g_registry_on_behalf():
     assert it.hub.rest("GET", "/devices/%s/modules/bad" % it.edge.device)[0] == 404 and it.hub.rest("GET", "/devices/%s/modules/$edgeHub" % it.edge.device)[0] == 200
 
 
+def test_06h_registry_is_kept():
+    """questions about modules go over connections to the hub that are kept, a device's own and those on its behalf"""
+    before = len(it.proxies[0].pairs)
+    for _ in range(15):
+        assert as_device("GET", "/devices/line/modules")[0] == 200
+        assert ask("line", "getModuleOnBehalfOf", {"authChain": "cell;line", "targetModuleId": "$edgeHub"})[0] == 200
+    assert len(it.proxies[0].pairs) - before <= 10, len(it.proxies[0].pairs) - before
+
+
 def test_07_disabled():
     """a gateway that is disabled speaks for nobody any more, its own sessions end, and those through it; enabled again it is let in; a direct child is not touched"""
     with speak("line", "line-leaf;line") as one, it.edge.mqtt("cell-leaf", password=it.token("cell-leaf", it.cell_leaf)) as direct, \

@@ -17,8 +17,17 @@
 
 #define WITHIN_MS 20000
 
+struct operation {
+	const char *method, *name;
+	bool changes;
+};
+static const struct operation get_module = { "POST", "getModuleOnBehalfOf", .changes = false };
+static const struct operation list_modules = { "POST", "getModulesOnTargetDevice", .changes = false };
+static const struct operation put_module = { "PUT", "putModuleOnBehalfOf", .changes = true };
+static const struct operation delete_module = { "POST", "deleteModuleOnBehalfOf", .changes = true };
+
 struct errand {
-	const char *method, *operation;
+	const struct operation *operation;
 	json_t *body; /* without the chain */
 	char *match;  /* the line "If-Match: ...", or NULL */
 	struct http_answer answer;
@@ -47,13 +56,12 @@ clear(struct front_child *child)
 }
 
 static bool
-errand_begin(struct front_child *child, const char *method, const char *operation, json_t *body_take)
+errand_begin(struct front_child *child, const struct operation *operation, json_t *body_take)
 {
 	struct errand *e = NEW(errand);
 	const char *match = http_header(child->req, "if-match");
 
 	child->state = e;
-	e->method = method;
 	e->operation = operation;
 	e->body = body_take;
 	e->match = match && !text_has_control(match, strlen(match)) ? mem_textf("If-Match: %s", match) : NULL;
@@ -108,9 +116,12 @@ run(struct front_child *child)
 {
 	struct errand *e = errand_of(child);
 	OWN_TEXT chain = NULL;
-	struct upstream_call call = {
-		.method = e->method, .operation = e->operation, .body = e->body, .header = e->match, .within_ms = WITHIN_MS
-	};
+	struct upstream_call call = { .method = e->operation->method,
+		.operation = e->operation->name,
+		.body = e->body,
+		.header = e->match,
+		.within_ms = WITHIN_MS,
+		.changes = e->operation->changes };
 
 	if (is_hopeless(child))
 		return;
@@ -162,7 +173,7 @@ answer(struct front_child *child)
 		pass_on(child->req, &e->answer);
 		return;
 	}
-	log_warn("%s asked for %s of %s: %s", child->actor_id, e->operation, child->device_id,
+	log_warn("%s asked for %s of %s: %s", child->actor_id, e->operation->name, child->device_id,
 		!e->is_answered		  ? e->err.text
 		: e->answer.status == 401 ? "those above refuse this gateway itself"
 					  : "those above are in trouble");
@@ -190,19 +201,19 @@ check_version(struct front_child *child)
 static bool
 read_own_get(struct front_child *child)
 {
-	return errand_begin(child, "POST", "getModuleOnBehalfOf", json_pack("{s:s}", "targetModuleId", own_module_id(child)));
+	return errand_begin(child, &get_module, json_pack("{s:s}", "targetModuleId", own_module_id(child)));
 }
 
 static bool
 read_own_list(struct front_child *child)
 {
-	return check_version(child) && errand_begin(child, "POST", "getModulesOnTargetDevice", json_object());
+	return check_version(child) && errand_begin(child, &list_modules, json_object());
 }
 
 static bool
 read_own_delete(struct front_child *child)
 {
-	return errand_begin(child, "POST", "deleteModuleOnBehalfOf", json_pack("{s:s}", "moduleId", own_module_id(child)));
+	return errand_begin(child, &delete_module, json_pack("{s:s}", "moduleId", own_module_id(child)));
 }
 
 /* Whose module it is, the path says. */
@@ -220,7 +231,7 @@ read_own_put(struct front_child *child)
 		(!module_id || text_is(module_id, own_module_id(child)))) {
 		json_object_set_new(module, "deviceId", json_string(child->device_id));
 		json_object_set_new(module, "moduleId", json_string(own_module_id(child)));
-		return errand_begin(child, "PUT", "putModuleOnBehalfOf", json_pack("{s:o}", "module", module));
+		return errand_begin(child, &put_module, json_pack("{s:o}", "module", module));
 	}
 	json_decref(module);
 	front_fail(child->req, 400, "ArgumentInvalid", "%s",
@@ -240,7 +251,7 @@ named_module_id(const struct front_child *child)
 }
 
 static bool
-read_named(struct front_child *child, const char *operation, const char *name)
+read_named(struct front_child *child, const struct operation *operation, const char *name)
 {
 	const char *id;
 
@@ -248,7 +259,7 @@ read_named(struct front_child *child, const char *operation, const char *name)
 		return false;
 	id = named_module_id(child);
 	if (id && identity_id_is_valid(id))
-		return errand_begin(child, "POST", operation, json_pack("{s:s}", name, id));
+		return errand_begin(child, operation, json_pack("{s:s}", name, id));
 	front_fail(child->req, 400, "ArgumentInvalid", "%s must be an id", name);
 	return false;
 }
@@ -256,19 +267,19 @@ read_named(struct front_child *child, const char *operation, const char *name)
 static bool
 read_get(struct front_child *child)
 {
-	return read_named(child, "getModuleOnBehalfOf", "targetModuleId");
+	return read_named(child, &get_module, "targetModuleId");
 }
 
 static bool
 read_delete(struct front_child *child)
 {
-	return read_named(child, "deleteModuleOnBehalfOf", "moduleId");
+	return read_named(child, &delete_module, "moduleId");
 }
 
 static bool
 read_list(struct front_child *child)
 {
-	return front_child_read_chain(child) && errand_begin(child, "POST", "getModulesOnTargetDevice", json_object());
+	return front_child_read_chain(child) && errand_begin(child, &list_modules, json_object());
 }
 
 static bool
@@ -283,7 +294,7 @@ read_put(struct front_child *child)
 	id = json_string_value(json_object_get(module, "moduleId"));
 	device_id = json_string_value(json_object_get(module, "deviceId"));
 	if (id && identity_id_is_valid(id) && (!device_id || text_is(device_id, child->device_id)))
-		return errand_begin(child, "PUT", "putModuleOnBehalfOf", json_pack("{s:O}", "module", module));
+		return errand_begin(child, &put_module, json_pack("{s:O}", "module", module));
 	front_fail(child->req, 400, "ArgumentInvalid",
 		"module must have a moduleId, and be of the device with which the authChain begins");
 	return false;

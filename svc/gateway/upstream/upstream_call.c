@@ -10,8 +10,8 @@
 
 #define VERSION "api-version=2020-06-30-preview"
 
-/* With `json` it is an exchange of JSON (http_fetch_json).  Those are questions, which go over one connection of the thread: a handshake costs as much as a hundred of them.  What
- * changes something has one of its own: on a kept one it would be sent again when that ends without an answer. */
+/* With `json` it is an exchange of JSON (http_fetch_json).  Questions go over one connection of the thread: a handshake costs as much as a hundred of them.  What changes
+ * something has one of its own: on a kept one it would be sent again when that ends without an answer. */
 static int
 converse(json_t **json, struct http_answer *out, struct upstream *u, const struct upstream_call *what, struct err *err)
 {
@@ -33,7 +33,7 @@ converse(json_t **json, struct http_answer *out, struct upstream *u, const struc
 		.body_len = body ? strlen(body) : 0,
 		.anchors = upstream_anchors(u),
 		.who = "gateway",
-		.tls = json ? upstream_tls(u) : NULL,
+		.tls = what->changes ? NULL : upstream_tls(u),
 		.timeout_ms = what->within_ms,
 		.cancelled = upstream_stopping(u),
 	};

@@ -10,6 +10,7 @@ struct upstream_call {
 	const json_t *body;
 	const char *header; /* one more line, "If-Match: ...", or NULL */
 	int64_t within_ms;
+	bool changes; /* something there; else it is a question, which may be asked again */
 };
 /* Whatever the answer says, there is one; -1: there is none.  The answer is the caller's in any case. */
 int upstream_fetch(struct http_answer *out, struct upstream *upstream, const struct upstream_call *call, struct err *err);
