@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether lines are carried, by what a real server says to the one connection; the workload API that signs for it is a server here, too. */
-#include "base/file.h"
-#include "base/text.h"
 #include "gateway/upstream/carrier.h"
-#include "net/http_server.h"
-#include "net/test_fixture.h"
+#include "gateway/upstream/test_upstream.h"
 #include "wire/strand_frame.h"
-
-#define SIGNATURE "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 struct line {
 	struct carrier_ride ride;
@@ -16,17 +11,10 @@ struct line {
 };
 
 struct story {
-	struct loop *loop;
-	struct pool *workers;
-	struct http_server *http;
-	struct tls_holder *holder;
-	struct listener *hub, *edged;
-	struct upstream *upstream;
+	struct above above;
 	struct carrier *carrier;
-	char *trust, *socket;
 	int status; /* what the hub says to the one connection; 0: nothing so far */
 	struct http_request *held;
-	bool signs;
 	int n_asked, n_up, n_told_alone, n_told_carried;
 	struct line line, own;
 };
@@ -59,42 +47,6 @@ answer_carrier(struct http_request *req)
 		http_respond_json(req, story->status, NULL, json_pack("{s:s}", "message", "no"));
 }
 
-static void
-handle(struct http_request *req, void *arg)
-{
-	(void)arg;
-	if (text_starts(http_path(req), "/devices/edge1/modules/$edgeHub/strands"))
-		answer_carrier(req);
-	else if (story->signs)
-		http_respond_json(req, 200, NULL, json_pack("{s:s}", "digest", SIGNATURE));
-	else
-		http_respond_json(req, 503, NULL, json_pack("{s:s}", "message", "the key is away"));
-}
-
-static struct listener *
-serve(struct story *s, struct listener_config config)
-{
-	struct err err = ERR_INIT;
-	struct listener *listener;
-
-	config.ops = http_server_ops();
-	config.on_accept = http_server_on_accept;
-	config.user = s->http;
-	listener = listener_open(&s->loop, 1, &config, &err);
-	if (!listener)
-		fail_msg("%s", err.text);
-	return listener;
-}
-
-static void
-open_servers(struct story *s)
-{
-	s->http = http_server_new(&(struct http_server_config){ .handle = handle });
-	s->holder = server_tls("test", NULL);
-	s->hub = serve(s, (struct listener_config){ .address = "127.0.0.1", .tls = s->holder });
-	s->edged = serve(s, (struct listener_config){ .unix_path = s->socket, .unix_mode = 0600 });
-}
-
 /* -- The gateway's side ---------------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -123,48 +75,21 @@ on_decided(struct carrier_ride *ride, enum carrier_way way, const char *why)
 }
 
 static void
-open_carrier(struct story *s)
+story_begin(struct story *s, int status)
 {
-	static char module[] = "$edgeHub", generation[] = "1";
-	struct upstream_config config = {
-		.workload = { .socket_path = s->socket, .module_id = module, .generation_id = generation },
-		.hub_host = "localhost",
-		.hub_address = "127.0.0.1",
-		.edge_id = "edge1",
-		.https_port = listener_port(s->hub),
-		.trust_path = s->trust,
-	};
-	struct err err = ERR_INIT;
-
-	s->upstream = upstream_open(&config, &err);
-	if (!s->upstream)
-		fail_msg("%s", err.text);
+	*s = (struct story){ .status = status };
+	story = s;
+	s->line.ride.decided = s->own.ride.decided = on_decided;
+	s->own.ride.is_own = true;
+	above_begin(&s->above, 8, answer_carrier);
 	s->carrier = carrier_new(&(struct carrier_config){
-		.loop = s->loop,
-		.workers = s->workers,
-		.upstream = s->upstream,
+		.loop = s->above.loop,
+		.workers = s->above.workers,
+		.upstream = s->above.upstream,
 		.on_way = on_way,
 		.on_up = on_up,
 		.arg = s,
 	});
-}
-
-static void
-story_begin(struct story *s, int status)
-{
-	static int n_stories;
-	OWN_TEXT pem = cert_pem(pki()->root);
-	struct err err = ERR_INIT;
-
-	*s = (struct story){ .loop = loop_new("test"), .workers = pool_new("test", 1, 8), .status = status, .signs = true };
-	story = s;
-	s->line.ride.decided = s->own.ride.decided = on_decided;
-	s->own.ride.is_own = true;
-	s->trust = mem_textf("%s/roots.pem", T_TMPDIR);
-	s->socket = mem_textf("%s/workload%d.sock", T_TMPDIR, n_stories++); /* one that failed still serves */
-	CHECK_OK(file_save(s->trust, pem, strlen(pem), 0600, &err), err);
-	open_servers(s);
-	open_carrier(s);
 }
 
 static void
@@ -173,17 +98,9 @@ story_clear(struct story *s)
 	if (s->held)
 		http_respond_json(s->held, 503, NULL, json_pack("{s:s}", "message", "too late"));
 	carrier_stop(s->carrier);
-	pool_free(s->workers);
-	listener_close(s->hub);
-	listener_close(s->edged);
-	loop_finish(s->loop);
+	above_end(&s->above);
 	carrier_free(s->carrier);
-	upstream_close(s->upstream);
-	loop_free(s->loop);
-	tls_holder_free(s->holder);
-	http_server_free(s->http);
-	mem_free(s->trust);
-	mem_free(s->socket);
+	above_clear(&s->above);
 }
 
 static bool
@@ -205,7 +122,7 @@ static void
 ask_and_hear(struct story *s)
 {
 	ask(s);
-	CHECK(until(s->loop, is_decided, NULL));
+	CHECK(until(s->above.loop, is_decided, NULL));
 }
 
 /* -- Ways ----------------------------------------------------------------------------------------------------------------------------------- */
@@ -257,10 +174,10 @@ TEST("without a token nothing is known of the hub")
 	struct story s;
 
 	story_begin(&s, 101);
-	s.signs = false;
+	s.above.signs = false;
 	ask_and_hear(&s);
 	CHECK(s.line.way == CARRIER_NOT_NOW && s.own.way == CARRIER_ALONE && s.n_asked == 0);
-	s.signs = true;
+	s.above.signs = true;
 	ask_and_hear(&s);
 	CHECK(s.line.way == CARRIER_CARRIED);
 	story_clear(&s);
@@ -271,8 +188,8 @@ TEST("a hub that is not there is away")
 	struct story s;
 
 	story_begin(&s, 101);
-	listener_close(s.hub);
-	s.hub = serve(&s, (struct listener_config){ .address = "127.0.0.1", .tls = s.holder }); /* elsewhere */
+	listener_close(s.above.hub);
+	s.above.hub = above_serve_hub(&s.above); /* elsewhere */
 	ask_and_hear(&s);
 	CHECK(s.line.way == CARRIER_NONE && s.own.way == CARRIER_ALONE && s.n_asked == 0);
 	story_clear(&s);
@@ -314,11 +231,11 @@ TEST("one that is being dialed by roots that count no more is given up at once, 
 
 	story_begin(&s, 0);
 	ask(&s);
-	CHECK(until(s.loop, hub_was_asked, &(int){ 1 }));
+	CHECK(until(s.above.loop, hub_was_asked, &(int){ 1 }));
 	CHECK(s.line.n_decided == 0 && !is_given_up(NULL));
 	carrier_trust(s.carrier);
 	CHECK(s.line.n_decided == 1 && s.line.way == CARRIER_NOT_NOW);
-	CHECK(until(s.loop, is_given_up, NULL));
+	CHECK(until(s.above.loop, is_given_up, NULL));
 	s.status = 101;
 	ask_and_hear(&s);
 	CHECK(s.line.way == CARRIER_CARRIED && s.n_asked == 2);
@@ -339,7 +256,7 @@ TEST("one that has ended is tried again by itself while $edgeHub is up: who was 
 	ask_and_hear(&s);
 	carrier_own_is(s.carrier, true);
 	conn_abort(conn_carrier_conn(carrier_now(s.carrier)), "");
-	CHECK(until(s.loop, is_up_again, &(int){ 2 }));
+	CHECK(until(s.above.loop, is_up_again, &(int){ 2 }));
 	story_clear(&s);
 }
 
@@ -363,7 +280,7 @@ TEST("and when it may, the hub is asked again by whoever comes first")
 	story_begin(&s, 403);
 	ask_and_hear(&s);
 	carrier_look_again(s.carrier);
-	run_for(s.loop, 300); /* more than the first back-off */
+	run_for(s.above.loop, 300); /* more than the first back-off */
 	CHECK(s.n_asked == 1);
 	s.status = 101;
 	ask_and_hear(&s);
@@ -387,7 +304,7 @@ TEST("while $edgeHub is let in the hub is asked again though nobody asks, and th
 	s.status = 101;
 	carrier_look_again(s.carrier);
 	carrier_own_is(s.carrier, true);
-	CHECK(until(s.loop, is_up, NULL));
+	CHECK(until(s.above.loop, is_up, NULL));
 	CHECK(s.n_asked == 2 && carrier_now(s.carrier) && s.n_told_carried == 1);
 	story_clear(&s);
 }
