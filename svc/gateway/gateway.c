@@ -92,6 +92,7 @@ open_state(struct gateway *g, struct err *err)
 {
 	struct queue_config queue = {
 		.state_dir = g->config.state_dir,
+		.edge_id = g->config.upstream.edge_id,
 		.max_bytes = g->config.max_queue_bytes,
 		.when_full = g->config.when_full,
 		.loop = g->forward_loop,

@@ -10,7 +10,6 @@
 #include "common/service.h"
 #include "gateway/gateway_admission.h"
 #include "gateway/local/tally.h"
-#include "gateway/queue/queue_share.h"
 #include "gateway/speaker.h"
 #include "wire/message_mark.h"
 #include "wire/property_bag.h"
@@ -33,7 +32,7 @@ struct session {
 	struct trust *device;	 /* of the module, whose key let it in; NULL: its own evidence did */
 	struct speaker *speaker; /* a gateway below that speaks for it; NULL: it speaks for itself */
 	struct queue_lane *lane;
-	uint64_t sender; /* its number in the queue */
+	uint64_t sender; /* what it counts as in the queue */
 	struct tenure tenure;
 	uint64_t epoch;
 	struct tally tally;
@@ -61,8 +60,9 @@ begin(void *arg, const struct gateway_admitted *admitted, struct head_admission 
 		session->device = NEW(trust);
 		trust_init(session->device, admitted->device, NULL, NULL);
 	}
-	session->sender = queue_share_sender(slice_of(record->device_id), slice_of(record->module_id ? record->module_id : ""));
 	session->lane = queue_lane(head->config.queue, loop_owner(admitted->loop));
+	session->sender =
+		queue_sender(session->lane, slice_of(record->device_id), slice_of(record->module_id ? record->module_id : ""));
 	session->is_own = record->module_id && text_is(record->device_id, head->config.edge_id);
 	session->epoch = admitted->epoch;
 	session->tenure =

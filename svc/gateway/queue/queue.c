@@ -193,6 +193,14 @@ begin_storing(struct queue *queue, struct queue_storing *storing, size_t n)
 		queue_share_add(storing->share, storing->sender, n * storing->size);
 }
 
+uint64_t
+queue_sender(const struct queue_lane *lane, struct slice device_id, struct slice module_id)
+{
+	const struct queue_share *share = lane->queue->share;
+
+	return share ? queue_share_sender(share, device_id, module_id) : 0;
+}
+
 bool
 queue_put(struct queue_lane *lane, const struct message *message, bool is_own, struct queue_storing *storing)
 {
@@ -294,7 +302,7 @@ queue_open(const struct queue_config *config, struct err *err)
 	queue->config = *config;
 	queue->state_dir = mem_text(config->state_dir);
 	queue->segment_bytes = segment_bytes < SEGMENT_BYTES_MAX ? (size_t)segment_bytes : SEGMENT_BYTES_MAX;
-	queue->share = config->when_full == QUEUE_REFUSE ? queue_share_new() : NULL;
+	queue->share = config->when_full == QUEUE_REFUSE ? queue_share_new(config->edge_id) : NULL;
 	queue_space_init(queue);
 	pthread_mutex_init(&queue->lock, NULL);
 	queue->worker = pool_new("queue", 1, JOBS_MAX);

@@ -20,6 +20,7 @@ enum queue_when_full { QUEUE_REFUSE, QUEUE_DROP_OLDEST };
 struct queue_share;
 struct queue_config {
 	const char *state_dir;
+	const char *edge_id; /* the device that the gateway is */
 	uint64_t max_bytes;
 	enum queue_when_full when_full;
 	struct loop *loop;
@@ -40,13 +41,15 @@ struct queue_lane *queue_lane(const struct queue *queue, const struct owner *own
 struct queue_storing {
 	/* On the lane's owner, perhaps at once: it is there for all of its sinks (OK), there was no room for it (QUEUE_FULL), or it could not be stored (UNAVAILABLE). */
 	void (*done)(struct queue_storing *storing, enum reason why);
-	uint64_t sender; /* whose it is (queue_share.h) */
+	uint64_t sender; /* queue_sender() */
 	/* The queue's. */
 	struct queue_share *share; /* NULL: it is not counted */
 	size_t size;		   /* as it counts, of each sink */
 	size_t n_left;		   /* sinks that it is not stored for yet */
 	enum reason why;
 };
+/* Whose it counts as, of a queue that refuses when it is full (queue_share.h): asked once for many.  module_id empty: a device. */
+uint64_t queue_sender(const struct queue_lane *lane, struct slice device_id, struct slice module_id);
 /* false: no route takes it, and nothing was done.  is_own: from a module of the gateway's own device.  On the lane's thread; what the message borrows is copied. */
 bool queue_put(struct queue_lane *lane, const struct message *message, bool is_own, struct queue_storing *storing);
 

@@ -3,9 +3,18 @@
 #include "gateway/queue/queue_lost.h"
 
 #include "auth/identity.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "gateway/local/gateway_metrics.h"
-#include "gateway/queue/queue_share.h"
+
+/* Times an odd number: a module is neither the device of its name nor the module of that name of another one. */
+static uint64_t
+number_of(const struct message *m)
+{
+	uint64_t device = map_hash(m->device_id.text, m->device_id.len);
+
+	return m->module_id.len > 0 ? device * 0x9e3779b97f4a7c15 + map_hash(m->module_id.text, m->module_id.len) : device;
+}
 
 static struct metric *
 find(const char *reason, const struct message *m)
@@ -20,7 +29,7 @@ find(const char *reason, const struct message *m)
 void
 queue_lost_count(struct queue_lost *lost, enum queue_loss how, const struct message *m)
 {
-	uint64_t number = queue_share_sender(m->device_id, m->module_id);
+	uint64_t number = number_of(m);
 	struct lost_sender *sender = &lost->sender[number % LOST_AT_HAND];
 	struct metric **metric;
 

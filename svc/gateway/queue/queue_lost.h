@@ -9,7 +9,7 @@
 struct metric;
 struct queue_lost {
 	struct lost_sender {
-		uint64_t number; /* queue_share.h */
+		uint64_t number; /* its, in this process */
 		struct metric *expired, *given_up;
 	} sender[LOST_AT_HAND];
 };

@@ -28,7 +28,8 @@ expire_unread(struct queue_reader *r, uint64_t offset, const struct message *m)
 	r->has_moved = true;
 	queue_lost_count(&r->lost, QUEUE_LOST_EXPIRED, m);
 	if (is_counted(r, offset))
-		queue_share_leave(r->config.share, queue_share_sender(m->device_id, m->module_id), queue_share_size(m));
+		queue_share_leave(
+			r->config.share, queue_share_sender(r->config.share, m->device_id, m->module_id), queue_share_size(m));
 }
 
 /* A line is of one sender, unless there is but one line. */
@@ -36,7 +37,7 @@ static uint64_t
 sender_of(const struct queue_reader *r, struct queue_line *line, const struct message *m)
 {
 	if (line->sender == 0 || r->config.one_line)
-		line->sender = queue_share_sender(m->device_id, m->module_id);
+		line->sender = queue_share_sender(r->config.share, m->device_id, m->module_id);
 	return line->sender;
 }
 

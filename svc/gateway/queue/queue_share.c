@@ -6,34 +6,44 @@
 #include <stdatomic.h>
 
 #include "base/map.h"
+#include "base/text.h"
 #include "store/segment.h"
 
 #define ROWS 2
 #define COUNTERS 4096 /* a row; a power of two */
 
 struct queue_share {
+	char *edge_id;
 	_Atomic int64_t bytes[ROWS][COUNTERS];
 };
 
 struct queue_share *
-queue_share_new(void)
+queue_share_new(const char *edge_id)
 {
-	return NEW(queue_share);
+	struct queue_share *share = NEW(queue_share);
+
+	share->edge_id = mem_text(edge_id);
+	return share;
 }
 
 void
 queue_share_free(struct queue_share *share)
 {
+	if (!share)
+		return;
+	mem_free(share->edge_id);
 	mem_free(share);
 }
 
 uint64_t
-queue_share_sender(struct slice device_id, struct slice module_id)
+queue_share_sender(const struct queue_share *share, struct slice device_id, struct slice module_id)
 {
 	uint64_t device = map_hash(device_id.text, device_id.len);
 
-	/* Odd times odd: a module is neither its device nor the module of that name of another one. */
-	return module_id.len > 0 ? device * 0x9e3779b97f4a7c15 + map_hash(module_id.text, module_id.len) : device;
+	/* Times an odd number: a module is not the device of its name. */
+	return module_id.len > 0 && slice_is(device_id, share->edge_id)
+		       ? device * 0x9e3779b97f4a7c15 + map_hash(module_id.text, module_id.len)
+		       : device;
 }
 
 size_t

@@ -6,7 +6,6 @@
 #include <sys/syscall.h>
 
 #include "base/clock.h"
-#include "gateway/queue/queue_share.h"
 #include "gateway/queue/test_queue.h"
 
 #define NOBODYS REASON_COUNT /* no route takes it */
@@ -38,7 +37,9 @@ on_answer(struct queue_storing *storing, enum reason why)
 static void
 start(struct fixture *f)
 {
-	struct queue_config config = { .state_dir = f->dir, .max_bytes = f->max_bytes, .when_full = f->when_full };
+	struct queue_config config = {
+		.state_dir = f->dir, .edge_id = "edge", .max_bytes = f->max_bytes, .when_full = f->when_full
+	};
 	struct err err = ERR_INIT;
 
 	f->loop = loop_new("test");
@@ -95,7 +96,8 @@ ask_to_store(struct fixture *f, const char *device_id, const char *module_id, co
 {
 	static const char zeros[200000];
 	struct answer answer = { .storing = { .done = on_answer,
-					 .sender = queue_share_sender(slice_of(device_id), slice_of(module_id)) } };
+					 .sender = queue_sender(
+						 queue_lane(f->queue, &at_once), slice_of(device_id), slice_of(module_id)) } };
 	struct message m = {
 		.source = MESSAGE_TELEMETRY,
 		.enqueued_ms = clock_wall_ms(),
@@ -436,7 +438,8 @@ TEST("who floods a queue that refuses leaves room for others, and is taken again
 	CHECK_INT(ask_to_store(&f, "flood", "", "", 100000), QUEUE_FULL);
 	for (int i = 0; i < 20; i++)
 		CHECK(put(&f, "quiet", "", "", 1000));
-	CHECK(put(&f, "flood", "m", "", 1000));
+	CHECK_INT(ask_to_store(&f, "flood", "m", "", 100000), QUEUE_FULL);
+	CHECK(put(&f, "edge", "m", "", 1000));
 	mem_free(take_all(queue_upstream(f.queue), QUEUE_DONE));
 	CHECK(put(&f, "flood", "", "", 100000)); /* also before the disk has its room back */
 	end(&f);

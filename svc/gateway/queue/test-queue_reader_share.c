@@ -11,15 +11,15 @@ struct shares {
 };
 
 static uint64_t
-sender_of(const char *device_id)
+sender_of(const struct shares *s, const char *device_id)
 {
-	return queue_share_sender(slice_of(device_id), slice_of(""));
+	return queue_share_sender(s->share, slice_of(device_id), slice_of(""));
 }
 
 static uint64_t
 waiting(const struct shares *s, const char *device_id)
 {
-	return queue_share_waiting(s->share, sender_of(device_id));
+	return queue_share_waiting(s->share, sender_of(s, device_id));
 }
 
 /* Whole bytes of a message with one digit, as the queue adds them. */
@@ -47,7 +47,7 @@ open_shares(struct shares *s, const char *name, size_t n_places)
 {
 	clock_set_for_test(NOW);
 	fixture_start(&s->f, name, n_places);
-	s->share = queue_share_new();
+	s->share = queue_share_new("edge");
 }
 
 /* As the queue does it; n < 10. */
@@ -57,7 +57,7 @@ store(struct shares *s, const char *device_id, int n, int64_t expires_ms)
 	uint64_t next = event_log_next(s->f.log);
 
 	for (int i = 0; i < n; i++)
-		queue_share_add(s->share, sender_of(device_id), size_of(device_id));
+		queue_share_add(s->share, sender_of(s, device_id), size_of(device_id));
 	store_of(s->f.log, device_id, 0, n, expires_ms);
 	while (event_log_next(s->f.log) < next + (uint64_t)n)
 		sched_yield();
@@ -111,6 +111,36 @@ TEST("what has expired before it is read leaves, too, also of a line that is beh
 		queue_reader_end(q[i], QUEUE_DONE);
 	CHECK(!next_of(s.f.reader));
 	CHECK_INT(waiting(&s, "a"), 0);
+	close_shares(&s);
+}
+
+TEST("what a module sent leaves the share of its device, and of the gateway's own device that of the module, read or expired")
+{
+	static const struct {
+		const char *device_id, *module_id;
+	} from[] = { { "a", "" }, { "a", "m" }, { "edge", "" }, { "edge", "m" }, { "edge", "n" } };
+	struct shares s;
+
+	open_shares(&s, "modules", 100);
+	begin(&s);
+	for (size_t i = 0; i < 2 * COUNT(from); i++) {
+		struct message m = { .source = MESSAGE_TELEMETRY,
+			.device_id = slice_of(from[i / 2].device_id),
+			.module_id = slice_of(from[i / 2].module_id),
+			.expires_ms = i % 2 ? (NOW - 1) * (int64_t)1000 : 0 };
+
+		queue_share_add(s.share, queue_share_sender(s.share, m.device_id, m.module_id), queue_share_size(&m));
+		store_message(s.f.log, &m);
+	}
+	while (event_log_next(s.f.log) < 2 * COUNT(from))
+		sched_yield();
+	for (size_t i = 0; i < COUNT(from); i++)
+		queue_reader_end(next_of(s.f.reader), QUEUE_DONE);
+	CHECK(!next_of(s.f.reader));
+	for (size_t i = 0; i < COUNT(from); i++)
+		CHECK_INT(queue_share_waiting(
+				  s.share, queue_share_sender(s.share, slice_of(from[i].device_id), slice_of(from[i].module_id))),
+			0);
 	close_shares(&s);
 }
 

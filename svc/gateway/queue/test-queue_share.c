@@ -6,13 +6,14 @@
 
 #include "t.h"
 
+#define EDGE "edge"
 #define MAX 1600
 #define EIGHTH (MAX / 8)
 
 static uint64_t
-sender_of(const char *device_id, const char *module_id)
+sender_of(const struct queue_share *share, const char *device_id, const char *module_id)
 {
-	return queue_share_sender(slice_of(device_id), slice_of(module_id));
+	return queue_share_sender(share, slice_of(device_id), slice_of(module_id));
 }
 
 static bool
@@ -45,35 +46,35 @@ flood(struct queue_share *share, uint64_t sender, uint64_t *used)
 
 TEST("seven eighths are whoever's, of what is left then each one that floods takes half, and who sends little has room")
 {
-	OWN(queue_share) share = queue_share_new();
+	OWN(queue_share) share = queue_share_new(EDGE);
 	uint64_t used = 0;
 
-	CHECK_INT(flood(share, sender_of("a", ""), &used), MAX - EIGHTH);
-	CHECK_INT(flood(share, sender_of("b", ""), &used), EIGHTH / 2);
-	CHECK_INT(flood(share, sender_of("b", "m"), &used), EIGHTH / 4);
+	CHECK_INT(flood(share, sender_of(share, "a", ""), &used), MAX - EIGHTH);
+	CHECK_INT(flood(share, sender_of(share, "b", ""), &used), EIGHTH / 2);
+	CHECK_INT(flood(share, sender_of(share, "c", ""), &used), EIGHTH / 4);
 	for (int i = 0; i < 2; i++)
-		CHECK(take(share, sender_of("quiet", ""), 10, &used));
-	CHECK(!take(share, sender_of("a", ""), 10, &used));
+		CHECK(take(share, sender_of(share, "quiet", ""), 10, &used));
+	CHECK(!take(share, sender_of(share, "a", ""), 10, &used));
 	CHECK(used < MAX);
 }
 
 TEST("nobody takes more than there is")
 {
-	OWN(queue_share) share = queue_share_new();
-	uint64_t a = sender_of("a", ""), used = MAX - 5;
+	OWN(queue_share) share = queue_share_new(EDGE);
+	uint64_t a = sender_of(share, "a", ""), used = MAX - 5;
 
 	CHECK(!take(share, a, 6, &used));
 	CHECK(!take(share, a, MAX + 1, &(uint64_t){ 0 }));
 	CHECK(take(share, a, 5, &used));
 	CHECK(!take(share, a, 1, &used));
 	used = MAX + 1; /* routes have lowered it */
-	CHECK(!take(share, sender_of("b", ""), 1, &used));
+	CHECK(!take(share, sender_of(share, "b", ""), 1, &used));
 }
 
 TEST("who was refused is taken again when his messages have left, also while those of others stay for good")
 {
-	OWN(queue_share) share = queue_share_new();
-	uint64_t a = sender_of("a", ""), stays = sender_of("b", ""), used = 0, had;
+	OWN(queue_share) share = queue_share_new(EDGE);
+	uint64_t a = sender_of(share, "a", ""), stays = sender_of(share, "b", ""), used = 0, had;
 
 	while (used < MAX - EIGHTH)
 		CHECK(take(share, stays, 10, &used));
@@ -89,33 +90,52 @@ TEST("who was refused is taken again when his messages have left, also while tho
 
 TEST("what leaves that was not counted makes nobody's count too high")
 {
-	OWN(queue_share) share = queue_share_new();
-	uint64_t a = sender_of("a", ""), used = MAX - EIGHTH;
+	OWN(queue_share) share = queue_share_new(EDGE);
+	uint64_t a = sender_of(share, "a", ""), used = MAX - EIGHTH;
 
 	queue_share_leave(share, a, 1000);
 	CHECK_INT(flood(share, a, &used), EIGHTH);
 }
 
-TEST("a device, its modules and the modules of others are each one of their own")
+TEST("a device and all of its modules are one sender, and each module of the gateway's own device is one")
 {
-	CHECK(sender_of("a", "") != sender_of("a", "m"));
-	CHECK(sender_of("a", "m") != sender_of("b", "m"));
-	CHECK(sender_of("a", "b") != sender_of("b", "a"));
-	CHECK(sender_of("a", "a") != sender_of("b", "b"));
-	CHECK(sender_of("a", "m") == sender_of("a", "m"));
+	OWN(queue_share) share = queue_share_new(EDGE);
+
+	CHECK(sender_of(share, "a", "m") == sender_of(share, "a", ""));
+	CHECK(sender_of(share, "a", "m") == sender_of(share, "a", "n"));
+	CHECK(sender_of(share, "a", "m") != sender_of(share, "b", "m"));
+	CHECK(sender_of(share, EDGE, "m") == sender_of(share, EDGE, "m"));
+	CHECK(sender_of(share, EDGE, "m") != sender_of(share, EDGE, "n"));
+	CHECK(sender_of(share, EDGE, "m") != sender_of(share, "m", ""));
+	CHECK(sender_of(share, EDGE, "a") != sender_of(share, "a", ""));
+	CHECK(sender_of(share, "edge2", "m") == sender_of(share, "edge2", ""));
+}
+
+TEST("a device that floods with all of its modules leaves as much as one that floods alone")
+{
+	OWN(queue_share) share = queue_share_new(EDGE);
+	uint64_t used = 0;
+
+	CHECK_INT(flood(share, sender_of(share, "a", ""), &used), MAX - EIGHTH);
+	for (int i = 0; i < 50; i++) {
+		OWN_TEXT module = mem_textf("m%d", i);
+
+		CHECK_INT(flood(share, sender_of(share, "a", module), &used), 0);
+	}
+	CHECK_INT(flood(share, sender_of(share, EDGE, "m"), &used), EIGHTH / 2);
 }
 
 TEST("beside one that floods, others have their room: of a thousand not one shares both of its counters")
 {
-	OWN(queue_share) share = queue_share_new();
+	OWN(queue_share) share = queue_share_new(EDGE);
 	uint64_t used = 0;
 	int n_refused = 0;
 
-	flood(share, sender_of("flood", ""), &used);
+	flood(share, sender_of(share, "flood", ""), &used);
 	for (int i = 0; i < 1000; i++) {
 		OWN_TEXT name = mem_textf("dev%d", i);
 
-		n_refused += !queue_share_may(share, sender_of(name, ""), 10, used, MAX);
+		n_refused += !queue_share_may(share, sender_of(share, name, ""), 10, used, MAX);
 	}
 	CHECK(n_refused <= 1); /* by chance, once in 16 thousand runs */
 }
@@ -139,8 +159,8 @@ come_and_go(void *arg)
 
 TEST("what comes and goes on several threads is counted exactly")
 {
-	OWN(queue_share) share = queue_share_new();
-	uint64_t a = sender_of("a", "");
+	OWN(queue_share) share = queue_share_new(EDGE);
+	uint64_t a = sender_of(share, "a", "");
 	struct counting counting = { share, a };
 	pthread_t threads[4];
 

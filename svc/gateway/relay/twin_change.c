@@ -4,7 +4,6 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "gateway/queue/queue_share.h"
 #include "wire/property_bag.h"
 
 #define BAG_MAX 4096
@@ -39,7 +38,7 @@ twin_change_put(struct queue_lane *lane, const struct twin_change *change, struc
 		.payload = slice_of(change->reported),
 	};
 
-	storing->sender = queue_share_sender(message.device_id, message.module_id);
+	storing->sender = queue_sender(lane, message.device_id, message.module_id);
 	put_bag(&bag, change, message.enqueued_ms);
 	message.bag = (struct slice){ .text = buf_text(&bag), .len = bag.len };
 	return queue_put(lane, &message, change->is_own, storing);
