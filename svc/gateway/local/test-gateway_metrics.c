@@ -51,3 +51,20 @@ TEST("whoever asks for the same series gets the same")
 	CHECK_INT(metric_value(dropped), 2);
 	CHECK(gateway_metric(METRIC_CONNECTED) == gateway_metric(METRIC_CONNECTED));
 }
+
+TEST("the oldest messages of a full queue are nobody's, also where so many senders came before that further ones are one")
+{
+	struct buf out = BUF_INIT(1 << 20);
+
+	for (int i = 0; i < 1100; i++) {
+		OWN_TEXT from = mem_textf("sender%d", i);
+
+		(void)gateway_metric(METRIC_DROPPED, "no_route", from, NULL);
+	}
+	metric_set(gateway_metric(METRIC_DROPPED, "queue_full", NULL, NULL), 7);
+	metrics_show(gateway_metrics(), &out);
+	CHECK(!out.failed);
+	CHECK_CONTAINS(buf_text(&out), "{reason=\"no_route\",from=\"other\",from_route_output=\"other\"} 0\n");
+	CHECK_CONTAINS(buf_text(&out), "{reason=\"queue_full\",from=\"\",from_route_output=\"\"} 7\n");
+	buf_clear(&out);
+}
