@@ -67,26 +67,39 @@ add_edge_ca(struct offline_budget *b, const struct vitals *v)
 			v->issuers_name);
 }
 
+/* From seven eighths on the oldest messages go, or whoever has most waiting is refused. */
+static uint64_t
+room_of_queue(const struct vitals *v)
+{
+	uint64_t mark = v->max_queue_bytes - v->max_queue_bytes / 8;
+
+	return mark > v->queue_bytes ? mark - v->queue_bytes : 0;
+}
+
 /* Whichever is less: what the queue may take, or what the disk has. */
 static void
 add_queue(struct offline_budget *b, const struct vitals *v)
 {
-	uint64_t room = v->max_queue_bytes > v->queue_bytes ? v->max_queue_bytes - v->queue_bytes : 0;
+	uint64_t room = room_of_queue(v);
 	bool by_disk = v->disk_free >= 0 && (uint64_t)v->disk_free < room;
-	const char *which = by_disk ? "the disk" : "the queue ([gateway] max_queue_mib)";
-	const char *then = v->drops_oldest ? ", and the oldest messages are lost" : "";
+	const char *which = by_disk ? "the disk is full" : "the queue ([gateway] max_queue_mib) is nearly full";
+	const char *then = v->drops_oldest ? ", and the oldest messages are lost"
+			   : by_disk	   ? ""
+					   : ", and who has most in it is refused";
 
 	if (by_disk)
 		room = (uint64_t)v->disk_free;
 	if (v->is_queue_bad)
 		add(b, "queue", v->now, "messages can't be stored: %.256s", v->queue_problem);
+	else if (room == 0) /* whatever is sent: what is refused has no rate */
+		add(b, "queue", v->now, "%s%s", which, then);
 	else if (v->bytes_per_hour < 1)
 		add(b, "queue", OFFLINE_NEVER, "nobody sends anything now");
 	else if ((double)room / v->bytes_per_hour > 24 * 365 * 1000.0)
 		add(b, "queue", OFFLINE_NEVER, "as little as is sent now does not fill it");
 	else
 		add(b, "queue", v->now + (int64_t)((double)room / v->bytes_per_hour * 3600),
-			"%s is full%s, with %.1f MB left and %.3g MB an hour as in the last one", which, then, (double)room / 1e6,
+			"%s%s, with %.1f MB left and %.3g MB an hour as in the last one", which, then, (double)room / 1e6,
 			v->bytes_per_hour / 1e6);
 }
 

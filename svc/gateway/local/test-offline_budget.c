@@ -6,6 +6,7 @@
 
 #define NOW INT64_C(1772366400) /* 2026-03-01T12:00:00Z */
 #define DAY 86400
+#define QUEUE_ROOM ((1 << 30) * 7.0 / 8) /* until the oldest go, or who has most is refused */
 
 static struct vitals
 quiet(void)
@@ -81,7 +82,7 @@ TEST("messages that a route keeps for a while are lost after that, the oldest fi
 	v.bytes_per_hour = 1e6;
 	v.drops_oldest = true;
 	check_limit(
-		&v, "queue", NOW + (int64_t)((double)(1 << 30) / 1e6 * 3600), "is full, and the oldest messages are lost, with");
+		&v, "queue", NOW + (int64_t)(QUEUE_ROOM / 1e6 * 3600), "is nearly full, and the oldest messages are lost, with");
 }
 
 TEST("where nothing ends there is nothing that stops first")
@@ -106,21 +107,24 @@ TEST("a certificate that can't be renewed is a limit, and says how often it was 
 	check_limit(&v, "certificate", NOW + 30 * DAY, "7 attempts to renew it have failed");
 }
 
-TEST("the queue is full when what is left of it is used up at the rate of the last hour; or the disk, where that has less")
+TEST("the queue is full when seven eighths of it are used up at the rate of the last hour; or the disk is, where that has less")
 {
 	struct vitals v = quiet();
 
-	v.bytes_per_hour = (1 << 30) / 48.0;
+	v.bytes_per_hour = QUEUE_ROOM / 48;
 	check_limit(&v, "queue", NOW + 2 * DAY, "max_queue_mib");
-	v.disk_free = (1 << 30) / 2;
-	check_limit(&v, "queue", NOW + DAY, "the disk is full, with 536.9 MB left");
+	v.disk_free = (int64_t)QUEUE_ROOM / 2;
+	check_limit(&v, "queue", NOW + DAY, "the disk is full, with 469.8 MB left");
 	v.disk_free = -1;
 	check_limit(&v, "queue", NOW + 2 * DAY, "max_queue_mib");
 	v.bytes_per_hour = 2;
 	check_limit(&v, "queue", OFFLINE_NEVER, "as little as is sent now");
-	v.queue_bytes = v.max_queue_bytes + 5;
 	v.bytes_per_hour = 1000;
-	check_limit(&v, "queue", NOW, "0.0 MB left");
+	v.queue_bytes = (uint64_t)QUEUE_ROOM - 100;
+	check_limit(&v, "queue", NOW + 360, "is nearly full, and who has most in it is refused, with 0.0 MB left");
+	v.queue_bytes = v.max_queue_bytes + 5;
+	v.bytes_per_hour = 0;
+	check_limit(&v, "queue", NOW, "is nearly full, and who has most in it is refused");
 }
 
 TEST("a queue that takes nothing has stopped now, and that is the first")
