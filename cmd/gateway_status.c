@@ -149,6 +149,8 @@ put_queue(struct buf *page, const json_t *s)
 		buf_puts(page, "; the oldest has waited ");
 		page_put_time(page, number_at(queue, "oldest_s"));
 	}
+	if (number_at(queue, "refused") > 0)
+		buf_putf(page, "; %lld were refused since the start for want of room", number_at(queue, "refused"));
 	buf_putc(page, '\n');
 }
 

@@ -297,6 +297,7 @@ def test_08_full():
     refused = {l["from"]: n for l, n in m["edgehub_messages_unack_total"] if l["reason"] == "storage_failure"}
     assert refused and set(refused) <= set(keys), refused
     assert value("rootedge_gateway_violations_total", m, reason="QUEUE_FULL") >= 1, m["rootedge_gateway_violations_total"]
+    assert value("rootedge_gateway_queue_refused_total", m) >= sum(refused.values()), m["rootedge_gateway_queue_refused_total"]
     it.reconnect()
     wait_for(lambda: ready()["ready"], "to be ready again", 60)
 

@@ -381,6 +381,8 @@ def test_07_queue_is_full():
     assert "QUEUE_FULL" in reasons and "UNAVAILABLE" not in reasons, reasons
     shown = run("rootedge", "gateway", "device", "show", "dev1", "--state", it.edge.state).stdout
     assert "QUEUE_FULL" in shown and "max_queue_mib" in shown, shown
+    status = run("rootedge", "gateway", "status", "--state", it.edge.state).stdout
+    assert "2 were refused since the start for want of room" in status and "who has most in it is refused" in status, status
     used = sum(os.path.getsize(path("queue", f)) for f in os.listdir(path("queue")))
     assert used <= 9 << 20, used
     it.hub.start()

@@ -62,9 +62,9 @@ queue_json(const struct vitals *v)
 	for (size_t i = 0; i < v->n_endpoints; i++)
 		json_array_append_new(endpoints, json_pack("{s:s, s:I}", "endpoint", v->endpoints[i].name, "messages",
 							 (json_int_t)v->endpoints[i].n_queued));
-	return json_pack("{s:I, s:o, s:I, s:I, s:f, s:o}", "messages", (json_int_t)v->n_queued, "oldest_s", oldest, "bytes",
-		(json_int_t)v->queue_bytes, "max_bytes", (json_int_t)v->max_queue_bytes, "bytes_per_hour", v->bytes_per_hour,
-		"endpoints", endpoints);
+	return json_pack("{s:I, s:o, s:I, s:I, s:I, s:f, s:o}", "messages", (json_int_t)v->n_queued, "oldest_s", oldest, "bytes",
+		(json_int_t)v->queue_bytes, "max_bytes", (json_int_t)v->max_queue_bytes, "refused", (json_int_t)v->n_refused,
+		"bytes_per_hour", v->bytes_per_hour, "endpoints", endpoints);
 }
 
 static json_t *

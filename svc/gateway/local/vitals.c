@@ -220,6 +220,7 @@ look_at_queue(struct vitals *v, struct queue *queue)
 	queue_totals(queue, &totals);
 	v->queue_bytes = totals.bytes;
 	v->max_queue_bytes = totals.max_bytes;
+	v->n_refused = totals.refused;
 	v->least_ttl_s = totals.least_ttl_s;
 	v->drops_oldest = totals.drops_oldest;
 	queue_each_log(queue, look_at_log, &(struct looking){ .v = v });
@@ -401,6 +402,7 @@ vitals_measure(const struct vitals_sources *s)
 	set(METRIC_QUEUE_LIMIT, (int64_t)v.max_queue_bytes);
 	set(METRIC_QUEUE_OLDEST,
 		v.oldest_queued_ms && clock_wall_ms() > v.oldest_queued_ms ? clock_wall_ms() - v.oldest_queued_ms : 0);
+	set(METRIC_QUEUE_REFUSED, (int64_t)v.n_refused);
 	if (v.disk_free >= 0)
 		set(METRIC_DISK_FREE, v.disk_free);
 }

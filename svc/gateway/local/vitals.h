@@ -52,7 +52,8 @@ struct vitals {
 	} endpoints[VITALS_ENDPOINTS_MAX];
 	size_t n_endpoints;
 	uint64_t queue_bytes, max_queue_bytes;
-	double bytes_per_hour;	  /* that devices and modules sent in the last hour, or since the start */
+	uint64_t n_refused;	  /* since the start, because it was full or nearly so */
+	double bytes_per_hour;	  /* that were stored for the hub in the last hour, or since the start */
 	int64_t oldest_queued_ms; /* when the oldest that waits was taken, wall clock; 0: nothing waits */
 	int64_t least_ttl_s;	  /* the shortest time to live of what goes to the hub; below 0: for ever */
 	bool is_queue_bad;
@@ -68,7 +69,7 @@ void vitals_measure(const struct vitals_sources *sources); /* into the metrics *
 /* What the parts that know tell; any thread. */
 void vitals_note_certificate(const struct certs *chain);
 void vitals_note_further_certificate(const char *id, int64_t not_before, int64_t not_after);
-void vitals_note_bytes(size_t len);	   /* a message was taken */
+void vitals_note_bytes(size_t len);	   /* a message was taken, for the hub */
 void vitals_note_storing(const char *why); /* messages can't be stored, or (NULL) can be again; it is logged, too */
 void vitals_note_log_left(const char *module_id, const char *input, int priority); /* a log of the queue that is there no more */
 void vitals_sample(void);							   /* once a minute */
