@@ -4,9 +4,6 @@
 
 #include "base/mem.h"
 #include "gateway/local/gateway_metrics.h"
-#include "gateway/local/vitals.h"
-
-#define RECORD_OWN 150 /* what the queue keeps with a message */
 
 const char *
 tally_shown_name(enum tally_shown shown)
@@ -89,7 +86,6 @@ tally_message(struct tally *t, const struct identity *from, size_t len)
 		find_series(t, from);
 	metric_add(t->received, 1);
 	metric_observe(t->size, (int64_t)len);
-	vitals_note_bytes(len + RECORD_OWN);
 }
 
 void

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/local/vitals.h"
 #include "gateway/queue/queue_inside.h"
 #include "gateway/queue/queue_log.h"
 
@@ -126,6 +127,8 @@ store(struct queue_lane *lane, const struct message *message, const struct route
 	struct message m = *message;
 
 	m.expires_ms = expires(message, row->ttl_s);
+	if (!row->route->module_id)
+		vitals_note_bytes(storing->size);
 	message_lane_store(way_to(lane, plan->level[row - plan->routes->row]), &m, on_stored, storing);
 }
 
