@@ -19,6 +19,17 @@ put_refusal(struct buf *page, const json_t *hub)
 		buf_putf(page, "  Is %s its parent there (parentScopes), and enabled too?\n", parent);
 }
 
+/* Nothing is wrong with this device then, and what it does goes on. */
+static void
+put_away(struct buf *page, const json_t *hub)
+{
+	const char *parent = gateway_text_at(hub, "parent");
+
+	buf_putf(page,
+		"\nThe gateway: %s is away since %s; `rootedge gateway status` says what goes on without, and for how long\n",
+		*parent ? parent : gateway_text_at(hub, "name"), gateway_text_at(hub, "since"));
+}
+
 static void
 put_unready(struct buf *page, json_t *checks)
 {
@@ -43,6 +54,8 @@ edge_gateway_look(const char *state, json_t *status, struct buf *page)
 
 	if (!hub)
 		return;
+	if (text_is(gateway_text_at(hub, "reach"), "away"))
+		put_away(page, hub);
 	if (is_refused || !is_ready)
 		buf_puts(page, "\nThe gateway:\n");
 	if (is_refused)

@@ -54,9 +54,9 @@ static void
 put_hub(struct buf *page, const json_t *s)
 {
 	const json_t *hub = json_object_get(s, "hub");
-	const char *reach = gateway_text_at(hub, "reach");
+	const char *reach = gateway_text_at(hub, "reach"), *parent = gateway_text_at(hub, "parent");
 
-	buf_putf(page, "%-12s %s", "hub",
+	buf_putf(page, "%-12s %s", *parent ? "parent" : "hub",
 		text_is(reach, "unknown")   ? "not tried yet"
 		: text_is(reach, "refuses") ? "refuses this gateway"
 					    : reach);
@@ -70,10 +70,10 @@ put_hub(struct buf *page, const json_t *s)
 			number_at(hub, "times_away") == 1 ? "time" : "times");
 	buf_putc(page, '\n');
 	if (text_is(reach, "refuses"))
-		buf_putf(page,
-			"%-12s %s\n%-12s is this device enabled there, with the keys that it has here, and below the gateway that "
-			"it asks?\n",
-			"", gateway_text_at(hub, "why"), "");
+		buf_putf(page, "%-12s %s\n%-12s is this device enabled in the hub, with the keys that it has here%s?\n", "",
+			gateway_text_at(hub, "why"), "", *parent ? ", and below the gateway that it asks" : "");
+	else if (*parent && text_is(reach, "reachable"))
+		buf_putf(page, "%-12s whether the hub is too, `rootedge gateway status` on %s says\n", "", parent);
 }
 
 static void
@@ -220,7 +220,8 @@ put_budget(struct buf *page, const json_t *s)
 	const char *reach = gateway_text_at(json_object_get(s, "hub"), "reach"), *first = gateway_text_at(budget, "stops_first");
 	size_t i;
 
-	buf_putf(page, "\n%s, %s:\n", text_is(reach, "away") ? "If the hub stays away" : "If the hub went away now",
+	buf_putf(page, "\n%s, %s:\n",
+		text_is(reach, "away") || text_is(reach, "refuses") ? "If the hub stays away" : "If the hub went away now",
 		*first ? "this stops first" : "nothing stops");
 	json_array_foreach(json_object_get(budget, "limits"), i, limit)
 		put_limit(page, limit);
