@@ -11,17 +11,26 @@ story = scope = None
 clients = {}
 
 
-class Client:
-    """gateway.js, which does a round for each line."""
+class Program:
+    """A script of node, which is told a line at a time and says one, for which it has its time; it goes at the end of `with`."""
+    n_begun = 0
 
-    def __init__(self, device, **env):
-        self.name, self.log = device, story.folder / ("node-%s-%d.log" % (device, len(clients)))
-        self.process = subprocess.Popen(["node", os.path.join(HERE, "gateway.js")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.log, "w"), text=True, env=dict(
-            os.environ, NODE_PATH=os.path.join(MODULES, "node_modules"), NODE_EXTRA_CA_CERTS=story.pki.root, CA=story.pki.root, HUB=HUB, GATEWAY=GATEWAY, DEVICE=device,
-            CONNECTION_STRING=story.connection_string, EDGE_LOG=story.edge.log_path, TOKEN=sas(HUB, story.policy_key(), policy="iothubowner", encode=False), **env))
+    def __init__(self, name, script, **env):
+        Program.n_begun += 1
+        self.name, self.log = name, story.folder / ("node-%s-%d.log" % (name, Program.n_begun))
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(["node", os.path.join(HERE, script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=dict(
+                os.environ, NODE_PATH=os.path.join(MODULES, "node_modules"), NODE_EXTRA_CA_CERTS=story.pki.root, CA=story.pki.root, HUB=HUB, GATEWAY=GATEWAY, **env))
 
-    def says(self):
-        timer = threading.Timer(100 * SLOW, self.process.kill)
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def says(self, seconds=100):
+        timer = threading.Timer(seconds * SLOW, self.process.kill)
         timer.start()
         line = self.process.stdout.readline()
         timer.cancel()
@@ -32,6 +41,14 @@ class Client:
     def tell(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
+
+
+class Client(Program):
+    """gateway.js, which does a round for each line."""
+
+    def __init__(self, device, **env):
+        super().__init__(device, "gateway.js", DEVICE=device, CONNECTION_STRING=story.connection_string, EDGE_LOG=story.edge.log_path,
+                         TOKEN=sas(HUB, story.policy_key(), policy="iothubowner", encode=False), **env)
 
 
 def rounds(line="round"):

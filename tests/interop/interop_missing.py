@@ -5,7 +5,7 @@ that are wrong, more clients than may be connected come and gone, a storm of the
 import os, signal, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import interop_gateway as clients_of
-from interop import GATEWAY, HERE, HUB, MODULES, Story, enter_namespaces
+from interop import GATEWAY, HUB, Story, enter_namespaces
 from rootedge_test import *
 
 FURTHER, LOAD, STORM, DAY, DISK_MIB = "gw2.local", 50, 1000, 86400, 64
@@ -90,31 +90,24 @@ def test_01_start():
     clients_of.rounds()
 
 
-def node_of(script, cases):
-    env = dict(os.environ, NODE_PATH=os.path.join(MODULES, "node_modules"), NODE_EXTRA_CA_CERTS=story.pki.root, CA=story.pki.root, HUB=HUB, GATEWAY=GATEWAY, CASES=json.dumps(cases))
-    return subprocess.Popen(["node", os.path.join(HERE, script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
-
-
 def test_02_swapped():
     """hot certificate swap under load: fifty clients send without a pause, on the same connections, none of their messages is lost or doubled, and new ones are shown the new certificate"""
     loaded = [by_key() for _ in range(LOAD)]
-    node = node_of("load.js", loaded)
-    assert json.loads(node.stdout.readline()) == {"connected": LOAD}
     everybody = ["stays"] + [one["device"] for one in loaded]
-    opened = {name: len(verdicts(name)) for name in everybody}
-    for i in (1, 2):
-        before = shown()
-        subprocess.run(["ip", "addr", "add", "10.55.0.%d/32" % i, "dev", "re0"], check=True)
-        story.stays.tell("round")
-        wait_for(lambda: shown() != before, "another certificate", 30)
-        story.stays.n += 1
-        assert story.stays.says() == {"round": story.stays.n}
-        clients_of.rounds()
-        matrix(by_key())
-    node.stdin.write("enough\n")
-    node.stdin.flush()
-    sent = json.loads(node.stdout.readline())["sent"]
-    node.wait()
+    with clients_of.Program("load", "load.js", CASES=json.dumps(loaded)) as node:
+        assert node.says() == {"connected": LOAD}
+        opened = {name: len(verdicts(name)) for name in everybody}
+        for i in (1, 2):
+            before = shown()
+            subprocess.run(["ip", "addr", "add", "10.55.0.%d/32" % i, "dev", "re0"], check=True)
+            story.stays.tell("round")
+            wait_for(lambda: shown() != before, "another certificate", 30)
+            story.stays.n += 1
+            assert story.stays.says() == {"round": story.stays.n}
+            clients_of.rounds()
+            matrix(by_key())
+        node.tell("enough")
+        sent = node.says()["sent"]
     assert {name: len(verdicts(name)) for name in everybody} == opened, "they had to connect again"
     for one, n in zip(loaded, sent):
         came = lambda: [e["body"] for e in story.events_of(one["device"])]
@@ -162,19 +155,16 @@ def test_06_storm():
     """a thousand clients, which with the one that stays are as many as may be connected, come and go and come, and one more has no place; after a kill of the gateway all are back by themselves"""
     story.many = [by_key() for _ in range(STORM)]
     more = by_key()
-    for is_last in (False, True):
-        node = node_of("storm.js", story.many)
-        assert json.loads(node.stdout.readline()) == {"connected": STORM}
-        if not is_last:  # these go without a word, and count no more
-            node.kill()
-            node.wait()
-    assert place_of(more) == 3
-    assert [v for v in story.edge.events() if v["peer"] == more["device"]][-1]["cause"] == "TOO_MANY_CLIENTS"
-    os.kill(int(story.edge.roles()["gateway"]["Pid"]), signal.SIGKILL)
-    node.stdin.write("again\n")
-    node.stdin.flush()
-    assert json.loads(node.stdout.readline()) == {"sent": "again"}
-    node.wait()
+    storm = lambda: clients_of.Program("storm", "storm.js", CASES=json.dumps(story.many))
+    with storm() as node:  # these go without a word, and count no more
+        assert node.says(300) == {"connected": STORM}
+    with storm() as node:
+        assert node.says(300) == {"connected": STORM}
+        assert place_of(more) == 3
+        assert [v for v in story.edge.events() if v["peer"] == more["device"]][-1]["cause"] == "TOO_MANY_CLIENTS"
+        os.kill(int(story.edge.roles()["gateway"]["Pid"]), signal.SIGKILL)
+        node.tell("again")
+        assert node.says(300) == {"sent": "again"}
     for one in (story.many[0], story.many[-1]):
         wait_for(lambda: "again" in [e["body"] for e in story.events_of(one["device"])], "its message", 60)
     clients_of.rounds()
@@ -267,8 +257,7 @@ def test_12_root():
 
 def test_99_end():
     """everything stops in order"""
-    story.stays.process.kill()
-    story.stays.process.wait()
+    story.stays.__exit__()
     assert story.edge.stop() == 0 and story.hub.stop() == 0
     story.folder.__exit__()
     story.clock_folder.__exit__()
