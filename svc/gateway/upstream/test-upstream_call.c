@@ -16,9 +16,8 @@ answer(struct http_request *req)
 	n_came++;
 	if (hangs_up)
 		conn_abort(http_conn(req), "");
-	else
-		http_respond_json(req, 200, NULL, json_object());
 	hangs_up = false;
+	http_respond_json(req, 200, NULL, json_object());
 }
 
 /* -- Calls ------------------------------------------------------------------------------------------------------------------------------------ */
