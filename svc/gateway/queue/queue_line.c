@@ -63,7 +63,7 @@ queue_line_free(struct queue_line *line)
 void
 queue_line_forget_if_idle(struct queue_reader *r, struct queue_line *line)
 {
-	if (line->n > 0 || line->is_behind || map_count(r->lines) <= IDLE_LINES_MAX)
+	if (line->n > 0 || line->is_behind || line->done_below > r->ahead.next || map_count(r->lines) <= IDLE_LINES_MAX)
 		return;
 	map_remove_text(r->lines, line->name);
 	queue_line_free(line);

@@ -114,6 +114,7 @@ restore_line(void *arg, const char *name, uint64_t from)
 	if (line)
 		return;
 	line = queue_line_make(r, name, strlen(name));
+	line->done_below = from;
 	queue_line_fall_behind(r, line, from > r->cursor ? from : r->cursor);
 	queue_line_set_room(r, line, true);
 }

@@ -189,6 +189,21 @@ skip(struct queue_reader *r, struct queue_line *line, uint64_t offset)
 	r->has_moved = true;
 }
 
+static struct queued *
+pass(struct queue_reader *r, struct queued *q)
+{
+	queue_reading_pass(&r->ahead);
+	r->n_read = r->ahead.next;
+	return q;
+}
+
+/* After a restart it begins at the oldest message that was not done of the lines that were not behind, and some that were are further. */
+static bool
+was_done(const struct queue_line *line, uint64_t offset)
+{
+	return line && offset < line->done_below;
+}
+
 /* What becomes of the message that the first reading looks at: taken, or NULL: passed over, unless the reading waits. */
 static struct queued *
 deal(struct queue_reader *r)
@@ -196,22 +211,25 @@ deal(struct queue_reader *r)
 	const struct message *m = &r->ahead.message;
 	struct queue_line *line = queue_line_find(r, m);
 	bool is_behind = line && line->is_behind, is_over = !is_behind && is_expired(m);
-	enum admission admission = is_behind ? SKIP : is_over ? TAKE : admit(r, line);
-	struct queued *q = NULL;
+	enum admission admission;
 
+	if (was_done(line, r->ahead.next)) {
+		r->has_moved = true;
+		return pass(r, NULL);
+	}
+	admission = is_behind ? SKIP : is_over ? TAKE : admit(r, line);
 	if (admission == WAIT)
 		return NULL;
 	if (admission == SKIP) {
 		skip(r, line, r->ahead.next);
-	} else if (is_over) {
-		expire_unread(r, r->ahead.next, m);
-	} else {
-		r->n_held++;
-		q = take(r, line ? line : queue_line_get(r, m), r->ahead.next, m);
+		return pass(r, NULL);
 	}
-	queue_reading_pass(&r->ahead);
-	r->n_read = r->ahead.next;
-	return q;
+	if (is_over) {
+		expire_unread(r, r->ahead.next, m);
+		return pass(r, NULL);
+	}
+	r->n_held++;
+	return pass(r, take(r, line ? line : queue_line_get(r, m), r->ahead.next, m));
 }
 
 /* The first reading. */

@@ -19,7 +19,8 @@ struct queue_line {
 		full_ms; /* boot clock: something of it has ended, or come while there was nothing; it is waited for (0: it is not) */
 	uint64_t full_at; /* how many had ended then */
 	bool is_behind, has_room, is_called;
-	uint64_t from; /* behind: the oldest that was skipped */
+	uint64_t from;	     /* behind: the oldest that was skipped */
+	uint64_t done_below; /* of what is read again after a restart */
 	size_t n_skipped;
 	struct queue_line *next, **link; /* of those behind */
 };

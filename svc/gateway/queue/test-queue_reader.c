@@ -597,3 +597,29 @@ TEST("a log of one segment has nothing to drop")
 	CHECK_INT(number_of(next_of(f.reader)), 0);
 	fixture_close(&f);
 }
+
+TEST("what is done of a line that is behind is not sent again after a restart, though others have their oldest still before it")
+{
+	struct queued *q[13];
+	struct fixture f;
+	int next = 2;
+
+	fixture_start(&f, "further", 16);
+	store_of(f.log, "a", 0, 9, 0);
+	store_of(f.log, "b", 0, 1, 0);
+	store_of(f.log, "c", 0, 9, 0);
+	fixture_read(&f);
+	for (size_t i = 0; i < COUNT(q); i++)
+		CHECK(q[i] = next_of(f.reader));
+	CHECK(!next_of(f.reader)); /* a and c have their share of the places: what follows is skipped */
+	CHECK_STR(q[9]->device_id, "c");
+	queue_reader_end(q[9], QUEUE_DONE);
+	queue_reader_end(q[10], QUEUE_DONE);
+	queue_reader_close(f.reader);
+	fixture_read(&f);
+	while ((q[0] = next_of(f.reader)))
+		if (*q[0]->device_id == 'c')
+			CHECK_INT(number_of(q[0]), next++);
+	CHECK(next > 2);
+	fixture_close(&f);
+}
