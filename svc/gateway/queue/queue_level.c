@@ -75,9 +75,17 @@ free_level(struct queue *queue)
 	return NULL;
 }
 
+/* What waits in a log that is being opened, of whom; NULL: nobody's share is counted. */
+static struct queue_share *
+waiting_new(const struct queue *queue)
+{
+	return queue->share ? queue_share_new(queue->config.edge_id) : NULL;
+}
+
 /* Takes the log, also when it fails. */
 static struct level *
-level_new(struct queue *queue, const struct queue_place *place, const char *dir, struct message_log *log_take, struct err *err)
+level_new(struct queue *queue, const struct queue_place *place, const char *dir, struct message_log *log_take,
+	const struct queue_share *waiting, struct err *err)
 {
 	struct level *level = free_level(queue);
 	struct queue_reader_config config = { .dir = dir, .priority = place->priority, .one_line = place->module_id != NULL };
@@ -96,6 +104,8 @@ level_new(struct queue *queue, const struct queue_place *place, const char *dir,
 		level->log = NULL;
 		return NULL;
 	}
+	if (waiting)
+		queue_share_add_all(queue->share, waiting);
 	for (struct queue_lane *lane = queue->lanes; lane; lane = lane->next)
 		message_log_add_lane(level->log, lane->owner);
 	queue_window_add(level->sink->window, level->reader, level->priority, level->records);
@@ -110,14 +120,15 @@ queue_level_get(struct queue *queue, const struct queue_place *place, struct err
 {
 	struct level *level = level_find(queue, place);
 	OWN_TEXT dir = queue_place_path(place, queue->state_dir);
+	OWN(queue_share) waiting = waiting_new(queue);
 	struct message_log *log;
 
 	if (level)
 		return level;
 	if (!free_level(queue))
 		return err_null(err, ERR_LIMIT, "routes lead to more than %d inputs and priorities", QUEUE_LOGS_MAX);
-	log = queue_log_open(dir, queue->segment_bytes, err);
-	return log ? level_new(queue, place, dir, log, err) : NULL;
+	log = queue_log_open(dir, queue->segment_bytes, waiting, err);
+	return log ? level_new(queue, place, dir, log, waiting, err) : NULL;
 }
 
 /* -- What was left on the disk ------------------------------------------------------------------------------------------------------------- */
@@ -136,11 +147,12 @@ static int
 reopen_place(struct queue *queue, const struct queue_place *place, struct err *err)
 {
 	OWN_TEXT dir = queue_place_path(place, queue->state_dir);
+	OWN(queue_share) waiting = waiting_new(queue);
 	struct message_log *log;
 
 	if (level_find(queue, place))
 		return 0;
-	log = queue_log_open(dir, queue->segment_bytes, err);
+	log = queue_log_open(dir, queue->segment_bytes, waiting, err);
 	if (!log)
 		return -1;
 	if (is_done(dir, log)) {
@@ -149,7 +161,7 @@ reopen_place(struct queue *queue, const struct queue_place *place, struct err *e
 		return 0;
 	}
 	if (free_level(queue))
-		return level_new(queue, place, dir, log, err) ? 0 : -1;
+		return level_new(queue, place, dir, log, waiting, err) ? 0 : -1;
 	message_log_free(log);
 	log_error("%s is left for later: there are %d logs already", dir, QUEUE_LOGS_MAX);
 	return 0;

@@ -11,9 +11,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "gateway/local/vitals.h"
-#include "gateway/queue/queue_reader.h"
+#include "gateway/queue/queue_lines.h"
+#include "gateway/queue/queue_reader_inside.h"
 #include "store/segment.h"
 
 /* Completions come on the writer's thread: there is no loop yet. */
@@ -184,41 +186,100 @@ salvage(const char *dir, const char *fresh, size_t segment_bytes, struct err *er
 	return 0;
 }
 
+/* -- Looking through it --------------------------------------------------------------------------------------------------------------------- */
+
+/* What a reader will read: all from `front` on, but of the lines that were behind from their positions on. */
+struct rest {
+	uint64_t front;
+	struct map *positions; /* of uint64_t, by the lines' names */
+};
+
+static void
+note_line(void *arg, const char *name, uint64_t position)
+{
+	struct rest *rest = arg;
+
+	if (!map_find_text(rest->positions, name))
+		map_put_text(rest->positions, name, mem_dup(&position, sizeof(position)));
+}
+
+static void
+rest_load(struct rest *rest, const char *dir, uint64_t cursor)
+{
+	*rest = (struct rest){ .front = cursor, .positions = map_new() };
+	if (!queue_lines_load(dir, cursor, &rest->front, note_line, rest))
+		rest->front = cursor;
+}
+
+static void
+rest_clear(struct rest *rest)
+{
+	size_t at = 0;
+	void *position;
+
+	while (map_next(rest->positions, &at, NULL, NULL, &position))
+		mem_free(position);
+	map_free(rest->positions);
+}
+
+static bool
+rest_has(const struct rest *rest, uint64_t offset, const struct message *m)
+{
+	char room[QUEUE_LINE_NAME_MAX];
+	const uint64_t *position = NULL;
+
+	if (map_count(rest->positions) > 0) {
+		struct slice name = queue_line_name(false, m, room);
+
+		position = map_find(rest->positions, name.text, name.len);
+	}
+	return offset >= (position ? *position : rest->front);
+}
+
 /* A message that can't be read is left out when its turn comes; one of a newer version is for a newer program. */
 static int
-check_message(const uint8_t *data, size_t len, struct err *err)
+check_message(const struct event_record *record, const struct rest *rest, struct queue_share *waiting, struct err *err)
 {
 	struct err why = ERR_INIT;
-	struct message message;
+	struct message m;
 
-	if (message_decode(&message, data, len, &why) == 0 || why.kind != ERR_INVALID)
-		return 0;
-	*err = why;
-	return -1;
+	if (message_decode(&m, record->data, record->len, &why) < 0) {
+		if (why.kind != ERR_INVALID)
+			return 0;
+		*err = why;
+		return -1;
+	}
+	if (waiting && rest_has(rest, record->place.offset, &m))
+		queue_share_add(waiting, queue_share_sender(waiting, m.device_id, m.module_id), queue_share_size(&m));
+	return 0;
 }
 
 /* The log looks at the last segment when it is opened; here all is read that is still to be sent. */
 static int
-check(const char *dir, struct err *err)
+check(const char *dir, struct queue_share *waiting, struct err *err)
 {
 	struct event_reader *reader = NULL;
 	struct event_start start = { .kind = EVENT_AT_OFFSET };
 	struct event_record record;
+	struct rest rest;
 	int got = -1;
 
-	if (event_cursor_load(dir, QUEUE_CURSOR, &start.value, err) == 0)
-		reader = event_reader_open(dir, &start, err);
+	if (event_cursor_load(dir, QUEUE_CURSOR, &start.value, err) < 0)
+		return -1;
+	rest_load(&rest, dir, start.value);
+	reader = event_reader_open(dir, &start, err);
 	while (reader && (got = event_reader_next(reader, &record, err)) == 1)
-		if (check_message(record.data, record.len, err) < 0) {
+		if (check_message(&record, &rest, waiting, err) < 0) {
 			got = err_wrap(err, "%s", dir);
 			break;
 		}
 	event_reader_close(reader);
+	rest_clear(&rest);
 	return got;
 }
 
 static struct message_log *
-open_whole(const char *dir, size_t segment_bytes, struct err *err)
+open_whole(const char *dir, size_t segment_bytes, struct queue_share *waiting, struct err *err)
 {
 	struct message_log_config config = {
 		.log = { .dir = dir, .segment_bytes = segment_bytes },
@@ -226,24 +287,26 @@ open_whole(const char *dir, size_t segment_bytes, struct err *err)
 	};
 	struct message_log *log = message_log_open(&config, err);
 
-	if (!log || check(dir, err) == 0)
+	if (!log || check(dir, waiting, err) == 0)
 		return log;
 	message_log_free(log);
 	return NULL;
 }
 
 struct message_log *
-queue_log_open(const char *dir, size_t segment_bytes, struct err *err)
+queue_log_open(const char *dir, size_t segment_bytes, struct queue_share *waiting, struct err *err)
 {
 	OWN_TEXT fresh = mem_textf("%s.saved", dir);
 	struct message_log *log;
 
 	if (!file_exists(dir) && file_exists(fresh) && rename(fresh, dir) < 0)
 		return err_null(err, ERR_UNAVAILABLE, "%s: %s", fresh, strerror(errno));
-	log = open_whole(dir, segment_bytes, err);
+	log = open_whole(dir, segment_bytes, waiting, err);
 	if (log || err->kind != ERR_BROKEN)
 		return log;
 	log_error("%s", err->text);
 	*err = (struct err)ERR_INIT;
-	return salvage(dir, fresh, segment_bytes, err) == 0 ? open_whole(dir, segment_bytes, err) : NULL;
+	if (waiting)
+		queue_share_clear(waiting);
+	return salvage(dir, fresh, segment_bytes, err) == 0 ? open_whole(dir, segment_bytes, waiting, err) : NULL;
 }

@@ -183,7 +183,6 @@ queue_reader_open(const struct queue_reader_config *config, struct err *err)
 	r->config = *config;
 	r->dir = mem_text(config->dir);
 	r->lines = map_new_keys_in_values();
-	r->counted_from = event_log_next(config->log);
 	if (open_id(r, err) == 0 && restore(r, err) == 0) {
 		event_log_forget_below(config->log, r->cursor); /* a crash may have come between the cursor and that */
 		return r;

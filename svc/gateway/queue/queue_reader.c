@@ -15,19 +15,13 @@
 
 /* -- What leaves -------------------------------------------------------------------------------------------------------------------------- */
 
-static bool
-is_counted(const struct queue_reader *r, uint64_t offset)
-{
-	return r->config.share && offset >= r->counted_from;
-}
-
 static void
-expire_unread(struct queue_reader *r, uint64_t offset, const struct message *m)
+expire_unread(struct queue_reader *r, const struct message *m)
 {
 	r->n_expired++;
 	r->has_moved = true;
 	queue_lost_count(&r->lost, QUEUE_LOST_EXPIRED, m);
-	if (is_counted(r, offset))
+	if (r->config.share)
 		queue_share_leave(
 			r->config.share, queue_share_sender(r->config.share, m->device_id, m->module_id), queue_share_size(m));
 }
@@ -58,7 +52,7 @@ take(struct queue_reader *r, struct queue_line *line, uint64_t offset, const str
 	line->bytes += queued_size(q);
 	r->config.places->n++;
 	r->config.places->bytes += queued_size(q);
-	if (is_counted(r, offset)) {
+	if (r->config.share) {
 		q->sender = sender_of(r, line, m);
 		q->share = queue_share_size(m);
 	}
@@ -225,7 +219,7 @@ deal(struct queue_reader *r)
 		return pass(r, NULL);
 	}
 	if (is_over) {
-		expire_unread(r, r->ahead.next, m);
+		expire_unread(r, m);
 		return pass(r, NULL);
 	}
 	r->n_held++;
@@ -326,7 +320,7 @@ fetch(struct queue_reader *r, struct queue_line *line)
 	if (!is_over)
 		return take(r, line, r->again.next, m);
 	r->n_held--;
-	expire_unread(r, r->again.next, m);
+	expire_unread(r, m);
 	return NULL;
 }
 

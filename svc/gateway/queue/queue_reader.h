@@ -51,7 +51,7 @@ struct queue_reader_config {
 	const char *dir;
 	struct event_log *log;
 	struct queue_places *places;
-	struct queue_share *share; /* told what leaves of what was stored from now on; NULL: nobody is */
+	struct queue_share *share; /* told what leaves; what is there already was added to it (queue_log.h); NULL: nobody is */
 	int priority;
 	bool one_line;	 /* all messages have one way, so there is nobody to be fair to */
 	int patience_ms; /* with a line that does not move at all; 0: 2 s */

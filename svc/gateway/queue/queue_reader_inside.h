@@ -45,7 +45,6 @@ struct queue_reader {
 	uint64_t n_ended;
 	size_t n_looked;
 	uint64_t cursor;	 /* as it is on disk */
-	uint64_t counted_from;	 /* its senders have shares of the queue */
 	uint64_t floor;		 /* what is older was dropped */
 	struct queue_drop *drop; /* that is being counted */
 	bool is_drop_failed;	 /* said so */

@@ -77,6 +77,22 @@ queue_share_leave(struct queue_share *share, uint64_t sender, uint64_t size)
 	count(share, sender, -(int64_t)size);
 }
 
+void
+queue_share_clear(struct queue_share *share)
+{
+	for (int row = 0; row < ROWS; row++)
+		for (size_t i = 0; i < COUNTERS; i++)
+			share->bytes[row][i] = 0;
+}
+
+void
+queue_share_add_all(struct queue_share *share, const struct queue_share *more)
+{
+	for (int row = 0; row < ROWS; row++)
+		for (size_t i = 0; i < COUNTERS; i++)
+			share->bytes[row][i] += more->bytes[row][i];
+}
+
 uint64_t
 queue_share_waiting(const struct queue_share *share, uint64_t sender)
 {

@@ -5,8 +5,7 @@
  *
  * A device is one sender with all of its modules, of which it could have fifty to flood with, each taking half of what is left; but of the gateway's own device, whose modules are the operator's, each is one.
  *
- * Counted is what still waits: added when it is given to the disk, taken away when it has left the queue, however it did.  What was there at the start is nobody's.  So a count may be too low for as long as that is
- * there, and none stays too high.  Any thread. */
+ * Counted is what still waits: what was there at the start (queue_log.h), and what has been given to the disk since, until it has left the queue, however it did: no count stays too high.  Any thread. */
 
 #include "base/mem.h"
 #include "store/message.h"
@@ -24,4 +23,6 @@ size_t queue_share_size(const struct message *message);					  /* what it takes o
 bool queue_share_may(const struct queue_share *share, uint64_t sender, uint64_t size, uint64_t used, uint64_t max);
 void queue_share_add(struct queue_share *share, uint64_t sender, uint64_t size);
 void queue_share_leave(struct queue_share *share, uint64_t sender, uint64_t size);
+void queue_share_clear(struct queue_share *share); /* no thread else */
+void queue_share_add_all(struct queue_share *share, const struct queue_share *more);
 uint64_t queue_share_waiting(const struct queue_share *share, uint64_t sender); /* of it, and perhaps of somebody else */

@@ -429,7 +429,7 @@ TEST("a queue that refuses when it is full takes no more than it may, and takes 
 	end(&f);
 }
 
-TEST("who floods a queue that refuses leaves room for others, and is taken again when his messages have left")
+TEST("who floods a queue that refuses leaves room for others, also after a restart, and is taken again when his messages have left")
 {
 	struct fixture f = { .dir = fresh_dir("fair"), .max_bytes = 4 << 20 };
 
@@ -440,6 +440,9 @@ TEST("who floods a queue that refuses leaves room for others, and is taken again
 		CHECK(put(&f, "quiet", "", "", 1000));
 	CHECK_INT(ask_to_store(&f, "flood", "m", "", 100000), QUEUE_FULL);
 	CHECK(put(&f, "edge", "m", "", 1000));
+	restart(&f);
+	CHECK_INT(ask_to_store(&f, "flood", "", "", 100000), QUEUE_FULL);
+	CHECK(put(&f, "quiet", "", "", 100000));
 	mem_free(take_all(queue_upstream(f.queue), QUEUE_DONE));
 	CHECK(put(&f, "flood", "", "", 100000)); /* also before the disk has its room back */
 	end(&f);

@@ -55,22 +55,38 @@ flip(const char *path, off_t at)
 	change(path, at, 1);
 }
 
-/* The numbers that the queue gives, as text. */
+static size_t
+size_of(const struct queued *q)
+{
+	return queue_share_size(&(struct message){
+		.device_id = slice_of(q->device_id),
+		.generation_id = slice_of(q->generation_id),
+		.bag = slice_of(q->bag),
+		.payload = { (const char *)q->payload, q->len },
+	});
+}
+
+/* The numbers that the queue gives, as text; it knows of as many that wait. */
 static char *
 numbers_in(const char *dir)
 {
 	struct err err = ERR_INIT;
-	struct message_log *log = queue_log_open(dir, SEGMENT, &err);
+	OWN(queue_share) waiting = queue_share_new("edge");
+	struct message_log *log = queue_log_open(dir, SEGMENT, waiting, &err);
 	struct queue_places places = { .n_max = 4096, .bytes_max = 1 << 20 };
 	struct queue_reader *reader;
 	struct buf text = BUF_INIT(4096);
 	struct queued *q;
+	size_t bytes = 0;
 
 	if (!log)
 		fail_msg("%s", err.text);
 	reader = reader_of(dir, message_log_records(log), &places);
-	while ((q = next_of(reader)))
+	while ((q = next_of(reader))) {
 		buf_putf(&text, "%d ", number_of(q));
+		bytes += size_of(q);
+	}
+	CHECK_INT(queue_share_waiting(waiting, queue_share_sender(waiting, slice_of("dev1"), slice_of(""))), bytes);
 	queue_reader_close(reader);
 	message_log_free(log);
 	return buf_take_text(&text);
@@ -201,7 +217,7 @@ TEST("a queue of a newer version is refused and left untouched")
 	struct err err = ERR_INIT;
 
 	change(path, 11, 0x40); /* of the version */
-	CHECK(!queue_log_open(dir, SEGMENT, &err));
+	CHECK(!queue_log_open(dir, SEGMENT, NULL, &err));
 	CHECK_ERR(err, ERR_INVALID, "version 66");
 	CHECK_INT(n_set_aside(dir), 0);
 }
@@ -214,7 +230,7 @@ TEST("a queue with a message of a newer version is refused and left untouched")
 
 	store_bytes(log, "\x04\x00\x00", 3);
 	event_log_close(log);
-	CHECK(!queue_log_open(dir, SEGMENT, &err));
+	CHECK(!queue_log_open(dir, SEGMENT, NULL, &err));
 	CHECK_ERR(err, ERR_INVALID, "version 4");
 	CHECK_INT(n_set_aside(dir), 0);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What leaves a log is taken from its sender's share of the queue, once, and only if it was added to it. */
+/* What leaves a log is taken from its sender's share of the queue, once; what waits in it at the start is added to it. */
+#include <stdlib.h>
+
 #include "base/clock.h"
+#include "gateway/queue/queue_log.h"
 #include "gateway/queue/test_queue_reader.h"
 
 #define NOW 1800000000
@@ -144,22 +147,100 @@ TEST("what a module sent leaves the share of its device, and of the gateway's ow
 	close_shares(&s);
 }
 
-TEST("what was there before the start is of no share, and takes nothing from any")
+/* As the queue does it when it is started again. */
+static void
+restart(struct shares *s, bool is_crash)
+{
+	struct err err = ERR_INIT;
+	struct message_log *log;
+
+	(is_crash ? queue_reader_discard : queue_reader_close)(s->f.reader);
+	event_log_close(s->f.log);
+	queue_share_free(s->share);
+	s->share = queue_share_new("edge");
+	log = queue_log_open(s->f.dir, 0, s->share, &err);
+	if (!log)
+		fail_msg("%s", err.text);
+	message_log_free(log);
+	s->f.log = open_log(s->f.dir, 0);
+	begin(s);
+}
+
+TEST("what was there at the start is of its sender's share until it has left, expired or not")
 {
 	struct shares s;
 
 	open_shares(&s, "before", 100);
-	store_of(s.f.log, "a", 0, 5, 0);
-	store_of(s.f.log, "a", 0, 5, (NOW - 1) * (int64_t)1000);
-	event_log_close(s.f.log);
-	s.f.log = open_log(s.f.dir, 0);
 	begin(&s);
+	store(&s, "a", 5, 0);
+	store(&s, "a", 5, (NOW - 1) * (int64_t)1000);
+	queue_reader_end(next_of(s.f.reader), QUEUE_DONE);
+	restart(&s, false);
+	CHECK_INT(waiting(&s, "a"), 9 * size_of("a"));
 	store(&s, "a", 1, 0);
 	for (int i = 0; i < 5; i++)
 		queue_reader_end(next_of(s.f.reader), QUEUE_DONE);
-	CHECK_INT(waiting(&s, "a"), size_of("a"));
-	queue_reader_end(next_of(s.f.reader), QUEUE_DONE);
-	CHECK_INT(waiting(&s, "a"), 0);
 	CHECK(!next_of(s.f.reader));
+	CHECK_INT(waiting(&s, "a"), 0);
 	close_shares(&s);
+}
+
+#define DEVICES 4
+static const char *const devices[DEVICES] = { "a", "b", "c", "d" };
+
+static size_t
+index_of(const struct queued *q)
+{
+	return (size_t)(*q->device_id - 'a');
+}
+
+/* Some rounds of messages that come and leave in any order; of the first device few leave, so that it is behind. */
+static void
+live(struct shares *s, unsigned *seed)
+{
+	struct queued *held[16], *q;
+	size_t n = 0;
+
+	for (int round = 0; round < 8; round++) {
+		for (size_t i = 0; i < DEVICES; i++)
+			store(s, devices[i], rand_r(seed) % 4, 0);
+		while ((q = next_of(s->f.reader)))
+			held[n++] = q;
+		for (size_t i = n; i-- > 0;)
+			if (rand_r(seed) % (index_of(held[i]) == 0 ? 8 : 2) == 0) {
+				queue_reader_end(held[i], QUEUE_DONE);
+				held[i] = held[--n];
+			}
+		if (rand_r(seed) % 2)
+			save_position(s->f.reader);
+	}
+}
+
+TEST("at the start all that will be read is of its sender's share and nothing else, whoever was behind, after a crash, too")
+{
+	for (unsigned i = 0; i < 40; i++) {
+		OWN_TEXT name = mem_textf("again%u", i);
+		unsigned seed = i, n[DEVICES] = { 0 };
+		uint64_t before[DEVICES];
+		struct queued *q;
+		struct shares s;
+
+		open_shares(&s, name, 8);
+		begin(&s);
+		for (unsigned life = 0; life < 3; life++) {
+			live(&s, &seed);
+			restart(&s, (i >> life) % 2);
+		}
+		for (size_t d = 0; d < DEVICES; d++)
+			before[d] = waiting(&s, devices[d]);
+		while ((q = next_of(s.f.reader))) {
+			n[index_of(q)]++;
+			queue_reader_end(q, QUEUE_DONE);
+		}
+		for (size_t d = 0; d < DEVICES; d++) {
+			CHECK_INT(before[d], n[d] * size_of(devices[d]));
+			CHECK_INT(waiting(&s, devices[d]), 0);
+		}
+		close_shares(&s);
+	}
 }
