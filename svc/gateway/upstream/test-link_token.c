@@ -193,7 +193,8 @@ TEST("a token that was asked for before a hang-up is for nobody, though the link
 	end();
 }
 
-TEST("who asks again after a hang-up, while that token is on its way, is brought the next one")
+static void
+ask_across_a_hang_up(void)
 {
 	begin();
 	start();
@@ -201,6 +202,11 @@ TEST("who asks again after a hang-up, while that token is on its way, is brought
 	hang_up();
 	start();
 	ask();
+}
+
+TEST("who asks again after a hang-up, while that token is on its way, is brought the next one")
+{
+	ask_across_a_hang_up();
 	sign_and_bring();
 	CHECK_INT(story.n_opened, 1);
 	end();
@@ -208,12 +214,7 @@ TEST("who asks again after a hang-up, while that token is on its way, is brought
 
 TEST("who hangs up a second time is brought neither")
 {
-	begin();
-	start();
-	ask_and_wait_for_the_key();
-	hang_up();
-	start();
-	ask();
+	ask_across_a_hang_up();
 	hang_up();
 	start();
 	sign_and_bring();
