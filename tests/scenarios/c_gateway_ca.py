@@ -118,6 +118,10 @@ def test_04_away():
         it.refused("valve", "CA_OUT_OF_SCOPE", it.pki.make("device", "valve", issuer="line"))
         for id, reason, cert in it.wrong:
             it.refused(id, reason, cert)
+    budget = json.loads(run("rootedge", "gateway", "status", "--json", "--state", it.edge.state).stdout)["offline_budget"]
+    ends = run("rootedge", "cert", "show", it.folder / "factory.pem").stdout
+    limit = next(l for l in budget["limits"] if l["what"] == "device CAs")
+    assert 'the CA "factory" ends' in limit["why"] and limit["at"][:10] in ends, (limit, ends)
     it.hub.start()
 
 

@@ -130,6 +130,19 @@ add_records(struct offline_budget *b, const struct vitals *v)
 		add(b, "records", v->now, "nothing is known of any device, so nobody comes in until the hub tells");
 }
 
+static void
+add_device_cas(struct offline_budget *b, const struct vitals *v)
+{
+	if (v->device_ca_ends == 0)
+		return;
+	add(b, "device CAs", v->device_ca_ends,
+		v->now < v->device_ca_ends
+			? "the CA \"%s\" ends: whose certificate stands below it alone is refused from then on, until the "
+			  "hub is given another one and tells it here"
+			: "the CA \"%s\" has ended: whose certificate stands below it alone is refused",
+		v->device_ca_name);
+}
+
 /* Devices make their tokens themselves, and ours are for the hub alone. */
 static void
 add_tokens(struct offline_budget *b, const struct vitals *v)
@@ -157,6 +170,7 @@ offline_budget_make(struct offline_budget *out, const struct vitals *v)
 	add_certificate(out, v);
 	add_edge_ca(out, v);
 	add_records(out, v);
+	add_device_cas(out, v);
 	add_tokens(out, v);
 	qsort(out->limits, out->n, sizeof(*out->limits), compare);
 }

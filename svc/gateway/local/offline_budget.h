@@ -10,7 +10,7 @@
 #define OFFLINE_NEVER INT64_MAX
 
 struct offline_limit {
-	const char *what; /* "queue", "certificate", "Edge CA", "records" */
+	const char *what; /* "queue", "certificate", "Edge CA", "records", "device CAs" and others */
 	int64_t at;	  /* seconds UTC; in the past: it has; OFFLINE_NEVER */
 	char why[512];
 };

@@ -174,3 +174,14 @@ TEST("a server certificate that has ended is not one that is renewed, whether or
 	v.cert_not_after = NOW - 1;
 	check_limit(&v, "certificate", NOW - 1, "has ended");
 }
+
+TEST("the CA by which devices come in is a limit where there is one, by its name; and says so when it has ended")
+{
+	struct vitals v = quiet();
+
+	v.device_ca_ends = NOW + 5 * DAY;
+	snprintf(v.device_ca_name, sizeof(v.device_ca_name), "plant 3");
+	check_limit(&v, "device CAs", NOW + 5 * DAY, "the CA \"plant 3\" ends");
+	v.device_ca_ends = NOW - DAY;
+	check_limit(&v, "device CAs", NOW - DAY, "has ended");
+}

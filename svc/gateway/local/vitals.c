@@ -292,6 +292,47 @@ look_at_record(void *arg, const struct identity *identity, const struct confirma
 	snprintf(e->v->record_ends_of, sizeof(e->v->record_ends_of), "%s", name);
 }
 
+struct device_cas {
+	struct authorities *all;
+	bool is_used[AUTHORITIES_MAX];
+};
+
+static void
+look_at_issuers(void *arg, const struct identity *identity)
+{
+	struct device_cas *cas = arg;
+
+	for (size_t i = 0; identity->auth == IDENTITY_AUTH_CA && i < authorities_count(cas->all); i++)
+		cas->is_used[i] = cas->is_used[i] || authority_scope_covers(&authorities_item(cas->all, i)->scope, identity);
+}
+
+/* Does an end at `a` say more of what comes than one at `b`? */
+static bool
+ends_rather(int64_t a, int64_t b, int64_t now)
+{
+	return (a > now) == (b > now) ? (a > now ? a < b : a > b) : a > now;
+}
+
+static void
+look_at_device_cas(struct vitals *v, struct scope *scope)
+{
+	OWN(authorities) all = scope_cas(scope);
+	struct device_cas cas = { .all = all };
+
+	if (!all)
+		return;
+	scope_each(scope, look_at_issuers, &cas);
+	for (size_t i = 0; i < authorities_count(all); i++) {
+		const struct authority *ca = authorities_item(all, i);
+		int64_t ends = cert_not_after(ca->cert);
+
+		if (!cas.is_used[i] || (v->device_ca_ends != 0 && !ends_rather(ends, v->device_ca_ends, v->now)))
+			continue;
+		v->device_ca_ends = ends;
+		snprintf(v->device_ca_name, sizeof(v->device_ca_name), "%s", ca->name);
+	}
+}
+
 void
 vitals_take(struct vitals *v, const struct vitals_sources *s)
 {
@@ -307,6 +348,7 @@ vitals_take(struct vitals *v, const struct vitals_sources *s)
 	if (s->offline->n > 0)
 		scope_each_aged(
 			s->scope, look_at_record, &(struct ending){ .v = v, .policy = s->offline, .boot_ms = clock_boot_ms() });
+	look_at_device_cas(v, s->scope);
 	v->n_connected = directory_count(s->directory);
 	v->disk_free = disk_free(s->state_dir);
 	look_at_queue(v, s->queue);

@@ -44,6 +44,8 @@ struct vitals {
 	int64_t scope_for_ms;	  /* how long ago, by the boot clock */
 	int64_t record_ends;	  /* when the first of them no longer counts ([offline]); 0: none does so by itself */
 	char record_ends_of[280]; /* whose that is */
+	int64_t device_ca_ends; /* of the CAs that devices known here may come in by, the one that ends next, or ended last where all have; 0: there is none */
+	char device_ca_name[256]; /* by which name the hub knows it */
 	size_t n_connected;
 	uint64_t n_queued; /* for the hub and for modules */
 	struct vitals_endpoint {
