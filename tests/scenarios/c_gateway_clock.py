@@ -45,6 +45,7 @@ def test_01_back():
     s = wait_for(lambda: (lambda s: s if not s["ready"] else None)(status()), "the clock to be noticed")
     assert s["time"].startswith("1970-01-04"), s
     assert "is to come" in s["checks"]["certificate"]["says"], s
+    assert s["devices"]["told_at"].startswith("1970-01-04"), "the hub told before the clock fell back, a moment ago by either clock"
     try:
         it.edge.mqtt("dev1", **it.dev1).close()
         raise AssertionError("was let in")

@@ -28,7 +28,7 @@
 
 /* Of the process, as what it counts is. */
 static struct {
-	atomic_llong told, told_ms;
+	atomic_llong told_ms; /* by the boot clock */
 	atomic_ullong failures, bytes;
 	pthread_mutex_t lock; /* of all that follows */
 	int64_t not_before, not_after, issuers_not_before, issuers_not_after;
@@ -125,7 +125,6 @@ vitals_note_scope(bool told)
 	if (!told)
 		return;
 	noted.told_ms = clock_boot_ms();
-	noted.told = clock_wall();
 }
 
 /* -- The queue ------------------------------------------------------------------------------------------------------------------------------ */
@@ -264,8 +263,10 @@ take_noted(struct vitals *v)
 	v->runs_for_ms = noted.began_ms ? clock_boot_ms() - noted.began_ms : 0;
 	pthread_mutex_unlock(&noted.lock);
 	v->cert_failures = noted.failures;
-	v->scope_told = noted.told;
-	v->scope_for_ms = v->scope_told ? clock_boot_ms() - noted.told_ms : 0;
+	if (noted.told_ms == 0)
+		return;
+	v->scope_for_ms = clock_boot_ms() - noted.told_ms;
+	v->scope_told = v->now - v->scope_for_ms / 1000;
 }
 
 struct ending {

@@ -38,11 +38,11 @@ struct vitals {
 	struct hub_presence hub;
 	struct hub_throttle throttle;
 	struct carriage carriage;
-	int64_t keyd_silent_ms;	  /* how long it has owed an answer */
-	size_t n_known;		  /* devices and modules that the hub has told of */
-	int64_t scope_told;	  /* when the hub told all of them to this process, seconds UTC; 0: not yet */
-	int64_t scope_for_ms;	  /* how long ago, by the boot clock */
-	int64_t record_ends;	  /* when the first of them no longer counts ([offline]); 0: none does so by itself */
+	int64_t keyd_silent_ms; /* how long it has owed an answer */
+	size_t n_known;		/* devices and modules that the hub has told of */
+	int64_t scope_told;   /* when the hub told all of them to this process, seconds UTC by the clock as it is now; 0: not yet */
+	int64_t scope_for_ms; /* how long ago */
+	int64_t record_ends;  /* when the first of them no longer counts ([offline]); 0: none does so by itself */
 	char record_ends_of[280]; /* whose that is */
 	int64_t device_ca_ends; /* of the CAs that devices known here may come in by, the one that ends next, or ended last where all have; 0: there is none */
 	char device_ca_name[256]; /* by which name the hub knows it */
