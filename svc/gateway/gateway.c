@@ -20,6 +20,7 @@
 #include "gateway/gateway_revocation.h"
 #include "gateway/local/gateway_metrics.h"
 #include "gateway/local/hub_presence.h"
+#include "gateway/local/keyd_watch.h"
 #include "gateway/local/local_door.h"
 #include "gateway/queue/queue.h"
 #include "gateway/rejudge.h"
@@ -43,6 +44,7 @@ struct gateway {
 	struct loop *forward_loop;
 	struct pool *workers, *questions, *children, *handshakes;
 	struct keyd_client *keyd;
+	struct keyd_watch *keyd_watch;
 	struct upstream *upstream;
 	struct freshness *scope_freshness, *keep_freshness;
 	struct scope *scope;
@@ -403,6 +405,7 @@ open_back(struct gateway *g)
 	edge_hub_watch(g->edge_hub, route_source_desired, g->routes);
 	edge_hub_start(g->edge_hub);
 	g->rejudge = rejudge_new(g->loops.item[0], g->workers, g->head);
+	g->keyd_watch = keyd_watch_new(g->loops.item[0], g->workers, g->keyd, SERVER_CERT_KEY_ID);
 }
 
 struct gateway *
@@ -490,6 +493,7 @@ gateway_close(struct gateway *g)
 	loops_abort_connections(&g->loops);
 	refresher_stop(g->refresher);
 	upstream_stop(g->upstream);
+	keyd_watch_stop(g->keyd_watch);
 	pool_free(g->questions);
 	pool_free(g->children);
 	pool_free(g->workers);
@@ -507,6 +511,7 @@ gateway_close(struct gateway *g)
 	forward_close(g->forward);
 	refresher_free(g->refresher);
 	rejudge_free(g->rejudge);
+	keyd_watch_free(g->keyd_watch);
 	mqtt_head_free(g->mqtt_head);
 	front_free(g->front);
 	local_door_free(g->local);

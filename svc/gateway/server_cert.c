@@ -17,7 +17,6 @@
 #include "net/interfaces.h"
 #include "net/listen_address.h"
 
-#define KEY_ID "edgehub-server"
 #define KEY_ALGORITHMS "ec-p256:rsa-2048:*"
 #define LOOK_EVERY_MS 10000
 #define LOOK_AT_FURTHER_MS 1000 /* their keys change in keyd a moment before the files do, or after */
@@ -129,7 +128,7 @@ issue(struct server_cert *s, struct renewal_life *life, struct err *err)
 {
 	const struct server_cert_config *c = &s->config;
 	const char *const *names = (const char *const *)s->seen_names.item;
-	OWN(key) key = keyd_client_create_pair(c->keyd, KEY_ID, KEY_ALGORITHMS, err);
+	OWN(key) key = keyd_client_create_pair(c->keyd, SERVER_CERT_KEY_ID, KEY_ALGORITHMS, err);
 	CLEAR(certs) chain = { 0 };
 	OWN(tls_server) made = NULL;
 	int64_t expires;

@@ -10,7 +10,8 @@
 #include "net/loop.h"
 #include "net/tls.h"
 
-#define SERVER_CERT_FURTHER_MAX 32 /* as many as options may be given */
+#define SERVER_CERT_KEY_ID "edgehub-server" /* in keyd */
+#define SERVER_CERT_FURTHER_MAX 32	    /* as many as options may be given */
 
 struct server_cert_config {
 	struct loop *loop;

@@ -24,6 +24,7 @@ struct keyd_client {
 	pthread_mutex_t lock; /* of all that follows */
 	int n_waiting;
 	int64_t silent_since_ms, failed_ms; /* boot clock; 0: it answers */
+	int64_t answered_ms;		    /* boot clock; 0: never yet */
 };
 
 struct keyd_client *
@@ -70,10 +71,12 @@ note_end(struct keyd_client *c, bool answered)
 
 	pthread_mutex_lock(&c->lock);
 	c->n_waiting--;
-	if (answered)
+	if (answered) {
 		c->silent_since_ms = c->n_waiting > 0 ? now_ms : 0;
-	else
+		c->answered_ms = now_ms;
+	} else {
 		c->failed_ms = now_ms;
+	}
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -90,25 +93,42 @@ keyd_client_silent_ms(struct keyd_client *c)
 	return silent_ms;
 }
 
-/* One call; body is taken.  The original answers 400 for a key that is not there. */
+int64_t
+keyd_client_quiet_ms(struct keyd_client *c)
+{
+	int64_t quiet_ms;
+
+	pthread_mutex_lock(&c->lock);
+	quiet_ms = c->n_waiting > 0 ? 0 : clock_boot_ms() - c->answered_ms;
+	pthread_mutex_unlock(&c->lock);
+	return quiet_ms;
+}
+
+/* One call, which has its method; body is taken.  The original answers 400 for a key that is not there. */
 static json_t *
-ask(struct keyd_client *c, const char *method, const char *path, json_t *body_take, struct err *err)
+ask_by(struct keyd_client *c, struct http_call *call, const char *path, json_t *body_take, struct err *err)
 {
 	OWN_LIB(json_t) body = body_take;
 	OWN_TEXT url = mem_textf("http://keyd.sock%s" VERSION, path);
-	struct http_call call = { .method = method, .url = url, .unix_path = c->socket_path };
 	struct http_answer answer = { 0 };
 	json_t *json = NULL;
-
 	int done;
 
+	call->url = url;
+	call->unix_path = c->socket_path;
 	note_question(c);
-	done = http_fetch_json(&json, &answer, &call, body, err);
+	done = http_fetch_json(&json, &answer, call, body, err);
 	note_end(c, answer.status > 0);
 	if (done == 0 && !json)
 		json = json_object();
 	http_answer_clear(&answer);
 	return json;
+}
+
+static json_t *
+ask(struct keyd_client *c, const char *method, const char *path, json_t *body_take, struct err *err)
+{
+	return ask_by(c, &(struct http_call){ .method = method }, path, body_take, err);
 }
 
 static char *
@@ -339,6 +359,16 @@ keyd_client_delete_pair(struct keyd_client *c, const char *id, struct err *err)
 	OWN_LIB(json_t) json = handle ? ask(c, "DELETE", "/keypair", json_pack("{s:s}", "keyHandle", handle), err) : NULL;
 
 	return json ? 0 : -1;
+}
+
+void
+keyd_client_probe(struct keyd_client *c, const char *id, int64_t timeout_ms, const atomic_bool *cancelled)
+{
+	OWN_TEXT path = path_with_id("/keypair/", id);
+	struct http_call call = { .method = "GET", .timeout_ms = timeout_ms, .cancelled = cancelled };
+	struct err ignored = ERR_INIT;
+
+	json_decref(ask_by(c, &call, path, NULL, &ignored));
 }
 
 int

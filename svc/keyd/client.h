@@ -2,6 +2,7 @@
 #pragma once
 /* keyd as its callers see it (edge-services 1.1).  Calls block: use them on a worker. */
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -16,6 +17,10 @@ void keyd_client_free(struct keyd_client *client);
 OWN_DEFINE(keyd_client);
 /* For how long keyd has owed an answer: to a question that waits, or to the last one, which had none within the last half minute.  0: it answers, or was asked nothing.  Any thread. */
 int64_t keyd_client_silent_ms(struct keyd_client *client);
+/* How long ago it answered last; 0: a question waits for it.  Any thread. */
+int64_t keyd_client_quiet_ms(struct keyd_client *client);
+/* Asks where this key pair is, which of a key that keyd has in memory costs next to nothing: for what the two above say then.  Blocks, until *cancelled at most. */
+void keyd_client_probe(struct keyd_client *client, const char *id, int64_t timeout_ms, const atomic_bool *cancelled);
 
 /* Key pairs: the result signs through keyd, its private half never comes here (key_remote_new). */
 struct key *keyd_client_create_pair(
