@@ -32,6 +32,7 @@ look(const json_t *config, const char *name, struct buf *page)
 		.name = name,
 		.connect_to = json_string_value(json_object_get(config, "hub_address")),
 		.https_port = (int)json_integer_value(json_object_get(config, "hub_port")),
+		.mqtt_port = (int)json_integer_value(json_object_get(config, "hub_mqtt_port")),
 		.roots_name = "this device's trust bundle (trust_bundle_cert)",
 		.timeout_ms = TIMEOUT_MS,
 	};

@@ -133,6 +133,10 @@ parent_check(const struct parent_check *c, struct buf *page)
 		buf_puts(page, "    to do   Its MQTT port is there: `rootedge gateway status` on it says whether, and why, it does "
 			       "without the "
 			       "other one.\n");
+	if (https == OK && mqtt != OK && c->https_port)
+		buf_puts(page, "    to do   Its HTTPS port is there, but what devices send goes by this one: look at [upstream] "
+			       "mqtt_port, and "
+			       "for what keeps it shut on the way.\n");
 	if (https == OK && c->https_port && c->device_id && !check_admission(c, page))
 		return false;
 	return https == OK && mqtt == OK;

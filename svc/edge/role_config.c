@@ -243,8 +243,8 @@ make_identityd(const struct layout *l, const struct config *c, json_t *documents
 
 	if (c->trust_source)
 		json_object_set_new(config, "root_line", json_string(l->root_line));
-	if (!c->has_gateway)
-		json_object_set_new(config, "roots_report_port", json_integer((json_int_t)c->upstream_mqtt_port));
+	json_object_update_new(config,
+		json_pack("{s:I, s:b}", "hub_mqtt_port", (json_int_t)c->upstream_mqtt_port, "reports_roots", !c->has_gateway));
 	json_object_update_new(config, source_json(c, documents));
 	json_object_update_new(
 		config, json_pack("{s:I, s:I, s:b}", "cloud_timeout_sec", (json_int_t)c->cloud_timeout_s, "cloud_retries",

@@ -193,10 +193,11 @@ static int
 start_report(struct assembly *a, const json_t *config, struct err *err)
 {
 	int64_t port = 0;
+	bool reports = false;
 
-	if (json_find_int(config, "roots_report_port", &port, err) < 0)
+	if (json_find_int(config, "hub_mqtt_port", &port, err) < 0 || json_find_bool(config, "reports_roots", &reports, err) < 0)
 		return -1;
-	if (port == 0 || a->identityd.source.kind == SOURCE_NONE)
+	if (!reports || a->identityd.source.kind == SOURCE_NONE)
 		return 0;
 	a->roots_report = roots_report_start(&(struct roots_report_config){ .cloud = &a->cloud,
 						     .credential = &a->identityd.credential,

@@ -6,7 +6,7 @@ import os, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
 
-it = key = None
+it = key = child = mqtt = None
 
 
 def init(*more, parent=None, ca=None, expect=0, string=None, connect_to="127.0.0.1", config="child.toml", ports=None):
@@ -85,19 +85,47 @@ def test_04_by_certificate():
     assert done.returncode == 3 and "does not let child2 in" in done.stdout, done
 
 
+def status_of_child(*more):
+    return run("rootedge", "edge", "status", "--state", it.folder / "child-state", *more, check=False)
+
+
 def test_05_starts():
-    """an edge device starts by what was written"""
-    with open(it.folder / "child.toml", "a") as f:
-        f.write('[gateway]\naddress = "127.0.0.1"\nmqtt_port = 0\nhttps_port = 0\n')
+    """an edge device starts by what was written, and its status says that both ports of the parent are well"""
+    global child, mqtt
+    mqtt = Proxy(lambda: it.edge.mqtt_port)
+    with open(it.folder / "child.toml") as f:
+        text = f.read().replace("mqtt_port = %d" % it.edge.mqtt_port, "mqtt_port = %d" % mqtt.port)
+    with open(it.folder / "child.toml", "w") as f:
+        f.write(text + '[gateway]\naddress = "127.0.0.1"\nmqtt_port = 0\nhttps_port = 0\n')
     child = Service(SubFolder(it.folder, "child"), "edge", "--config", it.folder / "child.toml", "--state", it.folder / "child-state", env={"ASAN_OPTIONS": "detect_leaks=0"})
     assert it.hub.rest("GET", "/devices/child/modules/$edgeHub")[2]["authentication"]["type"] == "sas"
-    status = run("rootedge", "edge", "status", "--state", it.folder / "child-state").stdout
-    assert "The gateway above, edgegateway.local" in status and "✓ HTTPS at edgegateway.local" in status, status
-    shown = json.loads(run("rootedge", "edge", "status", "--state", it.folder / "child-state", "--json").stdout)
-    assert shown["parent"] == {"name": "edgegateway.local", "well": True}, shown
+    status = status_of_child().stdout
+    assert "The gateway above, edgegateway.local" in status and "✓ HTTPS at edgegateway.local" in status and "✓ MQTT at edgegateway.local:%d" % mqtt.port in status, status
+    assert json.loads(status_of_child("--json").stdout)["parent"] == {"name": "edgegateway.local", "well": True}
+
+
+def test_06_mqtt_is_another():
+    """what answers at the parent's MQTT port and is another is told by name, though its HTTPS port is well"""
+    mqtt.target = lambda: it.hub.mqtt_port
+    done = status_of_child()
+    assert done.returncode == 1 and "✓ HTTPS at edgegateway.local" in done.stdout and "MQTT at edgegateway.local:%d:" % mqtt.port in done.stdout, done
+    assert "NAME_MISMATCH" in done.stdout and "[upstream] mqtt_port" in done.stdout, done
+
+
+def test_07_mqtt_is_shut():
+    """a parent whose MQTT port is shut on the way is not well, and it is said which port"""
+    mqtt.close()
+    done = status_of_child()
+    assert done.returncode == 1 and "✓ HTTPS at edgegateway.local" in done.stdout and "MQTT at edgegateway.local:%d:" % mqtt.port in done.stdout, done
+    assert "CONNECT_FAILED" in done.stdout and "[upstream] mqtt_port" in done.stdout, done
+    assert json.loads(status_of_child("--json").stdout)["parent"]["well"] is False
+
+
+def test_08_nobody_there():
+    """of a parent that is down it is said once that nobody is there, and that the other port is no better"""
     it.edge.stop()
-    done = run("rootedge", "edge", "status", "--state", it.folder / "child-state", check=False)
-    assert done.returncode == 1 and "CONNECT_FAILED" in done.stdout and "edgegateway.local" in done.stdout, done
+    done = status_of_child()
+    assert done.returncode == 1 and "CONNECT_FAILED" in done.stdout and "✗ MQTT at edgegateway.local:%d: CONNECT_FAILED, too" % mqtt.port in done.stdout, done
     assert child.stop() == 0
 
 
