@@ -190,7 +190,8 @@ gateway_device(int argc, char **argv)
 		.arguments = "list | show DEVICE[/MODULE]",
 		.summary =
 			"List the devices and modules below the gateway, or show one: the hub's record with its age, whether it is "
-			"connected, what was decided about it last, and why the gateway ended a session of it.",
+			"connected, what was decided about it last, and why the gateway ended a session of it, or refused what it "
+			"sent over HTTPS, last.",
 		.more = "Exit status: 0 shown, 1 there is no such device, or no gateway, 2 called wrongly.",
 		.rows = rows,
 	};

@@ -124,6 +124,8 @@ struct head_ops {
 	/* A rule of the protocol was broken, and the connection is being closed for it: to be logged and counted.  `who` is the identity, or the peer's address
 	 * before it was let in.  May be NULL. */
 	void (*violation)(void *backend, const char *who, enum reason reason, const char *detail);
+	/* What this identity brought by a request was refused, where a session would have been closed for it: to be logged and counted.  May be NULL. */
+	void (*refused)(void *backend, const char *who, enum reason reason);
 	/* The session ended; `clean`: by DISCONNECT.  `domain` is not used after this. */
 	void (*end)(void *backend, void *domain, struct head_session *session, bool clean);
 };

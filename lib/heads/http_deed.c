@@ -16,6 +16,18 @@ static const char batch_type[] = "application/vnd.microsoft.iothub.json";
 /* -- Events -------------------------------------------------------------------------------------------------------------------------------- */
 
 static void
+fail_sending(struct http_call *call)
+{
+	const struct http_head_config *config = &call->head->config;
+	OWN_TEXT name = identity_name(call->device_id, call->module_id);
+
+	if (config->ops->refused)
+		config->ops->refused(config->backend, name, call->why);
+	http_call_fail(call, HTTP_HEAD_UNAVAILABLE,
+		call->why == UNAVAILABLE ? "what was sent could not be stored" : reason_row(call->why)->sentence);
+}
+
+static void
 on_durable(struct head_ack *ack, enum reason why)
 {
 	struct http_call *call = CONTAINER_OF(ack, struct http_call, ack);
@@ -25,8 +37,7 @@ on_durable(struct head_ack *ack, enum reason why)
 	if (--call->n_waiting > 0)
 		return;
 	if (call->why != OK)
-		http_call_fail(call, HTTP_HEAD_UNAVAILABLE,
-			call->why == UNAVAILABLE ? "what was sent could not be stored" : reason_row(call->why)->sentence);
+		fail_sending(call);
 	else
 		http_call_answer(call, 204, NULL, NULL, 0);
 }

@@ -137,6 +137,12 @@ on_stands(void *backend, void *domain)
 }
 
 static void
+on_refused(void *backend, const char *who, enum reason reason)
+{
+	tell(backend, "%s: %s\n", who, reason_row(reason)->code);
+}
+
+static void
 on_end(void *backend, void *domain, struct head_session *session, bool clean)
 {
 	struct site *s = backend;
@@ -147,9 +153,13 @@ on_end(void *backend, void *domain, struct head_session *session, bool clean)
 	s->n_open--;
 }
 
-static const struct head_ops ops = {
-	.admit = on_admit, .message = on_message, .receive = on_receive, .settle = on_settle, .stands = on_stands, .end = on_end
-};
+static const struct head_ops ops = { .admit = on_admit,
+	.message = on_message,
+	.receive = on_receive,
+	.settle = on_settle,
+	.stands = on_stands,
+	.refused = on_refused,
+	.end = on_end };
 
 static void
 tell_failure(struct http_request *req, enum http_head_error error, const char *words)
@@ -385,15 +395,15 @@ TEST("204 comes when the last message is durable, and not before")
 	close(fd);
 }
 
-TEST("what can't be stored is answered with 503")
+TEST("what can't be stored is answered with 503, and the back end is told once whose request it was, and why")
 {
 	site()->is_full = true;
 	CHECK_INT(ask_once(EVENTS, GOOD, "one"), 503);
-	CHECK_STR(told(), "|one\n");
+	CHECK_STR(told(), "|one\nd: QUEUE_FULL\n");
 	CHECK_INT(ask_once(EVENTS, GOOD "Content-Type: application/vnd.microsoft.iothub.json; charset=utf-8\r\n",
 			  "[{\"body\":\"MQ==\"},{\"body\":\"Mg==\"}]"),
 		503);
-	CHECK_STR(told(), "|1\n"); /* the rest is not even tried */
+	CHECK_STR(told(), "|1\nd: QUEUE_FULL\n"); /* the rest is not even tried */
 	site()->is_full = false;
 }
 
@@ -421,7 +431,7 @@ TEST("a session that is closed under a message ends the connection")
 	int fd = dial();
 
 	CHECK_INT(ask(fd, EVENTS, GOOD, "close"), 0);
-	CHECK_STR(told(), "|close\n");
+	CHECK_STR(told(), "|close\nd: SESSION_WITHDRAWN\n");
 	close(fd);
 }
 

@@ -469,6 +469,14 @@ on_violation(void *backend, const char *who, enum reason reason, const char *det
 }
 
 static void
+on_refused(void *backend, const char *who, enum reason reason)
+{
+	struct gateway_head *head = backend;
+
+	door_book_refused(head->config.book, who, reason);
+}
+
+static void
 note_end(struct gateway_head *head, const struct session *session)
 {
 	OWN_TEXT name = subject_name(&session->subject);
@@ -508,6 +516,7 @@ const struct head_ops gateway_head_ops = {
 	.settled = on_settled,
 	.stands = on_stands,
 	.violation = on_violation,
+	.refused = on_refused,
 	.end = on_end,
 };
 

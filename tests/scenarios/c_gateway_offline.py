@@ -81,6 +81,8 @@ def test_00_start():
         assert m.closed()
     it.late = it.key("late")
     gets_in("late", password=it.token("late", it.late))
+    it.posts = it.key("posts")
+    gets_in("posts", password=it.token("posts", it.posts))
     it.hub.stop()
 
 
@@ -368,6 +370,35 @@ def flood(n, text):
     return n
 
 
+def refused_over_https():
+    """As over MQTT, but for the connection, which goes on: counted, in the audit log, though not each of a flood, and told of the device."""
+    violations = lambda: gateway_metric(it.edge, "rootedge_gateway_violations_total", reason="QUEUE_FULL")
+    before, answers = violations(), posts(300)
+    n = [status for status, _ in answers].count(503)
+    assert n > 200 and answers[0][0] == 204 and answers[-1][0] == 503 and "has no room for the message" in answers[-1][1], (n, answers[-1])
+    assert violations() == before + n
+    assert gateway_metric(it.edge, "edgehub_messages_unack_total", **{"from": "posts"}) == n
+    last = json.loads(run("rootedge", "gateway", "device", "show", "posts", "--json", "--state", it.edge.state).stdout)["last_end"]
+    assert last["reason"] == "QUEUE_FULL", last
+
+    def lines():
+        with open(path("audit.log")) as f:
+            return [l for l in map(json.loads, f) if l["who"] == "posts" and l["event"] == "refused"]
+    wait_for(lambda: len(lines()) >= 60, "the audit log's lines")
+    assert len(lines()) < 60 + n / 5 and lines()[0]["reason"] == "QUEUE_FULL", (n, len(lines()))
+
+
+def posts(n):
+    """What each of so many requests is answered, on one connection."""
+    line, answers = http.client.HTTPSConnection("127.0.0.1", it.edge.https_port, context=ssl._create_unverified_context(), timeout=20 * SLOW), []
+    for _ in range(n):
+        line.request("POST", "/devices/posts/messages/events?api-version=2020-03-13", b"p" * 100000, {"Authorization": it.token("posts", it.posts, expires=2000000000)})
+        answer = line.getresponse()
+        answers.append((answer.status, answer.read().decode()))
+    line.close()
+    return answers
+
+
 def test_07_queue_is_full():
     """who has filled the queue is not acknowledged, his connection is closed and the log says why, while another still has room; what was acknowledged arrives, and then there is room for him again"""
     sent = flood(200, "full=%d")
@@ -383,6 +414,7 @@ def test_07_queue_is_full():
     assert "QUEUE_FULL" in shown and "max_queue_mib" in shown, shown
     status = run("rootedge", "gateway", "status", "--state", it.edge.state).stdout
     assert "2 were refused since the start for want of room" in status and "who has most in it is refused" in status, status
+    refused_over_https()
     used = sum(os.path.getsize(path("queue", f)) for f in os.listdir(path("queue")))
     assert used <= 9 << 20, used
     it.hub.start()

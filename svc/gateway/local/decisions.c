@@ -15,6 +15,7 @@ static const struct bucket_limit lines_together = { .cost_us = 100000, .burst = 
 struct entry {
 	struct decision last;
 	struct bucket lines[2]; /* refused, let in: who tries another's name does not silence it */
+	struct bucket ends;
 	uint64_t n_left_out;
 	struct entry *next; /* that came after it */
 	char name[];	    /* the key in the map */
@@ -76,6 +77,7 @@ shelf_get(struct shelf *s, const char *name, int64_t now_ms)
 	memcpy(e->name, name, size);
 	bucket_fill(&e->lines[0], &lines, now_ms);
 	bucket_fill(&e->lines[1], &lines, now_ms);
+	bucket_fill(&e->ends, &lines, now_ms);
 	*s->newest = e;
 	s->newest = &e->next;
 	map_put_text(s->by_name, e->name, e);
@@ -160,7 +162,7 @@ decisions_note_end(struct decisions *d, const char *name, enum reason why, int64
 		e->last.ended = why;
 		e->last.ended_wall = wall;
 	}
-	good = bucket_take(&d->violations, &lines_together, now_ms) == 0;
+	good = (!e || bucket_take(&e->ends, &lines, now_ms) == 0) && bucket_take(&d->violations, &lines_together, now_ms) == 0;
 	*left_out = d->n_violations_left_out;
 	d->n_violations_left_out = good ? 0 : d->n_violations_left_out + 1;
 	pthread_mutex_unlock(&d->lock);

@@ -18,7 +18,7 @@ struct decision {
 	int64_t wall;		      /* when, seconds UTC */
 	char peer[DECISION_PEER_MAX]; /* from where */
 	uint32_t n_accepted, n_refused;
-	enum reason ended; /* why the gateway ended a session of it; OK: it has ended none */
+	enum reason ended; /* why the gateway ended a session of it, or refused what a request brought; OK: neither */
 	int64_t ended_wall;
 };
 
@@ -29,7 +29,7 @@ void decisions_free(struct decisions *decisions);
 /* is_known: the hub has a record of it.  True: it is to be written down, and *left_out were not since the last that was. */
 bool decisions_note(struct decisions *decisions, const char *name, bool is_known, const struct decision *now, int64_t now_ms,
 	uint64_t *left_out);
-/* A connection was closed for that, whoever it was: all of them share one allowance. */
+/* A connection was closed for that, or what a request brought was refused.  All share one allowance, of which nobody whose last decision is known takes more than his own. */
 bool decisions_note_end(
 	struct decisions *decisions, const char *name, enum reason why, int64_t wall, int64_t now_ms, uint64_t *left_out);
 bool decisions_find(struct decisions *decisions, const char *name, struct decision *out); /* the last one */

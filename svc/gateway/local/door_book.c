@@ -160,15 +160,13 @@ door_book_decision(struct door_book *book, const struct door_claim *claim, const
 	audit_decision(book, claim, v, left_out);
 }
 
-void
-door_book_violation(struct door_book *book, const char *who, enum reason reason, const char *detail)
+static void
+note_end(struct door_book *book, const char *event, const char *who, enum reason reason, const char *detail)
 {
 	uint64_t left_out;
 	json_t *line;
 
 	tally_violation(reason);
-	if (reason == SESSION_TAKEN_OVER)
-		rivals_taken_over(book->rivals, who, clock_boot_ms());
 	if (!decisions_note_end(book->decisions, who, reason, clock_wall(), clock_boot_ms(), &left_out)) {
 		metric_add(gateway_metric(METRIC_AUDIT_LEFT_OUT), 1);
 		return;
@@ -176,10 +174,24 @@ door_book_violation(struct door_book *book, const char *who, enum reason reason,
 	service_log_violation(who, reason, detail);
 	if (!audit_is_on(book->audit))
 		return;
-	line = new_line("ended", who);
+	line = new_line(event, who);
 	set_text(line, "reason", reason_row(reason)->code);
 	set_text(line, "detail", *detail ? detail : NULL);
 	put_line(book, line, left_out);
+}
+
+void
+door_book_violation(struct door_book *book, const char *who, enum reason reason, const char *detail)
+{
+	if (reason == SESSION_TAKEN_OVER)
+		rivals_taken_over(book->rivals, who, clock_boot_ms());
+	note_end(book, "ended", who, reason, detail);
+}
+
+void
+door_book_refused(struct door_book *book, const char *who, enum reason reason)
+{
+	note_end(book, "refused", who, reason, "");
 }
 
 /* Who is connected has a place already, and gives it to his newer connection. */

@@ -22,6 +22,7 @@ struct door_claim {
 /* Any thread. */
 void door_book_decision(struct door_book *book, const struct door_claim *claim, const struct verdict *verdict);
 void door_book_violation(struct door_book *book, const char *who, enum reason reason, const char *detail);
+void door_book_refused(struct door_book *book, const char *who, enum reason reason); /* what it brought by a request */
 /* May it come in just now, which may come in: OK, SESSION_RIVALS or TOO_MANY_CLIENTS.  is_connected, n_connected: it, and how many, are. */
 enum reason door_book_place(struct door_book *book, const char *name, bool is_connected, size_t n_connected);
 struct decisions *door_book_decisions(struct door_book *book); /* borrowed */

@@ -87,11 +87,31 @@ TEST("broken rules have an allowance of their own")
 	int written = 0;
 
 	for (int i = 0; i < 1000; i++)
-		written += decisions_note_end(d, "dev1", MQTT_MALFORMED, 1000, 1, &left_out);
+		written += decisions_note_end(d, "192.0.2.1:4711", MQTT_MALFORMED, 1000, 1, &left_out);
 	CHECK_INT(written, 200);
-	CHECK(decisions_note_end(d, "dev1", MQTT_MALFORMED, 1000, 101, &left_out));
+	CHECK(decisions_note_end(d, "192.0.2.1:4711", MQTT_MALFORMED, 1000, 101, &left_out));
 	CHECK_INT(left_out, 800);
 	CHECK(decisions_note(d, "dev1", true, &no, 101, &left_out));
+	decisions_free(d);
+}
+
+TEST("who is refused a hundred times a second for a minute has some seventy lines, and leaves those of others")
+{
+	struct decisions *d = decisions_new(10, 10);
+	struct decision found;
+	uint64_t left_out;
+	int written = 0;
+
+	decisions_note(d, "dev1", true, &yes, 0, &left_out);
+	decisions_note(d, "dev2", true, &yes, 0, &left_out);
+	for (int i = 0; i < 6000; i++) {
+		written += decisions_note_end(d, "dev1", QUEUE_FULL, 1000, i * 10, &left_out);
+		if (i % 500 == 0)
+			CHECK(decisions_note_end(d, "dev2", SESSION_TAKEN_OVER, 1000, i * 10, &left_out));
+	}
+	CHECK(written >= 60 && written <= 75);
+	CHECK(decisions_find(d, "dev1", &found));
+	CHECK_INT(found.ended, QUEUE_FULL);
 	decisions_free(d);
 }
 
