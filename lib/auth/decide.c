@@ -44,6 +44,8 @@ check_known(struct walk *w)
 
 	if (!target && w->records->is_elsewhere)
 		return refuse(w, DEVICE_OUT_OF_SCOPE, "record", "a device below this gateway", "another gateway's, or none's");
+	if (!target && w->records->may_be_known)
+		return refuse(w, RECORD_MISSING, "record", "a registered identity", "none here, and the hub can't be asked");
 	if (!is_record_of(target, w->claim))
 		return refuse(w, w->claim->module_id ? MODULE_UNKNOWN : DEVICE_UNKNOWN, "record", "a registered identity", "none");
 	verdict_pass(w->v, "record", w->name, "a registered identity", target->generation_id);

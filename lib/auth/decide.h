@@ -29,6 +29,7 @@ struct auth_records {
 	/* At a gateway, of a module's device: its key and its audience count for the module, too (gateway 2.2); NULL: only the module's own do. */
 	const struct identity *device;
 	bool is_elsewhere;		     /* without a target: the hub knows it, but not below the gateway that decides */
+	bool may_be_known;		     /* without a target: the hub may know it, and can't be asked now */
 	const struct identity *actor;	     /* with auth_chain: the record of DEVICE/$edgeHub of its last element */
 	const struct identity *actor_device; /* and of that gateway itself */
 	const struct identity *const *path;  /* and of the devices between, as the chain names them */

@@ -43,6 +43,19 @@ TEST("a device that the hub knows below another gateway is refused as that, not 
 	trial_refused(&trial, DEVICE_OUT_OF_SCOPE);
 }
 
+TEST("who may be known where nobody can ask now is not called unknown, device or module; who is elsewhere is that")
+{
+	CLEAR(trial) device = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);
+	CLEAR(trial) module = trial_of("dev1", "mod", IDENTITY_AUTH_SAS);
+
+	device.records.target = module.records.target = NULL;
+	device.records.may_be_known = module.records.may_be_known = true;
+	trial_refused(&device, RECORD_MISSING);
+	trial_refused(&module, RECORD_MISSING);
+	device.records.is_elsewhere = true;
+	trial_refused(&device, DEVICE_OUT_OF_SCOPE);
+}
+
 TEST("atk-18: the record of another identity than the claimed one is no evidence")
 {
 	CLEAR(trial) trial = trial_of("dev1", NULL, IDENTITY_AUTH_SAS);

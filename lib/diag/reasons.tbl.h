@@ -35,9 +35,10 @@ REASON(NAME_OF_MODULE, REASON_BAD, "The certificate is a module's, and a device 
 REASON(NAME_CN_MISMATCH, REASON_BAD, "The certificate's CN is not the device id.", "Have it issued with CN = device id.", "")
 
 /* Devices: auth/ */
-REASON(DEVICE_UNKNOWN, REASON_BAD, "No such device is known.", "Register the device, or correct its id; where a gateway says so whose hub is away, connect that.", "")
+REASON(DEVICE_UNKNOWN, REASON_BAD, "No such device is known.", "Register the device, or correct its id.", "")
 REASON(DEVICE_DISABLED, REASON_BAD, "The device is disabled.", "Enable it in the hub.", "")
 REASON(DEVICE_OUT_OF_SCOPE, REASON_BAD, "The device is not a child of this gateway.", "Set the device's parent to this gateway in the hub.", "")
+REASON(RECORD_MISSING, REASON_BAD, "The gateway knows nothing of the device or module, and the hub, which may know it, can't be asked now.", "Connect the gateway to the hub; the client comes again by itself.  Only who is refused then is to be registered.", "")
 REASON(RECORD_TOO_OLD, REASON_BAD, "The hub has not confirmed the record of the device for longer than [offline] of the gateway allows.", "Connect the gateway to the hub, or allow a longer time in [offline].", "")
 REASON(STATE_ROLLED_BACK, REASON_BAD, "A file that the gateway keeps for the time when the hub is away is older than what it wrote last.", "Nothing for the devices: it was set aside, and the hub is asked anew. Find out who puts older files back: a restored backup, or an intruder.", "")
 REASON(DEVICE_NO_CREDENTIAL, REASON_BAD, "The device showed neither a certificate nor a token.", "Give the client its certificate and key, or its shared access key.", "")
@@ -60,7 +61,7 @@ REASON(SAS_WRONG_RESOURCE, REASON_BAD, "The token was made for another resource.
 REASON(SAS_NO_PERMISSION, REASON_BAD, "The shared access policy does not allow this operation.", "Use a policy with the permission it needs.", "")
 REASON(SAS_UNKNOWN_POLICY, REASON_BAD, "There is no such shared access policy.", "Check skn in the token.", "")
 REASON(CHAIN_OF_GATEWAYS, REASON_BAD, "The gateway may not speak for this device.", "Check the parent of the device and the auth-chain that the gateway sends.", "")
-REASON(MODULE_UNKNOWN, REASON_BAD, "No such module of this device is known.", "Create the module identity; where a gateway says so whose hub is away, connect that.", "")
+REASON(MODULE_UNKNOWN, REASON_BAD, "No such module of this device is known.", "Create the module identity.", "")
 
 /* Provisioning: hub/provisioning */
 REASON(ID_SCOPE_UNKNOWN, REASON_BAD, "The id scope is not that of this provisioning service.", "Give the device the id scope of the service that it is enrolled at.", "")

@@ -113,6 +113,7 @@ judge(struct gateway_admission *door, const struct question *q, struct ruling *o
 	is_ours = out->record && scope_is_ours(door->config.scope, out->record);
 	records.target = is_ours ? out->record : NULL;
 	records.is_elsewhere = !is_ours && (out->record || q->is_elsewhere);
+	records.may_be_known = q->is_unanswered || scope_is_hub_away(door->config.scope);
 	records.device = out->device;
 	records.device_cas = out->cas;
 	if (q->auth_chain)
@@ -176,7 +177,7 @@ may_change(const struct verdict *v)
 {
 	static const enum reason reasons[] = { DEVICE_UNKNOWN, MODULE_UNKNOWN, DEVICE_OUT_OF_SCOPE, DEVICE_DISABLED,
 		DEVICE_WRONG_AUTH_TYPE, CHAIN_OF_GATEWAYS, THUMBPRINT_MISMATCH, SAS_BAD_SIGNATURE, TRUST_UNKNOWN_ISSUER,
-		CA_OUT_OF_SCOPE, RECORD_TOO_OLD };
+		CA_OUT_OF_SCOPE, RECORD_TOO_OLD, RECORD_MISSING };
 	enum reason cause = verdict_cause(v);
 
 	for (size_t i = 0; i < COUNT(reasons); i++)
@@ -185,20 +186,11 @@ may_change(const struct verdict *v)
 	return false;
 }
 
-/* Whom nothing is known of is not known to be nobody. */
-static bool
-is_unknown(const struct verdict *v)
-{
-	return verdict_cause(v) == DEVICE_UNKNOWN || verdict_cause(v) == MODULE_UNKNOWN;
-}
-
 /* A no that may be a yes, if those above had answered, or could be asked: the device is to try again. */
 static bool
-is_open(struct gateway_admission *door, const struct question *q, const struct verdict *v)
+is_open(const struct question *q, const struct verdict *v)
 {
-	if (verdict_accepted(v))
-		return false;
-	return q->is_unanswered ? may_change(v) : is_unknown(v) && scope_is_hub_away(door->config.scope);
+	return q->is_unanswered ? may_change(v) : verdict_cause(v) == RECORD_MISSING;
 }
 
 /* What was decided is taken out of the ruling. */
@@ -221,7 +213,7 @@ answer(struct gateway_admission *door, const struct question *q, struct ruling *
 	bool has_one = has_place(door, q, r->verdict);
 
 	note(door, q, r->record, r->verdict);
-	if (!has_one || is_open(door, q, r->verdict)) {
+	if (!has_one || is_open(q, r->verdict)) {
 		head_admit_unavailable(q->admission);
 		return;
 	}

@@ -41,7 +41,7 @@ def knock(device):
 def refused(reason, device="sas1"):
     """Whom nobody knows while the hub is away is to come again."""
     code = knock(device)
-    assert code == (3 if reason == "DEVICE_UNKNOWN" else 5) and it.decisions()[-1] == (device, reason), (code, it.decisions()[-1])
+    assert code == (3 if reason == "RECORD_MISSING" else 5) and it.decisions()[-1] == (device, reason), (code, it.decisions()[-1])
 
 
 def restart(change=lambda: None):
@@ -143,15 +143,20 @@ def test_01_known_known_devices():
 
 
 def test_02_unknown_device():
-    """a device that nobody knew is told to come again, without delay, while the hub refuses connections"""
-    start = time.monotonic()
-    try:
-        it.edge.mqtt("nobody", password=it.token("nobody", it.sas1)).close()
-        raise AssertionError("was let in")
-    except Refused as e:
-        assert e.code == 3
-    assert time.monotonic() - start < 5 * SLOW
-    assert it.decisions()[-1] == ("nobody", "DEVICE_UNKNOWN")
+    """a device or module that nobody knew is told to come again, without delay, while the hub refuses connections, for a reason that is not that it is unknown"""
+    for module in (None, "nobody"):
+        device, start = "sas1" if module else "nobody", time.monotonic()
+        try:
+            it.edge.mqtt(device, module, password=it.token(device, it.sas1, module)).close()
+            raise AssertionError("was let in")
+        except Refused as e:
+            assert e.code == 3
+        assert time.monotonic() - start < 5 * SLOW
+        assert it.decisions()[-1] == ("sas1/nobody" if module else "nobody", "RECORD_MISSING"), it.decisions()[-1]
+    status, _, _ = it.edge.https("GET", "/devices/nobody/messages/devicebound?api-version=2020-03-13", headers={"Authorization": it.token("nobody", it.sas1)})
+    assert status == 503 and it.decisions()[-1] == ("nobody", "RECORD_MISSING"), (status, it.decisions()[-1])
+    shown = run("rootedge", "gateway", "device", "show", "nobody", "--state", it.edge.state).stdout
+    assert "RECORD_MISSING" in shown and "Connect the gateway to the hub" in shown, shown
 
 
 def test_03_scope_is_secret():
@@ -183,7 +188,7 @@ def test_04_scope_is_damaged():
         assert '"level":"warn"' in line, line
         with open(path("scope.unreadable"), "rb") as f:
             assert f.read() == data
-        refused("DEVICE_UNKNOWN")
+        refused("RECORD_MISSING")
     it.hub.start()
     restart()
     wait_for(lambda: os.path.exists(path("scope")), "the scope on the disk again")
@@ -226,7 +231,7 @@ def test_04_scope_is_rolled_back():
         line = with_log(lambda: restart(lambda: put_back("scope", data)), "STATE_ROLLED_BACK")
         assert '"level":"error"' in line and "scope.rolled-back" in line, line
         assert content("scope.rolled-back") == data
-        refused("DEVICE_UNKNOWN")
+        refused("RECORD_MISSING")
         restart(lambda: put_back("scope", now))  # what was written last is good, also after that
         gets_in("sas1")
 

@@ -27,7 +27,7 @@ class Door:
     def refused(self, code, reason, device, **how):
         before = len(self.reasons())
         if self.is_alone and reason in ("DEVICE_UNKNOWN", "MODULE_UNKNOWN"):
-            code = 3  # nothing says that it is nobody's
+            code, reason = 3, "RECORD_MISSING"  # nothing says that it is nobody's
         answer = self.knock(device, how)
         if answer == 3 and code != 3 and self.is_alone:
             answer = self.knock(device, how)  # the hub was asked about him in vain, and is not asked again at once
