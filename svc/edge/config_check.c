@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "edge/config_check.h"
 #include "edge/documents.h"
+#include "edge/layout.h"
 #include "edge/operator_files.h"
 #include "wire/json.h"
 
@@ -62,14 +63,14 @@ tell(const struct check *k, enum finding_level level, const struct config_spot *
 
 /* Could this user?  Tried out in a child, as the folders on the way count too. */
 static bool
-user_can_read(uid_t uid, const gid_t *groups, size_t n_groups, const char *path)
+user_can(int what, uid_t uid, const gid_t *groups, size_t n_groups, const char *path)
 {
 	int status = 1;
 	pid_t pid = fork();
 
 	if (pid == 0)
 		_exit(setgroups(n_groups, groups) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0 ||
-			access(path, R_OK) < 0);
+			access(path, what) < 0);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return pid > 0 && status == 0;
@@ -81,8 +82,18 @@ keyd_can_read(const struct config *c, const char *path)
 {
 	const struct passwd *unit = getpwnam("aziotks");
 
-	return user_can_read((uid_t)c->first_uid, c->keys.groups, c->keys.n_groups, path) ||
-	       (unit && user_can_read(unit->pw_uid, &unit->pw_gid, 1, path));
+	return user_can(R_OK, (uid_t)c->first_uid, c->keys.groups, c->keys.n_groups, path) ||
+	       (unit && user_can(R_OK, unit->pw_uid, &unit->pw_gid, 1, path));
+}
+
+/* Likewise the gateway. */
+static bool
+gateway_can_read(const struct config *c, const char *folder)
+{
+	const struct passwd *unit = getpwnam("edgehubuser");
+
+	return user_can(R_OK | X_OK, (uid_t)(c->first_uid + ROLE_GATEWAY), NULL, 0, folder) ||
+	       (unit && user_can(R_OK | X_OK, unit->pw_uid, &unit->pw_gid, 1, folder));
 }
 
 /* Files of a token's: keyd opens them itself, so as root its user must be able to.  All others are read by whoever starts the roles. */
@@ -396,6 +407,41 @@ check_documents(const struct check *k)
 		tell(k, FINDING_ERROR, &info_spot, "%s", err.text);
 }
 
+/* The gateway looks into a folder by itself, again and again, and may read no other one than stands there when it starts. */
+static void
+check_gateway_folder(const struct check *k, enum finding_level level, const char *key, const char *path, const char *folder)
+{
+	struct config_spot spot = spot_of(k, key);
+	struct stat st;
+
+	if (!path)
+		return;
+	if (path[0] != '/')
+		tell(k, FINDING_ERROR, &spot, "%s: a whole path is expected, from / on", path);
+	else if (stat(folder, &st) < 0)
+		tell(k, level, &spot, "%s: %s", folder, strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		tell(k, level, &spot, "%s: it is no folder", folder);
+	else if (access(folder, R_OK | X_OK) < 0)
+		tell(k, level, &spot, "%s: %s", folder, strerror(errno));
+	else if (geteuid() == 0 && !gateway_can_read(k->config, folder))
+		tell(k, level, &spot, "%s: the gateway, which runs as user %lld or, by systemd, as edgehubuser, may not read it",
+			folder, (long long)k->config->first_uid + ROLE_GATEWAY);
+}
+
+static void
+check_gateway(const struct check *k)
+{
+	const struct config *c = k->config;
+
+	if (!c->has_gateway)
+		return;
+	/* Without the lists whoever was revoked is let in; without the file other routes hold. */
+	check_gateway_folder(k, FINDING_ERROR, "gateway.crl_dir", c->gateway_crl_dir, c->gateway_crl_dir);
+	check_gateway_folder(
+		k, FINDING_WARNING, "gateway.routes", c->gateway_routes, c->gateway_routes_dir ? c->gateway_routes_dir : "/");
+}
+
 static void
 check_hostname(const struct check *k)
 {
@@ -488,5 +534,6 @@ config_check_files(const struct config *config, const struct toml *root, struct 
 	check_preloaded(&k);
 	check_server_certs(&k);
 	check_documents(&k);
+	check_gateway(&k);
 	check_modules(&k);
 }

@@ -83,6 +83,31 @@ def test_02_away():
     it.connect("good-1", (it.folder / "good-1.pem", it.folder / "good-1.key")).close()
 
 
+def test_03_folder():
+    """a folder that the gateway could not look into is told by `rootedge config check`: nobody would be refused by lists in it"""
+    def check(folder, key="crl_dir"):
+        path = it.folder / "checked.toml"
+        with open(it.folder / "EdgeGateway.toml") as f:
+            text = f.read().replace('crl_dir = "%s"' % it.lists, '%s = "%s"' % (key, folder))
+        with open(path, "w") as f:
+            f.write(text)
+        done = run("rootedge", "config", "check", "--config", path, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    status, said = check(it.lists)
+    assert status == 0 and "crl_dir" not in said, said
+    for folder, word in (it.folder / "absent", "No such file"), (it.folder / "maker.pem", "no folder"), ("crl", "whole path"):
+        status, said = check(folder)
+        assert status == 1 and "gateway.crl_dir: " in said and word in said, said
+    if os.getuid() == 0:
+        os.mkdir(it.folder / "closed", 0o700)
+        status, said = check(it.folder / "closed")
+        assert status == 1 and "may not read it" in said, said
+    assert check("r.json", "routes")[0] == 1
+    status, said = check(it.folder / "absent/r.json", "routes")
+    assert status == 0 and "gateway.routes: " in said, said
+
+
 def test_99_stop():
     """everything stops in order"""
     it.edge.stop()
