@@ -184,6 +184,16 @@ put_https(struct buf *page, const json_t *s)
 			"port 443", problem, "");
 }
 
+/* It lets in whom a list would refuse, which nobody sees otherwise. */
+static void
+put_revocation(struct buf *page, const json_t *s)
+{
+	const char *problem = gateway_text_at(json_object_get(s, "revocation"), "problem");
+
+	if (*problem)
+		buf_putf(page, "%-12s REVOCATION LISTS NOT READ, what was known before holds: %s\n", "crl_dir", problem);
+}
+
 static void
 put_faults(struct buf *page, const json_t *s)
 {
@@ -252,6 +262,7 @@ gateway_status(int argc, char **argv)
 		put_queue(&page, status);
 		put_rest(&page, status);
 		put_https(&page, status);
+		put_revocation(&page, status);
 		put_faults(&page, status);
 		put_budget(&page, status);
 		page_print(&page);

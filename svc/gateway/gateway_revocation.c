@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "gateway/local/vitals.h"
 #include "pki/revocation_files.h"
 
 #define LOOK_MS 1000
@@ -90,6 +91,15 @@ tell(struct gateway_revocation *r, const struct err *err)
 	mem_free(r->last_trouble);
 	r->last_trouble = mem_text(err->text);
 	log_error("revocation: what was known before stays: %s", err->text);
+	vitals_note_revocation(err->text);
+}
+
+static void
+forget_trouble(struct gateway_revocation *r)
+{
+	mem_free(r->last_trouble);
+	r->last_trouble = NULL;
+	vitals_note_revocation(NULL);
 }
 
 /* true: there is another set. */
@@ -105,6 +115,8 @@ look(struct gateway_revocation *r)
 	r->is_behind = read_all(r, &err) < 0;
 	if (r->is_behind)
 		tell(r, &err);
+	else
+		forget_trouble(r);
 	return !r->is_behind;
 }
 

@@ -83,7 +83,23 @@ def test_02_away():
     it.connect("good-1", (it.folder / "good-1.pem", it.folder / "good-1.key")).close()
 
 
-def test_03_folder():
+def told():
+    """What an operator sees of the lists: the metric, and the line of the page."""
+    text = run("rootedge", "gateway", "metrics", "--state", it.edge.state).stdout
+    page = run("rootedge", "gateway", "status", "--state", it.edge.state, check=False).stdout
+    return ([l.rsplit(" ", 1)[1] for l in text.splitlines() if l.startswith("rootedge_gateway_revocation_lists_read{")],
+            [l for l in page.splitlines() if l.startswith("crl_dir ")])
+
+
+def test_03_trouble():
+    """a list that can't be read is told on the status page and in the metrics, until it is gone"""
+    metric, lines = told()
+    assert metric == ["0"] and len(lines) == 1 and "a.crl" in lines[0], (metric, lines)
+    os.remove(os.path.join(it.lists, "a.crl"))
+    wait_for(lambda: told() == (["1"], []), "an end of it")
+
+
+def test_04_folder():
     """a folder that the gateway could not look into is told by `rootedge config check`: nobody would be refused by lists in it"""
     def check(folder, key="crl_dir"):
         path = it.folder / "checked.toml"

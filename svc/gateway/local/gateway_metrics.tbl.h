@@ -46,6 +46,7 @@ METRIC(METRIC_QUEUE_BYTES, METRIC_GAUGE, 0, "rootedge_gateway_queue_bytes", "", 
 METRIC(METRIC_QUEUE_LIMIT, METRIC_GAUGE, 0, "rootedge_gateway_queue_limit_bytes", "", "Disk that it may take.")
 METRIC(METRIC_QUEUE_REFUSED, METRIC_COUNTER, 0, "rootedge_gateway_queue_refused_total", "", "Messages that found no room in the queue: it was full, or nearly full and had most from their sender.")
 METRIC(METRIC_QUEUE_OLDEST, METRIC_GAUGE, 1e-3, "rootedge_gateway_queue_oldest_seconds", "", "How long the oldest message has waited.")
+METRIC(METRIC_REVOCATION_READ, METRIC_GAUGE, 0, "rootedge_gateway_revocation_lists_read", "", "0 while a list of [gateway] crl_dir can't be read; what was known before holds.")
 METRIC(METRIC_DISK_FREE, METRIC_GAUGE, 0, "rootedge_gateway_disk_free_bytes", "", "What is free on the disk of the state folder.")
 METRIC(METRIC_CONNECTIONS, METRIC_GAUGE, 0, "rootedge_gateway_connections", "listener", "Open connections, those that are not let in yet among them.")
 METRIC(METRIC_ACCEPTED, METRIC_COUNTER, 0, "rootedge_gateway_accepted_total", "listener", "Connections that were accepted.")

@@ -84,6 +84,16 @@ https_json(const struct vitals *v)
 	return json_pack("{s:i, s:s?}", "port", v->https_port, "problem", problem);
 }
 
+static json_t *
+revocation_json(const struct vitals *v)
+{
+	OWN_TEXT problem = mem_text(*v->revocation_problem ? v->revocation_problem : NULL);
+
+	if (problem)
+		text_repair_utf8(problem);
+	return json_pack("{s:s?}", "problem", problem);
+}
+
 json_t *
 gateway_status_json(const struct gateway_names *names, const struct vitals *v)
 {
@@ -104,6 +114,7 @@ gateway_status_json(const struct gateway_names *names, const struct vitals *v)
 	json_object_set_new(status, "queue", queue_json(v));
 	json_object_set_new(status, "certificate", certificate_json(v));
 	json_object_set_new(status, "https", https_json(v));
+	json_object_set_new(status, "revocation", revocation_json(v));
 	json_object_set_new(status, "disk_free_bytes", v->disk_free >= 0 ? json_integer((json_int_t)v->disk_free) : json_null());
 	json_object_set_new(status, "offline_budget", offline_budget_json(&budget, v->now));
 	return status;

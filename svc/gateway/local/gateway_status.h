@@ -11,5 +11,5 @@ struct gateway_names {
 };
 
 /* {"hostname", "edge_device", "hub": {"name", "parent", "reach", "since", "for_s", "times_away"}, "lines": {"carried", "alone", "carriage", "since", "for_s", "why"}, "ready", "checks", "devices": {...}, "queue": {...}, "certificate": {...},
- * "https": {"port", "problem"}, "offline_budget": {...}}; times in RFC 3339. */
+ * "https": {"port", "problem"}, "revocation": {"problem"}, "offline_budget": {...}}; times in RFC 3339. */
 json_t *gateway_status_json(const struct gateway_names *names, const struct vitals *vitals);

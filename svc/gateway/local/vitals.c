@@ -34,7 +34,7 @@ static struct {
 	int64_t not_before, not_after, issuers_not_before, issuers_not_after;
 	char issuers_name[128];
 	bool is_issuer_ours;
-	char storing_problem[512]; /* "": there is none */
+	char storing_problem[512], revocation_problem[512]; /* "": there is none */
 	struct sample {
 		int64_t ms;
 		uint64_t bytes;
@@ -95,6 +95,15 @@ vitals_note_storing(const char *why)
 	service_log_storing(why);
 	pthread_mutex_lock(&noted.lock);
 	snprintf(noted.storing_problem, sizeof(noted.storing_problem), "%s", why ? why : "");
+	pthread_mutex_unlock(&noted.lock);
+}
+
+void
+vitals_note_revocation(const char *why)
+{
+	metric_set(gateway_metric(METRIC_REVOCATION_READ), why == NULL);
+	pthread_mutex_lock(&noted.lock);
+	snprintf(noted.revocation_problem, sizeof(noted.revocation_problem), "%s", why ? why : "");
 	pthread_mutex_unlock(&noted.lock);
 }
 
@@ -259,6 +268,7 @@ take_noted(struct vitals *v)
 	v->is_issuer_ours = noted.is_issuer_ours;
 	memcpy(v->issuers_name, noted.issuers_name, sizeof(v->issuers_name));
 	memcpy(v->queue_problem, noted.storing_problem, sizeof(v->queue_problem));
+	memcpy(v->revocation_problem, noted.revocation_problem, sizeof(v->revocation_problem));
 	v->bytes_per_hour = bytes_per_hour();
 	v->runs_for_ms = noted.began_ms ? clock_boot_ms() - noted.began_ms : 0;
 	pthread_mutex_unlock(&noted.lock);

@@ -59,9 +59,10 @@ struct vitals {
 	int64_t oldest_queued_ms; /* when the oldest that waits was taken, wall clock; 0: nothing waits */
 	int64_t least_ttl_s;	  /* the shortest time to live of what goes to the hub; below 0: for ever */
 	bool is_queue_bad;
-	bool drops_oldest;	 /* when it is full */
-	char queue_problem[512]; /* why, or "" */
-	int64_t disk_free;	 /* for this user; -1: can't be known */
+	bool drops_oldest;	      /* when it is full */
+	char queue_problem[512];      /* why, or "" */
+	char revocation_problem[512]; /* why what is known of revoked certificates is not what the lists say, or "" */
+	int64_t disk_free;	      /* for this user; -1: can't be known */
 };
 
 /* Any thread; may read the disk. */
@@ -71,8 +72,9 @@ void vitals_measure(const struct vitals_sources *sources); /* into the metrics *
 /* What the parts that know tell; any thread. */
 void vitals_note_certificate(const struct certs *chain);
 void vitals_note_further_certificate(const char *id, int64_t not_before, int64_t not_after);
-void vitals_note_bytes(size_t len);	   /* a message was taken, for the hub */
-void vitals_note_storing(const char *why); /* messages can't be stored, or (NULL) can be again; it is logged, too */
+void vitals_note_bytes(size_t len);	      /* a message was taken, for the hub */
+void vitals_note_storing(const char *why);    /* messages can't be stored, or (NULL) can be again; it is logged, too */
+void vitals_note_revocation(const char *why); /* lists can't be read, or (NULL) all were */
 void vitals_note_log_left(const char *module_id, const char *input, int priority); /* a log of the queue that is there no more */
 void vitals_sample(void);							   /* once a minute */
 void vitals_note_renewal(bool done);
