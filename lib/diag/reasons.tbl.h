@@ -3,7 +3,7 @@
 REASON(OK, REASON_GOOD, "All checks passed.", "", "")
 
 /* Chains: pki/chain */
-REASON(TRUST_UNKNOWN_ISSUER, REASON_BAD, "No trusted certificate issued this one: the chain does not reach a trusted root.", "Give the root that issued it (--ca, trust_bundle_cert), or send the missing intermediate certificates along.", "RFC 5280 6.1")
+REASON(TRUST_UNKNOWN_ISSUER, REASON_BAD, "No trusted certificate issued this one: the chain does not reach a trusted root.", "Give the root that issued it (--ca, trust_bundle_cert), or send the missing intermediate certificates along. Where a device was refused: register in the hub the CA that issued its certificate, and verify it (rootedge hub ca create).", "RFC 5280 6.1")
 REASON(TRUST_SELF_SIGNED, REASON_BAD, "The certificate signed itself and is not among the trusted roots.", "Add it to the trusted roots if you mean to trust it, or have it issued by a CA that is.", "RFC 5280 6.1")
 REASON(TRUST_BAD_SIGNATURE, REASON_BAD, "The signature does not match the issuer's key.", "Two CAs may share a name: check which key signed the certificate.", "RFC 5280 6.1.3")
 REASON(CERT_EXPIRED, REASON_BAD, "The certificate is past its notAfter date.", "Renew it, and check this machine's clock.", "RFC 5280 4.1.2.5")

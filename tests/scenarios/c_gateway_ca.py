@@ -45,11 +45,13 @@ it = None
 
 
 def test_00_unknown():
-    """a device of a CA that nobody has registered is refused with TRUST_UNKNOWN_ISSUER"""
+    """a device of a CA that nobody has registered is refused with TRUST_UNKNOWN_ISSUER, and the operator is sent to the hub: no bundle lets a device in"""
     global it
     it = Site()
     it.leaf = it.device("leaf1")
     it.refused("leaf1", "TRUST_UNKNOWN_ISSUER", it.leaf)
+    said = run("rootedge", "gateway", "device", "show", "leaf1", "--state", it.edge.state).stdout
+    assert "TRUST_UNKNOWN_ISSUER" in said and "rootedge hub ca create" in said, said
 
 
 def test_01_registered():
