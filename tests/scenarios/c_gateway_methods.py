@@ -80,9 +80,12 @@ def test_01_targets():
 
 
 def test_02_waiting():
-    """who is not connected is 404, at once or after connectTimeoutInSeconds; who connects within it is called"""
-    since = time.monotonic()
+    """who is not connected is 404, at once or after connectTimeoutInSeconds; who connects within it is called; all of it is counted as calls"""
+    counted = lambda to: gateway_metric(it.edge, "edgehub_direct_methods_total", **{"from": it.edge.device + "/caller", "to": to})
+    before, since = counted("leaf"), time.monotonic()
     assert call("leaf", {"methodName": "m"})[0] == 404 and time.monotonic() - since < 2 * SLOW
+    assert counted("leaf") == before + 1
+    assert call("nobody-here", {"methodName": "m"})[0] == 404 and counted("unknown") == 1 and counted("nobody-here") == 0
     with it.edge.mqtt("leaf", password=it.token("leaf", it.leaf), clean=True):  # which does not listen to methods
         assert call("leaf", {"methodName": "m"})[0] == 404
         since = time.monotonic()
@@ -93,6 +96,7 @@ def test_02_waiting():
     with Answerer("leaf", key=it.leaf):
         waiting.join(60 * SLOW)
     assert got == [(200, {"status": 207, "payload": {"name": "late", "got": None}})], got
+    assert counted("leaf") == before + 4
 
 
 def test_03_no_answer():

@@ -76,11 +76,13 @@ static bool
 find_target(struct invocation *i)
 {
 	OWN_TEXT name = identity_name(i->device_id, i->module_id);
+	OWN_TEXT from = caller_name(i);
 	int64_t confirmed;
 
 	i->method.identity = scope_find(i->api->scope, i->device_id, i->module_id, &confirmed);
 	if (i->method.identity)
 		return true;
+	tally_method(from, NULL);
 	front_fail(i->req, 404, NULL, "%s is not below this gateway", name);
 	return false;
 }

@@ -15,7 +15,7 @@ METRIC(METRIC_SEND_TIME, METRIC_SUMMARY, 1e-3, "edgehub_message_send_duration_se
 METRIC(METRIC_PROCESS_TIME, METRIC_SUMMARY, 1e-3, "edgehub_message_process_duration_seconds", "@from @to priority", "From a message's being read from the queue to its acknowledgement by the hub or a module, with what it waited for them.")
 METRIC(METRIC_TWIN_GETS, METRIC_COUNTER, 0, "edgehub_gettwin_total", "source @id", "Twins that were asked for.")
 METRIC(METRIC_REPORTS, METRIC_COUNTER, 0, "edgehub_reported_properties_total", "target @id", "Changes of reported properties.")
-METRIC(METRIC_METHODS, METRIC_COUNTER, 0, "edgehub_direct_methods_total", "@from @to", "Direct methods that were called.")
+METRIC(METRIC_METHODS, METRIC_COUNTER, 0, "edgehub_direct_methods_total", "@from @to", "Direct methods that were called, whether or not who is called was connected; one that the hub has no record of is called unknown.")
 METRIC(METRIC_TWIN_GET_TIME, METRIC_SUMMARY, 1e-3, "edgehub_gettwin_duration_seconds", "source @id", "How long a twin took that was asked for.")
 METRIC(METRIC_REPORT_TIME, METRIC_SUMMARY, 1e-3, "edgehub_reported_properties_update_duration_seconds", "target @id", "How long a change of reported properties took to be taken.")
 METRIC(METRIC_METHOD_TIME, METRIC_SUMMARY, 1e-3, "edgehub_direct_method_duration_seconds", "@from @to", "From a direct method's call to its answer.")

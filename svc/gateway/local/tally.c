@@ -53,7 +53,7 @@ tally_twin(const struct subject *subject, bool is_report)
 void
 tally_method(const char *from, const char *to)
 {
-	metric_add(gateway_metric(METRIC_METHODS, from, to), 1);
+	metric_add(gateway_metric(METRIC_METHODS, from, to ? to : "unknown"), 1);
 }
 
 void

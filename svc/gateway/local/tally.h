@@ -19,7 +19,8 @@ void tally_unstored(const struct identity *from); /* a message that was not ackn
 /* What goes both ways, of or to this identity. */
 void tally_twin(const struct subject *subject, bool is_report);
 void tally_twin_took(const struct subject *subject, bool is_report, int64_t ms);
-void tally_method(const char *from, const char *to); /* "upstream" is the hub */
+/* As in the original: every call that comes, whether or not who is called is connected.  "upstream" is the hub; `to` NULL: there is no record of it. */
+void tally_method(const char *from, const char *to);
 void tally_method_took(const char *from, const char *to, int64_t ms);
 
 /* Of one session, zeroed at its beginning: most devices that are connected have nothing to say, and then there are no series of theirs. */
