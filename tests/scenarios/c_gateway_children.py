@@ -297,7 +297,10 @@ def test_07_disabled():
     with speak("line", "line-leaf;line") as one, it.edge.mqtt("cell-leaf", password=it.token("cell-leaf", it.cell_leaf)) as direct, \
             it.edge.mqtt("own-leaf", password=it.token("own-leaf", it.own_leaf)) as near:
         it.change("line", status="disabled")
-        send(one, "line-leaf", b"which the hub does not take from there any more")
+        try:
+            send(one, "line-leaf", b"which the hub does not take from there any more")
+        except (EOFError, OSError):
+            pass  # the hub's word was there before
         assert one.closed() and direct.closed()
         send(near, "own-leaf", b"still here")
     refused("line", "line-new;line")
