@@ -2,9 +2,7 @@
 #pragma once
 /* Is the hub within reach, and does it serve this gateway?  Whoever talks to it says what came of it; status, metrics and the offline budget want to know since when.  Of the process, as there is one hub. */
 
-#include <stdint.h>
-
-enum hub_reach { HUB_NOT_TRIED, HUB_REACHED, HUB_AWAY, HUB_REFUSES };
+#include "gateway/local/hub_word.h"
 
 #define HUB_WHY_MAX 256
 
