@@ -30,6 +30,26 @@ put_away(struct buf *page, const json_t *hub)
 		*parent ? parent : gateway_text_at(hub, "name"), gateway_text_at(hub, "since"));
 }
 
+/* The parent is there, and says that one above is without the hub. */
+static bool
+is_lost_beyond(const json_t *hub)
+{
+	const char *reach = gateway_text_at(json_object_get(hub, "beyond"), "reach");
+
+	return text_is(gateway_text_at(hub, "reach"), "reachable") && (text_is(reach, "away") || text_is(reach, "refuses"));
+}
+
+static void
+put_beyond(struct buf *page, const json_t *hub)
+{
+	const json_t *beyond = json_object_get(hub, "beyond");
+
+	buf_putf(page,
+		"\nThe gateway: %s is away since %s, lost by %s above this one; `rootedge gateway status` says what goes on "
+		"without, and for how long\n",
+		gateway_text_at(hub, "name"), gateway_text_at(beyond, "since"), gateway_text_at(beyond, "gateway"));
+}
+
 static void
 put_unready(struct buf *page, json_t *checks)
 {
@@ -56,6 +76,8 @@ edge_gateway_look(const char *state, json_t *status, struct buf *page)
 		return;
 	if (text_is(gateway_text_at(hub, "reach"), "away"))
 		put_away(page, hub);
+	if (is_lost_beyond(hub))
+		put_beyond(page, hub);
 	if (is_refused || !is_ready)
 		buf_puts(page, "\nThe gateway:\n");
 	if (is_refused)

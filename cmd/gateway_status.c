@@ -50,6 +50,43 @@ put_head(struct buf *page, const json_t *s)
 	buf_puts(page, "\n\n");
 }
 
+static bool
+is_lost(const json_t *reach_of)
+{
+	const char *reach = gateway_text_at(reach_of, "reach");
+
+	return text_is(reach, "away") || text_is(reach, "refuses");
+}
+
+static void
+put_since(struct buf *page, const json_t *what)
+{
+	if (!*gateway_text_at(what, "since"))
+		return;
+	buf_puts(page, " for ");
+	page_put_time(page, number_at(what, "for_s"));
+	buf_putf(page, ", since %s", gateway_text_at(what, "since"));
+}
+
+/* What the parent says of the hub. */
+static void
+put_beyond(struct buf *page, const json_t *hub, const char *parent)
+{
+	const json_t *beyond = json_object_get(hub, "beyond");
+	const char *reach = gateway_text_at(beyond, "reach"), *gateway = gateway_text_at(beyond, "gateway");
+
+	if (is_lost(beyond)) {
+		buf_putf(page, "%-12s out of reach", "hub");
+		put_since(page, beyond);
+		buf_putf(page, "\n%-12s %s %s: `rootedge gateway status` there says more\n", "", gateway,
+			text_is(reach, "away") ? "has lost those above it" : "is refused by those above it");
+	} else if (text_is(reach, "reachable")) {
+		buf_putf(page, "%-12s reachable by way of %s, as that says\n", "hub", parent);
+	} else {
+		buf_putf(page, "%-12s whether the hub is too, `rootedge gateway status` on %s says\n", "", parent);
+	}
+}
+
 static void
 put_hub(struct buf *page, const json_t *s)
 {
@@ -60,11 +97,7 @@ put_hub(struct buf *page, const json_t *s)
 		text_is(reach, "unknown")   ? "not tried yet"
 		: text_is(reach, "refuses") ? "refuses this gateway"
 					    : reach);
-	if (*gateway_text_at(hub, "since")) {
-		buf_puts(page, " for ");
-		page_put_time(page, number_at(hub, "for_s"));
-		buf_putf(page, ", since %s", gateway_text_at(hub, "since"));
-	}
+	put_since(page, hub);
 	if (number_at(hub, "times_away") > 0)
 		buf_putf(page, "; out of reach %lld %s since the start", number_at(hub, "times_away"),
 			number_at(hub, "times_away") == 1 ? "time" : "times");
@@ -73,7 +106,7 @@ put_hub(struct buf *page, const json_t *s)
 		buf_putf(page, "%-12s %s\n%-12s is this device enabled in the hub, with the keys that it has here%s?\n", "",
 			gateway_text_at(hub, "why"), "", *parent ? ", and below the gateway that it asks" : "");
 	else if (*parent && text_is(reach, "reachable"))
-		buf_putf(page, "%-12s whether the hub is too, `rootedge gateway status` on %s says\n", "", parent);
+		put_beyond(page, hub, parent);
 }
 
 static void
@@ -111,11 +144,7 @@ put_lines(struct buf *page, const json_t *s)
 	for (size_t i = 0; i < COUNT(words); i++)
 		if (text_is(state, words[i][0]))
 			buf_putf(page, "; %s", words[i][1]);
-	if (*gateway_text_at(lines, "since")) {
-		buf_puts(page, " for ");
-		page_put_time(page, number_at(lines, "for_s"));
-		buf_putf(page, ", since %s", gateway_text_at(lines, "since"));
-	}
+	put_since(page, lines);
 	if (*why)
 		buf_putf(page, ": %s", why);
 	buf_putc(page, '\n');
@@ -227,11 +256,12 @@ static void
 put_budget(struct buf *page, const json_t *s)
 {
 	const json_t *budget = json_object_get(s, "offline_budget"), *limit;
-	const char *reach = gateway_text_at(json_object_get(s, "hub"), "reach"), *first = gateway_text_at(budget, "stops_first");
+	const json_t *hub = json_object_get(s, "hub");
+	const char *first = gateway_text_at(budget, "stops_first");
 	size_t i;
 
 	buf_putf(page, "\n%s, %s:\n",
-		text_is(reach, "away") || text_is(reach, "refuses") ? "If the hub stays away" : "If the hub went away now",
+		is_lost(hub) || is_lost(json_object_get(hub, "beyond")) ? "If the hub stays away" : "If the hub went away now",
 		*first ? "this stops first" : "nothing stops");
 	json_array_foreach(json_object_get(budget, "limits"), i, limit)
 		put_limit(page, limit);

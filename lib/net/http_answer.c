@@ -23,6 +23,7 @@ http_answer_clear(struct http_answer *answer)
 	mem_free(answer->error_code);
 	mem_free(answer->continuation);
 	mem_free(answer->retired_roots);
+	mem_free(answer->hub);
 	verdict_free(answer->verdict);
 	*answer = (struct http_answer){ 0 };
 }
@@ -40,6 +41,7 @@ static const struct kept_line kept_lines[] = {
 	{ "iothub-errorcode", offsetof(struct http_answer, error_code) },
 	{ "x-ms-continuation", offsetof(struct http_answer, continuation) },
 	{ "x-rootedge-retired-roots", offsetof(struct http_answer, retired_roots) },
+	{ "x-rootedge-hub", offsetof(struct http_answer, hub) },
 };
 
 static void

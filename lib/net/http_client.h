@@ -52,7 +52,8 @@ struct http_answer {
 	struct buf body;
 	char *etag, *content_type;
 	char *error_code, *continuation; /* "iothub-errorcode", "x-ms-continuation" */
-	char *retired_roots;		 /* "x-rootedge-retired-roots" (pki/root_line.h); all five NULL when absent */
+	char *retired_roots;		 /* "x-rootedge-retired-roots" (pki/root_line.h) */
+	char *hub;			 /* "x-rootedge-hub", what a gateway says of it; all six NULL when absent */
 	int64_t retry_after_s;		 /* -1 when absent */
 	int64_t retry_at;		 /* the same as a date, by the server's clock; -1 when absent */
 	int64_t date;			 /* the server's clock, seconds UTC; -1 when it doesn't say */

@@ -6,12 +6,14 @@
 #include <stdatomic.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "common/activation.h"
 #include "common/loops.h"
 #include "common/service.h"
 #include "common/turns.h"
 #include "gateway/edge_hub/edge_hub.h"
+#include "gateway/edge_hub/presence_method.h"
 #include "gateway/edge_hub/scope_method.h"
 #include "gateway/front/front.h"
 #include "gateway/keep/freshness.h"
@@ -61,6 +63,10 @@ struct gateway {
 	struct forward *forward;
 	struct directory *directory;
 	struct methods *methods;
+	struct hub_news *news;
+	struct post presence;
+	atomic_bool has_presence; /* it is posted */
+	bool was_lost_above, is_closing;
 	struct tls_cache *tls_cache;
 	struct server_cert *server_cert;
 	struct gateway_head *head;
@@ -204,6 +210,7 @@ open_relay(struct gateway *g, struct err *err)
 	g->clients = client_list_new();
 	g->lines = relay.lines = lines_new(&lines);
 	g->methods = relay.methods = methods_new(g->directory, gateway_head_subject);
+	g->news = hub_news_new(g->forward_loop, g->methods, g->scope);
 	relay.audience.directory = g->directory;
 	g->relay = relay_open(&relay, err);
 	if (!g->relay)
@@ -274,6 +281,7 @@ open_front(struct gateway *g, struct err *err)
 		.api = { .edge_id = g->config.upstream.edge_id,
 			.scope = g->scope,
 			.upstream = g->upstream,
+			.news = g->news,
 			.questions = g->children },
 		.head_ops = &gateway_head_ops,
 	};
@@ -318,6 +326,7 @@ open_local(struct gateway *g, struct err *err)
 			.mqtt = g->mqtt,
 			.https = front_listener(g->front),
 			.https_problem = front_problem(g->front),
+			.has_parent = g->config.upstream.parent_host != NULL,
 		},
 		.api.names = {
 			.hostname = g->config.names[0],
@@ -333,7 +342,7 @@ open_local(struct gateway *g, struct err *err)
 	};
 
 	gateway_metrics_begin(g->config.upstream.hub_host, g->config.upstream.edge_id);
-	hub_presence_begin(id);
+	hub_presence_begin(g->config.upstream.edge_id, id, g->config.upstream.parent_host != NULL);
 	g->control_path = file_join(g->config.state_dir, "control.sock");
 	config.control_path = g->control_path;
 	g->local = local_door_open(&config, err);
@@ -366,7 +375,7 @@ on_edged_told(struct job *job)
 
 /* What has changed since the hub could tell it last. */
 static void
-on_edge_hub_listens(void *arg)
+on_hub_tells_again(void *arg)
 {
 	struct gateway *g = arg;
 
@@ -375,6 +384,39 @@ on_edge_hub_listens(void *arg)
 		return;
 	g->edged_job = (struct job){ .run = tell_edged, .done = on_edged_told, .owner = loop_owner(g->forward_loop) };
 	g->is_telling_edged = pool_try(g->workers, &g->edged_job);
+}
+
+/* Those below hear of it; and when the hub is back beyond the parent, there may be as much news as when it is back itself. */
+static void
+look_at_presence(struct post *post)
+{
+	struct gateway *g = CONTAINER_OF(post, struct gateway, presence);
+	struct hub_presence now;
+	bool is_lost_above;
+
+	if (g->is_closing)
+		return;
+	atomic_store(&g->has_presence, false);
+	now = hub_presence();
+	hub_news_tell(g->news);
+	is_lost_above = now.reach == HUB_REACHED && !hub_presence_is_served(&now);
+	if (is_lost_above && !g->was_lost_above)
+		log_warn("the hub is out of reach: %s, above this gateway, %s", now.beyond.gateway,
+			now.beyond.reach == HUB_AWAY ? "has lost those above it" : "is refused by those above it");
+	if (g->was_lost_above && hub_presence_is_served(&now)) {
+		log_info("the hub is within reach again, above this gateway");
+		on_hub_tells_again(g);
+	}
+	g->was_lost_above = is_lost_above;
+}
+
+static void
+on_presence(void *arg)
+{
+	struct gateway *g = arg;
+
+	if (!atomic_exchange(&g->has_presence, true))
+		loop_post(g->forward_loop, &g->presence);
 }
 
 static void
@@ -393,15 +435,19 @@ open_back(struct gateway *g)
 		.on_damage = on_damage,
 		.arg = g,
 	};
-	struct edge_hub_method scope;
+	struct edge_hub_method scope, presence = presence_method();
 
+	g->presence.run = look_at_presence;
+	hub_presence_watch(on_presence, g);
 	g->refresher = refresher_new(g->forward_loop, g->workers, g->scope);
 	g->routes = route_source_open(&routes);
 	inputs_start(g->inputs);
 	g->forward = forward_open(&config);
 	scope = scope_method(g->refresher);
 	edge_hub_serve(g->edge_hub, &scope);
-	edge_hub_watch_link(g->edge_hub, on_edge_hub_listens, g);
+	if (g->config.upstream.parent_host)
+		edge_hub_serve(g->edge_hub, &presence);
+	edge_hub_watch_link(g->edge_hub, on_hub_tells_again, g);
 	edge_hub_watch(g->edge_hub, route_source_desired, g->routes);
 	edge_hub_start(g->edge_hub);
 	g->rejudge = rejudge_new(g->loops.item[0], g->workers, g->head);
@@ -481,6 +527,7 @@ gateway_close(struct gateway *g)
 	loops_stop(&g->loops);
 	loop_stop(g->forward_loop);
 	loop_join(g->forward_loop);
+	g->is_closing = true;
 	tell_turns(g);
 	lines_stop(g->lines);
 	inputs_stop(g->inputs);
@@ -497,6 +544,8 @@ gateway_close(struct gateway *g)
 	pool_free(g->questions);
 	pool_free(g->children);
 	pool_free(g->workers);
+	hub_presence_watch(NULL, NULL);
+	hub_news_stop(g->news);
 	keep_stop(g->keep);
 	if (g->scope)
 		scope_save(g->scope);
@@ -520,6 +569,7 @@ gateway_close(struct gateway *g)
 	door_book_free(g->book);
 	audit_close(g->audit);
 	gateway_revocation_free(g->revocation);
+	hub_news_free(g->news);
 	methods_free(g->methods);
 	directory_free(g->directory);
 	inputs_free(g->inputs);

@@ -105,6 +105,29 @@ def reach_of_hub(edge):
     return json.loads(said)["hub"]["reach"] if said else None, page.returncode, page.stdout
 
 
+def beyond(edge):
+    """What the parent of its gateway says of the hub: reachable, away, refuses, unknown; who has lost it; and for how many seconds."""
+    said = json.loads(run("rootedge", "gateway", "status", "--json", "--state", edge.state, check=False).stdout)["hub"]["beyond"]
+    return said["reach"], said["gateway"], said["for_s"]
+
+
+def says_lost(edge, reach, by):
+    """All that its gateway says of a hub that one above is without: its page, that of the device, its metrics; and it is ready."""
+    wait_for(lambda: beyond(edge)[:2] == (reach, by), "%s to hear that %s has lost the hub" % (edge.device, by), 60)
+    page = run("rootedge", "gateway", "status", "--state", edge.state).stdout
+    assert "hub          out of reach" in page and "%s %s those above it" % (by, "has lost" if reach == "away" else "is refused by") in page and "If the hub stays away" in page, page
+    assert reach_of_hub(edge)[:2] == ("reachable", 0) and "lost by %s above this one" % by in reach_of_hub(edge)[2], reach_of_hub(edge)
+    wait_for(lambda: gateway_metric(edge, "rootedge_gateway_hub_away_seconds") > 0, "some time to pass")
+    assert [gateway_metric(edge, "rootedge_gateway_" + name) for name in ("hub_reachable", "parent_reachable", "hub_refuses")] == [0, 1, 0]
+
+
+def says_well(edge):
+    wait_for(lambda: beyond(edge)[0] == "reachable", "%s to hear that the hub is back" % edge.device, 90)
+    page = run("rootedge", "gateway", "status", "--state", edge.state).stdout
+    assert "hub          reachable by way of" in page and "If the hub went away now" in page, page
+    assert gateway_metric(edge, "rootedge_gateway_hub_reachable") == 1 and gateway_metric(edge, "rootedge_gateway_hub_away_seconds") == 0
+
+
 def has_ended(pid):
     try:
         with open("/proc/%d/stat" % pid) as f:

@@ -4,7 +4,7 @@
 "line" and "side" below EdgeGateway, "cell" below "line"."""
 import os, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from site_of_gateway import *
+from listener_of_gateway import *
 
 it = None
 keys, scopes = {}, {}
@@ -365,6 +365,42 @@ def test_09_unchanged():
     finally:
         it.reconnect()
     wait_for(lambda: ask_list()[2]["confirmedSecondsAgo"] == 0, "the hub", 60)
+
+
+def hub_word(child, **headers):
+    return ask(child, LIST, {"authChain": child}, headers=headers)[1]["x-rootedge-hub"]
+
+
+def said_of_hub(child):
+    """What it is told next by its method, which it answers; the test's own children are gateways of any make."""
+    said = Said(*child.receive(60))
+    name, rid = said.topic[len("$iothub/methods/POST/"):].split("/?$rid=")
+    child.send(publish_packet("$iothub/methods/res/200/?$rid=" + rid, b"null", 0))
+    assert name == "HubPresence", said.topic
+    word = json.loads(said.payload)["hub"]
+    return dict(urllib.parse.parse_qsl(word)) if word else None
+
+
+def test_09_told_of_hub():
+    """a gateway that has asked for it is told with its answers, and by its method at once, when the hub is lost and when it is back; one that has not hears nothing of it"""
+    children = {id: it.edge.mqtt(id, "$edgeHub", password=it.token(id, keys[id], "$edgeHub")) for id in ("line", "side")}
+    try:
+        for child in children.values():
+            child.send(subscribe_packet([("$iothub/methods/POST/#", 0)]))
+            assert child.receive()[0] == 0x90
+        assert hub_word("side") is None and hub_word("line", **{"x-rootedge-hub": "tell"}) == "reach=reachable"
+        it.cut_off()
+        said = said_of_hub(children["line"])
+        assert (said["reach"], said["gateway"]) == ("away", it.edge.device) and int(said["seconds"]) <= 20 * SLOW, said
+        wait_for(lambda: int(dict(urllib.parse.parse_qsl(hub_word("line", **{"x-rootedge-hub": "tell"})))["seconds"]) > 1, "its age in the answer")
+        it.reconnect()
+        assert said_of_hub(children["line"]) == {"reach": "reachable"}
+        children["side"].send(packet(0xc0))
+        assert children["side"].receive() == (0xd0, b"")
+    finally:
+        it.reconnect()
+        for child in children.values():
+            child.close()
 
 
 def test_10_turns():

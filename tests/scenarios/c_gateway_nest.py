@@ -179,7 +179,59 @@ def test_05_hub_away():
     it.arrived("meanwhile", 90)
 
 
-def test_06_disabled():
+def told_to_come_again(id, **how):
+    try:
+        line.mqtt(id, **how).close()
+    except Refused as e:
+        assert e.code == 3, e.code
+        return True
+    raise AssertionError("was let in")
+
+
+def test_06_hub_lost_above():
+    """the upper gateway loses the hub: the lower one says so, by which gateway and since when, and is ready; a device that nobody here has heard of is told to come again, and gets in when the hub is back, of which the lower one hears, too"""
+    says_well(line)
+    n_asked = gateway_metric(line, "rootedge_gateway_scope_refreshes_total", outcome="done")
+    it.cut_off()
+    try:
+        since = time.time()
+        says_lost(line, "away", it.edge.device)
+        wait_for(lambda: beyond(line)[2] >= 2, "two seconds without the hub")
+        assert beyond(line)[2] <= time.time() - since + 3, beyond(line)
+        key = leaf("leaf-unheard")
+        for _ in range(3):
+            told_to_come_again("leaf-unheard", password=it.token("leaf-unheard", key))
+    finally:
+        it.reconnect()
+    says_well(line)
+    wait_for(lambda: gateway_metric(line, "rootedge_gateway_scope_refreshes_total", outcome="done") > n_asked, "it to ask what has changed meanwhile")
+    wait_for(lambda: lets_in(line, "leaf-unheard", password=it.token("leaf-unheard", key)), "the device that was made meanwhile", 60)
+
+
+def test_06_bad_word():
+    """what is no word of the hub changes nothing at the lower gateway, and never gets to its page; at the upper one there is nobody who could say it"""
+    def said(device, payload):
+        status, _, body = it.hub.rest("POST", "/twins/%s/modules/%%24edgeHub/methods" % device, {"methodName": "HubPresence", "payload": payload, "responseTimeoutInSeconds": 30, "connectTimeoutInSeconds": 30})
+        assert status == 200, (status, body)
+        return body["status"]
+    for payload in (None, 7, {}, {"hub": 7}, {"hub": ["reach=reachable"]}, {"hub": ""}, {"hub": "reach=away&seconds=1&gateway=%1b%5b2J"}, {"hub": "reach=away&seconds=-1&gateway=x"},
+                    {"hub": "reach=away&seconds=1&gateway=" + "x" * 129}, {"hub": "reach=away&seconds=1&gateway=x&y=" + "y" * 100000}):
+        assert said("line", payload) == 400, payload
+    assert beyond(line)[:2] == ("reachable", None)
+    assert said(it.edge.device, {"hub": "reach=away&seconds=1&gateway=x"}) == 404
+
+
+def test_06_parent_disabled():
+    """the upper gateway is disabled: the lower one says who is refused, until it is enabled"""
+    it.change(it.edge.device, status="disabled")
+    try:
+        says_lost(line, "refuses", it.edge.device)
+    finally:
+        it.change(it.edge.device, status="enabled")
+    says_well(line)
+
+
+def test_07_disabled():
     """the lower gateway is disabled: it says that it is refused, and its devices' messages wait there until it is enabled"""
     key = it.hub.rest("GET", "/devices/leaf-sas")[2]["authentication"]["symmetricKey"]["primaryKey"]
     it.change("line", status="disabled")

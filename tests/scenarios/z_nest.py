@@ -88,12 +88,16 @@ def test_02_each_level():
 
 
 def test_03_hub_away():
-    """while the hub is out of reach the fifth level takes messages, which arrive in their order when it is back"""
+    """while the hub is out of reach all five say so, and by whom it was lost, and the fifth level takes messages, which arrive in their order when it is back"""
     it.cut_off()
+    for edge in edges[1:]:  # each hears it from the one above, and whose loss it is
+        says_lost(edge, "away", edges[0].device)
     with edges[-1].mqtt("deep-sas", password=it.token("deep-sas", it.sas)) as c:
         for i in range(50):
             c.publish("devices/deep-sas/messages/events/n=%d" % i, b"while away")
     it.reconnect()
+    for edge in edges[1:]:
+        says_well(edge)
 
     def all_there():
         found = [int(e["properties"]["n"]) for e in it.events("deep-sas") if e["body"] == "while away"]
@@ -119,14 +123,19 @@ def waiting_at(edge):
 
 
 def test_05_disabled():
-    """the second is disabled in the hub: what comes from below waits, until it is enabled again"""
+    """the second is disabled in the hub: those below say that it is refused, and what comes from there waits, until it is enabled again"""
     it.change(edges[1].device, status="disabled")
     wait_for(lambda: reach_of_hub(edges[1])[0] == "refuses", "the second to hear that it is refused", 60)
+    for edge in edges[2:]:
+        says_lost(edge, "refuses", edges[1].device)
+    assert beyond(edges[1])[0] == "unknown"
     send(edges[-1], "deep-sas", body="in the end", password=it.token("deep-sas", it.sas))
     wait_for(lambda: waiting_at(edges[1]) > 0, "the message to wait at the second", 120)
     assert not [e for e in it.events("deep-sas") if e["body"] == "in the end"]
     it.change(edges[1].device, status="enabled")
     came("in the end", "deep-sas", seconds=300)
+    for edge in edges[1:]:
+        says_well(edge)
 
 
 def new_gateway(device, parent):

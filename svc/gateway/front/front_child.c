@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/rd.h"
 #include "base/text.h"
+#include "gateway/local/hub_word.h"
 #include "wire/json.h"
 
 static void
@@ -99,8 +100,12 @@ submit(struct front_child *child)
 static bool
 check_gateway(struct front_child *child)
 {
-	if (scope_is_gateway_below(child->api->scope, child->actor_id))
+	if (scope_is_gateway_below(child->api->scope, child->actor_id)) {
+		child->hears = !child->is_device && http_header(child->req, HUB_WORD_HEADER);
+		if (child->hears)
+			hub_news_hears(child->api->news, child->actor_id);
 		return true;
+	}
 	front_fail(child->req, child->is_device ? 403 : 401, "IotHubUnauthorizedAccess", "%s is no gateway below this one",
 		child->actor_id);
 	return false;

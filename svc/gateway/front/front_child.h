@@ -10,6 +10,7 @@ struct front_child {
 	struct http_request *req; /* NULL: answered */
 	char *actor_id;		  /* who asks */
 	bool is_device;		  /* the device itself asks, not its $edgeHub: about itself */
+	bool hears;		  /* of the hub (hub_news.h) */
 	char *device_id;	  /* about whom: at the head of the chain */
 	json_t *body;		  /* NULL: there is none */
 	const struct front_child_ops *ops;

@@ -3,6 +3,7 @@
 /* The gateway's own API over HTTPS: what may be asked for, by method and path.  Who asks is found out by each handler, for it is told in ways of its own. */
 
 #include "gateway/front/front_turns.h"
+#include "gateway/front/hub_news.h"
 #include "gateway/scope/scope.h"
 #include "heads/http_head.h"
 #include "heads/method.h"
@@ -17,6 +18,7 @@ struct front_api {
 	struct methods *methods;
 	struct upstream *upstream;
 	struct front_turns *turns; /* the front's */
+	struct hub_news *news;
 	bool is_stopping;
 	struct pool *questions; /* to those above, of gateways below: not those that devices wait for */
 };

@@ -61,7 +61,8 @@ respond(struct front_child *child, int64_t age_s, json_t *devices, json_t *modul
 {
 	OWN(authorities) cas = scope_cas(child->api->scope);
 	OWN_TEXT etag = question_of(child)->etag ? mem_textf("ETag: \"%s\"", question_of(child)->etag) : NULL;
-	const char *headers[] = { etag, NULL };
+	OWN_TEXT hub = child->hears ? hub_news_line() : NULL;
+	const char *headers[] = { etag ? etag : hub, etag ? hub : NULL, NULL };
 	json_t *body = json_pack("{s:o, s:o, s:o, s:I}", "devices", devices, "modules", modules, "continuationLink", link,
 		"confirmedSecondsAgo", (json_int_t)age_s);
 
@@ -130,7 +131,8 @@ answer_unchanged(struct front_child *child, const struct question *q, int64_t ag
 	const char *known = http_header(child->req, "If-None-Match");
 	OWN_TEXT quoted = mem_textf("\"%s\"", q->etag);
 	OWN_TEXT header = mem_textf("ETag: %s", quoted);
-	const char *headers[] = { header, NULL };
+	OWN_TEXT hub = child->hears ? hub_news_line() : NULL;
+	const char *headers[] = { header, hub, NULL };
 
 	if (age_s > FRESH_S || !known || !text_is(known, quoted))
 		return false;

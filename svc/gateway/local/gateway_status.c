@@ -16,20 +16,36 @@ time_json(int64_t at)
 	return at > 0 ? json_string(clock_text(at, text)) : json_null();
 }
 
-static json_t *
-hub_json(const struct gateway_names *names, const struct hub_presence *hub, const struct hub_throttle *throttle)
+static const char *
+reach_word(enum hub_reach reach)
 {
 	static const char *const words[] = {
 		[HUB_NOT_TRIED] = "unknown", [HUB_REACHED] = "reachable", [HUB_AWAY] = "away", [HUB_REFUSES] = "refuses"
 	};
+
+	return words[reach];
+}
+
+static json_t *
+beyond_json(const struct hub_beyond *beyond)
+{
+	return json_pack("{s:s, s:s?, s:o, s:I}", "reach", reach_word(beyond->reach), "gateway",
+		*beyond->gateway ? beyond->gateway : NULL, "since", time_json(beyond->since), "for_s",
+		(json_int_t)(beyond->for_ms / 1000));
+}
+
+static json_t *
+hub_json(const struct gateway_names *names, const struct hub_presence *hub, const struct hub_throttle *throttle)
+{
 	OWN_TEXT why = mem_text(*hub->why ? hub->why : NULL);
 
 	if (why)
 		text_repair_utf8(why);
-	return json_pack("{s:s, s:s?, s:s, s:s?, s:o, s:I, s:I, s:I, s:I, s:I}", "name", names->hub, "parent", names->parent,
-		"reach", words[hub->reach], "why", why, "since", time_json(hub->since), "for_s", (json_int_t)(hub->for_ms / 1000),
-		"times_away", (json_int_t)hub->n_times, "calls_wait_s", (json_int_t)((throttle->calls_ms + 999) / 1000),
-		"lines_wait_s", (json_int_t)((throttle->lines_ms + 999) / 1000), "lines_waiting", (json_int_t)throttle->n_lines);
+	return json_pack("{s:s, s:s?, s:s, s:s?, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "name", names->hub, "parent", names->parent,
+		"reach", reach_word(hub->reach), "why", why, "since", time_json(hub->since), "for_s",
+		(json_int_t)(hub->for_ms / 1000), "times_away", (json_int_t)hub->n_times, "calls_wait_s",
+		(json_int_t)((throttle->calls_ms + 999) / 1000), "lines_wait_s", (json_int_t)((throttle->lines_ms + 999) / 1000),
+		"lines_waiting", (json_int_t)throttle->n_lines, "beyond", names->parent ? beyond_json(&hub->beyond) : json_null());
 }
 
 static json_t *

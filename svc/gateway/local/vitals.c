@@ -442,13 +442,15 @@ vitals_measure(const struct vitals_sources *s)
 	if (v.scope_told)
 		set(METRIC_SCOPE_AGE, v.scope_for_ms);
 	if (v.hub.reach != HUB_NOT_TRIED)
-		set(METRIC_HUB_REACHABLE, v.hub.reach == HUB_REACHED);
+		set(METRIC_HUB_REACHABLE, hub_presence_is_served(&v.hub));
+	if (s->has_parent && v.hub.reach != HUB_NOT_TRIED)
+		set(METRIC_PARENT_REACHABLE, v.hub.reach == HUB_REACHED);
 	metric_set(gateway_metric(METRIC_THROTTLED_TIME, "calls"), v.throttle.calls_ms);
 	metric_set(gateway_metric(METRIC_THROTTLED_TIME, "lines"), v.throttle.lines_ms);
 	set(METRIC_LINES_WAITING, (int64_t)v.throttle.n_lines);
 	measure_carriage(&v.carriage);
 	set(METRIC_HUB_REFUSES, v.hub.reach == HUB_REFUSES);
-	set(METRIC_HUB_AWAY, v.hub.reach == HUB_AWAY ? v.hub.for_ms : 0);
+	set(METRIC_HUB_AWAY, hub_presence_away_ms(&v.hub));
 	queue_each_log(s->queue, measure_log, NULL);
 	measure_dropped(s->queue);
 	set(METRIC_QUEUE_BYTES, (int64_t)v.queue_bytes);

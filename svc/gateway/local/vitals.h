@@ -21,6 +21,7 @@ struct vitals_sources {
 	struct keyd_client *keyd;
 	const struct listener *mqtt, *https; /* https NULL: there is none, because of https_problem */
 	const char *https_problem;
+	bool has_parent;
 };
 
 #define VITALS_ENDPOINTS_MAX 32 /* further ones count in n_queued */

@@ -8,6 +8,7 @@
 #include "auth/identity.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/local/hub_presence.h"
 #include "gateway/upstream/upstream_call.h"
 #include "wire/json.h"
 
@@ -42,6 +43,18 @@ without_quotes(const char *etag)
 	return len > 2 && etag[0] == '"' && etag[len - 1] == '"' ? mem_textn(etag + 1, len - 2) : NULL;
 }
 
+/* With each answer comes how it is about the hub above who gave it; one that has no such line is of one that does not tell. */
+static void
+take_word(const struct http_answer *answer, uint64_t n_told)
+{
+	struct hub_word word = { 0 };
+
+	if (answer->hub)
+		hub_word_parse(&word, slice_of(answer->hub));
+	if (answer->status / 100 == 2 || answer->status == HTTP_NOT_MODIFIED)
+		hub_presence_answered(&word, n_told);
+}
+
 static json_t *
 ask(struct upstream *u, const char *operation, const char *header, json_t *body_take, int64_t within_ms, struct said *said,
 	struct err *err)
@@ -50,6 +63,7 @@ ask(struct upstream *u, const char *operation, const char *header, json_t *body_
 	struct upstream_call call = {
 		.method = "POST", .operation = operation, .body = body, .header = header, .within_ms = within_ms
 	};
+	uint64_t n_told = hub_presence_n_told();
 	struct http_answer answer;
 	json_t *json;
 
@@ -58,6 +72,7 @@ ask(struct upstream *u, const char *operation, const char *header, json_t *body_
 	*said = (struct said){
 		.status = answer.status, .refusal = answer.error_code ? answer.status : 0, .etag = without_quotes(answer.etag)
 	};
+	take_word(&answer, n_told);
 	http_answer_clear(&answer);
 	return json;
 }

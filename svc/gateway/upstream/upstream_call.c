@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "gateway/local/hub_throttle.h"
+#include "gateway/local/hub_word.h"
 #include "wire/json.h"
 
 #define VERSION "api-version=2020-06-30-preview"
@@ -22,8 +23,8 @@ converse(json_t **json, struct http_answer *out, struct upstream *u, const struc
 	int64_t expires;
 	char *token = hub_throttle_check(err) == 0 ? upstream_token(u, &expires, err) : NULL;
 	char *authorization = token ? mem_textf("Authorization: %s", token) : NULL;
-	const char *headers[] = { authorization, json ? what->header : "Content-Type: application/json; charset=utf-8",
-		json ? NULL : what->header, NULL };
+	const char *headers[5] = { authorization };
+	size_t n_headers = 1;
 	struct http_call call = {
 		.method = what->method,
 		.url = url,
@@ -39,6 +40,12 @@ converse(json_t **json, struct http_answer *out, struct upstream *u, const struc
 	};
 	int done = -1;
 
+	if (!json)
+		headers[n_headers++] = "Content-Type: application/json; charset=utf-8";
+	if (what->header)
+		headers[n_headers++] = what->header;
+	if (c->parent_host)
+		headers[n_headers++] = HUB_WORD_HEADER ": tell";
 	*out = (struct http_answer){ .retry_after_s = -1, .retry_at = -1, .date = -1 };
 	if (token)
 		done = json ? http_fetch_json(json, out, &call, what->body, err) : http_fetch(out, &call, err);
