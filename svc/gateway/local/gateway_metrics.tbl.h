@@ -27,8 +27,6 @@ METRIC(METRIC_OFFLINE_TIME, METRIC_SUMMARY, 1e-3, "edgehub_offline_duration_seco
 METRIC(METRIC_BUILD, METRIC_GAUGE, 0, "rootedge_build_info", "version", "1.")
 METRIC(METRIC_VERDICTS, METRIC_COUNTER, 0, "rootedge_gateway_verdicts_total", "reason method", "Decisions about who connects: OK or the reason of the refusal (rootedge explain), and what was shown: sas, certificate or nothing.")
 METRIC(METRIC_VIOLATIONS, METRIC_COUNTER, 0, "rootedge_gateway_violations_total", "reason", "Connections that were closed for a broken rule of the protocol, or because the queue is full; and requests that were refused for that.")
-METRIC(METRIC_HUB_REACHABLE, METRIC_GAUGE, 0, "rootedge_gateway_hub_reachable", "", "1 while the hub answers, and serves this gateway.")
-METRIC(METRIC_VIOLATIONS, METRIC_COUNTER, 0, "rootedge_gateway_violations_total", "reason", "Connections that were closed for a broken rule of the protocol.")
 METRIC(METRIC_HUB_REACHABLE, METRIC_GAUGE, 0, "rootedge_gateway_hub_reachable", "", "1 while the hub answers, and serves this gateway; below another gateway that tells: and the one above, up to the hub.")
 METRIC(METRIC_PARENT_REACHABLE, METRIC_GAUGE, 0, "rootedge_gateway_parent_reachable", "", "Below another gateway: 1 while that one answers, and serves this one, whether the hub is there or not.")
 METRIC(METRIC_HUB_REFUSES, METRIC_GAUGE, 0, "rootedge_gateway_hub_refuses", "", "1 while the hub, or the gateway above, answers and refuses this gateway.")
