@@ -166,6 +166,18 @@ write_bundle(const struct layout *l, const struct config *c, bool changed[static
 	return status < 0 ? err_wrap(err, "the roots to trust the hub by") : 0;
 }
 
+/* In a file, not in the gateway's arguments, since it is not to be started again for another name. */
+static int
+write_names(const struct layout *l, const struct config *c, struct err *err)
+{
+	CLEAR(buf) text = BUF_INIT(65536);
+
+	for (size_t i = 0; i < c->n_names; i++)
+		buf_putf(&text, "%s\n", c->names[i]);
+	return is_there(l->gateway_names, &text) ? 0
+						 : layout_save(l, ROLE_GATEWAY, l->gateway_names, text.data, text.len, 0644, err);
+}
+
 /* Users of a range of our own, or all one: us. */
 static void
 number_users(struct layout *l, const struct config *c)
@@ -207,6 +219,7 @@ name_dirs(struct layout *l, const char *state)
 		l->configs[r] = mem_textf("%s/config.json", l->config_dirs[r]);
 	}
 	l->gateway_bundle = mem_textf("%s/hub-roots.pem", l->config_dirs[ROLE_GATEWAY]);
+	l->gateway_names = mem_textf("%s/names", l->config_dirs[ROLE_GATEWAY]);
 	l->root_line_dir = mem_textf("%s/roots", l->dirs[ROLE_CERTD]);
 	l->root_line = mem_textf("%s/line.json", l->root_line_dir);
 }
@@ -249,7 +262,7 @@ layout_fits(const struct layout *l, const struct config *now, const struct confi
 int
 layout_tell(const struct layout *l, const struct config *c, bool changed[static ROLE_COUNT], struct err *err)
 {
-	return write_bundle(l, c, changed, err) < 0 ? -1 : role_config_write_all(l, c, changed, err);
+	return write_bundle(l, c, changed, err) < 0 || write_names(l, c, err) < 0 ? -1 : role_config_write_all(l, c, changed, err);
 }
 
 /* Made when it is not there yet; the caller owns its whole path. */
@@ -332,6 +345,7 @@ layout_free(struct layout *l)
 	mem_free(l->gateway_control);
 	mem_free(l->identity_bundle);
 	mem_free(l->gateway_bundle);
+	mem_free(l->gateway_names);
 	mem_free(l->root_line_dir);
 	mem_free(l->root_line);
 	mem_free(l);

@@ -54,6 +54,7 @@ struct layout {
 	char *gateway_control; /* its operator's; made by itself */
 	char *identity_bundle; /* what identityd trusts the hub by */
 	char *gateway_bundle;  /* the same for the gateway, in a folder that it may read: it takes another one over while it runs */
+	char *gateway_names;   /* beside it: the further names of its certificate, one a line, which it takes over as well */
 	char *root_line_dir;   /* certd's: what has followed these (pki/root_line.h) */
 	char *root_line;
 };

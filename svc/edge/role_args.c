@@ -75,8 +75,7 @@ push_gateway(struct role_args *args, const struct config *c, const struct layout
 {
 	push(args, "--state", l->dirs[ROLE_GATEWAY]);
 	push(args, "--hostname", c->hostname);
-	for (size_t i = 0; i < c->n_names; i++)
-		push(args, "--name", c->names[i]);
+	push(args, "--names", l->gateway_names);
 	push_server_certs(args, c, l);
 	for (size_t i = 0; i < c->n_offline; i++)
 		push(args, "--offline", c->offline[i]);

@@ -137,8 +137,8 @@ open_certificate(struct gateway *g, struct err *err)
 		.workers = g->workers,
 		.workload = &g->config.upstream.workload,
 		.address = g->config.address,
-		.names = g->config.names,
-		.n_names = g->config.n_names,
+		.hostname = g->config.hostname,
+		.names_file = g->config.names_file,
 		.further = g->config.server_certs,
 		.n_further = g->config.n_server_certs,
 	};
@@ -329,7 +329,7 @@ open_local(struct gateway *g, struct err *err)
 			.has_parent = g->config.upstream.parent_host != NULL,
 		},
 		.api.names = {
-			.hostname = g->config.names[0],
+			.hostname = g->config.hostname,
 			.hub = g->config.upstream.hub_host,
 			.parent = g->config.upstream.parent_host,
 			.edge_id = g->config.upstream.edge_id,

@@ -11,8 +11,8 @@
 
 struct gateway_config {
 	const char *state_dir;
-	const char *const *names; /* in the server certificate; the first is `hostname` */
-	size_t n_names;
+	const char *hostname;		 /* in the server certificate */
+	const char *names_file;		 /* of what else is in it (server_names.h); NULL: nothing */
 	const char *const *server_certs; /* further ones: "KEY-ID=PATH" each (further_cert.h) */
 	size_t n_server_certs;
 	const char *address;

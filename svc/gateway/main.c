@@ -20,8 +20,8 @@
 
 struct options {
 	const char *state, *hostname, *address, *keyd, *workload, *generation_id, *management, *device_id, *hub, *parent,
-		*hub_address, *trust, *root_line, *crl_dir, *metrics_address, *routes, *when_full;
-	struct option_list names, offline, server_certs;
+		*hub_address, *trust, *root_line, *names, *crl_dir, *metrics_address, *routes, *when_full;
+	struct option_list offline, server_certs;
 	bool leave_expired, watch_turns;
 	int64_t mqtt_port, https_port, metrics_port, hub_mqtt_port, hub_https_port, max_queue_mib, audit_mib, loops,
 		max_connections, max_clients, accepts_per_second, connects_per_second, max_session_age_s;
@@ -36,8 +36,8 @@ struct options {
 static const struct option_row rows[] = {
 	TEXT_ROW("state", 's', "DIR", "the folder of the queue and of what is known of the devices", state),
 	TEXT_ROW("hostname", 'n', "NAME", "the name that devices connect to; stands in the server certificate", hostname),
-	{ "name", 0, "NAME", "a further name or IP address in the server certificate; may be given several times", OPTION_LIST,
-		offsetof(struct options, names), 0, 0 },
+	TEXT_ROW("names", 0, "FILE",
+		"further names and IP addresses in the server certificate, one a line; looked at again and again", names),
 	{ "server-cert", 0, "ID=FILE",
 		"a further certificate, with the chain in the file and its key in keyd, for who asks for a name in it; may be "
 		"given "
@@ -171,11 +171,10 @@ serve(const struct options *o, struct err *err)
 {
 	CLEAR(management_facts) facts = { 0 };
 	int waited = o->management && !o->generation_id ? wait_for_facts(o->management, &facts, err) : 0;
-	const char *names[OPTION_LIST_MAX + 1] = { o->hostname };
 	struct gateway_config config = {
 		.state_dir = o->state,
-		.names = names,
-		.n_names = 1 + o->names.n,
+		.hostname = o->hostname,
+		.names_file = o->names,
 		.server_certs = o->server_certs.items,
 		.n_server_certs = o->server_certs.n,
 		.address = o->address,
@@ -218,8 +217,6 @@ serve(const struct options *o, struct err *err)
 
 	if (waited < 0)
 		return -1;
-	for (size_t i = 0; i < o->names.n; i++)
-		names[1 + i] = o->names.items[i];
 	for (size_t i = 0; i < o->offline.n; i++)
 		if (offline_policy_add(&config.offline, o->offline.items[i], err) < 0)
 			return err_wrap(err, "--offline");

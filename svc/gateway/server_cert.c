@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wall clock, the Edge CA and the addresses of this box are looked at every few seconds: a clock may be set, a box may sleep or be moved, and what was issued under an Edge CA that is replaced is to be replaced at once.  A
+/* The wall clock, the Edge CA, the names and the addresses of this box are looked at every few seconds: a clock may be set, a box may sleep or be moved, and what was issued under an Edge CA that is replaced is to be replaced at once.  A
  * certificate that can't be had now is tried for again a minute later; the old one serves meanwhile. */
 #include "gateway/server_cert.h"
 
@@ -45,8 +45,9 @@ struct server_cert {
 	bool is_issued; /* what was made */
 	struct renewal_life made_life;
 	uint8_t seen_ca[DIGEST_SHA256_LEN];
-	struct server_names seen_names;
+	struct server_names given, seen_names;
 	bool sees_ca, has_failed;
+	bool is_unread;	 /* the file of names, and that was told */
 	bool is_another; /* of the further ones, that is not shown yet */
 	struct err err;
 };
@@ -160,6 +161,30 @@ look_at_further(struct server_cert *s)
 	return changed;
 }
 
+/* Those that were read last stay where they can't be. */
+static int
+load_names(struct server_cert *s, struct err *err)
+{
+	struct server_names given;
+
+	if (server_names_load(&given, s->config.hostname, s->config.names_file, err) < 0)
+		return -1;
+	server_names_clear(&s->given);
+	s->given = given;
+	return 0;
+}
+
+static void
+look_at_names(struct server_cert *s)
+{
+	struct err err = ERR_INIT;
+	bool is_unread = load_names(s, &err) < 0;
+
+	if (is_unread && !s->is_unread)
+		log_error("%s; the ones that were read last stay", err.text);
+	s->is_unread = is_unread;
+}
+
 /* The Edge CA is asked for first: one that changes in between is noticed the next time. */
 static void
 look(struct server_cert *s)
@@ -171,8 +196,7 @@ look(struct server_cert *s)
 	s->sees_ca = workload_edge_ca(s->config.workload, s->seen_ca, &ignored) == 0;
 	server_names_clear(&s->seen_names);
 	n_addresses = interfaces_addresses(addresses);
-	server_names_fill(
-		&s->seen_names, listen_address_here(s->config.address), s->config.names, s->config.n_names, addresses, n_addresses);
+	server_names_fill(&s->seen_names, listen_address_here(s->config.address), &s->given, addresses, n_addresses);
 	while (n_addresses > 0)
 		mem_free(addresses[--n_addresses]);
 }
@@ -186,6 +210,7 @@ run(struct job *job)
 	s->is_another |= look_at_further(s);
 	s->err = (struct err)ERR_INIT;
 	s->has_failed = s->is_issued = false;
+	look_at_names(s);
 	look(s);
 	if (!waits && (is_due(s) || has_changed(s)))
 		s->made = issue(s, &s->made_life, &s->err);
@@ -260,6 +285,7 @@ static void
 free_facts(struct server_cert *s)
 {
 	server_names_clear(&s->names);
+	server_names_clear(&s->given);
 	server_names_clear(&s->seen_names);
 	asked_free(s->missed);
 	for (size_t i = 0; i < s->config.n_further; i++)
@@ -284,6 +310,8 @@ open_further(struct server_cert *s, struct err *err)
 static struct tls_server *
 issue_first(struct server_cert *s, struct err *err)
 {
+	if (load_names(s, err) < 0)
+		return NULL;
 	look_at_further(s);
 	look(s);
 	return issue(s, &s->life, err);

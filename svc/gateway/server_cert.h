@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The gateway's server certificate: for `hostname` and further names, issued by this device's Edge CA through the workload API, with its key in keyd, where it stays.
+/* The gateway's server certificate: for `hostname` and the names of a file, issued by this device's Edge CA through the workload API, with its key in keyd, where it stays.
  * Beside it certificates of the operator's own (further_cert.h), shown to whoever asks for a name in them.
- * Issued again when most of its life is over, or the Edge CA or an address of this box has become another, while open sessions live on.  Lives on one loop. */
+ * Issued again when most of its life is over, or the Edge CA, a name or an address of this box has become another, while open sessions live on.  Lives on one loop. */
 
 #include "base/pool.h"
 #include "edged/client.h"
@@ -18,9 +18,9 @@ struct server_cert_config {
 	struct pool *workers;
 	struct keyd_client *keyd; /* borrowed, like all of it */
 	const struct workload *workload;
-	const char *address;	  /* on which the gateway listens */
-	const char *const *names; /* as server_names.h has them; the first is the common name */
-	size_t n_names;
+	const char *address;	    /* on which the gateway listens */
+	const char *hostname;	    /* the common name */
+	const char *names_file;	    /* of further names (server_names.h), which may change; NULL: there are none */
 	const char *const *further; /* "KEY-ID=PATH" each */
 	size_t n_further;
 	struct tls_cache *cache;

@@ -2,9 +2,15 @@
 /* The list of names (server_names.h). */
 #include "gateway/server_names.h"
 
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "net/listen_address.h"
+
+#define FILE_LIMIT 65536
 
 bool
 server_names_have(const struct server_names *names, const char *name)
@@ -22,14 +28,35 @@ add(struct server_names *names, const char *name)
 		names->item[names->n++] = mem_text(name);
 }
 
+int
+server_names_load(struct server_names *given, const char *hostname, const char *path, struct err *err)
+{
+	CLEAR(buf) text = BUF_INIT(FILE_LIMIT);
+	const char *at;
+
+	*given = (struct server_names){ 0 };
+	if (path && file_load(&text, path, err) < 0)
+		return err_wrap(err, "the names of the server certificate");
+	add(given, hostname);
+	for (at = buf_text(&text); *at; at += *at ? 1 : 0) {
+		size_t n = strcspn(at, "\n");
+		OWN_TEXT line = mem_textn(at, n);
+
+		if (n > 0)
+			add(given, line);
+		at += n;
+	}
+	return 0;
+}
+
 void
-server_names_fill(struct server_names *names, const char *listens_on, const char *const *given, size_t n_given,
-	char *const *addresses, size_t n_addresses)
+server_names_fill(struct server_names *names, const char *listens_on, const struct server_names *given, char *const *addresses,
+	size_t n_addresses)
 {
 	*names = (struct server_names){ 0 };
-	for (size_t i = 0; i < n_given; i++) {
-		if (!text_is(given[i], SERVER_NAMES_AUTO)) {
-			add(names, given[i]);
+	for (size_t i = 0; i < given->n; i++) {
+		if (!text_is(given->item[i], SERVER_NAMES_AUTO)) {
+			add(names, given->item[i]);
 			continue;
 		}
 		for (size_t a = 0; a < n_addresses; a++)

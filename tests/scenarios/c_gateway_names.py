@@ -61,16 +61,16 @@ def attempt(look):
 class Sender(threading.Thread):
     """Publishes over one connection until it is told to end."""
 
-    def __init__(self):
+    def __init__(self, device):
         super().__init__(daemon=True)
-        self.key, self.n, self.is_over, self.problem = it.key("sender"), 0, False, None
-        self.session = it.edge.mqtt("sender", password=it.token("sender", self.key))
+        self.device, self.n, self.is_over, self.problem = device, 0, False, None
+        self.session = it.edge.mqtt(device, password=it.token(device, it.key(device)))
         self.start()
 
     def run(self):
         try:
             while not self.is_over:
-                self.session.publish("devices/sender/messages/events/n=%d" % self.n, b"under load")
+                self.session.publish("devices/%s/messages/events/n=%d" % (self.device, self.n), b"under load")
                 self.n += 1
         except Exception as e:
             self.problem = e
@@ -101,7 +101,7 @@ def test_00_start():
 def test_01_address_changes():
     """an address that comes is in the certificate soon and good in a token, one that goes is not; meanwhile nobody is disconnected, and no message is lost"""
     need_network()
-    sender = Sender()
+    sender = Sender("sender")
     wait_for(lambda: sender.n > 20, "messages")
     for new, old in (("10.55.0.2", "10.55.0.1"), ("2001:db8::7", "10.55.0.2"), ("10.55.0.1", "2001:db8::7")):
         before = sender.n
@@ -130,6 +130,29 @@ def test_02_asked_in_vain():
     assert len(lines) == 1 and "plant7.local" in lines[0] and "[gateway] names" in lines[0] and '"level":"warn"' in lines[0], lines
 
 
+def config_path():
+    return it.edge.args[it.edge.args.index("--config") + 1]
+
+
+def test_02_b_list():
+    """names that are written into config.toml, or taken out of it, are soon in the certificate or no more, and good in a token; nobody is disconnected, and the gateway is not started again"""
+    need_network()
+    gateway, sender = it.edge.role("gateway"), Sender("sender2")
+    wait_for(lambda: sender.n > 20, "messages")
+    for names, new, old in (('"auto", "gw3.local"', "gw3.local", "gw2.local"), ('"auto", "gw2.local"', "gw2.local", "gw3.local")):
+        before = sender.n
+        text = re.sub(r'names = \[.*\]', "names = [%s]" % names, open(config_path()).read())
+        with open(config_path(), "w") as f:
+            f.write(text)
+        run("rootedge", "config", "apply", "--config", config_path(), "--state", it.edge.state)
+        wait_for(lambda: proves(new), "a certificate for " + new, 30)
+        assert not proves(old) and named_by(new) and not named_by(old) and proves("10.55.0.1"), (new, old)
+        wait_for(lambda: sender.n > before + 20, "messages after it")
+    sender.end()
+    assert sender.problem is None, sender.problem
+    assert it.edge.role("gateway") == gateway
+
+
 def public_cert(name, serial):
     """A certificate of a CA that the devices trust, for this DNS name, perhaps a wildcard, and a key of its own: both in the place of the ones before."""
     base = folder / "public"
@@ -156,7 +179,7 @@ def test_03_operators_own():
     """a certificate of the operator's own is shown to whoever asks for a name in it, the Edge CA's to all others; when file and key are replaced new connections see it, and open ones live on"""
     need_network()
     base = public_cert("*.plant7.example", 1001)
-    path = it.edge.args[it.edge.args.index("--config") + 1]
+    path = config_path()
     with open(path, "a") as f:
         f.write('[gateway.server_certs.public]\ncert = "file://%s.pem"\npk = "file://%s.key"\n' % (base, base))
     assert run("rootedge", "config", "check", "--config", path, check=False).returncode == 0
@@ -181,7 +204,7 @@ def test_04_pair_that_is_none():
     shutil.copy(base + ".key", base + ".kept")
     public_cert("*.plant7.example", 1003)
     shutil.copy(base + ".kept", base + ".key")
-    checked = run("rootedge", "config", "check", "--config", it.edge.args[it.edge.args.index("--config") + 1], check=False)
+    checked = run("rootedge", "config", "check", "--config", config_path(), check=False)
     assert checked.returncode != 0 and "gateway.server_certs.public.pk" in checked.stdout + checked.stderr, checked
     it.edge.process.send_signal(signal.SIGHUP)
     it.said("gateway.server_certs.public")
@@ -195,7 +218,7 @@ def status():
 def restart_with(https):
     """The edge device again, with this in the place of its line about the HTTPS port."""
     it.edge.stop()
-    path = it.edge.args[it.edge.args.index("--config") + 1]
+    path = config_path()
     text = open(path).read()
     text = re.sub(r"(\[gateway\]\n(?:address = .*\n)?mqtt_port = ).*\n(https_port = .*\n)?", lambda m: m.group(1) + "0\n" + https, text)
     with open(path, "w") as f:
@@ -238,7 +261,7 @@ def test_06_listens():
         wait_for(lambda: listens(host), host + " to answer", 20)
     wait_for(lambda: proves("2001:db8::9"), "a certificate for the new address", 20)
     it.edge.stop()
-    path = it.edge.args[it.edge.args.index("--config") + 1]
+    path = config_path()
     text = open(path).read()
     with open(path, "w") as f:
         f.write(text.replace("[gateway]\n", '[gateway]\naddress = "0.0.0.0"\n', 1))
