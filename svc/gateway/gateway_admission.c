@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "gateway/local/hub_presence.h"
 #include "gateway/scope/asked.h"
 #include "gateway/speaker.h"
 
@@ -30,6 +31,7 @@ struct question {
 	int64_t since_ms; /* boot clock */
 	bool is_elsewhere;
 	bool is_unanswered; /* those above were asked, and could not say */
+	bool is_answered;   /* or have said */
 };
 
 /* -- The decision ---------------------------------------------------------------------------------------------------------------------- */
@@ -91,6 +93,18 @@ find_device(struct gateway_admission *door, const struct question *q)
 	return q->module_id && !q->auth_chain ? scope_find_aged(door->config.scope, q->device_id, NULL, &ignored) : NULL;
 }
 
+/* From this gateway, or from one above. */
+static bool
+is_hub_away(const struct gateway_admission *door)
+{
+	struct hub_presence presence;
+
+	if (scope_is_hub_away(door->config.scope))
+		return true;
+	presence = hub_presence();
+	return hub_presence_is_away(&presence);
+}
+
 static void
 judge(struct gateway_admission *door, const struct question *q, struct ruling *out)
 {
@@ -113,7 +127,7 @@ judge(struct gateway_admission *door, const struct question *q, struct ruling *o
 	is_ours = out->record && scope_is_ours(door->config.scope, out->record);
 	records.target = is_ours ? out->record : NULL;
 	records.is_elsewhere = !is_ours && (out->record || q->is_elsewhere);
-	records.may_be_known = q->is_unanswered || scope_is_hub_away(door->config.scope);
+	records.may_be_known = q->is_unanswered || (!q->is_answered && is_hub_away(door));
 	records.device = out->device;
 	records.device_cas = out->cas;
 	if (q->auth_chain)
@@ -362,7 +376,8 @@ look_up(struct job *job)
 	if (answer == SCOPE_NOT_BELOW)
 		asked_note_elsewhere(q->door->asked, name);
 	q->is_unanswered = answer == SCOPE_NO_ANSWER && (err.kind == ERR_UNAVAILABLE || err.kind == ERR_LIMIT);
-	if (answer != SCOPE_NO_ANSWER)
+	q->is_answered = answer != SCOPE_NO_ANSWER;
+	if (q->is_answered)
 		q->is_elsewhere = answer == SCOPE_NOT_BELOW;
 }
 

@@ -179,33 +179,40 @@ def test_05_hub_away():
     it.arrived("meanwhile", 90)
 
 
-def told_to_come_again(id, **how):
+def refusal_by_line(id, **how):
+    """5 for good; 3, it is to come again."""
     try:
         line.mqtt(id, **how).close()
     except Refused as e:
-        assert e.code == 3, e.code
-        return True
+        return e.code
     raise AssertionError("was let in")
 
 
 def test_06_hub_lost_above():
-    """the upper gateway loses the hub: the lower one says so, by which gateway and since when, and is ready; a device that nobody here has heard of is told to come again, and gets in when the hub is back, of which the lower one hears, too"""
+    """the upper gateway loses the hub: the lower one says so, by which gateway and since when, and is ready; a device that nobody here has heard of is told to come again, also where the hub said a moment before that there is none, and gets in when the hub is back, of which the lower one hears, too"""
     says_well(line)
     n_asked = gateway_metric(line, "rootedge_gateway_scope_refreshes_total", outcome="done")
+    early = new_key()
+    token = it.token("leaf-early", early)
+    assert refusal_by_line("leaf-early", password=token) == 5  # nobody, the hub says
     it.cut_off()
     try:
         since = time.time()
+        it.hub.create_device("leaf-early", {"type": "sas", "symmetricKey": {"primaryKey": early, "secondaryKey": new_key()}}, deviceScope=line.scope)
+        wait_for(lambda: beyond(line)[0] == "away", "the loss to be heard of")
+        assert refusal_by_line("leaf-early", password=token) == 3
         says_lost(line, "away", it.edge.device)
         wait_for(lambda: beyond(line)[2] >= 2, "two seconds without the hub")
         assert beyond(line)[2] <= time.time() - since + 3, beyond(line)
         key = leaf("leaf-unheard")
         for _ in range(3):
-            told_to_come_again("leaf-unheard", password=it.token("leaf-unheard", key))
+            assert refusal_by_line("leaf-unheard", password=it.token("leaf-unheard", key)) == 3
     finally:
         it.reconnect()
     says_well(line)
     wait_for(lambda: gateway_metric(line, "rootedge_gateway_scope_refreshes_total", outcome="done") > n_asked, "it to ask what has changed meanwhile")
     wait_for(lambda: lets_in(line, "leaf-unheard", password=it.token("leaf-unheard", key)), "the device that was made meanwhile", 60)
+    wait_for(lambda: lets_in(line, "leaf-early", password=token), "the one that came early", 60)
 
 
 def test_06_bad_word():

@@ -219,12 +219,18 @@ hub_presence_is_served(const struct hub_presence *p)
 	return p->reach == HUB_REACHED && p->beyond.reach != HUB_AWAY && p->beyond.reach != HUB_REFUSES;
 }
 
+bool
+hub_presence_is_away(const struct hub_presence *p)
+{
+	return p->reach == HUB_AWAY || (p->reach == HUB_REACHED && !hub_presence_is_served(p));
+}
+
 int64_t
 hub_presence_away_ms(const struct hub_presence *p)
 {
-	if (p->reach == HUB_AWAY)
-		return p->for_ms;
-	return p->reach == HUB_REACHED && !hub_presence_is_served(p) ? p->beyond.for_ms : 0;
+	if (!hub_presence_is_away(p))
+		return 0;
+	return p->reach == HUB_AWAY ? p->for_ms : p->beyond.for_ms;
 }
 
 /* The own loss with the own name; else what the parent told, as it is. */

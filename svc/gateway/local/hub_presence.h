@@ -39,7 +39,8 @@ uint64_t hub_presence_n_told(void);
 
 struct hub_presence hub_presence(void);
 bool hub_presence_is_served(const struct hub_presence *presence); /* up to the hub, as far as is known */
-/* For how long the hub has been out of reach, of this gateway or of one above; 0: it is not. */
+/* Is the hub out of reach, of this gateway or of one above?  And for how long; 0: it is not. */
+bool hub_presence_is_away(const struct hub_presence *presence);
 int64_t hub_presence_away_ms(const struct hub_presence *presence);
 /* What those below are told: HUB_NOT_TRIED, nothing. */
 struct hub_word hub_presence_word(void);

@@ -98,7 +98,7 @@ TEST("a parent that is there and has lost the hub is no hub: since when it says,
 	CHECK(hub_presence_is_served(&now) && now.beyond.reach == HUB_NOT_TRIED); /* it has not told: as good as there */
 	hub_presence_told(&away);
 	now = hub_presence();
-	CHECK(!hub_presence_is_served(&now));
+	CHECK(!hub_presence_is_served(&now) && hub_presence_is_away(&now));
 	CHECK_INT(now.reach, HUB_REACHED);
 	CHECK_INT(now.beyond.reach, HUB_AWAY);
 	CHECK_INT(now.beyond.since, 4400);
@@ -106,7 +106,8 @@ TEST("a parent that is there and has lost the hub is no hub: since when it says,
 	CHECK(hub_presence_away_ms(&now) >= 600000 && hub_presence_away_ms(&now) < 660000);
 	hub_presence_told(&reached);
 	now = hub_presence();
-	CHECK(hub_presence_is_served(&now) && now.beyond.reach == HUB_REACHED && hub_presence_away_ms(&now) == 0);
+	CHECK(hub_presence_is_served(&now) && now.beyond.reach == HUB_REACHED && !hub_presence_is_away(&now) &&
+		hub_presence_away_ms(&now) == 0);
 	clock_set_for_test(0);
 }
 
