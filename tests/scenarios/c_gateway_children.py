@@ -403,6 +403,22 @@ def test_09_told_of_hub():
             child.close()
 
 
+def test_09_silent_hub():
+    """a hub that is known to be away and takes connections without a word is not waited for: a gateway below is told its scope at once, or it would take this one for away"""
+    it.cut_off()
+    try:
+        wait_for(lambda: reach_of_hub(it.edge)[0] == "away", "the loss to be noticed", 60)
+        it.fall_silent()
+        for _ in range(2):
+            wait_for(lambda: it.proxies[0].pairs or it.proxies[1].pairs, "a connection that gets no answer", 90)
+            begin = time.monotonic()
+            assert "line-leaf" in found(ask("line", LIST, {"authChain": "line"}))[0] and time.monotonic() - begin < 5 * SLOW, time.monotonic() - begin
+            wait_for(lambda: time.monotonic() > begin + 6, "the last question of this gateway to be old")
+    finally:
+        it.reconnect()
+    wait_for(lambda: ask("line", LIST, {"authChain": "line"})[2]["confirmedSecondsAgo"] == 0, "the hub", 90)
+
+
 def test_10_turns():
     """a gateway that asks and asks waits for its own questions, is told to come later when they are too many, and holds up no other"""
     it.hub.args += ["--fault", "delay=300ms"]

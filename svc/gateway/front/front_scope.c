@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/front/front_child.h"
+#include "gateway/local/hub_presence.h"
 #include "gateway/scope/scope_page.h"
 #include "wire/codec.h"
 #include "wire/json.h"
@@ -104,6 +105,13 @@ link_onward(const struct front_child *child, const struct question *q, const cha
 	return json_string(buf_text(&link));
 }
 
+/* It would be asked in vain, for longer than the gateway below waits for us; the refresher finds out when it is back, and those below hear it. */
+static bool
+is_hub_away(const struct scope *scope)
+{
+	return scope_is_hub_away(scope) || hub_presence().reach == HUB_AWAY;
+}
+
 /* Where those above know differences it costs little to be up to date; and of a gateway that came since the last look only single devices may be known. */
 static void
 run_list(struct front_child *child)
@@ -113,7 +121,7 @@ run_list(struct front_child *child)
 
 	if (!scope_is_below(scope, child->device_id, child->actor_id))
 		scope_look_up(scope, child->device_id, NULL, q->since_ms, &q->err);
-	if (!scope_is_hub_away(scope) && !scope_is_listed(scope, child->device_id, scope_is_by_difference(scope) ? q->since_ms : 0))
+	if (!is_hub_away(scope) && !scope_is_listed(scope, child->device_id, scope_is_by_difference(scope) ? q->since_ms : 0))
 		scope_refresh(scope, &q->err);
 }
 
