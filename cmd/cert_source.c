@@ -117,7 +117,7 @@ cert_source_bytes(struct buf *out, const char *where, struct err *err)
 		return load_file(out, where, err);
 	while (!out->failed && (n = fread(piece, 1, sizeof(piece), stdin)) > 0)
 		buf_put(out, piece, n);
-	return out->failed ? err_set(err, ERR_LIMIT, "standard input: more than %zu bytes", out->max) : 0;
+	return out->failed ? err_set(err, ERR_LIMIT, "standard input: more than %u bytes", out->max) : 0;
 }
 
 static const char *

@@ -152,7 +152,7 @@ put_text(struct buf *b, const char *text)
 void
 identity_ground(const struct identity *identity, const char *thumbprint, uint8_t out[static DIGEST_SHA256_LEN])
 {
-	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	struct buf b = BUF_INIT(UINT32_MAX / 2);
 
 	buf_put_u8(&b, identity->enabled);
 	buf_put_u8(&b, (uint8_t)identity->auth);

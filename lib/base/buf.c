@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A buffer grows by doubling up to its maximum and is always followed by a zero byte.  What it grows out of is overwritten while it
  * is small: keys and tokens pass through buffers, and buf_wipe could not reach the copies that realloc leaves behind. */
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +11,7 @@
 #define BUF_SECRET_MAX 65536 /* no secret is larger; above, growing in place is worth more */
 
 static void
-grow(struct buf *b, size_t cap)
+grow(struct buf *b, uint32_t cap)
 {
 	uint8_t *data;
 
@@ -32,9 +31,8 @@ grow(struct buf *b, size_t cap)
 static bool
 make_room_slowly(struct buf *b, size_t len)
 {
-	size_t cap = b->cap ? b->cap : BUF_FIRST;
+	uint64_t cap = b->cap ? b->cap : BUF_FIRST;
 
-	assert(b->max < SIZE_MAX); /* the zero byte needs a place */
 	if (b->failed || len > b->max - b->len) {
 		b->failed = true;
 		return false;
@@ -43,9 +41,7 @@ make_room_slowly(struct buf *b, size_t len)
 		return true;
 	while (cap <= b->len + len)
 		cap *= 2;
-	if (cap > b->max + 1)
-		cap = b->max + 1;
-	grow(b, cap);
+	grow(b, cap > b->max ? b->max + 1 : (uint32_t)cap);
 	return true;
 }
 
@@ -64,7 +60,7 @@ buf_extend(struct buf *b, size_t len)
 	if (!make_room(b, len))
 		return NULL;
 	at = b->data + b->len;
-	b->len += len;
+	b->len += (uint32_t)len;
 	b->data[b->len] = 0;
 	return at;
 }
@@ -100,7 +96,7 @@ buf_put(struct buf *b, const void *data, size_t len)
 		return;
 	if (len > 0)
 		memcpy(b->data + b->len, data, len);
-	b->len += len;
+	b->len += (uint32_t)len;
 	b->data[b->len] = 0;
 }
 
@@ -142,7 +138,7 @@ buf_vputf(struct buf *b, const char *fmt, va_list args)
 	if (!make_room(b, (size_t)len))
 		return;
 	vsnprintf((char *)b->data + b->len, (size_t)len + 1, fmt, args);
-	b->len += (size_t)len;
+	b->len += (uint32_t)len;
 }
 
 void
@@ -197,12 +193,18 @@ buf_put_u64(struct buf *b, uint64_t v)
 void
 buf_drop(struct buf *b, size_t len)
 {
-	if (len >= b->len) {
-		b->len = 0;
-	} else {
-		memmove(b->data, b->data + len, b->len - len);
-		b->len -= len;
-	}
+	size_t left = len < b->len ? b->len - len : 0;
+
+	if (left > 0)
+		memmove(b->data, b->data + len, left);
+	buf_cut(b, left);
+}
+
+void
+buf_cut(struct buf *b, size_t len)
+{
+	if (len < b->len)
+		b->len = (uint32_t)len;
 	if (b->data)
 		b->data[b->len] = 0;
 }

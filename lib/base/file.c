@@ -54,7 +54,7 @@ read_all(struct buf *out, int fd, const char *path, struct err *err)
 		mem_wipe(piece, (size_t)got);
 	}
 	if (out->failed)
-		return err_set(err, ERR_LIMIT, "%s: larger than the %zu bytes that are accepted here", path, out->max);
+		return err_set(err, ERR_LIMIT, "%s: larger than the %u bytes that are accepted here", path, out->max);
 	return 0;
 }
 
@@ -64,7 +64,7 @@ put_back(struct buf *out, size_t len, bool failed)
 {
 	if (out->data)
 		mem_wipe(out->data + len, out->len - len + 1);
-	out->len = len;
+	buf_cut(out, len);
 	out->failed = failed;
 }
 

@@ -187,7 +187,7 @@ handle(struct http_request *req, void *arg)
 static struct site *
 site(void)
 {
-	static struct site s = { .lock = PTHREAD_MUTEX_INITIALIZER, .told = BUF_INIT(1 << 20), .stands = true };
+	static struct site s = { .lock = PTHREAD_MUTEX_INITIALIZER, .told = { .max = 1 << 20 }, .stands = true };
 	struct err err = ERR_INIT;
 
 	if (s.loop)

@@ -41,7 +41,7 @@ load_pin(const char *path, struct buf *pin, struct err *err)
 		err->kind = ERR_BROKEN; /* whatever is wrong with the file, the key is not missing */
 		return err_wrap(err, "pin-source");
 	}
-	pin->len = strcspn(buf_text(pin), "\r\n");
+	buf_cut(pin, strcspn(buf_text(pin), "\r\n"));
 	return 0;
 }
 

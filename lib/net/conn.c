@@ -332,8 +332,8 @@ conn_switch_ops(struct conn *conn, const struct conn_ops *ops, void *user)
 {
 	conn->ops = ops;
 	conn->user = user;
-	conn->in.max = ops->read_max + LOOP_READ_LEN;
-	conn->out.max = ops->write_max ? ops->write_max : WRITE_MAX;
+	conn->in.max = buf_max(ops->read_max + LOOP_READ_LEN);
+	conn->out.max = buf_max(ops->write_max ? ops->write_max : WRITE_MAX);
 	conn->read_more = conn->read_more || conn->in.len > 0; /* what the one before has left */
 	if (conn->read_more)
 		loop_later(conn->loop, &conn->later);

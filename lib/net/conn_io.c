@@ -155,7 +155,7 @@ unframe_kept(struct conn *conn)
 	if (!conn->in_is_raw)
 		return;
 	conn->in_is_raw = false;
-	conn->in.len = unframe(conn, conn->in.data, conn->in.len);
+	buf_cut(&conn->in, unframe(conn, conn->in.data, conn->in.len));
 	if (conn->in.len == 0)
 		buf_clear(&conn->in);
 }

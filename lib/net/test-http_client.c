@@ -60,7 +60,7 @@ check_mirror(struct talk t, size_t len)
 	struct buf body = BUF_INIT(ANSWER_MAX);
 
 	while (body.len < len)
-		buf_putf(&body, "%zu,", body.len);
+		buf_putf(&body, "%u,", body.len);
 	t.call.method = "POST";
 	t.call.body = body.data;
 	t.call.body_len = body.len;

@@ -367,7 +367,7 @@ check_room(const struct event_log *log, size_t len, struct err *err)
 	if (log->closing)
 		return err_set(err, ERR_UNAVAILABLE, "the event log is being closed");
 	if (log->pending.bytes.len + size > APPEND_GROUP_MAX)
-		return err_set(err, ERR_LIMIT, "%zu bytes wait for the disk already", log->pending.bytes.len);
+		return err_set(err, ERR_LIMIT, "%u bytes wait for the disk already", log->pending.bytes.len);
 	if (log->config.refuse_when_full && log->config.max_bytes > 0 &&
 		log->bytes + log->in_write + log->pending.bytes.len + size > log->config.max_bytes)
 		return err_set(err, ERR_LIMIT, "the queue is full (%llu bytes of %llu)", (unsigned long long)log->bytes,

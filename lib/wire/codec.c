@@ -41,10 +41,7 @@ base64_value(char c)
 static bool
 give_up(struct buf *out, size_t len)
 {
-	if (out->data && out->len > len) {
-		out->len = len;
-		out->data[len] = 0;
-	}
+	buf_cut(out, len);
 	return false;
 }
 

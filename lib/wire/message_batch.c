@@ -59,10 +59,10 @@ read_message(struct batched_message *out, size_t *left, const json_t *json, stru
 {
 	if (!json_is_object(json))
 		return err_set(err, ERR_INVALID, "a message is an object");
-	out->bag.max = *left;
+	out->bag.max = buf_max(*left);
 	if (read_properties(&out->bag, json, err) < 0)
 		return -1;
-	out->payload.max = *left - out->bag.len;
+	out->payload.max = buf_max(*left - out->bag.len);
 	if (read_body(&out->payload, json, err) < 0)
 		return -1;
 	if (out->bag.failed || out->payload.failed)

@@ -101,7 +101,7 @@ take_value(struct pkcs11_uri *uri, int attribute, struct slice encoded, struct e
 	if (!percent_decode(&value, encoded.text, encoded.len) || (value.len == 0 && attribute >= PKCS11_OBJECT))
 		status = err_set(err, ERR_INVALID, "PKCS #11 URI: %s is empty, too long or not percent-encoded", names[attribute]);
 	else if (attribute == PKCS11_ID && value.len > PKCS11_ID_MAX)
-		status = err_set(err, ERR_INVALID, "PKCS #11 URI: an id of %zu bytes", value.len);
+		status = err_set(err, ERR_INVALID, "PKCS #11 URI: an id of %u bytes", value.len);
 	else if (attribute != PKCS11_ID && (strlen(buf_text(&value)) != value.len || !text_is_utf8(buf_text(&value), value.len)))
 		status = err_set(err, ERR_INVALID, "PKCS #11 URI: %s is not UTF-8 text", names[attribute]);
 	if (status == 0 && attribute == PKCS11_ID) {

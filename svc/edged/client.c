@@ -184,7 +184,7 @@ workload_sign(const struct workload *w, const void *data, size_t len, uint8_t ou
 		"digest", &digest, err);
 
 	if (status == 0 && digest.len != DIGEST_SHA256_LEN)
-		status = err_set(err, ERR_INVALID, "edged: a digest of %zu bytes", digest.len);
+		status = err_set(err, ERR_INVALID, "edged: a digest of %u bytes", digest.len);
 	if (status == 0)
 		memcpy(out, digest.data, DIGEST_SHA256_LEN);
 	buf_wipe(&digest);

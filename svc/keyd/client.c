@@ -238,7 +238,7 @@ remote_sign(void *arg, const uint8_t *tbs, size_t len, uint8_t *sig, size_t *sig
 		json_object_set_new(body, r->kind->input, json_string(data));
 	status = ask_bytes(r->client, r->kind->path, body, r->kind->output, &out, err);
 	if (status == 0 && out.len > *sig_len)
-		status = err_set(err, ERR_INVALID, "keyd: a signature of %zu bytes", out.len);
+		status = err_set(err, ERR_INVALID, "keyd: a signature of %u bytes", out.len);
 	if (status == 0) {
 		memcpy(sig, out.data, out.len);
 		*sig_len = out.len;
@@ -432,7 +432,7 @@ keyd_client_hmac(struct keyd_client *c, const char *handle, const void *data, si
 	int status = ask_bytes(c, "/sign", body, "signature", &mac, err);
 
 	if (status == 0 && mac.len != DIGEST_SHA256_LEN)
-		status = err_set(err, ERR_INVALID, "keyd: an HMAC of %zu bytes", mac.len);
+		status = err_set(err, ERR_INVALID, "keyd: an HMAC of %u bytes", mac.len);
 	if (status == 0)
 		memcpy(out, mac.data, DIGEST_SHA256_LEN);
 	buf_wipe(&mac);

@@ -97,7 +97,7 @@ unwrap_key(struct keep *k, const struct workload *w, const struct buf *iv, const
 	if (done < 0 && err->kind != ERR_INVALID)
 		err->kind = ERR_UNAVAILABLE;
 	if (done == 0 && key.len != KEY_LEN)
-		done = err_set(err, ERR_INVALID, "its key has %zu bytes", key.len);
+		done = err_set(err, ERR_INVALID, "its key has %u bytes", key.len);
 	if (done == 0)
 		secret_set(&k->key, key.data, key.len);
 	buf_wipe(&key);

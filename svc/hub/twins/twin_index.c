@@ -65,7 +65,7 @@ flatten(json_t *out, struct buf *path, json_t *value)
 		buf_putf(path, ".%s", key);
 		flatten(out, path, member);
 		path->failed = false;
-		path->len = len;
+		buf_cut(path, len);
 	}
 }
 
