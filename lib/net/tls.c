@@ -24,7 +24,6 @@ static const char tls12_suites[] = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES256+SHA
 
 struct tls_server {
 	SSL_CTX *ctx;
-	struct tls_cache *cache; /* borrowed: outlives contexts */
 	struct key *keys[2];
 	struct cert *leaf;
 	struct tls_server **others;
@@ -61,10 +60,25 @@ tls_peer_attach(SSL *ssl)
 static void
 peer_free(struct tls_peer *peer)
 {
+	if (!peer)
+		return;
 	tls_server_free(peer->server);
 	tls_expected_free(peer->expected);
 	mem_free(peer->identity);
 	mem_free(peer);
+}
+
+static void
+peer_detach(SSL *ssl)
+{
+	peer_free(tls_peer_of(ssl));
+	SSL_set_default_passwd_cb_userdata(ssl, NULL);
+}
+
+static struct tls_cache *
+cache_of(SSL *ssl)
+{
+	return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)); /* borrowed: outlives contexts */
 }
 
 static int
@@ -184,22 +198,20 @@ on_new_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls_peer *peer = tls_peer_of(ssl);
 
-	if (!peer->identity || !peer->server->cache)
+	if (!peer || !peer->identity)
 		return 0; /* TLS 1.2 asks before the verdict: tls_allow puts it in afterwards */
-	tls_cache_put(peer->server->cache, session, peer->identity);
-	mem_free(peer->identity);
-	peer->identity = NULL;
+	tls_cache_put(cache_of(ssl), session, peer->identity);
+	peer_detach(ssl);
 	return 1;
 }
 
 static SSL_SESSION *
 on_find_session(SSL *ssl, const unsigned char *id, int len, int *copy)
 {
-	struct tls_peer *peer = tls_peer_of(ssl);
+	struct tls_cache *cache = cache_of(ssl);
+
 	*copy = 0;
-	if (!peer->server->cache)
-		return NULL;
-	return tls_cache_find(peer->server->cache, id, (size_t)len);
+	return cache ? tls_cache_find(cache, id, (size_t)len) : NULL;
 }
 
 /* libssl found a session too old, or a connection of it broke with an alert. */
@@ -269,7 +281,6 @@ tls_server_new(const struct tls_server_config *config, struct err *err)
 	OWN(tls_server) server = NEW(tls_server);
 
 	server->n_refs = 1;
-	server->cache = config->cache;
 	server->ctx = tls_ctx_new(TLS_server_method());
 	if (tls_use_certificate(server->ctx, config->chain, config->key, err) < 0)
 		return NULL;
@@ -388,8 +399,9 @@ void
 tls_allow(SSL *ssl, const char *identity)
 {
 	struct tls_peer *peer = tls_peer_of(ssl);
+	struct tls_cache *cache = cache_of(ssl);
 
-	if (!peer->server || !peer->server->cache)
+	if (!peer || !cache)
 		return;
 	if (SSL_version(ssl) >= TLS1_3_VERSION) {
 		mem_free(peer->identity);
@@ -401,18 +413,19 @@ tls_allow(SSL *ssl, const char *identity)
 		SSL_SESSION *session = SSL_get1_session(ssl);
 
 		if (session)
-			tls_cache_put(peer->server->cache, session, identity);
+			tls_cache_put(cache, session, identity);
 	}
+	peer_detach(ssl);
 }
 
 void
 tls_refuse(SSL *ssl)
 {
-	struct tls_peer *peer = tls_peer_of(ssl);
+	struct tls_cache *cache = cache_of(ssl);
 	SSL_SESSION *session = SSL_get0_session(ssl);
 
-	if (peer->server && peer->server->cache && session)
-		tls_cache_remove(peer->server->cache, session);
+	if (cache && session)
+		tls_cache_remove(cache, session);
 }
 
 struct certs

@@ -5,7 +5,7 @@
 #include "diag/verdict.h"
 #include "net/tls.h"
 
-/* What hangs on an SSL object: each of a server's holds it for as long as the connection lives. */
+/* What hangs on an SSL object: of a server until there is a session that may be resumed, for an idle connection does not need it; of a client always. */
 struct tls_peer {
 	struct tls_server *server;
 	char *identity;		       /* allowed to resume as, until there is a session that says so */
@@ -18,7 +18,7 @@ struct tls_expected {
 	struct verdict **verdict; /* where the verdict goes */
 };
 void tls_expected_free(struct tls_expected *expected);
-struct tls_peer *tls_peer_of(SSL *ssl);
+struct tls_peer *tls_peer_of(SSL *ssl); /* NULL: it is not needed any more */
 struct tls_peer *tls_peer_attach(SSL *ssl);
 
 SSL_CTX *tls_ctx_new(const SSL_METHOD *method); /* with our versions, suites, groups and ceilings */
