@@ -16,9 +16,9 @@ struct entry {
 	struct decision last;
 	struct bucket lines[2]; /* refused, let in: who tries another's name does not silence it */
 	struct bucket ends;
-	uint64_t n_left_out;
 	struct entry *next; /* that came after it */
-	char name[];	    /* the key in the map */
+	uint32_t n_left_out;
+	char name[]; /* the key in the map */
 };
 
 struct shelf {
@@ -73,7 +73,7 @@ shelf_get(struct shelf *s, const char *name, int64_t now_ms)
 		return e;
 	if (map_count(s->by_name) >= s->most)
 		forget_oldest(s);
-	e = mem_new(sizeof(*e) + size);
+	e = mem_new(offsetof(struct entry, name) + size);
 	memcpy(e->name, name, size);
 	bucket_fill(&e->lines[0], &lines, now_ms);
 	bucket_fill(&e->lines[1], &lines, now_ms);

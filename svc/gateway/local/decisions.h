@@ -10,16 +10,15 @@
 #include "diag/reason.h"
 #include "gateway/local/tally.h"
 
-#define DECISION_PEER_MAX 56 /* an IPv6 address and its port */
+#define DECISION_PEER_MAX 48 /* an IPv6 address and its port */
 
 struct decision {
-	enum reason cause; /* OK: let in */
-	enum tally_shown shown;
-	int64_t wall;		      /* when, seconds UTC */
+	int64_t wall, ended_wall;     /* when, seconds UTC */
 	char peer[DECISION_PEER_MAX]; /* from where */
 	uint32_t n_accepted, n_refused;
-	enum reason ended; /* why the gateway ended a session of it, or refused what a request brought; OK: neither */
-	int64_t ended_wall;
+	enum reason cause : 16; /* OK: let in */
+	enum reason ended : 16; /* why the gateway ended a session of it, or refused what a request brought; OK: neither */
+	enum tally_shown shown;
 };
 
 struct decisions;
