@@ -89,7 +89,7 @@ identity_copy(const struct identity *from)
 struct subject
 identity_subject(const struct identity *identity)
 {
-	return (struct subject){ identity->device_id, identity->module_id, identity->generation_id };
+	return identity->subject;
 }
 
 static size_t

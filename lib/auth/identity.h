@@ -18,9 +18,20 @@
 
 enum identity_auth { IDENTITY_AUTH_NONE, IDENTITY_AUTH_SAS, IDENTITY_AUTH_THUMBPRINT, IDENTITY_AUTH_CA };
 
+/* Who it is, and which life of it: what was deleted and made again has another generation.  For those who need not know, or keep, more. */
+struct subject {
+	char *device_id, *module_id, *generation_id;
+};
+
 struct identity {
-	char *device_id, *module_id; /* module_id NULL: a device */
-	char *generation_id, *etag;
+	union { /* who it is, also as one */
+		struct subject subject;
+		struct {
+			char *device_id, *module_id; /* module_id NULL: a device */
+			char *generation_id;
+		};
+	};
+	char *etag;
 	char *scope;			     /* deviceScope, NULL when none */
 	char *parents[IDENTITY_PARENTS_MAX]; /* parentScopes */
 	size_t n_parents;
@@ -32,10 +43,6 @@ struct identity {
 	int64_t created, status_updated; /* seconds UTC */
 };
 
-/* Who it is, and which life of it: what was deleted and made again has another generation.  For those who need not know, or keep, more. */
-struct subject {
-	char *device_id, *module_id, *generation_id;
-};
 struct subject identity_subject(const struct identity *identity); /* borrows from it */
 struct subject subject_copy(const struct subject *subject);	  /* owned */
 void subject_clear(struct subject *subject);			  /* an owned one */

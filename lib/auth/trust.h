@@ -13,8 +13,8 @@ struct trust {
 	uint8_t ca[DIGEST_SHA256_LEN];
 	uint8_t leaf[REVOCATION_ID_LEN];		   /* of the certificate that was shown, when one counted */
 	uint8_t above[TRUST_ABOVE_MAX][REVOCATION_ID_LEN]; /* of the CAs between it and the one that vouched, and of that */
-	uint8_t n_above;
-	bool by_thumbprint, by_ca;
+	uint8_t n_above : 6;
+	bool by_thumbprint : 1, by_ca : 1;
 };
 /* The identity was let in with this certificate (NULL: with a token), for which `vouched` (NULL: none) answers.  Returns the thumbprint that counted, which is the identity's;
  * NULL: none did. */

@@ -24,15 +24,14 @@ struct gateway_head {
 struct session {
 	struct gateway_head *head;
 	struct identity *identity; /* the scope's, shared */
-	struct subject subject;	   /* borrows from that */
 	struct trust trust;
 	bool is_own; /* a module of the gateway's own device */
 	bool is_live;
 	bool has_listened;	 /* to anything: then its end is news to the relay */
+	uint32_t sender;	 /* what it counts as in the queue */
 	struct trust *device;	 /* of the module, whose key let it in; NULL: its own evidence did */
 	struct speaker *speaker; /* a gateway below that speaks for it; NULL: it speaks for itself */
 	struct queue_lane *lane;
-	uint64_t sender; /* what it counts as in the queue */
 	struct tenure tenure;
 	uint64_t epoch;
 	struct tally tally;
@@ -51,7 +50,6 @@ begin(void *arg, const struct gateway_admitted *admitted, struct head_admission 
 
 	session->head = head;
 	session->identity = identity_ref(admitted->record);
-	session->subject = identity_subject(session->identity);
 	session->speaker = admitted->by ? speaker_new(admitted->by) : NULL;
 	trust_init(&session->trust, record, leaf, admitted->vouched);
 	if (admitted->chain)
@@ -69,7 +67,7 @@ begin(void *arg, const struct gateway_admitted *admitted, struct head_admission 
 		tenure_begin(&head->config.tenure, leaf ? cert_not_after(leaf) : 0, clock_boot_ms(), (uint32_t)random_u64());
 	session->model_id = mem_text(admitted->model_id);
 	if (!admitted->is_request)
-		relay_restore(head->config.relay, &session->subject, admitted->clean_session, admission);
+		relay_restore(head->config.relay, &session->identity->subject, admitted->clean_session, admission);
 	return session;
 }
 
@@ -142,7 +140,7 @@ gateway_head_subject(struct head_session *head_session)
 	enum reason reason = why_untrusted(session->head, session);
 
 	if (reason == OK)
-		return &session->subject;
+		return &session->identity->subject;
 	head_session_close(head_session, reason);
 	return NULL;
 }
@@ -399,12 +397,12 @@ on_live(void *backend, void *domain, struct head_session *head_session)
 {
 	struct gateway_head *head = backend;
 	struct session *session = domain;
-	OWN_TEXT name = subject_name(&session->subject);
+	OWN_TEXT name = subject_name(&session->identity->subject);
 
 	session->is_live = true;
 	client_list_came(head->config.clients, name, clock_wall());
 	if (session->model_id)
-		relay_model(head->config.relay, &session->subject);
+		relay_model(head->config.relay, &session->identity->subject);
 	on_wants(backend, domain, head_session, head_session_wants(head_session)); /* by its kept subscriptions */
 }
 
@@ -443,7 +441,7 @@ on_method_answer(void *backend, void *domain, struct slice rid, int status, stru
 	struct session *session = domain;
 
 	if (why_untrusted(head, session) == OK)
-		relay_method_answer(head->config.relay, &session->subject, rid, status, payload);
+		relay_method_answer(head->config.relay, &session->identity->subject, rid, status, payload);
 }
 
 static void
@@ -479,7 +477,7 @@ on_refused(void *backend, const char *who, enum reason reason)
 static void
 note_end(struct gateway_head *head, const struct session *session)
 {
-	OWN_TEXT name = subject_name(&session->subject);
+	OWN_TEXT name = subject_name(&session->identity->subject);
 
 	if (session->is_live)
 		client_list_went(head->config.clients, name, clock_wall());
@@ -494,7 +492,7 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 	(void)clean;
 	note_end(head, session);
 	if (head_session && session->has_listened)
-		relay_end(head->config.relay, head_session, &session->subject);
+		relay_end(head->config.relay, head_session, &session->identity->subject);
 	if (head_session && session->has_listened && own_module(session))
 		inputs_on_end(head->config.inputs, own_module(session), head_session);
 	tally_end(session->identity);

@@ -196,7 +196,7 @@ begin_storing(struct queue *queue, struct queue_storing *storing, size_t n)
 		queue_share_add(storing->share, storing->sender, n * storing->size);
 }
 
-uint64_t
+uint32_t
 queue_sender(const struct queue_lane *lane, struct slice device_id, struct slice module_id)
 {
 	const struct queue_share *share = lane->queue->share;

@@ -41,7 +41,7 @@ struct queue_lane *queue_lane(const struct queue *queue, const struct owner *own
 struct queue_storing {
 	/* On the lane's owner, perhaps at once: it is there for all of its sinks (OK), there was no room for it (QUEUE_FULL), or it could not be stored (UNAVAILABLE). */
 	void (*done)(struct queue_storing *storing, enum reason why);
-	uint64_t sender; /* queue_sender() */
+	uint32_t sender; /* queue_sender() */
 	/* The queue's. */
 	struct queue_share *share; /* NULL: it is not counted */
 	size_t size;		   /* as it counts, of each sink */
@@ -49,7 +49,7 @@ struct queue_storing {
 	enum reason why;
 };
 /* Whose it counts as, of a queue that refuses when it is full (queue_share.h): asked once for many.  module_id empty: a device. */
-uint64_t queue_sender(const struct queue_lane *lane, struct slice device_id, struct slice module_id);
+uint32_t queue_sender(const struct queue_lane *lane, struct slice device_id, struct slice module_id);
 /* false: no route takes it, and nothing was done.  is_own: from a module of the gateway's own device.  On the lane's thread; what the message borrows is copied. */
 bool queue_put(struct queue_lane *lane, const struct message *message, bool is_own, struct queue_storing *storing);
 

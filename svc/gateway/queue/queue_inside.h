@@ -97,7 +97,7 @@ void queue_space_init(struct queue *queue);
 uint64_t queue_space_used(
 	struct queue *queue); /* on the loop and the lanes, which are visited before a log goes; any other thread: with the lock */
 /* May so much more be kept, of this sender (queue_share.h)?  Who drops its oldest does so a moment later, and by then takes what comes.  On a lane. */
-bool queue_space_has(struct queue *queue, uint64_t sender, size_t size);
+bool queue_space_has(struct queue *queue, uint32_t sender, size_t size);
 void queue_space_look(struct queue *queue); /* now and then: is it the disk that has none? */
 
 void queue_leave_drained(struct queue *queue); /* the next log that no route names any more and nothing is left of goes */

@@ -27,7 +27,7 @@ expire_unread(struct queue_reader *r, const struct message *m)
 }
 
 /* A line is of one sender, unless there is but one line. */
-static uint64_t
+static uint32_t
 sender_of(const struct queue_reader *r, struct queue_line *line, const struct message *m)
 {
 	if (line->sender == 0 || r->config.one_line)

@@ -33,7 +33,7 @@ struct queued {
 	struct queue_reader *reader;
 	struct queue_line *line;
 	struct queued *older, *newer;
-	uint64_t sender;
+	uint32_t sender;
 	size_t share; /* of the queue, of that sender */
 };
 /* Which message of which log it is, for who knows it again by that (wire/message_mark.h); previous: as there. */

@@ -12,7 +12,7 @@
 struct map;
 struct queue_line {
 	char *name;
-	uint64_t sender;		/* 0: not known yet */
+	uint32_t sender;		/* 0: not known yet */
 	struct queued *oldest, *newest; /* of those in memory */
 	size_t n, bytes, low;		/* low: it has room again below this */
 	int64_t moved_ms,

@@ -10,7 +10,7 @@
 #include "store/segment.h"
 
 #define ROWS 2
-#define COUNTERS 4096 /* a row; a power of two */
+#define COUNTERS 4096 /* a row; a power of two, and at most 2^16: a row has its own bits of a sender */
 
 struct queue_share {
 	char *edge_id;
@@ -35,15 +35,15 @@ queue_share_free(struct queue_share *share)
 	mem_free(share);
 }
 
-uint64_t
+uint32_t
 queue_share_sender(const struct queue_share *share, struct slice device_id, struct slice module_id)
 {
 	uint64_t device = map_hash(device_id.text, device_id.len);
 
 	/* Times an odd number: a module is not the device of its name. */
-	return module_id.len > 0 && slice_is(device_id, share->edge_id)
-		       ? device * 0x9e3779b97f4a7c15 + map_hash(module_id.text, module_id.len)
-		       : device;
+	if (module_id.len > 0 && slice_is(device_id, share->edge_id))
+		device = device * 0x9e3779b97f4a7c15 + map_hash(module_id.text, module_id.len);
+	return (uint32_t)device;
 }
 
 size_t
@@ -53,26 +53,26 @@ queue_share_size(const struct message *m)
 }
 
 static size_t
-counter_of(uint64_t sender, int row)
+counter_of(uint32_t sender, int row)
 {
-	return (sender >> (row * 32)) % COUNTERS;
+	return (sender >> (row * 16)) % COUNTERS;
 }
 
 static void
-count(struct queue_share *share, uint64_t sender, int64_t bytes)
+count(struct queue_share *share, uint32_t sender, int64_t bytes)
 {
 	for (int row = 0; row < ROWS; row++)
 		atomic_fetch_add_explicit(&share->bytes[row][counter_of(sender, row)], bytes, memory_order_relaxed);
 }
 
 void
-queue_share_add(struct queue_share *share, uint64_t sender, uint64_t size)
+queue_share_add(struct queue_share *share, uint32_t sender, uint64_t size)
 {
 	count(share, sender, (int64_t)size);
 }
 
 void
-queue_share_leave(struct queue_share *share, uint64_t sender, uint64_t size)
+queue_share_leave(struct queue_share *share, uint32_t sender, uint64_t size)
 {
 	count(share, sender, -(int64_t)size);
 }
@@ -94,7 +94,7 @@ queue_share_add_all(struct queue_share *share, const struct queue_share *more)
 }
 
 uint64_t
-queue_share_waiting(const struct queue_share *share, uint64_t sender)
+queue_share_waiting(const struct queue_share *share, uint32_t sender)
 {
 	int64_t least = INT64_MAX;
 
@@ -107,7 +107,7 @@ queue_share_waiting(const struct queue_share *share, uint64_t sender)
 }
 
 bool
-queue_share_may(const struct queue_share *share, uint64_t sender, uint64_t size, uint64_t used, uint64_t max)
+queue_share_may(const struct queue_share *share, uint32_t sender, uint64_t size, uint64_t used, uint64_t max)
 {
 	uint64_t left = used < max ? max - used : 0;
 

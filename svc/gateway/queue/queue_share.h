@@ -16,13 +16,13 @@ void queue_share_free(struct queue_share *share);
 OWN_DEFINE(queue_share);
 
 /* A number for who has sent it, in this process. */
-uint64_t queue_share_sender(
+uint32_t queue_share_sender(
 	const struct queue_share *share, struct slice device_id, struct slice module_id); /* module_id empty: a device */
 size_t queue_share_size(const struct message *message);					  /* what it takes of a log, about */
 /* May it have so many bytes more, where `used` of `max` are taken? */
-bool queue_share_may(const struct queue_share *share, uint64_t sender, uint64_t size, uint64_t used, uint64_t max);
-void queue_share_add(struct queue_share *share, uint64_t sender, uint64_t size);
-void queue_share_leave(struct queue_share *share, uint64_t sender, uint64_t size);
+bool queue_share_may(const struct queue_share *share, uint32_t sender, uint64_t size, uint64_t used, uint64_t max);
+void queue_share_add(struct queue_share *share, uint32_t sender, uint64_t size);
+void queue_share_leave(struct queue_share *share, uint32_t sender, uint64_t size);
 void queue_share_clear(struct queue_share *share); /* no thread else */
 void queue_share_add_all(struct queue_share *share, const struct queue_share *more);
-uint64_t queue_share_waiting(const struct queue_share *share, uint64_t sender); /* of it, and perhaps of somebody else */
+uint64_t queue_share_waiting(const struct queue_share *share, uint32_t sender); /* of it, and perhaps of somebody else */

@@ -219,7 +219,7 @@ room_beyond(const struct queue *queue)
 }
 
 bool
-queue_space_has(struct queue *queue, uint64_t sender, size_t size)
+queue_space_has(struct queue *queue, uint32_t sender, size_t size)
 {
 	uint64_t used = queue_space_used(queue), after = used + size;
 

@@ -13,7 +13,7 @@ struct shares {
 	struct queue_share *share;
 };
 
-static uint64_t
+static uint32_t
 sender_of(const struct shares *s, const char *device_id)
 {
 	return queue_share_sender(s->share, slice_of(device_id), slice_of(""));

@@ -10,14 +10,14 @@
 #define MAX 1600
 #define EIGHTH (MAX / 8)
 
-static uint64_t
+static uint32_t
 sender_of(const struct queue_share *share, const char *device_id, const char *module_id)
 {
 	return queue_share_sender(share, slice_of(device_id), slice_of(module_id));
 }
 
 static bool
-take(struct queue_share *share, uint64_t sender, uint64_t size, uint64_t *used)
+take(struct queue_share *share, uint32_t sender, uint64_t size, uint64_t *used)
 {
 	if (!queue_share_may(share, sender, size, *used, MAX))
 		return false;
@@ -27,7 +27,7 @@ take(struct queue_share *share, uint64_t sender, uint64_t size, uint64_t *used)
 }
 
 static void
-leave(struct queue_share *share, uint64_t sender, uint64_t size, uint64_t *used)
+leave(struct queue_share *share, uint32_t sender, uint64_t size, uint64_t *used)
 {
 	queue_share_leave(share, sender, size);
 	*used -= size;
@@ -35,7 +35,7 @@ leave(struct queue_share *share, uint64_t sender, uint64_t size, uint64_t *used)
 
 /* As many bytes as it gets, ten by ten. */
 static uint64_t
-flood(struct queue_share *share, uint64_t sender, uint64_t *used)
+flood(struct queue_share *share, uint32_t sender, uint64_t *used)
 {
 	uint64_t before = *used;
 
@@ -61,7 +61,8 @@ TEST("seven eighths are whoever's, of what is left then each one that floods tak
 TEST("nobody takes more than there is")
 {
 	OWN(queue_share) share = queue_share_new(EDGE);
-	uint64_t a = sender_of(share, "a", ""), used = MAX - 5;
+	uint32_t a = sender_of(share, "a", "");
+	uint64_t used = MAX - 5;
 
 	CHECK(!take(share, a, 6, &used));
 	CHECK(!take(share, a, MAX + 1, &(uint64_t){ 0 }));
@@ -74,7 +75,8 @@ TEST("nobody takes more than there is")
 TEST("who was refused is taken again when his messages have left, also while those of others stay for good")
 {
 	OWN(queue_share) share = queue_share_new(EDGE);
-	uint64_t a = sender_of(share, "a", ""), stays = sender_of(share, "b", ""), used = 0, had;
+	uint32_t a = sender_of(share, "a", ""), stays = sender_of(share, "b", "");
+	uint64_t used = 0, had;
 
 	while (used < MAX - EIGHTH)
 		CHECK(take(share, stays, 10, &used));
@@ -91,7 +93,8 @@ TEST("who was refused is taken again when his messages have left, also while tho
 TEST("what leaves that was not counted makes nobody's count too high")
 {
 	OWN(queue_share) share = queue_share_new(EDGE);
-	uint64_t a = sender_of(share, "a", ""), used = MAX - EIGHTH;
+	uint32_t a = sender_of(share, "a", "");
+	uint64_t used = MAX - EIGHTH;
 
 	queue_share_leave(share, a, 1000);
 	CHECK_INT(flood(share, a, &used), EIGHTH);
@@ -142,7 +145,7 @@ TEST("beside one that floods, others have their room: of a thousand not one shar
 
 struct counting {
 	struct queue_share *share;
-	uint64_t sender;
+	uint32_t sender;
 };
 
 static void *
@@ -160,7 +163,7 @@ come_and_go(void *arg)
 TEST("what comes and goes on several threads is counted exactly")
 {
 	OWN(queue_share) share = queue_share_new(EDGE);
-	uint64_t a = sender_of(share, "a", "");
+	uint32_t a = sender_of(share, "a", "");
 	struct counting counting = { share, a };
 	pthread_t threads[4];
 
