@@ -35,6 +35,12 @@ queue_lines_add(struct queue_lines *lines, const char *name, uint64_t position)
 	lines->n++;
 }
 
+bool
+queue_lines_has_any(const struct queue_lines *lines)
+{
+	return lines->n > 0;
+}
+
 void
 queue_lines_free(struct queue_lines *lines)
 {
@@ -105,7 +111,7 @@ queue_lines_load(
 	if (file_load(&file, path, &ignored) < 0 || !text_ends(buf_text(&file), "\n.\n"))
 		return false;
 	text = (struct slice){ .text = buf_text(&file), .len = file.len };
-	if (!cut_front(&text, front) || *front <= cursor)
+	if (!cut_front(&text, front) || *front < cursor)
 		return false;
 	while (slice_cut(&text, '\n', &line) && cut_line(line, &position, &name)) {
 		OWN_TEXT owned = slice_text(name);

@@ -40,13 +40,22 @@ lowest_of(const struct queue_reader *r, uint64_t lowest)
 	return lowest > r->floor ? lowest : r->floor;
 }
 
+/* Of one that was behind before a restart, and is not now, more may be done than the first reading has come to. */
 static struct queue_lines *
 lines_of(const struct queue_reader *r, uint64_t front)
 {
 	struct queue_lines *lines = queue_lines_new(front);
+	size_t at = 0;
+	void *value;
 
-	for (const struct queue_line *line = r->behind; line; line = line->next)
-		queue_lines_add(lines, line->name, queue_line_position(line));
+	while (map_next(r->lines, &at, NULL, NULL, &value)) {
+		const struct queue_line *line = value;
+
+		if (line->is_behind)
+			queue_lines_add(lines, line->name, queue_line_position(line));
+		else if (line->done_below > front)
+			queue_lines_add(lines, line->name, line->done_below);
+	}
 	return lines;
 }
 
@@ -63,7 +72,6 @@ queue_reader_position(struct queue_reader *r)
 	p = NEW(queue_position);
 	p->dir = mem_text(r->dir);
 	p->lines = has_lines ? lines_of(r, front) : NULL;
-	p->is_behind = r->behind != NULL;
 	p->cursor = cursor;
 	p->is_cursor_new = cursor != r->cursor;
 	return p;
@@ -87,7 +95,7 @@ queue_reader_saved(struct queue_reader *r, const struct queue_position *p, bool 
 	if (!ok)
 		return;
 	if (p->lines)
-		r->has_lines_file = p->is_behind;
+		r->has_lines_file = queue_lines_has_any(p->lines);
 	if (!p->is_cursor_new)
 		return;
 	r->cursor = p->cursor;

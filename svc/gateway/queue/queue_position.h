@@ -14,7 +14,7 @@ struct queue_position {
 	char *dir;
 	struct queue_lines *lines; /* of those that are behind; NULL: on disk they are right */
 	uint64_t cursor;
-	bool is_cursor_new, is_behind;
+	bool is_cursor_new;
 };
 int queue_position_save(const struct queue_position *position, struct err *err); /* blocks */
 void queue_position_free(struct queue_position *position);

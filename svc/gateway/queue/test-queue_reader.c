@@ -623,3 +623,59 @@ TEST("what is done of a line that is behind is not sent again after a restart, t
 	CHECK(next > 2);
 	fixture_close(&f);
 }
+
+/* "a" has left, "b" waits, and of "c", which is behind, two are done. */
+static void
+do_some_of_c(struct fixture *f)
+{
+	struct queued *q[13];
+
+	store_of(f->log, "a", 0, 8, 0);
+	store_of(f->log, "b", 0, 1, 0);
+	store_of(f->log, "c", 0, 9, 0);
+	fixture_read(f);
+	for (size_t i = 0; i < COUNT(q); i++)
+		CHECK(q[i] = next_of(f->reader));
+	CHECK(!next_of(f->reader));
+	CHECK_STR(q[8]->device_id, "b");
+	for (size_t i = 0; i < 11; i++)
+		if (i != 8)
+			queue_reader_end(q[i], QUEUE_DONE);
+	queue_reader_close(f->reader);
+}
+
+TEST("what is done of a line that is behind is not sent again after a restart, though the oldest of all that waits is where the "
+     "others are")
+{
+	struct fixture f;
+	struct queued *q;
+
+	fixture_start(&f, "at-the-front", 16);
+	do_some_of_c(&f);
+	fixture_read(&f);
+	CHECK(q = next_of(f.reader));
+	CHECK_STR(q->device_id, "b");
+	for (int i = 2; i < 9; i++)
+		CHECK_INT(number_of(next_of(f.reader)), i);
+	fixture_close(&f);
+}
+
+TEST("nor is it after the next restart, when the line was behind no more")
+{
+	struct fixture f;
+	struct queued *q;
+
+	fixture_start(&f, "twice", 16);
+	do_some_of_c(&f);
+	fixture_read(&f);
+	CHECK(q = next_of(f.reader));
+	CHECK_STR(q->device_id, "b");
+	CHECK_INT(number_of(next_of(f.reader)), 2); /* it is read ahead */
+	save_position(f.reader);
+	queue_reader_close(f.reader);
+	fixture_read(&f);
+	CHECK(q = next_of(f.reader));
+	CHECK_STR(q->device_id, "b");
+	CHECK_INT(number_of(next_of(f.reader)), 2);
+	fixture_close(&f);
+}
