@@ -64,8 +64,8 @@ end(struct conn *conn)
 		listener_conn_closed(conn->listener, conn);
 	conn_phase_end(conn);
 	free_tls(conn);
-	if (conn->fd >= 0)
-		close(conn->fd);
+	if (conn->watch.fd >= 0)
+		close(conn->watch.fd);
 	if (conn->process && conn->process->pidfd >= 0)
 		close(conn->process->pidfd);
 	verdict_free(conn->verdict);
@@ -156,7 +156,6 @@ conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *user)
 	struct conn *conn = NEW(conn);
 
 	conn->loop = loop;
-	conn->fd = fd;
 	conn->later.run = on_turn;
 	conn->state = CONN_CONNECTING;
 	conn->id = loop_add_conn(loop, conn);
@@ -207,7 +206,7 @@ conn_start(struct conn *conn, struct pool *handshakes, int64_t timeout_ms)
 	}
 	conn_phase_start(conn, timeout_ms);
 	conn->phase->pool = handshakes;
-	SSL_set_fd(conn->ssl, conn->fd);
+	SSL_set_fd(conn->ssl, conn->watch.fd);
 	conn->state = CONN_HANDSHAKE;
 	watch_set(&conn->watch, WATCH_READ); /* nothing to do before the client's first flight is here */
 }
@@ -252,7 +251,7 @@ conn_flushed(struct conn *conn)
 	if (conn->ssl && SSL_get_shutdown(conn->ssl) == 0)
 		SSL_shutdown(conn->ssl); /* close_notify; the answer is not waited for */
 	ERR_clear_error();
-	if (!conn->listener || conn->peer_ended || shutdown(conn->fd, SHUT_WR) < 0) {
+	if (!conn->listener || conn->peer_ended || shutdown(conn->watch.fd, SHUT_WR) < 0) {
 		conn_die(conn, "");
 		return;
 	}
@@ -269,7 +268,7 @@ conn_flushed(struct conn *conn)
 void
 conn_linger_ready(struct conn *conn)
 {
-	ssize_t n = recv(conn->fd, loop_read_buffer(conn->loop), LOOP_READ_LEN, 0);
+	ssize_t n = recv(conn->watch.fd, loop_read_buffer(conn->loop), LOOP_READ_LEN, 0);
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		conn_die(conn, "");

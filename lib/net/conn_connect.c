@@ -45,7 +45,6 @@ begin(struct conn *conn, const struct sockaddr *address, socklen_t len)
 	}
 	memcpy(&copy, address, len);
 	conn_keep_peer(conn, &copy);
-	conn->fd = fd;
 	watch_init(&conn->watch, conn->loop, fd, conn->watch.ready);
 	watch_set(&conn->watch, WATCH_WRITE);
 	return 0;
@@ -55,9 +54,9 @@ static void
 give_up(struct conn *conn)
 {
 	watch_set(&conn->watch, 0);
-	if (conn->fd >= 0)
-		close(conn->fd);
-	conn->fd = -1;
+	if (conn->watch.fd >= 0)
+		close(conn->watch.fd);
+	conn->watch.fd = -1;
 }
 
 static void
@@ -91,7 +90,7 @@ conn_connect_late(struct conn *conn)
 static void
 begin_tls(struct conn *conn)
 {
-	SSL_set_fd(conn->ssl, conn->fd);
+	SSL_set_fd(conn->ssl, conn->watch.fd);
 	conn->state = CONN_HANDSHAKE;
 	conn_handshake_step(conn);
 }
@@ -102,7 +101,7 @@ conn_connect_ready(struct conn *conn)
 	int error = 0;
 	socklen_t len = sizeof(error);
 
-	getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	getsockopt(conn->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	if (error != 0) {
 		try_next(conn, strerror(error));
 		return;

@@ -50,13 +50,13 @@ struct conn {
 	struct listener *listener;
 	struct strand *strand; /* NULL: it has a descriptor of its own (strand.h) */
 	uint64_t id;
-	struct watch watch;
+	struct watch watch; /* with its descriptor */
 	struct later later;
-	int fd;
 	enum conn_state state;
-	bool paused, want_write, read_more, peer_ended, in_is_raw; /* in_is_raw: it came before the framing was there */
-	bool is_mute;						   /* a write has failed: it is only heard out */
-	bool has_peer;						   /* false: a unix socket */
+	bool paused : 1, want_write : 1, read_more : 1, peer_ended : 1;
+	bool in_is_raw : 1; /* it came before the framing was there */
+	bool is_mute : 1;   /* a write has failed: it is only heard out */
+	bool has_peer : 1;  /* false: a unix socket */
 	uint16_t peer_port;
 	struct in6_addr peer; /* IPv4 as mapped */
 	struct peer_process *process;

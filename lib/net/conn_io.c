@@ -68,7 +68,7 @@ read_some(struct conn *conn, uint8_t *at, size_t room, size_t *got)
 		errno = 0;
 		return SSL_read_ex(conn->ssl, at, room, got) == 1 ? IO_DONE : ssl_outcome(conn, 0);
 	}
-	n = read(conn->fd, at, room);
+	n = read(conn->watch.fd, at, room);
 	if (n > 0) {
 		*got = (size_t)n;
 		return IO_DONE;
@@ -219,7 +219,7 @@ write_some(struct conn *conn, const uint8_t *data, size_t len, size_t *put)
 		errno = 0;
 		return SSL_write_ex(conn->ssl, data, len, put) == 1 ? IO_DONE : ssl_outcome(conn, 0);
 	}
-	n = send(conn->fd, data, len, MSG_NOSIGNAL);
+	n = send(conn->watch.fd, data, len, MSG_NOSIGNAL);
 	if (n >= 0) {
 		*put = (size_t)n;
 		return IO_DONE;
@@ -354,7 +354,7 @@ conn_write(struct conn *conn, const void *data, size_t len)
 bool
 conn_is_hung_up(const struct conn *conn)
 {
-	struct pollfd fd = { .fd = conn->fd, .events = POLLRDHUP };
+	struct pollfd fd = { .fd = conn->watch.fd, .events = POLLRDHUP };
 
 	if (conn->strand)
 		return strand_is_hung_up(conn);

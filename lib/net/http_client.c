@@ -377,7 +377,7 @@ is_fresh(const struct link *link)
 {
 	char byte;
 
-	return !is_old(link) && recv(link->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+	return !is_old(link) && recv(link->conn->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 /* Over https what came meanwhile is looked at first: the server's tickets, or that it has closed.  What nobody has wanted for long goes: its client may be there no more. */

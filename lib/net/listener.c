@@ -176,10 +176,10 @@ keep_process(struct conn *conn)
 	int pidfd = -1;
 	socklen_t pidfd_len = sizeof(pidfd);
 
-	if (getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+	if (getsockopt(conn->watch.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return;
 	/* SO_PEERPIDFD names the very process that connected; opening by number could meet another one (atk-14). */
-	if (getsockopt(conn->fd, SOL_SOCKET, 77 /* SO_PEERPIDFD */, &pidfd, &pidfd_len) < 0)
+	if (getsockopt(conn->watch.fd, SOL_SOCKET, 77 /* SO_PEERPIDFD */, &pidfd, &pidfd_len) < 0)
 		pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
 	conn->process = NEW(peer_process);
 	*conn->process = (struct peer_process){ .uid = cred.uid, .gid = cred.gid, .pid = cred.pid, .pidfd = pidfd };

@@ -107,8 +107,8 @@ TEST("a strand that waits for room is not overtaken by those who write later")
 
 	story_begin(&s);
 	open_strands(&s, 100);
-	setsockopt(conn_carrier_conn(s.here)->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-	setsockopt(conn_carrier_conn(s.there)->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	setsockopt(conn_carrier_conn(s.here)->watch.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	setsockopt(conn_carrier_conn(s.there)->watch.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	conn_pause(conn_carrier_conn(s.there), true);
 	run_for(s.loop, 20);
 	for (int i = 0; i < 20; i++) { /* more than the kernel and the carrier take */
