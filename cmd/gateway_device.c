@@ -135,6 +135,7 @@ put_decision(const json_t *last)
 	put_line("last decision", when);
 	if (!text_is(reason->code, "OK")) {
 		put_reason("because", reason);
+		put_line("at", gateway_text_at(last, "detail"));
 	}
 	counts = mem_textf("let in %lld times, refused %lld times since the gateway's start",
 		(long long)json_integer_value(json_object_get(last, "accepted")),

@@ -104,6 +104,9 @@ def test_03_chains():
     it.wrong = rows
     for id, reason, cert in rows:
         it.refused(id, reason, cert)
+    leaf, link = (run("rootedge", "gateway", "device", "show", id, "--state", it.edge.state).stdout for id in ("leaf-b", "leaf-a"))
+    assert "at             CN=leaf-b; " in leaf, leaf
+    assert "CERT_EXPIRED" in link and "\nat             CN=" in link and "at             CN=leaf-a" not in link, link  # the intermediate, which the leaf is not
     for n in range(3):
         it.connect("leaf1", it.pki.make("device", "leaf1", issuer="line", file="renewed%d" % n)).close()
 

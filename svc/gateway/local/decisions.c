@@ -52,6 +52,7 @@ forget_oldest(struct shelf *s)
 	if (!s->oldest)
 		s->newest = &s->oldest;
 	map_remove_text(s->by_name, e->name);
+	mem_free(e->last.detail);
 	mem_free(e);
 }
 
@@ -120,6 +121,8 @@ take_over(struct entry *e, const struct decision *now)
 	e->last.n_refused = before.n_refused + (now->cause != OK);
 	e->last.ended = before.ended;
 	e->last.ended_wall = before.ended_wall;
+	e->last.detail = mem_text(now->detail);
+	mem_free(before.detail);
 }
 
 bool
@@ -176,8 +179,23 @@ decisions_find(struct decisions *d, const char *name, struct decision *out)
 
 	pthread_mutex_lock(&d->lock);
 	e = find(d, name);
-	if (e)
+	if (e) {
 		*out = e->last;
+		out->detail = NULL;
+	}
 	pthread_mutex_unlock(&d->lock);
 	return e != NULL;
+}
+
+char *
+decisions_detail(struct decisions *d, const char *name)
+{
+	const struct entry *e;
+	char *detail;
+
+	pthread_mutex_lock(&d->lock);
+	e = find(d, name);
+	detail = mem_text(e ? e->last.detail : NULL);
+	pthread_mutex_unlock(&d->lock);
+	return detail;
 }

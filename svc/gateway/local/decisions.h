@@ -19,6 +19,7 @@ struct decision {
 	enum reason cause : 16; /* OK: let in */
 	enum reason ended : 16; /* why the gateway ended a session of it, or refused what a request brought; OK: neither */
 	enum tally_shown shown;
+	char *detail; /* of a refusal: at what, what was wanted and found; copied when it is noted, NULL when it is found */
 };
 
 struct decisions;
@@ -32,3 +33,4 @@ bool decisions_note(struct decisions *decisions, const char *name, bool is_known
 bool decisions_note_end(
 	struct decisions *decisions, const char *name, enum reason why, int64_t wall, int64_t now_ms, uint64_t *left_out);
 bool decisions_find(struct decisions *decisions, const char *name, struct decision *out); /* the last one */
+char *decisions_detail(struct decisions *decisions, const char *name); /* of the last one, a copy; NULL: there is none */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 static json_t *
 time_json(int64_t at)
@@ -19,11 +20,13 @@ time_json(int64_t at)
 /* -- One ------------------------------------------------------------------------------------------------------------------------------------ */
 
 static json_t *
-decision_json(const struct decision *last)
+decision_json(const struct decision *last, char *detail)
 {
-	return json_pack("{s:o, s:s, s:s, s:s, s:I, s:I}", "at", time_json(last->wall), "reason", reason_row(last->cause)->code,
-		"shown", tally_shown_name(last->shown), "peer", last->peer, "accepted", (json_int_t)last->n_accepted, "refused",
-		(json_int_t)last->n_refused);
+	if (detail)
+		text_repair_utf8(detail);
+	return json_pack("{s:o, s:s, s:s?, s:s, s:s, s:I, s:I}", "at", time_json(last->wall), "reason",
+		reason_row(last->cause)->code, "detail", detail, "shown", tally_shown_name(last->shown), "peer", last->peer,
+		"accepted", (json_int_t)last->n_accepted, "refused", (json_int_t)last->n_refused);
 }
 
 static json_t *
@@ -63,11 +66,13 @@ one_json(const struct device_view *view, const char *device_id, const char *modu
 	const struct confirmation *confirmed)
 {
 	OWN_TEXT name = identity_name(device_id, module_id);
+	OWN_TEXT detail = decisions_detail(view->decisions, name);
 	struct decision last = { .ended = OK };
 	bool is_known = decisions_find(view->decisions, name, &last);
 	json_t *one = json_pack("{s:s, s:s?, s:b, s:o, s:o}", "device", device_id, "module", module_id, "connected",
-		directory_is_connected(view->directory, name), "last_decision", is_known ? decision_json(&last) : json_null(),
-		"last_end", last.ended != OK ? end_json(&last) : json_null());
+		directory_is_connected(view->directory, name), "last_decision",
+		is_known ? decision_json(&last, detail) : json_null(), "last_end",
+		last.ended != OK ? end_json(&last) : json_null());
 
 	if (record)
 		add_record(one, record, confirmed);

@@ -135,10 +135,23 @@ audit_decision(struct door_book *book, const struct door_claim *claim, const str
 
 /* -- Entries -------------------------------------------------------------------------------------------------------------------------------- */
 
-static bool
-note(struct door_book *book, const struct door_claim *claim, enum reason cause, uint64_t *left_out)
+/* Which certificate or token it was, and what was wrong about it; cut where somebody's certificate tells stories. */
+static char *
+detail_of(const struct verdict *v)
 {
-	struct decision now = { .cause = cause, .shown = claim->shown, .wall = clock_wall() };
+	const struct check *failed = verdict_first_failure(v);
+
+	if (!failed || (!*failed->subject && !*failed->found))
+		return NULL;
+	return mem_textf("%.120s%s%.160s%s%.160s", failed->subject, *failed->wanted ? "; wanted " : "", failed->wanted,
+		*failed->found ? "; found " : "", failed->found);
+}
+
+static bool
+note(struct door_book *book, const struct door_claim *claim, const struct verdict *v, uint64_t *left_out)
+{
+	OWN_TEXT detail = detail_of(v);
+	struct decision now = { .cause = verdict_cause(v), .shown = claim->shown, .wall = clock_wall(), .detail = detail };
 	bool good;
 
 	snprintf(now.peer, sizeof(now.peer), "%s", claim->peer ? claim->peer : "");
@@ -154,7 +167,7 @@ door_book_decision(struct door_book *book, const struct door_claim *claim, const
 	uint64_t left_out;
 
 	tally_decision(claim->is_known ? claim->name : NULL, claim->shown, verdict_cause(v));
-	if (!note(book, claim, verdict_cause(v), &left_out))
+	if (!note(book, claim, v, &left_out))
 		return;
 	service_log_verdict(v);
 	audit_decision(book, claim, v, left_out);

@@ -35,6 +35,26 @@ TEST("the last decision about an identity is found, with how often it was let in
 	decisions_free(d);
 }
 
+TEST("what was wrong about a refusal is found with it, until the next decision")
+{
+	struct decisions *d = decisions_new(10, 10);
+	struct decision told = no;
+	uint64_t left_out;
+	char what[] = "CN=old; found 2020", *detail;
+
+	CHECK(!decisions_detail(d, "dev1"));
+	told.detail = what;
+	decisions_note(d, "dev1", true, &told, 0, &left_out);
+	decisions_note(d, "dev1", true, &told, 0, &left_out);
+	detail = decisions_detail(d, "dev1");
+	CHECK_STR(detail, what);
+	mem_free(detail);
+	decisions_note(d, "dev1", true, &yes, 0, &left_out);
+	CHECK(!decisions_detail(d, "dev1"));
+	decisions_note(d, "dev1", true, &told, 0, &left_out); /* goes with all */
+	decisions_free(d);
+}
+
 TEST("after 60 lines at once an identity has one in five seconds, and the next tells how many were left out")
 {
 	struct decisions *d = decisions_new(10, 10);
