@@ -319,7 +319,7 @@ on_down(struct device_link *link, void *user, enum device_client_end end, uint8_
 	if (line->is_own)
 		own_is_down(line);
 	if (end == DEVICE_CLIENT_UNREACHABLE)
-		lines_unreached(line->lines);
+		lines_unreached(line->lines, line->is_own);
 	line_way_down(&line->way, end == DEVICE_CLIENT_REFUSED && code == MQTT_UNAVAILABLE ? PACER_BUSY : PACER_FAILED);
 	forget_generation(line);
 	TELL(line, on_lost);

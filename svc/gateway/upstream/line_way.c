@@ -48,7 +48,7 @@ on_way(struct carrier_ride *ride, enum carrier_way how, const char *why)
 		why = "as many files are open as may be";
 	}
 	if (how == CARRIER_NONE)
-		lines_unreached(way->lines);
+		lines_unreached(way->lines, true);
 	if (how == CARRIER_NONE || how == CARRIER_NOT_NOW) {
 		device_link_no_token(way->link, why);
 		return;

@@ -167,11 +167,12 @@ lines_spread_ms(const struct lines *lines)
 }
 
 void
-lines_unreached(struct lines *lines)
+lines_unreached(struct lines *lines, bool is_for_all)
 {
 	lines->is_hub_away = true;
 	carrier_look_again(lines->carrier);
-	hub_presence_lost();
+	if (is_for_all)
+		hub_presence_lost();
 }
 
 /* The hub is back for one, so it is for all.  An answer on a line proves it, not a connection, nor one that carries lines: a hub in trouble may take those and drop them. */

@@ -39,8 +39,8 @@ struct carrier *lines_carrier(const struct lines *lines);
 struct pacer *lines_pacer(const struct lines *lines);
 /* A line could not reach the hub, and none has had an answer since. */
 bool lines_is_hub_away(const struct lines *lines);
-/* By lines. */
-void lines_unreached(struct lines *lines);
+/* By lines.  is_for_all: by the gateway's own line, or by what would carry all; the hub also closes that of a device alone, when it is deleted say. */
+void lines_unreached(struct lines *lines, bool is_for_all);
 void lines_reached(struct lines *lines);
 /* The hub is judged by other roots: lines to one that they don't have are made again, the others go on. */
 void lines_trust(struct lines *lines);
