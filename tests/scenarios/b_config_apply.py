@@ -175,7 +175,7 @@ def test_6_modes():
         config = os.path.join(story.edge.state, "config")
         for path, (content, mode, uid) in story.orders().items():
             role = os.path.relpath(path, config).split("/")[0]
-            assert mode == (0o644 if path.endswith((".cer", "/hub-roots.pem")) else 0o600), (path, oct(mode))
+            assert mode == (0o644 if path.endswith((".cer", "/hub-roots.pem", "/gateway/names")) else 0o600), (path, oct(mode))
             assert uid == (61840 + ROLES.index(role) if os.getuid() == 0 else os.getuid()), (path, uid)
             assert (b"9f31c0de" in content) == path.endswith("certd/config.json"), path
         story.write(story.good + "[preloaded_keys]\nspare = \"file://%s\"\n" % (story.folder / "root.key"))
