@@ -201,7 +201,7 @@ open_relay(struct gateway *g, struct err *err)
 	struct relay_config relay = { .keep = g->keep,
 		.queue = g->queue,
 		.edge_id = g->config.upstream.edge_id,
-		.audience = { .trusted = gateway_head_subject, .model = gateway_head_model },
+		.audience = { .trusted = gateway_head_subject },
 		.on_own_news = on_own_news,
 		.arg = g };
 

@@ -35,7 +35,7 @@ struct session {
 	struct tenure tenure;
 	uint64_t epoch;
 	struct tally tally;
-	char *model_id; /* that it has named; NULL: none */
+	char *model_id; /* that it has named, until the relay is told; NULL: none */
 };
 
 /* -- The beginning --------------------------------------------------------------------------------------------------------------------- */
@@ -143,14 +143,6 @@ gateway_head_subject(struct head_session *head_session)
 		return &session->identity->subject;
 	head_session_close(head_session, reason);
 	return NULL;
-}
-
-const char *
-gateway_head_model(struct head_session *head_session)
-{
-	const struct session *session = head_session_domain(head_session);
-
-	return session->model_id;
 }
 
 struct recheck {
@@ -401,8 +393,11 @@ on_live(void *backend, void *domain, struct head_session *head_session)
 
 	session->is_live = true;
 	client_list_came(head->config.clients, name, clock_wall());
-	if (session->model_id)
-		relay_model(head->config.relay, &session->identity->subject);
+	if (session->model_id) {
+		relay_model(head->config.relay, &session->identity->subject, session->model_id);
+		mem_free(session->model_id);
+		session->model_id = NULL;
+	}
 	on_wants(backend, domain, head_session, head_session_wants(head_session)); /* by its kept subscriptions */
 }
 

@@ -26,7 +26,7 @@ struct gateway_head_config {
 	struct door_book *book; /* who came, and who was refused */
 	struct tls_cache *tls_cache;
 	struct client_list *clients;
-	struct relay *relay; /* gateway_head_subject is its `trusted`, gateway_head_model its `model` */
+	struct relay *relay; /* gateway_head_subject is its `trusted` */
 	struct queue *queue; /* with a lane for each loop */
 	struct inputs *inputs;
 	const struct offline_policy *offline;
@@ -39,7 +39,6 @@ struct gateway_head *gateway_head_new(const struct gateway_head_config *config);
 void gateway_head_free(struct gateway_head *head); /* after the loops and the workers */
 /* Who is on a session, on its loop; NULL: it is no longer trusted, and is being closed. */
 const struct subject *gateway_head_subject(struct head_session *session);
-const char *gateway_head_model(struct head_session *session); /* that it has named, borrowed; NULL: none */
 /* On a worker, now and then: sessions that time alone has ended are closed. */
 void gateway_head_look(struct gateway_head *head);
 /* Told, on the thread that found it out, when the record of a gateway below has changed, or of its $edgeHub.  Before the loops run. */

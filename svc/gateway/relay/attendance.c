@@ -16,7 +16,7 @@ struct sight {
 	struct loop *loop; /* NULL: nobody */
 	uint64_t conn_id;
 	unsigned wants;
-	char *generation_id, *model_id;
+	char *generation_id;
 };
 
 struct entry {
@@ -25,6 +25,7 @@ struct entry {
 	struct directory_visit visit;
 	struct post post;
 	struct sight found, told;
+	char *model_id, *model_of; /* named last, by which generation; NULL: none was */
 	bool is_looking, look_again;
 	unsigned asked;
 };
@@ -34,13 +35,13 @@ struct hint {
 	struct attendance *all;
 	char *device_id, *module_id;
 	unsigned asked;
+	char *generation_id, *model_id; /* NULL: no model was named */
 };
 
 static void
 sight_clear(struct sight *sight)
 {
 	mem_free(sight->generation_id);
-	mem_free(sight->model_id);
 	*sight = (struct sight){ 0 };
 }
 
@@ -50,6 +51,8 @@ entry_free(struct entry *e)
 	mem_free(e->name);
 	mem_free(e->device_id);
 	mem_free(e->module_id);
+	mem_free(e->model_id);
+	mem_free(e->model_of);
 	sight_clear(&e->found);
 	sight_clear(&e->told);
 	mem_free(e);
@@ -66,7 +69,6 @@ tell(struct entry *e)
 		.device_id = e->device_id,
 		.module_id = e->module_id,
 		.generation_id = e->found.generation_id,
-		.model_id = e->found.model_id,
 		.wants = e->found.wants,
 		.is_another = e->found.loop != e->told.loop || e->found.conn_id != e->told.conn_id,
 	};
@@ -111,7 +113,6 @@ on_visit(struct directory_visit *visit, struct head_session *session)
 		e->found.conn_id = conn_id(head_session_conn(session));
 		e->found.wants = head_session_wants(session);
 		e->found.generation_id = mem_text(subject->generation_id);
-		e->found.model_id = mem_text(e->all->config.audience.model(session));
 	}
 	loop_post(e->all->config.loop, &e->post);
 }
@@ -146,12 +147,33 @@ need_entry(struct attendance *a, const struct hint *hint)
 	return e;
 }
 
+static struct named_model
+named_by(const struct entry *e)
+{
+	return (struct named_model){ e->device_id, e->module_id, e->model_of, e->model_id };
+}
+
+static void
+take_model(struct entry *e, struct hint *hint)
+{
+	struct named_model named;
+
+	mem_free(e->model_id);
+	mem_free(e->model_of);
+	e->model_id = hint->model_id;
+	e->model_of = hint->generation_id;
+	named = named_by(e);
+	e->all->config.on_model(e->all->config.arg, &named);
+}
+
 static void
 on_hint(struct post *post)
 {
 	struct hint *hint = CONTAINER_OF(post, struct hint, post);
 	struct entry *e = need_entry(hint->all, hint);
 
+	if (hint->model_id)
+		take_model(e, hint);
 	e->asked |= hint->asked;
 	if (e->is_looking)
 		e->look_again = true;
@@ -162,8 +184,8 @@ on_hint(struct post *post)
 	mem_free(hint);
 }
 
-void
-attendance_look(struct attendance *a, const char *device_id, const char *module_id, unsigned asked)
+static struct hint *
+new_hint(struct attendance *a, const char *device_id, const char *module_id)
 {
 	struct hint *hint = NEW(hint);
 
@@ -171,19 +193,37 @@ attendance_look(struct attendance *a, const char *device_id, const char *module_
 	hint->all = a;
 	hint->device_id = mem_text(device_id);
 	hint->module_id = mem_text(module_id);
+	return hint;
+}
+
+void
+attendance_look(struct attendance *a, const char *device_id, const char *module_id, unsigned asked)
+{
+	struct hint *hint = new_hint(a, device_id, module_id);
+
 	hint->asked = asked;
 	loop_post(a->config.loop, &hint->post);
 }
 
-const char *
-attendance_model(struct attendance *a, const char *name, const char **generation_id)
+void
+attendance_name_model(struct attendance *a, const struct named_model *named)
 {
-	struct entry *e = map_find_text(a->by_name, name);
+	struct hint *hint = new_hint(a, named->device_id, named->module_id);
 
-	if (!e)
-		return NULL;
-	*generation_id = e->told.generation_id;
-	return e->told.model_id;
+	hint->generation_id = mem_text(named->generation_id);
+	hint->model_id = mem_text(named->model_id);
+	loop_post(a->config.loop, &hint->post);
+}
+
+bool
+attendance_model(struct attendance *a, const char *name, struct named_model *named)
+{
+	const struct entry *e = map_find_text(a->by_name, name);
+
+	if (!e || !e->model_id)
+		return false;
+	*named = named_by(e);
+	return true;
 }
 
 struct attendance *

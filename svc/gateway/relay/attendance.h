@@ -8,16 +8,21 @@
 
 struct attendee {
 	const char *device_id, *module_id, *generation_id;
-	const char *model_id; /* that it has named when it connected; NULL: none */
 	unsigned
 		wants; /* bits of enum head_wants; 0: it is not connected, or listens to nothing.  With HEAD_ASKED_COMMANDS when it has just asked for them */
 	bool is_another; /* its connection is not the one that was told last */
+};
+
+/* Who has named which model when it connected. */
+struct named_model {
+	const char *device_id, *module_id, *generation_id, *model_id;
 };
 
 struct attendance_config {
 	struct loop *loop;
 	struct audience audience;
 	void (*on_change)(void *arg, const struct attendee *attendee); /* on `loop`; borrowed */
+	void (*on_model)(void *arg, const struct named_model *named);  /* the same */
 	void *arg;
 };
 
@@ -25,8 +30,10 @@ struct attendance;
 struct attendance *attendance_new(const struct attendance_config *config);
 void attendance_free(struct attendance *attendance); /* after the loops are finished */
 
-/* On `loop`: the model that who is connected by this name has named, and of which generation he is; NULL: none. */
-const char *attendance_model(struct attendance *attendance, const char *name, const char **generation_id);
+/* Any thread.  on_model follows by the next word to `loop`, and so before anything that comes by way of the queue. */
+void attendance_name_model(struct attendance *attendance, const struct named_model *named);
+/* On `loop`: what was named last by somebody of this name who is connected, borrowed; false: nothing. */
+bool attendance_model(struct attendance *attendance, const char *name, struct named_model *named);
 
 /* Any thread.  `asked`: HEAD_ASKED_COMMANDS or 0. */
 void attendance_look(struct attendance *attendance, const char *device_id, const char *module_id, unsigned asked);

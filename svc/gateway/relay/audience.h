@@ -8,7 +8,6 @@ struct audience {
 	struct directory *directory;
 	/* On a session's loop: who it is, or NULL when that is no longer trusted and its session is being closed. */
 	const struct subject *(*trusted)(struct head_session *session);
-	const char *(*model)(struct head_session *session); /* that it has named; NULL: none.  As that, borrowed */
 };
 
 /* Of a visit (directory.h), on the session's loop: who it is; NULL: nobody, or another generation than this one ("": whichever). */

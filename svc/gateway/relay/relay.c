@@ -20,17 +20,22 @@ static void
 on_attend(void *arg, const struct attendee *attendee)
 {
 	struct relay *r = arg;
-	bool names_model = attendee->is_another && attendee->model_id;
-	struct line *line = attendee->wants || names_model ? lines_get(r->config.lines, attendee->device_id, attendee->module_id)
-							   : lines_find(r->config.lines, attendee->device_id, attendee->module_id);
+	struct line *line = attendee->wants ? lines_get(r->config.lines, attendee->device_id, attendee->module_id)
+					    : lines_find(r->config.lines, attendee->device_id, attendee->module_id);
 
 	if (!line || line_is_own(line))
 		return;
-	if (names_model)
-		line_set_model(line, attendee->model_id, attendee->generation_id);
 	twins_attend(r->twins, line, attendee->wants & HEAD_WANTS_DESIRED, attendee->generation_id);
 	method_relay_attend(line, r->config.methods, attendee->wants);
 	command_relays_attend(r->commands, line, attendee);
+}
+
+static void
+on_model(void *arg, const struct named_model *named)
+{
+	struct relay *r = arg;
+
+	line_set_model(lines_get(r->config.lines, named->device_id, named->module_id), named->model_id, named->generation_id);
 }
 
 /* The one before may have gone, and with it what it knew of a device that is still connected. */
@@ -38,10 +43,10 @@ static void
 on_line(void *arg, struct line *line)
 {
 	struct relay *r = arg;
-	const char *generation_id = NULL, *model_id = attendance_model(r->attendance, line_name(line), &generation_id);
+	struct named_model named;
 
-	if (model_id)
-		line_set_model(line, model_id, generation_id);
+	if (attendance_model(r->attendance, line_name(line), &named))
+		line_set_model(line, named.model_id, named.generation_id);
 }
 
 static void
@@ -62,7 +67,9 @@ relay_open(const struct relay_config *config, struct err *err)
 	struct subscriptions_keeper keeper = keep_subscriptions(config->keep);
 	struct relay *r = NEW(relay);
 	struct twins_config twins = { .lines = config->lines, .keep = config->keep, .on_news = on_news, .arg = r };
-	struct attendance_config attendance = { .loop = loop, .audience = config->audience, .on_change = on_attend, .arg = r };
+	struct attendance_config attendance = {
+		.loop = loop, .audience = config->audience, .on_change = on_attend, .on_model = on_model, .arg = r
+	};
 	struct twin_relay_config twin_relay = { .audience = config->audience, .queue = config->queue, .edge_id = config->edge_id };
 
 	r->config = *config;
@@ -159,9 +166,11 @@ relay_go_on(struct relay *r)
 /* -- What a session says -------------------------------------------------------------------------------------------------------------------- */
 
 void
-relay_model(struct relay *r, const struct subject *subject)
+relay_model(struct relay *r, const struct subject *subject, const char *model_id)
 {
-	attendance_look(r->attendance, subject->device_id, subject->module_id, 0);
+	struct named_model named = { subject->device_id, subject->module_id, subject->generation_id, model_id };
+
+	attendance_name_model(r->attendance, &named);
 }
 
 void
