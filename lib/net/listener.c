@@ -449,7 +449,6 @@ open_ear(struct listener *l, struct loop *loop, bool shared, struct err *err)
 	if (fd < 0)
 		return -1;
 	*ear = (struct ear){ .listener = l, .loop = loop, .fd = fd, .spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC) };
-	bucket_fill(&ear->accepts, &l->pace, clock_boot_ms());
 	watch_init(&ear->watch, loop, fd, on_ready);
 	timer_init(&ear->pause, loop, on_pause_over);
 	watch_set(&ear->watch, WATCH_READ);

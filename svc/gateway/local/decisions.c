@@ -65,7 +65,7 @@ shelf_clear(struct shelf *s)
 }
 
 static struct entry *
-shelf_get(struct shelf *s, const char *name, int64_t now_ms)
+shelf_get(struct shelf *s, const char *name)
 {
 	struct entry *e = map_find_text(s->by_name, name);
 	size_t size = strlen(name) + 1;
@@ -76,9 +76,6 @@ shelf_get(struct shelf *s, const char *name, int64_t now_ms)
 		forget_oldest(s);
 	e = mem_new(offsetof(struct entry, name) + size);
 	memcpy(e->name, name, size);
-	bucket_fill(&e->lines[0], &lines, now_ms);
-	bucket_fill(&e->lines[1], &lines, now_ms);
-	bucket_fill(&e->ends, &lines, now_ms);
 	*s->newest = e;
 	s->newest = &e->next;
 	map_put_text(s->by_name, e->name, e);
@@ -94,8 +91,6 @@ decisions_new(size_t max_known, size_t max_strangers)
 
 	shelf_init(&d->known, max_known);
 	shelf_init(&d->strangers, max_strangers);
-	bucket_fill(&d->violations, &lines_together, 0);
-	bucket_fill(&d->all_strangers, &lines_together, 0);
 	pthread_mutex_init(&d->lock, NULL);
 	return d;
 }
@@ -132,7 +127,7 @@ decisions_note(struct decisions *d, const char *name, bool is_known, const struc
 	bool good;
 
 	pthread_mutex_lock(&d->lock);
-	e = shelf_get(is_known ? &d->known : &d->strangers, name, now_ms);
+	e = shelf_get(is_known ? &d->known : &d->strangers, name);
 	take_over(e, now);
 	good = bucket_take(&e->lines[now->cause == OK], &lines, now_ms) == 0 &&
 	       (is_known || bucket_take(&d->all_strangers, &lines_together, now_ms) == 0);
