@@ -63,14 +63,14 @@ def test_powercut():
         with open(folder / "setup.json", "w") as f:
             json.dump({"port": port, "rest": rest, "policy": hub.policy(), "ca": pki.root, "host": hub.hostname, "key": key}, f)
         me = "%s %s" % (sys.executable, os.path.abspath(__file__))
-        env = dict(os.environ, DATA=folder / "data", ROUNDS=ROUNDS, MIN_MS="1000", MAX_MS="2000", RE_SETUP=folder / "setup.json", VERBOSE="1",
+        env = dict(os.environ, DATA=folder / "data", ROUNDS=ROUNDS, READY_S="%d" % (30 * SLOW), MIN_MS="1000", MAX_MS="2000", RE_SETUP=folder / "setup.json", VERBOSE="1",
                    CLEAN="cp -r %s $DATA/hub && sync -f $DATA/hub" % hub.state,
                    START="%s hub --state $DATA/hub --hostname %s --address 127.0.0.1 --mqtt-port %d --https-port %d --cert %s --key %s" % (ROOTEDGE, hub.hostname, port, rest, folder / "hub.pem", folder / "hub.key"),
                    READY="%s ready" % me, WORK="exec %s work" % me, CHECK="%s check" % me)
         done = subprocess.run(["bash", TOOL], env=env, capture_output=True, text=True, timeout=300 * SLOW)
         for line in (done.stdout + done.stderr).splitlines():
             print("# " + line)
-        assert done.returncode == 0 and "failed" in done.stdout, "the tool found a loss"
+        assert done.returncode == 0 and "failed" in done.stdout, "a loss, or a start or a look that failed: the tool ended with %d" % done.returncode
         confirmed = [int(n) for n in re.findall(r"(\d+) confirmed$", done.stdout, re.M)]
         assert len(confirmed) == int(ROUNDS) and all(b > a for a, b in zip([0] + confirmed, confirmed)), "a round in which nothing was sent: %s" % confirmed
 
