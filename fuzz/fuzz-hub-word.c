@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the gateway above says of the hub: what is read is written the same again, short, with an id and nothing else in it. */
 #include "fuzz.h"
-#include "gateway/local/hub_word.h"
+#include "gateway/gauges/hub_word.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "gateway/local/vitals.h"
+#include "gateway/gauges/noted.h"
 
 #define FILE_MAX (256 * 1024)
 #define CHAIN_MAX 10
@@ -120,6 +120,6 @@ further_cert_look(struct further_cert *f, struct keyd_client *keyd, const struct
 
 	tell(f, found < 0 ? err.text : is_over ? "it has expired" : NULL);
 	if (f->current)
-		vitals_note_further_certificate(f->key_id, f->not_before, f->not_after);
+		noted_dates(f->key_id, f->not_before, f->not_after);
 	return found == 1;
 }

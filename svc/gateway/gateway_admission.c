@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "gateway/local/hub_presence.h"
+#include "gateway/gauges/hub_presence.h"
 #include "gateway/scope/asked.h"
 #include "gateway/speaker.h"
 

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "common/service.h"
 #include "gateway/gateway_admission.h"
-#include "gateway/local/tally.h"
+#include "gateway/gauges/tally.h"
 #include "gateway/speaker.h"
 #include "wire/message_mark.h"
 #include "wire/property_bag.h"

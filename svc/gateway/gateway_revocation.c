@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "gateway/local/vitals.h"
+#include "gateway/gauges/noted.h"
 #include "pki/revocation_files.h"
 
 #define LOOK_MS 1000
@@ -91,7 +91,7 @@ tell(struct gateway_revocation *r, const struct err *err)
 	mem_free(r->last_trouble);
 	r->last_trouble = mem_text(err->text);
 	log_error("revocation: what was known before stays: %s", err->text);
-	vitals_note_revocation(err->text);
+	noted_revocation(err->text);
 }
 
 static void
@@ -99,7 +99,7 @@ forget_trouble(struct gateway_revocation *r)
 {
 	mem_free(r->last_trouble);
 	r->last_trouble = NULL;
-	vitals_note_revocation(NULL);
+	noted_revocation(NULL);
 }
 
 /* true: there is another set. */

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "common/renewal.h"
 #include "gateway/further_cert.h"
-#include "gateway/local/vitals.h"
+#include "gateway/gauges/noted.h"
 #include "gateway/scope/asked.h"
 #include "gateway/server_names.h"
 #include "net/interfaces.h"
@@ -140,7 +140,7 @@ issue(struct server_cert *s, struct renewal_life *life, struct err *err)
 	if (!made)
 		return NULL;
 	*life = (struct renewal_life){ cert_not_before(chain.item[0]), cert_not_after(chain.item[0]) };
-	vitals_note_certificate(&chain);
+	noted_certificate(&chain);
 	certs_clear(&s->chain);
 	s->chain = chain;
 	chain = (struct certs){ 0 };
@@ -237,7 +237,7 @@ static void
 take_over(struct server_cert *s)
 {
 	s->life = s->made_life;
-	vitals_note_renewal(true);
+	noted_renewal(true);
 	s->failed_at = 0;
 	take_facts(s);
 	log_info("the server certificate for %s was renewed, with %zu names", s->names.item[0], s->names.n);
@@ -255,7 +255,7 @@ on_looked(struct job *job)
 		take_over(s);
 	if (!s->has_failed)
 		return;
-	vitals_note_renewal(false);
+	noted_renewal(false);
 	log_error("%s; the one in use stays", s->err.text);
 	s->failed_at = clock_boot_ms();
 }

@@ -3,7 +3,7 @@
 #include "gateway/edge_hub/presence_method.h"
 
 #include "base/text.h"
-#include "gateway/local/hub_presence.h"
+#include "gateway/gauges/hub_presence.h"
 #include "wire/json.h"
 
 static int

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/rd.h"
 #include "base/text.h"
-#include "gateway/local/hub_word.h"
+#include "gateway/gauges/hub_word.h"
 #include "wire/json.h"
 
 static void

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/front/front_route.h"
-#include "gateway/local/tally.h"
+#include "gateway/gauges/tally.h"
 #include "heads/method_question.h"
 #include "wire/json.h"
 

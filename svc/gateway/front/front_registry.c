@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/front/front_child.h"
-#include "gateway/local/hub_throttle.h"
+#include "gateway/gauges/hub_throttle.h"
 #include "gateway/upstream/upstream_call.h"
 #include "wire/json.h"
 

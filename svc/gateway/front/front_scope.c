@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/front/front_child.h"
-#include "gateway/local/hub_presence.h"
+#include "gateway/gauges/hub_presence.h"
 #include "gateway/scope/scope_page.h"
 #include "wire/codec.h"
 #include "wire/json.h"

@@ -7,7 +7,7 @@
 #include "auth/on_behalf.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "gateway/local/hub_presence.h"
+#include "gateway/gauges/hub_presence.h"
 #include "wire/json.h"
 
 #define ANSWER_WITHIN_MS 30000

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What gateways right below this one hear of the hub, by itself whenever it has changed (local/hub_word.h): as a method of their $edgeHub, for it listens to those.  Only those who have asked for it in a
+/* What gateways right below this one hear of the hub, by itself whenever it has changed (gauges/hub_word.h): as a method of their $edgeHub, for it listens to those.  Only those who have asked for it in a
  * question hear it; the answer to that has it, too. */
 
 #include "gateway/scope/scope.h"

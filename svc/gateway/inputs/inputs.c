@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gateway/inputs/input_bag.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 #include "wire/property_bag.h"
 
 #define IN_FLIGHT_MAX 8

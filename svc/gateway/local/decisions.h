@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "diag/reason.h"
-#include "gateway/local/tally.h"
+#include "gateway/gauges/tally.h"
 
 #define DECISION_PEER_MAX 48 /* an IPv6 address and its port */
 

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "common/service.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 #include "gateway/local/rivals.h"
 #include "wire/codec.h"
 #include "wire/json.h"

@@ -80,14 +80,14 @@ queue_json(const struct vitals *v)
 							 (json_int_t)v->endpoints[i].n_queued));
 	return json_pack("{s:I, s:o, s:I, s:I, s:I, s:f, s:o}", "messages", (json_int_t)v->n_queued, "oldest_s", oldest, "bytes",
 		(json_int_t)v->queue_bytes, "max_bytes", (json_int_t)v->max_queue_bytes, "refused", (json_int_t)v->n_refused,
-		"bytes_per_hour", v->bytes_per_hour, "endpoints", endpoints);
+		"bytes_per_hour", v->noted.bytes_per_hour, "endpoints", endpoints);
 }
 
 static json_t *
 certificate_json(const struct vitals *v)
 {
-	return json_pack("{s:o, s:o, s:I}", "not_before", time_json(v->cert_not_before), "not_after", time_json(v->cert_not_after),
-		"failed_renewals", (json_int_t)v->cert_failures);
+	return json_pack("{s:o, s:o, s:I}", "not_before", time_json(v->noted.cert_not_before), "not_after",
+		time_json(v->noted.cert_not_after), "failed_renewals", (json_int_t)v->noted.cert_failures);
 }
 
 static json_t *
@@ -103,7 +103,7 @@ https_json(const struct vitals *v)
 static json_t *
 revocation_json(const struct vitals *v)
 {
-	OWN_TEXT problem = mem_text(*v->revocation_problem ? v->revocation_problem : NULL);
+	OWN_TEXT problem = mem_text(*v->noted.revocation_problem ? v->noted.revocation_problem : NULL);
 
 	if (problem)
 		text_repair_utf8(problem);
@@ -123,7 +123,7 @@ gateway_status_json(const struct gateway_names *names, const struct vitals *v)
 	json_object_set_new(status, "edge_device", json_string(names->edge_id));
 	json_object_set_new(status, "version", json_string(ROOTEDGE_VERSION));
 	json_object_set_new(status, "time", time_json(v->now));
-	json_object_set_new(status, "runs_for_s", json_integer((json_int_t)(v->runs_for_ms / 1000)));
+	json_object_set_new(status, "runs_for_s", json_integer((json_int_t)(v->noted.runs_for_ms / 1000)));
 	json_object_set_new(status, "hub", hub_json(names, &v->hub, &v->throttle));
 	json_object_set_new(status, "lines", lines_json(&v->carriage));
 	json_object_set_new(status, "devices", devices_json(v));

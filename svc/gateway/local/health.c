@@ -14,15 +14,16 @@ judge_certificate(const struct vitals *v, bool *ok)
 	char when[CLOCK_TEXT_LEN];
 
 	*ok = false;
-	if (v->cert_not_after == 0)
+	if (v->noted.cert_not_after == 0)
 		return mem_text("there is no server certificate");
-	if (v->now >= v->cert_not_after)
-		return mem_textf("the server certificate ended at %s; devices refuse it", clock_text(v->cert_not_after, when));
-	if (v->now < v->cert_not_before)
+	if (v->now >= v->noted.cert_not_after)
+		return mem_textf(
+			"the server certificate ended at %s; devices refuse it", clock_text(v->noted.cert_not_after, when));
+	if (v->now < v->noted.cert_not_before)
 		return mem_textf("the server certificate begins at %s, by this machine's clock that is to come",
-			clock_text(v->cert_not_before, when));
+			clock_text(v->noted.cert_not_before, when));
 	*ok = true;
-	return mem_textf("valid until %s", clock_text(v->cert_not_after, when));
+	return mem_textf("valid until %s", clock_text(v->noted.cert_not_after, when));
 }
 
 /* Records kept from before are as good as those told now; none at all lets nobody in. */

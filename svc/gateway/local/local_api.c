@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 #include "gateway/local/health.h"
 #include "gateway/local/local_method.h"
 #include "gateway/local/local_twin.h"

@@ -107,7 +107,7 @@ open_control(struct local_door *door, struct err *err)
 static void
 on_sample(struct timer *timer)
 {
-	vitals_sample();
+	noted_minute();
 	timer_arm(timer, SAMPLE_EVERY_MS);
 }
 

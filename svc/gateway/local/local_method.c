@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "gateway/local/tally.h"
+#include "gateway/gauges/tally.h"
 #include "heads/method_question.h"
 #include "wire/json.h"
 

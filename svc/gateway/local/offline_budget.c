@@ -31,13 +31,13 @@ add(struct offline_budget *b, const char *what, int64_t at, const char *fmt, ...
 static void
 add_certificate(struct offline_budget *b, const struct vitals *v)
 {
-	if (v->cert_not_after > 0 && v->now >= v->cert_not_after)
-		add(b, "certificate", v->cert_not_after, "the server certificate has ended, and no other one has come yet");
-	else if (v->cert_failures > 0)
-		add(b, "certificate", v->cert_not_after,
+	if (v->noted.cert_not_after > 0 && v->now >= v->noted.cert_not_after)
+		add(b, "certificate", v->noted.cert_not_after, "the server certificate has ended, and no other one has come yet");
+	else if (v->noted.cert_failures > 0)
+		add(b, "certificate", v->noted.cert_not_after,
 			"the server certificate ends, and %llu attempts to renew it have failed; rootedge renewals and the log say "
 			"why",
-			(unsigned long long)v->cert_failures);
+			(unsigned long long)v->noted.cert_failures);
 	else
 		add(b, "certificate", OFFLINE_NEVER, "the server certificate is renewed on this box, by the Edge CA");
 }
@@ -46,25 +46,25 @@ add_certificate(struct offline_budget *b, const struct vitals *v)
 static int64_t
 takes_over_at(const struct vitals *v)
 {
-	int64_t fifth = (v->issuers_not_after - v->issuers_not_before) / 5;
+	int64_t fifth = (v->noted.issuers_not_after - v->noted.issuers_not_before) / 5;
 
-	return v->issuers_not_after - (fifth < RESERVE_S ? fifth : RESERVE_S);
+	return v->noted.issuers_not_after - (fifth < RESERVE_S ? fifth : RESERVE_S);
 }
 
 static void
 add_edge_ca(struct offline_budget *b, const struct vitals *v)
 {
-	if (v->issuers_not_after == 0)
+	if (v->noted.issuers_not_after == 0)
 		return;
-	if (v->is_issuer_ours)
+	if (v->noted.is_issuer_ours)
 		add(b, "Edge CA", takes_over_at(v),
 			"the Edge CA signed itself, and another one follows it: devices that have not read the trust bundle again "
 			"by then "
 			"no longer trust this gateway; with an Edge CA below a root of yours they go on");
 	else
-		add(b, "Edge CA", v->issuers_not_after,
+		add(b, "Edge CA", v->noted.issuers_not_after,
 			"%s ends; who issued it has to be within reach before, and no server certificate is valid for longer",
-			v->issuers_name);
+			v->noted.issuers_name);
 }
 
 /* From seven eighths on the oldest messages go, or whoever has most waiting is refused. */
@@ -93,14 +93,14 @@ add_queue(struct offline_budget *b, const struct vitals *v)
 		add(b, "queue", v->now, "messages can't be stored: %.256s", v->queue_problem);
 	else if (room == 0) /* whatever is sent: what is refused has no rate */
 		add(b, "queue", v->now, "%s%s", which, then);
-	else if (v->bytes_per_hour < 1)
+	else if (v->noted.bytes_per_hour < 1)
 		add(b, "queue", OFFLINE_NEVER, "nobody sends anything now");
-	else if ((double)room / v->bytes_per_hour > 24 * 365 * 1000.0)
+	else if ((double)room / v->noted.bytes_per_hour > 24 * 365 * 1000.0)
 		add(b, "queue", OFFLINE_NEVER, "as little as is sent now does not fill it");
 	else
-		add(b, "queue", v->now + (int64_t)((double)room / v->bytes_per_hour * 3600),
+		add(b, "queue", v->now + (int64_t)((double)room / v->noted.bytes_per_hour * 3600),
 			"%s%s, with %.1f MB left and %.3g MB an hour as in the last one", which, then, (double)room / 1e6,
-			v->bytes_per_hour / 1e6);
+			v->noted.bytes_per_hour / 1e6);
 }
 
 /* What waits longer is dropped, as its route says. */

@@ -12,8 +12,8 @@ static struct vitals
 fit(void)
 {
 	return (struct vitals){ .now = NOW,
-		.cert_not_before = NOW - DAY,
-		.cert_not_after = NOW + DAY,
+		.noted.cert_not_before = NOW - DAY,
+		.noted.cert_not_after = NOW + DAY,
 		.n_known = 3,
 		.scope_told = NOW - 60,
 		.hub = { .reach = HUB_AWAY } };
@@ -46,9 +46,9 @@ TEST("it is not without a certificate, with one that has ended, and with one tha
 {
 	struct vitals none = fit(), old = fit(), early = fit();
 
-	none.cert_not_before = none.cert_not_after = 0;
-	old.cert_not_after = NOW;
-	early.cert_not_before = NOW + 1;
+	none.noted.cert_not_before = none.noted.cert_not_after = 0;
+	old.noted.cert_not_after = NOW;
+	early.noted.cert_not_before = NOW + 1;
 	check_says(&none, "certificate", false, "there is no server certificate");
 	check_says(&old, "certificate", false, "ended at 2026-03-01T12:00:00Z");
 	check_says(&early, "certificate", false, "begins at 2026-03-01T12:00:01Z");

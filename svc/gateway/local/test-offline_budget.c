@@ -12,12 +12,12 @@ static struct vitals
 quiet(void)
 {
 	return (struct vitals){ .now = NOW,
-		.cert_not_before = NOW - DAY,
-		.cert_not_after = NOW + 30 * DAY,
-		.issuers_not_before = NOW + 10 * DAY,
-		.issuers_not_after = NOW + 100 * DAY,
+		.noted.cert_not_before = NOW - DAY,
+		.noted.cert_not_after = NOW + 30 * DAY,
+		.noted.issuers_not_before = NOW + 10 * DAY,
+		.noted.issuers_not_after = NOW + 100 * DAY,
 		.least_ttl_s = -1,
-		.issuers_name = "CN=Edge CA",
+		.noted.issuers_name = "CN=Edge CA",
 		.n_known = 3,
 		.max_queue_bytes = 1 << 30,
 		.disk_free = INT64_C(1) << 40 };
@@ -62,9 +62,9 @@ TEST("an Edge CA that signed itself is followed by another one, which who keeps 
 {
 	struct vitals v = quiet();
 
-	v.is_issuer_ours = true;
+	v.noted.is_issuer_ours = true;
 	check_limit(&v, "Edge CA", NOW + 93 * DAY, "have not read the trust bundle again");
-	v.issuers_not_before = NOW + 80 * DAY;
+	v.noted.issuers_not_before = NOW + 80 * DAY;
 	check_limit(&v, "Edge CA", NOW + 96 * DAY, "below a root of yours they go on");
 }
 
@@ -79,7 +79,7 @@ TEST("messages that a route keeps for a while are lost after that, the oldest fi
 	check_limit(&v, "messages", NOW + 600, "lost");
 	v.oldest_queued_ms = (NOW - 4000) * 1000;
 	check_limit(&v, "messages", NOW, "lost");
-	v.bytes_per_hour = 1e6;
+	v.noted.bytes_per_hour = 1e6;
 	v.drops_oldest = true;
 	check_limit(
 		&v, "queue", NOW + (int64_t)(QUEUE_ROOM / 1e6 * 3600), "is nearly full, and the oldest messages are lost, with");
@@ -91,7 +91,7 @@ TEST("where nothing ends there is nothing that stops first")
 	struct offline_budget b;
 	json_t *json;
 
-	v.issuers_not_after = 0;
+	v.noted.issuers_not_after = 0;
 	offline_budget_make(&b, &v);
 	CHECK_INT(b.limits[0].at, OFFLINE_NEVER);
 	json = offline_budget_json(&b, NOW);
@@ -103,7 +103,7 @@ TEST("a certificate that can't be renewed is a limit, and says how often it was 
 {
 	struct vitals v = quiet();
 
-	v.cert_failures = 7;
+	v.noted.cert_failures = 7;
 	check_limit(&v, "certificate", NOW + 30 * DAY, "7 attempts to renew it have failed");
 }
 
@@ -111,19 +111,19 @@ TEST("the queue is full when seven eighths of it are used up at the rate of the 
 {
 	struct vitals v = quiet();
 
-	v.bytes_per_hour = QUEUE_ROOM / 48;
+	v.noted.bytes_per_hour = QUEUE_ROOM / 48;
 	check_limit(&v, "queue", NOW + 2 * DAY, "max_queue_mib");
 	v.disk_free = (int64_t)QUEUE_ROOM / 2;
 	check_limit(&v, "queue", NOW + DAY, "the disk is full, with 469.8 MB left");
 	v.disk_free = -1;
 	check_limit(&v, "queue", NOW + 2 * DAY, "max_queue_mib");
-	v.bytes_per_hour = 2;
+	v.noted.bytes_per_hour = 2;
 	check_limit(&v, "queue", OFFLINE_NEVER, "as little as is sent now");
-	v.bytes_per_hour = 1000;
+	v.noted.bytes_per_hour = 1000;
 	v.queue_bytes = (uint64_t)QUEUE_ROOM - 100;
 	check_limit(&v, "queue", NOW + 360, "is nearly full, and who has most in it is refused, with 0.0 MB left");
 	v.queue_bytes = v.max_queue_bytes + 5;
-	v.bytes_per_hour = 0;
+	v.noted.bytes_per_hour = 0;
 	check_limit(&v, "queue", NOW, "is nearly full, and who has most in it is refused");
 }
 
@@ -171,7 +171,7 @@ TEST("a server certificate that has ended is not one that is renewed, whether or
 {
 	struct vitals v = quiet();
 
-	v.cert_not_after = NOW - 1;
+	v.noted.cert_not_after = NOW - 1;
 	check_limit(&v, "certificate", NOW - 1, "has ended");
 }
 

@@ -3,7 +3,6 @@
 #include "gateway/local/vitals.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -12,129 +11,12 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "gateway/local/gateway_metrics.h"
-#include "common/service.h"
+#include "gateway/gauges/gateway_metrics.h"
 #include "gateway/queue/queue_window.h"
 #include "keyd/client.h"
 #include "store/message.h"
 
-#define CERT_ID "edgehub-server"
-#define ROLE "gateway"
 #define MESSAGE_MOST (320 * 1024) /* a message with what belongs to it: a queue without place for it refuses some */
-
-#define SAMPLES 60
-#define SAMPLE_LEAST_MS 60000 /* what was sent in less says nothing about an hour */
-#define ENDPOINT_NAME_MAX 280
-
-/* Of the process, as what it counts is. */
-static struct {
-	atomic_llong told_ms; /* by the boot clock */
-	atomic_ullong failures, bytes;
-	pthread_mutex_t lock; /* of all that follows */
-	int64_t not_before, not_after, issuers_not_before, issuers_not_after;
-	char issuers_name[128];
-	bool is_issuer_ours;
-	char storing_problem[512], revocation_problem[512]; /* "": there is none */
-	struct sample {
-		int64_t ms;
-		uint64_t bytes;
-	} samples[SAMPLES]; /* the oldest is the next to go */
-	size_t n_samples;
-	int64_t began_ms;
-} noted = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-/* -- What is told -------------------------------------------------------------------------------------------------------------------------- */
-
-/* What follows the leaf: none of them may end before what they signed. */
-static void
-note_issuers(const struct certs *chain)
-{
-	const struct cert *last = chain->item[chain->n - 1];
-
-	noted.issuers_not_after = 0;
-	noted.is_issuer_ours = chain->n == 2 && cert_is_self_issued(last);
-	for (size_t i = 1; i < chain->n; i++) {
-		int64_t end = cert_not_after(chain->item[i]);
-
-		if (noted.issuers_not_after > 0 && end >= noted.issuers_not_after)
-			continue;
-		noted.issuers_not_before = cert_not_before(chain->item[i]);
-		noted.issuers_not_after = end;
-		snprintf(noted.issuers_name, sizeof(noted.issuers_name), "%s", cert_subject(chain->item[i]));
-	}
-}
-
-void
-vitals_note_certificate(const struct certs *chain)
-{
-	pthread_mutex_lock(&noted.lock);
-	noted.not_before = cert_not_before(chain->item[0]);
-	noted.not_after = cert_not_after(chain->item[0]);
-	note_issuers(chain);
-	pthread_mutex_unlock(&noted.lock);
-}
-
-void
-vitals_note_further_certificate(const char *id, int64_t not_before, int64_t not_after)
-{
-	int64_t now = clock_wall();
-
-	metric_set(gateway_metric(METRIC_CERT_NOT_AFTER, id, ROLE), not_after);
-	metric_set(gateway_metric(METRIC_CERT_VALID, id, ROLE), now >= not_before && now < not_after);
-}
-
-void
-vitals_note_bytes(size_t len)
-{
-	atomic_fetch_add_explicit(&noted.bytes, len, memory_order_relaxed);
-}
-
-void
-vitals_note_storing(const char *why)
-{
-	service_log_storing(why);
-	pthread_mutex_lock(&noted.lock);
-	snprintf(noted.storing_problem, sizeof(noted.storing_problem), "%s", why ? why : "");
-	pthread_mutex_unlock(&noted.lock);
-}
-
-void
-vitals_note_revocation(const char *why)
-{
-	metric_set(gateway_metric(METRIC_REVOCATION_READ), why == NULL);
-	pthread_mutex_lock(&noted.lock);
-	snprintf(noted.revocation_problem, sizeof(noted.revocation_problem), "%s", why ? why : "");
-	pthread_mutex_unlock(&noted.lock);
-}
-
-void
-vitals_sample(void)
-{
-	pthread_mutex_lock(&noted.lock);
-	if (noted.began_ms == 0)
-		noted.began_ms = clock_boot_ms();
-	noted.samples[noted.n_samples++ % SAMPLES] = (struct sample){ clock_boot_ms(), noted.bytes };
-	pthread_mutex_unlock(&noted.lock);
-}
-
-void
-vitals_note_renewal(bool done)
-{
-	metric_add(gateway_metric(METRIC_CERT_RENEWALS, CERT_ID, ROLE, done ? "done" : "failed"), 1);
-	if (done)
-		noted.failures = 0;
-	else
-		noted.failures++;
-}
-
-void
-vitals_note_scope(bool told)
-{
-	metric_add(gateway_metric(METRIC_SCOPE_REFRESHES, told ? "done" : "failed"), 1);
-	if (!told)
-		return;
-	noted.told_ms = clock_boot_ms();
-}
 
 /* -- The queue ------------------------------------------------------------------------------------------------------------------------------ */
 
@@ -184,21 +66,14 @@ struct looking {
 	struct vitals *v;
 };
 
-static void
-endpoint_name(char out[static ENDPOINT_NAME_MAX], const struct queue_log_counts *log)
-{
-	snprintf(out, ENDPOINT_NAME_MAX, "%s%s%s", log->module_id ? log->module_id : "iothub", log->module_id ? "/" : "",
-		log->module_id ? log->input : "");
-}
-
 /* Its priorities are logs of their own. */
 static void
 add_to_endpoint(struct vitals *v, const struct queue_log_counts *log)
 {
-	char name[ENDPOINT_NAME_MAX];
+	char name[NOTED_ENDPOINT_MAX];
 	size_t i = 0;
 
-	endpoint_name(name, log);
+	noted_endpoint(name, log->module_id, log->input);
 	while (i < v->n_endpoints && !text_is(v->endpoints[i].name, name))
 		i++;
 	if (i == VITALS_ENDPOINTS_MAX)
@@ -245,38 +120,6 @@ disk_free(const char *dir)
 	struct statvfs fs;
 
 	return statvfs(dir, &fs) == 0 ? (int64_t)fs.f_bavail * (int64_t)fs.f_frsize : -1;
-}
-
-static double
-bytes_per_hour(void)
-{
-	const struct sample *first = &noted.samples[noted.n_samples < SAMPLES ? 0 : noted.n_samples % SAMPLES];
-	int64_t ms = clock_boot_ms() - first->ms;
-
-	ms = ms > SAMPLE_LEAST_MS ? ms : SAMPLE_LEAST_MS;
-	return noted.n_samples == 0 ? 0 : (double)(noted.bytes - first->bytes) / (double)ms * 3600e3;
-}
-
-static void
-take_noted(struct vitals *v)
-{
-	pthread_mutex_lock(&noted.lock);
-	v->cert_not_before = noted.not_before;
-	v->cert_not_after = noted.not_after;
-	v->issuers_not_before = noted.issuers_not_before;
-	v->issuers_not_after = noted.issuers_not_after;
-	v->is_issuer_ours = noted.is_issuer_ours;
-	memcpy(v->issuers_name, noted.issuers_name, sizeof(v->issuers_name));
-	memcpy(v->queue_problem, noted.storing_problem, sizeof(v->queue_problem));
-	memcpy(v->revocation_problem, noted.revocation_problem, sizeof(v->revocation_problem));
-	v->bytes_per_hour = bytes_per_hour();
-	v->runs_for_ms = noted.began_ms ? clock_boot_ms() - noted.began_ms : 0;
-	pthread_mutex_unlock(&noted.lock);
-	v->cert_failures = noted.failures;
-	if (noted.told_ms == 0)
-		return;
-	v->scope_for_ms = clock_boot_ms() - noted.told_ms;
-	v->scope_told = v->now - v->scope_for_ms / 1000;
 }
 
 struct ending {
@@ -348,7 +191,12 @@ void
 vitals_take(struct vitals *v, const struct vitals_sources *s)
 {
 	*v = (struct vitals){ .now = clock_wall() };
-	take_noted(v);
+	noted_take(&v->noted);
+	memcpy(v->queue_problem, v->noted.storing_problem, sizeof(v->queue_problem));
+	if (v->noted.scope_told_ms != 0) {
+		v->scope_for_ms = clock_boot_ms() - v->noted.scope_told_ms;
+		v->scope_told = v->now - v->scope_for_ms / 1000;
+	}
 	v->https_port = s->https ? listener_port(s->https) : 0;
 	v->https_problem = s->https_problem;
 	v->hub = hub_presence();
@@ -374,20 +222,8 @@ set(enum gateway_metric which, int64_t value)
 static void
 measure_log(void *arg, const struct queue_log_counts *log)
 {
-	OWN_TEXT priority = mem_textf("%d", log->priority);
-	char endpoint[ENDPOINT_NAME_MAX];
-
 	(void)arg;
-	endpoint_name(endpoint, log);
-	metric_set(gateway_metric(METRIC_QUEUE_LENGTH, endpoint, priority), (int64_t)log->counts.length);
-}
-
-void
-vitals_note_log_left(const char *module_id, const char *input, int priority)
-{
-	struct queue_log_counts left = { .module_id = module_id, .input = input, .priority = priority };
-
-	measure_log(NULL, &left);
+	noted_queue_length(log->module_id, log->input, log->priority, log->counts.length);
 }
 
 static void
@@ -427,16 +263,13 @@ void
 vitals_measure(const struct vitals_sources *s)
 {
 	struct vitals v;
-	bool valid;
 
 	vitals_take(&v, s);
-	valid = v.now >= v.cert_not_before && v.now < v.cert_not_after;
 	measure_listener("mqtt", s->mqtt);
 	if (s->https)
 		measure_listener("https", s->https);
 	metric_set(gateway_metric(METRIC_BUILD, ROOTEDGE_VERSION), 1);
-	metric_set(gateway_metric(METRIC_CERT_NOT_AFTER, CERT_ID, ROLE), v.cert_not_after);
-	metric_set(gateway_metric(METRIC_CERT_VALID, CERT_ID, ROLE), valid);
+	noted_dates(NOTED_SERVER_CERT, v.noted.cert_not_before, v.noted.cert_not_after);
 	set(METRIC_CONNECTED, (int64_t)v.n_connected);
 	set(METRIC_SCOPE_RECORDS, (int64_t)v.n_known);
 	if (v.scope_told)

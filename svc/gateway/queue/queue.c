@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gateway/local/vitals.h"
+#include "gateway/gauges/noted.h"
 #include "gateway/queue/queue_inside.h"
 #include "gateway/queue/queue_log.h"
 
@@ -128,7 +128,7 @@ store(struct queue_lane *lane, const struct message *message, const struct route
 
 	m.expires_ms = expires(message, row->ttl_s);
 	if (!row->route->module_id)
-		vitals_note_bytes(storing->size);
+		noted_bytes(storing->size);
 	message_lane_store(way_to(lane, plan->level[row - plan->routes->row]), &m, on_stored, storing);
 }
 

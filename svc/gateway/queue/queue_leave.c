@@ -2,7 +2,7 @@
 /* A log that the plan does not name any more goes when it is empty.  Lanes may still look at it, or have answers of it on their way to them: so each lane is visited first, to take the plan of now,
  * and once more when the log is closed, before it is freed. */
 #include "base/mem.h"
-#include "gateway/local/vitals.h"
+#include "gateway/gauges/noted.h"
 #include "gateway/queue/queue_inside.h"
 #include "gateway/queue/queue_log.h"
 
@@ -119,7 +119,7 @@ on_forsaken(struct post *post)
 		queue->leaving = NULL;
 		return;
 	}
-	vitals_note_log_left(place.module_id, place.input, place.priority);
+	noted_queue_length(place.module_id, place.input, place.priority, 0);
 	queue->left_reader = queue_window_remove(level->sink->window, level->priority);
 	level->reader = NULL;
 	queue->left_dir = queue_log_set_aside(dir);

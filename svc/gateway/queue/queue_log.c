@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "gateway/local/vitals.h"
+#include "gateway/gauges/noted.h"
 #include "gateway/queue/queue_lines.h"
 #include "gateway/queue/queue_reader_inside.h"
 #include "store/segment.h"
@@ -283,7 +283,7 @@ open_whole(const char *dir, size_t segment_bytes, struct queue_share *waiting, s
 {
 	struct message_log_config config = {
 		.log = { .dir = dir, .segment_bytes = segment_bytes },
-		.on_trouble = vitals_note_storing,
+		.on_trouble = noted_storing,
 	};
 	struct message_log *log = message_log_open(&config, err);
 

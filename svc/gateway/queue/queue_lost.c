@@ -5,7 +5,7 @@
 #include "auth/identity.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 
 /* Times an odd number: a module is neither the device of its name nor the module of that name of another one. */
 static uint64_t

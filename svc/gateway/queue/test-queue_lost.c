@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What leaves a log without being sent is counted by who had sent it. */
 #include "base/clock.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 #include "gateway/queue/queue_lost.h"
 #include "gateway/queue/test_queue_reader.h"
 

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "gateway/local/tally.h"
+#include "gateway/gauges/tally.h"
 #include "gateway/relay/twin_change.h"
 #include "wire/json.h"
 

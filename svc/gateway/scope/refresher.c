@@ -11,9 +11,9 @@
 #include "base/random.h"
 #include "base/rd.h"
 #include "gateway/scope/refresh_pace.h"
-#include "gateway/local/hub_presence.h"
-#include "gateway/local/hub_throttle.h"
-#include "gateway/local/vitals.h"
+#include "gateway/gauges/hub_presence.h"
+#include "gateway/gauges/hub_throttle.h"
+#include "gateway/gauges/noted.h"
 
 #define AGAIN_MIN_MS 2000
 #define AGAIN_MAX_MS 60000
@@ -178,7 +178,7 @@ end_everything(struct refresher *r)
 	bool failed = r->err.kind != ERR_NONE, changed = scope_epoch(r->scope) != r->epoch;
 
 	end_wish(r);
-	vitals_note_scope(!failed);
+	noted_scope(!failed);
 	note_presence(&r->err);
 	if (failed) {
 		if (!r->has_failed)

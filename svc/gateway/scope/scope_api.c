@@ -8,7 +8,7 @@
 #include "auth/identity.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gateway/local/hub_presence.h"
+#include "gateway/gauges/hub_presence.h"
 #include "gateway/upstream/upstream_call.h"
 #include "wire/json.h"
 

@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "device/device_link.h"
-#include "gateway/local/carriage.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/carriage.h"
+#include "gateway/gauges/gateway_metrics.h"
 #include "net/carrier_dial.h"
 #include "net/http_proxy.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 /* How a line (line.h) gets to the hub: when its turn has come (pacer.h), carried by the connection of all or by one of its own (carrier.h), and with which token.  Embedded in the line, on its loop. */
 
-#include "gateway/local/carriage.h"
+#include "gateway/gauges/carriage.h"
 #include "gateway/upstream/carrier.h"
 #include "gateway/upstream/link_token.h"
 #include "gateway/upstream/pacer.h"

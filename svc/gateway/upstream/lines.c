@@ -4,8 +4,8 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "gateway/local/gateway_metrics.h"
-#include "gateway/local/hub_presence.h"
+#include "gateway/gauges/gateway_metrics.h"
+#include "gateway/gauges/hub_presence.h"
 #include "gateway/upstream/line_way.h"
 
 #define JOIN_MS 50 /* a line: each connects, and is asked about */

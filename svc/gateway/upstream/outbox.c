@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 #include "gateway/routes/routes.h"
 #include "gateway/upstream/lines.h"
 #include "heads/mqtt_session.h"

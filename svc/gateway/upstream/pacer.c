@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "gateway/local/hub_throttle.h"
+#include "gateway/gauges/hub_throttle.h"
 #include "gateway/upstream/connect_pace.h"
 
 #define ON_THEIR_WAY_MAX 64

@@ -3,7 +3,7 @@
 #include "gateway/upstream/pacer.h"
 
 #include "base/mem.h"
-#include "gateway/local/hub_throttle.h"
+#include "gateway/gauges/hub_throttle.h"
 #include "gateway/upstream/connect_pace.h"
 #include "t.h"
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "gateway/local/hub_throttle.h"
-#include "gateway/local/hub_word.h"
+#include "gateway/gauges/hub_throttle.h"
+#include "gateway/gauges/hub_word.h"
 #include "wire/json.h"
 
 #define VERSION "api-version=2020-06-30-preview"

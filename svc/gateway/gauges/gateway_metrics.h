@@ -10,7 +10,7 @@
 
 enum gateway_metric {
 #define METRIC(which, kind, unit, name, labels, help) which,
-#include "gateway/local/gateway_metrics.tbl.h"
+#include "gateway/gauges/gateway_metrics.tbl.h"
 #undef METRIC
 	GATEWAY_METRICS_COUNT
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The gateway's metrics.  The registry is made when it is needed first and lives as long as the process: what counts may have kept any of its series. */
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 
 #include <pthread.h>
 
@@ -9,7 +9,7 @@
 
 static const struct metric_family families[] = {
 #define METRIC(which, kind, unit, name, labels, help) [which] = { name, help, kind, labels, unit },
-#include "gateway/local/gateway_metrics.tbl.h"
+#include "gateway/gauges/gateway_metrics.tbl.h"
 #undef METRIC
 };
 

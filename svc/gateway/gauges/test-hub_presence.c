@@ -2,8 +2,8 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "gateway/local/gateway_metrics.h"
-#include "gateway/local/hub_presence.h"
+#include "gateway/gauges/gateway_metrics.h"
+#include "gateway/gauges/hub_presence.h"
 #include "t.h"
 
 #define EDGE "edge1"

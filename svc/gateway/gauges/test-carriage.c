@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
-#include "gateway/local/carriage.h"
+#include "gateway/gauges/carriage.h"
 #include "t.h"
 
 TEST("nothing was tried at first; then it is as it was told last, for as long as that has held, with the words of the last time")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 #include "t.h"
 
 static size_t
@@ -20,7 +20,7 @@ TEST("every metric of the table is shown with its name, whatever its labels, and
 		int kind;
 	} rows[] = {
 #define METRIC(which, kind, unit, name, labels, help) { name, labels, kind },
-#include "gateway/local/gateway_metrics.tbl.h"
+#include "gateway/gauges/gateway_metrics.tbl.h"
 #undef METRIC
 	};
 	struct buf out = BUF_INIT(1 << 20);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counting at the front door. */
-#include "gateway/local/tally.h"
+#include "gateway/gauges/tally.h"
 
 #include "base/mem.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 
 const char *
 tally_shown_name(enum tally_shown shown)

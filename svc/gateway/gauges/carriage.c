@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How lines are carried. */
-#include "gateway/local/carriage.h"
+#include "gateway/gauges/carriage.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

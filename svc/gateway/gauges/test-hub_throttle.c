@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What answers of a hub that has too much to do mean.  Each test leaves nothing that waits. */
-#include "gateway/local/hub_throttle.h"
+#include "gateway/gauges/hub_throttle.h"
 
 #include "base/clock.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 #include "t.h"
 
 static struct http_answer

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hub, present or not. */
-#include "gateway/local/hub_presence.h"
+#include "gateway/gauges/hub_presence.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 
 #define SAME_MS 2000 /* for how long is told to the second, and takes its time on the way */
 

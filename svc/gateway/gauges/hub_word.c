@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A bag of properties, of which those that are not known are overlooked: another version may say more. */
-#include "gateway/local/hub_word.h"
+#include "gateway/gauges/hub_word.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/local/hub_word.h"
+#include "gateway/gauges/hub_word.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  *
  * Below another gateway all that is about that one, and what lies beyond it is as it says (hub_word.h): a parent that takes everything may itself be without the hub. */
 
-#include "gateway/local/hub_word.h"
+#include "gateway/gauges/hub_word.h"
 
 #define HUB_WHY_MAX 256
 

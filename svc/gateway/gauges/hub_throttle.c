@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Throttling (hub_throttle.h). */
-#include "gateway/local/hub_throttle.h"
+#include "gateway/gauges/hub_throttle.h"
 
 #include <stdatomic.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "gateway/local/gateway_metrics.h"
+#include "gateway/gauges/gateway_metrics.h"
 
 #define STATUS_TOO_MANY 429
 #define STATUS_UNAVAILABLE 503
