@@ -52,12 +52,13 @@ json_line(const json_t *json)
 	return text;
 }
 
-/* 1: there, with the right type; 0: absent or null; -1. */
+/* 1: there, with the right type; 0: absent or null; -1.  But for 1 *out is NULL. */
 static int
 member(const json_t *object, const char *key, json_type type, const char *type_name, json_t **out, struct err *err)
 {
 	json_t *value;
 
+	*out = NULL;
 	if (!json_is_object(object))
 		return err_set(err, ERR_INVALID, "expected a JSON object");
 	value = json_object_get(object, key);
@@ -77,7 +78,7 @@ json_find_text(const json_t *object, const char *key, const char **out, struct e
 
 	if (there < 0)
 		return -1;
-	*out = there ? json_string_value(value) : NULL;
+	*out = json_string_value(value);
 	return 0;
 }
 
@@ -124,13 +125,11 @@ json_find_bool(const json_t *object, const char *key, bool *out, struct err *err
 int
 json_find_object(const json_t *object, const char *key, json_t **out, struct err *err)
 {
-	*out = NULL;
 	return member(object, key, JSON_OBJECT, "an object", out, err) < 0 ? -1 : 0;
 }
 
 int
 json_find_array(const json_t *object, const char *key, json_t **out, struct err *err)
 {
-	*out = NULL;
 	return member(object, key, JSON_ARRAY, "an array", out, err) < 0 ? -1 : 0;
 }
