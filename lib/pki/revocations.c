@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "wire/pem.h"
 
@@ -223,8 +224,15 @@ compare(const void *a, const void *b)
 void
 revocations_sort(struct revocations *set)
 {
-	if (set->n > 0)
-		qsort(set->ids, set->n, sizeof(*set->ids), compare);
+	size_t n = 0;
+
+	if (set->n == 0)
+		return;
+	qsort(set->ids, set->n, sizeof(*set->ids), compare);
+	for (size_t i = 1; i < set->n; i++)
+		if (compare(&set->ids[n], &set->ids[i]) != 0)
+			set->ids[++n] = set->ids[i];
+	set->n = n + 1;
 }
 
 int
@@ -277,6 +285,48 @@ revocations_merge(struct revocations *set, const struct revocations *other)
 	if (set->next == 0 || (other->next != 0 && other->next < set->next))
 		set->next = other->next;
 	revocations_sort(set);
+}
+
+/* -- A file of its own ----------------------------------------------------------------------------------------------------------------- */
+
+/* The ids in their order, behind a digest of them. */
+int
+revocations_save(const struct revocations *set, const char *path, struct err *err)
+{
+	size_t len = set->n * sizeof(*set->ids);
+	CLEAR(buf) there = BUF_INIT(REVOCATIONS_MAX_BYTES);
+	CLEAR(buf) now = BUF_INIT(REVOCATIONS_MAX_BYTES);
+	struct err none = ERR_INIT;
+	uint8_t digest[DIGEST_SHA256_LEN];
+
+	digest_sha256(set->ids, len, digest);
+	buf_put(&now, digest, sizeof(digest));
+	buf_put(&now, set->ids, len);
+	if (now.failed)
+		return err_set(err, ERR_LIMIT, "%s: %zu revoked certificates are too many to be kept", path, set->n);
+	if (file_load(&there, path, &none) == 0 && there.len == now.len && memcmp(there.data, now.data, now.len) == 0)
+		return 0;
+	return file_save(path, now.data, now.len, 0600, err);
+}
+
+int
+revocations_load(struct revocations *set, const char *path, struct err *err)
+{
+	CLEAR(buf) there = BUF_INIT(REVOCATIONS_MAX_BYTES);
+	uint8_t digest[DIGEST_SHA256_LEN];
+	struct revocations kept = { 0 };
+
+	if (file_load(&there, path, err) < 0)
+		return -1;
+	if (there.len < sizeof(digest) || (there.len - sizeof(digest)) % sizeof(*kept.ids) != 0)
+		return err_set(err, ERR_INVALID, "%s: it is damaged", path);
+	digest_sha256(there.data + sizeof(digest), there.len - sizeof(digest), digest);
+	if (memcmp(digest, there.data, sizeof(digest)) != 0)
+		return err_set(err, ERR_INVALID, "%s: it is damaged", path);
+	kept.ids = (struct id *)(void *)(there.data + sizeof(digest));
+	kept.n = (there.len - sizeof(digest)) / sizeof(*kept.ids);
+	revocations_merge(set, &kept);
+	return 0;
 }
 
 /* -- Looking ------------------------------------------------------------------------------------------------------------------------- */

@@ -27,6 +27,11 @@ int revocations_put(struct revocations *set, const struct cert *issuer, const ch
 void revocations_sort(struct revocations *set);
 void revocations_merge(struct revocations *set, const struct revocations *other); /* while it is made; other may be NULL */
 
+/* What a set says, in a file of its own, for the time when the lists can't be read: durable, written only where it says something else.  Blocks. */
+int revocations_save(const struct revocations *set, const char *path, struct err *err);
+int revocations_load(struct revocations *set, const char *path,
+	struct err *err); /* merged, while it is made; ERR_MISSING: there is no such file */
+
 bool revocations_have(const struct revocations *set, const struct cert *cert); /* NULL is an empty set */
 bool revocations_have_id(const struct revocations *set, const uint8_t id[static REVOCATION_ID_LEN]);
 size_t revocations_count(const struct revocations *set);

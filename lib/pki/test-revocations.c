@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pki/revocations.h"
 
+#include "base/file.h"
 #include "pki/crl.h"
 #include "pki/story.h"
 #include "wire/pem.h"
@@ -98,4 +99,44 @@ TEST("no byte of a list may change, none may be missing, and what is no list is 
 	CHECK_INT(revocations_count(set), 0);
 	made_clear(&root);
 	made_clear(&device);
+}
+
+TEST("a set in a file of its own is the same, no byte of it may change, and it is written only where it says something else")
+{
+	struct made root = story_root("plant CA"), a = story_device("dev-1", &root), b = story_device("dev-2", &root);
+	struct certs cas = { .item = &root.cert, .n = 1 };
+	CLEAR(buf) der = BUF_INIT(65536);
+	CLEAR(buf) saved = BUF_INIT(65536);
+	OWN(revocations) set = revocations_new();
+	OWN(revocations) again = revocations_new();
+	OWN_TEXT path = file_join(T_TMPDIR, "revoked");
+	struct file_version first, then;
+	struct err err = ERR_INIT;
+
+	CHECK(revocations_load(again, path, &err) < 0 && err.kind == ERR_MISSING);
+	list(&der, &root, (const struct made *[]){ &a, &b }, 2);
+	CHECK(revocations_add(set, der.data, der.len, &cas, &err) == 0);
+	CHECK(revocations_add(set, der.data, der.len, &cas, &err) == 0);
+	CHECK_INT(revocations_count(set), 2);
+	CHECK(revocations_save(set, path, &err) == 0);
+	first = file_version(path);
+	CHECK(revocations_load(again, path, &err) == 0);
+	CHECK(revocations_count(again) == 2 && revocations_have(again, a.cert) && revocations_have(again, b.cert));
+	CHECK(revocations_save(again, path, &err) == 0);
+	then = file_version(path);
+	CHECK(file_version_is(&then, &first));
+	CHECK(file_load(&saved, path, &err) == 0);
+	for (size_t i = 0; i <= saved.len; i++) {
+		OWN(revocations) none = revocations_new();
+
+		if (i < saved.len)
+			saved.data[i] ^= 1;
+		CHECK(file_save_unsynced(path, saved.data, i < saved.len ? saved.len : saved.len - 1, 0600, &err) == 0);
+		CHECK(revocations_load(none, path, &err) < 0 && revocations_count(none) == 0);
+		if (i < saved.len)
+			saved.data[i] ^= 1;
+	}
+	made_clear(&root);
+	made_clear(&a);
+	made_clear(&b);
 }

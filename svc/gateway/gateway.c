@@ -125,7 +125,7 @@ open_state(struct gateway *g, struct err *err)
 	g->keep = keep_open(g->config.state_dir, &g->config.upstream.workload, g->keep_freshness, err);
 	if (!g->keep)
 		return -1;
-	g->revocation = gateway_revocation_new(g->config.crl_dir, g->scope, g->loops.item[0], g->workers);
+	g->revocation = gateway_revocation_new(g->config.crl_dir, g->config.state_dir, g->scope, g->loops.item[0], g->workers);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 /* From the folder to the set at hand (gateway_revocation.h).  What can't be read is looked at again when it, or what is known of CAs, has changed: the hub may tell of the CA later. */
 #include "gateway/gateway_revocation.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -9,12 +10,14 @@
 #include "pki/revocation_files.h"
 
 #define LOOK_MS 1000
+#define KEPT_NAME "revoked"
 
 struct gateway_revocation {
 	struct scope *scope;
 	struct loop *loop;
 	struct pool *workers;
 	struct revocation_files *files; /* NULL: there is no folder */
+	char *kept_path;
 	struct revocation_board *board;
 	bool is_behind;	    /* what is there could not be read */
 	uint64_t epoch;	    /* of the scope, when that was so */
@@ -27,7 +30,7 @@ struct gateway_revocation {
 };
 
 struct gateway_revocation *
-gateway_revocation_new(const char *dir, struct scope *scope, struct loop *loop, struct pool *workers)
+gateway_revocation_new(const char *dir, const char *state_dir, struct scope *scope, struct loop *loop, struct pool *workers)
 {
 	struct gateway_revocation *r = NEW(gateway_revocation);
 	struct err err = ERR_INIT;
@@ -35,6 +38,7 @@ gateway_revocation_new(const char *dir, struct scope *scope, struct loop *loop, 
 	r->scope = scope;
 	r->loop = loop;
 	r->workers = workers;
+	r->kept_path = file_join(state_dir, KEPT_NAME);
 	r->board = revocation_board_new();
 	if (dir)
 		r->files = revocation_files_new((const char *const[]){ dir, NULL }, NULL, &err);
@@ -51,6 +55,7 @@ gateway_revocation_free(struct gateway_revocation *r)
 	revocation_files_free(r->files);
 	revocation_board_free(r->board);
 	mem_free(r->last_trouble);
+	mem_free(r->kept_path);
 	mem_free(r);
 }
 
@@ -60,6 +65,25 @@ has_set(struct gateway_revocation *r)
 	OWN(revocations) current = revocation_board_current(r->board);
 
 	return current != NULL;
+}
+
+/* For a start at which they can't be read. */
+static void
+keep(struct gateway_revocation *r, const struct revocations *set)
+{
+	struct err err = ERR_INIT;
+
+	if (revocations_save(set, r->kept_path, &err) < 0)
+		log_error("revocation: after a start it would be forgotten where its list can't be read: %s", err.text);
+}
+
+static void
+add_kept(struct gateway_revocation *r, struct revocations *set)
+{
+	struct err err = ERR_INIT;
+
+	if (revocations_load(set, r->kept_path, &err) < 0 && err.kind != ERR_MISSING)
+		log_error("revocation: what was known before the start can't be read: %s", err.text);
 }
 
 static int
@@ -76,7 +100,10 @@ read_all(struct gateway_revocation *r, struct err *err)
 	certs_clear(&known);
 	if (done < 0 && has_set(r))
 		return -1;
-	/* At the start a part is better than nothing. */
+	if (done < 0)
+		add_kept(r, set); /* and what can be read now */
+	else
+		keep(r, set);
 	if (revocations_count(set) > 0)
 		log_info("%zu certificates are known as revoked", revocations_count(set));
 	revocation_board_put(r->board, GIVE(set));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The revocation lists that a gateway has been given, as files in a folder (pki/revocation_files.h), looked at every second.  A list counts when a CA that the hub lets devices in by has
- * signed it, or one whose certificate lies beside it. */
+ * signed it, or one whose certificate lies beside it.  What they said when all of them were read last is kept: it counts on where they can't be read, also after a start. */
 
 #include "base/pool.h"
 #include "gateway/scope/scope.h"
@@ -9,8 +9,9 @@
 #include "pki/revocations.h"
 
 struct gateway_revocation;
-/* dir NULL: there are none, ever. */
-struct gateway_revocation *gateway_revocation_new(const char *dir, struct scope *scope, struct loop *loop, struct pool *workers);
+/* dir NULL: there are none, ever.  It keeps a file in state_dir. */
+struct gateway_revocation *gateway_revocation_new(
+	const char *dir, const char *state_dir, struct scope *scope, struct loop *loop, struct pool *workers);
 void gateway_revocation_free(
 	struct gateway_revocation *revocation); /* when the loops and the workers have ended, before the loops are freed */
 void gateway_revocation_start(struct gateway_revocation

@@ -72,10 +72,11 @@ def test_01_thumbprint():
 
 
 def test_02_away():
-    """while the hub is away, and after the gateway has started again, they are refused as before"""
+    """while the hub is away, and after the gateway has started again, they are refused as before; so is who stands in a list that can't be read any more"""
     it.hub.stop()
     it.edge.stop()
-    with open(os.path.join(it.lists, "a.crl"), "w") as f:
+    os.rename(os.path.join(it.lists, "factory.pem"), it.folder / "factory-list.pem")
+    with open(os.path.join(it.lists, "factory.pem"), "w") as f:
         f.write("rubbish, which takes nothing away from the others")
     it.edge.start()
     for id in "bad-1", "bad-2":
@@ -94,8 +95,22 @@ def told():
 def test_03_trouble():
     """a list that can't be read is told on the status page and in the metrics, until it is gone"""
     metric, lines = told()
-    assert metric == ["0"] and len(lines) == 1 and "a.crl" in lines[0], (metric, lines)
-    os.remove(os.path.join(it.lists, "a.crl"))
+    assert metric == ["0"] and len(lines) == 1 and "factory.pem" in lines[0], (metric, lines)
+    os.rename(it.folder / "factory-list.pem", os.path.join(it.lists, "factory.pem"))
+    wait_for(lambda: told() == (["1"], []), "an end of it")
+
+
+def test_03_a_taken_back():
+    """what is kept ends with its list: who stands in none of those that were read last is let in, also after a start at which another one can't be read"""
+    bad, other = it.folder / "bad-1.pem", os.path.join(it.lists, "a.crl")
+    os.remove(os.path.join(it.lists, "factory.pem"))
+    wait_for(lambda: not it.refused("bad-1", (bad, it.folder / "bad-1.key")), "the device to be let in")
+    os.symlink("nowhere", other)
+    it.edge.stop()
+    it.edge.start()
+    it.connect("bad-1", (bad, it.folder / "bad-1.key")).close()
+    assert it.refused("bad-2", (it.folder / "bad-2.pem", it.folder / "bad-2.key")) and told()[0] == ["0"]
+    os.remove(other)
     wait_for(lambda: told() == (["1"], []), "an end of it")
 
 
