@@ -3,7 +3,7 @@
 """From inside the gateway's sandbox: what a gateway that strangers have taken over can reach of the box it runs on.  The real supervisor starts the real roles, and
 in the gateway's place a probe (probe_gateway.py) that does what it is told: so sandbox, user, folders, sockets and arguments are those a gateway has.  Twice: as root,
 where each role has a user of its own, and as an ordinary user, where Landlock keeps them apart."""
-import base64, ctypes, json, os, shutil, signal, socket, subprocess, sys, urllib.parse
+import base64, contextlib, ctypes, glob, json, os, shutil, signal, socket, subprocess, sys, urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from rootedge_test import *
 
@@ -70,6 +70,12 @@ uid = %d
         self.become = [] if uid == os.getuid() else ["setpriv", "--reuid=%d" % uid, "--regid=%d" % uid, "--clear-groups", "--pdeathsig=KILL"]
         self.edge = Service(folder, name, "--config", config, "--state", self.state, program=self.become + program)
         self.mnt = self.edge.ready["mnt"]
+        wait_for(self.is_at_rest, "what the hub says of each module to be kept")
+
+    def is_at_rest(self):
+        """The last that is written at a start."""
+        kept = [os.path.basename(p) for p in glob.glob(self.state + "/identityd/modules/*/*")]
+        return all(any(n.startswith(m + "-") for n in kept) for m in ("tool", "far"))
 
     def do(self, *what):
         """What comes of it inside: what was found, or the name of the errno."""
@@ -84,13 +90,19 @@ uid = %d
         assert found in ("EACCES", "EPERM", "EXDEV"), (self.name, what, found)
 
     def files(self):
-        """Every path in the state folder as it is from outside, but the probe's own."""
+        """Every path in the state folder as it is from outside, but the probe's own, and what a role is just about to put in a file's place."""
         found = [os.path.join(d, n) for d, dirs, names in os.walk(self.state) for n in dirs + names]
         assert len(found) > 10, found
-        return sorted(p for p in found if not (p + "/").startswith(self.state + "/gateway/"))
+        return sorted(p for p in found if not (p + "/").startswith(self.state + "/gateway/") and not p.endswith(".tmp"))
 
     def modes(self):
-        return {p: (os.lstat(p).st_mode, os.lstat(p).st_uid, os.lstat(p).st_size) for p in self.files()}
+        """Of those that are still there."""
+        found = {}
+        for path in self.files():
+            with contextlib.suppress(FileNotFoundError):
+                there = os.lstat(path)
+                found[path] = (there.st_mode, there.st_uid, there.st_size)
+        return found
 
 
 CALL = """
@@ -305,7 +317,8 @@ def test_11_atk10():
         for path, (mode, uid, _) in box.modes().items():
             if mode & 0o170000 != 0o100000:
                 continue
-            with open(path, "rb") as f:
+            content = b""
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as f:
                 content = f.read()
             if any(form in content for form in secret):
                 found += 1
