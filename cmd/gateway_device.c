@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/visible.h"
 #include "diag/reason.h"
 #include "gateway_tool.h"
 #include "page.h"
@@ -95,8 +96,13 @@ list(const struct options *o, struct err *err)
 static void
 put_line(const char *name, const char *value)
 {
-	if (*value)
-		printf("%-14s %s\n", name, value);
+	CLEAR(buf) line = BUF_INIT(8192);
+
+	if (!*value)
+		return;
+	buf_putf(&line, "%-14s ", name);
+	buf_put_visible(&line, value); /* some of it is a stranger's */
+	puts(buf_text(&line));
 }
 
 static void

@@ -3,7 +3,7 @@
  * every check. */
 #include <string.h>
 
-#include "base/text.h"
+#include "base/visible.h"
 #include "diag/verdict.h"
 
 struct page {
@@ -19,35 +19,10 @@ page_of(struct buf *out, bool colour)
 	return (struct page){ out, "\033[32m", "\033[1;31m", "\033[33m", "\033[2m", "\033[0m" };
 }
 
-/* Names and fields come from the peer: what a terminal would obey, or what is not UTF-8, is shown as its bytes. */
-static size_t
-visible_len(const char *text, size_t left)
-{
-	const uint8_t *s = (const uint8_t *)text;
-	size_t len = 1;
-
-	if (s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && left > 1 && s[1] < 0xa0))
-		return 0;
-	while (len < left && (s[len] & 0xc0) == 0x80)
-		len++;
-	return text_is_utf8(text, len) ? len : 0;
-}
-
 static void
 put_text(struct page *p, const char *text)
 {
-	size_t left = strlen(text);
-
-	while (left > 0) {
-		size_t len = visible_len(text, left);
-
-		if (len > 0)
-			buf_put(p->out, text, len);
-		else
-			buf_putf(p->out, "\\x%02x", (unsigned char)text[0]);
-		text += len > 0 ? len : 1;
-		left -= len > 0 ? len : 1;
-	}
+	buf_put_visible(p->out, text);
 }
 
 static void

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What the operator of a gateway sees and does: the audit log of who came and who was refused, status with the offline budget, devices, methods without the hub."""
-import os, struct, subprocess, sys, threading
+import os, re, struct, subprocess, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
 
@@ -145,6 +145,9 @@ def test_06_devices():
     assert it.sas1 not in json.dumps(one) and it.sas1 not in json.dumps(list(listed.values()))
     text = ask("device", "show", "sas1", json_out=False)
     assert "SAS_EXPIRED" in text and "has expired" in text, text
+    assert refused("sas1", password=re.sub("sr=[^&]*", "sr=x%C2%9B31m", it.token("sas1", it.sas1))) == 5  # what a stranger says is no order to a terminal
+    text = ask("device", "show", "sas1", json_out=False)
+    assert "x\\xc2\\x9b31m" in text and "\x9b" not in text, text
     assert ask("device", "show", "EdgeGateway/$edgeHub")[0]["module"] == "$edgeHub"
     assert "nothing is known of it" in ask("device", "show", "never-seen", status=1)
     answer = refused("stranger", password=it.token("stranger", it.sas1))  # 3: the hub was asked in vain
