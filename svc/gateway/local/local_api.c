@@ -72,6 +72,7 @@ answer_status(const struct local_api *api, struct http_request *req, const char 
 
 	(void)ids;
 	vitals_take(&vitals, &api->sources);
+	vitals_take_device_cas(&vitals, &api->sources);
 	http_respond_json(req, 200, NULL, gateway_status_json(&api->names, &vitals));
 }
 

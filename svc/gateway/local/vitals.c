@@ -146,18 +146,41 @@ look_at_record(void *arg, const struct identity *identity, const struct confirma
 	snprintf(e->v->record_ends_of, sizeof(e->v->record_ends_of), "%s", name);
 }
 
-struct device_cas {
-	struct authorities *all;
-	bool is_used[AUTHORITIES_MAX];
+/* Those that come in by a CA: collected under the scope's lock, for which whoever connects waits, and looked at without. */
+struct ca_devices {
+	struct identity **item;
+	size_t n, room;
 };
 
 static void
-look_at_issuers(void *arg, const struct identity *identity)
+collect(void *arg, const struct identity *identity)
 {
-	struct device_cas *cas = arg;
+	struct ca_devices *all = arg;
 
-	for (size_t i = 0; identity->auth == IDENTITY_AUTH_CA && i < authorities_count(cas->all); i++)
-		cas->is_used[i] = cas->is_used[i] || authority_scope_covers(&authorities_item(cas->all, i)->scope, identity);
+	if (identity->auth != IDENTITY_AUTH_CA)
+		return;
+	if (all->n == all->room) {
+		all->room = all->room ? 2 * all->room : 64;
+		all->item = mem_resize(all->item, all->room * sizeof(*all->item));
+	}
+	all->item[all->n++] = identity_ref(identity);
+}
+
+static void
+ca_devices_clear(struct ca_devices *all)
+{
+	while (all->n > 0)
+		identity_free(all->item[--all->n]);
+	mem_free(all->item);
+}
+
+static bool
+is_used(const struct authority *ca, const struct ca_devices *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (authority_scope_covers(&ca->scope, all->item[i]))
+			return true;
+	return false;
 }
 
 /* Does an end at `a` say more of what comes than one at `b`? */
@@ -167,20 +190,20 @@ ends_rather(int64_t a, int64_t b, int64_t now)
 	return (a > now) == (b > now) ? (a > now ? a < b : a > b) : a > now;
 }
 
-static void
-look_at_device_cas(struct vitals *v, struct scope *scope)
+void
+vitals_take_device_cas(struct vitals *v, const struct vitals_sources *s)
 {
-	OWN(authorities) all = scope_cas(scope);
-	struct device_cas cas = { .all = all };
+	OWN(authorities) all = scope_cas(s->scope);
+	CLEAR(ca_devices) devices = { 0 };
 
 	if (!all)
 		return;
-	scope_each(scope, look_at_issuers, &cas);
+	scope_each(s->scope, collect, &devices);
 	for (size_t i = 0; i < authorities_count(all); i++) {
 		const struct authority *ca = authorities_item(all, i);
 		int64_t ends = cert_not_after(ca->cert);
 
-		if (!cas.is_used[i] || (v->device_ca_ends != 0 && !ends_rather(ends, v->device_ca_ends, v->now)))
+		if ((v->device_ca_ends != 0 && !ends_rather(ends, v->device_ca_ends, v->now)) || !is_used(ca, &devices))
 			continue;
 		v->device_ca_ends = ends;
 		snprintf(v->device_ca_name, sizeof(v->device_ca_name), "%s", ca->name);
@@ -207,7 +230,6 @@ vitals_take(struct vitals *v, const struct vitals_sources *s)
 	if (s->offline->n > 0)
 		scope_each_aged(
 			s->scope, look_at_record, &(struct ending){ .v = v, .policy = s->offline, .boot_ms = clock_boot_ms() });
-	look_at_device_cas(v, s->scope);
 	v->n_connected = directory_count(s->directory);
 	v->disk_free = disk_free(s->state_dir);
 	look_at_queue(v, s->queue);

@@ -41,7 +41,7 @@ struct vitals {
 	int64_t scope_for_ms; /* how long ago */
 	int64_t record_ends;  /* when the first of them no longer counts ([offline]); 0: none does so by itself */
 	char record_ends_of[280]; /* whose that is */
-	int64_t device_ca_ends; /* of the CAs that devices known here may come in by, the one that ends next, or ended last where all have; 0: there is none */
+	int64_t device_ca_ends; /* by vitals_take_device_cas: of the CAs that devices known here may come in by, the one that ends next, or ended last where all have; 0: there is none */
 	char device_ca_name[256]; /* by which name the hub knows it */
 	size_t n_connected;
 	uint64_t n_queued; /* for the hub and for modules */
@@ -62,4 +62,6 @@ struct vitals {
 
 /* Any thread; may read the disk. */
 void vitals_take(struct vitals *out, const struct vitals_sources *sources);
+/* Beside it, where somebody reads device_ca_*: it looks for each CA at the devices, until it finds one of its. */
+void vitals_take_device_cas(struct vitals *vitals, const struct vitals_sources *sources);
 void vitals_measure(const struct vitals_sources *sources); /* into the metrics */
