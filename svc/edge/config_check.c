@@ -17,6 +17,9 @@
 #include "edge/operator_files.h"
 #include "wire/json.h"
 
+#define UNIT_GROUPS_MAX 64
+#define UNIT_GROUPS_MORE 4
+
 struct check {
 	const struct config *config;
 	const struct toml *root;
@@ -61,7 +64,7 @@ tell(const struct check *k, enum finding_level level, const struct config_spot *
 
 /* -- Files ---------------------------------------------------------------------------------------------------------------------------------- */
 
-/* Could this user?  Tried out in a child, as the folders on the way count too. */
+/* Could this user?  Tried out in a child, as the folders on the way count too.  Where it can't be tried, as we may not become him, nor may he be started: yes. */
 static bool
 user_can(int what, uid_t uid, const gid_t *groups, size_t n_groups, const char *path)
 {
@@ -69,31 +72,48 @@ user_can(int what, uid_t uid, const gid_t *groups, size_t n_groups, const char *
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(setgroups(n_groups, groups) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0 ||
+		_exit(setgroups(n_groups, groups) == 0 && setresgid(uid, uid, uid) == 0 && setresuid(uid, uid, uid) == 0 &&
 			access(path, what) < 0);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return pid > 0 && status == 0;
 }
 
+/* With all his groups, and those that his unit adds (dist/systemd): a list that ends with NULL. */
+static bool
+unit_can(int what, const char *user, const char *const *more, const char *path)
+{
+	const struct passwd *unit = getpwnam(user);
+	gid_t groups[UNIT_GROUPS_MAX + UNIT_GROUPS_MORE];
+	int n = UNIT_GROUPS_MAX;
+
+	if (!unit)
+		return false;
+	if (getgrouplist(user, unit->pw_gid, groups, &n) < 0)
+		n = UNIT_GROUPS_MAX; /* the first of them */
+	for (size_t i = 0; more[i] && i < UNIT_GROUPS_MORE; i++) {
+		const struct group *group = getgrnam(more[i]);
+
+		if (group)
+			groups[n++] = group->gr_gid;
+	}
+	return user_can(what, unit->pw_uid, groups, (size_t)n, path);
+}
+
 /* Of the supervisor's users, or of systemd's units; who starts it is not known here. */
 static bool
 keyd_can_read(const struct config *c, const char *path)
 {
-	const struct passwd *unit = getpwnam("aziotks");
-
 	return user_can(R_OK, (uid_t)c->first_uid, c->keys.groups, c->keys.n_groups, path) ||
-	       (unit && user_can(R_OK, unit->pw_uid, &unit->pw_gid, 1, path));
+	       unit_can(R_OK, "aziotks", (const char *const[]){ NULL }, path);
 }
 
 /* Likewise the gateway. */
 static bool
 gateway_can_read(const struct config *c, const char *folder)
 {
-	const struct passwd *unit = getpwnam("edgehubuser");
-
 	return user_can(R_OK | X_OK, (uid_t)(c->first_uid + ROLE_GATEWAY), NULL, 0, folder) ||
-	       (unit && user_can(R_OK | X_OK, unit->pw_uid, &unit->pw_gid, 1, folder));
+	       unit_can(R_OK | X_OK, "edgehubuser", (const char *const[]){ "aziotks", "iotedge", NULL }, folder);
 }
 
 /* Files of a token's: keyd opens them itself, so as root its user must be able to.  All others are read by whoever starts the roles. */

@@ -114,15 +114,30 @@ def test_03_a_taken_back():
     wait_for(lambda: told() == (["1"], []), "an end of it")
 
 
+def check_groups(check):
+    """By systemd the gateway has the groups of its user, and those of its unit: tried with users of our own, which nobody else sees."""
+    folder, files = it.folder / "of-a-group", {}
+    os.mkdir(folder, 0o750)
+    os.chown(folder, 0, 4872)
+    for member, more, may in ("edgehubuser", "iotedge:x:4874:", True), ("", "iotedge:x:4872:", True), ("", "iotedge:x:4874:", False):
+        for name, line in ("passwd", "edgehubuser:x:4870:4871::/:/bin/false"), ("group", "edgehubuser:x:4871:\nlists:x:4872:%s\n%s" % (member, more)):
+            files[name] = it.folder / name
+            with open(files[name], "w") as f:
+                f.write("root:x:0:0:root:/root:/bin/sh\n%s\n" % line if name == "passwd" else "root:x:0:\n%s\n" % line)
+        inside = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/passwd && mount --bind "$1" /etc/group && shift && exec "$@"', files["passwd"], files["group"]]
+        status, said = check(folder, inside=inside)
+        assert (status == 0) == may and (may or "may not read it" in said), (member, more, said)
+
+
 def test_04_folder():
     """a folder that the gateway could not look into is told by `rootedge config check`: nobody would be refused by lists in it"""
-    def check(folder, key="crl_dir"):
+    def check(folder, key="crl_dir", inside=()):
         path = it.folder / "checked.toml"
         with open(it.folder / "EdgeGateway.toml") as f:
             text = f.read().replace('crl_dir = "%s"' % it.lists, '%s = "%s"' % (key, folder))
         with open(path, "w") as f:
             f.write(text)
-        done = run("rootedge", "config", "check", "--config", path, check=False)
+        done = run(*inside, ROOTEDGE if inside else "rootedge", "config", "check", "--config", path, check=False)
         return done.returncode, done.stdout + done.stderr
 
     status, said = check(it.lists)
@@ -134,6 +149,7 @@ def test_04_folder():
         os.mkdir(it.folder / "closed", 0o700)
         status, said = check(it.folder / "closed")
         assert status == 1 and "may not read it" in said, said
+        check_groups(check)
     assert check("r.json", "routes")[0] == 1
     status, said = check(it.folder / "absent/r.json", "routes")
     assert status == 0 and "gateway.routes: " in said, said
