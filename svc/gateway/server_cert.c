@@ -21,6 +21,8 @@
 #define LOOK_EVERY_MS 10000
 #define LOOK_AT_FURTHER_MS 1000 /* their keys change in keyd a moment before the files do, or after */
 #define DOUBT_LOOKS 10
+#define EDGED_LATE_MS 2000	   /* it is told of other names a moment after us, or before: asked again so soon, */
+#define EDGED_LATE_MAX 5	   /* so often, before it counts as a failure */
 #define MISSED_MS (10 * 60 * 1000) /* a name that is missed is not told of again for so long, at least */
 #define SESSION_SCOPE "gateway-mqtt"
 
@@ -47,8 +49,10 @@ struct server_cert {
 	uint8_t seen_ca[DIGEST_SHA256_LEN];
 	struct server_names given, seen_names;
 	bool sees_ca, has_failed;
-	bool is_unread;	 /* the file of names, and that was told */
-	bool is_another; /* of the further ones, that is not shown yet */
+	bool is_for_names; /* one was to be issued for other names, and for nothing else */
+	int n_late;	   /* how often that failed; on the loop */
+	bool is_unread;	   /* the file of names, and that was told */
+	bool is_another;   /* of the further ones, that is not shown yet */
 	struct err err;
 };
 
@@ -77,10 +81,8 @@ note_doubt(struct server_cert *s)
 }
 
 static bool
-has_changed(const struct server_cert *s)
+has_another_ca(const struct server_cert *s)
 {
-	if (!server_names_are_same(&s->names, &s->seen_names))
-		return true;
 	return s->sees_ca && (!s->knows_edge_ca || memcmp(s->edge_ca, s->seen_ca, sizeof(s->edge_ca)) != 0);
 }
 
@@ -205,14 +207,16 @@ static void
 run(struct job *job)
 {
 	struct server_cert *s = CONTAINER_OF(job, struct server_cert, job);
-	bool waits = s->failed_at && clock_boot_ms() - s->failed_at < clock_look_ms();
+	bool waits = s->failed_at && clock_boot_ms() - s->failed_at < clock_look_ms(), wants;
 
 	s->is_another |= look_at_further(s);
 	s->err = (struct err)ERR_INIT;
 	s->has_failed = s->is_issued = false;
 	look_at_names(s);
 	look(s);
-	if (!waits && (is_due(s) || has_changed(s)))
+	wants = is_due(s) || has_another_ca(s);
+	s->is_for_names = !waits && !wants && !server_names_are_same(&s->names, &s->seen_names);
+	if ((wants && !waits) || s->is_for_names)
 		s->made = issue(s, &s->made_life, &s->err);
 	if (!s->made && s->is_another)
 		s->made = make(s, &s->chain, s->key, &s->err);
@@ -239,6 +243,7 @@ take_over(struct server_cert *s)
 	s->life = s->made_life;
 	noted_renewal(true);
 	s->failed_at = 0;
+	s->n_late = 0;
 	take_facts(s);
 	log_info("the server certificate for %s was renewed, with %zu names", s->names.item[0], s->names.n);
 }
@@ -255,6 +260,11 @@ on_looked(struct job *job)
 		take_over(s);
 	if (!s->has_failed)
 		return;
+	if (s->is_for_names && s->n_late++ < EDGED_LATE_MAX) {
+		log_info("%s; asked again soon, as edged may hear of the names a moment later", s->err.text);
+		timer_arm(&s->timer, EDGED_LATE_MS);
+		return;
+	}
 	noted_renewal(false);
 	log_error("%s; the one in use stays", s->err.text);
 	s->failed_at = clock_boot_ms();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The names of the gateway's server certificate: addresses that come and go while devices are connected, and names that somebody asks for in vain."""
-import ctypes, errno, os, re, signal, sys
+import ctypes, errno, os, re, signal, stat, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
 
@@ -151,6 +151,31 @@ def test_02_b_list():
     sender.end()
     assert sender.problem is None, sender.problem
     assert it.edge.role("gateway") == gateway
+
+
+def test_02_c_early():
+    """a gateway that hears of a name before edged does asks again soon, and no renewal has failed"""
+    need_network()
+    names = os.path.join(it.edge.state, "config", "gateway", "names")
+    with open(names) as f:
+        told = f.read()
+    with open(names + ".new", "w") as f:
+        f.write(told + "gw4.local\n")
+    os.chmod(names + ".new", stat.S_IMODE(os.stat(names).st_mode))
+    os.rename(names + ".new", names)
+    wait_for(lambda: "asked again soon" in it.edge.log_text(), "an attempt that is too early", 30)
+    with open(config_path()) as f:
+        text = f.read()
+    with open(config_path(), "w") as f:
+        f.write(text.replace('"gw2.local"', '"gw2.local", "gw4.local"'))
+    run("rootedge", "config", "apply", "--config", config_path(), "--state", it.edge.state)
+    wait_for(lambda: proves("gw4.local"), "a certificate for it", 30)
+    status = json.loads(run("rootedge", "gateway", "status", "--json", "--state", it.edge.state, check=False).stdout)
+    assert status["certificate"]["failed_renewals"] == 0, status["certificate"]
+    with open(config_path(), "w") as f:
+        f.write(text)
+    run("rootedge", "config", "apply", "--config", config_path(), "--state", it.edge.state)
+    wait_for(lambda: not proves("gw4.local"), "it to be gone", 30)
 
 
 def public_cert(name, serial):
