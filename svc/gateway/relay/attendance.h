@@ -32,7 +32,7 @@ void attendance_free(struct attendance *attendance); /* after the loops are fini
 
 /* Any thread.  on_model follows by the next word to `loop`, and so before anything that comes by way of the queue. */
 void attendance_name_model(struct attendance *attendance, const struct named_model *named);
-/* On `loop`: what was named last by somebody of this name who is connected, borrowed; false: nothing. */
+/* On `loop`: what was named last by this name since it came, borrowed, also by a connection before; false: nothing, or nobody is connected. */
 bool attendance_model(struct attendance *attendance, const char *name, struct named_model *named);
 
 /* Any thread.  `asked`: HEAD_ASKED_COMMANDS or 0. */
