@@ -135,12 +135,12 @@ hub_presence_refuses(const char *why)
 
 /* -- Beyond them --------------------------------------------------------------------------------------------------------------------------- */
 
-/* For how long it has been reached is not told, and counts from when it was heard. */
+/* For how long it has been reached, or not spoken of, is not told, and counts from when it was heard. */
 static bool
 is_as_before(const struct beyond *now)
 {
 	return now->reach == hub.beyond.reach && text_is(now->gateway, hub.beyond.gateway) &&
-	       (now->reach == HUB_REACHED || llabs(now->since_ms - hub.beyond.since_ms) <= SAME_MS);
+	       (now->reach == HUB_REACHED || now->reach == HUB_NOT_TRIED || llabs(now->since_ms - hub.beyond.since_ms) <= SAME_MS);
 }
 
 /* With the lock. */

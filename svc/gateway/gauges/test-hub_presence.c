@@ -139,6 +139,8 @@ TEST("who watches hears of each change once, and of none that is only the time i
 			other = lost(HUB_AWAY, 60, "edge9"), again = lost(HUB_AWAY, 3, "edge9");
 
 	below(true);
+	hub_presence_told(&silent);
+	CHECK_INT(n_changes, 0);
 	hub_presence_told(&away);
 	hub_presence_told(&later);
 	CHECK_INT(n_changes, 1);
