@@ -106,6 +106,19 @@ issue_is_host(const char *text)
 	return uri_is_ip(text) || is_dns_name(text);
 }
 
+int
+issue_check_server_name(const char *text, struct err *err)
+{
+	if (uri_is_ip(text))
+		return 0;
+	if (*text && !text[strspn(text, "0123456789.")])
+		return err_set(err, ERR_INVALID,
+			"'%.100s' is no IPv4 address, and what has digits and dots only is no DNS name (RFC 1123 2.1)", text);
+	if (!is_dns_name(text))
+		return err_set(err, ERR_INVALID, "'%.100s' is neither a DNS name nor an IP address", text);
+	return 0;
+}
+
 static bool
 is_uri(const char *text)
 {

@@ -59,6 +59,9 @@ struct issuer {
 
 /* A DNS name or an IP address that certificates are issued for: narrower than what is accepted, without wildcards. */
 bool issue_is_host(const char *text);
+/* The same for what somebody writes down as the name of a server: digits and dots alone are an IPv4 address or a mistake (RFC 1123 2.1), and are taken for one by whoever looks such a
+ * name up.  Ids of devices and modules may be such, and stand in certificates: issue_is_host knows nothing of this.  The error says which it is. */
+int issue_check_server_name(const char *text, struct err *err);
 struct cert *issue_cert(const struct profile *profile, EVP_PKEY *subject_public, const struct issuer *issuer, struct err *err);
 /* The same for who only writes it down and hands it on, for less than half the work: the certificate has its bytes, names and dates, and no key that could be asked for. */
 struct cert *issue_cert_bytes(

@@ -30,15 +30,17 @@ take_hostname(struct config *c, const struct config_at *root)
 {
 	char own_name[HOSTNAME_MAX + 1] = "";
 	const char *given = config_text(root, "hostname");
+	struct err why = ERR_INIT;
 
 	if (!config_has(root, "hostname") && gethostname(own_name, sizeof(own_name) - 1) == 0)
 		given = own_name;
 	if (!given)
 		return;
 	c->hostname = mem_text(given);
-	if (!issue_is_host(given) || strlen(given) > ISSUE_COMMON_NAME_MAX)
-		config_wrong(
-			root, "hostname", "'%.100s' is no name or address of at most %d characters", given, ISSUE_COMMON_NAME_MAX);
+	if (issue_check_server_name(given, &why) < 0)
+		config_wrong(root, "hostname", "%s", why.text);
+	else if (strlen(given) > ISSUE_COMMON_NAME_MAX)
+		config_wrong(root, "hostname", "'%.100s' has more than %d characters", given, ISSUE_COMMON_NAME_MAX);
 }
 
 static void

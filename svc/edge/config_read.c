@@ -96,8 +96,10 @@ check_file_text(struct value *v, const struct toml *toml)
 static void
 check_host_text(struct value *v, const struct toml *toml)
 {
-	if (is_text(v, toml, "a name or an address") && !issue_is_host(toml->text))
-		v->why = mem_textf("'%.100s' is neither a DNS name nor an IP address", toml->text);
+	struct err why = ERR_INIT;
+
+	if (is_text(v, toml, "a name or an address") && issue_check_server_name(toml->text, &why) < 0)
+		v->why = mem_text(why.text);
 }
 
 static void

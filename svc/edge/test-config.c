@@ -337,6 +337,19 @@ TEST("atk-15: a module's name is one that a hub takes and a socket can have, and
 	refused(SAS "[modules.a]\nuid = 7\n[modules.\"$a\"]\nuid = 8\n", "$a");
 }
 
+TEST("what has digits and dots only is an IPv4 address or a mistake, whoever is to be called so")
+{
+	static const char *const mistakes[] = { "256.1.1.1", "10.0.0", "1.2.3.4.5", "12345" };
+
+	for (size_t i = 0; i < COUNT(mistakes); i++) {
+		OWN_TEXT hostname = mem_textf("hostname = \"%s\"\n" SAS, mistakes[i]);
+		OWN_TEXT names = mem_textf(SAS "[gateway]\nnames = [\"auto\", \"%s\"]\n", mistakes[i]);
+
+		refused(hostname, "is no IPv4 address");
+		refused(names, "is no IPv4 address");
+	}
+}
+
 TEST("a hostname that can't stand in a certificate is refused")
 {
 	refused("hostname = \"\"\n" SAS, "hostname");

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "net/listen_address.h"
+#include "pki/issue.h"
 
 #define FILE_LIMIT 65536
 
@@ -33,20 +34,26 @@ server_names_load(struct server_names *given, const char *hostname, const char *
 {
 	CLEAR(buf) text = BUF_INIT(FILE_LIMIT);
 	const char *at;
+	int status = 0;
 
 	*given = (struct server_names){ 0 };
 	if (path && file_load(&text, path, err) < 0)
 		return err_wrap(err, "the names of the server certificate");
 	add(given, hostname);
-	for (at = buf_text(&text); *at; at += *at ? 1 : 0) {
+	for (at = buf_text(&text); *at && status == 0; at += *at ? 1 : 0) {
 		size_t n = strcspn(at, "\n");
 		OWN_TEXT line = mem_textn(at, n);
 
+		if (n > 0 && !text_is(line, SERVER_NAMES_AUTO))
+			status = issue_check_server_name(line, err);
 		if (n > 0)
 			add(given, line);
 		at += n;
 	}
-	return 0;
+	if (status == 0)
+		return 0;
+	server_names_clear(given);
+	return err_wrap(err, "%s", path);
 }
 
 void

@@ -14,7 +14,7 @@ struct server_names {
 	char *item[SERVER_NAMES_MAX]; /* the first is the common name */
 	size_t n;
 };
-/* What is given: hostname, and the names and addresses of a file, one a line; NULL: no file. */
+/* What is given: hostname, and the names and addresses of a file, one a line; NULL: no file.  One line that is neither, or can't be read: none of them. */
 int server_names_load(struct server_names *given, const char *hostname, const char *path, struct err *err);
 /* addresses: of the box; of these the ones that are heard where it listens. */
 void server_names_fill(struct server_names *names, const char *listens_on, const struct server_names *given, char *const *addresses,

@@ -78,6 +78,23 @@ TEST("there are so many names and no more")
 	server_names_clear(&names);
 }
 
+TEST("a file with a line that is neither a name nor an address is refused as a whole, and which line is said")
+{
+	static const char *const lines[] = { "256.1.1.1", "10.0.0", "1.2.3.4.5", "with space", "a..b" };
+	OWN_TEXT path = file_join(T_TMPDIR, "names");
+
+	for (size_t i = 0; i < COUNT(lines); i++) {
+		OWN_TEXT text = mem_textf("gw2.local\n%s\nauto\n", lines[i]);
+		struct err err = ERR_INIT;
+		struct server_names given;
+
+		CHECK(file_save(path, text, strlen(text), 0600, &err) == 0);
+		CHECK(server_names_load(&given, "gw.local", path, &err) < 0 && given.n == 0);
+		CHECK_CONTAINS(err.text, path);
+		CHECK_CONTAINS(err.text, lines[i]);
+	}
+}
+
 TEST("without a file there is the one name; one that can't be read is said")
 {
 	struct err err = ERR_INIT;
