@@ -9,6 +9,7 @@
 #include "auth/on_behalf.h"
 #include "auth/thumbprint.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -132,13 +133,24 @@ check_key(struct walk *w, const struct cert *leaf)
 		found);
 }
 
+static bool
+is_sha1(const char *slot)
+{
+	return slot && strlen(slot) == 2 * DIGEST_SHA1_LEN;
+}
+
+/* What the slots hold and what the certificate has, in one form (thumbprint.h): so that whoever reads it sees whether it is a letter or another certificate. */
 static void
-thumbprint_differs(struct walk *w, const struct cert *leaf, const char *found)
+thumbprint_differs(struct walk *w, const struct cert *leaf)
 {
 	char *const *slots = w->records->target->thumbprints;
 	OWN_TEXT wanted = mem_textf("%s or %s", slots[0] ? slots[0] : "(empty)", slots[1] ? slots[1] : "(empty)");
+	OWN_TEXT sha256 = thumbprint_sha256(leaf);
+	OWN_TEXT sha1 = thumbprint_sha1(leaf);
+	OWN_TEXT both = mem_textf("%s, by SHA-1 %s", sha256, sha1);
 
-	verdict_fail(w->v, THUMBPRINT_MISMATCH, "thumbprint", cert_subject(leaf), wanted, found);
+	verdict_fail(w->v, THUMBPRINT_MISMATCH, "thumbprint", cert_subject(leaf), wanted,
+		is_sha1(slots[0]) || is_sha1(slots[1]) ? both : sha256);
 }
 
 static void
@@ -146,22 +158,20 @@ check_thumbprint(struct walk *w, const struct cert *leaf)
 {
 	static const char *const names[] = { "primary thumbprint", "secondary thumbprint" };
 	char *const *slots = w->records->target->thumbprints;
-	char found[CERT_FINGERPRINT_LEN];
 	enum thumbprint_match match = THUMBPRINT_DIFFERS;
 	size_t i = 0;
 
-	cert_fingerprint(leaf, found);
 	while (i < 2 && (match = thumbprint_compare(slots[i], leaf)) == THUMBPRINT_DIFFERS)
 		i++;
 	if (match == THUMBPRINT_DIFFERS) {
-		thumbprint_differs(w, leaf, found);
+		thumbprint_differs(w, leaf);
 		return;
 	}
 	if (match == THUMBPRINT_IS_SHA1 && w->policy->refuse_sha1_thumbprints) {
 		verdict_fail(w->v, THUMBPRINT_SHA1_REFUSED, names[i], cert_subject(leaf), "a SHA-256 thumbprint", slots[i]);
 		return;
 	}
-	verdict_pass(w->v, names[i], cert_subject(leaf), slots[i], found);
+	verdict_pass(w->v, names[i], cert_subject(leaf), slots[i], slots[i]);
 	if (match == THUMBPRINT_IS_SHA1)
 		verdict_note(w->v, THUMBPRINT_SHA1, names[i], cert_subject(leaf), "a SHA-256 thumbprint", slots[i]);
 }

@@ -167,6 +167,26 @@ TEST("atk-02: a certificate in neither slot is refused, and so is the one that w
 	CHECK_CONTAINS(verdict_first_failure(v)->wanted, trial.target->thumbprints[1]);
 }
 
+TEST("what a certificate has is told in the form of what is registered, by SHA-1 as well where that is registered")
+{
+	CLEAR(made) mine = story_device("dev1", NULL);
+	CLEAR(made) registered = story_device("dev1", NULL);
+	CLEAR(trial) trial = thumbprint_device("dev1", &registered, NULL);
+	CLEAR(trial) same = thumbprint_device("dev1", &mine, NULL);
+	OWN_TEXT sha1 = thumbprint_sha1(mine.cert);
+	OWN(verdict) v = NULL;
+
+	trial_show(&trial, &mine, NULL);
+	v = trial_decide(&trial);
+	CHECK_STR(verdict_first_failure(v)->found, same.target->thumbprints[0]);
+	verdict_free(v);
+	trial.target->thumbprints[1] = thumbprint_sha1(registered.cert);
+	v = trial_decide(&trial);
+	CHECK_CAUSE(v, THUMBPRINT_MISMATCH);
+	CHECK_CONTAINS(verdict_first_failure(v)->found, same.target->thumbprints[0]);
+	CHECK_CONTAINS(verdict_first_failure(v)->found, sha1);
+}
+
 TEST("atk-02: empty slots let nobody in")
 {
 	CLEAR(made) dev = story_device("dev1", NULL);

@@ -35,6 +35,27 @@ thumbprint_normalise(const char *text)
 	return any ? mem_text(hex) : NULL; /* all zero is nobody's */
 }
 
+static char *
+form(const uint8_t *digest, size_t len)
+{
+	struct buf hex = BUF_INIT(HEX_MAX + 1);
+
+	hex_encode(&hex, digest, len, true);
+	return buf_take_text(&hex);
+}
+
+char *
+thumbprint_sha256(const struct cert *cert)
+{
+	return form(cert_sha256(cert), DIGEST_SHA256_LEN);
+}
+
+char *
+thumbprint_sha1(const struct cert *cert)
+{
+	return form(cert_sha1(cert), DIGEST_SHA1_LEN);
+}
+
 enum thumbprint_match
 thumbprint_compare(const char *slot, const struct cert *cert)
 {

@@ -88,7 +88,7 @@ set_certificate(json_t *line, const struct cert *leaf)
 
 	if (!leaf)
 		return;
-	hex_encode(&hex, cert_sha256(leaf), DIGEST_SHA256_LEN, false);
+	hex_encode(&hex, cert_sha256(leaf), DIGEST_SHA256_LEN, true);
 	set_text(line, "certificate", buf_text(&hex));
 }
 
