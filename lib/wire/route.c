@@ -53,6 +53,12 @@ is_word(const struct route *route, size_t i, const char *word)
 	return part.len == strlen(word) && strncasecmp(part.text, word, part.len) == 0;
 }
 
+bool
+route_is_of_twin_changes(const struct route *route)
+{
+	return route->n_parts > 0 && is_word(route, 0, "twinChangeNotifications");
+}
+
 /* May a message have a source that begins so?  The sources are those of route.h. */
 static bool
 is_source(const struct route *route)
@@ -61,7 +67,7 @@ is_source(const struct route *route)
 
 	if (n == 0)
 		return true;
-	if (is_word(route, 0, "twinChangeNotifications"))
+	if (route_is_of_twin_changes(route))
 		return n == 1;
 	if (!is_word(route, 0, "messages"))
 		return false;

@@ -44,6 +44,8 @@ struct route *route_parse(const char *text, struct err *err);
 void route_free(struct route *route);
 OWN_DEFINE(route);
 
+bool route_is_of_twin_changes(const struct route *route); /* and of nothing else */
+
 /* A message, borrowed. */
 struct route_message {
 	struct slice device_id, module_id; /* who sent it; module_id empty: a device */

@@ -286,6 +286,11 @@ def test_08_twin():
         assert status["code"] == 400 and "route wrong: at character 15" in status["description"], status
         d.publish(LEAF, b"still by the twin")
         assert o.take()[::2] == ("twin", b"still by the twin")
+    said = desire({"routes": {"wrong": None, "loose": {"route": "FROM /twinChangeNotifications INTO $upstream", "prority": 5}}})
+    assert said["code"] == 200 and 'did you mean "priority"?' in said["description"] and "takes nothing to the hub" in said["description"], said
+    it.edge.sync_log()
+    assert "routes: " + said["description"] in [json.loads(l)["message"] for l in it.edge.log_text().splitlines() if '"level":"warn"' in l and "{" == l[:1]]
+    assert desire({"routes": {"loose": None}}) == {"code": 200, "description": ""}
     it.edge.stop()
     it.cut_off()
     it.edge.start()

@@ -141,13 +141,10 @@ edge_hub_watch(struct edge_hub *e, int (*desired)(void *arg, const json_t *desir
 }
 
 static void
-report_outcome(struct edge_hub *e, int64_t version, const struct err *why)
+report_outcome(struct edge_hub *e, int64_t version, bool is_fine, const char *words)
 {
-	bool is_fine = why->kind == ERR_NONE;
-
-	edge_hub_report(
-		e, json_pack("{s:I, s:{s:i, s:s}, s:{s:s}}", "lastDesiredVersion", (json_int_t)version, "lastDesiredStatus", "code",
-			   is_fine ? 200 : 400, "description", is_fine ? "" : why->text, "version", "version", ROOTEDGE_VERSION));
+	edge_hub_report(e, json_pack("{s:I, s:{s:i, s:s}, s:{s:s}}", "lastDesiredVersion", (json_int_t)version, "lastDesiredStatus",
+				   "code", is_fine ? 200 : 400, "description", words, "version", "version", ROOTEDGE_VERSION));
 }
 
 /* Version 0: nothing was ever desired. */
@@ -157,20 +154,25 @@ edge_hub_news(void *arg, const json_t *twin)
 	struct edge_hub *e = arg;
 	const json_t *desired = json_object_get(twin, "desired");
 	int64_t version = json_integer_value(json_object_get(desired, "$version"));
-	struct err first = ERR_INIT;
+	struct err first = ERR_INIT, remark = ERR_INIT;
+	bool is_fine;
 
 	if (version == 0)
 		return;
 	for (size_t i = 0; i < e->n_watchers; i++) {
 		struct err err = ERR_INIT;
 
-		if (e->watchers[i].desired(e->watchers[i].arg, desired, &err) == 0)
+		if (e->watchers[i].desired(e->watchers[i].arg, desired, &err) == 0) {
+			if (remark.kind == ERR_NONE)
+				remark = err;
 			continue;
+		}
 		log_error("the gateway does not go by version %lld of its desired properties: %s", (long long)version, err.text);
 		if (first.kind == ERR_NONE)
 			first = err;
 	}
-	report_outcome(e, version, &first);
+	is_fine = first.kind == ERR_NONE;
+	report_outcome(e, version, is_fine, is_fine ? remark.text : first.text);
 }
 
 static void

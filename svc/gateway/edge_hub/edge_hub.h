@@ -19,7 +19,8 @@ void edge_hub_start(struct edge_hub *edge_hub); /* before the loop runs, when al
 void edge_hub_free(struct edge_hub *edge_hub);	/* after the lines */
 
 /* Called with the desired properties ($version among them), on the loop of the lines: as they were kept, at the start, were that years ago; and whenever they have changed.  -1: it does not
- * go by them, and `err` is reported to the hub as lastDesiredStatus; the first that says so. */
+ * go by them, and `err` is reported to the hub as lastDesiredStatus; the first that says so.  0: it does, and what `err` says nevertheless
+ * is reported beside the 200. */
 void edge_hub_watch(struct edge_hub *edge_hub, int (*desired)(void *arg, const json_t *desired, struct err *err), void *arg);
 /* Called on that loop each time the hub can call methods again: what it would have called meanwhile is to be asked for.  There is one. */
 void edge_hub_watch_link(struct edge_hub *edge_hub, void (*listens)(void *arg), void *arg);

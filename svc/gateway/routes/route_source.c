@@ -47,7 +47,11 @@ load(const char *path, struct err *err)
 static int
 apply(struct route_source *s, struct routes *routes, struct err *err)
 {
-	return s->config.apply(s->config.arg, routes, err);
+	if (s->config.apply(s->config.arg, routes, err) < 0)
+		return -1;
+	if (routes->remarks)
+		log_warn("routes: %s", routes->remarks);
+	return 0;
 }
 
 static void
@@ -117,6 +121,13 @@ fall_back(struct route_source *s)
 		apply_file(s);
 }
 
+static void
+tell_remarks(const struct routes *routes, struct err *err)
+{
+	if (routes->remarks)
+		(void)err_set(err, ERR_INVALID, "%s", routes->remarks);
+}
+
 static int
 take(struct route_source *s, const json_t *desired, struct err *err)
 {
@@ -125,8 +136,10 @@ take(struct route_source *s, const json_t *desired, struct err *err)
 
 	if (!routes)
 		return -1;
-	if (s->is_hubs && text_is(text, s->hubs))
-		return 0; /* said again */
+	if (s->is_hubs && text_is(text, s->hubs)) {
+		tell_remarks(routes, err); /* said again */
+		return 0;
+	}
 	if (strlen(text) > ROUTES_JSON_MAX)
 		return err_set(err, ERR_LIMIT, "%zu bytes of desired properties: there may be %d", strlen(text), ROUTES_JSON_MAX);
 	if (apply(s, routes, err) < 0)
@@ -135,7 +148,10 @@ take(struct route_source *s, const json_t *desired, struct err *err)
 	mem_free(s->hubs);
 	s->hubs = mem_text(text);
 	log_info("%zu routes of the hub hold", routes->n);
-	return file_save(s->kept, text, strlen(text), 0600, err);
+	if (file_save(s->kept, text, strlen(text), 0600, err) < 0)
+		return -1;
+	tell_remarks(routes, err);
+	return 0;
 }
 
 static bool

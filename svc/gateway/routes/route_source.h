@@ -20,5 +20,6 @@ struct route_source;
 struct route_source *route_source_open(const struct route_source_config *config); /* applies what there is */
 void route_source_free(struct route_source *source);
 
-/* All desired properties of $edgeHub, as the hub has them now; for edge_hub_watch.  -1: they are wrong, and nothing has changed. */
+/* All desired properties of $edgeHub, as the hub has them now; for edge_hub_watch.  -1: they are wrong, and nothing has changed; 0: they hold, and err
+ * says what of them does nothing, if there is such. */
 int route_source_desired(void *source, const json_t *desired, struct err *err);

@@ -4,12 +4,14 @@
 
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "wire/json.h"
 
 #define TTL_MAX (1ll << 40) /* longer than any clock goes */
 #define UNSET 2000000000    /* the original's number for a route without a priority */
+#define REMARKS_MAX 400	    /* they have to find room in an error's text */
 
 struct document {
 	int minor; /* of the schema 1.x */
@@ -51,6 +53,55 @@ add_row(struct routes *routes, const char *name, struct route *route_take)
 	return row;
 }
 
+/* -- Remarks ----------------------------------------------------------------------------------------------------------------------------- */
+
+/* The first of them at least. */
+static void __attribute__((format(printf, 2, 3))) remark(struct routes *routes, const char *fmt, ...)
+{
+	CLEAR(buf) now = BUF_INIT(REMARKS_MAX);
+	OWN_TEXT before = routes->remarks;
+	va_list args;
+
+	va_start(args, fmt);
+	buf_vputf(&now, fmt, args);
+	va_end(args);
+	if (before && strlen(before) + now.len > REMARKS_MAX)
+		routes->remarks = GIVE(before);
+	else
+		routes->remarks = before ? mem_textf("%s; %s", before, buf_text(&now)) : mem_text(buf_text(&now));
+}
+
+/* The original overlooks a key that it doesn't know, and so documents have them. */
+static void
+remark_unknown(struct routes *routes, const char *what, const char *name, json_t *object, const char *const *known, size_t n)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value) {
+		const char *like = text_nearest(key, known, n);
+		size_t i = 0;
+
+		while (i < n && !text_is(key, known[i]))
+			i++;
+		if (i < n || json_is_null(value))
+			continue;
+		remark(routes, "%s%.64s: nothing is known of \"%.64s\", which does nothing%s%s%s", what, name, key,
+			like ? ": did you mean \"" : "", like ? like : "", like ? "\"?" : "");
+	}
+}
+
+/* The hub makes its own of a twin's changes (queue.c leaves them out). */
+static void
+remark_twin_changes(struct routes *routes, const char *name, const struct route *route)
+{
+	if (!route->module_id && route_is_of_twin_changes(route))
+		remark(routes,
+			"route %.64s: it takes nothing to the hub, which makes its own messages of changes of twins: they go to "
+			"inputs only",
+			name);
+}
+
 /* -- One route --------------------------------------------------------------------------------------------------------------------------- */
 
 static int
@@ -84,8 +135,9 @@ read_ttl(const json_t *json, int64_t absent, int64_t least, int64_t *ttl_s, stru
 
 /* "FROM ..." or, since 1.1, {"route": "FROM ...", "priority": 0, "timeToLiveSecs": 60} */
 static int
-read_route(struct document *d, const char *name, const json_t *json, struct err *err)
+read_route(struct document *d, const char *name, json_t *json, struct err *err)
 {
+	static const char *const known[] = { "route", "priority", "timeToLiveSecs" };
 	const char *text = json_string_value(json);
 	struct route *route;
 	struct routes_row *row;
@@ -102,8 +154,10 @@ read_route(struct document *d, const char *name, const json_t *json, struct err 
 		return -1;
 	row = add_row(d->routes, name, route);
 	row->ttl_s = d->ttl_s;
+	remark_twin_changes(d->routes, name, route);
 	if (!json_is_object(json))
 		return 0;
+	remark_unknown(d->routes, "route ", name, json, known, COUNT(known));
 	if (read_priority(json, row, err) < 0 || read_ttl(json, 0, -1, &row->ttl_s, err) < 0)
 		return -1;
 	if (row->ttl_s == 0)
@@ -129,6 +183,7 @@ read_version(struct document *d, const json_t *desired, struct err *err)
 static int
 read_store(struct document *d, const json_t *desired, struct err *err)
 {
+	static const char *const known[] = { "timeToLiveSecs", "storeLimits" }, *const known_limits[] = { "maxSizeBytes" };
 	json_t *store = NULL, *limits = NULL;
 	int64_t max_bytes = 0;
 
@@ -145,6 +200,8 @@ read_store(struct document *d, const json_t *desired, struct err *err)
 	if (limits && json_object_get(limits, "maxSizeBytes") && max_bytes <= 0)
 		return err_set(err, ERR_INVALID, "storeLimits: maxSizeBytes is above 0, not %lld", (long long)max_bytes);
 	d->routes->max_bytes = (uint64_t)max_bytes;
+	remark_unknown(d->routes, "storeAndForwardConfiguration", "", store, known, COUNT(known));
+	remark_unknown(d->routes, "storeLimits", "", limits, known_limits, COUNT(known_limits));
 	return 0;
 }
 
@@ -228,6 +285,7 @@ routes_free(struct routes *routes)
 	}
 	mem_free(routes->row);
 	mem_free(routes->sink);
+	mem_free(routes->remarks);
 	mem_free(routes);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* All routes of a gateway and how long what they take is kept, from JSON as it stands in the desired properties of $edgeHub (gateway 4.2).  A document is taken as a whole or refused
- * as a whole.  No I/O; immutable once it is made, and shared by counting: any thread. */
+ * as a whole; what the original overlooks is no mistake, but is remarked on.  No I/O; immutable once it is made, and shared by counting: any thread. */
 
 #include <jansson.h>
 
@@ -33,6 +33,7 @@ struct routes {
 	struct routes_sink *sink;
 	size_t n, n_sinks;
 	uint64_t max_bytes; /* for all that is kept; 0: nothing was said */
+	char *remarks;	    /* what is taken and does nothing, for whoever wrote it; NULL: there is none of that */
 	_Atomic unsigned refs;
 };
 

@@ -122,6 +122,24 @@ TEST("without a file it is the default that comes back when the hub has no route
 	stop(&f);
 }
 
+TEST("routes of the hub of which something does nothing hold, and that is said each time, to the hub as well")
+{
+	struct fixture f;
+	const char *text = "{\"schemaVersion\":\"1.1\",\"routes\":{\"x\":{\"route\":\"FROM /* INTO $upstream\",\"prority\":5}}}";
+
+	start(&f, "remarks", NULL);
+	for (int i = 0; i < 2; i++) {
+		OWN_LIB(json_t) desired = json_loads(text, 0, NULL);
+		struct err err = ERR_INIT;
+
+		CHECK_INT(route_source_desired(f.source, desired, &err), 0);
+		CHECK_CONTAINS(err.text, "\"prority\"");
+		CHECK_STR(f.holds, "x");
+	}
+	CHECK_STR(desire(&f, DOCUMENT("good")), "");
+	stop(&f);
+}
+
 TEST("wrong routes of the hub are reported with why, and the last good ones hold, through a restart without the hub as well")
 {
 	struct fixture f;

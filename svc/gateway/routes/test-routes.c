@@ -132,6 +132,46 @@ TEST("a document with one mistake is refused as a whole, and the reason says whe
 	}
 }
 
+TEST("what the original overlooks is taken and remarked on: keys that nobody knows, and changes of twins to the hub")
+{
+	static const char *const documents[][2] = {
+		{ "\"routes\":{\"a\":{\"route\":\"FROM /* INTO $upstream\",\"prority\":5}}",
+			"route a: nothing is known of \"prority\", which does nothing: did you mean \"priority\"?" },
+		{ "\"routes\":{\"a\":{\"route\":\"FROM /* INTO $upstream\",\"comment\":\"x\"}}",
+			"route a: nothing is known of \"comment\", which does nothing" },
+		{ "\"routes\":{\"a\":\"FROM /twinChangeNotifications INTO $upstream\"}", "route a: it takes nothing to the hub" },
+		{ "\"storeAndForwardConfiguration\":{\"timeToLiveSec\":5}", "did you mean \"timeToLiveSecs\"?" },
+		{ "\"storeAndForwardConfiguration\":{\"storeLimits\":{\"maxSizeByte\":5}}", "did you mean \"maxSizeBytes\"?" },
+	};
+	OWN(routes) r = read_routes(whole);
+	OWN(routes) inputs = read_routes("{\"schemaVersion\":\"1.1\",\"routes\":{"
+					 "\"t\":\"FROM /twinChangeNotifications INTO BrokeredEndpoint('/modules/m/inputs/i')\","
+					 "\"all\":{\"route\":\"FROM /* INTO $upstream\",\"prority\":null}}}");
+
+	CHECK(!r->remarks && !inputs->remarks);
+	for (size_t i = 0; i < COUNT(documents); i++) {
+		OWN_TEXT text = mem_textf("{\"schemaVersion\":\"1.1\",%s}", documents[i][0]);
+		OWN(routes) taken = read_routes(text);
+
+		CHECK(taken->remarks);
+		CHECK_CONTAINS(taken->remarks, documents[i][1]);
+	}
+}
+
+TEST("remarks are so many and no more: they stay one sentence for people")
+{
+	CLEAR(buf) text = BUF_INIT(ROUTES_JSON_MAX);
+	OWN(routes) r = NULL;
+
+	buf_puts(&text, "{\"schemaVersion\":\"1.1\",\"routes\":{\"a\":{\"route\":\"FROM /* INTO $upstream\"");
+	for (int i = 0; i < 1000; i++)
+		buf_putf(&text, ",\"key%d\":1", i);
+	buf_puts(&text, "}}}");
+	r = read_routes(buf_text(&text));
+	CHECK(strlen(r->remarks) < 450);
+	CHECK_CONTAINS(r->remarks, "\"key1\"");
+}
+
 TEST("there are at most 128 routes")
 {
 	CLEAR(buf) text = BUF_INIT(1 << 20);
