@@ -91,15 +91,18 @@ wait_for_changed(const struct edge_box *box, const json_t *before, const json_t 
 }
 
 static void
-print_changed(const json_t *changed)
+print_changed(const json_t *answer)
 {
-	const json_t *name;
+	const json_t *changed = json_object_get(answer, "changed"), *name;
+	bool names = json_is_true(json_object_get(answer, "names"));
 	size_t i;
 
-	if (json_array_size(changed) == 0)
+	if (json_array_size(changed) == 0 && !names)
 		puts("nothing changes by it");
 	json_array_foreach(changed, i, name)
 		printf("%s serves with what is new\n", json_string_value(name));
+	if (names)
+		puts("the gateway's certificate has its new names within seconds");
 }
 
 static int
@@ -120,7 +123,7 @@ apply(const struct edge_box *box, const struct options *o, struct err *err)
 	if (changed && wait_for_changed(box, before, changed, err) < 0)
 		return -1;
 	if (changed)
-		print_changed(changed);
+		print_changed(answer);
 	else
 		puts("users, folders or sockets change by it: all of the device was started anew, and serves");
 	return 0;
@@ -145,16 +148,16 @@ prepare_units(const struct options *o, struct err *err)
 static int
 apply_to_units(const struct edge_box *box, const struct options *o, struct err *err)
 {
-	OWN_LIB(json_t) changed = prepare_units(o, err);
+	OWN_LIB(json_t) answer = prepare_units(o, err);
 	const json_t *name;
 	size_t i;
 
-	if (!changed)
+	if (!answer)
 		return -1;
-	json_array_foreach(changed, i, name)
+	json_array_foreach(json_object_get(answer, "changed"), i, name)
 		if (edge_restart_role(box, json_string_value(name), err) < 0)
 			return -1;
-	print_changed(changed);
+	print_changed(answer);
 	return 0;
 }
 

@@ -168,14 +168,16 @@ write_bundle(const struct layout *l, const struct config *c, bool changed[static
 
 /* In a file, not in the gateway's arguments, since it is not to be started again for another name. */
 static int
-write_names(const struct layout *l, const struct config *c, struct err *err)
+write_names(const struct layout *l, const struct config *c, bool *changed, struct err *err)
 {
 	CLEAR(buf) text = BUF_INIT(65536);
 
 	for (size_t i = 0; i < c->n_names; i++)
 		buf_putf(&text, "%s\n", c->names[i]);
-	return is_there(l->gateway_names, &text) ? 0
-						 : layout_save(l, ROLE_GATEWAY, l->gateway_names, text.data, text.len, 0644, err);
+	if (is_there(l->gateway_names, &text))
+		return 0;
+	*changed |= c->has_gateway && (c->n_names > 0 || file_exists(l->gateway_names));
+	return layout_save(l, ROLE_GATEWAY, l->gateway_names, text.data, text.len, 0644, err);
 }
 
 /* Users of a range of our own, or all one: us. */
@@ -260,9 +262,11 @@ layout_fits(const struct layout *l, const struct config *now, const struct confi
 }
 
 int
-layout_tell(const struct layout *l, const struct config *c, bool changed[static ROLE_COUNT], struct err *err)
+layout_tell(const struct layout *l, const struct config *c, struct layout_news *news, struct err *err)
 {
-	return write_bundle(l, c, changed, err) < 0 || write_names(l, c, err) < 0 ? -1 : role_config_write_all(l, c, changed, err);
+	if (write_bundle(l, c, news->role, err) < 0 || write_names(l, c, &news->names, err) < 0)
+		return -1;
+	return role_config_write_all(l, c, news->role, err);
 }
 
 /* Made when it is not there yet; the caller owns its whole path. */
@@ -284,7 +288,7 @@ open_state(const char *state, struct err *err)
 struct layout *
 layout_prepare(const struct config *c, const char *state, struct err *err)
 {
-	bool changed[ROLE_COUNT] = { false };
+	struct layout_news ignored = { 0 };
 	OWN_TEXT whole = NULL;
 	OWN(layout) l = NULL;
 
@@ -295,13 +299,14 @@ layout_prepare(const struct config *c, const char *state, struct err *err)
 		return NULL;
 	l = layout_plan(c, whole, can_change_user((uid_t)c->first_uid, whole));
 	if (role_sockets_check(l, c, err) < 0 || make_role_dirs(l, err) < 0 || make_config_dirs(l, err) < 0 ||
-		make_run_dirs(l, err) < 0 || make_own_dir(l->logs, 0700, getegid(), err) < 0 || layout_tell(l, c, changed, err) < 0)
+		make_run_dirs(l, err) < 0 || make_own_dir(l->logs, 0700, getegid(), err) < 0 ||
+		layout_tell(l, c, &ignored, err) < 0)
 		return NULL;
 	return GIVE(l);
 }
 
 struct layout *
-layout_prepare_for_units(const struct config *c, const char *state, bool changed[static ROLE_COUNT], struct err *err)
+layout_prepare_for_units(const struct config *c, const char *state, struct layout_news *news, struct err *err)
 {
 	OWN_TEXT whole = NULL;
 	OWN(layout) l = NEW(layout);
@@ -314,7 +319,7 @@ layout_prepare_for_units(const struct config *c, const char *state, bool changed
 		return NULL;
 	name_dirs(l, whole);
 	role_sockets_name(l, c);
-	if (role_sockets_check(l, c, err) < 0 || make_config_dirs(l, err) < 0 || layout_tell(l, c, changed, err) < 0)
+	if (role_sockets_check(l, c, err) < 0 || make_config_dirs(l, err) < 0 || layout_tell(l, c, news, err) < 0)
 		return NULL;
 	return GIVE(l);
 }

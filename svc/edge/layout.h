@@ -59,19 +59,24 @@ struct layout {
 	char *root_line;
 };
 
+/* What is told now and was not before. */
+struct layout_news {
+	bool role[ROLE_COUNT]; /* whose orders are others: it is to be started again */
+	bool names;	       /* of the gateway's certificate: it takes them over while it runs */
+};
+
 const char *layout_role_name(enum layout_role role);
 /* Where everything is to lie; nothing is made. */
 struct layout *layout_plan(const struct config *config, const char *state, bool separate_users);
 /* Makes the folders and writes the configurations (role_config.h). */
 struct layout *layout_prepare(const struct config *config, const char *state, struct err *err);
 /* The same for systemd's units (dist/systemd), which name the users, make the roles' own folders and open their sockets: only STATE/config is written, and
- * changed set of the roles whose orders are others than before. */
-struct layout *layout_prepare_for_units(
-	const struct config *config, const char *state, bool changed[static ROLE_COUNT], struct err *err);
+ * what is others than before is set in news. */
+struct layout *layout_prepare_for_units(const struct config *config, const char *state, struct layout_news *news, struct err *err);
 /* Do folders, users and sockets stay what they are? */
 bool layout_fits(const struct layout *layout, const struct config *now, const struct config *next);
-/* Writes the configurations anew into folders that are there: those that are others than before, and sets changed of these roles. */
-int layout_tell(const struct layout *layout, const struct config *config, bool changed[static ROLE_COUNT], struct err *err);
+/* Writes the configurations anew into folders that are there: those that are others than before, and sets these in news. */
+int layout_tell(const struct layout *layout, const struct config *config, struct layout_news *news, struct err *err);
 /* A file that is its role's own, in a folder that is ours. */
 int layout_save(const struct layout *layout, enum layout_role role, const char *path, const void *data, size_t len, mode_t mode,
 	struct err *err);

@@ -142,21 +142,22 @@ serve(struct options *options)
 	return end == SUPERVISOR_TO_START_ANEW ? -1 : end == SUPERVISOR_STOPPED ? 0 : status;
 }
 
-/* On standard output: whose orders are others than before. */
+/* On standard output: what is others than before, as the supervisor answers "apply". */
 static int
 prepare(const struct options *options)
 {
 	struct err err = ERR_INIT;
 	OWN(config) config = load_config(options->config, &err);
-	bool changed[ROLE_COUNT] = { false };
-	OWN(layout) layout = config ? layout_prepare_for_units(config, options->state, changed, &err) : NULL;
+	struct layout_news news = { 0 };
+	OWN(layout) layout = config ? layout_prepare_for_units(config, options->state, &news, &err) : NULL;
 	OWN_LIB(json_t) names = json_array();
 
 	for (int role = 0; role < ROLE_COUNT; role++)
-		if (changed[role])
+		if (news.role[role])
 			json_array_append_new(names, json_string(layout_role_name((enum layout_role)role)));
 	if (layout) {
-		OWN_TEXT line = json_line(names);
+		OWN_LIB(json_t) answer = json_pack("{s:O, s:b}", "changed", names, "names", news.names);
+		OWN_TEXT line = json_line(answer);
 
 		puts(line);
 		return 0;

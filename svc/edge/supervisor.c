@@ -425,14 +425,14 @@ changes_gateway(const struct supervisor *s, const struct config *next)
 }
 
 static json_t *
-restart_changed(struct supervisor *s, const bool changed[static ROLE_COUNT])
+restart_changed(struct supervisor *s, const struct layout_news *news)
 {
 	json_t *names = json_array();
 
 	for (int i = 0; i < s->n_roles; i++) {
 		struct role *r = &s->roles[i];
 
-		if (!changed[i])
+		if (!news->role[i])
 			continue;
 		log_info("%s is started again with what config.toml says now", name_of(s, r));
 		json_array_append_new(names, json_string(name_of(s, r)));
@@ -441,17 +441,19 @@ restart_changed(struct supervisor *s, const bool changed[static ROLE_COUNT])
 		else if (may_start(s, r))
 			start(s, r);
 	}
-	return json_pack("{s:o}", "changed", names);
+	if (news->names)
+		log_info("the gateway's certificate gets other names");
+	return json_pack("{s:o, s:b}", "changed", names, "names", news->names);
 }
 
 /* A full disk, say: what was written of it is not to be met by a role that starts again. */
 static void
 take_back(const struct supervisor *s)
 {
-	bool ignored[ROLE_COUNT] = { false };
+	struct layout_news ignored = { 0 };
 	struct err err = ERR_INIT;
 
-	if (layout_tell(s->config->layout, s->current, ignored, &err) < 0)
+	if (layout_tell(s->config->layout, s->current, &ignored, &err) < 0)
 		log_error("what the roles were told before could not be written again: %s", err.text);
 }
 
@@ -462,25 +464,25 @@ apply(struct supervisor *s)
 	const struct layout *l = s->config->layout;
 	struct err err = ERR_INIT;
 	OWN(config) next = s->config->load(s->config->arg, &err);
-	bool changed[ROLE_COUNT] = { false };
+	struct layout_news news = { 0 };
 
 	if (!next || operator_files_check(next, &err) < 0 || operator_files_check_server_certs(next, &err) < 0 || role_sockets_check(l, next, &err) < 0)
 		return refuse(&err);
 	if (!layout_fits(l, s->current, next))
 		return start_anew(s);
-	if (layout_tell(l, next, changed, &err) < 0) {
+	if (layout_tell(l, next, &news, &err) < 0) {
 		take_back(s);
 		return refuse(&err);
 	}
-	changed[ROLE_KEYD] |= !config_keys_same_access(&s->current->keys, &next->keys);
-	changed[ROLE_GATEWAY] |= changes_gateway(s, next);
+	news.role[ROLE_KEYD] |= !config_keys_same_access(&s->current->keys, &next->keys);
+	news.role[ROLE_GATEWAY] |= changes_gateway(s, next);
 	if (s->current->gateway_mqtt_port != next->gateway_mqtt_port)
 		s->ports.mqtt = 0; /* else it stays where it is */
 	if (s->current->gateway_https_port != next->gateway_https_port)
 		s->ports.https = 0;
 	config_free(s->changed);
 	s->current = s->changed = GIVE(next);
-	return restart_changed(s, changed);
+	return restart_changed(s, &news);
 }
 
 static json_t *

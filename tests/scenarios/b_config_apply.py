@@ -80,8 +80,21 @@ def test_1_only_what_changes():
             assert "edged" in story.changed(story.apply)
             assert os.path.exists(os.path.join(story.edge.state, "edged/mnt/tool.sock"))
             sensor.publish("devices/TempSensor/messages/events/")
+            gateway = story.pids()["gateway"]
+            told = "the gateway's certificate has its new names within seconds"
+            for names in ("gw2.local", "gw3.local"):
+                story.write(story.good.replace("[gateway]\n", "[gateway]\nnames = [\"%s\"]\n" % names))
+                done = story.apply().stdout
+                assert done.count(told) == 1 and "gateway serves" not in done, done
+                assert "nothing changes by it" in story.apply().stdout
+            story.write(story.good.replace("[gateway]\n", "[gateway]\nnames = [\"256.1.1.1\"]\n"))
+            done = story.apply(check=False)
+            assert done.returncode == 1 and "'256.1.1.1' is no IPv4 address" in done.stderr and told not in done.stdout, done
+            assert story.pids()["gateway"] == gateway
+            sensor.publish("devices/TempSensor/messages/events/")
         story.write(story.good.replace("[gateway]\n", "[gateway]\nmax_queue_mib = 7\n"))
-        assert "gateway" in story.changed(story.apply)
+        done = story.apply().stdout
+        assert "gateway serves with what is new" in done and told in done, done  # back to no name
         with story.edge.mqtt("TempSensor", cert=device, key=key) as sensor:  # on the port where it was
             sensor.publish("devices/TempSensor/messages/events/")
 
