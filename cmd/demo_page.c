@@ -118,17 +118,13 @@ wording_of(const struct check *check)
 	return &none;
 }
 
-/* Thumbprints in one spelling, and those of two slots below each other. */
+/* Those of two slots stand below each other. */
 static void
 put_thumbprints(struct demo_page *p, const char *label, const char *text)
 {
-	CLEAR(buf) hex = BUF_INIT(1024);
 	const char *second = strstr(text, " or ");
 
-	for (const char *at = text; *at && at != second; at++)
-		if (*at != ':')
-			buf_putc(&hex, *at);
-	demo_page_row(p, label, "%s", buf_text(&hex));
+	demo_page_row(p, label, "%.*s", second ? (int)(second - text) : (int)strlen(text), text);
 	if (second)
 		put_thumbprints(p, "or", second + strlen(" or "));
 }
