@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rootedge status: each daemon of an edge device, and the last words of those that are down. */
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -156,12 +157,14 @@ edge_status(int argc, char **argv)
 	struct options o = { .state = EDGE_STATE_DEFAULT };
 	CLEAR(buf) above = BUF_INIT(PAGE_MAX);
 	OWN_LIB(json_t) status = NULL;
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	struct edge_box box;
 	struct err err = ERR_INIT;
 	int done = page_options(&usage, &o, argc, argv);
 
 	if (done != 0)
 		return done;
+	sigaction(SIGPIPE, &ignore, NULL); /* libssl writes to servers that are gone */
 	if (edge_box_find(&box, o.state, &err) == 0)
 		status = edge_box_status(&box, &err);
 	if (!status)

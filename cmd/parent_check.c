@@ -14,7 +14,7 @@
 
 /* before: what was found at the other port, which need not be told twice. */
 static enum reason
-check_port(const struct parent_check *c, const char *what, int port, enum reason before, struct buf *page)
+check_port(const struct parent_check *c, const char *what, int port, bool is_mqtt, enum reason before, struct buf *page)
 {
 	OWN_TEXT question = mem_textf("Is the gateway above really %s?", c->name);
 	OWN_TEXT peer = mem_textf("%s:%d", c->name, port);
@@ -23,6 +23,7 @@ check_port(const struct parent_check *c, const char *what, int port, enum reason
 		.name = c->name,
 		.connect_to = c->connect_to,
 		.port = port,
+		.is_mqtt = is_mqtt,
 		.timeout_ms = c->timeout_ms,
 		.roots = c->roots,
 		.anchors = c->anchors,
@@ -126,14 +127,14 @@ check_admission(const struct parent_check *c, struct buf *page)
 bool
 parent_check(const struct parent_check *c, struct buf *page)
 {
-	enum reason https = check_port(c, "HTTPS", c->https_port, OK, page);
-	enum reason mqtt = check_port(c, "MQTT", c->mqtt_port, https, page);
+	enum reason https = check_port(c, "HTTPS", c->https_port, false, OK, page);
+	enum reason mqtt = check_port(c, "MQTT", c->mqtt_port, true, https, page);
 
 	if (https != OK && mqtt == OK && c->mqtt_port)
 		buf_puts(page, "    to do   Its MQTT port is there: `rootedge gateway status` on it says whether, and why, it does "
 			       "without the "
 			       "other one.\n");
-	if (https == OK && mqtt != OK && c->https_port)
+	if (https == OK && mqtt != OK && mqtt != NOT_MQTT && c->https_port)
 		buf_puts(page, "    to do   Its HTTPS port is there, but what devices send goes by this one: look at [upstream] "
 			       "mqtt_port, and "
 			       "for what keeps it shut on the way.\n");

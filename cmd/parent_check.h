@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Can this edge device be below that gateway?  Found out by real connections, and told in words: the way there, the name and chain of its certificate, on both ports; and, where the device's credential
+/* Can this edge device be below that gateway?  Found out by real connections, and told in words: the way there, the name and chain of its certificate, on both ports; whether the MQTT port speaks MQTT; and, where the device's credential
  * is at hand, whether it lets the device in. */
 
 #include "base/buf.h"

@@ -90,11 +90,15 @@ server_look_judge(struct verdict *v, const struct server_look *look, const struc
 void
 server_look(struct verdict *v, const struct server_look *look, struct probe *probe)
 {
-	struct probe_target target = {
-		.host = look->name, .connect_to = look->connect_to, .port = look->port, .timeout_ms = look->timeout_ms
-	};
+	struct probe_target target = { .host = look->name,
+		.connect_to = look->connect_to,
+		.port = look->port,
+		.timeout_ms = look->timeout_ms,
+		.asks_mqtt = look->is_mqtt };
 
 	probe_run(probe, &target);
 	server_look_way(v, probe);
 	server_look_judge(v, look, probe);
+	if (probe->no_mqtt)
+		verdict_fail(v, NOT_MQTT, "MQTT", "", "a CONNACK to a CONNECT without a name", probe->no_mqtt);
 }

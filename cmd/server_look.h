@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A look at a TLS server (net/probe), judged as every client of ours judges it (pki/chain), and told in a verdict: the way there first, then the server. */
+/* A look at a TLS server (net/probe), judged as every client of ours judges it (pki/chain), and told in a verdict: the way there first, then the server, then
+ * what it speaks. */
 
 #include "net/probe.h"
 #include "pki/chain.h"
@@ -9,6 +10,7 @@ struct server_look {
 	const char *name;	/* that it must prove */
 	const char *connect_to; /* where TCP goes; NULL: that name */
 	int port;
+	bool is_mqtt; /* it has to answer an MQTT CONNECT, too */
 	int64_t timeout_ms;
 	const struct certs *roots; /* to trust, the same in anchors */
 	struct anchors *anchors;

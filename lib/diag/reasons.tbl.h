@@ -138,6 +138,7 @@ REASON(CONNECT_FAILED, REASON_BAD, "No connection could be made.", "Check addres
 REASON(NAME_NOT_RESOLVED, REASON_BAD, "The host name could not be resolved to an address.", "Check the name, DNS or the hosts file.", "")
 REASON(TLS_FAILED, REASON_BAD, "The TLS handshake failed.", "See the finding; check that the port speaks TLS.", "")
 REASON(TLS_PLAIN_TEXT, REASON_BAD, "The port answers, but not in TLS.", "Use the server's TLS port (MQTT 8883, HTTPS 443), or switch on TLS there.", "")
+REASON(NOT_MQTT, REASON_BAD, "The port answers in TLS, but does not speak MQTT.", "Give the server's MQTT port (8883, or --mqtt-port and [upstream] mqtt_port); another program listens on this one.", "MQTT 3.2")
 REASON(TLS_OLD_VERSION, REASON_BAD, "The server speaks only a version of TLS that is no longer safe.", "Update the server: TLS 1.2 or 1.3 is needed.", "RFC 8996")
 REASON(CLIENT_CERT_REFUSED, REASON_BAD, "The server refused the client certificate that it was shown.", "Have the certificate registered, or its CA trusted, on the server's side; look in its log for the reason.", "")
 REASON(CLIENT_CERT_WANTED, REASON_NOTE, "The server asks its clients for a certificate, and none was given here.", "Use --cert and --key to see what it says to yours.", "")

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A look at a TLS server.  The handshake is done without verifying, since the caller judges what was shown; so this connection is good for nothing else and is
  * closed at once.  It is done as every client of ours does it, and only when that fails once more with everything let in, to see what the server would have
- * liked.  What does not answer in TLS at all is greeted in plain MQTT, without a name, the most frequent mistake being the port beside. */
+ * liked.  What does not answer in TLS at all is greeted in plain MQTT, without a name, the most frequent mistake being the port beside; the same greeting, in TLS, shows
+ * whether what is taken for an MQTT port is one. */
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
@@ -20,6 +21,7 @@
 #define MQTT_WAIT_MS 2000
 #define READ_MAX 65536 /* of what nobody asked for */
 #define ANSWER_SHOWN 32
+#define CONNACK_HEAD 2
 
 struct looking {
 	struct probe *probe;
@@ -46,6 +48,7 @@ probe_clear(struct probe *probe)
 	mem_free(probe->version);
 	mem_free(probe->cipher);
 	mem_free(probe->why);
+	mem_free(probe->no_mqtt);
 	*probe = (struct probe){ .reason = OK };
 }
 
@@ -160,17 +163,25 @@ open_tcp(struct looking *look)
 
 /* -- No TLS -------------------------------------------------------------------------------------------------------------------------- */
 
-/* Is it an MQTT broker's plain port?  An MQTT 3.1.1 CONNECT with an empty client id is answered by CONNACK whatever the broker thinks of it. */
+/* An MQTT 3.1.1 CONNECT with an empty client id is answered by CONNACK whatever the broker thinks of it. */
+static const uint8_t hello[] = { 0x10, 12, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 10, 0, 0 };
+
+static bool
+is_connack(const uint8_t head[static CONNACK_HEAD])
+{
+	return head[0] == 0x20 && head[1] == 2;
+}
+
+/* Is it an MQTT broker's plain port? */
 static bool
 speaks_mqtt(struct looking *look)
 {
-	static const uint8_t hello[] = { 0x10, 12, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 10, 0, 0 };
-	uint8_t answer[2] = { 0 };
+	uint8_t answer[CONNACK_HEAD] = { 0 };
 
 	hang_up(look);
 	set_deadline(look, MQTT_WAIT_MS);
 	return open_tcp(look) && send(look->fd, hello, sizeof(hello), MSG_NOSIGNAL) == (ssize_t)sizeof(hello) &&
-	       wait_fd(look, POLLIN) && recv(look->fd, answer, sizeof(answer), 0) == 2 && answer[0] == 0x20 && answer[1] == 2;
+	       wait_fd(look, POLLIN) && recv(look->fd, answer, sizeof(answer), 0) == (ssize_t)sizeof(answer) && is_connack(answer);
 }
 
 static char *
@@ -299,6 +310,68 @@ hear_out(struct looking *look)
 		tell_alert(look, why);
 }
 
+/* What libssl wants to wait for; false: it wants nothing, or the time is over. */
+static bool
+wait_ssl(struct looking *look, int error)
+{
+	bool wants = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+
+	look->late = wants && !wait_fd(look, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT);
+	return wants && !look->late;
+}
+
+static int
+say_hello(struct looking *look)
+{
+	int result, error;
+
+	do {
+		ERR_clear_error();
+		errno = 0;
+		result = SSL_write(look->ssl, hello, sizeof(hello));
+		error = result > 0 ? SSL_ERROR_NONE : SSL_get_error(look->ssl, result);
+	} while (result <= 0 && wait_ssl(look, error));
+	return error;
+}
+
+/* At most ANSWER_SHOWN bytes of it, *n in the end; as many as tell a CONNACK, if they come. */
+static int
+read_answer(struct looking *look, uint8_t answer[static ANSWER_SHOWN], size_t *n)
+{
+	int result, error;
+
+	do {
+		ERR_clear_error();
+		errno = 0;
+		result = SSL_read(look->ssl, answer + *n, (int)(ANSWER_SHOWN - *n));
+		error = result > 0 ? SSL_ERROR_NONE : SSL_get_error(look->ssl, result);
+		*n += result > 0 ? (size_t)result : 0;
+	} while (*n < CONNACK_HEAD && (result > 0 || wait_ssl(look, error)));
+	return error;
+}
+
+/* A server that demands a certificate ends the connection at the first word: then nothing is known of MQTT. */
+static void
+ask_mqtt(struct looking *look)
+{
+	uint8_t answer[ANSWER_SHOWN] = { 0 };
+	char why[TLS_FAILURE_LEN];
+	size_t n = 0;
+	int error = say_hello(look);
+
+	if (error == SSL_ERROR_NONE)
+		error = read_answer(look, answer, &n);
+	if (n >= CONNACK_HEAD && is_connack(answer))
+		return;
+	if (n > 0)
+		look->probe->no_mqtt = shown(answer, n);
+	else if (look->probe->asks_client_cert && tls_failure(error, errno, why))
+		tell_alert(look, why);
+	else
+		look->probe->no_mqtt = mem_text(look->late ? "it did not answer in time when it was greeted in MQTT"
+							   : "it closed the connection when it was greeted in MQTT");
+}
+
 static void
 keep_certificates(struct looking *look)
 {
@@ -323,9 +396,13 @@ handshake(struct looking *look)
 	probe->proven = probe->sent.n > 0;
 	probe->version = mem_text(SSL_get_version(look->ssl));
 	probe->cipher = mem_text(SSL_get_cipher_name(look->ssl));
-	if (probe->sent.n == 0)
+	if (probe->sent.n == 0) {
 		failed(probe, TLS_NO_CERTIFICATE, mem_text("a handshake without a certificate"));
-	else if (probe->asks_client_cert)
+		return;
+	}
+	if (look->target->asks_mqtt && !look->lenient)
+		ask_mqtt(look);
+	if (probe->asks_client_cert && probe->reason == OK)
 		hear_out(look);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* One look at a TLS server, for `rootedge doctor`: which address answers, whether it speaks TLS at all, which certificates it shows, what it asks of its
- * clients.  Nothing is judged here.  Of ours the server sees what is given as `chain`, so that is given only for a server that has been judged; no byte follows
- * the handshake.  Blocks: at most timeout_ms a connection, of which a strange server gets up to three, and as long as the resolver takes for a name. */
+ * clients, and, if that is wanted, whether it speaks MQTT.  Nothing is judged here.  Of ours the server sees what is given as `chain`, so that is given only for a
+ * server that has been judged; after the handshake nothing is sent but, where MQTT is asked for, a CONNECT without a name.
+ * Blocks: at most timeout_ms a connection, of which a strange server gets up to three, and as long as the resolver takes for a name. */
 
 #include "diag/reason.h"
 #include "net/tls.h"
@@ -16,6 +17,7 @@ struct probe_target {
 	const struct key *key;
 	const struct cert *only_to; /* show it to the server with this certificate, which was judged, and to no other */
 	int64_t timeout_ms;	    /* 0: 10 s */
+	bool asks_mqtt;
 };
 
 struct probe {
@@ -23,7 +25,8 @@ struct probe {
 	char *address;	   /* "127.0.0.1:8883"; NULL when none answered */
 	char *version;	   /* "TLSv1.3"; NULL when there was no handshake */
 	char *cipher;
-	char *why; /* what went wrong; NULL: nothing */
+	char *why;     /* what went wrong; NULL: nothing */
+	char *no_mqtt; /* why it speaks no MQTT; NULL: it does, or that was not asked or, the handshake being refused, not found out */
 	enum reason
 		reason; /* OK, NAME_NOT_RESOLVED, CONNECT_FAILED, TLS_PLAIN_TEXT, TLS_FAILED, TLS_OLD_VERSION, TLS_NO_CERTIFICATE,
 			     * CLIENT_CERT_WANTED (demanded, and none given), CLIENT_CERT_REFUSED */

@@ -5,6 +5,7 @@
 import os, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from site_of_gateway import *
+from peers import Stranger
 
 it = key = child = mqtt = None
 
@@ -41,12 +42,52 @@ def test_01_what_is_wrong():
     with socket.create_server(("127.0.0.1", 0)) as quiet:
         free = quiet.getsockname()[1]
     for how, words in (({"parent": "other.local"}, "NAME_MISMATCH"), ({"ca": it.hub.pki.root}, "TRUST_UNKNOWN_ISSUER"), ({"ports": (free, free)}, "CONNECT_FAILED"),
-                       ({"ports": (it.hub.https_port, it.edge.mqtt_port)}, "NAME_MISMATCH"), ({"string": string % (it.hub.hostname, "child", new_key())}, "does not let child in"),
+                       ({"ports": (it.hub.https_port, it.edge.mqtt_port)}, "NAME_MISMATCH"), ({"ports": (it.edge.https_port, it.edge.https_port)}, "NOT_MQTT"), ({"string": string % (it.hub.hostname, "child", new_key())}, "does not let child in"),
                        ({"string": string % (it.hub.hostname, "stranger", stranger)}, "does not let stranger in"), ({"string": string % (it.hub.hostname, "leaf", leaf)}, "not as a gateway below it"),
                        ({"string": string % ("other.hub", "child", key)}, "does not let child in")):
         said = init(expect=3, **how)
         assert words in said and "Nothing is written" in said, (how, said)
         assert not os.path.exists(it.folder / "child.toml")
+
+
+def connack_in_pieces(s):
+    heard = s.recv(1024)
+    for piece in (b"\x20", b"\x02\x00\x05"):
+        s.sendall(piece)
+    return heard + s.recv(1024)
+
+
+def silence(s):
+    return s.recv(1024) + s.recv(1024)
+
+
+def http_error(s):
+    heard = s.recv(1024)
+    s.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    return heard
+
+
+def without_end(s):
+    try:
+        while True:
+            s.sendall(b"\x30" * 65536)
+    except OSError:
+        return s.recv(0)
+
+
+def test_01_no_mqtt():
+    """what proves to be the parent at its MQTT port and speaks no MQTT is said to, with what it answered; any CONNACK will do, and nothing but a CONNECT without a name is told to it"""
+    hello = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0a\x00\x00"
+    cert, cert_key = it.pki.make("server", it.edge.hostname, file="strange")
+    ca = it.folder / "two.pem"
+    with open(ca, "w") as f:
+        f.write(open(it.folder / "parent.pem").read() + open(it.folder / "root.pem").read())
+    for answer, words in ((connack_in_pieces, None), (http_error, "its answer begins with 'HTTP/1.1 400 Bad Request'"), (lambda s: s.recv(1024), "it closed the connection when it was greeted in MQTT"),
+                          (silence, "it did not answer in time when it was greeted in MQTT"), (without_end, "its answer begins with '0000")):
+        with Stranger(answer, cert, cert_key) as server:
+            said = init(ports=(it.edge.https_port, server.port), ca=ca, expect=3 if words else 0, config="strange.toml")
+        assert ("NOT_MQTT" in said and words in said and "Nothing is written" in said) if words else "✓ MQTT at edgegateway.local" in said, (words, said)
+        assert server.heard == [hello] or answer is without_end, server.heard
 
 
 def test_02_called_wrongly():
@@ -110,6 +151,15 @@ def test_06_mqtt_is_another():
     done = status_of_child()
     assert done.returncode == 1 and "✓ HTTPS at edgegateway.local" in done.stdout and "MQTT at edgegateway.local:%d:" % mqtt.port in done.stdout, done
     assert "NAME_MISMATCH" in done.stdout and "[upstream] mqtt_port" in done.stdout, done
+
+
+def test_06_mqtt_is_https():
+    """the parent's own HTTPS port is no MQTT port, whoever it is of"""
+    mqtt.target = lambda: it.edge.https_port
+    done = status_of_child()
+    assert done.returncode == 1 and "✓ HTTPS at edgegateway.local" in done.stdout and "MQTT at edgegateway.local:%d:" % mqtt.port in done.stdout, done
+    assert "NOT_MQTT" in done.stdout and "too" not in done.stdout, done
+    assert json.loads(status_of_child("--json").stdout)["parent"]["well"] is False
 
 
 def test_07_mqtt_is_shut():
