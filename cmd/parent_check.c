@@ -2,13 +2,17 @@
 /* Looking at a parent. */
 #include "parent_check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/http_client.h"
 #include "page.h"
 #include "server_look.h"
 #include "wire/codec.h"
+
+#define CLOCK_OFF_S 30 /* the device's own tokens live for a minute */
 
 /* -- Its ports ----------------------------------------------------------------------------------------------------------------------------- */
 
@@ -55,9 +59,12 @@ static const struct {
 	{ 200, true, "it lets %s in, and the hub answers through it" },
 	{ 400, false, "it understood nothing of what was asked: it is another program, or an older one" },
 	{ 401, false,
-		"it does not let %s in.\n    to do   In the hub: is this device there, enabled, and a child of the gateway "
-		"(parentScopes)?  Is its key or certificate "
-		"the one that the hub has?\n            A change in the hub may take the gateway a moment." },
+		"it does not let %s in, and tells why to its operator alone.\n    to do   There, `rootedge gateway device show "
+		"%s`, "
+		"or its log where that knows no such device, has the reason.\n            In the hub: is this device there, "
+		"enabled, and a "
+		"child of the gateway (parentScopes)?  Is its key or certificate the one that the hub has, and the hub's "
+		"name (HostName, --hub) the hub's?\n            A change in the hub may take the gateway a moment." },
 	{ 403, false,
 		"it knows %s, but not as a gateway below it.\n    to do   In the hub: make it an edge device "
 		"(capabilities.iotEdge), and the gateway its parent (parentScopes)." },
@@ -70,9 +77,54 @@ static const struct {
 	{ 503, false, "it has no answer right now.\n    to do   Try again; rootedge edge status and the gateway's log there." },
 };
 
+/* Of a refusal the gateway tells those who ask nothing (heads/http_head.c) but its time.  By that, what this device showed had ended, or had not begun: then it
+ * was that, whatever else is wrong; false: it was something else. */
 static bool
-tell_answer(const struct parent_check *c, int status, const struct err *err, struct buf *page)
+tell_time(const struct parent_check *c, int64_t date, struct buf *page)
 {
+	const struct cert *own = c->chain ? c->chain->item[0] : NULL;
+	char theirs[CLOCK_TEXT_LEN], ours[CLOCK_TEXT_LEN], when[CLOCK_TEXT_LEN];
+
+	clock_text(date, theirs);
+	if (c->authorization && date >= c->token_until)
+		buf_putf(page,
+			"✗ it does not let %s in: by its clock, %s, the token that was made here at %s has ended.\n"
+			"    to do   Put right the clock that is wrong, this device's or the gateway's.\n",
+			c->device_id, theirs, clock_text(clock_wall(), ours));
+	else if (own && date > cert_not_after(own))
+		buf_putf(page,
+			"✗ it does not let %s in: by its clock, %s, the certificate that it was shown has ended (%s).\n"
+			"    to do   Have a new one issued, and registered where the hub knows it by its thumbprint.\n",
+			c->device_id, theirs, clock_text(cert_not_after(own), when));
+	else if (own && date < cert_not_before(own))
+		buf_putf(page,
+			"✗ it does not let %s in: by its clock, %s, the certificate that it was shown has not begun (%s).\n"
+			"    to do   Put right the clock that is wrong, the gateway's or that of who issued it.\n",
+			c->device_id, theirs, clock_text(cert_not_before(own), when));
+	else
+		return false;
+	return true;
+}
+
+static void
+tell_clocks(const struct parent_check *c, int64_t date, struct buf *page)
+{
+	int64_t now = clock_wall();
+	char theirs[CLOCK_TEXT_LEN], ours[CLOCK_TEXT_LEN];
+
+	if (c->authorization && llabs(date - now) >= CLOCK_OFF_S)
+		buf_putf(page, "            Its clock says %s, this device's %s; tokens are made by this one and judged by that.\n",
+			clock_text(date, theirs), clock_text(now, ours));
+}
+
+static bool
+tell_answer(const struct parent_check *c, const struct http_answer *answer, const struct err *err, struct buf *page)
+{
+	int status = answer->status;
+	bool is_refused = status == 401 && answer->date >= 0;
+
+	if (is_refused && tell_time(c, answer->date, page))
+		return false;
 	for (size_t i = 0; i < COUNT(answers); i++) {
 		if (answers[i].status != status)
 			continue;
@@ -86,6 +138,8 @@ tell_answer(const struct parent_check *c, int status, const struct err *err, str
 			}
 		}
 		buf_puts(page, "\n");
+		if (is_refused)
+			tell_clocks(c, answer->date, page);
 		return answers[i].is_well;
 	}
 	buf_putf(page, "✗ it was asked for the modules of %s: %s\n", c->device_id, err->text);
@@ -118,7 +172,7 @@ check_admission(const struct parent_check *c, struct buf *page)
 	call.url = buf_text(&url);
 	if (http_fetch_json(&body, &answer, &call, NULL, &err) < 0 && answer.status == 0)
 		buf_putf(page, "✗ it was asked for the modules of %s: %s\n", c->device_id, err.text);
-	well = answer.status != 0 && tell_answer(c, answer.status, &err, page);
+	well = answer.status != 0 && tell_answer(c, &answer, &err, page);
 	json_decref(body);
 	http_answer_clear(&answer);
 	return well;

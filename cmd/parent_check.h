@@ -18,6 +18,7 @@ struct parent_check {
 	/* Whether it lets the device in; device_id NULL: that is not asked. */
 	const char *device_id;
 	const char *authorization; /* a header line with its token, or NULL */
+	int64_t token_until;	   /* seconds UTC */
 	const struct certs *chain; /* or its certificate and key */
 	const struct key *key;
 };

@@ -10,12 +10,14 @@ from peers import Stranger
 it = key = child = mqtt = None
 
 
-def init(*more, parent=None, ca=None, expect=0, string=None, connect_to="127.0.0.1", config="child.toml", ports=None):
+def init(*more, parent=None, ca=None, expect=0, string=None, connect_to="127.0.0.1", config="child.toml", ports=None, clock=None):
     """Its output; the connection string comes from standard input."""
     https, mqtt = ports or (it.edge.https_port, it.edge.mqtt_port)
     string = string or "HostName=%s;DeviceId=child;SharedAccessKey=%s" % (it.hub.hostname, key)
-    done = run("rootedge", "edge", "init", "--parent", parent or it.edge.hostname, "--ca", ca or it.folder / "parent.pem", "-s", "-", "--hostname", "child.local", "--connect-to", connect_to,
-               "--https-port", https, "--mqtt-port", mqtt, "--config", it.folder / config, *more, check=False, input=string + "\n")
+    wrong = ("faketime", "-f", clock, ROOTEDGE) if clock else ("rootedge",)
+    env = dict(os.environ, FAKETIME_DONT_FAKE_MONOTONIC="1", ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0") if clock else None
+    done = run(*wrong, "edge", "init", "--parent", parent or it.edge.hostname, "--ca", ca or it.folder / "parent.pem", "-s", "-", "--hostname", "child.local", "--connect-to", connect_to,
+               "--https-port", https, "--mqtt-port", mqtt, "--config", it.folder / config, *more, check=False, input=string + "\n", env=env)
     assert done.returncode == expect, (done.returncode, done.stdout, done.stderr)
     assert key not in done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -124,6 +126,26 @@ def test_04_by_certificate():
     other, other_key = it.pki.make("device", "child2", file="other")
     done = run("rootedge", "edge", "init", *args, "--force", "--cert", other, "--key", other_key, check=False)
     assert done.returncode == 3 and "does not let child2 in" in done.stdout, done
+
+
+def test_04_time():
+    """a token or certificate that had ended, or not begun, by the parent's clock is said to be why it does not let the device in; what else it may be is told by nothing that the parent says"""
+    if not shutil.which("faketime"):
+        raise Skip("there is no faketime")
+    said = init("--force", expect=3, clock="-600s")
+    assert "does not let child in: by its clock" in said and "the token that was made here" in said and "clock that is wrong" in said and "parentScopes" not in said, said
+    said = init("--force", expect=3, clock="-60s", string="HostName=%s;DeviceId=child;SharedAccessKey=%s" % (it.hub.hostname, new_key()))
+    assert "does not let child in, and tells why" in said and "parentScopes" in said and "judged by that" in said, said
+    said = init("--force", expect=3, string="HostName=%s;DeviceId=child;SharedAccessKey=%s" % (it.hub.hostname, new_key()))
+    assert "gateway device show child" in said and "its clock" not in said.lower(), said
+    shown = run("rootedge", "gateway", "device", "show", "child", "--state", it.edge.state, check=False).stdout
+    assert "SAS_BAD_SIGNATURE" in shown, shown
+    begin, end = (time.strftime("%Y-%m-%d", time.gmtime(time.time() + days * 86400)) for days in (2, 7))
+    for dates, words in ((("2024-01-01", "2024-02-01"), "has ended (2024-02-01"), ((begin, end), "has not begun (%s" % begin)):
+        cert, cert_key = it.pki.make("device", "child3", "--not-before", dates[0], "--not-after", dates[1])
+        done = run("rootedge", "edge", "init", "--parent", it.edge.hostname, "--ca", it.folder / "parent.pem", "--hub", it.hub.hostname, "--device-id", "child3", "--connect-to", "127.0.0.1",
+                   "--https-port", it.edge.https_port, "--mqtt-port", it.edge.mqtt_port, "--config", it.folder / "child3.toml", "--cert", cert, "--key", cert_key, check=False)
+        assert done.returncode == 3 and "does not let child3 in: by its clock" in done.stdout and words in done.stdout, done
 
 
 def status_of_child(*more):
