@@ -27,7 +27,7 @@ struct session {
 	struct trust trust;
 	bool is_own; /* a module of the gateway's own device */
 	bool is_live;
-	bool is_attended;	 /* it listened to something, or named its model: then its end is news to the relay */
+	bool has_listened;	 /* to anything */
 	uint32_t sender;	 /* what it counts as in the queue */
 	struct trust *device;	 /* of the module, whose key let it in; NULL: its own evidence did */
 	struct speaker *speaker; /* a gateway below that speaks for it; NULL: it speaks for itself */
@@ -375,9 +375,9 @@ on_wants(void *backend, void *domain, struct head_session *head_session, unsigne
 	struct session *session = domain;
 	const struct subject *subject = gateway_head_subject(head_session);
 
-	if (!subject || (!wants && !session->is_attended))
+	if (!subject || (!wants && !session->has_listened))
 		return;
-	session->is_attended = true;
+	session->has_listened = true;
 	relay_wants(head->config.relay, head_session, subject, wants);
 	if (own_module(session))
 		inputs_on_wants(head->config.inputs, own_module(session), head_session);
@@ -394,10 +394,9 @@ on_live(void *backend, void *domain, struct head_session *head_session)
 	session->is_live = true;
 	client_list_came(head->config.clients, name, clock_wall());
 	if (session->model_id) {
-		relay_model(head->config.relay, &session->identity->subject, session->model_id);
+		relay_model(head->config.relay, head_session, &session->identity->subject, session->model_id);
 		mem_free(session->model_id);
 		session->model_id = NULL;
-		session->is_attended = true;
 	}
 	on_wants(backend, domain, head_session, head_session_wants(head_session)); /* by its kept subscriptions */
 }
@@ -487,9 +486,9 @@ on_end(void *backend, void *domain, struct head_session *head_session, bool clea
 
 	(void)clean;
 	note_end(head, session);
-	if (head_session && session->is_attended)
+	if (head_session && session->is_live)
 		relay_end(head->config.relay, head_session, &session->identity->subject);
-	if (head_session && session->is_attended && own_module(session))
+	if (head_session && session->has_listened && own_module(session))
 		inputs_on_end(head->config.inputs, own_module(session), head_session);
 	tally_end(session->identity);
 	identity_free(session->identity);

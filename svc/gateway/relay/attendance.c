@@ -26,6 +26,9 @@ struct entry {
 	struct post post;
 	struct sight found, told;
 	char *model_id, *model_of; /* named last, by which generation; NULL: none was */
+	struct loop *namer_loop;   /* and by which connection */
+	uint64_t namer_id;
+	bool has_seen_namer; /* it was looked at: then another connection is a later one */
 	bool is_looking, look_again;
 	unsigned asked;
 };
@@ -36,6 +39,9 @@ struct hint {
 	char *device_id, *module_id;
 	unsigned asked;
 	char *generation_id, *model_id; /* NULL: no model was named */
+	struct loop *namer_loop;
+	uint64_t namer_id;
+	bool is_end; /* where nobody was told of there is nothing to look at */
 };
 
 static void
@@ -63,6 +69,25 @@ entry_free(struct entry *e)
 static void look(struct entry *e);
 
 static void
+forget_model(struct entry *e)
+{
+	mem_free(e->model_id);
+	mem_free(e->model_of);
+	e->model_id = e->model_of = NULL;
+}
+
+/* Who comes after it has named none, or there would be a word of his. */
+static void
+look_at_namer(struct entry *e)
+{
+	bool is_namer = e->told.loop == e->namer_loop && e->told.conn_id == e->namer_id;
+
+	if (e->has_seen_namer && !is_namer)
+		forget_model(e);
+	e->has_seen_namer = e->has_seen_namer || is_namer;
+}
+
+static void
 tell(struct entry *e)
 {
 	struct attendee now = {
@@ -78,6 +103,7 @@ tell(struct entry *e)
 	e->asked = 0;
 	sight_clear(&e->told);
 	e->told = e->found;
+	look_at_namer(e);
 	e->found = (struct sight){ 0 };
 	e->all->config.on_change(e->all->config.arg, &now);
 }
@@ -158,20 +184,27 @@ take_model(struct entry *e, struct hint *hint)
 {
 	struct named_model named;
 
-	mem_free(e->model_id);
-	mem_free(e->model_of);
+	forget_model(e);
 	e->model_id = hint->model_id;
 	e->model_of = hint->generation_id;
+	e->namer_loop = hint->namer_loop;
+	e->namer_id = hint->namer_id;
+	e->has_seen_namer = false;
 	named = named_by(e);
 	e->all->config.on_model(e->all->config.arg, &named);
 }
 
-static void
-on_hint(struct post *post)
+static bool
+is_known(struct attendance *a, const struct hint *hint)
 {
-	struct hint *hint = CONTAINER_OF(post, struct hint, post);
-	struct entry *e = need_entry(hint->all, hint);
+	OWN_TEXT name = identity_name(hint->device_id, hint->module_id);
 
+	return map_find_text(a->by_name, name) != NULL;
+}
+
+static void
+take_hint(struct entry *e, struct hint *hint)
+{
 	if (hint->model_id)
 		take_model(e, hint);
 	e->asked |= hint->asked;
@@ -179,6 +212,15 @@ on_hint(struct post *post)
 		e->look_again = true;
 	else
 		look(e);
+}
+
+static void
+on_hint(struct post *post)
+{
+	struct hint *hint = CONTAINER_OF(post, struct hint, post);
+
+	if (!hint->is_end || is_known(hint->all, hint))
+		take_hint(need_entry(hint->all, hint), hint);
 	mem_free(hint->device_id);
 	mem_free(hint->module_id);
 	mem_free(hint);
@@ -206,12 +248,23 @@ attendance_look(struct attendance *a, const char *device_id, const char *module_
 }
 
 void
-attendance_name_model(struct attendance *a, const struct named_model *named)
+attendance_end(struct attendance *a, const char *device_id, const char *module_id)
+{
+	struct hint *hint = new_hint(a, device_id, module_id);
+
+	hint->is_end = true;
+	loop_post(a->config.loop, &hint->post);
+}
+
+void
+attendance_name_model(struct attendance *a, const struct named_model *named, const struct conn *by)
 {
 	struct hint *hint = new_hint(a, named->device_id, named->module_id);
 
 	hint->generation_id = mem_text(named->generation_id);
 	hint->model_id = mem_text(named->model_id);
+	hint->namer_loop = conn_loop(by);
+	hint->namer_id = conn_id(by);
 	loop_post(a->config.loop, &hint->post);
 }
 

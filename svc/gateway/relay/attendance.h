@@ -31,9 +31,11 @@ struct attendance *attendance_new(const struct attendance_config *config);
 void attendance_free(struct attendance *attendance); /* after the loops are finished */
 
 /* Any thread.  on_model follows by the next word to `loop`, and so before anything that comes by way of the queue. */
-void attendance_name_model(struct attendance *attendance, const struct named_model *named);
-/* On `loop`: what was named last by this name since it came, borrowed, also by a connection before; false: nothing, or nobody is connected. */
+void attendance_name_model(struct attendance *attendance, const struct named_model *named, const struct conn *by);
+/* On `loop`: what the connection of this name has named, as far as it was looked at, borrowed; false: nothing, or nobody is connected. */
 bool attendance_model(struct attendance *attendance, const char *name, struct named_model *named);
 
 /* Any thread.  `asked`: HEAD_ASKED_COMMANDS or 0. */
 void attendance_look(struct attendance *attendance, const char *device_id, const char *module_id, unsigned asked);
+void attendance_end(struct attendance *attendance, const char *device_id,
+	const char *module_id); /* of a connection: it may have been this one that was told of */

@@ -166,11 +166,11 @@ relay_go_on(struct relay *r)
 /* -- What a session says -------------------------------------------------------------------------------------------------------------------- */
 
 void
-relay_model(struct relay *r, const struct subject *subject, const char *model_id)
+relay_model(struct relay *r, struct head_session *session, const struct subject *subject, const char *model_id)
 {
 	struct named_model named = { subject->device_id, subject->module_id, subject->generation_id, model_id };
 
-	attendance_name_model(r->attendance, &named);
+	attendance_name_model(r->attendance, &named, head_session_conn(session));
 }
 
 void
@@ -204,5 +204,5 @@ void
 relay_end(struct relay *r, struct head_session *session, const struct subject *subject)
 {
 	methods_on_end(r->config.methods, session, subject);
-	attendance_look(r->attendance, subject->device_id, subject->module_id, 0);
+	attendance_end(r->attendance, subject->device_id, subject->module_id);
 }

@@ -34,7 +34,8 @@ void relay_go_on(struct relay *relay); /* any thread: some who had been disabled
 void relay_restore(struct relay *relay, const struct subject *subject, bool clean_session, struct head_admission *admission);
 void relay_subscriptions(struct relay *relay, struct head_session *session, const struct subject *subject,
 	const char *const *filters, const uint8_t *qos, size_t n, struct head_ack *ack);
-void relay_model(struct relay *relay, const struct subject *subject, const char *model_id); /* before anything that it sends */
+/* Before anything that it sends. */
+void relay_model(struct relay *relay, struct head_session *session, const struct subject *subject, const char *model_id);
 void relay_wants(struct relay *relay, struct head_session *session, const struct subject *subject, unsigned wants);
 void relay_request(struct relay *relay, struct head_session *session, const struct subject *subject,
 	const struct head_request *request, struct head_call *call);
