@@ -66,13 +66,13 @@ tell(const struct check *k, enum finding_level level, const struct config_spot *
 
 /* Could this user?  Tried out in a child, as the folders on the way count too.  Where it can't be tried, as we may not become him, nor may he be started: yes. */
 static bool
-user_can(int what, uid_t uid, const gid_t *groups, size_t n_groups, const char *path)
+user_can(int what, uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups, const char *path)
 {
 	int status = 1;
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(setgroups(n_groups, groups) == 0 && setresgid(uid, uid, uid) == 0 && setresuid(uid, uid, uid) == 0 &&
+		_exit(setgroups(n_groups, groups) == 0 && setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0 &&
 			access(path, what) < 0);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
@@ -97,14 +97,14 @@ unit_can(int what, const char *user, const char *const *more, const char *path)
 		if (group)
 			groups[n++] = group->gr_gid;
 	}
-	return user_can(what, unit->pw_uid, groups, (size_t)n, path);
+	return user_can(what, unit->pw_uid, unit->pw_gid, groups, (size_t)n, path);
 }
 
 /* Of the supervisor's users, or of systemd's units; who starts it is not known here. */
 static bool
 keyd_can_read(const struct config *c, const char *path)
 {
-	return user_can(R_OK, (uid_t)c->first_uid, c->keys.groups, c->keys.n_groups, path) ||
+	return user_can(R_OK, (uid_t)c->first_uid, (gid_t)c->first_uid, c->keys.groups, c->keys.n_groups, path) ||
 	       unit_can(R_OK, "aziotks", (const char *const[]){ NULL }, path);
 }
 
@@ -112,7 +112,7 @@ keyd_can_read(const struct config *c, const char *path)
 static bool
 gateway_can_read(const struct config *c, const char *folder)
 {
-	return user_can(R_OK | X_OK, (uid_t)(c->first_uid + ROLE_GATEWAY), NULL, 0, folder) ||
+	return user_can(R_OK | X_OK, (uid_t)(c->first_uid + ROLE_GATEWAY), (gid_t)(c->first_uid + ROLE_GATEWAY), NULL, 0, folder) ||
 	       unit_can(R_OK | X_OK, "edgehubuser", (const char *const[]){ "aziotks", "iotedge", NULL }, folder);
 }
 
@@ -127,9 +127,10 @@ check_token_files(const struct check *k, const struct config_spot *spot, const c
 		if (access(files[i], R_OK) < 0)
 			tell(k, FINDING_ERROR, spot, "%s: %s", files[i], strerror(errno));
 		else if (geteuid() == 0 && !keyd_can_read(k->config, files[i]))
-			tell(k, FINDING_ERROR, spot,
-				"%s: keyd, which runs as user %lld or, by systemd, as aziotks, may not read it", files[i],
-				(long long)k->config->first_uid);
+			tell(k, getpwnam("aziotks") ? FINDING_WARNING : FINDING_ERROR, spot,
+				"%s: keyd, which runs as user %lld or, by systemd, as aziotks, may not read it%s", files[i],
+				(long long)k->config->first_uid,
+				getpwnam("aziotks") ? ", unless its unit is given a group more" : "");
 		mem_free(files[i]);
 	}
 }

@@ -59,14 +59,6 @@ gateway_revocation_free(struct gateway_revocation *r)
 	mem_free(r);
 }
 
-static bool
-has_set(struct gateway_revocation *r)
-{
-	OWN(revocations) current = revocation_board_current(r->board);
-
-	return current != NULL;
-}
-
 /* For a start at which they can't be read. */
 static void
 keep(struct gateway_revocation *r, const struct revocations *set)
@@ -77,18 +69,22 @@ keep(struct gateway_revocation *r, const struct revocations *set)
 		log_error("revocation: after a start it would be forgotten where its list can't be read: %s", err.text);
 }
 
+/* What was known before, to what can be read now. */
 static void
-add_kept(struct gateway_revocation *r, struct revocations *set)
+add_known(const struct gateway_revocation *r, const struct revocations *current, struct revocations *set)
 {
 	struct err err = ERR_INIT;
 
-	if (revocations_load(set, r->kept_path, &err) < 0 && err.kind != ERR_MISSING)
+	if (current)
+		revocations_merge(set, current);
+	else if (revocations_load(set, r->kept_path, &err) < 0 && err.kind != ERR_MISSING)
 		log_error("revocation: what was known before the start can't be read: %s", err.text);
 }
 
 static int
-read_all(struct gateway_revocation *r, struct err *err)
+read_all(struct gateway_revocation *r, bool *is_another, struct err *err)
 {
+	OWN(revocations) current = revocation_board_current(r->board);
 	OWN(authorities) cas = scope_cas(r->scope);
 	OWN(revocations) set = revocations_new();
 	struct certs known = { 0 };
@@ -98,12 +94,12 @@ read_all(struct gateway_revocation *r, struct err *err)
 		certs_add(&known, authorities_item(cas, i)->cert);
 	done = revocation_files_read(r->files, &known, set, err);
 	certs_clear(&known);
-	if (done < 0 && has_set(r))
-		return -1;
 	if (done < 0)
-		add_kept(r, set); /* and what can be read now */
-	else
-		keep(r, set);
+		add_known(r, current, set);
+	*is_another = done == 0 || !current || revocations_count(set) > revocations_count(current);
+	if (!*is_another)
+		return done;
+	keep(r, set);
 	if (revocations_count(set) > 0)
 		log_info("%zu certificates are known as revoked", revocations_count(set));
 	revocation_board_put(r->board, GIVE(set));
@@ -117,7 +113,7 @@ tell(struct gateway_revocation *r, const struct err *err)
 		return;
 	mem_free(r->last_trouble);
 	r->last_trouble = mem_text(err->text);
-	log_error("revocation: what was known before stays: %s", err->text);
+	log_error("revocation: what can be read counts, and what was known before: %s", err->text);
 	noted_revocation(err->text);
 }
 
@@ -135,16 +131,17 @@ look(struct gateway_revocation *r)
 {
 	uint64_t epoch = scope_epoch(r->scope);
 	struct err err = ERR_INIT;
+	bool is_another;
 
 	if (!revocation_files_have_changed(r->files) && (!r->is_behind || epoch == r->epoch))
 		return false;
 	r->epoch = epoch;
-	r->is_behind = read_all(r, &err) < 0;
+	r->is_behind = read_all(r, &is_another, &err) < 0;
 	if (r->is_behind)
 		tell(r, &err);
 	else
 		forget_trouble(r);
-	return !r->is_behind;
+	return is_another;
 }
 
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The revocation lists that a gateway has been given, as files in a folder (pki/revocation_files.h), looked at every second.  A list counts when a CA that the hub lets devices in by has
- * signed it, or one whose certificate lies beside it.  What they said when all of them were read last is kept: it counts on where they can't be read, also after a start. */
+ * signed it, or one whose certificate lies beside it.  What they said stays known until all of them can be read, also after a start: it is kept on the disk. */
 
 #include "base/pool.h"
 #include "gateway/scope/scope.h"
