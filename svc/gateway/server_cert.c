@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The wall clock, the Edge CA, the names and the addresses of this box are looked at every few seconds: a clock may be set, a box may sleep or be moved, and what was issued under an Edge CA that is replaced is to be replaced at once.  A
- * certificate that can't be had now is tried for again a minute later; the old one serves meanwhile. */
+ * certificate that can't be had now is tried for again a minute later, for other names alone a few times before, as edged may hear of them after us; the old one serves meanwhile. */
 #include "gateway/server_cert.h"
 
 #include <pthread.h>
@@ -49,7 +49,8 @@ struct server_cert {
 	uint8_t seen_ca[DIGEST_SHA256_LEN];
 	struct server_names given, seen_names;
 	bool sees_ca, has_failed;
-	bool is_for_names; /* one was to be issued for other names, and for nothing else */
+	bool are_same;	   /* the names are those of the one in use */
+	bool is_for_names; /* one was to be issued for other ones, and for nothing else */
 	int n_late;	   /* how often that failed; on the loop */
 	bool is_unread;	   /* the file of names, and that was told */
 	bool is_another;   /* of the further ones, that is not shown yet */
@@ -215,7 +216,8 @@ run(struct job *job)
 	look_at_names(s);
 	look(s);
 	wants = is_due(s) || has_another_ca(s);
-	s->is_for_names = !waits && !wants && !server_names_are_same(&s->names, &s->seen_names);
+	s->are_same = server_names_are_same(&s->names, &s->seen_names);
+	s->is_for_names = !waits && !wants && !s->are_same;
 	if ((wants && !waits) || s->is_for_names)
 		s->made = issue(s, &s->made_life, &s->err);
 	if (!s->made && s->is_another)
@@ -256,6 +258,8 @@ on_looked(struct job *job)
 	s->is_looking = false;
 	if (s->made)
 		tls_holder_swap(s->holder, GIVE(s->made));
+	if (s->are_same)
+		s->n_late = 0;
 	if (s->is_issued)
 		take_over(s);
 	if (!s->has_failed)
