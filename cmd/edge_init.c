@@ -77,7 +77,7 @@ struct device {
 	struct anchors *anchors;
 	struct key *key;
 	char *authorization;
-	int64_t token_until;
+	int64_t token_from, token_until;
 };
 
 static void
@@ -127,7 +127,8 @@ make_token(struct device *d)
 	OWN_TEXT resource = mem_textf("%s/devices/%s", d->string->host, d->string->device_id);
 	struct buf line = BUF_INIT(STRING_MAX);
 
-	d->token_until = clock_wall() + TOKEN_LIFE_S;
+	d->token_from = clock_wall();
+	d->token_until = d->token_from + TOKEN_LIFE_S;
 	buf_puts(&line, "Authorization: ");
 	sas_sign(&line, resource, d->token_until, NULL, &d->string->key);
 	d->authorization = buf_take_text(&line);
@@ -176,6 +177,7 @@ is_good(const struct device *d, const struct options *o)
 		.timeout_ms = TIMEOUT_MS,
 		.device_id = o->device_id,
 		.authorization = d->authorization,
+		.token_from = d->token_from,
 		.token_until = d->token_until,
 		.chain = d->chain.n > 0 ? &d->chain : NULL,
 		.key = d->key,

@@ -90,7 +90,7 @@ tell_time(const struct parent_check *c, int64_t date, struct buf *page)
 		buf_putf(page,
 			"✗ it does not let %s in: by its clock, %s, the token that was made here at %s has ended.\n"
 			"    to do   Put right the clock that is wrong, this device's or the gateway's.\n",
-			c->device_id, theirs, clock_text(clock_wall(), ours));
+			c->device_id, theirs, clock_text(c->token_from, ours));
 	else if (own && date > cert_not_after(own))
 		buf_putf(page,
 			"✗ it does not let %s in: by its clock, %s, the certificate that it was shown has ended (%s).\n"

@@ -17,9 +17,9 @@ struct parent_check {
 	int64_t timeout_ms;
 	/* Whether it lets the device in; device_id NULL: that is not asked. */
 	const char *device_id;
-	const char *authorization; /* a header line with its token, or NULL */
-	int64_t token_until;	   /* seconds UTC */
-	const struct certs *chain; /* or its certificate and key */
+	const char *authorization;	 /* a header line with its token, or NULL */
+	int64_t token_from, token_until; /* when it was made, and its end; seconds UTC */
+	const struct certs *chain;	 /* or its certificate and key */
 	const struct key *key;
 };
 

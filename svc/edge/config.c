@@ -38,7 +38,8 @@ take_hostname(struct config *c, const struct config_at *root)
 		return;
 	c->hostname = mem_text(given);
 	if (issue_check_server_name(given, &why) < 0)
-		config_wrong(root, "hostname", "%s", why.text);
+		config_wrong(root, "hostname", "%s%s",
+			config_has(root, "hostname") ? "" : "it is missing, and of this machine's own name: ", why.text);
 	else if (strlen(given) > ISSUE_COMMON_NAME_MAX)
 		config_wrong(root, "hostname", "'%.100s' has more than %d characters", given, ISSUE_COMMON_NAME_MAX);
 }

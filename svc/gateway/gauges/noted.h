@@ -10,7 +10,7 @@
 struct noted {
 	int64_t runs_for_ms;
 	int64_t cert_not_before, cert_not_after;
-	uint64_t cert_failures;			       /* attempts to renew it that failed, in this process */
+	uint64_t cert_failures;			       /* attempts to renew it that have failed since it was */
 	int64_t issuers_not_before, issuers_not_after; /* of the one of its issuers that ends first; 0: it says nothing of them */
 	char issuers_name[128];			       /* whose that is */
 	bool is_issuer_ours;			       /* it signed itself: this box renews it */
