@@ -236,6 +236,8 @@ look_up_locked(struct scope *s, const char *device_id, const char *module_id, st
 		of_device = scope_take(s, device_id, map_find_text(identities, device_id), NULL, &at);
 	if (answer != SCOPE_NO_ANSWER)
 		of_name = scope_take(s, name, answer == SCOPE_FOUND ? map_find_text(identities, name) : NULL, NULL, &at);
+	if (answer == SCOPE_FOUND)
+		scope_move(s, device_id);
 	scope_keep(s, of_cas == CHANGED ? CHANGED : of_name > of_device ? of_name : of_device);
 	scope_tell(s);
 	free_identities(identities);

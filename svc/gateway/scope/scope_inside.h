@@ -51,6 +51,9 @@ enum news { NO_NEWS, NEWCOMER, CHANGED };
 /* The hub's word on one name: its record, or that there is none.  list NULL: it stays in that where it stands. */
 enum news scope_take(struct scope *scope, const char *name, const struct identity *after, const struct scope_list *list,
 	const struct confirmation *at);
+/* After a word on one device: where the hub says that it is below another gateway than the one in whose list it stands, it stands in that one's from now on, with its modules.  Else it would be
+ * gone from when the one list is told without it until the other is told with it: for as long as the hub is away, when that is lost in between. */
+void scope_move(struct scope *scope, const char *device_id);
 /* The hub's word on who may speak for devices; NULL: it said none.  Takes the set. */
 enum news scope_take_cas(struct scope *scope, struct authorities *cas_take);
 /* Where a record can't be read, nothing that isn't there is taken away, and the same is asked for again. */

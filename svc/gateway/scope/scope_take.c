@@ -79,6 +79,55 @@ scope_take(struct scope *s, const char *name, const struct identity *after, cons
 	return news;
 }
 
+static bool
+is_in_list_of_parent(const struct scope *s, const struct scope_record *r)
+{
+	const struct scope_record *gateway = map_find_text(s->records, r->list->gateway_id);
+
+	return gateway && gateway->identity->scope && lineage_is_right_below(r->identity, gateway->identity->scope);
+}
+
+/* Of the gateway that it is right below; NULL: nothing was listed for that so far. */
+static struct scope_list *
+list_of_parent(const struct scope *s, const char *device_id)
+{
+	struct lineage lineage;
+
+	if (!scope_trace(s, device_id, &lineage) || lineage.n == 0)
+		return NULL;
+	return map_find_text(s->lists, lineage.n > 1 ? lineage.at[1]->device_id : upstream_config(s->upstream)->edge_id);
+}
+
+static void
+move_from(struct scope *s, const char *device_id, const struct scope_list *from, const struct scope_list *to)
+{
+	size_t next = 0;
+	void *value;
+
+	while (map_next(s->records, &next, NULL, NULL, &value)) {
+		struct scope_record *r = value;
+
+		if (r->list == from && text_is(r->identity->device_id, device_id))
+			r->list = to;
+	}
+}
+
+void
+scope_move(struct scope *s, const char *device_id)
+{
+	const struct scope_record *r;
+	const struct scope_list *to;
+
+	pthread_mutex_lock(&s->lock);
+	r = map_find_text(s->records, device_id);
+	if (r && r->list && !is_in_list_of_parent(s, r)) {
+		to = list_of_parent(s, device_id);
+		if (to)
+			move_from(s, device_id, r->list, to);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 enum news
 scope_take_cas(struct scope *s, struct authorities *cas_take)
 {
