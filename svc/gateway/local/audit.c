@@ -70,14 +70,21 @@ turn_over(struct audit *a)
 	return open_file(a);
 }
 
+/* As many whole lines as there is room for, at least one. */
+static size_t
+piece_of(const uint8_t *data, size_t len, uint64_t room)
+{
+	const uint8_t *end = len > room ? memrchr(data, '\n', (size_t)room) : data + len - 1;
+
+	if (!end)
+		end = memchr(data, '\n', len);
+	return end ? (size_t)(end - data) + 1 : len;
+}
+
 /* All of it, or a torn end that the next line begins after. */
 static bool
-write_all(struct audit *a, const uint8_t *data, size_t len)
+write_piece(struct audit *a, const uint8_t *data, size_t len)
 {
-	if (a->fd < 0 && !open_file(a))
-		return false;
-	if (a->size > 0 && a->size + len > a->max_bytes / 2 && !turn_over(a))
-		return false;
 	while (len > 0) {
 		ssize_t n = write(a->fd, data, len);
 
@@ -88,6 +95,30 @@ write_all(struct audit *a, const uint8_t *data, size_t len)
 		a->size += (uint64_t)n;
 		data += n;
 		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* A slow disk may make more wait than one file takes. */
+static bool
+write_all(struct audit *a, const uint8_t *data, size_t len)
+{
+	const uint64_t most = a->max_bytes / 2;
+
+	if (a->fd < 0 && !open_file(a))
+		return false;
+	while (len > 0) {
+		size_t n = piece_of(data, len, most > a->size ? most - a->size : 0);
+
+		if (a->size > 0 && a->size + n > most) {
+			if (!turn_over(a))
+				return false;
+			continue;
+		}
+		if (!write_piece(a, data, n))
+			return false;
+		data += n;
+		len -= n;
 	}
 	return true;
 }

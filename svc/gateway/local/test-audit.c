@@ -52,11 +52,18 @@ content(const char *path)
 	return buf_take_text(&text);
 }
 
+static char *
+content_of(const char *dir, const char *name)
+{
+	OWN_TEXT path = mem_textf("%s/%s/%s", T_TMPDIR, dir, name);
+
+	return content(path);
+}
+
 static void
 check_content(const char *dir, const char *name, const char *wanted)
 {
-	OWN_TEXT path = mem_textf("%s/%s/%s", T_TMPDIR, dir, name);
-	OWN_TEXT text = content(path);
+	OWN_TEXT text = content_of(dir, name);
 
 	CHECK_STR(text, wanted);
 }
@@ -134,4 +141,24 @@ TEST("what can't be written is counted, is no harm, and later lines are written 
 	audit_put(d.audit, "{\"kept\":1}");
 	desk_close(&d);
 	check_content("blocked", "audit.log", "{\"kept\":1}\n");
+}
+
+TEST("more than one file takes is written to both, whole lines, the newest last")
+{
+	struct desk d = desk_open("many", 1000);
+	OWN_TEXT newest = NULL;
+	OWN_TEXT older = NULL;
+	char line[32], wanted[64];
+
+	for (int i = 0; i < 200; i++) {
+		snprintf(line, sizeof(line), "{\"number\":%06d}", i);
+		audit_put(d.audit, line);
+	}
+	snprintf(wanted, sizeof(wanted), "%s\n", line);
+	desk_close(&d);
+	newest = content_of("many", "audit.log");
+	older = content_of("many", "audit.log.1");
+	CHECK(strlen(newest) <= 500 && strlen(older) <= 500 && strlen(newest) + strlen(older) > 600);
+	CHECK_STR(newest + strlen(newest) - strlen(wanted), wanted);
+	CHECK(*newest == '{' && *older == '{' && older[strlen(older) - 1] == '\n');
 }
